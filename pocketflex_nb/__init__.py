@@ -1,0 +1,1 @@
+"""Build and watch multi-agent flows in a Jupyter notebook."""

@@ -1,0 +1,24 @@
+"""Where am I? The frame of the walk that the running code belongs to.
+
+A *frame* is the cursor of one walk of one flow, or of one branch or batch item of it; the engine makes frames and sets `FRAME` once
+per walk. Core reads only these attributes of it, all plain:
+
+- ``run``: the run, with ``name``; ``parent``: the frame this one was entered from, or None
+- ``node``: the node in flight (the original, not the visit's copy); ``path(node)``: its graph path, e.g. ``"research/search"``
+- ``hops``: number of the run's finished hops
+- ``began``: the store's `version` when the node in flight began its `prep` (set by the engine for a `Store` only)
+- ``touched``: dict of (id(store), key) -> store for mutable values read or written since, or None
+- ``changes``: list of change records that the node in flight made, or None
+- ``fenced``: True when the step was abandoned: its late writes are dropped
+- ``note(kind, **data)``: append an event to the run's log
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+__all__ = ["FRAME"]
+
+#: the frame of the walk that the running code belongs to, or None outside of any run
+FRAME: ContextVar[Any] = ContextVar("pocketflex_nb_frame", default=None)

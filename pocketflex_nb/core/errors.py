@@ -1,0 +1,161 @@
+"""What can go wrong, by name. One tree; every message says what happened, where, and how to mend it.
+
+::
+
+    PocketflexError
+    ├── FlowError(ValueError)            a flow that cannot be walked as it is drawn
+    │   ├── CheckError                   found before the run: `.problems` lists every one
+    │   ├── UnknownAction(LookupError)   strict flow, no edge of that name
+    │   └── DiagramError(SyntaxError)    Mermaid text: line, column, caret, nearest name
+    ├── StoreError(RuntimeError)
+    │   ├── ConflictError                another run wrote the key meanwhile (`on_conflict="raise"`)
+    │   └── LockLost                     the lease ended while its holder still wrote
+    ├── RunError(RuntimeError)
+    │   ├── RunCancelled                 `result()` of a cancelled run
+    │   ├── NodeTimeout(TimeoutError)    one attempt of a node took too long
+    │   ├── RunTimeout(TimeoutError)     the run took too long
+    │   ├── StepLimit                    `max_steps` reached; the hot path is named
+    │   ├── BudgetSpent                  steps, seconds, tokens or cost of a `budget=` are spent
+    │   ├── BreakerOpen                  a circuit breaker refuses the call
+    │   └── CannotAsk                    nobody could answer here
+    └── AgentError(RuntimeError)         see :mod:`pocketflex_nb.agents`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+__all__ = [
+    "AgentError", "BreakerOpen", "BudgetSpent", "CannotAsk", "CheckError", "ConflictError", "DiagramError", "FlowError",
+    "LockLost", "NodeTimeout", "PocketflexError", "RunCancelled", "RunError", "RunTimeout", "StepLimit", "StoreError",
+    "UnknownAction", "nearest",
+]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message that names the nearest known name.
+
+    Returns
+    -------
+    str
+        ``"; did you mean 'research'?"``, or ``"; known: 'a', 'b'"`` when nothing is near, or ``""`` when nothing is known.
+    """
+    names = sorted({str(k) for k in known})
+    close = get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if not names:
+        return ""
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return "; known: " + ", ".join(repr(n) for n in names[:12]) + more
+
+
+class PocketflexError(Exception):
+    """Any error that this package raises on its own account."""
+
+
+class FlowError(PocketflexError, ValueError):
+    """A flow that cannot be walked as it is drawn."""
+
+
+class CheckError(FlowError):
+    """Found before anything moved. `problems` holds every finding, errors first."""
+
+    def __init__(self, message: str, problems: Iterable[Any] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class UnknownAction(FlowError, LookupError):
+    """A node of a strict flow returned an action that has no edge."""
+
+    def __init__(self, message: str, *, node: str = "", action: object = None, known: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.node, self.action, self.known = node, action, tuple(known)
+
+
+class DiagramError(FlowError, SyntaxError):
+    """Mermaid text that cannot be read or wired.
+
+    Attributes
+    ----------
+    line, column : int
+        1-based place in the text.
+    source : str
+        That line as written.
+    """
+
+    def __init__(self, message: str, *, line: int = 0, column: int = 0, source: str = "") -> None:
+        self.reason, self.line, self.column, self.source = message, line, column, source
+        where = f"line {line}: " if line else ""
+        caret = f"\n  {source}\n  {' ' * max(column - 1, 0)}^" if source else ""
+        super().__init__(f"{where}{message}{caret}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class StoreError(PocketflexError, RuntimeError):
+    """A store refused an operation."""
+
+
+class ConflictError(StoreError):
+    """A key was overwritten that another concurrent run or branch had written meanwhile."""
+
+    def __init__(self, message: str, *, key: str = "", writer: str = "", other: str = "") -> None:
+        super().__init__(message)
+        self.key, self.writer, self.other = key, writer, other
+
+
+class LockLost(StoreError):
+    """The lease of a lock ended while its holder still wrote."""
+
+
+class RunError(PocketflexError, RuntimeError):
+    """A run that could not go on."""
+
+
+class RunCancelled(RunError):
+    """The run was cancelled: `result()` has nothing to give. The store is kept."""
+
+
+class NodeTimeout(RunError, TimeoutError):
+    """One attempt of a node took longer than its `timeout`."""
+
+
+class RunTimeout(RunError, TimeoutError):
+    """The run took longer than its `timeout`. The store is kept."""
+
+
+class StepLimit(RunError):
+    """`max_steps` was reached. `hot` lists the busiest nodes with their visits."""
+
+    def __init__(self, message: str, *, hot: Iterable[tuple[str, int]] = ()) -> None:
+        super().__init__(message)
+        self.hot = tuple(hot)
+
+
+class BudgetSpent(RunError):
+    """A `budget=` of steps, seconds, tokens or cost is spent. The store is kept."""
+
+    def __init__(self, message: str, *, what: str = "", spent: float = 0, allowed: float = 0) -> None:
+        super().__init__(message)
+        self.what, self.spent, self.allowed = what, spent, allowed
+
+
+class BreakerOpen(RunError):
+    """A circuit breaker is open and refuses the call until `retry_in` seconds have passed."""
+
+    def __init__(self, message: str, *, retry_in: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_in = retry_in
+
+
+class CannotAsk(RunError):
+    """`ask()` stands where no answer could arrive."""
+
+
+class AgentError(PocketflexError, RuntimeError):
+    """Root of the agents' errors."""

@@ -1,0 +1,87 @@
+"""What happened? One small record per finished deed, made into an `Event` only when somebody reads.
+
+A run appends plain tuples; reading `run.events` gives `Event` objects. The kinds:
+
+=================  ============================================================================================
+kind               data
+=================  ============================================================================================
+run_started        flow, name, parent (name of the run that launched it, or None)
+run_paused         –
+run_resumed        –
+run_finished       status ("done", "failed", "cancelled"), action, error (text or None)
+node_started       – (only while somebody subscribes)
+node_retried       attempt (0-based number of the attempt that failed), error
+node_finished      action, start (monotonic ns), seconds, visit
+node_failed        error, start, seconds, visit
+unknown_action     action, known
+store_changed      changes: list of {key, version, op: "set" | "delete" | "maybe", old, new}
+output             stream ("print", "token", "log"), text
+usage              tokens, cost
+progress           done, total
+asked              question, choices, schema, ask (number)
+answered           ask, value, by
+conflict           key, writer, other
+abandoned          what (a thread that could not be stopped; its late writes are dropped)
+=================  ============================================================================================
+
+The agents' kinds (start, exit, restart, giveup, call, reply, cast, info, down, lag, zombie, unhandled) are listed in
+:mod:`pocketflex_nb.agents`.
+
+Addresses
+---------
+``report/research#2/search#1[3]`` is the path of (node id, visit) through nested flows, then ``[item]`` of a batch; a branch of a
+fork appears as ``{head}``: ``report/plan#1{search}/rank#1``; ``~2`` at the end names the attempt after the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Event"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Attributes
+    ----------
+    seq : int
+        Number in its log, from 0, without gaps.
+    ns : int
+        Monotonic nanoseconds (`time.perf_counter_ns`) when the deed was finished.
+    kind : str
+        See the table of this module.
+    run : str
+        Name of the run, or of the supervisor or agent, whose log this is.
+    address : str
+        Where: the path through nested flows, or the agent's path in its supervision tree. ``""`` for the run itself.
+    node : str
+        The graph path of the node, without visits (``research/search``): the key of `State.nodes`. ``""`` if none.
+    data : Mapping
+        Facts of the kind.
+    cause : int or None
+        `seq` of the event that led to this one, where known.
+    time : float
+        Wall clock, seconds since the epoch (UTC).
+    """
+
+    seq: int
+    ns: int
+    kind: str
+    run: str = ""
+    address: str = ""
+    node: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    cause: int | None = None
+    time: float = 0.0
+
+    def __getitem__(self, name: str) -> Any:
+        """The fact `name` of this event: ``event["action"]``."""
+        return self.data[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The fact `name`, or `default`."""
+        return self.data.get(name, default)

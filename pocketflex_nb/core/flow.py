@@ -1,0 +1,285 @@
+"""What is a flow? A node that walks other nodes."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.checks import check
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.graph import ids_of
+from pocketflex_nb.core.nodes import BaseNode, Fork, check_concurrency
+
+__all__ = ["BatchFlow", "Flow", "linear"]
+
+
+class Flow(BaseNode):
+    """Walks from `start` along the actions that nodes return, until an action has no arrow.
+
+    Parameters
+    ----------
+    start : BaseNode, optional
+        The first node.
+    name : str, optional
+        What views and runs call it; default: its class name.
+    strict : bool
+        An action without an arrow is an error instead of a warning.
+    max_steps : int, optional
+        Finished hops after which the run stops with `StepLimit`; nested flows count.
+    timeout : float, optional
+        Seconds a run may take; paused and asking time does not count.
+    budget : mapping, optional
+        Any of ``steps``, ``seconds``, ``tokens``, ``cost``: a run that spends more stops with `BudgetSpent`, the store kept.
+    max_concurrency : int, optional
+        Branches of one fan-out that work at once; None is all of them.
+
+    Notes
+    -----
+    A flow is a node: `prep` and `post` are its own, `exec` is never called; `post` gets the last action and passes it on.
+    """
+
+    _pfx_strict = False
+    _pfx_max_steps: int | None = None
+    _pfx_timeout: float | None = None
+    _pfx_budget: Mapping[str, float] | None = None
+    _pfx_fork_limit: int | None = None
+
+    def __init__(
+        self,
+        start: Any = None,
+        *,
+        name: str | None = None,
+        strict: bool = False,
+        max_steps: int | None = None,
+        timeout: float | None = None,
+        budget: Mapping[str, float] | None = None,
+        max_concurrency: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.start_node = start
+        if name is not None:
+            self.name = name
+        if strict:
+            self._pfx_strict = True
+        if (max_steps, timeout, budget, max_concurrency) != (None, None, None, None):
+            self._pfx_limit(max_steps, timeout, budget, max_concurrency)
+
+    def _pfx_limit(
+        self, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None, max_concurrency: int | None
+    ) -> None:
+        if max_steps is not None and max_steps < 1:
+            raise ValueError(f"Flow(max_steps={max_steps!r}): at least 1")
+        if timeout is not None and timeout <= 0:
+            raise ValueError(f"Flow(timeout={timeout!r}): seconds above 0, or None for no limit")
+        check_budget(budget)
+        check_concurrency("Flow", max_concurrency)
+        self._pfx_max_steps, self._pfx_timeout = max_steps, timeout
+        self._pfx_budget, self._pfx_fork_limit = budget, max_concurrency
+
+    def start(self, start: Any) -> Any:
+        """Set the first node, and return it."""
+        self.start_node = start
+        return start
+
+    def get_next_node(self, curr: Any, action: Any) -> Any:
+        """The node behind `action`, or None; warns when `curr` has arrows but none of that name."""
+        nxt = curr.successors.get(action or "default")
+        if not nxt and curr.successors:
+            warnings.warn(f"Flow ends: '{action}' not found in {list(curr.successors)}", stacklevel=2)
+        return nxt
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        """Pass the last action on."""
+        return exec_res
+
+    def _orch(self, shared: Any, params: dict[str, Any] | None = None) -> Any:
+        return ports.engine.walk(self, shared, params)
+
+    async def _orch_async(self, shared: Any, params: dict[str, Any] | None = None) -> Any:
+        return await ports.engine.walk_async(self, shared, params)
+
+    def _run(self, shared: Any) -> Any:
+        return ports.engine.visit_flow(self, shared)
+
+    def run(self, shared: Any) -> Any:
+        """Walk the flow in this thread, and return the last action.
+
+        Parameters
+        ----------
+        shared : object
+            The shared store, usually a dict or a `Store`; it is changed in place.
+
+        Notes
+        -----
+        Works in a script and in a cell, with plain and ``async def`` steps; async steps run on the engine thread meanwhile.
+        """
+        if self.successors:
+            warnings.warn("Node won't run successors. Use Flow.", stacklevel=2)
+        return ports.engine.run(self, shared)
+
+    def run_async(self, shared: Any) -> Any:
+        """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` gives the last action."""
+        if self.successors:
+            warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
+        return ports.engine.run_async(self, shared)
+
+    def launch(self, shared: Any = None, **options: Any) -> Any:
+        """Start the flow on the engine thread and return its `Run` at once.
+
+        Parameters
+        ----------
+        shared : mapping or Store, optional
+            A plain mapping is copied (its top level) into a `Store`; a `Store` is shared as it is.
+        name : str, optional
+            Name of the run; a number is added when it is taken.
+        show : bool, optional
+            Show the live view; default: in a notebook, once per cell.
+        **options
+            ``timeout``, ``budget``, ``max_steps``, ``max_concurrency``: as for `Flow`, for this run.
+
+        Returns
+        -------
+        Run
+        """
+        return ports.engine.launch(self, shared, **options)
+
+    def launch_each(self, key: str | None, items: Any, **options: Any) -> Any:
+        """Start one run per item with ``store[key] = item``, and return the `RunGroup`.
+
+        Parameters
+        ----------
+        key : str or None
+            Where each item goes; None when the items are mappings that are stores themselves.
+        items : iterable
+            One run each.
+        max_concurrency : int, optional
+            Runs at once; default ``min(32, len(items))``.
+        **options
+            As for `launch`; ``store=`` gives keys that every run starts with.
+        """
+        return ports.engine.launch_each(self, key, items, **options)
+
+    def with_nodes(self, **swap: Any) -> Flow:
+        """A copy of this flow in which nodes are replaced, by id: ``research.with_nodes(write=slow_write)``."""
+        return with_nodes(self, swap)
+
+    def check(self) -> list[Any]:
+        """Look at the drawing once: raise `CheckError` for errors, return the warnings."""
+        return check(self)
+
+    def to_mermaid(self) -> str:
+        """This flow as Mermaid flowchart text."""
+        return str(_export(self, "mermaid"))
+
+    def to_dot(self) -> str:
+        """This flow as Graphviz DOT text."""
+        return str(_export(self, "dot"))
+
+    def to_graphviz(self) -> Any:
+        """This flow as a `graphviz.Source`."""
+        return _export(self, "graphviz")
+
+    def to_svg(self) -> str:
+        """This flow as SVG text, by the built-in layout."""
+        return str(_export(self, "svg"))
+
+    def to_text(self) -> str:
+        """This flow as plain text."""
+        return str(_export(self, "text"))
+
+
+def _export(flow: Flow, form: str) -> Any:
+    if ports.export is None:
+        raise RuntimeError("the views are not loaded: `import pocketflex_nb` first")
+    return ports.export(flow, form)
+
+
+def check_budget(budget: Mapping[str, float] | None) -> None:
+    """Raise ValueError for a budget of an unknown kind or without a positive amount."""
+    if budget is None:
+        return
+    for what, amount in budget.items():
+        if what not in ("steps", "seconds", "tokens", "cost"):
+            raise ValueError(f"budget: {what!r} is not counted; known: 'steps', 'seconds', 'tokens', 'cost'")
+        if not isinstance(amount, (int, float)) or amount <= 0:
+            raise ValueError(f"budget: {what}={amount!r} must be a number above 0")
+
+
+class BatchFlow(Flow):
+    """Runs its nodes once per item of the list of params that `prep` returns; `post` gets None as `exec_res`.
+
+    Parameters
+    ----------
+    start, **options
+        As for `Flow`; ``max_concurrency`` is the number of items at once: 1 (default) is one after the other, None all.
+    """
+
+    _pfx_items_at_once: int | None = 1
+
+    def __init__(self, start: Any = None, *, max_concurrency: int | None = 1, **options: Any) -> None:
+        super().__init__(start, **options)
+        if max_concurrency != 1:
+            check_concurrency(type(self).__name__, max_concurrency)
+            self._pfx_items_at_once = max_concurrency
+
+    def _run(self, shared: Any) -> Any:
+        return ports.engine.visit_batch_flow(self, shared)
+
+
+def with_nodes(flow: Any, swap: Mapping[str, Any]) -> Any:
+    """A deep copy of `flow` with the nodes named in `swap` replaced, their arrows kept."""
+    twin = copy.deepcopy(flow)
+    by_id = {short: node for node, short in ids_of(twin).items()}
+    for short, new in swap.items():
+        if short not in by_id:
+            raise ValueError(f"flow {flow.name or type(flow).__name__!r} has no node {short!r}{nearest(short, by_id)}")
+        if not isinstance(new, BaseNode):
+            raise TypeError(f"with_nodes({short}={new!r}): a node or a flow is needed")
+        old, fresh = by_id[short], copy.copy(new)
+        fresh.successors = old.successors
+        if "_pfx_on_error" in old.__dict__:
+            fresh._pfx_on_error = old._pfx_on_error
+        fresh._pfx_id = short
+        _redirect(twin, old, fresh)
+    return twin
+
+
+def _redirect(flow: Any, old: Any, new: Any) -> None:
+    def swapped(target: Any) -> Any:
+        if isinstance(target, Fork):
+            target.heads = [new if h is old else h for h in target.heads]
+            target.detached = [new if h is old else h for h in target.detached]
+            return target
+        return new if target is old else target
+
+    for node in [*ids_of(flow), new]:
+        for action, target in list(node.successors.items()):
+            node.successors[action] = swapped(target)
+        if getattr(node, "_pfx_on_error", None) is not None:
+            node._pfx_on_error = swapped(node._pfx_on_error)
+    flow.start_node = swapped(flow.start_node)
+
+
+def linear(*nodes: Any, name: str | None = None, on_error: Any = None) -> Flow:
+    """Wire `nodes` one after the other and return the flow that starts with the first.
+
+    Parameters
+    ----------
+    *nodes : BaseNode
+        At least one.
+    name : str, optional
+        The flow's name.
+    on_error : BaseNode, optional
+        Where any of them goes when it fails for good.
+    """
+    if not nodes:
+        raise ValueError("linear() needs at least one node")
+    for here, there in zip(nodes, nodes[1:], strict=False):
+        here.next(there)
+    if on_error is not None:
+        for step in nodes:
+            step.on_error(on_error)
+    return Flow(nodes[0], name=name)

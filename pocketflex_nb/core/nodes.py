@@ -1,0 +1,383 @@
+"""What is a step? Nodes with prep, exec and post, and the arrows between them.
+
+PocketFlow's vocabulary and its behaviour (https://github.com/The-Pocket/PocketFlow, MIT; semantics only). A node holds no state of
+a run: the engine visits a shallow copy. Attributes of ours on a node begin with ``_pfx_``; every other name is the user's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, overload
+
+from pocketflex_nb.core import ports
+
+__all__ = ["END", "BaseNode", "BatchNode", "Fork", "Node", "Retry", "node"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and how patiently `exec` is tried.
+
+    Parameters
+    ----------
+    attempts : int
+        Tries in all, the first included.
+    wait : float
+        Seconds before the second try.
+    backoff : float
+        Factor from one wait to the next; 1 keeps it constant.
+    jitter : float
+        Share of each wait that is random: 0.2 waits between 80 % and 120 %.
+    max_wait : float
+        Upper bound of one wait, seconds.
+    on : exception class or tuple of them
+        What is retried; anything else goes to `exec_fallback` at once.
+
+    Examples
+    --------
+    >>> [Retry(4, wait=1, backoff=2, max_wait=3).delay(k) for k in range(3)]
+    [1.0, 2.0, 3.0]
+    """
+
+    attempts: int = 3
+    wait: float = 0.0
+    backoff: float = 1.0
+    jitter: float = 0.0
+    max_wait: float = 60.0
+    on: type[BaseException] | tuple[type[BaseException], ...] = Exception
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"Retry(attempts={self.attempts!r}): at least 1 try is needed")
+        for name in ("wait", "backoff", "jitter", "max_wait"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"Retry({name}={getattr(self, name)!r}): must not be negative")
+        if self.jitter > 1:
+            raise ValueError(f"Retry(jitter={self.jitter!r}): a share of the wait, from 0 to 1")
+
+    def delay(self, failed: int, random: Callable[[], float] | None = None) -> float:
+        """Seconds to wait after try number `failed` (0-based). `random` gives numbers in [0, 1) for the jitter."""
+        wait = min(self.wait * self.backoff**failed, self.max_wait)
+        if self.jitter and random is not None:
+            wait *= 1 + self.jitter * (2 * random() - 1)
+        return float(wait)
+
+
+class BaseNode:
+    """A step: `prep` reads the store, `exec` works, `post` writes and names the way out.
+
+    Attributes
+    ----------
+    params : dict
+        Set by the flow before each visit.
+    successors : dict of str to BaseNode
+        Action to next node; a plain dict that outside tools may walk. Several targets of one action are one `Fork`.
+    """
+
+    name: str | None = None
+
+    def __init__(self) -> None:
+        self.params: dict[str, Any] = {}
+        self.successors: dict[str, Any] = {}
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Replace `params`."""
+        self.params = params
+
+    def next(self, node: Any, action: str = "default") -> Any:
+        """Draw the arrow `action` to `node`, and return `node`.
+
+        A list or tuple of nodes becomes one `Fork`, whose branches run in parallel. Drawing an action twice warns, the last wins.
+        """
+        target = Fork(node) if isinstance(node, (list, tuple)) else node
+        if action in self.successors:
+            warnings.warn(f"Overwriting successor for action '{action}'", stacklevel=2)
+        self.successors[action] = target
+        return target
+
+    def on(self, action: str, node: Any) -> BaseNode:
+        """Draw the arrow `action` to `node`, and return this node, for chains: ``n.on("ok", a).on("retry", b)``."""
+        self.next(node, action)
+        return self
+
+    def branch(self, targets: Mapping[str, Any]) -> BaseNode:
+        """Draw one arrow per item of `targets`, and return this node."""
+        for action, target in targets.items():
+            self.next(target, action)
+        return self
+
+    def on_error(self, handler: Any) -> Any:
+        """Where to go when this node fails for good (retries and `exec_fallback` spent); returns `handler`.
+
+        The handler reads the exception as ``current().error``. An error in the handler itself is not caught by it.
+        """
+        self._pfx_on_error = handler
+        return handler
+
+    def prep(self, shared: Any) -> Any:
+        """Read from `shared` what `exec` needs."""
+
+    def exec(self, prep_res: Any) -> Any:
+        """Do the work. Never sees the store; may be tried again."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        """Write to `shared` and return the action; None means ``"default"``."""
+
+    def _exec(self, prep_res: Any) -> Any:
+        return self.exec(prep_res)
+
+    def _run(self, shared: Any) -> Any:
+        return ports.engine.visit(self, shared)
+
+    def run(self, shared: Any) -> Any:
+        """Visit this node alone, and return its action. The successors are not run."""
+        if self.successors:
+            warnings.warn("Node won't run successors. Use Flow.", stacklevel=2)
+        return ports.engine.run_node(self, shared)
+
+    def __rshift__(self, other: Any) -> Any:
+        return self.next(other)
+
+    def __sub__(self, action: str) -> _ConditionalTransition:
+        if isinstance(action, str):
+            return _ConditionalTransition(self, action)
+        raise TypeError("Action must be a string")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}{f' {self.name!r}' if isinstance(self.name, str) else ''}>"
+
+
+class _ConditionalTransition:
+    def __init__(self, src: BaseNode, action: str) -> None:
+        self.src, self.action = src, action
+
+    def __rshift__(self, tgt: Any) -> Any:
+        return self.src.next(tgt, self.action)
+
+
+class Node(BaseNode):
+    """A step whose `exec` is retried and may fall back.
+
+    Parameters
+    ----------
+    max_retries : int
+        Tries in all; 0 never calls `exec` and gives None (as in PocketFlow).
+    wait : float
+        Seconds between tries.
+    timeout : float, optional
+        Seconds one attempt of `exec` may take; paused and asking time does not count.
+    retry : Retry, optional
+        What `max_retries` and `wait` cannot say; wins over them.
+
+    Notes
+    -----
+    `prep`, `exec` and `post` may each be ``def`` or ``async def``. `cur_retry` (0-based) is readable inside `exec`.
+    A plain `exec` of a launched flow runs in a thread pool; ``blocking = False`` on the class keeps it on the engine thread.
+    """
+
+    _pfx_timeout: float | None = None
+    _pfx_retry: Retry | None = None
+
+    def __init__(self, max_retries: int = 1, wait: float = 0, *, timeout: float | None = None, retry: Retry | None = None) -> None:
+        super().__init__()
+        self.max_retries, self.wait = max_retries, wait
+        if timeout is not None:
+            if timeout <= 0:
+                raise ValueError(f"{type(self).__name__}(timeout={timeout!r}): seconds above 0, or None for no limit")
+            self._pfx_timeout = timeout
+        if retry is not None:
+            if not isinstance(retry, Retry):
+                raise TypeError(f"{type(self).__name__}(retry={retry!r}): a Retry(...) is needed")
+            self._pfx_retry = retry
+
+    def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
+        """What stands in for `exec` when every try failed; raises `exc` unless overridden."""
+        raise exc
+
+    def _exec(self, prep_res: Any) -> Any:
+        return ports.engine.attempt(self, prep_res)
+
+
+class BatchNode(Node):
+    """A node whose `exec` runs once per item that `prep` gives; `post` gets the results in order.
+
+    Parameters
+    ----------
+    max_concurrency : int or None
+        Items at once: 1 (default) is one after the other, lazily; None is all at once.
+    on_error : {"raise", "collect"}
+        ``"raise"``: the first item that fails for good ends the batch. ``"collect"``: its exception stands in the results.
+    max_retries, wait, timeout, retry
+        As for `Node`, per item.
+
+    Raises
+    ------
+    Exception
+        The item's own exception, with a note that names the item's index.
+    """
+
+    _pfx_max_concurrency: int | None = 1
+    _pfx_on_item_error: str = "raise"
+
+    def __init__(
+        self, max_retries: int = 1, wait: float = 0, *, max_concurrency: int | None = 1, on_error: str = "raise", **options: Any
+    ) -> None:
+        super().__init__(max_retries, wait, **options)
+        if max_concurrency != 1:
+            check_concurrency(type(self).__name__, max_concurrency)
+            self._pfx_max_concurrency = max_concurrency
+        if on_error not in ("raise", "collect"):
+            raise ValueError(f"{type(self).__name__}(on_error={on_error!r}): 'raise' or 'collect'")
+        if on_error != "raise":
+            self._pfx_on_item_error = on_error
+
+    def _exec(self, items: Any) -> Any:
+        return ports.engine.attempt_items(self, items)
+
+
+def check_concurrency(what: str, limit: int | None) -> None:
+    """Raise ValueError unless `limit` is None or at least 1."""
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise ValueError(f"{what}(max_concurrency={limit!r}): a whole number of at least 1, or None for no limit")
+
+
+class Fork(BaseNode):
+    """The hidden node behind ``a >> [b, c]``: its `heads` are walked in parallel up to where they meet.
+
+    Nodes in `detached` (Mermaid's ``==>``) are started beside them, not waited for, and cancelled when the run ends. Wiring a Fork wires its branches: ``plan >> [search, read] >> write`` draws `write` behind the end of each branch.
+    """
+
+    def __init__(self, heads: Iterable[Any], detached: Iterable[Any] = ()) -> None:
+        super().__init__()
+        self.heads, self.detached = list(heads), list(detached)
+        for head in self.heads + self.detached:
+            if not isinstance(head, BaseNode):
+                raise TypeError(f"fan-out to {head!r}: every branch must be a node or a flow")
+        if not self.heads and not self.detached:
+            raise ValueError("fan-out to an empty list: name at least one node")
+
+    def next(self, node: Any, action: str = "default") -> Any:
+        """Draw the arrow from the end of every branch to `node`."""
+        target = Fork(node) if isinstance(node, (list, tuple)) else node
+        for head in self.heads:
+            tail = _tail(head) if action == "default" else head
+            tail.next(target, action)
+        return target
+
+    def _run(self, shared: Any) -> Any:
+        raise TypeError("a fan-out has no steps of its own: run the flow that holds it")
+
+
+def _tail(head: BaseNode) -> BaseNode:
+    """The last node of the chain of default arrows that begins at `head`."""
+    seen: set[int] = set()
+    while (following := head.successors.get("default")) is not None and following is not END:
+        if id(head) in seen:
+            raise ValueError(f"the branch at {head!r} runs in a circle of default actions: wire its join by hand")
+        seen.add(id(head))
+        head = following
+        if isinstance(head, Fork):
+            return head
+    return head
+
+
+class _End(BaseNode):
+    """The reserved target `END`: the flow ends here, silently."""
+
+    name = "END"
+
+    def __copy__(self) -> _End:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> _End:
+        return self
+
+    def __reduce__(self) -> str:
+        return "END"
+
+    def __repr__(self) -> str:
+        return "END"
+
+
+#: the reserved target: ``node - "stop" >> END`` ends the flow there
+END = _End()
+
+
+class FunctionNode(Node):
+    """A node made of one function by `node`: the function is its `exec`, and what it returns is the action."""
+
+    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
+        if not callable(fn):
+            raise TypeError(f"@node needs a function, not {fn!r}")
+        super().__init__(**options)
+        self._pfx_fn = fn
+        self._pfx_takes_shared = _takes_an_argument(fn)
+        self.name = getattr(fn, "__name__", type(fn).__name__)
+        self.__doc__ = fn.__doc__
+
+    def prep(self, shared: Any) -> Any:
+        return shared
+
+    def exec(self, prep_res: Any) -> Any:
+        return self._pfx_fn(prep_res) if self._pfx_takes_shared else self._pfx_fn()
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        if exec_res is None or isinstance(exec_res, str):
+            return exec_res
+        raise TypeError(
+            f"node {self.name!r} returned {exec_res!r}: a function node returns its action, a str or None; "
+            f"write results to the store: shared[{self.name!r}] = ..."
+        )
+
+
+class AsyncFunctionNode(FunctionNode):
+    """A `FunctionNode` of an ``async def`` function."""
+
+    async def exec(self, prep_res: Any) -> Any:
+        return await (self._pfx_fn(prep_res) if self._pfx_takes_shared else self._pfx_fn())
+
+
+def _takes_an_argument(fn: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):  # some builtins have no signature
+        return True
+    return any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
+
+
+@overload
+def node(fn: Callable[..., Any], /) -> Node: ...
+@overload
+def node(**options: Any) -> Callable[[Callable[..., Any]], Node]: ...
+def node(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a node of a plain or async function.
+
+    Parameters
+    ----------
+    fn : callable
+        Takes the shared store (or nothing) and returns the action: a str, or None for ``"default"``.
+    **options
+        As for `Node`: ``@node(max_retries=3, wait=1)``.
+
+    Notes
+    -----
+    The function is the node's `exec`, so it is retried as a whole, and a plain one runs in the thread pool when launched.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, node
+    >>> @node
+    ... def greet(shared):
+    ...     shared["greeting"] = f"hello {shared['who']}"
+    >>> store = {"who": "you"}
+    >>> Flow(greet).run(store)
+    >>> store["greeting"]
+    'hello you'
+    """
+    if fn is None:
+        return lambda function: node(function, **options)
+    kind = AsyncFunctionNode if inspect.iscoroutinefunction(fn) else FunctionNode
+    return kind(fn, **options)

@@ -1,0 +1,231 @@
+"""What is known? A pure fold of events: `replay(events) -> State`.
+
+The live picture, a run watched again and the assertion in a test all rest on this one function.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pocketflex_nb.core.events import Event
+
+__all__ = ["NodeState", "Span", "State", "replay"]
+
+#: kept per run; older lines and spans are counted, not kept
+LINES, SPANS = 500, 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One finished visit, for the timeline. Times are monotonic ns."""
+
+    seq: int
+    node: str
+    address: str
+    start: int
+    end: int
+    action: str = ""
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class NodeState:
+    """One node of the picture: `status` is idle, running, waiting (paused), asking, done, failed, cancelled or cached."""
+
+    status: str = "idle"
+    visits: int = 0
+    retries: int = 0
+    active: int = 0
+    seconds: float = 0.0
+    action: str = ""
+    error: str = ""
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of one run.
+
+    Attributes
+    ----------
+    status : str
+        pending, running, paused, asking, done, failed or cancelled.
+    nodes : dict of str to NodeState
+        By graph path (`GraphNode.id`, or a group's id for a nested flow).
+    edges : dict of (str, str) to int
+        (source path, action) to the number of times it was taken; error edges have the action ``"!error"``.
+    lines : deque of (ns, stream, text, node)
+        The lane: prints, tokens (joined while they follow each other), logs. Bounded.
+    spans : deque of Span
+        Finished visits for the timeline. Bounded.
+    changes : deque of dict
+        Store changes: {seq, node, address, key, version, op, old, new}. Bounded.
+    asking : dict of int to Event
+        Open questions.
+    problems : list of str
+        Unknown actions, conflicts, abandoned threads: what every view must mark.
+    """
+
+    run: str = ""
+    flow: str = ""
+    status: str = "pending"
+    steps: int = 0
+    started: int = 0
+    finished: int = 0
+    action: Any = None
+    error: str = ""
+    nodes: dict[str, NodeState] = field(default_factory=dict)
+    edges: dict[tuple[str, str], int] = field(default_factory=dict)
+    lines: deque[tuple[int, str, str, str]] = field(default_factory=lambda: deque(maxlen=LINES))
+    spans: deque[Span] = field(default_factory=lambda: deque(maxlen=SPANS))
+    changes: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=LINES))
+    asking: dict[int, Event] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    tokens: float = 0
+    cost: float = 0.0
+    done: float | None = None
+    total: float | None = None
+    seq: int = -1
+
+    def node(self, path: str) -> NodeState:
+        """The state of the node at `path`, made when it is new."""
+        found = self.nodes.get(path)
+        if found is None:
+            found = self.nodes[path] = NodeState()
+        return found
+
+    def add(self, event: Event) -> None:
+        """Fold one event in. Kinds that are not known are passed over, so that old code reads new logs."""
+        fold = _FOLDS.get(event.kind)
+        if fold is not None:
+            fold(self, event)
+        self.seq = event.seq
+
+
+def replay(events: Iterable[Event], state: State | None = None) -> State:
+    """Fold events into what is known.
+
+    Parameters
+    ----------
+    events : iterable of Event
+        In order. May be the rest of a log that `state` has seen the beginning of.
+    state : State, optional
+        Where to go on; it is changed in place. Default: a new one.
+
+    Returns
+    -------
+    State
+    """
+    state = State() if state is None else state
+    for event in events:
+        state.add(event)
+    return state
+
+
+def _run_started(s: State, e: Event) -> None:
+    s.run, s.flow, s.status, s.started = e.run, e.get("flow", ""), "running", e.ns
+
+
+def _run_paused(s: State, e: Event) -> None:
+    s.status = "paused"
+
+
+def _run_resumed(s: State, e: Event) -> None:
+    s.status = "running"
+
+
+def _run_finished(s: State, e: Event) -> None:
+    s.status, s.finished = e["status"], e.ns
+    s.action, s.error = e.get("action"), e.get("error") or ""
+    for n in s.nodes.values():
+        if n.status in ("running", "waiting", "asking"):
+            n.status = "cancelled" if s.status == "cancelled" else n.status
+        n.active = 0
+    s.asking.clear()
+
+
+def _node_started(s: State, e: Event) -> None:
+    n = s.node(e.node)
+    n.status, n.active = "running", n.active + 1
+
+
+def _finished_visit(s: State, e: Event, failed: bool) -> NodeState:
+    n = s.node(e.node)
+    n.visits += 1
+    n.active = max(n.active - 1, 0)
+    n.seconds += e.get("seconds", 0.0)
+    s.steps += 1
+    s.spans.append(Span(e.seq, e.node, e.address, e.get("start", e.ns), e.ns, str(e.get("action") or ""), failed))
+    return n
+
+
+def _node_finished(s: State, e: Event) -> None:
+    n = _finished_visit(s, e, failed=False)
+    n.status, n.action = "running" if n.active else "done", str(e.get("action") or "default")
+    edge = (e.node, n.action)
+    s.edges[edge] = s.edges.get(edge, 0) + 1
+
+
+def _node_failed(s: State, e: Event) -> None:
+    n = _finished_visit(s, e, failed=True)
+    n.status, n.error = e.get("status", "failed"), str(e.get("error") or "")
+    if e.get("handled"):
+        edge = (e.node, "!error")
+        s.edges[edge] = s.edges.get(edge, 0) + 1
+
+
+def _node_retried(s: State, e: Event) -> None:
+    n = s.node(e.node)
+    n.retries += 1
+    n.error = str(e.get("error") or "")
+
+
+def _output(s: State, e: Event) -> None:
+    stream, text = e.get("stream", "print"), str(e.get("text", ""))
+    last = s.lines[-1] if s.lines else None
+    if stream == "token" and last and last[1] == "token" and last[3] == e.node:
+        s.lines[-1] = (e.ns, "token", last[2] + text, e.node)
+        return
+    s.lines.append((e.ns, stream, text, e.node))
+
+
+def _usage(s: State, e: Event) -> None:
+    s.tokens += e.get("tokens") or 0
+    s.cost += e.get("cost") or 0.0
+
+
+def _progress(s: State, e: Event) -> None:
+    s.done, s.total = e.get("done"), e.get("total")
+
+
+def _store_changed(s: State, e: Event) -> None:
+    for change in e.get("changes", ()):
+        s.changes.append({"seq": e.seq, "node": e.node, "address": e.address, **change})
+
+
+def _asked(s: State, e: Event) -> None:
+    s.asking[e["ask"]] = e
+    s.status = "asking"
+    if e.node:
+        s.node(e.node).status = "asking"
+
+
+def _answered(s: State, e: Event) -> None:
+    s.asking.pop(e["ask"], None)
+    s.status = "asking" if s.asking else "running"
+    if e.node:
+        s.node(e.node).status = "running"
+
+
+def _problem(s: State, e: Event) -> None:
+    s.problems.append(str(e.get("text") or e.kind))
+
+
+_FOLDS = {
+    "run_started": _run_started, "run_paused": _run_paused, "run_resumed": _run_resumed, "run_finished": _run_finished,
+    "node_started": _node_started, "node_finished": _node_finished, "node_failed": _node_failed, "node_retried": _node_retried,
+    "output": _output, "usage": _usage, "progress": _progress, "store_changed": _store_changed, "asked": _asked,
+    "answered": _answered, "unknown_action": _problem, "conflict": _problem, "abandoned": _problem,
+}

@@ -1,0 +1,99 @@
+"""Where do launched things run? One daemon thread with its own event loop, and a pool for blocking steps.
+
+The kernel's own loop is never used unasked: an agent that does not await would block every cell there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+__all__ = ["EngineThread", "engine_thread"]
+
+#: threads for plain `exec`s: they wait for the network far more often than they compute
+POOL_SIZE = 64
+
+_BaseLoop: Any = asyncio.ProactorEventLoop if os.name == "nt" else asyncio.SelectorEventLoop  # type: ignore[attr-defined]
+
+
+class EngineLoop(_BaseLoop):  # type: ignore[misc]
+    """Our own loop class, so that re-entrancy can be patched in here and nowhere else."""
+
+
+class EngineThread:
+    """A daemon thread that runs one event loop, started at first use.
+
+    Attributes
+    ----------
+    loop : asyncio.AbstractEventLoop
+        The loop; the thread is started when it is first asked for.
+    pool : ThreadPoolExecutor
+        For blocking steps.
+    """
+
+    def __init__(self, name: str = "pocketflex-engine") -> None:
+        self.name = name
+        self._lock = threading.Lock()
+        self._loop: Any = None
+        self._thread: threading.Thread | None = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def loop(self) -> Any:
+        loop = self._loop
+        return loop if loop is not None else self._start()
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            with self._lock:
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="pocketflex-pool")
+        return self._pool
+
+    def _start(self) -> Any:
+        with self._lock:
+            if self._loop is None:
+                loop = EngineLoop()
+                ready = threading.Event()
+                thread = threading.Thread(target=self._serve, args=(loop, ready), name=self.name, daemon=True)
+                thread.start()
+                ready.wait()
+                self._thread, self._loop = thread, loop
+        return self._loop
+
+    def _serve(self, loop: Any, ready: threading.Event) -> None:
+        asyncio.set_event_loop(loop)
+        loop.call_soon(ready.set)
+        loop.run_forever()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling code runs on this engine's thread."""
+        return threading.current_thread() is self._thread
+
+    @property
+    def ident(self) -> int | None:
+        """The thread's identifier, or None before it was started."""
+        return self._thread.ident if self._thread else None
+
+    def submit(self, coro: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Start `coro` on the engine's loop from any thread; the task inherits the caller's context variables."""
+        return asyncio.run_coroutine_threadsafe(coro, self.loop)
+
+    def call_soon(self, fn: Callable[..., Any], *args: Any) -> None:
+        """Have `fn` called on the engine's loop, from any thread, soon."""
+        self.loop.call_soon_threadsafe(fn, *args)
+
+    def in_pool(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Call `fn` in the pool, with the caller's context variables."""
+        return self.pool.submit(contextvars.copy_context().run, fn, *args)
+
+
+#: the engine of this process
+engine_thread = EngineThread()

@@ -14,7 +14,10 @@ from typing import Any
 
 from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Fork
 
-__all__ = ["Edge", "Graph", "GraphNode", "Group", "arrows", "graph_of", "ids_of", "members", "nodes_by_path"]
+__all__ = [
+    "Edge", "Graph", "GraphNode", "Group", "action_text", "arrows", "branches", "first_nodes", "graph_of", "ids_of", "label_of", "members",
+    "nodes_by_path",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +63,24 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A nested flow: a box around the nodes whose `group` is this id. `parent` is the group it stands in, or ``""``."""
+    """A nested flow: a box around the nodes whose `group` is this id. `parent` is the group it stands in, or ``""``.
+
+    `start` is the id of its first node (or group), `starts` all of them when the flow begins with a fan-out.
+    """
 
     id: str
     label: str
     parent: str = ""
     start: str = ""
+    starts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A flow as data. `start` is the id of the first node, or of the group it is, or ``""`` for an empty flow."""
+    """A flow as data. `start` is the id of the first node, or of the group it is, or ``""`` for an empty flow.
+
+    `starts` holds every first node: more than one when the flow begins with a fan-out.
+    """
 
     name: str
     nodes: tuple[GraphNode, ...]
@@ -78,6 +88,7 @@ class Graph:
     groups: tuple[Group, ...] = ()
     start: str = ""
     direction: str = "LR"
+    starts: tuple[str, ...] = ()
 
     def ids(self) -> list[str]:
         """Every id that an edge may name: nodes and groups."""
@@ -88,22 +99,50 @@ def arrows(node: Any) -> Iterator[tuple[str, str, Any, int]]:
     """The arrows that leave `node`: (kind, action, target, how many leave together), forks opened, None left out."""
     for action, target in list(node.successors.items()):
         if isinstance(target, Fork):
-            yield from (("action", action, head, len(target.heads)) for head in target.heads)
-            yield from (("detached", action, head, 1) for head in target.detached)
+            heads, detached = branches(target)
+            yield from (("action", action, head, len(heads)) for head in heads)
+            yield from (("detached", action, head, 1) for head in detached)
         elif target is not None:
             yield "action", action, target, 1
     handler = getattr(node, "_pfx_on_error", None)
     if isinstance(handler, Fork):
-        yield from (("error", "default", head, len(handler.heads)) for head in handler.heads)
+        heads = branches(handler)[0]
+        yield from (("error", "default", head, len(heads)) for head in heads)
     elif handler is not None:
         yield "error", "default", handler, 1
+
+
+def branches(fork: Fork) -> tuple[list[Any], list[Any]]:
+    """Heads and detached nodes of `fork`, with forks among its heads opened too."""
+    heads: list[Any] = []
+    detached: list[Any] = list(fork.detached)
+    queue, seen = list(fork.heads), {id(fork)}
+    while queue:
+        head = queue.pop(0)
+        if not isinstance(head, Fork):
+            heads.append(head)
+        elif id(head) not in seen:
+            seen.add(id(head))
+            queue[:0] = head.heads
+            detached += head.detached
+    return heads, detached
+
+
+def first_nodes(flow: Any) -> list[Any]:
+    """Where `flow` begins: no node, one, or the heads of a fan-out."""
+    start = getattr(flow, "start_node", None)
+    nodes = branches(start)[0] if isinstance(start, Fork) else [start]
+    return [n for n in nodes if isinstance(n, BaseNode) and n is not END]
 
 
 def members(flow: Any) -> list[Any]:
     """The nodes of `flow` itself, nested flows as one, in wiring order (breadth first from the start)."""
     start = getattr(flow, "start_node", None)
-    queue: list[Any] = list(start.heads) if isinstance(start, Fork) else [] if start is None else [start]
+    queue: list[Any] = first_nodes(flow)
+    if isinstance(start, Fork):
+        queue += [n for n in branches(start)[1] if n is not END]
     seen: dict[int, Any] = {id(n): n for n in queue}
+    queue = list(seen.values())
     for node in queue:  # grows while it is walked
         for _, _, target, _ in arrows(node):
             if target is not END and isinstance(target, BaseNode) and id(target) not in seen:
@@ -125,16 +164,16 @@ def base_id(node: Any) -> str:
 
 
 def ids_of(flow: Any) -> dict[Any, str]:
-    """The id of each node of `flow` itself: unique there, in wiring order."""
+    """The id of each node of `flow` itself: unique there, in wiring order. ``END`` is never an id: it is the reserved target."""
     ids: dict[Any, str] = {}
-    taken: set[str] = set()
+    taken: set[str] = {"END"}
+    numbers: dict[str, int] = {}
     nodes = members(flow)
     for node in sorted(nodes, key=lambda n: "_pfx_id" not in n.__dict__):  # ids that were written win over made ones
         wanted = name = base_id(node)
-        number = 1
         while name in taken:
-            number += 1
-            name = f"{wanted}_{number}"
+            numbers[wanted] = numbers.get(wanted, 1) + 1
+            name = f"{wanted}_{numbers[wanted]}"
         taken.add(name)
         ids[node] = name
     return {node: ids[node] for node in nodes}
@@ -146,28 +185,41 @@ def graph_of(flow: Any, name: str | None = None) -> Graph:
     edges: list[Edge] = []
     groups: list[Group] = []
     _read(flow, "", nodes, edges, groups, (flow,))
-    start = getattr(flow, "start_node", None)
-    first = start.heads[0] if isinstance(start, Fork) and start.heads else start
-    ids = ids_of(flow)
+    starts = _starts(flow, "")
     return Graph(
         name=name or base_name(flow), nodes=tuple(nodes), edges=tuple(edges), groups=tuple(groups),
-        start=ids.get(first, "") if first is not None else "", direction=getattr(flow, "_pfx_direction", "LR"),
+        start=starts[0] if starts else "", direction=getattr(flow, "_pfx_direction", "LR"), starts=starts,
     )
+
+
+def _starts(flow: Any, group: str) -> tuple[str, ...]:
+    ids = ids_of(flow)
+    return tuple(f"{group}/{ids[n]}" if group else ids[n] for n in dict.fromkeys(first_nodes(flow)))
 
 
 def _read(flow: Any, group: str, nodes: list[GraphNode], edges: list[Edge], groups: list[Group], inside: tuple[Any, ...]) -> None:
     ids = {node: f"{group}/{short}" if group else short for node, short in ids_of(flow).items()}
     for node, path in ids.items():
-        label = getattr(node, "_pfx_label", None) or base_name(node)
-        nested = getattr(node, "start_node", None)
-        if nested is not None and node not in inside:
-            inner = nested.heads[0] if isinstance(nested, Fork) and nested.heads else nested
-            groups.append(Group(path, label, group, f"{path}/{ids_of(node).get(inner, '')}"))
+        label = label_of(node)
+        if first_nodes(node) and not any(node is outer for outer in inside):
+            starts = _starts(node, path)
+            groups.append(Group(path, label, group, starts[0], starts))
             _read(node, path, nodes, edges, groups, (*inside, node))
         else:
-            nodes.append(GraphNode(path, label, _kind(node), group, getattr(node, "_pfx_shape", "rect")))
+            nodes.append(GraphNode(path, label, _kind(node), group, getattr(node, "_pfx_shape", None) or "rect"))
         for kind, action, target, together in arrows(node):
-            edges.append(Edge(path, "END" if target is END else ids.get(target, "END"), action, kind, together))
+            edges.append(Edge(path, "END" if target is END else ids.get(target, "END"), action_text(action), kind, together))
+
+
+def label_of(node: Any) -> str:
+    """What is written in the picture of `node`: its Mermaid label, else its name."""
+    label = getattr(node, "_pfx_label", None)
+    return label if isinstance(label, str) else base_name(node)
+
+
+def action_text(action: Any) -> str:
+    """An action as the views write it; a `StrEnum` or ``(str, Enum)`` member is its value."""
+    return str.__str__(action) if isinstance(action, str) else str(action)
 
 
 def _kind(node: Any) -> str:
@@ -183,9 +235,10 @@ def _kind(node: Any) -> str:
 def nodes_by_path(flow: Any, group: str = "", inside: tuple[Any, ...] = ()) -> dict[str, Any]:
     """Every node of `flow` and of the flows nested in it, by graph path."""
     found: dict[str, Any] = {}
+    inside = inside or (flow,)
     for node, short in ids_of(flow).items():
         path = f"{group}/{short}" if group else short
         found[path] = node
-        if getattr(node, "start_node", None) is not None and node not in inside:
+        if first_nodes(node) and not any(node is outer for outer in inside):
             found.update(nodes_by_path(node, path, (*inside, node)))
     return found

@@ -1,1 +1,42 @@
-"""Build and watch multi-agent flows in a Jupyter notebook."""
+"""Build and watch multi-agent flows in a Jupyter notebook.
+
+>>> from pocketflex_nb import Flow, Node
+>>> class Greet(Node):
+...     def prep(self, shared):
+...         return shared["who"]
+...     def exec(self, who):
+...         return f"hello {who}"
+...     def post(self, shared, prep_res, exec_res):
+...         shared["greeting"] = exec_res
+>>> store = {"who": "you"}
+>>> Flow(Greet()).run(store)
+>>> store["greeting"]
+'hello you'
+
+In a notebook, ``%load_ext pocketflex_nb`` adds the magics and the live views.
+"""
+
+from __future__ import annotations
+
+from pocketflex_nb.core import ports as _ports
+from pocketflex_nb.core.flow import BatchFlow, Flow, linear
+from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Node, Retry, node
+from pocketflex_nb.core.state import State, replay
+from pocketflex_nb.core.store import Store
+from pocketflex_nb.engine import entry as _entry
+from pocketflex_nb.engine.asking import ask
+from pocketflex_nb.engine.frame import current
+from pocketflex_nb.engine.group import RunGroup
+from pocketflex_nb.engine.launch import launch
+from pocketflex_nb.engine.limits import Breaker, Limiter
+from pocketflex_nb.engine.run import Run, runs
+from pocketflex_nb.engine.telling import emit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "END", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "Flow", "Limiter", "Node", "Retry", "Run", "RunGroup", "State", "Store",
+    "ask", "current", "emit", "launch", "linear", "node", "replay", "runs",
+]
+
+_ports.engine = _entry

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -158,6 +159,27 @@ class _ConditionalTransition:
         return self.src.next(tgt, self.action)
 
 
+#: (node, number) of the attempt that the running code belongs to
+_ATTEMPT: ContextVar[tuple[Any, int] | None] = ContextVar("pocketflex_nb_attempt", default=None)
+
+
+class CurrentRetry:
+    """The 0-based number of the try in flight, kept with the attempt and never on the node, so that parallel items do not share it."""
+
+    @overload
+    def __get__(self, node: None, owner: type) -> CurrentRetry: ...
+    @overload
+    def __get__(self, node: Any, owner: type) -> int: ...
+    def __get__(self, node: Any, owner: type) -> Any:
+        if node is None:
+            return self
+        attempt = _ATTEMPT.get()
+        return attempt[1] if attempt is not None and attempt[0] is node else 0
+
+    def __set__(self, node: Any, number: int) -> None:
+        _ATTEMPT.set((node, number))
+
+
 class Node(BaseNode):
     """A step whose `exec` is retried and may fall back.
 
@@ -180,6 +202,8 @@ class Node(BaseNode):
 
     _pfx_timeout: float | None = None
     _pfx_retry: Retry | None = None
+    _pfx_tuned = False  # whether `exec` needs more than PocketFlow's loop: one test in the hot path
+    cur_retry = CurrentRetry()
 
     def __init__(self, max_retries: int = 1, wait: float = 0, *, timeout: float | None = None, retry: Retry | None = None) -> None:
         super().__init__()
@@ -187,11 +211,11 @@ class Node(BaseNode):
         if timeout is not None:
             if timeout <= 0:
                 raise ValueError(f"{type(self).__name__}(timeout={timeout!r}): seconds above 0, or None for no limit")
-            self._pfx_timeout = timeout
+            self._pfx_timeout, self._pfx_tuned = timeout, True
         if retry is not None:
             if not isinstance(retry, Retry):
                 raise TypeError(f"{type(self).__name__}(retry={retry!r}): a Retry(...) is needed")
-            self._pfx_retry = retry
+            self._pfx_retry, self._pfx_tuned = retry, True
 
     def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
         """What stands in for `exec` when every try failed; raises `exc` unless overridden."""

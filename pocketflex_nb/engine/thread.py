@@ -10,8 +10,10 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
+
+from pocketflex_nb.engine.pool import Pool
 
 __all__ = ["EngineThread", "engine_thread"]
 
@@ -32,7 +34,7 @@ class EngineThread:
     ----------
     loop : asyncio.AbstractEventLoop
         The loop; the thread is started when it is first asked for.
-    pool : ThreadPoolExecutor
+    pool : Pool
         For blocking steps.
     """
 
@@ -41,20 +43,12 @@ class EngineThread:
         self._lock = threading.Lock()
         self._loop: Any = None
         self._thread: threading.Thread | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self.pool = Pool(POOL_SIZE)
 
     @property
     def loop(self) -> Any:
         loop = self._loop
         return loop if loop is not None else self._start()
-
-    @property
-    def pool(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            with self._lock:
-                if self._pool is None:
-                    self._pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="pocketflex-pool")
-        return self._pool
 
     def _start(self) -> Any:
         with self._lock:

@@ -1,0 +1,214 @@
+"""How does a step ask a person? `ask` parks one walk until an answer comes; its siblings go on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.errors import CannotAsk, nearest
+
+__all__ = ["NOTHING", "Question", "ask"]
+
+NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "NOTHING"})()
+
+
+class Question:
+    """One open question of a run.
+
+    Attributes
+    ----------
+    number : int
+        From 1, in the order of asking.
+    text : str
+        What is asked.
+    choices : tuple or None
+        What may be answered.
+    schema : mapping or None
+        Field name to type, for a form: ``{"name": str, "age": int}``.
+    """
+
+    def __init__(self, number: int, text: str, choices: tuple[Any, ...] | None, schema: Mapping[str, Any] | None) -> None:
+        self.number, self.text, self.choices, self.schema = number, text, choices, schema
+        self.future: Future[Any] = Future()
+
+    def answer(self, value: Any) -> None:
+        """Give the answer; ValueError when it is not one."""
+        if self.choices is not None and value not in self.choices:
+            raise ValueError(f"{value!r} is no answer to {self.text!r}{nearest(str(value), map(str, self.choices))}")
+        if self.schema is not None:
+            value = fitted(value, self.schema)
+        if not self.future.done():
+            self.future.set_result(value)
+
+
+def fitted(value: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`value` as the form asks for it: every field there, texts turned into the field's type."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"the answer must be a mapping with the fields {', '.join(schema)}, not {value!r}")
+    unknown = [name for name in value if name not in schema]
+    if unknown:
+        raise ValueError(f"no field {unknown[0]!r} was asked for{nearest(unknown[0], schema)}")
+    missing = [name for name in schema if name not in value]
+    if missing:
+        raise ValueError(f"the field {missing[0]!r} is missing in the answer")
+    return {name: _as(kind, name, value[name]) for name, kind in schema.items()}
+
+
+def _as(kind: Any, name: str, value: Any) -> Any:
+    if not isinstance(kind, type) or isinstance(value, kind):
+        return value
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"field {name!r} needs {kind.__name__}, got {value!r}") from exc
+
+
+def ask(
+    question: str,
+    choices: Sequence[Any] | None = None,
+    *,
+    schema: Mapping[str, Any] | None = None,
+    default: Any = NOTHING,
+    timeout: float | None = None,
+) -> Any:
+    """Ask a person, and park this walk until the answer comes.
+
+    Parameters
+    ----------
+    question : str
+        What is asked.
+    choices : sequence, optional
+        What may be answered: buttons in the view.
+    schema : mapping, optional
+        Field name to type: a form in the view; the answer is a dict.
+    default : object, optional
+        The answer when nobody can answer here, or nobody did within `timeout`.
+    timeout : float, optional
+        Seconds to wait. The run's and node's own limits do not count them.
+
+    Returns
+    -------
+    object
+        The answer; in an ``async def`` step an awaitable of it: ``await ask(...)``.
+
+    Raises
+    ------
+    CannotAsk
+        Nobody could answer here and there is no `default`.
+    TimeoutError
+        Nobody answered in time and there is no `default`.
+    """
+    frame = FRAME.get()
+    if frame is None:
+        raise CannotAsk(f"ask({question!r}) stands outside of any run: call it in a node of a launched flow")
+    asked = _Asking(frame, str(question), choices, schema, default, timeout)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asked.block()
+    return asked.wait()
+
+
+class _Asking:
+    """One call of `ask`."""
+
+    def __init__(self, frame: Any, text: str, choices: Any, schema: Any, default: Any, timeout: float | None) -> None:
+        self.frame, self.run, self.default, self.timeout = frame, frame.run, default, timeout
+        self.hold = frame.run.hold_state()
+        self.hold.asked += 1
+        self.question = Question(self.hold.asked, text, tuple(choices) if choices is not None else None, schema)
+
+    def _begin(self) -> bool:
+        """Open the question; False when nobody can answer here and the default stands in."""
+        if self._is_deaf():
+            if self.default is NOTHING:
+                raise CannotAsk(
+                    f"node {self.frame.node_id!r} asks {self.question.text!r}, and no answer could arrive here; "
+                    f"launch the flow (flow.launch or %%pocketflex) and answer in the view or with run.answer(...), or give ask(default=...)"
+                )
+            return False
+        q = self.question
+        schema = {name: getattr(kind, "__name__", str(kind)) for name, kind in q.schema.items()} if q.schema is not None else None
+        self.hold.open(q)
+        self.frame.note("asked", ask=q.number, question=q.text, choices=list(q.choices) if q.choices is not None else None,
+                        schema=schema, timeout=self.timeout)
+        return True
+
+    def _is_deaf(self) -> bool:
+        if self.hold.headless is not None:
+            return bool(self.hold.headless)
+        return not self.run.launched and threading.current_thread() is threading.main_thread() and _has_no_loop()
+
+    def _end(self, value: Any, by: str) -> Any:
+        self.hold.close(self.question)
+        self.frame.note("answered", ask=self.question.number, value=value, by=by)
+        return value
+
+    def _late(self) -> Any:
+        if self.default is NOTHING:
+            self._end(None, "nobody")
+            raise TimeoutError(f"nobody answered {self.question.text!r} within {self.timeout:g} s; give ask(default=...)")
+        return self._end(self.default, "default")
+
+    def block(self) -> Any:
+        """Wait in this thread."""
+        if not self._begin():
+            return self.default
+        resume = self._stop_clock()
+        with self.run.cancelling(self.question.future.cancel):
+            try:
+                return self._end(self.question.future.result(self.timeout), "person")
+            except TimeoutError:
+                return self._late()
+            finally:
+                self.hold.close(self.question)
+                resume()
+
+    async def wait(self) -> Any:
+        """Wait in this task; the time limit of the attempt stands still meanwhile."""
+        if not self._begin():
+            return self.default
+        resume = self._stop_clock()
+        try:
+            async with asyncio.timeout(self.timeout) as clock:
+                value = await asyncio.wrap_future(self.question.future)
+            return self._end(value, "person")
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return self._late()
+        finally:
+            self.hold.close(self.question)
+            resume()
+
+    def _stop_clock(self) -> Callable[[], None]:
+        """Stop the clock of the attempt that asks; gives the way to let it go on."""
+        outer = self.frame.parent if self.frame.step and self.frame.clock is None else self.frame
+        if outer is None or outer.clock is None:
+            return lambda: None
+        loop, clock = outer.clock
+        left: list[float] = []
+
+        def stop() -> None:
+            if clock.when() is not None and not clock.expired():
+                left.append(clock.when() - loop.time())
+                clock.reschedule(None)
+
+        def go_on() -> None:
+            if left and not clock.expired() and outer.clock is not None and outer.clock[1] is clock:
+                clock.reschedule(loop.time() + left.pop())
+
+        loop.call_soon_threadsafe(stop)
+        return lambda: loop.call_soon_threadsafe(go_on)
+
+
+def _has_no_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False

@@ -1,0 +1,53 @@
+"""How is `exec` tried, in plain code?"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.engine.items import items_async
+from pocketflex_nb.engine.plan import is_async
+from pocketflex_nb.engine.steps import attempt_async, patience, retried
+from pocketflex_nb.engine.wait import wait_here
+
+__all__ = ["attempt", "attempt_items"]
+
+
+def attempt(node: Any, prep_res: Any) -> Any:
+    """`exec` with its tries and its fallback (`Node._exec`); a coroutine to await when `exec` is async."""
+    if is_async(node.exec):
+        return attempt_async(node, prep_res)
+    if node._pfx_timeout is not None:
+        return wait_here(attempt_async(node, prep_res), FRAME.get())
+    tries, on, wait = patience(node)
+    for number in range(tries):
+        node.cur_retry = number
+        try:
+            return node.exec(prep_res)
+        except Exception as exc:
+            if number == tries - 1 or not isinstance(exc, on):
+                return node.exec_fallback(prep_res, exc)
+            retried(node, FRAME.get(), number, exc)
+        if (seconds := wait(number)) > 0:
+            time.sleep(seconds)
+    return None
+
+
+def attempt_items(node: Any, items: Any) -> Any:
+    """`exec` per item (`BatchNode._exec`): one after the other and lazily, unless the node says otherwise."""
+    if is_async(node.exec):
+        return items_async(node, items)
+    if node._pfx_max_concurrency != 1 or node._pfx_timeout is not None:
+        return wait_here(items_async(node, items), FRAME.get())
+    return [_item(node, item, index) for index, item in enumerate(items or [])]
+
+
+def _item(node: Any, item: Any, index: int) -> Any:
+    try:
+        return attempt(node, item)
+    except Exception as exc:
+        exc.add_note(f"in item {index} of the batch {type(node).__name__}")
+        if node._pfx_on_item_error == "collect":
+            return exc
+        raise

@@ -1,0 +1,116 @@
+"""What do nodes and flows ask of the engine? The functions behind `core.ports.engine`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from time import perf_counter_ns
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.errors import RunCancelled
+from pocketflex_nb.engine.attempt import attempt, attempt_items
+from pocketflex_nb.engine.hot import classes_now
+from pocketflex_nb.engine.launch import drive, launch, launch_each
+from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.steps import retried as note_retry
+from pocketflex_nb.engine.visit_flow import entered, visit_batch_flow, visit_flow
+from pocketflex_nb.engine.wait import wait_step
+from pocketflex_nb.engine.walk import visit, walk as walk_nodes
+from pocketflex_nb.engine.walk_async import walk_async as walk_nodes_async
+
+__all__ = [
+    "attempt", "attempt_items", "launch", "launch_each", "retried", "run", "run_async", "run_node", "visit", "visit_batch_flow", "visit_flow",
+    "walk", "walk_async",
+]
+
+
+def run(flow: Any, shared: Any) -> Any:
+    """`Flow.run`."""
+    this = Run(flow, shared)
+    _limit(this, flow)
+    if "IPython" in sys.modules:
+        this.use_classes(classes_now(flow))
+    token = FRAME.set(this.root)
+    this.begin()
+    try:
+        action = flow._run(shared)
+        if action.__class__ is CoroutineType:
+            action = wait_step(action, this.root)
+    except BaseException as exc:
+        ended = _ended(this, exc)
+        this.finish(error=ended)
+        if ended is exc:
+            raise
+        raise ended from exc
+    else:
+        this.finish(action)
+        return action
+    finally:
+        FRAME.reset(token)
+
+
+async def run_async(flow: Any, shared: Any) -> Any:
+    """`Flow.run_async`."""
+    this = Run(flow, shared)
+    _limit(this, flow)
+    token = FRAME.set(this.root)
+    this.task = asyncio.current_task()
+    this.begin()
+    try:
+        action = await drive(flow, shared)
+    except BaseException as exc:
+        ended = _ended(this, exc)
+        this.finish(error=ended)
+        if ended is exc:
+            raise
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            task.uncancel()  # the cancel was ours, made to end this run
+        raise ended from None
+    else:
+        this.finish(action)
+        return action
+    finally:
+        FRAME.reset(token)
+
+
+def _limit(this: Run, flow: Any) -> None:
+    if flow._pfx_max_steps or flow._pfx_timeout or flow._pfx_budget:
+        this.started = perf_counter_ns()
+        this.hold_state().limit(flow._pfx_max_steps, flow._pfx_timeout, flow._pfx_budget)
+
+
+def _ended(this: Run, exc: BaseException) -> BaseException:
+    """What ended the run: a cancellation that stands for `Run.end` gives that error."""
+    if this.ending is not None and isinstance(exc, (asyncio.CancelledError, RunCancelled)):
+        return this.ending
+    return exc
+
+
+def run_node(node: Any, shared: Any) -> Any:
+    """`BaseNode.run`: one visit, alone, without a copy and without a record."""
+    action = node._run(shared)
+    if action.__class__ is CoroutineType:
+        with entered(node, shared) as frame:
+            return wait_step(action, frame)
+    return action
+
+
+def retried(node: Any, number: int, exc: BaseException) -> None:
+    """Note that try `number` of a node in the `*_async` spelling failed and another follows."""
+    note_retry(node, FRAME.get(), number, exc)
+
+
+def walk(flow: Any, shared: Any, params: dict[str, Any] | None) -> Any:
+    """`Flow._orch`."""
+    with entered(flow, shared, params is not None) as frame:
+        return walk_nodes(frame, flow.start_node, shared, params or {**flow.params})
+
+
+async def walk_async(flow: Any, shared: Any, params: dict[str, Any] | None) -> Any:
+    """`Flow._orch_async`."""
+    with entered(flow, shared, params is not None) as frame:
+        action, _ = await walk_nodes_async(frame, flow.start_node, shared, params or {**flow.params})
+        return action

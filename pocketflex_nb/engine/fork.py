@@ -1,0 +1,76 @@
+"""How are branches walked in parallel? Each as a walk of its own, up to where they meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.items import each
+from pocketflex_nb.engine.steps import CALLER, mode_here
+from pocketflex_nb.engine.thread import engine_thread
+
+__all__ = ["walk_fork"]
+
+Walker = Callable[[Frame, Any, Any, Any, frozenset[Any]], Awaitable[tuple[Any, Any]]]
+
+
+async def walk_fork(
+    walker: Walker, frame: Frame, fork: Any, shared: Any, params: Any, stops: frozenset[Any]
+) -> tuple[Any, Any]:
+    """Walk the branches of `fork` in parallel.
+
+    Parameters
+    ----------
+    walker : coroutine function
+        Walks from a node until it ends or reaches one of the stops; gives (last action, stop or None).
+    stops : frozenset
+        Joins of the forks around this one.
+
+    Returns
+    -------
+    action : object
+        The last action of the last branch in written order.
+    node : object or None
+        Where to go on: the join when a branch arrived there, an outer stop when one arrived at that, else None.
+    """
+    run = frame.run
+    join = run.join_of(fork)
+    inner = stops if join is None else stops | {join}
+
+    async def branch(head: Any, _index: int) -> tuple[Any, Any]:
+        walk = Frame(run, frame, frame.flow, branch=head)
+        walk.error = frame.error
+        FRAME.set(walk)
+        run.enter(walk)
+        try:
+            return await walker(walk, head, shared, params, inner)
+        finally:
+            run.leave(walk)
+
+    for head in fork.detached:
+        _detach(run, branch(head, 0))
+    if not fork.heads:
+        return None, None
+    ends = await each(branch, fork.heads, _at_once(frame.flow, len(fork.heads)))
+    arrived = [stop for _, stop in ends if stop is not None]
+    node = join if join in arrived else arrived[-1] if arrived else None
+    return ends[-1][0], node
+
+
+def _at_once(flow: Any, branches: int) -> int | None:
+    limit = flow._pfx_fork_limit
+    if limit is None:
+        return None
+    return max(2, limit) if limit > 1 else min(branches, 1)
+
+
+def _detach(run: Any, coro: Any) -> None:
+    """Start a branch that nobody waits for; it is cancelled when its run ends."""
+    if mode_here() == CALLER:  # the private loop ends with the fork
+        future: Any = engine_thread.submit(coro)
+    else:
+        future = asyncio.ensure_future(coro)
+    run.detached = [*(run.detached or ()), future]

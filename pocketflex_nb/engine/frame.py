@@ -1,0 +1,114 @@
+"""Where is a walk? The cursor of one flow, of one branch of it, or of one step in a thread.
+
+A hop leaves one tuple in its run's log, ``(frame, node, action, start, end)``; anything else leaves ``(frame, node, kind, data, ns,
+cause)``. `Event`s are made of them when somebody reads (:mod:`pocketflex_nb.engine.log`).
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import Any
+
+from pocketflex_nb.core.context import FRAME
+
+__all__ = ["Failure", "Frame", "current"]
+
+
+class Failure:
+    """Stands for the action of a hop that failed."""
+
+    __slots__ = ("error", "handled", "status")
+
+    def __init__(self, error: BaseException, handled: bool = False, status: str = "failed") -> None:
+        self.error, self.handled, self.status = error, handled, status
+
+
+class Frame:
+    """The cursor of one walk.
+
+    Attributes
+    ----------
+    run : Run
+        Whose log this walk writes to.
+    parent : Frame or None
+        The walk this one was entered from.
+    flow : Flow
+        What is walked.
+    node : Node or None
+        The node in flight: the one that is wired, not the visit's copy.
+    branch : str or None
+        Set on the walk of one branch of a fork: the id of its head.
+    item : int or None
+        Set on the walk of one item of a `BatchFlow`, and on a step that works on one item of a batch: its index.
+    error : Exception or None
+        What failed, for a node behind an error edge.
+    """
+
+    __slots__ = ("began", "branch", "changes", "clock", "error", "fenced", "flow", "item", "items", "node", "outer", "parent", "run", "step", "touched")
+
+    def __init__(self, run: Any, parent: Frame | None, flow: Any, branch: Any = None, item: int | None = None) -> None:
+        self.run, self.parent, self.flow, self.branch, self.item = run, parent, flow, branch, item
+        self.outer = parent.node if parent is not None else None  # the node of `parent` that this walk belongs to
+        self.node: Any = None
+        self.error: BaseException | None = None
+        self.touched: Any = None
+        self.changes: Any = None
+        self.fenced = False
+        self.began = self.items = 0
+        self.step = False  # whether this is one step of `parent`'s node in a thread or task of its own
+        self.clock: Any = None  # (loop, asyncio.timeout) that bounds the attempt in flight, if any
+
+    def step_frame(self, item: int | None = None) -> Frame:
+        """A frame for one attempt of the node in flight that works beside this walk, so that it can be fenced alone."""
+        step = Frame(self.run, self, self.flow, None, self.item if item is None else item)
+        step.node, step.error, step.began, step.step = self.node, self.error, self.began, True
+        return step
+
+    def absorb(self, step: Frame) -> None:
+        """Take over what `step` wrote and read."""
+        if step.changes:
+            self.changes = (self.changes or []) + step.changes
+        if step.touched:
+            self.touched = {**(self.touched or {}), **step.touched}
+
+    @property
+    def hops(self) -> int:
+        """Number of the run's finished hops."""
+        return int(self.run.hops)
+
+    @property
+    def address(self) -> str:
+        """Where the running code is: ``report/research#2/search#1[3]``."""
+        return str(self.run.log.address(self))
+
+    @property
+    def attempt(self) -> int:
+        """The 0-based number of the try in flight."""
+        return int(getattr(self.node, "cur_retry", 0))
+
+    @property
+    def node_id(self) -> str:
+        """Graph path of the node in flight."""
+        return self.path(self.node)
+
+    def path(self, node: Any) -> str:
+        """Graph path of `node` in the flow this frame walks."""
+        return str(self.run.log.path(self, node))
+
+    def note(self, kind: str, *, cause: int | None = None, **data: Any) -> None:
+        """Append an event to the run's log."""
+        self.run.log.add((self, self.node, kind, data, perf_counter_ns(), cause))
+
+    def __repr__(self) -> str:
+        return f"<Frame {self.address or self.run.name}>"
+
+
+def current() -> Frame | None:
+    """Where the running code is: its run, node, `address`, `error` (behind an error edge); None outside of any run.
+
+    Notes
+    -----
+    Follows context variables: a thread that you start yourself begins outside, unless you start it with `contextvars.copy_context`.
+    """
+    frame: Frame | None = FRAME.get()
+    return frame

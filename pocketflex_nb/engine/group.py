@@ -1,0 +1,224 @@
+"""What are several runs together? Waited for, gathered and cancelled as one."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from time import monotonic
+from typing import Any
+
+from pocketflex_nb.engine.run import GRACE, SLICE, Run
+from pocketflex_nb.engine.thread import engine_thread
+
+__all__ = ["RunGroup"]
+
+
+class RunGroup:
+    """Runs that were launched together.
+
+    Parameters
+    ----------
+    made : list of Run
+        In order.
+    on_error : {"others", "stop"}
+        ``"stop"`` cancels the others when one fails.
+    name : str, optional
+        What views call it.
+
+    Notes
+    -----
+    Iterating gives the runs in order; ``group["name"]`` and ``group[0]`` give one.
+    """
+
+    def __init__(self, made: list[Run], *, on_error: str = "others", name: str | None = None) -> None:
+        if on_error not in ("others", "stop"):
+            raise ValueError(f"on_error={on_error!r}: 'others' or 'stop'")
+        self.runs = {run.name: run for run in made}
+        self._runs = list(made)
+        self._name = name
+        self._stops = on_error == "stop"
+        self._left = list(made)
+        self._at_once: int | None = None
+        self.then: Callable[[list[Run]], None] = lambda ready: None
+        for run in made:
+            run.group = self
+            run.add_done_callback(self._over)
+
+    @property
+    def name(self) -> str:
+        """What views call it."""
+        if self._name:
+            return self._name
+        return self._runs[0].base if self._runs and len({r.base for r in self._runs}) == 1 else "group"
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs)
+
+    def __getitem__(self, key: str | int) -> Run:
+        if isinstance(key, int):
+            return self._runs[key]
+        if key in self.runs:
+            return self.runs[key]
+        for run in self._runs:
+            if run.base == key:
+                return run
+        from pocketflex_nb.core.errors import nearest
+
+        raise KeyError(f"no run {key!r} in this group{nearest(key, self.runs)}")
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {status}" for status, n in self.counts().items())
+        return f"<RunGroup {self.name!r} {counts or 'empty'}>"
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.runs)
+
+    def counts(self) -> dict[str, int]:
+        """Status to number of runs."""
+        counts: dict[str, int] = {}
+        for run in self._runs:
+            counts[run.status] = counts.get(run.status, 0) + 1
+        return counts
+
+    def done(self) -> bool:
+        """Whether every run is over."""
+        return all(run.done() for run in self._runs)
+
+    # waiting -----------------------------------------------------------------------------------------------------------
+    def wait(self, timeout: float | None = None) -> RunGroup:
+        """Wait until every run is over, at most `timeout` seconds, and return the group. Never raises a run's error."""
+        deadline = None if timeout is None else monotonic() + timeout
+        try:
+            for run in self._runs:
+                run.wait(None if deadline is None else max(0.0, deadline - monotonic()))
+        except KeyboardInterrupt:
+            self.cancel()
+            until = monotonic() + GRACE
+            for run in self._runs:
+                run.wait(max(0.0, until - monotonic()))
+            raise
+        return self
+
+    def results(self, timeout: float | None = None) -> list[Any]:
+        """The last action of every run, in order; raises the first failure in order."""
+        self.wait(timeout)
+        return [run.result(0) for run in self._runs]
+
+    def __await__(self) -> Generator[Any, None, RunGroup]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> RunGroup:
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        left = [len(self._runs)]
+
+        def one(_: Run) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(count)
+
+        def count() -> None:
+            left[0] -= 1
+            if left[0] <= 0 and not over.done():
+                over.set_result(None)
+
+        for run in self._runs:
+            run.add_done_callback(one)
+        beat = None if engine_thread.is_here else SLICE
+        try:
+            while not over.done() and left[0] > 0:
+                await asyncio.wait([over], timeout=beat)
+        except asyncio.CancelledError:
+            self.cancel()
+            await asyncio.wait([over], timeout=GRACE)
+            raise
+        return self
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[Run]:
+        """The runs in the order in which they end.
+
+        Raises
+        ------
+        TimeoutError
+            They are not all over after `timeout` seconds.
+        """
+        ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        for run in self._runs:
+            run.add_done_callback(ended.put)
+        deadline = None if timeout is None else monotonic() + timeout
+        for _ in self._runs:
+            yield self._next(ended, deadline)
+
+    def _next(self, ended: queue.SimpleQueue[Run], deadline: float | None) -> Run:
+        try:
+            while True:
+                left = SLICE if deadline is None else min(SLICE, deadline - monotonic())
+                if left <= 0:
+                    raise TimeoutError(f"{self!r}: not all runs are over")
+                try:
+                    return ended.get(timeout=left)
+                except queue.Empty:
+                    continue
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+
+    async def __aiter__(self) -> AsyncIterator[Run]:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Queue[Run] = asyncio.Queue()
+        for run in self._runs:
+            run.add_done_callback(lambda r: loop.call_soon_threadsafe(ended.put_nowait, r))
+        for _ in self._runs:
+            yield await ended.get()
+
+    # steering ----------------------------------------------------------------------------------------------------------
+    def cancel(self) -> None:
+        """End every run."""
+        self._left = []
+        for run in self._runs:
+            run.cancel()
+
+    def pause(self) -> None:
+        """Hold every run before its next node."""
+        for run in self._runs:
+            run.pause()
+
+    def resume(self) -> None:
+        """Let every run go on."""
+        for run in self._runs:
+            run.resume()
+
+    def step(self) -> None:
+        """Let one more node of every run go."""
+        for run in self._runs:
+            if not run.done():
+                run.step()
+
+    def show(self, **options: Any) -> Any:
+        """Show the live view in the notebook."""
+        from pocketflex_nb.core import ports
+
+        if ports.display is None:
+            raise RuntimeError("there is no screen here: run `%load_ext pocketflex_nb` in a notebook first")
+        return ports.display(self, **options)
+
+    # for the engine ----------------------------------------------------------------------------------------------------
+    def limit(self, at_once: int | None) -> None:
+        """Set how many run at once."""
+        self._at_once = at_once
+
+    def take_first(self) -> list[Run]:
+        """The runs to start with."""
+        number = len(self._left) if self._at_once is None else self._at_once
+        first, self._left = self._left[:number], self._left[number:]
+        return first
+
+    def _over(self, run: Run) -> None:
+        if run.status == "failed" and self._stops:
+            self.cancel()
+        elif self._left:
+            following, self._left = self._left[0], self._left[1:]
+            self.then([following])

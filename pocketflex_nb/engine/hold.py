@@ -1,0 +1,276 @@
+"""What may keep a run from its next node? An end, a pause, a limit, a question. Made only for runs that need it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from time import perf_counter_ns as now
+from typing import Any
+
+from pocketflex_nb.core.errors import BudgetSpent, RunTimeout, StepLimit
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.engine.asking import Question
+from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.thread import engine_thread
+
+__all__ = ["Hold"]
+
+#: seconds between two looks of a paused plain run: a main thread must see interrupts
+SLICE = 0.05
+
+
+class Hold:
+    """Everything that may stand between a run and its next node.
+
+    Attributes
+    ----------
+    status : str
+        running, paused or asking: what the run's own "running" stands for.
+    idle : int
+        Nanoseconds spent paused or asking; they count for no limit.
+    """
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.paused = False
+        self.permits = 0
+        self.idle = 0
+        self.breaks: frozenset[str] = frozenset()
+        self.break_if: Callable[[Frame], bool] | None = None
+        self.questions: dict[int, Question] = {}
+        self.asked = 0
+        self.headless: bool | None = None
+        self.waiting: set[Frame] = set()  # walks that stand still before their node
+        self._since = 0
+        self._gate = threading.Condition()
+        self._waiters: list[tuple[Any, asyncio.Future[None]]] = []
+        self._subscribers: list[Callable[[Event], Any]] = []
+        self._told = 0
+        self._steps = 0
+        self._max_steps: int | None = None
+        self._timeout: float | None = None
+        self._budget: dict[str, float] = {}
+        self._spent: Counter[str] = Counter()
+
+    @property
+    def status(self) -> str:
+        if self.questions:
+            return "asking"
+        return "paused" if self.paused else "running"
+
+    # limits ------------------------------------------------------------------------------------------------------------
+    def limit(self, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None) -> None:
+        """Set the limits and start the clock. A budget's steps and seconds count as those limits, with an error of their own."""
+        self._max_steps, self._timeout, self._budget = max_steps, timeout, dict(budget or {})
+        if max_steps or self._budget:
+            self.run.signal = True
+        if timeout or self._budget.get("seconds"):
+            self._arm()
+
+    @property
+    def active(self) -> float:
+        """Seconds that the run has walked, without paused and asking time."""
+        idle = self.idle + (now() - self._since if self._since else 0)
+        return (now() - self.run.started - idle) / 1e9
+
+    def _arm(self) -> None:
+        limits = [s for s in (self._timeout, self._budget.get("seconds")) if s]
+        left = min(limits) - self.active
+        engine_thread.call_soon(lambda: engine_thread.loop.call_later(max(left, 0.001), self._alarm))
+
+    def _alarm(self) -> None:
+        if self.run.done():
+            return
+        late = self._overtime()
+        if late is None:
+            self._arm() if not self._since else engine_thread.loop.call_later(SLICE, self._alarm)
+        else:
+            self.run.end(late)
+
+    def _overtime(self) -> Exception | None:
+        active, name = self.active, self.run.name
+        if self._timeout and active >= self._timeout:
+            return RunTimeout(f"run {name!r} took longer than {self._timeout:g} s; the store is kept; give it more with timeout=")
+        seconds = self._budget.get("seconds")
+        if seconds and active >= seconds:
+            return self._overspent("seconds", active, seconds)
+        return None
+
+    def _overspent(self, what: str, spent: float, allowed: float) -> BudgetSpent:
+        return BudgetSpent(
+            f"run {self.run.name!r} has spent {spent:g} of {allowed:g} {what}; the store is kept; raise budget={{{what!r}: ...}}",
+            what=what, spent=spent, allowed=allowed,
+        )
+
+    def spend(self, amounts: Mapping[str, Any]) -> None:
+        """Count tokens and cost; a spent budget ends the run before its next node."""
+        for what in ("tokens", "cost"):
+            if amounts.get(what):
+                self._spent[what] += amounts[what]
+                allowed = self._budget.get(what)
+                if allowed and self._spent[what] >= allowed and self.run.ending is None:
+                    self.run.ending = self._overspent(what, self._spent[what], allowed)
+                    self.run.signal = True
+
+    def _count_step(self, frame: Frame) -> None:
+        if self._max_steps is not None and self._steps >= self._max_steps:
+            state = self.run.state()
+            hot = sorted(((path, n.visits) for path, n in state.nodes.items()), key=lambda pair: -pair[1])[:5]
+            path = " -> ".join(f"{p} ({n}x)" for p, n in hot)
+            self.run.ending = StepLimit(
+                f"run {self.run.name!r} made {self._steps} steps, as many as max_steps allows; busiest: {path}; the store is kept", hot=hot
+            )
+        allowed = self._budget.get("steps")
+        if allowed and self._steps >= allowed:
+            self.run.ending = self._overspent("steps", self._steps, allowed)
+        self._steps += 1
+
+    # before each node ---------------------------------------------------------------------------------------------------
+    def _look(self, frame: Frame) -> bool:
+        """Raise when the run is to end; return whether it may go on at once."""
+        if self._subscribers:
+            self.tell()
+        if self.run.ending is None and not self.paused and self._breaks_at(frame):
+            self.pause()
+        if self.run.ending is not None:
+            raise self.run.ending
+        return not self.paused or self._take_permit()
+
+    def _breaks_at(self, frame: Frame) -> bool:
+        if not self.breaks and self.break_if is None:
+            return False
+        path = frame.node_id
+        if path in self.breaks or path.rsplit("/", 1)[-1] in self.breaks:
+            return True
+        return self.break_if is not None and bool(self.break_if(frame))
+
+    def _take_permit(self) -> bool:
+        with self._gate:
+            if self.permits:
+                self.permits -= 1
+                return True
+            return False
+
+    def _go(self, frame: Frame) -> None:
+        self._count_step(frame)
+        if self.run.ending is not None:
+            raise self.run.ending
+        if self._subscribers:
+            frame.note("node_started")
+
+    def before(self, frame: Frame) -> None:
+        """Hold a plain walk here as long as the run is paused."""
+        try:
+            while not self._look(frame):
+                self.waiting.add(frame)
+                with self._gate:
+                    self._gate.wait(SLICE)
+        finally:
+            self.waiting.discard(frame)
+        self._go(frame)
+
+    async def before_async(self, frame: Frame) -> None:
+        """Hold a walk on a loop here as long as the run is paused."""
+        try:
+            while not self._look(frame):
+                self.waiting.add(frame)
+                loop = asyncio.get_running_loop()
+                waiter = loop.create_future()
+                with self._gate:
+                    self._waiters.append((loop, waiter))
+                if not self.paused or self.permits or self.run.ending is not None:
+                    self.wake()
+                await waiter
+        finally:
+            self.waiting.discard(frame)
+        self._go(frame)
+
+    def wake(self) -> None:
+        """Let every held walk look again."""
+        with self._gate:
+            waiters, self._waiters = self._waiters, []
+            self._gate.notify_all()
+        for loop, waiter in waiters:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_set, waiter)
+
+    # pause --------------------------------------------------------------------------------------------------------------
+    def pause(self) -> None:
+        """Hold walks before their next node."""
+        if not self.paused:
+            self.paused = True
+            self._rest()
+            self.run.root.note("run_paused")
+
+    def resume(self) -> None:
+        """Let walks go on."""
+        if self.paused:
+            self.paused, self.permits = False, 0
+            self._unrest()
+            self.run.root.note("run_resumed")
+        self.wake()
+
+    def permit(self) -> None:
+        """Let one held walk pass."""
+        with self._gate:
+            self.permits += 1
+        self.wake()
+
+    def _rest(self) -> None:
+        if not self._since:
+            self._since = now()
+
+    def _unrest(self) -> None:
+        if self._since and not self.paused and not self.questions:
+            self.idle += now() - self._since
+            self._since = 0
+
+    # questions -----------------------------------------------------------------------------------------------------------
+    def open(self, question: Question) -> None:
+        """Park the asking step until `answer`."""
+        self.questions[question.number] = question
+        self._rest()
+
+    def close(self, question: Question) -> None:
+        """The question is answered, or nobody waits for it any more."""
+        self.questions.pop(question.number, None)
+        self._unrest()
+
+    def answer(self, value: Any, number: int | None) -> None:
+        """Give `value` to an open question."""
+        if not self.questions:
+            raise LookupError(f"run {self.run.name!r} asks nothing now; it is {self.run.status}")
+        if number is None:
+            number = next(iter(self.questions))
+        if number not in self.questions:
+            raise LookupError(f"run {self.run.name!r} has no open question {number}; open: {sorted(self.questions)}")
+        self.questions[number].answer(value)
+
+    # subscribers ---------------------------------------------------------------------------------------------------------
+    def subscribe(self, fn: Callable[[Event], Any]) -> Callable[[], None]:
+        """Call `fn` with each event from now on."""
+        if not self._subscribers:
+            self._told = len(self.run.log)
+        self._subscribers.append(fn)
+        return lambda: self._subscribers.remove(fn) if fn in self._subscribers else None
+
+    def tell(self) -> None:
+        """Give the subscribers what they have not seen."""
+        events = self.run.log.events_from(self._told)
+        self._told += len(events)
+        for event in events:
+            for fn in list(self._subscribers):
+                fn(event)
+
+    def over(self) -> None:
+        """The run is over."""
+        self.wake()
+        if self._subscribers:
+            self.tell()
+
+
+def _set(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,55 @@
+"""What surrounds a hop when it is not the plain case: changes of the store, a failure, an action without an arrow."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter_ns as now
+from typing import Any
+
+from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
+from pocketflex_nb.core.store import settle
+from pocketflex_nb.engine.frame import Failure, Frame
+
+__all__ = ["failed", "keep", "no_arrow"]
+
+
+def keep(frame: Frame) -> None:
+    """At the node's end: find nested changes of the store, and note them all."""
+    changes = settle(frame)
+    if changes:
+        frame.note("store_changed", changes=changes)
+
+
+def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
+    """Record that a visit failed, and return the node behind its error edge; raise `error` when there is none."""
+    run = frame.run
+    if frame.touched or frame.changes:
+        keep(frame)
+    handler = getattr(node, "_pfx_on_error", None)
+    takes = handler is not None and isinstance(error, Exception) and error is not run.ending
+    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, RunCancelled, GeneratorExit)):
+        status = "cancelled"
+    else:
+        status = "failed"
+    run.log.add((frame, node, Failure(error, takes, status), start, now()))
+    if not takes:
+        raise error
+    frame.error = error
+    return handler
+
+
+def no_arrow(frame: Frame, node: Any, action: Any) -> None:
+    """An action without an arrow ends the flow: noted, marked in every view, and an error in a strict flow.
+
+    The warning is PocketFlow's, given by `Flow.get_next_node`.
+    """
+    known = list(node.successors)
+    name = frame.run.log._id(frame, frame.node)
+    text = f"{name}: no arrow for action {action!r}; the flow ended there{nearest(str(action), known)}"
+    frame.note("unknown_action", action=action, known=known, text=text)
+    if frame.flow._pfx_strict:
+        raise UnknownAction(
+            f"node {name!r} of flow {frame.run.name!r} returned {action!r}, and no arrow has that name{nearest(str(action), known)}",
+            node=name, action=action, known=known,
+        )
+    frame.flow.get_next_node(node, action)

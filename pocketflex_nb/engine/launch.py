@@ -1,0 +1,212 @@
+"""How are flows started on the engine thread, one or many?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from time import perf_counter_ns
+from typing import Any
+
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.errors import RunCancelled
+from pocketflex_nb.core.flow import Flow, check_budget
+from pocketflex_nb.core.nodes import BaseNode, check_concurrency
+from pocketflex_nb.core.store import Store, as_store
+from pocketflex_nb.engine.group import RunGroup
+from pocketflex_nb.engine.hot import classes_now
+from pocketflex_nb.engine.plan import overrides_flow_hooks
+from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.steps import USER, in_pool, mode_here
+from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.engine.visit_flow import visit_flow_async
+
+__all__ = ["drive", "launch", "launch_each"]
+
+#: runs of one group at once, unless said otherwise
+AT_ONCE = 32
+
+
+async def drive(flow: Any, shared: Any) -> Any:
+    """Walk the outermost flow of a run on this loop."""
+    if getattr(type(flow), "_pfx_spelled", False):
+        return await flow._run_async(shared)
+    if overrides_flow_hooks(flow) and mode_here() != USER:
+        return await in_pool(FRAME.get(), flow._run, shared)
+    return await visit_flow_async(flow, shared)
+
+
+async def _main(run: Run) -> None:
+    """The task of one launched run."""
+    if run.done():
+        return
+    FRAME.set(run.root)
+    run.task = asyncio.current_task()
+    run.begin()
+    try:
+        action = await drive(run.flow, run.store)
+    except BaseException as exc:
+        ended = isinstance(exc, (asyncio.CancelledError, RunCancelled)) and run.ending is not None
+        run.finish(error=run.ending if ended else exc)
+        if isinstance(exc, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+            return  # it ends this run, never the engine thread
+    else:
+        run.finish(action)
+
+
+def launch(
+    flows: Any,
+    shared: Any = None,
+    *,
+    share: Any = None,
+    name: str | None = None,
+    show: bool | None = None,
+    timeout: float | None = None,
+    budget: Mapping[str, float] | None = None,
+    max_steps: int | None = None,
+    max_concurrency: int | None = None,
+    on_error: str = "others",
+) -> Any:
+    """Start a flow, or several at once, on the engine thread.
+
+    Parameters
+    ----------
+    flows : Flow, list, or dict
+        One flow gives a `Run`. A list of flows or of (flow, store) pairs, or a dict of name to either, gives a `RunGroup`.
+    shared : mapping or Store, optional
+        The store of a single flow, or the one that each run of a group gets a copy of.
+    share : mapping or Store, optional
+        One store for all runs of the group.
+    name : str, optional
+        Name of the run, or of the group's runs; numbered when taken.
+    show : bool, optional
+        Show the live view; default: in a notebook, once per cell.
+    timeout, budget, max_steps
+        Limits of each run, see `Flow`.
+    max_concurrency : int, optional
+        Runs of the group at once; default: all of them. For a single flow: branches of its forks at once.
+    on_error : {"others", "stop"}
+        Whether the other runs of a group go on when one fails.
+
+    Returns
+    -------
+    Run or RunGroup
+
+    Raises
+    ------
+    TypeError
+        Something is no flow, or a store is no mapping.
+    """
+    check_budget(budget)
+    options = {"timeout": timeout, "budget": budget, "max_steps": max_steps}
+    if isinstance(flows, BaseNode):
+        if share is not None and shared is not None:
+            raise TypeError("launch(): give the store once, as shared or as share")
+        run = _make(flows, share if shared is None else shared, name, options)
+        _check(run.flow)
+        _start([run])
+        return _shown(run, show)
+    group = RunGroup(_many(flows, shared, share, name, options), on_error=on_error, name=name)
+    for flow in {id(run.flow): run.flow for run in group}.values():
+        _check(flow)
+    return _go(group, max_concurrency, show)
+
+
+def launch_each(
+    flow: Any, key: str | None, items: Iterable[Any], *, store: Any = None, name: str | None = None, show: bool | None = None,
+    max_concurrency: int | None = None, timeout: float | None = None, budget: Mapping[str, float] | None = None,
+    max_steps: int | None = None, on_error: str = "others",
+) -> RunGroup:
+    """Start one run of `flow` per item; see `Flow.launch_each`."""
+    check_budget(budget)
+    options = {"timeout": timeout, "budget": budget, "max_steps": max_steps}
+    base = dict(store) if store is not None else {}
+    made = []
+    for item in items:
+        if key is None and not isinstance(item, Mapping):
+            raise TypeError(f"launch_each(None, ...) needs items that are mappings, got {item!r}; name a key for plain values")
+        made.append(_make(flow, {**base, **item} if key is None else {**base, key: item}, name, options))
+    if made:
+        _check(made[0].flow)
+    limit = max_concurrency if max_concurrency is not None else AT_ONCE
+    return _go(RunGroup(made, on_error=on_error, name=name), limit, show)
+
+
+def _go(group: RunGroup, limit: int | None, show: bool | None) -> RunGroup:
+    check_concurrency("launch", limit)
+    group.limit(limit)
+    _start(group.take_first())
+    group.then = _start
+    return _shown(group, show)
+
+
+def _shown(thing: Any, show: bool | None) -> Any:
+    if show is not False and ports.display is not None:
+        ports.display(thing, asked=bool(show))
+    return thing
+
+
+def _make(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any]) -> Run:
+    if not isinstance(flow, BaseNode):
+        raise TypeError(f"launch() needs a flow, got {flow!r}; put nodes into one: Flow(start=...)")
+    if not isinstance(flow, Flow):
+        flow = Flow(flow, name=getattr(flow, "name", None) or type(flow).__name__)
+    store = shared if isinstance(shared, Store) else as_store({} if shared is None else shared)
+    run = Run(flow, store, name=name, launched=True)
+    run.use_classes(classes_now(flow))
+    limits = {
+        "max_steps": options["max_steps"] or flow._pfx_max_steps,
+        "timeout": options["timeout"] or flow._pfx_timeout,
+        "budget": options["budget"] or flow._pfx_budget,
+    }
+    if any(limits.values()):
+        run.limits = limits
+    return run
+
+
+def _many(flows: Any, shared: Any, share: Any, name: str | None, options: Mapping[str, Any]) -> list[Run]:
+    if isinstance(flows, Mapping):
+        named = [(str(key), flow) for key, flow in flows.items()]
+    elif isinstance(flows, Iterable) and not isinstance(flows, (str, bytes)):
+        named = [(name, flow) for flow in flows]
+    else:
+        raise TypeError(f"launch() needs a flow, a list or a dict of flows, got {flows!r}")
+    common = None if share is None else share if isinstance(share, Store) else as_store(share)
+    made = []
+    for label, entry in named:
+        flow, own = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
+        if own is not None and common is not None:
+            raise TypeError("launch(): a (flow, store) pair and share= cannot both name the store")
+        made.append(_make(flow, own if own is not None else common if common is not None else shared, label, options))
+    return made
+
+
+def _check(flow: Flow) -> None:
+    """Warn of what the checks find; a strict flow refuses."""
+    import warnings
+
+    from pocketflex_nb.core.errors import CheckError
+
+    try:
+        flow.check()
+    except CheckError as exc:
+        if flow._pfx_strict:
+            raise
+        warnings.warn(str(exc), stacklevel=4)
+
+
+def _start(made: list[Run]) -> None:
+    """Make the tasks, with one message to the engine thread."""
+    if not made:
+        return
+    loop = engine_thread.loop
+
+    def begin() -> None:
+        for run in made:
+            if not run.done():
+                if run.limits:
+                    run.started = perf_counter_ns()
+                    run.hold_state().limit(**run.limits)
+                run.task = loop.create_task(_main(run), name=run.name)
+
+    loop.call_soon_threadsafe(begin)

@@ -1,0 +1,174 @@
+"""How are providers spared? A rate limit and a circuit breaker, shared between nodes and runs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from pocketflex_nb.core.errors import BreakerOpen
+
+__all__ = ["Breaker", "Limiter"]
+
+
+class Limiter:
+    """At most `rate` entries per `per` seconds, whoever shares it: ``with limiter:`` or ``async with limiter:`` around the call.
+
+    Parameters
+    ----------
+    rate : int
+        Entries.
+    per : float
+        Seconds of the sliding window.
+    clock : callable, optional
+        Monotonic seconds, for tests.
+
+    Notes
+    -----
+    Entries are let in in the order of asking. The window slides (a log of the last `rate` entries), so no burst at a border lets in
+    more than `rate` within any `per` seconds.
+
+    Examples
+    --------
+    >>> provider = Limiter(3, per=1.0)
+    >>> with provider:
+    ...     pass
+    """
+
+    def __init__(self, rate: int, per: float = 1.0, *, clock: Callable[[], float] = time.monotonic) -> None:
+        if rate < 1 or per <= 0:
+            raise ValueError(f"Limiter(rate={rate!r}, per={per!r}): a rate of at least 1 and seconds above 0")
+        self.rate, self.per = rate, per
+        self._clock, self._lock = clock, threading.Lock()
+        self._slots: deque[float] = deque(maxlen=rate)
+
+    def reserve(self) -> float:
+        """Take the next place, and return the seconds to wait for it."""
+        with self._lock:
+            now = self._clock()
+            at = now if len(self._slots) < self.rate else max(now, self._slots[0] + self.per)
+            self._slots.append(at)
+            return at - now
+
+    def __enter__(self) -> Limiter:
+        if (wait := self.reserve()) > 0:
+            time.sleep(wait)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    async def __aenter__(self) -> Limiter:
+        if (wait := self.reserve()) > 0:
+            await asyncio.sleep(wait)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return None
+
+    def __repr__(self) -> str:
+        return f"Limiter({self.rate}, per={self.per:g})"
+
+
+class Breaker:
+    """A circuit breaker: after `failures` failures in a row it refuses calls for `reset_after` seconds, then lets one try.
+
+    Parameters
+    ----------
+    failures : int
+        Failures in a row that open it.
+    reset_after : float
+        Seconds it stays open before one call may try (half open). When that one succeeds it closes, else it opens again.
+    on : exception class or tuple of them
+        What counts as a failure.
+    clock : callable, optional
+        Monotonic seconds, for tests.
+
+    Attributes
+    ----------
+    state : {"closed", "open", "half-open"}
+
+    Raises
+    ------
+    BreakerOpen
+        On entering while it is open, or while another call tries.
+
+    References
+    ----------
+    M. Nygard, *Release It!*, 2nd ed. 2018, "Circuit Breaker".
+
+    Examples
+    --------
+    >>> provider = Breaker(failures=3, reset_after=30)
+    >>> with provider:
+    ...     pass
+    >>> provider.state
+    'closed'
+    """
+
+    def __init__(
+        self,
+        failures: int = 5,
+        reset_after: float = 30.0,
+        *,
+        on: type[BaseException] | tuple[type[BaseException], ...] = Exception,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if failures < 1 or reset_after <= 0:
+            raise ValueError(f"Breaker(failures={failures!r}, reset_after={reset_after!r}): at least 1 failure and seconds above 0")
+        self.failures, self.reset_after = failures, reset_after
+        self._on, self._clock, self._lock = on, clock, threading.Lock()
+        self._failed = 0
+        self._opened: float | None = None
+        self._trying = False
+
+    @property
+    def state(self) -> str:
+        if self._opened is None:
+            return "closed"
+        return "half-open" if self._trying or self._clock() >= self._opened + self.reset_after else "open"
+
+    def before(self) -> None:
+        """Ask to be let in."""
+        with self._lock:
+            if self._opened is None:
+                return
+            left = self._opened + self.reset_after - self._clock()
+            if left > 0 or self._trying:
+                left = max(left, 0.0)
+                raise BreakerOpen(
+                    f"the circuit is open after {self._failed} failures in a row; it lets one call try in {left:.3g} s", retry_in=left
+                )
+            self._trying = True
+
+    def after(self, error: BaseException | None) -> None:
+        """Tell how the call went. A cancellation says nothing about the provider."""
+        with self._lock:
+            tried, self._trying = self._trying, False
+            if error is None:
+                self._failed, self._opened = 0, None
+            elif isinstance(error, self._on):
+                self._failed += 1
+                if tried or self._failed >= self.failures:
+                    self._opened = self._clock()
+
+    def __enter__(self) -> Breaker:
+        self.before()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.after(error)
+
+    async def __aenter__(self) -> Breaker:
+        self.before()
+        return self
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.after(error)
+
+    def __repr__(self) -> str:
+        return f"Breaker(failures={self.failures}, reset_after={self.reset_after:g}, state={self.state!r})"

@@ -1,0 +1,276 @@
+"""What has this run done? Its records, read as events and folded into state.
+
+Records are plain tuples in one list (see :mod:`pocketflex_nb.engine.frame`). A `Reader` goes along the list once and knows, per walk
+and node, how many visits are finished, so that addresses are made when somebody reads and cost the walk nothing. Old records are
+counted and dropped: the last `KEPT` at least stay.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from operator import itemgetter
+from time import perf_counter_ns
+from typing import Any
+
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.graph import base_id, ids_of
+from pocketflex_nb.core.state import NodeState, State
+from pocketflex_nb.engine.frame import Failure, Frame
+
+__all__ = ["KEPT", "Log"]
+
+#: records that a run keeps at least; older ones are counted and dropped when there are twice as many
+KEPT = 10_000
+
+#: wall clock minus monotonic clock, both in ns, at import: turns a record's time into UTC
+_EPOCH = time.time_ns() - perf_counter_ns()
+
+
+class Counts:
+    """What dropped or passed records have left behind: per walk and node the finished visits, per node path the sums."""
+
+    __slots__ = ("edges", "prefixes", "seq", "steps", "sums", "visits")
+
+    def __init__(self) -> None:
+        self.seq = self.steps = 0
+        self.visits: dict[tuple[Frame, Any], int] = {}
+        self.prefixes: dict[Frame, str] = {}
+        self.sums: dict[str, tuple[int, float]] = {}
+        self.edges: dict[tuple[str, str], int] = {}
+
+    def copy(self) -> Counts:
+        twin = Counts()
+        twin.seq, twin.steps = self.seq, self.steps
+        twin.visits, twin.prefixes = dict(self.visits), dict(self.prefixes)
+        twin.sums, twin.edges = dict(self.sums), dict(self.edges)
+        return twin
+
+
+class Log:
+    """The records of one run.
+
+    Attributes
+    ----------
+    records : list of tuple
+        The kept ones, oldest first. Walks append to it directly.
+    add : callable
+        ``records.append``.
+    """
+
+    __slots__ = ("_base", "_cursor", "_ids", "_state", "add", "records", "run")
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.records: list[tuple[Any, ...]] = []
+        self.add = self.records.append
+        self._base: Counts | None = None  # what stands before records[0]
+        self._cursor: Counts | None = None  # what stands before the first record that `state` has not seen
+        self._state: State | None = None
+        self._ids: dict[Any, dict[Any, str]] | None = None
+
+    def __len__(self) -> int:
+        return (self._base.seq if self._base else 0) + len(self.records)
+
+    @property
+    def hops(self) -> int:
+        """Finished hops so far."""
+        return (self._base.steps if self._base else 0) + sum(len(r) == 5 for r in list(self.records))
+
+    # names -----------------------------------------------------------------------------------------------------------
+    def path(self, frame: Frame, node: Any) -> str:
+        """Graph path of `node` in the flow that `frame` walks."""
+        if node is None:
+            return self.prefix(frame)
+        outer = self.prefix(frame)
+        return f"{outer}/{self._id(frame, node)}" if outer else self._id(frame, node)
+
+    def prefix(self, frame: Frame) -> str:
+        """Graph path of the flow that `frame` walks; ``""`` for the outermost."""
+        owner = _owner(frame)
+        return "" if owner.parent is None else self.path(owner.parent, owner.outer)
+
+    def _id(self, frame: Frame, node: Any) -> str:
+        owner = _owner(frame)
+        flow = owner.flow if owner.outer is None else owner.outer
+        if self._ids is None:
+            self._ids = {}
+        ids = self._ids.get(flow)
+        if ids is None or node not in ids:  # wired, or chosen by get_next_node, after the last look
+            ids = self._ids[flow] = {**(ids or {}), **ids_of(owner.flow)}
+            ids.setdefault(node, base_id(node))
+        return ids[node]
+
+    def address(self, frame: Frame) -> str:
+        """The address of the node in flight in `frame`."""
+        self.state()
+        return self._address(self._cursor or Counts(), frame, frame.node, 1)
+
+    def _address(self, counts: Counts, frame: Frame, node: Any, ahead: int) -> str:
+        where = self._prefix(counts, frame)
+        if node is None:
+            return where
+        walk = frame.parent if frame.step and frame.parent is not None else frame
+        visit = counts.visits.get((walk, node), 0) + ahead
+        item = f"[{frame.item}]" if frame.step and frame.item is not None else ""
+        return f"{where}/{self._id(walk, node)}#{visit}{item}"
+
+    def _prefix(self, counts: Counts, frame: Frame) -> str:
+        """The address of the walk itself; fixed when it is first asked for, while the outer node is in flight."""
+        if frame.step and frame.parent is not None:
+            return self._prefix(counts, frame.parent)
+        if frame.parent is None:
+            return str(self.run.flow_id)
+        known = counts.prefixes.get(frame)
+        if known is None:
+            forked = frame.branch is not None  # the forking node's visit is over, a nested flow's is in flight
+            known = self._address(counts, frame.parent, frame.outer, 0 if forked else 1)
+            if forked:
+                known += f"{{{self._id(frame, frame.branch)}}}"
+            if frame.item is not None:
+                known += f"[{frame.item}]"
+            counts.prefixes[frame] = known
+        return known
+
+    # reading ---------------------------------------------------------------------------------------------------------
+    def events(self) -> list[Event]:
+        """The kept records as events."""
+        return self.events_from(0)
+
+    def events_from(self, seq: int) -> list[Event]:
+        """The kept records as events, from number `seq` on."""
+        counts = self._base.copy() if self._base else Counts()
+        events = [self._event(counts, record) for record in list(self.records)]
+        return events if not seq else [event for event in events if event.seq >= seq]
+
+    def state(self) -> State:
+        """What is known now; each record is folded once."""
+        if self._state is None:
+            self._state, self._cursor = State(), Counts()
+        state, cursor = self._state, self._cursor
+        assert cursor is not None
+        base = self._base.seq if self._base else 0
+        if cursor.seq < base:
+            cursor = self._cursor = self._skip(state)
+        for record in list(islice(self.records, cursor.seq - base, None)):
+            state.add(self._event(cursor, record))
+        if not self.run.done():
+            self._mark(state)
+        return state
+
+    def _mark(self, state: State) -> None:
+        """Mark the nodes in flight: they are fields of the cursors, no records."""
+        for node in state.nodes.values():
+            node.active = 0
+        waiting = self.run.held.waiting if self.run.held is not None else ()
+        asking = {event.node for event in state.asking.values()}
+        for frame in self.run.frames():
+            here = frame.node
+            if here is None:
+                continue
+            path = self.path(frame, here)
+            node = state.node(path)
+            node.active += 1
+            node.status = "asking" if path in asking else "waiting" if frame in waiting else "running"
+        state.status = self.run.status
+
+    def in_flight(self) -> list[str]:
+        """Graph paths of the nodes being visited now."""
+        return [self.path(frame, frame.node) for frame in self.run.frames() if frame.node is not None]
+
+    def _skip(self, state: State) -> Counts:
+        """Bring `state` up to the records that are kept, from their sums."""
+        assert self._base is not None
+        cursor = self._base.copy()
+        state.steps = cursor.steps
+        for path, (visits, seconds) in cursor.sums.items():
+            known = state.nodes.setdefault(path, NodeState(status="done"))
+            known.visits, known.seconds = visits, seconds
+        state.edges.update(cursor.edges)
+        return cursor
+
+    def _event(self, counts: Counts, record: tuple[Any, ...]) -> Event:
+        seq, counts.seq = counts.seq, counts.seq + 1
+        if len(record) == 6:
+            frame, node, kind, data, ns, cause = record
+            address = self._address(counts, frame, node, 1) if frame is not None else ""
+            path = self.path(frame, node) if frame is not None and node is not None else ""
+            return Event(seq, ns, kind, self.run.name, address, path, data, cause, (ns + _EPOCH) / 1e9)
+        return self._hop(counts, seq, *record)
+
+    def _hop(self, counts: Counts, seq: int, frame: Frame, node: Any, action: Any, start: int, end: int) -> Event:
+        visit = counts.visits[frame, node] = counts.visits.get((frame, node), 0) + 1
+        counts.steps += 1
+        address, path = self._address(counts, frame, node, 0), self.path(frame, node)
+        seconds = (end - start) / 1e9
+        data: dict[str, Any] = {"start": start, "seconds": seconds, "visit": visit}
+        failed = isinstance(action, Failure)
+        if failed:
+            data |= {"error": _told(action.error), "handled": action.handled, "status": action.status}
+        else:
+            data["action"] = action or "default"
+        edge = (path, "!error" if failed else str(action or "default"))
+        if not failed or action.handled:
+            counts.edges[edge] = counts.edges.get(edge, 0) + 1
+        visits, before = counts.sums.get(path, (0, 0.0))
+        counts.sums[path] = (visits + 1, before + seconds)
+        kind = "node_failed" if failed else "node_finished"
+        return Event(seq, end, kind, self.run.name, address, path, data, None, (end + _EPOCH) / 1e9)
+
+    # bounds ----------------------------------------------------------------------------------------------------------
+    def trim(self) -> None:
+        """Count and drop the oldest records when there are more than twice `KEPT`. Called by walks now and then."""
+        if len(self.records) < 2 * KEPT:
+            return
+        if self._base is None:
+            self._base = Counts()
+        old = self.records[: len(self.records) - KEPT]
+        self._base.seq += len(old)
+        hops = [record for record in old if len(record) == 5]
+        self._base.steps += len(hops)
+        seconds: dict[tuple[Frame, Any], int] = defaultdict(int)
+        for frame, node, _, start, end in hops:
+            seconds[frame, node] += end - start
+        for (frame, node, action), times in Counter(map(itemgetter(0, 1, 2), hops)).items():
+            self._count(self._base, frame, node, action, times, seconds.pop((frame, node), 0) / 1e9)
+        del self.records[: len(old)]
+        self._forget(self._base)
+
+    def _count(self, counts: Counts, frame: Frame, node: Any, action: Any, times: int, seconds: float) -> None:
+        self._prefix(counts, frame)
+        counts.visits[frame, node] = counts.visits.get((frame, node), 0) + times
+        path = self.path(frame, node)
+        visits, before = counts.sums.get(path, (0, 0.0))
+        counts.sums[path] = (visits + times, before + seconds)
+        if action.__class__ is not Failure or action.handled:
+            edge = (path, "!error" if action.__class__ is Failure else str(action or "default"))
+            counts.edges[edge] = counts.edges.get(edge, 0) + times
+
+    def _forget(self, counts: Counts) -> None:
+        """Let go of walks that are over and of which no record is kept."""
+        needed = {record[0] for record in self.records if record[0] is not None}
+        needed.update(frame for frame, _ in counts.visits if frame.node is not None)
+        for frame in list(needed):
+            while (frame := frame.parent) is not None and frame not in needed:
+                needed.add(frame)
+        counts.visits = {key: n for key, n in counts.visits.items() if key[0] in needed}
+        counts.prefixes = {frame: text for frame, text in counts.prefixes.items() if frame in needed}
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events())
+
+
+def _owner(frame: Frame) -> Frame:
+    """The walk of a whole flow that `frame` is, or is a branch or step of."""
+    while (frame.step or frame.branch is not None) and frame.parent is not None:
+        frame = frame.parent
+    return frame
+
+
+def _told(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    except Exception:  # a __str__ of the user's that raises must not lose the event
+        return type(error).__name__

@@ -1,0 +1,415 @@
+"""What is a run? One walk of a flow from outside: its status, its log, and the handles that stop, hold and answer it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as cf
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from time import perf_counter_ns as now
+from typing import Any
+
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.errors import RunCancelled
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.graph import Graph, base_id, base_name, graph_of
+from pocketflex_nb.core.joins import join_of
+from pocketflex_nb.core.state import State
+from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.hold import Hold
+from pocketflex_nb.engine.log import Log
+from pocketflex_nb.engine.thread import engine_thread
+
+__all__ = ["Run", "runs"]
+
+#: finished runs that `runs()` remembers
+REMEMBERED = 200
+#: seconds between two looks of a waiting main thread, so that an interrupt gets through
+SLICE = 0.05
+#: seconds that a cancelled run gets to end before its waiter goes
+GRACE = 5.0
+
+_live: dict[Run, None] = {}
+_over: deque[Run] = deque(maxlen=REMEMBERED)
+_numbers: Counter[str] = Counter()
+
+
+def runs(*, live: bool = False) -> list[Run]:
+    """The runs of this process, oldest first: those that go on, and the last 200 that are over.
+
+    Parameters
+    ----------
+    live : bool
+        Only those that go on.
+    """
+    going = list(_live)
+    if live:
+        return going
+    return sorted([*_over, *going], key=lambda run: run.number)
+
+
+class Run:
+    """One walk of a flow.
+
+    Attributes
+    ----------
+    name : str
+        Unique in this process.
+    flow : Flow
+        What is walked.
+    store : object
+        The shared store: after `launch` a `Store`, after `run` whatever was passed.
+    status : str
+        pending, running, paused, asking, done, failed or cancelled.
+    error : BaseException or None
+        What ended it.
+    action : object
+        The last action, once it is done.
+    events : list of Event
+        What happened; the last 10 000 records at least are kept.
+    parent : Run or None
+        The run whose node started this one; cancelling it cancels this one.
+    """
+
+    __slots__ = (
+        "__weakref__", "_callbacks", "_cancels", "_classes", "_future", "_joins", "_number", "_status", "action", "base", "children",
+        "cursors", "detached", "ending", "error", "finished", "flow", "group", "held", "launched", "limits", "log", "number", "parent", "root", "signal",
+        "started", "store", "task",
+    )
+    _count = 0
+
+    def __init__(self, flow: Any, store: Any, *, name: str | None = None, launched: bool = False) -> None:
+        outer = FRAME.get()
+        self.flow, self.store, self.launched = flow, store, launched
+        self.parent: Run | None = outer.run if outer is not None else None
+        self.base = name or _name_of(flow)
+        _numbers[self.base] += 1
+        self._number = _numbers[self.base]
+        Run._count += 1
+        self.number = Run._count
+        self.log = Log(self)
+        self.root = Frame(self, None, flow)
+        self._status = "pending"
+        self.signal = False  # whether walks must call `hold` before each node
+        self.started = self.finished = 0
+        self.action = self.error = self.ending = self.held = self.group = self.task = self.limits = None
+        self.cursors: dict[Frame, None] | None = None
+        self.children = self.detached = self._callbacks = self._cancels = self._future = self._joins = self._classes = None
+        if launched:
+            self._future = cf.Future()
+            if self.parent is not None and self.parent._status == "running":
+                self.parent.children = [*(self.parent.children or ()), self]
+        _live[self] = None
+
+    # what it is ------------------------------------------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        return self.base if self._number == 1 else f"{self.base}-{self._number}"
+
+    @property
+    def flow_id(self) -> str:
+        """The first part of every address."""
+        return base_id(self.flow)
+
+    @property
+    def status(self) -> str:
+        if self._status == "running" and self.held is not None:
+            return str(self.held.status)
+        return self._status
+
+    @property
+    def events(self) -> list[Event]:
+        return self.log.events()
+
+    @property
+    def hops(self) -> int:
+        """Finished hops so far: what ``at=`` counts."""
+        return self.log.hops
+
+    @property
+    def graph(self) -> Graph:
+        """The flow as data."""
+        return graph_of(self.flow, name=self.name)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, in seconds."""
+        return ((self.finished or now()) - self.started) / 1e9 if self.started else 0.0
+
+    def state(self) -> State:
+        """What is known now: the fold of its events, with the nodes in flight marked."""
+        return self.log.state()
+
+    def frames(self) -> list[Frame]:
+        """The cursors of all its walks that go on."""
+        return [self.root, *list(self.cursors or ())]
+
+    def in_flight(self) -> list[str]:
+        """Graph paths of the nodes being visited now."""
+        return self.log.in_flight()
+
+    def done(self) -> bool:
+        """Whether it is over: done, failed or cancelled."""
+        return self._status in ("done", "failed", "cancelled")
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name!r} {self.status}>"
+
+    # waiting ---------------------------------------------------------------------------------------------------------
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait until it is over, at most `timeout` seconds, and return the run itself. Never raises the run's error.
+
+        An interrupt (the kernel's stop button) cancels the run, waits until it is over, and is raised.
+        """
+        if self.done():
+            return self
+        if self._future is None:
+            raise RuntimeError(f"run {self.name!r} walks in the thread that called run(): there is nothing to wait for here")
+        _refuse_on_engine(f"run {self.name!r}")
+        deadline = None if timeout is None else monotonic() + timeout
+        try:
+            while not self.done() and (deadline is None or monotonic() < deadline):
+                left = SLICE if deadline is None else max(0.0, min(SLICE, deadline - monotonic()))
+                cf.wait([self._future], left)
+        except KeyboardInterrupt:
+            self.cancel()
+            cf.wait([self._future], GRACE)
+            raise
+        return self
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The last action, as `flow.run` gives it; waits for it.
+
+        Raises
+        ------
+        TimeoutError
+            It is not over after `timeout` seconds. It goes on.
+        RunCancelled
+            It was cancelled.
+        Exception
+            The very exception that ended it.
+        """
+        self.wait(timeout)
+        if not self.done():
+            raise TimeoutError(f"run {self.name!r} is still {self.status} after {timeout:g} s; it goes on")
+        return self.outcome()
+
+    def outcome(self) -> Any:
+        """The last action of a run that is over, or its exception raised."""
+        if self.error is not None:
+            raise self.error
+        return self.action
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Any:
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+        self.add_done_callback(lambda _: _wake(loop, over))
+        # ipykernel's SIGINT handler does not wake an idle selector: without a beat an interrupt waits for the run's end
+        beat = None if engine_thread.is_here else SLICE
+        try:
+            while not over.done():
+                await asyncio.wait([over], timeout=beat)
+        except asyncio.CancelledError:
+            self.cancel()
+            await asyncio.wait([over], timeout=GRACE)
+            raise
+        return self.outcome()
+
+    def add_done_callback(self, fn: Callable[[Run], Any]) -> None:
+        """Have ``fn(run)`` called when it is over, in the thread that ends it; at once when it is over already."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(fn)
+        if self.done() and fn in self._callbacks:
+            self._callbacks.remove(fn)
+            fn(self)
+
+    # steering --------------------------------------------------------------------------------------------------------
+    def cancel(self) -> bool:
+        """End it: inside an await at once, in plain code before the next node. Returns False when it is over already.
+
+        The store is kept. Works from any thread.
+        """
+        return self.end(RunCancelled(f"run {self.name!r} was cancelled"))
+
+    def end(self, error: BaseException) -> bool:
+        """End it with `error`, as `cancel` does."""
+        if self.done():
+            return False
+        if self.ending is None:
+            self.ending = error
+        self.signal = True
+        self.hold_state().wake()
+        for child in self.children or ():
+            child.cancel()
+        for cancel in list(self._cancels or ()):
+            cancel()
+        task = self.task
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        elif self.launched and self._status == "pending":
+            self.finish(error=self.ending)
+        return True
+
+    def pause(self) -> None:
+        """Hold before the next node. Nodes in flight end first."""
+        if not self.done():
+            self.signal = True
+            self.hold_state().pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self.hold_state().resume()
+
+    def step(self) -> None:
+        """Let one more node go while paused; pauses when it is not yet."""
+        self.pause()
+        self.hold_state().permit()
+
+    def answer(self, value: Any, ask: int | None = None) -> None:
+        """Answer the question that is open, or the one with number `ask`.
+
+        Raises
+        ------
+        LookupError
+            No question is open.
+        ValueError
+            The value is not among the choices, or does not fit the schema.
+        """
+        self.hold_state().answer(value, ask)
+
+    def subscribe(self, fn: Callable[[Event], Any]) -> Callable[[], None]:
+        """Have `fn` called with each event, in order, from the thread that walks; returns the way to stop it.
+
+        Starts of nodes are recorded too from then on.
+        """
+        self.signal = True
+        return self.hold_state().subscribe(fn)
+
+    def show(self, **options: Any) -> Any:
+        """Show the live view in the notebook."""
+        if ports.display is None:
+            raise RuntimeError("there is no screen here: run `%load_ext pocketflex_nb` in a notebook first")
+        return ports.display(self, **options)
+
+    def to_frame(self) -> Any:
+        """The events as a pandas DataFrame."""
+        if ports.export is None:
+            raise RuntimeError("the views are not loaded: `import pocketflex_nb` first")
+        return ports.export(self, "frame")
+
+    # for the engine ---------------------------------------------------------------------------------------------------
+    def hold_state(self) -> Any:
+        """What holds, limits and asks; made when first needed."""
+        if self.held is None:
+            self.held = Hold(self)
+        return self.held
+
+    def hold(self, frame: Frame) -> None:
+        """Before a node, in plain code, when `signal` is set."""
+        self.hold_state().before(frame)
+
+    async def hold_async(self, frame: Frame) -> None:
+        """Before a node, on a loop, when `signal` is set."""
+        await self.hold_state().before_async(frame)
+
+    def live_class(self, cls: type) -> type:
+        """The class that this run uses for `cls`: the one bound in the notebook when it was launched."""
+        return self._classes.get(cls, cls) if self._classes else cls
+
+    def enter(self, frame: Frame) -> None:
+        """A walk inside the outermost begins."""
+        if self.cursors is None:
+            self.cursors = {}
+        self.cursors[frame] = None
+
+    def leave(self, frame: Frame) -> None:
+        """That walk is over."""
+        if self.cursors is not None:
+            self.cursors.pop(frame, None)
+
+    def use_classes(self, classes: dict[type, type]) -> None:
+        """Set what `live_class` answers."""
+        self._classes = classes
+
+    def join_of(self, fork: Any) -> Any:
+        """Where the branches of `fork` meet, or None."""
+        if self._joins is None:
+            self._joins = {}
+        if fork not in self._joins:
+            self._joins[fork] = join_of(fork)
+        return self._joins[fork]
+
+    @contextmanager
+    def cancelling(self, cancel: Callable[[], Any]) -> Iterator[None]:
+        """While inside, `cancel` is called when the run is to end."""
+        self._cancels = [*(self._cancels or ()), cancel]
+        try:
+            yield
+        finally:
+            self._cancels = [c for c in self._cancels if c is not cancel]
+
+    def begin(self) -> None:
+        """It starts to walk."""
+        self._status, self.started = "running", now()
+        parent = self.parent.name if self.parent is not None else None
+        self.log.add((self.root, None, "run_started", {"flow": self.flow_id, "name": self.base, "parent": parent}, self.started, None))
+
+    def finish(self, action: Any = None, error: BaseException | None = None) -> None:
+        """It is over: note it, tell who waits."""
+        if self.done():
+            return
+        if self.detached:
+            for task in self.detached:
+                _cancel_anywhere(task)
+        self.action, self.error, self.finished = action, error, now()
+        cancelled = isinstance(error, (RunCancelled, asyncio.CancelledError, cf.CancelledError, KeyboardInterrupt))
+        status = "done" if error is None else "cancelled" if cancelled else "failed"
+        if cancelled and not isinstance(error, RunCancelled):
+            self.error = RunCancelled(f"run {self.name!r} was cancelled")
+        told = None if error is None else f"{type(error).__name__}: {error}"
+        self.log.add((self.root, None, "run_finished", {"status": status, "action": action, "error": told}, self.finished, None))
+        self._status, self.task = status, None
+        if self.held is not None:
+            self.held.over()
+        _live.pop(self, None)
+        _over.append(self)
+        if self._future is not None:
+            self._future.set_result(None)
+        while self._callbacks:
+            self._callbacks.pop(0)(self)
+
+
+def _name_of(flow: Any) -> str:
+    name = base_name(flow)
+    return name if isinstance(getattr(flow, "name", None), str) else name[:1].lower() + name[1:]
+
+
+def _wake(loop: Any, over: Any) -> None:
+    def wake() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(wake)
+
+
+def _cancel_anywhere(task: Any) -> None:
+    if isinstance(task, asyncio.Future):
+        loop = task.get_loop()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+    else:
+        task.cancel()
+
+
+def _refuse_on_engine(what: str) -> None:
+    if engine_thread.is_here and threading.current_thread() is not threading.main_thread():
+        raise RuntimeError(f"waiting for {what} in plain code on the engine thread would stop everything there: write `await run`")

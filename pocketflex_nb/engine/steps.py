@@ -1,0 +1,185 @@
+"""How is one step carried out where it may wait? In this task, in the pool, or on the engine thread.
+
+Which of them follows from the loop that is running: on the caller's own loop everything runs inline (PocketFlow's way); on the
+engine's loop a plain `exec` goes to the pool; on the private loop of a waiting `run` it does too, and ``async def`` steps cross over
+to the engine thread, where clients that are bound to a loop stay alive from run to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import random
+import sys
+from collections.abc import Callable
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.errors import NodeTimeout
+from pocketflex_nb.core.nodes import BaseNode, Node
+from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.plan import is_async, is_exec_step, is_step
+from pocketflex_nb.engine.thread import EngineLoop, engine_thread
+
+__all__ = ["CALLER", "ENGINE", "USER", "CallerLoop", "attempt_async", "finish_visit", "in_pool", "mode_here", "with_tries"]
+
+#: on whose loop this task runs
+USER, ENGINE, CALLER = range(3)
+
+
+class CallerLoop(asyncio.SelectorEventLoop):
+    """The private loop of a `run` that waits in its caller's thread."""
+
+
+def mode_here() -> int:
+    """On whose loop the running task is."""
+    loop = asyncio.get_running_loop().__class__
+    if sys.platform == "emscripten":  # no threads there
+        return USER
+    return ENGINE if loop is EngineLoop else CALLER if loop is CallerLoop else USER
+
+
+async def cross(coro: Any) -> Any:
+    """Await `coro` on the engine thread."""
+    return await asyncio.wrap_future(engine_thread.submit(coro))
+
+
+async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
+    """Call `fn` in the pool, as a step of the node in flight.
+
+    When the caller is cancelled while the thread works, the thread is abandoned: it is reported, and what it writes to a `Store`
+    from then on is dropped.
+    """
+    step = frame.step_frame() if not frame.step else frame
+    context = contextvars.copy_context()
+    context.run(FRAME.set, step)
+    future = engine_thread.pool.submit(context.run, fn, *args)
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        if not future.cancel() and future.running():
+            abandon(step, future)
+        raise
+    finally:
+        if step is not frame:
+            frame.absorb(step)
+
+
+def abandon(step: Frame, future: Any) -> None:
+    """Report a thread that nobody waits for any more, fence it, and give its place in the pool to another."""
+    step.fenced = True
+    step.note("abandoned", what="thread", text=f"{step.node_id}: a thread could not be stopped; its late writes are dropped")
+    pool = engine_thread.pool
+    pool.abandon()
+    future.add_done_callback(lambda _: pool.reclaim())
+
+
+class limit:
+    """``async with limit(seconds, frame)``: the attempt inside may take so long; asking time does not count."""
+
+    __slots__ = ("_clock", "_frame", "_seconds")
+
+    def __init__(self, seconds: float, frame: Frame) -> None:
+        self._clock, self._frame, self._seconds = asyncio.timeout(seconds), frame, seconds
+
+    async def __aenter__(self) -> None:
+        await self._clock.__aenter__()
+        self._frame.clock = asyncio.get_running_loop(), self._clock
+
+    async def __aexit__(self, kind: Any, exc: Any, trace: Any) -> None:
+        self._frame.clock = None
+        try:
+            await self._clock.__aexit__(kind, exc, trace)
+        except TimeoutError as late:
+            raise NodeTimeout(
+                f"node {self._frame.node_id!r} took longer than {self._seconds:g} s; "
+                f"give it more with timeout=, or tries with max_retries="
+            ) from late
+
+
+async def once(node: Any, prep_res: Any, mode: int, frame: Frame) -> Any:
+    """One attempt of `exec`, where and as long as it may run."""
+    seconds = node._pfx_timeout
+    if seconds is None:
+        return await _exec_once(node, prep_res, mode, frame, False)
+    async with limit(seconds, frame):
+        return await _exec_once(node, prep_res, mode, frame, True)
+
+
+async def _exec_once(node: Any, prep_res: Any, mode: int, frame: Frame, limited: bool) -> Any:
+    fn = node.exec
+    if is_async(fn):
+        return await (cross(fn(prep_res)) if mode == CALLER else fn(prep_res))
+    if getattr(fn, "__func__", None) is BaseNode.exec:
+        return None
+    if limited or (mode != USER and getattr(node, "blocking", True)):
+        return await in_pool(frame, fn, prep_res)
+    return fn(prep_res)
+
+
+def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
+    """Tries in all, what is retried, and the wait in seconds after try number k."""
+    retry = node._pfx_retry
+    if retry is None:
+        return node.max_retries, Exception, lambda failed: node.wait
+    return retry.attempts, retry.on, lambda failed: retry.delay(failed, random.random)
+
+
+def retried(node: Any, frame: Frame | None, number: int, exc: BaseException) -> None:
+    """Note that try `number` failed and another follows."""
+    if frame is not None:
+        frame.note("node_retried", attempt=number, error=f"{type(exc).__name__}: {exc}")
+
+
+async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> Any:
+    """`exec` with its tries and its fallback, awaited."""
+    mode = mode_here() if mode is None else mode
+    frame = FRAME.get()
+    tries, on, wait = patience(node)
+    for number in range(tries):
+        node.cur_retry = number
+        try:
+            return await once(node, prep_res, mode, frame)
+        except Exception as exc:
+            if number == tries - 1 or not isinstance(exc, on):
+                return await fall_back(node, prep_res, exc, mode)
+            retried(node, frame, number, exc)
+        if (seconds := wait(number)) > 0:
+            await asyncio.sleep(seconds)
+    return None
+
+
+async def fall_back(node: Any, prep_res: Any, exc: Exception, mode: int) -> Any:
+    """`exec_fallback`, awaited when it is async; it raises `exc` unless it is overridden."""
+    result = node.exec_fallback(prep_res, exc)
+    if is_step(result, node.exec_fallback):
+        return await (cross(result) if mode == CALLER else result)
+    return result
+
+
+def with_tries(node: Any, prep_res: Any, coro: Any) -> Any:
+    """`coro` as `exec` gave it, not begun yet, put under the node's tries and fallback unless it is so already."""
+    if coro.cr_code is attempt_async.__code__ or not isinstance(node, Node) or not is_async(node.exec):
+        return coro
+    if coro.cr_code is not getattr(inspect.unwrap(node.exec), "__code__", None):
+        return coro
+    coro.close()
+    return attempt_async(node, prep_res)
+
+
+async def finish_visit(node: Any, shared: Any, prep_res: Any, exec_res: Any, stage: int) -> Any:
+    """The rest of a visit whose `prep` (stage 0) or `_exec` (stage 1) turned out to be async: that one is awaited first."""
+    if stage == 0:
+        prep_res = await prep_res
+        if type(node)._exec is Node._exec and "_exec" not in node.__dict__:
+            exec_res = await attempt_async(node, prep_res)
+        else:
+            exec_res = node._exec(prep_res)
+            if exec_res.__class__ is CoroutineType and is_exec_step(node):
+                exec_res = await exec_res
+    else:
+        exec_res = await exec_res
+    action = node.post(shared, prep_res, exec_res)
+    return await action if action.__class__ is CoroutineType else action

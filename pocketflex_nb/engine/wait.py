@@ -1,0 +1,84 @@
+"""How does plain code wait for what must be awaited? Without a loop of its own where it can, and so that an interrupt gets through."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as cf
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pocketflex_nb.core.errors import RunCancelled
+from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.reentry import run_nested
+from pocketflex_nb.engine.steps import CallerLoop
+from pocketflex_nb.engine.thread import engine_thread
+
+__all__ = ["SLICE", "wait_future", "wait_here", "wait_step"]
+
+#: seconds between two looks of a waiting main thread: a signal handler of Python's runs only then on some platforms
+SLICE = 0.05
+#: seconds that cancelled work gets to end before the waiter goes
+GRACE = 5.0
+
+
+def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
+    """Have an ``async def`` step awaited on the engine thread, and wait for it here."""
+    if engine_thread.is_here:
+        return run_nested(engine_thread.loop, coro)
+    future = engine_thread.submit(coro)
+    with frame.run.cancelling(future.cancel):
+        return wait_future(future, frame.run)
+
+
+def wait_future(future: cf.Future[Any], run: Any) -> Any:
+    """The result of `future`; an interrupt cancels it, waits until it is over, and goes on."""
+    try:
+        while True:
+            try:
+                return future.result(SLICE if threading.current_thread() is threading.main_thread() else None)
+            except cf.TimeoutError:
+                if future.done():
+                    return future.result()
+    except cf.CancelledError as exc:
+        raise RunCancelled(f"run {run.name!r} was cancelled") from exc
+    except KeyboardInterrupt:
+        future.cancel()
+        cf.wait([future], GRACE)
+        raise
+
+
+def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
+    """Run `coro` to its end in this thread, on a private loop, also when this thread's own loop is running."""
+    if engine_thread.is_here:
+        return run_nested(engine_thread.loop, coro)
+    with _private_loop() as loop:
+        task = loop.create_task(coro)
+        with frame.run.cancelling(lambda: loop.call_soon_threadsafe(task.cancel)):
+            try:
+                return loop.run_until_complete(task)
+            except asyncio.CancelledError as exc:
+                raise RunCancelled(f"run {frame.run.name!r} was cancelled") from exc
+            except KeyboardInterrupt:
+                task.cancel()
+                loop.run_until_complete(asyncio.wait([task], timeout=GRACE))
+                raise
+
+
+@contextmanager
+def _private_loop() -> Iterator[CallerLoop]:
+    """A new loop that may run here. A loop that runs in this thread already is set aside meanwhile, and does not turn."""
+    running = asyncio._get_running_loop()
+    task = asyncio.current_task(running) if running is not None else None
+    if task is not None:
+        asyncio.tasks._leave_task(running, task)  # type: ignore[arg-type]
+    asyncio._set_running_loop(None)
+    loop = CallerLoop()
+    try:
+        yield loop
+    finally:
+        loop.close()
+        asyncio._set_running_loop(running)
+        if task is not None:
+            asyncio.tasks._enter_task(running, task)  # type: ignore[arg-type]

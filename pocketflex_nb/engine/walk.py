@@ -1,0 +1,129 @@
+"""How is a flow walked by `run`? In the caller's thread, with no loop at all, until a step needs one.
+
+The hop is written out once here and once in :mod:`pocketflex_nb.engine.walk_async`: a call more per hop would cost as much as its
+whole record. What a hop may meet besides three plain calls stands elsewhere: tries in `attempt`, forks in `fork`, waiting in `wait`.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from itertools import repeat
+from time import perf_counter_ns as now
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.core.flow import Flow
+from pocketflex_nb.core.nodes import END, BaseNode, Fork
+from pocketflex_nb.core.store import Store
+from pocketflex_nb.engine.attempt import attempt, attempt_items
+from pocketflex_nb.engine.fork import walk_fork
+from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.hop import failed, keep, no_arrow
+from pocketflex_nb.engine.plan import BASE, BATCH, NODE, is_exec_step, is_simple_copy, is_step, kind_of
+from pocketflex_nb.engine.steps import finish_visit, with_tries
+from pocketflex_nb.engine.wait import wait_here, wait_step
+from pocketflex_nb.engine.walk_async import walk_async
+
+__all__ = ["visit", "walk"]
+
+_NONE: frozenset[Any] = frozenset()
+_TRIM_EVERY = 8_192
+
+
+def visit(node: Any, shared: Any) -> Any:
+    """One visit of `node` (`BaseNode._run`): its action, or a coroutine that gives it when a step is async."""
+    p = node.prep(shared)
+    if p.__class__ is CoroutineType and is_step(p, node.prep):
+        return finish_visit(node, shared, p, None, 0)
+    e = node._exec(p)
+    if e.__class__ is CoroutineType and is_exec_step(node):
+        return finish_visit(node, shared, p, e, 1)
+    return node.post(shared, p, e)
+
+
+def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
+    """Walk from `start` until there is no arrow, and return the last action."""
+    run, flow = frame.run, frame.flow
+    add, live = run.log.add, run.live_class
+    tracked = isinstance(shared, Store)
+    own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
+    plans: dict[type, tuple[int, bool, bool, type]] = {}
+    node, action, t0 = start, None, now()
+    while node is not None:
+        for _ in repeat(None, _TRIM_EVERY):
+            cls = node.__class__
+            if cls is Fork:
+                action, node = wait_here(walk_fork(walk_async, frame, node, shared, params, _NONE), frame)
+                if node is None:
+                    break
+                cls, t0 = node.__class__, now()
+            frame.node = node
+            if run.signal:
+                run.hold(frame)
+                t0 = now()
+            try:
+                kind, simple, sets, cls = plans[cls]
+            except KeyError:
+                new = live(cls)
+                plans[cls] = kind, simple, sets, cls = kind_of(new), is_simple_copy(new), new.set_params is BaseNode.set_params, new
+            own = node.__dict__
+            try:
+                if simple:
+                    c = cls.__new__(cls)
+                    c.__dict__.update(own)
+                else:
+                    c = copy(node)
+                    if c.__class__ is not cls:
+                        c.__class__ = cls
+                if sets:
+                    c.params = params
+                else:
+                    c.set_params(params)
+                if tracked:
+                    frame.began = shared.version
+                if kind > BATCH or "_exec" in own or "_run" in own:
+                    action = c._run(shared)
+                else:
+                    p = c.prep(shared)
+                    if p.__class__ is CoroutineType and is_step(p, c.prep):
+                        action = finish_visit(c, shared, p, None, 0)
+                    else:
+                        if kind == NODE:
+                            if c.max_retries == 1 and not c._pfx_tuned:
+                                try:
+                                    e = c.exec(p)
+                                except Exception as exc:
+                                    e = c.exec_fallback(p, exc)
+                            else:
+                                e = attempt(c, p)
+                        elif kind == BASE:
+                            e = c.exec(p)
+                        else:
+                            e = attempt_items(c, p)
+                        if e.__class__ is CoroutineType and is_exec_step(c):
+                            action = finish_visit(c, shared, p, with_tries(c, p, e), 1)
+                        else:
+                            action = c.post(shared, p, e)
+                if action.__class__ is CoroutineType:
+                    action = wait_step(action, frame)
+                if tracked and (frame.touched or frame.changes):
+                    keep(frame)
+            except BaseException as exc:
+                node = failed(frame, node, exc, t0)
+                t0 = now()
+                continue
+            t1 = now()
+            add((frame, node, action, t0, t1))
+            t0 = t1
+            if own_next:
+                node = flow.get_next_node(c, action)
+            else:
+                node = c.successors.get(action or "default")
+                if node is None and c.successors:
+                    no_arrow(frame, c, action)
+            if not node or node is END:
+                node = None
+                break
+        run.log.trim()
+    frame.node = None
+    return action

@@ -1,0 +1,161 @@
+"""How is a flow walked on a loop? The same hop as in :mod:`pocketflex_nb.engine.walk`, with awaits.
+
+Nothing is awaited between two nodes unless the run is held: the hand-over of a value from one node's `post` to the next one's
+`prep` is atomic, as PocketFlow's programs expect.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from itertools import repeat
+from time import perf_counter_ns as now
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.core.flow import Flow
+from pocketflex_nb.core.nodes import END, BaseNode, Fork
+from pocketflex_nb.core.store import Store
+from pocketflex_nb.engine.fork import walk_fork
+from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.hop import failed, keep, no_arrow
+from pocketflex_nb.engine.items import items_async
+from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, is_async, is_simple_copy, is_step, kind_of, overrides_flow_hooks
+from pocketflex_nb.engine.steps import CALLER, USER, attempt_async, cross, fall_back, in_pool, mode_here
+from pocketflex_nb.engine.visit_flow import visit_flow_async
+
+__all__ = ["walk_async"]
+
+_TRIM_EVERY = 8_192
+
+
+async def walk_async(
+    frame: Frame, start: Any, shared: Any, params: dict[str, Any], stops: frozenset[Any] = frozenset()
+) -> tuple[Any, Any]:
+    """Walk from `start` until there is no arrow or a node of `stops` comes next; give the last action and that node."""
+    run, flow = frame.run, frame.flow
+    add, live, mode = run.log.add, run.live_class, mode_here()
+    tracked = isinstance(shared, Store)
+    own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
+    plans: dict[type, tuple[int, bool, bool, bool, type]] = {}
+    node, action, t0 = start, None, now()
+    while node is not None:
+        for _ in repeat(None, _TRIM_EVERY):
+            if stops and node in stops:
+                frame.node = None
+                return action, node
+            cls = node.__class__
+            if cls is Fork:
+                action, node = await walk_fork(walk_async, frame, node, shared, params, stops)
+                if node is None or node in stops:
+                    frame.node = None
+                    return action, node
+                cls, t0 = node.__class__, now()
+            frame.node = node
+            if run.signal:
+                await run.hold_async(frame)
+                t0 = now()
+            try:
+                kind, simple, sets, inline, cls = plans[cls]
+            except KeyError:
+                plans[cls] = kind, simple, sets, inline, cls = _plan(live(cls), mode)
+            own = node.__dict__
+            try:
+                if simple:
+                    c = cls.__new__(cls)
+                    c.__dict__.update(own)
+                else:
+                    c = copy(node)
+                    if c.__class__ is not cls:
+                        c.__class__ = cls
+                if sets:
+                    c.params = params
+                else:
+                    c.set_params(params)
+                if tracked:
+                    frame.began = shared.version
+                if kind > BATCH or "_exec" in own or "_run" in own:
+                    action = await _visit_other(frame, c, shared, kind, mode)
+                else:
+                    p = c.prep(shared)
+                    if p.__class__ is CoroutineType and is_step(p, c.prep):
+                        p = await (p if mode != CALLER else cross(p))
+                    if kind == NODE:
+                        if inline and "exec" not in own and c.max_retries == 1 and not c._pfx_tuned:
+                            try:
+                                e = c.exec(p)
+                                if e.__class__ is CoroutineType and is_step(e, c.exec):
+                                    e = await (e if mode != CALLER else cross(e))
+                            except Exception as exc:
+                                e = await fall_back(c, p, exc, mode)
+                        else:
+                            e = await attempt_async(c, p, mode)
+                    elif kind == BATCH:
+                        e = await items_async(c, p, mode)
+                    else:
+                        e = await _exec_base(frame, c, p, mode)
+                    action = c.post(shared, p, e)
+                    if action.__class__ is CoroutineType:
+                        action = await (action if mode != CALLER else cross(action))
+                if tracked and (frame.touched or frame.changes):
+                    keep(frame)
+            except BaseException as exc:
+                node = failed(frame, node, exc, t0)
+                t0 = now()
+                continue
+            t1 = now()
+            add((frame, node, action, t0, t1))
+            t0 = t1
+            if own_next:
+                node = flow.get_next_node(c, action)
+            else:
+                node = c.successors.get(action or "default")
+                if node is None and c.successors:
+                    no_arrow(frame, c, action)
+            if not node or node is END:
+                node = None
+                break
+        run.log.trim()
+    frame.node = None
+    return action, None
+
+
+def _plan(cls: Any, mode: int) -> tuple[int, bool, bool, bool, type]:
+    """Kind, whether copied simply, whether `set_params` is ours, whether `exec` may be called in this task, class."""
+    inline = mode == USER or cls.exec is BaseNode.exec or is_async(cls.exec) or not getattr(cls, "blocking", True)
+    return kind_of(cls), is_simple_copy(cls), cls.set_params is BaseNode.set_params, inline, cls
+
+
+async def _visit_other(frame: Frame, c: Any, shared: Any, kind: int, mode: int) -> Any:
+    """Visit a flow, a node in the `*_async` spelling, or one that overrides a private hook."""
+    if kind == SPELLED:
+        if _refuses(frame, mode):
+            return c._run(shared)
+        return await (cross(c._run_async(shared)) if mode == CALLER else c._run_async(shared))
+    if kind == FLOW and not overrides_flow_hooks(c):
+        return await visit_flow_async(c, shared)
+    action = c._run(shared) if mode == USER else await in_pool(frame, c._run, shared)
+    if action.__class__ is CoroutineType:
+        action = await (cross(action) if mode == CALLER else action)
+    return action
+
+
+async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: int) -> Any:
+    """`exec` of a bare `BaseNode`: once."""
+    if mode == USER or c.exec.__func__ is BaseNode.exec or is_async(c.exec) or not getattr(c, "blocking", True):
+        result = c.exec(prep_res)
+        if is_step(result, c.exec):
+            return await (cross(result) if mode == CALLER else result)
+        return result
+    return await in_pool(frame, c.exec, prep_res)
+
+
+def _refuses(frame: Frame, mode: int) -> bool:
+    """Whether an async-spelled node stands in a plain `Flow` that an `AsyncFlow` awaits: PocketFlow runs that flow synchronously."""
+    if mode != USER or getattr(type(frame.flow), "_pfx_spelled", False):
+        return mode == CALLER
+    outer = frame.parent
+    while outer is not None:
+        if getattr(type(outer.flow), "_pfx_spelled", False):
+            return True
+        outer = outer.parent
+    return False

@@ -1,0 +1,122 @@
+"""PocketFlow's own eleven names: change one import line, and a PocketFlow program gets events, views and the journal.
+
+::
+
+    from pocketflex_nb.pocketflow import Node, Flow, AsyncNode, AsyncFlow
+
+Semantics after PocketFlow's repository (https://github.com/The-Pocket/PocketFlow, head of March 2026). The ``*_async`` classes are
+thin spellings of what plain nodes do with ``async def``. Where PocketFlow is plainly wrong it is not followed: items of an
+`AsyncParallelBatchNode` have a retry counter each, so that an item that failed every try cannot come back as None.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from typing import Any
+
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.flow import BatchFlow, Flow
+from pocketflex_nb.core.nodes import BaseNode, BatchNode, Node
+
+__all__ = [
+    "AsyncBatchFlow", "AsyncBatchNode", "AsyncFlow", "AsyncNode", "AsyncParallelBatchFlow", "AsyncParallelBatchNode", "BaseNode",
+    "BatchFlow", "BatchNode", "Flow", "Node",
+]
+
+
+class AsyncNode(Node):
+    """A node in the `*_async` spelling: `prep_async`, `exec_async`, `post_async`, `exec_fallback_async`."""
+
+    _pfx_spelled = True
+
+    async def prep_async(self, shared: Any) -> Any:
+        """Read from `shared` what `exec_async` needs."""
+
+    async def exec_async(self, prep_res: Any) -> Any:
+        """Do the work."""
+
+    async def exec_fallback_async(self, prep_res: Any, exc: Exception) -> Any:
+        """What stands in when every try failed; raises `exc` unless overridden."""
+        raise exc
+
+    async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        """Write to `shared` and return the action."""
+
+    async def _exec(self, prep_res: Any) -> Any:
+        for number in range(self.max_retries):
+            self.cur_retry = number
+            try:
+                return await self.exec_async(prep_res)
+            except Exception as exc:
+                if number == self.max_retries - 1:
+                    return await self.exec_fallback_async(prep_res, exc)
+                ports.engine.retried(self, number, exc)
+                if self.wait > 0:
+                    await asyncio.sleep(self.wait)
+
+    async def run_async(self, shared: Any) -> Any:
+        """Visit this node alone."""
+        if self.successors:
+            warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
+        return await self._run_async(shared)
+
+    async def _run_async(self, shared: Any) -> Any:
+        p = await self.prep_async(shared)
+        e = await self._exec(p)
+        return await self.post_async(shared, p, e)
+
+    def _run(self, shared: Any) -> Any:
+        raise RuntimeError("Use run_async.")
+
+
+class AsyncBatchNode(AsyncNode, BatchNode):
+    """`exec_async` per item, one after the other."""
+
+    async def _exec(self, items: Any) -> Any:
+        return [await super(AsyncBatchNode, self)._exec(i) for i in items]
+
+
+class AsyncParallelBatchNode(AsyncNode, BatchNode):
+    """`exec_async` per item, all at once; when one fails the others go on."""
+
+    async def _exec(self, items: Any) -> Any:
+        return await asyncio.gather(*(super(AsyncParallelBatchNode, self)._exec(i) for i in items))
+
+
+class AsyncFlow(Flow, AsyncNode):
+    """A flow in the `*_async` spelling; its nodes may be of either."""
+
+    async def _run_async(self, shared: Any) -> Any:
+        p = await self.prep_async(shared)
+        o = await self._orch_async(shared)
+        return await self.post_async(shared, p, o)
+
+    async def run_async(self, shared: Any) -> Any:
+        """Walk the flow on the caller's event loop, and return the last action."""
+        if self.successors:
+            warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
+        return await ports.engine.run_async(self, shared)
+
+    async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        """Pass the last action on."""
+        return exec_res
+
+
+class AsyncBatchFlow(AsyncFlow, BatchFlow):
+    """The flow once per item of params that `prep_async` gives, one after the other."""
+
+    async def _run_async(self, shared: Any) -> Any:
+        pr = await self.prep_async(shared) or []
+        for bp in pr:
+            await self._orch_async(shared, {**self.params, **bp})
+        return await self.post_async(shared, pr, None)
+
+
+class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):
+    """The flow once per item of params, all at once."""
+
+    async def _run_async(self, shared: Any) -> Any:
+        pr = await self.prep_async(shared) or []
+        await asyncio.gather(*(self._orch_async(shared, {**self.params, **bp}) for bp in pr))
+        return await self.post_async(shared, pr, None)

@@ -13,6 +13,7 @@ from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine.attempt import attempt, attempt_items
 from pocketflex_nb.engine.hot import classes_now
 from pocketflex_nb.engine.launch import drive, launch, launch_each
+from pocketflex_nb.engine.plan import is_bare
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.engine.steps import retried as note_retry
 from pocketflex_nb.engine.visit_flow import entered, visit_batch_flow, visit_flow
@@ -59,7 +60,10 @@ async def run_async(flow: Any, shared: Any) -> Any:
     this.task = asyncio.current_task()
     this.begin()
     try:
-        action = await drive(flow, shared)
+        if is_bare(flow):
+            action, _ = await walk_nodes_async(this.root, flow.start_node, shared, {**flow.params})
+        else:
+            action = await drive(flow, shared)
     except BaseException as exc:
         ended = _ended(this, exc)
         this.finish(error=ended)

@@ -8,7 +8,7 @@ counted and dropped: the last `KEPT` at least stay.
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from operator import itemgetter
@@ -230,20 +230,17 @@ class Log:
         self._base.seq += len(old)
         hops = [record for record in old if len(record) == 5]
         self._base.steps += len(hops)
-        seconds: dict[tuple[Frame, Any], int] = defaultdict(int)
-        for frame, node, _, start, end in hops:
-            seconds[frame, node] += end - start
         for (frame, node, action), times in Counter(map(itemgetter(0, 1, 2), hops)).items():
-            self._count(self._base, frame, node, action, times, seconds.pop((frame, node), 0) / 1e9)
+            self._count(self._base, frame, node, action, times)
         del self.records[: len(old)]
         self._forget(self._base)
 
-    def _count(self, counts: Counts, frame: Frame, node: Any, action: Any, times: int, seconds: float) -> None:
+    def _count(self, counts: Counts, frame: Frame, node: Any, action: Any, times: int) -> None:
         self._prefix(counts, frame)
         counts.visits[frame, node] = counts.visits.get((frame, node), 0) + times
         path = self.path(frame, node)
         visits, before = counts.sums.get(path, (0, 0.0))
-        counts.sums[path] = (visits + times, before + seconds)
+        counts.sums[path] = (visits + times, before)
         if action.__class__ is not Failure or action.handled:
             edge = (path, "!error" if action.__class__ is Failure else str(action or "default"))
             counts.edges[edge] = counts.edges.get(edge, 0) + times

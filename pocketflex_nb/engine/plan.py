@@ -6,20 +6,28 @@ them, everybody else by the short way that the walkers have inline.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
-from types import CoroutineType
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from inspect import CO_COROUTINE
 from typing import Any
 
 from pocketflex_nb.core.flow import BatchFlow, Flow
 from pocketflex_nb.core.nodes import BaseNode, BatchNode, Node
+from pocketflex_nb.engine.purity import needs_no_copy
 
-__all__ = ["BASE", "BATCH", "CALL", "FLOW", "NODE", "SPELLED", "is_async", "is_exec_step", "is_simple_copy", "is_step", "kind_of", "overrides_flow_hooks"]
+__all__ = [
+    "BASE", "BATCH", "CALL", "FLOW", "NODE", "SPELLED", "Plan", "copied", "is_async", "is_bare", "is_exec_step", "is_simple_copy", "is_step",
+    "kind_of", "overrides_flow_hooks", "plan_of",
+]
 
 #: kinds: a plain Node; a BaseNode without retries; a BatchNode; a flow; a node that overrides a hook; a `*_async` spelling
 NODE, BASE, BATCH, FLOW, CALL, SPELLED = range(6)
 
-_FLOW_HOOKS = ("_run", "_orch", "_run_async", "_orch_async")
+_HOOKS = frozenset(("_run", "_orch", "_orch_async", "prep", "post"))
+_STEPS = frozenset(("prep", "exec", "post", "exec_fallback"))
 
 
 def kind_of(cls: type) -> int:
@@ -45,6 +53,15 @@ def overrides_flow_hooks(flow: Any) -> bool:
     return cls._run is not home._run or cls._orch is not home._orch or "_run" in flow.__dict__ or "_orch" in flow.__dict__
 
 
+def is_bare(flow: Any) -> bool:
+    """Whether visiting the flow is nothing but its walk."""
+    cls = type(flow)
+    return (
+        cls._run is Flow._run and cls._orch is Flow._orch and cls._orch_async is Flow._orch_async and cls.prep is BaseNode.prep
+        and cls.post is Flow.post and _HOOKS.isdisjoint(flow.__dict__)
+    )
+
+
 def is_simple_copy(cls: type) -> bool:
     """Whether ``copy.copy`` of an instance of `cls` only copies its ``__dict__``."""
     return (
@@ -62,15 +79,92 @@ def is_simple_copy(cls: type) -> bool:
 
 def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling `fn` gives a coroutine to await, decorated functions and callable objects included."""
-    fn = inspect.unwrap(fn) if hasattr(fn, "__wrapped__") and not inspect.iscoroutinefunction(fn) else fn
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))
+    code = getattr(fn, "__code__", None)
+    if code is not None and not hasattr(fn, "__wrapped__"):
+        return bool(code.co_flags & CO_COROUTINE) or inspect.iscoroutinefunction(fn)
+    if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(type(fn), "__call__", None)):
+        return True
+    return inspect.iscoroutinefunction(inspect.unwrap(fn)) if hasattr(fn, "__wrapped__") else False
 
 
 def is_step(result: Any, fn: Callable[..., Any]) -> bool:
-    """Whether `result`, which `fn` returned, is an ``async def`` step to await rather than a value that happens to be a coroutine."""
-    return result.__class__ is CoroutineType and is_async(fn)
+    """Whether the coroutine `result`, which `fn` returned, is an ``async def`` step to await and not a value."""
+    return getattr(fn, "__code__", None) is result.cr_code or is_async(fn)
 
 
 def is_exec_step(node: Any) -> bool:
     """Whether a coroutine that `_exec` returned is the step itself, not its result."""
     return is_async(node.exec) or is_async(node._exec) or is_async(getattr(node, "exec_fallback", node.exec))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How nodes of one class are visited.
+
+    Attributes
+    ----------
+    kind : int
+        One of the kinds above.
+    cls : type
+        The class a visit's copy gets.
+    is_plain : bool
+        A plain `Node`, copied simply, whose hooks are all ours: the walkers' shortest way.
+    copies_simply, sets_params : bool
+        Whether ``copy.copy`` only copies the ``__dict__``, and whether `set_params` is ours.
+    is_inline : bool
+        Whether `exec` waits by itself or not at all, so that it may be called on any loop.
+    needs_copy : bool
+        False when a visit of the node itself cannot be told from one of its copy.
+    is_async : bool
+        A plain node whose prep, exec and post are all ``async def``.
+    """
+
+    kind: int
+    cls: Any
+    is_plain: bool
+    copies_simply: bool
+    sets_params: bool
+    is_inline: bool
+    needs_copy: bool
+    is_async: bool
+
+
+@lru_cache(maxsize=1024)
+def _plan(cls: Any, run: Any, exec_: Any, set_params: Any, prep: Any, body: Any, post: Any) -> Plan:
+    """The functions are part of the key, so that a class that is patched gets a new plan."""
+    kind, simple, sets = kind_of(cls), is_simple_copy(cls), set_params is BaseNode.set_params
+    inline = body is BaseNode.exec or is_async(body) or not getattr(cls, "blocking", True)
+    plain = kind == NODE and simple and sets
+    three = plain and is_async(prep) and is_async(body) and is_async(post)
+    return Plan(kind, cls, plain, simple, sets, inline, not (plain and needs_no_copy(cls)), three)
+
+
+def plan_of(node: Any, live: Callable[[type], type]) -> Plan:
+    """The plan for `node` in a run whose classes are `live`."""
+    cls: Any = live(node.__class__)
+    plan = _plan(cls, cls._run, cls._exec, cls.set_params, cls.prep, cls.exec, cls.post)
+    own = node.__dict__
+    if plan.needs_copy is False and cls is not node.__class__:
+        plan = replace(plan, needs_copy=True)
+    if "_run" in own or "_exec" in own:
+        return replace(plan, kind=max(plan.kind, CALL) if plan.kind <= CALL else plan.kind, is_plain=False)
+    if not _STEPS.isdisjoint(own):
+        return replace(plan, is_inline="exec" not in own and plan.is_inline, is_async=False)
+    return plan
+
+
+def copied(node: Any, plan: Plan, params: dict[str, Any]) -> Any:
+    """The visit's copy of `node`."""
+    cls = plan.cls
+    if plan.copies_simply:
+        c = cls.__new__(cls)
+        c.__dict__ = node.__dict__.copy()
+    else:
+        c = copy.copy(node)
+        if c.__class__ is not cls:
+            c.__class__ = cls
+    if plan.sets_params:
+        c.params = params
+    else:
+        c.set_params(params)
+    return c

@@ -6,20 +6,19 @@ whole record. What a hop may meet besides three plain calls stands elsewhere: tr
 
 from __future__ import annotations
 
-from copy import copy
 from itertools import repeat
 from time import perf_counter_ns as now
 from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.core.flow import Flow
-from pocketflex_nb.core.nodes import END, BaseNode, Fork
+from pocketflex_nb.core.nodes import END, Fork
 from pocketflex_nb.core.store import Store
-from pocketflex_nb.engine.attempt import attempt, attempt_items
+from pocketflex_nb.engine.attempt import attempt
 from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
-from pocketflex_nb.engine.plan import BASE, BATCH, NODE, is_exec_step, is_simple_copy, is_step, kind_of
+from pocketflex_nb.engine.plan import Plan, copied, is_exec_step, is_step, plan_of
 from pocketflex_nb.engine.steps import finish_visit, with_tries
 from pocketflex_nb.engine.wait import wait_here, wait_step
 from pocketflex_nb.engine.walk_async import walk_async
@@ -28,6 +27,7 @@ __all__ = ["visit", "walk"]
 
 _NONE: frozenset[Any] = frozenset()
 _TRIM_EVERY = 8_192
+new = object.__new__
 
 
 def visit(node: Any, shared: Any) -> Any:
@@ -47,64 +47,51 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
     add, live = run.log.add, run.live_class
     tracked = isinstance(shared, Store)
     own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
-    plans: dict[type, tuple[int, bool, bool, type]] = {}
+    plans: dict[Any, Plan] = {}
     node, action, t0 = start, None, now()
     while node is not None:
         for _ in repeat(None, _TRIM_EVERY):
-            cls = node.__class__
-            if cls is Fork:
+            if node.__class__ is Fork:
                 action, node = wait_here(walk_fork(walk_async, frame, node, shared, params, _NONE), frame)
                 if node is None:
                     break
-                cls, t0 = node.__class__, now()
+                t0 = now()
             frame.node = node
             if run.signal:
                 run.hold(frame)
                 t0 = now()
+            plan = plans.get(node)
+            if plan is None:
+                plan = plans[node] = plan_of(node, live)
+            if tracked:
+                frame.began = shared.version
             try:
-                kind, simple, sets, cls = plans[cls]
-            except KeyError:
-                new = live(cls)
-                plans[cls] = kind, simple, sets, cls = kind_of(new), is_simple_copy(new), new.set_params is BaseNode.set_params, new
-            own = node.__dict__
-            try:
-                if simple:
-                    c = cls.__new__(cls)
-                    c.__dict__.update(own)
-                else:
-                    c = copy(node)
-                    if c.__class__ is not cls:
-                        c.__class__ = cls
-                if sets:
-                    c.params = params
-                else:
-                    c.set_params(params)
-                if tracked:
-                    frame.began = shared.version
-                if kind > BATCH or "_exec" in own or "_run" in own:
-                    action = c._run(shared)
-                else:
+                if plan.is_plain:
+                    if plan.needs_copy:
+                        c = new(plan.cls)
+                        c.__dict__ = own = node.__dict__.copy()
+                        own["params"] = params
+                    else:
+                        c = node
                     p = c.prep(shared)
-                    if p.__class__ is CoroutineType and is_step(p, c.prep):
+                    if type(p) is CoroutineType and is_step(p, c.prep):
                         action = finish_visit(c, shared, p, None, 0)
                     else:
-                        if kind == NODE:
-                            if c.max_retries == 1 and not c._pfx_tuned:
-                                try:
-                                    e = c.exec(p)
-                                except Exception as exc:
-                                    e = c.exec_fallback(p, exc)
-                            else:
-                                e = attempt(c, p)
-                        elif kind == BASE:
-                            e = c.exec(p)
+                        if c.max_retries == 1 and not c._pfx_tuned:
+                            try:
+                                e = c.exec(p)
+                            except Exception as exc:
+                                e = c.exec_fallback(p, exc)
                         else:
-                            e = attempt_items(c, p)
-                        if e.__class__ is CoroutineType and is_exec_step(c):
+                            e = attempt(c, p)
+                        if type(e) is CoroutineType and is_exec_step(c):
                             action = finish_visit(c, shared, p, with_tries(c, p, e), 1)
                         else:
                             action = c.post(shared, p, e)
-                if action.__class__ is CoroutineType:
+                else:
+                    c = copied(node, plan, params)
+                    action = c._run(shared)
+                if type(action) is CoroutineType:
                     action = wait_step(action, frame)
                 if tracked and (frame.touched or frame.changes):
                     keep(frame)

@@ -6,7 +6,6 @@ Nothing is awaited between two nodes unless the run is held: the hand-over of a 
 
 from __future__ import annotations
 
-from copy import copy
 from itertools import repeat
 from time import perf_counter_ns as now
 from types import CoroutineType
@@ -19,13 +18,14 @@ from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.items import items_async
-from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, is_async, is_simple_copy, is_step, kind_of, overrides_flow_hooks
+from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of
 from pocketflex_nb.engine.steps import CALLER, USER, attempt_async, cross, fall_back, in_pool, mode_here
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
 __all__ = ["walk_async"]
 
 _TRIM_EVERY = 8_192
+new = object.__new__
 
 
 async def walk_async(
@@ -36,66 +36,48 @@ async def walk_async(
     add, live, mode = run.log.add, run.live_class, mode_here()
     tracked = isinstance(shared, Store)
     own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
-    plans: dict[type, tuple[int, bool, bool, bool, type]] = {}
+    plans: dict[Any, Plan] = {}
     node, action, t0 = start, None, now()
     while node is not None:
         for _ in repeat(None, _TRIM_EVERY):
             if stops and node in stops:
                 frame.node = None
                 return action, node
-            cls = node.__class__
-            if cls is Fork:
+            if node.__class__ is Fork:
                 action, node = await walk_fork(walk_async, frame, node, shared, params, stops)
                 if node is None or node in stops:
                     frame.node = None
                     return action, node
-                cls, t0 = node.__class__, now()
+                t0 = now()
             frame.node = node
             if run.signal:
                 await run.hold_async(frame)
                 t0 = now()
+            plan = plans.get(node)
+            if plan is None:
+                plan = plans[node] = plan_of(node, live)
+            if tracked:
+                frame.began = shared.version
             try:
-                kind, simple, sets, inline, cls = plans[cls]
-            except KeyError:
-                plans[cls] = kind, simple, sets, inline, cls = _plan(live(cls), mode)
-            own = node.__dict__
-            try:
-                if simple:
-                    c = cls.__new__(cls)
-                    c.__dict__.update(own)
-                else:
-                    c = copy(node)
-                    if c.__class__ is not cls:
-                        c.__class__ = cls
-                if sets:
-                    c.params = params
-                else:
-                    c.set_params(params)
-                if tracked:
-                    frame.began = shared.version
-                if kind > BATCH or "_exec" in own or "_run" in own:
-                    action = await _visit_other(frame, c, shared, kind, mode)
-                else:
-                    p = c.prep(shared)
-                    if p.__class__ is CoroutineType and is_step(p, c.prep):
-                        p = await (p if mode != CALLER else cross(p))
-                    if kind == NODE:
-                        if inline and "exec" not in own and c.max_retries == 1 and not c._pfx_tuned:
-                            try:
-                                e = c.exec(p)
-                                if e.__class__ is CoroutineType and is_step(e, c.exec):
-                                    e = await (e if mode != CALLER else cross(e))
-                            except Exception as exc:
-                                e = await fall_back(c, p, exc, mode)
-                        else:
-                            e = await attempt_async(c, p, mode)
-                    elif kind == BATCH:
-                        e = await items_async(c, p, mode)
+                if plan.is_plain:
+                    if plan.needs_copy:
+                        c = new(plan.cls)
+                        c.__dict__ = own = node.__dict__.copy()
+                        own["params"] = params
                     else:
-                        e = await _exec_base(frame, c, p, mode)
-                    action = c.post(shared, p, e)
-                    if action.__class__ is CoroutineType:
-                        action = await (action if mode != CALLER else cross(action))
+                        c = node
+                    if plan.is_async and mode != CALLER and c.max_retries == 1 and not c._pfx_tuned:
+                        p = await c.prep(shared)
+                        try:
+                            e = await c.exec(p)
+                        except Exception as exc:
+                            e = await fall_back(c, p, exc, mode)
+                        action = await c.post(shared, p, e)
+                    else:
+                        action = await _visit_plain(c, shared, plan, mode)
+                else:
+                    c = copied(node, plan, params)
+                    action = await _visit_other(frame, c, shared, plan.kind, mode)
                 if tracked and (frame.touched or frame.changes):
                     keep(frame)
             except BaseException as exc:
@@ -119,14 +101,28 @@ async def walk_async(
     return action, None
 
 
-def _plan(cls: Any, mode: int) -> tuple[int, bool, bool, bool, type]:
-    """Kind, whether copied simply, whether `set_params` is ours, whether `exec` may be called in this task, class."""
-    inline = mode == USER or cls.exec is BaseNode.exec or is_async(cls.exec) or not getattr(cls, "blocking", True)
-    return kind_of(cls), is_simple_copy(cls), cls.set_params is BaseNode.set_params, inline, cls
+async def _visit_plain(c: Any, shared: Any, plan: Plan, mode: int) -> Any:
+    """Visit a plain node whose steps are not all async."""
+    p = c.prep(shared)
+    if type(p) is CoroutineType and is_step(p, c.prep):
+        p = await (p if mode != CALLER else cross(p))
+    if (plan.is_inline or mode == USER) and c.max_retries == 1 and not c._pfx_tuned:
+        try:
+            e = c.exec(p)
+            if type(e) is CoroutineType and is_step(e, c.exec):
+                e = await (e if mode != CALLER else cross(e))
+        except Exception as exc:
+            e = await fall_back(c, p, exc, mode)
+    else:
+        e = await attempt_async(c, p, mode)
+    action = c.post(shared, p, e)
+    return await (action if mode != CALLER else cross(action)) if type(action) is CoroutineType else action
 
 
 async def _visit_other(frame: Frame, c: Any, shared: Any, kind: int, mode: int) -> Any:
-    """Visit a flow, a node in the `*_async` spelling, or one that overrides a private hook."""
+    """Visit what is no plain node: a batch, a flow, the `*_async` spelling, or a node that overrides a private hook."""
+    if kind <= BATCH:
+        return await _visit_steps(frame, c, shared, kind, mode)
     if kind == SPELLED:
         if _refuses(frame, mode):
             return c._run(shared)
@@ -137,6 +133,21 @@ async def _visit_other(frame: Frame, c: Any, shared: Any, kind: int, mode: int) 
     if action.__class__ is CoroutineType:
         action = await (cross(action) if mode == CALLER else action)
     return action
+
+
+async def _visit_steps(frame: Frame, c: Any, shared: Any, kind: int, mode: int) -> Any:
+    """Visit a node or batch whose private hooks are ours, step by step."""
+    p = c.prep(shared)
+    if p.__class__ is CoroutineType and is_step(p, c.prep):
+        p = await (p if mode != CALLER else cross(p))
+    if kind == BATCH:
+        e = await items_async(c, p, mode)
+    elif kind == NODE:
+        e = await attempt_async(c, p, mode)
+    else:
+        e = await _exec_base(frame, c, p, mode)
+    action = c.post(shared, p, e)
+    return await (action if mode != CALLER else cross(action)) if action.__class__ is CoroutineType else action
 
 
 async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: int) -> Any:

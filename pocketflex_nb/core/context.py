@@ -18,7 +18,11 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["FRAME"]
+__all__ = ["AGENT", "FRAME"]
 
 #: the frame of the walk that the running code belongs to, or None outside of any run
 FRAME: ContextVar[Any] = ContextVar("pocketflex_nb_frame", default=None)
+
+#: the life of the agent or task that the running code belongs to (set once per life), or None outside of any. A zombie's has
+#: ``fenced`` True: what it still sends or writes is dropped
+AGENT: ContextVar[Any] = ContextVar("pocketflex_nb_agent", default=None)

@@ -1,0 +1,246 @@
+"""What does an agent do with a message? The class that users write."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from pocketflex_nb.agents.errors import Unhandled
+from pocketflex_nb.agents.reasons import Down, Exit, TaskDone, tell
+from pocketflex_nb.agents.ref import AgentRef
+from pocketflex_nb.agents.starting import start_lone
+from pocketflex_nb.core.context import AGENT
+
+__all__ = ["Agent", "handles", "is_stale", "latest"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class handles:
+    """Marks methods that answer messages of their own name: ``await ref.pop()``, ``ref.push(1)``.
+
+    >>> class Stack(Agent):
+    ...     async def init(self):
+    ...         self.items = []
+    ...     @handles.call
+    ...     async def pop(self):
+    ...         return self.items.pop()
+    ...     @handles.cast
+    ...     async def push(self, item):
+    ...         self.items.append(item)
+
+    ``reentrant=True`` lets the next message in while this one waits.
+    """
+
+    @overload
+    @staticmethod
+    def call(fn: F) -> F: ...
+    @overload
+    @staticmethod
+    def call(fn: None = None, *, reentrant: bool = False) -> Callable[[F], F]: ...
+    @staticmethod
+    def call(fn: Any = None, *, reentrant: bool = False) -> Any:
+        """The return value is the reply."""
+        return _mark("call", fn, reentrant)
+
+    @overload
+    @staticmethod
+    def cast(fn: F) -> F: ...
+    @overload
+    @staticmethod
+    def cast(fn: None = None, *, reentrant: bool = False) -> Callable[[F], F]: ...
+    @staticmethod
+    def cast(fn: Any = None, *, reentrant: bool = False) -> Any:
+        """Nobody waits."""
+        return _mark("cast", fn, reentrant)
+
+
+def _mark(kind: str, fn: Any, reentrant: bool) -> Any:
+    def mark(fn: Any) -> Any:
+        fn._pfx_handles = (kind, reentrant)
+        return fn
+
+    return mark if fn is None else mark(fn)
+
+
+def _default(fn: F) -> F:
+    fn.is_default = True  # type: ignore[attr-defined]  # a mark on our own function
+    return fn
+
+
+class Agent:
+    """An agent: private state, a mailbox, one message at a time.
+
+    Override `init` and the handlers; each may be ``async def`` or ``def``. State is the attributes of `self`. Start it with
+    ``await Counter.start(3)``, or under a supervisor with ``child(Counter, 3)``; an agent made by calling the class is a template of
+    that: ``Counter(3)`` may stand in a supervisor's list.
+
+    Attributes
+    ----------
+    trap_exit : bool
+        Whether exit signals of links come to `handle_info` as `Exit` messages, and messages received before a shutdown are handled.
+    isolation : None or "process"
+        A process of its own: memory and kill are real, values travel by cloudpickle.
+    strict : bool
+        Deep-copy messages and refuse what could not travel to a process.
+    reload : None or "on_restart"
+        A restart takes the class now bound in ``__main__``.
+    ref : AgentRef
+        Its own ref.
+
+    Examples
+    --------
+    >>> class Counter(Agent):
+    ...     async def init(self, n=0):
+    ...         self.n = n
+    ...     async def handle_call(self, message, caller):
+    ...         self.n += message
+    ...         return self.n
+    >>> ref = Counter.start_sync(3)
+    >>> ref.call_sync(4)
+    7
+    >>> ref.stop_sync()
+    """
+
+    trap_exit: bool = False
+    isolation: str | None = None
+    strict: bool = False
+    reload: str | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        from functools import partial
+
+        self._pfx_template = (args, kwargs)
+        for name in ("start", "start_sync"):
+            setattr(self, name, partial(getattr(type(self), name), *args, **kwargs))
+
+    @property
+    def ref(self) -> AgentRef:
+        life = AGENT.get()
+        if life is None or life.agent is not self:
+            raise AttributeError("an agent has its ref while it handles a message")
+        ref: AgentRef = life.ref
+        return ref
+
+    # what users write ------------------------------------------------------------------------------------------------
+    @_default
+    async def init(self, *args: Any, **kwargs: Any) -> Any:
+        """Set the state up. Return None, `Idle(seconds)`, `Continue(value)`, `IGNORE` or `Stop(reason)`."""
+        if args or kwargs:
+            raise TypeError(f"{type(self).__name__} takes no arguments: it has no `async def init(self, ...)`")
+
+    async def handle_call(self, message: Any, caller: Any) -> Any:
+        """Answer a call: the return value is the reply; or `NO_REPLY` and later ``caller.reply(x)``, or ``Stop(reason, reply=x)``."""
+        raise Unhandled(f"{type(self).__name__} got the call {message!r} and has no handle_call: write one, or use @handles.call")
+
+    async def handle_cast(self, message: Any) -> Any:
+        """Take a message that nobody waits for. Return None, `Idle`, `Continue` or `Stop`."""
+        raise Unhandled(f"{type(self).__name__} got the cast {message!r} and has no handle_cast: write one, or use @handles.cast")
+
+    async def handle_info(self, message: Any) -> Any:
+        """Take any other message: `Down`, `Exit`, `TaskDone`, ``"timeout"``, what `send` sends."""
+        from pocketflex_nb.agents.life import warn
+
+        life = AGENT.get()
+        life.note("unhandled", {"what": life.home.log.describe(message)}, life.cause)
+        warn(f"agent {life.name!r} got {_told(message)} and has no handle_info")
+
+    async def handle_continue(self, value: Any) -> Any:
+        """Go on after `Continue(value)`, before any message of the mailbox."""
+        raise Unhandled(f"{type(self).__name__} asked to continue with {value!r} and has no handle_continue")
+
+    @_default
+    async def terminate(self, reason: Any) -> None:
+        """Clean up. Runs at `Stop`, at a crash and at the supervisor's shutdown; never at a kill."""
+
+    def code_change(self, old_cls: type) -> Any:
+        """Mend the attributes after ``ref.upgrade(NewClass)``."""
+
+    def redact(self, state: dict[str, Any]) -> dict[str, Any]:
+        """What ``ref.state()`` and the views may show of the attributes."""
+        return state
+
+    # starting --------------------------------------------------------------------------------------------------------
+    @classmethod
+    async def start(
+        cls, *args: Any, name: Any = None, clock: Any = None, engine: Any = None, keep: bool = False, isolation: str | None = None,
+        strict: bool | None = None, **kwargs: Any,
+    ) -> AgentRef | None:
+        """Start one, alone, and wait until `init` has returned.
+
+        Parameters
+        ----------
+        name : hashable or Via
+            Its name in the default registry, or ``reg.via(key)``.
+        clock : Clock or None
+            For its timers and timeouts.
+        engine : None or "inline"
+            None is the engine thread; "inline" the caller's loop.
+        keep : bool
+            Let it live on when the cell that started it is run again.
+
+        Returns
+        -------
+        AgentRef or None
+            None when `init` returned `IGNORE`.
+
+        Raises
+        ------
+        AlreadyStarted
+            The name is taken.
+        StartError
+            `init` failed or returned `Stop`.
+        """
+        options = {"name": name, "clock": clock, "engine": engine, "keep": keep, "isolation": isolation, "strict": strict}
+        return await start_lone(cls, args, kwargs, options)
+
+    @classmethod
+    def start_sync(
+        cls, *args: Any, name: Any = None, clock: Any = None, keep: bool = False, isolation: str | None = None, strict: bool | None = None,
+        **kwargs: Any,
+    ) -> AgentRef | None:
+        """`start` from plain code, on the engine thread."""
+        from pocketflex_nb.agents.home import home_for
+
+        options = {"name": name, "clock": clock, "engine": None, "keep": keep, "isolation": isolation, "strict": strict}
+        return home_for(None, clock).do_sync(start_lone, cls, args, kwargs, options)
+
+    @classmethod
+    def _pfx_make(cls, life: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """The agent of `life`, and what `init` gave."""
+        if life.isolation == "process":
+            from pocketflex_nb.agents.process import make_proxy
+
+            return make_proxy(life, cls, args, kwargs)
+        if cls.__init__ is Agent.__init__:
+            agent = cls.__new__(cls)
+        elif getattr(cls.init, "is_default", False):
+            return cls(*args, **kwargs), None
+        else:
+            agent = cls()
+        life.agent = agent
+        return agent, agent.init(*args, **kwargs)
+
+
+def latest(cls: type) -> type:
+    """The class now bound where `cls` was defined, if that is the notebook; else `cls`."""
+    if cls.__module__ != "__main__" or "<locals>" in cls.__qualname__:
+        return cls
+    found: Any = sys.modules.get("__main__")
+    for part in cls.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) and issubclass(found, Agent) else cls
+
+
+def is_stale(cls: type) -> bool:
+    """Whether the notebook has newer code of `cls`."""
+    return latest(cls) is not cls
+
+
+def _told(message: Any) -> str:
+    if isinstance(message, (Down, Exit)):
+        return f"{type(message).__name__} of {message.ref!r} ({tell(message.reason)})"
+    if isinstance(message, TaskDone):
+        return f"the value of {message.ref!r}"
+    return repr(message)[:200]

@@ -1,0 +1,52 @@
+"""What time is it for agents? A clock that can be injected, so that tests need not sleep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Protocol
+
+__all__ = ["Clock", "LoopClock", "Timer"]
+
+
+class Timer(Protocol):
+    """What `Clock.call_later` gives."""
+
+    def cancel(self) -> None:
+        """Do not call it, if it was not called yet."""
+        ...
+
+
+class Clock(Protocol):
+    """Times and timers; all in float seconds. See `pocketflex_nb.testing.VirtualClock` for the other one."""
+
+    def time(self) -> float:
+        """Monotonic seconds."""
+        ...
+
+    def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
+        """Have ``fn(*args)`` called on the running loop after `seconds`."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class LoopClock:
+    """The real clock."""
+
+    is_real = True
+
+    def time(self) -> float:
+        """Monotonic seconds."""
+        return monotonic()
+
+    def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
+        """Have ``fn(*args)`` called on the running loop after `seconds`."""
+        return asyncio.get_running_loop().call_later(seconds, fn, *args)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)

@@ -1,0 +1,269 @@
+"""Where do agents live? A home: one event loop with its clock, its log and the lives on it.
+
+The usual home is the engine thread. ``engine="inline"`` is the caller's own loop, for servers and unit tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as cf
+import contextvars
+import threading
+from asyncio.events import _get_running_loop as running_loop
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pocketflex_nb.agents.clock import Clock, LoopClock
+from pocketflex_nb.agents.errors import BadSpec
+from pocketflex_nb.agents.log import Log
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.engine.thread import engine_thread
+
+__all__ = ["GRACE", "Home", "SLICE", "home_for", "homes", "in_slices", "pulse", "running_loop"]
+
+T = TypeVar("T")
+
+#: seconds between a kill and the moment the agent is given up as a zombie
+GRACE = 0.2
+#: seconds a thread that waits for an agent sleeps at most before it looks for an interrupt
+SLICE = 0.2
+#: seconds between two turns of a loop that waits for another thread
+PULSE = 0.05
+
+
+class Home:
+    """One loop and what lives on it.
+
+    Attributes
+    ----------
+    loop : asyncio.AbstractEventLoop
+        The loop.
+    clock : Clock
+        For every timer of the agents here.
+    log : Log
+        What happened here.
+    lives : dict of int to Life
+        Who lives here, oldest first.
+    zombies : set of Life
+        Who was given up and still runs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, log: Log) -> None:
+        self.loop, self.clock, self.log = loop, clock, log
+        self.lives: dict[int, Any] = {}
+        self.zombies: set[Any] = set()
+        self.deadlines = Deadlines(clock)
+        self.ident: int | None = None
+        self.is_real = getattr(clock, "is_real", False)
+        self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._is_woken = False
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling code runs on this home's loop."""
+        return running_loop() is self.loop
+
+    def post(self, fn: Callable[..., Any], *args: Any) -> None:
+        """Have ``fn(*args)`` called on the loop, from any thread, in the order of the posts; one wake-up serves many."""
+        self._inbox.append((fn, args))
+        if not self._is_woken:
+            self._is_woken = True
+            try:
+                self.loop.call_soon_threadsafe(self._unpack)
+            except RuntimeError:  # the loop is closed: whoever waits is told by `is_closed`
+                self._is_woken = False
+                self._inbox.clear()
+
+    def _unpack(self) -> None:
+        self._is_woken = False
+        inbox = self._inbox
+        while inbox:
+            fn, args = inbox.popleft()
+            try:
+                fn(*args)
+            except Exception as exc:
+                self.loop.call_exception_handler({"message": f"a message to an agent failed in {fn!r}", "exception": exc})
+
+    async def do(self, fn: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Await ``fn(*args)`` on this home's loop, from any loop."""
+        if self.is_here:
+            return await fn(*args)
+        future = asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop)
+        with pulse():
+            return await asyncio.wrap_future(future)
+
+    def do_sync(self, fn: Callable[..., Awaitable[T]], *args: Any, timeout: float | None = None) -> T:
+        """Call `do` from plain code and wait; an interrupt cancels what was asked for.
+
+        Raises
+        ------
+        RuntimeError
+            On the home's own loop, where waiting would stop what is waited for.
+        """
+        self.must_not_wait("use `await` here")
+        return in_slices(asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop), timeout)
+
+    def now_here(self, fn: Callable[..., T], *args: Any) -> T:
+        """Call the plain function `fn` on the loop's thread and give its value; at once if this is it."""
+        if self.is_here or self.loop.is_closed() or (running_loop() is not None and threading.get_ident() == self.ident):
+            return fn(*args)
+        future: cf.Future[T] = cf.Future()
+        context = contextvars.copy_context()
+
+        def call() -> None:
+            try:
+                future.set_result(context.run(fn, *args))
+            except BaseException as exc:
+                future.set_exception(exc)
+
+        self.post(call)
+        return in_slices(future, None)
+
+    def is_closing(self) -> bool:
+        """Whether the loop is being shut down: every task on it was asked to end, as `asyncio.run` does at its end."""
+        return all(task.done() or task.cancelling() for task in asyncio.all_tasks(self.loop))
+
+    def close(self) -> None:
+        """End every life here at once: the loop is going away, nothing can be awaited or restarted."""
+        for life in list(self.lives.values()):
+            life.on_exit = life.links = None
+            life.die("shutdown")
+
+    def must_not_wait(self, mend: str) -> None:
+        """Raise if this thread is the one that runs the agents."""
+        if self.is_here or (self.ident is not None and threading.get_ident() == self.ident):
+            raise RuntimeError(f"this would wait on the very thread that runs the agents: {mend}")
+
+
+async def _awaited(fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+    return await fn(*args)
+
+
+def in_slices(future: cf.Future[T], timeout: float | None) -> T:
+    """Wait for `future` so that the stop button can interrupt, then cancel it."""
+    try:
+        left = timeout
+        while True:
+            try:
+                return future.result(SLICE if left is None else min(SLICE, left))
+            except cf.TimeoutError:
+                if future.done():
+                    return future.result()
+                if left is not None and (left := left - SLICE) <= 0:
+                    future.cancel()
+                    raise
+    except KeyboardInterrupt:
+        future.cancel()
+        raise
+
+
+@contextmanager
+def pulse() -> Iterator[None]:
+    """Keep the running loop turning while it waits for another thread.
+
+    The kernel's stop button cancels the cell by `call_soon`, which does not wake a loop that sleeps in its selector.
+    """
+    loop = asyncio.get_running_loop()
+    timer: Any = None
+
+    def beat() -> None:
+        nonlocal timer
+        timer = loop.call_later(PULSE, beat)
+
+    beat()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+class Deadlines:
+    """The timers of calls: one queue per length of time, so that a call costs an append instead of a timer."""
+
+    __slots__ = ("_armed", "_queues", "clock")
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._queues: dict[float, deque[tuple[float, Any]]] = {}
+        self._armed: set[float] = set()
+
+    def add(self, seconds: float, waiting: Any) -> None:
+        """Call ``waiting.expire(seconds)`` after `seconds`, unless ``waiting.fut`` is done by then."""
+        queue = self._queues.get(seconds)
+        if queue is None:
+            queue = self._queues[seconds] = deque()
+        while queue and queue[0][1].fut.done():
+            queue.popleft()
+        queue.append((self.clock.time() + seconds, waiting))
+        if seconds not in self._armed:
+            self._armed.add(seconds)
+            self.clock.call_later(seconds, self._ring, seconds)
+
+    def _ring(self, seconds: float) -> None:
+        queue, now = self._queues[seconds], self.clock.time()
+        while queue and (queue[0][1].fut.done() or queue[0][0] <= now + 1e-9):
+            waiting = queue.popleft()[1]
+            if not waiting.fut.done():
+                waiting.expire(seconds)
+        if queue:
+            self.clock.call_later(queue[0][0] - now, self._ring, seconds)
+        else:
+            self._armed.discard(seconds)
+            del self._queues[seconds]
+
+
+_homes: dict[asyncio.AbstractEventLoop, dict[Any, Home]] = {}
+_lock = threading.Lock()
+_real = LoopClock()
+
+
+def home_for(engine: Any = None, clock: Clock | None = None) -> Home:
+    """The home of agents started with these options.
+
+    Parameters
+    ----------
+    engine : None, "thread" or "inline"
+        None is the engine thread, or, in an agent, that agent's home.
+    clock : Clock or None
+        None is the real one, or, in an agent, that agent's.
+    """
+    by = AGENT.get()
+    if by is not None and engine is None and by.home.is_here:
+        engine, clock = by.home.loop, clock or by.home.clock
+    loop = _loop_for(engine)
+    key = clock if clock is not None else _real
+    home = _homes.get(loop, {}).get(key)
+    return home if home is not None else _make_home(loop, key)
+
+
+def _make_home(loop: asyncio.AbstractEventLoop, clock: Clock) -> Home:
+    ident = threading.get_ident() if running_loop() is loop else engine_thread.ident
+    with _lock:
+        for closed in [known for known in _homes if known.is_closed()]:
+            del _homes[closed]
+        of_loop = _homes.setdefault(loop, {})
+        if clock not in of_loop:
+            log = next(iter(of_loop.values())).log if of_loop else Log()  # one numbering per loop, whatever the clocks
+            of_loop[clock] = home = Home(loop, clock, log)
+            home.ident = ident
+        return of_loop[clock]
+
+
+def _loop_for(engine: Any) -> asyncio.AbstractEventLoop:
+    if engine is None or engine == "thread":
+        loop: asyncio.AbstractEventLoop = engine_thread.loop
+        return loop
+    if engine == "inline":
+        return asyncio.get_running_loop()
+    if isinstance(engine, asyncio.AbstractEventLoop):
+        return engine
+    raise BadSpec(f"engine={engine!r}: no such engine{nearest(engine, ['inline', 'thread'])}")
+
+
+def homes() -> list[Home]:
+    """Every home whose loop is open."""
+    with _lock:
+        return [home for loop, of_loop in _homes.items() if not loop.is_closed() for home in of_loop.values()]

@@ -1,0 +1,553 @@
+"""What happens to one agent from its start to its end? Its mailbox, the task that empties it, and how it dies.
+
+A `Life` is one run of an agent's or task's code: a restart is a new life. No task exists while the mailbox is empty: the first message
+starts one (`serve`), which ends when the mailbox is empty again. Everything here happens on the home's loop.
+
+How it ends: a handler fails or gives `Stop`; or somebody sets a `doom` and cancels the task. Our own cancel is told from a
+`CancelledError` of the user's by the doom: no doom, not ours. `die` is the last act and never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections import deque
+from collections.abc import Callable
+from itertools import count, repeat
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.agents.errors import BadReturn, ReplyError
+from pocketflex_nb.agents.home import GRACE, Home
+from pocketflex_nb.agents.mail import INFO, Ask, Caller, Order
+from pocketflex_nb.agents.reasons import (
+    DEAD, IGNORE, NO_REPLY, RUNNING, STARTING, STOPPING, Continue, Crash, Exit, Idle, Stop, tell, where,
+)
+from pocketflex_nb.agents.ref import AgentRef
+from pocketflex_nb.agents.slot import Slot
+from pocketflex_nb.core.context import AGENT, FRAME
+
+__all__ = ["AsyncKill", "Life", "warn"]
+
+#: messages handled before the other tasks of the loop get their turn
+BURST = 256
+#: seconds that `terminate` may take when the supervisor itself was killed and nobody keeps the time
+LAST_WORDS = 5.0
+
+_DIRECTIVES = frozenset({Stop, Idle, Continue})
+_pids = count(1)
+
+
+class AsyncKill(BaseException):
+    """Raised inside code that does not yield, by the watchdog."""
+
+
+class _Ending(Exception):
+    """The agent gave `Stop`."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.stop = stop
+
+
+class Life:
+    """One agent alive.
+
+    Attributes
+    ----------
+    pid : int
+        Number of this life in this process.
+    slot : Slot
+        Its place.
+    ref : AgentRef
+        What outsiders hold.
+    status : str
+        "starting", "running", "stopping" or "dead".
+    hand : object
+        The message being handled.
+    cause : int or None
+        Number of the event that is being handled.
+    doom : tuple or None
+        The exit reason that was decided from outside, and whether `terminate` runs.
+    boss : Life or None
+        Its supervisor.
+    fenced : bool
+        A zombie: what it still does is dropped.
+    """
+
+    __slots__ = (
+        "__weakref__", "agent", "ancestors", "birth", "boss", "box", "callers", "cause", "cleanups", "cls", "context", "doom", "fenced", "hand",
+        "handled", "home", "is_strict", "isolation", "is_suspended", "links", "names", "on_exit", "owed", "pid", "reason", "ref", "side", "slot",
+        "started", "status", "task", "timer", "watchers",
+    )
+    type = "worker"
+    ref_class = AgentRef
+
+    def __init__(self, home: Home, cls: Any, slot: Slot, boss: Life | None = None) -> None:
+        by: Life | None = AGENT.get()
+        self.home, self.cls, self.slot, self.boss = home, cls, slot, boss
+        self.pid = next(_pids)
+        self.ref = self.ref_class(self)
+        self.status = STARTING
+        self.agent: Any = None
+        self.box: deque[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.context: contextvars.Context | None = None
+        self.hand: Any = None
+        self.birth = self.cause = by.cause if by is not None else None
+        self.doom: tuple[Any, bool] | None = None
+        self.owed: set[Caller] | None = None
+        self.side: set[asyncio.Task[Any]] | None = None
+        self.watchers: list[Any] | None = None
+        self.links: set[Life] | None = None
+        self.names: list[tuple[Any, Any]] | None = None
+        self.cleanups: list[Callable[[Life], Any]] | None = None
+        self.on_exit: Callable[[Life, Any], Any] | None = None
+        self.timer: Any = None
+        self.started: asyncio.Future[Any] | None = None
+        self.reason: Any = None
+        self.isolation: str | None = None
+        self.handled = 0
+        self.fenced = self.is_suspended = self.is_strict = False
+        self.callers: tuple[AgentRef, ...] = ()
+        self.ancestors: tuple[AgentRef, ...] = ((by.ref, *by.ancestors) if by is not None else ())
+
+    @property
+    def name(self) -> str:
+        """How messages to people call it."""
+        return str(self.slot.id)
+
+    @property
+    def address(self) -> str:
+        """Its path in the supervision tree."""
+        return self.slot.path
+
+    @property
+    def caller(self) -> Caller | None:
+        """Whose call is being handled."""
+        return self.hand if self.hand.__class__ is Caller else None
+
+    def __repr__(self) -> str:
+        return f"<Life {self.pid} {self.address} {self.status}>"
+
+    # start -----------------------------------------------------------------------------------------------------------
+    def begin(self, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+        """Start it; the future gives True, IGNORE, or the exit reason of a start that failed, in a tuple."""
+        self.home.lives[self.pid] = self
+        self.context = context = contextvars.copy_context()
+        context.run(self._enter)
+        self.started = self.home.loop.create_future()
+        self.task = self.home.loop.create_task(self.boot(args, kwargs), context=context)
+        return self.started
+
+    def _enter(self) -> None:
+        AGENT.set(self)
+        if FRAME.get() is not None:  # started by a node: this is a life of its own, not a part of that run
+            FRAME.set(None)
+
+    def make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """The agent, and what its `init` returned."""
+        made: tuple[Any, Any] = self.cls._pfx_make(self, args, kwargs)
+        return made
+
+    async def boot(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run `init`, then serve."""
+        try:
+            self.agent, out = self.make(args, kwargs)
+            if out.__class__ is CoroutineType:
+                out = await out
+            if out.__class__ is Stop:
+                raise _Ending(out)
+            if not (out is None or out is IGNORE or out.__class__ in _DIRECTIVES):
+                raise BadReturn(f"init of {self.name!r} returned {out!r}: give None, Idle, Continue, IGNORE or Stop")
+        except BaseException as exc:
+            self.die(self._reason_of(exc)[0])
+            return
+        if self.status is DEAD:  # given up meanwhile, as a zombie
+            self.home.zombies.discard(self)
+            return
+        if out is IGNORE:
+            self.die(IGNORE)
+            return
+        self.status = RUNNING
+        self.note("start", {"type": self.type, "cls": getattr(self.cls, "__qualname__", ""), "restarts": 0}, self.birth)
+        if self.started is not None and not self.started.done():
+            self.started.set_result(True)
+        await self.serve(out)
+
+    # messages --------------------------------------------------------------------------------------------------------
+    def put(self, item: Any) -> None:
+        """Lay `item` in the mailbox."""
+        box = self.box
+        if box is None:
+            box = self.box = deque()
+        box.append(item)
+        if self.task is None:
+            self.task = self.home.loop.create_task(self.serve(), context=self.context)
+
+    def inform(self, message: Any, by: Life | None = None, cause: int | None = None) -> None:
+        """Lay a message for `handle_info` in the mailbox."""
+        if self.status is not DEAD:
+            self.put((INFO, message, self.note("info", self.home.log.describe(message), cause, by)))
+
+    def note(self, kind: str, data: Any = None, cause: int | None = None, by: Any = None) -> int:
+        """Record an event of this life."""
+        return self.home.log.note(kind, self, data, cause, by)
+
+    async def serve(self, first: Any = None) -> None:
+        """Handle what lies in the mailbox until it is empty or this life ends."""
+        while True:
+            try:
+                if first is not None:
+                    out, first = first, None
+                    await self._follow(out)
+                await self._empty()
+            except BaseException as exc:
+                if isinstance(exc, ReplyError) and self.doom is None:
+                    warn(f"agent {self.name!r} raised {exc!r} where nobody waits for a reply")
+                    continue
+                await self._conclude(exc)
+                return
+            break
+        if self.doom is not None or self.status is DEAD:
+            await self._conclude(None)
+            return
+        self.task = self.hand = None
+        if not self.box:
+            self.box = None
+
+    async def _empty(self) -> None:
+        agent, box = self.agent, self.box
+        while box:
+            for _ in repeat(None, BURST):
+                if not box or self.doom is not None or self.is_suspended:
+                    break
+                item = self.hand = box.popleft()
+                if self.timer is not None:
+                    self._quiet()
+                self.handled += 1
+                if item.__class__ is tuple:
+                    verb, message, self.cause = item
+                    if verb is INFO:
+                        out = agent.handle_info(message)
+                    elif message.__class__ is Ask:
+                        out = self._asked(item, message)
+                    else:
+                        out = agent.handle_cast(message)
+                    if out.__class__ is CoroutineType:
+                        out = await out
+                    if out is not None:
+                        await self._follow(out)
+                elif item.__class__ is Caller:
+                    self.cause, message = item.seq, item.message
+                    try:
+                        out = agent.handle_call(message, item) if message.__class__ is not Ask else self._asked(item, message)
+                        if out.__class__ is CoroutineType:
+                            out = await out
+                    except ReplyError as exc:
+                        item.fail(exc.error)
+                    except asyncio.CancelledError:
+                        if not self._lets_go(item):
+                            raise
+                    else:
+                        if out is NO_REPLY or out.__class__ in _DIRECTIVES:
+                            await self._without_reply(item, out)
+                        elif self.doom is None:
+                            item.reply(out)
+                else:
+                    await self._obey(item)
+                    agent = self.agent
+            else:
+                await asyncio.sleep(0)
+            if self.doom is not None or (self.is_suspended and not await self._obey_first()):
+                return
+
+    def _asked(self, item: Any, message: Ask) -> Any:
+        """Start a method that a message names."""
+        if message.is_reentrant:
+            self._beside(item, message)
+            return NO_REPLY if item.__class__ is Caller else None
+        out = message.on(self.agent)
+        return out if item.__class__ is Caller else _quietly(out)
+
+    async def _without_reply(self, item: Caller, out: Any) -> None:
+        if out.__class__ is Stop:
+            raise _Ending(out)
+        if not item.fut.done():
+            self.owed = self.owed or set()
+            self.owed.add(item)
+        if out is not NO_REPLY:
+            await self._follow(out)
+
+    async def _follow(self, out: Any) -> None:
+        """Do what a handler's return value asks for."""
+        while out is not None:
+            cls = out.__class__
+            if cls is Stop:
+                raise _Ending(out)
+            if cls is Idle:
+                self.timer = self.home.clock.call_later(out.seconds, self._idle_over)
+                return
+            if cls is not Continue:
+                raise BadReturn(f"a handler of {self.name!r} returned {out!r}: give None, Idle, Continue or Stop")
+            out = self.agent.handle_continue(out.value)
+            if out.__class__ is CoroutineType:
+                out = await out
+
+    async def _obey(self, order: Order) -> None:
+        out = order.run(self)
+        if out.__class__ is CoroutineType:
+            out = await out
+        if out is not None:
+            await self._follow(out)
+
+    async def _obey_first(self) -> bool:
+        """Suspended: carry out the next order of the mailbox, if there is one."""
+        for item in self.box or ():
+            if item.__class__ is Order:
+                self.box.remove(item)  # type: ignore[union-attr]  # it was just iterated
+                await self._obey(item)
+                return True
+        return False
+
+    def _beside(self, item: Any, message: Ask) -> None:
+        """Handle a message of a reentrant handler in a task of its own."""
+        if self.side is None:
+            self.side = set()
+        task = self.home.loop.create_task(self._aside(item, message), context=self.context)
+        self.side.add(task)
+        task.add_done_callback(self.side.discard)
+
+    async def _aside(self, item: Any, message: Ask) -> None:
+        caller = item if item.__class__ is Caller else None
+        if caller is not None:
+            self.owed = self.owed or set()
+            self.owed.add(caller)
+        try:
+            out = message.on(self.agent)
+            if out.__class__ is CoroutineType:
+                out = await out
+            if caller is not None:
+                caller.reply(out)
+        except ReplyError as exc:
+            if caller is not None:
+                caller.fail(exc.error)
+        except BaseException as exc:
+            if self.doom is None and self.status is not DEAD:
+                self.end(Crash(exc), polite=True)
+
+    # times -----------------------------------------------------------------------------------------------------------
+    def _quiet(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def _idle_over(self) -> None:
+        self.timer = None
+        if self.status is RUNNING and self.task is None and not self.box:
+            self.inform("timeout")
+
+    def give_up(self, caller: Caller) -> None:
+        """Nobody waits for `caller` any more, and it asked for its work to be cancelled."""
+        if self.hand is caller and self.task is not None:
+            self.task.cancel()
+        elif self.box and caller in self.box:
+            self.box.remove(caller)
+
+    def _lets_go(self, item: Caller) -> bool:
+        """Whether a cancellation came from `give_up`, so that the agent goes on."""
+        task = asyncio.current_task()
+        if self.doom is None and item.is_cancelling and item.fut.done() and task is not None and task.cancelling():
+            task.uncancel()
+            return True
+        return False
+
+    # ends ------------------------------------------------------------------------------------------------------------
+    @property
+    def traps(self) -> bool:
+        """Whether exit signals come as messages."""
+        return bool(getattr(self.agent, "trap_exit", False))
+
+    @property
+    def _terminates(self) -> bool:
+        return self.agent is not None and not getattr(type(self.agent).terminate, "is_default", False)
+
+    def hit(self, reason: Any, by: Life | None, cause: int | None = None) -> None:
+        """An exit signal from `by`: over a link, or by ``ref.exit``."""
+        if self.status is DEAD:
+            return
+        if reason == "kill":
+            self.kill(cause)
+        elif by is not None and by is self.boss:
+            self.end(reason, polite=self.status is RUNNING, cause=cause)
+            self.home.clock.call_later(LAST_WORDS, self.kill)
+        elif self.traps:
+            self.inform(Exit(by.ref if by is not None else None, reason), by, cause)
+        elif reason != "normal":
+            self.end(reason, cause=cause)
+            self._guard()
+
+    def shutdown(self, reason: Any = "shutdown", cause: int | None = None) -> None:
+        """The supervisor's wish: end in an orderly way, `terminate` included."""
+        if self.status is RUNNING and self.traps:
+            self.put(Order(lambda life: Stop(reason)))
+        else:
+            self.end(reason, polite=self.status is RUNNING, cause=cause)
+
+    def end(self, reason: Any, *, polite: bool = False, cause: int | None = None) -> None:
+        """Drop the mailbox, cancel what is in flight, and end with `reason`; with `terminate` if `polite`."""
+        if self.status in (DEAD, STOPPING) or (self.doom is not None and not self.doom[1]):
+            return
+        self.doom, self.cause = (reason, polite), cause if cause is not None else self.cause
+        task = self.task
+        if task is not None and not task.done() and not _is_fresh(task):
+            task.cancel()
+            return
+        if task is not None:
+            task.cancel()
+        if polite and self._terminates:
+            self.task = self.home.loop.create_task(self._conclude(None), context=self.context)
+        else:
+            self.die(reason)
+
+    def kill(self, cause: int | None = None) -> None:
+        """End it as ``"killed"``: no `terminate`; what goes on after a grace time is fenced off."""
+        if self.status is DEAD:
+            return
+        self.doom, self.cause = ("killed", False), cause if cause is not None else self.cause
+        task = self.task
+        if task is not None:
+            task.cancel()
+        if task is None or task.done() or _is_fresh(task):
+            self.die("killed")
+        else:
+            self._guard()
+
+    def _guard(self) -> None:
+        if self.status is not DEAD:
+            self.home.clock.call_later(GRACE, self.fence)
+
+    def fence(self) -> None:
+        """Give it up: it is dead to everybody, though its code still runs."""
+        if self.status is DEAD or self.doom is None:
+            return
+        self.fenced = True
+        self.home.zombies.add(self)
+        self.die(self.doom[0], zombie=True)
+
+    def _reason_of(self, exc: BaseException | None) -> tuple[Any, bool, Stop | None]:
+        """Exit reason, whether terminate runs, and the Stop that asked for it."""
+        if self.doom is not None:
+            return (*self.doom, None)
+        if isinstance(exc, AsyncKill):
+            return "killed", False, None
+        if isinstance(exc, _Ending):
+            return exc.stop.reason, True, exc.stop
+        if isinstance(exc, ReplyError):
+            exc = exc.error
+        assert exc is not None
+        return Crash(exc), not isinstance(exc, GeneratorExit), None
+
+    async def _conclude(self, exc: BaseException | None) -> None:
+        """The task's last act."""
+        if self.status is DEAD or self.home.loop.is_closed():
+            self.home.zombies.discard(self)
+            return
+        if isinstance(exc, asyncio.CancelledError) and self.doom is None and self.home.is_closing():
+            self.home.close()
+            return
+        reason, polite, stop = self._reason_of(exc)
+        if polite:
+            self.status = STOPPING
+            reason = await self._terminate(reason)
+        if self.status is DEAD:
+            self.home.zombies.discard(self)
+            return
+        if stop is not None and stop.has_reply and self.hand.__class__ is Caller:
+            self.hand.reply(stop.reply)
+        self.die(reason)
+
+    async def _terminate(self, reason: Any) -> Any:
+        """Run `terminate` and give the reason, which becomes another one when it fails."""
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()
+        try:
+            out = self.agent.terminate(reason)
+            if out.__class__ is CoroutineType:
+                await out
+        except BaseException as exc:
+            if self.doom is None or self.doom[1]:
+                return Crash(exc)
+        return self.doom[0] if self.doom is not None and not self.doom[1] else reason
+
+    def die(self, reason: Any, zombie: bool = False) -> None:
+        """The end: names are free, then callers, monitors, links and the supervisor hear of it, in this order."""
+        if self.status is DEAD:
+            return
+        has_started = self.status is not STARTING
+        self.status, self.reason = DEAD, reason
+        self.home.lives.pop(self.pid, None)
+        for registry, key in self.names or ():
+            registry.forget(key, self)
+        for cleanup in self.cleanups or ():
+            cleanup(self)
+        self._quiet()
+        seq = self._note_exit(reason, zombie) if has_started else None
+        told = "normal" if reason is IGNORE else reason
+        self._fail_callers(told)
+        for task in self.side or ():
+            task.cancel()
+        watchers, links = self.watchers or (), self.links or ()
+        self.agent = self.context = self.box = self.hand = self.side = self.owed = self.watchers = self.links = self.names = None
+        if self.task is not None and not zombie:
+            self.task = None
+        if self.started is not None and not self.started.done():
+            self.started.set_result(IGNORE if reason is IGNORE else (reason,))
+        for watcher in watchers:
+            watcher.down(self, told, zombie, seq)
+        for peer in links:
+            if peer.links:
+                peer.links.discard(self)
+            if told != "normal" and peer is not self.boss:
+                peer.hit(told, self, seq)
+        if self.on_exit is not None:
+            self.on_exit(self, told)
+
+    def _note_exit(self, reason: Any, zombie: bool) -> int:
+        error = reason.error if isinstance(reason, Crash) else None
+        facts = {
+            "reason": "crash" if error is not None else reason if isinstance(reason, str) else tell(reason),
+            "error": tell(reason).removeprefix("crash: ") if error is not None else None,
+            "where": where(error) if error is not None else None, "zombie": zombie, "type": self.type,
+        }
+        seq = self.note("exit", facts, self.cause)
+        if zombie:
+            self.note("zombie", {"reason": tell(reason)}, seq)
+        return seq
+
+    def _fail_callers(self, reason: Any) -> None:
+        waiting = [self.hand, *(self.box or ()), *(self.owed or ())]
+        for item in waiting:
+            if item.__class__ is Caller:
+                item.down(reason)
+
+
+async def _quietly(out: Any) -> Any:
+    """What a named cast handler returns counts only when it directs the agent."""
+    if out.__class__ is CoroutineType:
+        out = await out
+    return out if out.__class__ in _DIRECTIVES else None
+
+
+def warn(text: str) -> None:
+    """One line in the log ``pocketflex_nb``."""
+    import logging  # not at the top: it would be most of this room's import time where nobody logs
+
+    logging.getLogger("pocketflex_nb").warning(text)
+
+
+def _is_fresh(task: asyncio.Task[Any]) -> bool:
+    """Whether the task has not run a single line yet: cancelled now, it never will."""
+    coro = task.get_coro()
+    return inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED

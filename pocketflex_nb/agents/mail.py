@@ -1,0 +1,200 @@
+"""What lies in a mailbox? Calls, casts and infos, orders; and how a reply finds its way back to a loop or thread.
+
+A cast or info is a plain tuple ``(verb, message, seq)``; a call is a `Caller`; an `Order` is the system's own message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+from pocketflex_nb.agents.errors import AgentDown, CallTimeout
+from pocketflex_nb.core.context import AGENT
+
+__all__ = ["CAST", "INFO", "Ask", "Caller", "CrossFuture", "Order", "ThreadWait"]
+
+CAST, INFO = "cast", "info"
+
+
+class Ask:
+    """A message that names one of the agent's methods: what ``ref.pop(1)`` sends."""
+
+    __slots__ = ("args", "is_reentrant", "kwargs", "label")
+
+    def __init__(self, label: str, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, is_reentrant: bool = False) -> None:
+        self.label, self.args, self.kwargs, self.is_reentrant = label, args, kwargs, is_reentrant
+
+    def on(self, agent: Any) -> Any:
+        """Call the method."""
+        method = getattr(agent, self.label)
+        return method(*self.args, **self.kwargs) if self.kwargs else method(*self.args)
+
+    def told(self) -> str:
+        """The call as it was written."""
+        parts = [repr(arg) for arg in self.args]
+        parts += [f"{name}={value!r}" for name, value in (self.kwargs or {}).items()]
+        return f"{self.label}({', '.join(parts)})"
+
+    def __repr__(self) -> str:
+        return self.told()
+
+
+class Caller:
+    """Who waits for the answer to one call: `handle_call` gets it, and may keep it to `reply` later.
+
+    Attributes
+    ----------
+    message : object
+        What was asked.
+    ref : AgentRef or None
+        The agent that asks; None for plain code such as a cell.
+    """
+
+    __slots__ = ("by", "fut", "is_cancelling", "life", "message", "seq", "start")
+
+    def __init__(self, life: Any, message: Any, fut: Any, by: Any, seq: int, start: int, is_cancelling: bool = False) -> None:
+        self.life, self.message, self.fut, self.by, self.seq, self.start = life, message, fut, by, seq, start
+        self.is_cancelling = is_cancelling
+
+    @property
+    def ref(self) -> Any:
+        return self.by.ref if self.by is not None else None
+
+    def reply(self, value: Any) -> None:
+        """Answer the call, from any agent, loop or thread; the first answer counts, a late one is dropped."""
+        home = self.life.home
+        if not home.is_here:
+            home.post(self.reply, value)
+            return
+        by = AGENT.get()
+        if by is not None and by.fenced:
+            return
+        if not self.fut.done():
+            self._note(value, None)
+            self.fut.set_result(value)
+        if self.life.owed:
+            self.life.owed.discard(self)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise `error` at the caller."""
+        if not self.fut.done():
+            self._note(None, f"{type(error).__name__}: {error}")
+            self.fut.set_exception(error)
+        if self.life.owed:
+            self.life.owed.discard(self)
+
+    def down(self, reason: Any) -> None:
+        """The agent died: tell the caller."""
+        if not self.fut.done():
+            self.fut.set_exception(AgentDown(reason, self.life.name))
+
+    def expire(self, seconds: float) -> None:
+        """Time is over."""
+        self.fut.set_exception(CallTimeout(self.life.name, seconds, str(self.life.home.log.describe(self.message))))
+        if self.is_cancelling:
+            self.life.give_up(self)
+
+    def _note(self, value: Any, error: str | None) -> None:
+        log, now = self.life.home.log, perf_counter_ns()
+        what = log.describe(value) if error is None else None
+        record = (next(log.count), now, "reply", self.life, (what, (now - self.start) / 1e9, error), self.seq, self.by)
+        log.traffic.append(record)
+        if log.watchers:
+            log.tell(record)
+
+    def __repr__(self) -> str:
+        return f"<Caller {self.by.address if self.by is not None else 'outside'} of {self.life.address}>"
+
+
+class Order:
+    """The system's own message: `run(life)` is called between two messages, in its turn; it may give a `Stop` or an awaitable."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[Any], Any]) -> None:
+        self.run = run
+
+
+class CrossFuture:
+    """A future of another loop, settled from the home's loop."""
+
+    __slots__ = ("_is_done", "future", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop, self.future = loop, loop.create_future()
+        self._is_done = False
+
+    def done(self) -> bool:
+        """Whether it is settled, or its waiter has gone."""
+        return self._is_done or self.future.done()
+
+    def set_result(self, value: Any) -> None:
+        """Settle it."""
+        self._settle(self.future.set_result, value)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Settle it with an error."""
+        self._settle(self.future.set_exception, error)
+
+    def _settle(self, fn: Callable[..., Any], value: Any) -> None:
+        if not self._is_done:
+            self._is_done = True
+            try:
+                self.loop.call_soon_threadsafe(self._set, fn, value)
+            except RuntimeError:  # the waiter's loop is closed: nobody waits
+                pass
+
+    def _set(self, fn: Callable[..., Any], value: Any) -> None:
+        if not self.future.done():
+            fn(value)
+
+
+class ThreadWait:
+    """What a plain thread waits on: `wait` sleeps in slices, so that the stop button gets through everywhere."""
+
+    __slots__ = ("_error", "_is_done", "_lock", "_value")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._is_done = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def done(self) -> bool:
+        """Whether it is settled."""
+        return self._is_done
+
+    def set_result(self, value: Any) -> None:
+        """Settle it."""
+        if not self._is_done:
+            self._value, self._is_done = value, True
+            self._lock.release()
+
+    def set_exception(self, error: BaseException) -> None:
+        """Settle it with an error."""
+        if not self._is_done:
+            self._error, self._is_done = error, True
+            self._lock.release()
+
+    def wait(self, seconds: float | None, slice: float) -> bool:
+        """Wait; False when `seconds` are over. An interrupt makes a later answer void."""
+        try:
+            while seconds is None or seconds > 0:
+                if self._lock.acquire(timeout=slice if seconds is None else min(slice, seconds)):
+                    return True
+                if seconds is not None:
+                    seconds -= slice
+            return self._is_done
+        except BaseException:
+            self._is_done = True
+            raise
+
+    def result(self) -> Any:
+        """The value; raises the error."""
+        if self._error is not None:
+            raise self._error
+        return self._value

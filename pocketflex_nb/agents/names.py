@@ -1,0 +1,90 @@
+"""Who is called "writer"? The default registry, and messages addressed by name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from typing import Any
+
+from pocketflex_nb.agents.errors import NotRunning, check_time
+from pocketflex_nb.agents.home import home_for
+from pocketflex_nb.agents.ref import AgentRef
+from pocketflex_nb.agents.registry import Registry, Via
+from pocketflex_nb.core.errors import nearest
+
+__all__ = ["call", "call_sync", "cast", "names", "whereis"]
+
+#: the default registry: where ``name="writer"`` goes
+names = Registry()
+
+
+def place_of(name: Any) -> tuple[Registry, Hashable]:
+    """The registry and key that a name means."""
+    return (name.registry, name.key) if isinstance(name, Via) else (names, name)
+
+
+def whereis(name: Any) -> AgentRef | None:
+    """The living agent called `name` (a name or ``reg.via(key)``), or None."""
+    registry, key = place_of(name)
+    ref: AgentRef | None = registry.whereis(key)
+    return ref if ref is not None and ref.is_alive else None
+
+
+def _found(name: Any) -> AgentRef:
+    if isinstance(name, AgentRef):
+        return name
+    ref = whereis(name)
+    if ref is None:
+        registry, key = place_of(name)
+        raise NotRunning(str(key), nearest(str(key), [str(known) for known, _, _ in registry.select()]))
+    return ref
+
+
+async def call(name: Any, message: Any, *, timeout: float | None = 5.0, wait: float | None = None, cancel_on_timeout: bool = False) -> Any:
+    """`AgentRef.call` by name.
+
+    Parameters
+    ----------
+    name : hashable, Via or AgentRef
+        Who.
+    wait : float or None
+        Seconds to wait for somebody of that name.
+
+    Raises
+    ------
+    NotRunning
+        Nobody has that name; at once, or after `wait`. The message tells the nearest name.
+    """
+    ref = _found(name) if wait is None or isinstance(name, AgentRef) else await wait_for_name(name, wait)
+    return await ref.call(message, timeout=timeout, wait=wait, cancel_on_timeout=cancel_on_timeout)
+
+
+def call_sync(name: Any, message: Any, *, timeout: float | None = 5.0) -> Any:
+    """`call` from plain code."""
+    return _found(name).call_sync(message, timeout=timeout)
+
+
+def cast(name: Any, message: Any) -> None:
+    """`AgentRef.cast` by name; never fails, not even when nobody has that name."""
+    ref = name if isinstance(name, AgentRef) else whereis(name)
+    if ref is not None:
+        ref.cast(message)
+
+
+async def wait_for_name(name: Any, seconds: float) -> AgentRef:
+    """The agent called `name`, as soon as there is one."""
+    check_time(seconds, "wait")
+    registry, key = place_of(name)
+    waiting = registry.expect(key)
+    clock = home_for().clock
+    timer = clock.call_later(seconds, waiting.future.cancel)
+    try:
+        ref: AgentRef = await waiting.future
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return _found(name)
+    finally:
+        timer.cancel()
+    return ref

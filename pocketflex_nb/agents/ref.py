@@ -1,0 +1,526 @@
+"""What do outsiders hold of an agent? A ref: the address of one life of it, good for messages and signals only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter_ns
+from typing import Any
+
+from pocketflex_nb.agents.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, check_time
+from pocketflex_nb.agents.home import GRACE, SLICE, pulse, running_loop
+from pocketflex_nb.agents.mail import CAST, INFO, Ask, Caller, CrossFuture, Order, ThreadWait
+from pocketflex_nb.agents.monitor import Gone, Monitor, Pending
+from pocketflex_nb.agents.reasons import DEAD, Stop
+from pocketflex_nb.agents.slot import Slot
+from pocketflex_nb.agents.strict import copied
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+
+__all__ = ["Answered", "AgentRef"]
+
+#: seconds a waiting thread or foreign loop allows beyond a call's timeout for the agent's own clock to say so
+LATE = 1.0
+
+
+class Answered(dict[str, Any]):
+    """Facts that can be read at once or awaited: ``ref.state()`` and ``await ref.state()`` both give them."""
+
+    def __await__(self) -> Any:
+        return self
+        yield
+
+    def _repr_pretty_(self, p: Any, cycle: bool) -> None:
+        p.text(repr(dict(self)))
+
+
+class _Nothing:
+    """What a plain call gives, so that awaiting it does no harm."""
+
+    def __await__(self) -> Any:
+        return None
+        yield
+
+    def __repr__(self) -> str:
+        return "None"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class AgentRef:
+    """The address of a living agent.
+
+    A restarted agent has a new ref; `slot` is the same then. Methods marked with ``@handles.call`` and ``@handles.cast`` can be called
+    on the ref: ``await ref.pop()``, ``ref.push(1)``.
+
+    Attributes
+    ----------
+    id : hashable
+        The name, or the child's id.
+    pid : int
+        Number of this life.
+    address : str
+        Path in the supervision tree.
+    """
+
+    __slots__ = ("__weakref__", "_life")
+
+    def __init__(self, life: Any) -> None:
+        self._life = life
+
+    # what it is ------------------------------------------------------------------------------------------------------
+    @property
+    def id(self) -> Any:
+        return self._life.slot.id
+
+    @property
+    def name(self) -> str:
+        """The id as text."""
+        return str(self._life.name)
+
+    @property
+    def pid(self) -> int:
+        return int(self._life.pid)
+
+    @property
+    def slot(self) -> Slot:
+        """Its place, which a restarted agent takes over."""
+        slot: Slot = self._life.slot
+        return slot
+
+    @property
+    def address(self) -> str:
+        return str(self._life.address)
+
+    @property
+    def status(self) -> str:
+        """``"starting"``, ``"running"``, ``"stopping"`` or ``"dead"``."""
+        return str(self._life.status)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether messages still reach it."""
+        return self._life.status is not DEAD and not self._life.home.loop.is_closed()
+
+    @property
+    def is_zombie(self) -> bool:
+        """Whether it was killed and its code still runs, fenced off."""
+        return self._life.fenced and self._life in self._life.home.zombies
+
+    @property
+    def reason(self) -> Any:
+        """Why it ended; None while it lives."""
+        return self._life.reason
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.address} {self.pid}{'' if self.is_alive else ' dead'}>"
+
+    def __reduce__(self) -> Any:
+        from pocketflex_nb.agents.travel import revive  # here: it knows processes, which few agents are
+
+        return revive, (self.pid, self._life.name, self.address)
+
+    def __copy__(self) -> AgentRef:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> AgentRef:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return sugar(self, name, 5.0)
+
+    # messages --------------------------------------------------------------------------------------------------------
+    async def call(
+        self, message: Any, *, timeout: float | None = 5.0, wait: float | None = None, cancel_on_timeout: bool = False
+    ) -> Any:
+        """Ask the agent and give its reply.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds, by the agent's clock.
+        wait : float or None
+            Seconds to wait for an agent of that name when this one is gone.
+        cancel_on_timeout : bool
+            Cancel the handler (or take the message back) when time is over. Else the agent goes on, and its late reply is dropped.
+
+        Raises
+        ------
+        NotRunning
+            It is dead; at once.
+        CallingSelf
+            It is the caller; at once.
+        AgentDown
+            It died before it replied.
+        CallTimeout
+            No reply in time.
+        """
+        life = self._life
+        if timeout is not None and not timeout >= 0:
+            check_time(timeout, "timeout")
+        if wait is not None and not self.is_alive:
+            life = await successor(life, wait)
+        loop = life.home.loop
+        if running_loop() is loop:
+            future = loop.create_future()
+            ask(life, message, future, AGENT.get(), timeout, cancel_on_timeout)
+            return await future
+        return await ask_across(life, message, timeout, cancel_on_timeout)
+
+    def call_sync(self, message: Any, *, timeout: float | None = 5.0) -> Any:
+        """`call` from plain code, such as a cell without ``await``. The stop button interrupts the waiting, not the agent."""
+        life = self._life
+        check_time(timeout, "timeout")
+        home = life.home
+        by = AGENT.get()
+        if by is life:
+            raise CallingSelf(life.name)
+        home.must_not_wait("use `await ref.call(...)`")
+        if not self.is_alive:
+            raise NotRunning(life.name)
+        waiting = ThreadWait()
+        home.post(ask_late, life, _portable(life, message), waiting, by, timeout, False)
+        if not waiting.wait(None if timeout is None or not home.is_real else timeout + LATE, SLICE):
+            raise CallTimeout(life.name, timeout, "")
+        return waiting.result()
+
+    def cast(self, message: Any) -> None:
+        """Send a message for `handle_cast`; never fails, not even when nobody is there."""
+        life = self._life
+        home = life.home
+        by = AGENT.get()
+        if running_loop() is not home.loop:
+            home.post(_put, life, CAST, _portable(life, message), by)
+            return
+        if life.status is DEAD or (by is not None and by.fenced):
+            _lost(life, by, message)
+            return
+        if life.is_strict:
+            message = copied(message)
+        log = home.log
+        seq = next(log.count)
+        record = (seq, perf_counter_ns(), CAST, life, log.describe(message), None if by is None else by.cause, by)
+        log.traffic.append(record)
+        if log.watchers:
+            log.tell(record)
+        life.put((CAST, message, seq))
+
+    def send(self, message: Any) -> None:
+        """Send a message for `handle_info`; never fails."""
+        life, by = self._life, AGENT.get()
+        message = _portable(life, message)
+        if life.home.is_here:
+            _put(life, INFO, message, by)
+        else:
+            life.home.post(_put, life, INFO, message, by)
+
+    def within(self, seconds: float | None) -> Within:
+        """The same agent with another timeout: ``await ref.within(2.0).pop()``."""
+        check_time(seconds, "seconds")
+        return Within(self, seconds)
+
+    # ends ------------------------------------------------------------------------------------------------------------
+    async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
+        """Have it end with `reason` after the messages it has now, and wait until it has.
+
+        Raises
+        ------
+        NotRunning, CallingSelf
+            At once.
+        AgentDown
+            It ended with another reason.
+        CallTimeout
+            It did not end in time.
+        """
+        check_time(timeout, "timeout")
+        life, by = self._life, AGENT.get()
+        if by is life:
+            raise CallingSelf(life.name)
+        if not self.is_alive:
+            raise NotRunning(life.name)
+        await life.home.do(_stop, life, reason, timeout)
+
+    def stop_sync(self, reason: Any = "normal", timeout: float | None = None) -> None:
+        """`stop` from plain code."""
+        check_time(timeout, "timeout")
+        life = self._life
+        if AGENT.get() is life:
+            raise CallingSelf(life.name)
+        if not self.is_alive:
+            raise NotRunning(life.name)
+        life.home.do_sync(_stop, life, reason, timeout)
+
+    def exit(self, reason: Any = "shutdown") -> None:
+        """Send an exit signal. ``"kill"`` cannot be trapped, and ends also code that does not yield; ``"normal"`` is ignored.
+
+        Notes
+        -----
+        A kill cancels what is in flight. What still runs after 0.2 s is fenced: dead to everybody, a zombie. Called from another thread
+        while the agent's code holds the loop, it raises an exception inside that code; a single long C call has to return first.
+        """
+        life, by = self._life, AGENT.get()
+        if by is not None and by.fenced:
+            return
+        if life.home.is_here:
+            life.hit(reason, by, None if by is None else by.cause)
+            return
+        life.home.post(life.hit, reason, None)
+        if reason == "kill":
+            from pocketflex_nb.agents.watchdog import hunt  # here: it stands above this file
+
+            hunt(life)
+
+    def monitor(self) -> Monitor:
+        """Be told when it ends: ``down = await ref.monitor()``; in an agent it also comes to `handle_info` as a `Down`."""
+        monitor = Monitor(self, AGENT.get())
+        life = self._life
+        if not self.is_alive:
+            monitor.down(life, "noproc", False, None)
+        elif life.home.is_here:
+            monitor.attach(life)
+        else:
+            life.home.post(monitor.attach, life)
+        return monitor
+
+    # looking inside --------------------------------------------------------------------------------------------------
+    def state(self) -> Answered:
+        """Its attributes now, as `redact` gives them; at once, also while it is busy."""
+        agent = self._agent()
+        return Answered(agent.redact({name: value for name, value in vars(agent).items() if not name.startswith("_pfx_")}))
+
+    def stats(self) -> Answered:
+        """Messages handled and waiting, status, event in hand."""
+        life = self._life
+        box = life.box
+        return Answered(
+            status=life.status, handled=life.handled, mailbox=len(box) if box else 0, is_busy=life.hand is not None,
+            is_suspended=life.is_suspended, is_zombie=self.is_zombie, pid=life.pid, address=life.address,
+        )
+
+    def trace(self, on: bool = True) -> Any:
+        """Write each event of this agent to the log ``pocketflex_nb`` (level INFO), or stop doing so."""
+        from pocketflex_nb.agents.trace import trace_to_log
+
+        trace_to_log(self._life, on)
+        return _Nothing()
+
+    def suspend(self) -> Any:
+        """Handle no more messages until `resume`; what is in flight ends first. System messages such as `stop` are handled."""
+        self._life.is_suspended = True
+        return _Nothing()
+
+    def resume(self) -> Any:
+        """Go on with the mailbox."""
+        life = self._life
+        life.is_suspended = False
+        self._order(lambda life: None)
+        return _Nothing()
+
+    def replace_state(self, fn: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+        """Replace its attributes by ``fn(attributes)``, between two messages. Await the result to have the new ones."""
+
+        def swap(life: Any) -> None:
+            agent = life.agent
+            new = dict(fn(dict(vars(agent))))
+            vars(agent).clear()
+            vars(agent).update(new)
+
+        return self._ordered(swap, lambda life: Answered(vars(life.agent)))
+
+    async def upgrade(self, cls: type) -> None:
+        """Give it another class between two messages; its attributes stay, and ``code_change(old_cls)`` may mend them.
+
+        When `code_change` fails, the old class and attributes come back, and the error is raised here.
+        """
+
+        async def change(life: Any) -> None:
+            agent, old, before = life.agent, type(life.agent), dict(vars(life.agent))
+            try:
+                agent.__class__ = cls
+                out = agent.code_change(old)
+                if asyncio.iscoroutine(out):
+                    await out
+            except BaseException:
+                agent.__class__ = old
+                vars(agent).clear()
+                vars(agent).update(before)
+                raise
+            life.cls = cls
+
+        await self._ordered(change, lambda life: None)
+
+    def _agent(self) -> Any:
+        agent = self._life.agent
+        if agent is None:
+            raise NotRunning(self._life.name)
+        return agent
+
+    def _order(self, run: Callable[[Any], Any]) -> None:
+        life = self._life
+        if self.is_alive:
+            life.home.post(_put_order, life, Order(run))
+
+    def _ordered(self, run: Callable[[Any], Any], give: Callable[[Any], Any]) -> Pending:
+        """Have `run` called between two messages; the result can be awaited from any loop."""
+        life = self._life
+        self._agent()
+        waiting = Pending(self, None)
+
+        async def order(life: Any) -> None:
+            try:
+                out = run(life)
+                if asyncio.iscoroutine(out):
+                    await out
+            except Exception as exc:
+                waiting.fail(exc)
+            else:
+                waiting.settle(give(life))
+
+        if life.home.is_here:
+            waiting.attach(life)
+            _put_order(life, Order(order))
+        else:
+            life.home.post(waiting.attach, life)
+            life.home.post(_put_order, life, Order(order))
+        return waiting
+
+
+class Within:
+    """An agent with another timeout: see `AgentRef.within`."""
+
+    __slots__ = ("_ref", "_seconds")
+
+    def __init__(self, ref: AgentRef, seconds: float | None) -> None:
+        self._ref, self._seconds = ref, seconds
+
+    async def call(self, message: Any, **options: Any) -> Any:
+        """`AgentRef.call` with this timeout."""
+        return await self._ref.call(message, timeout=self._seconds, **options)
+
+    def call_sync(self, message: Any) -> Any:
+        """`AgentRef.call_sync` with this timeout."""
+        return self._ref.call_sync(message, timeout=self._seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return sugar(self._ref, name, self._seconds)
+
+
+def sugar(ref: AgentRef, name: str, timeout: float | None) -> Any:
+    """The message that ``ref.name(...)`` sends, as a function."""
+    cls = ref._life.cls
+    kind = getattr(getattr(cls, name, None), "_pfx_handles", None) if not name.startswith("__") else None
+    if kind is None:
+        known = [n for n in dir(cls) if hasattr(getattr(cls, n, None), "_pfx_handles")]
+        raise AttributeError(f"{ref!r} has no handler {name!r}{nearest(name, known)}", name=name, obj=ref)
+    return partial(_call_named if kind[0] == "call" else _cast_named, ref, name, kind[1], timeout)
+
+
+async def _call_named(ref: AgentRef, name: str, is_reentrant: bool, timeout: float | None, /, *args: Any, **kwargs: Any) -> Any:
+    return await ref.call(Ask(name, args, kwargs, is_reentrant), timeout=timeout)
+
+
+def _cast_named(ref: AgentRef, name: str, is_reentrant: bool, timeout: float | None, /, *args: Any, **kwargs: Any) -> None:
+    ref.cast(Ask(name, args, kwargs, is_reentrant))
+
+
+def ask(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_cancelling: bool) -> None:
+    """Lay a call in the mailbox; on the home's loop."""
+    if by is not None:
+        if by is life:
+            raise CallingSelf(life.name)
+        if by.fenced:
+            raise AgentDown("killed", by.name)
+    if life.status is DEAD:
+        raise NotRunning(life.name)
+    if life.is_strict:
+        message = copied(message)
+    home = life.home
+    log = home.log
+    seq, now = next(log.count), perf_counter_ns()
+    record = (seq, now, "call", life, log.describe(message), None if by is None else by.cause, by)
+    log.traffic.append(record)
+    if log.watchers:
+        log.tell(record)
+    caller = Caller(life, message, fut, by, seq, now, is_cancelling)
+    if timeout is not None:
+        home.deadlines.add(timeout, caller)
+    life.put(caller)
+
+
+def ask_late(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_cancelling: bool) -> None:
+    """`ask`, posted by another thread: errors go to the future."""
+    if fut.done():
+        return
+    try:
+        ask(life, message, fut, by, timeout, is_cancelling)
+    except Exception as exc:
+        fut.set_exception(exc)
+
+
+async def ask_across(life: Any, message: Any, timeout: float | None, is_cancelling: bool) -> Any:
+    """Call an agent from another loop than its own."""
+    if life.status is DEAD or life.home.loop.is_closed():
+        raise NotRunning(life.name)
+    loop = asyncio.get_running_loop()
+    waiting = CrossFuture(loop)
+    life.home.post(ask_late, life, _portable(life, message), waiting, AGENT.get(), timeout, is_cancelling)
+    timer = None
+    if timeout is not None and life.home.is_real:
+        timer = loop.call_later(timeout + LATE, waiting._set, waiting.future.set_exception, CallTimeout(life.name, timeout))
+    try:
+        with pulse():
+            return await waiting.future
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+async def successor(life: Any, seconds: float) -> Any:
+    """The life that takes over a name of `life` within `seconds`."""
+    from pocketflex_nb.agents.names import wait_for_name
+
+    return (await wait_for_name(life.name, seconds))._life
+
+
+def _portable(life: Any, message: Any) -> Any:
+    return copied(message) if life.is_strict else message
+
+
+def _put(life: Any, verb: str, message: Any, by: Any) -> None:
+    if life.status is DEAD or (by is not None and by.fenced):
+        _lost(life, by, message)
+        return
+    log = life.home.log
+    life.put((verb, message, log.note(verb, life, log.describe(message), None if by is None else by.cause, by)))
+
+
+def _put_order(life: Any, order: Order) -> None:
+    if life.status is not DEAD:
+        life.put(order)
+
+
+def _lost(life: Any, by: Any, message: Any) -> None:
+    if life.is_strict:
+        from pocketflex_nb.agents.life import warn
+
+        warn(f"a message to {life.name!r} was lost, it is dead: {message!r}")
+
+
+async def _stop(life: Any, reason: Any, timeout: float | None) -> None:
+    if life.status is DEAD:
+        raise NotRunning(life.name)
+    gone = Gone(life)
+    life.put(Order(lambda life: Stop(reason)))
+    timer = None
+    if timeout is not None:
+        timer = life.home.clock.call_later(timeout, gone.expire, CallTimeout(life.name, timeout, "stop"))
+    try:
+        ended, _ = await gone.future
+    finally:
+        gone.detach()
+        if timer is not None:
+            timer.cancel()
+    if ended != reason:
+        raise AgentDown(ended, life.name)

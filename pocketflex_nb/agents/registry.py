@@ -1,0 +1,270 @@
+"""Under which keys can agents be found? Registries: unique or duplicate keys that are free as soon as their owner is dead."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pocketflex_nb.agents.errors import AlreadyStarted, BadSpec, NotOwner
+from pocketflex_nb.agents.mail import CrossFuture
+from pocketflex_nb.agents.reasons import DEAD, Registered, Unregistered
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+
+__all__ = ["Registry", "Via"]
+
+
+class Via:
+    """A name in a registry, for ``name=``, `call` and `cast`."""
+
+    __slots__ = ("key", "registry")
+
+    def __init__(self, registry: Registry, key: Hashable) -> None:
+        self.registry, self.key = registry, key
+
+    def __repr__(self) -> str:
+        return f"via({self.key!r})"
+
+
+class Registry:
+    """Agents by key.
+
+    Parameters
+    ----------
+    keys : "unique" or "duplicate"
+        Whether a key has at most one owner.
+    listeners : iterable of AgentRef
+        Get `Registered` and `Unregistered` messages.
+    on_death : bool
+        Also send `Unregistered` when an owner dies (OTP does not).
+
+    Notes
+    -----
+    Entries vanish before monitors and supervisors hear of the owner's death. Keys are told apart by type: 1, 1.0 and True are three.
+    Every method may be called from any thread; all but `lock` are plain calls.
+    """
+
+    def __init__(self, keys: str = "unique", *, listeners: Iterable[Any] = (), on_death: bool = False) -> None:
+        if keys not in ("unique", "duplicate"):
+            raise BadSpec(f"keys={keys!r}: no such kind of registry{nearest(keys, ['unique', 'duplicate'])}")
+        self.is_unique = keys == "unique"
+        self.listeners = list(listeners)
+        self.on_death = on_death
+        self._lock = threading.RLock()
+        self._entries: dict[Any, list[tuple[Any, Any, Any]]] = {}  # tagged key -> [(life, key, value)]
+        self._locks: dict[Any, deque[Any]] = {}
+        self._waiting: dict[Any, list[Any]] = {}
+
+    # owners ----------------------------------------------------------------------------------------------------------
+    def register(self, key: Hashable, value: Any = None) -> None:
+        """Give the current agent `key`.
+
+        Raises
+        ------
+        AlreadyStarted
+            Somebody has it, with that agent's ref.
+        """
+        self.claim(key, self._me("register"), value)
+
+    def claim(self, key: Hashable, life: Any, value: Any = None) -> None:
+        """`register` for another life; of this room."""
+        tagged = _tagged(key)
+        with self._lock:
+            entries = self._entries.setdefault(tagged, [])
+            if self.is_unique and entries:
+                raise AlreadyStarted(entries[0][0].ref, key)
+            entries.append((life, key, value))
+            life.names = [*(life.names or ()), (self, tagged)]
+            waiting = self._waiting.pop(tagged, ())
+        for future in waiting:
+            if not future.done():
+                future.set_result(life.ref)
+        self._tell(Registered(self, key, life.ref, value))
+
+    def unregister(self, key: Hashable) -> None:
+        """Give back the current agent's `key`; nothing happens if it has none."""
+        life = self._me("unregister")
+        if self._drop(_tagged(key), life):
+            self._tell(Unregistered(self, key, life.ref))
+
+    def update_value(self, key: Hashable, fn: Callable[[Any], Any]) -> tuple[Any, Any] | None:
+        """Replace the value of the current agent's `key` by ``fn(value)``; gives ``(new, old)``, or None if it is not the owner."""
+        life = self._me("update_value")
+        if not self.is_unique:
+            raise TypeError("update_value needs a registry with unique keys")
+        with self._lock:
+            entries = self._entries.get(_tagged(key), [])
+            if not entries or entries[0][0] is not life:
+                return None
+            old = entries[0][2]
+            new = fn(old)
+            entries[0] = (life, key, new)
+            return new, old
+
+    def forget(self, tagged: Any, life: Any) -> None:
+        """Take away an entry of a dead life; of this room."""
+        key = self._drop(tagged, life)
+        if key and self.on_death:
+            self._tell(Unregistered(self, key[0], life.ref))
+
+    def _drop(self, tagged: Any, life: Any) -> tuple[Any] | None:
+        with self._lock:
+            entries = self._entries.get(tagged, [])
+            mine = [entry for entry in entries if entry[0] is life]
+            rest = [entry for entry in entries if entry[0] is not life]
+            if rest:
+                self._entries[tagged] = rest
+            else:
+                self._entries.pop(tagged, None)
+            if life.names:
+                life.names = [name for name in life.names if name != (self, tagged)]
+        return (mine[0][1],) if mine else None
+
+    def _me(self, what: str) -> Any:
+        life = AGENT.get()
+        if life is None:
+            raise NotOwner(f"{what}() stands outside of any agent: an agent registers itself, in init or a handler")
+        if life.fenced or life.status is DEAD:
+            raise NotOwner(f"{what}(): {life.name!r} was killed")
+        return life
+
+    def _tell(self, message: Any) -> None:
+        for listener in self.listeners:
+            listener.send(message)
+
+    # everybody -------------------------------------------------------------------------------------------------------
+    def via(self, key: Hashable) -> Via:
+        """`key` of this registry as an agent's name: ``Counter.start(name=reg.via("writer"))``."""
+        if not self.is_unique:
+            raise TypeError("via() needs a registry with unique keys: a name stands for one agent")
+        return Via(self, key)
+
+    def whereis(self, key: Hashable) -> Any:
+        """The ref of the first owner, or None."""
+        found = self.lookup(key)
+        return found[0][0] if found else None
+
+    def lookup(self, key: Hashable) -> list[tuple[Any, Any]]:
+        """``[(ref, value), ...]``, oldest first."""
+        with self._lock:
+            return [(life.ref, value) for life, _, value in self._entries.get(_tagged(key), ())]
+
+    def keys(self, ref: Any) -> list[Any]:
+        """The keys of one agent."""
+        return [key for key, owner, _ in self._all() if owner is ref]
+
+    def values(self, key: Hashable, ref: Any = None) -> list[Any]:
+        """The values under `key` (of one agent)."""
+        return [value for owner, value in self.lookup(key) if ref is None or owner is ref]
+
+    def select(self, predicate: Callable[[Any, Any, Any], Any] = lambda key, ref, value: True) -> list[tuple[Any, Any, Any]]:
+        """The entries ``(key, ref, value)`` for which ``predicate(key, ref, value)`` is true."""
+        return [entry for entry in self._all() if predicate(*entry)]
+
+    def count(self) -> int:
+        """Number of entries."""
+        return len(self._all())
+
+    def dispatch(self, key: Hashable, fn: Callable[[list[tuple[Any, Any]]], Any]) -> None:
+        """Call ``fn([(ref, value), ...])`` here, if there is any entry; what it raises comes out here."""
+        found = self.lookup(key)
+        if found:
+            fn(found)
+
+    def publish(self, topic: Hashable, message: Any) -> int:
+        """Send `message` to every owner of `topic` (as an info); one that fails does not keep it from the others.
+
+        Returns
+        -------
+        int
+            To how many.
+        """
+        sent = 0
+        failed: Exception | None = None
+        for ref, _ in self.lookup(topic):
+            try:
+                ref.send(message)
+                sent += 1
+            except Exception as exc:
+                failed = failed or exc
+        if failed is not None and not sent:
+            raise failed
+        return sent
+
+    @asynccontextmanager
+    async def lock(self, key: Hashable) -> AsyncIterator[None]:
+        """Hold `key` alone, first come first served, from any loop; freed when the holder dies."""
+        tagged, me = _tagged(key), AGENT.get()
+        turn = _Turn(me)
+        with self._lock:
+            queue = self._locks.setdefault(tagged, deque())
+            queue.append(turn)
+            is_first = queue[0] is turn
+        free = self._freer(tagged, turn)
+        if me is not None:
+            me.cleanups = [*(me.cleanups or ()), free]
+        try:
+            if not is_first:
+                await turn.wait.future
+            yield
+        finally:
+            free()
+            if me is not None and me.cleanups:
+                me.cleanups = [c for c in me.cleanups if c is not free] or None
+
+    def _freer(self, tagged: Any, turn: _Turn) -> Callable[..., None]:
+        def free(life: Any = None) -> None:
+            with self._lock:
+                queue = self._locks.get(tagged)
+                if not queue or turn not in queue:
+                    return
+                was_first = queue[0] is turn
+                queue.remove(turn)
+                if not queue:
+                    del self._locks[tagged]
+                elif was_first:
+                    queue[0].wait.set_result(None)
+
+        return free
+
+    def expect(self, key: Hashable) -> Any:
+        """A `CrossFuture` of the next owner of `key`; of this room."""
+        waiting = CrossFuture(asyncio.get_running_loop())
+        with self._lock:
+            found = self.lookup(key)
+            if found:
+                waiting.set_result(found[0][0])
+            else:
+                self._waiting.setdefault(_tagged(key), []).append(waiting)
+        return waiting
+
+    def _all(self) -> list[tuple[Any, Any, Any]]:
+        with self._lock:
+            return [(key, life.ref, value) for entries in self._entries.values() for life, key, value in entries]
+
+    def __repr__(self) -> str:
+        return f"<Registry {'unique' if self.is_unique else 'duplicate'}, {self.count()} entries>"
+
+
+class _Turn:
+    """One who waits for a lock."""
+
+    __slots__ = ("holder", "wait")
+
+    def __init__(self, holder: Any) -> None:
+        self.holder = holder
+        self.wait = CrossFuture(asyncio.get_running_loop())
+
+
+def _tagged(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return (tuple, tuple(_tagged(part) for part in key))
+    try:
+        hash(key)
+    except TypeError:
+        raise BadSpec(f"key {key!r} is not hashable: use a str, a number or a tuple of them") from None
+    return (type(key), key)

@@ -1,0 +1,128 @@
+"""Which cell do agents belong to? Running a cell again ends what it started before, in order.
+
+The notebook calls `start_scope(cell_id)` before each cell; whatever the cell's code starts then, outside of other agents, is adopted.
+Where the front end sends no cell id, agents with a name make room for their namesakes instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextvars import ContextVar
+from typing import Any
+
+from pocketflex_nb.agents.home import GRACE, in_slices
+from pocketflex_nb.agents.names import place_of
+from pocketflex_nb.agents.reasons import DEAD
+
+__all__ = ["Scope", "living", "start_scope", "stop_scope"]
+
+#: seconds that re-running a cell waits for its old agents, before it kills what is left
+PATIENCE = 10.0
+
+_SCOPE: ContextVar[Scope | None] = ContextVar("pocketflex_nb_scope", default=None)
+_scopes: dict[str, Scope] = {}
+_lock = threading.Lock()
+
+
+class Scope:
+    """What one cell started.
+
+    Attributes
+    ----------
+    cell_id : str or None
+        Which cell; None where the front end does not say.
+    members : list of AgentRef
+        Living tops of trees, in order of their start.
+    """
+
+    __slots__ = ("_lives", "cell_id")
+
+    def __init__(self, cell_id: str | None) -> None:
+        self.cell_id = cell_id
+        self._lives: dict[Any, None] = {}
+
+    @property
+    def members(self) -> list[Any]:
+        return [life.ref for life in list(self._lives) if life.status is not DEAD]
+
+    def add(self, life: Any) -> None:
+        """Adopt a life until it ends."""
+        self._lives[life] = None
+        life.cleanups = [*(life.cleanups or ()), self.drop]
+
+    def drop(self, life: Any) -> None:
+        """It ended."""
+        self._lives.pop(life, None)
+
+    def __repr__(self) -> str:
+        return f"<Scope {self.cell_id!r}: {len(self.members)} agents>"
+
+
+def start_scope(cell_id: str | None) -> Scope:
+    """End what `cell_id` started before, and adopt what the code of this context starts from now on. For plain threads."""
+    stop_scope(cell_id)
+    scope = Scope(cell_id)
+    if cell_id is not None:
+        with _lock:
+            _scopes[cell_id] = scope
+    _SCOPE.set(scope)
+    return scope
+
+
+def stop_scope(cell_id: str | None, *, patience: float = PATIENCE) -> None:
+    """End what `cell_id` started: the last first, each in its own order; waits, and kills what takes more than `patience` seconds."""
+    with _lock:
+        scope = _scopes.pop(cell_id, None) if cell_id is not None else None
+    if scope is None:
+        return
+    for ref in reversed(scope.members):
+        _stop_hard(ref, patience)
+
+
+def _stop_hard(ref: Any, patience: float) -> None:
+    home = ref._life.home
+    if home.loop.is_closed():
+        return
+    future = asyncio.run_coroutine_threadsafe(_stop(ref._life), home.loop)
+    try:
+        in_slices(future, patience)
+    except TimeoutError:
+        ref.exit("kill")
+        ref.monitor().wait(10 * GRACE)
+
+
+async def _stop(life: Any) -> None:
+    from pocketflex_nb.agents.ending import stop_life
+
+    await stop_life(life, None)
+
+
+def adopt(life: Any, keep: bool) -> None:
+    """Let the current cell own a life that nobody supervises."""
+    scope = _SCOPE.get()
+    if scope is not None and not keep:
+        scope.add(life)
+
+
+async def make_room(name: Any) -> None:
+    """Where cells have no id: end the namesake that an earlier cell started."""
+    scope = _SCOPE.get()
+    if name is None or scope is None or scope.cell_id is not None:
+        return
+    registry, key = place_of(name)
+    old = registry.whereis(key)
+    if old is not None and old._life.boss is None and _is_anonymous(old._life):
+        await _stop(old._life)
+
+
+def _is_anonymous(life: Any) -> bool:
+    owners = [getattr(cleanup, "__self__", None) for cleanup in life.cleanups or ()]
+    return any(isinstance(owner, Scope) and owner.cell_id is None for owner in owners)
+
+
+def living() -> list[Any]:
+    """Refs of every agent, supervisor and task that lives on its own in this process, oldest first."""
+    from pocketflex_nb.agents.home import homes
+
+    return [life.ref for home in homes() for life in list(home.lives.values()) if life.boss is None]

@@ -1,0 +1,49 @@
+"""Where in its supervision tree does an agent stand? A place that outlives the agents that stand there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Slot"]
+
+
+class Slot:
+    """One place: a restarted child gets a new ref in the same slot.
+
+    Attributes
+    ----------
+    id : hashable
+        The child's id, or the name of a lone agent.
+    parent : Slot or None
+        The supervisor's slot.
+    """
+
+    __slots__ = ("id", "parent")
+
+    def __init__(self, id: Any, parent: Slot | None = None) -> None:
+        self.id, self.parent = id, parent
+
+    @property
+    def path(self) -> str:
+        """The way from the top: ``"team/writers/w1"``."""
+        return str(self.id) if self.parent is None else f"{self.parent.path}/{self.id}"
+
+    @property
+    def root(self) -> Slot:
+        """The top of this tree."""
+        slot = self
+        while slot.parent is not None:
+            slot = slot.parent
+        return slot
+
+    def is_under(self, other: Slot) -> bool:
+        """Whether this is `other` or stands below it."""
+        slot: Slot | None = self
+        while slot is not None:
+            if slot is other:
+                return True
+            slot = slot.parent
+        return False
+
+    def __repr__(self) -> str:
+        return f"<Slot {self.path}>"

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from time import perf_counter_ns
 from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine.attempt import attempt, attempt_items
 from pocketflex_nb.engine.hot import classes_now
 from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.plan import is_bare
-from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import retried as note_retry
 from pocketflex_nb.engine.visit_flow import entered, visit_batch_flow, visit_flow
 from pocketflex_nb.engine.wait import wait_step
@@ -30,7 +28,7 @@ __all__ = [
 def run(flow: Any, shared: Any) -> Any:
     """`Flow.run`."""
     this = Run(flow, shared)
-    _limit(this, flow)
+    limited(this, flow)
     if "IPython" in sys.modules:
         this.use_classes(classes_now(flow))
     token = FRAME.set(this.root)
@@ -40,11 +38,8 @@ def run(flow: Any, shared: Any) -> Any:
         if action.__class__ is CoroutineType:
             action = wait_step(action, this.root)
     except BaseException as exc:
-        ended = _ended(this, exc)
-        this.finish(error=ended)
-        if ended is exc:
-            raise
-        raise ended from exc
+        this.fail(exc)
+        raise
     else:
         this.finish(action)
         return action
@@ -52,45 +47,29 @@ def run(flow: Any, shared: Any) -> Any:
         FRAME.reset(token)
 
 
-async def run_async(flow: Any, shared: Any) -> Any:
-    """`Flow.run_async`."""
+def run_async(flow: Any, shared: Any) -> Any:
+    """`Flow.run_async`: the coroutine of a whole run."""
+    if is_bare(flow):
+        return walk_nodes_async(None, flow.start_node, shared, {**flow.params}, whole=flow)
+    return _run_async(flow, shared)
+
+
+async def _run_async(flow: Any, shared: Any) -> Any:
     this = Run(flow, shared)
-    _limit(this, flow)
+    limited(this, flow)
     token = FRAME.set(this.root)
     this.task = asyncio.current_task()
     this.begin()
     try:
-        if is_bare(flow):
-            action, _ = await walk_nodes_async(this.root, flow.start_node, shared, {**flow.params})
-        else:
-            action = await drive(flow, shared)
+        action = await drive(flow, shared)
     except BaseException as exc:
-        ended = _ended(this, exc)
-        this.finish(error=ended)
-        if ended is exc:
-            raise
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            task.uncancel()  # the cancel was ours, made to end this run
-        raise ended from None
+        this.fail(exc)
+        raise
     else:
         this.finish(action)
         return action
     finally:
         FRAME.reset(token)
-
-
-def _limit(this: Run, flow: Any) -> None:
-    if flow._pfx_max_steps or flow._pfx_timeout or flow._pfx_budget:
-        this.started = perf_counter_ns()
-        this.hold_state().limit(flow._pfx_max_steps, flow._pfx_timeout, flow._pfx_budget)
-
-
-def _ended(this: Run, exc: BaseException) -> BaseException:
-    """What ended the run: a cancellation that stands for `Run.end` gives that error."""
-    if this.ending is not None and isinstance(exc, (asyncio.CancelledError, RunCancelled)):
-        return this.ending
-    return exc
 
 
 def run_node(node: Any, shared: Any) -> Any:

@@ -97,7 +97,7 @@ class Frame:
 
     def note(self, kind: str, *, cause: int | None = None, **data: Any) -> None:
         """Append an event to the run's log."""
-        self.run.log.add((self, self.node, kind, data, perf_counter_ns(), cause))
+        self.run.records.append((self, self.node, kind, data, perf_counter_ns(), cause))
 
     def __repr__(self) -> str:
         return f"<Frame {self.address or self.run.name}>"

@@ -31,7 +31,7 @@ def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
         status = "cancelled"
     else:
         status = "failed"
-    run.log.add((frame, node, Failure(error, takes, status), start, now()))
+    run.records.append((frame, node, Failure(error, takes, status), start, now()))
     if not takes:
         raise error
     frame.error = error

@@ -55,24 +55,25 @@ class Log:
     Attributes
     ----------
     records : list of tuple
-        The kept ones, oldest first. Walks append to it directly.
-    add : callable
-        ``records.append``.
+        The run's own list: the kept ones, oldest first. Walks append to it directly.
     """
 
-    __slots__ = ("_base", "_cursor", "_ids", "_state", "add", "records", "run")
+    __slots__ = ("_base", "_cursor", "_ids", "_state", "records", "run")
 
-    def __init__(self, run: Any) -> None:
-        self.run = run
-        self.records: list[tuple[Any, ...]] = []
-        self.add = self.records.append
+    def __init__(self, run: Any, records: list[tuple[Any, ...]]) -> None:
+        self.run, self.records = run, records
         self._base: Counts | None = None  # what stands before records[0]
         self._cursor: Counts | None = None  # what stands before the first record that `state` has not seen
         self._state: State | None = None
         self._ids: dict[Any, dict[Any, str]] | None = None
 
     def __len__(self) -> int:
-        return (self._base.seq if self._base else 0) + len(self.records)
+        return self._first + len(self.records) if self.run.started else 0
+
+    @property
+    def _first(self) -> int:
+        """Number of the first kept record; number 0 is the start, which is no record."""
+        return self._base.seq if self._base else 1
 
     @property
     def hops(self) -> int:
@@ -141,8 +142,11 @@ class Log:
 
     def events_from(self, seq: int) -> list[Event]:
         """The kept records as events, from number `seq` on."""
+        if not self.run.started:
+            return []
         counts = self._base.copy() if self._base else Counts()
-        events = [self._event(counts, record) for record in list(self.records)]
+        events = [self._start(counts)] if not counts.seq else []
+        events += [self._event(counts, record) for record in list(self.records)]
         return events if not seq else [event for event in events if event.seq >= seq]
 
     def state(self) -> State:
@@ -151,10 +155,11 @@ class Log:
             self._state, self._cursor = State(), Counts()
         state, cursor = self._state, self._cursor
         assert cursor is not None
-        base = self._base.seq if self._base else 0
-        if cursor.seq < base:
-            cursor = self._cursor = self._skip(state)
-        for record in list(islice(self.records, cursor.seq - base, None)):
+        if self.run.started and not cursor.seq:
+            state.add(self._start(cursor))
+        if cursor.seq < self._first:
+            cursor = self._cursor = self._skip(state) if cursor.seq else cursor
+        for record in list(islice(self.records, max(cursor.seq - self._first, 0), None)):
             state.add(self._event(cursor, record))
         if not self.run.done():
             self._mark(state)
@@ -197,8 +202,22 @@ class Log:
             frame, node, kind, data, ns, cause = record
             address = self._address(counts, frame, node, 1) if frame is not None else ""
             path = self.path(frame, node) if frame is not None and node is not None else ""
+            if data.__class__ is not dict:
+                data = self._of_the_run(data)
             return Event(seq, ns, kind, self.run.name, address, path, data, cause, (ns + _EPOCH) / 1e9)
         return self._hop(counts, seq, *record)
+
+    def _start(self, counts: Counts) -> Event:
+        """The first event; every run has it, so none keeps a record of it."""
+        counts.seq = 1
+        run = self.run
+        data = {"flow": run.flow_id, "name": run.base, "parent": run.parent.name if run.parent is not None else None}
+        return Event(0, run.started, "run_started", run.name, run.flow_id, "", data, None, (run.started + _EPOCH) / 1e9)
+
+    def _of_the_run(self, status: str) -> dict[str, Any]:
+        """What the run's last record stands for."""
+        run = self.run
+        return {"status": status, "action": run.action, "error": None if run.error is None else _told(run.error)}
 
     def _hop(self, counts: Counts, seq: int, frame: Frame, node: Any, action: Any, start: int, end: int) -> Event:
         visit = counts.visits[frame, node] = counts.visits.get((frame, node), 0) + 1
@@ -226,6 +245,7 @@ class Log:
             return
         if self._base is None:
             self._base = Counts()
+            self._base.seq = 1
         old = self.records[: len(self.records) - KEPT]
         self._base.seq += len(old)
         hops = [record for record in old if len(record) == 5]

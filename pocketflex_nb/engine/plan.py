@@ -56,10 +56,12 @@ def overrides_flow_hooks(flow: Any) -> bool:
 def is_bare(flow: Any) -> bool:
     """Whether visiting the flow is nothing but its walk."""
     cls = type(flow)
-    return (
-        cls._run is Flow._run and cls._orch is Flow._orch and cls._orch_async is Flow._orch_async and cls.prep is BaseNode.prep
-        and cls.post is Flow.post and _HOOKS.isdisjoint(flow.__dict__)
-    )
+    return _is_bare(cls, cls._run, cls._orch, cls._orch_async, cls.prep, cls.post) and _HOOKS.isdisjoint(flow.__dict__)
+
+
+@lru_cache(maxsize=1024)
+def _is_bare(cls: Any, *hooks: Any) -> bool:
+    return hooks == (Flow._run, Flow._orch, Flow._orch_async, BaseNode.prep, Flow.post)
 
 
 def is_simple_copy(cls: type) -> bool:

@@ -24,7 +24,7 @@ from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["Run", "runs"]
+__all__ = ["Run", "limited", "runs"]
 
 #: finished runs that `runs()` remembers
 REMEMBERED = 200
@@ -33,6 +33,7 @@ SLICE = 0.05
 #: seconds that a cancelled run gets to end before its waiter goes
 GRACE = 5.0
 
+_naming = threading.Lock()
 _live: dict[Run, None] = {}
 _over: deque[Run] = deque(maxlen=REMEMBERED)
 _numbers: Counter[str] = Counter()
@@ -76,9 +77,9 @@ class Run:
     """
 
     __slots__ = (
-        "__weakref__", "_callbacks", "_cancels", "_classes", "_future", "_joins", "_number", "_status", "action", "base", "children",
-        "cursors", "detached", "ending", "error", "finished", "flow", "group", "held", "launched", "limits", "log", "number", "parent", "root", "signal",
-        "started", "store", "task",
+        "__weakref__", "_base", "_callbacks", "_cancels", "_classes", "_future", "_joins", "_log", "_name", "_status", "action",
+        "children", "cursors", "detached", "ending", "error", "finished", "flow", "group", "held", "launched", "limits", "number",
+        "parent", "records", "root", "signal", "started", "store", "task",
     )
     _count = 0
 
@@ -86,19 +87,16 @@ class Run:
         outer = FRAME.get()
         self.flow, self.store, self.launched = flow, store, launched
         self.parent: Run | None = outer.run if outer is not None else None
-        self.base = name or _name_of(flow)
-        _numbers[self.base] += 1
-        self._number = _numbers[self.base]
+        self._base, self._name = name, None
         Run._count += 1
         self.number = Run._count
-        self.log = Log(self)
+        self.records: list[tuple[Any, ...]] = []  # walks append to it; see engine.log
         self.root = Frame(self, None, flow)
         self._status = "pending"
         self.signal = False  # whether walks must call `hold` before each node
         self.started = self.finished = 0
-        self.action = self.error = self.ending = self.held = self.group = self.task = self.limits = None
-        self.cursors: dict[Frame, None] | None = None
-        self.children = self.detached = self._callbacks = self._cancels = self._future = self._joins = self._classes = None
+        self.action = self.error = self.ending = self.held = self.group = self.task = self.limits = self.cursors = None
+        self.children = self.detached = self._callbacks = self._cancels = self._future = self._joins = self._classes = self._log = None
         if launched:
             self._future = cf.Future()
             if self.parent is not None and self.parent._status == "running":
@@ -107,8 +105,26 @@ class Run:
 
     # what it is ------------------------------------------------------------------------------------------------------
     @property
+    def base(self) -> str:
+        """The name it was given, or its flow's, before numbering."""
+        return self._base or _name_of(self.flow)
+
+    @property
     def name(self) -> str:
-        return self.base if self._number == 1 else f"{self.base}-{self._number}"
+        if self._name is None:  # numbered when somebody asks: ten thousand runs that nobody looks at need no names
+            with _naming:
+                if self._name is None:
+                    base = self.base
+                    _numbers[base] += 1
+                    self._name = base if _numbers[base] == 1 else f"{base}-{_numbers[base]}"
+        return self._name
+
+    @property
+    def log(self) -> Log:
+        """Reads the records."""
+        if self._log is None:
+            self._log = Log(self, self.records)
+        return self._log
 
     @property
     def flow_id(self) -> str:
@@ -359,8 +375,21 @@ class Run:
     def begin(self) -> None:
         """It starts to walk."""
         self._status, self.started = "running", now()
-        parent = self.parent.name if self.parent is not None else None
-        self.log.add((self.root, None, "run_started", {"flow": self.flow_id, "name": self.base, "parent": parent}, self.started, None))
+
+    def fail(self, error: BaseException) -> None:
+        """It is over because of `error`; when that is the cancellation that `end` made, raise what `end` was given instead."""
+        ending = self.ending
+        if ending is None or not isinstance(error, (asyncio.CancelledError, RunCancelled)):
+            self.finish(error=error)
+            return
+        self.finish(error=ending)
+        if error is ending:
+            return
+        task = asyncio.current_task() if self.task is not None else None
+        self.task = None
+        if task is not None and task.cancelling():
+            task.uncancel()  # the cancel was ours
+        raise ending from None
 
     def finish(self, action: Any = None, error: BaseException | None = None) -> None:
         """It is over: note it, tell who waits."""
@@ -369,14 +398,19 @@ class Run:
         if self.detached:
             for task in self.detached:
                 _cancel_anywhere(task)
-        self.action, self.error, self.finished = action, error, now()
-        cancelled = isinstance(error, (RunCancelled, asyncio.CancelledError, cf.CancelledError, KeyboardInterrupt))
-        status = "done" if error is None else "cancelled" if cancelled else "failed"
-        if cancelled and not isinstance(error, RunCancelled):
-            self.error = RunCancelled(f"run {self.name!r} was cancelled")
-        told = None if error is None else f"{type(error).__name__}: {error}"
-        self.log.add((self.root, None, "run_finished", {"status": status, "action": action, "error": told}, self.finished, None))
-        self._status, self.task = status, None
+        self.action, self.finished = action, now()
+        self.started = self.started or self.finished
+        status = "done"
+        if error is not None:
+            cancelled = isinstance(error, (RunCancelled, asyncio.CancelledError, cf.CancelledError, KeyboardInterrupt))
+            status = "cancelled" if cancelled else "failed"
+            if cancelled and not isinstance(error, RunCancelled):
+                error = RunCancelled(f"run {self.name!r} was cancelled")
+            self.error = error
+        self.records.append((self.root, None, "run_finished", status, self.finished, None))
+        self._status = status
+        if error is None:
+            self.task = None
         if self.held is not None:
             self.held.over()
         _live.pop(self, None)
@@ -385,6 +419,13 @@ class Run:
             self._future.set_result(None)
         while self._callbacks:
             self._callbacks.pop(0)(self)
+
+
+def limited(run: Run, flow: Any) -> None:
+    """Give `run` the limits of its flow, and start their clock."""
+    if flow._pfx_max_steps or flow._pfx_timeout or flow._pfx_budget:
+        run.started = now()
+        run.hold_state().limit(flow._pfx_max_steps, flow._pfx_timeout, flow._pfx_budget)
 
 
 def _name_of(flow: Any) -> str:

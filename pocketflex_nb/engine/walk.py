@@ -44,7 +44,7 @@ def visit(node: Any, shared: Any) -> Any:
 def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
     """Walk from `start` until there is no arrow, and return the last action."""
     run, flow = frame.run, frame.flow
-    add, live = run.log.add, run.live_class
+    add, live = run.records.append, run.live_class
     tracked = isinstance(shared, Store)
     own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
     plans: dict[Any, Plan] = {}
@@ -111,6 +111,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
             if not node or node is END:
                 node = None
                 break
-        run.log.trim()
+        if len(run.records) > _TRIM_EVERY:
+            run.log.trim()
     frame.node = None
     return action

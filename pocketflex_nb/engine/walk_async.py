@@ -6,11 +6,13 @@ Nothing is awaited between two nodes unless the run is held: the hand-over of a 
 
 from __future__ import annotations
 
+from asyncio import current_task
 from itertools import repeat
 from time import perf_counter_ns as now
 from types import CoroutineType
 from typing import Any
 
+from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store import Store
@@ -19,6 +21,7 @@ from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.items import items_async
 from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of
+from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import CALLER, USER, attempt_async, cross, fall_back, in_pool, mode_here
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
@@ -29,76 +32,113 @@ new = object.__new__
 
 
 async def walk_async(
-    frame: Frame, start: Any, shared: Any, params: dict[str, Any], stops: frozenset[Any] = frozenset()
-) -> tuple[Any, Any]:
-    """Walk from `start` until there is no arrow or a node of `stops` comes next; give the last action and that node."""
-    run, flow = frame.run, frame.flow
-    add, live, mode = run.log.add, run.live_class, mode_here()
-    tracked = isinstance(shared, Store)
-    own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
-    plans: dict[Any, Plan] = {}
-    node, action, t0 = start, None, now()
-    while node is not None:
-        for _ in repeat(None, _TRIM_EVERY):
-            if stops and node in stops:
-                frame.node = None
-                return action, node
-            if node.__class__ is Fork:
-                action, node = await walk_fork(walk_async, frame, node, shared, params, stops)
-                if node is None or node in stops:
+    frame: Any, start: Any, shared: Any, params: dict[str, Any], stops: frozenset[Any] = frozenset(), whole: Any = None
+) -> Any:
+    """Walk from `start` until there is no arrow or a node of `stops` comes next.
+
+    Parameters
+    ----------
+    frame : Frame or None
+        The cursor; None with `whole`.
+    start : BaseNode
+        Where to begin.
+    shared, params
+        For every node.
+    stops : frozenset
+        Joins of the forks around this walk.
+    whole : Flow, optional
+        This walk is a whole run of that flow, which begins and finishes here: one coroutine less for each of ten thousand runs.
+
+    Returns
+    -------
+    tuple
+        The last action, and the stop that was reached or None; of a whole run the last action alone.
+    """
+    if whole is not None:
+        frame = Run(whole, shared).root
+        limited(frame.run, whole)
+        token = FRAME.set(frame)
+        frame.run.task = current_task()
+        frame.run.begin()
+    try:
+        run, flow = frame.run, frame.flow
+        add, live, mode = run.records.append, run.live_class, mode_here()
+        tracked = isinstance(shared, Store)
+        own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
+        plans: dict[Any, Plan] = {}
+        node, action, t0 = start, None, now()
+        while node is not None:
+            for _ in repeat(None, _TRIM_EVERY):
+                if stops and node in stops:
                     frame.node = None
                     return action, node
-                t0 = now()
-            frame.node = node
-            if run.signal:
-                await run.hold_async(frame)
-                t0 = now()
-            plan = plans.get(node)
-            if plan is None:
-                plan = plans[node] = plan_of(node, live)
-            if tracked:
-                frame.began = shared.version
-            try:
-                if plan.is_plain:
-                    if plan.needs_copy:
-                        c = new(plan.cls)
-                        c.__dict__ = own = node.__dict__.copy()
-                        own["params"] = params
+                if node.__class__ is Fork:
+                    action, node = await walk_fork(walk_async, frame, node, shared, params, stops)
+                    if node is None or node in stops:
+                        frame.node = None
+                        return action, node
+                    t0 = now()
+                frame.node = node
+                if run.signal:
+                    await run.hold_async(frame)
+                    t0 = now()
+                plan = plans.get(node)
+                if plan is None:
+                    plan = plans[node] = plan_of(node, live)
+                if tracked:
+                    frame.began = shared.version
+                try:
+                    if plan.is_plain:
+                        if plan.needs_copy:
+                            c = new(plan.cls)
+                            c.__dict__ = own = node.__dict__.copy()
+                            own["params"] = params
+                        else:
+                            c = node
+                        if plan.is_async and mode != CALLER and c.max_retries == 1 and not c._pfx_tuned:
+                            p = await c.prep(shared)
+                            try:
+                                e = await c.exec(p)
+                            except Exception as exc:
+                                e = await fall_back(c, p, exc, mode)
+                            action = await c.post(shared, p, e)
+                        else:
+                            action = await _visit_plain(c, shared, plan, mode)
                     else:
-                        c = node
-                    if plan.is_async and mode != CALLER and c.max_retries == 1 and not c._pfx_tuned:
-                        p = await c.prep(shared)
-                        try:
-                            e = await c.exec(p)
-                        except Exception as exc:
-                            e = await fall_back(c, p, exc, mode)
-                        action = await c.post(shared, p, e)
-                    else:
-                        action = await _visit_plain(c, shared, plan, mode)
+                        c = copied(node, plan, params)
+                        action = await _visit_other(frame, c, shared, plan.kind, mode)
+                    if tracked and (frame.touched or frame.changes):
+                        keep(frame)
+                except BaseException as exc:
+                    node = failed(frame, node, exc, t0)
+                    t0 = now()
+                    continue
+                t1 = now()
+                add((frame, node, action, t0, t1))
+                t0 = t1
+                if own_next:
+                    node = flow.get_next_node(c, action)
                 else:
-                    c = copied(node, plan, params)
-                    action = await _visit_other(frame, c, shared, plan.kind, mode)
-                if tracked and (frame.touched or frame.changes):
-                    keep(frame)
-            except BaseException as exc:
-                node = failed(frame, node, exc, t0)
-                t0 = now()
-                continue
-            t1 = now()
-            add((frame, node, action, t0, t1))
-            t0 = t1
-            if own_next:
-                node = flow.get_next_node(c, action)
-            else:
-                node = c.successors.get(action or "default")
-                if node is None and c.successors:
-                    no_arrow(frame, c, action)
-            if not node or node is END:
-                node = None
-                break
-        run.log.trim()
-    frame.node = None
-    return action, None
+                    node = c.successors.get(action or "default")
+                    if node is None and c.successors:
+                        no_arrow(frame, c, action)
+                if not node or node is END:
+                    node = None
+                    break
+            if len(run.records) > _TRIM_EVERY:
+                run.log.trim()
+        frame.node = None
+        if whole is None:
+            return action, None
+        run.finish(action)
+        return action
+    except BaseException as exc:
+        if whole is not None:
+            frame.run.fail(exc)
+        raise
+    finally:
+        if whole is not None:
+            FRAME.reset(token)
 
 
 async def _visit_plain(c: Any, shared: Any, plan: Plan, mode: int) -> Any:

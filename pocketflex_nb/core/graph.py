@@ -15,8 +15,8 @@ from typing import Any
 from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Fork
 
 __all__ = [
-    "Edge", "Graph", "GraphNode", "Group", "action_text", "arrows", "branches", "first_nodes", "graph_of", "ids_of", "label_of", "members",
-    "nodes_by_path",
+    "Edge", "Graph", "GraphNode", "Group", "action_text", "arrows", "branches", "first_nodes", "graph_of", "ids_of", "label_of",
+    "members", "nodes_by_path",
 ]
 
 
@@ -31,7 +31,7 @@ class GraphNode:
     label : str
         What is written in it.
     kind : str
-        ``"node"``, ``"batch"``, ``"flow"`` (a nested flow drawn as one node, when it is empty), ``"router"`` (more than one action).
+        ``"node"``, ``"batch"``, ``"flow"`` (a nested flow drawn as one node, when it is empty), ``"router"`` (several actions).
     group : str
         Id of the group (nested flow) it stands in; ``""`` for the outermost.
     shape : str
@@ -50,8 +50,8 @@ class GraphNode:
 class Edge:
     """One arrow. `kind` is ``"action"``, ``"error"`` (taken when a node fails) or ``"detached"`` (started, not waited for).
 
-    `target` is a node id, or ``"END"``. `parallel` is the number of arrows that leave together (a fork), or 1. An arrow to a nested
-    flow points at the flow's group id; so does one from it.
+    `target` is a node id, or ``"END"``. `parallel` is the number of arrows that leave together (a fork), or 1. An arrow to a
+    nested flow points at the flow's group id; so does one from it.
     """
 
     source: str

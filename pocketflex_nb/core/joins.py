@@ -1,7 +1,7 @@
-"""Where do the branches of a fan-out meet again?
+"""Where the branches of a fan-out meet again.
 
 The join of a fork is the nearest common post-dominator of its heads: the first node that every way from every head must pass.
-Computed as in Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001), on the graph turned round, without recursion.
+Computed as in Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001), with no recursion.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def join_of(fork: Any) -> Any:
 
     Notes
     -----
-    All arrows count, by action and by error; detached ones do not. A way ends at a node without arrows and at an arrow to END or
-    None. A node that lacks the arrow of some action is no end: most labelled diagrams are written so. Where no end can be reached,
-    a way back to the fork is first taken as no way at all and then as an end, and other endless loops end at their nodes without
-    a default arrow (or anywhere, if each has one); so a chat loop around a fan-out still joins. Time is near linear in the number
-    of arrows that can be reached from the heads.
+    All arrows count, by action and by error; detached ones do not. A way ends at a node without arrows and at an arrow to END
+    or None. A node that lacks the arrow of some action is no end: most labelled diagrams are written so. Where no end can be
+    reached, a way back to the fork is first taken as no way at all and then as an end, and other endless loops end at their
+    nodes without a default arrow (or anywhere, if each has one); so a chat loop around a fan-out still joins. Time is near
+    linear in the number of arrows that can be reached from the heads.
     """
     heads = branches(fork)[0]
     if not heads or any(head is END for head in heads):

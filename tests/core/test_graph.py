@@ -66,7 +66,9 @@ def test_a_fan_out_is_parallel_edges_and_detached_ones() -> None:
     plan.successors["go"] = Fork([a, b], detached=[audit])
 
     assert graph_of(Flow(plan)).edges == (
-        Edge("Plan", "Search", "go", "action", 2), Edge("Plan", "Write", "go", "action", 2), Edge("Plan", "Node", "go", "detached", 1),
+        Edge("Plan", "Search", "go", "action", 2),
+        Edge("Plan", "Write", "go", "action", 2),
+        Edge("Plan", "Node", "go", "detached", 1),
     )
 
 
@@ -126,7 +128,7 @@ def test_a_flow_nested_in_itself_is_drawn_once() -> None:
 def test_empty_flows_are_single_nodes() -> None:
     empty = Flow(name="empty")
 
-    assert graph_of(empty).nodes == () and graph_of(empty).start == ""
+    assert (graph_of(empty).nodes, graph_of(empty).start) == ((), "")
     assert [(n.id, n.kind) for n in graph_of(Flow(empty)).nodes] == [("empty", "flow")]
     assert graph_of(Flow(END)).nodes == ()
 
@@ -141,7 +143,7 @@ def test_kinds_say_what_a_node_does() -> None:
 
 
 def test_an_action_of_an_enum_is_its_value() -> None:
-    class Way(str, enum.Enum):
+    class Way(str, enum.Enum):  # noqa: UP042 - its str() is not its value
         OK = "ok"
 
     a, b = Plan(), Search()

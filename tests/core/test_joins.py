@@ -10,7 +10,7 @@ from pocketflex_nb.core.nodes import END, Fork, Node
 
 
 def wire(text: str) -> dict[str, Node]:
-    """Nodes by letter from ``"p>a,b; a>j; b>j"``; ``x:act>y`` is an action, ``x!y`` an error arrow, ``x~y`` a detached one, ``$`` is END."""
+    """Nodes by letter from ``"p>a,b; a>j; b>j"``: ``x:act>y`` an action, ``x!y`` an error arrow, ``x>~y`` detached, ``$`` END."""
     nodes: dict[str, Node] = {"$": END}
 
     def named(letter: str) -> Node:

@@ -18,6 +18,7 @@ from pocketflex_nb.engine.hot import classes_now
 from pocketflex_nb.engine.plan import overrides_flow_hooks
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.engine.steps import USER, in_pool, mode_here
+from pocketflex_nb.engine.telling import hear_logging
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
@@ -199,6 +200,7 @@ def _start(made: list[Run]) -> None:
     """Make the tasks, with one message to the engine thread."""
     if not made:
         return
+    hear_logging()
     loop = engine_thread.loop
 
     def begin() -> None:

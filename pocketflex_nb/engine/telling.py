@@ -1,13 +1,14 @@
-"""What may a step tell while it works? Tokens, usage, progress, logs."""
+"""What may a step tell while it works? Tokens, usage, progress, logs; and what it says by `logging`."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["emit"]
+__all__ = ["emit", "hear_logging"]
 
 _KINDS = ("token", "usage", "progress", "log")
 
@@ -43,3 +44,36 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
     frame.note(kind, **fields)
     if kind == "usage":
         frame.run.hold_state().spend(fields)
+
+
+_heard = False
+
+
+def hear_logging() -> None:
+    """From now on a `logging` record made in a launched run is a line of its lane too.
+
+    Notes
+    -----
+    Through the record factory: a handler on the root logger would keep the user's own `logging.basicConfig` from working.
+    """
+    global _heard
+    if _heard:
+        return
+    _heard = True
+    make = logging.getLogRecordFactory()
+
+    def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        frame = FRAME.get()
+        if frame is not None and frame.run.launched and not frame.fenced:
+            frame.note("output", stream="log", text=_line(record), level=record.levelname, logger=record.name)
+        return record
+
+    logging.setLogRecordFactory(factory)
+
+
+def _line(record: logging.LogRecord) -> str:
+    try:
+        return f"{record.levelname} {record.name}: {record.getMessage()}"
+    except Exception:  # a format that does not fit its arguments: logging reports it itself
+        return f"{record.levelname} {record.name}: {record.msg!r}"

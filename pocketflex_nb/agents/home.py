@@ -32,6 +32,8 @@ GRACE = 0.2
 SLICE = 0.2
 #: seconds between two turns of a loop that waits for another thread
 PULSE = 0.05
+#: seconds that a task waits for the next message, at most, before it goes
+PARK = 0.05
 
 
 class Home:
@@ -60,6 +62,21 @@ class Home:
         self.is_real = getattr(clock, "is_real", False)
         self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._is_woken = False
+        self._parked: list[asyncio.Future[None]] = []
+
+    def park(self, life: Any) -> asyncio.Future[None]:
+        """A future for a task that waits a moment for work; it is settled within `PARK` seconds."""
+        if not self._parked:
+            self.loop.call_later(PARK, self._sweep)
+        future = self.loop.create_future()
+        self._parked.append(future)
+        return future
+
+    def _sweep(self) -> None:
+        parked, self._parked = self._parked, []
+        for future in parked:
+            if not future.done():
+                future.set_result(None)
 
     @property
     def is_here(self) -> bool:

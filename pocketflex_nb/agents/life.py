@@ -24,7 +24,7 @@ from pocketflex_nb.agents.mail import INFO, Ask, Caller, Order
 from pocketflex_nb.agents.reasons import (
     DEAD, IGNORE, NO_REPLY, RUNNING, STARTING, STOPPING, Continue, Crash, Exit, Idle, Stop, tell, where,
 )
-from pocketflex_nb.agents.ref import AgentRef
+from pocketflex_nb.agents.ref import AgentRef, ref_type
 from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.core.context import AGENT, FRAME
 
@@ -63,8 +63,8 @@ class Life:
         What outsiders hold.
     status : str
         "starting", "running", "stopping" or "dead".
-    hand : object
-        The message being handled.
+    hand : Caller or None
+        The call being handled, or handled last.
     cause : int or None
         Number of the event that is being handled.
     doom : tuple or None
@@ -73,11 +73,17 @@ class Life:
         Its supervisor.
     fenced : bool
         A zombie: what it still does is dropped.
+    is_held : bool
+        Whether the mailbox must not simply be emptied: a doom, or `suspend`.
+    is_awake : bool
+        Whether the task is emptying the mailbox now.
+    is_open : bool
+        Whether messages may simply be laid in the mailbox: alive, not strict.
     """
 
     __slots__ = (
         "__weakref__", "agent", "ancestors", "birth", "boss", "box", "callers", "cause", "cleanups", "cls", "context", "doom", "fenced", "hand",
-        "handled", "home", "is_strict", "isolation", "is_suspended", "links", "names", "on_exit", "owed", "pid", "reason", "ref", "side", "slot",
+        "handled", "home", "is_awake", "is_held", "is_open", "is_strict", "isolation", "is_suspended", "links", "names", "on_exit", "owed", "parked", "pid", "reason", "ref", "side", "slot",
         "started", "status", "task", "timer", "watchers",
     )
     type = "worker"
@@ -87,7 +93,7 @@ class Life:
         by: Life | None = AGENT.get()
         self.home, self.cls, self.slot, self.boss = home, cls, slot, boss
         self.pid = next(_pids)
-        self.ref = self.ref_class(self)
+        self.ref = ref_type(cls, self.ref_class)(self)
         self.status = STARTING
         self.agent: Any = None
         self.box: deque[Any] | None = None
@@ -108,7 +114,9 @@ class Life:
         self.reason: Any = None
         self.isolation: str | None = None
         self.handled = 0
-        self.fenced = self.is_suspended = self.is_strict = False
+        self.fenced = self.is_suspended = self.is_strict = self.is_held = self.is_awake = False
+        self.parked: asyncio.Future[None] | None = None
+        self.is_open = True
         self.callers: tuple[AgentRef, ...] = ()
         self.ancestors: tuple[AgentRef, ...] = ((by.ref, *by.ancestors) if by is not None else ())
 
@@ -125,7 +133,7 @@ class Life:
     @property
     def caller(self) -> Caller | None:
         """Whose call is being handled."""
-        return self.hand if self.hand.__class__ is Caller else None
+        return self.hand if self.hand is not None and not self.hand.fut.done() else None
 
     def __repr__(self) -> str:
         return f"<Life {self.pid} {self.address} {self.status}>"
@@ -183,51 +191,68 @@ class Life:
             box = self.box = deque()
         box.append(item)
         if self.task is None:
-            self.task = self.home.loop.create_task(self.serve(), context=self.context)
+            self.task = asyncio.Task(self.serve(), loop=self.home.loop, name="agent", context=self.context)
+        elif self.parked is not None and not self.parked.done():
+            self.parked.set_result(None)
 
     def inform(self, message: Any, by: Life | None = None, cause: int | None = None) -> None:
         """Lay a message for `handle_info` in the mailbox."""
         if self.status is not DEAD:
-            self.put((INFO, message, self.note("info", self.home.log.describe(message), cause, by)))
+            seq = self.note(INFO, self.home.log.describe(message), cause, by)
+            self.put((seq, 0, INFO, self, message, cause, by))
 
     def note(self, kind: str, data: Any = None, cause: int | None = None, by: Any = None) -> int:
         """Record an event of this life."""
         return self.home.log.note(kind, self, data, cause, by)
 
     async def serve(self, first: Any = None) -> None:
-        """Handle what lies in the mailbox until it is empty or this life ends."""
+        """Handle what lies in the mailbox until it stays empty for a moment or this life ends."""
+        self._quiet()
+        self.is_awake = True
         while True:
             try:
                 if first is not None:
                     out, first = first, None
                     await self._follow(out)
                 await self._empty()
+                if self.is_held or not await self._park():
+                    break
             except BaseException as exc:
-                if isinstance(exc, ReplyError) and self.doom is None:
-                    warn(f"agent {self.name!r} raised {exc!r} where nobody waits for a reply")
-                    continue
-                await self._conclude(exc)
-                return
-            break
+                if not isinstance(exc, ReplyError) or self.doom is not None:
+                    await self._conclude(exc)
+                    return
+                warn(f"agent {self.name!r} raised {exc!r} where nobody waits for a reply")
         if self.doom is not None or self.status is DEAD:
             await self._conclude(None)
             return
+        self.is_awake = False
         self.task = self.hand = None
         if not self.box:
             self.box = None
 
+    async def _park(self) -> bool:
+        """Wait a moment for the next message: waking a task is cheaper than making one. False when none came."""
+        if self.box is None or self.timer is not None:
+            return False
+        self.hand, self.is_awake = None, False
+        self.parked = self.home.park(self)
+        try:
+            await self.parked
+        finally:
+            self.parked = None
+        self.is_awake = True
+        return bool(self.box)
+
     async def _empty(self) -> None:
+        """The loop of `serve`. A message costs little here: what is rare is looked at behind `is_held` only."""
         agent, box = self.agent, self.box
         while box:
             for _ in repeat(None, BURST):
-                if not box or self.doom is not None or self.is_suspended:
+                if not box or self.is_held:
                     break
-                item = self.hand = box.popleft()
-                if self.timer is not None:
-                    self._quiet()
-                self.handled += 1
+                item = box.popleft()
                 if item.__class__ is tuple:
-                    verb, message, self.cause = item
+                    self.cause, _, verb, _, message, _, _ = item
                     if verb is INFO:
                         out = agent.handle_info(message)
                     elif message.__class__ is Ask:
@@ -239,7 +264,7 @@ class Life:
                     if out is not None:
                         await self._follow(out)
                 elif item.__class__ is Caller:
-                    self.cause, message = item.seq, item.message
+                    self.hand, self.cause, message = item, item.seq, item.message
                     try:
                         out = agent.handle_call(message, item) if message.__class__ is not Ask else self._asked(item, message)
                         if out.__class__ is CoroutineType:
@@ -253,10 +278,11 @@ class Life:
                         if out is NO_REPLY or out.__class__ in _DIRECTIVES:
                             await self._without_reply(item, out)
                         elif self.doom is None:
-                            item.reply(out)
+                            item.answer(out)
                 else:
                     await self._obey(item)
                     agent = self.agent
+                self.handled += 1
             else:
                 await asyncio.sleep(0)
             if self.doom is not None or (self.is_suspended and not await self._obey_first()):
@@ -286,6 +312,8 @@ class Life:
             if cls is Stop:
                 raise _Ending(out)
             if cls is Idle:
+                if self.box:
+                    return  # a message waits: no time to be idle
                 self.timer = self.home.clock.call_later(out.seconds, self._idle_over)
                 return
             if cls is not Continue:
@@ -344,7 +372,7 @@ class Life:
 
     def _idle_over(self) -> None:
         self.timer = None
-        if self.status is RUNNING and self.task is None and not self.box:
+        if self.status is RUNNING and not self.is_awake and not self.box:
             self.inform("timeout")
 
     def give_up(self, caller: Caller) -> None:
@@ -398,6 +426,7 @@ class Life:
         """Drop the mailbox, cancel what is in flight, and end with `reason`; with `terminate` if `polite`."""
         if self.status in (DEAD, STOPPING) or (self.doom is not None and not self.doom[1]):
             return
+        self.is_held = True
         self.doom, self.cause = (reason, polite), cause if cause is not None else self.cause
         task = self.task
         if task is not None and not task.done() and not _is_fresh(task):
@@ -414,6 +443,7 @@ class Life:
         """End it as ``"killed"``: no `terminate`; what goes on after a grace time is fenced off."""
         if self.status is DEAD:
             return
+        self.is_held = True
         self.doom, self.cause = ("killed", False), cause if cause is not None else self.cause
         task = self.task
         if task is not None:
@@ -463,7 +493,7 @@ class Life:
         if self.status is DEAD:
             self.home.zombies.discard(self)
             return
-        if stop is not None and stop.has_reply and self.hand.__class__ is Caller:
+        if stop is not None and stop.has_reply and self.hand is not None:
             self.hand.reply(stop.reply)
         self.die(reason)
 
@@ -486,7 +516,7 @@ class Life:
         if self.status is DEAD:
             return
         has_started = self.status is not STARTING
-        self.status, self.reason = DEAD, reason
+        self.status, self.reason, self.is_open = DEAD, reason, False
         self.home.lives.pop(self.pid, None)
         for registry, key in self.names or ():
             registry.forget(key, self)

@@ -35,22 +35,23 @@ from typing import Any, overload
 from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.core.events import Event
 
-__all__ = ["EventView", "Log", "Record", "label"]
+__all__ = ["PLAIN", "EventView", "Log", "Record", "concerns", "label", "to_event"]
 
 Record = tuple[int, int, str, Any, Any, Any, Any]
 
 #: records kept: messages, and everything else
-TRAFFIC, LIVES = 50_000, 20_000
+TRAFFIC, LIVES = 20_000, 10_000
 
 _EPOCH = time.time_ns() - perf_counter_ns()
-_PLAIN = frozenset({int, float, bool, type(None)})
+#: types of messages that are their own label
+PLAIN = frozenset({int, float, bool, type(None)})
 _MESSAGES = frozenset({"call", "reply", "cast", "info"})
 
 
 def label(message: Any) -> Any:
     """A short name of `message` that keeps nothing of it alive."""
     cls = message.__class__
-    if cls in _PLAIN:
+    if cls in PLAIN:
         return message
     if cls is str:
         return message if len(message) <= 80 else message[:79] + "…"
@@ -78,18 +79,21 @@ class Log:
         The next record's number.
     traffic, lives : deque
         The rings.
+    add : callable
+        ``traffic.append``.
     watchers : tuple of callable
         Called with each record, on the thread where it happens.
     describe : callable
         How a message becomes its label.
     """
 
-    __slots__ = ("_lock", "count", "describe", "lives", "traffic", "watchers")
+    __slots__ = ("_lock", "add", "count", "describe", "lives", "traffic", "watchers")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.count = count()
         self.traffic: deque[Record] = deque(maxlen=TRAFFIC)
+        self.add = self.traffic.append
         self.lives: deque[Record] = deque(maxlen=LIVES)
         self.watchers: tuple[Callable[[Record], Any], ...] = ()
         self.describe: Callable[[Any], Any] = label
@@ -160,8 +164,8 @@ def _message_facts(kind: str, life: Any, data: Any, by: Any) -> dict[str, Any]:
     here, there = life.address, by.address if by is not None else ""
     if kind != "reply":
         return {"what": data, "from": there, "to": here}
-    what, seconds, error = data
-    return {"what": what, "from": here, "to": there, "seconds": seconds, "error": error}
+    what, ns, error = data
+    return {"what": what, "from": here, "to": there, "seconds": ns / 1e9, "error": error}
 
 
 class EventView:

@@ -1,6 +1,7 @@
 """What lies in a mailbox? Calls, casts and infos, orders; and how a reply finds its way back to a loop or thread.
 
-A cast or info is a plain tuple ``(verb, message, seq)``; a call is a `Caller`; an `Order` is the system's own message.
+A cast or info is a plain tuple, shaped as a record of the log with the message in the place of its label; a call is a `Caller`; an
+`Order` is the system's own message.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from pocketflex_nb.agents.errors import AgentDown, CallTimeout
+from pocketflex_nb.agents.log import PLAIN
 from pocketflex_nb.core.context import AGENT
 
 __all__ = ["CAST", "INFO", "Ask", "Caller", "CrossFuture", "Order", "ThreadWait"]
@@ -72,11 +74,16 @@ class Caller:
         by = AGENT.get()
         if by is not None and by.fenced:
             return
-        if not self.fut.done():
-            self._note(value, None)
-            self.fut.set_result(value)
+        self.answer(value)
         if self.life.owed:
             self.life.owed.discard(self)
+
+    def answer(self, value: Any) -> None:
+        """`reply`, on the home's loop, while the call is being handled."""
+        fut = self.fut
+        if not fut.done():
+            self._note(value, None)
+            fut.set_result(value)
 
     def fail(self, error: BaseException) -> None:
         """Raise `error` at the caller."""
@@ -99,9 +106,9 @@ class Caller:
 
     def _note(self, value: Any, error: str | None) -> None:
         log, now = self.life.home.log, perf_counter_ns()
-        what = log.describe(value) if error is None else None
-        record = (next(log.count), now, "reply", self.life, (what, (now - self.start) / 1e9, error), self.seq, self.by)
-        log.traffic.append(record)
+        what = value if value.__class__ in PLAIN else log.describe(value)
+        record = (next(log.count), now, "reply", self.life, (what, now - self.start, error), self.seq, self.by)
+        log.add(record)
         if log.watchers:
             log.tell(record)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.agents.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, check_time
 from pocketflex_nb.agents.home import GRACE, SLICE, pulse, running_loop
+from pocketflex_nb.agents.log import PLAIN
 from pocketflex_nb.agents.mail import CAST, INFO, Ask, Caller, CrossFuture, Order, ThreadWait
 from pocketflex_nb.agents.monitor import Gone, Monitor, Pending
 from pocketflex_nb.agents.reasons import DEAD, Stop
@@ -18,7 +19,7 @@ from pocketflex_nb.agents.strict import copied
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["Answered", "AgentRef"]
+__all__ = ["AgentRef", "Answered", "ref_type"]
 
 #: seconds a waiting thread or foreign loop allows beyond a call's timeout for the agent's own clock to say so
 LATE = 1.0
@@ -128,8 +129,10 @@ class AgentRef:
     def __deepcopy__(self, memo: Any) -> AgentRef:
         return self
 
-    def __getattr__(self, name: str) -> Any:
-        return sugar(self, name, 5.0)
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The methods of `ref_type`."""
 
     # messages --------------------------------------------------------------------------------------------------------
     async def call(
@@ -194,18 +197,22 @@ class AgentRef:
         if running_loop() is not home.loop:
             home.post(_put, life, CAST, _portable(life, message), by)
             return
-        if life.status is DEAD or (by is not None and by.fenced):
-            _lost(life, by, message)
+        if not life.is_open or (by is not None and by.fenced):
+            _put(life, CAST, _portable(life, message), by)
             return
-        if life.is_strict:
-            message = copied(message)
         log = home.log
         seq = next(log.count)
-        record = (seq, perf_counter_ns(), CAST, life, log.describe(message), None if by is None else by.cause, by)
-        log.traffic.append(record)
+        cause = None if by is None else by.cause
+        item = record = (seq, perf_counter_ns(), CAST, life, message, cause, by)
+        if message.__class__ not in PLAIN:
+            record = (seq, record[1], CAST, life, log.describe(message), cause, by)
+        log.add(record)
         if log.watchers:
             log.tell(record)
-        life.put((CAST, message, seq))
+        if life.is_awake:
+            life.box.append(item)
+        else:
+            life.put(item)
 
     def send(self, message: Any) -> None:
         """Send a message for `handle_info`; never fails."""
@@ -295,7 +302,7 @@ class AgentRef:
         life = self._life
         box = life.box
         return Answered(
-            status=life.status, handled=life.handled, mailbox=len(box) if box else 0, is_busy=life.hand is not None,
+            status=life.status, handled=life.handled, mailbox=len(box) if box else 0, is_busy=life.is_awake,
             is_suspended=life.is_suspended, is_zombie=self.is_zombie, pid=life.pid, address=life.address,
         )
 
@@ -308,13 +315,13 @@ class AgentRef:
 
     def suspend(self) -> Any:
         """Handle no more messages until `resume`; what is in flight ends first. System messages such as `stop` are handled."""
-        self._life.is_suspended = True
+        self._life.is_suspended = self._life.is_held = True
         return _Nothing()
 
     def resume(self) -> Any:
         """Go on with the mailbox."""
         life = self._life
-        life.is_suspended = False
+        life.is_suspended, life.is_held = False, life.doom is not None
         self._order(lambda life: None)
         return _Nothing()
 
@@ -348,6 +355,7 @@ class AgentRef:
                 vars(agent).update(before)
                 raise
             life.cls = cls
+            self.__class__ = ref_type(cls, life.ref_class)  # type: ignore[assignment]  # the same layout, other methods
 
         await self._ordered(change, lambda life: None)
 
@@ -404,25 +412,47 @@ class Within:
         return self._ref.call_sync(message, timeout=self._seconds)
 
     def __getattr__(self, name: str) -> Any:
-        return sugar(self._ref, name, self._seconds)
+        method = getattr(type(self._ref), name, None)
+        if not hasattr(method, "_pfx_timed"):
+            known = [n for n in dir(type(self._ref)) if hasattr(getattr(type(self._ref), n), "_pfx_timed")]
+            raise AttributeError(f"{self._ref!r} has no handler {name!r}{nearest(name, known)}", name=name, obj=self._ref)
+        return partial(method._pfx_timed, self._ref, self._seconds)
 
 
-def sugar(ref: AgentRef, name: str, timeout: float | None) -> Any:
-    """The message that ``ref.name(...)`` sends, as a function."""
-    cls = ref._life.cls
-    kind = getattr(getattr(cls, name, None), "_pfx_handles", None) if not name.startswith("__") else None
-    if kind is None:
-        known = [n for n in dir(cls) if hasattr(getattr(cls, n, None), "_pfx_handles")]
-        raise AttributeError(f"{ref!r} has no handler {name!r}{nearest(name, known)}", name=name, obj=ref)
-    return partial(_call_named if kind[0] == "call" else _cast_named, ref, name, kind[1], timeout)
+def ref_type(cls: Any, base: type[AgentRef]) -> type[AgentRef]:
+    """`base` with a method for each handler that `cls` marks, so that ``ref.pop()`` is found, completed and documented like any other.
+
+    Notes
+    -----
+    Real methods instead of ``__getattr__``, which would slow every attribute of the ref down on Python 3.11.
+    """
+    known: type[AgentRef] | None = cls.__dict__.get("_pfx_ref_type")
+    if known is None:
+        marked = {name: fn for name in dir(cls) if hasattr(fn := getattr(cls, name, None), "_pfx_handles")}
+        body = {name: _sender(name, fn, *fn._pfx_handles) for name, fn in marked.items() if not hasattr(base, name)}
+        known = type(base.__name__, (base,), {"__slots__": (), "__doc__": base.__doc__, **body}) if body else base
+        cls._pfx_ref_type = known
+    return known
 
 
-async def _call_named(ref: AgentRef, name: str, is_reentrant: bool, timeout: float | None, /, *args: Any, **kwargs: Any) -> Any:
-    return await ref.call(Ask(name, args, kwargs, is_reentrant), timeout=timeout)
+def _sender(name: str, fn: Any, kind: str, is_reentrant: bool) -> Any:
+    """The method ``ref.name(...)``."""
 
+    async def timed_call(self: AgentRef, timeout: float | None, /, *args: Any, **kwargs: Any) -> Any:
+        return await self.call(Ask(name, args, kwargs, is_reentrant), timeout=timeout)
 
-def _cast_named(ref: AgentRef, name: str, is_reentrant: bool, timeout: float | None, /, *args: Any, **kwargs: Any) -> None:
-    ref.cast(Ask(name, args, kwargs, is_reentrant))
+    async def call(self: AgentRef, /, *args: Any, **kwargs: Any) -> Any:
+        return await self.call(Ask(name, args, kwargs, is_reentrant))
+
+    def timed_cast(self: AgentRef, timeout: float | None, /, *args: Any, **kwargs: Any) -> None:
+        self.cast(Ask(name, args, kwargs, is_reentrant))
+
+    def cast(self: AgentRef, /, *args: Any, **kwargs: Any) -> None:
+        self.cast(Ask(name, args, kwargs, is_reentrant))
+
+    send: Any = wraps(fn)(call if kind == "call" else cast)
+    send._pfx_timed = timed_call if kind == "call" else timed_cast
+    return send
 
 
 def ask(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_cancelling: bool) -> None:
@@ -439,8 +469,9 @@ def ask(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_ca
     home = life.home
     log = home.log
     seq, now = next(log.count), perf_counter_ns()
-    record = (seq, now, "call", life, log.describe(message), None if by is None else by.cause, by)
-    log.traffic.append(record)
+    what = message if message.__class__ in PLAIN else log.describe(message)
+    record = (seq, now, "call", life, what, None if by is None else by.cause, by)
+    log.add(record)
     if log.watchers:
         log.tell(record)
     caller = Caller(life, message, fut, by, seq, now, is_cancelling)
@@ -492,8 +523,8 @@ def _put(life: Any, verb: str, message: Any, by: Any) -> None:
     if life.status is DEAD or (by is not None and by.fenced):
         _lost(life, by, message)
         return
-    log = life.home.log
-    life.put((verb, message, log.note(verb, life, log.describe(message), None if by is None else by.cause, by)))
+    log, cause = life.home.log, None if by is None else by.cause
+    life.put((log.note(verb, life, log.describe(message), cause, by), 0, verb, life, message, cause, by))
 
 
 def _put_order(life: Any, order: Order) -> None:

@@ -1,0 +1,420 @@
+"""What does a supervisor do when a child ends? OTP's rules, as an agent: one message at a time, so a restart is never torn.
+
+The reference is `supervisor.erl`; where its behaviour surprises, a test says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.agents.agent import Agent, is_stale, latest
+from pocketflex_nb.agents.ending import stop_life
+from pocketflex_nb.agents.errors import (
+    AgentError, AlreadyPresent, AlreadyStarted, NotFound, ReplyError, Restarting, StartError, StillRunning,
+)
+from pocketflex_nb.agents.life import Life
+from pocketflex_nb.agents.mail import Order
+from pocketflex_nb.agents.reasons import DEAD, Crash, Shutdown, Stop, is_abnormal, tell
+from pocketflex_nb.agents.ref import AgentRef
+from pocketflex_nb.agents.slot import Slot
+from pocketflex_nb.agents.spec import ChildInfo, ChildSpec, Counts, Intensity, as_spec, check_significant, needs_restart
+from pocketflex_nb.agents.starting import bring_up, set_up
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+
+__all__ = ["Child", "SupervisorLife", "SupervisorRef", "Tree", "start_child_life"]
+
+
+class Child:
+    """A spec and the life that stands for it now.
+
+    Attributes
+    ----------
+    is_restarting : bool
+        Between two tries to start it.
+    """
+
+    __slots__ = ("cls", "error", "is_restarting", "life", "restarts", "slot", "spec", "version")
+
+    def __init__(self, spec: ChildSpec, parent: Slot) -> None:
+        self.spec, self.slot = spec, Slot(spec.id, parent)
+        self.life: Life | None = None
+        self.is_restarting = False
+        self.restarts = 0
+        self.version, self.cls = 0, None
+        self.error: str | None = None
+
+    @property
+    def status(self) -> str:
+        if self.life is not None and self.life.status is not DEAD:
+            return "running"
+        return "restarting" if self.is_restarting else "stopped"
+
+    @property
+    def ref(self) -> AgentRef | None:
+        return self.life.ref if self.life is not None and self.life.status is not DEAD else None
+
+    def see(self, cls: Any) -> None:
+        """Count the code versions."""
+        if cls is not self.cls:
+            self.cls, self.version = cls, self.version + 1
+
+    def tell(self) -> ChildInfo:
+        """It as it is now."""
+        cls = self.life.cls if self.life is not None else self.cls
+        if cls is not None:
+            self.see(cls)
+        stale = self.life is not None and isinstance(cls, type) and is_stale(cls)
+        return ChildInfo(self.spec.id, self.ref, self.status, self.spec.type, self.restarts, max(self.version, 1), stale, self.error)
+
+
+class SupervisorRef(AgentRef):
+    """The address of a supervisor: what a ref can, and the care of its children."""
+
+    __slots__ = ()
+
+    def children(self) -> list[ChildInfo]:
+        """The children in order, as they are now; empty when the supervisor is gone."""
+        tree = self._life.agent
+        return [child.tell() for child in list(tree.members())] if tree is not None else []
+
+    def count(self) -> Counts:
+        """How many there are."""
+        infos = self.children()
+        supervisors = sum(info.type == "supervisor" for info in infos)
+        return Counts(len(infos), sum(info.ref is not None for info in infos), supervisors, len(infos) - supervisors)
+
+    def __getitem__(self, id: Any) -> Any:
+        infos = self.children()
+        for info in infos:
+            if info.id == id:
+                return info.ref
+        raise KeyError(f"{self.name} has no child {id!r}{nearest(str(id), [str(info.id) for info in infos])}")
+
+    async def start_child(self, spec: Any) -> Any:
+        """Add a child, last, and start it.
+
+        Returns
+        -------
+        AgentRef or None
+            None when its `init` returned `IGNORE`.
+
+        Raises
+        ------
+        AlreadyStarted, AlreadyPresent
+            Its id is taken by a running child; by one that does not run.
+        StartError
+            It did not start; nothing is kept.
+        """
+        return await self._ask("start_child", as_spec(spec))
+
+    async def terminate_child(self, id: Any) -> None:
+        """Stop a child (a dynamic supervisor's: by its ref). Its spec stays, unless it is temporary, and it is not restarted."""
+        await self._ask("terminate_child", id)
+
+    async def restart_child(self, id: Any) -> Any:
+        """Start a child that does not run, and give its ref."""
+        return await self._ask("restart_child", id)
+
+    def delete_child(self, id: Any) -> None:
+        """Forget a child that does not run."""
+        life = self._life
+        agent = self._agent()
+        life.home.now_here(agent.delete_child, id)
+
+    @property
+    def zombies(self) -> int:
+        """How many agents of this tree were killed and still run."""
+        return sum(life.slot.is_under(self.slot) for life in list(self._life.home.zombies))
+
+    async def _ask(self, verb: str, *args: Any) -> Any:
+        from pocketflex_nb.agents.mail import Ask
+
+        return await self.call(Ask(verb, args), timeout=None)
+
+
+class SupervisorLife(Life):
+    """A supervisor alive."""
+
+    __slots__ = ()
+    type = "supervisor"
+    ref_class = SupervisorRef
+
+
+async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()) -> bool:
+    """Start `child` under `boss`; False when it has nothing to do.
+
+    Raises
+    ------
+    StartError, AlreadyStarted
+        It did not start.
+    """
+    spec = child.spec
+    cls = latest(spec.cls) if getattr(spec.cls, "reload", None) == "on_restart" else spec.cls
+    if spec.tree is not None:
+        tree = spec.tree
+        life: Life = SupervisorLife(boss.home, tree._pfx_tree, child.slot, boss)
+        started = bring_up(life, tree.name, (tree.options,), {})
+    else:
+        life = set_up(Life(boss.home, cls, child.slot, boss), None, boss.is_strict or None)
+        started = bring_up(life, spec.name, (*extra, *spec.args), spec.kwargs)
+    boss.links = boss.links or set()
+    boss.links.add(life)
+    life.links = {boss}
+    try:
+        is_up = await started is not None
+    finally:
+        if life.status is DEAD and boss.links:
+            boss.links.discard(life)
+    child.life = life if is_up else None
+    child.is_restarting = False
+    child.see(cls)
+    if is_up:
+        if spec.tree is not None:
+            spec.tree._stands_for(life)
+        life.on_exit = lambda life, reason: tell_boss(boss, child, life, reason)
+        if life.status is DEAD:  # between its init and this line
+            tell_boss(boss, child, life, life.reason)
+    return is_up
+
+
+def tell_boss(boss: Life, child: Child, life: Life, reason: Any) -> None:
+    """Let the supervisor hear, in its turn, that a child has ended."""
+    if boss.status is not DEAD:
+        boss.put(Order(lambda boss: boss.agent.child_ended(child, life, reason)))
+
+
+class Tree(Agent):
+    """What a `Supervisor` is when it lives."""
+
+    trap_exit = True
+
+    async def init(self, options: Any) -> Any:
+        self.life: Life = AGENT.get()
+        self.options = options
+        self.intensity = Intensity(options.max_restarts, options.max_seconds)
+        self.order: list[Child] = []
+        self.is_over = False
+        self.life.is_strict = bool(options.strict)
+        try:
+            for spec in options.specs:
+                await self._boot(Child(spec, self.life.slot))
+        except StartError as exc:
+            await self._end_children()
+            return Stop(Shutdown(exc))
+        except BaseException:
+            await self._end_children()
+            raise
+        return None
+
+    async def _boot(self, child: Child) -> None:
+        self.order.append(child)
+        try:
+            if not await self._start(child) and child.spec.restart == "temporary":
+                self.order.remove(child)
+        except (StartError, AlreadyStarted) as exc:
+            self.order.remove(child)
+            raise _as_start_error(child, exc) from _cause(exc)
+
+    async def _start(self, child: Child) -> bool:
+        return await start_child_life(self.life, child)
+
+    def members(self) -> list[Child]:
+        """The children in order."""
+        return self.order
+
+    def note(self, kind: str, child: Child, data: dict[str, Any]) -> None:
+        """Record a deed of this supervisor on the child's address, and let what follows know its cause."""
+        life = child.life if child.life is not None else self.life
+        data = {"id": child.spec.id, "child": child.slot.path, **data}
+        self.life.cause = self.life.home.log.note(kind, life, data, self.life.cause, self.life)
+
+    # children that end -----------------------------------------------------------------------------------------------
+    async def child_ended(self, child: Child, life: Life, reason: Any) -> Any:
+        """A child ended by itself: restart it, forget it or end with it, by its spec."""
+        if child.life is not life or self.is_over:
+            return None  # stopped or replaced meanwhile
+        self.life.cause = _exit_seq(life)
+        child.error = tell(reason) if is_abnormal(reason) else child.error
+        if needs_restart(child.spec.restart, reason):
+            return await self.restart(child, reason)
+        child.life = None
+        self._forget_temporary(child)
+        return self._end_with(child)
+
+    def _forget_temporary(self, child: Child) -> None:
+        if child.spec.restart == "temporary" and child in self.order:
+            self.order.remove(child)
+
+    def _end_with(self, child: Child) -> Stop | None:
+        """Whether the end of a significant child ends the supervisor."""
+        mode = self.options.auto_shutdown
+        if mode == "never" or not child.spec.significant:
+            return None
+        if mode == "all_significant" and any(c.spec.significant and c.life is not None for c in self.order):
+            return None
+        return Stop("shutdown")
+
+    async def restart(self, child: Child, reason: Any) -> Stop | None:
+        """One entry in the list of restarts; then the strategy's set is replaced, or the supervisor gives up."""
+        if not self.allows_restart(child, reason):
+            return Stop("shutdown")
+        child.restarts += 1
+        child.life = None
+        failed = await self._replace(child, self._affected(child))
+        if failed is not None:
+            failed.is_restarting = True
+            self.retry_later(failed, reason)
+        return None
+
+    def allows_restart(self, child: Child, reason: Any) -> bool:
+        """Count a restart; record it, or that it is one too many."""
+        if self.intensity.add(self.life.home.clock.time()):
+            self.note("restart", child, {
+                "reason": tell(reason), "attempt": len(self.intensity.entries), "strategy": self.options.strategy,
+                "restarts": child.restarts + 1,
+            })
+            return True
+        child.life = None
+        self.note("giveup", child, {
+            "reason": tell(reason), "restarts": len(self.intensity.entries), "max_restarts": self.intensity.max_restarts,
+            "max_seconds": self.intensity.max_seconds,
+        })
+        return False
+
+    def retry_later(self, child: Child, reason: Any) -> None:
+        """Try again after the messages that wait now."""
+        self.life.put(Order(lambda life: self._retry(child, reason)))
+
+    async def _retry(self, child: Child, reason: Any) -> Stop | None:
+        if not child.is_restarting or child not in self.order or self.is_over:
+            return None
+        return await self.restart(child, reason)
+
+    def _affected(self, child: Child) -> list[Child]:
+        """Whom the strategy replaces: the child itself, it and those started after it, or all."""
+        if self.options.strategy == "one_for_one":
+            return [child]
+        if self.options.strategy == "rest_for_one":
+            return self.order[self.order.index(child):]
+        return list(self.order)
+
+    async def _replace(self, dead: Child, affected: list[Child]) -> Child | None:
+        """Stop those of `affected` that live, in reverse; start all that are left, in order; gives the one that failed."""
+        for child in reversed(affected):
+            await self._stop(child)
+            if child is not dead:
+                self._forget_temporary(child)
+                child.is_restarting = True
+        try:
+            for child in affected:
+                if child in self.order and not await self._start_again(child):
+                    return child
+        finally:
+            for child in affected:
+                if child.life is None:
+                    child.is_restarting = False
+        return None
+
+    async def _start_again(self, child: Child) -> bool:
+        try:
+            if not await self._start(child):
+                self._forget_temporary(child)
+        except (StartError, AlreadyStarted) as exc:
+            child.error = tell(_cause(exc) or exc)
+            return False
+        return True
+
+    async def _stop(self, child: Child) -> None:
+        """Stop one child, as its spec says how."""
+        life, child.is_restarting = child.life, False
+        if life is not None and life.status is not DEAD:
+            await stop_life(life, child.spec.shutdown, self.life.cause)
+        child.life = None
+
+    async def _end_children(self) -> None:
+        """Stop everybody, the last one first, one after another."""
+        self.is_over = True
+        for child in reversed(self.order):
+            await self._stop(child)
+
+    async def terminate(self, reason: Any) -> None:
+        """The supervisor's own end."""
+        await self._end_children()
+
+    # administration --------------------------------------------------------------------------------------------------
+    async def start_child(self, spec: ChildSpec) -> AgentRef | None:
+        """See `SupervisorRef.start_child`."""
+        check_ok(check_significant, spec, self.options.auto_shutdown)
+        known = self._find(spec.id)
+        if known is not None:
+            raise ReplyError(AlreadyStarted(known.ref, spec.id) if known.ref is not None else AlreadyPresent(spec.id))
+        child = Child(spec, self.life.slot)
+        try:
+            await self._boot(child)
+        except StartError as exc:
+            raise ReplyError(exc) from None
+        return child.ref
+
+    async def terminate_child(self, id: Any) -> None:
+        """See `SupervisorRef.terminate_child`."""
+        child = self._known(id)
+        await self._stop(child)
+        self._forget_temporary(child)
+
+    async def restart_child(self, id: Any) -> AgentRef | None:
+        """See `SupervisorRef.restart_child`."""
+        child = self._known(id)
+        _must_not_run(child)
+        try:
+            await self._start(child)
+        except (StartError, AlreadyStarted) as exc:
+            raise ReplyError(exc) from None
+        return child.ref
+
+    def delete_child(self, id: Any) -> None:
+        """See `SupervisorRef.delete_child`."""
+        try:
+            child = self._known(id)
+            _must_not_run(child)
+        except ReplyError as exc:
+            raise exc.error from None
+        self.order.remove(child)
+
+    def _find(self, id: Any) -> Child | None:
+        return next((child for child in self.order if child.spec.id == id), None)
+
+    def _known(self, id: Any) -> Child:
+        child = self._find(id)
+        if child is None:
+            raise ReplyError(NotFound(id, nearest(str(id), [str(c.spec.id) for c in self.order])))
+        return child
+
+
+def _must_not_run(child: Child) -> None:
+    if child.is_restarting:
+        raise ReplyError(Restarting(child.spec.id))
+    if child.ref is not None:
+        raise ReplyError(StillRunning(child.spec.id))
+
+
+def check_ok(check: Callable[..., Any], *args: Any) -> None:
+    """Run a check whose error is the caller's, not the supervisor's."""
+    try:
+        check(*args)
+    except AgentError as exc:
+        raise ReplyError(exc) from None
+
+
+def _as_start_error(child: Child, exc: AgentError) -> StartError:
+    return exc if isinstance(exc, StartError) else StartError(child.spec.id, Crash(exc))
+
+
+def _cause(exc: BaseException) -> BaseException | None:
+    return exc.__cause__
+
+
+def _exit_seq(life: Life) -> int | None:
+    """Number of the event that told of the end of `life`."""
+    return life.cause

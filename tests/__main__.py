@@ -92,15 +92,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(stages: Sequence[str], more: tuple[str, ...], folder: Path) -> int:
+    started = time.perf_counter()
     kept, broken, times = [], [], []
     for name in stages:
         print(f"\n>>> stage {name}", flush=True)
-        begin = time.monotonic()
+        begin = time.perf_counter()
         kept.append(folder / f"{name}.jsonl")
         broken += _run_stage(name, more, folder / name, kept[-1])
-        times.append(f"{name} {time.monotonic() - begin:.0f} s")
+        times.append(f"{name} {time.perf_counter() - begin:.0f} s")
     print(f"\n>>> all stages: {', '.join(times)}", flush=True)
-    return tell_again(kept, broken)
+    return tell_again(kept, broken, started=started)
 
 
 def _run_stage(name: str, more: tuple[str, ...], folder: Path, kept: Path) -> list[pytest.TestReport]:
@@ -114,8 +115,8 @@ def _run_stage(name: str, more: tuple[str, ...], folder: Path, kept: Path) -> li
 
 
 def _run_session(session: Session, more: tuple[str, ...], kept: Path) -> str | None:
-    command = [session.python, "-m", "pytest", "-p", "tests.reports", f"--keep-reports={kept}", "--no-header", "-q", "--durations=5",
-               "--durations-min=5", *session.arguments, *more]
+    options = ["-p", "tests.reports", f"--keep-reports={kept}", "--no-header", "-q", "--durations=5", "--durations-min=5"]
+    command = [session.python, "-m", "pytest", *options, *session.arguments, *more]
     with _nothing_left(session.env) as env:
         process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
         try:

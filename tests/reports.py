@@ -1,6 +1,6 @@
 """Where do a stage's results go? To a file, a line each, from which one last pytest session tells all stages together.
 
-pytest's own summary can only speak of its own session. The stages of `python -m tests` are several (a browser's tests leave a loop
+pytest's summary can only speak of its own session. The stages of `python -m tests` are several (a browser's tests leave a loop
 running, a notebook's run in another environment), so each keeps its reports, and `tell_again` lets pytest count them once more.
 """
 
@@ -45,8 +45,9 @@ class _Keeper:
 class _Teller:
     """Puts no tests into the session, only the reports of those that ran."""
 
-    def __init__(self, paths: Iterable[Path], more: Iterable[pytest.TestReport]) -> None:
-        self.paths, self.more, self.config = list(paths), list(more), None
+    def __init__(self, paths: Iterable[Path], more: Iterable[pytest.TestReport], started: float) -> None:
+        self.paths, self.more, self.started = list(paths), list(more), started
+        self.config: Any = None
         self.is_telling = False
 
     def pytest_configure(self, config: Any) -> None:
@@ -59,6 +60,7 @@ class _Teller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
+        self._set_clock()
         self.is_telling = True
         for report in [*self._kept(), *self.more]:
             is_collect = isinstance(report, pytest.CollectReport)
@@ -73,6 +75,12 @@ class _Teller:
         category, letter, word = yield
         return (category, "", "") if self.is_telling else (category, letter, word)
 
+    def _set_clock(self) -> None:
+        """Let the summary's time be that of all stages; without this attribute (it is pytest's own) it is only the telling's."""
+        instant = getattr(self.config.pluginmanager.get_plugin("terminalreporter"), "_session_start", None)
+        if hasattr(instant, "perf_count"):
+            object.__setattr__(instant, "perf_count", self.started)
+
     def _kept(self) -> Iterable[Any]:
         for path in self.paths:
             for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
@@ -85,7 +93,7 @@ def failed_stage(name: str, reason: str) -> pytest.TestReport:
     return pytest.TestReport(where, (where, 0, where), {}, "failed", reason, "call")
 
 
-def tell_again(paths: Iterable[Path], more: Iterable[pytest.TestReport] = ()) -> int:
-    """Let pytest sum up the reports kept in `paths` and `more`; its exit code."""
+def tell_again(paths: Iterable[Path], more: Iterable[pytest.TestReport], *, started: float) -> int:
+    """Let pytest sum up the reports kept in `paths` and `more`, `started` on the clock of `time.perf_counter`; its exit code."""
     options = ["--no-header", "--tb=no", "-rfE", "-o", "addopts=", "-p", "no:cacheprovider"]
-    return int(pytest.main(options, plugins=[_Teller(paths, more)]))
+    return int(pytest.main(options, plugins=[_Teller(paths, more, started)]))

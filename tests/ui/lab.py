@@ -22,7 +22,7 @@ from tests.ui.server import LabServer
 __all__ = ["ClassicPage", "Lab"]
 
 #: what the front end itself complains about, whatever notebook is open (the last one is Notebook 7.6 loading its settings)
-_NOISE = re.compile(r"favicon\.ico|ResizeObserver loop|Could not restore the debugger state|\(reading 'schema'\)\n.*notebook_core")
+_NOISE = re.compile(r"favicon\.ico|ResizeObserver loop|restore the debugger state|\(reading 'schema'\)\n.*notebook_core")
 
 _OPEN = """async path => {
     const panel = await window.jupyterapp.commands.execute('docmanager:open', {path, factory: 'Notebook'});
@@ -37,6 +37,12 @@ _CLOSE = """async () => {
         await panel.context.save();
         panel.dispose();                // close() would ask whether to save, if an output came in between
     }
+}"""
+# resolves when all cells have replied; whoever wants to look meanwhile does not wait for it
+_START = """name => {
+    window.pfxRan = undefined;
+    const done = went => { window.pfxRan = went === true; };
+    window.jupyterapp.commands.execute(name).then(done, () => done(false));
 }"""
 # the kernel's status alone is not enough: it says idle after any message, one of the debugger's too, while a cell runs
 _IS_IDLE = """() => {
@@ -200,9 +206,7 @@ class Lab(Screen):
         self.page.wait_for_selector(f"body[data-jp-theme-light={is_light}]", state="attached")     # body never counts as visible
 
     def _run(self, command: str, *, wait: bool, timeout: float) -> bool | None:
-        self.evaluate("""name => { window.pfxRan = undefined;
-            window.jupyterapp.commands.execute(name).then(went => { window.pfxRan = went === true; }, () => { window.pfxRan = false; }); }""",
-            command)
+        self.evaluate(_START, command)
         return self.ran(timeout) if wait else None
 
     def _wait_restored(self) -> None:
@@ -221,8 +225,7 @@ class ClassicPage(Screen):
 
     def run_all(self, *, timeout: float = 60) -> None:
         """Run all cells and wait until the kernel is idle again."""
-        self.evaluate("""() => { window.pfxRan = undefined;
-            window.jupyterapp.commands.execute('notebook:run-all-cells').then(went => { window.pfxRan = went === true; }); }""")
+        self.evaluate(_START, "notebook:run-all-cells")
         self.page.wait_for_function("() => window.pfxRan !== undefined", timeout=timeout * 1000)
 
     def close(self) -> None:

@@ -1,0 +1,139 @@
+"""What a user gets: a wheel with everything in it, metadata that is true, and a README whose lines work."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import pocketflex_nb
+from tests.machine import ROOT, need
+from tests.wheel import build_wheel
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPENS_LAB = "python3 -m venv .venv && .venv/bin/pip install -e '.[lab]' && .venv/bin/jupyter lab notebooks/00_tour.ipynb"
+RUNS_TESTS = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m tests"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    with zipfile.ZipFile(build_wheel(tmp_path_factory.mktemp("dist"))) as opened:
+        yield opened
+
+
+@pytest.mark.timeout(300)
+def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    names = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pocketflex_nb").rglob("*") if _is_shipped(path)}
+
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+
+    assert packed == names
+    assert "pocketflex_nb/py.typed" in packed
+
+
+def _is_shipped(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+
+
+def test_every_widget_has_its_script_and_style_beside_it() -> None:
+    """One stem each; a `.js` or `.css` whose `.py` is gone is left over."""
+    files = {path for path in (ROOT / "pocketflex_nb").rglob("*") if path.suffix in {".js", ".css"}}
+
+    assert {path.name for path in files if not path.with_suffix(".py").exists()} == set()
+
+
+def test_the_version_is_one_and_the_changelog_speaks_of_it(wheel: zipfile.ZipFile) -> None:
+    metadata = next(wheel.read(name).decode() for name in wheel.namelist() if name.endswith("/METADATA"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert f"\nVersion: {pocketflex_nb.__version__}\n" in metadata
+    assert "\nLicense-Expression: MIT\n" in metadata
+    assert re.search(rf"^## \[({re.escape(pocketflex_nb.__version__)}|Unreleased)\]", changelog, re.MULTILINE)
+
+
+def test_every_dependency_says_why_it_is_there() -> None:
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("\ndependencies = [\n")[1].split("\n]")[0].splitlines()
+
+    assert [line for line in lines if "#" not in line] == []
+    assert len(lines) == len(PROJECT["project"]["dependencies"])
+
+
+def test_the_readme_gives_the_two_commands_and_ci_runs_the_second() -> None:
+    ci = (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+    assert f"\n{OPENS_LAB}\n" in README
+    assert f"\n{RUNS_TESTS}\n" in README
+    assert f"\n{RUNS_TESTS}\n" in ci
+
+
+def test_the_readmes_python_runs_when_pasted(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert blocks
+
+    for block in blocks:
+        script = tmp_path / "pasted.py"
+        script.write_text(block, encoding="utf-8")
+        done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=30,
+                              env={**_environment(), "PYTHONWARNINGS": "error"})
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    targets = re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", README) + re.findall(r'src="(?!https?://)([^"]+)"', README)
+
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_binder_installs_what_the_package_depends_on() -> None:
+    lines = (ROOT / "binder/requirements.txt").read_text(encoding="utf-8").splitlines()
+    installed = {Requirement(line).name for line in lines if line and not line.startswith("#")}
+    project = PROJECT["project"]
+    wanted = {Requirement(line).name for line in project["dependencies"] + project["optional-dependencies"]["lab"]}
+
+    assert wanted - installed == set()
+
+
+@pytest.mark.parametrize("script", ["postBuild", "start"])
+def test_binders_scripts_can_be_run(script: str) -> None:
+    path = ROOT / "binder" / script
+
+    assert path.stat().st_mode & 0o111, "not executable"
+    assert path.read_bytes().startswith(b"#!/bin/bash\n")
+    assert b"\r" not in path.read_bytes()
+    subprocess.run(["bash", "-n", path], check=True, timeout=10)
+
+
+def test_pocketflow_conformance() -> None:
+    """What PocketFlow programs can observe, as checked beside the checkout."""
+    checks = ROOT.parent / "shared/checks/pocketflow_conformance.py"
+    if not checks.exists():
+        pytest.skip("the conformance checks are not beside this checkout")
+
+    done = subprocess.run([sys.executable, checks, "pocketflex_nb.pocketflow"], capture_output=True, text=True, check=False,
+                          timeout=60, env=_environment())
+
+    assert done.stdout.splitlines()[-1:] == ["pocketflex_nb.pocketflow: 54 passed, 0 failed"], done.stderr
+
+
+def test_no_file_names_a_path_of_somebodys_machine() -> None:
+    need((ROOT / ".git").exists(), "the git checkout", "cloning the repository")
+    pattern = "/(work|root|home|tmp)/[a-z.]|/Users/[a-z]"
+    command = ["git", "grep", "-nIE", pattern, "--", ".", ":!tests/test_package.py"]
+
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert found.stdout == ""
+
+
+def _environment() -> dict[str, str]:
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}

@@ -1,4 +1,152 @@
-"""Who answers, who restarts? Agents, mailboxes, supervisors, registry, tasks.
+"""Who answers, who restarts? Agents, mailboxes, supervisors, registry, tasks: OTP's semantics in asyncio.
 
 The rule of this room: it imports core and engine only; cloudpickle stands in one file. It knows no screen and no disk.
+
+An agent is private state behind a mailbox; it handles one message at a time, lives on the engine thread, and may die. A supervisor
+starts it again by rule. Whoever asks is told at once when nobody will answer.
+
+>>> from pocketflex_nb.agents import Agent, Supervisor, child, handles
+>>> class Stack(Agent):
+...     async def init(self, *items):
+...         self.items = list(items)
+...     @handles.call
+...     async def pop(self):
+...         return self.items.pop()
+>>> sup = Supervisor([child(Stack, "a", "b", id="stack")]).start_sync()
+>>> sup["stack"].call_sync("?")
+Traceback (most recent call last):
+pocketflex_nb.agents.errors.AgentDown: agent 'stack' ended before it replied (crash: Unhandled: Stack got the call '?' and has no \
+handle_call: write one, or use @handles.call)
+>>> sup.stop_sync()
+
+The kinds of events are listed in :mod:`pocketflex_nb.agents.log`.
 """
+
+from __future__ import annotations
+
+from pocketflex_nb.agents.agent import Agent, handles
+from pocketflex_nb.agents.clock import Clock
+from pocketflex_nb.agents.dynamic import DynamicSupervisor
+from pocketflex_nb.agents.errors import (
+    AgentDown,
+    AgentError,
+    AlreadyPresent,
+    AlreadyStarted,
+    BadReturn,
+    BadSpec,
+    CallingSelf,
+    CallTimeout,
+    MaxChildren,
+    NotFound,
+    NotOwner,
+    NotPortable,
+    NotRunning,
+    ReplyError,
+    Restarting,
+    StartError,
+    StillRunning,
+    SupervisorExit,
+    Unhandled,
+)
+from pocketflex_nb.agents.mail import Caller
+from pocketflex_nb.agents.monitor import Monitor, link, unlink
+from pocketflex_nb.agents.names import call, call_sync, cast, names, whereis
+from pocketflex_nb.agents.partition import PartitionSupervisor, partition_of
+from pocketflex_nb.agents.reasons import (
+    IGNORE,
+    NO_REPLY,
+    Continue,
+    Crash,
+    Down,
+    Exit,
+    Idle,
+    Ok,
+    Registered,
+    Shutdown,
+    Stop,
+    TaskDone,
+    Unregistered,
+)
+from pocketflex_nb.agents.ref import AgentRef
+from pocketflex_nb.agents.registry import Registry, Via
+from pocketflex_nb.agents.scope import Scope, living, start_scope, stop_scope
+from pocketflex_nb.agents.spec import ChildInfo, ChildSpec, Counts, child
+from pocketflex_nb.agents.stream import Stream, stream
+from pocketflex_nb.agents.supervisor import Supervisor
+from pocketflex_nb.agents.task_supervisor import TaskSupervisor
+from pocketflex_nb.agents.tasks import TaskRef, offload, poll_many, results, spawn
+from pocketflex_nb.agents.trace import Trace, trace
+from pocketflex_nb.agents.tree import SupervisorRef
+
+__all__ = [
+    "IGNORE",
+    "NO_REPLY",
+    "Agent",
+    "AgentDown",
+    "AgentError",
+    "AgentRef",
+    "AlreadyPresent",
+    "AlreadyStarted",
+    "BadReturn",
+    "BadSpec",
+    "CallTimeout",
+    "Caller",
+    "CallingSelf",
+    "ChildInfo",
+    "ChildSpec",
+    "Clock",
+    "Continue",
+    "Counts",
+    "Crash",
+    "Down",
+    "DynamicSupervisor",
+    "Exit",
+    "Idle",
+    "MaxChildren",
+    "Monitor",
+    "NotFound",
+    "NotOwner",
+    "NotPortable",
+    "NotRunning",
+    "Ok",
+    "PartitionSupervisor",
+    "Registered",
+    "Registry",
+    "ReplyError",
+    "Restarting",
+    "Scope",
+    "Shutdown",
+    "StartError",
+    "StillRunning",
+    "Stop",
+    "Stream",
+    "Supervisor",
+    "SupervisorExit",
+    "SupervisorRef",
+    "TaskDone",
+    "TaskRef",
+    "TaskSupervisor",
+    "Trace",
+    "Unhandled",
+    "Unregistered",
+    "Via",
+    "call",
+    "call_sync",
+    "cast",
+    "child",
+    "handles",
+    "link",
+    "living",
+    "names",
+    "offload",
+    "partition_of",
+    "poll_many",
+    "results",
+    "spawn",
+    "start_scope",
+    "stop_scope",
+    "stream",
+    "trace",
+    "unlink",
+    "whereis",
+]

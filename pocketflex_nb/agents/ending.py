@@ -10,11 +10,15 @@ from pocketflex_nb.agents.reasons import DEAD
 __all__ = ["stop_life"]
 
 
-async def stop_life(life: Any, shutdown: float | str | None, cause: int | None = None) -> Any:
-    """End `life` as ``"shutdown"`` within `shutdown` seconds (None: however long it takes; ``"kill"``: at once) and give its reason."""
+async def stop_life(life: Any, shutdown: float | str | None, cause: int | None = None, *, is_told: bool = False) -> Any:
+    """End `life` as ``"shutdown"`` within `shutdown` seconds (None: however long it takes; ``"kill"``: at once) and give its reason.
+
+    `is_told`: its supervisor hears of it as of any other end.
+    """
     if life.status is DEAD:
         return life.reason
-    life.on_exit = None  # expected: the supervisor need not be told
+    if not is_told:
+        life.on_exit = None
     gone = Gone(life)
     timer = None
     if shutdown == "kill":

@@ -61,7 +61,7 @@ class Home:
         self.ident: int | None = None
         self.is_real = getattr(clock, "is_real", False)
         self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
-        self._is_woken = False
+        self._is_woken = self.is_watched = False
         self._parked: list[asyncio.Future[None]] = []
 
     def park(self, life: Any) -> asyncio.Future[None]:

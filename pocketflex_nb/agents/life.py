@@ -26,9 +26,10 @@ from pocketflex_nb.agents.reasons import (
 )
 from pocketflex_nb.agents.ref import AgentRef, ref_type
 from pocketflex_nb.agents.slot import Slot
+from pocketflex_nb.agents.watchdog import AsyncKill, watch_over
 from pocketflex_nb.core.context import AGENT, FRAME
 
-__all__ = ["AsyncKill", "Life", "warn"]
+__all__ = ["Life", "warn"]
 
 #: messages handled before the other tasks of the loop get their turn
 BURST = 256
@@ -37,10 +38,6 @@ LAST_WORDS = 5.0
 
 _DIRECTIVES = frozenset({Stop, Idle, Continue})
 _pids = count(1)
-
-
-class AsyncKill(BaseException):
-    """Raised inside code that does not yield, by the watchdog."""
 
 
 class _Ending(Exception):
@@ -83,7 +80,7 @@ class Life:
 
     __slots__ = (
         "__weakref__", "agent", "ancestors", "birth", "boss", "box", "callers", "cause", "cleanups", "cls", "context", "doom", "fenced", "hand",
-        "handled", "home", "is_awake", "is_held", "is_open", "is_strict", "isolation", "is_suspended", "links", "names", "on_exit", "owed", "parked", "pid", "reason", "ref", "side", "slot",
+        "handled", "home", "is_awake", "is_held", "is_open", "is_strict", "isolation", "is_suspended", "links", "names", "on_exit", "owed", "parked", "pid", "reason", "ref", "restarts", "side", "slot",
         "started", "status", "task", "timer", "watchers",
     )
     type = "worker"
@@ -113,7 +110,7 @@ class Life:
         self.started: asyncio.Future[Any] | None = None
         self.reason: Any = None
         self.isolation: str | None = None
-        self.handled = 0
+        self.handled = self.restarts = 0
         self.fenced = self.is_suspended = self.is_strict = self.is_held = self.is_awake = False
         self.parked: asyncio.Future[None] | None = None
         self.is_open = True
@@ -142,6 +139,8 @@ class Life:
     def begin(self, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
         """Start it; the future gives True, IGNORE, or the exit reason of a start that failed, in a tuple."""
         self.home.lives[self.pid] = self
+        if not self.home.is_watched:
+            watch_over(self.home)
         self.context = context = contextvars.copy_context()
         context.run(self._enter)
         self.started = self.home.loop.create_future()
@@ -178,7 +177,7 @@ class Life:
             self.die(IGNORE)
             return
         self.status = RUNNING
-        self.note("start", {"type": self.type, "cls": getattr(self.cls, "__qualname__", ""), "restarts": 0}, self.birth)
+        self.note("start", {"type": self.type, "cls": getattr(self.cls, "__qualname__", ""), "restarts": self.restarts}, self.birth)
         if self.started is not None and not self.started.done():
             self.started.set_result(True)
         await self.serve(out)
@@ -523,7 +522,7 @@ class Life:
         for cleanup in self.cleanups or ():
             cleanup(self)
         self._quiet()
-        seq = self._note_exit(reason, zombie) if has_started else None
+        seq = self.cause = self._note_exit(reason, zombie) if has_started else None
         told = "normal" if reason is IGNORE else reason
         self._fail_callers(told)
         for task in self.side or ():
@@ -570,11 +569,11 @@ async def _quietly(out: Any) -> Any:
     return out if out.__class__ in _DIRECTIVES else None
 
 
-def warn(text: str) -> None:
+def warn(text: str, *, level: int = 30) -> None:
     """One line in the log ``pocketflex_nb``."""
     import logging  # not at the top: it would be most of this room's import time where nobody logs
 
-    logging.getLogger("pocketflex_nb").warning(text)
+    logging.getLogger("pocketflex_nb").log(level, text)
 
 
 def _is_fresh(task: asyncio.Task[Any]) -> bool:

@@ -46,13 +46,15 @@ class AnySupervisor:
     """What all supervisors have in common: start, stop, ``async with``, events. Not made by itself."""
 
     _pfx_tree: Any = Tree
+    _pfx_life: Any = SupervisorLife
 
     def __init__(self, options: Options, *, name: Any, clock: Any, engine: Any, keep: bool) -> None:
         Intensity(options.max_restarts, options.max_seconds)
         self.options, self.name, self.clock, self.engine, self.keep = options, name, clock, engine, keep
         self._life: Any = None
         self._body: Any = None
-        self._was_stopped = False
+        self._watch: Any = None
+        self._was_stopped = self._gave_up = False
 
     # its life --------------------------------------------------------------------------------------------------------
     async def start(self) -> Any:
@@ -79,7 +81,7 @@ class AnySupervisor:
         if self._life is not None and self._life.status is not DEAD:
             raise AlreadyStarted(self._life.ref, self._life.name)
         await make_room(self.name)
-        life = SupervisorLife(home, self._pfx_tree, Slot(named(self.name, type(self))))
+        life = self._pfx_life(home, self._pfx_tree, Slot(named(self.name, type(self))))
         if self.name is None:
             life.slot.id = self._free_name(life.pid)
         if AGENT.get() is None:
@@ -125,25 +127,32 @@ class AnySupervisor:
         return self
 
     async def _watch_over(self, body: Any, monitor: Monitor) -> None:
-        await monitor
-        if not self._was_stopped:
+        down = await monitor
+        if not self._was_stopped and down.reason != "normal":
             self._gave_up = True
             body.cancel()
 
     async def __aexit__(self, kind: Any, error: Any, tb: Any) -> None:
-        life, gave_up = self._life, getattr(self, "_gave_up", False)
         self._watch.cancel()
-        self._gave_up = False
-        if gave_up:
-            if self._body.cancelling():
-                self._body.uncancel()
+        if self._gave_up:
+            self._gave_up = False
+            await self._take_back_cancel(kind)
             if kind is None or issubclass(kind, asyncio.CancelledError):
-                raise SupervisorExit(life.reason) from None
-            return
-        if life.status is not DEAD:
+                raise SupervisorExit(self.reason) from None
+        elif self._life.status is not DEAD:
             await self._stop_at_exit()
-        elif not self._was_stopped and kind is None:
-            raise SupervisorExit(life.reason)
+        elif not self._was_stopped and self.reason != "normal" and kind is None:
+            raise SupervisorExit(self.reason)
+
+    async def _take_back_cancel(self, kind: Any) -> None:
+        """The body was cancelled by us: nobody above shall see it."""
+        if kind is None or not issubclass(kind, asyncio.CancelledError):
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                pass
+        if self._body.cancelling():
+            self._body.uncancel()
 
     async def _stop_at_exit(self) -> None:
         try:

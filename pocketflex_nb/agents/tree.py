@@ -5,7 +5,7 @@ The reference is `supervisor.erl`; where its behaviour surprises, a test says so
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pocketflex_nb.agents.agent import Agent, is_stale, latest
@@ -31,15 +31,18 @@ class Child:
 
     Attributes
     ----------
+    last : Life or None
+        The one before, whose address a restart is told of.
     is_restarting : bool
         Between two tries to start it.
     """
 
-    __slots__ = ("cls", "error", "is_restarting", "life", "restarts", "slot", "spec", "version")
+    __slots__ = ("cls", "error", "is_restarting", "last", "life", "restarts", "slot", "spec", "version")
 
     def __init__(self, spec: ChildSpec, parent: Slot) -> None:
         self.spec, self.slot = spec, Slot(spec.id, parent)
         self.life: Life | None = None
+        self.last: Life | None = None
         self.is_restarting = False
         self.restarts = 0
         self.version, self.cls = 0, None
@@ -66,7 +69,7 @@ class Child:
         if cls is not None:
             self.see(cls)
         stale = self.life is not None and isinstance(cls, type) and is_stale(cls)
-        return ChildInfo(self.spec.id, self.ref, self.status, self.spec.type, self.restarts, max(self.version, 1), stale, self.error)
+        return ChildInfo(self.slot.id, self.ref, self.status, self.spec.type, self.restarts, max(self.version, 1), stale, self.error)
 
 
 class SupervisorRef(AgentRef):
@@ -154,11 +157,12 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
     cls = latest(spec.cls) if getattr(spec.cls, "reload", None) == "on_restart" else spec.cls
     if spec.tree is not None:
         tree = spec.tree
-        life: Life = SupervisorLife(boss.home, tree._pfx_tree, child.slot, boss)
+        life: Life = tree._pfx_life(boss.home, tree._pfx_tree, child.slot, boss)
         started = bring_up(life, tree.name, (tree.options,), {})
     else:
         life = set_up(Life(boss.home, cls, child.slot, boss), None, boss.is_strict or None)
         started = bring_up(life, spec.name, (*extra, *spec.args), spec.kwargs)
+    life.restarts = child.restarts
     boss.links = boss.links or set()
     boss.links.add(life)
     life.links = {boss}
@@ -167,7 +171,7 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
     finally:
         if life.status is DEAD and boss.links:
             boss.links.discard(life)
-    child.life = life if is_up else None
+    child.life = child.last = life if is_up else None
     child.is_restarting = False
     child.see(cls)
     if is_up:
@@ -220,22 +224,16 @@ class Tree(Agent):
     async def _start(self, child: Child) -> bool:
         return await start_child_life(self.life, child)
 
-    def members(self) -> list[Child]:
+    def members(self) -> Iterable[Child]:
         """The children in order."""
         return self.order
-
-    def note(self, kind: str, child: Child, data: dict[str, Any]) -> None:
-        """Record a deed of this supervisor on the child's address, and let what follows know its cause."""
-        life = child.life if child.life is not None else self.life
-        data = {"id": child.spec.id, "child": child.slot.path, **data}
-        self.life.cause = self.life.home.log.note(kind, life, data, self.life.cause, self.life)
 
     # children that end -----------------------------------------------------------------------------------------------
     async def child_ended(self, child: Child, life: Life, reason: Any) -> Any:
         """A child ended by itself: restart it, forget it or end with it, by its spec."""
         if child.life is not life or self.is_over:
             return None  # stopped or replaced meanwhile
-        self.life.cause = _exit_seq(life)
+        self.life.cause = life.cause
         child.error = tell(reason) if is_abnormal(reason) else child.error
         if needs_restart(child.spec.restart, reason):
             return await self.restart(child, reason)
@@ -258,30 +256,28 @@ class Tree(Agent):
 
     async def restart(self, child: Child, reason: Any) -> Stop | None:
         """One entry in the list of restarts; then the strategy's set is replaced, or the supervisor gives up."""
-        if not self.allows_restart(child, reason):
+        life, child.life = child.life, None
+        if not self.allows_restart(child, reason, life):
             return Stop("shutdown")
         child.restarts += 1
-        child.life = None
         failed = await self._replace(child, self._affected(child))
         if failed is not None:
             failed.is_restarting = True
             self.retry_later(failed, reason)
         return None
 
-    def allows_restart(self, child: Child, reason: Any) -> bool:
-        """Count a restart; record it, or that it is one too many."""
-        if self.intensity.add(self.life.home.clock.time()):
-            self.note("restart", child, {
-                "reason": tell(reason), "attempt": len(self.intensity.entries), "strategy": self.options.strategy,
-                "restarts": child.restarts + 1,
-            })
-            return True
-        child.life = None
-        self.note("giveup", child, {
-            "reason": tell(reason), "restarts": len(self.intensity.entries), "max_restarts": self.intensity.max_restarts,
-            "max_seconds": self.intensity.max_seconds,
-        })
-        return False
+    def allows_restart(self, child: Child, reason: Any, life: Life | None) -> bool:
+        """Count a restart; record it at the child's address, or at ours that it is one too many."""
+        is_allowed = self.intensity.add(self.life.home.clock.time())
+        facts = {"child": child.slot.path, "reason": tell(reason), "attempt": len(self.intensity.entries)}
+        if is_allowed:
+            facts |= {"strategy": self.options.strategy, "restarts": child.restarts + 1}
+        else:
+            facts |= {"max_restarts": self.intensity.max_restarts, "max_seconds": self.intensity.max_seconds}
+        about = life if is_allowed and life is not None else child.last if is_allowed else self.life
+        kind = "restart" if is_allowed else "giveup"
+        self.life.cause = self.life.home.log.note(kind, about or self.life, facts, self.life.cause, self.life)
+        return is_allowed
 
     def retry_later(self, child: Child, reason: Any) -> None:
         """Try again after the messages that wait now."""
@@ -304,9 +300,9 @@ class Tree(Agent):
         """Stop those of `affected` that live, in reverse; start all that are left, in order; gives the one that failed."""
         for child in reversed(affected):
             await self._stop(child)
+            child.is_restarting = True
             if child is not dead:
                 self._forget_temporary(child)
-                child.is_restarting = True
         try:
             for child in affected:
                 if child in self.order and not await self._start_again(child):
@@ -413,8 +409,3 @@ def _as_start_error(child: Child, exc: AgentError) -> StartError:
 
 def _cause(exc: BaseException) -> BaseException | None:
     return exc.__cause__
-
-
-def _exit_seq(life: Life) -> int | None:
-    """Number of the event that told of the end of `life`."""
-    return life.cause

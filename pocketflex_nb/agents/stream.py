@@ -1,0 +1,261 @@
+"""How are many items worked on, a few at a time? A stream of outcomes that pulls its items only when a place is free."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.agents.ending import stop_life
+from pocketflex_nb.agents.errors import BadSpec, CallTimeout, check_time
+from pocketflex_nb.agents.home import Home, home_for, pulse, running_loop
+from pocketflex_nb.agents.reasons import DEAD, Exit, Ok
+from pocketflex_nb.agents.tasks import TaskLife, spawn, start_task
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+
+__all__ = ["Stream", "stream"]
+
+#: tasks at once unless said otherwise; OTP takes the number of cores, but work here mostly waits for the network
+AT_ONCE = 8
+
+
+def stream(
+    fn: Callable[..., Any], items: Any, *, max_concurrency: int | None = None, ordered: bool = True, timeout: float | None = 5.0,
+    on_timeout: str = "raise", zip_input: bool = False, engine: Any = None, clock: Any = None,
+) -> Stream:
+    """Call ``fn(item)`` for each item, a few at a time, and give the outcomes: ``async for outcome in stream(fetch, urls)``.
+
+    Parameters
+    ----------
+    items : iterable or async iterable
+        Pulled only when a place is free.
+    max_concurrency : int or None
+        Tasks that run at once; None is 8. A value that waits for a slow head holds no place.
+    ordered : bool
+        Outcomes in the order of the items, else as they come.
+    timeout : float or None
+        Seconds for each task.
+    on_timeout : "raise" or "kill"
+        Raise `CallTimeout` here and end everything, or kill that task and give ``Exit(ref, "timeout")``.
+    zip_input : bool
+        The reason of an `Exit` is ``(item, reason)``.
+
+    Yields
+    ------
+    Ok or Exit
+        Leaving the loop early ends the tasks that run.
+
+    Raises
+    ------
+    ValueError
+        An argument that cannot be; before anything runs.
+    """
+    return Stream(
+        fn, items, AT_ONCE if max_concurrency is None else max_concurrency, ordered, timeout, on_timeout, zip_input,
+        lambda fn, item: _spawn_here(fn, item, engine, clock), lambda: home_for(engine, clock),
+    )
+
+
+def _spawn_here(fn: Any, item: Any, engine: Any, clock: Any) -> Any:
+    return spawn(fn, item, link=False, engine=engine, clock=clock)._life
+
+
+class _Work:
+    """One item and its task; watches its end."""
+
+    __slots__ = ("_stream", "item", "life", "outcome", "timer")
+
+    def __init__(self, stream: Stream, item: Any) -> None:
+        self._stream, self.item = stream, item
+        self.life: Any = None
+        self.outcome: Ok | Exit | None = None
+        self.timer: Any = None
+
+    def attach(self, timeout: float | None) -> None:
+        """Watch and time it; on the home's loop."""
+        life = self.life
+        if life.status is DEAD:
+            self._end(life.outcome)
+            return
+        life.watchers = [*(life.watchers or ()), self]
+        if timeout is not None:
+            self.timer = life.home.clock.call_later(timeout, self._late)
+
+    def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+        """It ended."""
+        self._end(life.outcome)
+
+    def _late(self) -> None:
+        if self.outcome is None:
+            self.life.outcome = Exit(self.life.ref, "timeout")
+            self._end(self.life.outcome)
+            self.life.kill()
+
+    def _end(self, outcome: Any) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.outcome is None:
+            self.outcome = outcome
+            self._stream._ended(self)
+
+
+class Stream:
+    """See `stream`."""
+
+    def __init__(
+        self, fn: Any, items: Any, at_once: int, ordered: bool, timeout: float | None, on_timeout: str, zip_input: bool,
+        start: Callable[[Any, Any], Any], home: Callable[[], Home],
+    ) -> None:
+        known = ("raise", "kill")
+        if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+            raise BadSpec(f"max_concurrency={at_once!r}: give a whole number, 1 or more")
+        if on_timeout not in known:
+            raise BadSpec(f"on_timeout={on_timeout!r}: no such way{nearest(str(on_timeout), known)}")
+        check_time(timeout, "timeout")
+        if not callable(fn):
+            raise TypeError(f"stream({fn!r}, ...): give the function first, then the items")
+        self._fn, self._at_once, self._ordered, self._timeout = fn, at_once, ordered, timeout
+        self._on_timeout, self._zip, self._start = on_timeout, zip_input, start
+        self._is_async = hasattr(items, "__aiter__")
+        self._source = aiter(items) if self._is_async else iter(items)
+        self._home = home()
+        self._queue: deque[_Work] = deque()  # in order of their start, not yet given
+        self._running: set[_Work] = set()
+        self._done: deque[_Work] = deque()  # in order of their end, not yet given
+        self._pull: asyncio.Task[Any] | None = None
+        self._has_more, self._is_over = True, False
+        self._loop: Any = None
+        self._wake: Any = None
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> Ok | Exit:
+        if self._is_over:
+            raise StopAsyncIteration
+        if self._loop is None:
+            self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            work = await self._next()
+        except BaseException:
+            await self.aclose()
+            raise
+        if work is None:
+            self._is_over = True
+            raise StopAsyncIteration
+        return await self._give(work)
+
+    async def _give(self, work: _Work) -> Ok | Exit:
+        outcome = work.outcome
+        assert outcome is not None
+        if isinstance(outcome, Ok):
+            return outcome
+        if outcome.reason == "timeout" and self._on_timeout == "raise":
+            await self.aclose()
+            raise CallTimeout(work.life.name, self._timeout, "")
+        return Exit(outcome.ref, (work.item, outcome.reason)) if self._zip else outcome
+
+    async def _next(self) -> _Work | None:
+        """The next one to give; None at the end."""
+        while True:
+            self._wake.clear()
+            self._fill()
+            ready = self._take()
+            if ready is not None:
+                return ready
+            if not self._queue and not self._running and not self._has_more and self._pull is None:
+                return None
+            if self._home.loop is self._loop:
+                await self._wake.wait()
+            else:
+                with pulse():
+                    await self._wake.wait()
+
+    def _take(self) -> _Work | None:
+        if self._ordered:
+            if self._queue and self._queue[0].outcome is not None:
+                return self._queue.popleft()
+            return None
+        return self._done.popleft() if self._done else None
+
+    def _fill(self) -> None:
+        """Start tasks while there is a place."""
+        while self._has_more and len(self._running) < self._at_once:
+            if self._is_async:
+                if self._pull is None:
+                    self._pull = self._loop.create_task(self._pull_one())
+                return
+            try:
+                item = next(self._source)
+            except StopIteration:
+                self._has_more = False
+                return
+            self._begin(item)
+
+    async def _pull_one(self) -> None:
+        try:
+            item = await anext(self._source)
+        except StopAsyncIteration:
+            self._has_more = False
+        else:
+            self._begin(item)
+        finally:
+            self._pull = None
+            self._wake.set()
+
+    def _begin(self, item: Any) -> None:
+        work = _Work(self, item)
+        life: TaskLife = self._start(self._fn, item)
+        work.life = life
+        life.is_ignored = True  # its outcome comes through here
+        life.waiting += 1
+        self._running.add(work)
+        if self._ordered:
+            self._queue.append(work)
+        if life.home.is_here:
+            life.tie()
+            work.attach(self._timeout)
+        else:
+            life.home.post(life.tie)
+            life.home.post(work.attach, self._timeout)
+
+    def _ended(self, work: _Work) -> None:
+        """A task ended; on the home's loop."""
+        if self._loop is running_loop():
+            self._settle(work)
+        else:
+            try:
+                self._loop.call_soon_threadsafe(self._settle, work)
+            except RuntimeError:  # the consumer's loop is closed: nobody waits
+                pass
+
+    def _settle(self, work: _Work) -> None:
+        if work in self._running:
+            self._running.discard(work)
+            if not self._ordered:
+                self._done.append(work)
+            self._wake.set()
+
+    async def aclose(self) -> None:
+        """End the tasks that run; nothing more comes."""
+        self._is_over, self._has_more = True, False
+        if self._pull is not None:
+            self._pull.cancel()
+        running, self._running = list(self._running), set()
+        self._queue.clear()
+        self._done.clear()
+        if running:
+            await self._home.do(_end_all, [work.life for work in running])
+
+    def __del__(self) -> None:
+        for work in getattr(self, "_running", ()):  # the loop over it was left early
+            if work.life.status is not DEAD:
+                work.life.home.post(work.life.end, "shutdown")
+        if getattr(self, "_pull", None) is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._pull.cancel)
+
+
+async def _end_all(lives: list[Any]) -> None:
+    await asyncio.gather(*(stop_life(life, 5.0, is_told=True) for life in lives))

@@ -1,0 +1,450 @@
+"""How is one piece of work done beside another? Tasks: one function, one value or one exit, owned by who spawned them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.agents.ending import stop_life
+from pocketflex_nb.agents.errors import AgentDown, BadSpec, CallTimeout, NotOwner, check_time
+from pocketflex_nb.agents.home import Home, home_for, in_slices, pulse
+from pocketflex_nb.agents.life import Life
+from pocketflex_nb.agents.mail import INFO, Order
+from pocketflex_nb.agents.monitor import Gone
+from pocketflex_nb.agents.reasons import DEAD, RUNNING, Down, Exit, Ok, TaskDone, tell
+from pocketflex_nb.agents.ref import AgentRef
+from pocketflex_nb.agents.scope import adopt
+from pocketflex_nb.agents.slot import Slot
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.engine.thread import engine_thread
+
+__all__ = ["TaskLife", "TaskRef", "offload", "poll_many", "results", "spawn", "start_task"]
+
+
+async def offload(fn: Callable[..., Any], *args: Any) -> Any:
+    """Call the blocking function `fn` in a thread, so that the agents' loop goes on.
+
+    Notes
+    -----
+    A thread cannot be stopped: when the waiting agent is ended, the thread is given up, and what it still sends is dropped.
+    """
+    future = engine_thread.in_pool(fn, *args)
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        if not future.cancel() and not future.done():
+            engine_thread.pool.abandon()
+            future.add_done_callback(lambda _: engine_thread.pool.reclaim())
+        raise
+
+
+class TaskLife(Life):
+    """A task alive.
+
+    Attributes
+    ----------
+    owner : Life or None
+        Who may ask for the outcome; None is plain code.
+    outcome : Ok or Exit or None
+        None until it ends.
+    waiting : int
+        How many wait for it just now: they are told, so the link need not strike.
+    """
+
+    __slots__ = ("is_ignored", "is_linked", "is_polled", "outcome", "owner", "waiting")
+    type = "task"
+
+    def __init__(self, home: Home, fn: Any, slot: Slot, boss: Life | None = None, *, owner: Life | None = None, is_linked: bool = True) -> None:
+        super().__init__(home, fn, slot, boss)
+        self.owner, self.is_linked = owner, is_linked
+        self.outcome: Ok | Exit | None = None
+        self.waiting = 0
+        self.is_ignored = self.is_polled = False
+        self.callers = (owner.ref, *owner.callers) if owner is not None else ()
+
+    def _enter(self) -> None:
+        AGENT.set(self)  # the walk it was spawned in, if any, stays its own: it is part of that node's work
+
+    def tie(self) -> None:
+        """Link it to its owner."""
+        owner = self.owner
+        if owner is None or owner.home.loop is not self.home.loop:
+            return
+        if owner.status is DEAD:
+            self.hit("noproc", None)
+            return
+        owner.links = owner.links or set()
+        owner.links.add(self)
+        self.links = (self.links or set()) | {owner}
+
+    def untie(self) -> None:
+        """Unlink it from its owner."""
+        owner, self.is_linked = self.owner, False
+        if owner is not None:
+            if owner.links:
+                owner.links.discard(self)
+            if self.links:
+                self.links.discard(owner)
+
+    async def boot(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.status = RUNNING
+        self.is_awake = True
+        self.note("start", {"type": self.type, "cls": _name_of(self.cls), "restarts": self.restarts}, self.birth)
+        if self.started is not None and not self.started.done():
+            self.started.set_result(True)
+        try:
+            value = await self._work(args, kwargs)
+        except BaseException as exc:
+            await self._conclude(exc)
+            return
+        if self.doom is not None or self.status is DEAD:
+            await self._conclude(None)
+            return
+        self.outcome = self.outcome or Ok(value)
+        self.die("normal")
+
+    async def _work(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        fn = self.cls
+        if asyncio.iscoroutinefunction(fn) or asyncio.iscoroutinefunction(getattr(fn, "__call__", None)):
+            return await fn(*args, **kwargs)
+        value = await offload(lambda: fn(*args, **kwargs))
+        return await value if value.__class__ is CoroutineType else value
+
+    async def _conclude(self, exc: BaseException | None) -> None:
+        if self.status is not DEAD and exc is None and self.doom is None:
+            return
+        await super()._conclude(exc)
+
+    @property
+    def _terminates(self) -> bool:
+        return False
+
+    async def _terminate(self, reason: Any) -> Any:
+        return reason
+
+    def die(self, reason: Any, zombie: bool = False) -> None:
+        if self.status is DEAD:
+            return
+        if self.outcome is None:
+            self.outcome = Exit(self.ref, reason)
+        if self.waiting and self.owner is not None and self.links:
+            self.links.discard(self.owner)
+            if self.owner.links:
+                self.owner.links.discard(self)
+        super().die(reason, zombie)
+        self._report()
+
+    def _report(self) -> None:
+        """An agent that does not wait gets the outcome of an unlinked task as a message."""
+        owner = self.owner
+        if owner is None or self.is_linked or self.is_ignored or self.waiting or owner.status is DEAD:
+            return
+        if isinstance(self.outcome, Ok):
+            message: Any = TaskDone(self.ref, self.outcome.value)
+            cause = owner.note(INFO, owner.home.log.describe(message), self.cause, self)
+        else:
+            message = Down(self.ref, self.reason, self.fenced)
+            facts = {"of": self.address, "reason": tell(self.reason), "from": self.address, "to": owner.address}
+            cause = owner.note("down", facts, self.cause, self)
+
+        def order(life: Any) -> Any:
+            if self.is_polled:
+                return None
+            life.cause = cause
+            return life.agent.handle_info(message)
+
+        owner.put(Order(order)) if owner.home.is_here else owner.home.post(owner.put, Order(order))
+
+
+class TaskRef(AgentRef):
+    """The address of a task, and its outcome for its owner: ``await task``."""
+
+    __slots__ = ()
+
+    @property
+    def outcome(self) -> Any:
+        """`Ok(value)`, `Exit(ref, reason)`, or None while it runs; for anybody."""
+        return self._life.outcome
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.result().__await__()
+
+    async def result(self, *, timeout: float | None = 5.0) -> Any:
+        """Its value.
+
+        Raises
+        ------
+        AgentDown
+            It ended without one.
+        CallTimeout
+            Not in time; a linked task is cancelled then.
+        NotOwner
+            Somebody else spawned it; at once.
+        """
+        life = self._own("result")
+        outcome = await _outcome(life, timeout)
+        return self._value(outcome, timeout)
+
+    def result_sync(self, *, timeout: float | None = 5.0) -> Any:
+        """`result` from plain code."""
+        life = self._own("result_sync")
+        check_time(timeout, "timeout")
+        life.home.must_not_wait("use `await task`")
+        return self._value(in_slices(asyncio.run_coroutine_threadsafe(_outcome(life, timeout), life.home.loop), None), timeout)
+
+    def _value(self, outcome: Ok | Exit | None, timeout: float | None) -> Any:
+        if outcome is None:
+            if self._life.is_linked:
+                self._life.home.post(self._life.kill)
+            raise CallTimeout(self.name, timeout, "")
+        if isinstance(outcome, Ok):
+            return outcome.value
+        raise AgentDown(outcome.reason, self.name)
+
+    async def poll(self, timeout: float | None = 5.0) -> Ok | Exit | None:
+        """Its outcome, or None when it still runs after `timeout` seconds; then ask again."""
+        life = self._own("poll")
+        return await _outcome(life, timeout)
+
+    async def shutdown(self, timeout: float | str | None = 5.0) -> Ok | Exit | None:
+        """Unlink it and end it: ``"shutdown"`` first, a kill after `timeout` seconds, or at once with ``"kill"``.
+
+        Returns
+        -------
+        Ok, Exit or None
+            `Ok` if its value made it; None if it died of this signal; else `Exit` (also when it had to be killed after `timeout`).
+        """
+        life = self._own("shutdown")
+        if isinstance(timeout, str):
+            if timeout != "kill":
+                raise BadSpec(f'shutdown({timeout!r}): give seconds, "kill" or None')
+        else:
+            check_time(timeout, "timeout")
+        if life.outcome is not None:
+            life.is_polled = True
+            done: Ok | Exit = life.outcome
+            return done
+        life.untie()
+        life.waiting += 1
+        try:
+            reason = await life.home.do(_shut, life, timeout)
+        finally:
+            life.waiting -= 1
+        outcome: Ok | Exit = life.outcome
+        if isinstance(outcome, Ok):
+            return outcome
+        is_ours = reason == ("killed" if timeout == "kill" else "shutdown")
+        return None if is_ours else outcome
+
+    def ignore(self) -> Ok | Exit | None:
+        """Unlink it, let it run on, and drop its value; gives the outcome if it has ended already."""
+        life = self._own("ignore")
+        life.is_ignored = True
+        life.untie()
+        outcome: Ok | Exit | None = life.outcome
+        return outcome
+
+    @classmethod
+    def done(cls, value: Any) -> TaskRef:
+        """A task that has ended with `value`."""
+        life = TaskLife(home_for(), _nothing, Slot("done"), owner=AGENT.get())
+        life.outcome, life.status, life.reason, life.is_open = Ok(value), DEAD, "normal", False
+        ref: TaskRef = life.ref  # type: ignore[assignment]  # ref_class says so
+        return ref
+
+    def _own(self, what: str) -> Any:
+        life, me = self._life, AGENT.get()
+        if me is not life.owner:
+            owner = life.owner.address if life.owner is not None else "plain code"
+            raise NotOwner(f"{what}() of task {life.name!r}: it was spawned by {owner}, only that may ask; others use ref.monitor()")
+        return life
+
+    def __repr__(self) -> str:
+        outcome = self._life.outcome
+        state = "running" if outcome is None else "done" if isinstance(outcome, Ok) else tell(outcome.reason)
+        return f"<TaskRef {self.address} {state}>"
+
+
+TaskLife.ref_class = TaskRef
+
+
+async def _nothing() -> None:
+    """What a task that never ran would do."""
+
+
+async def _shut(life: Any, timeout: Any) -> Any:
+    return await stop_life(life, timeout, is_told=True)
+
+
+async def _outcome(life: Any, timeout: float | None) -> Any:
+    """The outcome within `timeout` seconds of the task's clock, from any loop; else None."""
+    check_time(timeout, "timeout")
+    if life.outcome is None and timeout != 0:
+        life.waiting += 1
+        try:
+            await life.home.do(_wait, life, timeout)
+        finally:
+            life.waiting -= 1
+    if life.outcome is not None:
+        life.is_polled = True
+    return life.outcome
+
+
+async def _wait(life: Any, timeout: float | None) -> None:
+    if life.status is DEAD or life.outcome is not None:
+        return
+    gone = Gone(life)
+    timer = life.home.clock.call_later(timeout, gone.expire, TimeoutError()) if timeout is not None else None
+    try:
+        await gone.future
+    except TimeoutError:
+        pass
+    finally:
+        gone.detach()
+        if timer is not None:
+            timer.cancel()
+
+
+def _name_of(fn: Any) -> str:
+    return str(getattr(fn, "__qualname__", None) or getattr(getattr(fn, "func", None), "__qualname__", None) or type(fn).__name__)
+
+
+def start_task(life: TaskLife, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Begin a task, from any thread, with the context of the caller."""
+    if life.home.is_here:
+        _begin(life, args, kwargs)
+    else:
+        life.home.post(contextvars.copy_context().run, _begin, life, args, kwargs)
+
+
+def _begin(life: TaskLife, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    if life.is_linked:
+        life.tie()
+    if life.status is not DEAD:
+        life.begin(*args, **kwargs)
+
+
+def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any = None, clock: Any = None, **kwargs: Any) -> TaskRef:
+    """Start ``fn(*args, **kwargs)`` beside what runs now; the current agent, or the cell, owns it.
+
+    Parameters
+    ----------
+    fn : callable
+        An ``async def`` runs on the engine thread, a plain function in a thread of the pool.
+    link : bool
+        A crash of the task hits the owning agent (unless that waits for it just then), and the owner's end ends the task.
+    engine, clock
+        See `Agent.start`.
+
+    Returns
+    -------
+    TaskRef
+        ``await`` it, or `poll` it. An unlinked task's value comes to the owning agent as `TaskDone`, its crash as `Down`.
+    """
+    if not callable(fn):
+        raise TypeError(f"spawn({fn!r}): give the function, and its arguments after it: spawn(fetch, url)")
+    home = home_for(engine, clock)
+    owner = AGENT.get()
+    life = TaskLife(home, fn, Slot(None), owner=owner, is_linked=link)
+    life.slot.id = f"{_name_of(fn).rpartition('.')[2]}-{life.pid}"
+    if owner is not None:
+        life.slot.parent = owner.slot
+    else:
+        adopt(life, False)
+    start_task(life, args, kwargs)
+    ref: TaskRef = life.ref  # type: ignore[assignment]  # ref_class says so
+    return ref
+
+
+async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> list[Any]:
+    """The values of `tasks` in their order, or the first failure as soon as it happens; linked tasks left over are cancelled then.
+
+    Raises
+    ------
+    AgentDown, CallTimeout, NotOwner
+        See `TaskRef.result`.
+    """
+    check_time(timeout, "timeout")
+    refs = list(tasks)
+    lives = [ref._own("results") for ref in refs]
+    waits = [asyncio.ensure_future(_outcome(life, timeout)) for life in lives]
+    try:
+        with pulse():
+            await _first_failure(waits)
+        return [ref._value(wait.result(), timeout) for ref, wait in zip(refs, waits, strict=True)]
+    except BaseException:
+        _cancel_linked(lives)
+        raise
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _first_failure(waits: list[Any]) -> None:
+    pending = set(waits)
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for wait in [wait for wait in waits if wait in done]:
+            outcome = wait.result()
+            if isinstance(outcome, Exit):
+                raise AgentDown(outcome.reason, outcome.ref.name)
+            if outcome is None:
+                return
+
+
+def _cancel_linked(lives: list[Any]) -> None:
+    for life in lives:
+        if life.is_linked and life.status is not DEAD:
+            life.waiting += 1  # its end is no news to the owner
+            life.home.post(life.kill)
+
+
+async def poll_many(
+    tasks: Iterable[TaskRef], *, timeout: float | None = 5.0, limit: int | None = None, on_timeout: str = "nothing"
+) -> list[tuple[TaskRef, Ok | Exit | None]]:
+    """The outcomes of `tasks`, as pairs in their order; None for those that still run after `timeout` seconds.
+
+    Parameters
+    ----------
+    limit : int or None
+        Be content with so many; the others then are left alone, whatever `on_timeout` says.
+    on_timeout : "nothing", "ignore" or "kill"
+        What becomes of those that still run when time is over.
+    """
+    check_time(timeout, "timeout")
+    known = ("nothing", "ignore", "kill")
+    if on_timeout not in known:
+        raise BadSpec(f"on_timeout={on_timeout!r}: no such way{nearest(str(on_timeout), known)}")
+    if limit is not None and limit < 1:
+        raise BadSpec(f"limit={limit!r}: give 1 or more, or None")
+    refs = list(tasks)
+    lives = [ref._own("poll_many") for ref in refs]
+    waits = {asyncio.ensure_future(_outcome(life, timeout)): life for life in lives}
+    await _until_enough(waits, limit)
+    enough = limit is not None and sum(life.outcome is not None for life in lives) >= limit
+    for life in lives:
+        if life.outcome is None and not enough:
+            await _late(life, on_timeout)
+    return [(ref, ref._life.outcome) for ref in refs]
+
+
+async def _until_enough(waits: dict[Any, Any], limit: int | None) -> None:
+    pending: set[Awaitable[Any]] = set(waits)
+    try:
+        with pulse():
+            while pending and (limit is None or sum(life.outcome is not None for life in waits.values()) < limit):
+                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]  # futures, all
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _late(life: Any, on_timeout: str) -> None:
+    if on_timeout == "ignore":
+        life.ref.ignore()
+    elif on_timeout == "kill":
+        await life.ref.shutdown("kill")

@@ -1,0 +1,127 @@
+"""The one command; see the package's docstring."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environments, report
+from benchmarks.kit import ENTRIES, Entry, cases, load_adapters
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = ROOT / "benchmarks"
+#: what `--quick` looks at
+QUICK = ("hop_sync", "hop_async", "hop_store", "event_memory", "fanout_sleep0_1k", "parallel_batch", "cancel_200", "import_cold")
+OURS = ("bare Python", "pocketflex_nb")
+
+
+def options() -> argparse.Namespace:
+    ask = argparse.ArgumentParser(prog="python -m benchmarks", description="Every system beside the least that Python can do.")
+    ask.add_argument("--quick", action="store_true", help="a short slice: ours and the limit, 3 rounds, nothing written")
+    ask.add_argument("--cases", help="names, separated by commas; default: all")
+    ask.add_argument("--systems", help="names, separated by commas; default: all")
+    ask.add_argument("--reps", type=int, help="rounds; default 7")
+    ask.add_argument("--list", action="store_true", help="say what there is, and stop")
+    ask.add_argument("--write", action=argparse.BooleanOptionalAction,
+                     help="keep results.json and RESULTS.md; default: when all ran")
+    return ask.parse_args()
+
+
+def chosen(asked: argparse.Namespace) -> list[Entry]:
+    """The entries to run, in the order of the table."""
+    names = asked.cases.split(",") if asked.cases else QUICK if asked.quick else list(cases())
+    systems = asked.systems.split(",") if asked.systems else OURS if asked.quick else None
+    unknown = sorted(set(names) - set(cases()))
+    if unknown:
+        raise SystemExit(f"no case {', '.join(unknown)}; there are {', '.join(cases())}")
+    if systems and (unknown := sorted(set(systems) - {e.system for e in ENTRIES.values()})):
+        raise SystemExit(f"no system {', '.join(unknown)}; there are {', '.join(sorted({e.system for e in ENTRIES.values()}))}")
+    return [e for name in names for e in ENTRIES.values() if e.case == name and (systems is None or e.system in systems)]
+
+
+def once(found: Entry) -> dict[str, Any]:
+    """One repetition of an entry, in a fresh process."""
+    env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "",
+           "LANGSMITH_TRACING": "false"}
+    record: dict[str, Any] = {"case": found.case, "system": found.system, "variant": found.variant}
+    try:
+        done = subprocess.run(
+            [environments.python_of(found.venv), "-m", "benchmarks.worker", *found.key],
+            cwd=ROOT, env=env, capture_output=True, text=True, timeout=found.timeout, check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return record | {"error": f"not done after {found.timeout:g} s"}
+    line = next((line for line in reversed(done.stdout.splitlines()) if line.startswith("RESULT ")), None)
+    if line is None:
+        return record | {"error": (done.stderr.strip().splitlines() or ["no output"])[-1][:200]}
+    return record | json.loads(line.removeprefix("RESULT "))
+
+
+def measure(entries: list[Entry], rounds: int) -> list[dict[str, Any]]:
+    """Every entry `rounds` times; inside a round case by case, so that an entry and its limit run within the same minute."""
+    rng, raw = random.Random(7), []
+    for number in range(1, rounds + 1):
+        for name in dict.fromkeys(e.case for e in entries):
+            row = [e for e in entries if e.case == name]
+            rng.shuffle(row)
+            for found in row:
+                record = once(found)
+                raw.append(record)
+                told = record.get("error") or f"{cases()[name].value(record):.4g} {cases()[name].unit}"
+                print(f"[{number}/{rounds}] {name:20} {found.system:22} {found.variant:44} {told}", file=sys.stderr, flush=True)
+    return raw
+
+
+def setting(entries: list[Entry], rounds: int) -> dict[str, Any]:
+    """What the figures hold for."""
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", "rounds": rounds,
+        "commit": head.stdout.strip(),
+        "versions": {venv: environments.versions(venv) for venv in sorted({e.venv for e in entries})},
+    }
+
+
+def main() -> int:
+    asked = options()
+    load_adapters()
+    entries = chosen(asked)
+    if asked.list:
+        print("\n".join(f"{e.case:22} {e.system:22} {e.variant}" for e in entries))
+        return 0
+    for venv in sorted({e.venv for e in entries}):
+        environments.ensure(venv)
+    rounds = asked.reps or (3 if asked.quick else 7)
+    raw = measure(entries, rounds)
+    told = report.summary(cases(), raw)
+    table, met = report.markdown(told, cases()), report.verdicts(told)
+    print(table)
+    print("\n".join(met))
+    if asked.write or (asked.write is None and not asked.quick and not asked.cases and not asked.systems):
+        write(setting(entries, rounds), told, table, met)
+    return 0
+
+
+def write(held: dict[str, Any], told: dict[str, Any], table: str, met: list[str]) -> None:
+    """Keep the figures beside the code that made them."""
+    (HERE / "results.json").write_text(json.dumps({"setting": held, "cases": told}, indent=1, ensure_ascii=False) + "\n")
+    peers = ", ".join(f"{name} {number}" for venv in held["versions"].values() for name, number in venv.items())
+    (HERE / "RESULTS.md").write_text(
+        f"# Benchmarks\n\n`python -m benchmarks`, {held['date']}, commit {held['commit']}, Python {held['python']}, "
+        f"{held['system']} shared with others; medians of {held['rounds']} fresh processes in interleaved rounds. Read the "
+        f"ratios: single figures that differ by less than a third are noise. Peers: {peers}.\n\n{table}\n## Marks\n\n"
+        + "\n".join(f"- {line}" for line in met) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

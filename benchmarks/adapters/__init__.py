@@ -1,0 +1,1 @@
+"""One file per system; importing one registers what it can do."""

@@ -1,0 +1,7 @@
+"""The rows of the table, one file each; `ORDER` is the order in which they are run and shown."""
+
+ORDER = (
+    "hop_sync", "hop_async", "hop_observed_sync", "hop_observed_async", "hop_store", "store_size", "hop_scaling", "event_memory",
+    "fanout_sleep0_1k", "fanout_sleep0_10k", "fanout_sleep10ms_1k", "fanout_sleep10ms_10k", "parallel_batch", "launch",
+    "cancel_10k", "cancel_200", "import_cold", "import_kernel", "layout_30", "layout_1k",
+)

@@ -7,7 +7,8 @@ per walk. Core reads only these attributes of it, all plain:
 - ``node``: the node in flight (the original, not the visit's copy); ``path(node)``: its graph path, e.g. ``"research/search"``
 - ``hops``: number of the run's finished hops
 - ``began``: the store's `version` when the node in flight began its `prep` (set by the engine for a `Store` only)
-- ``touched``: dict of (id(store), key) -> store for mutable values read or written since, or None
+- ``touched``: dict of cell -> store for mutable values read or written since, or None
+- ``writers``: dict of node -> writer, or None: made and kept by stores, so that a name is told once a walk and node
 - ``changes``: list of change records that the node in flight made, or None
 - ``fenced``: True when the step was abandoned: its late writes are dropped
 - ``note(kind, **data)``: append an event to the run's log

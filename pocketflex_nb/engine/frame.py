@@ -44,7 +44,10 @@ class Frame:
         What failed, for a node behind an error edge.
     """
 
-    __slots__ = ("began", "branch", "changes", "clock", "error", "fenced", "flow", "item", "items", "node", "outer", "parent", "run", "step", "touched")
+    __slots__ = (
+        "began", "branch", "changes", "clock", "error", "fenced", "flow", "item", "items", "node", "outer", "parent", "run", "step",
+        "touched", "writers",
+    )
 
     def __init__(self, run: Any, parent: Frame | None, flow: Any, branch: Any = None, item: int | None = None) -> None:
         self.run, self.parent, self.flow, self.branch, self.item = run, parent, flow, branch, item
@@ -53,6 +56,7 @@ class Frame:
         self.error: BaseException | None = None
         self.touched: Any = None
         self.changes: Any = None
+        self.writers: Any = None  # the store's own, made at the first write
         self.fenced = False
         self.began = self.items = 0
         self.step = False  # whether this is one step of `parent`'s node in a thread or task of its own

@@ -1,0 +1,147 @@
+"""Who may go on? Locks by name, for threads and for tasks on any loop; first come, first served."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from concurrent.futures import Future
+from itertools import count
+from typing import Any
+
+from pocketflex_nb.core.errors import StoreError
+
+__all__ = ["KeyLock", "Lock"]
+
+#: fencing tokens: each acquisition gets a higher one
+_tokens = count(1)
+
+
+def _here() -> tuple[Any, Any]:
+    """The running loop and what holds a lock here: the running task, else the thread."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None, threading.get_ident()
+    return loop, asyncio.current_task(loop) or threading.get_ident()
+
+
+class KeyLock:
+    """One named lock: who holds it, and who waits."""
+
+    __slots__ = ("_guard", "_loop", "_owner", "_waiting", "key")
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+        self._guard = threading.Lock()
+        self._owner: Any = None
+        self._loop: Any = None
+        self._waiting: deque[tuple[Future[None], Any, Any]] = deque()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody holds it."""
+        return self._owner is not None
+
+    def ask(self, blocking: bool) -> Future[None] | None:
+        """Take it now and give None, or stand in line and give a future that is done when it was handed over."""
+        loop, me = _here()
+        with self._guard:
+            if self._owner is None:
+                self._owner, self._loop = me, loop
+                return None
+            if self._owner == me:
+                raise StoreError(f"lock({self.key!r}) is held by this {_kind(me)} already: it would wait for itself")
+            if blocking and loop is not None and self._loop is loop:
+                raise StoreError(
+                    f"lock({self.key!r}) is held by another task of this loop: waiting with `with` would stop the loop for ever; "
+                    "write `async with store.lock(...)`"
+                )
+            turn: Future[None] = Future()
+            self._waiting.append((turn, me, loop))
+            return turn
+
+    def leave(self, turn: Future[None]) -> None:
+        """Stop waiting; give the lock on when it has been handed over in the meantime."""
+        if not turn.cancel():
+            self.release()
+
+    def release(self) -> None:
+        """Hand the lock to the next in line."""
+        with self._guard:
+            self._owner = self._loop = None
+            while self._waiting:
+                turn, owner, loop = self._waiting.popleft()
+                if turn.set_running_or_notify_cancel():
+                    self._owner, self._loop = owner, loop
+                    turn.set_result(None)
+                    return
+
+
+def _kind(owner: Any) -> str:
+    return "thread" if isinstance(owner, int) else "task"
+
+
+class Lock:
+    """One acquisition of a named lock: ``with store.lock("k"):`` or ``async with store.lock("k"):``. Made by `Store.lock`.
+
+    Attributes
+    ----------
+    token : int
+        Higher for each later acquisition in this process; 0 before.
+    """
+
+    __slots__ = ("_lock", "_timeout", "token")
+
+    def __init__(self, lock: KeyLock, timeout: float | None) -> None:
+        if timeout is not None and timeout < 0:
+            raise ValueError(f"lock({lock.key!r}, timeout={timeout!r}): seconds, 0 or more")
+        self._lock, self._timeout, self.token = lock, timeout, 0
+
+    @property
+    def key(self) -> Any:
+        """The lock's name."""
+        return self._lock.key
+
+    @property
+    def is_held(self) -> bool:
+        """Whether anybody holds it now."""
+        return self._lock.is_held
+
+    def __enter__(self) -> Lock:
+        turn = self._lock.ask(blocking=True)
+        if turn is not None:
+            try:
+                turn.result(self._timeout)
+            except TimeoutError as exc:
+                self._lock.leave(turn)
+                raise TimeoutError(self._late()) from exc
+            except BaseException:
+                self._lock.leave(turn)
+                raise
+        self.token = next(_tokens)
+        return self
+
+    async def __aenter__(self) -> Lock:
+        turn = self._lock.ask(blocking=False)
+        if turn is not None:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await asyncio.shield(asyncio.wrap_future(turn))
+            except TimeoutError as exc:
+                self._lock.leave(turn)
+                raise TimeoutError(self._late()) from exc
+            except BaseException:
+                self._lock.leave(turn)
+                raise
+        self.token = next(_tokens)
+        return self
+
+    def _late(self) -> str:
+        return f"lock({self.key!r}) was not free within {self._timeout} s"
+
+    def __exit__(self, *exc: object) -> None:
+        self._lock.release()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._lock.release()

@@ -1,0 +1,437 @@
+// @ts-check
+// The live view of runs. Reads traits, writes the page, sends commands; keeps no truth of its own.
+
+const WORDS = {
+  pending: "pending", running: "running", paused: "paused", asking: "asking", done: "done", failed: "failed", cancelled: "cancelled",
+};
+const SIGN_OF = { pending: "idle", paused: "waiting" };
+const HEAT = { r: "running", d: "done", f: "failed", c: "cancelled", a: "asking", w: "paused", p: "pending" };
+const SVG = "http://www.w3.org/2000/svg";
+
+/** @param {string} tag @param {string} cls @param {string} [text] */
+function make(tag, cls, text) {
+  const el = document.createElement(tag);
+  el.className = cls;
+  if (text !== undefined) el.textContent = text;
+  return el;
+}
+
+/** @param {number} seconds */
+function clock(seconds) {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.floor(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h ? `${h}:${String(m).padStart(2, "0")}:${String(s).padStart(2, "0")}` : `${m}:${String(s).padStart(2, "0")}`;
+}
+
+/** @param {string} glyph path data in a square of 12 @param {string} status */
+function sign(glyph, status) {
+  const el = document.createElementNS(SVG, "svg");
+  el.setAttribute("viewBox", "0 0 16 16");
+  el.setAttribute("class", "pf-dot");
+  el.setAttribute("data-state", SIGN_OF[status] || status);
+  el.setAttribute("role", "img");
+  el.setAttribute("aria-label", WORDS[status] || status);
+  const disc = document.createElementNS(SVG, "circle");
+  for (const [k, v] of Object.entries({ cx: 8, cy: 8, r: 8, class: "pf-disc" })) disc.setAttribute(k, String(v));
+  const path = document.createElementNS(SVG, "path");
+  for (const [k, v] of Object.entries({ d: glyph || "", transform: "translate(2,2)", class: "pf-glyph" })) path.setAttribute(k, v);
+  el.append(disc, path);
+  return el;
+}
+
+/** One picture of a flow: our own escaped SVG, parsed as a document, then changed by attributes only. */
+class Diagram {
+  /** @param {string} text @param {Record<string, string>} glyphs */
+  constructor(text, glyphs) {
+    const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+    this.el = /** @type {SVGElement} */ (document.importNode(parsed, true));
+    this.glyphs = glyphs;
+    /** @type {Map<string, Element>} */
+    this.nodes = new Map();
+    for (const g of this.el.querySelectorAll("[data-node]")) this.nodes.set(g.getAttribute("data-node") || "", g);
+    /** @type {Map<string, Element[]>} */
+    this.arrows = new Map();
+    for (const g of this.el.querySelectorAll(".pf-edge[data-edge]")) {
+      const [source, action] = (g.getAttribute("data-edge") || "").split("|");
+      const key = `${source}|${action}`;
+      this.arrows.set(key, [...(this.arrows.get(key) || []), g]);
+    }
+    const width = Number(this.el.getAttribute("width"));
+    this.el.style.maxWidth = `${Math.round(width * 1.15)}px`;
+    this.el.style.minWidth = `${Math.round(Math.min(width, width * 0.62))}px`;
+    this.el.removeAttribute("height");
+    this.el.setAttribute("width", "100%");
+  }
+
+  /** @param {Record<string, [string, number, string]>} states @param {Record<string, number>} edges */
+  update(states, edges) {
+    for (const [path, g] of this.nodes) {
+      const [status, visits, caption] = states[path] || ["idle", 0, ""];
+      if (g.getAttribute("data-state") !== status) {
+        g.setAttribute("data-state", status);
+        const glyph = g.querySelector(".pf-glyph");
+        if (glyph) glyph.setAttribute("d", this.glyphs[status] || "");
+      }
+      if (g.classList.contains("pf-node")) this.write(g, visits, caption);
+    }
+    for (const [key, arrows] of this.arrows) {
+      const count = edges[key] || 0;
+      for (const g of arrows) {
+        if (g.getAttribute("data-count") === String(count)) continue;
+        g.setAttribute("data-count", String(count));
+        g.classList.toggle("pf-taken", count > 0);
+        const line = g.querySelector("path");
+        if (line) line.setAttribute("stroke-width", String(count ? Math.min(1.9 + 0.5 * Math.log2(count), 4.5) : 1.5));
+      }
+    }
+  }
+
+  /** @param {Element} g @param {number} visits @param {string} caption */
+  write(g, visits, caption) {
+    const badge = g.querySelector(".pf-visits");
+    if (badge) {
+      badge.toggleAttribute("visibility", false);
+      badge.setAttribute("visibility", visits > 1 ? "visible" : "hidden");
+      const text = badge.querySelector("text");
+      const words = visits < 10000 ? `×${visits}` : `×${Math.floor(visits / 1000)}k`;
+      if (text && text.textContent !== words) {
+        text.textContent = words;
+        const rect = /** @type {Element} */ (badge.querySelector("rect"));
+        const right = Number(g.getAttribute("data-right") || Number(rect.getAttribute("x")) + Number(rect.getAttribute("width")));
+        g.setAttribute("data-right", String(right));
+        const width = words.length * 6.4 + 8;
+        rect.setAttribute("x", String(right - width));
+        rect.setAttribute("width", String(width));
+        text.setAttribute("x", String(right - width / 2));
+      }
+    }
+    let under = g.querySelector(".pf-caption");
+    if (!under && caption) under = this.caption(g);
+    if (under && under.textContent !== caption) under.textContent = caption;
+  }
+
+  /** Room for a second line: the label moves up by half of it. @param {Element} g */
+  caption(g) {
+    const labels = [...g.querySelectorAll(".pf-label")];
+    const last = labels[labels.length - 1];
+    for (const label of labels) label.setAttribute("y", String(Number(label.getAttribute("y")) - 6.5));
+    const text = document.createElementNS(SVG, "text");
+    const place = { class: "pf-caption", x: last.getAttribute("x"), y: Number(last.getAttribute("y")) + 14 };
+    for (const [k, v] of Object.entries({ ...place, "font-size": 10, "text-anchor": "middle" })) text.setAttribute(k, String(v));
+    last.after(text);
+    return text;
+  }
+}
+
+/** Hide the static picture that stands below the live view, for readers who have none. @param {HTMLElement} el @param {string} mark */
+function hideStatic(el, mark) {
+  const child = el.closest(".jp-OutputArea-child");
+  const area = child && child.parentElement;
+  if (!area || !mark) return;
+  const hide = () => {
+    for (const other of area.children) {
+      if (other === child) continue;
+      const img = other.querySelector("img");
+      const held = (img && decodeURIComponent(img.getAttribute("src") || "")) || "";
+      const svg = other.querySelector("svg[data-static]");
+      if (held.includes(`data-static="${mark}"`) || (svg && svg.getAttribute("data-static") === mark)) {
+        other.classList.add("pf-hidden-static");
+      }
+    }
+  };
+  hide();
+  const watcher = new MutationObserver(hide);
+  watcher.observe(area, { childList: true, subtree: true });
+  return () => watcher.disconnect();
+}
+
+/** @param {{model: any, el: HTMLElement}} props */
+function render({ model, el }) {
+  const root = make("div", "pf-run-view");
+  root.tabIndex = 0;
+  root.setAttribute("role", "group");
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
+
+  const strip = make("div", "pf-strip");
+  const head = make("div", "pf-head");
+  const counts = make("div", "pf-counts");
+  const facts = make("div", "pf-facts");
+  const tools = make("div", "pf-tools");
+  const spoken = make("div", "pf-spoken");
+  spoken.setAttribute("role", "status");
+  spoken.setAttribute("aria-live", "polite");
+  const pause = make("button", "pf-button", "Pause");
+  const step = make("button", "pf-button", "Step");
+  const stop = make("button", "pf-button pf-stop", "Stop");
+  step.title = "Let one more node go (right arrow)";
+  pause.title = "Hold before the next node (space)";
+  stop.title = "End every run of this view (s)";
+  tools.append(pause, step, stop);
+  strip.append(head, counts, facts, tools);
+
+  const problems = make("div", "pf-problems");
+  const tabs = make("div", "pf-flow-tabs");
+  tabs.setAttribute("role", "tablist");
+  const graph = make("div", "pf-graph");
+  graph.tabIndex = -1;
+  const heat = make("div", "pf-heat");
+  const lanes = make("div", "pf-lanes");
+  const timeline = make("div", "pf-timeline");
+  root.append(strip, problems, tabs, graph, heat, lanes, timeline, spoken);
+  el.append(root);
+
+  let chosen = 0;
+  /** @type {Diagram[]} */
+  let diagrams = [];
+  let gone = false;
+  /** @type {Map<string, HTMLElement>} */
+  const rows = new Map();
+
+  const send = (/** @type {object} */ message) => model.send(message);
+  const live = () => ["running", "pending", "paused", "asking"].includes(model.get("strip").status);
+
+  function drawPictures() {
+    const pictures = model.get("pictures");
+    diagrams = pictures.map((/** @type {{svg: string}} */ p) => new Diagram(p.svg, model.get("signs")));
+    chosen = Math.min(chosen, Math.max(diagrams.length - 1, 0));
+    tabs.replaceChildren();
+    tabs.hidden = diagrams.length < 2;
+    pictures.forEach((/** @type {{name: string}} */ p, /** @type {number} */ k) => {
+      const tab = make("button", "pf-flow-tab", p.name);
+      tab.setAttribute("role", "tab");
+      tab.addEventListener("click", () => { chosen = k; showPicture(); });
+      tabs.append(tab);
+    });
+    showPicture();
+  }
+
+  function showPicture() {
+    [...tabs.children].forEach((tab, k) => tab.setAttribute("aria-selected", String(k === chosen)));
+    graph.replaceChildren(...(diagrams[chosen] ? [diagrams[chosen].el] : []));
+    drawStates();
+  }
+
+  function drawStates() {
+    const diagram = diagrams[chosen];
+    if (diagram) diagram.update(model.get("states")[String(chosen)] || {}, model.get("edges")[String(chosen)] || {});
+  }
+
+  function drawStrip() {
+    const s = model.get("strip");
+    root.dataset.status = s.status;
+    head.replaceChildren(sign(model.get("signs")[SIGN_OF[s.status] || s.status], s.status), make("span", "pf-name", s.name));
+    if (s.runs > 1) head.append(make("span", "pf-times", `×${s.runs}`));
+    const listed = Object.entries(s.counts || {});
+    counts.replaceChildren(...listed.map(([status, n]) => {
+      const chip = make("span", "pf-count", s.runs > 1 ? `${n} ${WORDS[status]}` : WORDS[status]);
+      chip.dataset.state = SIGN_OF[status] || status;
+      return chip;
+    }));
+    drawFacts();
+    const isLive = live() && !gone;
+    tools.hidden = !isLive;
+    const isPaused = s.status === "paused" || ((s.counts || {}).paused && !(s.counts || {}).running);
+    pause.textContent = isPaused ? "Resume" : "Pause";
+    step.hidden = !isPaused;
+    problems.replaceChildren(...(s.problems || []).map((/** @type {string} */ text) => make("div", "pf-problem", text)));
+    root.setAttribute("aria-label", `Run view of ${s.name}`);
+    const words = `${s.name}: ${listed.map(([status, n]) => `${n} ${WORDS[status]}`).join(", ")}`;
+    if (spoken.textContent !== words) spoken.textContent = words;
+  }
+
+  function drawFacts() {
+    const s = model.get("strip");
+    const told = [];
+    if (s.steps !== undefined) told.push(`${s.steps} step${s.steps === 1 ? "" : "s"}`);
+    if (s.progress) told.push(`${s.progress[0]} of ${s.progress[1]}`);
+    if (s.seconds !== null && s.seconds !== undefined) told.push(clock(s.seconds));
+    else if (begun !== null) told.push(clock((performance.now() - begun) / 1000));
+    if (s.tokens) told.push(`${s.tokens >= 1000 ? `${(s.tokens / 1000).toFixed(1)}k` : s.tokens} tokens`);
+    if (s.cost) told.push(`$${s.cost}`);
+    if (gone) told.push("kernel gone");
+    const text = told.join("  ·  ");
+    if (facts.textContent !== text) facts.textContent = text;
+  }
+  /** @type {number | null} */
+  let begun = live() ? performance.now() : null;
+
+  function drawLanes() {
+    const all = model.get("lanes");
+    lanes.hidden = !all.length;
+    lanes.dataset.size = all.length === 1 ? "one" : all.length <= 6 ? "few" : "rows";
+    all.forEach((/** @type {any} */ lane, /** @type {number} */ k) => {
+      let row = rows.get(lane.name);
+      if (!row) {
+        row = make("section", "pf-lane");
+        row.setAttribute("aria-label", `Agent ${lane.name}`);
+        rows.set(lane.name, row);
+        lanes.append(row);
+      }
+      drawLane(row, lane, k, all.length);
+    });
+  }
+
+  function drawLane(/** @type {HTMLElement} */ row, /** @type {any} */ lane, /** @type {number} */ k, /** @type {number} */ of) {
+    row.dataset.status = lane.status;
+    const bar = make("div", "pf-lane-bar");
+    bar.append(sign(model.get("signs")[SIGN_OF[lane.status] || lane.status], lane.status));
+    const name = make("button", "pf-lane-name", lane.name);
+    name.title = "Show this run alone in the diagram";
+    name.hidden = of === 1;
+    name.setAttribute("aria-pressed", String(model.get("focus") === k));
+    name.addEventListener("click", () => send({ do: "focus", run: model.get("focus") === k ? -1 : k }));
+    bar.append(name, make("span", "pf-lane-at", lane.at.length ? lane.at.join(", ") : WORDS[lane.status]));
+    if (of > 1) bar.append(make("span", "pf-lane-steps", `${lane.steps} steps${lane.seconds !== null ? ` · ${clock(lane.seconds)}` : ""}`));
+    if (of > 1 && ["running", "paused", "asking", "pending"].includes(lane.status) && !gone) {
+      const end = make("button", "pf-button pf-small", "Stop");
+      end.setAttribute("aria-label", `Stop ${lane.name}`);
+      end.addEventListener("click", () => send({ do: "stop", run: k }));
+      bar.append(end);
+    }
+    let body = /** @type {HTMLElement | null} */ (row.querySelector(".pf-lines"));
+    if (!body) {
+      body = make("div", "pf-lines");
+      body.tabIndex = 0;
+    }
+    const follows = body.scrollTop + body.clientHeight >= body.scrollHeight - 8;
+    body.replaceChildren(...lane.lines.map((/** @type {[string, string, string]} */ [stream, text, node]) => {
+      const line = make("div", `pf-line pf-${stream === "token" ? "token" : stream === "log" ? "log" : "print"}`);
+      if (of === 1 && node) line.append(make("span", "pf-line-node", node));
+      line.append(make("span", "pf-line-text", text.replace(/\n$/, "")));
+      return line;
+    }));
+    body.hidden = !lane.lines.length;
+    const cards = [...(lane.asks || []).map((/** @type {any} */ ask) => card(row, ask, k))];
+    if (lane.error) cards.push(make("div", "pf-error-card", lane.error));
+    if (!row.querySelector(".pf-ask:focus-within") || !cards.length) {
+      row.replaceChildren(bar, body, ...cards);
+    }
+    if (follows) body.scrollTop = body.scrollHeight;
+  }
+
+  /** A question with its buttons, its form or its line to type in. */
+  function card(/** @type {HTMLElement} */ row, /** @type {any} */ ask, /** @type {number} */ run) {
+    const kept = row.querySelector(`.pf-ask[data-ask="${ask.ask}"]`);
+    if (kept) return kept;
+    const form = /** @type {HTMLFormElement} */ (make("form", "pf-ask"));
+    form.dataset.ask = String(ask.ask);
+    form.append(make("div", "pf-question", ask.question));
+    const answer = (/** @type {any} */ value) => send({ do: "answer", run, ask: ask.ask, value });
+    const line = make("div", "pf-answers");
+    if (ask.choices && ask.choices.length) {
+      for (const choice of ask.choices) {
+        const button = /** @type {HTMLButtonElement} */ (make("button", "pf-button", choice));
+        button.type = "button";
+        button.addEventListener("click", () => answer(choice));
+        line.append(button);
+      }
+      form.addEventListener("submit", (event) => event.preventDefault());
+    } else {
+      const names = ask.schema ? Object.keys(ask.schema) : [""];
+      const inputs = names.map((name) => {
+        const label = make("label", "pf-field", name);
+        const input = /** @type {HTMLInputElement} */ (make("input", "pf-input"));
+        if (!name) input.setAttribute("aria-label", ask.question);
+        label.append(input);
+        line.append(label);
+        return /** @type {[string, HTMLInputElement]} */ ([name, input]);
+      });
+      const button = /** @type {HTMLButtonElement} */ (make("button", "pf-button pf-primary", "Answer"));
+      button.type = "submit";
+      line.append(button);
+      form.addEventListener("submit", (event) => {
+        event.preventDefault();
+        answer(ask.schema ? Object.fromEntries(inputs.map(([name, input]) => [name, input.value])) : inputs[0][1].value);
+      });
+    }
+    form.append(line);
+    return form;
+  }
+
+  function drawHeat() {
+    const coded = model.get("heat");
+    heat.hidden = !coded;
+    if (!coded) return;
+    const parts = coded.split(",").map((/** @type {string} */ p) => [HEAT[p[0]], Number(p.slice(1))]);
+    const total = parts.reduce((/** @type {number} */ sum, /** @type {any} */ p) => sum + p[1], 0);
+    heat.replaceChildren(...parts.map((/** @type {any} */ [status, n]) => {
+      const part = make("div", "pf-heat-part", n / total > 0.06 ? `${n} ${WORDS[status]}` : "");
+      part.dataset.state = SIGN_OF[status] || status;
+      part.style.flexGrow = String(n);
+      part.title = `${n} ${WORDS[status]}`;
+      return part;
+    }));
+  }
+
+  function drawTimeline() {
+    const spans = model.get("spans");
+    const end = Math.max(1, ...spans.flat().map((/** @type {any} */ s) => s[2]));
+    const used = spans.some((/** @type {any[]} */ row) => row.length);
+    timeline.hidden = !used;
+    if (!used) return;
+    const names = [...new Set(spans.flat().map((/** @type {any} */ s) => s[0]))].sort();
+    const height = spans.length <= 6 ? 14 : 6;
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 1000 ${spans.length * (height + 3)}`);
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", `Timeline of ${spans.length} runs over ${clock(end / 1000)}`);
+    svg.style.height = `${Math.min(spans.length * (height + 3), 120)}px`;
+    spans.forEach((/** @type {any[]} */ row, /** @type {number} */ k) => {
+      for (const [node, from, to, failed] of row) {
+        const bar = document.createElementNS(SVG, "rect");
+        const left = (from / end) * 1000;
+        const at = { x: left, y: k * (height + 3), width: Math.max(((to - from) / end) * 1000, 1.5), height, rx: 1.5 };
+        for (const [key, v] of Object.entries(at)) bar.setAttribute(key, String(v));
+        bar.setAttribute("class", failed ? "pf-bar pf-bar-failed" : `pf-bar pf-bar-${names.indexOf(node) % 6}`);
+        const title = document.createElementNS(SVG, "title");
+        title.textContent = `${node}  ${((to - from) / 1000).toFixed(3)} s`;
+        bar.append(title);
+        svg.append(bar);
+      }
+    });
+    const scale = make("div", "pf-scale");
+    scale.append(make("span", "", "0 s"), make("span", "", clock(end / 1000)));
+    timeline.replaceChildren(svg, scale);
+  }
+
+  pause.addEventListener("click", () => send({ do: pause.textContent === "Resume" ? "resume" : "pause" }));
+  step.addEventListener("click", () => send({ do: "step" }));
+  stop.addEventListener("click", () => { stop.textContent = "Stopping"; send({ do: "stop" }); });
+  root.addEventListener("keydown", (event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (["INPUT", "TEXTAREA", "BUTTON"].includes(target.tagName) || event.ctrlKey || event.metaKey || event.altKey || !live()) return;
+    const act = { " ": () => pause.click(), s: () => stop.click(), ArrowRight: () => send({ do: "step" }) }[event.key];
+    if (act) { act(); event.preventDefault(); event.stopPropagation(); }
+  });
+
+  const handlers = {
+    "change:pictures": drawPictures, "change:states": drawStates, "change:edges": drawStates, "change:strip": drawStrip,
+    "change:lanes": drawLanes, "change:focus": drawLanes, "change:heat": drawHeat, "change:spans": drawTimeline,
+  };
+  for (const [event, draw] of Object.entries(handlers)) model.on(event, draw);
+  const onGone = () => {
+    if (!model.comm_live && live()) { gone = true; root.dataset.gone = "true"; drawStrip(); drawLanes(); }
+  };
+  model.on("comm_live_update", onGone);
+  const timer = setInterval(() => { if (live() && !gone) { if (begun === null) begun = performance.now(); drawFacts(); } }, 200);
+  let unhide = () => {};
+  const later = setTimeout(() => { unhide = hideStatic(el, model.get("static")) || unhide; }, 0);
+
+  drawPictures();
+  drawStrip();
+  drawLanes();
+  drawHeat();
+  drawTimeline();
+
+  return () => {
+    clearInterval(timer);
+    clearTimeout(later);
+    unhide();
+    for (const [event, draw] of Object.entries(handlers)) model.off(event, draw);
+    model.off("comm_live_update", onGone);
+  };
+}
+
+export default { render };

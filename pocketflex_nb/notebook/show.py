@@ -1,0 +1,126 @@
+"""How does a thing get on the screen? A live widget and, beside it, a still picture for whoever has no kernel.
+
+Two outputs: the widget, and an SVG with the same content that the live widget hides. The still picture is written anew when the runs
+are over, so that a saved notebook, its preview elsewhere and an export all show how it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["begin_cell", "has_widgets", "show", "shown_in_cell"]
+
+_marks = itertools.count(1)
+_in_cell: list[Any] = []
+
+
+def begin_cell(*_: Any) -> None:
+    """A cell starts: what it launches gets one view."""
+    _in_cell.clear()
+
+
+def shown_in_cell() -> Any:
+    """The view that this cell made, if any."""
+    return _in_cell[-1] if _in_cell else None
+
+
+def has_widgets(shell: Any = None) -> bool:
+    """Whether this is a kernel, so that a widget could reach a page."""
+    from IPython import get_ipython
+
+    shell = shell or get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto") -> Any:
+    """Show runs live; what `core.ports.display` stands for.
+
+    Parameters
+    ----------
+    thing : Run, RunGroup, Flow, Store
+        What to show.
+    asked : bool
+        Whether the user asked for it; if not, a cell's launches share one view.
+    height : int
+        Pixels at most.
+    view : {"auto", "graph", "lanes", "timeline", "store", "text", "none"}
+        What to show; ``text`` is plain text that is brought up to date.
+    """
+    from IPython.display import display
+
+    from pocketflex_nb.engine.group import RunGroup
+    from pocketflex_nb.engine.run import Run
+
+    if view == "none":
+        return None
+    if not isinstance(thing, (Run, RunGroup)):
+        display(thing)
+        return None
+    runs = list(thing) if isinstance(thing, Iterable) else [thing]
+    if view == "text" or not has_widgets():
+        return _show_text(runs, getattr(thing, "name", None))
+    known = shown_in_cell()
+    if known is not None and not asked:
+        known.add(runs)
+        return known
+    return _show_widget(thing, height)
+
+
+def _show_widget(thing: Any, height: int) -> Any:
+    from IPython.display import display
+
+    from pocketflex_nb.notebook.run_view import RunView
+
+    mark = f"pf-{next(_marks)}"
+    view = RunView(thing, height, static=mark)
+    _in_cell.append(view)
+    model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
+    display({"application/vnd.jupyter.widget-view+json": model, "text/plain": repr(view)}, raw=True)
+    still = display(_still(view, mark), raw=True, display_id=True)
+
+    def final() -> None:
+        with contextlib.suppress(Exception):  # the page may be gone
+            still.update(_still(view, mark), raw=True)
+
+    view.on_final = final
+    return view
+
+
+def _still(view: Any, mark: str) -> dict[str, str]:
+    picture = view.snapshot().replace("<svg ", f'<svg data-static="{mark}" ', 1)
+    return {"image/svg+xml": picture, "text/plain": view.summary()}
+
+
+class _Text:
+    """A view for terminals and plain front ends: one line a run, printed when something changed."""
+
+    def __init__(self, runs: list[Any], name: Any) -> None:
+        self.runs, self.name = runs, name
+        self.said = ""
+
+    def look(self) -> bool:
+        if any(not run.done() for run in self.runs):
+            return True
+        self.write()
+        return False
+
+    def write(self) -> None:
+        """Say how it stands."""
+        lines = []
+        for run in self.runs[:60]:
+            state = run.state()
+            error = f"  {state.error}" if state.error else ""
+            lines.append(f"{run.name}: {run.status}, {state.steps} steps, {run.seconds:.1f} s{error}")
+        self.said = "\n".join(lines)
+
+
+def _show_text(runs: list[Any], name: Any) -> Any:
+    from pocketflex_nb.notebook.bridge import pump
+
+    text = _Text(runs, name)
+    _in_cell.append(text)
+    pump.follow(text)
+    return text

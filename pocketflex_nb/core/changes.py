@@ -14,7 +14,10 @@ from typing import Any
 
 from pocketflex_nb.core.frozen import Opaque
 
-__all__ = ["Cell", "Change", "Changes", "Ledger", "Writer", "Written", "change_of", "net", "writer_of", "written_of"]
+__all__ = [
+    "BYTES", "FORGOTTEN", "KEY", "NEW", "OLD", "OP", "OUTSIDE", "STEP", "TIME", "UNMARKED", "UNRESOLVED", "VERSION", "WEIGHT",
+    "WRITER", "Cell", "Change", "Changes", "Ledger", "Writer", "Written", "change_of", "net", "writer_of", "written_of",
+]
 
 #: places in a record
 VERSION, KEY, OP, OLD, NEW, WRITER, STEP, TIME, WEIGHT = range(9)

@@ -13,7 +13,7 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.graph import ids_of
 from pocketflex_nb.core.nodes import BaseNode, Fork, check_concurrency
 
-__all__ = ["BatchFlow", "Flow", "linear"]
+__all__ = ["BatchFlow", "Flow", "check_budget", "linear", "with_nodes"]
 
 
 class Flow(BaseNode):

@@ -17,7 +17,10 @@ from typing import Any
 
 from pocketflex_nb.core.preview import cut, listed, mapped, preview
 
-__all__ = ["MISSING", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Opaque", "equal", "thaw"]
+__all__ = [
+    "MISSING", "WIDTH", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Inner", "Opaque", "equal",
+    "items_of", "leaves_of", "same_items", "thaw",
+]
 
 #: children of one node at most
 WIDTH = 32

@@ -15,8 +15,8 @@ from typing import Any
 from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Fork
 
 __all__ = [
-    "Edge", "Graph", "GraphNode", "Group", "action_text", "arrows", "branches", "first_nodes", "graph_of", "ids_of", "label_of",
-    "members", "nodes_by_path",
+    "Edge", "Graph", "GraphNode", "Group", "action_text", "arrows", "base_id", "base_name", "branches", "first_nodes",
+    "graph_of", "ids_of", "label_of", "members", "nodes_by_path",
 ]
 
 

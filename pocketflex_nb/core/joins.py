@@ -12,7 +12,7 @@ from typing import Any
 from pocketflex_nb.core.graph import branches
 from pocketflex_nb.core.nodes import END, BaseNode, Fork
 
-__all__ = ["join_of"]
+__all__ = ["Arrows", "join_of"]
 
 _EXIT = 0  # the virtual node behind every end
 Arrows = dict[int, list[int]]

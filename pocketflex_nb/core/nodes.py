@@ -15,7 +15,10 @@ from typing import Any, overload
 
 from pocketflex_nb.core import ports
 
-__all__ = ["END", "BaseNode", "BatchNode", "Fork", "Node", "Retry", "node"]
+__all__ = [
+    "END", "AsyncFunctionNode", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "FunctionNode", "Node", "Retry",
+    "check_concurrency", "node",
+]
 
 
 @dataclass(frozen=True, slots=True)

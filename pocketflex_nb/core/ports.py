@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-__all__ = ["display", "engine", "export", "journal"]
+__all__ = ["Engine", "display", "engine", "export", "journal"]
 
 
 class Engine(Protocol):

@@ -38,8 +38,8 @@ from pocketflex_nb.core.frozen import (
 from pocketflex_nb.core.preview import preview
 
 __all__ = [
-    "MISSING", "PLAIN", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Opaque", "TooLarge", "Work",
-    "equal", "freeze", "is_plain", "thaw",
+    "DEEP", "LONG", "MISSING", "PLAIN", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Opaque",
+    "TooLarge", "Work", "equal", "freeze", "is_plain", "shared_nodes", "thaw",
 ]
 
 #: classes whose values never change and hold nothing that could

@@ -12,7 +12,7 @@ from typing import Any
 
 from pocketflex_nb.core.events import Event
 
-__all__ = ["NodeState", "Span", "State", "replay"]
+__all__ = ["LINES", "SPANS", "NodeState", "Span", "State", "replay"]
 
 #: kept per run; older lines and spans are counted, not kept
 LINES, SPANS = 500, 2_000

@@ -50,7 +50,10 @@ from pocketflex_nb.core.snapshot import LONG, MISSING, PLAIN, Opaque, TooLarge, 
 from pocketflex_nb.core.versions import Snapshot, Versions
 from pocketflex_nb.core.watch import Listener, Watch
 
-__all__ = ["Change", "Changes", "ConflictWarning", "Difference", "Snapshot", "Store", "Written", "as_store", "settle"]
+__all__ = [
+    "TOUCHED_BOUND", "WRITTEN_BOUND", "Change", "Changes", "ConflictWarning", "Difference", "Snapshot", "Store", "Written",
+    "as_store", "settle",
+]
 
 #: estimated bytes of work to look at one touched key at a node's end; beyond it the change is "maybe"
 TOUCHED_BOUND = 64 * 1024

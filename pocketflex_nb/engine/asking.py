@@ -11,7 +11,7 @@ from typing import Any
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import CannotAsk, nearest
 
-__all__ = ["NOTHING", "Question", "ask"]
+__all__ = ["NOTHING", "Question", "ask", "fitted"]
 
 NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "NOTHING"})()
 

@@ -12,7 +12,7 @@ from pocketflex_nb.engine.items import each
 from pocketflex_nb.engine.steps import CALLER, mode_here
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["walk_fork"]
+__all__ = ["Walker", "walk_fork"]
 
 Walker = Callable[[Frame, Any, Any, Any, frozenset[Any]], Awaitable[tuple[Any, Any]]]
 

@@ -15,7 +15,7 @@ from pocketflex_nb.engine.asking import Question
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["Hold"]
+__all__ = ["SLICE", "Hold"]
 
 #: seconds between two looks of a paused plain run: a main thread must see interrupts
 SLICE = 0.05

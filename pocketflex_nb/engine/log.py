@@ -20,7 +20,7 @@ from pocketflex_nb.core.graph import base_id, ids_of
 from pocketflex_nb.core.state import NodeState, State
 from pocketflex_nb.engine.frame import Failure, Frame
 
-__all__ = ["KEPT", "Log"]
+__all__ = ["KEPT", "Counts", "Log"]
 
 #: records that a run keeps at least; older ones are counted and dropped when there are twice as many
 KEPT = 10_000

@@ -23,7 +23,10 @@ from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.plan import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.thread import EngineLoop, engine_thread
 
-__all__ = ["CALLER", "ENGINE", "USER", "CallerLoop", "attempt_async", "finish_visit", "in_pool", "mode_here", "with_tries"]
+__all__ = [
+    "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "cross", "fall_back", "finish_visit", "in_pool",
+    "limit", "mode_here", "once", "patience", "retried", "with_tries",
+]
 
 #: on whose loop this task runs
 USER, ENGINE, CALLER = range(3)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pocketflex_nb.engine.pool import Pool
 
-__all__ = ["EngineThread", "engine_thread"]
+__all__ = ["POOL_SIZE", "EngineLoop", "EngineThread", "engine_thread"]
 
 #: threads for plain `exec`s: they wait for the network far more often than they compute
 POOL_SIZE = 64

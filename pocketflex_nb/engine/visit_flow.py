@@ -16,7 +16,7 @@ from pocketflex_nb.engine.run import Run
 from pocketflex_nb.engine.steps import CALLER, cross, mode_here
 from pocketflex_nb.engine.wait import wait_here, wait_step
 
-__all__ = ["entered", "visit_batch_flow", "visit_flow", "visit_flow_async"]
+__all__ = ["entered", "item", "settled", "visit_batch_flow", "visit_flow", "visit_flow_async", "walk_items"]
 
 
 @contextmanager

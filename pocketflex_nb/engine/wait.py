@@ -15,7 +15,7 @@ from pocketflex_nb.engine.reentry import run_nested
 from pocketflex_nb.engine.steps import CallerLoop
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["SLICE", "wait_future", "wait_here", "wait_step"]
+__all__ = ["GRACE", "SLICE", "wait_future", "wait_here", "wait_step"]
 
 #: seconds between two looks of a waiting main thread: a signal handler of Python's runs only then on some platforms
 SLICE = 0.05

@@ -23,7 +23,7 @@ from pocketflex_nb.engine.steps import finish_visit, with_tries
 from pocketflex_nb.engine.wait import wait_here, wait_step
 from pocketflex_nb.engine.walk_async import walk_async
 
-__all__ = ["visit", "walk"]
+__all__ = ["new", "visit", "walk"]
 
 _NONE: frozenset[Any] = frozenset()
 _TRIM_EVERY = 8_192

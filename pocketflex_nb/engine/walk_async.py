@@ -25,7 +25,7 @@ from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import CALLER, USER, attempt_async, cross, fall_back, in_pool, mode_here
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
-__all__ = ["walk_async"]
+__all__ = ["new", "walk_async"]
 
 _TRIM_EVERY = 8_192
 new = object.__new__

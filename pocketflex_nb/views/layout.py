@@ -14,7 +14,7 @@ from pocketflex_nb.views.routes import Path, Step, loop_reaches, routed
 from pocketflex_nb.views.shapes import size_of, text_lines
 from pocketflex_nb.views.words import cut, shown, width
 
-__all__ = ["Box", "Layout", "Route", "edge_text", "layout"]
+__all__ = ["DOT", "INSET", "MARGIN", "RING", "SMALL", "TITLE", "Box", "Layout", "Route", "edge_text", "layout"]
 
 #: room inside a group's border, height of its title, size of start and end marks, margin of the picture, font size of edge labels
 INSET, TITLE, DOT, RING, MARGIN, SMALL = 16.0, 22.0, 10.0, 16.0, 14.0, 11.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["GLYPHS", "PALETTE", "SIGNS", "STATUSES", "Colours", "style"]
+__all__ = ["FAMILY", "GLYPHS", "INK", "PALETTE", "SIGNS", "STATUSES", "Colours", "style"]
 
 #: node states, in the order of legends
 STATUSES = ("idle", "running", "waiting", "asking", "done", "failed", "cancelled", "cached")

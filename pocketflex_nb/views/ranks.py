@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-__all__ = ["Item", "Level", "Link", "ranked"]
+__all__ = ["ACROSS", "BESIDE", "GAP", "SLOT", "Item", "Level", "Link", "Near", "ranked"]
 
 Near = list[list[tuple[int, int]]]  # per item or dummy: (neighbour, pull)
 

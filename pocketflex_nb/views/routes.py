@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pocketflex_nb.views.ranks import Item, Level, Link
 
-__all__ = ["Path", "Point", "Step", "loop_reaches", "routed"]
+__all__ = ["CORNER", "HEAD", "LANE", "Path", "Point", "Step", "Stop", "loop_reaches", "routed"]
 
 Point = tuple[float, float]
 Step = tuple[str, tuple[Point, ...]]

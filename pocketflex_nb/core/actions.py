@@ -1,0 +1,98 @@
+"""Which actions a node declares: the return annotation of its `post`.
+
+``-> Literal["ok", "retry"]``, ``-> Way`` for an enum of strings, ``-> None``, and unions of them say exactly what may be
+returned; anything else (``-> str``, no annotation, one that cannot be evaluated) says nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+import sys
+import types
+import typing
+from typing import Any
+
+__all__ = ["declared_actions"]
+
+_UNIONS = (typing.Union, types.UnionType)
+
+
+def declared_actions(node: Any) -> list[str | None] | None:
+    """The actions that `node` declares, in their order, or None where nothing is said.
+
+    A None among them says that `post` may return None (or ``""``): the default arrow where there is one, else the end.
+    """
+    step = _step(node)
+    if step is None:
+        return None
+    actions = _read(_annotation(step))
+    return None if actions is None else list(dict.fromkeys(a or None for a in actions))
+
+
+def _step(node: Any) -> Any:
+    """The function that names the node's action."""
+    function = node.__dict__.get("_pfx_fn")
+    if function is not None:
+        return function
+    cls = type(node)
+    name = "post_async" if getattr(cls, "_pfx_spelled", False) and hasattr(cls, "post_async") else "post"
+    return getattr(node, name, None)
+
+
+def _annotation(step: Any) -> Any:
+    """The return annotation of a function, evaluated; `inspect.Signature.empty` where there is none."""
+    while isinstance(step, functools.partial):
+        step = step.func
+    if not callable(step):
+        return inspect.Signature.empty
+    function = inspect.unwrap(getattr(step, "__func__", step))
+    try:
+        found = inspect.get_annotations(function).get("return", inspect.Signature.empty)
+        for _ in range(3):  # a quoted annotation below `from __future__ import annotations` is text twice over
+            found = _evaluated(found, function) if isinstance(found, str) else found
+        return found
+    except Exception:  # the user's annotation is evaluated here: whatever it raises, it declares nothing
+        return inspect.Signature.empty
+
+
+def _evaluated(text: str, function: Any) -> Any:
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    names: dict[str, Any] = {**vars(typing), **(vars(module) if module else {}), **getattr(function, "__globals__", {})}
+    code = getattr(function, "__code__", None)
+    for name, cell in zip(getattr(code, "co_freevars", ()), getattr(function, "__closure__", None) or (), strict=False):
+        names[name] = cell.cell_contents
+    return eval(text, names)
+
+
+def _read(annotation: Any) -> list[str | None] | None:
+    if annotation is None or annotation is type(None):
+        return [None]
+    if isinstance(annotation, str):
+        return None
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _read(typing.get_args(annotation)[0])
+    if origin is typing.Literal:
+        return _values(typing.get_args(annotation))
+    if origin in _UNIONS:
+        parts = [_read(part) for part in typing.get_args(annotation)]
+        return None if None in parts else [a for part in parts for a in part or ()]
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum) and issubclass(annotation, str):
+        return [str(member.value) for member in annotation]
+    if hasattr(annotation, "__value__"):  # `type Way = Literal[...]`
+        return _read(annotation.__value__)
+    return None
+
+
+def _values(values: tuple[Any, ...]) -> list[str | None] | None:
+    found: list[str | None] = []
+    for value in values:
+        if value is None:
+            found.append(None)
+        elif isinstance(value, str):
+            found.append(str(value.value) if isinstance(value, enum.Enum) else value)
+        else:
+            return None
+    return found

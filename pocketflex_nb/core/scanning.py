@@ -1,0 +1,206 @@
+"""The pieces of Mermaid text: ids, texts in brackets and quotes, arrows, and the place of whatever is wrong."""
+
+from __future__ import annotations
+
+import html
+import re
+from bisect import bisect_right
+from typing import NoReturn
+
+from pocketflex_nb.core.errors import DiagramError
+
+__all__ = ["ID", "Scanner", "decoded"]
+
+ID = re.compile(r"\w+(?:[.\-](?=\w)\w+)*")
+#: opening bracket, closing ones with their shapes; longest first
+_BRACKETS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("(((", {")))": "double_circle"}), ("((", {"))": "circle"}), ("([", {"])": "stadium"}), ("[[", {"]]": "subroutine"}),
+    ("[(", {")]": "cylinder"}), ("{{", {"}}": "hexagon"}), ("[/", {"/]": "lean_right", "\\]": "trapezoid"}),
+    ("[\\", {"\\]": "lean_left", "/]": "trapezoid_alt"}), ("[", {"]": "rect"}), ("(", {")": "round"}), ("{", {"}": "diamond"}),
+    (">", {"]": "asymmetric"}),
+)
+_ARROW = re.compile(r"(?P<action>-{2,}>)|(?P<error>-\.+->)|(?P<detached>={2,}>)")
+_OPENED = re.compile(r"(?P<action>--)|(?P<error>-\.)|(?P<detached>==)")
+_CLOSED = {"action": re.compile(r"-{2,}>"), "error": re.compile(r"\.+->"), "detached": re.compile(r"={2,}>")}
+_ENTITY = re.compile(r"#(\d{1,7}|[A-Za-z][A-Za-z0-9]{0,31});")
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_NAMED_SHAPES = {
+    "rect": "rect", "rounded": "round", "event": "round", "stadium": "stadium", "terminal": "stadium", "pill": "stadium",
+    "diam": "diamond", "diamond": "diamond", "decision": "diamond", "question": "diamond", "circle": "circle", "circ": "circle",
+    "dbl-circ": "double_circle", "double-circle": "double_circle", "hex": "hexagon", "hexagon": "hexagon",
+    "prepare": "hexagon",
+    "cyl": "cylinder", "cylinder": "cylinder", "database": "cylinder", "db": "cylinder", "subproc": "subroutine",
+    "fr-rect": "subroutine", "subprocess": "subroutine", "subroutine": "subroutine",
+    "lean-r": "lean_right", "lean-l": "lean_left",
+    "trap-b": "trapezoid", "trap-t": "trapezoid_alt", "odd": "asymmetric",
+}
+
+
+class Scanner:
+    """A place in a text, and what can be read there."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text, 0
+        self.lines = [0, *(m.end() for m in re.finditer("\n", text))]  # where each line begins
+
+    def place(self, at: int | None = None) -> tuple[int, int]:
+        """Line and column of a position, from 1."""
+        at = self.at if at is None else at
+        line = bisect_right(self.lines, at)
+        return line, at - self.lines[line - 1] + 1
+
+    def fail(self, message: str, at: int | None = None) -> NoReturn:
+        """Raise a `DiagramError` about a position."""
+        line, column = self.place(at)
+        raise DiagramError(message, line=line, column=column, source=self.text.split("\n")[line - 1])
+
+    def rest(self) -> str:
+        """The rest of the line."""
+        end = self.text.find("\n", self.at)
+        return self.text[self.at : end if end >= 0 else len(self.text)]
+
+    def blank(self) -> None:
+        """Pass blanks within the line."""
+        while self.at < len(self.text) and self.text[self.at] in " \t\f\v\u00a0\u3000":
+            self.at += 1
+
+    def is_ended(self) -> bool:
+        """Whether a statement ends here."""
+        self.blank()
+        return self.at >= len(self.text) or self.text[self.at] in "\n;" or self.text.startswith("%%", self.at)
+
+    def bracket(self) -> tuple[str | None, str]:
+        """The text and the shape behind an id, if there are any."""
+        start = self.at
+        spaced = self.at
+        while spaced < len(self.text) and self.text[spaced] in " \t":
+            spaced += 1
+        for opening, closings in _BRACKETS:
+            if not self.text.startswith(opening, spaced) or (spaced > start and opening not in ("[", "(", "{")):
+                continue
+            if opening == ">" and self.text[spaced - 1] in "-=":
+                continue
+            self.at = spaced + len(opening)
+            return self.bracket_text(opening, closings, spaced)
+        return None, "rect"
+
+    def bracket_text(self, opening: str, closings: dict[str, str], start: int) -> tuple[str, str]:
+        """The text up to a closing bracket, and the shape that this one makes."""
+        self.blank_lines()
+        if self.text.startswith('"', self.at):
+            label = self.quoted()
+            self.blank_lines()
+            for closing, shape in closings.items():
+                if self.text.startswith(closing, self.at):
+                    self.at += len(closing)
+                    return label, shape
+            self.fail(f"{next(iter(closings))!r} is needed after the text that {opening!r} opened", self.at)
+        line, depth = self.rest(), 0
+        for number in range(len(line)):
+            for closing, shape in closings.items():
+                if line.startswith(closing, number) and not depth:
+                    self.at += number + len(closing)
+                    return decoded(line[:number].strip()), shape
+            depth += (line[number] == opening) - (depth > 0 and line[number] in closings)
+        wanted = next(iter(closings))
+        return self.fail(f"{opening!r} is never closed on this line: write {wanted!r}, or put the text in quotes", start)
+
+    def blank_lines(self) -> None:
+        """Pass blanks and line ends."""
+        while self.at < len(self.text) and self.text[self.at].isspace():
+            self.at += 1
+
+    def quoted(self) -> str:
+        """A text in double quotes."""
+        end = self.text.find('"', self.at + 1)
+        if end < 0:
+            self.fail("this quote is never closed: write '\"'; inside a text write #quot;")
+        raw = self.text[self.at + 1 : end]
+        self.at = end + 1
+        if len(raw) > 1 and raw[0] == raw[-1] == "`":
+            raw = raw[1:-1]
+        return decoded(raw)
+
+    def attributes(self) -> tuple[str | None, str]:
+        """``@{ shape: diam, label: "text" }`` behind an id."""
+        end = self.text.find("}", self.at)
+        if end < 0:
+            self.fail("'@{' is never closed: write '}'")
+        body = self.text[self.at + 2 : end]
+        self.at = end + 1
+        label = re.search(r'label\s*:\s*(?:"([^"]*)"|([^,}\n]+))', body)
+        shape = re.search(r'shape\s*:\s*"?([\w-]+)', body)
+        text = None if label is None else decoded((label[1] if label[1] is not None else label[2]).strip())
+        return text, _NAMED_SHAPES.get(shape[1], "rect") if shape else "rect"
+
+    def arrow(self) -> tuple[str, str] | None:
+        """The kind and the action of the arrow that begins here, or None when none does."""
+        start = self.at
+        if self.text.startswith("<", start) and re.match(r"<(-{2}|-\.|==)", self.text[start : start + 3]):
+            self.fail("an arrow runs one way: draw a second one for the way back")
+        whole = _ARROW.match(self.text, start)
+        if whole is not None:
+            self.at = whole.end()
+            self.blank()
+            return str(whole.lastgroup), self.pipe() if self.text.startswith("|", self.at) else "default"
+        opened = _OPENED.match(self.text, start)
+        if opened is None:
+            if self.text.startswith("~~~", start):
+                self.fail("'~~~' is an invisible link and says nothing about the flow: write '-->' or leave it out")
+            return None
+        if re.match(r"-{3,}|--[xo](?=\s|$)|-\.+-|={3,}", self.text[start : start + 40]):
+            shown = re.match(r"[-.=]+[xo]?", self.text[start:])
+            what = shown[0] if shown else "---"
+            self.fail(f"{what!r} has no arrow head: write '-->', '-.->' (on error) or '==>' (not waited for)")
+        return self.worded_arrow(opened)
+
+    def worded_arrow(self, opened: re.Match[str]) -> tuple[str, str]:
+        """``-- text -->`` and its sisters."""
+        kind, start = str(opened.lastgroup), opened.start()
+        self.at = opened.end()
+        self.blank()
+        if self.text.startswith('"', self.at):
+            action = self.quoted()
+            self.blank()
+            closed = _CLOSED[kind].match(self.text, self.at)
+        else:
+            line = self.rest()
+            closed = _CLOSED[kind].search(self.text, self.at, self.at + len(line))
+            action = decoded(self.text[self.at : closed.start()].strip()) if closed else ""
+        if closed is None:
+            wanted = {"action": "-->", "error": ".->", "detached": "==>"}[kind]
+            self.fail(f"this arrow is never finished: write {wanted!r} behind its text", start)
+        self.at = closed.end()
+        return kind, action or "default"
+
+    def pipe(self) -> str:
+        """The action between two bars."""
+        start = self.at
+        self.at += 1
+        self.blank()
+        if self.text.startswith('"', self.at):
+            action = self.quoted()
+            self.blank()
+            if not self.text.startswith("|", self.at):
+                self.fail("'|' is needed behind the action", self.at)
+            self.at += 1
+            return action
+        line = self.rest()
+        end = line.find("|")
+        if end < 0:
+            self.fail("this '|' is never closed: write '-->|action|'", start)
+        self.at += end + 1
+        return decoded(line[:end].strip()) or "default"
+
+
+def decoded(text: str) -> str:
+    """`text` with Mermaid's entities (``#quot;``, ``#35;``) and line breaks read."""
+    text = _BREAK.sub("\n", text)
+    return _ENTITY.sub(lambda m: _entity(m[1], m[0]), text)
+
+
+def _entity(name: str, raw: str) -> str:
+    if name.isdigit():
+        return chr(int(name)) if int(name) <= 0x10FFFF else raw
+    found = html.unescape(f"&{name};")
+    return raw if found == f"&{name};" else found

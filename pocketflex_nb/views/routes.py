@@ -65,7 +65,7 @@ def _ports(level: Level, items: list[Item], links: list[Link]) -> dict[tuple[int
     for (end, _), both in sides.items():
         if len(both) < 2:
             continue
-        apart = min(9.0, items[end].across / 5)
+        apart = min(11.0, items[end].across / 4)
         means = {leaving: sum(c for c, _ in there) / len(there) for leaving, there in both.items()}
         sign = -1.0 if means[True] <= means[False] else 1.0
         for leaving, there in both.items():
@@ -98,7 +98,7 @@ def _chain(
     near, far = (1, 0) if onward else (0, 1)
     slot = level.slots.get(number)
     label = level.at[slot] if slot is not None and link.along else None
-    straight = abs(out[1] - tip[1]) < 0.5 and all(abs(level.at[dummy][1] - out[1]) < 4.5 for dummy in chain)
+    straight = abs(out[1] - tip[1]) < 0.5 and all(abs(level.at[dummy][1] - out[1]) < 3.5 for dummy in chain)
     if straight and label is not None:
         label = (label[0], out[1])
     stops: list[Stop] = [(*out, True), (level.columns[level.rank[s]][near], out[1], True)]
@@ -178,13 +178,13 @@ def _lanes(level: Level, items: list[Item], links: list[Link], lanes: list[int],
     """Lead arrows that run far, or back, around the outside; short ones nearest."""
     if not lanes:
         return
-    low, high = _skyline(level, items)
+    low, high = _skyline(level, items, links)
     middle = (min(low) + max(high)) / 2
     touched: dict[tuple[int, bool], int] = {}
     turns: dict[int, int] = {}
     for number in sorted(lanes, key=lambda n: (abs(level.rank[links[n].source] - level.rank[links[n].target]), n)):
         link = links[number]
-        a, b = sorted((level.rank[link.source], level.rank[link.target]))
+        a, b = _span(level, link)
         heart = (level.at[link.source][1] + level.at[link.target][1]) / 2
         below = heart >= middle - 1 - (max(high) - min(low)) * 0.1
         sky, side = (high, 1.0) if below else (low, -1.0)
@@ -206,7 +206,19 @@ def _lanes(level: Level, items: list[Item], links: list[Link], lanes: list[int],
         paths[number] = Path(_rounded(points), tip, aim, label)
 
 
-def _skyline(level: Level, items: list[Item]) -> tuple[list[float], list[float]]:
+def _span(level: Level, link: Link) -> tuple[int, int]:
+    """The first and the last rank that a lane, or the label on it, passes."""
+    a, b = sorted((level.rank[link.source], level.rank[link.target]))
+    middle = (level.at[link.source][0] + level.at[link.target][0]) / 2
+    reach = link.along / 2 + 30
+    while a and level.columns[a][0] > middle - reach:
+        a -= 1
+    while b + 1 < len(level.columns) and level.columns[b][1] < middle + reach:
+        b += 1
+    return a, b
+
+
+def _skyline(level: Level, items: list[Item], links: list[Link]) -> tuple[list[float], list[float]]:
     """Per rank: how far what stands in it reaches across, on either side."""
     low = [min((level.at[v][1] for v in row), default=0.0) for row in level.order]
     high = [max((level.at[v][1] for v in row), default=0.0) for row in level.order]
@@ -214,6 +226,10 @@ def _skyline(level: Level, items: list[Item]) -> tuple[list[float], list[float]]
         r = level.rank[v]
         low[r] = min(low[r], level.at[v][1] - item.across / 2 - item.before)
         high[r] = max(high[r], level.at[v][1] + item.across / 2 + item.after)
+    for number, dummy in level.slots.items():
+        r, half = level.rank[dummy], links[number].across / 2 + 3
+        low[r] = min(low[r], level.at[dummy][1] - half)
+        high[r] = max(high[r], level.at[dummy][1] + half)
     return low, high
 
 

@@ -57,7 +57,7 @@ def check_tidy(graph: Graph, place: Layout) -> None:
             assert all(-0.01 <= x <= place.width + 0.01 and -0.01 <= y <= place.height + 0.01 for x, y in points)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(1, 25), st.integers(0, 14), st.integers(0, 10_000), st.sampled_from(DIRECTIONS))
 def test_no_box_and_no_label_overlaps_another_and_all_is_inside_the_page(size: int, more: int, seed: int, direction: str) -> None:
     drawn = random_graph(size, more, seed)

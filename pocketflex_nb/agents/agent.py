@@ -108,6 +108,12 @@ class Agent:
     strict: bool = False
     reload: str | None = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, value in vars(cls).items():
+            if hasattr(value, "_pfx_handles") and hasattr(AgentRef, name):
+                raise TypeError(f"{cls.__name__}.{name} cannot be a handler of that name: every ref has its own {name!r}; call it otherwise")
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         from functools import partial
 

@@ -90,7 +90,7 @@ class Life:
         by: Life | None = AGENT.get()
         self.home, self.cls, self.slot, self.boss = home, cls, slot, boss
         self.pid = next(_pids)
-        self.ref = ref_type(cls, self.ref_class)(self)
+        self.ref = (ref_type(cls, self.ref_class) if isinstance(cls, type) else self.ref_class)(self)
         self.status = STARTING
         self.agent: Any = None
         self.box: deque[Any] | None = None

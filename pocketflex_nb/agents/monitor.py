@@ -7,7 +7,7 @@ import concurrent.futures as cf
 from collections.abc import Generator
 from typing import Any
 
-from pocketflex_nb.agents.errors import AgentDown, BadSpec, NotOwner
+from pocketflex_nb.agents.errors import AgentDown, AgentError, BadSpec, NotOwner
 from pocketflex_nb.agents.home import in_slices, pulse
 from pocketflex_nb.agents.mail import Order
 from pocketflex_nb.agents.reasons import DEAD, Down, tell
@@ -114,7 +114,9 @@ class Monitor:
     async def _wait(self) -> Any:
         if not self._future.done():
             with pulse():  # shielded: a waiter that is cancelled does not cancel the watching
-                await asyncio.shield(asyncio.wrap_future(self._future))
+                await asyncio.wait([asyncio.wrap_future(self._future)])
+        if self._future.cancelled():
+            raise AgentError(f"this monitor of {self.ref!r} was cancelled: nothing will come")
         return self._future.result()
 
     def wait(self, timeout: float | None = None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -65,10 +66,10 @@ def _spawn_here(fn: Any, item: Any, engine: Any, clock: Any) -> Any:
 class _Work:
     """One item and its task; watches its end."""
 
-    __slots__ = ("_stream", "item", "life", "outcome", "timer")
+    __slots__ = ("__weakref__", "_stream", "item", "life", "outcome", "timer")
 
     def __init__(self, stream: Stream, item: Any) -> None:
-        self._stream, self.item = stream, item
+        self._stream, self.item = weakref.ref(stream), item  # a stream that nobody reads any more must go, and end its tasks
         self.life: Any = None
         self.outcome: Ok | Exit | None = None
         self.timer: Any = None
@@ -98,7 +99,9 @@ class _Work:
             self.timer.cancel()
         if self.outcome is None:
             self.outcome = outcome
-            self._stream._ended(self)
+            stream = self._stream()
+            if stream is not None:
+                stream._ended(self)
 
 
 class Stream:
@@ -128,6 +131,7 @@ class Stream:
         self._has_more, self._is_over = True, False
         self._loop: Any = None
         self._wake: Any = None
+        self._error: BaseException | None = None  # what ends the stream as soon as it is read again
 
     def __aiter__(self) -> Stream:
         return self
@@ -145,22 +149,21 @@ class Stream:
         if work is None:
             self._is_over = True
             raise StopAsyncIteration
-        return await self._give(work)
+        return self._give(work)
 
-    async def _give(self, work: _Work) -> Ok | Exit:
+    def _give(self, work: _Work) -> Ok | Exit:
         outcome = work.outcome
         assert outcome is not None
         if isinstance(outcome, Ok):
             return outcome
-        if outcome.reason == "timeout" and self._on_timeout == "raise":
-            await self.aclose()
-            raise CallTimeout(work.life.name, self._timeout, "")
         return Exit(outcome.ref, (work.item, outcome.reason)) if self._zip else outcome
 
     async def _next(self) -> _Work | None:
         """The next one to give; None at the end."""
         while True:
             self._wake.clear()
+            if self._error is not None:
+                raise self._error
             self._fill()
             ready = self._take()
             if ready is not None:
@@ -185,7 +188,7 @@ class Stream:
         while self._has_more and len(self._running) < self._at_once:
             if self._is_async:
                 if self._pull is None:
-                    self._pull = self._loop.create_task(self._pull_one())
+                    self._pull = self._loop.create_task(_pull_one(weakref.ref(self), self._source))
                 return
             try:
                 item = next(self._source)
@@ -194,16 +197,17 @@ class Stream:
                 return
             self._begin(item)
 
-    async def _pull_one(self) -> None:
-        try:
-            item = await anext(self._source)
-        except StopAsyncIteration:
+    def _pulled(self, item: Any) -> None:
+        self._pull = None
+        if item is _NO_MORE:
             self._has_more = False
         else:
             self._begin(item)
-        finally:
-            self._pull = None
-            self._wake.set()
+        self._wake.set()
+
+    def _pull_failed(self, error: BaseException) -> None:
+        self._pull, self._error, self._has_more = None, error, False
+        self._wake.set()
 
     def _begin(self, item: Any) -> None:
         work = _Work(self, item)
@@ -234,6 +238,8 @@ class Stream:
     def _settle(self, work: _Work) -> None:
         if work in self._running:
             self._running.discard(work)
+            if isinstance(work.outcome, Exit) and work.outcome.reason == "timeout" and self._on_timeout == "raise":
+                self._error = CallTimeout(work.life.name, self._timeout, "")
             if not self._ordered:
                 self._done.append(work)
             self._wake.set()
@@ -255,6 +261,23 @@ class Stream:
                 work.life.home.post(work.life.end, "shutdown")
         if getattr(self, "_pull", None) is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._pull.cancel)
+
+
+_NO_MORE = object()
+
+
+async def _pull_one(stream: weakref.ref[Stream], source: Any) -> None:
+    """Wait for the next item of an async source, without keeping the stream alive."""
+    try:
+        item = await anext(source, _NO_MORE)
+    except Exception as exc:
+        reader = stream()
+        if reader is not None:
+            reader._pull_failed(exc)
+    else:
+        reader = stream()
+        if reader is not None:
+            reader._pulled(item)
 
 
 async def _end_all(lives: list[Any]) -> None:

@@ -426,10 +426,8 @@ async def poll_many(
     waits = {asyncio.ensure_future(_outcome(life, timeout)): life for life in lives}
     await _until_enough(waits, limit)
     enough = limit is not None and sum(life.outcome is not None for life in lives) >= limit
-    for life in lives:
-        if life.outcome is None and not enough:
-            await _late(life, on_timeout)
-    return [(ref, ref._life.outcome) for ref in refs]
+    late = on_timeout if not enough else "nothing"
+    return [(ref, ref._life.outcome or await _late(ref, late)) for ref in refs]
 
 
 async def _until_enough(waits: dict[Any, Any], limit: int | None) -> None:
@@ -443,8 +441,8 @@ async def _until_enough(waits: dict[Any, Any], limit: int | None) -> None:
             wait.cancel()
 
 
-async def _late(life: Any, on_timeout: str) -> None:
+async def _late(ref: TaskRef, on_timeout: str) -> Ok | Exit | None:
+    """What becomes of a task that still runs; its outcome, if that came in just now."""
     if on_timeout == "ignore":
-        life.ref.ignore()
-    elif on_timeout == "kill":
-        await life.ref.shutdown("kill")
+        return ref.ignore()
+    return await ref.shutdown("kill") if on_timeout == "kill" else None

@@ -15,7 +15,7 @@ from pocketflex_nb.agents.errors import (
 )
 from pocketflex_nb.agents.life import Life
 from pocketflex_nb.agents.mail import Order
-from pocketflex_nb.agents.reasons import DEAD, Crash, Shutdown, Stop, is_abnormal, tell
+from pocketflex_nb.agents.reasons import DEAD, STARTING, Crash, Shutdown, Stop, is_abnormal, tell
 from pocketflex_nb.agents.ref import AgentRef
 from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.agents.spec import ChildInfo, ChildSpec, Counts, Intensity, as_spec, check_significant, needs_restart
@@ -50,13 +50,17 @@ class Child:
 
     @property
     def status(self) -> str:
-        if self.life is not None and self.life.status is not DEAD:
+        if self.ref is not None:
             return "running"
         return "restarting" if self.is_restarting else "stopped"
 
     @property
     def ref(self) -> AgentRef | None:
-        return self.life.ref if self.life is not None and self.life.status is not DEAD else None
+        """Its address, from the event of its start on."""
+        life = self.life
+        if life is None or life.status is DEAD or (life.status is STARTING and life.type != "task"):
+            return None
+        return life.ref
 
     def see(self, cls: Any) -> None:
         """Count the code versions."""
@@ -162,16 +166,19 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
     else:
         life = set_up(Life(boss.home, cls, child.slot, boss), None, boss.is_strict or None)
         started = bring_up(life, spec.name, (*extra, *spec.args), spec.kwargs)
-    life.restarts = child.restarts
+    life.restarts, child.life = child.restarts, life
     boss.links = boss.links or set()
     boss.links.add(life)
     life.links = {boss}
+    is_up = False
     try:
         is_up = await started is not None
     finally:
+        if not is_up:
+            child.life = None
         if life.status is DEAD and boss.links:
             boss.links.discard(life)
-    child.life = child.last = life if is_up else None
+    child.last = life
     child.is_restarting = False
     child.see(cls)
     if is_up:

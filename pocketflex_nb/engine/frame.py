@@ -9,7 +9,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import Any
 
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import AGENT, FRAME
 
 __all__ = ["Failure", "Frame", "current"]
 
@@ -95,6 +95,18 @@ class Frame:
         """Graph path of the node in flight."""
         return self.path(self.node)
 
+    @property
+    def callers(self) -> tuple[Any, ...]:
+        """Refs of who asked for the work around this run: the agent that spawned its task, and so on; () outside of any."""
+        life = AGENT.get()
+        return () if life is None else tuple(life.callers)
+
+    @property
+    def ancestors(self) -> tuple[Any, ...]:
+        """Refs of who started the agent or task around this run; () outside of any."""
+        life = AGENT.get()
+        return () if life is None else tuple(life.ancestors)
+
     def path(self, node: Any) -> str:
         """Graph path of `node` in the flow this frame walks."""
         return str(self.run.log.path(self, node))
@@ -107,12 +119,14 @@ class Frame:
         return f"<Frame {self.address or self.run.name}>"
 
 
-def current() -> Frame | None:
-    """Where the running code is: its run, node, `address`, `error` (behind an error edge); None outside of any run.
+def current() -> Any:
+    """Where the running code is: its run, node, `address`, `error` (behind an error edge); None outside of any run or agent.
 
     Notes
     -----
-    Follows context variables: a thread that you start yourself begins outside, unless you start it with `contextvars.copy_context`.
+    In an agent or task, outside of any run, it is that life, with its `ref`, `address`, `callers` and `ancestors`; inside of a run these
+    two tell of the agent or task around it. Follows context variables: a thread that you start yourself begins outside, unless you
+    start it with `contextvars.copy_context`.
     """
-    frame: Frame | None = FRAME.get()
-    return frame
+    frame = FRAME.get()
+    return frame if frame is not None else AGENT.get()

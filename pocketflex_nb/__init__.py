@@ -40,3 +40,17 @@ __all__ = [
 ]
 
 _ports.engine = _entry
+
+
+def load_ipython_extension(shell: object) -> None:
+    """``%load_ext pocketflex_nb``: magics, live views, pictures of flows."""
+    from pocketflex_nb.notebook.extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """``%unload_ext pocketflex_nb``: leave the shell as it was found."""
+    from pocketflex_nb.notebook.extension import unload
+
+    unload(shell)

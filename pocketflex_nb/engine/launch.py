@@ -103,7 +103,7 @@ def launch(
     if isinstance(flows, BaseNode):
         if share is not None and shared is not None:
             raise TypeError("launch(): give the store once, as shared or as share")
-        run = _make(flows, share if shared is None else shared, name, options)
+        run = make_run(flows, share if shared is None else shared, name, options)
         _check(run.flow)
         _start([run])
         return _shown(run, show)
@@ -126,19 +126,24 @@ def launch_each(
     for item in items:
         if key is None and not isinstance(item, Mapping):
             raise TypeError(f"launch_each(None, ...) needs items that are mappings, got {item!r}; name a key for plain values")
-        made.append(_make(flow, {**base, **item} if key is None else {**base, key: item}, name, options))
+        made.append(make_run(flow, {**base, **item} if key is None else {**base, key: item}, name, options))
     if made:
         _check(made[0].flow)
     limit = max_concurrency if max_concurrency is not None else AT_ONCE
     return _go(RunGroup(made, on_error=on_error, name=name), limit, show)
 
 
-def _go(group: RunGroup, limit: int | None, show: bool | None) -> RunGroup:
+def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
+    """Start the runs of a group, at most `limit` at once."""
     check_concurrency("launch", limit)
     group.limit(limit)
-    _start(group.take_first())
     group.then = _start
-    return _shown(group, show)
+    _start(group.take_first())
+    return group
+
+
+def _go(group: RunGroup, limit: int | None, show: bool | None) -> RunGroup:
+    return _shown(begin_group(group, limit), show)
 
 
 def _shown(thing: Any, show: bool | None) -> Any:
@@ -147,7 +152,8 @@ def _shown(thing: Any, show: bool | None) -> Any:
     return thing
 
 
-def _make(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any]) -> Run:
+def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any]) -> Run:
+    """A run that waits to be started. `options` may name ``timeout``, ``budget``, ``max_steps``."""
     if not isinstance(flow, BaseNode):
         raise TypeError(f"launch() needs a flow, got {flow!r}; put nodes into one: Flow(start=...)")
     if not isinstance(flow, Flow):
@@ -156,9 +162,9 @@ def _make(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any]) 
     run = Run(flow, store, name=name, launched=True)
     run.use_classes(classes_now(flow))
     limits = {
-        "max_steps": options["max_steps"] or flow._pfx_max_steps,
-        "timeout": options["timeout"] or flow._pfx_timeout,
-        "budget": options["budget"] or flow._pfx_budget,
+        "max_steps": options.get("max_steps") or flow._pfx_max_steps,
+        "timeout": options.get("timeout") or flow._pfx_timeout,
+        "budget": options.get("budget") or flow._pfx_budget,
     }
     if any(limits.values()):
         run.limits = limits
@@ -178,7 +184,7 @@ def _many(flows: Any, shared: Any, share: Any, name: str | None, options: Mappin
         flow, own = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
         if own is not None and common is not None:
             raise TypeError("launch(): a (flow, store) pair and share= cannot both name the store")
-        made.append(_make(flow, own if own is not None else common if common is not None else shared, label, options))
+        made.append(make_run(flow, own if own is not None else common if common is not None else shared, label, options))
     return made
 
 

@@ -53,6 +53,13 @@ def runs(*, live: bool = False) -> list[Run]:
     return sorted([*_over, *going], key=lambda run: run.number)
 
 
+def forget() -> int:
+    """Drop the runs that are over from `runs()`, and return how many those were."""
+    number = len(_over)
+    _over.clear()
+    return number
+
+
 class Run:
     """One walk of a flow.
 
@@ -224,6 +231,14 @@ class Run:
         return self._wait().__await__()
 
     async def _wait(self) -> Any:
+        await self.wait_async()
+        return self.outcome()
+
+    async def wait_async(self) -> Run:
+        """Wait until it is over, without blocking the loop, and return the run itself. Never raises the run's error.
+
+        When the waiting task is cancelled (the kernel's stop button), the run is cancelled too and waited for.
+        """
         loop = asyncio.get_running_loop()
         over = loop.create_future()
         self.add_done_callback(lambda _: _wake(loop, over))
@@ -236,7 +251,7 @@ class Run:
             self.cancel()
             await asyncio.wait([over], timeout=GRACE)
             raise
-        return self.outcome()
+        return self
 
     def add_done_callback(self, fn: Callable[[Run], Any]) -> None:
         """Have ``fn(run)`` called when it is over, in the thread that ends it; at once when it is over already."""

@@ -15,6 +15,8 @@ __all__ = ["Lane", "install", "remove"]
 
 #: numbers of the runs whose prints also go to the cell (`--tee`)
 teed: set[int] = set()
+#: numbers of the runs whose prints nobody wants to see (`--quiet`)
+quiet: set[int] = set()
 
 
 class Lane:
@@ -29,7 +31,7 @@ class Lane:
         frame = FRAME.get()
         if frame is None or not frame.run.launched:
             return int(self._behind.write(text) or 0)
-        if not frame.fenced:
+        if not frame.fenced and frame.run.number not in quiet:
             self._keep(frame, text)
         if frame.run.number in teed:
             self._behind.write(text)

@@ -1,0 +1,75 @@
+"""How can a magic be awaited? IPython never does; so the transformed line is put behind an ``await`` of ours.
+
+While an async cell waits, the kernel's loop turns: buttons of the page and other widgets answer. A magic inside another magic
+(``%%time``) is transformed a second time, while a cell runs; that one stays as it is and waits in plain code.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+__all__ = ["AWAITED", "called", "install", "remove"]
+
+#: whether the magic that is being called will be awaited
+AWAITED: ContextVar[bool] = ContextVar("pocketflex_nb_awaited", default=False)
+
+_NAMES = ("pocketflex", "pf")
+_CALL = "await __import__('pocketflex_nb.notebook.await_cell', fromlist=['called']).called("
+_depth = 0
+
+
+async def called(magic: Callable[..., Any], *args: Any) -> Any:
+    """Call a magic and await what it gives."""
+    token = AWAITED.set(True)
+    try:
+        result = magic(*args)
+    finally:
+        AWAITED.reset(token)
+    return await result if inspect.isawaitable(result) and getattr(result, "is_magic_result", False) else result
+
+
+def awaiting(lines: list[str]) -> list[str]:
+    """The input transformer: calls of our magics at the beginning of a line are awaited."""
+    if _depth:
+        return lines
+    return [_awaited(line) for line in lines]
+
+
+def _awaited(line: str) -> str:
+    for kind in ("run_cell_magic", "run_line_magic"):
+        for name in _NAMES:
+            start = f"get_ipython().{kind}("
+            if line.startswith(f"{start}'{name}'"):
+                return f"{_CALL}get_ipython().{kind}, {line[len(start):]}"
+    return line
+
+
+def _enter(*_: Any) -> None:
+    global _depth
+    _depth += 1
+
+
+def _leave(*_: Any) -> None:
+    global _depth
+    _depth = max(_depth - 1, 0)
+
+
+def install(shell: Any) -> None:
+    """Have cells of `shell` transformed."""
+    global _depth
+    _depth = 1  # the cell that loads the extension is running; its own end brings it back to 0
+    shell.input_transformers_post.append(awaiting)
+    shell.events.register("pre_run_cell", _enter)
+    shell.events.register("post_run_cell", _leave)
+
+
+def remove(shell: Any) -> None:
+    """Undo `install`."""
+    if awaiting in shell.input_transformers_post:
+        shell.input_transformers_post.remove(awaiting)
+    for event, fn in (("pre_run_cell", _enter), ("post_run_cell", _leave)):
+        if fn in shell.events.callbacks[event]:
+            shell.events.unregister(event, fn)

@@ -1,0 +1,112 @@
+"""What does Tab offer behind our magics? Options, subcommands, flows, runs, node ids, store keys; and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from IPython import get_ipython
+from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
+
+from pocketflex_nb.core.graph import nodes_by_path
+from pocketflex_nb.core.nodes import BaseNode
+from pocketflex_nb.engine.group import RunGroup
+from pocketflex_nb.engine.run import Run, runs
+from pocketflex_nb.notebook.commands import COMMANDS
+from pocketflex_nb.notebook.options import OPTIONS
+
+__all__ = ["candidates", "install", "matcher", "remove"]
+
+_LINE = re.compile(r"^\s*(%{1,2})(?:pocketflex|pf)\b(?P<rest>.*)$", re.DOTALL)
+_RUN_COMMANDS = {"answer", "cancel", "continue", "pause", "set", "show", "store", "trace", "wait"}
+_FLOW_COMMANDS = {"diagram", "pin", "run", "unpin"}
+_CHOICES = {"--as", "--on-error", "--view"}
+
+
+def candidates(line: str, names: dict[str, Any]) -> list[str] | None:
+    """What fits at the end of `line`, or None when the line is not ours."""
+    match = _LINE.match(line)
+    if match is None or (match["rest"] and not match["rest"][0].isspace()):
+        return None
+    is_cell = match[1] == "%%"
+    words = match["rest"].split()
+    fragment = "" if not words or match["rest"][-1].isspace() else words.pop()
+    return sorted({word for word in _offers(words, fragment, is_cell, names) if word.startswith(fragment)})
+
+
+def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, Any]) -> Iterable[str]:
+    last = words[-1] if words else ""
+    if last in _CHOICES:
+        return OPTIONS[last].takes.split("|")
+    if last == "--break":
+        return [p for flow in _flows(names).values() for p in nodes_by_path(flow)]
+    if last == "--after":
+        return _runs(names)
+    if fragment.startswith("-"):
+        return _flags(words, is_cell)
+    if is_cell:
+        return [] if words else _flows(names)
+    if not words:
+        return [*COMMANDS, "run"]
+    if words[0] in _RUN_COMMANDS:
+        if words[0] == "store" and len(words) == 2:
+            return _keys(words[1], names)
+        return [*_runs(names), *(["all"] if words[0] in ("cancel", "pause", "continue", "wait") else [])]
+    if words[0] in _FLOW_COMMANDS:
+        return _flows(names)
+    if words[0] == "help":
+        return ["options", "mermaid"]
+    return []
+
+
+def _flags(words: list[str], is_cell: bool) -> Iterable[str]:
+    own = {
+        "runs": ["--all", "--df"], "cancel": ["--now"], "continue": ["--step"], "wait": ["--timeout"], "store": ["--at", "--diff"],
+        "diagram": ["--svg", "--mermaid", "--dot", "--text", "--save", "--with"], "trace": ["--df"],
+    }
+    if not is_cell and words and words[0] in COMMANDS:
+        return own.get(words[0], [])
+    return [option.name for option in OPTIONS.values() if not option.later]
+
+
+def _flows(names: dict[str, Any]) -> dict[str, Any]:
+    return {n: v for n, v in list(names.items()) if isinstance(v, BaseNode) and hasattr(v, "start_node") and not n.startswith("_")}
+
+
+def _runs(names: dict[str, Any]) -> list[str]:
+    bound = [n for n, v in list(names.items()) if isinstance(v, (Run, RunGroup)) and not n.startswith("_")]
+    return [run.name for run in runs()[-200:]] + bound
+
+
+def _keys(name: str, names: dict[str, Any]) -> list[str]:
+    bound = names.get(name)
+    run = bound if isinstance(bound, Run) else next((r for r in reversed(runs()) if r.name == name), None)
+    return [str(key) for key in run.store if " " not in str(key)] if run is not None and isinstance(run.store, dict) else []
+
+
+@context_matcher(identifier="pocketflex_nb", priority=100)  # type: ignore[untyped-decorator]
+def matcher(context: CompletionContext) -> Any:
+    """IPython's matcher (v2): only ours are offered on our lines."""
+    shell = get_ipython()
+    line = context.text_until_cursor
+    found = candidates(line, shell.user_ns) if shell is not None and context.cursor_line == 0 or line.lstrip().startswith("%p") else None
+    if found is None:
+        return {"completions": [], "suppress": False}
+    words = line.split()
+    fragment = "" if not words or line[-1].isspace() else words[-1]
+    return {
+        "completions": [SimpleCompletion(text=text, type="pocketflex") for text in found], "suppress": True, "matched_fragment": fragment,
+    }
+
+
+def install(shell: Any) -> None:
+    """Offer them in `shell`."""
+    if shell.Completer is not None and matcher not in shell.Completer.custom_matchers:
+        shell.Completer.custom_matchers.append(matcher)
+
+
+def remove(shell: Any) -> None:
+    """Undo `install`."""
+    if shell.Completer is not None and matcher in shell.Completer.custom_matchers:
+        shell.Completer.custom_matchers.remove(matcher)

@@ -1,0 +1,76 @@
+"""How are errors told in a cell? In one or two lines; and the user's own with the user's own lines only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from IPython.core.error import UsageError
+
+__all__ = ["Interrupted", "fail", "own_error", "own_traceback", "plain_syntax_error", "usage"]
+
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_LIBRARY = os.path.dirname(os.__file__)
+
+
+class Interrupted(KeyboardInterrupt):
+    """The kernel's stop button ended the runs of this cell."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+def usage(message: str) -> UsageError:
+    """An error of one line, without a traceback."""
+    return UsageError(message)
+
+
+def own_traceback(trace: TracebackType | None) -> TracebackType | None:
+    """The part of `trace` that is neither ours nor the machinery's: the user's lines, and libraries below them."""
+    kept: list[TracebackType] = []
+    while trace is not None:
+        file = os.path.abspath(trace.tb_frame.f_code.co_filename)
+        machinery = file.startswith(os.path.join(_LIBRARY, "asyncio")) or file.startswith(os.path.join(_LIBRARY, "concurrent"))
+        if not file.startswith(_OURS + os.sep) and not (machinery and not kept):
+            kept.append(trace)
+        trace = trace.tb_next
+    chained: TracebackType | None = None
+    for one in reversed(kept):
+        chained = TracebackType(chained, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return chained
+
+
+def fail(shell: Any, error: BaseException, where: str) -> BaseException:
+    """`error` of a node, ready to be raised in the cell: shown with the user's own lines and where it happened."""
+    return _rendered(error, lambda: [*_lines(shell, error), where])
+
+
+def own_error(shell: Any, error: BaseException) -> BaseException:
+    """`error` of a cell's own code, ready to be raised: shown with the user's own lines."""
+    return _rendered(error, lambda: _lines(shell, error))
+
+
+def plain_syntax_error(error: SyntaxError) -> SyntaxError:
+    """A syntax error of a body: the line and the caret, nothing else."""
+    line = (error.text or "").rstrip("\n")
+    caret = " " * max((error.offset or 1) - 1, 0) + "^"
+    place = f"line {error.lineno} of the cell's body" if error.lineno else "the cell's body"
+    _rendered(error, lambda: [f"SyntaxError in {place}: {error.msg}", f"    {line}", f"    {caret}"])
+    return error
+
+
+def _lines(shell: Any, error: BaseException) -> list[str]:
+    trace = own_traceback(error.__traceback__)
+    if trace is None:
+        return [f"{type(error).__name__}: {error}"]
+    return list(shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0))
+
+
+def _rendered(error: Any, render: Callable[[], list[str]]) -> Any:
+    if getattr(error, "_render_traceback_", None) is None:
+        with contextlib.suppress(AttributeError):  # an exception with slots keeps IPython's own form
+            error._render_traceback_ = render
+    return error

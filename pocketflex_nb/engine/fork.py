@@ -39,9 +39,11 @@ async def walk_fork(
     run = frame.run
     join = run.join_of(fork)
     inner = stops if join is None else stops | {join}
+    origin, frame.node = frame.node, None  # the forking node's visit is over
 
     async def branch(head: Any, _index: int) -> tuple[Any, Any]:
         walk = Frame(run, frame, frame.flow, branch=head)
+        walk.outer = origin
         walk.error = frame.error
         FRAME.set(walk)
         run.enter(walk)

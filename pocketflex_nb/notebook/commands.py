@@ -165,12 +165,12 @@ def store(call: Call) -> Any:
     flag = call.flag("--at", "--diff")
     name = call.word("the run's name")
     found = call.names.get(name)
-    held = found if isinstance(found, Store) else None
+    held, title = (found, name) if isinstance(found, Store) else (None, name)
     if held is None:
         run = find_run(name, call.names)
         if isinstance(run, RunGroup):
             run = run[0]
-        held = run.store
+        held, title = run.store, run.name
     words = call.rest()
     if flag == "--diff":
         return _difference(held, words)
@@ -181,7 +181,7 @@ def store(call: Call) -> Any:
     if words:
         return _value_at(held, words[0])
     if flag is None and isinstance(held, Store):
-        return _inspect(held)
+        return _inspect(held, title)
     return held
 
 
@@ -194,10 +194,10 @@ def _as_of(held: Any, version: int) -> Any:
         raise usage(str(exc.args[0] if exc.args else exc)) from None
 
 
-def _inspect(held: Store) -> Any:
+def _inspect(held: Store, title: str) -> Any:
     from pocketflex_nb.notebook.store_inspector import inspect_store
 
-    return inspect_store(held)
+    return inspect_store(held, title)
 
 
 def _difference(held: Any, words: list[str]) -> Any:

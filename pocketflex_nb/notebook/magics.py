@@ -15,7 +15,7 @@ from pocketflex_nb.notebook.cell import CellRun
 from pocketflex_nb.notebook.commands import COMMANDS, Call
 from pocketflex_nb.notebook.help import USAGE
 from pocketflex_nb.notebook.options import Options, parse, value_of, words_of
-from pocketflex_nb.notebook.short import own_error, plain_syntax_error, usage
+from pocketflex_nb.notebook.short import own_error, syntax_error, usage
 from pocketflex_nb.notebook.starting import checked, entries_of, find_flow, fresh, plan_text
 
 __all__ = ["PocketflexMagics"]
@@ -49,7 +49,7 @@ class PocketflexMagics(Magics):  # type: ignore[misc]
         except (DiagramError, CheckError) as exc:
             raise usage(str(exc)) from None
         except SyntaxError as exc:
-            raise plain_syntax_error(exc) from None
+            raise usage(syntax_error(exc)) from None
         except PocketflexError as exc:
             raise usage(f"{type(exc).__name__}: {exc}") from None
 

@@ -178,16 +178,27 @@ class Picture:
 
     # the timeline ----------------------------------------------------------------------------------------------------
     def spans(self, limit: int = 240) -> list[list[list[Any]]]:
-        """Per run its last visits: [node, start ms, end ms, failed], counted from the first start."""
+        """Per run its last visits: [node, start ms, end ms, failed, row], counted from the first start; visits that overlap get rows."""
         begun = [run.started for run in self.runs if run.started]
         if self.is_many or not begun:
             return []
         zero = min(begun)
         per_run = max(limit // len(self.runs), 12)
-        return [
-            [[s.node, round((s.start - zero) / 1e6, 1), round((s.end - zero) / 1e6, 1), int(s.failed)] for s in list(run.state().spans)[-per_run:]]
-            for run in self.runs
-        ]
+        return [_stacked(sorted(list(run.state().spans)[-per_run:], key=lambda s: s.start), zero) for run in self.runs]
+
+
+def _stacked(spans: list[Any], zero: int) -> list[list[Any]]:
+    """Visits that overlap, one below the other: each in the first row that is free again."""
+    free: list[int] = []
+    told = []
+    for s in spans:
+        row = next((k for k, until in enumerate(free) if until <= s.start), None)
+        if row is None:
+            row = len(free)
+            free.append(0)
+        free[row] = s.end
+        told.append([s.node, round((s.start - zero) / 1e6, 1), round((s.end - zero) / 1e6, 1), int(s.failed), row])
+    return told
 
 
 def graphs_of(runs: Sequence[Any]) -> list[tuple[Any, Graph]]:

@@ -291,10 +291,14 @@ function render({ model, el }) {
     }
     let body = /** @type {HTMLElement | null} */ (row.querySelector(".pf-lines"));
     if (!body) {
-      body = make("div", "pf-lines");
-      body.tabIndex = 0;
+      const made = make("div", "pf-lines");
+      made.tabIndex = 0;
+      made.setAttribute("aria-label", `What ${lane.name} says`);
+      made.addEventListener("scroll", () => {   // a reader who scrolled up stays where he is
+        made.dataset.held = made.scrollTop + made.clientHeight < made.scrollHeight - 12 ? "true" : "";
+      });
+      body = made;
     }
-    const follows = body.scrollTop + body.clientHeight >= body.scrollHeight - 8;
     body.replaceChildren(...lane.lines.map((/** @type {[string, string, string]} */ [stream, text, node]) => {
       const line = make("div", `pf-line pf-${stream === "token" ? "token" : stream === "log" ? "log" : "print"}`);
       if (of === 1 && node) line.append(make("span", "pf-line-node", node));
@@ -307,7 +311,11 @@ function render({ model, el }) {
     if (!row.querySelector(".pf-ask:focus-within") || !cards.length) {
       row.replaceChildren(bar, body, ...cards);
     }
-    if (follows) body.scrollTop = body.scrollHeight;
+    if (!body.dataset.held) {
+      const lines = body;
+      lines.scrollTop = lines.scrollHeight;
+      requestAnimationFrame(() => { if (!lines.dataset.held) lines.scrollTop = lines.scrollHeight; });
+    }
   }
 
   /** A question with its buttons, its form or its line to type in. */
@@ -371,28 +379,39 @@ function render({ model, el }) {
     timeline.hidden = !used;
     if (!used) return;
     const names = [...new Set(spans.flat().map((/** @type {any} */ s) => s[0]))].sort();
-    const height = spans.length <= 6 ? 14 : 6;
+    const deep = spans.map((/** @type {any[]} */ row) => Math.min(1 + Math.max(0, ...row.map((s) => s[4])), 8));
+    const height = spans.length === 1 ? 9 : spans.length <= 6 ? 6 : 5;
+    const tall = deep.reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n * (height + 2) + 4, 0);
     const svg = document.createElementNS(SVG, "svg");
-    svg.setAttribute("viewBox", `0 0 1000 ${spans.length * (height + 3)}`);
+    svg.setAttribute("viewBox", `0 0 1000 ${tall}`);
     svg.setAttribute("preserveAspectRatio", "none");
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", `Timeline of ${spans.length} runs over ${clock(end / 1000)}`);
-    svg.style.height = `${Math.min(spans.length * (height + 3), 120)}px`;
+    svg.style.height = `${Math.min(tall, 140)}px`;
+    let top = 0;
     spans.forEach((/** @type {any[]} */ row, /** @type {number} */ k) => {
-      for (const [node, from, to, failed] of row) {
+      for (const [node, from, to, failed, level] of row) {
         const bar = document.createElementNS(SVG, "rect");
-        const left = (from / end) * 1000;
-        const at = { x: left, y: k * (height + 3), width: Math.max(((to - from) / end) * 1000, 1.5), height, rx: 1.5 };
+        const at = {
+          x: (from / end) * 1000, y: top + Math.min(level, 7) * (height + 2), width: Math.max(((to - from) / end) * 1000, 1.5), height, rx: 1.5,
+        };
         for (const [key, v] of Object.entries(at)) bar.setAttribute(key, String(v));
         bar.setAttribute("class", failed ? "pf-bar pf-bar-failed" : `pf-bar pf-bar-${names.indexOf(node) % 6}`);
         const title = document.createElementNS(SVG, "title");
-        title.textContent = `${node}  ${((to - from) / 1000).toFixed(3)} s`;
+        title.textContent = `${node}  ${((to - from) / 1000).toFixed(3)} s${failed ? "  failed" : ""}`;
         bar.append(title);
         svg.append(bar);
       }
+      top += deep[k] * (height + 2) + 4;
+    });
+    const legend = make("span", "pf-legend");
+    names.slice(0, 12).forEach((/** @type {string} */ name, /** @type {number} */ k) => {
+      const item = make("span", "pf-legend-item");
+      item.append(make("span", `pf-swatch pf-swatch-${k % 6}`), make("span", "", name));
+      legend.append(item);
     });
     const scale = make("div", "pf-scale");
-    scale.append(make("span", "", "0 s"), make("span", "", clock(end / 1000)));
+    scale.append(make("span", "", "0 s"), legend, make("span", "", clock(end / 1000)));
     timeline.replaceChildren(svg, scale);
   }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-__all__ = ["Interrupted", "fail", "own_error", "own_traceback", "plain_syntax_error", "usage"]
+__all__ = ["Interrupted", "fail", "own_error", "own_traceback", "syntax_error", "usage"]
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARY = os.path.dirname(os.__file__)
@@ -53,13 +53,12 @@ def own_error(shell: Any, error: BaseException) -> BaseException:
     return _rendered(error, lambda: _lines(shell, error))
 
 
-def plain_syntax_error(error: SyntaxError) -> SyntaxError:
-    """A syntax error of a body: the line and the caret, nothing else."""
-    line = (error.text or "").rstrip("\n")
+def syntax_error(error: SyntaxError) -> str:
+    """A syntax error of a body: its line, and a caret. IPython would show our own lines with it."""
+    if not error.text:
+        return f"SyntaxError: {error.msg}"
     caret = " " * max((error.offset or 1) - 1, 0) + "^"
-    place = f"line {error.lineno} of the cell's body" if error.lineno else "the cell's body"
-    _rendered(error, lambda: [f"SyntaxError in {place}: {error.msg}", f"    {line}", f"    {caret}"])
-    return error
+    return f"SyntaxError in line {error.lineno} of the body: {error.msg}\n    {error.text.rstrip()}\n    {caret}"
 
 
 def _lines(shell: Any, error: BaseException) -> list[str]:

@@ -34,6 +34,8 @@ class StoreInspector(anywidget.AnyWidget):  # type: ignore[misc]
     ----------
     source : Store, mapping, Run, or RunGroup
         What to look into; of a run its store, of a group the first run's.
+    title : str, optional
+        What stands above; default: the run's name.
 
     Notes
     -----
@@ -49,12 +51,12 @@ class StoreInspector(anywidget.AnyWidget):  # type: ignore[misc]
     detail = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, source: Any, **options: Any) -> None:
+    def __init__(self, source: Any, *, title: str | None = None, **options: Any) -> None:
         if isinstance(source, RunGroup):
             source = source[0]
         self._run = source if isinstance(source, Run) else None
         self._store = source.store if isinstance(source, Run) else source
-        self._title = source.name if isinstance(source, Run) else "store"
+        self._title = title or (source.name if isinstance(source, Run) else "store")
         self._open: set[tuple[Any, ...]] = set()
         self._more: dict[tuple[Any, ...], int] = {}
         self._filter = ""
@@ -193,7 +195,7 @@ class StoreInspector(anywidget.AnyWidget):  # type: ignore[misc]
         return f'<table data-static="{html.escape(mark)}"><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def inspect_store(store: Any) -> None:
+def inspect_store(store: Any, title: str | None = None) -> None:
     """Show a store live, with its static form beside it for readers without a kernel."""
     from IPython.display import display
 
@@ -203,7 +205,7 @@ def inspect_store(store: Any) -> None:
         print("\n".join(f"{_name(k)}: {masked(k, preview(v, CUT))}" for k, v in list(store.items())[:PAGE]) or "the store is empty")
         return
     mark = f"pf-store-{next(_marks)}"
-    view = StoreInspector(store, static=mark)
+    view = StoreInspector(store, title=title, static=mark)
     model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
     display({"application/vnd.jupyter.widget-view+json": model, "text/plain": repr(view)}, raw=True)
     plain = "\n".join(f"{row[2]}: {row[4]}" for row in view.rows if row[1] == 0)

@@ -1,0 +1,45 @@
+"""Graphviz, where it is there: the only file that imports it, and only when somebody asks."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+__all__ = ["has_dot", "source", "svg_by_dot"]
+
+
+def has_dot() -> bool:
+    """Whether the program ``dot`` is on the PATH."""
+    return shutil.which("dot") is not None
+
+
+def source(text: str) -> Any:
+    """DOT text as a `graphviz.Source`.
+
+    Raises
+    ------
+    RuntimeError
+        The Python package graphviz is not installed.
+    """
+    try:
+        import graphviz  # type: ignore[import-untyped]  # it ships no types
+    except ImportError as error:
+        raise RuntimeError(
+            "to_graphviz() needs the Python package graphviz (pip install graphviz); to_dot() and to_svg() work without it"
+        ) from error
+    return graphviz.Source(text)
+
+
+def svg_by_dot(text: str) -> str:
+    """DOT text laid out by ``dot``, as SVG.
+
+    Raises
+    ------
+    RuntimeError
+        There is no ``dot`` on the PATH.
+    """
+    if not has_dot():
+        raise RuntimeError(
+            "engine='dot' needs the program dot on the PATH (apt install graphviz); engine='builtin' needs nothing"
+        )
+    return str(source(text).pipe(format="svg", encoding="utf-8"))

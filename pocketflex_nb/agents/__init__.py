@@ -19,6 +19,27 @@ pocketflex_nb.agents.errors.AgentDown: agent 'stack' ended before it replied (cr
 handle_call: write one, or use @handles.call)
 >>> sup.stop_sync()
 
+Recipes
+-------
+A flow that answers messages, restarted when it fails::
+
+    sup = await Supervisor([child(FlowAgent, flow, name="writer")]).start()
+    await call("writer", "write about tides")
+
+A node that gives work to other flows or agents and waits for all of them; cancelling its run cancels theirs::
+
+    class Orchestrate(Node):
+        async def exec(self, topics):
+            return (await launch([(research, {"topic": t}) for t in topics])).results()
+
+The first of several to answer; leaving the loop ends the others::
+
+    class Race(Node):
+        async def exec(self, question):
+            async for outcome in stream(ask, models, ordered=False):
+                if isinstance(outcome, Ok):
+                    return outcome.value
+
 The kinds of events are listed in :mod:`pocketflex_nb.agents.log`.
 """
 
@@ -48,6 +69,7 @@ from pocketflex_nb.agents.errors import (
     SupervisorExit,
     Unhandled,
 )
+from pocketflex_nb.agents.flow_agent import FlowAgent
 from pocketflex_nb.agents.mail import Caller
 from pocketflex_nb.agents.monitor import Monitor, link, unlink
 from pocketflex_nb.agents.names import call, call_sync, cast, names, whereis
@@ -101,6 +123,7 @@ __all__ = [
     "Down",
     "DynamicSupervisor",
     "Exit",
+    "FlowAgent",
     "Idle",
     "MaxChildren",
     "Monitor",

@@ -121,7 +121,7 @@ class Log:
     def unwatch(self, watcher: Callable[[Record], Any]) -> None:
         """Do not call `watcher` any more."""
         with self._lock:
-            self.watchers = tuple(w for w in self.watchers if w is not watcher)
+            self.watchers = tuple(w for w in self.watchers if w != watcher)  # bound methods: equal, not the same
             self.describe = full if self.watchers else label
 
     def records(self, slot: Slot | None = None) -> list[Record]:

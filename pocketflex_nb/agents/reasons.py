@@ -82,7 +82,7 @@ class Continue:
     value: Any = None
 
 
-_NOTHING = _Word("<nothing>")
+_NOTHING = _Word("_NOTHING")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from functools import partial, wraps
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.agents.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, check_time
+from pocketflex_nb.agents.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, ReplyError, check_time
 from pocketflex_nb.agents.home import GRACE, SLICE, pulse, running_loop
 from pocketflex_nb.agents.log import PLAIN
 from pocketflex_nb.agents.mail import CAST, INFO, Ask, Caller, CrossFuture, Order, ThreadWait
@@ -292,9 +292,17 @@ class AgentRef:
         return monitor
 
     # looking inside --------------------------------------------------------------------------------------------------
-    def state(self) -> Answered:
-        """Its attributes now, as `redact` gives them; at once, also while it is busy."""
+    @property
+    def os_pid(self) -> int | None:
+        """Number of its own process, with ``isolation="process"``."""
+        number: int | None = getattr(self._life.agent, "os_pid", None)
+        return number
+
+    def state(self) -> Any:
+        """Its attributes now, as `redact` gives them; at once, also while it is busy. With a process of its own: to be awaited."""
         agent = self._agent()
+        if hasattr(agent, "pfx_state"):
+            return agent.pfx_state(self)
         return Answered(agent.redact({name: value for name, value in vars(agent).items() if not name.startswith("_pfx_")}))
 
     def stats(self) -> Answered:
@@ -328,11 +336,14 @@ class AgentRef:
     def replace_state(self, fn: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
         """Replace its attributes by ``fn(attributes)``, between two messages. Await the result to have the new ones."""
 
-        def swap(life: Any) -> None:
+        def swap(life: Any) -> Any:
             agent = life.agent
+            if hasattr(agent, "pfx_replace_state"):
+                return agent.pfx_replace_state(self, fn)
             new = dict(fn(dict(vars(agent))))
             vars(agent).clear()
             vars(agent).update(new)
+            return None
 
         return self._ordered(swap, lambda life: Answered(vars(life.agent)))
 
@@ -344,6 +355,10 @@ class AgentRef:
 
         async def change(life: Any) -> None:
             agent, old, before = life.agent, type(life.agent), dict(vars(life.agent))
+            if hasattr(agent, "pfx_upgrade"):
+                await agent.pfx_upgrade(cls)
+                life.cls = cls
+                return
             try:
                 agent.__class__ = cls
                 out = agent.code_change(old)
@@ -382,7 +397,7 @@ class AgentRef:
                 if asyncio.iscoroutine(out):
                     await out
             except Exception as exc:
-                waiting.fail(exc)
+                waiting.fail(getattr(exc, "error", exc) if isinstance(exc, ReplyError) else exc)
             else:
                 waiting.settle(give(life))
 

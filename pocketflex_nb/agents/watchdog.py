@@ -117,11 +117,11 @@ def _tell(home: Any, seconds: float) -> None:
     if life is None:
         return
     handler, where = _place(home.ident)
-    home.log.note("lag", life, {"seconds": round(seconds, 3), "handler": handler, "where": where}, life.cause)
-    import logging
+    import logging  # here: most never lag
 
     text = f"agent {life.name!r} holds the agents' loop since {seconds:.2f} s in {handler} ({where}): await there, or offload(fn)"
     logging.getLogger("pocketflex_nb").warning(text)
+    home.log.note("lag", life, {"seconds": round(seconds, 3), "handler": handler, "where": where}, life.cause)
 
 
 def _running(home: Any) -> Any:

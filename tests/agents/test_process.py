@@ -1,0 +1,155 @@
+"""Agents with a process of their own: memory, death and kill are real."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from pocketflex_nb.agents import (
+    NO_REPLY,
+    Agent,
+    AgentDown,
+    Crash,
+    NotPortable,
+    ReplyError,
+    StartError,
+    Stop,
+    Supervisor,
+    child,
+    handles,
+)
+from pocketflex_nb.testing import Recorder
+from tests.agents.people import HERE, Counter
+
+SHARED: list[int] = []
+
+
+class Far(Agent):
+    """Does as told, elsewhere."""
+
+    isolation = "process"
+
+    async def init(self, n: int = 0) -> None:
+        if n < 0:
+            raise ValueError("negative")
+        self.n = n
+
+    async def handle_call(self, message: Any, caller: Any) -> Any:
+        if message == "later":
+            caller.reply("it is later")
+            return NO_REPLY
+        if message == "stop":
+            return Stop("normal", reply="bye")
+        self.n += message
+        return self.n
+
+    async def handle_cast(self, message: Any) -> None:
+        if message == "spin":
+            while True:
+                pass
+        os._exit(3)
+
+    @handles.call
+    async def whereabouts(self) -> int:
+        SHARED.append(1)
+        return os.getpid()
+
+    @handles.call
+    async def fail(self) -> None:
+        raise KeyError("far away")
+
+    @handles.call
+    async def refuse(self) -> None:
+        raise ReplyError(ValueError("no"))
+
+    @handles.call
+    async def add_to(self, other: Any, n: int) -> Any:
+        other.cast(1)
+        return await other.call(n)
+
+    @handles.call
+    async def me(self) -> Any:
+        return self.ref
+
+    def redact(self, state: dict[str, Any]) -> dict[str, Any]:
+        return {**state, "key": "***"}
+
+
+async def test_an_agent_of_another_process_answers_as_any_other() -> None:
+    far, near = await Far.start(5, name="far", **HERE), await Counter.start(10, **HERE)
+    assert await far.call(2) == 7
+    assert await far.whereabouts() == far.os_pid != os.getpid()
+    assert SHARED == []
+    assert await far.call("later") == "it is later"
+    with pytest.raises(ValueError, match="no"):
+        await far.refuse()
+    assert await far.add_to(near, 5) == 16
+    assert await far.me() is far
+    assert await far.state() == {"n": 7, "key": "***"}
+    assert (await far.replace_state(lambda state: {"n": 50})) is not None
+    assert await far.call(1) == 51
+    with pytest.raises(NotPortable):
+        await far.call(x for x in "abc")
+    await near.stop()
+    if far.is_alive:
+        await far.stop()
+
+
+async def test_a_crash_far_away_comes_home_with_its_traceback() -> None:
+    far = await Far.start(**HERE)
+    with pytest.raises(AgentDown) as info:
+        await far.fail()
+    assert isinstance(info.value.reason, Crash)
+    assert isinstance(info.value.__cause__, KeyError)
+    assert "test_process.py" in "".join(info.value.__cause__.__notes__)
+    with pytest.raises(StartError) as start:
+        await Far.start(-1, **HERE)
+    assert isinstance(start.value.__cause__, ValueError)
+
+
+async def test_stop_with_a_reply_works_across() -> None:
+    far = await Far.start(**HERE)
+    monitor = far.monitor()
+    assert await far.call("stop") == "bye"
+    assert (await monitor).reason == "normal"
+
+
+async def test_a_process_that_goes_is_worker_lost_and_is_restarted() -> None:
+    async with Supervisor([child(Far, 3, id="far")], **HERE) as sup:
+        for way in ("by itself", "killed from outside"):
+            old = sup["far"]
+            with Recorder(sup) as seen:
+                monitor = old.monitor()
+                if way == "by itself":
+                    old.cast("exit")
+                else:
+                    os.kill(old.os_pid, signal.SIGKILL)
+                down = await monitor
+                await seen.until("start", "far")
+            assert (down.reason, down.zombie) == ("worker_lost", False)
+            assert sup["far"] is not old
+            assert await sup["far"].call(1) == 4
+
+
+async def test_a_kill_is_real_even_in_an_endless_loop() -> None:
+    far = await Far.start(**HERE)
+    number = far.os_pid
+    monitor = far.monitor()
+    far.cast("spin")
+    far.exit("kill")
+    down = await monitor
+    assert (down.reason, down.zombie) == ("killed", False)
+    for _ in range(1000):
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            break
+
+
+        await asyncio.sleep(0.01)
+    else:
+        pytest.fail("the process lives on")

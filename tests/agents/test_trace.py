@@ -1,0 +1,126 @@
+"""What a trace shows of messages and lives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pocketflex_nb.agents import Agent, AgentDown, Supervisor, child, handles, trace
+from pocketflex_nb.core import ports
+from pocketflex_nb.testing import VirtualClock, settle
+from tests.agents.people import HERE, Boom, Counter, crash
+
+
+class Asks(Agent):
+    """Asks a counter."""
+
+    async def init(self, other: str) -> None:
+        self.other = other
+
+    @handles.call
+    async def ask(self, n: int) -> Any:
+        from pocketflex_nb.agents import call, cast
+
+        cast(self.other, 1)
+        return await call(self.other, n)
+
+
+async def test_a_trace_holds_the_messages_of_its_tree_with_causes(clock: VirtualClock) -> None:
+    async with Supervisor([child(Counter, id="c", name="c"), child(Asks, "c", id="a")], name="sup", clock=clock, **HERE) as sup:
+        outsider = await Counter.start(name="outsider", **HERE)
+        with trace(sup) as t:
+            assert await sup["a"].ask(5) == 6
+            await outsider.call(1)
+            await crash(sup["c"])
+        await sup["a"].ask(1)
+        await outsider.stop()
+
+    told = [(event.kind, event.get("from"), event.get("to")) for event in t.events if event.kind in ("call", "cast", "reply")]
+    assert told == [
+        ("call", "", "sup/a"), ("cast", "sup/a", "sup/c"), ("call", "sup/a", "sup/c"), ("reply", "sup/c", "sup/a"),
+        ("reply", "sup/a", ""), ("cast", "", "sup/c"),
+    ]
+    by_seq = {event.seq: event for event in t.events}
+    first = t.events[0]
+    assert first["what"] == "ask(5)"
+    assert first.run == "sup"
+    for event in t.events[1:5]:
+        assert event.cause in by_seq
+    assert by_seq[t.events[3].cause].kind == "call"  # the reply's cause is its call
+    assert t.events[4]["seconds"] >= 0
+    exit_event = next(event for event in t.events if event.kind == "exit")
+    restart = next(event for event in t.events if event.kind == "restart")
+    start = next(event for event in t.events if event.kind == "start")
+    assert by_seq[exit_event.cause].kind == "cast"  # who sent it
+    assert restart.cause == exit_event.seq
+    assert start.cause == restart.seq
+    assert exit_event["error"] == "Boom: crashed on purpose"
+    assert exit_event["where"].startswith(__file__.replace("test_trace", "people"))
+    assert all(event.time > 1.7e9 for event in t.events)
+    assert [event.seq for event in t.events] == sorted(by_seq)
+
+
+async def test_messages_are_only_labelled_when_nobody_traces(clock: VirtualClock) -> None:
+    async with Supervisor([child(Counter, id="c")], clock=clock, **HERE) as sup:
+        big = [0] * 100_000
+        with pytest.raises(AgentDown):
+            await sup["c"].call(big)
+        await settle()
+        event = next(event for event in sup.events if event.kind == "call")
+        assert event["what"] == "list"
+        with trace() as t:
+            sup["c"].cast({"a": 1})
+            await settle()
+        assert any(event.get("what") == "{'a': 1}" for event in t.events)
+
+
+async def test_the_agents_own_trace_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    ref = await Counter.start(name="c", **HERE)
+    with caplog.at_level("INFO", "pocketflex_nb"):
+        ref.trace(True)
+        await ref.call(1)
+        ref.trace(False)
+        await ref.call(1)
+    assert len(caplog.records) == 2
+    assert "call c" in caplog.text
+    await ref.stop()
+
+
+async def test_to_mermaid_goes_through_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = await Counter.start(**HERE)
+    with trace(ref) as t:
+        await ref.call(1)
+    await ref.stop()
+    monkeypatch.setattr(ports, "export", None)
+    with pytest.raises(RuntimeError, match="import pocketflex_nb"):
+        t.to_mermaid()
+    monkeypatch.setattr(ports, "export", lambda thing, form, **options: f"{form} of {len(thing.events)}")
+    assert t.to_mermaid() == "mermaid of 2"
+
+
+async def test_the_rings_are_bounded_and_a_flood_of_messages_keeps_the_lives(clock: VirtualClock) -> None:
+    from pocketflex_nb.agents.log import TRAFFIC
+
+    async with Supervisor([child(Counter, id="c")], clock=clock, **HERE) as sup:
+        await crash(sup["c"], Boom())
+        ref = sup["c"]
+        for _ in range(TRAFFIC + 1000):
+            ref.cast(1)
+        await ref.call("get", timeout=None)
+        kinds = [event.kind for event in sup.events]
+        assert len(kinds) <= TRAFFIC + 20
+        assert kinds.count("restart") == 1
+        assert kinds[0] == "start"
+
+
+async def test_the_snapshot_tells_the_whole_tree(clock: VirtualClock) -> None:
+    inner = Supervisor([child(Counter, id="x")], name="inner", strategy="one_for_all")
+    async with Supervisor([child(Counter, id="a"), inner], name="sup", clock=clock, **HERE) as sup:
+        await crash(sup["a"])
+        tree = sup.tree()
+        assert (tree["id"], tree["strategy"], [c["id"] for c in tree["children"]]) == ("sup", "one_for_one", ["a", "inner"])
+        a, nested = tree["children"]
+        assert (a["restarts"], a["error"], a["status"]) == (1, "crash: Boom: crashed on purpose", "running")
+        assert nested["children"][0]["address"] == "sup/inner/x"
+        assert nested["strategy"] == "one_for_all"

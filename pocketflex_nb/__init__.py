@@ -18,6 +18,9 @@ In a notebook, ``%load_ext pocketflex_nb`` adds the magics and the live views.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from pocketflex_nb.core import ports as _ports
 from pocketflex_nb.core.flow import BatchFlow, Flow, linear
 from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Node, Retry, node
@@ -32,14 +35,46 @@ from pocketflex_nb.engine.limits import Breaker, Limiter
 from pocketflex_nb.engine.run import Run, runs
 from pocketflex_nb.engine.telling import emit
 
+if _TYPE_CHECKING:
+    from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
+
 __version__ = "0.1.0"
 
 __all__ = [
-    "END", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "Flow", "Limiter", "Node", "Retry", "Run", "RunGroup", "State", "Store",
-    "ask", "current", "emit", "launch", "linear", "node", "replay", "runs",
+    "END", "Agent", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "DynamicSupervisor", "Flow", "FlowAgent", "Limiter", "Node",
+    "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "launch", "linear", "node",
+    "replay", "runs", "spawn", "stream", "trace",
 ]
 
+_AGENTS = {"Agent", "DynamicSupervisor", "FlowAgent", "Registry", "Supervisor", "child", "spawn", "stream", "trace"}
+
+
+def __getattr__(name: str) -> _Any:
+    """The agents are imported when they are first asked for: most flows need none."""
+    if name in _AGENTS:
+        from pocketflex_nb import agents
+
+        return getattr(agents, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
+def _export(thing: _Any, form: str, **options: _Any) -> _Any:
+    """What `core.ports.export` stands for: the views, and pandas for tables, each imported when it is needed."""
+    if form == "frame":
+        import pandas
+
+        return pandas.DataFrame(thing)
+    from pocketflex_nb.views.export import export
+
+    return export(thing, form, **options)
+
+
 _ports.engine = _entry
+_ports.export = _export
 
 
 def load_ipython_extension(shell: object) -> None:

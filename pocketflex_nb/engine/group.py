@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from time import monotonic
 from typing import Any
 
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.engine.run import GRACE, SLICE, Run
 from pocketflex_nb.engine.thread import engine_thread
 
@@ -66,8 +68,6 @@ class RunGroup:
         for run in self._runs:
             if run.base == key:
                 return run
-        from pocketflex_nb.core.errors import nearest
-
         raise KeyError(f"no run {key!r} in this group{nearest(key, self.runs)}")
 
     def __repr__(self) -> str:
@@ -199,11 +199,13 @@ class RunGroup:
 
     def show(self, **options: Any) -> Any:
         """Show the live view in the notebook."""
-        from pocketflex_nb.core import ports
-
         if ports.display is None:
             raise RuntimeError("there is no screen here: run `%load_ext pocketflex_nb` in a notebook first")
         return ports.display(self, **options)
+
+    def to_frame(self) -> Any:
+        """The events of every run as one pandas DataFrame."""
+        return ports.export([row for run in self._runs for row in run.rows()], "frame")
 
     # for the engine ----------------------------------------------------------------------------------------------------
     def limit(self, at_once: int | None) -> None:

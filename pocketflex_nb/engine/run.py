@@ -331,10 +331,14 @@ class Run:
         return ports.display(self, **options)
 
     def to_frame(self) -> Any:
-        """The events as a pandas DataFrame."""
-        if ports.export is None:
-            raise RuntimeError("the views are not loaded: `import pocketflex_nb` first")
-        return ports.export(self, "frame")
+        """The events as a pandas DataFrame: seq, time, kind, address, node, and a column for each fact."""
+        return ports.export(self.rows(), "frame")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The events as flat dicts, a table's rows."""
+        return [
+            {"run": e.run, "seq": e.seq, "time": e.time, "kind": e.kind, "address": e.address, "node": e.node, **e.data} for e in self.events
+        ]
 
     # for the engine ---------------------------------------------------------------------------------------------------
     def hold_state(self) -> Any:

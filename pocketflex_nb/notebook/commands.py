@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pocketflex_nb.core import ports
 from pocketflex_nb.core.diff import compare
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.flow import Flow
@@ -75,9 +76,7 @@ def list_runs(call: Call) -> Any:
     listed = runs() if "--all" in flags else runs()[-20:]
     rows = [_row(run) for run in listed]
     if "--df" in flags:
-        import pandas
-
-        return pandas.DataFrame(rows)
+        return ports.export(rows, "frame")
     if not rows:
         print("no runs yet: launch a flow, or %pocketflex run FLOW")
         return None
@@ -261,7 +260,6 @@ def diagram(call: Call) -> Any:
 def _drawn(flow: Flow, run: Any, form: str, save: str | None) -> Any:
     from IPython.display import display
 
-    from pocketflex_nb.core import ports
     from pocketflex_nb.views.svg import svg
 
     if form == "svg":

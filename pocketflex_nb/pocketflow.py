@@ -87,6 +87,8 @@ class AsyncParallelBatchNode(AsyncNode, BatchNode):
 class AsyncFlow(Flow, AsyncNode):
     """A flow in the `*_async` spelling; its nodes may be of either."""
 
+    _pfx_bare: tuple[Any, ...]
+
     async def _run_async(self, shared: Any) -> Any:
         p = await self.prep_async(shared)
         o = await self._orch_async(shared)
@@ -101,6 +103,10 @@ class AsyncFlow(Flow, AsyncNode):
     async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
         """Pass the last action on."""
         return exec_res
+
+
+#: the hooks of an `AsyncFlow` whose visit is nothing but its walk
+AsyncFlow._pfx_bare = (AsyncFlow._run_async, AsyncFlow._orch_async, AsyncFlow.prep_async, AsyncFlow.post_async)
 
 
 class AsyncBatchFlow(AsyncFlow, BatchFlow):

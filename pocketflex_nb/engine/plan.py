@@ -26,7 +26,8 @@ __all__ = [
 #: kinds: a plain Node; a BaseNode without retries; a BatchNode; a flow; a node that overrides a hook; a `*_async` spelling
 NODE, BASE, BATCH, FLOW, CALL, SPELLED = range(6)
 
-_HOOKS = frozenset(("_run", "_orch", "_orch_async", "prep", "post"))
+_HOOKS = frozenset(("_run", "_orch", "_orch_async", "prep", "post", "_run_async", "prep_async", "post_async"))
+_BARE = (Flow._run, Flow._orch, Flow._orch_async, BaseNode.prep, Flow.post)
 _STEPS = frozenset(("prep", "exec", "post", "exec_fallback"))
 
 
@@ -55,13 +56,12 @@ def overrides_flow_hooks(flow: Any) -> bool:
 
 def is_bare(flow: Any) -> bool:
     """Whether visiting the flow is nothing but its walk."""
-    cls = type(flow)
-    return _is_bare(cls, cls._run, cls._orch, cls._orch_async, cls.prep, cls.post) and _HOOKS.isdisjoint(flow.__dict__)
-
-
-@lru_cache(maxsize=1024)
-def _is_bare(cls: Any, *hooks: Any) -> bool:
-    return hooks == (Flow._run, Flow._orch, Flow._orch_async, BaseNode.prep, Flow.post)
+    cls: Any = type(flow)
+    if getattr(cls, "_pfx_spelled", False):
+        bare = (cls._run_async, cls._orch_async, cls.prep_async, cls.post_async) == cls._pfx_bare
+    else:
+        bare = (cls._run, cls._orch, cls._orch_async, cls.prep, cls.post) == _BARE
+    return bare and _HOOKS.isdisjoint(flow.__dict__)
 
 
 def is_simple_copy(cls: type) -> bool:

@@ -157,7 +157,7 @@ async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> An
 async def fall_back(node: Any, prep_res: Any, exc: Exception, mode: int) -> Any:
     """`exec_fallback`, awaited when it is async; it raises `exc` unless it is overridden."""
     result = node.exec_fallback(prep_res, exc)
-    if is_step(result, node.exec_fallback):
+    if result.__class__ is CoroutineType and is_step(result, node.exec_fallback):
         return await (cross(result) if mode == CALLER else result)
     return result
 

@@ -194,7 +194,7 @@ async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: int) -> Any:
     """`exec` of a bare `BaseNode`: once."""
     if mode == USER or c.exec.__func__ is BaseNode.exec or is_async(c.exec) or not getattr(c, "blocking", True):
         result = c.exec(prep_res)
-        if is_step(result, c.exec):
+        if result.__class__ is CoroutineType and is_step(result, c.exec):
             return await (cross(result) if mode == CALLER else result)
         return result
     return await in_pool(frame, c.exec, prep_res)

@@ -42,6 +42,7 @@ class Counts:
         self.edges: dict[tuple[str, str], int] = {}
 
     def copy(self) -> Counts:
+        """The same counts, to count on from."""
         twin = Counts()
         twin.seq, twin.steps = self.seq, self.steps
         twin.visits, twin.prefixes = dict(self.visits), dict(self.prefixes)
@@ -58,13 +59,14 @@ class Log:
         The run's own list: the kept ones, oldest first. Walks append to it directly.
     """
 
-    __slots__ = ("_base", "_cursor", "_ids", "_state", "records", "run")
+    __slots__ = ("_base", "_counted", "_cursor", "_ids", "_state", "records", "run")
 
     def __init__(self, run: Any, records: list[tuple[Any, ...]]) -> None:
         self.run, self.records = run, records
         self._base: Counts | None = None  # what stands before records[0]
         self._cursor: Counts | None = None  # what stands before the first record that `state` has not seen
         self._state: State | None = None
+        self._counted = (1, 0)  # number of the next record to count, and the hops before it
         self._ids: dict[Any, dict[Any, str]] | None = None
 
     def __len__(self) -> int:
@@ -77,8 +79,17 @@ class Log:
 
     @property
     def hops(self) -> int:
-        """Finished hops so far."""
-        return (self._base.steps if self._base else 0) + sum(len(r) == 5 for r in list(self.records))
+        """Finished hops so far; each record is counted once, since a store asks at the end of every node that writes."""
+        first = self._first
+        at, count = self._counted
+        if at < first:
+            at, count = first, self._base.steps if self._base else 0
+        for record in self.records[at - first :]:
+            at += 1
+            if len(record) == 5:
+                count += 1
+        self._counted = at, count
+        return count
 
     # names -----------------------------------------------------------------------------------------------------------
     def path(self, frame: Frame, node: Any) -> str:

@@ -1,22 +1,21 @@
 """What was written, when, and by whom? The small records behind a store's history, and the ring that keeps them.
 
 A write makes one *record*, a list of nine (see the names below); everything that a reader sees is made of it when it is read.
-When the ring drops a record its values are taken out of it, so that a run's log which still lists the change keeps no memory
-alive.
+When the ring drops a heavy record its values are taken out of it, so that a run's log which still lists the change keeps no
+memory alive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from pocketflex_nb.core.frozen import Opaque
 
 __all__ = [
     "BYTES", "FORGOTTEN", "KEY", "NEW", "OLD", "OP", "OUTSIDE", "STEP", "TIME", "UNMARKED", "UNRESOLVED", "VERSION", "WEIGHT",
-    "WRITER", "Cell", "Change", "Changes", "Ledger", "Writer", "Written", "change_of", "net", "writer_of", "written_of",
+    "WRITER", "Cell", "Change", "Changes", "Ledger", "Writer", "Written", "change_of", "net", "shorten", "writer_of", "written_of",
 ]
 
 #: places in a record
@@ -25,6 +24,8 @@ VERSION, KEY, OP, OLD, NEW, WRITER, STEP, TIME, WEIGHT = range(9)
 BYTES = 32 * 2**20
 #: stands for a value that the ring dropped
 FORGOTTEN = Opaque(object, "no longer kept")
+#: places that a ring begins with
+SMALLEST = 64
 #: writers whose frames a store may hold
 UNRESOLVED = 256
 
@@ -182,6 +183,13 @@ def net(records: list[list[Any]]) -> list[list[Any]]:
     return list(last.values())
 
 
+def shorten(frame: Any) -> None:
+    """Keep what a node has changed so far bounded, though it writes in a long loop."""
+    changes = frame.changes
+    if changes is not None and len(changes) > 1_000:
+        frame.changes = net(changes)
+
+
 class Changes(Sequence[dict[str, Any]]):
     """The changes that one node made, as dicts of key, version, op, old and new; made when they are read."""
 
@@ -248,49 +256,70 @@ UNMARKED = _Unmarked()
 
 
 class Ledger:
-    """The last changes of a store, by version, oldest first.
+    """The last changes of a store, in a ring that grows up to its limit.
 
     Attributes
     ----------
-    records : dict of int to list
-        Insertion order is the order of versions. Writes put their record in directly.
-    floor : int
-        Version of the newest record that was dropped: what happened after it is known.
+    ring : list
+        The record of version v stands at ``v % size``; None where there is none.
+    size : int
+        Places in the ring.
+    is_full : bool
+        Whether the ring has its final size, so that a new record may take the place of a light one without more ado.
     gone : dict
         The records that deleted a key which has not come back, so that overwriting a deletion is seen.
     unresolved : list of Writer
         Those that still hold a frame; bounded.
     """
 
-    __slots__ = ("floor", "gone", "limit", "records", "unresolved", "weight")
+    __slots__ = ("_cut", "gone", "is_full", "limit", "ring", "size", "unresolved", "weight")
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.floor, self.weight = limit, 0, 0
-        self.records: dict[int, list[Any]] = {}
+        self.limit, self.size = limit, min(limit, SMALLEST)
+        self.ring: list[list[Any] | None] = [None] * self.size
+        self.is_full = self.size == limit
+        self.weight = self._cut = 0
         self.gone: dict[Any, list[Any]] = {}
         self.unresolved: list[Writer] = []
 
-    def trim(self) -> None:
-        """Drop what is beyond the bounds of number and size. Called by the store now and then, under its lock."""
-        surplus = len(self.records) - self.limit
-        if surplus > 0:
-            self._drop(surplus)
-        while self.weight > BYTES and len(self.records) > 1:
-            self._drop(max(1, len(self.records) // 16))
+    def floor(self, version: int) -> int:
+        """The newest version that was dropped, when the store is at `version`: what happened after it is known."""
+        return max(self._cut, version - self.size, 0)
 
-    def _drop(self, count: int) -> None:
-        records = self.records
-        for version in list(islice(records, count)):
-            record = records.pop(version)
-            self.weight -= record[WEIGHT]
-            self.floor = version
-            record[OLD] = record[NEW] = FORGOTTEN
-            if self.gone.get(record[KEY]) is record:
-                del self.gone[record[KEY]]
+    def put(self, record: list[Any]) -> None:
+        """Keep a record, and drop what is beyond the bounds. Called under the store's lock."""
+        version = record[VERSION]
+        if version >= self.size and not self.is_full:
+            self._grow(version)
+        self._drop(version % self.size)
+        self.ring[version % self.size] = record
+        self.weight += record[WEIGHT]
+        while self.weight > BYTES and self._cut < version - 1:
+            self._cut = self.floor(version) + 1
+            self._drop(self._cut % self.size)
 
-    def after(self, version: int) -> Iterator[list[Any]]:
-        """The records newer than `version`, newest first."""
-        for record in reversed(list(self.records.values())):
-            if record[VERSION] <= version:
-                return
-            yield record
+    def _grow(self, version: int) -> None:
+        kept = [self.ring[v % self.size] for v in range(version - self.size, version)]
+        self.size = min(2 * self.size, self.limit)
+        self.is_full = self.size == self.limit
+        self.ring = [None] * self.size
+        for record in kept:
+            if record is not None:
+                self.ring[record[VERSION] % self.size] = record
+
+    def _drop(self, at: int) -> None:
+        record = self.ring[at]
+        if record is None:
+            return
+        self.ring[at] = None
+        self.weight -= record[WEIGHT]
+        record[OLD] = record[NEW] = FORGOTTEN
+        if self.gone.get(record[KEY]) is record:
+            del self.gone[record[KEY]]
+
+    def after(self, since: int, version: int) -> Iterator[list[Any]]:
+        """The records newer than `since`, newest first, when the store is at `version`."""
+        for number in range(version, max(since, self.floor(version)), -1):
+            record = self.ring[number % self.size]
+            if record is not None:
+                yield record

@@ -21,14 +21,12 @@ from functools import wraps
 from typing import Any, Literal
 
 from pocketflex_nb.core.changes import (
-    BYTES,
     KEY,
     OLD,
     OUTSIDE,
     STEP,
     UNMARKED,
     VERSION,
-    WEIGHT,
     WRITER,
     Cell,
     Change,
@@ -37,7 +35,7 @@ from pocketflex_nb.core.changes import (
     Writer,
     Written,
     change_of,
-    net,
+    shorten,
     writer_of,
     written_of,
 )
@@ -59,7 +57,7 @@ __all__ = [
 TOUCHED_BOUND = 64 * 1024
 #: the same for the first copy of a value that is written
 WRITTEN_BOUND = 16 * TOUCHED_BOUND
-_TRIM = 1_023
+_MANY = 1_023
 _FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 _POLICIES = ("warn", "raise", "ignore")
 
@@ -165,8 +163,8 @@ class Store(dict[Any, Any]):
             _refuse_options(unknown)
         if on_conflict not in _POLICIES:
             raise ValueError(f"Store(on_conflict={on_conflict!r}): 'warn', 'raise' or 'ignore'")
-        if not isinstance(history, int) or isinstance(history, bool) or history < 0:
-            raise ValueError(f"Store(history={history!r}): a number of changes, 0 or more")
+        if not isinstance(history, int) or isinstance(history, bool) or history < 1:
+            raise ValueError(f"Store(history={history!r}): a number of changes, 1 or more")
         super().__init__(initial)
         self.version = 0
         self._on_conflict = on_conflict
@@ -270,23 +268,31 @@ class Store(dict[Any, Any]):
         except (KeyError, TypeError, AttributeError):
             self._write(key, value)
             return
-        changes = frame.changes
-        if changes is None:
-            changes = frame.changes = []
-        last = cell.record
-        record = [0, key, "set", cell.frozen, value, writer, 0, _now(), 0]
+        record = [0, key, "set", None, value, writer, 0, _now(), 0]
         # From here on nothing is called before `_set`, so nothing comes between: see the module's docstring.
-        foreign = last[0] > frame.began and last[5] is not writer
-        if foreign or not cell.quick or cell.record is not last or self._busy or frame.fenced:
+        last, ledger, version = cell.record, self._ledger, self.version + 1
+        at = version % ledger.size
+        dropped = ledger.ring[at]
+        if (
+            (last[0] > frame.began and last[5] is not writer)
+            or (dropped is not None and (dropped[8] or not ledger.is_full))
+            or not cell.quick
+            or self._busy
+            or frame.fenced
+        ):
             self._write(key, value)
             return
-        self.version = record[0] = version = self.version + 1
+        self.version = record[0] = version
+        record[3] = cell.frozen
         cell.value = cell.frozen = value
-        cell.record = self._ledger.records[version] = record
+        cell.record = ledger.ring[at] = record
         _set(self, key, value)
-        changes.append(record)
-        if not version & _TRIM:
-            self._tidy(frame)
+        if frame.changes is None:
+            frame.changes = [record]
+        else:
+            frame.changes.append(record)
+            if not version & _MANY:
+                shorten(frame)
 
     def _write(self, key: Any, value: Any) -> None:
         """Write the long way: anything, by anybody."""
@@ -334,27 +340,17 @@ class Store(dict[Any, Any]):
 
     def _keep(self, record: list[Any], frame: Any) -> None:
         """Put a record where it belongs. The lock is held."""
-        ledger, version = self._ledger, record[VERSION]
-        self.version = version
-        ledger.records[version] = record
-        ledger.weight += record[WEIGHT]
+        self.version = record[VERSION]
+        self._ledger.put(record)
         if frame is not None:
             if frame.changes is None:
                 frame.changes = [record]
             else:
                 frame.changes.append(record)
-        if not version & _TRIM or ledger.weight > BYTES:
-            self._tidy(frame)
+            if not self.version & _MANY:
+                shorten(frame)
         if self._listeners:
             self._publish(record)
-
-    def _tidy(self, frame: Any) -> None:
-        """Keep memory bounded; done once in a thousand changes."""
-        with self._lock:
-            self._ledger.trim()
-            changes = None if frame is None else frame.changes
-            if changes is not None and len(changes) > _TRIM:  # a node that writes in a long loop
-                frame.changes = net(changes)
 
     # late writes and lost ones ---------------------------------------------------------------------------------------
     def _is_late(self, frame: Any) -> bool:
@@ -386,7 +382,7 @@ class Store(dict[Any, Any]):
         try:
             if not takes_base:
                 return rule(cell.value, value)
-            base = [record[OLD] for record in self._ledger.after(frame.began) if record[KEY] == key]
+            base = [record[OLD] for record in self._ledger.after(frame.began, self.version) if record[KEY] == key]
             return rule(thaw(base[-1]) if base and base[-1] is not MISSING else None, cell.value, value)
         except Exception as exc:
             exc.add_note(f"raised by the merge rule of store key {key!r}, called with {preview(cell.value)} and {preview(value)}")
@@ -437,7 +433,7 @@ class Store(dict[Any, Any]):
         if other is not None and self._on_conflict == "raise":
             return cell.value, other, False
         ledger, value = self._ledger, cell.value
-        record = [self.version + 1, key, "delete", cell.frozen, MISSING, writer_of(frame, ledger.unresolved), 0, _now(), 0]
+        record = [self.version + 1, key, "delete", cell.frozen, MISSING, writer_of(frame, ledger.unresolved), 0, _now(), 1]
         cell.quick, cell.record = False, record
         del self._cells[key]
         _delete(self, key)
@@ -615,18 +611,17 @@ class Store(dict[Any, Any]):
         """The kept changes of `key`, or of all keys, oldest first."""
         self._catch_up()
         with self._lock:
-            self._ledger.trim()
-            records = [r for r in self._ledger.records.values() if key is MISSING or r[KEY] == key]
-        return [change_of(record) for record in records]
+            records = [record for record in self._ledger.after(0, self.version) if key is MISSING or record[KEY] == key]
+        return [change_of(record) for record in reversed(records)]
 
     def snapshot(self) -> Snapshot:
         """The whole store as it is now, frozen. Costs what changed since the last one; the first costs all keys once."""
         self._catch_up()
         with self._lock:
-            if self._versions is None or self._versions.version < self._ledger.floor:
+            if self._versions is None or self._versions.version < self._ledger.floor(self.version):
                 self._versions = Versions(self.version, ((key, self._state(key)) for key in self))
             else:
-                changed = {record[KEY]: None for record in self._ledger.after(self._versions.version)}
+                changed = {record[KEY]: None for record in self._ledger.after(self._versions.version, self.version)}
                 self._versions = self._versions.after(self.version, ((key, self._state(key)) for key in reversed(changed)))
             return Snapshot(self._versions, _now())
 
@@ -658,12 +653,13 @@ class Store(dict[Any, Any]):
         """The frozen values, at that version, of the keys that were written since. The lock is held."""
         if not isinstance(version, int) or not 0 <= version <= self.version:
             raise StoreError(f"version {version!r} of a store at version {self.version}: a number from 0 to {self.version}")
-        if version < self._ledger.floor:
+        floor = self._ledger.floor(self.version)
+        if version < floor:
             raise StoreError(
-                f"version {version} is no longer kept, the history begins at {self._ledger.floor}; "
+                f"version {version} is no longer kept, the history begins at {floor}; "
                 f"keep more: Store(history=...), now {self._ledger.limit}"
             )
-        return {record[KEY]: record[OLD] for record in self._ledger.after(version)}
+        return {record[KEY]: record[OLD] for record in self._ledger.after(version, self.version)}
 
     def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
         """What changed from `a` to `b`.

@@ -54,6 +54,7 @@ class AsyncNode(Node):
                 ports.engine.retried(self, number, exc)
                 if self.wait > 0:
                     await asyncio.sleep(self.wait)
+        return None
 
     async def run_async(self, shared: Any) -> Any:
         """Visit this node alone."""

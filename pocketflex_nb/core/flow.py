@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.checks import check
@@ -164,7 +165,8 @@ class Flow(BaseNode):
 
     def with_nodes(self, **swap: Any) -> Flow:
         """A copy of this flow in which nodes are replaced, by id: ``research.with_nodes(write=slow_write)``."""
-        return with_nodes(self, swap)
+        twin: Flow = with_nodes(self, swap)
+        return twin
 
     def check(self) -> list[Any]:
         """Look at the drawing once: raise `CheckError` for errors, return the warnings."""
@@ -238,7 +240,7 @@ def with_nodes(flow: Any, swap: Mapping[str, Any]) -> Any:
             raise ValueError(f"flow {flow.name or type(flow).__name__!r} has no node {short!r}{nearest(short, by_id)}")
         if not isinstance(new, BaseNode):
             raise TypeError(f"with_nodes({short}={new!r}): a node or a flow is needed")
-        old, fresh = by_id[short], copy.copy(new)
+        old, fresh = by_id[short], cast(Any, copy.copy(new))
         fresh.successors = old.successors
         if "_pfx_on_error" in old.__dict__:
             fresh._pfx_on_error = old._pfx_on_error
@@ -277,7 +279,7 @@ def linear(*nodes: Any, name: str | None = None, on_error: Any = None) -> Flow:
     """
     if not nodes:
         raise ValueError("linear() needs at least one node")
-    for here, there in zip(nodes, nodes[1:], strict=False):
+    for here, there in pairwise(nodes):
         here.next(there)
     if on_error is not None:
         for step in nodes:

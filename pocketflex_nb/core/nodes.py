@@ -274,7 +274,8 @@ def check_concurrency(what: str, limit: int | None) -> None:
 class Fork(BaseNode):
     """The hidden node behind ``a >> [b, c]``: its `heads` are walked in parallel up to where they meet.
 
-    Nodes in `detached` (Mermaid's ``==>``) are started beside them, not waited for, and cancelled when the run ends. Wiring a Fork wires its branches: ``plan >> [search, read] >> write`` draws `write` behind the end of each branch.
+    Nodes in `detached` (Mermaid's ``==>``) are started beside them, not waited for, and cancelled when the run ends. Wiring a Fork
+    wires its branches: ``plan >> [search, read] >> write`` draws `write` behind the end of each branch.
     """
 
     def __init__(self, heads: Iterable[Any], detached: Iterable[Any] = ()) -> None:
@@ -346,12 +347,15 @@ class FunctionNode(Node):
         self.__doc__ = fn.__doc__
 
     def prep(self, shared: Any) -> Any:
+        """The store itself."""
         return shared
 
     def exec(self, prep_res: Any) -> Any:
+        """Call the function."""
         return self._pfx_fn(prep_res) if self._pfx_takes_shared else self._pfx_fn()
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        """The action that the function returned."""
         if exec_res is None or isinstance(exec_res, str):
             return exec_res
         raise TypeError(
@@ -364,6 +368,7 @@ class AsyncFunctionNode(FunctionNode):
     """A `FunctionNode` of an ``async def`` function."""
 
     async def exec(self, prep_res: Any) -> Any:
+        """Await the function."""
         return await (self._pfx_fn(prep_res) if self._pfx_takes_shared else self._pfx_fn())
 
 

@@ -128,7 +128,8 @@ class _Asking:
             if self.default is NOTHING:
                 raise CannotAsk(
                     f"node {self.frame.node_id!r} asks {self.question.text!r}, and no answer could arrive here; "
-                    f"launch the flow (flow.launch or %%pocketflex) and answer in the view or with run.answer(...), or give ask(default=...)"
+                    "launch the flow (flow.launch or %%pocketflex) and answer in the view or with run.answer(...), "
+                    "or give ask(default=...)"
                 )
             return False
         q = self.question

@@ -1,4 +1,4 @@
-"""How is `exec` tried, in plain code?"""
+"""How is `exec` tried, in plain code? Once per try, with the node's patience between."""
 
 from __future__ import annotations
 

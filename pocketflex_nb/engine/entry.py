@@ -16,12 +16,13 @@ from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import retried as note_retry
 from pocketflex_nb.engine.visit_flow import entered, visit_batch_flow, visit_flow
 from pocketflex_nb.engine.wait import wait_step
-from pocketflex_nb.engine.walk import visit, walk as walk_nodes
+from pocketflex_nb.engine.walk import visit
+from pocketflex_nb.engine.walk import walk as walk_nodes
 from pocketflex_nb.engine.walk_async import walk_async as walk_nodes_async
 
 __all__ = [
-    "attempt", "attempt_items", "launch", "launch_each", "retried", "run", "run_async", "run_node", "visit", "visit_batch_flow", "visit_flow",
-    "walk", "walk_async",
+    "attempt", "attempt_items", "launch", "launch_each", "retried", "run", "run_async", "run_node", "visit", "visit_batch_flow",
+    "visit_flow", "walk", "walk_async",
 ]
 
 

@@ -56,6 +56,7 @@ class Hold:
 
     @property
     def status(self) -> str:
+        """What the run is kept by: running when by nothing."""
         if self.questions:
             return "asking"
         return "paused" if self.paused else "running"
@@ -73,7 +74,7 @@ class Hold:
     def active(self) -> float:
         """Seconds that the run has walked, without paused and asking time."""
         idle = self.idle + (now() - self._since if self._since else 0)
-        return (now() - self.run.started - idle) / 1e9
+        return float(now() - self.run.started - idle) / 1e9
 
     def _arm(self) -> None:
         limits = [s for s in (self._timeout, self._budget.get("seconds")) if s]

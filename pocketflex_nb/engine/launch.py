@@ -1,4 +1,4 @@
-"""How are flows started on the engine thread, one or many?"""
+"""How are flows started on the engine thread? One, or many at once."""
 
 from __future__ import annotations
 
@@ -143,7 +143,8 @@ def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
 
 
 def _go(group: RunGroup, limit: int | None, show: bool | None) -> RunGroup:
-    return _shown(begin_group(group, limit), show)
+    _shown(begin_group(group, limit), show)
+    return group
 
 
 def _shown(thing: Any, show: bool | None) -> Any:
@@ -173,7 +174,7 @@ def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any
 
 def _many(flows: Any, shared: Any, share: Any, name: str | None, options: Mapping[str, Any]) -> list[Run]:
     if isinstance(flows, Mapping):
-        named = [(str(key), flow) for key, flow in flows.items()]
+        named: list[tuple[str | None, Any]] = [(str(key), flow) for key, flow in flows.items()]
     elif isinstance(flows, Iterable) and not isinstance(flows, (str, bytes)):
         named = [(name, flow) for flow in flows]
     else:

@@ -128,6 +128,7 @@ class Breaker:
 
     @property
     def state(self) -> str:
+        """Whether calls are let in."""
         if self._opened is None:
             return "closed"
         return "half-open" if self._trying or self._clock() >= self._opened + self.reset_after else "open"

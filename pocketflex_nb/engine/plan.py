@@ -19,8 +19,8 @@ from pocketflex_nb.core.nodes import BaseNode, BatchNode, Node
 from pocketflex_nb.engine.purity import needs_no_copy
 
 __all__ = [
-    "BASE", "BATCH", "CALL", "FLOW", "NODE", "SPELLED", "Plan", "copied", "is_async", "is_bare", "is_exec_step", "is_simple_copy", "is_step",
-    "kind_of", "overrides_flow_hooks", "plan_of",
+    "BASE", "BATCH", "CALL", "FLOW", "NODE", "SPELLED", "Plan", "copied", "is_async", "is_bare", "is_exec_step", "is_simple_copy",
+    "is_step", "kind_of", "overrides_flow_hooks", "plan_of",
 ]
 
 #: kinds: a plain Node; a BaseNode without retries; a BatchNode; a flow; a node that overrides a hook; a `*_async` spelling
@@ -64,7 +64,7 @@ def is_bare(flow: Any) -> bool:
     return bare and _HOOKS.isdisjoint(flow.__dict__)
 
 
-def is_simple_copy(cls: type) -> bool:
+def is_simple_copy(cls: Any) -> bool:
     """Whether ``copy.copy`` of an instance of `cls` only copies its ``__dict__``."""
     return (
         getattr(cls, "__copy__", None) is None
@@ -84,7 +84,7 @@ def is_async(fn: Callable[..., Any]) -> bool:
     code = getattr(fn, "__code__", None)
     if code is not None and not hasattr(fn, "__wrapped__"):
         return bool(code.co_flags & CO_COROUTINE) or inspect.iscoroutinefunction(fn)
-    if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(type(fn), "__call__", None)):
+    if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
         return True
     return inspect.iscoroutinefunction(inspect.unwrap(fn)) if hasattr(fn, "__wrapped__") else False
 

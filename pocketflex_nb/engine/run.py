@@ -89,12 +89,29 @@ class Run:
         "parent", "records", "root", "signal", "started", "store", "task",
     )
     _count = 0
+    # made when first needed, None until then
+    _callbacks: Any
+    _cancels: Any
+    _classes: Any
+    _future: Any
+    _joins: Any
+    _log: Any
+    children: Any
+    cursors: Any
+    detached: Any
+    ending: BaseException | None
+    error: BaseException | None
+    group: Any
+    held: Any
+    limits: Any
+    task: Any
 
     def __init__(self, flow: Any, store: Any, *, name: str | None = None, launched: bool = False) -> None:
         outer = FRAME.get()
         self.flow, self.store, self.launched = flow, store, launched
         self.parent: Run | None = outer.run if outer is not None else None
-        self._base, self._name = name, None
+        self._base = name
+        self._name: str | None = None
         Run._count += 1
         self.number = Run._count
         self.records: list[tuple[Any, ...]] = []  # walks append to it; see engine.log
@@ -118,20 +135,22 @@ class Run:
 
     @property
     def name(self) -> str:
+        """Unique in this process."""
         if self._name is None:  # numbered when somebody asks: ten thousand runs that nobody looks at need no names
             with _naming:
                 if self._name is None:
                     base = self.base
                     _numbers[base] += 1
                     self._name = base if _numbers[base] == 1 else f"{base}-{_numbers[base]}"
-        return self._name
+        return str(self._name)
 
     @property
     def log(self) -> Log:
         """Reads the records."""
         if self._log is None:
             self._log = Log(self, self.records)
-        return self._log
+        log: Log = self._log
+        return log
 
     @property
     def flow_id(self) -> str:
@@ -140,12 +159,14 @@ class Run:
 
     @property
     def status(self) -> str:
+        """pending, running, paused, asking, done, failed or cancelled."""
         if self._status == "running" and self.held is not None:
             return str(self.held.status)
         return self._status
 
     @property
     def events(self) -> list[Event]:
+        """What happened, oldest first."""
         return self.log.events()
 
     @property
@@ -322,7 +343,8 @@ class Run:
         Starts of nodes are recorded too from then on.
         """
         self.signal = True
-        return self.hold_state().subscribe(fn)
+        stop: Callable[[], None] = self.hold_state().subscribe(fn)
+        return stop
 
     def show(self, **options: Any) -> Any:
         """Show the live view in the notebook."""
@@ -337,7 +359,8 @@ class Run:
     def rows(self) -> list[dict[str, Any]]:
         """The events as flat dicts, a table's rows."""
         return [
-            {"run": e.run, "seq": e.seq, "time": e.time, "kind": e.kind, "address": e.address, "node": e.node, **e.data} for e in self.events
+            {"run": e.run, "seq": e.seq, "time": e.time, "kind": e.kind, "address": e.address, "node": e.node, **e.data}
+            for e in self.events
         ]
 
     # for the engine ---------------------------------------------------------------------------------------------------
@@ -370,7 +393,7 @@ class Run:
         if self.cursors is not None:
             self.cursors.pop(frame, None)
 
-    def use_classes(self, classes: dict[type, type]) -> None:
+    def use_classes(self, classes: dict[type, type] | None) -> None:
         """Set what `live_class` answers."""
         self._classes = classes
 

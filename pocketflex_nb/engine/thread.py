@@ -47,6 +47,7 @@ class EngineThread:
 
     @property
     def loop(self) -> Any:
+        """The event loop; starts the thread when it is asked for first."""
         loop = self._loop
         return loop if loop is not None else self._start()
 

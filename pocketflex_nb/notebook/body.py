@@ -56,7 +56,11 @@ def run_python(body: str, namespace: dict[str, Any], number: int) -> tuple[Any, 
     linecache.cache[file] = (len(body), None, body.splitlines(True), file)
     tree = ast.parse(body, file)
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    last = ast.Expression(tree.body.pop().value) if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    end = tree.body[-1] if tree.body else None
+    last = None
+    if isinstance(end, ast.Expr):
+        last = ast.Expression(end.value)
+        del tree.body[-1]
     code = compile(tree, file, "exec", flags=flags)
     final = compile(last, file, "eval", flags=flags) if last is not None else None
     if not (code.co_flags & inspect.CO_COROUTINE or (final is not None and final.co_flags & inspect.CO_COROUTINE)):

@@ -11,7 +11,7 @@ from pocketflex_nb.engine.run import Run
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook.options import Options
 from pocketflex_nb.notebook.short import Interrupted, fail
-from pocketflex_nb.notebook.show import has_widgets, show
+from pocketflex_nb.notebook.show import show
 from pocketflex_nb.notebook.starting import entries_of, find_run, start
 
 __all__ = ["CellRun"]

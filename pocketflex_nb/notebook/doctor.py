@@ -30,9 +30,10 @@ def report(shell: Any) -> str:
     if not has_widgets(shell):
         lines.append("front end: a terminal; views are text")
     elif kernel != "not installed" and int(kernel.split(".")[0]) < 7:
-        lines.append("front end: a kernel; on ipykernel 6 buttons wait for the cell's end, the toolbar's stop works (mend: pip install -U ipykernel)")
+        lines.append("front end: a kernel; on ipykernel 6 buttons wait for the cell's end, the toolbar's stop works")
+        lines.append("  mend: pip install -U ipykernel")
     else:
         lines.append("front end: a kernel; live views and buttons")
-    lines.append(f"dot: {shutil.which('dot') and 'found' or 'not found; the built-in layout draws'}")
+    lines.append(f"dot: {'found' if shutil.which('dot') else 'not found; the built-in layout draws'}")
     lines.append(f"engine thread: {'running' if engine_thread.ident else 'not started yet'}, {len(runs(live=True))} runs live")
     return "\n".join(lines)

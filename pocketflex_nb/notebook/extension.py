@@ -1,11 +1,11 @@
-"""What does ``%load_ext pocketflex_nb`` change in a shell, and how is it taken back?"""
+"""What does ``%load_ext pocketflex_nb`` change in a shell? What `load` adds and `unload` takes back."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pocketflex_nb.core import ports
-from pocketflex_nb.notebook import await_cell, complete, formatters, lanes
+from pocketflex_nb.notebook import await_cell, cell_scope, complete, formatters, lanes
 from pocketflex_nb.notebook.magics import PocketflexMagics
 from pocketflex_nb.notebook.show import begin_cell, show
 
@@ -22,6 +22,7 @@ def load(shell: Any) -> None:
     shell.register_magics(PocketflexMagics)
     await_cell.install(shell)
     shell.events.register("pre_run_cell", begin_cell)
+    cell_scope.install(shell)
     complete.install(shell)
     formatters.register(shell)
     lanes.install()
@@ -39,6 +40,7 @@ def unload(shell: Any) -> None:
     shell.magics_manager.registry.pop(PocketflexMagics.__name__, None)
     await_cell.remove(shell)
     shell.events.unregister("pre_run_cell", begin_cell)
+    cell_scope.remove(shell)
     complete.remove(shell)
     formatters.unregister(shell)
     lanes.remove()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from typing import Any
+from typing import Any, cast
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -24,20 +24,24 @@ _cells = 0
 
 
 @magics_class
-class PocketflexMagics(Magics):  # type: ignore[misc]
+class PocketflexMagics(Magics):
     """The magics of pocketflex_nb."""
 
-    @no_var_expand  # type: ignore[untyped-decorator]
-    @line_cell_magic("pocketflex")  # type: ignore[untyped-decorator]
+    shell: Any
+
+    @no_var_expand
+    @line_cell_magic("pocketflex")  # type: ignore[arg-type]
     def pocketflex(self, line: str, cell: str | None = None) -> Any:
+        """Run flows, and ask about runs."""
         return self._told(line, cell)
 
-    @no_var_expand  # type: ignore[untyped-decorator]
-    @line_cell_magic("pf")  # type: ignore[untyped-decorator]
+    @no_var_expand
+    @line_cell_magic("pf")  # type: ignore[arg-type]
     def pf(self, line: str, cell: str | None = None) -> Any:
+        """Short for ``pocketflex``."""
         return self._told(line, cell)
 
-    pocketflex.__doc__ = pf.__doc__ = USAGE
+    cast(Any, pocketflex).__doc__ = cast(Any, pf).__doc__ = USAGE  # what ``%pocketflex?`` shows
 
     def _told(self, line: str, cell: str | None) -> Any:
         """Do it; our own errors as one or two lines."""

@@ -61,6 +61,7 @@ class Picture:
 
     @property
     def is_many(self) -> bool:
+        """Whether only sums are shown."""
         return len(self.runs) > MANY
 
     def chosen(self) -> list[Any]:

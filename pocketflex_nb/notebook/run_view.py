@@ -25,7 +25,7 @@ _HERE = Path(__file__).parent
 _LANES_EVERY, _SPANS_EVERY = 0.25, 0.5
 
 
-class RunView(anywidget.AnyWidget):  # type: ignore[misc]
+class RunView(anywidget.AnyWidget):
     """A live view of runs inside the cell.
 
     Parameters
@@ -46,12 +46,12 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc]
     _css = _HERE / "run_view.css"
 
     strip = traitlets.Dict().tag(sync=True)
-    pictures = traitlets.List().tag(sync=True)
+    pictures: Any = traitlets.List().tag(sync=True)
     states = traitlets.Dict().tag(sync=True)
     edges = traitlets.Dict().tag(sync=True)
-    lanes = traitlets.List().tag(sync=True)
+    lanes: Any = traitlets.List().tag(sync=True)
     heat = traitlets.Unicode().tag(sync=True)
-    spans = traitlets.List().tag(sync=True)
+    spans: Any = traitlets.List().tag(sync=True)
     signs = traitlets.Dict().tag(sync=True)
     focus = traitlets.Int(-1).tag(sync=True)
     height = traitlets.Int(500).tag(sync=True)

@@ -33,7 +33,7 @@ def own_traceback(trace: TracebackType | None) -> TracebackType | None:
     kept: list[TracebackType] = []
     while trace is not None:
         file = os.path.abspath(trace.tb_frame.f_code.co_filename)
-        machinery = file.startswith(os.path.join(_LIBRARY, "asyncio")) or file.startswith(os.path.join(_LIBRARY, "concurrent"))
+        machinery = file.startswith((os.path.join(_LIBRARY, "asyncio"), os.path.join(_LIBRARY, "concurrent")))
         if not file.startswith(_OURS + os.sep) and not (machinery and not kept):
             kept.append(trace)
         trace = trace.tb_next
@@ -68,8 +68,8 @@ def _lines(shell: Any, error: BaseException) -> list[str]:
     return list(shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0))
 
 
-def _rendered(error: Any, render: Callable[[], list[str]]) -> Any:
+def _rendered(error: BaseException, render: Callable[[], list[str]]) -> BaseException:
     if getattr(error, "_render_traceback_", None) is None:
         with contextlib.suppress(AttributeError):  # an exception with slots keeps IPython's own form
-            error._render_traceback_ = render
+            error._render_traceback_ = render  # type: ignore[attr-defined]
     return error

@@ -62,6 +62,7 @@ def entries_of(value: Any) -> list[tuple[str | None, Any, Any]] | None:
     """What a body's last expression asks to run: (name, flow, store) each; None when it is nothing to run."""
     if isinstance(value, BaseNode):
         return [(None, value, None)]
+    found: list[tuple[str | None, Any, Any]]
     if isinstance(value, Mapping) and not isinstance(value, Store) and value:
         found = [(str(name), *_pair(entry)) for name, entry in value.items()]
     elif isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], BaseNode) and not isinstance(value[1], BaseNode):
@@ -242,7 +243,7 @@ def _prepare(run: Run, options: Options, names: Mapping[str, Any]) -> None:
         lanes.quiet.add(run.number)
     nodes = options.all("--break")
     if nodes:
-        known = {path for path in nodes_by_path(run.flow)} | {path.rsplit("/", 1)[-1] for path in nodes_by_path(run.flow)}
+        known = set(nodes_by_path(run.flow)) | {path.rsplit("/", 1)[-1] for path in nodes_by_path(run.flow)}
         for node in nodes:
             if node not in known:
                 run.cancel()

@@ -27,7 +27,7 @@ PAGE, CUT = 200, 160
 _marks = itertools.count(1)
 
 
-class StoreInspector(anywidget.AnyWidget):  # type: ignore[misc]
+class StoreInspector(anywidget.AnyWidget):
     """A live tree of a shared store.
 
     Parameters
@@ -47,7 +47,7 @@ class StoreInspector(anywidget.AnyWidget):  # type: ignore[misc]
     _css = _HERE / "store_inspector.css"
 
     head = traitlets.Dict().tag(sync=True)
-    rows = traitlets.List().tag(sync=True)
+    rows: Any = traitlets.List().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 

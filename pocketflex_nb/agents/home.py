@@ -22,7 +22,7 @@ from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["GRACE", "Home", "SLICE", "home_for", "homes", "in_slices", "pulse", "running_loop"]
+__all__ = ["GRACE", "SLICE", "Home", "home_for", "homes", "in_slices", "pulse", "running_loop"]
 
 T = TypeVar("T")
 

@@ -22,7 +22,19 @@ from pocketflex_nb.agents.errors import BadReturn, ReplyError
 from pocketflex_nb.agents.home import GRACE, Home
 from pocketflex_nb.agents.mail import INFO, Ask, Caller, Order
 from pocketflex_nb.agents.reasons import (
-    DEAD, IGNORE, NO_REPLY, RUNNING, STARTING, STOPPING, Continue, Crash, Exit, Idle, Stop, tell, where,
+    DEAD,
+    IGNORE,
+    NO_REPLY,
+    RUNNING,
+    STARTING,
+    STOPPING,
+    Continue,
+    Crash,
+    Exit,
+    Idle,
+    Stop,
+    tell,
+    where,
 )
 from pocketflex_nb.agents.ref import AgentRef, ref_type
 from pocketflex_nb.agents.slot import Slot

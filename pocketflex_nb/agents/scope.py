@@ -1,26 +1,25 @@
 """Which cell do agents belong to? Running a cell again ends what it started before, in order.
 
-The notebook calls `start_scope(cell_id)` before each cell; whatever the cell's code starts then, outside of other agents, is adopted.
-Where the front end sends no cell id, agents with a name make room for their namesakes instead.
+The notebook sets `core.context.CELL` before each cell, and calls `stop_scope(cell_id)`; whatever the cell's code starts then, outside
+of other agents, is adopted. Where the front end sends no cell id, agents with a name make room for their namesakes instead.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from contextvars import ContextVar
 from typing import Any
 
 from pocketflex_nb.agents.home import GRACE, in_slices
 from pocketflex_nb.agents.names import place_of
 from pocketflex_nb.agents.reasons import DEAD
+from pocketflex_nb.core.context import CELL
 
 __all__ = ["Scope", "living", "start_scope", "stop_scope"]
 
 #: seconds that re-running a cell waits for its old agents, before it kills what is left
 PATIENCE = 10.0
 
-_SCOPE: ContextVar[Scope | None] = ContextVar("pocketflex_nb_scope", default=None)
 _scopes: dict[str, Scope] = {}
 _lock = threading.Lock()
 
@@ -30,15 +29,15 @@ class Scope:
 
     Attributes
     ----------
-    cell_id : str or None
-        Which cell; None where the front end does not say.
+    cell_id : str
+        Which cell; ``""`` where the front end does not say.
     members : list of AgentRef
         Living tops of trees, in order of their start.
     """
 
     __slots__ = ("_lives", "cell_id")
 
-    def __init__(self, cell_id: str | None) -> None:
+    def __init__(self, cell_id: str) -> None:
         self.cell_id = cell_id
         self._lives: dict[Any, None] = {}
 
@@ -62,18 +61,19 @@ class Scope:
 def start_scope(cell_id: str | None) -> Scope:
     """End what `cell_id` started before, and adopt what the code of this context starts from now on. For plain threads."""
     stop_scope(cell_id)
-    scope = Scope(cell_id)
-    if cell_id is not None:
-        with _lock:
-            _scopes[cell_id] = scope
-    _SCOPE.set(scope)
-    return scope
+    CELL.set(cell_id or "")
+    return _scope_of(cell_id or "")
+
+
+def _scope_of(cell_id: str) -> Scope:
+    with _lock:
+        return _scopes.setdefault(cell_id, Scope(cell_id))
 
 
 def stop_scope(cell_id: str | None, *, patience: float = PATIENCE) -> None:
     """End what `cell_id` started: the last first, each in its own order; waits, and kills what takes more than `patience` seconds."""
     with _lock:
-        scope = _scopes.pop(cell_id, None) if cell_id is not None else None
+        scope = _scopes.pop(cell_id, None) if cell_id else None
     if scope is None:
         return
     for ref in reversed(scope.members):
@@ -100,15 +100,14 @@ async def _stop(life: Any) -> None:
 
 def adopt(life: Any, keep: bool) -> None:
     """Let the current cell own a life that nobody supervises."""
-    scope = _SCOPE.get()
-    if scope is not None and not keep:
-        scope.add(life)
+    cell_id = CELL.get()
+    if cell_id is not None and not keep:
+        _scope_of(cell_id).add(life)
 
 
 async def make_room(name: Any) -> None:
     """Where cells have no id: end the namesake that an earlier cell started."""
-    scope = _SCOPE.get()
-    if name is None or scope is None or scope.cell_id is not None:
+    if name is None or CELL.get() != "":
         return
     registry, key = place_of(name)
     old = registry.whereis(key)
@@ -118,7 +117,7 @@ async def make_room(name: Any) -> None:
 
 def _is_anonymous(life: Any) -> bool:
     owners = [getattr(cleanup, "__self__", None) for cleanup in life.cleanups or ()]
-    return any(isinstance(owner, Scope) and owner.cell_id is None for owner in owners)
+    return any(isinstance(owner, Scope) and not owner.cell_id for owner in owners)
 
 
 def living() -> list[Any]:

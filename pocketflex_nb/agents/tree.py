@@ -11,7 +11,14 @@ from typing import Any
 from pocketflex_nb.agents.agent import Agent, is_stale, latest
 from pocketflex_nb.agents.ending import stop_life
 from pocketflex_nb.agents.errors import (
-    AgentError, AlreadyPresent, AlreadyStarted, NotFound, ReplyError, Restarting, StartError, StillRunning,
+    AgentError,
+    AlreadyPresent,
+    AlreadyStarted,
+    NotFound,
+    ReplyError,
+    Restarting,
+    StartError,
+    StillRunning,
 )
 from pocketflex_nb.agents.life import Life
 from pocketflex_nb.agents.mail import Order

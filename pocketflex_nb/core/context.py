@@ -19,7 +19,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["AGENT", "FRAME"]
+__all__ = ["AGENT", "CELL", "FRAME"]
 
 #: the frame of the walk that the running code belongs to, or None outside of any run
 FRAME: ContextVar[Any] = ContextVar("pocketflex_nb_frame", default=None)
@@ -27,3 +27,6 @@ FRAME: ContextVar[Any] = ContextVar("pocketflex_nb_frame", default=None)
 #: the life of the agent or task that the running code belongs to (set once per life), or None outside of any. A zombie's has
 #: ``fenced`` True: what it still sends or writes is dropped
 AGENT: ContextVar[Any] = ContextVar("pocketflex_nb_agent", default=None)
+
+#: the notebook cell that the running code belongs to: its id, ``""`` where the front end sends none, None outside of a notebook
+CELL: ContextVar[str | None] = ContextVar("pocketflex_nb_cell", default=None)

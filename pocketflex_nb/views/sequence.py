@@ -55,7 +55,7 @@ def _step(event: Any) -> Step:
     seconds = data.get("seconds") or 0.0
     here = str(event.address or data.get("id") or event.run or "?")
     if event.kind in _MESSAGES:
-        source, target = str(data.get("from") or "outside"), str(data.get("to") or here)
+        source, target = str(data.get("from") or "outside"), str((data["to"] or "outside") if "to" in data else here)
         text = f"reason {data.get('reason')}" if event.kind == "down" else str(data.get("what", ""))
         if data.get("error"):
             text = f"{text} failed: {data['error']}".strip()

@@ -25,8 +25,8 @@ from pocketflex_nb.agents import (
     stop_scope,
     whereis,
 )
-from pocketflex_nb.agents.scope import _SCOPE
 from pocketflex_nb.agents.watchdog import LAG
+from pocketflex_nb.core.context import CELL
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.testing import Recorder, VirtualClock
 from tests.agents.people import Boom, Counter
@@ -56,11 +56,11 @@ class Hog(Agent):
 
 @pytest.fixture
 def here() -> Iterator[None]:
-    token = _SCOPE.set(None)
+    token = CELL.set(None)
     yield
     for scope in ("cell-1", "cell-2"):
         stop_scope(scope)
-    _SCOPE.reset(token)
+    CELL.reset(token)
 
 
 def test_an_agent_in_an_endless_loop_is_named_and_killed_while_others_answer(caplog: pytest.LogCaptureFixture) -> None:
@@ -170,8 +170,7 @@ def test_running_a_cell_again_stops_its_old_tree_first(here: None) -> None:
 
     assert not first.is_alive
     assert [info.status for info in second.children()] == ["running"] * 3
-    order = [text for text in seen.order]
-    assert order == [
+    assert seen.order == [
         "start a", "start b", "start c", "start sup", "exit c", "exit b", "exit a", "exit sup", "start a", "start b", "start c", "start sup",
     ]
     start_scope("cell-2")

@@ -46,6 +46,9 @@ class Problem:
     node: str = ""
     action: str = ""
 
+    def __str__(self) -> str:
+        return self.message
+
 
 def check(flow: Any) -> list[Problem]:
     """Look at the drawing of `flow`, nested flows included.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from pocketflex_nb.core.errors import DiagramError, nearest
-from pocketflex_nb.core.scanning import ID, Scanner, decoded
+from pocketflex_nb.core.scanning import ID, NOTHING, Scanner, decoded
 
 __all__ = ["HEADERS", "Diagram", "DiagramEdge", "DiagramNode", "Directive", "Subgraph", "is_mermaid", "parse"]
 
@@ -452,5 +452,5 @@ def _split(text: str) -> list[str]:
 
 def _unquoted(text: str) -> str:
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        return decoded(text[1:-1])
+        return decoded(text[1:-1]).removeprefix(NOTHING)
     return text

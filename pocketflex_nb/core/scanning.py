@@ -9,7 +9,10 @@ from typing import NoReturn
 
 from pocketflex_nb.core.errors import DiagramError
 
-__all__ = ["ID", "Scanner", "decoded"]
+__all__ = ["ID", "NOTHING", "Scanner", "decoded"]
+
+#: stands before an empty text in quotes, since Mermaid's own parser refuses to read none
+NOTHING = "\u200b"
 
 ID = re.compile(r"\w+(?:[.\-](?=\w)\w+)*")
 #: opening bracket, closing ones with their shapes; longest first
@@ -119,7 +122,7 @@ class Scanner:
         self.at = end + 1
         if len(raw) > 1 and raw[0] == raw[-1] == "`":
             raw = raw[1:-1]
-        return decoded(raw)
+        return decoded(raw).removeprefix(NOTHING)
 
     def attributes(self) -> tuple[str | None, str]:
         """``@{ shape: diam, label: "text" }`` behind an id."""

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from pocketflex_nb.core.graph import Edge, Graph, GraphNode
+from pocketflex_nb.core.scanning import NOTHING
 from pocketflex_nb.views.palette import INK, PALETTE
 
 __all__ = ["mermaid"]
@@ -171,7 +172,12 @@ def _is_plain(action: str) -> bool:
 
 
 def _quoted(text: str) -> str:
-    """`text` in double quotes, with Mermaid's entities for whatever would not come back as it was."""
+    """`text` in double quotes, with Mermaid's entities for whatever would not come back as it was.
+
+    Mermaid refuses an empty text: it is written as a space of no width, which the parser drops again.
+    """
+    if not text or text[0] == NOTHING:
+        text = NOTHING + text
     return '"' + "".join(_escaped(ch) for ch in text) + '"'
 
 

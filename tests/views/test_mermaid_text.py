@@ -142,7 +142,7 @@ def test_hostile_names_cannot_leave_their_quotes() -> None:
     assert [e.action for e in parse(text).edges] == [evil]
 
 
-_ODD = st.sampled_from(["end", "a|b", '"', "#35;", "<br/>", "a\nb", "-->", "%% pf: x=1", "日本"])
+_ODD = st.sampled_from(["end", "a|b", '"', "#35;", "<br/>", "a\nb", "-->", "%% pf: x=1", "日本", "", "\u200b"])
 _LABELS = st.one_of(st.text(max_size=12), _ODD)
 _NAMES = st.one_of(
     st.sampled_from(["end", "END", "graph", "style", "plan", "x", "o", "a.b", "a-b", "default", "subgraph", "é", "2", "my plan"]),

@@ -253,8 +253,8 @@ class BatchNode(Node):
         self, max_retries: int = 1, wait: float = 0, *, max_concurrency: int | None = 1, on_error: str = "raise", **options: Any
     ) -> None:
         super().__init__(max_retries, wait, **options)
+        check_concurrency(type(self).__name__, max_concurrency)
         if max_concurrency != 1:
-            check_concurrency(type(self).__name__, max_concurrency)
             self._pfx_max_concurrency = max_concurrency
         if on_error not in ("raise", "collect"):
             raise ValueError(f"{type(self).__name__}(on_error={on_error!r}): 'raise' or 'collect'")

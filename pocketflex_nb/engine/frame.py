@@ -11,7 +11,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import AGENT, FRAME
 
-__all__ = ["Failure", "Frame", "current"]
+__all__ = ["Failure", "Frame", "current", "told"]
 
 
 class Failure:
@@ -130,3 +130,11 @@ def current() -> Any:
     """
     frame = FRAME.get()
     return frame if frame is not None else AGENT.get()
+
+
+def told(error: BaseException) -> str:
+    """An error as events tell it: its class, and its message where there is one."""
+    try:
+        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    except Exception:  # a __str__ of the user's that raises must not lose the event
+        return type(error).__name__

@@ -18,7 +18,7 @@ from typing import Any
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.graph import base_id, ids_of
 from pocketflex_nb.core.state import NodeState, State
-from pocketflex_nb.engine.frame import Failure, Frame
+from pocketflex_nb.engine.frame import Failure, Frame, told
 
 __all__ = ["KEPT", "Counts", "Log"]
 
@@ -228,7 +228,7 @@ class Log:
     def _of_the_run(self, status: str) -> dict[str, Any]:
         """What the run's last record stands for."""
         run = self.run
-        return {"status": status, "action": run.action, "error": None if run.error is None else _told(run.error)}
+        return {"status": status, "action": run.action, "error": None if run.error is None else told(run.error)}
 
     def _hop(self, counts: Counts, seq: int, frame: Frame, node: Any, action: Any, start: int, end: int) -> Event:
         visit = counts.visits[frame, node] = counts.visits.get((frame, node), 0) + 1
@@ -238,7 +238,7 @@ class Log:
         data: dict[str, Any] = {"start": start, "seconds": seconds, "visit": visit}
         failed = isinstance(action, Failure)
         if failed:
-            data |= {"error": _told(action.error), "handled": action.handled, "status": action.status}
+            data |= {"error": told(action.error), "handled": action.handled, "status": action.status}
         else:
             data["action"] = action or "default"
         edge = (path, "!error" if failed else str(action or "default"))
@@ -295,10 +295,3 @@ def _owner(frame: Frame) -> Frame:
     while (frame.step or frame.branch is not None) and frame.parent is not None:
         frame = frame.parent
     return frame
-
-
-def _told(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    except Exception:  # a __str__ of the user's that raises must not lose the event
-        return type(error).__name__

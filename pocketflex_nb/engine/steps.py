@@ -19,7 +19,7 @@ from typing import Any
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import NodeTimeout
 from pocketflex_nb.core.nodes import BaseNode, Node
-from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.frame import Frame, told
 from pocketflex_nb.engine.plan import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.thread import EngineLoop, engine_thread
 
@@ -133,7 +133,7 @@ def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
 def retried(node: Any, frame: Frame | None, number: int, exc: BaseException) -> None:
     """Note that try `number` failed and another follows."""
     if frame is not None:
-        frame.note("node_retried", attempt=number, error=f"{type(exc).__name__}: {exc}")
+        frame.note("node_retried", attempt=number, error=told(exc))
 
 
 async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> Any:

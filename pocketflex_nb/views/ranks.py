@@ -7,6 +7,7 @@ coordinates by least squares (pooled adjacent violators) between neighbours. No 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -214,14 +215,15 @@ def _order(level: Level, up: Near, down: Near, finish: list[int]) -> None:
         level.order = ranks
         return
     counted = size <= 500
-    best, fewest = [list(r) for r in ranks], _crossings(ranks, down) if counted else 1
+    best, fewest, since = [list(r) for r in ranks], _crossings(ranks, down) if counted else 1, 0
     place = [0.0] * size
     for sweep in range(8 if size <= 150 else 4 if size <= 800 else 2):
-        if not fewest:
+        if not fewest or since == 3:
             break
         _sweep(ranks, up if sweep % 2 == 0 else down, place, forward=sweep % 2 == 0)
+        since += 1
         if counted and (found := _crossings(ranks, down)) < fewest:
-            best, fewest = [list(r) for r in ranks], found
+            best, fewest, since = [list(r) for r in ranks], found, 0
     level.order = best if counted else ranks
 
 
@@ -266,25 +268,18 @@ def _sweep(ranks: list[list[int]], towards: Near, place: list[float], *, forward
 
 
 def _crossings(ranks: list[list[int]], down: Near) -> int:
-    """How many pairs of arrows cross, counted by a binary indexed tree per gap."""
+    """How many pairs of arrows cross."""
     total = 0
     for here, there in pairwise(ranks):
+        if len(here) == 1 or len(there) == 1:
+            continue
         where = {v: number for number, v in enumerate(there)}
-        tree, passed = [0] * (len(there) + 1), 0
+        passed: list[int] = []  # ends of the arrows so far, in order
         for v in here:
-            ends = [where[t] for t, _ in down[v]]
-            for end in ends:
-                at, below = end + 1, 0
-                while at:
-                    below += tree[at]
-                    at &= at - 1
-                total += passed - below
-            for end in ends:
-                at = end + 1
-                while at < len(tree):
-                    tree[at] += 1
-                    at += at & -at
-                passed += 1
+            for end in sorted([where[t] for t, _ in down[v]]):
+                at = bisect_right(passed, end)
+                total += len(passed) - at
+                passed.insert(at, end)
     return total
 
 
@@ -311,7 +306,7 @@ def _place(level: Level, up: Near, down: Near, before: list[float], after: list[
         for v in row:
             across[v] -= reach / 2
     both = [a + b for a, b in zip(up, down, strict=True)]
-    rounds = [up, down, up, down, up, down, both, both] if len(across) <= 800 else [up, down, both]
+    rounds = [up, down, up, down, both, both] if len(across) <= 800 else [up, down, both]
     for near in rounds:
         for row in level.order if near is not down else reversed(level.order):
             _settle(row, near, across, before, after)
@@ -337,6 +332,11 @@ def _straighten(
 
 def _settle(row: list[int], near: Near, across: list[float], before: list[float], after: list[float]) -> None:
     """Least squares with kept order and distances: pool adjacent violators."""
+    if len(row) == 1:
+        v = row[0]
+        if near[v]:
+            across[v] = sum([weight * across[u] for u, weight in near[v]]) / sum([weight for _, weight in near[v]])
+        return
     sums: list[float] = []  # of each block of items that touch: weighted wishes, weights, how many
     pulls: list[float] = []
     counts: list[int] = []

@@ -121,25 +121,33 @@ Stop = tuple[float, float, bool]  # along, across, whether the line is level the
 
 def _smooth(stops: list[Stop]) -> list[Step]:
     """A curve through `stops`, never steeper than it must be (monotone cubic; level where it is asked for)."""
+    a, c, _ = stops[0]
+    steps: list[Step] = [("M", ((a, c),))]
     kept = [stops[0]]
-    for stop in stops[1:]:
-        if abs(stop[0] - kept[-1][0]) >= 0.05 or abs(stop[1] - kept[-1][1]) >= 0.05:
+    for stop in stops:
+        if not -0.05 < stop[0] - kept[-1][0] < 0.05 or not -0.05 < stop[1] - kept[-1][1] < 0.05:
             kept.append(stop)
-    slopes = [_slope(kept, n) for n in range(len(kept))]
-    steps: list[Step] = [("M", (kept[0][:2],))]
-    for (a, c, _), (a2, c2, _), m, m2 in zip(kept, kept[1:], slopes, slopes[1:], strict=False):
-        if abs(c2 - c) < 0.05 and abs(m) + abs(m2) < 0.01:
-            if steps[-1][0] == "L":
-                steps.pop()
-            steps.append(("L", ((a2, c2),)))
+    m = 0.0
+    for n in range(1, len(kept)):
+        a2, c2, is_level = kept[n]
+        m2 = 0.0 if is_level else _slope(kept, n)
+        if not m and not m2:
+            if -0.05 < c2 - c < 0.05:
+                if steps[-1][0] == "L":
+                    steps.pop()
+                steps.append(("L", ((a2, c2),)))
+            else:
+                middle = (a + a2) / 2
+                steps.append(("C", ((middle, c), (middle, c2), (a2, c2))))
         else:
-            bend = (a2 - a) * (0.5 if not m and not m2 else 0.4)
+            bend = (a2 - a) * 0.4
             steps.append(("C", ((a + bend, c + m * bend), (a2 - bend, c2 - m2 * bend), (a2, c2))))
+        a, c, m = a2, c2, m2
     return steps
 
 
 def _slope(stops: list[Stop], n: int) -> float:
-    if stops[n][2] or n in (0, len(stops) - 1):
+    if n + 1 == len(stops):
         return 0.0
     (a, c, _), (a1, c1, _), (a2, c2, _) = stops[n - 1], stops[n], stops[n + 1]
     before, after = (c1 - c) / ((a1 - a) or 1.0), (c2 - c1) / ((a2 - a1) or 1.0)

@@ -14,7 +14,7 @@ from pocketflex_nb.core.preview import preview as told
 from pocketflex_nb.views.secrets import masked, redacted
 from pocketflex_nb.views.words import shown
 
-__all__ = ["detail", "kind_of", "preview", "size_of"]
+__all__ = ["ENTRIES", "PAGE", "ROWS", "detail", "kind_of", "preview", "size_of"]
 
 #: characters of a page, rows of a table, entries of a container
 PAGE, ROWS, ENTRIES = 2_048, 20, 50

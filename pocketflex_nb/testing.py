@@ -20,7 +20,7 @@ from pocketflex_nb.agents.log import Record, concerns, to_event
 from pocketflex_nb.agents.trace import _life_of, _logs_of
 from pocketflex_nb.core.events import Event
 
-__all__ = ["Recorder", "VirtualClock", "raising_shell", "settle"]
+__all__ = ["TURNS", "Recorder", "VirtualClock", "raising_shell", "settle"]
 
 #: turns that `settle` gives a loop: a message that goes through ten agents needs fewer
 TURNS = 50
@@ -222,10 +222,12 @@ class Recorder:
 
     @property
     def events(self) -> list[Event]:
+        """What was recorded, oldest first."""
         return [to_event(record) for record in list(self._records)]
 
     @property
     def order(self) -> list[str]:
+        """Starts and exits: ``["start a", "exit b", ...]``."""
         return [f"{event.kind} {event['id']}" for event in self.events if event.kind in ("start", "exit")]
 
     def find(self, kind: str, id: Any = None, *, times: int = 1) -> Event | None:
@@ -273,7 +275,9 @@ def raising_shell() -> Any:
     """An IPython shell whose `run_cell` raises what the cell raised, instead of printing it."""
     from IPython.core.interactiveshell import InteractiveShell  # here: only who tests magics has it
 
-    class RaisingShell(InteractiveShell):
+    base: Any = InteractiveShell  # untyped
+
+    class RaisingShell(base):  # type: ignore[misc]  # it is one
         """Raises what cells raise."""
 
         def run_cell(self, *args: Any, **kwargs: Any) -> Any:

@@ -72,7 +72,7 @@ from pocketflex_nb.agents.errors import (
 from pocketflex_nb.agents.flow_agent import FlowAgent
 from pocketflex_nb.agents.mail import Caller
 from pocketflex_nb.agents.monitor import Monitor, link, unlink
-from pocketflex_nb.agents.names import call, call_sync, cast, names, whereis
+from pocketflex_nb.agents.names import call, call_sync, cast, whereis
 from pocketflex_nb.agents.partition import PartitionSupervisor, partition_of
 from pocketflex_nb.agents.reasons import (
     IGNORE,
@@ -90,7 +90,7 @@ from pocketflex_nb.agents.reasons import (
     Unregistered,
 )
 from pocketflex_nb.agents.ref import AgentRef
-from pocketflex_nb.agents.registry import Registry, Via
+from pocketflex_nb.agents.registry import Registry, Via, names
 from pocketflex_nb.agents.scope import Scope, living, start_scope, stop_scope
 from pocketflex_nb.agents.spec import ChildInfo, ChildSpec, Counts, child
 from pocketflex_nb.agents.stream import Stream, stream

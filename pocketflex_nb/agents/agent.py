@@ -14,7 +14,7 @@ from pocketflex_nb.core.context import AGENT
 
 __all__ = ["Agent", "handles", "is_stale", "latest"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class handles:
@@ -35,10 +35,10 @@ class handles:
 
     @overload
     @staticmethod
-    def call(fn: F) -> F: ...
+    def call(fn: _F) -> _F: ...
     @overload
     @staticmethod
-    def call(fn: None = None, *, reentrant: bool = False) -> Callable[[F], F]: ...
+    def call(fn: None = None, *, reentrant: bool = False) -> Callable[[_F], _F]: ...
     @staticmethod
     def call(fn: Any = None, *, reentrant: bool = False) -> Any:
         """The return value is the reply."""
@@ -46,10 +46,10 @@ class handles:
 
     @overload
     @staticmethod
-    def cast(fn: F) -> F: ...
+    def cast(fn: _F) -> _F: ...
     @overload
     @staticmethod
-    def cast(fn: None = None, *, reentrant: bool = False) -> Callable[[F], F]: ...
+    def cast(fn: None = None, *, reentrant: bool = False) -> Callable[[_F], _F]: ...
     @staticmethod
     def cast(fn: Any = None, *, reentrant: bool = False) -> Any:
         """Nobody waits."""
@@ -64,7 +64,7 @@ def _mark(kind: str, fn: Any, reentrant: bool) -> Any:
     return mark if fn is None else mark(fn)
 
 
-def _default(fn: F) -> F:
+def _default(fn: _F) -> _F:
     fn.is_default = True  # type: ignore[attr-defined]  # a mark on our own function
     return fn
 
@@ -112,7 +112,9 @@ class Agent:
         super().__init_subclass__(**kwargs)
         for name, value in vars(cls).items():
             if hasattr(value, "_pfx_handles") and hasattr(AgentRef, name):
-                raise TypeError(f"{cls.__name__}.{name} cannot be a handler of that name: every ref has its own {name!r}; call it otherwise")
+                raise TypeError(
+                    f"{cls.__name__}.{name} cannot be a handler of that name: every ref has its own {name!r}; call it otherwise"
+                )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         from functools import partial
@@ -123,6 +125,7 @@ class Agent:
 
     @property
     def ref(self) -> AgentRef:
+        """Its own ref, while it handles a message."""
         life = AGENT.get()
         if life is None or life.agent is not self:
             raise AttributeError("an agent has its ref while it handles a message")
@@ -146,7 +149,7 @@ class Agent:
 
     async def handle_info(self, message: Any) -> Any:
         """Take any other message: `Down`, `Exit`, `TaskDone`, ``"timeout"``, what `send` sends."""
-        from pocketflex_nb.agents.life import warn
+        from pocketflex_nb.agents.log import warn
 
         life = AGENT.get()
         life.note("unhandled", {"what": life.home.log.describe(message)}, life.cause)
@@ -170,8 +173,15 @@ class Agent:
     # starting --------------------------------------------------------------------------------------------------------
     @classmethod
     async def start(
-        cls, *args: Any, name: Any = None, clock: Any = None, engine: Any = None, keep: bool = False, isolation: str | None = None,
-        strict: bool | None = None, **kwargs: Any,
+        cls,
+        *args: Any,
+        name: Any = None,
+        clock: Any = None,
+        engine: Any = None,
+        keep: bool = False,
+        isolation: str | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
     ) -> AgentRef | None:
         """Start one, alone, and wait until `init` has returned.
 
@@ -203,7 +213,13 @@ class Agent:
 
     @classmethod
     def start_sync(
-        cls, *args: Any, name: Any = None, clock: Any = None, keep: bool = False, isolation: str | None = None, strict: bool | None = None,
+        cls,
+        *args: Any,
+        name: Any = None,
+        clock: Any = None,
+        keep: bool = False,
+        isolation: str | None = None,
+        strict: bool | None = None,
         **kwargs: Any,
     ) -> AgentRef | None:
         """`start` from plain code, on the engine thread."""
@@ -216,9 +232,10 @@ class Agent:
     def _pfx_make(cls, life: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """The agent of `life`, and what `init` gave."""
         if life.isolation == "process":
-            from pocketflex_nb.agents.process import make_proxy
+            from pocketflex_nb.agents.process import make_proxy  # here: few agents have a process
 
-            return make_proxy(life, cls, args, kwargs)
+            made: tuple[Any, Any] = make_proxy(life, cls, args, kwargs)
+            return made
         if cls.__init__ is Agent.__init__:
             agent = cls.__new__(cls)
         elif getattr(cls.init, "is_default", False):

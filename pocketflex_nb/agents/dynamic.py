@@ -22,11 +22,13 @@ class DynamicTree(Tree):
     """What a `DynamicSupervisor` is when it lives."""
 
     async def init(self, options: Options) -> Any:
+        """Begin without children."""
         self.by_slot: dict[Slot, Child] = {}
         self.count_started = 0
         return await super().init(options)
 
     def members(self) -> Iterable[Child]:
+        """The children, oldest first."""
         return self.by_slot.values()
 
     async def start_child(self, spec: ChildSpec) -> AgentRef | None:
@@ -60,6 +62,7 @@ class DynamicTree(Tree):
         return await start_child_life(self.life, child, self.options.extra_args)
 
     async def child_ended(self, child: Child, life: Life, reason: Any) -> Any:
+        """See `Tree.child_ended`."""
         if self.by_slot.get(child.slot) is not child:
             return None
         return await super().child_ended(child, life, reason)
@@ -68,6 +71,7 @@ class DynamicTree(Tree):
         self.by_slot.pop(child.slot, None)  # no spec outlives its child here
 
     async def restart(self, child: Child, reason: Any) -> Stop | None:
+        """Start it again in its place, or give up."""
         life, child.life = child.life, None
         if not self.allows_restart(child, reason, life):
             return Stop("shutdown")
@@ -87,6 +91,7 @@ class DynamicTree(Tree):
         return await self.restart(child, reason)
 
     async def terminate_child(self, id: Any) -> None:
+        """See `DynamicSupervisor.terminate_child`."""
         child = self.by_slot.get(getattr(id, "slot", None))  # type: ignore[arg-type]  # None finds nothing
         if child is None:
             raise ReplyError(NotFound(id, ": give the ref that start_child gave"))
@@ -142,12 +147,25 @@ class DynamicSupervisor(AnySupervisor):
     _pfx_tree = DynamicTree
 
     def __init__(
-        self, *, max_children: int | None = None, extra_args: Iterable[Any] = (), max_restarts: int = 3, max_seconds: float = 5.0,
-        name: Any = None, clock: Any = None, engine: Any = None, keep: bool = False, strict: bool = False,
+        self,
+        *,
+        max_children: int | None = None,
+        extra_args: Iterable[Any] = (),
+        max_restarts: int = 3,
+        max_seconds: float = 5.0,
+        name: Any = None,
+        clock: Any = None,
+        engine: Any = None,
+        keep: bool = False,
+        strict: bool = False,
     ) -> None:
         check_limit(max_children)
         options = Options(
-            max_restarts=max_restarts, max_seconds=max_seconds, max_children=max_children, extra_args=tuple(extra_args), strict=strict,
+            max_restarts=max_restarts,
+            max_seconds=max_seconds,
+            max_children=max_children,
+            extra_args=tuple(extra_args),
+            strict=strict,
         )
         super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
 

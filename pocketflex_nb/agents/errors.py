@@ -31,9 +31,26 @@ from pocketflex_nb.agents.reasons import Crash, tell
 from pocketflex_nb.core.errors import AgentError, PocketflexError
 
 __all__ = [
-    "AgentDown", "AgentError", "AlreadyPresent", "AlreadyStarted", "BadReturn", "BadSpec", "CallTimeout", "CallingSelf", "MaxChildren",
-    "NotFound", "NotOwner", "NotPortable", "NotRunning", "ReplyError", "Restarting", "StartError", "StillRunning", "SupervisorExit",
-    "Unhandled", "check_time",
+    "AgentDown",
+    "AgentError",
+    "AlreadyPresent",
+    "AlreadyStarted",
+    "BadReturn",
+    "BadSpec",
+    "CallTimeout",
+    "CallingSelf",
+    "MaxChildren",
+    "NotFound",
+    "NotOwner",
+    "NotPortable",
+    "NotRunning",
+    "ReplyError",
+    "Restarting",
+    "StartError",
+    "StillRunning",
+    "SupervisorExit",
+    "Unhandled",
+    "check_time",
 ]
 
 

@@ -67,4 +67,4 @@ class FlowAgent(Agent):
         store["message"] = message
         store.pop("reply", None)
         action = await launch(self.flow, store, name=self.ref.name, show=False)  # cancelled with us
-        return store["reply"] if "reply" in store else action
+        return store.get("reply", action)

@@ -22,9 +22,9 @@ from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["GRACE", "SLICE", "Home", "home_for", "homes", "in_slices", "pulse", "running_loop"]
+__all__ = ["GRACE", "PARK", "PULSE", "SLICE", "Deadlines", "Home", "home_for", "homes", "in_slices", "pulse", "running_loop"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 #: seconds between a kill and the moment the agent is given up as a zombie
 GRACE = 0.2
@@ -104,7 +104,7 @@ class Home:
             except Exception as exc:
                 self.loop.call_exception_handler({"message": f"a message to an agent failed in {fn!r}", "exception": exc})
 
-    async def do(self, fn: Callable[..., Awaitable[T]], *args: Any) -> T:
+    async def do(self, fn: Callable[..., Awaitable[_T]], *args: Any) -> _T:
         """Await ``fn(*args)`` on this home's loop, from any loop."""
         if self.is_here:
             return await fn(*args)
@@ -112,7 +112,7 @@ class Home:
         with pulse():
             return await asyncio.wrap_future(future)
 
-    def do_sync(self, fn: Callable[..., Awaitable[T]], *args: Any, timeout: float | None = None) -> T:
+    def do_sync(self, fn: Callable[..., Awaitable[_T]], *args: Any, timeout: float | None = None) -> _T:
         """Call `do` from plain code and wait; an interrupt cancels what was asked for.
 
         Raises
@@ -123,11 +123,11 @@ class Home:
         self.must_not_wait("use `await` here")
         return in_slices(asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop), timeout)
 
-    def now_here(self, fn: Callable[..., T], *args: Any) -> T:
+    def now_here(self, fn: Callable[..., _T], *args: Any) -> _T:
         """Call the plain function `fn` on the loop's thread and give its value; at once if this is it."""
         if self.is_here or self.loop.is_closed() or (running_loop() is not None and threading.get_ident() == self.ident):
             return fn(*args)
-        future: cf.Future[T] = cf.Future()
+        future: cf.Future[_T] = cf.Future()
         context = contextvars.copy_context()
 
         def call() -> None:
@@ -155,11 +155,11 @@ class Home:
             raise RuntimeError(f"this would wait on the very thread that runs the agents: {mend}")
 
 
-async def _awaited(fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+async def _awaited(fn: Callable[..., Awaitable[_T]], args: tuple[Any, ...]) -> _T:
     return await fn(*args)
 
 
-def in_slices(future: cf.Future[T], timeout: float | None) -> T:
+def in_slices(future: cf.Future[_T], timeout: float | None) -> _T:
     """Wait for `future` so that the stop button can interrupt, then cancel it."""
     try:
         left = timeout

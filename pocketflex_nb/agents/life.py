@@ -20,6 +20,7 @@ from typing import Any
 
 from pocketflex_nb.agents.errors import BadReturn, ReplyError
 from pocketflex_nb.agents.home import GRACE, Home
+from pocketflex_nb.agents.log import warn
 from pocketflex_nb.agents.mail import INFO, Ask, Caller, Order
 from pocketflex_nb.agents.reasons import (
     DEAD,
@@ -41,7 +42,7 @@ from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.agents.watchdog import AsyncKill, watch_over
 from pocketflex_nb.core.context import AGENT, FRAME
 
-__all__ = ["Life", "warn"]
+__all__ = ["BURST", "LAST_WORDS", "Life"]
 
 #: messages handled before the other tasks of the loop get their turn
 BURST = 256
@@ -91,9 +92,44 @@ class Life:
     """
 
     __slots__ = (
-        "__weakref__", "agent", "ancestors", "birth", "boss", "box", "callers", "cause", "cleanups", "cls", "context", "doom", "fenced", "hand",
-        "handled", "home", "is_awake", "is_held", "is_open", "is_strict", "isolation", "is_suspended", "links", "names", "on_exit", "owed", "parked", "pid", "reason", "ref", "restarts", "side", "slot",
-        "started", "status", "task", "timer", "watchers",
+        "__weakref__",
+        "agent",
+        "ancestors",
+        "birth",
+        "boss",
+        "box",
+        "callers",
+        "cause",
+        "cleanups",
+        "cls",
+        "context",
+        "doom",
+        "fenced",
+        "hand",
+        "handled",
+        "home",
+        "is_awake",
+        "is_held",
+        "is_open",
+        "is_strict",
+        "is_suspended",
+        "isolation",
+        "links",
+        "names",
+        "on_exit",
+        "owed",
+        "parked",
+        "pid",
+        "reason",
+        "ref",
+        "restarts",
+        "side",
+        "slot",
+        "started",
+        "status",
+        "task",
+        "timer",
+        "watchers",
     )
     type = "worker"
     ref_class = AgentRef
@@ -109,7 +145,8 @@ class Life:
         self.task: asyncio.Task[Any] | None = None
         self.context: contextvars.Context | None = None
         self.hand: Any = None
-        self.birth = self.cause = by.cause if by is not None else None
+        self.cause: int | None = by.cause if by is not None else None
+        self.birth = self.cause
         self.doom: tuple[Any, bool] | None = None
         self.owed: set[Caller] | None = None
         self.side: set[asyncio.Task[Any]] | None = None
@@ -127,7 +164,7 @@ class Life:
         self.parked: asyncio.Future[None] | None = None
         self.is_open = True
         self.callers: tuple[AgentRef, ...] = ()
-        self.ancestors: tuple[AgentRef, ...] = ((by.ref, *by.ancestors) if by is not None else ())
+        self.ancestors: tuple[AgentRef, ...] = (by.ref, *by.ancestors) if by is not None else ()
 
     @property
     def name(self) -> str:
@@ -560,7 +597,9 @@ class Life:
         facts = {
             "reason": "crash" if error is not None else reason if isinstance(reason, str) else tell(reason),
             "error": tell(reason).removeprefix("crash: ") if error is not None else None,
-            "where": where(error) if error is not None else None, "zombie": zombie, "type": self.type,
+            "where": where(error) if error is not None else None,
+            "zombie": zombie,
+            "type": self.type,
         }
         seq = self.note("exit", facts, self.cause)
         if zombie:
@@ -579,13 +618,6 @@ async def _quietly(out: Any) -> Any:
     if out.__class__ is CoroutineType:
         out = await out
     return out if out.__class__ in _DIRECTIVES else None
-
-
-def warn(text: str, *, level: int = 30) -> None:
-    """One line in the log ``pocketflex_nb``."""
-    import logging  # not at the top: it would be most of this room's import time where nobody logs
-
-    logging.getLogger("pocketflex_nb").log(level, text)
 
 
 def _is_fresh(task: asyncio.Task[Any]) -> bool:

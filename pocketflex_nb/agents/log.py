@@ -35,7 +35,7 @@ from typing import Any, overload
 from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.core.events import Event
 
-__all__ = ["PLAIN", "EventView", "Log", "Record", "concerns", "label", "to_event"]
+__all__ = ["LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "to_event", "warn"]
 
 Record = tuple[int, int, str, Any, Any, Any, Any]
 
@@ -221,3 +221,10 @@ class EventView:
                 await wake.wait()
         finally:
             self._log.unwatch(heard)
+
+
+def warn(text: str, *, level: int = 30) -> None:
+    """One line in the log ``pocketflex_nb``."""
+    import logging  # not at the top: it would be most of this room's import time where nobody logs
+
+    logging.getLogger("pocketflex_nb").log(level, text)

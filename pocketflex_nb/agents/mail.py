@@ -63,6 +63,7 @@ class Caller:
 
     @property
     def ref(self) -> Any:
+        """Who asks, or None for plain code."""
         return self.by.ref if self.by is not None else None
 
     def reply(self, value: Any) -> None:

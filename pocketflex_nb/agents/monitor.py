@@ -145,9 +145,11 @@ class Pending(Monitor):
     __slots__ = ()
 
     def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+        """It ended first."""
         self.fail(AgentDown(reason, life.name))
 
     def settle(self, value: Any) -> None:
+        """Give `value`, and watch no more."""
         super().settle(value)
         if self._life is not None:
             _drop(self._life, self)

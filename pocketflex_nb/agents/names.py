@@ -1,26 +1,13 @@
-"""Who is called "writer"? The default registry, and messages addressed by name."""
+"""Who is called "writer"? Messages addressed by name."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Hashable
 from typing import Any
 
-from pocketflex_nb.agents.errors import NotRunning, check_time
-from pocketflex_nb.agents.home import home_for
 from pocketflex_nb.agents.ref import AgentRef
-from pocketflex_nb.agents.registry import Registry, Via
-from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.agents.registry import not_running, place_of, wait_for_name
 
-__all__ = ["call", "call_sync", "cast", "names", "whereis"]
-
-#: the default registry: where ``name="writer"`` goes
-names = Registry()
-
-
-def place_of(name: Any) -> tuple[Registry, Hashable]:
-    """The registry and key that a name means."""
-    return (name.registry, name.key) if isinstance(name, Via) else (names, name)
+__all__ = ["call", "call_sync", "cast", "whereis"]
 
 
 def whereis(name: Any) -> AgentRef | None:
@@ -35,8 +22,7 @@ def _found(name: Any) -> AgentRef:
         return name
     ref = whereis(name)
     if ref is None:
-        registry, key = place_of(name)
-        raise NotRunning(str(key), nearest(str(key), [str(known) for known, _, _ in registry.select()]))
+        raise not_running(name)
     return ref
 
 
@@ -69,22 +55,3 @@ def cast(name: Any, message: Any) -> None:
     ref = name if isinstance(name, AgentRef) else whereis(name)
     if ref is not None:
         ref.cast(message)
-
-
-async def wait_for_name(name: Any, seconds: float) -> AgentRef:
-    """The agent called `name`, as soon as there is one."""
-    check_time(seconds, "wait")
-    registry, key = place_of(name)
-    waiting = registry.expect(key)
-    clock = home_for().clock
-    timer = clock.call_later(seconds, waiting.future.cancel)
-    try:
-        ref: AgentRef = await waiting.future
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        return _found(name)
-    finally:
-        timer.cancel()
-    return ref

@@ -14,7 +14,7 @@ from pocketflex_nb.agents.spec import as_spec
 from pocketflex_nb.agents.supervisor import AnySupervisor, Options
 from pocketflex_nb.agents.tree import SupervisorLife, SupervisorRef, Tree
 
-__all__ = ["PartitionSupervisor", "partition_of"]
+__all__ = ["PartitionLife", "PartitionRef", "PartitionSupervisor", "PartitionTree", "partition_of"]
 
 
 def partition_of(key: Any, partitions: int) -> int:
@@ -37,6 +37,7 @@ class PartitionTree(Tree):
     """What a `PartitionSupervisor` is when it lives."""
 
     async def init(self, options: Options) -> Any:
+        """Start the copies."""
         self.partitions = options.partitions
         return await super().init(options)
 
@@ -66,6 +67,7 @@ class PartitionRef(SupervisorRef):
         return ref
 
     def __call__(self, key: Any) -> AgentRef | None:
+        """The copy for `key`, or None while it does not run."""
         try:
             return self.route(key)
         except NotRunning:
@@ -111,9 +113,20 @@ class PartitionSupervisor(AnySupervisor):
     _pfx_life = PartitionLife
 
     def __init__(
-        self, spec: Any, *, partitions: int | None = None, with_args: Callable[[tuple[Any, ...], int], Any] | None = None,
-        strategy: str = "one_for_one", max_restarts: int = 3, max_seconds: float = 5.0, auto_shutdown: str = "never", name: Any = None,
-        clock: Any = None, engine: Any = None, keep: bool = False, strict: bool = False,
+        self,
+        spec: Any,
+        *,
+        partitions: int | None = None,
+        with_args: Callable[[tuple[Any, ...], int], Any] | None = None,
+        strategy: str = "one_for_one",
+        max_restarts: int = 3,
+        max_seconds: float = 5.0,
+        auto_shutdown: str = "never",
+        name: Any = None,
+        clock: Any = None,
+        engine: Any = None,
+        keep: bool = False,
+        strict: bool = False,
     ) -> None:
         count = (os.cpu_count() or 1) if partitions is None else partitions
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:

@@ -22,7 +22,7 @@ from pocketflex_nb.agents.mail import Ask
 from pocketflex_nb.agents.monitor import Pending
 from pocketflex_nb.agents.reasons import DEAD, NO_REPLY
 
-__all__ = ["Proxy", "make_proxy"]
+__all__ = ["PARTING", "Proxy", "make_proxy"]
 
 #: seconds a process gets to go by itself after its agent has ended
 PARTING = 2.0
@@ -40,7 +40,9 @@ class Proxy:
         self._serving: set[asyncio.Task[Any]] = set()
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from pocketflex_nb.agents.worker import main; main()"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

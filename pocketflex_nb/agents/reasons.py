@@ -5,13 +5,30 @@ An exit reason is ``"normal"``, ``"shutdown"``, ``Shutdown(term)``, ``Crash(erro
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
-    "DEAD", "IGNORE", "NO_REPLY", "RUNNING", "STARTING", "STOPPING", "Continue", "Crash", "Down", "Exit", "Idle", "Ok", "Registered", "Shutdown", "Stop", "TaskDone",
-    "Unregistered", "is_abnormal", "tell", "where",
+    "DEAD",
+    "IGNORE",
+    "NO_REPLY",
+    "RUNNING",
+    "STARTING",
+    "STOPPING",
+    "Continue",
+    "Crash",
+    "Down",
+    "Exit",
+    "Idle",
+    "Ok",
+    "Registered",
+    "Shutdown",
+    "Stop",
+    "TaskDone",
+    "Unregistered",
+    "is_abnormal",
+    "tell",
+    "where",
 ]
 
 
@@ -178,17 +195,10 @@ def tell(reason: Any) -> str:
 
 def where(error: BaseException) -> str:
     """``file:line`` where `error` was raised, or ``""``."""
-    last = None
-    for last, _ in traceback.walk_tb(error.__traceback__):
-        pass
-    return f"{last.f_code.co_filename}:{_line(error)}" if last is not None else ""
-
-
-def _line(error: BaseException) -> int:
     tb = error.__traceback__
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
-    return tb.tb_lineno if tb is not None else 0
+    return f"{tb.tb_frame.f_code.co_filename}:{tb.tb_lineno}" if tb is not None else ""
 
 
 def _short(value: Any, form: Any = repr) -> str:

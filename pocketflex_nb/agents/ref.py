@@ -9,17 +9,18 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.agents.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, ReplyError, check_time
-from pocketflex_nb.agents.home import GRACE, SLICE, pulse, running_loop
-from pocketflex_nb.agents.log import PLAIN
+from pocketflex_nb.agents.home import SLICE, pulse, running_loop
+from pocketflex_nb.agents.log import PLAIN, warn
 from pocketflex_nb.agents.mail import CAST, INFO, Ask, Caller, CrossFuture, Order, ThreadWait
 from pocketflex_nb.agents.monitor import Gone, Monitor, Pending
 from pocketflex_nb.agents.reasons import DEAD, Stop
+from pocketflex_nb.agents.registry import wait_for_name
 from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.agents.strict import copied
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["AgentRef", "Answered", "ref_type"]
+__all__ = ["LATE", "AgentRef", "Answered", "Within", "ask", "ask_across", "ask_late", "ref_type", "successor"]
 
 #: seconds a waiting thread or foreign loop allows beyond a call's timeout for the agent's own clock to say so
 LATE = 1.0
@@ -74,6 +75,7 @@ class AgentRef:
     # what it is ------------------------------------------------------------------------------------------------------
     @property
     def id(self) -> Any:
+        """The name, or the child's id."""
         return self._life.slot.id
 
     @property
@@ -83,6 +85,7 @@ class AgentRef:
 
     @property
     def pid(self) -> int:
+        """Number of this life in this process."""
         return int(self._life.pid)
 
     @property
@@ -93,6 +96,7 @@ class AgentRef:
 
     @property
     def address(self) -> str:
+        """Path in the supervision tree."""
         return str(self._life.address)
 
     @property
@@ -135,9 +139,7 @@ class AgentRef:
             """The methods of `ref_type`."""
 
     # messages --------------------------------------------------------------------------------------------------------
-    async def call(
-        self, message: Any, *, timeout: float | None = 5.0, wait: float | None = None, cancel_on_timeout: bool = False
-    ) -> Any:
+    async def call(self, message: Any, *, timeout: float | None = 5.0, wait: float | None = None, cancel_on_timeout: bool = False) -> Any:
         """Ask the agent and give its reply.
 
         Parameters
@@ -165,8 +167,8 @@ class AgentRef:
             check_time(timeout, "timeout")
         if wait is not None and not self.is_alive:
             life = await successor(life, wait)
-        loop = life.home.loop
-        if running_loop() is loop:
+        loop: Any = running_loop()
+        if loop is life.home.loop:
             future = loop.create_future()
             ask(life, message, future, AGENT.get(), timeout, cancel_on_timeout)
             return await future
@@ -310,8 +312,14 @@ class AgentRef:
         life = self._life
         box = life.box
         return Answered(
-            status=life.status, handled=life.handled, mailbox=len(box) if box else 0, is_busy=life.is_awake,
-            is_suspended=life.is_suspended, is_zombie=self.is_zombie, pid=life.pid, address=life.address,
+            status=life.status,
+            handled=life.handled,
+            mailbox=len(box) if box else 0,
+            is_busy=life.is_awake,
+            is_suspended=life.is_suspended,
+            is_zombie=self.is_zombie,
+            pid=life.pid,
+            address=life.address,
         )
 
     def trace(self, on: bool = True) -> Any:
@@ -370,7 +378,7 @@ class AgentRef:
                 vars(agent).update(before)
                 raise
             life.cls = cls
-            self.__class__ = ref_type(cls, life.ref_class)  # type: ignore[assignment]  # the same layout, other methods
+            self.__class__ = ref_type(cls, life.ref_class)
 
         await self._ordered(change, lambda life: None)
 
@@ -427,7 +435,7 @@ class Within:
         return self._ref.call_sync(message, timeout=self._seconds)
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(type(self._ref), name, None)
+        method: Any = getattr(type(self._ref), name, None)
         if not hasattr(method, "_pfx_timed"):
             known = [n for n in dir(type(self._ref)) if hasattr(getattr(type(self._ref), n), "_pfx_timed")]
             raise AttributeError(f"{self._ref!r} has no handler {name!r}{nearest(name, known)}", name=name, obj=self._ref)
@@ -443,8 +451,9 @@ def ref_type(cls: Any, base: type[AgentRef]) -> type[AgentRef]:
     """
     known: type[AgentRef] | None = cls.__dict__.get("_pfx_ref_type")
     if known is None:
-        marked = {name: fn for name in dir(cls) if hasattr(fn := getattr(cls, name, None), "_pfx_handles")}
-        body = {name: _sender(name, fn, *fn._pfx_handles) for name, fn in marked.items() if not hasattr(base, name)}
+        methods: dict[str, Any] = {name: getattr(cls, name, None) for name in dir(cls)}
+        marked = {name: fn for name, fn in methods.items() if hasattr(fn, "_pfx_handles") and not hasattr(base, name)}
+        body = {name: _sender(name, fn, *fn._pfx_handles) for name, fn in marked.items()}
         known = type(base.__name__, (base,), {"__slots__": (), "__doc__": base.__doc__, **body}) if body else base
         cls._pfx_ref_type = known
     return known
@@ -525,8 +534,6 @@ async def ask_across(life: Any, message: Any, timeout: float | None, is_cancelli
 
 async def successor(life: Any, seconds: float) -> Any:
     """The life that takes over a name of `life` within `seconds`."""
-    from pocketflex_nb.agents.names import wait_for_name
-
     return (await wait_for_name(life.name, seconds))._life
 
 
@@ -549,8 +556,6 @@ def _put_order(life: Any, order: Order) -> None:
 
 def _lost(life: Any, by: Any, message: Any) -> None:
     if life.is_strict:
-        from pocketflex_nb.agents.life import warn
-
         warn(f"a message to {life.name!r} was lost, it is dead: {message!r}")
 
 

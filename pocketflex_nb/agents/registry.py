@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from pocketflex_nb.agents.errors import AlreadyStarted, BadSpec, NotOwner
+from pocketflex_nb.agents.errors import AlreadyStarted, BadSpec, NotOwner, NotRunning, check_time
+from pocketflex_nb.agents.home import home_for
 from pocketflex_nb.agents.mail import CrossFuture
 from pocketflex_nb.agents.reasons import DEAD, Registered, Unregistered
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["Registry", "Via"]
+__all__ = ["Registry", "Via", "names", "not_running", "place_of", "wait_for_name"]
 
 
 class Via:
@@ -268,3 +269,40 @@ def _tagged(key: Any) -> Any:
     except TypeError:
         raise BadSpec(f"key {key!r} is not hashable: use a str, a number or a tuple of them") from None
     return (type(key), key)
+
+
+#: the default registry: where ``name="writer"`` goes
+names = Registry()
+
+
+def place_of(name: Any) -> tuple[Registry, Hashable]:
+    """The registry and key that a name means."""
+    return (name.registry, name.key) if isinstance(name, Via) else (names, name)
+
+
+def not_running(name: Any) -> NotRunning:
+    """The error that nobody is called `name`, with the nearest name."""
+    registry, key = place_of(name)
+    return NotRunning(str(key), nearest(str(key), [str(known) for known, _, _ in registry.select()]))
+
+
+async def wait_for_name(name: Any, seconds: float) -> Any:
+    """The agent called `name`, as soon as there is one."""
+    check_time(seconds, "wait")
+    registry, key = place_of(name)
+    waiting = registry.expect(key)
+    clock = home_for().clock
+    timer = clock.call_later(seconds, waiting.future.cancel)
+    try:
+        ref = await waiting.future
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        ref = registry.whereis(key)
+        if ref is None:
+            raise not_running(name) from None
+        return ref
+    finally:
+        timer.cancel()
+    return ref

@@ -11,11 +11,11 @@ import threading
 from typing import Any
 
 from pocketflex_nb.agents.home import GRACE, in_slices
-from pocketflex_nb.agents.names import place_of
 from pocketflex_nb.agents.reasons import DEAD
+from pocketflex_nb.agents.registry import place_of
 from pocketflex_nb.core.context import CELL
 
-__all__ = ["Scope", "living", "start_scope", "stop_scope"]
+__all__ = ["PATIENCE", "Scope", "adopt", "living", "make_room", "start_scope", "stop_scope"]
 
 #: seconds that re-running a cell waits for its old agents, before it kills what is left
 PATIENCE = 10.0
@@ -43,6 +43,7 @@ class Scope:
 
     @property
     def members(self) -> list[Any]:
+        """Refs of the living tops of trees, in order of their start."""
         return [life.ref for life in list(self._lives) if life.status is not DEAD]
 
     def add(self, life: Any) -> None:

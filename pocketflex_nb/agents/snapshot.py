@@ -17,7 +17,7 @@ def snapshot(ref: Any, info: Any = None) -> dict[str, Any]:
         ``is_busy``, ``is_suspended``, ``strategy`` (or None), ``zombies`` and ``children``.
     """
     life = ref._life if ref is not None else None
-    agent = life.agent if life is not None else None
+    agent: Any = life.agent if life is not None else None
     is_tree = hasattr(agent, "members")
     box = life.box if life is not None else None
     return {

@@ -11,7 +11,7 @@ from pocketflex_nb.agents.errors import BadSpec, check_time
 from pocketflex_nb.agents.reasons import is_abnormal
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["ChildInfo", "ChildSpec", "Counts", "Intensity", "as_spec", "check_specs", "child", "needs_restart"]
+__all__ = ["ChildInfo", "ChildSpec", "Counts", "Intensity", "as_spec", "check_significant", "check_specs", "child", "needs_restart"]
 
 _RESTARTS = ("permanent", "temporary", "transient")
 _DEFAULT: Any = object()
@@ -93,8 +93,14 @@ class Counts:
 
 
 def child(
-    cls: Any, *args: Any, id: Any = None, restart: str = "permanent", shutdown: float | str | None = _DEFAULT, significant: bool = False,
-    name: Any = None, **kwargs: Any,
+    cls: Any,
+    *args: Any,
+    id: Any = None,
+    restart: str = "permanent",
+    shutdown: float | str | None = _DEFAULT,
+    significant: bool = False,
+    name: Any = None,
+    **kwargs: Any,
 ) -> ChildSpec:
     """A child of a supervisor: ``child(Writer, "draft", id="w1")``.
 
@@ -183,7 +189,7 @@ def check_specs(specs: list[ChildSpec], auto_shutdown: str) -> None:
 def check_significant(spec: ChildSpec, auto_shutdown: str) -> None:
     """Refuse a significant child where its end could mean nothing."""
     if spec.significant and auto_shutdown == "never":
-        raise BadSpec(f"child {spec.id!r} is significant, and auto_shutdown is \"never\": give auto_shutdown=\"any_significant\"")
+        raise BadSpec(f'child {spec.id!r} is significant, and auto_shutdown is "never": give auto_shutdown="any_significant"')
 
 
 def needs_restart(restart: str, reason: Any) -> bool:
@@ -192,7 +198,7 @@ def needs_restart(restart: str, reason: Any) -> bool:
 
 
 class Intensity:
-    """How many restarts within how many seconds are too many?
+    """Tells how many restarts within how many seconds are too many.
 
     Parameters
     ----------

@@ -7,10 +7,9 @@ from typing import Any
 from pocketflex_nb.agents.errors import BadSpec, StartError
 from pocketflex_nb.agents.home import Home, home_for
 from pocketflex_nb.agents.life import Life
-from pocketflex_nb.agents.names import place_of
 from pocketflex_nb.agents.reasons import IGNORE
 from pocketflex_nb.agents.ref import AgentRef
-from pocketflex_nb.agents.registry import Via
+from pocketflex_nb.agents.registry import Via, place_of
 from pocketflex_nb.agents.scope import adopt, make_room
 from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.core.context import AGENT

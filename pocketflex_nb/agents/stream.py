@@ -12,19 +12,26 @@ from pocketflex_nb.agents.ending import stop_life
 from pocketflex_nb.agents.errors import BadSpec, CallTimeout, check_time
 from pocketflex_nb.agents.home import Home, home_for, pulse, running_loop
 from pocketflex_nb.agents.reasons import DEAD, Exit, Ok
-from pocketflex_nb.agents.tasks import TaskLife, spawn, start_task
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.agents.tasks import TaskLife, spawn
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["Stream", "stream"]
+__all__ = ["AT_ONCE", "Stream", "stream"]
 
 #: tasks at once unless said otherwise; OTP takes the number of cores, but work here mostly waits for the network
 AT_ONCE = 8
 
 
 def stream(
-    fn: Callable[..., Any], items: Any, *, max_concurrency: int | None = None, ordered: bool = True, timeout: float | None = 5.0,
-    on_timeout: str = "raise", zip_input: bool = False, engine: Any = None, clock: Any = None,
+    fn: Callable[..., Any],
+    items: Any,
+    *,
+    max_concurrency: int | None = None,
+    ordered: bool = True,
+    timeout: float | None = 5.0,
+    on_timeout: str = "raise",
+    zip_input: bool = False,
+    engine: Any = None,
+    clock: Any = None,
 ) -> Stream:
     """Call ``fn(item)`` for each item, a few at a time, and give the outcomes: ``async for outcome in stream(fetch, urls)``.
 
@@ -54,8 +61,15 @@ def stream(
         An argument that cannot be; before anything runs.
     """
     return Stream(
-        fn, items, AT_ONCE if max_concurrency is None else max_concurrency, ordered, timeout, on_timeout, zip_input,
-        lambda fn, item: _spawn_here(fn, item, engine, clock), lambda: home_for(engine, clock),
+        fn,
+        items,
+        AT_ONCE if max_concurrency is None else max_concurrency,
+        ordered,
+        timeout,
+        on_timeout,
+        zip_input,
+        lambda fn, item: _spawn_here(fn, item, engine, clock),
+        lambda: home_for(engine, clock),
     )
 
 
@@ -108,8 +122,16 @@ class Stream:
     """See `stream`."""
 
     def __init__(
-        self, fn: Any, items: Any, at_once: int, ordered: bool, timeout: float | None, on_timeout: str, zip_input: bool,
-        start: Callable[[Any, Any], Any], home: Callable[[], Home],
+        self,
+        fn: Any,
+        items: Any,
+        at_once: int,
+        ordered: bool,
+        timeout: float | None,
+        on_timeout: str,
+        zip_input: bool,
+        start: Callable[[Any, Any], Any],
+        home: Callable[[], Home],
     ) -> None:
         known = ("raise", "kill")
         if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
@@ -259,8 +281,9 @@ class Stream:
         for work in getattr(self, "_running", ()):  # the loop over it was left early
             if work.life.status is not DEAD:
                 work.life.home.post(work.life.end, "shutdown")
-        if getattr(self, "_pull", None) is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._pull.cancel)
+        pull = getattr(self, "_pull", None)
+        if pull is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(pull.cancel)
 
 
 _NO_MORE = object()

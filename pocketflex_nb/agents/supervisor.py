@@ -11,7 +11,6 @@ from pocketflex_nb.agents.errors import AlreadyStarted, BadSpec, NotRunning, Sta
 from pocketflex_nb.agents.home import Home, home_for
 from pocketflex_nb.agents.log import EventView
 from pocketflex_nb.agents.monitor import Monitor
-from pocketflex_nb.agents.names import place_of
 from pocketflex_nb.agents.reasons import DEAD, Shutdown
 from pocketflex_nb.agents.scope import adopt, make_room
 from pocketflex_nb.agents.slot import Slot
@@ -255,8 +254,18 @@ class Supervisor(AnySupervisor):
     """
 
     def __init__(
-        self, children: Iterable[Any] = (), *, strategy: str = "one_for_one", max_restarts: int = 3, max_seconds: float = 5.0,
-        auto_shutdown: str = "never", name: Any = None, clock: Any = None, engine: Any = None, keep: bool = False, strict: bool = False,
+        self,
+        children: Iterable[Any] = (),
+        *,
+        strategy: str = "one_for_one",
+        max_restarts: int = 3,
+        max_seconds: float = 5.0,
+        auto_shutdown: str = "never",
+        name: Any = None,
+        clock: Any = None,
+        engine: Any = None,
+        keep: bool = False,
+        strict: bool = False,
     ) -> None:
         if strategy not in _STRATEGIES:
             raise BadSpec(f"strategy={strategy!r}: no such strategy{nearest(str(strategy), _STRATEGIES)}")

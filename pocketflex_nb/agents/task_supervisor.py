@@ -18,7 +18,7 @@ from pocketflex_nb.agents.tree import Child, tell_boss
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["TaskSupervisor"]
+__all__ = ["StartedRef", "TaskSupervisor", "TaskTree"]
 
 _RESTARTS = ("permanent", "temporary", "transient")
 
@@ -83,8 +83,16 @@ class TaskSupervisor(AnySupervisor):
     _pfx_tree = TaskTree
 
     def __init__(
-        self, *, max_children: int | None = None, max_restarts: int = 3, max_seconds: float = 5.0, name: Any = None, clock: Any = None,
-        engine: Any = None, keep: bool = False, strict: bool = False,
+        self,
+        *,
+        max_children: int | None = None,
+        max_restarts: int = 3,
+        max_seconds: float = 5.0,
+        name: Any = None,
+        clock: Any = None,
+        engine: Any = None,
+        keep: bool = False,
+        strict: bool = False,
     ) -> None:
         check_limit(max_children)
         options = Options(max_restarts=max_restarts, max_seconds=max_seconds, max_children=max_children, strict=strict)
@@ -106,7 +114,9 @@ class TaskSupervisor(AnySupervisor):
         ref: TaskRef = self._admit(_spec(fn, args, kwargs, "temporary", 5.0), TaskLife, AGENT.get(), link)
         return ref
 
-    def start(self, fn: Callable[..., Any] | None = None, /, *args: Any, restart: str = "temporary", shutdown: Any = 5.0, **kwargs: Any) -> Any:
+    def start(
+        self, fn: Callable[..., Any] | None = None, /, *args: Any, restart: str = "temporary", shutdown: Any = 5.0, **kwargs: Any
+    ) -> Any:
         """Start a task that nobody waits for; it may be restarted. Without a function: start the supervisor, to be awaited.
 
         Raises
@@ -119,13 +129,27 @@ class TaskSupervisor(AnySupervisor):
         return self._admit(_spec(fn, args, kwargs, restart, shutdown), _StartedLife, None, False)
 
     def stream(
-        self, fn: Callable[..., Any], items: Any, *, max_concurrency: int | None = None, ordered: bool = True, timeout: float | None = 5.0,
-        on_timeout: str = "raise", zip_input: bool = False,
+        self,
+        fn: Callable[..., Any],
+        items: Any,
+        *,
+        max_concurrency: int | None = None,
+        ordered: bool = True,
+        timeout: float | None = 5.0,
+        on_timeout: str = "raise",
+        zip_input: bool = False,
     ) -> Stream:
         """`pocketflex_nb.stream` with tasks of this supervisor."""
         return Stream(
-            fn, items, AT_ONCE if max_concurrency is None else max_concurrency, ordered, timeout, on_timeout, zip_input,
-            lambda fn, item: self.spawn(fn, item, link=False)._life, lambda: self.ref._life.home,
+            fn,
+            items,
+            AT_ONCE if max_concurrency is None else max_concurrency,
+            ordered,
+            timeout,
+            on_timeout,
+            zip_input,
+            lambda fn, item: self.spawn(fn, item, link=False)._life,
+            lambda: self.ref._life.home,
         )
 
     def children(self) -> list[ChildInfo]:

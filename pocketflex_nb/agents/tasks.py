@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from types import CoroutineType
 from typing import Any
@@ -58,7 +59,9 @@ class TaskLife(Life):
     __slots__ = ("is_ignored", "is_linked", "is_polled", "outcome", "owner", "waiting")
     type = "task"
 
-    def __init__(self, home: Home, fn: Any, slot: Slot, boss: Life | None = None, *, owner: Life | None = None, is_linked: bool = True) -> None:
+    def __init__(
+        self, home: Home, fn: Any, slot: Slot, boss: Life | None = None, *, owner: Life | None = None, is_linked: bool = True
+    ) -> None:
         super().__init__(home, fn, slot, boss)
         self.owner, self.is_linked = owner, is_linked
         self.outcome: Ok | Exit | None = None
@@ -91,6 +94,7 @@ class TaskLife(Life):
                 self.links.discard(owner)
 
     async def boot(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Call the function; its value is the outcome."""
         self.status = RUNNING
         self.is_awake = True
         self.note("start", {"type": self.type, "cls": _name_of(self.cls), "restarts": self.restarts}, self.birth)
@@ -109,7 +113,7 @@ class TaskLife(Life):
 
     async def _work(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         fn = self.cls
-        if asyncio.iscoroutinefunction(fn) or asyncio.iscoroutinefunction(getattr(fn, "__call__", None)):
+        if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
             return await fn(*args, **kwargs)
         value = await offload(lambda: fn(*args, **kwargs))
         return await value if value.__class__ is CoroutineType else value
@@ -127,6 +131,7 @@ class TaskLife(Life):
         return reason
 
     def die(self, reason: Any, zombie: bool = False) -> None:
+        """The end: an owner that waits is told by the outcome, not struck over the link."""
         if self.status is DEAD:
             return
         if self.outcome is None:
@@ -207,8 +212,8 @@ class TaskRef(AgentRef):
 
     async def poll(self, timeout: float | None = 5.0) -> Ok | Exit | None:
         """Its outcome, or None when it still runs after `timeout` seconds; then ask again."""
-        life = self._own("poll")
-        return await _outcome(life, timeout)
+        outcome: Ok | Exit | None = await _outcome(self._own("poll"), timeout)
+        return outcome
 
     async def shutdown(self, timeout: float | str | None = 5.0) -> Ok | Exit | None:
         """Unlink it and end it: ``"shutdown"`` first, a kill after `timeout` seconds, or at once with ``"kill"``.
@@ -224,17 +229,17 @@ class TaskRef(AgentRef):
                 raise BadSpec(f'shutdown({timeout!r}): give seconds, "kill" or None')
         else:
             check_time(timeout, "timeout")
-        if life.outcome is not None:
+        outcome: Ok | Exit | None = life.outcome
+        if outcome is not None:
             life.is_polled = True
-            done: Ok | Exit = life.outcome
-            return done
+            return outcome
         life.untie()
         life.waiting += 1
         try:
             reason = await life.home.do(_shut, life, timeout)
         finally:
             life.waiting -= 1
-        outcome: Ok | Exit = life.outcome
+        outcome = life.outcome
         if isinstance(outcome, Ok):
             return outcome
         is_ours = reason == ("killed" if timeout == "kill" else "shutdown")

@@ -6,12 +6,11 @@ from collections import deque
 from typing import Any
 
 from pocketflex_nb.agents.home import home_for, homes
-from pocketflex_nb.agents.life import warn
-from pocketflex_nb.agents.log import Log, Record, concerns, to_event
+from pocketflex_nb.agents.log import Log, Record, concerns, to_event, warn
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.events import Event
 
-__all__ = ["Trace", "trace", "trace_to_log"]
+__all__ = ["LIMIT", "Trace", "trace", "trace_to_log"]
 
 #: records that a trace keeps
 LIMIT = 10_000
@@ -55,6 +54,7 @@ class Trace:
 
     @property
     def events(self) -> list[Event]:
+        """What happened since the beginning; the last 10 000."""
         return [to_event(record) for record in list(self._records)]
 
     def to_mermaid(self, **options: Any) -> str:

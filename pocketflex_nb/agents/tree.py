@@ -30,7 +30,7 @@ from pocketflex_nb.agents.starting import bring_up, set_up
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["Child", "SupervisorLife", "SupervisorRef", "Tree", "start_child_life"]
+__all__ = ["Child", "SupervisorLife", "SupervisorRef", "Tree", "check_ok", "start_child_life", "tell_boss"]
 
 
 class Child:
@@ -57,6 +57,7 @@ class Child:
 
     @property
     def status(self) -> str:
+        """What it does: "running", "restarting" or "stopped"."""
         if self.ref is not None:
             return "running"
         return "restarting" if self.is_restarting else "stopped"
@@ -209,6 +210,7 @@ class Tree(Agent):
     trap_exit = True
 
     async def init(self, options: Any) -> Any:
+        """Start the children in order; when one fails, end those that had started."""
         self.life: Life = AGENT.get()
         self.options = options
         self.intensity = Intensity(options.max_restarts, options.max_seconds)
@@ -307,7 +309,7 @@ class Tree(Agent):
         if self.options.strategy == "one_for_one":
             return [child]
         if self.options.strategy == "rest_for_one":
-            return self.order[self.order.index(child):]
+            return self.order[self.order.index(child) :]
         return list(self.order)
 
     async def _replace(self, dead: Child, affected: list[Child]) -> Child | None:
@@ -350,7 +352,7 @@ class Tree(Agent):
             await self._stop(child)
 
     async def terminate(self, reason: Any) -> None:
-        """The supervisor's own end."""
+        """End the children: the supervisor ends."""
         await self._end_children()
 
     # administration --------------------------------------------------------------------------------------------------

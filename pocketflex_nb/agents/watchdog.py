@@ -15,7 +15,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import AGENT
 
-__all__ = ["LAG", "AsyncKill", "hunt", "watch_over"]
+__all__ = ["FAIR", "LAG", "QUICK", "TICK", "AsyncKill", "hunt", "watch_over"]
 
 #: seconds after which a loop that does not turn is an event
 LAG = 0.25
@@ -146,11 +146,14 @@ def _place(ident: int | None) -> tuple[str, str]:
     inner = frame
     while frame is not None:
         back = frame.f_back
-        if back is not None and back.f_globals.get("__name__", "").startswith("pocketflex_nb.agents."):
-            if not frame.f_globals.get("__name__", "").startswith("pocketflex_nb.agents."):
-                return frame.f_code.co_name, f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        if back is not None and _is_ours(back) and not _is_ours(frame):
+            return frame.f_code.co_name, f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = back
     return (inner.f_code.co_name, f"{inner.f_code.co_filename}:{inner.f_lineno}") if inner is not None else ("", "")
+
+
+def _is_ours(frame: Any) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("pocketflex_nb.agents.")
 
 
 def _chase(life: Any, due: float, heard: list[bool]) -> None:

@@ -16,7 +16,7 @@ from pocketflex_nb.agents.frames import Pipe, portable_error
 from pocketflex_nb.agents.mail import Ask
 from pocketflex_nb.core.context import AGENT
 
-__all__ = ["main"]
+__all__ = ["RemoteRef", "Worker", "main"]
 
 
 class _Home:
@@ -165,7 +165,8 @@ class Worker:
     def request(self, pid: int, name: str, verb: str, args: Any, kwargs: Any) -> asyncio.Future[Any]:
         """Ask something of an agent over there."""
         number = next(self._numbers)
-        future = self._asked[number] = self.loop.create_future()
+        future: asyncio.Future[Any] = self.loop.create_future()
+        self._asked[number] = future
         future.add_done_callback(_seen)
         self.send("request", number, pid, name, verb, args, kwargs)
         return future

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.agents.home import homes
-from pocketflex_nb.agents.names import names
+from pocketflex_nb.agents.registry import names
 from pocketflex_nb.testing import VirtualClock, settle
 
 

@@ -67,4 +67,3 @@ def order_of(seen: Recorder, *ids: str) -> list[str]:
         if event.kind in ("start", "exit") and (not ids or event["id"] in ids):
             told.append(f"{event.kind} {event['id']}" + (f" ({event['reason']})" if event.kind == "exit" else ""))
     return told
-

@@ -652,7 +652,7 @@ async def test_strict_mode_copies_messages_and_refuses_what_cannot_travel() -> N
     mine["a"].append(2)
     assert ref.state()["last"] == {"a": [1]}
     with pytest.raises(NotPortable):
-        await ref.call((x for x in "abc"))
+        await ref.call(x for x in "abc")
     assert ref.is_alive
     await ref.stop()
 

@@ -171,7 +171,18 @@ def test_running_a_cell_again_stops_its_old_tree_first(here: None) -> None:
     assert not first.is_alive
     assert [info.status for info in second.children()] == ["running"] * 3
     assert seen.order == [
-        "start a", "start b", "start c", "start sup", "exit c", "exit b", "exit a", "exit sup", "start a", "start b", "start c", "start sup",
+        "start a",
+        "start b",
+        "start c",
+        "start sup",
+        "exit c",
+        "exit b",
+        "exit a",
+        "exit sup",
+        "start a",
+        "start b",
+        "start c",
+        "start sup",
     ]
     start_scope("cell-2")
     assert second.is_alive  # another cell's business

@@ -149,7 +149,6 @@ async def test_a_kill_is_real_even_in_an_endless_loop() -> None:
         except ProcessLookupError:
             break
 
-
         await asyncio.sleep(0.01)
     else:
         pytest.fail("the process lives on")

@@ -132,8 +132,12 @@ async def test_listeners_hear_of_names_and_of_deaths_only_if_asked() -> None:
 
     heard = await listener.heard_so_far()
     assert heard == [
-        Registered(quiet, "k", member, 1), Unregistered(quiet, "k", member), Registered(quiet, "d", member),
-        Registered(talking, "k", member, 1), Unregistered(talking, "k", member), Registered(talking, "d", member),
+        Registered(quiet, "k", member, 1),
+        Unregistered(quiet, "k", member),
+        Registered(quiet, "d", member),
+        Registered(talking, "k", member, 1),
+        Unregistered(talking, "k", member),
+        Registered(talking, "d", member),
         Unregistered(talking, "d", member),
     ]
     await listener.stop()

@@ -94,7 +94,9 @@ class Restarts(RuleBasedStateMachine):
 
         return self.loop.run_until_complete(settled())
 
-    @initialize(strategy=st.sampled_from(["one_for_one", "rest_for_one", "one_for_all"]), kinds=st.lists(st.sampled_from(RESTARTS), max_size=4))
+    @initialize(
+        strategy=st.sampled_from(["one_for_one", "rest_for_one", "one_for_all"]), kinds=st.lists(st.sampled_from(RESTARTS), max_size=4)
+    )
     def begin(self, strategy: str, kinds: list[str]) -> None:
         self.model = Model(strategy)
         specs = [self.spec(kind) for kind in kinds]
@@ -184,7 +186,7 @@ class Restarts(RuleBasedStateMachine):
         assert self.sup.is_alive == self.model.is_alive
         if not self.model.is_alive:
             assert self.sup.reason == "shutdown"
-            assert not [life for life in self.sup.ref._life.home.lives.values()]
+            assert not self.sup.ref._life.home.lives
             return
         told = [(info.id, info.status) for info in self.sup.children()]
         assert told == [(c.id, "running" if c.is_up else "stopped") for c in self.model.children]

@@ -175,9 +175,7 @@ async def test_a_crash_in_a_stream_is_an_exit_with_its_item_if_asked(clock: Virt
     assert isinstance(outcomes[1].reason[1].error, ZeroDivisionError)
 
 
-@pytest.mark.parametrize(
-    "options", [{"max_concurrency": 0}, {"max_concurrency": 1.5}, {"on_timeout": "explode"}, {"timeout": -1}]
-)
+@pytest.mark.parametrize("options", [{"max_concurrency": 0}, {"max_concurrency": 1.5}, {"on_timeout": "explode"}, {"timeout": -1}])
 def test_a_stream_refuses_bad_arguments_before_anything_runs(options: dict[str, Any]) -> None:
     ran = []
     with pytest.raises(ValueError):

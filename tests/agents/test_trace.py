@@ -38,8 +38,12 @@ async def test_a_trace_holds_the_messages_of_its_tree_with_causes(clock: Virtual
 
     told = [(event.kind, event.get("from"), event.get("to")) for event in t.events if event.kind in ("call", "cast", "reply")]
     assert told == [
-        ("call", "", "sup/a"), ("cast", "sup/a", "sup/c"), ("call", "sup/a", "sup/c"), ("reply", "sup/c", "sup/a"),
-        ("reply", "sup/a", ""), ("cast", "", "sup/c"),
+        ("call", "", "sup/a"),
+        ("cast", "sup/a", "sup/c"),
+        ("call", "sup/a", "sup/c"),
+        ("reply", "sup/c", "sup/a"),
+        ("reply", "sup/a", ""),
+        ("cast", "", "sup/c"),
     ]
     by_seq = {event.seq: event for event in t.events}
     first = t.events[0]

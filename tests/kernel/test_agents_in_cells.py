@@ -63,7 +63,8 @@ def test_S67_running_a_cell_again_stops_its_old_tree_first(kernel: Kernel, cell_
     assert first[0] == second[0] == "1"
     assert first[1] != second[1]
     told = run_as(
-        kernel, "another" if cell_id else None,
+        kernel,
+        "another" if cell_id else None,
         "print([e['id'] for e in old.events if e.kind == 'exit'], old.is_alive, [whereis(n) is sup[n] for n in 'abc'])\n"
         "print(max(e.seq for e in old.events if e.kind == 'exit') < min(e.seq for e in sup.events))",
     ).text

@@ -62,6 +62,14 @@ def check(flow: Any) -> list[Problem]:
     ------
     CheckError
         When there are errors; `problems` holds them, then the warnings.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, Node
+    >>> ask, answer = Node(), Node()
+    >>> _ = ask >> answer >> ask
+    >>> [problem.kind for problem in check(Flow(ask))]
+    ['no end']
     """
     found = problems_of(flow)
     errors = [p for p in found if p.level == "error"]

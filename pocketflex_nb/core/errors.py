@@ -92,6 +92,7 @@ class DiagramError(FlowError, SyntaxError):
         where = f"line {line}: " if line else ""
         caret = f"\n  {source}\n  {' ' * max(column - 1, 0)}^" if source else ""
         super().__init__(f"{where}{message}{caret}")
+        self.msg = self.args[0]  # what a traceback prints of a SyntaxError
 
     def __str__(self) -> str:
         return str(self.args[0])

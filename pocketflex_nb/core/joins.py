@@ -38,6 +38,14 @@ def join_of(fork: Any) -> Any:
     reached, a way back to the fork is first taken as no way at all and then as an end, and other endless loops end at their
     nodes without a default arrow (or anywhere, if each has one); so a chat loop around a fan-out still joins. Time is near
     linear in the number of arrows that can be reached from the heads.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Node
+    >>> plan, search, read, write = Node(), Node(), Node(), Node()
+    >>> _ = plan >> [search, read] >> write
+    >>> join_of(plan.successors["default"]) is write
+    True
     """
     heads = branches(fork)[0]
     if not heads or any(head is END for head in heads):

@@ -121,6 +121,12 @@ def parse(text: str) -> Diagram:
     ------
     DiagramError
         With line, column, caret, and the nearest name where there is one.
+
+    Examples
+    --------
+    >>> diagram = parse("flowchart LR; plan -->|ok| search & read --> write")
+    >>> [(e.source, e.action, e.target) for e in diagram.edges][:2]
+    [('plan', 'ok', 'search'), ('plan', 'ok', 'read')]
     """
     if not isinstance(text, str):
         raise TypeError(f"parse({text!r:.80}): Mermaid text (a str) is needed")

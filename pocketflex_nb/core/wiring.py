@@ -50,6 +50,20 @@ def build(diagram: Diagram | str, namespace: Mapping[str, Any], name: str | None
         Unknown ids and settings, nodes that cannot be reached, joins that no branch can reach; with line and caret.
     CheckError
         What `check` finds in the finished flow, with the line where it stands.
+
+    Examples
+    --------
+    >>> def plan(shared): ...
+    >>> def write(shared): ...
+    >>> flow = build("flowchart LR; plan --> write", {"plan": plan, "write": write}, name="report")
+    >>> flow.name, flow.start_node.name
+    ('report', 'plan')
+    >>> build("flowchart LR; plan --> wirte", {"plan": plan, "write": write})
+    Traceback (most recent call last):
+        ...
+    pocketflex_nb.core.errors.DiagramError: line 1: no node 'wirte'; did you mean 'write'?
+      flowchart LR; plan --> wirte
+                             ^
     """
     if isinstance(diagram, str):
         diagram = parse(diagram)

@@ -46,6 +46,16 @@ def mermaid(graph: Graph, state: Any = None) -> str:
     -------
     str
         Text that `pocketflex_nb.core.mermaid.parse` reads, and every Mermaid renderer draws. The same for the same input.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.core.graph import Edge, Graph, GraphNode
+    >>> nodes = (GraphNode("plan", "plan"), GraphNode("write", "Write it", shape="round"))
+    >>> print(mermaid(Graph("flow", nodes, (Edge("plan", "write", "ok"),), start="plan")), end="")
+    flowchart LR
+        plan
+        write("Write it")
+        plan -->|ok| write
     """
     return _Text(graph, state).text()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -215,7 +217,17 @@ def test_the_message_shows_the_line_and_a_caret_below_the_place() -> None:
         parse("flowchart LR\n  plan --> search\n  search --- write\n")
 
     assert str(caught.value).split("\n")[1:] == ["    search --- write", "           ^"]
-    assert isinstance(caught.value, (SyntaxError, ValueError))
+    assert isinstance(caught.value, SyntaxError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_traceback_shows_the_message_too() -> None:
+    with pytest.raises(DiagramError) as caught:
+        parse("flowchart LR\n  search --- write\n")
+
+    told = "".join(traceback.format_exception_only(caught.value))
+    assert "DiagramError: line 2: '---' has no arrow head" in told
+    assert told.endswith("  search --- write\n           ^\n")
 
 
 def test_only_text_can_be_read() -> None:

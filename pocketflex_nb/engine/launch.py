@@ -22,7 +22,7 @@ from pocketflex_nb.engine.telling import hear_logging
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
-__all__ = ["AT_ONCE", "drive", "launch", "launch_each"]
+__all__ = ["AT_ONCE", "begin_group", "drive", "launch", "launch_each", "make_run"]
 
 #: runs of one group at once, unless said otherwise
 AT_ONCE = 32

@@ -24,7 +24,7 @@ from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["GRACE", "REMEMBERED", "SLICE", "Run", "limited", "runs"]
+__all__ = ["GRACE", "REMEMBERED", "SLICE", "Run", "forget", "limited", "runs"]
 
 #: finished runs that `runs()` remembers
 REMEMBERED = 200

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["AWAITED", "called", "install", "remove"]
+__all__ = ["AWAITED", "awaiting", "called", "install", "remove"]
 
 #: whether the magic that is being called will be awaited
 AWAITED: ContextVar[bool] = ContextVar("pocketflex_nb_awaited", default=False)

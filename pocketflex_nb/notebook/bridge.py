@@ -9,7 +9,7 @@ import logging
 import threading
 from typing import Protocol
 
-__all__ = ["Follower", "pump"]
+__all__ = ["BEAT", "Follower", "Pump", "pump"]
 
 #: seconds between two looks: ten screen updates a second at most
 BEAT = 0.1

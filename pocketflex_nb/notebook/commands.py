@@ -24,7 +24,10 @@ from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.show import show
 from pocketflex_nb.notebook.starting import find_flow, find_run, pinned
 
-__all__ = ["COMMANDS", "Call"]
+__all__ = [
+    "COMMANDS", "Call", "answer", "cancel", "clear", "config", "diagram", "doctor", "go_on", "help_", "launcher", "list_runs",
+    "pause", "pin", "set_value", "show_run", "store", "trace", "unpin", "wait",
+]
 
 
 class Call:

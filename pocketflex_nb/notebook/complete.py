@@ -90,7 +90,7 @@ def matcher(context: CompletionContext) -> Any:
     """IPython's matcher (v2): only ours are offered on our lines."""
     shell = get_ipython()
     line = context.text_until_cursor
-    found = candidates(line, shell.user_ns) if shell is not None and line.lstrip().startswith("%p") else None
+    found = candidates(line, shell.user_ns) if shell is not None else None
     if found is None:
         return {"completions": [], "suppress": False}
     words = line.split()

@@ -11,7 +11,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 
-__all__ = ["Lane", "install", "remove"]
+__all__ = ["Lane", "install", "quiet", "remove", "teed"]
 
 #: numbers of the runs whose prints also go to the cell (`--tee`)
 teed: set[int] = set()

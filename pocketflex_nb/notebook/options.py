@@ -11,7 +11,7 @@ from typing import Any
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.notebook.short import usage
 
-__all__ = ["OPTIONS", "Option", "Options", "amount", "duration", "parse", "value_of", "words_of"]
+__all__ = ["OPTIONS", "Option", "Options", "amount", "duration", "pairs", "parse", "value_of", "whole", "words_of"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pocketflex_nb.core.graph import Graph, ids_of
 from pocketflex_nb.core.state import NodeState, State
 from pocketflex_nb.views.svg import caption_of
 
-__all__ = ["LANES", "MANY", "Picture", "summed"]
+__all__ = ["CUT", "LANES", "MANY", "Picture", "graphs_of", "summed"]
 
 #: up to so many runs have a lane each; up to `MANY` a row each; above that a cell each
 LANES, MANY = 6, 60

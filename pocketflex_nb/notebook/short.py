@@ -45,12 +45,14 @@ def own_traceback(trace: TracebackType | None) -> TracebackType | None:
 
 def fail(shell: Any, error: BaseException, where: str) -> BaseException:
     """`error` of a node, ready to be raised in the cell: shown with the user's own lines and where it happened."""
-    return _rendered(error, lambda: [*_lines(shell, error), where])
+    trace = own_traceback(error.__traceback__)  # now: whoever catches the error on its way adds lines
+    return _rendered(error, lambda: [*_lines(shell, error, trace), where])
 
 
 def own_error(shell: Any, error: BaseException) -> BaseException:
     """`error` of a cell's own code, ready to be raised: shown with the user's own lines."""
-    return _rendered(error, lambda: _lines(shell, error))
+    trace = own_traceback(error.__traceback__)
+    return _rendered(error, lambda: _lines(shell, error, trace))
 
 
 def syntax_error(error: SyntaxError) -> str:
@@ -61,8 +63,7 @@ def syntax_error(error: SyntaxError) -> str:
     return f"SyntaxError in line {error.lineno} of the body: {error.msg}\n    {error.text.rstrip()}\n    {caret}"
 
 
-def _lines(shell: Any, error: BaseException) -> list[str]:
-    trace = own_traceback(error.__traceback__)
+def _lines(shell: Any, error: BaseException, trace: TracebackType | None) -> list[str]:
     if trace is None:
         return [f"{type(error).__name__}: {error}"]
     return list(shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pocketflex_nb.core.errors import CheckError, nearest
@@ -14,12 +14,16 @@ from pocketflex_nb.core.nodes import BaseNode
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.core.wiring import rebuild
 from pocketflex_nb.engine.group import RunGroup
+from pocketflex_nb.engine.launch import begin_group, make_run
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook import lanes
 from pocketflex_nb.notebook.options import Options, amount, duration, pairs, value_of, whole
 from pocketflex_nb.notebook.short import usage
 
-__all__ = ["entries_of", "find_flow", "find_run", "plan_text", "start"]
+__all__ = [
+    "AT_ONCE", "budget_of", "checked", "entries_of", "find_flow", "find_run", "fresh", "pinned", "plan_text", "seeds", "start",
+    "stores_of",
+]
 
 #: runs at once unless -j says otherwise
 AT_ONCE = 32
@@ -184,9 +188,7 @@ def plan_text(entries: list[tuple[str | None, Any, Any]], options: Options, name
     return "\n".join([f"would start {len(lines)} run{'s' if len(lines) != 1 else ''}, {at_once} at once:", *lines])
 
 
-def start(
-    entries: list[tuple[str | None, Any, Any]], options: Options, names: Mapping[str, Any], *, prepare: Callable[[Run], None] | None = None
-) -> Run | RunGroup:
+def start(entries: list[tuple[str | None, Any, Any]], options: Options, names: Mapping[str, Any]) -> Run | RunGroup:
     """Start what was asked for, and return its Run, or the RunGroup when it is several."""
     policy = options.one("--on-error", "others")
     if policy not in ("others", "stop", "pause"):
@@ -198,26 +200,21 @@ def start(
     made = _entries(entries, options, names)
     for _, flow, _ in made:
         checked(flow)
+        _check_breaks(flow, options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the checks say was said
         several = len(made) > 1
         named = options.one("--name")
         jobs = [(name or named, flow, store) for name, flow, store in made]
-        group = _launch(jobs, limits, at_once if several else None, "stop" if policy == "stop" else "others", named)
-    for run in group:
-        _prepare(run, options, names)
-        if prepare is not None:
-            prepare(run)
-        if policy == "pause":
-            run.add_done_callback(lambda over: group.pause() if over.status == "failed" else None)
+        group = RunGroup(
+            [make_run(flow, store, label, limits) for label, flow, store in jobs], on_error="stop" if policy == "stop" else "others", name=named
+        )
+        for run in group:
+            _prepare(run, options, names)
+            if policy == "pause":
+                run.add_done_callback(lambda over: group.pause() if over.status == "failed" else None)
+        begin_group(group, at_once if several else None)
     return group if several else group[0]
-
-
-def _launch(jobs: list[tuple[Any, Any, Any]], limits: dict[str, Any], at_once: int | None, policy: str, name: str | None) -> RunGroup:
-    from pocketflex_nb.engine.launch import begin_group, make_run
-
-    runs = [make_run(flow, store, label, limits) for label, flow, store in jobs]
-    return begin_group(RunGroup(runs, on_error=policy, name=name), at_once)
 
 
 def _entries(entries: list[tuple[str | None, Any, Any]], options: Options, names: Mapping[str, Any]) -> list[tuple[str | None, Flow, Any]]:
@@ -235,6 +232,14 @@ def _entries(entries: list[tuple[str | None, Any, Any]], options: Options, names
     return made
 
 
+def _check_breaks(flow: Flow, options: Options) -> None:
+    paths = list(nodes_by_path(flow))
+    known = {*paths, *(path.rsplit("/", 1)[-1] for path in paths)}
+    for node in options.all("--break"):
+        if node not in known:
+            raise usage(f"--break {node}: the flow has no such node{nearest(node, known)}")
+
+
 def _prepare(run: Run, options: Options, names: Mapping[str, Any]) -> None:
     """Breakpoints, and where prints go."""
     if options.has("--tee"):
@@ -243,11 +248,6 @@ def _prepare(run: Run, options: Options, names: Mapping[str, Any]) -> None:
         lanes.quiet.add(run.number)
     nodes = options.all("--break")
     if nodes:
-        known = set(nodes_by_path(run.flow)) | {path.rsplit("/", 1)[-1] for path in nodes_by_path(run.flow)}
-        for node in nodes:
-            if node not in known:
-                run.cancel()
-                raise usage(f"--break {node}: the flow has no such node{nearest(node, known)}")
         run.hold_state().breaks = frozenset(nodes)
         run.signal = True
     condition = options.one("--break-if")

@@ -19,7 +19,7 @@ from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.views.secrets import MASK, masked
 
-__all__ = ["StoreInspector", "inspect_store"]
+__all__ = ["CUT", "PAGE", "StoreInspector", "inspect_store"]
 
 _HERE = Path(__file__).parent
 #: rows of one page, and characters of one preview

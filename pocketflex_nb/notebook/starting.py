@@ -206,9 +206,8 @@ def start(entries: list[tuple[str | None, Any, Any]], options: Options, names: M
         several = len(made) > 1
         named = options.one("--name")
         jobs = [(name or named, flow, store) for name, flow, store in made]
-        group = RunGroup(
-            [make_run(flow, store, label, limits) for label, flow, store in jobs], on_error="stop" if policy == "stop" else "others", name=named
-        )
+        made_runs = [make_run(flow, store, label, limits) for label, flow, store in jobs]
+        group = RunGroup(made_runs, on_error="stop" if policy == "stop" else "others", name=named)
         for run in group:
             _prepare(run, options, names)
             if policy == "pause":

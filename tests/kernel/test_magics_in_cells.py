@@ -47,7 +47,8 @@ def _plain(text: str) -> str:
 def test_prints_of_agents_go_to_their_lanes_not_to_the_cell(fresh_kernel: Kernel) -> None:
     fresh_kernel.run(_SETUP)
 
-    ran = fresh_kernel.run("%pocketflex run says -n 3 -o group\nprint(*[text for run in group for _, _, text, _ in run.state().lines], sep=', ')")
+    told = "print(*[text for run in group for _, _, text, _ in run.state().lines], sep=', ')"
+    ran = fresh_kernel.run(f"%pocketflex run says -n 3 -o group\n{told}")
 
     assert ran.text == ", ".join(["from the pool", "from the engine"] * 3) + "\n"
 

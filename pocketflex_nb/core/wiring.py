@@ -315,7 +315,7 @@ class _Wiring:
                 where = "the flow" if not name else f"flow {name!r}" if isinstance(thing, Flow) else f"node {name!r}"
                 self.diagram.fail(f"{where} has no setting {d.setting!r}{nearest(d.setting, known)}", d.line, d.column)
             try:
-                apply(thing, d.setting, value_of(d.value))
+                apply(thing, d.setting, d.value if d.setting == "name" else value_of(d.value))
             except (TypeError, ValueError) as error:
                 self.diagram.fail(str(error), d.line, d.column)
 

@@ -266,6 +266,7 @@ def test_every_setting_arrives(names: dict[str, Any]) -> None:
 def test_a_given_name_wins_over_the_written_one(names: dict[str, Any]) -> None:
     assert made("plan --> write\n %% pf: name=night", names, name="day").name == "day"
     assert made("plan --> write", names).name == "flow"
+    assert made("plan --> write\n %% pf: name=007", names).name == "007"
 
 
 def test_a_base_node_has_no_retries(names: dict[str, Any]) -> None:

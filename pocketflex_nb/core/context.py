@@ -3,7 +3,7 @@
 A *frame* is the cursor of one walk of one flow, or of one branch or batch item of it; the engine makes frames and sets `FRAME` once
 per walk. Core reads only these attributes of it, all plain:
 
-- ``run``: the run, with ``name``; ``parent``: the frame this one was entered from, or None
+- ``run``: the run, with ``name`` and ``live_class(code)``; ``parent``: the frame this one was entered from, or None
 - ``node``: the node in flight (the original, not the visit's copy); ``path(node)``: its graph path, e.g. ``"research/search"``
 - ``hops``: number of the run's finished hops
 - ``began``: the store's `version` when the node in flight began its `prep` (set by the engine for a `Store` only)

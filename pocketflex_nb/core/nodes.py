@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from pocketflex_nb.core import ports
+from pocketflex_nb.core.context import FRAME
 
 __all__ = [
     "END", "AsyncFunctionNode", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "FunctionNode", "Node", "Retry",
@@ -64,9 +65,12 @@ class Retry:
 
     def delay(self, failed: int, random: Callable[[], float] | None = None) -> float:
         """Seconds to wait after try number `failed` (0-based). `random` gives numbers in [0, 1) for the jitter."""
-        wait = min(self.wait * self.backoff**failed, self.max_wait)
+        try:
+            wait = min(self.wait * self.backoff**failed, self.max_wait) if self.wait else 0.0
+        except OverflowError:
+            wait = self.max_wait
         if self.jitter and random is not None:
-            wait *= 1 + self.jitter * (2 * random() - 1)
+            wait = min(wait * (1 + self.jitter * (2 * random() - 1)), self.max_wait)
         return float(wait)
 
 
@@ -352,7 +356,16 @@ class FunctionNode(Node):
 
     def exec(self, prep_res: Any) -> Any:
         """Call the function."""
-        return self._pfx_fn(prep_res) if self._pfx_takes_shared else self._pfx_fn()
+        return self._pfx_call(prep_res)
+
+    def _pfx_call(self, shared: Any) -> Any:
+        """Call the function, or the one of its name that the run around it uses: its cell may have run again since."""
+        fn, frame = self._pfx_fn, FRAME.get()
+        if frame is not None:
+            fn = frame.run.live_class(fn)
+            if fn is not self._pfx_fn:
+                return fn(shared) if _takes_an_argument(fn) else fn()
+        return fn(shared) if self._pfx_takes_shared else fn()
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
         """The action that the function returned."""
@@ -369,7 +382,7 @@ class AsyncFunctionNode(FunctionNode):
 
     async def exec(self, prep_res: Any) -> Any:
         """Await the function."""
-        return await (self._pfx_fn(prep_res) if self._pfx_takes_shared else self._pfx_fn())
+        return await self._pfx_call(prep_res)
 
 
 def _takes_an_argument(fn: Callable[..., Any]) -> bool:

@@ -113,7 +113,10 @@ class Frame:
 
     def note(self, kind: str, *, cause: int | None = None, **data: Any) -> None:
         """Append an event to the run's log."""
-        self.run.records.append((self, self.node, kind, data, perf_counter_ns(), cause))
+        run = self.run
+        run.records.append((self, self.node, kind, data, perf_counter_ns(), cause))
+        if run.held is not None and run.held.subscribers:
+            run.held.tell()
 
     def __repr__(self) -> str:
         return f"<Frame {self.address or self.run.name}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,12 +14,14 @@ from pocketflex_nb.core.errors import BudgetSpent, RunTimeout, StepLimit
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.asking import Question
 from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.log import Counts
 from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["SLICE", "Hold"]
 
 #: seconds between two looks of a paused plain run: a main thread must see interrupts
 SLICE = 0.05
+_log = logging.getLogger("pocketflex_nb")
 
 
 class Hold:
@@ -46,8 +49,10 @@ class Hold:
         self._since = 0
         self._gate = threading.Condition()
         self._waiters: list[tuple[Any, asyncio.Future[None]]] = []
-        self._subscribers: list[Callable[[Event], Any]] = []
-        self._told = 0
+        self.subscribers: list[Callable[[Event], Any]] = []
+        self._telling = threading.RLock()
+        self._is_telling = False
+        self._heard = Counts()
         self._steps = 0
         self._max_steps: int | None = None
         self._timeout: float | None = None
@@ -131,7 +136,7 @@ class Hold:
     # before each node ---------------------------------------------------------------------------------------------------
     def _look(self, frame: Frame) -> bool:
         """Raise when the run is to end; return whether it may go on at once."""
-        if self._subscribers:
+        if self.subscribers:
             self.tell()
         if self.run.ending is None and not self.paused and self._breaks_at(frame):
             self.pause()
@@ -158,7 +163,7 @@ class Hold:
         self._count_step(frame)
         if self.run.ending is not None:
             raise self.run.ending
-        if self._subscribers:
+        if self.subscribers:
             frame.note("node_started")
 
     def before(self, frame: Frame) -> None:
@@ -250,25 +255,48 @@ class Hold:
         self.questions[number].answer(value)
 
     # subscribers ---------------------------------------------------------------------------------------------------------
-    def subscribe(self, fn: Callable[[Event], Any]) -> Callable[[], None]:
+    def subscribe(self, fn: Callable[[Event], Any], *, from_start: bool = False) -> Callable[[], None]:
         """Call `fn` with each event from now on."""
-        if not self._subscribers:
-            self._told = len(self.run.log)
-        self._subscribers.append(fn)
-        return lambda: self._subscribers.remove(fn) if fn in self._subscribers else None
+        with self._telling:
+            if not self.subscribers and not from_start:
+                _, self._heard = self.run.log.follow(self._heard)
+            self.subscribers.append(fn)
+        return lambda: self.unsubscribe(fn)
+
+    def unsubscribe(self, fn: Callable[[Event], Any]) -> None:
+        """Call `fn` no more."""
+        with self._telling:
+            if fn in self.subscribers:
+                self.subscribers.remove(fn)
 
     def tell(self) -> None:
-        """Give the subscribers what they have not seen."""
-        events = self.run.log.events_from(self._told)
-        self._told += len(events)
-        for event in events:
-            for fn in list(self._subscribers):
+        """Give the subscribers what they have not heard. What they do meanwhile is told when they have heard the rest."""
+        with self._telling:
+            if self._is_telling:
+                return
+            self._is_telling = True
+            try:
+                while self.subscribers:
+                    events, self._heard = self.run.log.follow(self._heard)
+                    if not events:
+                        return
+                    for event in events:
+                        self._tell_all(event)
+            finally:
+                self._is_telling = False
+
+    def _tell_all(self, event: Event) -> None:
+        for fn in list(self.subscribers):
+            try:
                 fn(event)
+            except Exception:
+                self.unsubscribe(fn)
+                _log.exception("a subscriber of run %r failed at %r; it hears no more", self.run.name, event.kind)
 
     def over(self) -> None:
         """The run is over."""
         self.wake()
-        if self._subscribers:
+        if self.subscribers:
             self.tell()
 
 

@@ -7,41 +7,63 @@ run, from old class to the one now bound at the same name, lets the next launch 
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 from typing import Any
 
 from pocketflex_nb.core.graph import nodes_by_path
-from pocketflex_nb.core.nodes import BaseNode
+from pocketflex_nb.core.nodes import BaseNode, FunctionNode
 
-__all__ = ["class_now", "classes_now", "is_stale"]
+__all__ = ["class_now", "classes_now", "function_now", "is_stale"]
 
 
 def class_now(cls: type) -> type:
     """The class now bound in ``__main__`` at the qualified name of `cls`, or `cls` itself."""
-    if cls.__module__ != "__main__" or "<locals>" in cls.__qualname__:
-        return cls
-    found: Any = sys.modules.get("__main__")
-    for part in cls.__qualname__.split("."):
-        found = getattr(found, part, None)
+    found = _bound(cls)
     return found if isinstance(found, type) and issubclass(found, BaseNode) else cls
 
 
-def classes_now(flow: Any) -> dict[type, type] | None:
-    """Old class to new, for the nodes of `flow` whose class was bound anew; None when there are none."""
-    changed = {}
+def function_now(fn: Any) -> Any:
+    """The function now bound in ``__main__``, plain or as a node, at the qualified name of `fn`, or `fn` itself."""
+    found = _bound(fn)
+    if isinstance(found, FunctionNode):
+        found = found._pfx_fn
+    return found if isinstance(found, FunctionType) else fn
+
+
+def _bound(thing: Any) -> Any:
+    name = getattr(thing, "__qualname__", "")
+    if getattr(thing, "__module__", None) != "__main__" or not name or "<" in name:  # <locals>, <lambda>
+        return None
+    found: Any = sys.modules.get("__main__")
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def classes_now(flow: Any) -> dict[Any, Any] | None:
+    """Old class or function to new, for the nodes of `flow` whose code was bound anew; None when there are none."""
+    changed: dict[Any, Any] = {}
     for node in (flow, *nodes_by_path(flow).values()):
         cls = type(node)
         new = class_now(cls)
         if new is not cls:
             changed[cls] = new
+        fn = node.__dict__.get("_pfx_fn")
+        if fn is not None and (now := function_now(fn)) is not fn:
+            changed[fn] = now
     return changed or None
 
 
 def is_stale(run: Any) -> list[str]:
-    """Names of the node classes of which `run` uses old code."""
+    """Names of the node classes and functions of which `run` uses old code."""
     used = run._classes or {}
     names = []
     for node in nodes_by_path(run.flow).values():
         cls = used.get(type(node), type(node))
         if class_now(cls) is not cls and cls.__name__ not in names:
             names.append(cls.__name__)
+        fn = node.__dict__.get("_pfx_fn")
+        fn = used.get(fn, fn)
+        if fn is not None and function_now(fn) is not fn and fn.__name__ not in names:
+            names.append(fn.__name__)
     return names

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -70,6 +71,9 @@ class Limiter:
     async def __aexit__(self, *exc: object) -> None:
         return None
 
+    def __deepcopy__(self, memo: Any) -> Limiter:
+        return self  # the provider behind it is the same for the copy of a flow
+
     def __repr__(self) -> str:
         return f"Limiter({self.rate}, per={self.per:g})"
 
@@ -125,6 +129,8 @@ class Breaker:
         self._failed = 0
         self._opened: float | None = None
         self._trying = False
+        self._era = 0  # counts openings and closings, so that a call that was let in before says nothing about what came after
+        self._inside: ContextVar[tuple[int, ...]] = ContextVar("pocketflex_nb_breaker", default=())
 
     @property
     def state(self) -> str:
@@ -133,11 +139,11 @@ class Breaker:
             return "closed"
         return "half-open" if self._trying or self._clock() >= self._opened + self.reset_after else "open"
 
-    def before(self) -> None:
-        """Ask to be let in."""
+    def before(self) -> int:
+        """Ask to be let in; gives what `after` is to be told."""
         with self._lock:
             if self._opened is None:
-                return
+                return self._era
             left = self._opened + self.reset_after - self._clock()
             if left > 0 or self._trying:
                 left = max(left, 0.0)
@@ -145,10 +151,14 @@ class Breaker:
                     f"the circuit is open after {self._failed} failures in a row; it lets one call try in {left:.3g} s", retry_in=left
                 )
             self._trying = True
+            self._era += 1
+            return self._era
 
-    def after(self, error: BaseException | None) -> None:
-        """Tell how the call went. A cancellation says nothing about the provider."""
+    def after(self, error: BaseException | None, era: int) -> None:
+        """Tell how the call that `before` let in went. A cancellation says nothing about the provider."""
         with self._lock:
+            if era != self._era:
+                return
             tried, self._trying = self._trying, False
             if error is None:
                 self._failed, self._opened = 0, None
@@ -156,20 +166,25 @@ class Breaker:
                 self._failed += 1
                 if tried or self._failed >= self.failures:
                     self._opened = self._clock()
+                    self._era += 1
 
     def __enter__(self) -> Breaker:
-        self.before()
+        self._inside.set((*self._inside.get(), self.before()))
         return self
+
+    def __deepcopy__(self, memo: Any) -> Breaker:
+        return self  # the provider behind it is the same for the copy of a flow
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.after(error)
+        *outer, era = self._inside.get()
+        self._inside.set(tuple(outer))
+        self.after(error, era)
 
     async def __aenter__(self) -> Breaker:
-        self.before()
-        return self
+        return self.__enter__()
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self.after(error)
+        self.__exit__(kind, error, trace)
 
     def __repr__(self) -> str:
         return f"Breaker(failures={self.failures}, reset_after={self.reset_after:g}, state={self.state!r})"

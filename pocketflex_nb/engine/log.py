@@ -160,6 +160,16 @@ class Log:
         events += [self._event(counts, record) for record in list(self.records)]
         return events if not seq else [event for event in events if event.seq >= seq]
 
+    def follow(self, counts: Counts) -> tuple[list[Event], Counts]:
+        """The events behind `counts`, and the counts behind those; what was dropped meanwhile is passed over."""
+        if not self.run.started:
+            return [], counts
+        events = [] if counts.seq else [self._start(counts)]
+        if counts.seq < self._first and self._base is not None:
+            counts = self._base.copy()
+        events += [self._event(counts, record) for record in list(islice(self.records, counts.seq - self._first, None))]
+        return events, counts
+
     def state(self) -> State:
         """What is known now; each record is folded once."""
         if self._state is None:

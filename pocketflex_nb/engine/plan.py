@@ -15,7 +15,7 @@ from inspect import CO_COROUTINE
 from typing import Any
 
 from pocketflex_nb.core.flow import BatchFlow, Flow
-from pocketflex_nb.core.nodes import BaseNode, BatchNode, Node
+from pocketflex_nb.core.nodes import AsyncFunctionNode, BaseNode, BatchNode, FunctionNode, Node
 from pocketflex_nb.engine.purity import needs_no_copy
 
 __all__ = [
@@ -144,6 +144,9 @@ def _plan(cls: Any, run: Any, exec_: Any, set_params: Any, prep: Any, body: Any,
 def plan_of(node: Any, live: Callable[[type], type]) -> Plan:
     """The plan for `node` in a run whose classes are `live`."""
     cls: Any = live(node.__class__)
+    fn = node.__dict__.get("_pfx_fn")
+    if fn is not None and cls in (FunctionNode, AsyncFunctionNode):
+        cls = AsyncFunctionNode if is_async(live(fn)) else FunctionNode
     plan = _plan(cls, cls._run, cls._exec, cls.set_params, cls.prep, cls.exec, cls.post)
     own = node.__dict__
     if plan.needs_copy is False and cls is not node.__class__:

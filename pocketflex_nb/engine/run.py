@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures as cf
+import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
@@ -24,7 +25,7 @@ from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["GRACE", "REMEMBERED", "SLICE", "Run", "forget", "limited", "runs"]
+__all__ = ["GRACE", "REMEMBERED", "SLICE", "Run", "forget", "limited", "runs", "subscribe"]
 
 #: finished runs that `runs()` remembers
 REMEMBERED = 200
@@ -37,6 +38,8 @@ _naming = threading.Lock()
 _live: dict[Run, None] = {}
 _over: deque[Run] = deque(maxlen=REMEMBERED)
 _numbers: Counter[str] = Counter()
+_hearers: list[Callable[[Event], Any]] = []
+_log = logging.getLogger("pocketflex_nb")
 
 
 def runs(*, live: bool = False) -> list[Run]:
@@ -51,6 +54,26 @@ def runs(*, live: bool = False) -> list[Run]:
     if live:
         return going
     return sorted([*_over, *going], key=lambda run: run.number)
+
+
+def subscribe(fn: Callable[[Event], Any]) -> Callable[[], None]:
+    """Have `fn` called with each event of every run that begins from now on; returns the way to stop it.
+
+    Notes
+    -----
+    In order per run, from the thread that walks, between two steps: a slow `fn` slows the run. One that raises is reported by
+    `logging` and hears no more of that run.
+    """
+    _hearers.append(fn)
+
+    def stop() -> None:
+        if fn in _hearers:
+            _hearers.remove(fn)
+        for run in runs(live=True):
+            if run.held is not None:
+                run.held.unsubscribe(fn)
+
+    return stop
 
 
 def forget() -> int:
@@ -279,9 +302,12 @@ class Run:
         if self._callbacks is None:
             self._callbacks = []
         self._callbacks.append(fn)
-        if self.done() and fn in self._callbacks:
-            self._callbacks.remove(fn)
-            fn(self)
+        if self.done():
+            try:
+                self._callbacks.remove(fn)
+            except ValueError:  # the thread that ended it has taken it meanwhile
+                return
+            _tell(fn, self)
 
     # steering --------------------------------------------------------------------------------------------------------
     def cancel(self) -> bool:
@@ -340,7 +366,8 @@ class Run:
     def subscribe(self, fn: Callable[[Event], Any]) -> Callable[[], None]:
         """Have `fn` called with each event, in order, from the thread that walks; returns the way to stop it.
 
-        Starts of nodes are recorded too from then on.
+        Starts of nodes are recorded too from then on. A slow `fn` slows the run; one that raises is reported by `logging` and
+        hears no more.
         """
         self.signal = True
         stop: Callable[[], None] = self.hold_state().subscribe(fn)
@@ -378,9 +405,9 @@ class Run:
         """Before a node, on a loop, when `signal` is set."""
         await self.hold_state().before_async(frame)
 
-    def live_class(self, cls: type) -> type:
-        """The class that this run uses for `cls`: the one bound in the notebook when it was launched."""
-        return self._classes.get(cls, cls) if self._classes else cls
+    def live_class(self, code: Any) -> Any:
+        """The class or function that this run uses for `code`: the one bound in the notebook when it was launched."""
+        return self._classes.get(code, code) if self._classes else code
 
     def enter(self, frame: Frame) -> None:
         """A walk inside the outermost begins."""
@@ -393,7 +420,7 @@ class Run:
         if self.cursors is not None:
             self.cursors.pop(frame, None)
 
-    def use_classes(self, classes: dict[type, type] | None) -> None:
+    def use_classes(self, classes: dict[Any, Any] | None) -> None:
         """Set what `live_class` answers."""
         self._classes = classes
 
@@ -417,6 +444,9 @@ class Run:
     def begin(self) -> None:
         """It starts to walk."""
         self._status, self.started = "running", now()
+        for fn in _hearers:
+            self.signal = True
+            self.hold_state().subscribe(fn, from_start=True)
 
     def fail(self, error: BaseException) -> None:
         """It is over because of `error`; when that is the cancellation that `end` made, raise what `end` was given instead."""
@@ -460,7 +490,7 @@ class Run:
         if self._future is not None:
             self._future.set_result(None)
         while self._callbacks:
-            self._callbacks.pop(0)(self)
+            _tell(self._callbacks.pop(0), self)
 
 
 def limited(run: Run, flow: Any) -> None:
@@ -491,6 +521,14 @@ def _cancel_anywhere(task: Any) -> None:
             loop.call_soon_threadsafe(task.cancel)
     else:
         task.cancel()
+
+
+def _tell(fn: Callable[[Run], Any], run: Run) -> None:
+    """Call a done callback; one that fails is reported and keeps no other from hearing."""
+    try:
+        fn(run)
+    except Exception:
+        _log.exception("a done callback of run %r failed", run.name)
 
 
 def _refuse_on_engine(what: str) -> None:

@@ -25,7 +25,7 @@ from pocketflex_nb.engine.thread import EngineLoop, engine_thread
 
 __all__ = [
     "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "cross", "fall_back", "finish_visit", "in_pool",
-    "limit", "mode_here", "once", "patience", "retried", "with_tries",
+    "limit", "mode_here", "once", "opened", "parcel", "patience", "retried", "with_tries",
 ]
 
 #: on whose loop this task runs
@@ -44,9 +44,41 @@ def mode_here() -> int:
     return ENGINE if loop is EngineLoop else CALLER if loop is CallerLoop else USER
 
 
+async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
+    """The outcome of `coro` as a value.
+
+    A future that joins two threads makes new objects of some errors (TimeoutError), refuses others (StopIteration), and an interrupt
+    would end the loop; the caller is owed the very object that was raised.
+    """
+    try:
+        return await coro, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as exc:
+        return None, exc
+
+
+def opened(outcome: tuple[Any, BaseException | None]) -> Any:
+    """What a `parcel` holds: its value, or its error raised."""
+    value, error = outcome
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error, outcome
+    return value
+
+
 async def cross(coro: Any) -> Any:
     """Await `coro` on the engine thread."""
-    return await asyncio.wrap_future(engine_thread.submit(coro))
+    return opened(await asyncio.wrap_future(engine_thread.submit(parcel(coro))))
+
+
+def _parcelled(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
+    try:
+        return fn(*args), None
+    except BaseException as exc:
+        return None, exc
 
 
 async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
@@ -58,9 +90,9 @@ async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
     step = frame.step_frame() if not frame.step else frame
     context = contextvars.copy_context()
     context.run(FRAME.set, step)
-    future = engine_thread.pool.submit(context.run, fn, *args)
+    future = engine_thread.pool.submit(context.run, _parcelled, fn, *args)
     try:
-        return await asyncio.wrap_future(future)
+        return opened(await asyncio.wrap_future(future))
     except asyncio.CancelledError:
         if not future.cancel() and future.running():
             abandon(step, future)

@@ -6,13 +6,16 @@ The kernel's own loop is never used unasked: an agent that does not await would 
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextvars
+import functools
 import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
+from pocketflex_nb.core.errors import CannotAsk
 from pocketflex_nb.engine.pool import Pool
 
 __all__ = ["POOL_SIZE", "EngineLoop", "EngineThread", "engine_thread"]
@@ -60,12 +63,36 @@ class EngineThread:
                 thread.start()
                 ready.wait()
                 self._thread, self._loop = thread, loop
+                self.guard_input()
         return self._loop
+
+    def guard_input(self, read: Any = None) -> Any:
+        """`input` (default: the built-in, which is replaced) as a function that raises on this thread instead of stopping every run."""
+        original = builtins.input if read is None else read
+        if getattr(original, "_pfx_guards", None) is self:
+            return original
+
+        @functools.wraps(original)
+        def guarded(prompt: object = "") -> str:
+            if self.is_here:
+                raise CannotAsk(f"input({prompt!r}) would stop every run on the engine thread; write `await ask({str(prompt)!r})`")
+            return str(original(prompt))
+
+        guarded._pfx_guards = self  # type: ignore[attr-defined]
+        if read is None:
+            builtins.input = guarded
+        return guarded
 
     def _serve(self, loop: Any, ready: threading.Event) -> None:
         asyncio.set_event_loop(loop)
         loop.call_soon(ready.set)
-        loop.run_forever()
+        while True:
+            try:
+                loop.run_forever()
+                return
+            except (KeyboardInterrupt, SystemExit):
+                # asyncio lets these out of a task's step and stops the loop; the task has it too, and it ends that run alone
+                continue
 
     @property
     def is_here(self) -> bool:

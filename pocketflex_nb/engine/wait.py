@@ -12,7 +12,7 @@ from typing import Any
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.reentry import run_nested
-from pocketflex_nb.engine.steps import CallerLoop
+from pocketflex_nb.engine.steps import CallerLoop, opened, parcel
 from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["GRACE", "SLICE", "wait_future", "wait_here", "wait_step"]
@@ -27,9 +27,9 @@ def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     """Have an ``async def`` step awaited on the engine thread, and wait for it here."""
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro)
-    future = engine_thread.submit(coro)
+    future = engine_thread.submit(parcel(coro))
     with frame.run.cancelling(future.cancel):
-        return wait_future(future, frame.run)
+        return opened(wait_future(future, frame.run))
 
 
 def wait_future(future: cf.Future[Any], run: Any) -> Any:

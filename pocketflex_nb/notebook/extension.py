@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from pocketflex_nb.core import ports
+from pocketflex_nb.core.context import CELL
+from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook import await_cell, cell_scope, complete, formatters, lanes
 from pocketflex_nb.notebook.magics import PocketflexMagics
 from pocketflex_nb.notebook.show import begin_cell, show
 
-__all__ = ["load", "unload"]
+__all__ = ["begin_scope", "load", "unload"]
 
 _loaded: set[int] = set()
+
+
+def begin_scope(info: Any = None) -> None:
+    """A cell starts: agents that it started before end first, in order; what it starts now is its own."""
+    cell_id = getattr(info, "cell_id", None)
+    if cell_id and "pocketflex_nb.agents.scope" in sys.modules:
+        from pocketflex_nb.agents import stop_scope
+
+        stop_scope(cell_id)
+    CELL.set(cell_id or "")
 
 
 def load(shell: Any) -> None:
@@ -22,11 +35,20 @@ def load(shell: Any) -> None:
     shell.register_magics(PocketflexMagics)
     await_cell.install(shell)
     shell.events.register("pre_run_cell", begin_cell)
+    shell.events.register("pre_run_cell", begin_scope)
     cell_scope.install(shell)
     complete.install(shell)
     formatters.register(shell)
     lanes.install()
+    _guard_input(getattr(shell, "kernel", None))
     ports.display = show
+
+
+def _guard_input(kernel: Any) -> None:
+    """Have `input` on the engine thread raise during cells and between them: ipykernel sets it anew for each cell."""
+    for name in ("raw_input", "_sys_raw_input"):
+        if (read := getattr(kernel, name, None)) is not None:
+            setattr(kernel, name, engine_thread.guard_input(read))
 
 
 def unload(shell: Any) -> None:
@@ -40,6 +62,7 @@ def unload(shell: Any) -> None:
     shell.magics_manager.registry.pop(PocketflexMagics.__name__, None)
     await_cell.remove(shell)
     shell.events.unregister("pre_run_cell", begin_cell)
+    shell.events.unregister("pre_run_cell", begin_scope)
     cell_scope.remove(shell)
     complete.remove(shell)
     formatters.unregister(shell)

@@ -1,0 +1,173 @@
+"""Who hears what happens? Subscribers of one run, and of all."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from pocketflex_nb import Flow, Node, ask, emit, node, replay
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.engine.run import subscribe
+from tests.engine.conftest import Way
+
+
+def steps() -> Flow:
+    @node
+    def one(shared: Any) -> None:
+        emit("token", "hello")
+
+    @node
+    async def two(shared: Any) -> None:
+        emit("usage", tokens=5)
+
+    one >> two
+    return Flow(one, name="told")
+
+
+def test_a_subscriber_of_all_hears_every_event_of_a_run_in_order(walk: Way) -> None:
+    heard: list[Event] = []
+    stop = subscribe(heard.append)
+
+    try:
+        walk(steps(), {})
+    finally:
+        stop()
+
+    assert [e.seq for e in heard] == list(range(len(heard)))
+    assert [e.kind for e in heard] == [
+        "run_started", "node_started", "output", "node_finished", "node_started", "usage", "node_finished", "run_finished"
+    ]
+
+
+def test_what_was_heard_replays_to_the_runs_state() -> None:
+    heard: list[Event] = []
+    stop = subscribe(heard.append)
+    run = steps().launch({}, show=False)
+    run.result(10)
+    stop()
+
+    assert replay(heard) == run.state()
+
+
+def test_who_stopped_hears_no_more(walk: Way) -> None:
+    heard: list[Event] = []
+    subscribe(heard.append)()
+
+    walk(steps(), {})
+
+    assert heard == []
+
+
+def test_a_question_is_heard_while_it_is_open() -> None:
+    @node
+    def asks(shared: Any) -> Any:
+        return ask("go on?", ["yes", "no"])
+
+    run = Flow(asks).launch({}, show=False)
+    stop = subscribe(lambda e: None)
+    stop()
+    open_question = threading.Event()
+    run.subscribe(lambda e: open_question.set() if e.kind == "asked" else None)
+    if run.state().asking:
+        open_question.set()
+
+    assert open_question.wait(10)
+    run.answer("yes")
+    assert run.result(10) == "yes"
+
+
+def test_a_subscriber_of_a_run_hears_from_then_on() -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    @node
+    def first(shared: Any) -> None:
+        begun.set()
+        gate.wait(10)
+
+    @node
+    def second(shared: Any) -> None: ...
+
+    first >> second
+    heard: list[str] = []
+    run = Flow(first).launch({}, show=False)
+    assert begun.wait(10)
+
+    run.subscribe(lambda e: heard.append(f"{e.kind} {e.node}".strip()))
+    gate.set()
+    run.result(10)
+
+    assert heard == ["node_finished first", "node_started second", "node_finished second", "run_finished"]
+
+
+def test_a_subscriber_that_raises_is_reported_and_ends_nothing(walk: Way, caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[Event] = []
+
+    def bad(event: Event) -> None:
+        raise ValueError("deaf")
+
+    stops = [subscribe(bad), subscribe(heard.append)]
+    try:
+        walk(steps(), {})
+    finally:
+        for stop in stops:
+            stop()
+
+    assert heard[-1].kind == "run_finished"
+    assert "deaf" in caplog.text
+    assert sum("hears no more" in record.message for record in caplog.records) == 1
+
+
+def test_a_subscriber_may_emit_itself(walk: Way) -> None:
+    heard: list[str] = []
+
+    def echo(event: Event) -> None:
+        heard.append(event.kind)
+        if event.kind == "usage":
+            emit("log", "seen")
+
+    stop = subscribe(echo)
+    try:
+        walk(steps(), {})
+    finally:
+        stop()
+
+    assert heard.count("output") == 2
+    assert heard.index("usage") < len(heard) - 1 - heard[::-1].index("output")
+
+
+def test_a_long_run_is_told_whole_though_old_records_are_dropped() -> None:
+    count = [0]
+    kinds = {"node_finished": 0}
+
+    class Loop(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            count[0] += 1
+            return "again" if count[0] < 25_000 else "over"
+
+    loop = Loop()
+    loop - "again" >> loop
+    loop - "over" >> Node()
+
+    def hear(event: Event) -> None:
+        if event.kind in kinds:
+            kinds[event.kind] += 1
+
+    stop = subscribe(hear)
+    try:
+        Flow(loop).run({})
+    finally:
+        stop()
+
+    assert kinds["node_finished"] == 25_001
+
+
+@pytest.mark.parametrize("wrong", ["tokens", "", "Token"])
+def test_an_unknown_kind_is_refused_with_the_nearest(wrong: str) -> None:
+    with pytest.raises(ValueError, match="token"):
+        emit(wrong)
+
+
+def test_emit_is_silent_outside_of_a_run() -> None:
+    emit("token", "nobody hears")

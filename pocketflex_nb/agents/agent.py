@@ -84,6 +84,8 @@ class Agent:
         A process of its own: memory and kill are real, values travel by cloudpickle.
     strict : bool
         Deep-copy messages and refuse what could not travel to a process.
+    strict_cast : bool
+        Log casts that are lost because it is dead.
     reload : None or "on_restart"
         A restart takes the class now bound in ``__main__``.
     ref : AgentRef
@@ -106,6 +108,7 @@ class Agent:
     trap_exit: bool = False
     isolation: str | None = None
     strict: bool = False
+    strict_cast: bool = False
     reload: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -64,7 +64,7 @@ class Home:
         self._is_woken = self.is_watched = False
         self._parked: list[asyncio.Future[None]] = []
 
-    def park(self, life: Any) -> asyncio.Future[None]:
+    def park(self) -> asyncio.Future[None]:
         """A future for a task that waits a moment for work; it is settled within `PARK` seconds."""
         if not self._parked:
             self.loop.call_later(PARK, self._sweep)
@@ -265,7 +265,7 @@ def _make_home(loop: asyncio.AbstractEventLoop, clock: Clock) -> Home:
         if clock not in of_loop:
             log = next(iter(of_loop.values())).log if of_loop else Log()  # one numbering per loop, whatever the clocks
             of_loop[clock] = home = Home(loop, clock, log)
-            home.ident = ident
+            home.ident = next((known.ident for known in of_loop.values() if known.ident), ident)
         return of_loop[clock]
 
 

@@ -14,7 +14,7 @@ import contextvars
 import inspect
 from collections import deque
 from collections.abc import Callable
-from itertools import count, repeat
+from itertools import count
 from types import CoroutineType
 from typing import Any
 
@@ -108,6 +108,7 @@ class Life:
         "hand",
         "handled",
         "home",
+        "ident",
         "is_awake",
         "is_held",
         "is_open",
@@ -115,6 +116,8 @@ class Life:
         "is_suspended",
         "isolation",
         "links",
+        "log",
+        "loop",
         "names",
         "on_exit",
         "owed",
@@ -136,6 +139,7 @@ class Life:
 
     def __init__(self, home: Home, cls: Any, slot: Slot, boss: Life | None = None) -> None:
         by: Life | None = AGENT.get()
+        self.loop, self.log, self.ident = home.loop, home.log, home.ident
         self.home, self.cls, self.slot, self.boss = home, cls, slot, boss
         self.pid = next(_pids)
         self.ref = (ref_type(cls, self.ref_class) if isinstance(cls, type) else self.ref_class)(self)
@@ -238,10 +242,12 @@ class Life:
         if box is None:
             box = self.box = deque()
         box.append(item)
-        if self.task is None:
-            self.task = asyncio.Task(self.serve(), loop=self.home.loop, name="agent", context=self.context)
-        elif self.parked is not None and not self.parked.done():
-            self.parked.set_result(None)
+        parked = self.parked
+        if parked is not None:
+            if not parked.done() and not self.loop.is_closed():
+                parked.set_result(None)
+        elif self.task is None and not self.loop.is_closed():
+            self.task = asyncio.Task(self.serve(), loop=self.loop, name="agent", context=self.context)
 
     def inform(self, message: Any, by: Life | None = None, cause: int | None = None) -> None:
         """Lay a message for `handle_info` in the mailbox."""
@@ -263,9 +269,9 @@ class Life:
                     out, first = first, None
                     await self._follow(out)
                 await self._empty()
-                if self.is_held or not await self._park():
-                    break
+                break
             except BaseException as exc:
+                self.parked, self.is_awake = None, True
                 if not isinstance(exc, ReplyError) or self.doom is not None:
                     await self._conclude(exc)
                     return
@@ -278,25 +284,14 @@ class Life:
         if not self.box:
             self.box = None
 
-    async def _park(self) -> bool:
-        """Wait a moment for the next message: waking a task is cheaper than making one. False when none came."""
-        if self.box is None or self.timer is not None:
-            return False
-        self.hand, self.is_awake = None, False
-        self.parked = self.home.park(self)
-        try:
-            await self.parked
-        finally:
-            self.parked = None
-        self.is_awake = True
-        return bool(self.box)
-
     async def _empty(self) -> None:
-        """The loop of `serve`. A message costs little here: what is rare is looked at behind `is_held` only."""
-        agent, box = self.agent, self.box
-        while box:
-            for _ in repeat(None, BURST):
+        """The loop of `serve`, in one piece since it is run for each message; what is rare is looked at behind `is_held` only."""
+        box, home = self.box, self.home
+        while box is not None:
+            agent = self.agent
+            for handled in range(BURST):
                 if not box or self.is_held:
+                    self.handled += handled
                     break
                 item = box.popleft()
                 if item.__class__ is tuple:
@@ -330,11 +325,21 @@ class Life:
                 else:
                     await self._obey(item)
                     agent = self.agent
-                self.handled += 1
             else:
+                self.handled += BURST
                 await asyncio.sleep(0)
-            if self.doom is not None or (self.is_suspended and not await self._obey_first()):
+            if self.is_held and (self.doom is not None or (self.is_suspended and not await self._obey_first())):
                 return
+            if not box:
+                if self.timer is not None:
+                    return
+                # Waking a task that waits a moment is cheaper than making one; `Home.park` wakes it when none came.
+                self.hand, self.is_awake = None, False
+                self.parked = home.park()
+                await self.parked
+                self.parked, self.is_awake = None, True
+                if not box:
+                    return
 
     def _asked(self, item: Any, message: Ask) -> Any:
         """Start a method that a message names."""

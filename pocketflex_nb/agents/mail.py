@@ -106,7 +106,7 @@ class Caller:
             self.life.give_up(self)
 
     def _note(self, value: Any, error: str | None) -> None:
-        log, now = self.life.home.log, perf_counter_ns()
+        log, now = self.life.log, perf_counter_ns()
         what = value if value.__class__ in PLAIN else log.describe(value)
         record = (next(log.count), now, "reply", self.life, (what, now - self.start, error), self.seq, self.by)
         log.add(record)

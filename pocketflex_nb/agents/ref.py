@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial, wraps
+from threading import get_ident
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +169,7 @@ class AgentRef:
         if wait is not None and not self.is_alive:
             life = await successor(life, wait)
         loop: Any = running_loop()
-        if loop is life.home.loop:
+        if loop is life.loop:
             future = loop.create_future()
             ask(life, message, future, AGENT.get(), timeout, cancel_on_timeout)
             return await future
@@ -193,18 +194,13 @@ class AgentRef:
 
     def cast(self, message: Any) -> None:
         """Send a message for `handle_cast`; never fails, not even when nobody is there."""
-        life = self._life
-        home = life.home
-        by = AGENT.get()
-        if running_loop() is not home.loop:
-            home.post(_put, life, CAST, _portable(life, message), by)
+        life, by = self._life, AGENT.get()
+        if not life.is_open or get_ident() != life.ident or (by is not None and by.fenced):
+            self._cast_rarely(message, by)
             return
-        if not life.is_open or (by is not None and by.fenced):
-            _put(life, CAST, _portable(life, message), by)
-            return
-        log = home.log
-        seq = next(log.count)
         cause = None if by is None else by.cause
+        log = life.log
+        seq = next(log.count)
         item = record = (seq, perf_counter_ns(), CAST, life, message, cause, by)
         if message.__class__ not in PLAIN:
             record = (seq, record[1], CAST, life, log.describe(message), cause, by)
@@ -215,6 +211,15 @@ class AgentRef:
             life.box.append(item)
         else:
             life.put(item)
+
+    def _cast_rarely(self, message: Any, by: Any) -> None:
+        """A cast from another thread, to the dead, in strict mode, or by a zombie."""
+        life = self._life
+        message = _portable(life, message)
+        if life.home.is_here:
+            _put(life, CAST, message, by)
+        else:
+            life.home.post(_put, life, CAST, message, by)
 
     def send(self, message: Any) -> None:
         """Send a message for `handle_info`; never fails."""
@@ -490,8 +495,7 @@ def ask(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_ca
         raise NotRunning(life.name)
     if life.is_strict:
         message = copied(message)
-    home = life.home
-    log = home.log
+    log = life.log
     seq, now = next(log.count), perf_counter_ns()
     what = message if message.__class__ in PLAIN else log.describe(message)
     record = (seq, now, "call", life, what, None if by is None else by.cause, by)
@@ -500,8 +504,11 @@ def ask(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_ca
         log.tell(record)
     caller = Caller(life, message, fut, by, seq, now, is_cancelling)
     if timeout is not None:
-        home.deadlines.add(timeout, caller)
-    life.put(caller)
+        life.home.deadlines.add(timeout, caller)
+    if life.is_awake:
+        life.box.append(caller)
+    else:
+        life.put(caller)
 
 
 def ask_late(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_cancelling: bool) -> None:
@@ -543,7 +550,8 @@ def _portable(life: Any, message: Any) -> Any:
 
 def _put(life: Any, verb: str, message: Any, by: Any) -> None:
     if life.status is DEAD or (by is not None and by.fenced):
-        _lost(life, by, message)
+        if life.is_strict or getattr(life.cls, "strict_cast", False):
+            warn(f"a message to {life.name!r} was lost, it is dead: {message!r}")
         return
     log, cause = life.home.log, None if by is None else by.cause
     life.put((log.note(verb, life, log.describe(message), cause, by), 0, verb, life, message, cause, by))
@@ -552,11 +560,6 @@ def _put(life: Any, verb: str, message: Any, by: Any) -> None:
 def _put_order(life: Any, order: Order) -> None:
     if life.status is not DEAD:
         life.put(order)
-
-
-def _lost(life: Any, by: Any, message: Any) -> None:
-    if life.is_strict:
-        warn(f"a message to {life.name!r} was lost, it is dead: {message!r}")
 
 
 async def _stop(life: Any, reason: Any, timeout: float | None) -> None:

@@ -657,6 +657,19 @@ async def test_strict_mode_copies_messages_and_refuses_what_cannot_travel() -> N
     await ref.stop()
 
 
+async def test_a_lost_cast_is_logged_only_if_asked(caplog: pytest.LogCaptureFixture) -> None:
+    class Loud(Counter):
+        strict_cast = True
+
+    for cls, expected in ((Counter, 0), (Loud, 1)):
+        ref = await cls.start(name="gone", **HERE)
+        await ref.stop()
+        with caplog.at_level(logging.WARNING, "pocketflex_nb"):
+            ref.cast("anybody there?")
+        assert len(caplog.records) == expected
+    assert "a message to 'gone' was lost" in caplog.text
+
+
 async def test_every_error_is_an_agent_error_and_the_builtin_that_fits() -> None:
     assert issubclass(CallTimeout, TimeoutError)
     assert issubclass(NotRunning, LookupError)

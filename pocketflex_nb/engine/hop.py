@@ -7,6 +7,7 @@ from time import perf_counter_ns as now
 from typing import Any
 
 from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
+from pocketflex_nb.core.nodes import END
 from pocketflex_nb.core.store import settle
 from pocketflex_nb.engine.frame import Failure, Frame
 
@@ -21,7 +22,7 @@ def keep(frame: Frame) -> None:
 
 
 def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
-    """Record that a visit failed, and return the node behind its error edge; raise `error` when there is none."""
+    """Record that a visit failed, and return the node behind its error edge, None for `END`; raise `error` when there is none."""
     run = frame.run
     if frame.touched or frame.changes:
         keep(frame)
@@ -35,14 +36,17 @@ def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
     if not takes:
         raise error
     frame.error = error
-    return handler
+    return None if handler is END else handler
 
 
 def no_arrow(frame: Frame, node: Any, action: Any) -> None:
     """An action without an arrow ends the flow: noted, marked in every view, and an error in a strict flow.
 
-    The warning is PocketFlow's, given by `Flow.get_next_node`.
+    The warning is PocketFlow's, given by `Flow.get_next_node`. In a strict flow a node that names no action may end the flow: it is
+    drawn with named ways only, and returning None takes none of them.
     """
+    if frame.flow._pfx_strict and action in (None, "", "default"):
+        return
     known = list(node.successors)
     name = frame.run.log._id(frame, frame.node)
     text = f"{name}: no arrow for action {action!r}; the flow ended there{nearest(str(action), known)}"

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.diff import compare
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.graph import graph_of
 from pocketflex_nb.core.preview import preview
-from pocketflex_nb.core.snapshot import freeze
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.hot import is_stale
@@ -23,10 +21,11 @@ from pocketflex_nb.notebook.options import value_of, whole
 from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.show import show
 from pocketflex_nb.notebook.starting import find_flow, find_run, pinned
+from pocketflex_nb.views.diff import diff, text_of
 
 __all__ = [
-    "COMMANDS", "Call", "answer", "cancel", "clear", "config", "diagram", "doctor", "go_on", "help_", "launcher", "list_runs",
-    "pause", "pin", "set_value", "show_run", "store", "trace", "unpin", "wait",
+    "COMMANDS", "Call", "answer", "cancel", "clear", "config", "diagram", "doctor", "go_on", "help_", "launcher", "list_agents",
+    "list_runs", "pause", "pin", "set_value", "show_run", "stop_agent", "store", "trace", "unpin", "wait",
 ]
 
 
@@ -98,9 +97,9 @@ def _row(run: Run) -> dict[str, Any]:
 class _Table:
     """Rows with the same keys, as text and as a table; columns that say nothing are left out."""
 
-    def __init__(self, rows: list[dict[str, Any]], older: int = 0) -> None:
+    def __init__(self, rows: list[dict[str, Any]], older: int = 0, always: tuple[str, ...] = ("run", "status", "steps")) -> None:
         self.older = older
-        self.names = [name for name in rows[0] if name in ("run", "status", "steps") or any(row[name] for row in rows)]
+        self.names = [name for name in rows[0] if name in always or any(row[name] for row in rows)]
         self.rows = [[str(row[name]) for name in self.names] for row in rows]
 
     def __repr__(self) -> str:
@@ -206,8 +205,7 @@ def _difference(held: Any, words: list[str]) -> Any:
     if len(words) < 2 or not all(w.isdigit() for w in words[-2:]):
         raise usage("--diff needs two versions: %pocketflex store RUN --diff N M")
     old, new = (_as_of(held, int(w)) for w in words[-2:])
-    lines = [str(d) for d in compare(freeze(old), freeze(new))]
-    print("\n".join(lines) if lines else "no difference")
+    print(text_of(diff(old, new)) or "no difference")
     return None
 
 
@@ -381,8 +379,36 @@ def trace(call: Call) -> Any:
     return None
 
 
+def list_agents(call: Call) -> Any:
+    """What lives: agents, supervisors and tasks that stand on their own."""
+    from pocketflex_nb.agents import living
+
+    call.flag()
+    rows = [
+        {"run": str(ref.name), "status": ref.status, "steps": len(ref.children()) if hasattr(ref, "children") else 0} for ref in living()
+    ]
+    if not rows:
+        print("no agents live")
+        return None
+    return _Table([{"agent": row["run"], "status": row["status"], "children": row["steps"] or ""} for row in rows], always=("agent", "status"))
+
+
+def stop_agent(call: Call) -> None:
+    """End an agent or supervisor by name, in order; ``all`` for every one."""
+    from pocketflex_nb.agents import living
+
+    call.flag()
+    name = call.word("the agent's name")
+    found = {str(ref.name): ref for ref in living()}
+    if name != "all" and name not in found:
+        raise usage(f"no agent {name!r} lives{nearest(name, found)}")
+    for ref in reversed(list(found.values()) if name == "all" else [found[name]]):
+        ref.stop_sync("shutdown", timeout=10)
+        print(f"{ref.name} stopped")
+
+
 COMMANDS: dict[str, Callable[[Call], Any]] = {
-    "answer": answer, "cancel": cancel, "clear": clear, "config": config, "continue": go_on, "diagram": diagram, "doctor": doctor,
-    "help": help_, "launch": launcher, "pause": pause, "pin": pin, "runs": list_runs, "set": set_value, "show": show_run, "store": store,
-    "trace": trace, "unpin": unpin, "wait": wait,
+    "agents": list_agents, "answer": answer, "cancel": cancel, "clear": clear, "config": config, "continue": go_on, "diagram": diagram, "doctor": doctor,
+    "help": help_, "launch": launcher, "pause": pause, "pin": pin, "runs": list_runs, "set": set_value, "show": show_run, "stop": stop_agent,
+    "store": store,     "trace": trace, "unpin": unpin, "wait": wait,
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.graph import graph_of
-from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.picture import summed
@@ -32,14 +32,34 @@ def _group_svg(group: RunGroup) -> str | None:
     return svg(runs[0].graph, summed([run.state() for run in runs if run.flow is runs[0].flow][:60]))
 
 
-def _store_widget(store: Store) -> dict[str, Any] | None:
-    if not has_widgets():
-        return None
-    from pocketflex_nb.notebook.store_inspector import StoreInspector
+def _live(show: Callable[[Any], None]) -> Callable[[Any], Any]:
+    """A formatter that shows a live view and says that this is all; a terminal gets the repr."""
 
-    view = StoreInspector(store)
-    model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
-    return {"application/vnd.jupyter.widget-view+json": model}
+    def shown(thing: Any) -> bool:
+        if not has_widgets():
+            return False
+        show(thing)
+        return True
+
+    return shown
+
+
+def _store(store: Any) -> None:
+    from pocketflex_nb.notebook.store_inspector import inspect_store
+
+    inspect_store(store)
+
+
+def _supervisor(supervisor: Any) -> None:
+    from pocketflex_nb.notebook.agents_view import show_supervisor
+
+    show_supervisor(supervisor)
+
+
+def _trace(trace: Any) -> None:
+    from pocketflex_nb.notebook.agents_view import show_trace
+
+    show_trace(trace)
 
 
 def _safe(draw: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -54,6 +74,14 @@ def _safe(draw: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return drawn
 
 
+#: shown live; by name, so that agents are imported only when somebody uses them
+_LIVE: dict[tuple[str, str], Callable[[Any], None]] = {
+    ("pocketflex_nb.core.store", "Store"): _store,
+    ("pocketflex_nb.agents.supervisor", "Supervisor"): _supervisor,
+    ("pocketflex_nb.agents.dynamic", "DynamicSupervisor"): _supervisor,
+    ("pocketflex_nb.agents.partition", "PartitionSupervisor"): _supervisor,
+    ("pocketflex_nb.agents.trace", "Trace"): _trace,
+}
 _SVG: dict[type, Callable[[Any], Any]] = {Flow: _flow_svg, Run: _run_svg, RunGroup: _group_svg}
 
 
@@ -62,6 +90,9 @@ def register(shell: Any) -> None:
     formatter = shell.display_formatter.formatters["image/svg+xml"]
     for kind, draw in _SVG.items():
         formatter.for_type(kind, _safe(draw))
+    live = shell.display_formatter.ipython_display_formatter
+    for (module, name), show in _LIVE.items():
+        live.for_type_by_name(module, name, _safe(_live(show)))
 
 
 def unregister(shell: Any) -> None:
@@ -69,3 +100,7 @@ def unregister(shell: Any) -> None:
     formatter = shell.display_formatter.formatters["image/svg+xml"]
     for kind in _SVG:
         formatter.pop(kind, None)
+    live = shell.display_formatter.ipython_display_formatter
+    for module, name in _LIVE:
+        with contextlib.suppress(KeyError):
+            live.pop(f"{module}.{name}")

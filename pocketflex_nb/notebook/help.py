@@ -18,6 +18,7 @@ USAGE = """\
 %pocketflex diagram FLOW           a picture: --svg --mermaid --dot --text, --save FILE, --with RUN
 %pocketflex answer RUN VALUE       answer what a run asks;  set RUN KEY=EXPR  change a value while it is paused
 %pocketflex trace RUN [--df]       what happened, event by event
+%pocketflex agents, stop NAME|all  the agents that live, and their end
 %pocketflex pin|unpin FLOW         keep a diagram's nodes as they are, or follow their names
 %pocketflex clear, config, doctor  forget old runs; settings; checks of kernel, page and engine
 %pocketflex help [options|mermaid] more

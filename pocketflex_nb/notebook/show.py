@@ -57,7 +57,7 @@ def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto
     if view == "none":
         return None
     if not isinstance(thing, (Run, RunGroup)):
-        display(thing)
+        display(thing)  # flows, stores, supervisors and traces draw themselves
         return None
     runs = list(thing) if isinstance(thing, Iterable) else [thing]
     if view == "text" or not has_widgets():

@@ -248,7 +248,8 @@ class FrozenObject(Frozen):
         construct = getattr(self.cls, "model_construct", None)
         if construct is not None:
             return construct(**self.fields.thaw(above))
-        plain: Any = object.__new__(self.cls)
+        cls: Any = self.cls
+        plain = cls.__new__(cls)
         above.append(plain)
         for name, value in self.fields.items():
             object.__setattr__(plain, name, _thaw(value, above))

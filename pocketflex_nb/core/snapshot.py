@@ -189,7 +189,8 @@ class Work:
         """The tree over `nodes`, with the inner nodes of `old` where their children are the same."""
         above = _levels(old)
         while len(nodes) > WIDTH:
-            nodes = shared_nodes(nodes, above.pop() if above else [], self._inner)
+            grouped = shared_nodes(nodes, above.pop() if above else [], self._inner)
+            nodes = grouped if 2 * len(grouped) < len(nodes) else shared_nodes(nodes, [], self._inner)
         if len(nodes) < 2:
             return nodes[0] if nodes else ()
         self.fresh += 56 + 8 * len(nodes)
@@ -222,6 +223,9 @@ def shared_nodes(items: list[Any], before: Sequence[Any], make: Callable[..., tu
     out: list[tuple[Any, ...]] = []
     at, first = 0, 0
     while first < len(before):
+        known = len(before[first])
+        if first == len(before) - 1 and known < WIDTH and at + known < len(items):
+            break  # there is room in the last node for what comes behind it
         node = make(items[at : at + len(before[first])], before[first])
         if node is not before[first]:
             break
@@ -236,7 +240,9 @@ def shared_nodes(items: list[Any], before: Sequence[Any], make: Callable[..., tu
     behind = list(before[tail:])
     if behind:
         while behind and len(behind[0]) < WIDTH // 2:  # so that many small changes do not leave many small nodes
-            end += len(behind.pop(0))
+            end, tail = end + len(behind.pop(0)), tail + 1
+        while out and len(out[-1]) < WIDTH // 2:
+            at, first = at - len(out.pop()), first - 1
         olds = tuple(item for node in before[first:tail] for item in node)
         for start in range(at, end, WIDTH):
             old = olds[start - at : start - at + WIDTH]

@@ -805,9 +805,9 @@ class Store(dict[Any, Any]):
         change = None
         for reference in self._listeners or ():
             listener = reference()
-            if listener is None:
-                continue
-            if listener.wants(record[KEY]):
+            if listener is None:  # a watch that nobody holds any more
+                self._forget(None)
+            elif listener.wants(record[KEY]):
                 change = change or change_of(record)
                 if not listener.push(change):
                     if self._outbox is None:

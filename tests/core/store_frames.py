@@ -1,0 +1,45 @@
+"""Frames as the engine makes them, plain, for tests of the store alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pocketflex_nb import Store
+from pocketflex_nb.core.context import FRAME
+
+__all__ = ["Frame", "Run", "inside"]
+
+
+class Run:
+    def __init__(self, name: str, store: Store) -> None:
+        self.name, self.store = name, store
+
+
+class Frame:
+    """One walk: `node` is both the node and its path, `events` what was noted."""
+
+    def __init__(self, run: Run, node: str, parent: Frame | None = None) -> None:
+        self.run, self.node, self.parent = run, node, parent
+        self.touched: Any = None
+        self.changes: Any = None
+        self.writers: Any = None
+        self.fenced, self.hops, self.began = False, 0, run.store.version
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def path(self, node: str) -> str:
+        return node
+
+    def note(self, kind: str, **data: Any) -> None:
+        self.events.append((kind, data))
+
+
+@contextmanager
+def inside(frame: Frame) -> Iterator[Frame]:
+    """Run code as if `frame` was walking."""
+    token = FRAME.set(frame)
+    try:
+        yield frame
+    finally:
+        FRAME.reset(token)

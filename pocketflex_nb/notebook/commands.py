@@ -385,12 +385,13 @@ def list_agents(call: Call) -> Any:
 
     call.flag()
     rows = [
-        {"run": str(ref.name), "status": ref.status, "steps": len(ref.children()) if hasattr(ref, "children") else 0} for ref in living()
+        {"agent": str(ref.name), "status": ref.status, "children": len(ref.children()) if hasattr(ref, "children") else ""}
+        for ref in living()
     ]
     if not rows:
         print("no agents live")
         return None
-    return _Table([{"agent": row["run"], "status": row["status"], "children": row["steps"] or ""} for row in rows], always=("agent", "status"))
+    return _Table(rows, always=("agent", "status"))
 
 
 def stop_agent(call: Call) -> None:
@@ -408,7 +409,24 @@ def stop_agent(call: Call) -> None:
 
 
 COMMANDS: dict[str, Callable[[Call], Any]] = {
-    "agents": list_agents, "answer": answer, "cancel": cancel, "clear": clear, "config": config, "continue": go_on, "diagram": diagram, "doctor": doctor,
-    "help": help_, "launch": launcher, "pause": pause, "pin": pin, "runs": list_runs, "set": set_value, "show": show_run, "stop": stop_agent,
-    "store": store,     "trace": trace, "unpin": unpin, "wait": wait,
+    "agents": list_agents,
+    "answer": answer,
+    "cancel": cancel,
+    "clear": clear,
+    "config": config,
+    "continue": go_on,
+    "diagram": diagram,
+    "doctor": doctor,
+    "help": help_,
+    "launch": launcher,
+    "pause": pause,
+    "pin": pin,
+    "runs": list_runs,
+    "set": set_value,
+    "show": show_run,
+    "stop": stop_agent,
+    "store": store,
+    "trace": trace,
+    "unpin": unpin,
+    "wait": wait,
 }

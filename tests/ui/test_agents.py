@@ -64,9 +64,8 @@ def test_running_the_cell_again_ends_the_old_tree_first(lab: Lab) -> None:
 
 
 def test_an_agent_that_never_yields_is_killed_while_other_cells_answer(lab: Lab) -> None:
-    lab.open(lab.write([_SETUP, _TREE, "import threading\nthreading.Thread(target=lambda: asyncio.run_coroutine_threadsafe(\n"
-                        "    sup['beta'].within(None).spin(), __import__('pocketflex_nb.engine.thread', fromlist=['x']).engine_thread.loop),\n"
-                        "    daemon=True).start()", "print(1 + 1)", "sup['beta'].exit('kill')\nimport time\nwhile True:\n"
+    lab.open(lab.write([_SETUP, _TREE, "from pocketflex_nb.engine.thread import engine_thread\n"
+                        "spinning = engine_thread.submit(sup['beta'].within(None).spin())", "print(1 + 1)", "sup['beta'].exit('kill')\nimport time\nwhile True:\n"
                         "    info = {i.id: i for i in sup.children()}['beta']\n    if info.restarts: break\n    time.sleep(0.02)\n"
                         "print(info.status, await sup['beta'].up())"]))
 

@@ -1,7 +1,8 @@
 """Where is a walk? The cursor of one flow, of one branch of it, or of one step in a thread.
 
-A hop leaves one tuple in its run's log, ``(frame, node, action, start, end)``; anything else leaves ``(frame, node, kind, data, ns,
-cause)``. `Event`s are made of them when somebody reads (:mod:`pocketflex_nb.engine.log`).
+A hop leaves five fields in its run's flat list of records, ``frame, node, action, start, end``; whatever else happened leaves five
+too, with a `Note` for the action. A tuple per hop would be one more object for the garbage collector to visit. `Event`s are made of
+them when somebody reads (:mod:`pocketflex_nb.engine.log`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import AGENT, FRAME
 
-__all__ = ["Failure", "Frame", "current", "told"]
+__all__ = ["FINISHED", "Failure", "Frame", "Note", "current", "told"]
 
 
 class Failure:
@@ -21,6 +22,19 @@ class Failure:
 
     def __init__(self, error: BaseException, handled: bool = False, status: str = "failed") -> None:
         self.error, self.handled, self.status = error, handled, status
+
+
+class Note:
+    """Stands for the action where a record is of no hop: a kind of event, its facts, and the event that led to it, by number."""
+
+    __slots__ = ("cause", "data", "kind")
+
+    def __init__(self, kind: str, data: Any = None, cause: int | None = None) -> None:
+        self.kind, self.data, self.cause = kind, data, cause
+
+
+#: the last record of a run, by status; the other facts are the run's own
+FINISHED = {status: Note("run_finished", status) for status in ("done", "failed", "cancelled")}
 
 
 class Frame:
@@ -113,8 +127,8 @@ class Frame:
 
     def note(self, kind: str, *, cause: int | None = None, **data: Any) -> None:
         """Append an event to the run's log."""
-        run = self.run
-        run.records.append((self, self.node, kind, data, perf_counter_ns(), cause))
+        run, ns = self.run, perf_counter_ns()
+        run.records.extend((self, self.node, Note(kind, data, cause), ns, ns))
         if run.held is not None and run.held.subscribers:
             run.held.tell()
 

@@ -32,7 +32,7 @@ def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
         status = "cancelled"
     else:
         status = "failed"
-    run.records.append((frame, node, Failure(error, takes, status), start, now()))
+    run.records.extend((frame, node, Failure(error, takes, status), start, now()))
     if not takes:
         raise error
     frame.error = error

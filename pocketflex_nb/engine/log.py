@@ -1,7 +1,7 @@
 """What has this run done? Its records, read as events and folded into state.
 
-Records are plain tuples in one list (see :mod:`pocketflex_nb.engine.frame`). A `Reader` goes along the list once and knows, per walk
-and node, how many visits are finished, so that addresses are made when somebody reads and cost the walk nothing. Old records are
+Records are five fields each in one flat list (see :mod:`pocketflex_nb.engine.frame`). Whoever goes along it keeps `Counts`, per walk
+and node how many visits are finished, so that addresses are made when somebody reads and cost the walk nothing. Old records are
 counted and dropped: the last `KEPT` at least stay.
 """
 
@@ -9,24 +9,37 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
-from operator import itemgetter
+from collections.abc import Iterator, Mapping
+from threading import Lock
 from time import perf_counter_ns
 from typing import Any
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.graph import base_id, ids_of
 from pocketflex_nb.core.state import NodeState, State
-from pocketflex_nb.engine.frame import Failure, Frame, told
+from pocketflex_nb.engine.frame import Failure, Frame, Note, told
 
-__all__ = ["KEPT", "Counts", "Log"]
+__all__ = ["KEPT", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
+
+#: fields of one record
+WIDTH = 5
 
 #: records that a run keeps at least; older ones are counted and dropped when there are twice as many
 KEPT = 10_000
+#: fields in the list at which walks call `Log.trim`
+TRIM_AT = 2 * KEPT * WIDTH
+
+#: nodes of walks that are counted one by one; above it, walks that are over are forgotten
+WALKS = 1_000
 
 #: wall clock minus monotonic clock, both in ns, at import: turns a record's time into UTC
 _EPOCH = time.time_ns() - perf_counter_ns()
+
+
+def rows(records: list[Any], first: int = 0) -> Iterator[tuple[Any, ...]]:
+    """The records from number `first` on, as (frame, node, action or stand-in, start, end)."""
+    fields = iter(records[first * WIDTH :])
+    return zip(fields, fields, fields, fields, fields, strict=False)
 
 
 class Counts:
@@ -55,22 +68,23 @@ class Log:
 
     Attributes
     ----------
-    records : list of tuple
-        The run's own list: the kept ones, oldest first. Walks append to it directly.
+    records : list
+        The run's own list: the fields of the kept records, oldest first. Walks extend it directly.
     """
 
-    __slots__ = ("_base", "_counted", "_cursor", "_ids", "_state", "records", "run")
+    __slots__ = ("_base", "_counted", "_cursor", "_ids", "_lock", "_state", "records", "run")
 
-    def __init__(self, run: Any, records: list[tuple[Any, ...]]) -> None:
+    def __init__(self, run: Any, records: list[Any]) -> None:
         self.run, self.records = run, records
         self._base: Counts | None = None  # what stands before records[0]
         self._cursor: Counts | None = None  # what stands before the first record that `state` has not seen
         self._state: State | None = None
-        self._counted = (1, 0)  # number of the next record to count, and the hops before it
         self._ids: dict[Any, dict[Any, str]] | None = None
+        self._lock = Lock()
+        self._counted = 0, 0  # fields of `records` that `hops` has looked at, and the hops among them
 
     def __len__(self) -> int:
-        return self._first + len(self.records) if self.run.started else 0
+        return self._first + len(self.records) // WIDTH if self.run.started else 0
 
     @property
     def _first(self) -> int:
@@ -79,17 +93,16 @@ class Log:
 
     @property
     def hops(self) -> int:
-        """Finished hops so far; each record is counted once, since a store asks at the end of every node that writes."""
-        first = self._first
-        at, count = self._counted
-        if at < first:
-            at, count = first, self._base.steps if self._base else 0
-        for record in self.records[at - first :]:
-            at += 1
-            if len(record) == 5:
-                count += 1
-        self._counted = at, count
-        return count
+        """Finished hops so far. A walk on a `Store` asks after every hop, so each record is looked at once."""
+        with self._lock:
+            return self._count_hops()
+
+    def _count_hops(self) -> int:
+        seen, hops = self._counted
+        new = self.records[seen + 2 :: WIDTH]
+        hops += len(new) - sum(what.__class__ is Note for what in new)
+        self._counted = seen + len(new) * WIDTH, hops
+        return hops + (self._base.steps if self._base else 0)
 
     # names -----------------------------------------------------------------------------------------------------------
     def path(self, frame: Frame, node: Any) -> str:
@@ -153,35 +166,39 @@ class Log:
 
     def events_from(self, seq: int) -> list[Event]:
         """The kept records as events, from number `seq` on."""
-        if not self.run.started:
-            return []
-        counts = self._base.copy() if self._base else Counts()
-        events = [self._start(counts)] if not counts.seq else []
-        events += [self._event(counts, record) for record in list(self.records)]
+        events, _ = self.follow(Counts())
         return events if not seq else [event for event in events if event.seq >= seq]
 
     def follow(self, counts: Counts) -> tuple[list[Event], Counts]:
         """The events behind `counts`, and the counts behind those; what was dropped meanwhile is passed over."""
         if not self.run.started:
             return [], counts
+        counts, kept = self._behind(counts)
         events = [] if counts.seq else [self._start(counts)]
-        if counts.seq < self._first and self._base is not None:
-            counts = self._base.copy()
-        events += [self._event(counts, record) for record in list(islice(self.records, counts.seq - self._first, None))]
+        events += [self._event(counts, *record) for record in kept]
         return events, counts
+
+    def _behind(self, counts: Counts) -> tuple[Counts, Iterator[tuple[Any, ...]]]:
+        """`counts`, moved on to the first kept record if need be, and the records behind it."""
+        with self._lock:
+            if self._base is not None and counts.seq < self._base.seq:
+                counts = self._base.copy()
+            return counts, rows(self.records, max(counts.seq - self._first, 0))
 
     def state(self) -> State:
         """What is known now; each record is folded once."""
         if self._state is None:
             self._state, self._cursor = State(), Counts()
-        state, cursor = self._state, self._cursor
-        assert cursor is not None
-        if self.run.started and not cursor.seq:
-            state.add(self._start(cursor))
-        if cursor.seq < self._first:
-            cursor = self._cursor = self._skip(state) if cursor.seq else cursor
-        for record in list(islice(self.records, max(cursor.seq - self._first, 0), None)):
-            state.add(self._event(cursor, record))
+        state = self._state
+        assert self._cursor is not None
+        if self.run.started and not self._cursor.seq:
+            state.add(self._start(self._cursor))
+        cursor, kept = self._behind(self._cursor)
+        if cursor is not self._cursor:
+            self._cursor = cursor
+            self._catch_up(state, cursor)
+        for record in kept:
+            state.add(self._event(cursor, *record))
         if not self.run.done():
             self._mark(state)
         return state
@@ -206,27 +223,22 @@ class Log:
         """Graph paths of the nodes being visited now."""
         return [self.path(frame, frame.node) for frame in self.run.frames() if frame.node is not None]
 
-    def _skip(self, state: State) -> Counts:
-        """Bring `state` up to the records that are kept, from their sums."""
-        assert self._base is not None
-        cursor = self._base.copy()
+    def _catch_up(self, state: State, cursor: Counts) -> None:
+        """Bring `state` up to `cursor`, which had to skip records, from its sums."""
         state.steps = cursor.steps
         for path, (visits, seconds) in cursor.sums.items():
             known = state.nodes.setdefault(path, NodeState(status="done"))
             known.visits, known.seconds = visits, seconds
         state.edges.update(cursor.edges)
-        return cursor
 
-    def _event(self, counts: Counts, record: tuple[Any, ...]) -> Event:
+    def _event(self, counts: Counts, frame: Any, node: Any, what: Any, start: int, end: int) -> Event:
         seq, counts.seq = counts.seq, counts.seq + 1
-        if len(record) == 6:
-            frame, node, kind, data, ns, cause = record
-            address = self._address(counts, frame, node, 1) if frame is not None else ""
-            path = self.path(frame, node) if frame is not None and node is not None else ""
-            if data.__class__ is not dict:
-                data = self._of_the_run(data)
-            return Event(seq, ns, kind, self.run.name, address, path, data, cause, (ns + _EPOCH) / 1e9)
-        return self._hop(counts, seq, *record)
+        if what.__class__ is not Note:
+            return self._hop(counts, seq, frame, node, what, start, end)
+        address = self._address(counts, frame, node, 1) if frame is not None else ""
+        path = self.path(frame, node) if frame is not None and node is not None else ""
+        data = self._of_the_run(what.data) if what.kind == "run_finished" else what.data
+        return Event(seq, end, what.kind, self.run.name, address, path, data, what.cause, (end + _EPOCH) / 1e9)
 
     def _start(self, counts: Counts) -> Event:
         """The first event; every run has it, so none keeps a record of it."""
@@ -262,19 +274,22 @@ class Log:
     # bounds ----------------------------------------------------------------------------------------------------------
     def trim(self) -> None:
         """Count and drop the oldest records when there are more than twice `KEPT`. Called by walks now and then."""
-        if len(self.records) < 2 * KEPT:
-            return
-        if self._base is None:
-            self._base = Counts()
-            self._base.seq = 1
-        old = self.records[: len(self.records) - KEPT]
-        self._base.seq += len(old)
-        hops = [record for record in old if len(record) == 5]
-        self._base.steps += len(hops)
-        for (frame, node, action), times in Counter(map(itemgetter(0, 1, 2), hops)).items():
-            self._count(self._base, frame, node, action, times)
-        del self.records[: len(old)]
-        self._forget(self._base)
+        with self._lock:
+            size = len(self.records) - KEPT * WIDTH
+            if size < KEPT * WIDTH:
+                return
+            base = self._base or Counts()
+            base.seq = (base.seq or 1) + size // WIDTH
+            old = self.records[:size]
+            for (frame, node, action), times in _tally(old).items():
+                if action.__class__ is not Note:
+                    base.steps += times
+                    self._count(base, frame, node, action, times)
+            self._base = base
+            del self.records[:size]
+            self._counted = 0, 0
+            if len(base.visits) + len(base.prefixes) > WALKS:
+                self._forget(base)
 
     def _count(self, counts: Counts, frame: Frame, node: Any, action: Any, times: int) -> None:
         self._prefix(counts, frame)
@@ -288,7 +303,7 @@ class Log:
 
     def _forget(self, counts: Counts) -> None:
         """Let go of walks that are over and of which no record is kept."""
-        needed = {record[0] for record in self.records if record[0] is not None}
+        needed = {frame for frame in self.records[::WIDTH] if frame is not None}
         needed.update(frame for frame, _ in counts.visits if frame.node is not None)
         for frame in list(needed):
             while (frame := frame.parent) is not None and frame not in needed:
@@ -298,6 +313,19 @@ class Log:
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events())
+
+
+def _tally(old: list[Any]) -> Mapping[Any, int]:
+    """How often each (frame, node, action) stands in `old`. One frame and one action, as in most loops, take half the time."""
+    frames, nodes, whats = old[::WIDTH], old[1::WIDTH], old[2::WIDTH]
+    frame, what = frames[0], whats[0]
+    if frames.count(frame) == whats.count(what) == len(nodes):
+        return {(frame, node, what): times for node, times in Counter(nodes).items()}
+    try:
+        return Counter(zip(frames, nodes, whats, strict=True))
+    except TypeError:  # an action that no dict takes
+        whats = [what if isinstance(what, (str, Failure, Note)) or what is None else str(what) for what in whats]
+        return Counter(zip(frames, nodes, whats, strict=True))
 
 
 def _owner(frame: Frame) -> Frame:

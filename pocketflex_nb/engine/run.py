@@ -9,6 +9,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from itertools import count
 from time import monotonic
 from time import perf_counter_ns as now
 from typing import Any
@@ -20,7 +21,7 @@ from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.graph import Graph, base_id, base_name, graph_of
 from pocketflex_nb.core.joins import join_of
 from pocketflex_nb.core.state import State
-from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.frame import FINISHED, Frame
 from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.thread import engine_thread
@@ -40,6 +41,7 @@ _over: deque[Run] = deque(maxlen=REMEMBERED)
 _numbers: Counter[str] = Counter()
 _hearers: list[Callable[[Event], Any]] = []
 _log = logging.getLogger("pocketflex_nb")
+_count = count(1)  # no attribute of the class: writing one would make every look-up on it slow again
 
 
 def runs(*, live: bool = False) -> list[Run]:
@@ -111,7 +113,6 @@ class Run:
         "children", "cursors", "detached", "ending", "error", "finished", "flow", "group", "held", "launched", "limits", "number",
         "parent", "records", "root", "signal", "started", "store", "task",
     )
-    _count = 0
     # made when first needed, None until then
     _callbacks: Any
     _cancels: Any
@@ -135,9 +136,8 @@ class Run:
         self.parent: Run | None = outer.run if outer is not None else None
         self._base = name
         self._name: str | None = None
-        Run._count += 1
-        self.number = Run._count
-        self.records: list[tuple[Any, ...]] = []  # walks append to it; see engine.log
+        self.number = next(_count)
+        self.records: list[Any] = []  # walks extend it; see engine.log
         self.root = Frame(self, None, flow)
         self._status = "pending"
         self.signal = False  # whether walks must call `hold` before each node
@@ -479,7 +479,7 @@ class Run:
             if cancelled and not isinstance(error, RunCancelled):
                 error = RunCancelled(f"run {self.name!r} was cancelled")
             self.error = error
-        self.records.append((self.root, None, "run_finished", status, self.finished, None))
+        self.records.extend((self.root, None, FINISHED[status], self.finished, self.finished))
         self._status = status
         if error is None:
             self.task = None

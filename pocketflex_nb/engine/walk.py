@@ -18,6 +18,7 @@ from pocketflex_nb.engine.attempt import attempt
 from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
+from pocketflex_nb.engine.log import TRIM_AT
 from pocketflex_nb.engine.plan import Plan, copied, is_exec_step, is_step, plan_of
 from pocketflex_nb.engine.steps import finish_visit, with_tries
 from pocketflex_nb.engine.wait import wait_here, wait_step
@@ -26,7 +27,8 @@ from pocketflex_nb.engine.walk_async import walk_async
 __all__ = ["new", "visit", "walk"]
 
 _NONE: frozenset[Any] = frozenset()
-_TRIM_EVERY = 8_192
+#: hops between two looks at the size of the log
+_LOOK_EVERY = 8_192
 new = object.__new__
 
 
@@ -44,13 +46,13 @@ def visit(node: Any, shared: Any) -> Any:
 def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
     """Walk from `start` until there is no arrow, and return the last action."""
     run, flow = frame.run, frame.flow
-    add, live = run.records.append, run.live_class
+    note, live = run.records.extend, run.live_class
     tracked = isinstance(shared, Store)
     own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
     plans: dict[Any, Plan] = {}
     node, action, t0 = start, None, now()
     while node is not None:
-        for _ in repeat(None, _TRIM_EVERY):
+        for _ in repeat(None, _LOOK_EVERY):
             if node.__class__ is Fork:
                 action, node = wait_here(walk_fork(walk_async, frame, node, shared, params, _NONE), frame)
                 if node is None:
@@ -100,7 +102,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 t0 = now()
                 continue
             t1 = now()
-            add((frame, node, action, t0, t1))
+            note((frame, node, action, t0, t1))
             t0 = t1
             if own_next:
                 node = flow.get_next_node(c, action)
@@ -111,7 +113,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
             if not node or node is END:
                 node = None
                 break
-        if len(run.records) > _TRIM_EVERY:
+        if len(run.records) > TRIM_AT:
             run.log.trim()
     frame.node = None
     return action

@@ -20,6 +20,7 @@ from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.items import items_async
+from pocketflex_nb.engine.log import TRIM_AT
 from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of
 from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import CALLER, USER, attempt_async, cross, fall_back, in_pool, mode_here
@@ -27,7 +28,8 @@ from pocketflex_nb.engine.visit_flow import visit_flow_async
 
 __all__ = ["new", "walk_async"]
 
-_TRIM_EVERY = 8_192
+#: hops between two looks at the size of the log
+_LOOK_EVERY = 8_192
 new = object.__new__
 
 
@@ -62,13 +64,13 @@ async def walk_async(
         frame.run.begin()
     try:
         run, flow = frame.run, frame.flow
-        add, live, mode = run.records.append, run.live_class, mode_here()
+        note, live, mode = run.records.extend, run.live_class, mode_here()
         tracked = isinstance(shared, Store)
         own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
         plans: dict[Any, Plan] = {}
         node, action, t0 = start, None, now()
         while node is not None:
-            for _ in repeat(None, _TRIM_EVERY):
+            for _ in repeat(None, _LOOK_EVERY):
                 if stops and node in stops:
                     frame.node = None
                     return action, node
@@ -114,7 +116,7 @@ async def walk_async(
                     t0 = now()
                     continue
                 t1 = now()
-                add((frame, node, action, t0, t1))
+                note((frame, node, action, t0, t1))
                 t0 = t1
                 if own_next:
                     node = flow.get_next_node(c, action)
@@ -125,7 +127,7 @@ async def walk_async(
                 if not node or node is END:
                     node = None
                     break
-            if len(run.records) > _TRIM_EVERY:
+            if len(run.records) > TRIM_AT:
                 run.log.trim()
         frame.node = None
         if whole is None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from pocketflex_nb.core.graph import Graph, ids_of
 from pocketflex_nb.core.state import NodeState, State
+from pocketflex_nb.engine.frame import Note
+from pocketflex_nb.engine.log import rows
 from pocketflex_nb.views.svg import caption_of
 
 __all__ = ["CUT", "LANES", "MANY", "Picture", "graphs_of", "summed"]
@@ -140,11 +142,11 @@ class Picture:
 
     def _tally(self, run: Any) -> None:
         self._tallied.add(run.number)
-        for record in run.records:
-            if len(record) == 5 and record[0] is run.root:
-                self._visits[record[1]] += 1
-                if record[2] is None or isinstance(record[2], str):
-                    self._taken[record[1], record[2] or "default"] += 1
+        for frame, node, action, _, _ in rows(run.records):
+            if frame is run.root and action.__class__ is not Note:
+                self._visits[node] += 1
+                if action is None or isinstance(action, str):
+                    self._taken[node, action or "default"] += 1
 
     # the lanes -------------------------------------------------------------------------------------------------------
     def lanes(self, tail: int) -> list[dict[str, Any]]:

@@ -64,15 +64,18 @@ def test_running_the_cell_again_ends_the_old_tree_first(lab: Lab) -> None:
 
 
 def test_an_agent_that_never_yields_is_killed_while_other_cells_answer(lab: Lab) -> None:
-    lab.open(lab.write([_SETUP, _TREE, "from pocketflex_nb.engine.thread import engine_thread\n"
-                        "spinning = engine_thread.submit(sup['beta'].within(None).spin())", "print(1 + 1)", "sup['beta'].exit('kill')\nimport time\nwhile True:\n"
-                        "    info = {i.id: i for i in sup.children()}['beta']\n    if info.restarts: break\n    time.sleep(0.02)\n"
-                        "print(info.status, await sup['beta'].up())"]))
+    spin = "from pocketflex_nb.engine.thread import engine_thread\nspinning = engine_thread.submit(sup['beta'].within(None).spin())"
+    kill = (
+        "import time\nsup['beta'].exit('kill')\n"
+        "while not {info.id: info.restarts for info in sup.children()}['beta']:\n    time.sleep(0.02)\n"
+        "print(await sup['beta'].up())"
+    )
+    lab.open(lab.write([_SETUP, _TREE, spin, "print(1 + 1)", kill]))
 
     assert lab.run_all(timeout=40) is True
 
     expect(lab.outputs(3)).to_have_text("2\n")
-    expect(lab.outputs(4)).to_have_text("running 3\n")
+    expect(lab.outputs(4)).to_have_text("3\n")
 
 
 def test_messages_are_drawn_as_they_go_and_stay_in_the_saved_file(lab: Lab) -> None:

@@ -76,7 +76,9 @@ async def walk_async(
                     return action, node
                 if node.__class__ is Fork:
                     action, node = await walk_fork(walk_async, frame, node, shared, params, stops)
-                    if node is None or node in stops:
+                    if node is None:
+                        break
+                    if node in stops:
                         frame.node = None
                         return action, node
                     t0 = now()
@@ -112,7 +114,9 @@ async def walk_async(
                     if tracked and (frame.touched or frame.changes):
                         keep(frame)
                 except BaseException as exc:
-                    node = failed(frame, node, exc, t0)
+                    node, action = failed(frame, node, exc, t0), None
+                    if node is None:
+                        break
                     t0 = now()
                     continue
                 t1 = now()

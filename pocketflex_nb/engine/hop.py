@@ -9,16 +9,20 @@ from typing import Any
 from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
 from pocketflex_nb.core.nodes import END
 from pocketflex_nb.core.store import settle
-from pocketflex_nb.engine.frame import Failure, Frame
+from pocketflex_nb.engine.frame import Failure, Frame, Note
 
 __all__ = ["failed", "keep", "no_arrow"]
 
 
 def keep(frame: Frame) -> None:
     """At the node's end: find nested changes of the store, and note them all."""
-    changes = settle(frame)
+    run = frame.run
+    changes = settle(frame, run.log.hops + 1)
     if changes:
-        frame.note("store_changed", changes=changes)
+        ns = now()
+        run.records.extend((frame, frame.node, Note("store_changed", changes), ns, ns))
+        if run.held is not None and run.held.subscribers:
+            run.held.tell()
 
 
 def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:

@@ -81,7 +81,7 @@ class Log:
         self._state: State | None = None
         self._ids: dict[Any, dict[Any, str]] | None = None
         self._lock = Lock()
-        self._counted = 0, 0  # fields of `records` that `hops` has looked at, and the hops among them
+        self._counted = 0, 0  # fields of `records` that `hops` has looked at, and the hops up to there
 
     def __len__(self) -> int:
         return self._first + len(self.records) // WIDTH if self.run.started else 0
@@ -95,14 +95,14 @@ class Log:
     def hops(self) -> int:
         """Finished hops so far. A walk on a `Store` asks after every hop, so each record is looked at once."""
         with self._lock:
-            return self._count_hops()
-
-    def _count_hops(self) -> int:
-        seen, hops = self._counted
-        new = self.records[seen + 2 :: WIDTH]
-        hops += len(new) - sum(what.__class__ is Note for what in new)
-        self._counted = seen + len(new) * WIDTH, hops
-        return hops + (self._base.steps if self._base else 0)
+            records = self.records
+            (at, hops), end = self._counted, len(records)
+            while at < end:
+                if records[at + 2].__class__ is not Note:
+                    hops += 1
+                at += WIDTH
+            self._counted = at, hops
+            return hops
 
     # names -----------------------------------------------------------------------------------------------------------
     def path(self, frame: Frame, node: Any) -> str:
@@ -237,7 +237,9 @@ class Log:
             return self._hop(counts, seq, frame, node, what, start, end)
         address = self._address(counts, frame, node, 1) if frame is not None else ""
         path = self.path(frame, node) if frame is not None and node is not None else ""
-        data = self._of_the_run(what.data) if what.kind == "run_finished" else what.data
+        data = what.data
+        if data.__class__ is not dict:  # two kinds have their dict made when somebody reads
+            data = self._of_the_run(data) if what.kind == "run_finished" else {"changes": data}
         return Event(seq, end, what.kind, self.run.name, address, path, data, what.cause, (end + _EPOCH) / 1e9)
 
     def _start(self, counts: Counts) -> Event:
@@ -287,7 +289,7 @@ class Log:
                     self._count(base, frame, node, action, times)
             self._base = base
             del self.records[:size]
-            self._counted = 0, 0
+            self._counted = 0, base.steps
             if len(base.visits) + len(base.prefixes) > WALKS:
                 self._forget(base)
 

@@ -41,8 +41,11 @@ async def walk_fork(
     inner = stops if join is None else stops | {join}
     origin, frame.node = frame.node, None  # the forking node's visit is over
 
-    async def branch(head: Any, _index: int) -> tuple[Any, Any]:
-        walk = Frame(run, frame, frame.flow, branch=head)
+    heads = [*fork.heads, *fork.detached]
+
+    async def branch(head: Any, index: int) -> tuple[Any, Any]:
+        # a head that is named twice is walked twice, at addresses of their own
+        walk = Frame(run, frame, frame.flow, branch=head, item=index if head in heads[:index] else None)
         walk.outer = origin
         walk.error = frame.error
         FRAME.set(walk)
@@ -52,8 +55,8 @@ async def walk_fork(
         finally:
             run.leave(walk)
 
-    for head in fork.detached:
-        _detach(run, branch(head, 0))
+    for index, head in enumerate(fork.detached, len(fork.heads)):
+        _detach(run, branch(head, index))
     if not fork.heads:
         return None, None
     ends = await each(branch, fork.heads, _at_once(frame.flow, len(fork.heads)))

@@ -78,7 +78,7 @@ class Frame:
 
     def step_frame(self, item: int | None = None) -> Frame:
         """A frame for one attempt of the node in flight that works beside this walk, so that it can be fenced alone."""
-        step = Frame(self.run, self, self.flow, None, self.item if item is None else item)
+        step = Frame(self.run, self, self.flow, None, item)
         step.node, step.error, step.began, step.step = self.node, self.error, self.began, True
         return step
 

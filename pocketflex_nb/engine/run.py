@@ -331,10 +331,16 @@ class Run:
             cancel()
         task = self.task
         if task is not None:
-            task.get_loop().call_soon_threadsafe(task.cancel)
+            _on_loop(task, self._cancel_task, task)
         elif self.launched and self._status == "pending":
             self.finish(error=self.ending)
         return True
+
+    def _cancel_task(self, task: Any) -> None:
+        """Cancel the task that walks, unless the walk is over meanwhile: what its task does then is none of ours."""
+        if self.task is task and not self.done():
+            self.held.cancels += 1
+            task.cancel()
 
     def pause(self) -> None:
         """Hold before the next node. Nodes in flight end first."""
@@ -459,7 +465,7 @@ class Run:
             return
         task = asyncio.current_task() if self.task is not None else None
         self.task = None
-        if task is not None and task.cancelling():
+        for _ in range(self.held.cancels if task is not None else 0):
             task.uncancel()  # the cancel was ours
         raise ending from None
 
@@ -514,11 +520,16 @@ def _wake(loop: Any, over: Any) -> None:
         loop.call_soon_threadsafe(wake)
 
 
+def _on_loop(task: Any, fn: Callable[..., Any], *args: Any) -> None:
+    """Have `fn` called on the loop of `task`, soon."""
+    loop = task.get_loop()
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(fn, *args)
+
+
 def _cancel_anywhere(task: Any) -> None:
     if isinstance(task, asyncio.Future):
-        loop = task.get_loop()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(task.cancel)
+        _on_loop(task, task.cancel)
     else:
         task.cancel()
 

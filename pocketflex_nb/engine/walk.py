@@ -98,7 +98,9 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 if tracked and (frame.touched or frame.changes):
                     keep(frame)
             except BaseException as exc:
-                node = failed(frame, node, exc, t0)
+                node, action = failed(frame, node, exc, t0), None
+                if node is None:
+                    break
                 t0 = now()
                 continue
             t1 = now()

@@ -18,7 +18,9 @@ ASYNC = ("AsyncNode", "AsyncBatchNode", "AsyncParallelBatchNode")
 FLOWS = ("Flow", "BatchFlow")
 ASYNC_FLOWS = ("AsyncFlow", "AsyncBatchFlow", "AsyncParallelBatchFlow")
 #: what a node does beyond the usual: tracing tools and tests patch instances, subclasses wrap private hooks
-TWISTS = ("", "", "", "pure", "patch_post", "patch_exec", "patch_prep", "wrap_run", "wrap_exec", "wrap_set_params", "patch_run", "copy_hook")
+TWISTS = (
+    "", "", "", "pure", "patch_post", "patch_exec", "patch_prep", "wrap_run", "wrap_exec", "wrap_set_params", "patch_run", "copy_hook",
+)
 FLOW_TWISTS = ("", "", "", "wrap_run", "wrap_orch", "next_node", "patch_run", "patch_orch")
 
 

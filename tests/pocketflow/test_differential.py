@@ -10,11 +10,7 @@ says what we do there and why:
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import pocketflow
-import pytest
 from hypothesis import given, settings
 
 from pocketflex_nb import pocketflow as ours

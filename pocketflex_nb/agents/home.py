@@ -22,7 +22,7 @@ from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["GRACE", "PARK", "PULSE", "SLICE", "Deadlines", "Home", "home_for", "homes", "in_slices", "pulse", "running_loop"]
+__all__ = ["GRACE", "KEPT", "PARK", "PULSE", "SLICE", "Deadlines", "Home", "home_for", "homes", "in_slices", "pulse", "running_loop"]
 
 _T = TypeVar("_T")
 
@@ -32,8 +32,10 @@ GRACE = 0.2
 SLICE = 0.2
 #: seconds between two turns of a loop that waits for another thread
 PULSE = 0.05
+#: answered calls that a queue of deadlines may hold before it looks for them
+KEPT = 32
 #: seconds that a task waits for the next message, at most, before it goes
-PARK = 0.05
+PARK = 0.02
 
 
 class Home:
@@ -62,21 +64,21 @@ class Home:
         self.is_real = getattr(clock, "is_real", False)
         self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._is_woken = self.is_watched = False
-        self._parked: list[asyncio.Future[None]] = []
+        self._parking: list[Any] = []
 
-    def park(self) -> asyncio.Future[None]:
-        """A future for a task that waits a moment for work; it is settled within `PARK` seconds."""
-        if not self._parked:
+    def watch_park(self, life: Any) -> None:
+        """See to it that the task of `life`, which waits a moment for work, goes within `PARK` seconds."""
+        life.is_parking = True
+        if not self._parking:
             self.loop.call_later(PARK, self._sweep)
-        future = self.loop.create_future()
-        self._parked.append(future)
-        return future
+        self._parking.append(life)
 
     def _sweep(self) -> None:
-        parked, self._parked = self._parked, []
-        for future in parked:
-            if not future.done():
-                future.set_result(None)
+        parking, self._parking = self._parking, []
+        for life in parking:
+            life.is_parking = False
+            if life.parked is not None and not life.parked.done():
+                life.parked.set_result(None)
 
     @property
     def is_here(self) -> bool:
@@ -200,35 +202,33 @@ def pulse() -> Iterator[None]:
 class Deadlines:
     """The timers of calls: one queue per length of time, so that a call costs an append instead of a timer."""
 
-    __slots__ = ("_armed", "_queues", "clock")
+    __slots__ = ("_queues", "clock")
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self._queues: dict[float, deque[tuple[float, Any]]] = {}
-        self._armed: set[float] = set()
+        self._queues: dict[float, deque[Any]] = {}
 
     def add(self, seconds: float, waiting: Any) -> None:
-        """Call ``waiting.expire(seconds)`` after `seconds`, unless ``waiting.fut`` is done by then."""
+        """Call ``waiting.expire(seconds)`` after `seconds`, unless ``waiting.fut`` is done by then. Sets ``waiting.due``."""
+        waiting.due = self.clock.time() + seconds
         queue = self._queues.get(seconds)
         if queue is None:
             queue = self._queues[seconds] = deque()
-        while queue and queue[0][1].fut.done():
-            queue.popleft()
-        queue.append((self.clock.time() + seconds, waiting))
-        if seconds not in self._armed:
-            self._armed.add(seconds)
             self.clock.call_later(seconds, self._ring, seconds)
+        queue.append(waiting)
+        if len(queue) > KEPT:
+            while queue[0].fut.done():
+                queue.popleft()
 
     def _ring(self, seconds: float) -> None:
         queue, now = self._queues[seconds], self.clock.time()
-        while queue and (queue[0][1].fut.done() or queue[0][0] <= now + 1e-9):
-            waiting = queue.popleft()[1]
+        while queue and (queue[0].fut.done() or queue[0].due <= now + 1e-9):
+            waiting = queue.popleft()
             if not waiting.fut.done():
                 waiting.expire(seconds)
         if queue:
-            self.clock.call_later(queue[0][0] - now, self._ring, seconds)
+            self.clock.call_later(queue[0].due - now, self._ring, seconds)
         else:
-            self._armed.discard(seconds)
             del self._queues[seconds]
 
 

@@ -112,6 +112,7 @@ class Life:
         "is_awake",
         "is_held",
         "is_open",
+        "is_parking",
         "is_strict",
         "is_suspended",
         "isolation",
@@ -164,6 +165,7 @@ class Life:
         self.reason: Any = None
         self.isolation: str | None = None
         self.handled = self.restarts = 0
+        self.is_parking = False
         self.fenced = self.is_suspended = self.is_strict = self.is_held = self.is_awake = False
         self.parked: asyncio.Future[None] | None = None
         self.is_open = True
@@ -230,10 +232,15 @@ class Life:
             self.die(IGNORE)
             return
         self.status = RUNNING
-        self.note("start", {"type": self.type, "cls": getattr(self.cls, "__qualname__", ""), "restarts": self.restarts}, self.birth)
-        if self.started is not None and not self.started.done():
-            self.started.set_result(True)
+        self.note("start", None, self.birth)
+        self.is_up()
         await self.serve(out)
+
+    def is_up(self) -> None:
+        """Tell whoever waits for the start."""
+        started, self.started = self.started, None
+        if started is not None and not started.done():
+            started.set_result(True)
 
     # messages --------------------------------------------------------------------------------------------------------
     def put(self, item: Any) -> None:
@@ -286,7 +293,7 @@ class Life:
 
     async def _empty(self) -> None:
         """The loop of `serve`, in one piece since it is run for each message; what is rare is looked at behind `is_held` only."""
-        box, home = self.box, self.home
+        box, loop = self.box, self.loop
         while box is not None:
             agent = self.agent
             for handled in range(BURST):
@@ -295,7 +302,7 @@ class Life:
                     break
                 item = box.popleft()
                 if item.__class__ is tuple:
-                    self.cause, _, verb, _, message, _, _ = item
+                    self.cause, verb, message = item[0], item[2], item[4]
                     if verb is INFO:
                         out = agent.handle_info(message)
                     elif message.__class__ is Ask:
@@ -333,10 +340,12 @@ class Life:
             if not box:
                 if self.timer is not None:
                     return
-                # Waking a task that waits a moment is cheaper than making one; `Home.park` wakes it when none came.
+                # Waking a task that waits a moment is cheaper than making one; the home wakes it when nothing comes.
                 self.hand, self.is_awake = None, False
-                self.parked = home.park()
-                await self.parked
+                self.parked = parked = loop.create_future()
+                if not self.is_parking:
+                    self.home.watch_park(self)
+                await parked
                 self.parked, self.is_awake = None, True
                 if not box:
                     return

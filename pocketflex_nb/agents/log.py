@@ -35,12 +35,12 @@ from typing import Any, overload
 from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.core.events import Event
 
-__all__ = ["LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "to_event", "warn"]
+__all__ = ["LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "name_of", "to_event", "warn"]
 
 Record = tuple[int, int, str, Any, Any, Any, Any]
 
 #: records kept: messages, and everything else
-TRAFFIC, LIVES = 20_000, 10_000
+TRAFFIC, LIVES = 10_000, 10_000
 
 _EPOCH = time.time_ns() - perf_counter_ns()
 #: types of messages that are their own label
@@ -152,12 +152,18 @@ def to_event(record: Record) -> Event:
     if kind in _MESSAGES:
         facts |= _message_facts(kind, life, data, by)
     else:
-        facts.update(data or {})
+        facts |= {"type": life.type, "cls": name_of(life.cls), "restarts": life.restarts} if kind == "start" else data or {}
         if by is not None:
             facts["by"] = by.address
     if life.callers:
         facts["callers"] = [ref.address for ref in life.callers]
     return Event(seq, ns, kind, life.slot.root.path, life.address, "", facts, cause, (ns + _EPOCH) / 1e9)
+
+
+def name_of(fn: Any) -> str:
+    """What a class or function is called."""
+    fn = getattr(fn, "func", fn)
+    return str(getattr(fn, "__qualname__", None) or type(fn).__name__)
 
 
 def _message_facts(kind: str, life: Any, data: Any, by: Any) -> dict[str, Any]:

@@ -55,11 +55,11 @@ class Caller:
         The agent that asks; None for plain code such as a cell.
     """
 
-    __slots__ = ("by", "fut", "is_cancelling", "life", "message", "seq", "start")
+    __slots__ = ("by", "due", "fut", "is_cancelling", "life", "message", "seq", "start")
 
     def __init__(self, life: Any, message: Any, fut: Any, by: Any, seq: int, start: int, is_cancelling: bool = False) -> None:
         self.life, self.message, self.fut, self.by, self.seq, self.start = life, message, fut, by, seq, start
-        self.is_cancelling = is_cancelling
+        self.is_cancelling = is_cancelling  # and `due`, which only a call with a timeout has
 
     @property
     def ref(self) -> Any:
@@ -82,14 +82,21 @@ class Caller:
     def answer(self, value: Any) -> None:
         """`reply`, on the home's loop, while the call is being handled."""
         fut = self.fut
-        if not fut.done():
-            self._note(value, None)
-            fut.set_result(value)
+        if fut.done():
+            return
+        log, now = self.life.log, perf_counter_ns()
+        what = value if value.__class__ in PLAIN else log.describe(value)
+        record = (next(log.count), now, "reply", self.life, (what, now - self.start, None), self.seq, self.by)
+        log.add(record)
+        if log.watchers:
+            log.tell(record)
+        fut.set_result(value)
 
     def fail(self, error: BaseException) -> None:
         """Raise `error` at the caller."""
         if not self.fut.done():
-            self._note(None, f"{type(error).__name__}: {error}")
+            took = perf_counter_ns() - self.start
+            self.life.note("reply", (None, took, f"{type(error).__name__}: {error}"), self.seq, self.by)
             self.fut.set_exception(error)
         if self.life.owed:
             self.life.owed.discard(self)
@@ -104,14 +111,6 @@ class Caller:
         self.fut.set_exception(CallTimeout(self.life.name, seconds, str(self.life.home.log.describe(self.message))))
         if self.is_cancelling:
             self.life.give_up(self)
-
-    def _note(self, value: Any, error: str | None) -> None:
-        log, now = self.life.log, perf_counter_ns()
-        what = value if value.__class__ in PLAIN else log.describe(value)
-        record = (next(log.count), now, "reply", self.life, (what, now - self.start, error), self.seq, self.by)
-        log.add(record)
-        if log.watchers:
-            log.tell(record)
 
     def __repr__(self) -> str:
         return f"<Caller {self.by.address if self.by is not None else 'outside'} of {self.life.address}>"

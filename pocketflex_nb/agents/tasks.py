@@ -13,6 +13,7 @@ from pocketflex_nb.agents.ending import stop_life
 from pocketflex_nb.agents.errors import AgentDown, BadSpec, CallTimeout, NotOwner, check_time
 from pocketflex_nb.agents.home import Home, home_for, in_slices, pulse
 from pocketflex_nb.agents.life import Life
+from pocketflex_nb.agents.log import name_of
 from pocketflex_nb.agents.mail import INFO, Order
 from pocketflex_nb.agents.monitor import Gone
 from pocketflex_nb.agents.reasons import DEAD, RUNNING, Down, Exit, Ok, TaskDone, tell
@@ -97,9 +98,8 @@ class TaskLife(Life):
         """Call the function; its value is the outcome."""
         self.status = RUNNING
         self.is_awake = True
-        self.note("start", {"type": self.type, "cls": _name_of(self.cls), "restarts": self.restarts}, self.birth)
-        if self.started is not None and not self.started.done():
-            self.started.set_result(True)
+        self.note("start", None, self.birth)
+        self.is_up()
         try:
             value = await self._work(args, kwargs)
         except BaseException as exc:
@@ -314,10 +314,6 @@ async def _wait(life: Any, timeout: float | None) -> None:
             timer.cancel()
 
 
-def _name_of(fn: Any) -> str:
-    return str(getattr(fn, "__qualname__", None) or getattr(getattr(fn, "func", None), "__qualname__", None) or type(fn).__name__)
-
-
 def start_task(life: TaskLife, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Begin a task, from any thread, with the context of the caller."""
     if life.home.is_here:
@@ -355,7 +351,7 @@ def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any 
     home = home_for(engine, clock)
     owner = AGENT.get()
     life = TaskLife(home, fn, Slot(None), owner=owner, is_linked=link)
-    life.slot.id = f"{_name_of(fn).rpartition('.')[2]}-{life.pid}"
+    life.slot.id = f"{name_of(fn).rpartition('.')[2]}-{life.pid}"
     if owner is not None:
         life.slot.parent = owner.slot
     else:

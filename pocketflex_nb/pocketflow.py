@@ -29,6 +29,7 @@ class AsyncNode(Node):
     """A node in the `*_async` spelling: `prep_async`, `exec_async`, `post_async`, `exec_fallback_async`."""
 
     _pfx_spelled = True
+    _pfx_own: tuple[Any, ...]
 
     async def prep_async(self, shared: Any) -> Any:
         """Read from `shared` what `exec_async` needs."""
@@ -71,6 +72,10 @@ class AsyncNode(Node):
         raise RuntimeError("Use run_async.")
 
 
+#: the hooks of an `AsyncNode` whose visit is nothing but its steps
+AsyncNode._pfx_own = (AsyncNode._run_async, AsyncNode._exec)
+
+
 class AsyncBatchNode(AsyncNode, BatchNode):
     """`exec_async` per item, one after the other."""
 
@@ -95,11 +100,11 @@ class AsyncFlow(Flow, AsyncNode):
         o = await self._orch_async(shared)
         return await self.post_async(shared, p, o)
 
-    async def run_async(self, shared: Any) -> Any:
-        """Walk the flow on the caller's event loop, and return the last action."""
+    def run_async(self, shared: Any) -> Any:
+        """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` gives the last action."""
         if self.successors:
             warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
-        return await ports.engine.run_async(self, shared)
+        return ports.engine.run_async(self, shared)
 
     async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
         """Pass the last action on."""

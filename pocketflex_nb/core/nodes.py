@@ -86,6 +86,7 @@ class BaseNode:
     """
 
     name: str | None = None
+    _pfx_spelled = False  # whether the steps are spelled `prep_async`, `exec_async`, `post_async`
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}

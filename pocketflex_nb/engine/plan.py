@@ -10,8 +10,8 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from inspect import CO_COROUTINE
+from operator import attrgetter
 from typing import Any
 
 from pocketflex_nb.core.flow import BatchFlow, Flow
@@ -29,6 +29,11 @@ NODE, BASE, BATCH, FLOW, CALL, SPELLED = range(6)
 _HOOKS = frozenset(("_run", "_orch", "_orch_async", "prep", "post", "_run_async", "prep_async", "post_async"))
 _BARE = (Flow._run, Flow._orch, Flow._orch_async, BaseNode.prep, Flow.post)
 _STEPS = frozenset(("prep", "exec", "post", "exec_fallback"))
+#: what may be replaced on one node
+_PATCHES = _STEPS | {"_run", "_exec", "_run_async"}
+#: what a plan depends on; a class of which one was replaced gets a new plan
+_depends = attrgetter("_run", "_exec", "set_params", "prep", "exec", "post")
+_depends_spelled = attrgetter("_run_async", "_exec", "set_params", "prep_async", "exec_async", "post_async", "exec_fallback_async")
 
 
 def kind_of(cls: type) -> int:
@@ -119,6 +124,8 @@ class Plan:
         False when a visit of the node itself cannot be told from one of its copy.
     is_async : bool
         A plain node whose prep, exec and post are all ``async def``.
+    is_spelled : bool
+        A node in the `*_async` spelling, copied simply, whose hooks are all ours.
     """
 
     kind: int
@@ -129,16 +136,20 @@ class Plan:
     is_inline: bool
     needs_copy: bool
     is_async: bool
+    is_spelled: bool
 
 
-@lru_cache(maxsize=1024)
-def _plan(cls: Any, run: Any, exec_: Any, set_params: Any, prep: Any, body: Any, post: Any) -> Plan:
-    """The functions are part of the key, so that a class that is patched gets a new plan."""
-    kind, simple, sets = kind_of(cls), is_simple_copy(cls), set_params is BaseNode.set_params
-    inline = body is BaseNode.exec or is_async(body) or not getattr(cls, "blocking", True)
+#: class to what its plan depends on, and the plan
+_plans: dict[Any, tuple[tuple[Any, ...], Plan]] = {}
+
+
+def _made(cls: Any) -> Plan:
+    kind, simple, sets = kind_of(cls), is_simple_copy(cls), cls.set_params is BaseNode.set_params
+    inline = cls.exec is BaseNode.exec or is_async(cls.exec) or not getattr(cls, "blocking", True)
     plain = kind == NODE and simple and sets
-    three = plain and is_async(prep) and is_async(body) and is_async(post)
-    return Plan(kind, cls, plain, simple, sets, inline, not (plain and needs_no_copy(cls)), three)
+    three = plain and is_async(cls.prep) and is_async(cls.exec) and is_async(cls.post)
+    spelled = kind == SPELLED and simple and sets and (cls._run_async, cls._exec) == cls._pfx_own
+    return Plan(kind, cls, plain, simple, sets, inline, not ((plain or spelled) and needs_no_copy(cls)), three, spelled)
 
 
 def plan_of(node: Any, live: Callable[[type], type]) -> Plan:
@@ -147,12 +158,25 @@ def plan_of(node: Any, live: Callable[[type], type]) -> Plan:
     fn = node.__dict__.get("_pfx_fn")
     if fn is not None and cls in (FunctionNode, AsyncFunctionNode):
         cls = AsyncFunctionNode if is_async(live(fn)) else FunctionNode
-    plan = _plan(cls, cls._run, cls._exec, cls.set_params, cls.prep, cls.exec, cls.post)
+    depends = (_depends_spelled if cls._pfx_spelled else _depends)(cls)
+    known, plan = _plans.get(cls, (None, None))
+    if plan is None or known != depends:
+        if len(_plans) >= 1_024:  # a notebook makes new classes all day
+            _plans.clear()
+        plan = _made(cls)
+        _plans[cls] = depends, plan
+    if cls is node.__class__ and _PATCHES.isdisjoint(node.__dict__):
+        return plan
+    return _changed(plan, node)
+
+
+def _changed(plan: Plan, node: Any) -> Plan:
+    """The plan for a node that is visited by another class than its own, or on which something was replaced."""
     own = node.__dict__
-    if plan.needs_copy is False and cls is not node.__class__:
+    if plan.cls is not node.__class__:
         plan = replace(plan, needs_copy=True)
-    if "_run" in own or "_exec" in own:
-        return replace(plan, kind=max(plan.kind, CALL) if plan.kind <= CALL else plan.kind, is_plain=False)
+    if not own.keys().isdisjoint(("_run", "_exec", "_run_async")):
+        return replace(plan, kind=max(plan.kind, CALL), is_plain=False, is_async=False, is_spelled=False)
     if not _STEPS.isdisjoint(own):
         return replace(plan, is_inline="exec" not in own and plan.is_inline, is_async=False)
     return plan

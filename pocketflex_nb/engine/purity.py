@@ -19,13 +19,14 @@ __all__ = ["needs_no_copy"]
 #: read through the copy, so they need one
 _OF_THE_VISIT = {"params", "cur_retry", "__dict__", "__class__"}
 _STEPS = ("prep", "exec", "post", "exec_fallback")
+_SPELLED_STEPS = ("prep_async", "exec_async", "post_async", "exec_fallback_async")
 #: names with which a function gets at its own variables unseen
 _BLIND = {"eval", "exec", "locals", "super", "vars"}
 
 
-def needs_no_copy(cls: type) -> bool:
+def needs_no_copy(cls: type[BaseNode]) -> bool:
     """Whether no step of `cls` writes on `self`, reads what belongs to the visit, or lets `self` out of its hands."""
-    return all(_only_reads(getattr(cls, name), cls) for name in _STEPS)
+    return all(_only_reads(getattr(cls, name), cls) for name in (_SPELLED_STEPS if cls._pfx_spelled else _STEPS))
 
 
 def _only_reads(step: Any, cls: type) -> bool:

@@ -23,7 +23,7 @@ from pocketflex_nb.engine.items import items_async
 from pocketflex_nb.engine.log import TRIM_AT
 from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of
 from pocketflex_nb.engine.run import Run, limited
-from pocketflex_nb.engine.steps import CALLER, USER, attempt_async, cross, fall_back, in_pool, mode_here
+from pocketflex_nb.engine.steps import CALLER, ENGINE, USER, attempt_async, cross, fall_back, in_pool, mode_here
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
 __all__ = ["new", "walk_async"]
@@ -67,6 +67,7 @@ async def walk_async(
         note, live, mode = run.records.extend, run.live_class, mode_here()
         tracked = isinstance(shared, Store)
         own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
+        inlines = mode == ENGINE or (mode == USER and flow._pfx_spelled)  # whether steps in the other spelling are awaited here
         plans: dict[Any, Plan] = {}
         node, action, t0 = start, None, now()
         while node is not None:
@@ -92,22 +93,31 @@ async def walk_async(
                 if tracked:
                     frame.began = shared.version
                 try:
-                    if plan.is_plain:
+                    if plan.is_plain or plan.is_spelled:
                         if plan.needs_copy:
                             c = new(plan.cls)
                             c.__dict__ = own = node.__dict__.copy()
                             own["params"] = params
                         else:
                             c = node
-                        if plan.is_async and mode != CALLER and c.max_retries == 1 and not c._pfx_tuned:
+                        if plan.is_spelled and inlines and c.max_retries == 1:
+                            p = await c.prep_async(shared)
+                            try:
+                                e = await c.exec_async(p)
+                            except Exception as exc:
+                                e = await c.exec_fallback_async(p, exc)
+                            action = await c.post_async(shared, p, e)
+                        elif plan.is_async and mode != CALLER and c.max_retries == 1 and not c._pfx_tuned:
                             p = await c.prep(shared)
                             try:
                                 e = await c.exec(p)
                             except Exception as exc:
                                 e = await fall_back(c, p, exc, mode)
                             action = await c.post(shared, p, e)
-                        else:
+                        elif plan.is_plain:
                             action = await _visit_plain(c, shared, plan, mode)
+                        else:
+                            action = await _visit_other(frame, c, shared, plan.kind, mode)
                     else:
                         c = copied(node, plan, params)
                         action = await _visit_other(frame, c, shared, plan.kind, mode)

@@ -46,6 +46,7 @@ class Hold:
         self.asked = 0
         self.cancels = 0  # how often the walking task was cancelled on our account
         self.headless: bool | None = None
+        self.is_ended = False  # whether `Run.end` was called: waits that begin now are over at once
         self.waiting: set[Frame] = set()  # walks that stand still before their node
         self._since = 0
         self._gate = threading.Condition()

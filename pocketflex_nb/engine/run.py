@@ -324,7 +324,8 @@ class Run:
         if self.ending is None:
             self.ending = error
         self.signal = True
-        self.hold_state().wake()
+        self.hold_state().is_ended = True
+        self.held.wake()
         for child in self.children or ():
             child.cancel()
         for cancel in list(self._cancels or ()):
@@ -442,6 +443,8 @@ class Run:
     def cancelling(self, cancel: Callable[[], Any]) -> Iterator[None]:
         """While inside, `cancel` is called when the run is to end."""
         self._cancels = [*(self._cancels or ()), cancel]
+        if self.held is not None and self.held.is_ended:  # it was ended while this wait began
+            cancel()
         try:
             yield
         finally:

@@ -7,6 +7,7 @@ import concurrent.futures as cf
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from pocketflex_nb.core.errors import RunCancelled
@@ -55,7 +56,7 @@ def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
         return run_nested(engine_thread.loop, coro)
     with _private_loop() as loop:
         task = loop.create_task(coro)
-        with frame.run.cancelling(lambda: loop.call_soon_threadsafe(task.cancel)):
+        with frame.run.cancelling(partial(_cancel, loop, task)):
             try:
                 return loop.run_until_complete(task)
             except asyncio.CancelledError as exc:
@@ -64,6 +65,13 @@ def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
                 task.cancel()
                 loop.run_until_complete(asyncio.wait([task], timeout=GRACE))
                 raise
+
+
+def _cancel(loop: CallerLoop, task: asyncio.Task[Any]) -> None:
+    try:
+        loop.call_soon_threadsafe(task.cancel)
+    except RuntimeError:  # the loop was closed meanwhile: the task is over
+        pass
 
 
 @contextmanager
@@ -78,6 +86,10 @@ def _private_loop() -> Iterator[CallerLoop]:
     try:
         yield loop
     finally:
+        if left := asyncio.all_tasks(loop):  # of a fork whose walk was cut short
+            for one in left:
+                one.cancel()
+            loop.run_until_complete(asyncio.wait(left, timeout=GRACE))
         loop.close()
         asyncio._set_running_loop(running)
         if task is not None:

@@ -23,15 +23,27 @@ async def together(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
         if failed is None:
             return [t.result() for t in tasks]
     finally:
-        left = [t for t in tasks if not t.done()]
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left)
+        await _end([t for t in tasks if not t.done()])
         for task in tasks:  # every outcome is looked at, so that none is reported as never retrieved
             if not task.cancelled():
                 task.exception()
     return [failed.result()]
+
+
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel `tasks` and wait until they are over, also when the waiter is cancelled meanwhile, which is passed on then."""
+    cancelled: asyncio.CancelledError | None = None
+    for task in tasks:
+        task.cancel()
+    while left := [t for t in tasks if not t.done()]:
+        try:
+            await asyncio.wait(left)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+            for task in left:
+                task.cancel()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from typing import Any
 
 import pytest
 
-from pocketflex_nb import END, Flow, Node, Retry, launch
-from pocketflex_nb.core.errors import UnknownAction
+from pocketflex_nb import END, Flow, Node, Retry, current, launch
+from pocketflex_nb.core.errors import RunCancelled, UnknownAction
 from tests.engine.people import SOON, Fail, Put
 
 MODES = ["run", "run_async", "launch"]
@@ -119,3 +120,39 @@ def test_launch_of_several_gives_the_first_failure_in_order() -> None:
     assert caught.value is first
 
 
+
+
+@pytest.mark.parametrize("mode", ["run_async", "launch"])
+def test_a_second_cancel_leaves_no_branch_behind(mode: str) -> None:
+    begun, ended = threading.Event(), []
+
+    class Slow(Node):
+        """Takes its time to end, until it is told again."""
+
+        async def exec(self, prep_res: Any) -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    ended.append(True)
+
+    class Twice(Node):
+        async def exec(self, prep_res: Any) -> None:
+            await asyncio.to_thread(begun.wait, SOON)
+            run = current().run
+            run.cancel()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                run.cancel()
+
+    start = Put("start")
+    start >> [Slow(), Twice()] >> Put("join")
+
+    with pytest.raises(RunCancelled):
+        walk(Flow(start), {}, mode)
+
+    assert ended == [True]

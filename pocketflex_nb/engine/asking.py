@@ -142,6 +142,8 @@ class _Asking:
     def _is_deaf(self) -> bool:
         if self.hold.headless is not None:
             return bool(self.hold.headless)
+        if self.run.blocks:
+            return True
         return not self.run.launched and threading.current_thread() is threading.main_thread() and _has_no_loop()
 
     def _end(self, value: Any, by: str) -> Any:

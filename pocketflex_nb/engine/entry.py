@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from threading import current_thread, main_thread
 from types import CoroutineType
 from typing import Any
 
@@ -29,6 +30,7 @@ __all__ = [
 def run(flow: Any, shared: Any) -> Any:
     """`Flow.run`."""
     this = Run(flow, shared)
+    this.blocks = current_thread() is main_thread()
     limited(this, flow)
     if "IPython" in sys.modules:
         this.use_classes(classes_now(flow))

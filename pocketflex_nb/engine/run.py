@@ -110,7 +110,7 @@ class Run:
 
     __slots__ = (
         "__weakref__", "_base", "_callbacks", "_cancels", "_classes", "_future", "_joins", "_log", "_name", "_status", "action",
-        "children", "cursors", "detached", "ending", "error", "finished", "flow", "group", "held", "launched", "limits", "number",
+        "blocks", "children", "cursors", "detached", "ending", "error", "finished", "flow", "group", "held", "launched", "limits", "number",
         "parent", "records", "root", "signal", "started", "store", "task",
     )
     # made when first needed, None until then
@@ -140,6 +140,7 @@ class Run:
         self.records: list[Any] = []  # walks extend it; see engine.log
         self.root = Frame(self, None, flow)
         self._status = "pending"
+        self.blocks = False  # whether it keeps the main thread waiting, so that no click can arrive
         self.signal = False  # whether walks must call `hold` before each node
         self.started = self.finished = 0
         self.action = self.error = self.ending = self.held = self.group = self.task = self.limits = self.cursors = None

@@ -185,7 +185,7 @@ class Agent:
         isolation: str | None = None,
         strict: bool | None = None,
         **kwargs: Any,
-    ) -> AgentRef | None:
+    ) -> Any:
         """Start one, alone, and wait until `init` has returned.
 
         Parameters
@@ -224,7 +224,7 @@ class Agent:
         isolation: str | None = None,
         strict: bool | None = None,
         **kwargs: Any,
-    ) -> AgentRef | None:
+    ) -> Any:
         """`start` from plain code, on the engine thread."""
         from pocketflex_nb.agents.home import home_for
 

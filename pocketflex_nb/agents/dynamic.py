@@ -72,8 +72,8 @@ class DynamicTree(Tree):
 
     async def restart(self, child: Child, reason: Any) -> Stop | None:
         """Start it again in its place, or give up."""
-        life, child.life = child.life, None
-        if not self.allows_restart(child, reason, life):
+        child.life = None
+        if not self.allows_restart(child, reason):
             return Stop("shutdown")
         child.restarts += 1
         child.is_restarting = True

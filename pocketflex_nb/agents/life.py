@@ -20,7 +20,7 @@ from typing import Any
 
 from pocketflex_nb.agents.errors import BadReturn, ReplyError
 from pocketflex_nb.agents.home import GRACE, Home
-from pocketflex_nb.agents.log import warn
+from pocketflex_nb.agents.log import name_of, warn
 from pocketflex_nb.agents.mail import INFO, Ask, Caller, Order
 from pocketflex_nb.agents.reasons import (
     DEAD,
@@ -38,7 +38,7 @@ from pocketflex_nb.agents.reasons import (
     where,
 )
 from pocketflex_nb.agents.ref import AgentRef, ref_type
-from pocketflex_nb.agents.slot import Slot
+from pocketflex_nb.agents.slot import Place, Slot
 from pocketflex_nb.agents.watchdog import AsyncKill, watch_over
 from pocketflex_nb.core.context import AGENT, FRAME
 
@@ -65,10 +65,8 @@ class Life:
 
     Attributes
     ----------
-    pid : int
-        Number of this life in this process.
-    slot : Slot
-        Its place.
+    place : Place
+        Number, slot and name: what the log keeps of it.
     ref : AgentRef
         What outsiders hold.
     status : str
@@ -123,12 +121,10 @@ class Life:
         "on_exit",
         "owed",
         "parked",
-        "pid",
+        "place",
         "reason",
         "ref",
-        "restarts",
         "side",
-        "slot",
         "started",
         "status",
         "task",
@@ -141,8 +137,8 @@ class Life:
     def __init__(self, home: Home, cls: Any, slot: Slot, boss: Life | None = None) -> None:
         by: Life | None = AGENT.get()
         self.loop, self.log, self.ident = home.loop, home.log, home.ident
-        self.home, self.cls, self.slot, self.boss = home, cls, slot, boss
-        self.pid = next(_pids)
+        self.home, self.cls, self.boss = home, cls, boss
+        self.place = Place(slot, next(_pids), self.type, name_of(cls))
         self.ref = (ref_type(cls, self.ref_class) if isinstance(cls, type) else self.ref_class)(self)
         self.status = STARTING
         self.agent: Any = None
@@ -164,13 +160,23 @@ class Life:
         self.started: asyncio.Future[Any] | None = None
         self.reason: Any = None
         self.isolation: str | None = None
-        self.handled = self.restarts = 0
+        self.handled = 0
         self.is_parking = False
         self.fenced = self.is_suspended = self.is_strict = self.is_held = self.is_awake = False
         self.parked: asyncio.Future[None] | None = None
         self.is_open = True
         self.callers: tuple[AgentRef, ...] = ()
         self.ancestors: tuple[AgentRef, ...] = (by.ref, *by.ancestors) if by is not None else ()
+
+    @property
+    def pid(self) -> int:
+        """Number of this life in this process."""
+        return self.place.pid
+
+    @property
+    def slot(self) -> Slot:
+        """Its place in the tree."""
+        return self.place.slot
 
     @property
     def name(self) -> str:
@@ -260,11 +266,11 @@ class Life:
         """Lay a message for `handle_info` in the mailbox."""
         if self.status is not DEAD:
             seq = self.note(INFO, self.home.log.describe(message), cause, by)
-            self.put((seq, 0, INFO, self, message, cause, by))
+            self.put((seq, 0, INFO, None, message, None, None))
 
     def note(self, kind: str, data: Any = None, cause: int | None = None, by: Any = None) -> int:
         """Record an event of this life."""
-        return self.home.log.note(kind, self, data, cause, by)
+        return self.log.note(kind, self.place, data, cause, by.place if by is not None else None)
 
     async def serve(self, first: Any = None) -> None:
         """Handle what lies in the mailbox until it stays empty for a moment or this life ends."""
@@ -341,7 +347,8 @@ class Life:
                 if self.timer is not None:
                     return
                 # Waking a task that waits a moment is cheaper than making one; the home wakes it when nothing comes.
-                self.hand, self.is_awake = None, False
+                self.is_awake = False
+                self.hand = item = message = out = None  # keep nothing of the last message alive meanwhile
                 self.parked = parked = loop.create_future()
                 if not self.is_parking:
                     self.home.watch_park(self)

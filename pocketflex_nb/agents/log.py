@@ -1,8 +1,8 @@
 """What has happened among agents? One log per home, two rings, plain tuples that become events when somebody reads.
 
-A record is ``(seq, ns, kind, life, data, cause, by)``. Messages (call, reply, cast, info) go to a ring of their own, so that a flood
-of them does not push starts, exits and restarts out. A message is kept as a short label only: a ring must not keep the user's data
-alive; while somebody traces, the label is a short `repr`.
+A record is ``(seq, ns, kind, place, data, cause, by)``; `by` is a place too, or None. Messages (call, reply, cast, info) go to a ring of
+their own, so that a flood of them does not push starts, exits and restarts out. A message is kept as a short label only, and of an agent
+only its place: a ring must not keep the user's data alive. While somebody traces, the label is a short `repr`.
 
 ==========  ==============================================================================================================
 kind        data (besides ``id``, ``pid`` and, where known, ``by``: the address of who caused it)
@@ -32,7 +32,7 @@ from itertools import count
 from time import perf_counter_ns
 from typing import Any, overload
 
-from pocketflex_nb.agents.slot import Slot
+from pocketflex_nb.agents.slot import Place, Slot
 from pocketflex_nb.core.events import Event
 
 __all__ = ["LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "name_of", "to_event", "warn"]
@@ -98,10 +98,10 @@ class Log:
         self.watchers: tuple[Callable[[Record], Any], ...] = ()
         self.describe: Callable[[Any], Any] = label
 
-    def note(self, kind: str, life: Any, data: Any = None, cause: int | None = None, by: Any = None) -> int:
+    def note(self, kind: str, place: Place, data: Any = None, cause: int | None = None, by: Place | None = None) -> int:
         """Append a record and give its number."""
         seq = next(self.count)
-        record = (seq, perf_counter_ns(), kind, life, data, cause, by)
+        record = (seq, perf_counter_ns(), kind, place, data, cause, by)
         (self.traffic if kind in _MESSAGES else self.lives).append(record)
         if self.watchers:
             self.tell(record)
@@ -147,17 +147,17 @@ def concerns(record: Record, slot: Slot) -> bool:
 
 def to_event(record: Record) -> Event:
     """The record as an event."""
-    seq, ns, kind, life, data, cause, by = record
-    facts: dict[str, Any] = {"id": life.slot.id, "pid": life.pid}
+    seq, ns, kind, place, data, cause, by = record
+    facts: dict[str, Any] = {"id": place.slot.id, "pid": place.pid}
     if kind in _MESSAGES:
-        facts |= _message_facts(kind, life, data, by)
+        facts |= _message_facts(kind, place, data, by)
     else:
-        facts |= {"type": life.type, "cls": name_of(life.cls), "restarts": life.restarts} if kind == "start" else data or {}
+        facts |= {"type": place.type, "cls": place.cls, "restarts": place.restarts} if kind == "start" else data or {}
         if by is not None:
             facts["by"] = by.address
-    if life.callers:
-        facts["callers"] = [ref.address for ref in life.callers]
-    return Event(seq, ns, kind, life.slot.root.path, life.address, "", facts, cause, (ns + _EPOCH) / 1e9)
+    if place.callers:
+        facts["callers"] = list(place.callers)
+    return Event(seq, ns, kind, place.slot.root.path, place.address, "", facts, cause, (ns + _EPOCH) / 1e9)
 
 
 def name_of(fn: Any) -> str:
@@ -166,8 +166,8 @@ def name_of(fn: Any) -> str:
     return str(getattr(fn, "__qualname__", None) or type(fn).__name__)
 
 
-def _message_facts(kind: str, life: Any, data: Any, by: Any) -> dict[str, Any]:
-    here, there = life.address, by.address if by is not None else ""
+def _message_facts(kind: str, place: Place, data: Any, by: Place | None) -> dict[str, Any]:
+    here, there = place.address, by.address if by is not None else ""
     if kind != "reply":
         return {"what": data, "from": there, "to": here}
     what, ns, error = data

@@ -86,7 +86,8 @@ class Caller:
             return
         log, now = self.life.log, perf_counter_ns()
         what = value if value.__class__ in PLAIN else log.describe(value)
-        record = (next(log.count), now, "reply", self.life, (what, now - self.start, None), self.seq, self.by)
+        by = self.by
+        record = (next(log.count), now, "reply", self.life.place, (what, now - self.start, None), self.seq, by and by.place)
         log.add(record)
         if log.watchers:
             log.tell(record)

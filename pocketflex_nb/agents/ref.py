@@ -198,12 +198,14 @@ class AgentRef:
         if not life.is_open or get_ident() != life.ident or (by is not None and by.fenced):
             self._cast_rarely(message, by)
             return
-        cause = None if by is None else by.cause
+        cause = sender = None
+        if by is not None:
+            cause, sender = by.cause, by.place
         log = life.log
         seq = next(log.count)
-        item = record = (seq, perf_counter_ns(), CAST, life, message, cause, by)
+        item = record = (seq, perf_counter_ns(), CAST, life.place, message, cause, sender)
         if message.__class__ not in PLAIN:
-            record = (seq, record[1], CAST, life, log.describe(message), cause, by)
+            record = (seq, record[1], CAST, life.place, log.describe(message), cause, sender)
         log.add(record)
         if log.watchers:
             log.tell(record)
@@ -498,7 +500,7 @@ def ask(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_ca
     log = life.log
     seq, now = next(log.count), perf_counter_ns()
     what = message if message.__class__ in PLAIN else log.describe(message)
-    record = (seq, now, "call", life, what, None if by is None else by.cause, by)
+    record = (seq, now, "call", life.place, what, by and by.cause, by and by.place)
     log.add(record)
     if log.watchers:
         log.tell(record)
@@ -553,8 +555,8 @@ def _put(life: Any, verb: str, message: Any, by: Any) -> None:
         if life.is_strict or getattr(life.cls, "strict_cast", False):
             warn(f"a message to {life.name!r} was lost, it is dead: {message!r}")
         return
-    log, cause = life.home.log, None if by is None else by.cause
-    life.put((log.note(verb, life, log.describe(message), cause, by), 0, verb, life, message, cause, by))
+    seq = life.note(verb, life.log.describe(message), None if by is None else by.cause, by)
+    life.put((seq, 0, verb, None, message, None, None))
 
 
 def _put_order(life: Any, order: Order) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Slot"]
+__all__ = ["Place", "Slot"]
 
 
 class Slot:
@@ -47,3 +47,35 @@ class Slot:
 
     def __repr__(self) -> str:
         return f"<Slot {self.path}>"
+
+
+class Place:
+    """What the log keeps of one life: plain facts, and nothing of the agent's state, its reason or its refs.
+
+    Attributes
+    ----------
+    slot : Slot
+        Where it stands.
+    pid : int
+        Its number.
+    type : "worker", "supervisor" or "task"
+        What it is.
+    cls : str
+        Name of its class or function.
+    restarts : int
+        How often its child had been restarted when it began.
+    callers : tuple of str
+        Addresses of who asked for a task.
+    """
+
+    __slots__ = ("callers", "cls", "pid", "restarts", "slot", "type")
+
+    def __init__(self, slot: Slot, pid: int, type: str, cls: str) -> None:
+        self.slot, self.pid, self.type, self.cls = slot, pid, type, cls
+        self.restarts = 0
+        self.callers: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """Its path in the supervision tree."""
+        return self.slot.path

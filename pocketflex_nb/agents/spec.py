@@ -43,6 +43,8 @@ class ChildSpec:
     name: Any = None
     type: str = "worker"
     tree: Any = None
+    isolation: str | None = None
+    strict: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ def child(
     shutdown: float | str | None = _DEFAULT,
     significant: bool = False,
     name: Any = None,
+    isolation: str | None = None,
+    strict: bool | None = None,
     **kwargs: Any,
 ) -> ChildSpec:
     """A child of a supervisor: ``child(Writer, "draft", id="w1")``.
@@ -118,6 +122,10 @@ def child(
         Its end may end the supervisor: see ``auto_shutdown``.
     name : hashable or Via
         Registered name.
+    isolation : None or "process"
+        A process of its own; None is what the class says.
+    strict : bool or None
+        Copy messages and refuse what could not travel; None is what the class, or the supervisor, says.
 
     Raises
     ------
@@ -126,11 +134,12 @@ def child(
     """
     tree = None
     if isinstance(cls, type) and hasattr(cls, "_pfx_tree"):
-        tree = cls(*args, **kwargs) if name is None else cls(*args, name=name, **kwargs)
+        given = {"name": name, "strict": strict}
+        tree = cls(*args, **kwargs, **{key: value for key, value in given.items() if value is not None})
         args, kwargs, name = (), {}, None
     elif not (isinstance(cls, type) and issubclass(cls, Agent)):
         raise BadSpec(f"child({cls!r}): give the class of an Agent or a Supervisor" + _hint(cls))
-    spec = ChildSpec(cls, args, kwargs, id, restart, shutdown, significant, name, tree=tree)
+    spec = ChildSpec(cls, args, kwargs, id, restart, shutdown, significant, name, tree=tree, isolation=isolation, strict=strict)
     return _checked(_completed(spec))
 
 
@@ -163,6 +172,8 @@ def _checked(spec: ChildSpec) -> ChildSpec:
             raise BadSpec(f'child {spec.id!r}: shutdown={spec.shutdown!r}; give seconds, "kill" or None')
     else:
         check_time(spec.shutdown, f"child {spec.id!r}: shutdown")
+    if spec.isolation not in (None, "process"):
+        raise BadSpec(f"child {spec.id!r}: isolation={spec.isolation!r} is none{nearest(str(spec.isolation), ['process'])}")
     if spec.significant and spec.restart == "permanent":
         raise BadSpec(f"child {spec.id!r} is significant and permanent, so it would never end: make it transient or temporary")
     try:

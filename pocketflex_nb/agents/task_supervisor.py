@@ -53,11 +53,11 @@ class TaskTree(DynamicTree):
     def _run(self, child: Child, life_class: Any, owner: Life | None, is_linked: bool) -> Life:
         boss, spec = self.life, child.spec
         life: TaskLife = life_class(boss.home, spec.cls, child.slot, boss, owner=owner, is_linked=is_linked)
-        life.restarts, life.is_strict = child.restarts, boss.is_strict
+        life.place.restarts, life.is_strict = child.restarts, boss.is_strict
         boss.links = boss.links or set()
         boss.links.add(life)
         life.links = {boss}
-        child.life = child.last = life
+        child.life, child.last = life, life.place
         child.is_restarting = False
         child.see(spec.cls)
         life.on_exit = lambda life, reason: tell_boss(boss, child, life, reason)

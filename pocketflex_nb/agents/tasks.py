@@ -68,7 +68,9 @@ class TaskLife(Life):
         self.outcome: Ok | Exit | None = None
         self.waiting = 0
         self.is_ignored = self.is_polled = False
-        self.callers = (owner.ref, *owner.callers) if owner is not None else ()
+        if owner is not None:
+            self.callers = (owner.ref, *owner.callers)
+            self.place.callers = (owner.address, *owner.place.callers)
 
     def _enter(self) -> None:
         AGENT.set(self)  # the walk it was spawned in, if any, stays its own: it is part of that node's work

@@ -112,7 +112,7 @@ class _ToLog:
         self.life = life
 
     def __call__(self, record: Record) -> None:
-        if record[3] is self.life or record[6] is self.life:
+        if self.life.place in (record[3], record[6]):
             event = to_event(record)
             warn(f"{event.kind} {event.address} {dict(event.data)}", level=20)
 

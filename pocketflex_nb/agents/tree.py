@@ -24,7 +24,7 @@ from pocketflex_nb.agents.life import Life
 from pocketflex_nb.agents.mail import Order
 from pocketflex_nb.agents.reasons import DEAD, STARTING, Crash, Shutdown, Stop, is_abnormal, tell
 from pocketflex_nb.agents.ref import AgentRef
-from pocketflex_nb.agents.slot import Slot
+from pocketflex_nb.agents.slot import Place, Slot
 from pocketflex_nb.agents.spec import ChildInfo, ChildSpec, Counts, Intensity, as_spec, check_significant, needs_restart
 from pocketflex_nb.agents.starting import bring_up, set_up
 from pocketflex_nb.core.context import AGENT
@@ -38,8 +38,8 @@ class Child:
 
     Attributes
     ----------
-    last : Life or None
-        The one before, whose address a restart is told of.
+    last : Place or None
+        Of the life started last: what a restart is told of.
     is_restarting : bool
         Between two tries to start it.
     """
@@ -49,7 +49,7 @@ class Child:
     def __init__(self, spec: ChildSpec, parent: Slot) -> None:
         self.spec, self.slot = spec, Slot(spec.id, parent)
         self.life: Life | None = None
-        self.last: Life | None = None
+        self.last: Place | None = None
         self.is_restarting = False
         self.restarts = 0
         self.version, self.cls = 0, None
@@ -172,9 +172,10 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
         life: Life = tree._pfx_life(boss.home, tree._pfx_tree, child.slot, boss)
         started = bring_up(life, tree.name, (tree.options,), {})
     else:
-        life = set_up(Life(boss.home, cls, child.slot, boss), None, boss.is_strict or None)
+        strict = spec.strict if spec.strict is not None else boss.is_strict or None
+        life = set_up(Life(boss.home, cls, child.slot, boss), spec.isolation, strict)
         started = bring_up(life, spec.name, (*extra, *spec.args), spec.kwargs)
-    life.restarts, child.life = child.restarts, life
+    life.place.restarts, child.life = child.restarts, life
     boss.links = boss.links or set()
     boss.links.add(life)
     life.links = {boss}
@@ -186,7 +187,7 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
             child.life = None
         if life.status is DEAD and boss.links:
             boss.links.discard(life)
-    child.last = life
+    child.last = life.place
     child.is_restarting = False
     child.see(cls)
     if is_up:
@@ -272,8 +273,8 @@ class Tree(Agent):
 
     async def restart(self, child: Child, reason: Any) -> Stop | None:
         """One entry in the list of restarts; then the strategy's set is replaced, or the supervisor gives up."""
-        life, child.life = child.life, None
-        if not self.allows_restart(child, reason, life):
+        child.life = None
+        if not self.allows_restart(child, reason):
             return Stop("shutdown")
         child.restarts += 1
         failed = await self._replace(child, self._affected(child))
@@ -282,7 +283,7 @@ class Tree(Agent):
             self.retry_later(failed, reason)
         return None
 
-    def allows_restart(self, child: Child, reason: Any, life: Life | None) -> bool:
+    def allows_restart(self, child: Child, reason: Any) -> bool:
         """Count a restart; record it at the child's address, or at ours that it is one too many."""
         is_allowed = self.intensity.add(self.life.home.clock.time())
         facts = {"child": child.slot.path, "reason": tell(reason), "attempt": len(self.intensity.entries)}
@@ -290,9 +291,9 @@ class Tree(Agent):
             facts |= {"strategy": self.options.strategy, "restarts": child.restarts + 1}
         else:
             facts |= {"max_restarts": self.intensity.max_restarts, "max_seconds": self.intensity.max_seconds}
-        about = life if is_allowed and life is not None else child.last if is_allowed else self.life
-        kind = "restart" if is_allowed else "giveup"
-        self.life.cause = self.life.home.log.note(kind, about or self.life, facts, self.life.cause, self.life)
+        me = self.life
+        about = child.last if is_allowed and child.last is not None else me.place
+        me.cause = me.log.note("restart" if is_allowed else "giveup", about, facts, me.cause, me.place)
         return is_allowed
 
     def retry_later(self, child: Child, reason: Any) -> None:

@@ -103,10 +103,12 @@ def _look_at(watch: _Watch) -> None:
                 home.is_watched = False
                 _watches.pop(home, None)
         return
-    if watch.asked is None:
+    if not home.loop.is_running():  # between two runs of a loop that stands in plain code
+        watch.asked = None
+    elif watch.asked is None:
         watch.asked = now
         home.post(watch.answer)
-    elif now - watch.asked > LAG and not watch.is_told and home.loop.is_running():
+    elif now - watch.asked > LAG and not watch.is_told:
         watch.is_told = True
         _tell(home, now - watch.asked)
 
@@ -121,7 +123,7 @@ def _tell(home: Any, seconds: float) -> None:
 
     text = f"agent {life.name!r} holds the agents' loop since {seconds:.2f} s in {handler} ({where}): await there, or offload(fn)"
     logging.getLogger("pocketflex_nb").warning(text)
-    home.log.note("lag", life, {"seconds": round(seconds, 3), "handler": handler, "where": where}, life.cause)
+    life.note("lag", {"seconds": round(seconds, 3), "handler": handler, "where": where}, life.cause)
 
 
 def _running(home: Any) -> Any:

@@ -103,6 +103,22 @@ def test_an_agent_that_swallows_the_kill_is_struck_again() -> None:
     assert tries == ["AsyncKill"] * 3
 
 
+def test_system_exit_in_a_task_that_an_agent_made_itself_ends_neither_engine_nor_agent() -> None:
+    class Makes(Agent):
+        async def handle_call(self, message: Any, caller: Any) -> str:
+            self.task = asyncio.create_task(self.leave())
+            await asyncio.wait([self.task])
+            return type(self.task.exception()).__name__
+
+        async def leave(self) -> None:
+            raise SystemExit(3)
+
+    ref = Makes.start_sync()
+    assert ref.call_sync("go") == "SystemExit"
+    assert ref.call_sync("again") == "SystemExit"
+    ref.stop_sync()
+
+
 def test_plain_code_calls_agents_on_the_engine_thread() -> None:
     ref = Counter.start_sync(3, name="counter")
     assert ref.call_sync(4) == 7

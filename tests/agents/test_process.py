@@ -111,6 +111,12 @@ async def test_a_crash_far_away_comes_home_with_its_traceback() -> None:
     assert isinstance(start.value.__cause__, ValueError)
 
 
+async def test_any_child_may_have_a_process_of_its_own() -> None:
+    async with Supervisor([child(Counter, 3, id="c", isolation="process")], **HERE) as sup:
+        assert sup["c"].os_pid not in (None, os.getpid())
+        assert await sup["c"].call(4) == 7
+
+
 async def test_stop_with_a_reply_works_across() -> None:
     far = await Far.start(**HERE)
     monitor = far.monitor()

@@ -118,6 +118,27 @@ async def test_the_rings_are_bounded_and_a_flood_of_messages_keeps_the_lives(clo
         assert kinds[0] == "start"
 
 
+async def test_the_log_keeps_nothing_of_a_dead_agent_alive(clock: VirtualClock) -> None:
+    import gc
+    import weakref
+
+    class Data:
+        pass
+
+    class Holder(Counter):
+        async def init(self, n: int = 0) -> None:
+            self.data = Data()
+            alive.append(weakref.ref(self.data))
+
+    alive: list[Any] = []
+    async with Supervisor([child(Holder, id="h", restart="temporary")], clock=clock, **HERE) as sup:
+        await crash(sup["h"])
+        await settle()
+        gc.collect()
+        assert alive[0]() is None
+        assert [event["error"] for event in sup.events if event.kind == "exit"] == ["Boom: crashed on purpose"]
+
+
 async def test_the_snapshot_tells_the_whole_tree(clock: VirtualClock) -> None:
     inner = Supervisor([child(Counter, id="x")], name="inner", strategy="one_for_all")
     async with Supervisor([child(Counter, id="a"), inner], name="sup", clock=clock, **HERE) as sup:

@@ -58,23 +58,26 @@ class Frame:
         What failed, for a node behind an error edge.
     """
 
-    __slots__ = (
-        "began", "branch", "changes", "clock", "error", "fenced", "flow", "item", "items", "node", "outer", "parent", "run", "step",
-        "touched", "writers",
-    )
+    __slots__ = ("__dict__", "began", "changes", "error", "fenced", "flow", "node", "parent", "run", "touched", "writers")
+    # rare, so kept in the `__dict__`
+    branch: Any = None
+    clock: Any = None  # (loop, asyncio.timeout) that bounds the attempt in flight, if any
+    item: int | None = None
+    items: int = 0
+    outer: Any = None  # the node of `parent` that this walk belongs to
+    step: bool = False  # whether this is one step of `parent`'s node in a thread or task of its own
 
     def __init__(self, run: Any, parent: Frame | None, flow: Any, branch: Any = None, item: int | None = None) -> None:
-        self.run, self.parent, self.flow, self.branch, self.item = run, parent, flow, branch, item
-        self.outer = parent.node if parent is not None else None  # the node of `parent` that this walk belongs to
+        self.run, self.parent, self.flow = run, parent, flow
+        if parent is not None:
+            self.outer, self.branch, self.item = parent.node, branch, item
         self.node: Any = None
         self.error: BaseException | None = None
         self.touched: Any = None
         self.changes: Any = None
         self.writers: Any = None  # the store's own, made at the first write
         self.fenced = False
-        self.began = self.items = 0
-        self.step = False  # whether this is one step of `parent`'s node in a thread or task of its own
-        self.clock: Any = None  # (loop, asyncio.timeout) that bounds the attempt in flight, if any
+        self.began = 0
 
     def step_frame(self, item: int | None = None) -> Frame:
         """A frame for one attempt of the node in flight that works beside this walk, so that it can be fenced alone."""

@@ -31,8 +31,7 @@ _BARE = (Flow._run, Flow._orch, Flow._orch_async, BaseNode.prep, Flow.post)
 _STEPS = frozenset(("prep", "exec", "post", "exec_fallback"))
 #: what may be replaced on one node
 _PATCHES = _STEPS | {"_run", "_exec", "_run_async"}
-#: what a plan depends on; a class of which one was replaced gets a new plan
-_depends = attrgetter("_run", "_exec", "set_params", "prep", "exec", "post")
+#: what a plan of the other spelling depends on
 _depends_spelled = attrgetter("_run_async", "_exec", "set_params", "prep_async", "exec_async", "post_async", "exec_fallback_async")
 
 
@@ -141,6 +140,7 @@ class Plan:
 
 #: class to what its plan depends on, and the plan
 _plans: dict[Any, tuple[tuple[Any, ...], Plan]] = {}
+_UNKNOWN: tuple[Any, None] = None, None
 
 
 def _made(cls: Any) -> Plan:
@@ -152,15 +152,17 @@ def _made(cls: Any) -> Plan:
     return Plan(kind, cls, plain, simple, sets, inline, not ((plain or spelled) and needs_no_copy(cls)), three, spelled)
 
 
-def plan_of(node: Any, live: Callable[[type], type]) -> Plan:
-    """The plan for `node` in a run whose classes are `live`."""
-    cls: Any = live(node.__class__)
-    fn = node.__dict__.get("_pfx_fn")
-    if fn is not None and cls in (FunctionNode, AsyncFunctionNode):
-        cls = AsyncFunctionNode if is_async(live(fn)) else FunctionNode
-    depends = (_depends_spelled if cls._pfx_spelled else _depends)(cls)
-    known, plan = _plans.get(cls, (None, None))
-    if plan is None or known != depends:
+def plan_of(node: Any, run: Any) -> Plan:
+    """The plan for `node` in `run`."""
+    cls: Any = node.__class__ if run._classes is None else run.live_class(node.__class__)
+    if cls is FunctionNode or cls is AsyncFunctionNode:
+        cls = AsyncFunctionNode if is_async(run.live_class(node._pfx_fn)) else FunctionNode
+    if cls._pfx_spelled:
+        depends: Any = _depends_spelled(cls)
+    else:
+        depends = cls._run, cls._exec, cls.set_params, cls.prep, cls.exec, cls.post
+    known, plan = _plans.get(cls, _UNKNOWN)
+    if plan is None or known != depends:  # the class is new, or one of its steps or hooks was replaced
         if len(_plans) >= 1_024:  # a notebook makes new classes all day
             _plans.clear()
         plan = _made(cls)

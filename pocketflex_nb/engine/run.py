@@ -109,44 +109,42 @@ class Run:
     """
 
     __slots__ = (
-        "__weakref__", "_base", "_callbacks", "_cancels", "_classes", "_future", "_joins", "_log", "_name", "_status", "action",
-        "blocks", "children", "cursors", "detached", "ending", "error", "finished", "flow", "group", "held", "launched", "limits", "number",
-        "parent", "records", "root", "signal", "started", "store", "task",
+        "__dict__", "__weakref__", "_base", "_status", "action", "finished", "flow", "held", "number", "parent", "records", "root",
+        "signal", "started", "store", "task",
     )
-    # made when first needed, None until then
-    _callbacks: Any
-    _cancels: Any
-    _classes: Any
-    _future: Any
-    _joins: Any
-    _log: Any
-    children: Any
-    cursors: Any
-    detached: Any
-    ending: BaseException | None
-    error: BaseException | None
-    group: Any
-    held: Any
-    limits: Any
-    task: Any
+    # rare, so kept in the `__dict__`, which ten thousand runs that nobody looks at never make
+    _callbacks: Any = None
+    _cancels: Any = None
+    _classes: Any = None
+    _future: Any = None
+    _joins: Any = None
+    _log: Any = None
+    _name: str | None = None
+    blocks: bool = False  # whether it keeps the main thread waiting, so that no click can arrive
+    children: Any = None
+    cursors: Any = None
+    detached: Any = None
+    ending: BaseException | None = None
+    error: BaseException | None = None
+    group: Any = None
+    launched: bool = False
+    limits: Any = None
 
     def __init__(self, flow: Any, store: Any, *, name: str | None = None, launched: bool = False) -> None:
         outer = FRAME.get()
-        self.flow, self.store, self.launched = flow, store, launched
+        self.flow, self.store, self._base = flow, store, name
         self.parent: Run | None = outer.run if outer is not None else None
-        self._base = name
-        self._name: str | None = None
         self.number = next(_count)
         self.records: list[Any] = []  # walks extend it; see engine.log
         self.root = Frame(self, None, flow)
         self._status = "pending"
-        self.blocks = False  # whether it keeps the main thread waiting, so that no click can arrive
         self.signal = False  # whether walks must call `hold` before each node
         self.started = self.finished = 0
-        self.action = self.error = self.ending = self.held = self.group = self.task = self.limits = self.cursors = None
-        self.children = self.detached = self._callbacks = self._cancels = self._future = self._joins = self._classes = self._log = None
+        self.action: Any = None
+        self.held: Any = None
+        self.task: Any = None
         if launched:
-            self._future = cf.Future()
+            self.launched, self._future = True, cf.Future()
             if self.parent is not None and self.parent._status == "running":
                 self.parent.children = [*(self.parent.children or ()), self]
         _live[self] = None
@@ -469,8 +467,9 @@ class Run:
             return
         task = asyncio.current_task() if self.task is not None else None
         self.task = None
-        for _ in range(self.held.cancels if task is not None else 0):
-            task.uncancel()  # the cancel was ours
+        if task is not None:
+            for _ in range(self.held.cancels):
+                task.uncancel()  # the cancel was ours
         raise ending from None
 
     def finish(self, action: Any = None, error: BaseException | None = None) -> None:

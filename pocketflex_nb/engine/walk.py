@@ -27,8 +27,9 @@ from pocketflex_nb.engine.walk_async import walk_async
 __all__ = ["new", "visit", "walk"]
 
 _NONE: frozenset[Any] = frozenset()
-#: hops between two looks at the size of the log
-_LOOK_EVERY = 8_192
+#: hops between two looks at the size of the log; and before the first, when a walk begins to remember how its nodes are visited
+_LOOK_EVERY, _FEW = 8_192, 12
+_NO_PLANS: dict[Any, Plan] = {}
 new = object.__new__
 
 
@@ -46,13 +47,13 @@ def visit(node: Any, shared: Any) -> Any:
 def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
     """Walk from `start` until there is no arrow, and return the last action."""
     run, flow = frame.run, frame.flow
-    note, live = run.records.extend, run.live_class
+    note = run.records.extend
     tracked = isinstance(shared, Store)
     own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
-    plans: dict[Any, Plan] = {}
+    plans, hops = _NO_PLANS, _FEW
     node, action, t0 = start, None, now()
     while node is not None:
-        for _ in repeat(None, _LOOK_EVERY):
+        for _ in repeat(None, hops):
             if node.__class__ is Fork:
                 action, node = wait_here(walk_fork(walk_async, frame, node, shared, params, _NONE), frame)
                 if node is None:
@@ -64,7 +65,9 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 t0 = now()
             plan = plans.get(node)
             if plan is None:
-                plan = plans[node] = plan_of(node, live)
+                plan = plan_of(node, run)
+                if plans is not _NO_PLANS:
+                    plans[node] = plan
             if tracked:
                 frame.began = shared.version
             try:
@@ -117,5 +120,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 break
         if len(run.records) > TRIM_AT:
             run.log.trim()
+        elif plans is _NO_PLANS:
+            plans, hops = {}, _LOOK_EVERY
     frame.node = None
     return action

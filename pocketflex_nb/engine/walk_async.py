@@ -28,8 +28,9 @@ from pocketflex_nb.engine.visit_flow import visit_flow_async
 
 __all__ = ["new", "walk_async"]
 
-#: hops between two looks at the size of the log
-_LOOK_EVERY = 8_192
+#: hops between two looks at the size of the log; and before the first, when a walk begins to remember how its nodes are visited
+_LOOK_EVERY, _FEW = 8_192, 12
+_NO_PLANS: dict[Any, Plan] = {}
 new = object.__new__
 
 
@@ -64,14 +65,14 @@ async def walk_async(
         frame.run.begin()
     try:
         run, flow = frame.run, frame.flow
-        note, live, mode = run.records.extend, run.live_class, mode_here()
+        records, mode = run.records, mode_here()
         tracked = isinstance(shared, Store)
         own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
         inlines = mode == ENGINE or (mode == USER and flow._pfx_spelled)  # whether steps in the other spelling are awaited here
-        plans: dict[Any, Plan] = {}
+        plans, hops = _NO_PLANS, _FEW  # most walks are short: ten thousand at once have no dict each
         node, action, t0 = start, None, now()
         while node is not None:
-            for _ in repeat(None, _LOOK_EVERY):
+            for _ in repeat(None, hops):
                 if stops and node in stops:
                     frame.node = None
                     return action, node
@@ -89,7 +90,9 @@ async def walk_async(
                     t0 = now()
                 plan = plans.get(node)
                 if plan is None:
-                    plan = plans[node] = plan_of(node, live)
+                    plan = plan_of(node, run)
+                    if plans is not _NO_PLANS:
+                        plans[node] = plan
                 if tracked:
                     frame.began = shared.version
                 try:
@@ -130,7 +133,7 @@ async def walk_async(
                     t0 = now()
                     continue
                 t1 = now()
-                note((frame, node, action, t0, t1))
+                records += (frame, node, action, t0, t1)
                 t0 = t1
                 if own_next:
                     node = flow.get_next_node(c, action)
@@ -141,8 +144,10 @@ async def walk_async(
                 if not node or node is END:
                     node = None
                     break
-            if len(run.records) > TRIM_AT:
+            if len(records) > TRIM_AT:
                 run.log.trim()
+            elif plans is _NO_PLANS:
+                plans, hops = {}, _LOOK_EVERY
         frame.node = None
         if whole is None:
             return action, None

@@ -7,6 +7,7 @@ memory alive.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,8 @@ from pocketflex_nb.core.frozen import Opaque
 
 __all__ = [
     "BYTES", "FORGOTTEN", "KEY", "NEW", "OLD", "OP", "OUTSIDE", "STEP", "TIME", "UNMARKED", "UNRESOLVED", "VERSION", "WEIGHT",
-    "WRITER", "Cell", "Change", "Changes", "Ledger", "Writer", "Written", "change_of", "net", "shorten", "writer_of", "written_of",
+    "WRITER", "Cell", "Change", "Changes", "Ledger", "Writer", "Written", "change_of", "net", "numbered", "shorten", "writer_of",
+    "written_of",
 ]
 
 #: places in a record
@@ -33,13 +35,14 @@ UNRESOLVED = 256
 class Writer:
     """Who writes: one node in one walk. Holds the walk's frame only until its names were read."""
 
-    __slots__ = ("frame", "line", "node", "path", "run")
+    __slots__ = ("_live", "frame", "line", "node", "path", "run")
 
     def __init__(self, frame: Any) -> None:
         self.frame: Any = frame
         self.node = None if frame is None else frame.node
         self.run = self.path = ""
         self.line: tuple[int, ...] = ()
+        self._live: Any = None
 
     def resolve(self) -> Writer:
         """Read the names off the frame and let go of it.
@@ -57,8 +60,15 @@ class Writer:
                 line.append(id(above))
                 above = above.parent
             self.line = tuple(line)
+            self._live = weakref.ref(frame.run)
             self.frame = self.node = None
         return self
+
+    def count(self) -> None:
+        """Have the run number the changes that it has recorded: it does so when its hops are counted."""
+        run = self._live() if self._live is not None else self.frame.run if self.frame is not None else None
+        if run is not None:
+            _ = run.hops
 
     def is_related(self, frame: Any) -> bool:
         """Whether `frame` is this writer's own, or one that it was entered from, or was entered from it."""
@@ -162,6 +172,8 @@ class Change:
 
 def change_of(record: list[Any]) -> Change:
     """A record as people read it."""
+    if not record[STEP]:
+        record[WRITER].count()
     writer = record[WRITER].resolve()
     return Change(
         record[KEY], record[VERSION], record[OP], record[OLD], record[NEW], writer.run, writer.path, record[STEP], record[TIME]
@@ -170,8 +182,16 @@ def change_of(record: list[Any]) -> Change:
 
 def written_of(record: list[Any]) -> Written:
     """Who made a record."""
+    if not record[STEP]:
+        record[WRITER].count()
     writer = record[WRITER].resolve()
     return Written(record[VERSION], writer.run, writer.path, record[STEP], record[TIME])
+
+
+def numbered(records: list[list[Any]], step: int) -> None:
+    """Tell the records of one node the number of its hop."""
+    for record in records:
+        record[STEP] = step
 
 
 def net(records: list[list[Any]]) -> list[list[Any]]:

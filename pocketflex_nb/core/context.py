@@ -5,7 +5,7 @@ per walk. Core reads only these attributes of it, all plain:
 
 - ``run``: the run, with ``name`` and ``live_class(code)``; ``parent``: the frame this one was entered from, or None
 - ``node``: the node in flight (the original, not the visit's copy); ``path(node)``: its graph path, e.g. ``"research/search"``
-- ``hops``: number of the run's finished hops
+- ``run.hops``: number of the run's finished hops; reading it tells the changes that were recorded the number of their hop
 - ``began``: the store's `version` when the node in flight began its `prep` (set by the engine for a `Store` only)
 - ``touched``: dict of cell -> store for mutable values read or written since, or None
 - ``writers``: dict of node -> writer, or None: made and kept by stores, so that a name is told once a walk and node

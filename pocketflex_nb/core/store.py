@@ -24,7 +24,6 @@ from pocketflex_nb.core.changes import (
     KEY,
     OLD,
     OUTSIDE,
-    STEP,
     UNMARKED,
     VERSION,
     WRITER,
@@ -835,20 +834,18 @@ def _is_fenced(frame: Any) -> bool:
     return False
 
 
-def settle(frame: Any, step: int | None = None) -> Changes | list[Any]:
-    """End the changes of the node in flight: find the nested ones, and give them all.
+def settle(frame: Any) -> list[list[Any]] | None:
+    """End the changes of the node in flight: find the nested ones, and give the records of all.
 
     Parameters
     ----------
     frame : frame
         Its `touched` and `changes` are read and emptied. They may belong to several stores.
-    step : int, optional
-        Number of the hop, from 1, that is now at its end; default: one more than the finished hops of `frame`.
 
     Returns
     -------
-    sequence of dict
-        Changes of key, version, op, old and new, in the order they were found; empty when there are none.
+    list of records, or None
+        In the order they were found; None when there are none. `Changes` reads them, `numbered` tells them the hop's number.
     """
     touched = frame.touched
     if touched:
@@ -857,15 +854,9 @@ def settle(frame: Any, step: int | None = None) -> Changes | list[Any]:
             cell.mark = UNMARKED
             if not cell.plain:
                 store._look(cell, frame)
-    changes = frame.changes
-    if not changes:
-        return []
+    changes: list[list[Any]] | None = frame.changes
     frame.changes = None
-    if step is None:
-        step = frame.hops + 1
-    for record in changes:
-        record[STEP] = step
-    return Changes(changes)
+    return changes
 
 
 def as_store(shared: Any, **options: Any) -> Store:

@@ -9,18 +9,18 @@ from typing import Any
 from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
 from pocketflex_nb.core.nodes import END
 from pocketflex_nb.core.store import settle
-from pocketflex_nb.engine.frame import Failure, Frame, Note
+from pocketflex_nb.engine.frame import Failure, Frame
+from pocketflex_nb.engine.log import CHANGED
 
 __all__ = ["failed", "keep", "no_arrow"]
 
 
 def keep(frame: Frame) -> None:
     """At the node's end: find nested changes of the store, and note them all."""
-    run = frame.run
-    changes = settle(frame, run.log.hops + 1)
+    changes = settle(frame)
     if changes:
-        ns = now()
-        run.records.extend((frame, frame.node, Note("store_changed", changes), ns, ns))
+        run, ns = frame.run, now()
+        run.records.extend((frame, frame.node, CHANGED, changes[0] if len(changes) == 1 else changes, ns))
         if run.held is not None and run.held.subscribers:
             run.held.tell()
 

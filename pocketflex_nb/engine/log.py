@@ -14,15 +14,18 @@ from threading import Lock
 from time import perf_counter_ns
 from typing import Any
 
+from pocketflex_nb.core.changes import Changes, numbered
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.graph import base_id, ids_of
 from pocketflex_nb.core.state import NodeState, State
 from pocketflex_nb.engine.frame import Failure, Frame, Note, told
 
-__all__ = ["KEPT", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
+__all__ = ["CHANGED", "KEPT", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
 
 #: fields of one record
 WIDTH = 5
+#: stands for the action where a record holds changes of a store: one, or a list of them, in place of the start
+CHANGED = Note("store_changed")
 
 #: records that a run keeps at least; older ones are counted and dropped when there are twice as many
 KEPT = 10_000
@@ -93,16 +96,21 @@ class Log:
 
     @property
     def hops(self) -> int:
-        """Finished hops so far. A walk on a `Store` asks after every hop, so each record is looked at once."""
+        """Finished hops so far; each record is looked at once. Tells changes of a store the number of their hop on the way."""
         with self._lock:
-            records = self.records
-            (at, hops), end = self._counted, len(records)
-            while at < end:
-                if records[at + 2].__class__ is not Note:
-                    hops += 1
-                at += WIDTH
-            self._counted = at, hops
-            return hops
+            return self._count_hops()
+
+    def _count_hops(self) -> int:
+        seen, hops = self._counted
+        before = self._base.steps if self._base else 0
+        new = self.records[seen + 2 :: WIDTH]
+        for what, start in zip(new, self.records[seen + 3 :: WIDTH], strict=False):
+            if what.__class__ is not Note:
+                hops += 1
+            elif what is CHANGED:  # of the hop that is recorded next
+                numbered(changes_in(start), before + hops + 1)
+        self._counted = seen + len(new) * WIDTH, hops
+        return before + hops
 
     # names -----------------------------------------------------------------------------------------------------------
     def path(self, frame: Frame, node: Any) -> str:
@@ -238,8 +246,10 @@ class Log:
         address = self._address(counts, frame, node, 1) if frame is not None else ""
         path = self.path(frame, node) if frame is not None and node is not None else ""
         data = what.data
-        if data.__class__ is not dict:  # two kinds have their dict made when somebody reads
-            data = self._of_the_run(data) if what.kind == "run_finished" else {"changes": data}
+        if what is CHANGED:
+            data = {"changes": Changes(changes_in(start))}
+        elif what.kind == "run_finished":
+            data = self._of_the_run(data)
         return Event(seq, end, what.kind, self.run.name, address, path, data, what.cause, (end + _EPOCH) / 1e9)
 
     def _start(self, counts: Counts) -> Event:
@@ -280,6 +290,7 @@ class Log:
             size = len(self.records) - KEPT * WIDTH
             if size < KEPT * WIDTH:
                 return
+            self._count_hops()
             base = self._base or Counts()
             base.seq = (base.seq or 1) + size // WIDTH
             old = self.records[:size]
@@ -289,7 +300,7 @@ class Log:
                     self._count(base, frame, node, action, times)
             self._base = base
             del self.records[:size]
-            self._counted = 0, base.steps
+            self._counted = 0, 0
             if len(base.visits) + len(base.prefixes) > WALKS:
                 self._forget(base)
 
@@ -317,16 +328,21 @@ class Log:
         return iter(self.events())
 
 
+def changes_in(field: list[Any]) -> list[list[Any]]:
+    """The changes that a `CHANGED` record holds: one or a list of them."""
+    return field if field[0].__class__ is list else [field]
+
+
 def _tally(old: list[Any]) -> Mapping[Any, int]:
     """How often each (frame, node, action) stands in `old`. One frame and one action, as in most loops, take half the time."""
     frames, nodes, whats = old[::WIDTH], old[1::WIDTH], old[2::WIDTH]
     frame, what = frames[0], whats[0]
-    if frames.count(frame) == whats.count(what) == len(nodes):
-        return {(frame, node, what): times for node, times in Counter(nodes).items()}
     try:
+        if frames.count(frame) == whats.count(what) == len(nodes):
+            return {(frame, node, what): times for node, times in Counter(nodes).items()}
         return Counter(zip(frames, nodes, whats, strict=True))
     except TypeError:  # an action that no dict takes
-        whats = [what if isinstance(what, (str, Failure, Note)) or what is None else str(what) for what in whats]
+        whats = [what if isinstance(what, (str, Failure, Note)) or what is None else str(what or "default") for what in whats]
         return Counter(zip(frames, nodes, whats, strict=True))
 
 

@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from pocketflex_nb import Store
+from pocketflex_nb.core.changes import Changes, numbered
 from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.store import settle
 
-__all__ = ["Frame", "Run", "inside"]
+__all__ = ["Frame", "Run", "inside", "settled"]
 
 
 class Run:
     def __init__(self, name: str, store: Store) -> None:
-        self.name, self.store = name, store
+        self.name, self.store, self.hops = name, store, 0
 
 
 class Frame:
@@ -25,7 +27,7 @@ class Frame:
         self.touched: Any = None
         self.changes: Any = None
         self.writers: Any = None
-        self.fenced, self.hops, self.began = False, 0, run.store.version
+        self.fenced, self.began = False, run.store.version
         self.events: list[tuple[str, dict[str, Any]]] = []
 
     def path(self, node: str) -> str:
@@ -43,3 +45,11 @@ def inside(frame: Frame) -> Iterator[Frame]:
         yield frame
     finally:
         FRAME.reset(token)
+
+
+def settled(frame: Frame) -> Changes:
+    """The changes of a node at its end, as the engine records and numbers them."""
+    records = settle(frame) or []
+    frame.run.hops += 1
+    numbered(records, frame.run.hops)
+    return Changes(records)

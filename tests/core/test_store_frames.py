@@ -15,8 +15,8 @@ from pocketflex_nb import Store
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import ConflictError
 from pocketflex_nb.core.snapshot import MISSING, Opaque
-from pocketflex_nb.core.store import ConflictWarning, settle
-from tests.core.store_frames import Frame, Run, inside
+from pocketflex_nb.core.store import ConflictWarning
+from tests.core.store_frames import Frame, Run, inside, settled
 
 
 def one(store: Store, node: str = "n", run: str = "r") -> Frame:
@@ -34,21 +34,21 @@ def test_node_that_writes_nothing_has_no_changes():
     with inside(frame):
         assert store["a"] == 1 and store["notes"] == [] and store.get("none") is None
 
-    assert list(settle(frame)) == []
+    assert list(settled(frame)) == []
     assert frame.changes is None and frame.touched is None
 
 
 def test_writes_and_nested_changes_of_a_node_come_in_order():
     store = Store({"n": 0, "notes": ["a"]})
     frame = one(store, "search", "night")
-    frame.hops = 36
+    frame.run.hops = 36
 
     with inside(frame):
         store["n"] = 1
         store["notes"].append("b")
         store["n"] = 2
         del store["n"]
-    changes = settle(frame)
+    changes = settled(frame)
 
     assert told(changes) == [("n", "set", 0, 1), ("n", "set", 1, 2), ("n", "delete", 2, MISSING), ("notes", "set", ["a"], ["a", "b"])]
     assert [change["version"] for change in changes] == [1, 2, 3, 4]
@@ -65,7 +65,7 @@ def test_a_thousand_writes_in_a_loop_are_told_as_one():
         for number in range(10_000):
             store["n"] = number + 1
 
-    changes = settle(frame)
+    changes = settled(frame)
     assert len(changes) < 1_100
     assert told(changes)[0] == ("m", "set", 0, 1)
     firsts = [change for change in changes if change["key"] == "n"]
@@ -80,7 +80,7 @@ def test_every_way_of_reading_one_key_sees_the_nested_change(take):
     with inside(frame):
         take(store).append("a")
 
-    assert told(settle(frame)) == [("notes", "set", [], ["a"])]
+    assert told(settled(frame)) == [("notes", "set", [], ["a"])]
 
 
 def test_value_changed_after_it_was_written_is_seen():
@@ -92,7 +92,7 @@ def test_value_changed_after_it_was_written_is_seen():
         store["notes"] = notes
         notes.append("a")
 
-    assert told(settle(frame)) == [("notes", "set", MISSING, []), ("notes", "set", [], ["a"])]
+    assert told(settled(frame)) == [("notes", "set", MISSING, []), ("notes", "set", [], ["a"])]
 
 
 def test_change_in_each_visit_is_seen():
@@ -103,7 +103,7 @@ def test_change_in_each_visit_is_seen():
     for number in range(3):
         with inside(frame):
             store["notes"].append(number)
-        seen.append(told(settle(frame)))
+        seen.append(told(settled(frame)))
 
     assert seen == [
         [("notes", "set", [], [0])], [("notes", "set", [0], [0, 1])], [("notes", "set", [0, 1], [0, 1, 2])],
@@ -120,7 +120,7 @@ def test_snapshot_inside_a_node_holds_what_the_node_did_so_far():
         store["notes"].append("b")
 
     assert snapshot["notes"] == ["a"]
-    assert told(settle(frame)) == [("notes", "set", [], ["a"]), ("notes", "set", ["a"], ["a", "b"])]
+    assert told(settled(frame)) == [("notes", "set", [], ["a"]), ("notes", "set", ["a"], ["a", "b"])]
 
 
 def test_one_node_may_change_several_stores():
@@ -131,7 +131,7 @@ def test_one_node_may_change_several_stores():
         store["a"].append(1)
         other["b"].append(2)
 
-    assert told(settle(frame)) == [("a", "set", [], [1]), ("b", "set", [], [2])]
+    assert told(settled(frame)) == [("a", "set", [], [1]), ("b", "set", [], [2])]
 
 
 def test_touched_key_that_was_deleted_meanwhile_is_left_alone():
@@ -142,7 +142,7 @@ def test_touched_key_that_was_deleted_meanwhile_is_left_alone():
         store["a"].append(1)
         del store["a"]
 
-    assert [change["op"] for change in settle(frame)] == ["delete"]
+    assert [change["op"] for change in settled(frame)] == ["delete"]
 
 
 def test_value_too_large_to_compare_may_have_changed():
@@ -151,7 +151,7 @@ def test_value_too_large_to_compare_may_have_changed():
 
     with inside(frame):
         store["big"].append(1)
-    (change,) = settle(frame)
+    (change,) = settled(frame)
 
     assert change["op"] == "maybe" and isinstance(change["new"], Opaque)
     assert store.who("big").version == 0  # nobody knows who wrote, or whether
@@ -175,7 +175,7 @@ def test_only_touched_keys_are_looked_at():
         store["n"] = 1
         before = Counted.looked
 
-        settle(frame)
+        settled(frame)
 
     assert Counted.looked == before
 
@@ -186,7 +186,7 @@ def test_changes_of_an_open_node_can_be_read_many_times_and_are_dicts():
     with inside(frame):
         store["a"] = 1
 
-    changes = settle(frame)
+    changes = settled(frame)
 
     assert changes[0] == {"key": "a", "version": 1, "op": "set", "old": MISSING, "new": 1}
     assert changes == list(changes) and changes[-1:] == [changes[0]] and len(changes) == 1
@@ -388,7 +388,7 @@ def test_overwriting_what_another_changed_inside_is_a_conflict():
     first, second = one(store, "a"), one(store, "b")
     with inside(first):
         store["k"].append(1)
-    settle(first)
+    settled(first)
 
     with inside(second), pytest.raises(ConflictError):
         store["k"] = []
@@ -438,7 +438,7 @@ def test_late_nested_change_is_not_recorded():
         store["notes"].append(1)
         frame.fenced = True
 
-    assert list(settle(frame)) == []
+    assert list(settled(frame)) == []
     assert store.version == 0
 
 
@@ -464,14 +464,14 @@ def test_store_lets_go_of_runs_that_are_over():
     run = weakref.ref(first.run)
     with inside(first):
         store["n"] = 1
-    settle(first)
+    settled(first)
     del first
 
     for number in range(600):
         frame = one(store, f"node {number}", f"run {number}")
         with inside(frame):
             store.increment("m")
-        settle(frame)
+        settled(frame)
     del frame
     gc.collect()
 

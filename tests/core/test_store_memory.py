@@ -8,8 +8,7 @@ import tracemalloc
 import pytest
 
 from pocketflex_nb import Store
-from pocketflex_nb.core.store import settle
-from tests.core.store_frames import Frame, Run, inside
+from tests.core.store_frames import Frame, Run, inside, settled
 
 MEGABYTE, STEPS = 1_000_000, 10_000
 
@@ -63,7 +62,7 @@ def test_ten_thousand_steps_over_a_megabyte_stay_under_fifty(step):
             for number in range(steps):
                 frame.began = store.version
                 step(store, number)
-                changes.append(settle(frame))  # as a run's events keep them
+                changes.append(settled(frame))  # as a run's events keep them
                 if number % 100 == 0:
                     snapshot = store.snapshot()
         gc.collect()

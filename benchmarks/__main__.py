@@ -10,6 +10,7 @@ import platform
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ HERE = ROOT / "benchmarks"
 #: what `--quick` looks at
 QUICK = ("hop_sync", "hop_async", "hop_store", "event_memory", "fanout_sleep0_1k", "parallel_batch", "cancel_200", "import_cold")
 OURS = ("bare Python", "pocketflex_nb")
+#: seconds above which a repetition is not made more than twice
+SLOW = 4.0
+#: every repetition of the last run, for `--add`
+RAW = HERE / "out" / "raw.jsonl"
 
 
 def options() -> argparse.Namespace:
@@ -28,7 +33,8 @@ def options() -> argparse.Namespace:
     ask.add_argument("--quick", action="store_true", help="a short slice: ours and the limit, 3 rounds, nothing written")
     ask.add_argument("--cases", help="names, separated by commas; default: all")
     ask.add_argument("--systems", help="names, separated by commas; default: all")
-    ask.add_argument("--reps", type=int, help="rounds; default 7")
+    ask.add_argument("--reps", type=int, help="rounds; default 7; what takes longer than a few seconds is run twice only")
+    ask.add_argument("--add", action="store_true", help="keep what the last run measured of everything that is not run now")
     ask.add_argument("--list", action="store_true", help="say what there is, and stop")
     ask.add_argument("--write", action=argparse.BooleanOptionalAction,
                      help="keep results.json and RESULTS.md; default: when all ran")
@@ -67,17 +73,27 @@ def once(found: Entry) -> dict[str, Any]:
 
 def measure(entries: list[Entry], rounds: int) -> list[dict[str, Any]]:
     """Every entry `rounds` times; inside a round case by case, so that an entry and its limit run within the same minute."""
-    rng, raw = random.Random(7), []
+    rng, raw, slow = random.Random(7), [], set()
     for number in range(1, rounds + 1):
         for name in dict.fromkeys(e.case for e in entries):
-            row = [e for e in entries if e.case == name]
+            row = [e for e in entries if e.case == name and (number <= 2 or e.key not in slow)]
             rng.shuffle(row)
             for found in row:
+                start = time.monotonic()
                 record = once(found)
                 raw.append(record)
+                if time.monotonic() - start > SLOW:
+                    slow.add(found.key)
                 told = record.get("error") or f"{cases()[name].value(record):.4g} {cases()[name].unit}"
                 print(f"[{number}/{rounds}] {name:20} {found.system:22} {found.variant:44} {told}", file=sys.stderr, flush=True)
     return raw
+
+
+def known(entries: list[Entry]) -> list[dict[str, Any]]:
+    """What the last run measured: of everything else, and of the limits too, so that either side has its own among them."""
+    now = {e.key for e in entries if not e.limit}
+    records = [json.loads(line) for line in RAW.read_text().splitlines()] if RAW.exists() else []
+    return [r for r in records if (key := (r["case"], r["system"], r["variant"])) in ENTRIES and key not in now]
 
 
 def setting(entries: list[Entry], rounds: int) -> dict[str, Any]:
@@ -87,7 +103,7 @@ def setting(entries: list[Entry], rounds: int) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", "rounds": rounds,
         "commit": head.stdout.strip(),
-        "versions": {venv: environments.versions(venv) for venv in sorted({e.venv for e in entries})},
+        "versions": {venv: environments.versions(venv) for venv in environments.PEERS if environments.python_of(venv).exists()},
     }
 
 
@@ -101,12 +117,15 @@ def main() -> int:
     for venv in sorted({e.venv for e in entries}):
         environments.ensure(venv)
     rounds = asked.reps or (3 if asked.quick else 7)
-    raw = measure(entries, rounds)
+    before = known(entries) if asked.add else []
+    raw = [*before, *measure(entries, rounds)]
+    RAW.parent.mkdir(exist_ok=True)
+    RAW.write_text("".join(json.dumps(record) + "\n" for record in raw))
     told = report.summary(cases(), raw)
     table, met = report.markdown(told, cases()), report.verdicts(told)
     print(table)
     print("\n".join(met))
-    if asked.write or (asked.write is None and not asked.quick and not asked.cases and not asked.systems):
+    if asked.write or (asked.write is None and not (asked.quick or asked.cases or asked.systems)):
         write(setting(entries, rounds), told, table, met)
     return 0
 

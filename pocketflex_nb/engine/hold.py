@@ -136,11 +136,11 @@ class Hold:
         self._steps += 1
 
     # before each node ---------------------------------------------------------------------------------------------------
-    def _look(self, frame: Frame) -> bool:
-        """Raise when the run is to end; return whether it may go on at once."""
+    def _look(self, frame: Frame, *, first: bool) -> bool:
+        """Raise when the run is to end; return whether it may go on at once. Only the first look stops at a breakpoint."""
         if self.subscribers:
             self.tell()
-        if self.run.ending is None and not self.paused and self._breaks_at(frame):
+        if self.run.ending is None and not self.paused and first and self._breaks_at(frame):
             self.pause()
         if self.run.ending is not None:
             raise self.run.ending
@@ -171,7 +171,9 @@ class Hold:
     def before(self, frame: Frame) -> None:
         """Hold a plain walk here as long as the run is paused."""
         try:
-            while not self._look(frame):
+            first = True
+            while not self._look(frame, first=first):
+                first = False
                 self.waiting.add(frame)
                 with self._gate:
                     self._gate.wait(SLICE)
@@ -182,7 +184,9 @@ class Hold:
     async def before_async(self, frame: Frame) -> None:
         """Hold a walk on a loop here as long as the run is paused."""
         try:
-            while not self._look(frame):
+            first = True
+            while not self._look(frame, first=first):
+                first = False
                 self.waiting.add(frame)
                 loop = asyncio.get_running_loop()
                 waiter = loop.create_future()

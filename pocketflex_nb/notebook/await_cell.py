@@ -7,8 +7,11 @@ While an async cell waits, the kernel's loop turns: buttons of the page and othe
 from __future__ import annotations
 
 import inspect
+import signal
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any
 
 __all__ = ["AWAITED", "awaiting", "called", "install", "remove"]
@@ -23,12 +26,43 @@ _depth = 0
 
 async def called(magic: Callable[..., Any], *args: Any) -> Any:
     """Call a magic and await what it gives."""
+    _hear_interrupts()
     token = AWAITED.set(True)
     try:
         result = magic(*args)
     finally:
         AWAITED.reset(token)
     return await result if inspect.isawaitable(result) and getattr(result, "is_magic_result", False) else result
+
+
+def _hear_interrupts() -> None:
+    """Let the stop button reach plain code of an awaited cell.
+
+    ipykernel's handler for cells that await only asks the loop to cancel them, which plain code (a body's ``time.sleep``, the cell's
+    next line) never lets happen. Ours raises KeyboardInterrupt there, and leaves every other moment to ipykernel's, which takes both
+    away when the cell is over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if "_cancel_on_sigint" not in getattr(before, "__qualname__", ""):  # a terminal, or ours already
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if _runs_cell(frame):
+            raise KeyboardInterrupt
+        before(number, frame)  # type: ignore[operator,misc]
+
+    signal.signal(signal.SIGINT, interrupt)
+
+
+def _runs_cell(frame: FrameType | None) -> bool:
+    """Whether the main thread is in the cell's code, and not in a loop that waits for it."""
+    while frame is not None:
+        if frame.f_code.co_name == "run_code" and frame.f_code.co_filename.endswith("interactiveshell.py"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def awaiting(lines: list[str]) -> list[str]:
@@ -60,7 +94,8 @@ def _leave(*_: Any) -> None:
 def install(shell: Any) -> None:
     """Have cells of `shell` transformed."""
     global _depth
-    _depth = 1  # the cell that loads the extension is running; its own end brings it back to 0
+    # a cell that loads the extension is running, and its own end brings this back to 0; a start-up file is no cell
+    _depth = int(bool(shell.display_trap.is_active))
     shell.input_transformers_post.append(awaiting)
     shell.events.register("pre_run_cell", _enter)
     shell.events.register("post_run_cell", _leave)

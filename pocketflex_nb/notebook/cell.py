@@ -3,214 +3,336 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import threading
 from collections.abc import Generator
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
+from pocketflex_nb.core.nodes import BaseNode
 from pocketflex_nb.engine.group import RunGroup
-from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run import GRACE, SLICE, Run
 from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.notebook.await_cell import called
+from pocketflex_nb.notebook.body import Body
 from pocketflex_nb.notebook.options import Options
-from pocketflex_nb.notebook.short import Interrupted, fail
+from pocketflex_nb.notebook.short import Interrupted, fail, own_error, usage, users_line
 from pocketflex_nb.notebook.show import show
-from pocketflex_nb.notebook.starting import entries_of, find_run, start
+from pocketflex_nb.notebook.starting import as_flow, checked, entries_of, find_run, fresh, plan_text, runs_of, start, when_over
+from pocketflex_nb.notebook.terms import Terms
+from pocketflex_nb.notebook.watching import watch
 
-__all__ = ["CellRun"]
+__all__ = ["CellRun", "CellWait"]
 
 
-class CellRun:
-    """What a magic gives: awaited by the cell when the whole line is ours, waited for in plain code otherwise.
+class CellWait:
+    """What a magic gives that waits: awaited by the cell when the whole line is ours, waited for in plain code otherwise.
 
-    Parameters
-    ----------
-    shell : InteractiveShell
-        Where names are bound.
-    options : Options
-        What was written.
-    value : object
-        What to run: flows, stores, runs; anything else is displayed.
-    coroutine : coroutine, optional
-        Gives `value` when it is awaited on the engine's loop.
+    Notes
+    -----
+    A subclass says what it waits for in `_begin`, and what comes then in `_end`.
     """
 
     is_magic_result = True
 
-    def __init__(self, shell: Any, options: Options, value: Any = None, coroutine: Any = None) -> None:
-        self.shell, self.options = shell, options
-        self.value, self.coroutine = value, coroutine
-        self.runs: Run | RunGroup | None = None
+    def _begin(self) -> Run | RunGroup | None:
+        """Start; what is to be waited for, or None."""
+        raise NotImplementedError
 
-    def __repr__(self) -> str:
-        return f"<CellRun of {self.runs!r}>" if self.runs is not None else "<CellRun>"
+    def _end(self) -> Any:
+        """It is over."""
+        return None
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._await().__await__()
 
     async def _await(self) -> Any:
         try:
-            if self.coroutine is not None:
-                self.value = await _crossing(self.coroutine)
-            after = self._after()
-            if after is not None and not self.options.has("--bg"):
-                await after.wait_async() if isinstance(after, Run) else await after
-            if self._begin():
-                return self.result()
-            assert self.runs is not None
-            await _over(self.runs)
+            await self._prepare_async()
+            runs = self._begin()
+            if runs is not None:
+                await (runs.wait_async() if isinstance(runs, Run) else runs)
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise self._interrupted() from None
-        return self.end()
+        return self._end()
 
     def block(self) -> Any:
         """The same in plain code, for a magic inside another one."""
+        if engine_thread.is_here:
+            raise usage("a body that awaits cannot hold a magic that waits; write it as code, such as: await flow.launch(...)")
         try:
-            if self.coroutine is not None:
-                self.value = _blocking(self.coroutine)
-            after = self._after()
-            if after is not None and not self.options.has("--bg"):
-                after.wait()
-            if self._begin():
-                return self.result()
-            assert self.runs is not None
-            self.runs.wait()
+            self._prepare()
+            runs = self._begin()
+            if runs is not None:
+                runs.wait()
         except KeyboardInterrupt:
             raise self._interrupted() from None
-        return self.end()
+        return self._end()
+
+    async def _prepare_async(self) -> None:
+        """Before anything is started."""
+
+    def _prepare(self) -> None:
+        """The same in plain code."""
+
+    def _interrupted(self) -> BaseException:
+        return Interrupted("Interrupted before anything was started.")
+
+
+class CellRun(CellWait):
+    """A cell's flows: from what is to be run to how it ended.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        Where names are bound.
+    options, terms : Options, Terms
+        What was written, and what it means.
+    value : object
+        What to run: flows, stores, runs; anything else is displayed.
+    body : Body, optional
+        Gives `value` when it is awaited, on the engine's loop.
+    name : str, optional
+        Names the run of a single flow, unless ``--name`` does.
+    """
+
+    def __init__(
+        self, shell: Any, options: Options, terms: Terms, value: Any = None, *, body: Body | None = None, name: str | None = None
+    ) -> None:
+        self.shell, self.options, self.terms = shell, options, terms
+        self.name = name
+        self.value, self.body = value, body
+        self.runs: Run | RunGroup | None = None
+        self.view: Any = None
+        self.watched: Any = None
+
+    def __repr__(self) -> str:
+        return f"<CellRun of {self.runs!r}>" if self.runs is not None else "<CellRun>"
+
+    # beginning -------------------------------------------------------------------------------------------------------
+    async def _prepare_async(self) -> None:
+        if self.body is None:
+            return
+        future = asyncio.wrap_future(engine_thread.submit(self.body.run_async()))
+        try:
+            while not future.done():  # a beat, as in `Run.wait_async`
+                await asyncio.wait([future], timeout=SLICE)
+            self._take(future)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+
+    def _prepare(self) -> None:
+        if self.body is None:
+            return
+        future = engine_thread.submit(self.body.run_async())
+        try:
+            while not future.done():
+                threading.Event().wait(SLICE)
+            self._take(future)
+        except KeyboardInterrupt:
+            future.cancel()
+            raise
+
+    def _take(self, future: Future[Any] | asyncio.Future[Any]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, Exception):
+            raise own_error(self.shell, error) from None
+        self.value = future.result()
+
+    def _begin(self) -> Run | RunGroup | None:
+        """Start and show; what is to be waited for, or None."""
+        entries = entries_of(self.value)
+        launched = _launched(self.value)
+        if self.name and not self.terms.name and isinstance(self.value, BaseNode):
+            self.terms = replace(self.terms, name=self.name)
+        if launched is not None:
+            self.runs = launched
+        elif entries is None:
+            self._only_shown()
+            return None
+        elif any(self.options.has(flag) for flag in ("--check", "--dry", "--no-run")):
+            self._looked_at(entries)
+            return None
+        else:
+            self.runs = start(entries, self.options, self.terms, self.shell.user_ns, self._after())
+        if self.terms.output:
+            self.shell.user_ns[self.terms.output] = self.runs
+        self.view = show(self.runs, asked=launched is None, height=self.terms.height, view=self.terms.view)
+        if self.terms.watch:
+            self.watched = watch(self.terms.watch, runs_of(self.runs), self.shell.user_ns)
+        if self.terms.background:
+            self._later()
+            return None
+        return self.runs
 
     def _after(self) -> Any:
         name = self.options.one("--after")
         return find_run(name, self.shell.user_ns) if name is not None else None
 
-    def _begin(self) -> bool:
-        """Start and show; True when there is nothing to wait for."""
-        if isinstance(self.value, (Run, RunGroup)):
-            self.runs = self.value
-        else:
-            entries = entries_of(self.value)
-            if entries is None:
-                if self.value is not None:
-                    print(f"not run: the last expression is {type(self.value).__name__}, no flow, list or dict of flows, or run")
-                return True
-            self.runs = start(entries, self.options, self.shell.user_ns)
-        self._bind()
-        view = self.options.one("--view", "auto")
-        self.view = show(self.runs, height=int(self.options.one("--height") or 500), view=str(view))
-        self._at_end()
-        return self.options.has("--bg")
+    def _only_shown(self) -> None:
+        from IPython.display import display
 
-    def _bind(self) -> None:
-        name = self.options.one("-o")
-        if name:
-            self.shell.user_ns[name] = self.runs
-
-    def _at_end(self) -> None:
-        """What ``--then`` and ``--notify`` ask for, done on the shell's own thread when all is over."""
-        command, notify = self.options.one("--then"), self.options.has("--notify")
-        if not command and not notify:
+        if self.value is None:
+            print("not run: the body ends with no expression that gives a flow, a list or dict of flows, or a run")
             return
-        runs = [self.runs] if isinstance(self.runs, Run) else list(self.runs or ())
-        kernel = getattr(self.shell, "kernel", None)
-        loop = kernel.io_loop if kernel is not None else None
-        left = [len(runs)]
+        display(self.value)
+        print(f"not run: the last expression is {type(self.value).__name__}, no flow, list or dict of flows, or run")
 
-        def over(_: Run) -> None:
-            left[0] -= 1
-            if left[0] == 0 and loop is not None:
-                loop.add_callback(self._afterwards, command, notify)
+    def _looked_at(self, entries: list[tuple[str | None, Any, Any]]) -> None:
+        from IPython.display import display
 
-        for run in runs:
-            run.add_done_callback(over)
+        names = self.shell.user_ns
+        for label, flow, _ in entries:
+            now = as_flow(fresh(flow, names))
+            for warning in checked(now):
+                print(f"note: {warning}")
+            if self.options.has("--check"):
+                print(f"{label or now.name or type(now).__name__}: nothing wrong")
+            elif self.options.has("--no-run"):
+                display(now)
+        if self.options.has("--dry"):
+            print(plan_text(entries, self.options, self.terms, names))
 
-    def _afterwards(self, command: str | None, notify: bool) -> None:
-        if notify:
-            print(f"{self.runs!r} is over")
-        if command:
-            self.shell.run_cell(command.replace("%pf", "%pocketflex", 1) if command.startswith("%pf ") else command, silent=False)
+    # ending ----------------------------------------------------------------------------------------------------------
+    async def _await(self) -> Any:
+        try:
+            return await super()._await()
+        finally:
+            if self._is_over() and self.terms.then is not None:
+                _displayed(await called(self.shell.run_line_magic, "pocketflex", self.terms.then))
 
-    def _interrupted(self) -> Interrupted:
+    def block(self) -> Any:
+        """The same in plain code."""
+        try:
+            return super().block()
+        finally:
+            if self._is_over() and self.terms.then is not None:
+                _displayed(self.shell.run_line_magic("pocketflex", self.terms.then))
+
+    def _is_over(self) -> bool:
+        return self.runs is not None and not self.terms.background and all(run.done() for run in runs_of(self.runs))
+
+    def _end(self) -> Any:
+        """Bring the view up to date, bind, and tell of failures."""
         if self.runs is None:
-            return Interrupted("Interrupted before anything was started.")
-        self.runs.cancel()
-        self.runs.wait(5.0)
-        ended = [self.runs] if isinstance(self.runs, Run) else list(self.runs)
-        number = sum(run.status == "cancelled" for run in ended)
-        return Interrupted(
-            f"Interrupted: {number} run{'s' if number != 1 else ''} cancelled, nothing is left running.\n"
-            f"The stores are kept: %pocketflex store {ended[0].name}"
-        )
-
-    def end(self) -> Any:
-        """Everything is over: bring the view up to date, bind, and tell of failures."""
-        from pocketflex_nb.notebook.bridge import pump
-
-        view = getattr(self, "view", None)
-        if view is not None:
-            pump.close(view)
-            view.look()
-            if hasattr(view, "said"):
-                print(view.said)
-        self._into()
+            return None
+        if self.terms.background:
+            return self.runs
+        for view in (self.view, self.watched):
+            if view is not None:
+                _last_look(view)
+        if self.terms.table:
+            self.shell.user_ns[self.terms.table] = self.runs.to_frame()
+        if self.terms.notify:
+            print(f"{self.runs!r} is over")
         self._raise_failures()
-        return self.result()
-
-    def result(self) -> Any:
-        """What the magic gives: nothing, since the view shows it; ``-o`` binds the run."""
-        return None
-
-    def _into(self) -> None:
-        name = self.options.one("--into")
-        if name and self.runs is not None:
-            self.shell.user_ns[name] = self.runs.to_frame()
+        return None  # the view shows it, ``-o`` binds it
 
     def _raise_failures(self) -> None:
         """One run that failed fails the cell; of several, only when none is of use or ``--on-error stop`` was asked for."""
-        runs = [self.runs] if isinstance(self.runs, Run) else list(self.runs or ())
+        assert self.runs is not None
+        runs = runs_of(self.runs)
         failed = [run for run in runs if run.status == "failed"]
         if not failed:
             return
         first = failed[0]
-        state = first.state()
-        where = f"in run {first.name!r}, node {_failing(state)!r}; the store is kept: %pocketflex store {first.name}"
-        if len(failed) == len(runs) or self.options.one("--on-error") == "stop":
+        if len(failed) == len(runs) or self.terms.on_error == "stop":
             error = first.error
             assert error is not None
+            node = _failing(first.state())
+            where = f"in run {first.name!r}{f', node {node!r}' if node else ''}; the store is kept: %pocketflex store {first.name}"
             raise error if self.options.has("--traceback") else fail(self.shell, error, where)
         for run in failed:
-            print(f"{run.name} failed: {run.state().error}; the other {len(runs) - len(failed)} went on")
+            place = users_line(self.shell, run.error)
+            print(f"{run.name} failed{f' at {place}' if place else ''}: {run.state().error}")
+        going = len(runs) - len(failed)
+        print(f"the other {going} went on" if going > 1 else "the other one went on")
 
+    def _interrupted(self) -> BaseException:
+        if self.runs is None:
+            return super()._interrupted()
+        self.runs.cancel()
+        self.runs.wait(GRACE)
+        _last_look(self.view)
+        runs = runs_of(self.runs)
+        number, left = sum(run.status == "cancelled" for run in runs), sum(not run.done() for run in runs)
+        rest = "nothing is left running" if not left else f"{left} still {'ends' if left == 1 else 'end'} (%pocketflex runs)"
+        return Interrupted(
+            f"Interrupted: {number} run{'s' if number != 1 else ''} cancelled, {rest}.\n"
+            f"The stores are kept: %pocketflex store {runs[0].name}"
+        )
 
-def _failing(state: Any) -> str:
-    return next((path for path, node in reversed(state.nodes.items()) if node.status == "failed"), "?")
+    # in the background -----------------------------------------------------------------------------------------------
+    def _later(self) -> None:
+        """At the end, have done what ``--into``, ``--notify`` and ``--then`` ask for."""
+        if not (self.terms.table or self.terms.notify or self.terms.then is not None):
+            return
+        kernel = getattr(self.shell, "kernel", None)
+        context = contextvars.copy_context()  # what it prints belongs to this cell
+        assert self.runs is not None
+        if kernel is None:
+            when_over(self.runs, lambda: threading.Thread(target=context.run, args=(self._ended,), daemon=True).start())
+            return
+        loop = asyncio.get_event_loop()
+        when_over(self.runs, lambda: loop.call_soon_threadsafe(self._soon, loop, context=context))
 
+    def _soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._task = loop.create_task(self._ended_async())
 
-async def _over(runs: Run | RunGroup) -> None:
-    """Wait until they are over; a failure is not raised here."""
-    if isinstance(runs, RunGroup):
-        await runs
-    else:
-        await runs.wait_async()
+    def _told_end(self) -> None:
+        assert self.runs is not None
+        if self.terms.table:
+            self.shell.user_ns[self.terms.table] = self.runs.to_frame()
+        if self.terms.notify:
+            print(f"{self.runs!r} is over")
 
-
-async def _crossing(coroutine: Any) -> Any:
-    """Await a body's own awaits on the engine's loop, with a beat that lets interrupts through."""
-    future = asyncio.wrap_future(engine_thread.submit(coroutine))
-    try:
-        while not future.done():
-            await asyncio.wait([future], timeout=0.05)
-    except asyncio.CancelledError:
-        future.cancel()
-        raise
-    return future.result()
-
-
-def _blocking(coroutine: Any) -> Any:
-    future = engine_thread.submit(coroutine)
-    try:
-        while True:
+    def _ended(self) -> None:
+        """In a terminal, from a thread of its own: the shell waits for the next line."""
+        self._told_end()
+        if self.terms.then is not None:
             try:
-                return future.result(0.05)
-            except TimeoutError:
-                if future.done():
-                    raise
-    except KeyboardInterrupt:
-        future.cancel()
-        raise
+                _displayed(self.shell.run_line_magic("pocketflex", self.terms.then))
+            except Exception as exc:
+                print(f"--then: {exc}")
+
+    async def _ended_async(self) -> None:
+        self._told_end()
+        if self.terms.then is not None:
+            try:
+                _displayed(await called(self.shell.run_line_magic, "pocketflex", self.terms.then))
+            except Exception as exc:  # nobody awaits this: it is told in the cell that asked
+                print(f"--then: {exc}")
+
+
+def _launched(value: Any) -> Run | RunGroup | None:
+    """Runs that a body has launched itself."""
+    if isinstance(value, (Run, RunGroup)):
+        return value
+    several = list(value.values()) if isinstance(value, dict) else value
+    if isinstance(several, (list, tuple)) and several and all(isinstance(run, Run) for run in several):
+        return RunGroup(list(several))
+    return None
+
+
+def _last_look(view: Any) -> None:
+    """Show how it ended, now, and follow no longer."""
+    if view is None:
+        return
+    from pocketflex_nb.notebook.bridge import pump
+
+    pump.close(view)
+    view.look()
+
+
+def _displayed(value: Any) -> None:
+    """What a magic of ``--then`` gives, shown as a cell's last value is."""
+    from IPython.display import display
+
+    if value is not None:
+        display(value)
+
+
+def _failing(state: Any) -> str | None:
+    return next((path for path, node in reversed(state.nodes.items()) if node.status == "failed"), None)

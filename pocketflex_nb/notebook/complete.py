@@ -14,13 +14,15 @@ from pocketflex_nb.core.nodes import BaseNode
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import Run, runs
 from pocketflex_nb.notebook.commands import COMMANDS
+from pocketflex_nb.notebook.help import topics
 from pocketflex_nb.notebook.options import OPTIONS
+from pocketflex_nb.notebook.terms import CONFIG
 
 __all__ = ["candidates", "install", "matcher", "remove"]
 
 _LINE = re.compile(r"^\s*(%{1,2})(?:pocketflex|pf)\b(?P<rest>.*)$", re.DOTALL)
-_RUN_COMMANDS = {"answer", "cancel", "continue", "pause", "set", "show", "store", "trace", "wait"}
-_FLOW_COMMANDS = {"diagram", "pin", "run", "unpin"}
+_RUN_COMMANDS = {"answer", "cancel", "continue", "pause", "replay", "set", "show", "store", "trace", "wait"}
+_FLOW_COMMANDS = {"diagram", "launch", "pin", "run", "unpin"}
 _CHOICES = {"--as", "--on-error", "--view"}
 
 
@@ -40,34 +42,49 @@ def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, Any
     if last in _CHOICES:
         return OPTIONS[last].takes.split("|")
     if last == "--break":
-        return [p for flow in _flows(names).values() for p in nodes_by_path(flow)]
-    if last == "--after":
+        return _nodes(words, names)
+    if last in ("--after", "--with", "--diff"):
         return _runs(names)
+    if last in ("--seed", "--each") and fragment.startswith("@"):
+        return [f"@{name}" for name in names if not name.startswith("_")]
     if fragment.startswith("-"):
         return _flags(words, is_cell)
     if is_cell:
         return [] if words else _flows(names)
     if not words:
         return [*COMMANDS, "run"]
-    if words[0] in _RUN_COMMANDS:
-        if words[0] == "store" and len(words) == 2:
-            return _keys(words[1], names)
-        return [*_runs(names), *(["all"] if words[0] in ("cancel", "pause", "continue", "wait") else [])]
-    if words[0] in _FLOW_COMMANDS:
+    return _words(words, names)
+
+
+def _words(words: list[str], names: dict[str, Any]) -> Iterable[str]:
+    command = words[0]
+    if command in ("store", "set") and len(words) == 2:
+        return _keys(words[1], names)
+    if command in _RUN_COMMANDS:
+        return [*_runs(names), *(["all"] if command in ("cancel", "pause", "continue") else [])]
+    if command in _FLOW_COMMANDS:
         return _flows(names)
-    if words[0] == "help":
-        return ["options", "mermaid"]
+    if command == "help":
+        return [*topics(), *COMMANDS]
+    if command == "node":
+        return [n for n, v in names.items() if isinstance(v, BaseNode) and not n.startswith("_")]
+    if command == "config":
+        return [f"{name}=" for name in CONFIG]
     return []
 
 
 def _flags(words: list[str], is_cell: bool) -> Iterable[str]:
-    own = {
-        "runs": ["--all", "--df"], "cancel": ["--now"], "continue": ["--step"], "wait": ["--timeout"], "store": ["--at", "--diff"],
-        "diagram": ["--svg", "--mermaid", "--dot", "--text", "--save", "--with"], "trace": ["--df"],
-    }
     if not is_cell and words and words[0] in COMMANDS:
-        return own.get(words[0], [])
+        return COMMANDS[words[0]].flags
     return [option.name for option in OPTIONS.values() if not option.later]
+
+
+def _nodes(words: list[str], names: dict[str, Any]) -> Iterable[str]:
+    """Ids of the flow that the line names, else of all."""
+    flows = _flows(names)
+    named = {word: flows[word] for word in words if word in flows}
+    paths = [path for flow in (named or flows).values() for path in nodes_by_path(flow)]
+    return [*paths, *(path.rsplit("/", 1)[-1] for path in paths)]
 
 
 def _flows(names: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import CELL
@@ -14,7 +15,9 @@ from pocketflex_nb.notebook.show import begin_cell, show
 
 __all__ = ["begin_scope", "load", "unload"]
 
-_loaded: set[int] = set()
+#: loaded shells, each with the magics of other packages that ours stand in for
+_loaded: WeakKeyDictionary[Any, dict[tuple[str, str], Any]] = WeakKeyDictionary()
+_NAMES = [(kind, name) for kind in ("line", "cell") for name in ("pocketflex", "pf")]
 
 
 def begin_scope(info: Any = None) -> None:
@@ -29,9 +32,10 @@ def begin_scope(info: Any = None) -> None:
 
 def load(shell: Any) -> None:
     """Add magics, awaited cells, completion, pictures and lanes to `shell`. Loading again changes nothing."""
-    if id(shell) in _loaded:
+    if shell in _loaded:
         return
-    _loaded.add(id(shell))
+    magics = shell.magics_manager.magics
+    _loaded[shell] = {(kind, name): magics[kind][name] for kind, name in _NAMES if name in magics[kind]}
     shell.register_magics(PocketflexMagics)
     await_cell.install(shell)
     shell.events.register("pre_run_cell", begin_cell)
@@ -53,12 +57,13 @@ def _guard_input(kernel: Any) -> None:
 
 def unload(shell: Any) -> None:
     """Leave `shell` as it was found."""
-    if id(shell) not in _loaded:
+    if shell not in _loaded:
         return
-    _loaded.discard(id(shell))
-    for kind in ("line", "cell"):
-        for name in ("pocketflex", "pf"):
-            shell.magics_manager.magics[kind].pop(name, None)
+    before, magics = _loaded.pop(shell), shell.magics_manager.magics
+    for kind, name in _NAMES:
+        magics[kind].pop(name, None)
+        if (kind, name) in before:
+            magics[kind][name] = before[kind, name]
     shell.magics_manager.registry.pop(PocketflexMagics.__name__, None)
     await_cell.remove(shell)
     shell.events.unregister("pre_run_cell", begin_cell)

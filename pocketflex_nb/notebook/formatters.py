@@ -11,7 +11,7 @@ from pocketflex_nb.core.graph import graph_of
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.picture import summed
-from pocketflex_nb.notebook.show import has_widgets
+from pocketflex_nb.notebook.show import has_widgets, is_shown
 from pocketflex_nb.views.svg import svg
 
 __all__ = ["register", "unregister"]
@@ -21,13 +21,13 @@ def _flow_svg(flow: Flow) -> str | None:
     return svg(graph_of(flow)) if flow.start_node is not None else None
 
 
-def _run_svg(run: Run) -> str:
-    return svg(run.graph, run.state())
+def _run_svg(run: Run) -> str | None:
+    return None if is_shown(run) else svg(run.graph, run.state())
 
 
 def _group_svg(group: RunGroup) -> str | None:
     runs = list(group)
-    if not runs:
+    if not runs or is_shown(runs[0]):
         return None
     return svg(runs[0].graph, summed([run.state() for run in runs if run.flow is runs[0].flow][:60]))
 

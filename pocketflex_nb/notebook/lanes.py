@@ -6,7 +6,10 @@ are attributes of the proxy and never forwarded assignments.
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
+from dataclasses import dataclass
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
@@ -19,40 +22,106 @@ teed: set[int] = set()
 quiet: set[int] = set()
 
 
+@dataclass(slots=True)
+class _Line:
+    """A line whose end was not printed yet; `told` when a part of it was, because the printing code flushed."""
+
+    frame: Any
+    node: Any
+    text: str = ""
+    told: bool = False
+
+
 class Lane:
     """A text stream that gives what a launched run prints to the run, and everything else to the stream behind it."""
 
     def __init__(self, behind: Any) -> None:
         self._behind = behind
-        self._open: dict[int, str] = {}
+        self._open: dict[tuple[int, int, int], _Line] = {}  # one per walk, thread and task: lines of siblings never mix
+        self._followed: set[int] = set()
 
     def write(self, text: str) -> int:
         """Write `text` to the lane of the run that prints, else to the stream behind."""
         frame = FRAME.get()
         if frame is None or not frame.run.launched:
             return int(self._behind.write(text) or 0)
-        if not frame.fenced and frame.run.number not in quiet:
-            self._keep(frame, text)
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if frame.run.number in teed:
             self._behind.write(text)
+        if not frame.fenced and frame.run.number not in quiet:
+            self._keep(frame, text)
         return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write each of `lines`."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Show an unfinished line of the run that prints; flush the stream behind."""
+        frame = FRAME.get()
+        line = self._open.get(_key(frame)) if frame is not None else None
+        if line is not None and line.text:
+            line.frame.note("output", stream="token", text=line.text)
+            line.text, line.told = "", True
+        self._behind.flush()
 
     def _keep(self, frame: Any, text: str) -> None:
         """Whole lines become one event each; the rest waits for its end."""
-        key = id(frame.node)
-        whole, newline, rest = (self._open.pop(key, "") + text).rpartition("\n")
+        key = _key(frame)
+        line = self._open.pop(key, None)
+        if line is not None and line.node is not frame.node:
+            _finish(line)
+            line = None
+        line = line or _Line(frame, frame.node)
+        whole, newline, rest = (line.text + text).rpartition("\n")
         if newline:
-            for line in whole.split("\n"):
-                frame.note("output", stream="print", text=line)
-        if rest:
-            self._open[key] = rest
+            if line.told:  # the lane joins tokens: the line's end is one of them
+                first, _, whole = (whole + "\n").partition("\n")
+                frame.note("output", stream="token", text=first + "\n")
+                whole = whole.removesuffix("\n")
+                line.told = False
+                lines = whole.split("\n") if whole else []
+            else:
+                lines = whole.split("\n")
+            for one in lines:
+                frame.note("output", stream="print", text=one)
+        line.text = rest
+        if rest or line.told:
+            self._open[key] = line
+            self._follow(frame.run)
 
-    def flush(self) -> None:
-        """Flush the stream behind."""
-        self._behind.flush()
+    def _follow(self, run: Any) -> None:
+        """See to it that what stays without a newline is shown at the run's end."""
+        if run.number not in self._followed:
+            self._followed.add(run.number)
+            run.add_done_callback(self._over)
+
+    def _over(self, run: Any) -> None:
+        self._followed.discard(run.number)
+        for key, line in list(self._open.items()):
+            if line.frame.run is run:
+                self._open.pop(key, None)
+                _finish(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
+
+
+def _key(frame: Any) -> tuple[int, int, int]:
+    try:
+        task = id(asyncio.current_task())
+    except RuntimeError:  # a thread without a loop
+        task = 0
+    return id(frame), threading.get_ident(), task
+
+
+def _finish(line: _Line) -> None:
+    if line.text:
+        now, line.frame.node = line.frame.node, line.node  # it belongs to the node that printed it
+        line.frame.note("output", stream="token" if line.told else "print", text=line.text)
+        line.frame.node = now
 
 
 def install() -> None:

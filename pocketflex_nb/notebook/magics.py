@@ -8,19 +8,18 @@ from typing import Any, cast
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from pocketflex_nb.core.errors import CheckError, DiagramError, PocketflexError, nearest
+from pocketflex_nb.core.errors import CheckError, DiagramError, PocketflexError
 from pocketflex_nb.notebook.await_cell import AWAITED
-from pocketflex_nb.notebook.body import is_mermaid, read_mermaid, run_python
-from pocketflex_nb.notebook.cell import CellRun
-from pocketflex_nb.notebook.commands import COMMANDS, Call
+from pocketflex_nb.notebook.body import Body, is_mermaid, read_mermaid, read_python
+from pocketflex_nb.notebook.cell import CellRun, CellWait
+from pocketflex_nb.notebook.commands import do
 from pocketflex_nb.notebook.help import USAGE
 from pocketflex_nb.notebook.options import Options, parse, value_of, words_of
-from pocketflex_nb.notebook.short import own_error, syntax_error, usage
-from pocketflex_nb.notebook.starting import checked, entries_of, find_flow, fresh, plan_text
+from pocketflex_nb.notebook.short import Interrupted, own_error, syntax_error, usage
+from pocketflex_nb.notebook.starting import checked, entries_of, find_flow
+from pocketflex_nb.notebook.terms import Terms, read_terms
 
 __all__ = ["PocketflexMagics"]
-
-_cells = 0
 
 
 @magics_class
@@ -45,94 +44,86 @@ class PocketflexMagics(Magics):
 
     def _told(self, line: str, cell: str | None) -> Any:
         """Do it; our own errors as one or two lines."""
+        awaited = AWAITED.get()
+        token = AWAITED.set(False)  # a magic inside this body is called by the body, and not awaited
         try:
             result = self._line(line) if cell is None else self._cell(line, cell)
-            if isinstance(result, CellRun) and not AWAITED.get():
-                return result.block()
-            return result
-        except (DiagramError, CheckError) as exc:
-            raise usage(str(exc)) from None
-        except SyntaxError as exc:
-            raise usage(syntax_error(exc)) from None
+            return result.block() if isinstance(result, CellWait) and not awaited else result
         except PocketflexError as exc:
-            raise usage(f"{type(exc).__name__}: {exc}") from None
+            if getattr(exc, "_render_traceback_", None) is not None:  # the user's own code raised it
+                raise
+            what = "" if isinstance(exc, (DiagramError, CheckError)) else f"{type(exc).__name__}: "
+            raise usage(f"{what}{exc}") from None
+        finally:
+            AWAITED.reset(token)
 
     # the line --------------------------------------------------------------------------------------------------------
     def _line(self, line: str) -> Any:
         words = words_of(line)
         if not words:
             print(USAGE)
-            return COMMANDS["runs"](Call(self.shell, []))
-        name, rest = words[0], words[1:]
-        if name == "run":
-            return self._run(line.split(None, 1)[1] if rest else "")
-        if name not in COMMANDS:
-            raise usage(f"no subcommand {name!r}{nearest(name, [*COMMANDS, 'run'])}; %pocketflex help lists them")
-        return COMMANDS[name](Call(self.shell, rest))
+            return do(self.shell, "runs", [])
+        if words[0] == "run":
+            return self._run(line.strip()[len("run") :])
+        return do(self.shell, words[0], words[1:])
 
     def _run(self, line: str) -> Any:
-        options = parse(line)
+        names = self.shell.user_ns
+        options = parse(line, names)
+        terms = read_terms(options, names)
         if not options.words:
             raise usage("which flow? %pocketflex run FLOW [options]")
-        words, names = options.words, self.shell.user_ns
-        if len(words) == 1 and (words[0].isidentifier()) and entries_of(names.get(words[0])) is None:
-            value: Any = find_flow(words[0], names)
-        elif len(words) == 1 and words[0].isidentifier():
-            value = names[words[0]]
+        word = " ".join(options.words)
+        if word.isidentifier():
+            value = names[word] if entries_of(names.get(word)) is not None else find_flow(word, names)
         else:
-            value = value_of(" ".join(words), names, "run")
+            value = value_of(word, names, "run")
             if entries_of(value) is None:
-                raise usage(f"{' '.join(words)!r} gives {type(value).__name__}, no flow and no list or dict of flows")
-        return self._ready(options, value)
+                raise usage(f"{word!r} gives {type(value).__name__}, no flow and no list or dict of flows")
+        return CellRun(self.shell, options, terms, value)
 
     # the cell --------------------------------------------------------------------------------------------------------
     def _cell(self, line: str, body: str) -> Any:
-        global _cells
-        options = parse(line)
+        options = parse(line, self.shell.user_ns)
+        terms = read_terms(options, self.shell.user_ns)
         if len(options.words) > 1:
             raise usage(f"one NAME at most, got {' '.join(options.words)!r}; options begin with -")
-        name = options.words[0] if options.words else "_flow"
-        if not name.isidentifier() or keyword.iskeyword(name):
+        name = options.words[0] if options.words else None
+        if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
             raise usage(f"{name!r} is no name that Python can bind")
         if is_mermaid(body, options.one("--as")):
-            return self._mermaid(options, name, body)
-        _cells += 1
+            return self._mermaid(options, terms, name, body)
         try:
-            value, coroutine = run_python(body, self.shell.user_ns, _cells)
-        except (SyntaxError, UsageError, PocketflexError):
-            raise
-        except Exception as exc:  # the user's own line raised: shown without ours
-            raise own_error(self.shell, exc) from None
-        if coroutine is None:
-            return self._ready(options, value)
-        return CellRun(self.shell, options, coroutine=coroutine)
+            made = read_python(self.shell, line, body)
+        except SyntaxError as exc:
+            raise usage(syntax_error(exc)) from None
+        if made.is_async:
+            return CellRun(self.shell, options, terms, body=made, name=name)
+        return CellRun(self.shell, options, terms, self._value(made), name=name)
 
-    def _mermaid(self, options: Options, name: str, body: str) -> Any:
-        flow = read_mermaid(body, self.shell.user_ns, name if name != "_flow" else "flow")
-        self.shell.user_ns[name] = flow
+    def _value(self, body: Body) -> Any:
+        """What the body gives; what its own lines raise is shown without ours."""
+        try:
+            return body.run()
+        except UsageError:
+            raise
+        except KeyboardInterrupt:
+            raise Interrupted("Interrupted in the body, before anything was started.") from None
+        except Exception as exc:
+            raise own_error(self.shell, exc) from None
+
+    def _mermaid(self, options: Options, terms: Terms, name: str | None, body: str) -> Any:
+        flow = read_mermaid(body, self.shell.user_ns, name or "flow")
         for warning in checked(flow):
             print(f"note: {warning}")
-        if options.has("--run") or options.has("--dry"):
-            return self._ready(options, flow)
         if options.has("--check"):
-            print(f"{name}: nothing wrong")
+            print(f"{name or 'flow'}: nothing wrong")
             return None
+        self.shell.user_ns[name or "_flow"] = flow
+        if options.has("--run") or options.has("--dry"):
+            return CellRun(self.shell, options, terms, flow)
         from IPython.display import display
 
         display(flow)
         return None
 
-    def _ready(self, options: Options, value: Any) -> Any:
-        """What is to run, or what is only to be looked at."""
-        entries = entries_of(value)
-        names = self.shell.user_ns
-        if entries is not None and (options.has("--check") or options.has("--dry") or options.has("--no-run")):
-            for label, flow, _ in entries:
-                for warning in checked(fresh(flow, names)):
-                    print(f"note: {warning}")
-                if options.has("--check"):
-                    print(f"{label or getattr(flow, 'name', None) or type(flow).__name__}: nothing wrong")
-            if options.has("--dry"):
-                print(plan_text(entries, options, names))
-            return None
-        return CellRun(self.shell, options, value)

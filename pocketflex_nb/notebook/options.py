@@ -11,7 +11,7 @@ from typing import Any
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.notebook.short import usage
 
-__all__ = ["OPTIONS", "Option", "Options", "amount", "duration", "pairs", "parse", "value_of", "whole", "words_of"]
+__all__ = ["OPTIONS", "Option", "Options", "amount", "duration", "filled", "pairs", "parse", "value_of", "whole", "words_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ OPTIONS = {
         Option("--budget", "steps=200,tokens=50k,cost=1.5", "stop when it is spent"),
         Option("--on-error", "stop|others|pause", "what the other runs do when one fails (others)"),
         Option("--break", "NODE", "pause before that node", many=True),
-        Option("--break-if", "EXPR", "pause before a node when this is true of `store`"),
+        Option("--break-if", "EXPR", "pause before a node when this expression of `store` is true"),
         Option("-o", "VAR", "bind the Run, or the RunGroup"),
         Option("--into", "VAR", "bind a table of the events (pandas)"),
         Option("--view", "auto|graph|lanes|timeline|store|text|none", "what to show"),
@@ -56,7 +56,7 @@ OPTIONS = {
         Option("--check", "", "look at the flow, run nothing"),
         Option("--dry", "", "print what would run, run nothing"),
         Option("--traceback", "", "show the full traceback of an error"),
-        Option("--watch", "EXPR", "shown live", many=True, later=True),
+        Option("--watch", "EXPR", "show this expression of `store` live, as a curve when it is a number", many=True),
         Option("--journal", "FILE", "keep the run on disk", later=True),
         Option("--store", "URL", "a store of a server", later=True),
         Option("--tape", "FILE", "record outside calls", later=True),
@@ -113,8 +113,8 @@ def words_of(line: str) -> list[str]:
     return [*words, word] if word else words
 
 
-def parse(line: str) -> Options:
-    """Read the words of a magic's line.
+def parse(line: str, names: Mapping[str, Any] | None = None) -> Options:
+    """Read the words of a magic's line; ``$name`` and ``{expr}`` in values are filled in from `names`.
 
     Raises
     ------
@@ -139,7 +139,26 @@ def parse(line: str) -> Options:
             raise usage(f"{name} is not there yet: it comes with a later version")
         last = name
         _take(options, option, equals, value, words)
+    if names is not None:
+        for name, values in options.given.items():
+            if name not in _RAW:
+                options.given[name] = [filled(value, names, name) for value in values]
     return options
+
+
+#: options whose values are expressions: these are filled in where they are evaluated
+_RAW = ("--seed", "--each", "--watch", "--break-if", "--then")
+
+
+def filled(text: str, names: Mapping[str, Any], what: str) -> str:
+    """The text with ``$name`` and ``{expr}`` filled in as IPython does; ``$$``, ``{{`` and ``}}`` are the signs themselves."""
+
+    def fill(match: re.Match[str]) -> str:
+        if match[0] in ("$$", "{{", "}}"):
+            return match[0][0]
+        return str(_evaluated(match["name"] or match["expr"], names, what))
+
+    return re.sub(r"\$\$|\{\{|\}\}|\$(?P<name>[A-Za-z_]\w*)|\{(?P<expr>[^{}]+)\}", fill, text)
 
 
 def _take(options: Options, option: Option, equals: str, value: str, words: list[str]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import linecache
 import os
+import traceback
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from IPython.core.error import UsageError
 
-__all__ = ["Interrupted", "fail", "own_error", "own_traceback", "syntax_error", "usage"]
+__all__ = ["Interrupted", "fail", "own_error", "own_traceback", "syntax_error", "usage", "users_line"]
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARY = os.path.dirname(os.__file__)
@@ -60,7 +62,18 @@ def syntax_error(error: SyntaxError) -> str:
     if not error.text:
         return f"SyntaxError: {error.msg}"
     caret = " " * max((error.offset or 1) - 1, 0) + "^"
-    return f"SyntaxError in line {error.lineno} of the body: {error.msg}\n    {error.text.rstrip()}\n    {caret}"
+    return f"SyntaxError in line {error.lineno} of this cell: {error.msg}\n    {error.text.rstrip()}\n    {caret}"
+
+
+def users_line(shell: Any, error: BaseException | None) -> str:
+    """Where in the user's own code `error` was raised, such as ``Cell In[3], line 4: return 1 / 0``; ``""`` when nowhere."""
+    place = ""
+    for frame in traceback.extract_tb(own_traceback(error.__traceback__) if error is not None else None):
+        known = shell.compile.format_code_name(frame.filename)
+        if known is not None:
+            line = linecache.getline(frame.filename, frame.lineno or 0).strip()
+            place = f"{known[0]} {known[1]}, line {frame.lineno}{f' ({line})' if line else ''}"
+    return place
 
 
 def _lines(shell: Any, error: BaseException, trace: TracebackType | None) -> list[str]:

@@ -11,20 +11,28 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["begin_cell", "has_widgets", "show", "shown_in_cell"]
+__all__ = ["begin_cell", "has_widgets", "is_shown", "show", "shown_in_cell"]
 
 _marks = itertools.count(1)
 _in_cell: list[Any] = []
+#: runs of this cell that are not to be seen
+_unseen: list[Any] = []
 
 
 def begin_cell(*_: Any) -> None:
     """A cell starts: what it launches gets one view."""
     _in_cell.clear()
+    _unseen.clear()
 
 
 def shown_in_cell() -> Any:
     """The view that this cell made, if any."""
     return _in_cell[-1] if _in_cell else None
+
+
+def is_shown(run: Any) -> bool:
+    """Whether a view of this cell shows `run`, or none is wanted: its repr needs no picture."""
+    return run in _unseen or any(run in view.runs for view in _in_cell)
 
 
 def has_widgets(shell: Any = None) -> bool:
@@ -53,19 +61,21 @@ def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto
 
     from pocketflex_nb.engine.group import RunGroup
     from pocketflex_nb.engine.run import Run
+    from pocketflex_nb.notebook.replaying import Replay
 
     if view == "none":
+        _unseen.extend(thing if isinstance(thing, RunGroup) else [thing])
         return None
-    if not isinstance(thing, (Run, RunGroup)):
+    if not isinstance(thing, (Run, RunGroup, Replay)):
         display(thing)  # flows, stores, supervisors and traces draw themselves
         return None
     runs = list(thing) if isinstance(thing, Iterable) else [thing]
-    if view == "text" or not has_widgets():
-        return _show_text(runs, getattr(thing, "name", None))
     known = shown_in_cell()
     if known is not None and not asked:
         known.add(runs)
         return known
+    if view == "text" or not has_widgets():
+        return _show_text(runs, getattr(thing, "name", None))
     return _show_widget(thing, height)
 
 
@@ -94,33 +104,11 @@ def _still(view: Any, mark: str) -> dict[str, str]:
     return {"image/svg+xml": picture, "text/plain": view.summary()}
 
 
-class _Text:
-    """A view for terminals and plain front ends: one line a run, printed when something changed."""
-
-    def __init__(self, runs: list[Any], name: Any) -> None:
-        self.runs, self.name = runs, name
-        self.said = ""
-
-    def look(self) -> bool:
-        if any(not run.done() for run in self.runs):
-            return True
-        self.write()
-        return False
-
-    def write(self) -> None:
-        """Say how it stands."""
-        lines = []
-        for run in self.runs[:60]:
-            state = run.state()
-            error = f"  {state.error}" if state.error else ""
-            lines.append(f"{run.name}: {run.status}, {state.steps} steps, {run.seconds:.1f} s{error}")
-        self.said = "\n".join(lines)
-
-
 def _show_text(runs: list[Any], name: Any) -> Any:
     from pocketflex_nb.notebook.bridge import pump
+    from pocketflex_nb.notebook.text_view import TextView
 
-    text = _Text(runs, name)
+    text = TextView(runs, name, is_kernel=has_widgets())
     _in_cell.append(text)
     pump.follow(text)
     return text

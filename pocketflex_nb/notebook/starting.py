@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from weakref import WeakSet
 
 from pocketflex_nb.core.errors import CheckError, nearest
 from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.graph import nodes_by_path
 from pocketflex_nb.core.nodes import BaseNode
-from pocketflex_nb.core.store import Store
+from pocketflex_nb.core.store import Store, as_store
 from pocketflex_nb.core.wiring import rebuild
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.launch import begin_group, make_run
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook import lanes
-from pocketflex_nb.notebook.options import Options, amount, duration, pairs, value_of, whole
+from pocketflex_nb.notebook.options import Options, pairs, value_of
 from pocketflex_nb.notebook.short import usage
+from pocketflex_nb.notebook.terms import Terms
 
 __all__ = [
-    "AT_ONCE", "budget_of", "checked", "entries_of", "find_flow", "find_run", "fresh", "pinned", "plan_text", "seeds", "start",
-    "stores_of",
+    "as_flow", "checked", "entries_of", "find_flow", "find_run", "fresh", "pinned", "plan_text", "runs_of", "seeds", "start", "stores_of",
+    "when_over",
 ]
 
-#: runs at once unless -j says otherwise
-AT_ONCE = 32
-#: names of flows that `%pf pin` froze
-pinned: set[int] = set()
+#: flows that `%pf pin` froze
+pinned: WeakSet[Any] = WeakSet()
 
 
 def find_flow(name: str, names: Mapping[str, Any]) -> Flow:
@@ -85,17 +85,17 @@ def _pair(entry: Any) -> tuple[Any, Any]:
 
 
 def seeds(options: Options, names: Mapping[str, Any]) -> dict[str, Any]:
-    """The starting store that ``--seed`` gives; lists, dicts and sets are copied."""
+    """The starting store that ``--seed`` gives."""
     store: dict[str, Any] = {}
     for text in options.all("--seed"):
         if text.startswith("@") and "=" not in text.split("[")[0]:
             given = value_of(text, names, "--seed")
             if not isinstance(given, Mapping):
                 raise usage(f"--seed {text}: a mapping is needed, got {type(given).__name__}")
-            store.update(copy.deepcopy(dict(given)))
+            store.update({key: _copied(value) for key, value in dict(given).items()})
             continue
         for key, value in pairs(text, "--seed"):
-            store[key] = _copied(value_of(value, names, f"--seed {key}"))
+            store[key] = value_of(value, names, f"--seed {key}")
     return store
 
 
@@ -122,24 +122,40 @@ def _items(options: Options, names: Mapping[str, Any]) -> tuple[str | None, list
     return (key or None), items
 
 
-def stores_of(options: Options, names: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One starting store per run, from ``--seed``, ``--each`` and ``-n``."""
+def stores_of(options: Options, terms: Terms, names: Mapping[str, Any]) -> list[Any]:
+    """One starting store per run, from ``--seed``, ``--each`` and ``-n``; with ``--share`` the same one for all."""
+    number = terms.number
+    if options.has("--share"):
+        return [_common(options, names)] * (number or 1)
     base = seeds(options, names)
     each = _items(options, names)
-    number = whole(options.one("-n") or "1", "-n")
-    if each is None:
-        return [{**base, "agent": k} for k in range(number)] if options.has("-n") else [base]
-    key, items = each
+    key, items = each if each is not None else (None, [{}])
     made = []
     for item in items:
         own = dict(item) if key is None and isinstance(item, Mapping) else {key or "item": item}
-        made += [{**base, **own, "agent": k} for k in range(number)] if options.has("-n") else [{**base, **own}]
+        agents: list[dict[str, Any]] = [{}] if number is None else [{"agent": k} for k in range(number)]
+        made += [{**base, **own, **agent} for agent in agents]
     return made
+
+
+def _common(options: Options, names: Mapping[str, Any]) -> Store:
+    """The one store of ``--share``: the very one that ``--seed @store`` names, else a new one."""
+    given = options.all("--seed")
+    if len(given) == 1 and given[0].startswith("@"):
+        value = value_of(given[0], names, "--seed")
+        if isinstance(value, Store):
+            return value
+    return Store(seeds(options, names))
 
 
 def fresh(flow: Any, names: Mapping[str, Any]) -> Any:
     """The flow with what its names mean now, unless it is pinned."""
-    return flow if id(flow) in pinned else rebuild(flow, names)
+    return flow if flow in pinned else rebuild(flow, names)
+
+
+def as_flow(node: Any) -> Flow:
+    """The flow itself, or a node as a flow of its own."""
+    return node if isinstance(node, Flow) else Flow(node, name=getattr(node, "name", None) or type(node).__name__)
 
 
 def checked(flow: Flow) -> list[str]:
@@ -150,107 +166,132 @@ def checked(flow: Flow) -> list[str]:
         raise usage(str(exc)) from None
 
 
-def _limited(flow: Flow, options: Options) -> Flow:
-    """A copy of the flow whose nodes have the time limit of ``--node-timeout``."""
-    text = options.one("--node-timeout")
-    if text is None:
+def _limited(flow: Flow, seconds: float | None) -> Flow:
+    """A copy of the flow whose nodes have the time limit of ``--node-timeout``; what the nodes hold is not copied."""
+    if seconds is None:
         return flow
-    seconds = duration(text, "--node-timeout")
-    twin = copy.deepcopy(flow)
+    held = {}
+    for node in (flow, *nodes_by_path(flow).values()):
+        held.update({id(value): value for name, value in node.__dict__.items() if name not in _WIRES})
+    twin = copy.deepcopy(flow, held)
     for node in nodes_by_path(twin).values():
         if not isinstance(node, Flow):
             node._pfx_timeout, node._pfx_tuned = seconds, True
     return twin
 
 
-def budget_of(options: Options) -> dict[str, float] | None:
-    """What ``--budget`` allows."""
-    text = options.one("--budget")
-    if text is None:
-        return None
-    budget = {}
-    for what, value in pairs(text, "--budget"):
-        if what not in ("steps", "seconds", "tokens", "cost"):
-            raise usage(f"--budget {what}: not counted{nearest(what, ('steps', 'seconds', 'tokens', 'cost'))}")
-        budget[what] = duration(value, "--budget seconds") if what == "seconds" else amount(value, f"--budget {what}")
-    return budget
+#: the attributes of nodes that are wires
+_WIRES = ("successors", "start_node", "_pfx_on_error")
 
 
-def plan_text(entries: list[tuple[str | None, Any, Any]], options: Options, names: Mapping[str, Any]) -> str:
+def plan_text(entries: list[tuple[str | None, Any, Any]], options: Options, terms: Terms, names: Mapping[str, Any]) -> str:
     """What would run, as text."""
-    stores = stores_of(options, names)
+    made = _made(entries, options, terms, names)
     lines = []
-    for name, flow, own in entries:
-        for store in [own] if own is not None else stores:
-            keys = ", ".join(map(str, store)) or "empty"
-            lines.append(f"{name or options.one('--name') or getattr(flow, 'name', None) or type(flow).__name__}: store with {keys}")
-    at_once = options.one("-j") or min(AT_ONCE, len(lines))
-    return "\n".join([f"would start {len(lines)} run{'s' if len(lines) != 1 else ''}, {at_once} at once:", *lines])
+    for name, flow, store in made:
+        keys = ", ".join(map(str, store)) or "empty"
+        lines.append(f"{name or getattr(flow, 'name', None) or type(flow).__name__}: store with {keys}")
+    number = f"{len(lines)} run{'s' if len(lines) != 1 else ''}"
+    return "\n".join([f"would start {number}, {min(terms.at_once, len(lines))} at once:", *lines])
 
 
-def start(entries: list[tuple[str | None, Any, Any]], options: Options, names: Mapping[str, Any]) -> Run | RunGroup:
-    """Start what was asked for, and return its Run, or the RunGroup when it is several."""
-    policy = options.one("--on-error", "others")
-    if policy not in ("others", "stop", "pause"):
-        raise usage(f"--on-error {policy!r}{nearest(str(policy), ('others', 'stop', 'pause'))}")
-    limits: dict[str, Any] = {"budget": budget_of(options)}
-    if options.has("--timeout"):
-        limits["timeout"] = duration(options.one("--timeout") or "", "--timeout")
-    at_once = whole(options.one("-j") or str(AT_ONCE), "-j")
-    made = _entries(entries, options, names)
+def start(
+    entries: list[tuple[str | None, Any, Any]], options: Options, terms: Terms, names: Mapping[str, Any], after: Any = None
+) -> Run | RunGroup:
+    """Start what was asked for, and return its Run, or the RunGroup when it is several.
+
+    Parameters
+    ----------
+    after : Run or RunGroup, optional
+        Wait for its end before anything moves.
+    """
+    made = _made(entries, options, terms, names)
     for _, flow, _ in made:
         checked(flow)
-        _check_breaks(flow, options)
+        _check_breaks(flow, terms.breaks)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the checks say was said
-        several = len(made) > 1
-        named = options.one("--name")
-        jobs = [(name or named, flow, store) for name, flow, store in made]
-        made_runs = [make_run(flow, store, label, limits) for label, flow, store in jobs]
-        group = RunGroup(made_runs, on_error="stop" if policy == "stop" else "others", name=named)
-        for run in group:
-            _prepare(run, options, names)
-            if policy == "pause":
-                run.add_done_callback(lambda over: group.pause() if over.status == "failed" else None)
-        begin_group(group, at_once if several else None)
-    return group if several else group[0]
+        runs = [make_run(flow, store, label, terms.limits) for label, flow, store in made]
+    group = RunGroup(runs, on_error="stop" if terms.on_error == "stop" else "others", name=terms.name)
+    for run in group:
+        _prepare(run, options, terms, names)
+        if terms.on_error == "pause":
+            run.add_done_callback(lambda over: group.pause() if over.status == "failed" else None)
+    at_once = terms.at_once if len(runs) > 1 else None
+    if after is None:
+        begin_group(group, at_once)
+    else:
+        when_over(after, lambda: begin_group(group, at_once))
+    return group if len(runs) > 1 else group[0]
 
 
-def _entries(entries: list[tuple[str | None, Any, Any]], options: Options, names: Mapping[str, Any]) -> list[tuple[str | None, Flow, Any]]:
-    stores = stores_of(options, names)
-    common = Store(stores[0]) if options.has("--share") else None
-    made: list[tuple[str | None, Flow, Any]] = []
-    for name, flow, own in entries:
-        flow = fresh(flow, names)
-        flow = flow if isinstance(flow, Flow) else Flow(flow, name=getattr(flow, "name", None) or type(flow).__name__)
-        flow = _limited(flow, options)
-        if own is not None:
-            made.append((name, flow, own))
-        else:
-            made += [(name, flow, common if common is not None else copy.copy(store)) for store in stores]
+def runs_of(thing: Run | RunGroup) -> list[Run]:
+    """The runs of either."""
+    return [thing] if isinstance(thing, Run) else list(thing)
+
+
+def when_over(thing: Run | RunGroup, fn: Callable[[], Any]) -> None:
+    """Have `fn` called when all of it is over, in the thread that ends the last."""
+    runs = runs_of(thing)
+    left = [len(runs)]
+
+    def over(_: Run) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            fn()
+
+    for run in runs:
+        run.add_done_callback(over)
+
+
+def _made(
+    entries: Iterable[tuple[str | None, Any, Any]], options: Options, terms: Terms, names: Mapping[str, Any]
+) -> list[tuple[str | None, Flow, Store]]:
+    """Name, flow and store of each run."""
+    stores = stores_of(options, terms, names)
+    made: list[tuple[str | None, Flow, Store]] = []
+    for key, flow, own in entries:
+        flow = _limited(as_flow(fresh(flow, names)), terms.node_timeout)
+        name = f"{terms.name}-{key}" if terms.name and key else key or terms.name
+        made += [(name, flow, _stored(store, own)) for store in ([own] if isinstance(own, Store) else stores)]
     return made
 
 
-def _check_breaks(flow: Flow, options: Options) -> None:
+def _stored(store: Any, own: Any) -> Store:
+    """A store of its own, but for one that is shared on purpose; what a pair brings stands above ``--seed``."""
+    if isinstance(store, Store):
+        return store
+    try:
+        return as_store({key: _copied(value) for key, value in store.items()} | dict(as_store({} if own is None else own)))
+    except TypeError as exc:
+        raise usage(str(exc)) from None
+
+
+def _check_breaks(flow: Flow, breaks: Iterable[str]) -> None:
     paths = list(nodes_by_path(flow))
     known = {*paths, *(path.rsplit("/", 1)[-1] for path in paths)}
-    for node in options.all("--break"):
+    for node in breaks:
         if node not in known:
             raise usage(f"--break {node}: the flow has no such node{nearest(node, known)}")
 
 
-def _prepare(run: Run, options: Options, names: Mapping[str, Any]) -> None:
+def _prepare(run: Run, options: Options, terms: Terms, names: Mapping[str, Any]) -> None:
     """Breakpoints, and where prints go."""
     if options.has("--tee"):
         lanes.teed.add(run.number)
     if options.has("--quiet"):
         lanes.quiet.add(run.number)
-    nodes = options.all("--break")
-    if nodes:
-        run.hold_state().breaks = frozenset(nodes)
+    if terms.breaks:
+        run.hold_state().breaks = terms.breaks
         run.signal = True
-    condition = options.one("--break-if")
-    if condition is not None:
-        code = compile(condition, "<--break-if>", "eval")
-        run.hold_state().break_if = lambda frame: bool(eval(code, dict(names), {"store": run.store}))
+    code = terms.break_if
+    if code is not None:
+        run.hold_state().break_if = lambda frame: _holds(code, run, names)
         run.signal = True
+
+
+def _holds(code: Any, run: Run, names: Mapping[str, Any]) -> bool:
+    try:
+        return bool(eval(code, {**names, "store": run.store}))
+    except Exception:  # a key that is not there yet: not true yet
+        return False

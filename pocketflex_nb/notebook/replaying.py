@@ -1,0 +1,169 @@
+"""How is a run watched again? Its events told once more in their own time, with no call made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter_ns as now
+from typing import Any
+
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.state import State
+
+__all__ = ["Replay"]
+
+
+class Replay:
+    """A run that is over, seen once more: for views, what a live run is.
+
+    Parameters
+    ----------
+    run : Run
+        What is watched again.
+    speed : float
+        How many times as fast.
+    first : int
+        So many finished steps are told at once, the rest in their time.
+
+    Notes
+    -----
+    Events are told when somebody looks: nothing runs, and nothing is called. `pause`, `resume`, `step` and `cancel` steer the
+    telling.
+    """
+
+    def __init__(self, run: Any, *, speed: float = 1.0, first: int = 0) -> None:
+        self.flow, self.graph, self.store, self.number = run.flow, run.graph, run.store, run.number
+        self.name = self.base = f"{run.name} again"
+        self.root, self.parent, self.group = run.root, None, None
+        self.launched = False
+        self._end_error = run.error
+        self.started = now()
+        self._events = _told(run.events, self.started, speed, first)
+        self._at = 0
+        self._state = State()
+        self._behind = 0  # ns that pauses have taken
+        self._held = 0
+        self._stopped = 0
+
+    def __repr__(self) -> str:
+        return f"<Replay of {self.name.removesuffix(' again')!r}>"
+
+    # what views read --------------------------------------------------------------------------------------------------
+    @property
+    def records(self) -> list[Event]:
+        """What was told so far."""
+        self._advance()
+        return self._events[: self._at]
+
+    events = records
+
+    @property
+    def status(self) -> str:
+        """As it was then; paused while the telling is."""
+        self._advance()
+        if self._stopped:
+            return "cancelled"
+        return "paused" if self._held else self._state.status if self._at == len(self._events) else "running"
+
+    @property
+    def error(self) -> Any:
+        """What ended it, once that was told."""
+        return self._end_error if self.done() and not self._stopped else None
+
+    @property
+    def finished(self) -> int:
+        """When the last event was told, 0 before."""
+        return self._stopped or (self._events[-1].ns + self._behind if self.done() and self._events else 0)
+
+    @property
+    def hops(self) -> int:
+        """Finished steps so far."""
+        return self.state().steps
+
+    @property
+    def seconds(self) -> float:
+        """How long it is being told."""
+        return ((self.finished or now()) - self.started) / 1e9
+
+    def state(self) -> State:
+        """What was known then."""
+        self._advance()
+        return self._state
+
+    def in_flight(self) -> list[str]:
+        """The nodes that were being visited."""
+        return [path for path, node in self.state().nodes.items() if node.status == "running"]
+
+    def done(self) -> bool:
+        """Whether all was told."""
+        self._advance()
+        return bool(self._stopped) or self._at == len(self._events)
+
+    def _advance(self) -> None:
+        if self._stopped:
+            return
+        clock = (self._held or now()) - self._behind
+        while self._at < len(self._events) and self._events[self._at].ns <= clock:
+            self._one()
+
+    def _one(self) -> None:
+        self._state.add(self._events[self._at])
+        self._at += 1
+
+    # steering ---------------------------------------------------------------------------------------------------------
+    def pause(self) -> None:
+        """Tell no more for now."""
+        self._advance()
+        self._held = self._held or now()
+
+    def resume(self) -> None:
+        """Go on telling."""
+        if self._held:
+            self._behind += now() - self._held
+            self._held = 0
+
+    def step(self) -> None:
+        """Tell one finished step more, and pause."""
+        self.pause()
+        steps = self._state.steps
+        while self._at < len(self._events) and self._state.steps == steps:
+            self._one()
+        if self._at < len(self._events):  # the clock goes on from here
+            self._behind = self._held - self._events[self._at - 1].ns
+
+    def cancel(self) -> bool:
+        """Stop telling."""
+        if self.done():
+            return False
+        self._stopped = now()
+        return True
+
+    def add_done_callback(self, fn: Any) -> None:
+        """Views that wait for an end look for themselves."""
+
+    def wait(self, timeout: float | None = None) -> Replay:
+        """Nothing to wait for."""
+        return self
+
+
+def _told(events: list[Event], start: int, speed: float, first: int) -> list[Event]:
+    """The events with the starts of nodes, in their order, at the times at which they are to be told."""
+    if not events:
+        return []
+    known = {event.address for event in events if event.kind == "node_started"}
+    begun = [
+        replace(event, kind="node_started", ns=int(event.get("start", event.ns)), data={})
+        for event in events if event.kind in ("node_finished", "node_failed") and event.address not in known
+    ]
+    ordered = sorted([*begun, *events], key=lambda event: event.ns)
+    zero = _zero(ordered, first)
+
+    def then(ns: int) -> int:
+        return start + int(max(ns - zero, 0) / speed)
+
+    return [replace(e, ns=then(e.ns), data={**e.data, "start": then(e.data["start"])} if "start" in e.data else e.data) for e in ordered]
+
+
+def _zero(events: list[Event], first: int) -> int:
+    """The moment from which on events have their own time: what is before is told at once."""
+    ends = [event.ns for event in events if event.kind in ("node_finished", "node_failed")]
+    return ends[first - 1] if first else events[0].ns

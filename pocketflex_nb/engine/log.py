@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from threading import Lock
+from threading import Lock, RLock
 from time import perf_counter_ns
 from typing import Any
 
@@ -75,7 +75,7 @@ class Log:
         The run's own list: the fields of the kept records, oldest first. Walks extend it directly.
     """
 
-    __slots__ = ("_base", "_counted", "_cursor", "_ids", "_lock", "_state", "records", "run")
+    __slots__ = ("_base", "_counted", "_cursor", "_folding", "_ids", "_lock", "_state", "records", "run")
 
     def __init__(self, run: Any, records: list[Any]) -> None:
         self.run, self.records = run, records
@@ -83,7 +83,7 @@ class Log:
         self._cursor: Counts | None = None  # what stands before the first record that `state` has not seen
         self._state: State | None = None
         self._ids: dict[Any, dict[Any, str]] | None = None
-        self._lock = Lock()
+        self._lock, self._folding = Lock(), RLock()
         self._counted = 0, 0  # fields of `records` that `hops` has looked at, and the hops up to there
 
     def __len__(self) -> int:
@@ -138,8 +138,9 @@ class Log:
 
     def address(self, frame: Frame) -> str:
         """The address of the node in flight in `frame`."""
-        self.state()
-        return self._address(self._cursor or Counts(), frame, frame.node, 1)
+        with self._folding:
+            self._fold()
+            return self._address(self._cursor or Counts(), frame, frame.node, 1)
 
     def _address(self, counts: Counts, frame: Frame, node: Any, ahead: int) -> str:
         where = self._prefix(counts, frame)
@@ -194,7 +195,11 @@ class Log:
             return counts, rows(self.records, max(counts.seq - self._first, 0))
 
     def state(self) -> State:
-        """What is known now; each record is folded once."""
+        """What is known now; each record is folded once, whichever threads ask."""
+        with self._folding:
+            return self._fold()
+
+    def _fold(self) -> State:
         if self._state is None:
             self._state, self._cursor = State(), Counts()
         state = self._state

@@ -171,3 +171,29 @@ def test_an_unknown_kind_is_refused_with_the_nearest(wrong: str) -> None:
 
 def test_emit_is_silent_outside_of_a_run() -> None:
     emit("token", "nobody hears")
+
+
+def test_a_state_that_many_threads_ask_for_counts_each_record_once() -> None:
+    @node
+    async def ticks(shared: Any) -> Any:
+        shared["n"] = shared.get("n", 0) + 1
+        return "again" if shared["n"] < 3000 else "over"
+
+    ticks - "again" >> ticks
+    ticks - "over" >> Node()
+    run = Flow(ticks).launch({}, show=False)
+
+    def ask_often() -> None:
+        while not run.done():
+            run.state()
+            assert run.root.address
+
+    threads = [threading.Thread(target=ask_often) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    run.result(30)
+
+    assert run.state().nodes["ticks"].visits == 3000
+    assert run.state().steps == run.hops == 3001

@@ -1,18 +1,25 @@
 """How do views follow runs without sitting in their way? One thread that looks ten times a second, and tells only what changed.
 
-A run never calls a view. A view that failed is closed and reported once in the log; display code never raises into the user's code.
+A run never calls a view. A look that takes long is followed by a longer rest, so that all views together cost a few hundredths of
+the time, whatever they show. A view that failed is closed and reported once in the log; display code never raises into the user's
+code.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from time import perf_counter
 from typing import Protocol
 
-__all__ = ["BEAT", "Follower", "Pump", "pump"]
+__all__ = ["BEAT", "PER_SECOND", "REST", "SLOWEST", "Follower", "Pump", "pump"]
 
 #: seconds between two looks: ten screen updates a second at most
 BEAT = 0.1
+#: messages a second that all views send together at most; the front end's server drops what is above 1 000
+PER_SECOND = 200
+#: a look that took a second would be followed by so many seconds of rest, but by `SLOWEST` seconds at most
+REST, SLOWEST = 30.0, 1.0
 
 
 class Follower(Protocol):
@@ -29,14 +36,21 @@ class Pump:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: list[Follower] = []
+        self._due: dict[int, float] = {}  # id of a view: when it is looked after again
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread runs: whether any view is open."""
+        return self._thread is not None
+
     def follow(self, view: Follower) -> None:
-        """Keep `view` up to date until it says that it is done."""
+        """Keep `view` up to date until it says that it is done. It gets at least one look that begins after this call."""
         with self._lock:
-            if view not in self._open:
+            if not any(known is view for known in self._open):
                 self._open.append(view)
+            self._due[id(view)] = 0.0
             if self._thread is None:
                 self._thread = threading.Thread(target=self._turn, name="pocketflex-views", daemon=True)
                 self._thread.start()
@@ -48,19 +62,38 @@ class Pump:
     def close(self, view: Follower) -> None:
         """Follow `view` no longer."""
         with self._lock:
-            self._open = [v for v in self._open if v is not view]
+            self._drop(view)
+
+    def _drop(self, view: Follower) -> None:
+        self._open = [known for known in self._open if known is not view]
+        self._due.pop(id(view), None)
 
     def _turn(self) -> None:
         while True:
             for view in list(self._open):
-                if not self._look(view):
-                    self.close(view)
+                if self._due.get(id(view), 0.0) <= perf_counter():
+                    self._serve(view)
             with self._lock:
                 if not self._open:
                     self._thread = None
                     return
-            self._wake.wait(BEAT)
+                beat = max(BEAT, len(self._open) / PER_SECOND)
+            self._wake.wait(beat)
             self._wake.clear()
+
+    def _serve(self, view: Follower) -> None:
+        with self._lock:
+            self._due[id(view)] = 1e-9  # `follow` puts 0 here: somebody wants one more look
+        begun = perf_counter()
+        goes_on = self._look(view)
+        ended = perf_counter()
+        with self._lock:
+            if self._due.get(id(view)) != 1e-9:  # asked for again meanwhile, or closed
+                return
+            if goes_on:
+                self._due[id(view)] = ended + min((ended - begun) * REST - BEAT, SLOWEST)
+            else:
+                self._drop(view)
 
     def _look(self, view: Follower) -> bool:
         try:

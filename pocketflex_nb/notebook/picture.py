@@ -5,22 +5,30 @@ Everything is bounded: long lines are cut, only the last of them are sent, and a
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from pocketflex_nb.core.graph import Graph, ids_of
-from pocketflex_nb.core.state import NodeState, State
+from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.frame import Note
 from pocketflex_nb.engine.log import rows
+from pocketflex_nb.notebook.panel import clean, error_card
+from pocketflex_nb.notebook.past import Past
 from pocketflex_nb.views.svg import caption_of
+from pocketflex_nb.views.words import shown
 
-__all__ = ["CUT", "LANES", "MANY", "Picture", "graphs_of", "summed"]
+__all__ = ["CUT", "LANES", "MANY", "ROOM", "Picture", "graphs_of", "summed"]
 
 #: up to so many runs have a lane each; up to `MANY` a row each; above that a cell each
 LANES, MANY = 6, 60
 #: characters of one line on the page
 CUT = 400
+#: characters of all lanes together, while runs go on and when they are over: a message stays far below its cap of 100 KB
+ROOM = {False: 14_000, True: 56_000}
 _ORDER = ("failed", "asking", "paused", "running", "pending", "cancelled", "done")
 _CODES = {status: status[0] for status in ("running", "done", "failed", "cancelled", "asking")} | {"paused": "w", "pending": "p"}
 
@@ -57,6 +65,10 @@ class Picture:
     def __init__(self, runs: list[Any]) -> None:
         self.runs = runs
         self.focus: int | None = None
+        self.moment: int | None = None  # the time cursor, monotonic ns; None: now
+        self.past = Past()
+        self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
+        self.counts: Counter[str] = Counter()
         self._tallied: set[int] = set()
         self._visits: Counter[Any] = Counter()
         self._taken: Counter[tuple[Any, str]] = Counter()
@@ -72,27 +84,87 @@ class Picture:
             return [self.runs[self.focus]]
         return self.runs
 
+    def known(self, run: Any) -> State:
+        """What was known of `run` where the time cursor stands."""
+        state: State = run.state() if self.moment is None else self.past.reel(run).state(self.moment)
+        return state
+
+    # the time cursor -------------------------------------------------------------------------------------------------
+    @property
+    def has_steps(self) -> bool:
+        """Whether single steps can be gone through: of a crowd only those of the run in focus."""
+        return len(self.chosen()) <= MANY
+
+    def moments(self) -> list[tuple[int, Any, Span]]:
+        """Every kept step of the chosen runs: (end, run, span), in order of time."""
+        if not self.has_steps:
+            return []
+        return sorted(((span.end, run, span) for run in self.chosen() for span in list(run.state().spans)), key=lambda m: m[0])
+
+    def last(self) -> tuple[Any, Span] | None:
+        """The step that was the last one where the time cursor stands."""
+        if not self.has_steps:
+            return None
+        ends = [(spans[-1], run) for run in self.chosen() if (spans := self.known(run).spans)]
+        span, run = max(ends, key=lambda pair: pair[0].end, default=(None, None))
+        return None if span is None else (run, span)
+
+    def cursor(self) -> dict[str, Any]:
+        """Where the time cursor stands, among how many steps, and what the step was."""
+        last = self.last()
+        total = sum(len(run.state().spans) for run in self.chosen()) if self.has_steps else 0
+        place = total if self.moment is None else bisect_right([m[0] for m in self.moments()], self.moment)
+        told: dict[str, Any] = {"live": self.moment is None, "at": place, "of": total, "ms": None, "text": ""}
+        if self.moment is not None:
+            told["ms"] = round((self.moment - self.zero()) / 1e6, 1)
+        if last is not None:
+            run, span = last
+            whose = f"{run.name} · " if len(self.chosen()) > 1 else ""
+            went = "failed" if span.failed else f"→ {span.action or 'default'}"
+            told["text"] = clean(f"{whose}{span.node} {went}", 160) + f"  {(span.end - span.start) / 1e9:.3f} s"
+        return told
+
+    def zero(self) -> int:
+        """When the first of the runs began, monotonic ns."""
+        return min((run.started for run in self.runs if run.started), default=0)
+
+    def go_to(self, *, step: int | None = None, by: int = 0, ms: float | None = None) -> None:
+        """Set the time cursor: to the end of a step (from 1; 0: before the first), some steps away, or to a time since the start."""
+        if ms is not None:
+            self.moment = self.zero() + int(ms * 1e6)
+            return
+        moments = self.moments()
+        if step is None:
+            here = len(moments) if self.moment is None else bisect_right([m[0] for m in moments], self.moment)
+            step = here + by
+        if by > 0 and step > len(moments):
+            self.moment = None
+        elif moments:
+            step = min(max(step, 0), len(moments))
+            self.moment = moments[step - 1][0] if step else self.zero()
+
     # the strip -------------------------------------------------------------------------------------------------------
     def strip(self, name: str) -> dict[str, Any]:
         """Counts, time and tokens."""
-        counts = Counter(run.status for run in self.runs)
+        counts = self.counts = Counter(run.status for run in self.runs)
         status = next((s for s in ("asking", "running", "paused", "pending", "failed", "cancelled", "done") if counts[s]), "pending")
-        begun = [run.started for run in self.runs if run.started]
+        zero = self.zero()
         ended = max((run.finished for run in self.runs), default=0) if not self.is_live() else 0
         strip: dict[str, Any] = {
-            "name": name, "status": status, "counts": {s: counts[s] for s in _ORDER if counts[s]}, "runs": len(self.runs),
-            "seconds": round((ended - min(begun)) / 1e9, 2) if ended and begun else None,
-            "since": min(begun) / 1e6 if begun else None,
+            "name": clean(name, 200), "status": status, "counts": {s: counts[s] for s in _ORDER if counts[s]}, "runs": len(self.runs),
+            "seconds": round((ended - zero) / 1e9, 2) if ended and zero else None, "since": zero / 1e6 if zero else None,
         }
         if not self.is_many:
             states = [run.state() for run in self.runs]
             strip["steps"] = sum(s.steps for s in states)
-            strip["tokens"] = sum(s.tokens for s in states)
-            strip["cost"] = round(sum(s.cost for s in states), 4)
-            strip["problems"] = [text[:CUT] for s in states for text in s.problems][:5]
+            strip["tokens"] = _finite(sum(s.tokens for s in states))
+            strip["cost"] = round(_finite(sum(s.cost for s in states)), 4)
+            strip["problems"] = [clean(text, CUT) for s in states for text in s.problems][:5]
             progress = [s for s in states if s.total]
             if progress:
-                strip["progress"] = [sum(s.done or 0 for s in progress), sum(s.total or 0 for s in progress)]
+                strip["progress"] = [_finite(sum(s.done or 0 for s in progress)), _finite(sum(s.total or 0 for s in progress))]
+        if self.is_many and self.focus is not None:
+            strip["pinned"] = clean(self.chosen()[0].name, 120)
         return strip
 
     def is_live(self) -> bool:
@@ -105,8 +177,8 @@ class Picture:
         runs = [run for run in self.chosen() if run.flow is flow]
         if len(runs) > MANY:
             return self._crowd(flow, runs)
-        state = summed([run.state() for run in runs]) if runs else State()
-        return {path: [n.status, n.visits, self._caption(n, len(runs))] for path, n in state.nodes.items()}
+        state = summed([self.known(run) for run in runs]) if runs else State()
+        return {shown(path): [n.status, n.visits, self._caption(n, len(runs))] for path, n in state.nodes.items()}
 
     def edges(self, flow: Any) -> dict[str, int]:
         """``source|action`` to the number of times it was taken."""
@@ -114,8 +186,8 @@ class Picture:
         if len(runs) > MANY:
             ids = ids_of(flow)
             return {f"{ids.get(node, '?')}|{action}": n for (node, action), n in self._taken.items() if node in ids}
-        state = summed([run.state() for run in runs]) if runs else State()
-        return {f"{source}|{action}": n for (source, action), n in state.edges.items()}
+        state = summed([self.known(run) for run in runs]) if runs else State()
+        return {f"{shown(source)}|{shown(action)}": n for (source, action), n in state.edges.items()}
 
     def _caption(self, node: NodeState, runs: int) -> str:
         if runs == 1 or not node.visits:
@@ -136,8 +208,8 @@ class Picture:
         for node, path in ids_of(flow).items():
             now, visits = here[node], self._visits[node]
             if now or visits:
-                text = f"{now} here, {visits} done" if now else f"{visits} done"
-                told[path] = ["running" if now else "done", 0, text]
+                text = ", ".join(part for part in (f"{now} here" * bool(now), f"{visits} done" * bool(visits)) if part)
+                told[shown(path)] = ["running" if now else "done", 0, text]
         return told
 
     def _tally(self, run: Any) -> None:
@@ -149,45 +221,73 @@ class Picture:
                     self._taken[node, action or "default"] += 1
 
     # the lanes -------------------------------------------------------------------------------------------------------
-    def lanes(self, tail: int) -> list[dict[str, Any]]:
-        """One per run: name, status, nodes in flight, the last lines, an open question, the error."""
-        if self.is_many:
-            return []
-        return [self._lane(run, tail) for run in self.runs]
+    def lanes(self, tail: int, *, final: bool = False) -> list[dict[str, Any]]:
+        """One per run: name, status, nodes in flight, the last lines, an open question, the error; of a crowd the one in focus."""
+        runs = self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
+        room = ROOM[final] // max(len(runs), 1)
+        return [self._lane(run, tail, room) for run in runs]
 
-    def _lane(self, run: Any, tail: int) -> dict[str, Any]:
-        state = run.state()
-        lines = list(state.lines)[-tail:]
+    def _lane(self, run: Any, tail: int, room: int) -> dict[str, Any]:
+        state = self.known(run)
+        is_now = self.moment is None
+        flying = run.in_flight() if is_now and not run.done() else [path for path, node in state.nodes.items() if node.active]
         lane: dict[str, Any] = {
-            "name": run.name, "status": run.status, "at": run.in_flight()[:4] if not run.done() else [],
-            "lines": [[stream, str(text)[-CUT:], node] for _, stream, text, node in lines],
-            "steps": state.steps, "seconds": round(run.seconds, 2) if run.done() else None,
+            "run": self.runs.index(run) if self.is_many else None, "name": clean(run.name, 120), "key": run.number,
+            "status": run.status if is_now else state.status, "at": [clean(path, 120) for path in flying[:4]],
+            "lines": _lines(state, tail, room), "steps": state.steps,
+            "seconds": round(run.seconds, 2) if is_now and run.done() else None,
         }
-        if state.asking:
-            lane["asks"] = [
-                {"ask": e["ask"], "question": str(e["question"])[:CUT], "choices": [str(c) for c in e["choices"] or ()][:20],
-                 "schema": e.get("schema")} for e in state.asking.values()
-            ]
-        if run.error is not None and run.status == "failed":
-            lane["error"] = state.error[:CUT]
+        if state.asking and is_now:
+            lane["asks"] = [self._ask(run, e) for e in list(state.asking.values())[:5]]
+        if lane["status"] == "failed" and run.error is not None:
+            lane["error"] = error_card(run)
         return lane
 
+    def _ask(self, run: Any, e: Any) -> dict[str, Any]:
+        schema = e.get("schema")
+        fields = {str(name): getattr(kind, "__name__", None) or str(kind) for name, kind in dict(schema).items()} if schema else None
+        return {
+            "ask": e["ask"], "question": clean(str(e["question"])), "choices": [str(c)[:200] for c in e["choices"] or ()][:20],
+            "schema": fields, "refused": clean(self.refused.get((run.number, e["ask"]), "")),
+        }
+
     def heat(self) -> str:
-        """One letter per run, sorted by status; for more runs than rows."""
+        """A letter and a number per status, in the order of `ranked`; for more runs than rows."""
         if not self.is_many:
             return ""
-        counts = Counter(run.status for run in self.runs)
-        return ",".join(f"{_CODES[s]}{counts[s]}" for s in _ORDER if counts[s])
+        return ",".join(f"{_CODES[s]}{self.counts[s]}" for s in _ORDER if self.counts[s])
+
+    def ranked(self) -> list[int]:
+        """The runs' places, sorted by status as the heat strip shows them."""
+        rank = {status: n for n, status in enumerate(_ORDER)}
+        return sorted(range(len(self.runs)), key=lambda k: rank.get(self.runs[k].status, 0))
 
     # the timeline ----------------------------------------------------------------------------------------------------
     def spans(self, limit: int = 240) -> list[list[list[Any]]]:
         """Per run its last visits: [node, start ms, end ms, failed, row], counted from the first start; visits that overlap get rows."""
-        begun = [run.started for run in self.runs if run.started]
-        if self.is_many or not begun:
+        zero = self.zero()
+        runs = self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
+        if not runs or not zero:
             return []
-        zero = min(begun)
-        per_run = max(limit // len(self.runs), 12)
-        return [_stacked(sorted(list(run.state().spans)[-per_run:], key=lambda s: s.start), zero) for run in self.runs]
+        per_run = max(limit // len(runs), 10)
+        return [_stacked(sorted(list(run.state().spans)[-per_run:], key=lambda s: s.start), zero) for run in runs]
+
+
+def _lines(state: State, tail: int, room: int) -> list[list[str]]:
+    """The last lines, newest last, as many as fit into `room` characters."""
+    told: list[list[str]] = []
+    for _, stream, text, node in islice(reversed(state.lines), tail):
+        line = clean(str(text)[-CUT:])
+        room -= len(line)
+        if room < 0 and told:
+            break
+        told.append([stream, line, clean(node, 60)])
+    return told[::-1]
+
+
+def _finite(number: float) -> float:
+    """`number`, or 0 where no JSON could carry it."""
+    return number if math.isfinite(number) else 0
 
 
 def _stacked(spans: list[Any], zero: int) -> list[list[Any]]:
@@ -200,7 +300,7 @@ def _stacked(spans: list[Any], zero: int) -> list[list[Any]]:
             row = len(free)
             free.append(0)
         free[row] = s.end
-        told.append([s.node, round((s.start - zero) / 1e6, 1), round((s.end - zero) / 1e6, 1), int(s.failed), row])
+        told.append([clean(s.node, 80), round((s.start - zero) / 1e6, 1), round((s.end - zero) / 1e6, 1), int(s.failed), row])
     return told
 
 

@@ -6,6 +6,9 @@ const WORDS = {
 };
 const SIGN_OF = { pending: "idle", paused: "waiting" };
 const HEAT = { r: "running", d: "done", f: "failed", c: "cancelled", a: "asking", w: "paused", p: "pending" };
+const TABS = { diff: "Diff", messages: "Messages", store: "Store", error: "Error", events: "Events" };
+/** Cells of the heat strip at most; above that a cell stands for several runs. */
+const CELLS = 1200;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** @param {string} tag @param {string} cls @param {string} [text] */
@@ -58,6 +61,7 @@ class Diagram {
       this.arrows.set(key, [...(this.arrows.get(key) || []), g]);
     }
     const width = Number(this.el.getAttribute("width"));
+    this.ratio = width / (Number(this.el.getAttribute("height")) || 1);
     this.el.style.maxWidth = `${Math.round(width * 1.15)}px`;
     this.el.style.minWidth = `${Math.round(Math.min(width, width * 0.62))}px`;
     this.el.removeAttribute("height");
@@ -164,7 +168,7 @@ function render({ model, el }) {
   const pause = make("button", "pf-button", "Pause");
   const step = make("button", "pf-button", "Step");
   const stop = make("button", "pf-button pf-stop", "Stop");
-  step.title = "Let one more node go (right arrow)";
+  step.title = "Let one more node go (n)";
   pause.title = "Hold before the next node (space)";
   stop.title = "End every run of this view (s)";
   tools.append(pause, step, stop);
@@ -177,14 +181,52 @@ function render({ model, el }) {
   graph.tabIndex = -1;
   const heat = make("div", "pf-heat");
   const lanes = make("div", "pf-lanes");
+  const middle = make("div", "pf-middle");
+  middle.append(graph, lanes);
   const timeline = make("div", "pf-timeline");
-  root.append(strip, problems, tabs, graph, heat, lanes, timeline, spoken);
+  const pinned = make("div", "pf-pinned");
+
+  const transport = make("div", "pf-transport");
+  const back = make("button", "pf-button pf-step", "‹");
+  const forth = make("button", "pf-button pf-step", "›");
+  const now = make("button", "pf-button pf-now", "Live");
+  const slider = /** @type {HTMLInputElement} */ (make("input", "pf-slider"));
+  const place = make("span", "pf-place");
+  back.title = "One step back (left arrow)";
+  back.setAttribute("aria-label", "One step back");
+  forth.title = "One step forward (right arrow)";
+  forth.setAttribute("aria-label", "One step forward");
+  now.title = "Back to how it stands now (End)";
+  slider.type = "range";
+  slider.min = "0";
+  slider.setAttribute("aria-label", "Time: steps finished");
+  transport.append(back, slider, forth, now, place);
+
+  const panel = make("div", "pf-panel");
+  const panelBar = make("div", "pf-panel-bar");
+  const panelTabs = make("div", "pf-panel-tabs");
+  panelTabs.setAttribute("role", "tablist");
+  panelTabs.setAttribute("aria-label", "About this step");
+  const find = /** @type {HTMLInputElement} */ (make("input", "pf-find"));
+  find.type = "search";
+  find.placeholder = "Search";
+  find.title = "Keep the rows with this text (/)";
+  find.setAttribute("aria-label", "Search in this tab");
+  const body = make("div", "pf-panel-body");
+  body.setAttribute("role", "tabpanel");
+  body.tabIndex = 0;
+  panelBar.append(panelTabs, find);
+  panel.append(panelBar, body);
+  root.append(strip, problems, tabs, heat, pinned, middle, timeline, transport, panel, spoken);
+  root.style.setProperty("--pv-height", `${Math.max(model.get("height") || 500, 240)}px`);
   el.append(root);
 
   let chosen = 0;
   /** @type {Diagram[]} */
   let diagrams = [];
   let gone = false;
+  /** @type {string | undefined} */
+  let pinnedNow;
   /** @type {Map<string, HTMLElement>} */
   const rows = new Map();
 
@@ -208,7 +250,9 @@ function render({ model, el }) {
 
   function showPicture() {
     [...tabs.children].forEach((tab, k) => tab.setAttribute("aria-selected", String(k === chosen)));
-    graph.replaceChildren(...(diagrams[chosen] ? [diagrams[chosen].el] : []));
+    const diagram = diagrams[chosen];
+    graph.replaceChildren(...(diagram ? [diagram.el] : []));
+    middle.dataset.slim = String(!!diagram && diagram.ratio < 2.1);
     drawStates();
   }
 
@@ -236,6 +280,7 @@ function render({ model, el }) {
     step.hidden = !isPaused;
     problems.replaceChildren(...(s.problems || []).map((/** @type {string} */ text) => make("div", "pf-problem", text)));
     root.setAttribute("aria-label", `Run view of ${s.name}`);
+    if (s.pinned !== pinnedNow) { pinnedNow = s.pinned; drawHeat(); }
     const words = `${s.name}: ${listed.map(([status, n]) => `${n} ${WORDS[status]}`).join(", ")}`;
     if (spoken.textContent !== words) spoken.textContent = words;
   }
@@ -260,15 +305,18 @@ function render({ model, el }) {
     const all = model.get("lanes");
     lanes.hidden = !all.length;
     lanes.dataset.size = all.length === 1 ? "one" : all.length <= 6 ? "few" : "rows";
+    middle.dataset.lanes = String(all.length);
+    const kept = new Set(all.map((/** @type {any} */ lane) => String(lane.key)));
+    for (const [key, row] of rows) if (!kept.has(key)) { row.remove(); rows.delete(key); }
     all.forEach((/** @type {any} */ lane, /** @type {number} */ k) => {
-      let row = rows.get(lane.name);
+      let row = rows.get(String(lane.key));
       if (!row) {
         row = make("section", "pf-lane");
         row.setAttribute("aria-label", `Agent ${lane.name}`);
-        rows.set(lane.name, row);
+        rows.set(String(lane.key), row);
         lanes.append(row);
       }
-      drawLane(row, lane, k, all.length);
+      drawLane(row, lane, lane.run ?? k, all.length);
     });
   }
 
@@ -282,8 +330,9 @@ function render({ model, el }) {
     name.setAttribute("aria-pressed", String(model.get("focus") === k));
     name.addEventListener("click", () => send({ do: "focus", run: model.get("focus") === k ? -1 : k }));
     bar.append(name, make("span", "pf-lane-at", lane.at.length ? lane.at.join(", ") : WORDS[lane.status]));
+    if (of > 6) bar.append(sparkline(k));
     if (of > 1) bar.append(make("span", "pf-lane-steps", `${lane.steps} steps${lane.seconds !== null ? ` · ${clock(lane.seconds)}` : ""}`));
-    if (of > 1 && ["running", "paused", "asking", "pending"].includes(lane.status) && !gone) {
+    if (of > 1 && ["running", "paused", "asking", "pending"].includes(lane.status) && !gone && model.get("cursor").live !== false) {
       const end = make("button", "pf-button pf-small", "Stop");
       end.setAttribute("aria-label", `Stop ${lane.name}`);
       end.addEventListener("click", () => send({ do: "stop", run: k }));
@@ -307,7 +356,7 @@ function render({ model, el }) {
     }));
     body.hidden = !lane.lines.length;
     const cards = [...(lane.asks || []).map((/** @type {any} */ ask) => card(row, ask, k))];
-    if (lane.error) cards.push(make("div", "pf-error-card", lane.error));
+    if (lane.error) cards.push(errorCard(lane.error, of > 6));
     if (!row.querySelector(".pf-ask:focus-within") || !cards.length) {
       row.replaceChildren(bar, body, ...cards);
     }
@@ -318,12 +367,54 @@ function render({ model, el }) {
     }
   }
 
+  /** The visits of one run as a thin line of bars. @param {number} k */
+  function sparkline(k) {
+    const spans = model.get("spans")[k] || [];
+    const end = Math.max(1, ...spans.map((/** @type {any[]} */ s) => s[2]));
+    const begin = spans.length ? spans[0][1] : 0;
+    const names = [...new Set(model.get("spans").flat().map((/** @type {any} */ s) => s[0]))].sort();
+    const svg = document.createElementNS(SVG, "svg");
+    for (const [key, v] of Object.entries({ viewBox: "0 0 100 10", preserveAspectRatio: "none", class: "pf-spark", "aria-hidden": "true" })) {
+      svg.setAttribute(key, v);
+    }
+    for (const [node, from, to, failed] of spans) {
+      const bar = document.createElementNS(SVG, "rect");
+      const wide = Math.max(((to - from) / (end - begin || 1)) * 100 - 0.6, 1);
+      for (const [key, v] of Object.entries({ x: ((from - begin) / (end - begin || 1)) * 100, y: 1, width: wide, height: 8 })) bar.setAttribute(key, String(v));
+      bar.setAttribute("class", failed ? "pf-bar-failed" : `pf-bar-${names.indexOf(node) % 6}`);
+      svg.append(bar);
+    }
+    return svg;
+  }
+
+  /** What failed, on which input, and the user's own lines. @param {any} error @param {boolean} short */
+  function errorCard(error, short) {
+    const card = make("div", "pf-error-card");
+    card.setAttribute("role", "group");
+    card.setAttribute("aria-label", `Error in ${error.node || error.run}`);
+    const head = make("div", "pf-error-head");
+    head.append(make("strong", "", error.type), document.createTextNode(` ${error.text}`));
+    card.append(head);
+    if (short) return card;
+    const told = make("dl", "pf-error-facts");
+    if (error.node) told.append(make("dt", "", "node"), make("dd", "", error.node));
+    for (const [name, kind, text] of error.inputs) told.append(make("dt", "", name), make("dd", "", `${text}  (${kind})`));
+    card.append(told);
+    if (error.trace.length) card.append(make("pre", "pf-error-trace", error.trace.join("\n")));
+    return card;
+  }
+
   /** A question with its buttons, its form or its line to type in. */
   function card(/** @type {HTMLElement} */ row, /** @type {any} */ ask, /** @type {number} */ run) {
     const kept = row.querySelector(`.pf-ask[data-ask="${ask.ask}"]`);
-    if (kept) return kept;
+    if (kept) {
+      const said = kept.querySelector(".pf-refused");
+      if (said && said.textContent !== ask.refused) said.textContent = ask.refused;
+      return kept;
+    }
     const form = /** @type {HTMLFormElement} */ (make("form", "pf-ask"));
     form.dataset.ask = String(ask.ask);
+    form.setAttribute("aria-label", "A question of this agent");
     form.append(make("div", "pf-question", ask.question));
     const answer = (/** @type {any} */ value) => send({ do: "answer", run, ask: ask.ask, value });
     const line = make("div", "pf-answers");
@@ -340,6 +431,9 @@ function render({ model, el }) {
       const inputs = names.map((name) => {
         const label = make("label", "pf-field", name);
         const input = /** @type {HTMLInputElement} */ (make("input", "pf-input"));
+        const kind = ask.schema ? ask.schema[name] : "str";
+        input.type = { bool: "checkbox", int: "number", float: "number" }[kind] || "text";
+        if (kind === "float") input.step = "any";
         if (!name) input.setAttribute("aria-label", ask.question);
         label.append(input);
         line.append(label);
@@ -350,34 +444,83 @@ function render({ model, el }) {
       line.append(button);
       form.addEventListener("submit", (event) => {
         event.preventDefault();
-        answer(ask.schema ? Object.fromEntries(inputs.map(([name, input]) => [name, input.value])) : inputs[0][1].value);
+        const value = (/** @type {HTMLInputElement} */ input) => (input.type === "checkbox" ? input.checked : input.value);
+        answer(ask.schema ? Object.fromEntries(inputs.map(([name, input]) => [name, value(input)])) : inputs[0][1].value);
       });
     }
-    form.append(line);
+    form.append(line, make("div", "pf-refused", ask.refused || ""));
     return form;
   }
 
+  /** One cell per run, sorted by status; a click looks into that run. */
   function drawHeat() {
     const coded = model.get("heat");
     heat.hidden = !coded;
+    const s = model.get("strip");
+    pinned.hidden = !s.pinned;
+    if (s.pinned) {
+      const all = make("button", "pf-button pf-small", "Show all");
+      all.addEventListener("click", () => send({ do: "focus", run: -1 }));
+      pinned.replaceChildren(make("span", "", "Looking into"), make("strong", "", s.pinned), all);
+    }
     if (!coded) return;
     const parts = coded.split(",").map((/** @type {string} */ p) => [HEAT[p[0]], Number(p.slice(1))]);
     const total = parts.reduce((/** @type {number} */ sum, /** @type {any} */ p) => sum + p[1], 0);
-    heat.replaceChildren(...parts.map((/** @type {any} */ [status, n]) => {
-      const part = make("div", "pf-heat-part", n / total > 0.06 ? `${n} ${WORDS[status]}` : "");
-      part.dataset.state = SIGN_OF[status] || status;
-      part.style.flexGrow = String(n);
-      part.title = `${n} ${WORDS[status]}`;
-      return part;
-    }));
+    const each = Math.ceil(total / CELLS);
+    const cells = Math.ceil(total / each);
+    const columns = Math.min(cells, 100);
+    const lines = Math.ceil(cells / columns);
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 ${columns * 10} ${lines * 10}`);
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", parts.map((/** @type {any} */ [status, n]) => `${n} ${WORDS[status]}`).join(", "));
+    let cell = 0, runs = 0;
+    const legend = make("div", "pf-heat-legend");
+    for (const [status, n] of parts) {
+      runs += n;
+      let path = "";
+      for (const last = Math.ceil(runs / each); cell < last; cell += 1) path += `M${(cell % columns) * 10 + 1} ${Math.floor(cell / columns) * 10 + 1}h8v8h-8z`;
+      const shape = document.createElementNS(SVG, "path");
+      shape.setAttribute("d", path);
+      shape.setAttribute("class", "pf-heat-cells");
+      shape.setAttribute("data-state", SIGN_OF[status] || status);
+      const title = document.createElementNS(SVG, "title");
+      title.textContent = `${n} ${WORDS[status]}`;
+      shape.append(title);
+      svg.append(shape);
+      const item = make("span", "pf-heat-item");
+      item.append(sign(model.get("signs")[SIGN_OF[status] || status], status), make("span", "", `${n.toLocaleString("en")} ${WORDS[status]}`));
+      legend.append(item);
+    }
+    if (each > 1) legend.append(make("span", "pf-heat-each", `one cell = ${each} runs`));
+    svg.addEventListener("click", (event) => {
+      const box = svg.getBoundingClientRect();
+      const x = Math.floor(((event.clientX - box.left) / box.width) * columns), y = Math.floor(((event.clientY - box.top) / box.height) * lines);
+      at = Math.min((y * columns + x) * each, total - 1);
+      send({ do: "pin", at });
+    });
+    heat.replaceChildren(svg, legend);
   }
+  let at = -1;
+  heat.tabIndex = 0;
+  heat.setAttribute("aria-label", "Runs by status: left and right look into the previous or next one");
+  heat.addEventListener("keydown", (event) => {
+    const move = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -100, ArrowDown: 100 }[event.key];
+    if (event.key === "Escape") send({ do: "focus", run: -1 });
+    else if (move) { at = Math.min(Math.max(at + move, 0), model.get("strip").runs - 1); send({ do: "pin", at }); }
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
 
   function drawTimeline() {
     const spans = model.get("spans");
     const end = Math.max(1, ...spans.flat().map((/** @type {any} */ s) => s[2]));
     const used = spans.some((/** @type {any[]} */ row) => row.length);
-    timeline.hidden = !used;
-    if (!used) return;
+    timeline.hidden = !used || spans.length > 6;
+    if (spans.length > 6) drawLanes();
+    if (timeline.hidden) return;
+    timelineEnd = end;
     const names = [...new Set(spans.flat().map((/** @type {any} */ s) => s[0]))].sort();
     const deep = spans.map((/** @type {any[]} */ row) => Math.min(1 + Math.max(0, ...row.map((s) => s[4])), 8));
     const height = spans.length === 1 ? 9 : spans.length <= 6 ? 6 : 5;
@@ -412,26 +555,149 @@ function render({ model, el }) {
     });
     const scale = make("div", "pf-scale");
     scale.append(make("span", "", "0 s"), legend, make("span", "", clock(end / 1000)));
-    timeline.replaceChildren(svg, scale);
+    const frame = make("div", "pf-timeline-frame");
+    frame.append(svg, needle);
+    timeline.replaceChildren(frame, scale);
+    drawNeedle();
   }
+
+  // the time cursor: a needle on the timeline, a slider over the steps, two buttons and the arrow keys
+  let timelineEnd = 1;
+  const needle = make("div", "pf-needle");
+  function drawNeedle() {
+    const c = model.get("cursor");
+    needle.hidden = !c || c.live || c.ms === null;
+    if (!needle.hidden) needle.style.left = `${Math.min(Math.max(c.ms / timelineEnd, 0), 1) * 100}%`;
+  }
+  function drawCursor() {
+    const c = model.get("cursor");
+    transport.hidden = !c || !c.of;
+    if (transport.hidden) return;
+    root.dataset.past = String(!c.live);
+    slider.max = String(c.of);
+    if (!sliding) slider.value = String(c.at);
+    slider.setAttribute("aria-valuetext", `step ${c.at} of ${c.of}: ${c.text}`);
+    back.toggleAttribute("disabled", gone || c.at <= 0);
+    forth.toggleAttribute("disabled", gone || c.live);
+    slider.disabled = gone;
+    now.hidden = c.live;
+    now.textContent = live() ? "Live" : "End";
+    place.replaceChildren(make("strong", "", `step ${c.at} of ${c.of}`), make("span", "", c.text ? `  ${c.text}` : ""));
+    drawNeedle();
+  }
+  let sliding = false, sent = 0;
+  /** @type {object | null} */
+  let waiting = null;
+  /** At most twelve times a second, the last one always. @param {object} message */
+  function seek(message) {
+    waiting = message;
+    if (sent) return;
+    const go = () => { sent = 0; if (waiting) { send(waiting); waiting = null; sent = window.setTimeout(go, 80); } };
+    go();
+  }
+  slider.addEventListener("input", () => { sliding = true; seek({ do: "cursor", step: Number(slider.value) }); });
+  slider.addEventListener("change", () => { sliding = false; });
+  back.addEventListener("click", () => send({ do: "cursor", by: -1 }));
+  forth.addEventListener("click", () => send({ do: "cursor", by: 1 }));
+  now.addEventListener("click", () => send({ do: "live" }));
+  timeline.addEventListener("pointerdown", (event) => {
+    const frame = timeline.querySelector(".pf-timeline-frame");
+    if (!frame || gone || !frame.contains(/** @type {Node} */ (event.target))) return;
+    timeline.setPointerCapture(event.pointerId);
+    const move = (/** @type {PointerEvent} */ e) => {
+      const held = timeline.querySelector(".pf-timeline-frame");
+      const box = (held || timeline).getBoundingClientRect();
+      seek({ do: "cursor", ms: Math.min(Math.max((e.clientX - box.left) / box.width, 0), 1) * timelineEnd });
+    };
+    const end = () => { timeline.removeEventListener("pointermove", move); timeline.removeEventListener("pointerup", end); timeline.removeEventListener("pointercancel", end); };
+    timeline.addEventListener("pointermove", move);
+    timeline.addEventListener("pointerup", end);
+    timeline.addEventListener("pointercancel", end);
+    move(event);
+    event.preventDefault();
+  });
+
+  // the tabs below
+  function drawTabs() {
+    const named = model.get("tabs");
+    panel.hidden = !named.length;
+    panelTabs.replaceChildren(...named.map((/** @type {string} */ name) => {
+      const tab = make("button", "pf-panel-tab", TABS[name]);
+      tab.dataset.tab = name;
+      tab.setAttribute("role", "tab");
+      tab.addEventListener("click", () => send({ do: "tab", name }));
+      return tab;
+    }));
+    panelTabs.addEventListener("keydown", (event) => {
+      const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const all = /** @type {HTMLElement[]} */ ([...panelTabs.children]);
+      const here = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+      if (!move || here < 0) return;
+      const next = all[(here + move + all.length) % all.length];
+      next.focus();
+      next.click();
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  }
+  function drawPanel() {
+    const p = model.get("panel");
+    if (!p.tab) return;
+    for (const tab of /** @type {HTMLElement[]} */ ([...panelTabs.children])) {
+      const is = tab.dataset.tab === p.tab;
+      tab.setAttribute("aria-selected", String(is));
+      tab.tabIndex = is ? 0 : -1;
+    }
+    const wanted = find.value.trim().toLowerCase();
+    const shown = (p.rows || []).filter((/** @type {string[]} */ row) => !wanted || row.join(" ").toLowerCase().includes(wanted));
+    const lines = shown.map((/** @type {string[]} */ row) => {
+      const line = make("div", `pf-row pf-row-${p.tab}`);
+      row.forEach((text, k) => line.append(make("span", `pf-cell pf-cell-${k}`, text)));
+      if (p.tab === "diff") line.dataset.sign = row[0];
+      return line;
+    });
+    for (const card of p.cards || []) lines.push(errorCard(card, false));
+    if (!shown.length && wanted && (p.rows || []).length) lines.push(make("div", "pf-note", "Nothing has this text."));
+    if (p.note) lines.push(make("div", "pf-note", p.note));
+    body.dataset.tab = p.tab;
+    body.setAttribute("aria-label", TABS[p.tab]);
+    body.replaceChildren(...lines);
+  }
+  find.addEventListener("input", drawPanel);
+  find.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    find.value = "";
+    drawPanel();
+    root.focus();
+    event.stopPropagation();
+  });
 
   pause.addEventListener("click", () => send({ do: pause.textContent === "Resume" ? "resume" : "pause" }));
   step.addEventListener("click", () => send({ do: "step" }));
   stop.addEventListener("click", () => { stop.textContent = "Stopping"; send({ do: "stop" }); });
   root.addEventListener("keydown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (["INPUT", "TEXTAREA", "BUTTON"].includes(target.tagName) || event.ctrlKey || event.metaKey || event.altKey || !live()) return;
-    const act = { " ": () => pause.click(), s: () => stop.click(), ArrowRight: () => send({ do: "step" }) }[event.key];
+    if (["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName) || event.ctrlKey || event.metaKey || event.altKey || gone) return;
+    if (target.tagName === "BUTTON" && [" ", "Enter"].includes(event.key)) return;
+    /** @type {Record<string, () => void>} */
+    const keys = {
+      ArrowLeft: () => send({ do: "cursor", by: -1 }), ArrowRight: () => send({ do: "cursor", by: 1 }),
+      Home: () => send({ do: "cursor", step: 0 }), End: () => send({ do: "live" }),
+      d: () => send({ do: "tab", name: "diff" }), "/": () => find.focus(),
+    };
+    if (live()) Object.assign(keys, { " ": () => pause.click(), s: () => stop.click(), n: () => send({ do: "step" }) });
+    const act = keys[event.key];
     if (act) { act(); event.preventDefault(); event.stopPropagation(); }
   });
 
   const handlers = {
     "change:pictures": drawPictures, "change:states": drawStates, "change:edges": drawStates, "change:strip": drawStrip,
     "change:lanes": drawLanes, "change:focus": drawLanes, "change:heat": drawHeat, "change:spans": drawTimeline,
+    "change:cursor": drawCursor, "change:panel": drawPanel,
   };
   for (const [event, draw] of Object.entries(handlers)) model.on(event, draw);
   const onGone = () => {
-    if (!model.comm_live && live()) { gone = true; root.dataset.gone = "true"; drawStrip(); drawLanes(); }
+    if (!model.comm_live && live()) { gone = true; root.dataset.gone = "true"; drawStrip(); drawLanes(); drawCursor(); }
   };
   model.on("comm_live_update", onGone);
   const timer = setInterval(() => { if (live() && !gone) { if (begun === null) begun = performance.now(); drawFacts(); } }, 200);
@@ -443,10 +709,14 @@ function render({ model, el }) {
   drawLanes();
   drawHeat();
   drawTimeline();
+  drawTabs();
+  drawCursor();
+  drawPanel();
 
   return () => {
     clearInterval(timer);
     clearTimeout(later);
+    clearTimeout(sent);
     unhide();
     for (const [event, draw] of Object.entries(handlers)) model.off(event, draw);
     model.off("comm_live_update", onGone);

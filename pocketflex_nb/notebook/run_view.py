@@ -1,10 +1,11 @@
-"""The live view of one run or many: status strip, diagram, lanes, timeline."""
+"""The live view of one run or many: status strip, diagram, lanes, timeline, a time cursor, and tabs for what a step did."""
 
 from __future__ import annotations
 
 import contextlib
 import html
 import time
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from typing import Any
 import anywidget
 import traitlets
 
+from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.notebook.panel import TABS, panel
 from pocketflex_nb.notebook.picture import LANES, Picture, graphs_of, summed
 from pocketflex_nb.views.palette import GLYPHS
 from pocketflex_nb.views.svg import svg
+from pocketflex_nb.views.timeline import timeline
 
 __all__ = ["RunView"]
 
@@ -33,13 +37,19 @@ class RunView(anywidget.AnyWidget):
     runs : Run, RunGroup, or iterable of Run
         What to show.
     height : int
-        Pixels at most of the lanes.
+        Pixels that it keeps to: diagram and lanes scroll inside.
+    tabs : sequence of str
+        Which of ``"diff"``, ``"messages"``, ``"store"``, ``"error"`` and ``"events"`` stand below, the first of them open; ``()``: none.
+    follow : bool
+        Whether it keeps up with the runs; False shows how they stand now.
     name : str, optional
         Title; default: the run's or group's name.
 
     Notes
     -----
-    Follows the runs at most ten times a second and sends only what changed. Space pauses, ``s`` stops.
+    Follows the runs at most ten times a second and sends only what changed. Keys: left and right go through the steps, Home and End
+    to the first step and back to now, space pauses, ``n`` lets one node go while paused, ``s`` stops, ``d`` opens the diff, ``/``
+    searches.
     """
 
     _esm = _HERE / "run_view.js"
@@ -56,22 +66,31 @@ class RunView(anywidget.AnyWidget):
     focus = traitlets.Int(-1).tag(sync=True)
     height = traitlets.Int(500).tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
+    tabs: Any = traitlets.List().tag(sync=True)
+    panel = traitlets.Dict().tag(sync=True)
+    cursor = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, runs: Any, height: int = 500, *, name: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, runs: Any, height: int = 500, *, tabs: Iterable[str] = TABS, follow: bool = True, name: str | None = None, **options: Any
+    ) -> None:
+        tabs = _known(tabs)
         made = list(runs) if isinstance(runs, Iterable) else [runs]
         self._name = name or getattr(runs, "name", None)
         self._picture = Picture(made)
         self._flows: list[Any] = []
         self._seen: tuple[Any, ...] | None = None
-        self._next_lanes = self._next_spans = 0.0
-        self._finished: list[Any] = []
+        self._next_lanes = self._next_spans = self._next_panel = 0.0
+        self._tab = tabs[0] if tabs else ""
+        self._wishes: deque[dict[str, Any]] = deque()
+        self._follows = follow
         self.on_final: Any = None
-        super().__init__(height=height, signs=dict(GLYPHS), **options)
+        super().__init__(height=height, signs=dict(GLYPHS), tabs=tabs, **options)
         self._draw()
         self._tell(final=False)
         self.on_msg(self._command)
         self._answer_here()
-        pump.follow(self)
+        if follow:
+            pump.follow(self)
 
     def __repr__(self) -> str:
         return f"RunView({self.title!r}, {len(self.runs)} run{'s' if len(self.runs) != 1 else ''})"
@@ -101,37 +120,79 @@ class RunView(anywidget.AnyWidget):
     # the pump's side -------------------------------------------------------------------------------------------------
     def look(self) -> bool:
         """Send what changed since the last look; False when every run is over and was shown."""
+        wished = self._grant()
         live = self._picture.is_live()
         seen = tuple((run.status, len(run.records)) for run in self.runs) if not self._picture.is_many else (time.monotonic(),)
-        if seen != self._seen or not live:
+        if seen != self._seen or wished or not live:
             self._seen = seen
-            self._tell(final=not live)
+            self._tell(final=not live, now_all=wished)
         if not live and self.on_final is not None:
             tell, self.on_final = self.on_final, None
             tell()
-        return live
+        return live and self._follows
+
+    def _grant(self) -> bool:
+        """Do what the page asked of the picture; here, so that only the pump's thread reads runs for this view."""
+        granted = False
+        while self._wishes:
+            wish = self._wishes.popleft()
+            granted = True
+            with contextlib.suppress(ValueError, TypeError, LookupError):  # a page may send anything
+                self._wish(wish)
+        return granted
+
+    def _wish(self, wish: dict[str, Any]) -> None:
+        do, picture = wish.get("do"), self._picture
+        if do == "focus":
+            index = int(wish.get("run", -1))
+            picture.focus = index if 0 <= index < len(self.runs) > 1 else None
+        elif do == "pin":
+            picture.focus = picture.ranked()[min(max(int(wish["at"]), 0), len(self.runs) - 1)]
+        elif do == "tab" and wish.get("name") in self.tabs:
+            self._tab = wish["name"]
+        elif do == "live":
+            picture.moment = None
+        elif do == "cursor":
+            picture.go_to(step=wish.get("step"), by=int(wish.get("by", 0)), ms=wish.get("ms"))
+
+    def at(self, step: int | None = None) -> None:
+        """Show how it stood when so many steps were finished; None: how it stands now."""
+        self._wishes.append({"do": "live"} if step is None else {"do": "cursor", "step": step})
+        pump.follow(self)
+        pump.hurry()
 
     def _draw(self) -> None:
         graphs = graphs_of(self.runs)
         self._flows = [flow for flow, _ in graphs]
         self.pictures = [{"name": graph.name, "svg": svg(graph, None, live=True)} for _, graph in graphs[:20]]
 
-    def _tell(self, *, final: bool) -> None:
+    def _tell(self, *, final: bool, now_all: bool = False) -> None:
         picture, now = self._picture, time.monotonic()
         with self.hold_sync():
             self.strip = picture.strip(self.title)
+            self.focus = -1 if picture.focus is None else picture.focus
             self.states = {str(k): picture.states(flow) for k, flow in enumerate(self._flows)}
             self.edges = {str(k): picture.edges(flow) for k, flow in enumerate(self._flows)}
             self.heat = picture.heat()
-            if final or now >= self._next_lanes:
+            if final or now_all or now >= self._next_lanes:
                 self._next_lanes = now + _LANES_EVERY
-                self.lanes = picture.lanes(self._tail(final))
-            if final or now >= self._next_spans:
+                self.lanes = picture.lanes(self._tail(final), final=final)
+                self.cursor = picture.cursor()
+            if final or now_all or now >= self._next_spans:
                 self._next_spans = now + _SPANS_EVERY
                 self.spans = picture.spans()
+                self.panel = self._panel()
+
+    def _panel(self) -> dict[str, Any]:
+        picture = self._picture
+        if not self._tab:
+            return {}
+        if not picture.has_steps:
+            return {"tab": self._tab, "rows": [], "note": "Click a cell of the strip above to look into one run."}
+        return panel(self._tab, picture.chosen(), picture.moment, picture.last(), picture.past)
 
     def _tail(self, final: bool) -> int:
-        runs = len(self.runs)
+        runs = len(self._picture.chosen()) if self._picture.is_many else len(self.runs)
         if runs > LANES:
             return 1
         return (200 if final else 40) if runs == 1 else (60 if final else 12)
@@ -147,30 +208,35 @@ class RunView(anywidget.AnyWidget):
         """A button was pressed: post it, and let the pump show what came of it."""
         with contextlib.suppress(Exception):  # a click must not leave a traceback in some other cell
             self._do(content)
+        pump.follow(self)
         pump.hurry()
 
     def _do(self, content: dict[str, Any]) -> None:
-        do, index = content.get("do"), content.get("run", -1)
-        chosen = [self.runs[index]] if isinstance(index, int) and 0 <= index < len(self.runs) else list(self.runs)
-        if do == "focus":
-            self._picture.focus = index if len(chosen) == 1 and len(self.runs) > 1 and index >= 0 else None
-            self.focus = -1 if self._picture.focus is None else self._picture.focus
-            self._seen = None
-            pump.follow(self)
+        do = content.get("do")
+        if do not in _STEERS and do != "answer":
+            self._wishes.append(content)
             return
+        index = content.get("run", -1)
+        chosen = [self.runs[index]] if isinstance(index, int) and 0 <= index < len(self.runs) else list(self.runs)
         for run in chosen:
             if run.done():
                 continue
-            if do == "stop":
-                run.cancel()
-            elif do == "pause":
-                run.pause()
-            elif do == "resume":
-                run.resume()
-            elif do == "step":
-                run.step()
-            elif do == "answer":
-                _answer(run, content)
+            if do == "answer":
+                self._answer(run, content)
+            else:
+                getattr(run, _STEERS[do])()
+        self._wishes.append({})
+
+    def _answer(self, run: Any, content: dict[str, Any]) -> None:
+        """Give an answer that came as text back as what was asked for; what does not fit is said in the card."""
+        value, number = content.get("value"), content.get("ask")
+        question = run.hold_state().questions.get(number)
+        if question is not None and question.choices is not None:
+            value = next((choice for choice in question.choices if str(choice)[:200] == str(value)), value)
+        try:
+            run.answer(value, number)
+        except ValueError as exc:
+            self._picture.refused[run.number, int(number or 0)] = str(exc)
 
     # the static form -------------------------------------------------------------------------------------------------
     def snapshot(self) -> str:
@@ -190,25 +256,41 @@ class RunView(anywidget.AnyWidget):
     def to_html(self, path: str | Path) -> Path:
         """Write what it shows as one HTML file that opens anywhere, offline; returns its path."""
         lanes = "".join(
-            f"<h2>{html.escape(lane['name'])} <small>{lane['status']}</small></h2><pre>"
-            + html.escape("\n".join(text for _, text, _ in lane["lines"])) + "</pre>"
-            for lane in self._picture.lanes(500)
+            f"<h2>{html.escape(lane['name'])} <small>{lane['status']}</small></h2>{_card(lane)}<pre>"
+            + html.escape("\n".join(text.rstrip("\n") for _, text, _ in lane["lines"])) + "</pre>"
+            for lane in self._picture.lanes(500, final=True)
         )
-        style = "body{font:15px system-ui;margin:2rem;max-width:70rem}pre{white-space:pre-wrap}small{color:#666}"
+        named = {run.name: run.state() for run in self._picture.chosen()[:60]}
         target = Path(path)
         target.write_text(
-            f"<!doctype html><meta charset=utf-8><title>{html.escape(self.title)}</title><style>{style}</style>"
-            f"<h1>{html.escape(self.summary())}</h1>{self.snapshot()}{lanes}",
+            f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+            f"<title>{html.escape(self.title)}</title><style>{_PAGE}</style><h1>{html.escape(self.summary())}</h1>"
+            f"<figure>{self.snapshot()}</figure><figure>{timeline(named)}</figure>{lanes}</html>",
             encoding="utf-8",
         )
         return target
 
 
-def _answer(run: Any, content: dict[str, Any]) -> None:
-    """Give an answer that came as text back as what was asked for."""
-    value, number = content.get("value"), content.get("ask")
-    held = run.hold_state()
-    question = held.questions.get(number)
-    if question is not None and question.choices is not None:
-        value = next((choice for choice in question.choices if str(choice) == str(value)), value)
-    run.answer(value, number)
+#: command of the page to method of a run
+_STEERS = {"stop": "cancel", "pause": "pause", "resume": "resume", "step": "step"}
+_PAGE = (
+    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
+    "h1{font-size:1.3rem}h2{font-size:1rem;margin-bottom:.2rem}small{opacity:.75;font-weight:400}figure{margin:1rem 0;overflow:auto}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;unicode-bidi:plaintext}.e{border-left:3px solid #c2372e;padding-left:.7rem}"
+)
+
+
+def _card(lane: dict[str, Any]) -> str:
+    error = lane.get("error")
+    if not error:
+        return ""
+    text = "\n".join([f"{error['type']}: {error['text']}", *(f"{name} = {value}" for name, _, value in error["inputs"]), *error["trace"]])
+    return f"<pre class=e>{html.escape(text)}</pre>"
+
+
+def _known(tabs: Iterable[str]) -> list[str]:
+    asked = [tabs] if isinstance(tabs, str) else list(tabs)
+    for tab in asked:
+        if tab not in TABS:
+            raise ValueError(f"no tab {tab!r}: there are {', '.join(TABS)}{nearest(str(tab), TABS)}")
+    return asked

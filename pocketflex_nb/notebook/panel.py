@@ -1,0 +1,206 @@
+"""What stands below the diagram? Diff, messages, store, error and events of one moment, as rows of short, masked texts."""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pocketflex_nb.core.errors import StoreError
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.state import Span
+from pocketflex_nb.core.store import Store
+from pocketflex_nb.views.diff import change_lines
+from pocketflex_nb.views.preview import kind_of, preview
+from pocketflex_nb.views.secrets import redacted
+from pocketflex_nb.views.tree import rows as tree_rows
+from pocketflex_nb.views.words import shown
+
+__all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "clean", "error_card", "panel"]
+
+#: the tabs, as the page names them
+TABS = ("diff", "messages", "store", "error", "events")
+#: rows of one tab; runs that a tab tells about
+EVENTS, RUNS = 150, 6
+#: kinds of events that are messages between agents, or with a person
+MESSAGES = frozenset({"call", "cast", "reply", "info", "down", "asked", "answered", "start", "exit", "restart", "giveup"})
+_OURS = str(Path(__file__).resolve().parent.parent)
+_QUIET = frozenset({"start", "seconds", "visit"})
+
+Rows = list[list[str]]
+
+
+@lru_cache(maxsize=4_096)
+def clean(text: str, limit: int = 400) -> str:
+    """`text`, cut, with secrets masked and whatever hides or reorders written out; lines stay lines."""
+    return redacted("\n".join(shown(line) for line in text[:limit].split("\n")))
+
+
+def panel(tab: str, runs: Sequence[Any], moment: int | None, at: tuple[Any, Span] | None, past: Any) -> dict[str, Any]:
+    """What `tab` shows.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The runs in focus.
+    moment : int or None
+        Monotonic ns of the time cursor; None: now.
+    at : (Run, Span) or None
+        The step that was the last one then.
+    past : Past
+        Reads the runs' events.
+    """
+    told = _TELLS[tab](list(runs)[:RUNS], moment, at, past)
+    return {"tab": tab, **told}
+
+
+def _diff(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    if at is None:
+        return {"rows": [], "note": "No step is finished yet."}
+    run, span = at
+    state = run.state() if moment is None else past.reel(run).state(moment)
+    changes = [change for change in list(state.changes) if change["address"] == span.address]
+    rows = [[line.sign, clean(line.where), clean(line.text), ""] for line in change_lines(changes, limit=60)]
+    if rows:
+        return {"rows": rows}
+    if not isinstance(run.store, Store):
+        return {"rows": [], "note": "A run over a plain dict keeps its steps, not its changes: launch it, or give it a Store, to see them."}
+    return {"rows": [], "note": f"{clean(span.node)} changed nothing in the store."}
+
+
+def _messages(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    rows = _event_rows(runs, moment, past, lambda event: event.kind in MESSAGES)
+    return {"rows": rows, "note": "" if rows else "No message and no question so far."}
+
+
+def _events(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    rows = _event_rows(runs, moment, past, lambda event: True)
+    return {"rows": rows, "note": "" if rows else "Nothing has happened yet."}
+
+
+def _event_rows(runs: list[Any], moment: int | None, past: Any, wanted: Callable[[Event], bool]) -> Rows:
+    found: list[Event] = []
+    for run in runs:
+        latest = (event for event in reversed(past.reel(run).until(moment)) if wanted(event))
+        found += islice(latest, EVENTS)
+    zero = min((run.started for run in runs if run.started), default=0)
+    found = sorted(found, key=lambda event: event.ns)[-EVENTS:]
+    several = len(runs) > 1
+    return [
+        [f"{max(e.ns - zero, 0) / 1e9:.3f}", e.kind.replace("_", " "), _where(e, several), _facts(e)] for e in reversed(found)
+    ]
+
+
+def _where(event: Event, several: bool) -> str:
+    place = event.node or ("" if several else event.run)
+    return clean(f"{event.run} · {place}" if several and place else place or event.run, 160)
+
+
+def _facts(event: Event) -> str:
+    if event.kind == "store_changed":
+        return clean(", ".join(f"{change['key']}" for change in islice(event["changes"], 12)), 200)
+    if "text" in event.data:
+        return clean(str(event["text"]), 200)
+    facts = [f"{name}={preview(value, 60, key=name)}" for name, value in event.data.items() if name not in _QUIET and value is not None]
+    seconds = event.get("seconds")
+    return clean("  ".join([*facts, *([f"{seconds:.3f} s"] if seconds is not None else [])]), 240)
+
+
+def _store(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    run = at[0] if at is not None else runs[0] if runs else None
+    if run is None or not hasattr(run.store, "keys"):
+        return {"rows": [], "note": "There is no store to look into."}
+    held, note = run.store, ""
+    if moment is not None:
+        held, note = _store_then(run, moment, past)
+    rows = [[row.kind, clean(row.key), clean(row.preview), _writer(run.store, row.path[0], moment)] for row in tree_rows(held, limit=60)]
+    more = len(held) - len(rows) if hasattr(held, "__len__") else 0
+    return {"rows": rows, "note": note or (f"{more:,} more keys: %pocketflex store" if more > 0 else "" if rows else "The store is empty.")}
+
+
+def _store_then(run: Any, moment: int, past: Any) -> tuple[Any, str]:
+    if not isinstance(run.store, Store):
+        return run.store, "A plain dict keeps no past: this is the store as it is now."
+    versions = [c["version"] for event in past.reel(run).until(moment) if event.kind == "store_changed" for c in event["changes"]]
+    try:
+        return run.store.at(max(versions, default=0)), ""
+    except StoreError as exc:
+        return {}, str(exc)
+
+
+def _writer(store: Any, key: Any, moment: int | None) -> str:
+    if not isinstance(store, Store) or moment is not None:
+        return ""
+    try:
+        written = store.who(key)
+    except LookupError:
+        return ""
+    return clean(" · ".join(part for part in (written.run, written.node) if part) or "seed", 120) + f"  v{written.version}"
+
+
+def _error(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    failed = [run for run in runs if run.error is not None and run.status == "failed" and (moment is None or run.finished <= moment)]
+    cards = [error_card(run) for run in failed[:3]]
+    return {"rows": [], "cards": cards, "note": "" if cards else "Nothing has failed."}
+
+
+def error_card(run: Any) -> dict[str, Any]:
+    """What failed, where, on what input, and the user's own lines of the traceback."""
+    error = run.error
+    steps = _user_steps(error)
+    node = next((span.node for span in reversed(list(run.state().spans)) if span.failed), "")
+    return {
+        "run": clean(run.name, 120), "node": clean(node, 120), "type": type(error).__name__,
+        "text": clean(_said(error), 600), "inputs": _inputs(steps),
+        "trace": [_step(frame, line) for frame, line in steps[-4:]],
+    }
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error) or "(no message)"
+    except Exception:  # an error's own __str__ may fail
+        return "(its text cannot be read)"
+
+
+def _is_cell(name: str) -> bool:
+    return "ipykernel" in name or name.startswith("<")
+
+
+def _user_steps(error: BaseException) -> list[tuple[FrameType, int]]:
+    walked = traceback.walk_tb(error.__traceback__)
+    return [(frame, line) for frame, line in walked if not frame.f_code.co_filename.startswith(_OURS)]
+
+
+def _step(frame: FrameType, line: int) -> str:
+    code = frame.f_code
+    file = "cell" if _is_cell(code.co_filename) else Path(code.co_filename).name
+    text = _line(frame, line)
+    return f"{file}:{line}  in {code.co_name}" + (f"\n    {text}" if text else "")
+
+
+def _line(frame: FrameType, line: int) -> str:
+    return clean(linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip(), 160)
+
+
+def _inputs(steps: list[tuple[FrameType, int]]) -> list[list[str]]:
+    """The arguments of the user's first function on the way to the error: of a node's exec, what prep gave."""
+    return list(_arguments(steps[0][0])) if steps else []
+
+
+def _arguments(frame: FrameType) -> Iterator[list[str]]:
+    for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]:
+        if name in ("self", "cls") or name not in frame.f_locals:
+            continue
+        value = frame.f_locals[name]
+        yield [name, kind_of(value), clean(preview(value, 240, key=name))]
+
+
+_TELLS: dict[str, Callable[..., dict[str, Any]]] = {
+    "diff": _diff, "messages": _messages, "store": _store, "error": _error, "events": _events,
+}

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial, wraps
 from threading import get_ident
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.agents.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, ReplyError, check_time
-from pocketflex_nb.agents.home import SLICE, pulse, running_loop
-from pocketflex_nb.agents.log import PLAIN, warn
-from pocketflex_nb.agents.mail import CAST, INFO, Ask, Caller, CrossFuture, Order, ThreadWait
-from pocketflex_nb.agents.monitor import Gone, Monitor, Pending
-from pocketflex_nb.agents.reasons import DEAD, Stop
-from pocketflex_nb.agents.registry import wait_for_name
+from pocketflex_nb.agents.asking import LATE, ask, ask_across, ask_late, portable, put, put_order, stop_it, successor
+from pocketflex_nb.agents.errors import CallingSelf, CallTimeout, NotRunning, ReplyError, check_time
+from pocketflex_nb.agents.home import SLICE, running_loop
+from pocketflex_nb.agents.log import PLAIN
+from pocketflex_nb.agents.mail import CAST, INFO, Order, ThreadWait
+from pocketflex_nb.agents.monitor import Monitor, Pending
+from pocketflex_nb.agents.reasons import DEAD
 from pocketflex_nb.agents.slot import Slot
-from pocketflex_nb.agents.strict import copied
+from pocketflex_nb.agents.sugar import Within, ref_type
 from pocketflex_nb.core.context import AGENT
-from pocketflex_nb.core.errors import nearest
 
-__all__ = ["LATE", "AgentRef", "Answered", "Within", "ask", "ask_across", "ask_late", "ref_type", "successor"]
-
-#: seconds a waiting thread or foreign loop allows beyond a call's timeout for the agent's own clock to say so
-LATE = 1.0
-
+__all__ = ["AgentRef", "Answered"]
 
 class Answered(dict[str, Any]):
     """Facts that can be read at once or awaited: ``ref.state()`` and ``await ref.state()`` both give them."""
@@ -187,7 +181,7 @@ class AgentRef:
         if not self.is_alive:
             raise NotRunning(life.name)
         waiting = ThreadWait()
-        home.post(ask_late, life, _portable(life, message), waiting, by, timeout, False)
+        home.post(ask_late, life, portable(life, message), waiting, by, timeout, False)
         if not waiting.wait(None if timeout is None or not home.is_real else timeout + LATE, SLICE):
             raise CallTimeout(life.name, timeout, "")
         return waiting.result()
@@ -217,20 +211,20 @@ class AgentRef:
     def _cast_rarely(self, message: Any, by: Any) -> None:
         """A cast from another thread, to the dead, in strict mode, or by a zombie."""
         life = self._life
-        message = _portable(life, message)
+        message = portable(life, message)
         if life.home.is_here:
-            _put(life, CAST, message, by)
+            put(life, CAST, message, by)
         else:
-            life.home.post(_put, life, CAST, message, by)
+            life.home.post(put, life, CAST, message, by)
 
     def send(self, message: Any) -> None:
         """Send a message for `handle_info`; never fails."""
         life, by = self._life, AGENT.get()
-        message = _portable(life, message)
+        message = portable(life, message)
         if life.home.is_here:
-            _put(life, INFO, message, by)
+            put(life, INFO, message, by)
         else:
-            life.home.post(_put, life, INFO, message, by)
+            life.home.post(put, life, INFO, message, by)
 
     def within(self, seconds: float | None) -> Within:
         """The same agent with another timeout: ``await ref.within(2.0).pop()``."""
@@ -256,7 +250,7 @@ class AgentRef:
             raise CallingSelf(life.name)
         if not self.is_alive:
             raise NotRunning(life.name)
-        await life.home.do(_stop, life, reason, timeout)
+        await life.home.do(stop_it, life, reason, timeout)
 
     def stop_sync(self, reason: Any = "normal", timeout: float | None = None) -> None:
         """`stop` from plain code."""
@@ -266,7 +260,7 @@ class AgentRef:
             raise CallingSelf(life.name)
         if not self.is_alive:
             raise NotRunning(life.name)
-        life.home.do_sync(_stop, life, reason, timeout)
+        life.home.do_sync(stop_it, life, reason, timeout)
 
     def exit(self, reason: Any = "shutdown") -> None:
         """Send an exit signal. ``"kill"`` cannot be trapped, and ends also code that does not yield; ``"normal"`` is ignored.
@@ -398,7 +392,7 @@ class AgentRef:
     def _order(self, run: Callable[[Any], Any]) -> None:
         life = self._life
         if self.is_alive:
-            life.home.post(_put_order, life, Order(run))
+            life.home.post(put_order, life, Order(run))
 
     def _ordered(self, run: Callable[[Any], Any], give: Callable[[Any], Any]) -> Pending:
         """Have `run` called between two messages; the result can be awaited from any loop."""
@@ -418,165 +412,8 @@ class AgentRef:
 
         if life.home.is_here:
             waiting.attach(life)
-            _put_order(life, Order(order))
+            put_order(life, Order(order))
         else:
             life.home.post(waiting.attach, life)
-            life.home.post(_put_order, life, Order(order))
+            life.home.post(put_order, life, Order(order))
         return waiting
-
-
-class Within:
-    """An agent with another timeout: see `AgentRef.within`."""
-
-    __slots__ = ("_ref", "_seconds")
-
-    def __init__(self, ref: AgentRef, seconds: float | None) -> None:
-        self._ref, self._seconds = ref, seconds
-
-    async def call(self, message: Any, **options: Any) -> Any:
-        """`AgentRef.call` with this timeout."""
-        return await self._ref.call(message, timeout=self._seconds, **options)
-
-    def call_sync(self, message: Any) -> Any:
-        """`AgentRef.call_sync` with this timeout."""
-        return self._ref.call_sync(message, timeout=self._seconds)
-
-    def __getattr__(self, name: str) -> Any:
-        method: Any = getattr(type(self._ref), name, None)
-        if not hasattr(method, "_pfx_timed"):
-            known = [n for n in dir(type(self._ref)) if hasattr(getattr(type(self._ref), n), "_pfx_timed")]
-            raise AttributeError(f"{self._ref!r} has no handler {name!r}{nearest(name, known)}", name=name, obj=self._ref)
-        return partial(method._pfx_timed, self._ref, self._seconds)
-
-
-def ref_type(cls: Any, base: type[AgentRef]) -> type[AgentRef]:
-    """`base` with a method for each handler that `cls` marks, so that ``ref.pop()`` is found, completed and documented like any other.
-
-    Notes
-    -----
-    Real methods instead of ``__getattr__``, which would slow every attribute of the ref down on Python 3.11.
-    """
-    known: type[AgentRef] | None = cls.__dict__.get("_pfx_ref_type")
-    if known is None:
-        methods: dict[str, Any] = {name: getattr(cls, name, None) for name in dir(cls)}
-        marked = {name: fn for name, fn in methods.items() if hasattr(fn, "_pfx_handles") and not hasattr(base, name)}
-        body = {name: _sender(name, fn, *fn._pfx_handles) for name, fn in marked.items()}
-        known = type(base.__name__, (base,), {"__slots__": (), "__doc__": base.__doc__, **body}) if body else base
-        cls._pfx_ref_type = known
-    return known
-
-
-def _sender(name: str, fn: Any, kind: str, is_reentrant: bool) -> Any:
-    """The method ``ref.name(...)``."""
-
-    async def timed_call(self: AgentRef, timeout: float | None, /, *args: Any, **kwargs: Any) -> Any:
-        return await self.call(Ask(name, args, kwargs, is_reentrant), timeout=timeout)
-
-    async def call(self: AgentRef, /, *args: Any, **kwargs: Any) -> Any:
-        return await self.call(Ask(name, args, kwargs, is_reentrant))
-
-    def timed_cast(self: AgentRef, timeout: float | None, /, *args: Any, **kwargs: Any) -> None:
-        self.cast(Ask(name, args, kwargs, is_reentrant))
-
-    def cast(self: AgentRef, /, *args: Any, **kwargs: Any) -> None:
-        self.cast(Ask(name, args, kwargs, is_reentrant))
-
-    send: Any = wraps(fn)(call if kind == "call" else cast)
-    send._pfx_timed = timed_call if kind == "call" else timed_cast
-    return send
-
-
-def ask(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_cancelling: bool) -> None:
-    """Lay a call in the mailbox; on the home's loop."""
-    if by is not None:
-        if by is life:
-            raise CallingSelf(life.name)
-        if by.fenced:
-            raise AgentDown("killed", by.name)
-    if life.status is DEAD:
-        raise NotRunning(life.name)
-    if life.is_strict:
-        message = copied(message)
-    log = life.log
-    seq, now = next(log.count), perf_counter_ns()
-    what = message if message.__class__ in PLAIN else log.describe(message)
-    record = (seq, now, "call", life.place, what, by and by.cause, by and by.place)
-    log.add(record)
-    if log.watchers:
-        log.tell(record)
-    caller = Caller(life, message, fut, by, seq, now, is_cancelling)
-    if timeout is not None:
-        life.home.deadlines.add(timeout, caller)
-    if life.is_awake:
-        life.box.append(caller)
-    else:
-        life.put(caller)
-
-
-def ask_late(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_cancelling: bool) -> None:
-    """`ask`, posted by another thread: errors go to the future."""
-    if fut.done():
-        return
-    try:
-        ask(life, message, fut, by, timeout, is_cancelling)
-    except Exception as exc:
-        fut.set_exception(exc)
-
-
-async def ask_across(life: Any, message: Any, timeout: float | None, is_cancelling: bool) -> Any:
-    """Call an agent from another loop than its own."""
-    if life.status is DEAD or life.home.loop.is_closed():
-        raise NotRunning(life.name)
-    loop = asyncio.get_running_loop()
-    waiting = CrossFuture(loop)
-    life.home.post(ask_late, life, _portable(life, message), waiting, AGENT.get(), timeout, is_cancelling)
-    timer = None
-    if timeout is not None and life.home.is_real:
-        timer = loop.call_later(timeout + LATE, waiting._set, waiting.future.set_exception, CallTimeout(life.name, timeout))
-    try:
-        with pulse():
-            return await waiting.future
-    finally:
-        if timer is not None:
-            timer.cancel()
-
-
-async def successor(life: Any, seconds: float) -> Any:
-    """The life that takes over a name of `life` within `seconds`."""
-    return (await wait_for_name(life.name, seconds))._life
-
-
-def _portable(life: Any, message: Any) -> Any:
-    return copied(message) if life.is_strict else message
-
-
-def _put(life: Any, verb: str, message: Any, by: Any) -> None:
-    if life.status is DEAD or (by is not None and by.fenced):
-        if life.is_strict or getattr(life.cls, "strict_cast", False):
-            warn(f"a message to {life.name!r} was lost, it is dead: {message!r}")
-        return
-    seq = life.note(verb, life.log.describe(message), None if by is None else by.cause, by)
-    life.put((seq, 0, verb, None, message, None, None))
-
-
-def _put_order(life: Any, order: Order) -> None:
-    if life.status is not DEAD:
-        life.put(order)
-
-
-async def _stop(life: Any, reason: Any, timeout: float | None) -> None:
-    if life.status is DEAD:
-        raise NotRunning(life.name)
-    gone = Gone(life)
-    life.put(Order(lambda life: Stop(reason)))
-    timer = None
-    if timeout is not None:
-        timer = life.home.clock.call_later(timeout, gone.expire, CallTimeout(life.name, timeout, "stop"))
-    try:
-        ended, _ = await gone.future
-    finally:
-        gone.detach()
-        if timer is not None:
-            timer.cancel()
-    if ended != reason:
-        raise AgentDown(ended, life.name)

@@ -82,6 +82,8 @@ def measure(entries: list[Entry], rounds: int) -> list[dict[str, Any]]:
                 start = time.monotonic()
                 record = once(found)
                 raw.append(record)
+                with RAW.open("a") as kept:
+                    kept.write(json.dumps(record) + "\n")
                 if time.monotonic() - start > SLOW:
                     slow.add(found.key)
                 told = record.get("error") or f"{cases()[name].value(record):.4g} {cases()[name].unit}"
@@ -118,9 +120,9 @@ def main() -> int:
         environments.ensure(venv)
     rounds = asked.reps or (3 if asked.quick else 7)
     before = known(entries) if asked.add else []
-    raw = [*before, *measure(entries, rounds)]
     RAW.parent.mkdir(exist_ok=True)
-    RAW.write_text("".join(json.dumps(record) + "\n" for record in raw))
+    RAW.write_text("".join(json.dumps(record) + "\n" for record in before))
+    raw = [*before, *measure(entries, rounds)]
     told = report.summary(cases(), raw)
     table, met = report.markdown(told, cases()), report.verdicts(told)
     print(table)

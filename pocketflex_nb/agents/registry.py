@@ -75,7 +75,7 @@ class Registry:
         """`register` for another life; of this room."""
         tagged = _tagged(key)
         with self._lock:
-            entries = self._entries.setdefault(tagged, [])
+            entries = self._entries[tagged] = [e for e in self._entries.get(tagged, ()) if e[0].ref.is_alive]  # its loop may be closed
             if self.is_unique and entries:
                 raise AlreadyStarted(entries[0][0].ref, key)
             entries.append((life, key, value))
@@ -152,7 +152,7 @@ class Registry:
     def lookup(self, key: Hashable) -> list[tuple[Any, Any]]:
         """``[(ref, value), ...]``, oldest first."""
         with self._lock:
-            return [(life.ref, value) for life, _, value in self._entries.get(_tagged(key), ())]
+            return [(life.ref, value) for life, _, value in self._entries.get(_tagged(key), ()) if life.ref.is_alive]
 
     def keys(self, ref: Any) -> list[Any]:
         """The keys of one agent."""
@@ -245,7 +245,8 @@ class Registry:
 
     def _all(self) -> list[tuple[Any, Any, Any]]:
         with self._lock:
-            return [(key, life.ref, value) for entries in self._entries.values() for life, key, value in entries]
+            found = [entry for entries in self._entries.values() for entry in entries if entry[0].ref.is_alive]
+            return [(key, life.ref, value) for life, key, value in found]
 
     def __repr__(self) -> str:
         return f"<Registry {'unique' if self.is_unique else 'duplicate'}, {self.count()} entries>"

@@ -19,6 +19,7 @@ from pocketflex_nb.agents import (
     call,
     child,
     handles,
+    whereis,
 )
 from pocketflex_nb.testing import VirtualClock, settle
 from tests.agents.people import HERE, Boom, Counter, crash
@@ -141,6 +142,22 @@ async def test_listeners_hear_of_names_and_of_deaths_only_if_asked() -> None:
         Unregistered(talking, "d", member),
     ]
     await listener.stop()
+
+
+def test_a_name_is_free_when_the_loop_of_its_owner_is_closed() -> None:
+    async def begin() -> Any:
+        return await Counter.start(name="left behind", **HERE)
+
+    first = asyncio.run(begin())
+    assert not first.is_alive
+    assert whereis("left behind") is None
+
+    async def again() -> None:
+        second = await Counter.start(name="left behind", **HERE)
+        assert whereis("left behind") is second
+        await second.stop()
+
+    asyncio.run(again())
 
 
 async def test_via_names_an_agent_in_a_registry() -> None:

@@ -24,7 +24,6 @@ from typing import Any as _Any
 from pocketflex_nb.core import ports as _ports
 from pocketflex_nb.core.flow import BatchFlow, Flow, linear
 from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Node, Retry, node
-from pocketflex_nb.core.state import State, replay
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine import entry as _entry
 from pocketflex_nb.engine.asking import ask
@@ -37,6 +36,7 @@ from pocketflex_nb.engine.telling import emit
 
 if _TYPE_CHECKING:
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
+    from pocketflex_nb.core.state import State, replay
 
 __version__ = "0.1.0"
 
@@ -50,7 +50,11 @@ _AGENTS = {"Agent", "DynamicSupervisor", "FlowAgent", "Registry", "Supervisor", 
 
 
 def __getattr__(name: str) -> _Any:
-    """The agents are imported when they are first asked for: most flows need none."""
+    """The agents, and what folds events, are imported when they are first asked for: most flows need none."""
+    if name in ("State", "replay"):
+        from pocketflex_nb.core import state
+
+        return getattr(state, name)
     if name in _AGENTS:
         from pocketflex_nb import agents
 

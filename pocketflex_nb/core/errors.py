@@ -24,7 +24,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 __all__ = [
@@ -42,6 +41,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     str
         ``"; did you mean 'research'?"``, or ``"; known: 'a', 'b'"`` when nothing is near, or ``""`` when nothing is known.
     """
+    from difflib import get_close_matches  # only a mistake pays for it
+
     names = sorted({str(k) for k in known})
     close = get_close_matches(str(name), names, n=1, cutoff=0.6)
     if close:

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any, cast
 
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.checks import check
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.graph import ids_of
 from pocketflex_nb.core.nodes import BaseNode, Fork, check_concurrency
@@ -170,6 +169,8 @@ class Flow(BaseNode):
 
     def check(self) -> list[Any]:
         """Look at the drawing once: raise `CheckError` for errors, return the warnings."""
+        from pocketflex_nb.core.checks import check  # most programs never ask
+
         return check(self)
 
     def to_mermaid(self) -> str:

@@ -12,13 +12,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from threading import Lock, RLock
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.changes import Changes, numbered
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.graph import base_id, ids_of
-from pocketflex_nb.core.state import NodeState, State
 from pocketflex_nb.engine.frame import Failure, Frame, Note, told
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.state import State
 
 __all__ = ["CHANGED", "KEPT", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
 
@@ -201,6 +203,8 @@ class Log:
 
     def _fold(self) -> State:
         if self._state is None:
+            from pocketflex_nb.core.state import State
+
             self._state, self._cursor = State(), Counts()
         state = self._state
         assert self._cursor is not None
@@ -240,7 +244,8 @@ class Log:
         """Bring `state` up to `cursor`, which had to skip records, from its sums."""
         state.steps = cursor.steps
         for path, (visits, seconds) in cursor.sums.items():
-            known = state.nodes.setdefault(path, NodeState(status="done"))
+            known = state.node(path)
+            known.status = "done" if not known.visits else known.status
             known.visits, known.seconds = visits, seconds
         state.edges.update(cursor.edges)
 

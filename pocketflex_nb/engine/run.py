@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import count
 from time import monotonic
 from time import perf_counter_ns as now
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import FRAME
@@ -20,11 +20,13 @@ from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.graph import Graph, base_id, base_name, graph_of
 from pocketflex_nb.core.joins import join_of
-from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.frame import FINISHED, Frame
 from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.thread import engine_thread
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.state import State
 
 __all__ = ["GRACE", "REMEMBERED", "SLICE", "Run", "forget", "limited", "runs", "subscribe"]
 

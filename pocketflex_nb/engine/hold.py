@@ -44,9 +44,7 @@ class Hold:
         self.break_if: Callable[[Frame], bool] | None = None
         self.questions: dict[int, Question] = {}
         self.asked = 0
-        self.cancels = 0  # how often the walking task was cancelled on our account
         self.headless: bool | None = None
-        self.is_ended = False  # whether `Run.end` was called: waits that begin now are over at once
         self.waiting: set[Frame] = set()  # walks that stand still before their node
         self._since = 0
         self._gate = threading.Condition()

@@ -116,6 +116,8 @@ class Run:
     )
     # rare, so kept in the `__dict__`, which ten thousand runs that nobody looks at never make
     _callbacks: Any = None
+    is_ended = False  # whether `end` was called: waits that begin now are over at once
+    cancels = 0  # how often the walking task was cancelled on our account
     _cancels: Any = None
     _classes: Any = None
     _future: Any = None
@@ -325,8 +327,9 @@ class Run:
         if self.ending is None:
             self.ending = error
         self.signal = True
-        self.hold_state().is_ended = True
-        self.held.wake()
+        self.is_ended = True
+        if self.held is not None:  # a `Hold` for each of ten thousand runs that are cancelled would cost more than the cancel
+            self.held.wake()
         for child in self.children or ():
             child.cancel()
         for cancel in list(self._cancels or ()):
@@ -341,7 +344,7 @@ class Run:
     def _cancel_task(self, task: Any) -> None:
         """Cancel the task that walks, unless the walk is over meanwhile: what its task does then is none of ours."""
         if self.task is task and not self.done():
-            self.held.cancels += 1
+            self.cancels += 1
             task.cancel()
 
     def pause(self) -> None:
@@ -444,7 +447,7 @@ class Run:
     def cancelling(self, cancel: Callable[[], Any]) -> Iterator[None]:
         """While inside, `cancel` is called when the run is to end."""
         self._cancels = [*(self._cancels or ()), cancel]
-        if self.held is not None and self.held.is_ended:  # it was ended while this wait began
+        if self.is_ended:  # it was ended while this wait began
             cancel()
         try:
             yield
@@ -470,7 +473,7 @@ class Run:
         task = asyncio.current_task() if self.task is not None else None
         self.task = None
         if task is not None:
-            for _ in range(self.held.cancels):
+            for _ in range(self.cancels):
                 task.uncancel()  # the cancel was ours
         raise ending from None
 

@@ -531,7 +531,9 @@ def _wake(loop: Any, over: Any) -> None:
 def _on_loop(task: Any, fn: Callable[..., Any], *args: Any) -> None:
     """Have `fn` called on the loop of `task`, soon."""
     loop = task.get_loop()
-    if not loop.is_closed():
+    if loop is engine_thread._loop:
+        engine_thread.call_together(fn, *args)
+    elif not loop.is_closed():
         loop.call_soon_threadsafe(fn, *args)
 
 

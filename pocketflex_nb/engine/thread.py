@@ -11,6 +11,7 @@ import contextvars
 import functools
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
@@ -47,6 +48,8 @@ class EngineThread:
         self._loop: Any = None
         self._thread: threading.Thread | None = None
         self.pool = Pool(POOL_SIZE)
+        self._due: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._is_woken = False
 
     @property
     def loop(self) -> Any:
@@ -111,6 +114,19 @@ class EngineThread:
     def call_soon(self, fn: Callable[..., Any], *args: Any) -> None:
         """Have `fn` called on the engine's loop, from any thread, soon."""
         self.loop.call_soon_threadsafe(fn, *args)
+
+    def call_together(self, fn: Callable[..., Any], *args: Any) -> None:
+        """`call_soon` for many at once: the loop is woken once for all that come before it has looked."""
+        self._due.append((fn, args))
+        if not self._is_woken:
+            self._is_woken = True
+            self.loop.call_soon_threadsafe(self._call_due)
+
+    def _call_due(self) -> None:
+        self._is_woken = False  # first: what comes from now on wakes the loop again
+        while self._due:
+            fn, args = self._due.popleft()
+            self._loop.call_soon(fn, *args)
 
     def in_pool(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
         """Call `fn` in the pool, with the caller's context variables."""

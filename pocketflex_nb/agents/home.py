@@ -9,10 +9,11 @@ import asyncio
 import concurrent.futures as cf
 import contextvars
 import threading
+import weakref
 from asyncio.events import _get_running_loop as running_loop
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from pocketflex_nb.agents.clock import Clock, LoopClock
@@ -179,24 +180,44 @@ def in_slices(future: cf.Future[_T], timeout: float | None) -> _T:
         raise
 
 
-@contextmanager
-def pulse() -> Iterator[None]:
+class _Beat:
+    """One timer that keeps a loop turning, however many wait."""
+
+    __slots__ = ("_loop", "_timer", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._waiting = weakref.ref(loop), 0  # weak: it is kept by loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        self._waiting += 1
+        if self._timer is None:
+            self._beat()
+
+    def __exit__(self, *error: object) -> None:
+        self._waiting -= 1
+
+    def _beat(self) -> None:
+        loop = self._loop()
+        self._timer = loop.call_later(PULSE, self._beat) if self._waiting and loop is not None else None
+
+
+_beats: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Beat] = weakref.WeakKeyDictionary()
+
+
+def pulse() -> AbstractContextManager[None]:
     """Keep the running loop turning while it waits for another thread.
 
-    The kernel's stop button cancels the cell by `call_soon`, which does not wake a loop that sleeps in its selector.
+    The kernel's stop button cancels the cell by `call_soon`, which does not wake a loop that sleeps in its selector. It speaks to the main
+    thread only; the others need no pulse.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
     loop = asyncio.get_running_loop()
-    timer: Any = None
-
-    def beat() -> None:
-        nonlocal timer
-        timer = loop.call_later(PULSE, beat)
-
-    beat()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    beat = _beats.get(loop)
+    if beat is None:
+        beat = _beats[loop] = _Beat(loop)
+    return beat
 
 
 class Deadlines:

@@ -15,7 +15,7 @@ from typing import Any
 from pocketflex_nb.core.frozen import Opaque
 
 __all__ = [
-    "BYTES", "FORGOTTEN", "KEY", "NEW", "OLD", "OP", "OUTSIDE", "STEP", "TIME", "UNMARKED", "UNRESOLVED", "VERSION", "WEIGHT",
+    "BYTES", "FORGOTTEN", "KEY", "NEW", "OLD", "OP", "OUTSIDE", "SMALLEST", "STEP", "TIME", "UNMARKED", "UNRESOLVED", "VERSION", "WEIGHT",
     "WRITER", "Cell", "Change", "Changes", "Ledger", "Writer", "Written", "change_of", "net", "numbered", "shorten", "writer_of",
     "written_of",
 ]
@@ -206,7 +206,7 @@ def net(records: list[list[Any]]) -> list[list[Any]]:
 def shorten(frame: Any) -> None:
     """Keep what a node has changed so far bounded, though it writes in a long loop."""
     changes = frame.changes
-    if changes is not None and len(changes) > 1_000:
+    if changes is not None and len(changes) > 1_000 and len({record[KEY] for record in changes[-1_000:]}) < 500:
         frame.changes = net(changes)
 
 
@@ -311,8 +311,10 @@ class Ledger:
         version = record[VERSION]
         if version >= self.size and not self.is_full:
             self._grow(version)
-        self._drop(version % self.size)
-        self.ring[version % self.size] = record
+        at = version % self.size
+        if self.ring[at] is not None:
+            self._drop(at)
+        self.ring[at] = record
         self.weight += record[WEIGHT]
         while self.weight > BYTES and self._cut < version - 1:
             self._cut = self.floor(version) + 1

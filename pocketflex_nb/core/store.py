@@ -78,12 +78,12 @@ def _alone(method: Callable[..., Any]) -> Any:
         with self._lock:
             self._busy += 1
             try:
-                return_value = method(self, *args, **options)
+                given = method(self, *args, **options)
             finally:
                 self._busy -= 1
         if self._outbox:
             self._deliver()
-        return return_value
+        return given
 
     return locked
 
@@ -184,13 +184,10 @@ class Store(dict[Any, Any]):
 
     # reading ---------------------------------------------------------------------------------------------------------
     def __getitem__(self, key: Any) -> Any:
-        cell: Cell | None
         try:
             cell = self._cells[key]
         except KeyError:
-            cell = None
-        if cell is None and (cell := self._cell(key)) is None:
-            return _get(self, key)  # raises, or asks a subclass's __missing__
+            return self._first(key)
         if cell.plain:
             return cell.value
         if cell.mark is not _frame():
@@ -212,10 +209,20 @@ class Store(dict[Any, Any]):
             self._touch(cell)
         return cell.value
 
+    def _first(self, key: Any) -> Any:
+        """Read a key that has no cell yet."""
+        if self._cell(key) is not None:
+            return self[key]
+        try:
+            return _get(self, key)  # raises, or asks a subclass's __missing__
+        except KeyError as exc:
+            raise exc from None
+
     def _cell(self, key: Any) -> Cell | None:
         """The cell of `key`, made now if the store began with it; None if there is no such key."""
-        if key not in self:
-            return None
+        cell = self._cells.get(key)
+        if cell is not None or key not in self:
+            return cell
         with self._lock:
             cell = self._cells.get(key)
             if cell is None and key in self:
@@ -243,6 +250,8 @@ class Store(dict[Any, Any]):
         """The frozen `value` and the bytes that it adds to what `old` holds."""
         if key in self._transient:
             return Opaque(type(value), f"<{type(value).__name__}, transient>"), 0
+        if value.__class__ in _SHORT:
+            return value, 0
         work = Work(WRITTEN_BOUND)
         try:
             return work.freeze(value, old), work.fresh
@@ -263,10 +272,13 @@ class Store(dict[Any, Any]):
             return
         try:
             cell = self._cells[key]
-            writer = frame.writers[frame.node]
-        except (KeyError, TypeError, AttributeError):
+        except KeyError:
             self._write(key, value)
             return
+        try:
+            writer = frame.writers[frame.node]
+        except (KeyError, TypeError):
+            writer = writer_of(frame, self._ledger.unresolved)
         record = [0, key, "set", None, value, writer, 0, _now(), 0]
         # From here on nothing is called before `_set`, so nothing comes between: see the module's docstring.
         last, ledger, version = cell.record, self._ledger, self.version + 1

@@ -338,7 +338,7 @@ class Log:
         return iter(self.events())
 
 
-def changes_in(field: list[Any]) -> list[list[Any]]:
+def changes_in(field: Any) -> list[list[Any]]:
     """The changes that a `CHANGED` record holds: one or a list of them."""
     return field if field[0].__class__ is list else [field]
 

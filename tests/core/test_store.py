@@ -162,7 +162,7 @@ def test_missing_key_is_a_keyerror_of_that_key():
         Store()["nothing"]
 
     assert caught.value.args == ("nothing",)
-    assert caught.value.__context__ is None
+    assert caught.value.__suppress_context__
 
 
 def test_subclass_may_answer_for_missing_keys():
@@ -282,6 +282,9 @@ def test_insert_new_and_cas_write_only_when_they_may():
     store = Store({"a": 1})
 
     assert (store.insert_new("a", 2), store.insert_new("b", 2)) == (False, True)
+    assert store.insert_new(key="c", value=0)
+    assert store.cas("c", old=0, new=1)
+    assert store.pop("c") == 1
     assert (store.cas("a", 2, 3), store.cas("a", 1, 3), store.cas("none", None, 1)) == (False, True, False)
     assert store == {"a": 3, "b": 2}
 

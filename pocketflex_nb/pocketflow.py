@@ -12,6 +12,8 @@ thin spellings of what plain nodes do with ``async def``. Where PocketFlow is pl
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
 import warnings
 from typing import Any
 
@@ -110,6 +112,12 @@ class AsyncFlow(Flow, AsyncNode):
         """Pass the last action on."""
         return exec_res
 
+
+# it gives a coroutine without being one more; whoever asks (starlette's background tasks do) is told that it is to be awaited
+if sys.version_info >= (3, 12):
+    inspect.markcoroutinefunction(AsyncFlow.run_async)
+else:
+    AsyncFlow.run_async._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
 
 #: the hooks of an `AsyncFlow` whose visit is nothing but its walk
 AsyncFlow._pfx_bare = (AsyncFlow._run_async, AsyncFlow._orch_async, AsyncFlow.prep_async, AsyncFlow.post_async)

@@ -53,7 +53,7 @@ def run(flow: Any, shared: Any) -> Any:
 def run_async(flow: Any, shared: Any) -> Any:
     """`Flow.run_async`: the coroutine of a whole run."""
     if is_bare(flow):
-        return walk_nodes_async(None, flow.start_node, shared, {**flow.params}, whole=flow)
+        return walk_nodes_async(None, flow.start_node, shared, {**flow.params}, self=flow)
     return _run_async(flow, shared)
 
 

@@ -152,8 +152,8 @@ def _made(cls: Any) -> Plan:
     return Plan(kind, cls, plain, simple, sets, inline, not ((plain or spelled) and needs_no_copy(cls)), three, spelled)
 
 
-def plan_of(node: Any, run: Any) -> Plan:
-    """The plan for `node` in `run`."""
+def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
+    """The plan for `node` in `run`. `is_shown`: the flow's own `get_next_node` is given the visit's copy."""
     cls: Any = node.__class__ if run._classes is None else run.live_class(node.__class__)
     if cls is FunctionNode or cls is AsyncFunctionNode:
         cls = AsyncFunctionNode if is_async(run.live_class(node._pfx_fn)) else FunctionNode
@@ -167,6 +167,8 @@ def plan_of(node: Any, run: Any) -> Plan:
             _plans.clear()
         plan = _made(cls)
         _plans[cls] = depends, plan
+    if is_shown and not plan.needs_copy:
+        plan = replace(plan, needs_copy=True)
     if cls is node.__class__ and _PATCHES.isdisjoint(node.__dict__):
         return plan
     return _changed(plan, node)

@@ -65,7 +65,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 t0 = now()
             plan = plans.get(node)
             if plan is None:
-                plan = plan_of(node, run)
+                plan = plan_of(node, run, own_next)
                 if plans is not _NO_PLANS:
                     plans[node] = plan
             if tracked:

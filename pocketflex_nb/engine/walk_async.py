@@ -35,31 +35,32 @@ new = object.__new__
 
 
 async def walk_async(
-    frame: Any, start: Any, shared: Any, params: dict[str, Any], stops: frozenset[Any] = frozenset(), whole: Any = None
+    frame: Any, start: Any, shared: Any, params: dict[str, Any], stops: frozenset[Any] = frozenset(), self: Any = None
 ) -> Any:
     """Walk from `start` until there is no arrow or a node of `stops` comes next.
 
     Parameters
     ----------
     frame : Frame or None
-        The cursor; None with `whole`.
+        The cursor; None with `self`.
     start : BaseNode
         Where to begin.
     shared, params
         For every node.
     stops : frozenset
         Joins of the forks around this walk.
-    whole : Flow, optional
+    self : Flow, optional
         This walk is a whole run of that flow, which begins and finishes here: one coroutine less for each of ten thousand runs.
+        Named so for PocketFlow's programs that look for the flows around them in the locals ``self`` of the call stack.
 
     Returns
     -------
     tuple
         The last action, and the stop that was reached or None; of a whole run the last action alone.
     """
-    if whole is not None:
-        frame = Run(whole, shared).root
-        limited(frame.run, whole)
+    if self is not None:
+        frame = Run(self, shared).root
+        limited(frame.run, self)
         token = FRAME.set(frame)
         frame.run.task = current_task()
         frame.run.begin()
@@ -90,7 +91,7 @@ async def walk_async(
                     t0 = now()
                 plan = plans.get(node)
                 if plan is None:
-                    plan = plan_of(node, run)
+                    plan = plan_of(node, run, own_next)
                     if plans is not _NO_PLANS:
                         plans[node] = plan
                 if tracked:
@@ -149,16 +150,16 @@ async def walk_async(
             elif plans is _NO_PLANS:
                 plans, hops = {}, _LOOK_EVERY
         frame.node = None
-        if whole is None:
+        if self is None:
             return action, None
         run.finish(action)
         return action
     except BaseException as exc:
-        if whole is not None:
+        if self is not None:
             frame.run.fail(exc)
         raise
     finally:
-        if whole is not None:
+        if self is not None:
             FRAME.reset(token)
 
 

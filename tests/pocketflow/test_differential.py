@@ -10,6 +10,8 @@ says what we do there and why:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pocketflow
 from hypothesis import given, settings
 
@@ -18,6 +20,7 @@ from tests.pocketflow.programs import ASYNC, ASYNC_FLOWS, FLOWS, SYNC, Spec, pro
 
 
 def same(program: list[Spec]) -> None:
+    program = _forward(program)
     theirs, mine = run(pocketflow, program), run(ours, program)
     assert mine.log == theirs.log
     assert repr(mine.action) == repr(theirs.action)
@@ -43,6 +46,17 @@ def test_async_programs_do_the_same(program: list[Spec]) -> None:
 @given(programs((*FLOWS, *SYNC), (*SYNC, *ASYNC, *FLOWS, *ASYNC_FLOWS)))
 def test_programs_that_mix_both_wrongly_fail_the_same(program: list[Spec]) -> None:
     same(program)
+
+
+def _forward(program: list[Spec]) -> list[Spec]:
+    """The same, but flows that are walked without a step of their own being called lead onward only: a circle of those never ends."""
+    onward = []
+    for here, spec in enumerate(program):
+        if spec.kind in (*FLOWS, *ASYNC_FLOWS):
+            arrows = {a: t for a, t in spec.arrows.items() if t is None or t % len(program) > here}
+            spec = replace(spec, arrows=arrows)
+        onward.append(spec)
+    return onward
 
 
 @settings(max_examples=80)

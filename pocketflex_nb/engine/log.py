@@ -110,7 +110,7 @@ class Log:
             if what.__class__ is not Note:
                 hops += 1
             elif what is CHANGED:  # of the hop that is recorded next
-                numbered(changes_in(start), before + hops + 1)
+                numbered(_changes_in(start), before + hops + 1)
         self._counted = seen + len(new) * WIDTH, hops
         return before + hops
 
@@ -257,7 +257,7 @@ class Log:
         path = self.path(frame, node) if frame is not None and node is not None else ""
         data = what.data
         if what is CHANGED:
-            data = {"changes": Changes(changes_in(start))}
+            data = {"changes": Changes(_changes_in(start))}
         elif what.kind == "run_finished":
             data = self._of_the_run(data)
         return Event(seq, end, what.kind, self.run.name, address, path, data, what.cause, (end + _EPOCH) / 1e9)
@@ -338,7 +338,7 @@ class Log:
         return iter(self.events())
 
 
-def changes_in(field: Any) -> list[list[Any]]:
+def _changes_in(field: Any) -> list[list[Any]]:
     """The changes that a `CHANGED` record holds: one or a list of them."""
     return field if field[0].__class__ is list else [field]
 

@@ -30,13 +30,13 @@ def same(program: list[Spec]) -> None:
     assert mine.same_error
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(programs(FLOWS, (*SYNC, *SYNC, *FLOWS)))
 def test_sync_programs_do_the_same(program: list[Spec]) -> None:
     same(program)
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(programs(ASYNC_FLOWS, (*SYNC, *ASYNC, *ASYNC, *FLOWS, *ASYNC_FLOWS)))
 def test_async_programs_do_the_same(program: list[Spec]) -> None:
     same(program)

@@ -39,11 +39,42 @@ function render({ model, el }) {
   find.placeholder = "Filter keys and values";
   find.setAttribute("aria-label", "Filter keys and values");
   bar.append(title, facts, find);
+  const time = make("div", "pf-store-time");
+  const back = make("button", "pf-store-button pf-store-step", "‹");
+  const forth = make("button", "pf-store-button pf-store-step", "›");
+  const slider = /** @type {HTMLInputElement} */ (make("input", "pf-store-slider"));
+  const place = make("span", "pf-store-place");
+  const now = make("button", "pf-store-button pf-store-now", "Live");
+  const seed = make("button", "pf-store-button", "Use as seed");
+  const onlyLabel = make("label", "pf-store-only");
+  const only = /** @type {HTMLInputElement} */ (make("input", ""));
+  const base = /** @type {HTMLSelectElement} */ (make("select", "pf-store-base"));
+  back.setAttribute("aria-label", "One step back");
+  back.title = "One step back ([)";
+  forth.setAttribute("aria-label", "One step forward");
+  forth.title = "One step forward (])";
+  now.title = "Back to how it is now";
+  seed.title = "Put a copy of the store, as shown, into a variable of the notebook";
+  slider.type = "range";
+  slider.min = "0";
+  slider.setAttribute("aria-label", "Time: steps that wrote");
+  base.setAttribute("aria-label", "Compare with");
+  only.type = "checkbox";
+  onlyLabel.append(only, document.createTextNode("only changed"));
+  time.append(back, slider, forth, now, place, base, onlyLabel, seed);
+  const note = make("div", "pf-store-note");
+  note.setAttribute("role", "status");
+  const diff = make("div", "pf-store-diff");
+  diff.setAttribute("aria-label", "What differs");
   const tree = make("div", "pf-store-tree");
   tree.setAttribute("role", "tree");
   tree.tabIndex = 0;
   const detail = make("div", "pf-store-detail");
-  root.append(bar, tree, detail);
+  const side = make("div", "pf-store-side");
+  side.append(detail, diff);
+  const middle = make("div", "pf-store-middle");
+  middle.append(tree, side);
+  root.append(bar, time, note, middle);
   el.append(root);
 
   const send = (/** @type {object} */ message) => model.send(message);
@@ -57,6 +88,32 @@ function render({ model, el }) {
     const version = head.version === null || head.version === undefined ? "" : ` · version ${head.version}`;
     facts.textContent = `${head.keys} key${head.keys === 1 ? "" : "s"}${version}`;
     root.setAttribute("aria-label", `Store of ${head.title}`);
+    root.dataset.past = String(!head.live);
+    const isKept = head.version !== null && head.version !== undefined;
+    for (const el of [back, slider, forth, place]) el.hidden = !isKept || !head.of;
+    now.hidden = head.live;
+    slider.max = String(head.of);
+    if (!sliding) slider.value = String(head.at);
+    slider.setAttribute("aria-valuetext", `${head.at} of ${head.of}: ${head.place}`);
+    back.toggleAttribute("disabled", head.at <= 0);
+    forth.toggleAttribute("disabled", head.live);
+    place.textContent = `${head.at} of ${head.of}  ${head.place}`;
+    place.title = head.place;
+    only.checked = head.changed;
+    const choices = [...(isKept ? [["before", "the step before"], ["start", "the start"]] : [["before", "nothing"]]), ...head.others.map((/** @type {string} */ n) => [n, n])];
+    const told = JSON.stringify(choices);
+    if (base.dataset.told !== told) {
+      base.dataset.told = told;
+      base.replaceChildren(...choices.map(([value, text]) => {
+        const option = /** @type {HTMLOptionElement} */ (make("option", "", `compare with ${text}`));
+        option.value = value;
+        return option;
+      }));
+    }
+    base.value = head.base;
+    base.hidden = choices.length < 2;
+    note.textContent = head.note;
+    note.hidden = !head.note;
   }
 
   function drawRows() {
@@ -64,7 +121,7 @@ function render({ model, el }) {
     at = Math.min(at, Math.max(rows.length - 1, 0));
     const parents = [];
     const lines = rows.map((/** @type {any[]} */ row, /** @type {number} */ k) => {
-      const [id, depth, name, kind, text, children, open, version, writer] = row;
+      const [id, depth, name, kind, text, children, open, version, writer, sign] = row;
       parents.length = depth;
       parents[depth] = name;
       const line = make("div", "pf-store-row");
@@ -89,6 +146,12 @@ function render({ model, el }) {
         twist.addEventListener("click", (event) => { event.stopPropagation(); send({ do: "toggle", row: id }); });
       } else twist.disabled = true;
       key.append(twist, make("span", "pf-store-name", name));
+      if (sign) {
+        line.dataset.sign = sign;
+        const mark = make("span", "pf-store-sign", sign);
+        mark.setAttribute("aria-label", { "+": "new", "~": "changed", "-": "gone" }[sign] || sign);
+        key.append(mark);
+      }
       line.append(key, make("div", "pf-store-value", text), make("div", "pf-store-type", kind));
       line.append(make("div", "pf-store-writer", writer || ""), make("div", "pf-store-version", version === null ? "" : `v${version}`));
       const place = parents.slice(0, depth + 1).join("\u0000");
@@ -98,26 +161,109 @@ function render({ model, el }) {
       line.addEventListener("click", () => { at = k; send({ do: "choose", row: id }); });
       return line;
     });
-    if (!rows.length) lines.push(make("div", "pf-store-empty", model.get("head").filter ? "Nothing fits the filter." : "The store is empty."));
+    const head = model.get("head");
+    const why = head.filter ? "Nothing fits the filter." : head.changed ? "Nothing differs." : "The store is empty.";
+    if (!rows.length) lines.push(make("div", "pf-store-empty", why));
     tree.replaceChildren(...lines);
   }
 
   function drawDetail() {
     const d = model.get("detail");
     detail.hidden = !d.path;
-    if (!d.path) return;
+    middle.dataset.side = String(!diff.hidden || !detail.hidden);
+    if (editing && editing !== d.path) editing = "";
+    if (!d.path || (editing && detail.querySelector(".pf-store-editor"))) return;
     const head = make("div", "pf-store-path");
     head.append(make("strong", "", d.path), make("span", "pf-store-type", d.gone ? "not there any more" : d.type));
     detail.replaceChildren(head);
     if (d.gone) return;
-    detail.append(make("pre", "pf-store-text", d.text));
+    if (d.image) {
+      const img = /** @type {HTMLImageElement} */ (make("img", "pf-store-image"));
+      img.alt = `Picture at ${d.path}`;
+      if (/^data:image\/(png|jpeg|gif);base64,/.test(d.image)) img.src = d.image;
+      detail.append(img);
+    } else if (!editing) detail.append(make("pre", "pf-store-text", d.text));
+    if (editing) detail.append(editor(d));
+    else {
+      const tools = make("div", "pf-store-tools");
+      const copy = make("button", "pf-store-button", "Copy");
+      copy.addEventListener("click", () => navigator.clipboard && navigator.clipboard.writeText(d.text).then(() => { copy.textContent = "Copied"; }));
+      tools.append(copy);
+      if (d.edit !== null && d.edit !== undefined) {
+        const edit = make("button", "pf-store-button", "Edit");
+        edit.addEventListener("click", () => { editing = d.path; drawDetail(); });
+        tools.append(edit);
+      }
+      detail.append(tools);
+    }
     if (d.history.length) {
       const list = make("ol", "pf-store-history");
       list.setAttribute("aria-label", "History, newest first");
-      list.append(...d.history.map((/** @type {string} */ text) => make("li", "", text)));
+      list.append(...d.history.map((/** @type {string[]} */ [version, who, text]) => {
+        const item = make("li", "");
+        item.append(make("span", "pf-store-version", version), make("span", "pf-store-writer", who), make("span", "pf-store-value", text));
+        return item;
+      }));
       detail.append(list);
     }
   }
+  let editing = "", sliding = false;
+
+  /** A field for the value. @param {any} d */
+  function editor(d) {
+    const form = make("form", "pf-store-editor");
+    const text = /** @type {HTMLTextAreaElement} */ (make("textarea", "pf-store-field"));
+    text.value = d.edit ?? "";
+    text.rows = Math.min(Math.max((d.edit || "").split("\n").length, 2), 8);
+    text.setAttribute("aria-label", `Value of ${d.path}`);
+    const save = /** @type {HTMLButtonElement} */ (make("button", "pf-store-button pf-store-now", "Write"));
+    save.type = "submit";
+    const leave = /** @type {HTMLButtonElement} */ (make("button", "pf-store-button", "Cancel"));
+    leave.type = "button";
+    const close = () => { editing = ""; drawDetail(); };
+    leave.addEventListener("click", close);
+    form.addEventListener("submit", (event) => { event.preventDefault(); send({ do: "edit", text: text.value }); close(); });
+    form.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); event.stopPropagation(); });
+    const tools = make("div", "pf-store-tools");
+    tools.append(save, leave);
+    form.append(text, tools);
+    setTimeout(() => text.focus(), 0);
+    return form;
+  }
+
+  function drawDiff() {
+    const lines = model.get("diff");
+    diff.hidden = !lines.length;
+    const head = model.get("head");
+    const over = make("div", "pf-store-over", { before: "Changed in this step", start: "Changed since the start" }[head.base] || `Against ${head.base}`);
+    diff.replaceChildren(over, ...lines.map((/** @type {string[]} */ [sign, where, text]) => {
+      const line = make("div", "pf-store-change");
+      line.dataset.sign = sign;
+      line.append(make("span", "pf-store-sign", sign), make("span", "pf-store-name", where), make("span", "pf-store-value", text));
+      return line;
+    }));
+    middle.dataset.side = String(!diff.hidden || !detail.hidden);
+  }
+
+  let sent = 0;
+  /** @type {object | null} */
+  let waiting = null;
+  /** At most twelve times a second, the last one always. @param {object} message */
+  function seek(message) {
+    waiting = message;
+    if (sent) return;
+    const go = () => { sent = 0; if (waiting) { send(waiting); waiting = null; sent = window.setTimeout(go, 80); } };
+    go();
+  }
+  const step = (/** @type {number} */ by) => send({ do: "place", at: model.get("head").at + by });
+  slider.addEventListener("input", () => { sliding = true; seek({ do: "place", at: Number(slider.value) }); });
+  slider.addEventListener("change", () => { sliding = false; });
+  back.addEventListener("click", () => step(-1));
+  forth.addEventListener("click", () => step(1));
+  now.addEventListener("click", () => send({ do: "live" }));
+  seed.addEventListener("click", () => send({ do: "seed" }));
+  only.addEventListener("change", () => send({ do: "changed", on: only.checked }));
+  base.addEventListener("change", () => send({ do: "base", name: base.value }));
 
   tree.addEventListener("keydown", (event) => {
     const rows = model.get("rows");
@@ -131,6 +277,8 @@ function render({ model, el }) {
     else if (event.key === "ArrowLeft" && row[6]) send({ do: "toggle", row: row[0] });
     else if (event.key === "Enter" || event.key === " ") send({ do: row[3] === "more" ? "more" : "choose", row: row[0] });
     else if (event.key === "/") find.focus();
+    else if (event.key === "[") step(-1);
+    else if (event.key === "]") step(1);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -141,14 +289,16 @@ function render({ model, el }) {
     typing = setTimeout(() => send({ do: "filter", text: find.value }), 150);
   });
 
-  const handlers = { "change:head": drawHead, "change:rows": drawRows, "change:detail": drawDetail };
+  const handlers = { "change:head": drawHead, "change:rows": drawRows, "change:detail": drawDetail, "change:diff": drawDiff };
   for (const [event, draw] of Object.entries(handlers)) model.on(event, draw);
   let unhide = () => {};
   const later = setTimeout(() => { unhide = hideStatic(el, model.get("static")); }, 0);
   drawHead();
   drawRows();
   drawDetail();
+  drawDiff();
   return () => {
+    clearTimeout(sent);
     clearTimeout(typing);
     clearTimeout(later);
     unhide();

@@ -1,10 +1,12 @@
-"""The shared store inside the cell: a tree with types, previews, and who wrote what, live."""
+"""The shared store inside the cell: a tree with types, previews, and who wrote what, live, and as it was at any step."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import html
 import itertools
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,35 +14,42 @@ from typing import Any
 import anywidget
 import traitlets
 
-from pocketflex_nb.core.preview import preview
+from pocketflex_nb.core.diff import path_text
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.group import RunGroup
-from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run import Run, runs
 from pocketflex_nb.notebook.bridge import pump
-from pocketflex_nb.views.secrets import MASK, masked
+from pocketflex_nb.notebook.panel import clean
+from pocketflex_nb.notebook.store_image import image_of
+from pocketflex_nb.notebook.store_past import StorePast
+from pocketflex_nb.views.preview import detail, kind_of, preview
+from pocketflex_nb.views.secrets import MASK
+from pocketflex_nb.views.tree import Row, value_at
+from pocketflex_nb.views.tree import rows as tree_rows
 
-__all__ = ["CUT", "PAGE", "StoreInspector", "inspect_store"]
+__all__ = ["CUT", "DEEPEST", "EDITABLE", "PAGE", "StoreInspector", "inspect_store"]
 
 _HERE = Path(__file__).parent
-#: rows of one page, and characters of one preview
-PAGE, CUT = 200, 160
+#: rows of one page, characters of one preview, levels of a tree, characters of a value that can be edited
+PAGE, CUT, DEEPEST, EDITABLE = 200, 160, 30, 4_000
 _marks = itertools.count(1)
 
 
 class StoreInspector(anywidget.AnyWidget):
-    """A live tree of a shared store.
+    """A live tree of a shared store, with its past.
 
     Parameters
     ----------
     source : Store, mapping, Run, or RunGroup
-        What to look into; of a run its store, of a group the first run's.
+        What to look into; of a run its store, of a group the first run's, which can be compared with the others'.
     title : str, optional
         What stands above; default: the run's name.
 
     Notes
     -----
     Children are read when a branch is opened, 200 at a time. Values under keys that name a secret are masked, on the page and in
-    the saved file. Who wrote a key, and its version, are known for a `Store`; a plain mapping shows values only.
+    the saved file. Who wrote a key, its versions and the slider over the steps exist for a `Store`; a plain mapping shows its
+    values only. Values can be edited while no run is walking with the store: paused, or over.
     """
 
     _esm = _HERE / "store_inspector.js"
@@ -48,22 +57,29 @@ class StoreInspector(anywidget.AnyWidget):
 
     head = traitlets.Dict().tag(sync=True)
     rows: Any = traitlets.List().tag(sync=True)
+    diff: Any = traitlets.List().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, source: Any, *, title: str | None = None, **options: Any) -> None:
-        if isinstance(source, RunGroup):
-            source = source[0]
+        self._group = list(source) if isinstance(source, RunGroup) else []
+        if self._group:
+            source = self._group[0]
         self._run = source if isinstance(source, Run) else None
         self._store = source.store if isinstance(source, Run) else source
+        if not hasattr(self._store, "keys"):
+            raise TypeError(f"a store, a mapping or a run is needed, not {type(source).__name__} {preview(source, 60)}")
         self._title = title or (source.name if isinstance(source, Run) else "store")
+        self._past = StorePast(self._store)
         self._open: set[tuple[Any, ...]] = set()
         self._more: dict[tuple[Any, ...], int] = {}
-        self._filter = ""
+        self._filter, self._base, self._note = "", "before", ""
+        self._changed_only = False
+        self._version: int | None = None
         self._chosen: tuple[Any, ...] | None = None
         self._paths: list[tuple[Any, ...]] = []
+        self._wishes: deque[dict[str, Any]] = deque()
         self._seen: Any = None
-        self._idle = 0
         super().__init__(**options)
         self._tell()
         self.on_msg(self._command)
@@ -77,104 +93,193 @@ class StoreInspector(anywidget.AnyWidget):
 
     # the pump's side -------------------------------------------------------------------------------------------------
     def look(self) -> bool:
-        """Send what changed; a store that no run writes any more is looked at more seldom."""
+        """Send what changed."""
+        wished = bool(self._wishes)
+        while self._wishes:
+            with contextlib.suppress(LookupError, TypeError, ValueError):  # a page may send anything
+                self._wish(self._wishes.popleft())
         seen = self._stamp()
-        if seen != self._seen:
-            self._seen, self._idle = seen, 0
+        if wished or seen != self._seen:
+            self._seen = seen
             self._tell()
-        self._idle += 1
         return self.comm is not None
 
     def _stamp(self) -> Any:
+        status = self._run.status if self._run is not None else ""
         if isinstance(self._store, Store):
-            return self._store.version
-        return tuple((key, id(value)) for key, value in list(self._store.items())[:PAGE])
+            return self._store.version, status
+        return status, *((key, id(value)) for key, value in list(self._store.items())[:PAGE])
 
     def _tell(self) -> None:
+        held = self._past.at(self._version)
+        others = self._others()
+        if self._base not in others and self._base != "start":
+            self._base = "before"
+        lines = self._past.lines(self._base, self._version, others)
+        signs = {line.path[0]: (line.sign if len(line.path) == 1 else "~") for line in reversed(lines) if line.path}
         self._paths = []
-        rows = list(self._walk())
+        rows = list(self._walk(held, signs))
         with self.hold_sync():
-            self.head = {
-                "title": self._title, "keys": len(self._store), "version": getattr(self._store, "version", None), "filter": self._filter,
-            }
+            self.head = self._headline(held, list(others))
             self.rows = rows
-            self.detail = self._details()
+            self.diff = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
+            self.detail = self._details(held)
 
-    def _walk(self) -> Iterator[list[Any]]:
-        yield from self._children(self._store, (), 0)
+    def _headline(self, held: Any, others: list[str]) -> dict[str, Any]:
+        stops = self._past.stops()
+        place = self._past.place(self._version) if stops else 0
+        return {
+            "title": clean(self._title, 200), "keys": len(held), "version": self._past.version, "filter": self._filter,
+            "changed": self._changed_only, "live": self._version is None, "at": place, "of": max(len(stops) - 1, 0),
+            "place": clean(stops[place].text, 200) if place else "as it began", "base": self._base, "others": others[:40],
+            "note": self._note,
+        }
 
-    def _children(self, holder: Any, path: tuple[Any, ...], depth: int) -> Iterator[list[Any]]:
+    def _others(self) -> dict[str, Any]:
+        """The stores of other runs by name: of the group's, else of the latest."""
+        among = self._group or runs()[-20:]
+        mine = self._store
+        return {
+            clean(run.name, 80): run.store for run in among
+            if run is not self._run and run.store is not mine and isinstance(run.store, Mapping) and self._run is not None
+        }
+
+    # the tree --------------------------------------------------------------------------------------------------------
+    def _walk(self, held: Any, signs: Mapping[Any, str]) -> Iterator[list[Any]]:
+        for row in self._level(held, (), len(held)):
+            if isinstance(row, Row):
+                if self._changed_only and row.path[0] not in signs:
+                    continue
+                branch = list(self._branch(held, row))
+                if self._filter and not any(self._fits(r) for r in branch if isinstance(r, Row)):
+                    continue
+            else:
+                branch = [row]
+            for each in branch:
+                yield self._line(each, signs)
+
+    def _branch(self, held: Any, row: Row) -> Iterator[Row | tuple[Any, ...]]:
+        yield row
+        if row.path in self._open and row.children and row.depth < DEEPEST:
+            for below in self._level(held, row.path, row.children):
+                if isinstance(below, Row):
+                    yield from self._branch(held, below)
+                else:
+                    yield below
+
+    def _level(self, held: Any, path: tuple[Any, ...], size: int) -> Iterator[Row | tuple[Any, ...]]:
+        """The rows directly below `path`, and (path, how many more) if there are more."""
         limit = self._more.get(path, PAGE)
-        pairs = _pairs(holder)
-        shown = 0
-        for key, value in itertools.islice(pairs, limit):
-            if depth == 0 and self._filter and not self._fits(key, value):
-                continue
-            shown += 1
-            yield from self._row(key, value, (*path, key), depth)
-        left = _size(holder) - limit
-        if left > 0:
+        yield from tree_rows(held, path, limit=limit)
+        if size > limit:
+            yield path, size - limit
+
+    def _fits(self, row: Row) -> bool:
+        return self._filter in row.where.lower() or self._filter in row.preview.lower()
+
+    def _line(self, row: Row | tuple[Any, ...], signs: Mapping[Any, str]) -> list[Any]:
+        number = len(self._paths)
+        if not isinstance(row, Row):
+            path, left = row
             self._paths.append(path)
-            yield [len(self._paths) - 1, depth, "", "more", f"{left} more", 0, False, None, ""]
-        _ = shown
-
-    def _fits(self, key: Any, value: Any) -> bool:
-        return self._filter in str(key).lower() or self._filter in masked(key, preview(value, CUT)).lower()
-
-    def _row(self, key: Any, value: Any, path: tuple[Any, ...], depth: int) -> Iterator[list[Any]]:
-        self._paths.append(path)
-        text = masked(path, preview(value, CUT))
-        children = 0 if text == MASK else _size(value)
-        is_open = path in self._open and children > 0
-        version, writer = self._written(key) if depth == 0 else (None, "")
-        yield [len(self._paths) - 1, depth, _name(key), _type(value), text, children, is_open, version, writer]
-        if is_open and depth < 30:
-            yield from self._children(value, path, depth + 1)
+            return [number, len(path), "", "more", f"{left:,} more", 0, False, None, "", ""]
+        self._paths.append(row.path)
+        version, writer = self._written(row.path[0]) if row.depth == 0 else (None, "")
+        sign = signs.get(row.path[0], "") if row.depth == 0 else ""
+        opened = row.path in self._open and row.children > 0
+        return [
+            number, row.depth, clean(row.key, 200), row.kind, clean(row.preview, CUT), row.children, opened, version, writer, sign,
+        ]
 
     def _written(self, key: Any) -> tuple[int | None, str]:
         if not isinstance(self._store, Store):
             return None, ""
         try:
-            written = self._store.who(key)
+            if self._version is None:
+                written: Any = self._store.who(key)
+            else:
+                written = [change for change in self._store.history(key) if change.version <= self._version][-1]
         except LookupError:
             return None, ""
-        return written.version, " · ".join(part for part in (written.run, written.node) if part) or "seed"
+        return written.version, _writer(written, 120)
 
-    def _details(self) -> dict[str, Any]:
+    # one value -------------------------------------------------------------------------------------------------------
+    def _details(self, held: Any) -> dict[str, Any]:
         if self._chosen is None:
             return {}
-        value: Any = self._store
-        for key in self._chosen:
-            try:
-                value = value[key] if not isinstance(value, (set, frozenset)) else key
-            except (LookupError, TypeError):
-                return {"path": _path(self._chosen), "gone": True}
-        text = masked(self._chosen, value[:20_000] if isinstance(value, str) else preview(value, 4_000))
-        return {"path": _path(self._chosen), "type": _type(value), "text": text, "history": [] if text == MASK else self._history()}
+        where = clean(path_text(self._chosen), 400)
+        try:
+            value = value_at(held, self._chosen)
+        except LookupError:
+            return {"path": where, "gone": True}
+        text = detail(value, 20_000, key=self._chosen)
+        hidden = text == MASK
+        source = None if hidden or not self._can_edit() else _source(value)
+        return {
+            "path": where, "type": kind_of(value), "text": text, "image": "" if hidden else image_of(value),
+            "history": [] if hidden else self._history(), "edit": source,
+        }
 
-    def _history(self) -> list[str]:
+    def _history(self) -> list[list[str]]:
         if not isinstance(self._store, Store) or self._chosen is None:
             return []
+        key = self._chosen[0]
         lines = []
-        for change in list(self._store.history(self._chosen[0]))[-12:]:
-            who = " · ".join(part for part in (change.run, change.node) if part) or "seed"
-            lines.append(f"version {change.version}, {who}: {masked(self._chosen[0], preview(change.new, 100))}")
+        for change in self._store.history(key)[-12:]:
+            step = f" @{change.step}" if change.step else ""
+            told = "removed" if change.op == "delete" else clean(preview(change.new, 100, key=key))
+            lines.append([f"v{change.version}", _writer(change, 160) + step, told])
         return lines[::-1]
+
+    def _can_edit(self) -> bool:
+        walking = [run for run in runs(live=True) if run.store is self._store]
+        return self._version is None and all(run.status in ("paused", "asking") for run in walking)
+
+    def _edit(self, text: str) -> None:
+        path = self._chosen
+        if path is None or not self._can_edit():
+            self._note = "Pause the run first: a value cannot be edited while a node may be writing it."
+            return
+        old = value_at(self._store, path)
+        try:
+            new = text if isinstance(old, str) else ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            self._note = f"{clean(text, 60)!r} is no Python value: write a number, a quoted text, a list or a dict."
+            return
+        holder: Any = self._store
+        for part in path[:-1]:
+            holder = holder[part]
+        holder[path[-1]] = new
+        self._note = f"{clean(path_text(path), 120)} was edited."
 
     # the page's side -------------------------------------------------------------------------------------------------
     def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        with contextlib.suppress(Exception):
-            self._do(content)
-        self._seen = None
+        if isinstance(content, dict):
+            self._wishes.append(content)
         pump.follow(self)
         pump.hurry()
 
-    def _do(self, content: dict[str, Any]) -> None:
-        do = content.get("do")
+    def _wish(self, wish: dict[str, Any]) -> None:
+        do = wish.get("do")
+        self._note = ""
         if do == "filter":
-            self._filter = str(content.get("text", "")).lower()[:100]
-            return
-        path = self._paths[int(content["row"])]
+            self._filter = str(wish.get("text", "")).lower()[:100]
+        elif do == "changed":
+            self._changed_only = bool(wish.get("on"))
+        elif do == "base":
+            self._base = str(wish.get("name", "before"))
+        elif do == "place":
+            self.go_to(int(wish["at"]))
+        elif do == "live":
+            self._version = None
+        elif do == "seed":
+            self._give_seed()
+        elif do == "edit":
+            self._edit(str(wish.get("text", "")))
+        else:
+            self._do_row(do, self._paths[int(wish["row"])])
+
+    def _do_row(self, do: Any, path: tuple[Any, ...]) -> None:
         if do == "toggle":
             self._open ^= {path}
         elif do == "more":
@@ -182,11 +287,34 @@ class StoreInspector(anywidget.AnyWidget):
         elif do == "choose":
             self._chosen = None if path == self._chosen else path
 
+    def go_to(self, stop: int) -> None:
+        """Show the store as it was after so many writing steps (0: as it began); the last one is live."""
+        stops = self._past.stops()
+        self._version = None if stop >= len(stops) - 1 else stops[max(stop, 0)].version
+
+    def seed(self) -> dict[Any, Any]:
+        """A plain dict of the store as it is shown, to launch another run from: ``flow.launch(inspector.seed())``."""
+        if isinstance(self._store, Store):
+            return self._store.at(self._store.version if self._version is None else self._version)
+        return dict(self._store)
+
+    def _give_seed(self) -> None:
+        from IPython import get_ipython
+
+        shell = get_ipython()
+        if shell is None:
+            return
+        names = itertools.chain(["seed"], (f"seed_{k}" for k in itertools.count(2)))
+        name = next(name for name in names if name not in shell.user_ns)
+        shell.user_ns[name] = self.seed()
+        when = "as it is now" if self._version is None else f"at version {self._version}"
+        self._note = f"`{name}` holds the store {when}: flow.launch({name})"
+
     # the static form -------------------------------------------------------------------------------------------------
     def still(self, mark: str = "") -> str:
         """The tree's first level as an HTML table, for readers without a kernel."""
         cells = []
-        for _, depth, name, kind, text, _, _, version, writer in list(self._walk())[:PAGE]:
+        for _, depth, name, kind, text, _, _, version, writer, _ in self.rows[:PAGE]:
             if depth == 0:
                 v = "" if version is None else f"v{version}"
                 cells.append("".join(f'<td style="text-align:left">{html.escape(str(c))}</td>' for c in (name, text, kind, writer, v)))
@@ -197,12 +325,11 @@ class StoreInspector(anywidget.AnyWidget):
 
 def inspect_store(store: Any, title: str | None = None) -> None:
     """Show a store live, with its static form beside it for readers without a kernel."""
+    from IPython import get_ipython
     from IPython.display import display
 
-    from pocketflex_nb.notebook.show import has_widgets
-
-    if not has_widgets():
-        print("\n".join(f"{_name(k)}: {masked(k, preview(v, CUT))}" for k, v in list(store.items())[:PAGE]) or "the store is empty")
+    if getattr(get_ipython(), "kernel", None) is None:
+        print("\n".join(f"{clean(row.key, 200)}: {clean(row.preview)}" for row in tree_rows(store)) or "the store is empty")
         return
     mark = f"pf-store-{next(_marks)}"
     view = StoreInspector(store, title=title, static=mark)
@@ -212,37 +339,23 @@ def inspect_store(store: Any, title: str | None = None) -> None:
     display({"text/html": view.still(mark), "text/plain": plain}, raw=True)
 
 
-def _pairs(holder: Any) -> Iterator[tuple[Any, Any]]:
-    if isinstance(holder, Mapping):
-        return iter(list(dict.items(holder) if isinstance(holder, dict) else holder.items()))
-    if isinstance(holder, (list, tuple)):
-        return enumerate(list(holder))
-    if isinstance(holder, (set, frozenset)):
-        return ((item, item) for item in list(holder))
-    own = getattr(holder, "__dict__", None)
-    return iter(list(own.items())) if isinstance(own, dict) else iter(())
+def _source(value: Any) -> str | None:
+    """`value` as a person would edit it; None for what is no plain value, is long, or holds what is masked."""
+    if type(value) not in (str, int, float, bool, type(None), list, dict, tuple):
+        return None
+    text = value if isinstance(value, str) else preview(value, EDITABLE)
+    if len(text) >= EDITABLE or clean(text, EDITABLE) != text:
+        return None
+    if not isinstance(value, str):
+        try:
+            if ast.literal_eval(text) != value:
+                return None
+        except (ValueError, SyntaxError, RecursionError):
+            return None
+    return text
 
 
-def _size(value: Any) -> int:
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        return len(value)
-    if isinstance(value, (str, bytes, int, float, bool, type(None), type)) or callable(value):
-        return 0
-    own = getattr(value, "__dict__", None)
-    return len(own) if isinstance(own, dict) else 0
-
-
-def _type(value: Any) -> str:
-    name = type(value).__name__
-    if isinstance(value, (str, bytes, Mapping, list, tuple, set, frozenset)):
-        return f"{name} {len(value):,}"
-    shape = getattr(value, "shape", None)
-    return f"{name} {'×'.join(map(str, shape))}" if isinstance(shape, tuple) else name
-
-
-def _name(key: Any) -> str:
-    return key[:200] if isinstance(key, str) else preview(key, 80)
-
-
-def _path(path: tuple[Any, ...]) -> str:
-    return "".join(f"[{k}]" if isinstance(k, int) else (f".{_name(k)}" if n else _name(k)) for n, k in enumerate(path))
+def _writer(written: Any, limit: int) -> str:
+    """Who wrote: run and node, or nobody's node."""
+    who = " · ".join(part for part in (written.run, written.node) if part)
+    return clean(who, limit) if who else "by hand" if written.version else "seed"

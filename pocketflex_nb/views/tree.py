@@ -79,7 +79,7 @@ def _count(value: Any) -> int:
     if isinstance(names, dict):
         return len(names)
     if isinstance(value, (dict, list, tuple, set, frozenset)):
-        return len(value)
+        return size_of(value) or 0
     if isinstance(value, Frozen):
         try:
             first = next(iter(value.children()), None)

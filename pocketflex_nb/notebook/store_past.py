@@ -1,0 +1,97 @@
+"""How did a store come to be what it is? Its steps, its content at one of them, and what differs, for the inspector."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pocketflex_nb.core.errors import StoreError
+from pocketflex_nb.core.store import Store
+from pocketflex_nb.views.diff import Line, diff, lines_of
+
+__all__ = ["DIFFERENCES", "Stop", "StorePast"]
+
+#: lines of one comparison
+DIFFERENCES = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A version at which a step had written all it wrote; `run` and `node` are empty outside of runs."""
+
+    version: int
+    run: str = ""
+    node: str = ""
+    step: int = 0
+
+    @property
+    def text(self) -> str:
+        """Who wrote: ``night · search, step 37``."""
+        who = " · ".join(part for part in (self.run, self.node) if part) or "outside of runs"
+        return f"{who}, step {self.step}" if self.step else who
+
+
+class StorePast:
+    """The kept past of one store; of a plain mapping there is none.
+
+    Parameters
+    ----------
+    store : Store or mapping
+        Whose past.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self._read_at = -1
+        self._stops: list[Stop] = []
+
+    @property
+    def version(self) -> int | None:
+        """The store's version now; None for a plain mapping."""
+        return self.store.version if isinstance(self.store, Store) else None
+
+    def stops(self) -> list[Stop]:
+        """Where the slider can stand, oldest first: what it began with, and the end of each step."""
+        version = self.version
+        if version is None:
+            return []
+        if version != self._read_at:
+            self._read_at, self._stops = version, self._read()
+        return self._stops
+
+    def _read(self) -> list[Stop]:
+        changes = self.store.history()
+        stops = [Stop(changes[0].version - 1 if changes else self.store.version)]
+        for change in changes:
+            stop = Stop(change.version, change.run, change.node, change.step)
+            last = stops[-1]
+            if len(stops) > 1 and (last.run, last.node, last.step) == (stop.run, stop.node, stop.step) and stop.run:
+                stops[-1] = stop
+            else:
+                stops.append(stop)
+        return stops
+
+    def place(self, version: int | None) -> int:
+        """Number of the stop that holds at `version`; None: the last."""
+        stops = self.stops()
+        return len(stops) - 1 if version is None else max(bisect_right([stop.version for stop in stops], version) - 1, 0)
+
+    def at(self, version: int | None) -> Any:
+        """The content at `version`; None: the store itself."""
+        return self.store if version is None or not isinstance(self.store, Store) else self.store.at(version)
+
+    def lines(self, base: str, version: int | None, others: Mapping[str, Any]) -> list[Line]:
+        """What differs from `base` ("before": the step before, "start", or the name of another run) to `version`."""
+        if base in others:
+            return diff(dict(others[base]), dict(self.at(version)), limit=DIFFERENCES)
+        stops = self.stops()
+        if len(stops) < 2:
+            return []
+        place = self.place(version)
+        first = stops[0] if base == "start" else stops[max(place - 1, 0)]
+        try:
+            return lines_of(self.store.diff(first.version, stops[place].version), limit=DIFFERENCES)
+        except StoreError as exc:  # dropped by the ring meanwhile
+            return [Line("…", "", str(exc))]

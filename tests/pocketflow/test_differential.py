@@ -59,7 +59,7 @@ def _forward(program: list[Spec]) -> list[Spec]:
     return onward
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(programs((*SYNC, *ASYNC), (*SYNC, *ASYNC)))
 def test_a_node_run_alone_does_the_same(program: list[Spec]) -> None:
     same(program)

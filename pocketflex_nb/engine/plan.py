@@ -20,7 +20,7 @@ from pocketflex_nb.engine.purity import needs_no_copy
 
 __all__ = [
     "BASE", "BATCH", "CALL", "FLOW", "NODE", "SPELLED", "Plan", "copied", "is_async", "is_bare", "is_exec_step", "is_simple_copy",
-    "is_step", "kind_of", "overrides_flow_hooks", "plan_of",
+    "is_step", "kind_of", "overrides_flow_hooks", "plan_of", "twin",
 ]
 
 #: kinds: a plain Node; a BaseNode without retries; a BatchNode; a flow; a node that overrides a hook; a `*_async` spelling
@@ -140,6 +140,7 @@ class Plan:
 
 #: class to what its plan depends on, and the plan
 _plans: dict[Any, tuple[tuple[Any, ...], Plan]] = {}
+_new: Any = object.__new__
 _UNKNOWN: tuple[Any, None] = None, None
 
 
@@ -186,11 +187,26 @@ def _changed(plan: Plan, node: Any) -> Plan:
     return plan
 
 
+def twin(node: Any, cls: Any, params: dict[str, Any]) -> Any:
+    """A copy of `node` as an instance of `cls`, by its attributes alone.
+
+    Most nodes have the four that `Node` gives them. Those set one by one stay where attributes are quickest found; a copied
+    ``__dict__`` makes every later look-up on the copy slower, and costs more than the copy itself.
+    """
+    c, own = _new(cls), node.__dict__
+    if len(own) == 4 and "max_retries" in own and "wait" in own:
+        c.params, c.successors, c.max_retries, c.wait = params, own["successors"], own["max_retries"], own["wait"]
+    else:
+        c.__dict__ = own = own.copy()
+        own["params"] = params
+    return c
+
+
 def copied(node: Any, plan: Plan, params: dict[str, Any]) -> Any:
     """The visit's copy of `node`."""
     cls = plan.cls
     if plan.copies_simply:
-        c = cls.__new__(cls)
+        c = _new(cls)
         c.__dict__ = node.__dict__.copy()
     else:
         c = copy.copy(node)

@@ -19,18 +19,17 @@ from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.log import TRIM_AT
-from pocketflex_nb.engine.plan import Plan, copied, is_exec_step, is_step, plan_of
+from pocketflex_nb.engine.plan import Plan, copied, is_exec_step, is_step, plan_of, twin
 from pocketflex_nb.engine.steps import finish_visit, with_tries
 from pocketflex_nb.engine.wait import wait_here, wait_step
 from pocketflex_nb.engine.walk_async import walk_async
 
-__all__ = ["new", "visit", "walk"]
+__all__ = ["visit", "walk"]
 
 _NONE: frozenset[Any] = frozenset()
 #: hops between two looks at the size of the log; and before the first, when a walk begins to remember how its nodes are visited
 _LOOK_EVERY, _FEW = 8_192, 12
 _NO_PLANS: dict[Any, Plan] = {}
-new = object.__new__
 
 
 def visit(node: Any, shared: Any) -> Any:
@@ -72,12 +71,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 frame.began = shared.version
             try:
                 if plan.is_plain:
-                    if plan.needs_copy:
-                        c = new(plan.cls)
-                        c.__dict__ = own = node.__dict__.copy()
-                        own["params"] = params
-                    else:
-                        c = node
+                    c = twin(node, plan.cls, params) if plan.needs_copy else node
                     p = c.prep(shared)
                     if type(p) is CoroutineType and is_step(p, c.prep):
                         action = finish_visit(c, shared, p, None, 0)

@@ -21,17 +21,16 @@ from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.items import items_async
 from pocketflex_nb.engine.log import TRIM_AT
-from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of
+from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of, twin
 from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import CALLER, ENGINE, USER, attempt_async, cross, fall_back, in_pool, mode_here
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
-__all__ = ["new", "walk_async"]
+__all__ = ["walk_async"]
 
 #: hops between two looks at the size of the log; and before the first, when a walk begins to remember how its nodes are visited
 _LOOK_EVERY, _FEW = 8_192, 12
 _NO_PLANS: dict[Any, Plan] = {}
-new = object.__new__
 
 
 async def walk_async(
@@ -98,12 +97,7 @@ async def walk_async(
                     frame.began = shared.version
                 try:
                     if plan.is_plain or plan.is_spelled:
-                        if plan.needs_copy:
-                            c = new(plan.cls)
-                            c.__dict__ = own = node.__dict__.copy()
-                            own["params"] = params
-                        else:
-                            c = node
+                        c = twin(node, plan.cls, params) if plan.needs_copy else node
                         if plan.is_spelled and inlines and c.max_retries == 1:
                             p = await c.prep_async(shared)
                             try:

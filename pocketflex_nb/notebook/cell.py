@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
+from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.nodes import BaseNode
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import GRACE, SLICE, Run
@@ -17,7 +18,7 @@ from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook.await_cell import called
 from pocketflex_nb.notebook.body import Body
 from pocketflex_nb.notebook.options import Options
-from pocketflex_nb.notebook.short import Interrupted, fail, own_error, usage, users_line
+from pocketflex_nb.notebook.short import Interrupted, fail, own_error, shortened, usage, users_line
 from pocketflex_nb.notebook.show import show
 from pocketflex_nb.notebook.starting import as_flow, checked, entries_of, find_run, fresh, plan_text, runs_of, start, when_over
 from pocketflex_nb.notebook.terms import Terms
@@ -44,13 +45,19 @@ class CellWait:
         """It is over."""
         return None
 
+    def _started(self) -> Run | RunGroup | None:
+        try:
+            return self._begin()
+        except PocketflexError as exc:
+            raise shortened(exc) from None
+
     def __await__(self) -> Generator[Any, None, Any]:
         return self._await().__await__()
 
     async def _await(self) -> Any:
         try:
             await self._prepare_async()
-            runs = self._begin()
+            runs = self._started()
             if runs is not None:
                 await (runs.wait_async() if isinstance(runs, Run) else runs)
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -63,7 +70,7 @@ class CellWait:
             raise usage("a body that awaits cannot hold a magic that waits; write it as code, such as: await flow.launch(...)")
         try:
             self._prepare()
-            runs = self._begin()
+            runs = self._started()
             if runs is not None:
                 runs.wait()
         except KeyboardInterrupt:

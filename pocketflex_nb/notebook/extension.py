@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import CELL
 from pocketflex_nb.engine.thread import engine_thread
-from pocketflex_nb.notebook import await_cell, cell_scope, complete, formatters, lanes
+from pocketflex_nb.notebook import await_cell, cell_scope, complete, formatters, hot, lanes
 from pocketflex_nb.notebook.magics import PocketflexMagics
 from pocketflex_nb.notebook.show import begin_cell, show
 
@@ -42,6 +42,7 @@ def load(shell: Any) -> None:
     shell.events.register("pre_run_cell", begin_scope)
     cell_scope.install(shell)
     complete.install(shell)
+    hot.install(shell)
     formatters.register(shell)
     lanes.install()
     _guard_input(getattr(shell, "kernel", None))
@@ -70,6 +71,7 @@ def unload(shell: Any) -> None:
     shell.events.unregister("pre_run_cell", begin_scope)
     cell_scope.remove(shell)
     complete.remove(shell)
+    hot.remove(shell)
     formatters.unregister(shell)
     lanes.remove()
     ports.display = None

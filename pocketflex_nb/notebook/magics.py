@@ -8,14 +8,15 @@ from typing import Any, cast
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from pocketflex_nb.core.errors import CheckError, DiagramError, PocketflexError
+from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.notebook.await_cell import AWAITED
 from pocketflex_nb.notebook.body import Body, is_mermaid, read_mermaid, read_python
 from pocketflex_nb.notebook.cell import CellRun, CellWait
 from pocketflex_nb.notebook.commands import do
 from pocketflex_nb.notebook.help import USAGE
+from pocketflex_nb.notebook.hot import remember
 from pocketflex_nb.notebook.options import Options, parse, value_of, words_of
-from pocketflex_nb.notebook.short import Interrupted, own_error, syntax_error, usage
+from pocketflex_nb.notebook.short import Interrupted, own_error, shortened, syntax_error, usage
 from pocketflex_nb.notebook.starting import checked, entries_of, find_flow
 from pocketflex_nb.notebook.terms import Terms, read_terms
 
@@ -50,10 +51,7 @@ class PocketflexMagics(Magics):
             result = self._line(line) if cell is None else self._cell(line, cell)
             return result.block() if isinstance(result, CellWait) and not awaited else result
         except PocketflexError as exc:
-            if getattr(exc, "_render_traceback_", None) is not None:  # the user's own code raised it
-                raise
-            what = "" if isinstance(exc, (DiagramError, CheckError)) else f"{type(exc).__name__}: "
-            raise usage(f"{what}{exc}") from None
+            raise shortened(exc) from None
         finally:
             AWAITED.reset(token)
 
@@ -120,6 +118,7 @@ class PocketflexMagics(Magics):
             print(f"{name or 'flow'}: nothing wrong")
             return None
         self.shell.user_ns[name or "_flow"] = flow
+        remember(flow, self.shell.user_ns)
         if options.has("--run") or options.has("--dry"):
             return CellRun(self.shell, options, terms, flow)
         from IPython.display import display

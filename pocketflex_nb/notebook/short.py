@@ -12,7 +12,9 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-__all__ = ["Interrupted", "fail", "own_error", "own_traceback", "syntax_error", "usage", "users_line"]
+from pocketflex_nb.core.errors import CheckError, DiagramError, PocketflexError
+
+__all__ = ["Interrupted", "fail", "own_error", "own_traceback", "shortened", "syntax_error", "usage", "users_line"]
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARY = os.path.dirname(os.__file__)
@@ -28,6 +30,14 @@ class Interrupted(KeyboardInterrupt):
 def usage(message: str) -> UsageError:
     """An error of one line, without a traceback."""
     return UsageError(message)
+
+
+def shortened(error: PocketflexError) -> BaseException:
+    """An error of ours as one or two lines; one that the user's own code has met stays as it is."""
+    if getattr(error, "_render_traceback_", None) is not None:
+        return error
+    what = "" if isinstance(error, (DiagramError, CheckError)) else f"{type(error).__name__}: "
+    return usage(f"{what}{error}")
 
 
 def own_traceback(trace: TracebackType | None) -> TracebackType | None:

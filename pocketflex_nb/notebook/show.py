@@ -74,18 +74,26 @@ def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto
     if known is not None and not asked:
         known.add(runs)
         return known
+    if view == "store" and has_widgets():
+        from pocketflex_nb.notebook.store_inspector import inspect_store
+
+        _unseen.extend(runs)
+        inspect_store(runs[0].store, runs[0].name)
+        return None
     if view == "text" or not has_widgets():
         return _show_text(runs, getattr(thing, "name", None))
-    return _show_widget(thing, height)
+    return _show_widget(thing, height, view)
 
 
-def _show_widget(thing: Any, height: int) -> Any:
+def _show_widget(thing: Any, height: int, only: str) -> Any:
     from IPython.display import display
 
     from pocketflex_nb.notebook.run_view import RunView
 
     mark = f"pf-{next(_marks)}"
     view = RunView(thing, height, static=mark)
+    if only in ("graph", "lanes", "timeline"):
+        view.add_class(f"pf-only-{only}")
     _in_cell.append(view)
     model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
     display({"application/vnd.jupyter.widget-view+json": model, "text/plain": repr(view)}, raw=True)

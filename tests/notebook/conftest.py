@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from pocketflex_nb.engine import run as engine_run
 from pocketflex_nb.engine.run import forget, runs
 from pocketflex_nb.notebook.lanes import Lane
 
@@ -54,7 +56,7 @@ class Shell:
     def run(self, cell: str) -> Any:
         """Run a cell, raise what it raises, return its last value; what it printed is in `said`."""
         heard = io.StringIO()
-        with redirect_stdout(Lane(heard)):  # type: ignore[type-var]
+        with redirect_stdout(Lane(heard)), redirect_stderr(Lane(sys.stderr)):  # type: ignore[type-var]
             result = self.shell.run_cell(cell, store_history=False)
         self.said = heard.getvalue()
         result.raise_error()
@@ -75,6 +77,7 @@ def shell() -> Iterator[Shell]:
     made.reset(new_session=False)
     made.run_cell("%load_ext pocketflex_nb")
     forget()
+    engine_run._numbers.clear()  # every test counts its runs from the first
     one = Shell(made)
     one.run(_NODES)
     yield one

@@ -1,0 +1,43 @@
+"""Prints of launched runs: whole lines, unfinished lines, and lines of siblings."""
+
+from __future__ import annotations
+
+from tests.notebook.conftest import Shell
+
+
+def _lines(shell: Shell, cell: str) -> list[tuple[str, str]]:
+    shell.run(f"@node\ndef speak(shared):\n    {cell}")
+    shell.run("%pocketflex run speak -o run --view none")
+    return [(stream, text) for _, stream, text, _ in shell.names["run"].state().lines]
+
+
+def test_a_line_of_several_writes_is_one_line(shell: Shell) -> None:
+    assert _lines(shell, "print('a', 1); print('b', end=''); print('c'); print('d\\ne')") == [
+        ("print", "a 1"), ("print", "bc"), ("print", "d"), ("print", "e")
+    ]
+
+
+def test_what_ends_without_a_newline_is_not_lost(shell: Shell) -> None:
+    assert _lines(shell, "print('a'); print('rest', end='')") == [("print", "a"), ("print", "rest")]
+
+
+def test_a_flushed_part_is_shown_at_once_and_joined(shell: Shell) -> None:
+    assert _lines(shell, "[print(n, end=' ', flush=True) for n in (1, 2)]; print(); print('after')") == [
+        ("token", "1 2 \n"), ("print", "after")
+    ]
+
+
+def test_stderr_goes_to_the_lane_too(shell: Shell) -> None:
+    assert _lines(shell, "import sys; print('oh', file=sys.stderr); sys.stdout.writelines(['x\\n', 'y\\n'])") == [
+        ("print", "oh"), ("print", "x"), ("print", "y")
+    ]
+
+
+def test_unfinished_lines_of_siblings_never_mix(shell: Shell) -> None:
+    shell.run("import threading\nboth = threading.Barrier(8)\n@node\ndef speak(shared):\n"
+              "    for n in range(20):\n        print(shared['agent'], end=''); both.wait(10); print('', n)")
+
+    shell.run("%pocketflex run speak -n 8 -j 8 -o group --view none")
+
+    for agent, run in enumerate(shell.names["group"]):
+        assert [text for _, _, text, _ in run.state().lines] == [f"{agent} {n}" for n in range(20)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import CannotAsk, nearest
+from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["NOTHING", "Question", "ask", "fitted"]
 
@@ -162,7 +163,7 @@ class _Asking:
         if not self._begin():
             return self.default
         resume = self._stop_clock()
-        with self.run.cancelling(self.question.future.cancel):
+        with self.run.cancelling(self.question.future.cancel), engine_thread.pool.lent():
             try:
                 return self._end(self.question.future.result(self.timeout), "person")
             except TimeoutError:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["Pool"]
+
+_SERVES = threading.local()
 
 
 class Pool:
@@ -39,16 +42,38 @@ class Pool:
             self._work.append((future, fn, args))
             if self._waiting >= len(self._work):
                 self._cond.notify()
-            elif self._threads < self.size:
-                self._threads += 1
-                self._made += 1
-                threading.Thread(target=self._serve, name=f"{self.name}-{self._made}", daemon=True).start()
+            else:
+                self._grow()
         return future
+
+    def _grow(self) -> None:
+        """One thread more, if there may be one."""
+        if self._threads < self.size:
+            self._threads += 1
+            self._made += 1
+            threading.Thread(target=self._serve, name=f"{self.name}-{self._made}", daemon=True).start()
 
     def abandon(self) -> None:
         """Count one busy thread out: somebody gave up waiting for it, and its place goes to a new one."""
         with self._cond:
             self.size += 1
+            if len(self._work) > self._waiting:
+                self._grow()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """While inside, the calling thread waits for somebody and its place is another's, if it is a thread of this pool.
+
+        Otherwise as many waiting steps as there are places would wait for ever for what only another step can do.
+        """
+        mine = getattr(_SERVES, "pool", None) is self
+        if mine:
+            self.abandon()
+        try:
+            yield
+        finally:
+            if mine:
+                self.reclaim()
 
     def reclaim(self) -> None:
         """Take an abandoned thread's place back: it came to its end after all."""
@@ -61,6 +86,7 @@ class Pool:
             return {"threads": self._threads, "idle": self._waiting, "queued": len(self._work)}
 
     def _serve(self) -> None:
+        _SERVES.pool = self
         while (job := self._take()) is not None:
             future, fn, args = job
             if future.set_running_or_notify_cancel():

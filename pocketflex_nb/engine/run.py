@@ -242,9 +242,10 @@ class Run:
         _refuse_on_engine(f"run {self.name!r}")
         deadline = None if timeout is None else monotonic() + timeout
         try:
-            while not self.done() and (deadline is None or monotonic() < deadline):
-                left = SLICE if deadline is None else max(0.0, min(SLICE, deadline - monotonic()))
-                cf.wait([self._future], left)
+            with engine_thread.pool.lent():
+                while not self.done() and (deadline is None or monotonic() < deadline):
+                    left = SLICE if deadline is None else max(0.0, min(SLICE, deadline - monotonic()))
+                    cf.wait([self._future], left)
         except KeyboardInterrupt:
             self.cancel()
             cf.wait([self._future], GRACE)

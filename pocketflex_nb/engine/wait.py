@@ -29,7 +29,7 @@ def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro)
     future = engine_thread.submit(parcel(coro))
-    with frame.run.cancelling(future.cancel):
+    with frame.run.cancelling(future.cancel), engine_thread.pool.lent():
         return opened(wait_future(future, frame.run))
 
 
@@ -54,7 +54,7 @@ def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     """Run `coro` to its end in this thread, on a private loop, also when this thread's own loop is running."""
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro)
-    with _private_loop() as loop:
+    with engine_thread.pool.lent(), _private_loop() as loop:
         task = loop.create_task(coro)
         with frame.run.cancelling(partial(_cancel, loop, task)):
             try:

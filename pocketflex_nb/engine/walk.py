@@ -117,4 +117,6 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
         elif plans is _NO_PLANS:
             plans, hops = {}, _LOOK_EVERY
     frame.node = None
+    if frame.touched or frame.changes:  # of a store that is not the run's own
+        keep(frame)
     return action

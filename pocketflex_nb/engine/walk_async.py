@@ -144,6 +144,8 @@ async def walk_async(
             elif plans is _NO_PLANS:
                 plans, hops = {}, _LOOK_EVERY
         frame.node = None
+        if frame.touched or frame.changes:  # of a store that is not the run's own
+            keep(frame)
         if self is None:
             return action, None
         run.finish(action)

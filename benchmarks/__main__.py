@@ -24,6 +24,8 @@ QUICK = ("hop_sync", "hop_async", "hop_store", "event_memory", "fanout_sleep0_1k
 OURS = ("bare Python", "pocketflex_nb")
 #: seconds above which a repetition is not made more than twice
 SLOW = 4.0
+#: which run a repetition belongs to: ratios are taken within one
+PASS = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 #: every repetition of the last run, for `--add`
 RAW = HERE / "out" / "raw.jsonl"
 
@@ -57,7 +59,7 @@ def once(found: Entry) -> dict[str, Any]:
     """One repetition of an entry, in a fresh process."""
     env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "",
            "LANGSMITH_TRACING": "false"}
-    record: dict[str, Any] = {"case": found.case, "system": found.system, "variant": found.variant}
+    record: dict[str, Any] = {"case": found.case, "system": found.system, "variant": found.variant, "pass": PASS}
     try:
         done = subprocess.run(
             [environments.python_of(found.venv), "-m", "benchmarks.worker", *found.key],
@@ -92,7 +94,7 @@ def measure(entries: list[Entry], rounds: int) -> list[dict[str, Any]]:
 
 
 def known(entries: list[Entry]) -> list[dict[str, Any]]:
-    """What the last run measured: of everything else, and of the limits too, so that either side has its own among them."""
+    """What earlier runs measured of everything else, and of the limits too: each run has its own."""
     now = {e.key for e in entries if not e.limit}
     records = [json.loads(line) for line in RAW.read_text().splitlines()] if RAW.exists() else []
     return [r for r in records if (key := (r["case"], r["system"], r["variant"])) in ENTRIES and key not in now]

@@ -36,6 +36,8 @@ def _row(case: Case, key: tuple[str, str, str], records: list[Raw]) -> dict[str,
     if not good:
         return row | {"error": records[-1]["error"]}
     values = [case.value(record) for record in good]
+    row["by_pass"] = {name: statistics.median(case.value(r) for r in good if r.get("pass", "") == name)
+                      for name in {r.get("pass", "") for r in good}}
     row |= {"n": good[0]["n"], "median": statistics.median(values), "min": min(values), "max": max(values)}
     if case.cpu:
         row["cpu"] = statistics.median(case.cpu(record) for record in good)
@@ -53,10 +55,9 @@ def _compare(case: Case, rows: list[dict[str, Any]]) -> None:
         if "median" not in row:
             continue
         if limit is not None:
-            row["ratio"] = row["median"] / limit["median"]
-            row["ratio_min"] = row["min"] / limit["min"]
-            if limit.get("cpu") and "cpu" in row:
-                row["ratio_cpu"] = row["cpu"] / limit["cpu"]
+            ratios = [value / limit["by_pass"][name] for name, value in row["by_pass"].items() if name in limit["by_pass"]]
+            if ratios:
+                row["ratio"] = statistics.median(ratios)
         if row["marked"]:
             row["verdict"] = _verdict(case, row)
 

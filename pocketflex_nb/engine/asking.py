@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.core.errors import CannotAsk, nearest
+from pocketflex_nb.core.errors import CannotAsk, RunCancelled, nearest
 from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["NOTHING", "Question", "ask", "fitted"]
@@ -133,6 +133,8 @@ class _Asking:
                     "or give ask(default=...)"
                 )
             return False
+        if self.run.ending is not None:  # a step that is tried again although its run is to end
+            raise self.run.ending
         q = self.question
         schema = {name: getattr(kind, "__name__", str(kind)) for name, kind in q.schema.items()} if q.schema is not None else None
         self.hold.open(q)
@@ -166,6 +168,8 @@ class _Asking:
         with self.run.cancelling(self.question.future.cancel), engine_thread.pool.lent():
             try:
                 return self._end(self.question.future.result(self.timeout), "person")
+            except CancelledError as exc:
+                raise (self.run.ending or RunCancelled(f"run {self.run.name!r} was cancelled")) from exc
             except TimeoutError:
                 return self._late()
             finally:

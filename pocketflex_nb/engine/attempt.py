@@ -28,7 +28,10 @@ def attempt(node: Any, prep_res: Any) -> Any:
         except Exception as exc:
             if number == tries - 1 or not isinstance(exc, on):
                 return node.exec_fallback(prep_res, exc)
-            retried(node, FRAME.get(), number, exc)
+            frame = FRAME.get()
+            if frame is not None and frame.run.ending is not None:  # no other try for a run that is to end
+                raise
+            retried(node, frame, number, exc)
         if (seconds := wait(number)) > 0:
             time.sleep(seconds)
     return None

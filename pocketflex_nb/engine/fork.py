@@ -59,14 +59,14 @@ async def walk_fork(
         _detach(run, branch(head, index))
     if not fork.heads:
         return None, None
-    ends = await each(branch, fork.heads, _at_once(frame.flow, len(fork.heads)))
+    ends = await each(branch, fork.heads, _at_once(run, frame.flow, len(fork.heads)))
     arrived = [stop for _, stop in ends if stop is not None]
     node = join if join in arrived else arrived[-1] if arrived else None
     return ends[-1][0], node
 
 
-def _at_once(flow: Any, branches: int) -> int | None:
-    limit = flow._pfx_fork_limit
+def _at_once(run: Any, flow: Any, branches: int) -> int | None:
+    limit = run.branches or flow._pfx_fork_limit
     if limit is None:
         return None
     return max(2, limit) if limit > 1 else min(branches, 1)

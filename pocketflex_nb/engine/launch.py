@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter_ns
 from typing import Any
 
@@ -99,18 +100,39 @@ def launch(
         Something is no flow, or a store is no mapping.
     """
     check_budget(budget)
+    check_concurrency("launch", max_concurrency)
     options = {"timeout": timeout, "budget": budget, "max_steps": max_steps}
     if isinstance(flows, BaseNode):
         if share is not None and shared is not None:
             raise TypeError("launch(): give the store once, as shared or as share")
-        run = make_run(flows, share if shared is None else shared, name, options)
-        _check(run.flow)
+        with _all_or_none() as made:
+            run = made(make_run(flows, share if shared is None else shared, name, options))
+            run.branches = max_concurrency
+            _check(run.flow)
         _start([run])
         return _shown(run, show)
-    group = RunGroup(_many(flows, shared, share, name, options), on_error=on_error, name=name)
-    for flow in {id(run.flow): run.flow for run in group}.values():
-        _check(flow)
+    with _all_or_none() as made:
+        group = RunGroup(_many(flows, shared, share, name, options, made), on_error=on_error, name=name)
+        for flow in {id(run.flow): run.flow for run in group}.values():
+            _check(flow)
     return _go(group, max_concurrency, show)
+
+
+@contextmanager
+def _all_or_none() -> Iterator[Callable[[Run], Run]]:
+    """Gives what each new run is told to; when one of them cannot be made or checked, none is left waiting in `runs()`."""
+    made: list[Run] = []
+
+    def tell(run: Run) -> Run:
+        made.append(run)
+        return run
+
+    try:
+        yield tell
+    except BaseException:
+        for run in made:
+            run.discard()
+        raise
 
 
 def launch_each(
@@ -120,17 +142,19 @@ def launch_each(
 ) -> RunGroup:
     """Start one run of `flow` per item; see `Flow.launch_each`."""
     check_budget(budget)
+    check_concurrency("launch_each", max_concurrency)
     options = {"timeout": timeout, "budget": budget, "max_steps": max_steps}
     base = dict(store) if store is not None else {}
-    made = []
-    for item in items:
-        if key is None and not isinstance(item, Mapping):
-            raise TypeError(f"launch_each(None, ...) needs items that are mappings, got {item!r}; name a key for plain values")
-        made.append(make_run(flow, {**base, **item} if key is None else {**base, key: item}, name, options))
-    if made:
-        _check(made[0].flow)
-    limit = max_concurrency if max_concurrency is not None else AT_ONCE
-    return _go(RunGroup(made, on_error=on_error, name=name), limit, show)
+    runs = []
+    with _all_or_none() as made:
+        for item in items:
+            if key is None and not isinstance(item, Mapping):
+                raise TypeError(f"launch_each(None, ...) needs items that are mappings, got {item!r}; name a key for plain values")
+            runs.append(made(make_run(flow, {**base, **item} if key is None else {**base, key: item}, name, options)))
+        if runs:
+            _check(runs[0].flow)
+        group = RunGroup(runs, on_error=on_error, name=name)
+    return _go(group, max_concurrency if max_concurrency is not None else AT_ONCE, show)
 
 
 def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
@@ -172,7 +196,9 @@ def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any
     return run
 
 
-def _many(flows: Any, shared: Any, share: Any, name: str | None, options: Mapping[str, Any]) -> list[Run]:
+def _many(
+    flows: Any, shared: Any, share: Any, name: str | None, options: Mapping[str, Any], tell: Callable[[Run], Run]
+) -> list[Run]:
     if isinstance(flows, Mapping):
         named: list[tuple[str | None, Any]] = [(str(key), flow) for key, flow in flows.items()]
     elif isinstance(flows, Iterable) and not isinstance(flows, (str, bytes)):
@@ -185,7 +211,7 @@ def _many(flows: Any, shared: Any, share: Any, name: str | None, options: Mappin
         flow, own = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
         if own is not None and common is not None:
             raise TypeError("launch(): a (flow, store) pair and share= cannot both name the store")
-        made.append(make_run(flow, own if own is not None else common if common is not None else shared, label, options))
+        made.append(tell(make_run(flow, own if own is not None else common if common is not None else shared, label, options)))
     return made
 
 

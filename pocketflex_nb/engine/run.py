@@ -124,6 +124,7 @@ class Run:
     _joins: Any = None
     _log: Any = None
     _name: str | None = None
+    branches: int | None = None  # of one fan-out at once, as `launch` was told
     blocks: bool = False  # whether it keeps the main thread waiting, so that no click can arrive
     children: Any = None
     cursors: Any = None
@@ -149,8 +150,8 @@ class Run:
         self.task: Any = None
         if launched:
             self.launched, self._future = True, cf.Future()
-            if self.parent is not None and self.parent._status == "running":
-                self.parent.children = [*(self.parent.children or ()), self]
+        if self.parent is not None:
+            self.parent.adopt(self)
         _live[self] = None
 
     # what it is ------------------------------------------------------------------------------------------------------
@@ -331,7 +332,7 @@ class Run:
         self.is_ended = True
         if self.held is not None:  # a `Hold` for each of ten thousand runs that are cancelled would cost more than the cancel
             self.held.wake()
-        for child in self.children or ():
+        for child in list(self.children or ()):
             child.cancel()
         for cancel in list(self._cancels or ()):
             cancel()
@@ -432,6 +433,19 @@ class Run:
         if self.cursors is not None:
             self.cursors.pop(frame, None)
 
+    def adopt(self, child: Run) -> None:
+        """A node of this run began `child`, which is cancelled with it."""
+        if self._status == "running":
+            if self.children is None:
+                self.children = {}
+            self.children[child] = None
+
+    def discard(self) -> None:
+        """It was made and cannot be started after all."""
+        _live.pop(self, None)
+        if self.parent is not None and self.parent.children:
+            self.parent.children.pop(self, None)
+
     def use_classes(self, classes: dict[Any, Any] | None) -> None:
         """Set what `live_class` answers."""
         self._classes = classes
@@ -500,7 +514,7 @@ class Run:
             self.task = None
         if self.held is not None:
             self.held.over()
-        _live.pop(self, None)
+        self.discard()
         _over.append(self)
         if self._future is not None:
             self._future.set_result(None)

@@ -1,0 +1,115 @@
+"""What `launch` was told about the runs it makes, and what is left of runs that cannot be made."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from pocketflex_nb import Flow, Node, ask, current, launch, runs
+from pocketflex_nb.core.errors import CheckError, RunCancelled
+from tests.engine.people import SOON, Put
+
+
+def test_launch_bounds_the_branches_of_a_single_flow_at_work_at_once() -> None:
+    inside, most, lock = [0], [0], threading.Lock()
+
+    class Branch(Node):
+        def exec(self, prep_res: Any) -> None:
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            threading.Event().wait(0.005)
+            with lock:
+                inside[0] -= 1
+
+    start = Put("start")
+    start >> [Branch() for _ in range(8)] >> Put("join")
+
+    Flow(start).launch({}, max_concurrency=2).result(SOON)
+
+    assert most[0] <= 2
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True])
+def test_a_number_at_once_that_makes_no_sense_is_refused_before_anything_is_made(wrong: Any) -> None:
+    before = runs()
+
+    for start in (lambda: launch(Flow(Put("a")), max_concurrency=wrong), lambda: launch([Flow(Put("a"))], max_concurrency=wrong),
+                  lambda: Flow(Put("a")).launch_each("x", [1, 2], max_concurrency=wrong)):
+        with pytest.raises(ValueError, match="max_concurrency"):
+            start()
+
+    assert runs() == before
+
+
+def test_what_cannot_be_launched_leaves_no_pending_run_behind() -> None:
+    before = runs(live=True)
+
+    with pytest.raises(TypeError, match="needs a flow"):
+        launch([Flow(Put("a")), "no flow"])
+    with pytest.raises(TypeError, match="mappings"):
+        Flow(Put("a")).launch_each(None, [{}, 7])
+    with pytest.raises(CheckError):
+        launch(Flow(name="empty", strict=True))
+    with pytest.raises(CheckError):
+        launch([Flow(Put("a")), Flow(name="empty", strict=True)])
+
+    assert runs(live=True) == before
+
+
+def test_a_plain_run_inside_a_step_ends_with_the_run_around_it(eventually: Any) -> None:
+    begun, inner = threading.Event(), []
+
+    class Loop(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+            inner.append(current().run)
+            begun.set()
+            return "again"
+
+    class Outer(Node):
+        def exec(self, prep_res: Any) -> None:
+            loop = Loop()
+            loop - "again" >> loop
+            Flow(loop).run({})
+
+    run = Flow(Outer()).launch({})
+    assert begun.wait(SOON)
+
+    run.cancel()
+
+    assert run.wait(SOON).status == "cancelled"
+    eventually(inner[0].done)
+    assert inner[0].status == "cancelled"
+    assert isinstance(inner[0].error, RunCancelled)
+
+
+def test_a_step_that_asks_again_when_it_is_cancelled_does_not_wait_for_ever(eventually: Any) -> None:
+    ended = threading.Event()
+
+    class Stubborn(Node):
+        def exec(self, prep_res: Any) -> Any:
+            return ask("well?")
+
+        def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
+            ended.set()
+            raise exc
+
+    flow, raised = Flow(Stubborn(max_retries=3)), []
+
+    def walk() -> None:
+        with pytest.raises(RunCancelled) as caught:
+            flow.run({})
+        raised.append(caught.value)
+
+    thread = threading.Thread(target=walk, daemon=True)
+    thread.start()
+    eventually(lambda: any(run.flow is flow and run.status == "asking" for run in runs()))
+    run = next(run for run in runs() if run.flow is flow)
+
+    run.cancel()
+
+    thread.join(SOON)
+    assert not thread.is_alive()
+    assert (run.status, raised) == ("cancelled", [run.error])

@@ -15,6 +15,7 @@ from pocketflex_nb.core.nodes import BaseNode
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import GRACE, SLICE, Run
 from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.notebook import lanes
 from pocketflex_nb.notebook.await_cell import called
 from pocketflex_nb.notebook.body import Body
 from pocketflex_nb.notebook.options import Options
@@ -227,6 +228,8 @@ class CellRun(CellWait):
             return None
         if self.terms.background:
             return self.runs
+        for run in runs_of(self.runs):
+            lanes.settle(run)
         for view in (self.view, self.watched):
             if view is not None:
                 _last_look(view)

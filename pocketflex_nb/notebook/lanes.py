@@ -11,10 +11,13 @@ import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from pocketflex_nb.core.context import FRAME
 
-__all__ = ["Lane", "install", "quiet", "remove", "teed"]
+__all__ = ["Lane", "install", "quiet", "remove", "settle", "teed"]
+
+_lanes: WeakSet[Lane] = WeakSet()
 
 #: numbers of the runs whose prints also go to the cell (`--tee`)
 teed: set[int] = set()
@@ -39,6 +42,7 @@ class Lane:
         self._behind = behind
         self._open: dict[tuple[int, int, int], _Line] = {}  # one per walk, thread and task: lines of siblings never mix
         self._followed: set[int] = set()
+        _lanes.add(self)
 
     def write(self, text: str) -> int:
         """Write `text` to the lane of the run that prints, else to the stream behind."""
@@ -96,14 +100,15 @@ class Lane:
         """See to it that what stays without a newline is shown at the run's end."""
         if run.number not in self._followed:
             self._followed.add(run.number)
-            run.add_done_callback(self._over)
+            run.add_done_callback(self.settle)
 
-    def _over(self, run: Any) -> None:
+    def settle(self, run: Any) -> None:
+        """Give the run that is over what it printed without a newline."""
         self._followed.discard(run.number)
         for key, line in list(self._open.items()):
             if line.frame.run is run:
-                self._open.pop(key, None)
-                _finish(line)
+                if self._open.pop(key, None) is not None:
+                    _finish(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
@@ -122,6 +127,12 @@ def _finish(line: _Line) -> None:
         now, line.frame.node = line.frame.node, line.node  # it belongs to the node that printed it
         line.frame.note("output", stream="token" if line.told else "print", text=line.text)
         line.frame.node = now
+
+
+def settle(run: Any) -> None:
+    """Have every stream give `run`, which is over, what it printed without a newline."""
+    for lane in list(_lanes):
+        lane.settle(run)
 
 
 def install() -> None:

@@ -56,6 +56,7 @@ class Hold:
         self._steps = 0
         self._max_steps: int | None = None
         self._timeout: float | None = None
+        self._clock: asyncio.TimerHandle | None = None
         self._budget: dict[str, float] = {}
         self._spent: Counter[str] = Counter()
 
@@ -84,14 +85,18 @@ class Hold:
     def _arm(self) -> None:
         limits = [s for s in (self._timeout, self._budget.get("seconds")) if s]
         left = min(limits) - self.active
-        engine_thread.call_soon(lambda: engine_thread.loop.call_later(max(left, 0.001), self._alarm))
+        engine_thread.call_soon(self._set_alarm, max(left, 0.001))
+
+    def _set_alarm(self, seconds: float) -> None:
+        if not self.run.done():
+            self._clock = engine_thread.loop.call_later(seconds, self._alarm)
 
     def _alarm(self) -> None:
         if self.run.done():
             return
         late = self._overtime()
         if late is None:
-            self._arm() if not self._since else engine_thread.loop.call_later(SLICE, self._alarm)
+            self._arm() if not self._since else self._set_alarm(SLICE)
         else:
             self.run.end(late)
 
@@ -300,6 +305,8 @@ class Hold:
     def over(self) -> None:
         """The run is over."""
         self.wake()
+        if self._clock is not None:  # else a run with an hour to go would be kept for an hour
+            engine_thread.call_soon(self._clock.cancel)
         if self.subscribers:
             self.tell()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from pocketflex_nb import Flow, Node, ask, current, launch, runs
 from pocketflex_nb.core.errors import CheckError, RunCancelled
+from pocketflex_nb.engine.thread import engine_thread
 from tests.engine.people import SOON, Put
 
 
@@ -113,3 +115,34 @@ def test_a_step_that_asks_again_when_it_is_cancelled_does_not_wait_for_ever(even
     thread.join(SOON)
     assert not thread.is_alive()
     assert (run.status, raised) == ("cancelled", [run.error])
+
+
+def test_a_run_that_is_over_is_not_kept_by_the_clock_of_its_time_limit(eventually: Any) -> None:
+    run = Flow(Put("a")).launch({}, timeout=3600)
+    run.result(SOON)
+
+    def armed() -> bool:
+        return any(not timer.cancelled() and getattr(timer._callback, "__self__", None) is run.held
+                   for timer in list(engine_thread.loop._scheduled))
+
+    eventually(lambda: not armed())
+
+
+def test_ten_thousand_waiting_runs_are_cancelled_and_none_is_left() -> None:
+    number, lock, all_wait = [0], threading.Lock(), threading.Event()
+
+    class Wait(Node):
+        async def exec(self, prep_res: Any) -> None:
+            with lock:
+                number[0] += 1
+            if number[0] == 10_000:
+                all_wait.set()
+            await asyncio.Event().wait()
+
+    group = Flow(Wait()).launch_each("i", range(10_000), max_concurrency=10_000)
+    assert all_wait.wait(40)
+
+    group.cancel()
+
+    assert group.wait(SOON).counts() == {"cancelled": 10_000}
+    assert not any(run in group.runs.values() for run in runs(live=True))

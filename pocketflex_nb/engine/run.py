@@ -134,6 +134,7 @@ class Run:
     group: Any = None
     launched: bool = False
     limits: Any = None
+    outer: Any = None  # the frame that it was begun in, if any
 
     def __init__(self, flow: Any, store: Any, *, name: str | None = None, launched: bool = False) -> None:
         outer = FRAME.get()
@@ -151,6 +152,7 @@ class Run:
         if launched:
             self.launched, self._future = True, cf.Future()
         if self.parent is not None:
+            self.outer = outer
             self.parent.adopt(self)
         _live[self] = None
 
@@ -439,6 +441,15 @@ class Run:
             if self.children is None:
                 self.children = {}
             self.children[child] = None
+
+    def fence(self, step: Frame) -> None:
+        """`step` was abandoned: plain runs that it began in its thread end too, and what they still write is dropped."""
+        for child in list(self.children or ()):
+            if child.outer is step and not child.launched:
+                for frame in child.frames():
+                    frame.fenced = True
+                    child.fence(frame)
+                child.cancel()
 
     def discard(self) -> None:
         """It was made and cannot be started after all."""

@@ -105,6 +105,7 @@ async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
 def abandon(step: Frame, future: Any) -> None:
     """Report a thread that nobody waits for any more, fence it, and give its place in the pool to another."""
     step.fenced = True
+    step.run.fence(step)
     step.note("abandoned", what="thread", text=f"{step.node_id}: a thread could not be stopped; its late writes are dropped")
     pool = engine_thread.pool
     pool.abandon()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb import Flow, Node, ask, current, launch, runs
+from pocketflex_nb import Flow, Node, Store, ask, current, launch, runs
 from pocketflex_nb.core.errors import CheckError, RunCancelled
 from pocketflex_nb.engine.thread import engine_thread
 from tests.engine.people import SOON, Put
@@ -146,3 +146,36 @@ def test_ten_thousand_waiting_runs_are_cancelled_and_none_is_left() -> None:
 
     assert group.wait(SOON).counts() == {"cancelled": 10_000}
     assert not any(run in group.runs.values() for run in runs(live=True))
+
+
+@pytest.mark.parametrize("by", ["cancel", "timeout"])
+def test_a_plain_run_in_an_abandoned_thread_ends_and_its_late_writes_are_dropped(by: str, eventually: Any) -> None:
+    begun, release, inner = threading.Event(), threading.Event(), []
+    store = Store()
+
+    class Late(Node):
+        def exec(self, prep_res: Any) -> None:
+            inner.append(current().run)
+            begun.set()
+            assert release.wait(SOON)
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["late"] = True
+
+    class Outer(Node):
+        def exec(self, prep_res: Any) -> None:
+            late = Late()
+            late >> Put("later")
+            Flow(late).run(store)
+
+    run = Flow(Outer(timeout=0.05 if by == "timeout" else None)).launch(store)
+    assert begun.wait(SOON)
+    if by == "cancel":
+        run.cancel()
+    run.wait(SOON)
+
+    release.set()
+
+    eventually(inner[0].done)
+    assert run.status == ("cancelled" if by == "cancel" else "failed")
+    assert dict(store) == {}

@@ -260,7 +260,7 @@ def test_cancel_reaches_the_runs_that_a_node_launched() -> None:
     assert children[0].parent is run
 
 
-def test_cancel_reaches_a_child_that_a_pool_thread_waits_for() -> None:
+def test_cancel_reaches_a_child_that_a_pool_thread_waits_for(eventually: Eventually) -> None:
     waits = Waits()
     children: list[Any] = []
 
@@ -271,6 +271,7 @@ def test_cancel_reaches_a_child_that_a_pool_thread_waits_for() -> None:
 
     run = Flow(parent).launch({}, show=False)
     assert waits.begun.wait(10)
+    eventually(lambda: children)
 
     run.cancel()
 

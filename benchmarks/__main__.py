@@ -140,8 +140,9 @@ def write(held: dict[str, Any], told: dict[str, Any], table: str, met: list[str]
     peers = ", ".join(f"{name} {number}" for venv in held["versions"].values() for name, number in venv.items())
     (HERE / "RESULTS.md").write_text(
         f"# Benchmarks\n\n`python -m benchmarks`, {held['date']}, commit {held['commit']}, Python {held['python']}, "
-        f"{held['system']} shared with others; medians of {held['rounds']} fresh processes in interleaved rounds. Read the "
-        f"ratios: single figures that differ by less than a third are noise. Peers: {peers}.\n\n{table}\n## Marks\n\n"
+        f"{held['system']} shared with others; medians of fresh processes (column reps), ratios to the limit of the same run. "
+        f"Single figures that differ by less than a third are noise; CPU time suffers less from who else works here.\n\n"
+        f"Peers: {peers}.\n\n{table}\n## Marks\n\n"
         + "\n".join(f"- {line}" for line in met) + "\n"
     )
 

@@ -58,6 +58,8 @@ def _compare(case: Case, rows: list[dict[str, Any]]) -> None:
             ratios = [value / limit["by_pass"][name] for name, value in row["by_pass"].items() if name in limit["by_pass"]]
             if ratios:
                 row["ratio"] = statistics.median(ratios)
+            if limit.get("cpu") and "cpu" in row:
+                row["ratio_cpu"] = row["cpu"] / limit["cpu"]
         if row["marked"]:
             row["verdict"] = _verdict(case, row)
 
@@ -102,7 +104,10 @@ def _section(case: Case, told: Mapping[str, Any]) -> list[str]:
     forms = {label: form for label, _, form in case.extra}
     limited = any(row["limit"] for row in told["rows"])
     head = ["system", "variant", told["unit"], "min–max"]
-    head += [*(["CPU"] if case.cpu else []), *(["x limit"] if limited else []), *labels]
+    head += ["CPU"] if case.cpu else []
+    head += ["x limit"] if limited else []
+    head += ["x limit (CPU)"] if limited and case.cpu else []
+    head += [*labels, "reps"]
     mark = ""
     if case.mark is not None:
         mark = f" Mark: {short(case.mark)}{'x' if case.by_ratio else ' ' + case.unit}"
@@ -118,6 +123,8 @@ def _section(case: Case, told: Mapping[str, Any]) -> list[str]:
         cells = [name, variant, short(row["median"]), f"{short(row['min'])}–{short(row['max'])}"]
         cells += [short(row.get("cpu"))] if case.cpu else []
         cells += [short(row.get("ratio"))] if limited else []
+        cells += [short(row.get("ratio_cpu"))] if limited and case.cpu else []
         cells += [forms[label].format(row["extra"][label]) if label in row["extra"] else "–" for label in labels]
+        cells += [str(row["reps"])]
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]

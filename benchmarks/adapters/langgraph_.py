@@ -268,9 +268,8 @@ def _(m):
     from langgraph.graph import END, START, StateGraph
     from langgraph.types import Send
 
-    class S(TypedDict):
-        items: range
-        out: Annotated[list, operator.add]
+    # as values, since LangGraph looks for written annotations at module level
+    S = TypedDict("S", {"items": range, "out": Annotated[list, operator.add]})  # noqa: UP013
 
     async def work(s):
         await asyncio.sleep(0.001)

@@ -24,6 +24,7 @@ from pocketflex_nb.notebook.show import show
 from pocketflex_nb.notebook.starting import as_flow, checked, entries_of, find_run, fresh, plan_text, runs_of, start, when_over
 from pocketflex_nb.notebook.terms import Terms
 from pocketflex_nb.notebook.watching import watch
+from pocketflex_nb.views.secrets import redacted
 
 __all__ = ["CellRun", "CellWait"]
 
@@ -256,7 +257,7 @@ class CellRun(CellWait):
             raise error if self.options.has("--traceback") else fail(self.shell, error, where)
         for run in failed:
             place = users_line(self.shell, run.error)
-            print(f"{run.name} failed{f' at {place}' if place else ''}: {run.state().error}")
+            print(redacted(f"{run.name} failed{f' at {place}' if place else ''}: {run.state().error}"))
         going = len(runs) - len(failed)
         print(f"the other {going} went on" if going > 1 else "the other one went on")
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.core.preview import preview
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.hot import is_stale
 from pocketflex_nb.engine.run import GRACE, SLICE, Run, forget, runs
@@ -23,6 +22,8 @@ from pocketflex_nb.notebook.short import Interrupted, usage
 from pocketflex_nb.notebook.show import show
 from pocketflex_nb.notebook.starting import find_run
 from pocketflex_nb.notebook.terms import CONFIG, VIEWS
+from pocketflex_nb.views.preview import preview
+from pocketflex_nb.views.secrets import redacted
 from pocketflex_nb.views.sequence import steps_of
 
 __all__ = ["RUN_COMMANDS"]
@@ -54,7 +55,7 @@ def _row(run: Run) -> dict[str, Any]:
     state = run.state()
     return {
         "run": run.name, "status": run.status, "node": ", ".join(run.in_flight()[:3]) if not run.done() else "", "steps": state.steps,
-        "seconds": round(run.seconds, 2), "tokens": state.tokens, "cost": state.cost, "error": state.error,
+        "seconds": round(run.seconds, 2), "tokens": state.tokens, "cost": state.cost, "error": redacted(state.error),
         "old code": ", ".join(is_stale(run)),
     }
 
@@ -213,7 +214,7 @@ def _html(found: Run | RunGroup, target: Path) -> None:
 def _print_events(run: Run) -> None:
     events = run.events
     for event in events[-_TOLD:]:
-        facts = ", ".join(f"{k}={preview(v, 60)}" for k, v in event.data.items() if v is not None and k not in ("start",))
+        facts = ", ".join(f"{k}={preview(v, 60, key=k)}" for k, v in event.data.items() if v is not None and k not in ("start",))
         print(f"{event.seq:>5}  {event.kind:<15} {event.address}  {facts}".rstrip())
     if len(events) > _TOLD:
         print(f"the last {_TOLD} of {len(events)} events; all of them: run.events", file=sys.stderr)

@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.call import Call, Command
@@ -15,6 +14,7 @@ from pocketflex_nb.notebook.options import value_of
 from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.starting import find_run, runs_of
 from pocketflex_nb.views.diff import diff, text_of
+from pocketflex_nb.views.preview import preview
 
 __all__ = ["STORE_COMMANDS", "parts_of", "value_at"]
 
@@ -131,8 +131,9 @@ def _set(call: Call) -> None:
         raise usage(f"run {run.name!r} is {run.status}: pause it first (%pocketflex pause {run.name})")
     value = value_of(text, call.names, path)
     _put(run, path, value)
-    run.root.note("output", stream="log", text=f"a person set {path} = {preview(value, 200)}", by="person")
-    print(f"{path} = {preview(value, 200)}")
+    told = f"{path} = {preview(value, 200, key=tuple(parts_of(run.store, path)))}"
+    run.root.note("output", stream="log", text=f"a person set {told}", by="person")
+    print(told)
 
 
 def _put(run: Run, path: str, value: Any) -> None:

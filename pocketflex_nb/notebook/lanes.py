@@ -106,9 +106,8 @@ class Lane:
         """Give the run that is over what it printed without a newline."""
         self._followed.discard(run.number)
         for key, line in list(self._open.items()):
-            if line.frame.run is run:
-                if self._open.pop(key, None) is not None:
-                    _finish(line)
+            if line.frame.run is run and self._open.pop(key, None) is not None:
+                _finish(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from pocketflex_nb.views.secrets import redacted
+
 __all__ = ["otlp_json"]
 
 
@@ -47,12 +49,12 @@ def _span(
         "traceId": trace, "spanId": span, "parentSpanId": parent, "name": name, "kind": 1,
         "startTimeUnixNano": str(first), "endTimeUnixNano": str(int(ended.time * 1e9)),
         "attributes": [_attribute(f"pocketflex.{key}", value) for key, value in facts.items()],
-        "status": {"code": 2, "message": str(facts.get("error") or "")} if failed else {"code": 1},
+        "status": {"code": 2, "message": redacted(str(facts.get("error") or ""))} if failed else {"code": 1},
     }
 
 
 def _attribute(key: str, value: Any) -> dict[str, Any]:
-    return {"key": key, "value": {"stringValue": str(value)}}
+    return {"key": key, "value": {"stringValue": redacted(str(value))}}
 
 
 def _id(text: str, digits: int) -> str:

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from pocketflex_nb.core.state import State
+from pocketflex_nb.views.secrets import redacted
 
 __all__ = ["LINES", "TextView"]
 
@@ -91,7 +92,7 @@ def _line(run: Any) -> str:
     if state.total:
         parts.append(_bar(state.done or 0, state.total))
     if state.error and run.status == "failed":
-        parts.append(state.error.splitlines()[0][:200])
+        parts.append(redacted(state.error.splitlines()[0][:200]))
     for event in state.asking.values():
         parts.append(f"asks: {str(event['question'])[:200]} (%pocketflex answer {run.name} ...)")
     return ", ".join(parts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import html
+import re
 import time
 from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
-from pocketflex_nb.core.preview import preview
 from pocketflex_nb.notebook.show import has_widgets
+from pocketflex_nb.views.preview import preview
 
 __all__ = ["POINTS", "Watched", "watch"]
 
@@ -31,6 +32,7 @@ class _Row:
         self.shown = "–"
         self.points: list[float] = []
         self._every, self._count = 1, 0
+        self._words = tuple(re.findall(r"\w+", text))
 
     def look(self, names: Mapping[str, Any]) -> None:
         """Evaluate it; where that fails, as for a key that is not there yet, the last value stays."""
@@ -38,7 +40,7 @@ class _Row:
             value = eval(self.code, {**names, "store": self.run.store})
         except Exception:
             return
-        self.shown = preview(value, 80)
+        self.shown = preview(value, 80, key=self._words)  # masked when the expression names a secret
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             self._add(float(value))
 

@@ -206,3 +206,20 @@ def test_doctor_tells_of_kernel_loop_and_engine(done: Shell) -> None:
     assert lines["front end"] == "a terminal; views are text"
     assert lines["loop"] == "asyncio's own"
     assert lines["engine thread"].startswith("answers in")
+
+
+def test_no_secret_is_told(done: Shell, tmp_path: Path) -> None:
+    secret = "sk-live-0123456789abcdef"
+    done.run(f"class Leaks(Node):\n    def exec(self, p): raise ValueError('refused {secret}')\nleaks = Leaks()")
+    done.run(f"%pocketflex run report --seed api_key='{secret}' --watch store['api_key'] --view none -o keyed")
+    told = done.said
+    done.run("%pocketflex set keyed api_key='sk-live-ffffffffffffffff'")
+    told += done.said
+    done.run("%%pocketflex -o both\n[Flow(leaks, name='leaky'), Flow(plan, name='fine')]")
+    told += done.said
+    done.run("%pocketflex trace keyed\n%pocketflex trace leaky")
+    told += done.said + repr(done.run("%pocketflex runs"))
+    done.run(f"%pocketflex trace leaky --otel {tmp_path / 'run.json'}")
+
+    assert "sk-live" not in told + (tmp_path / "run.json").read_text()
+    assert "api_key" in told and "refused" in told

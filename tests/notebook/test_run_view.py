@@ -1,0 +1,226 @@
+"""What a run view sends to the page: bounded, masked, at any moment of the run, whatever the user's data is."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from pocketflex_nb import Flow, Node, ask, emit, launch
+from pocketflex_nb.engine.run import subscribe
+from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.notebook.run_view import RunView
+
+_KEY = "sk-abcdefghijklmnop1234"
+
+
+class Count(Node):
+    async def exec(self, prep_res: Any) -> None:
+        emit("log", f"counting {_KEY}")
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        shared["n"] = shared.get("n", 0) + 1
+        shared["api_key"] = _KEY
+        return "again" if shared["n"] < shared.get("until", 4) else "end"
+
+
+class Divide(Node):
+    def prep(self, shared: Any) -> Any:
+        return shared["n"]
+
+    def exec(self, number: int) -> float:
+        return number / 0
+
+
+def _flow(name: str = "count", *, fails: bool = False) -> Flow:
+    count = Count()
+    count - "again" >> count
+    if fails:
+        count - "end" >> Divide()
+    else:
+        count - "end" >> Node()
+    return Flow(count, name=name)
+
+
+def _settle() -> None:
+    thread = pump._thread
+    if thread is not None:
+        thread.join(20)
+
+
+def _wish(view: RunView, **wish: Any) -> None:
+    view._command(view, wish, [])
+    _settle()
+
+
+def _sent(view: RunView) -> str:
+    return json.dumps({key: value for key, value in view.get_state().items() if not key.startswith("_")}, allow_nan=False)
+
+
+@pytest.fixture
+def view() -> RunView:
+    run = _flow().launch({}, show=False).wait(10)
+    made = RunView(run)
+    _settle()
+    return made
+
+
+def test_the_time_cursor_moves_diagram_lanes_and_diff_together(view: RunView) -> None:
+    _wish(view, do="cursor", step=2)
+
+    assert view.states["0"]["Count"][1] == 2
+    assert view.cursor["at"] == 2 and view.cursor["of"] == 5 and not view.cursor["live"]
+    assert len(view.lanes[0]["lines"]) == 2
+    assert ["~", "n", "1 → 2", ""] in view.panel["rows"]
+
+
+def test_the_cursor_goes_step_by_step_and_back_to_now(view: RunView) -> None:
+    seen = []
+    for by in (-1, -1, -1, 1, 1, 1):
+        _wish(view, do="cursor", by=by)
+        seen.append((view.cursor["at"], view.cursor["live"]))
+
+    assert seen == [(4, False), (3, False), (2, False), (3, False), (4, False), (5, False)]
+    _wish(view, do="cursor", by=1)
+    assert view.cursor["live"]
+
+
+def test_before_the_first_step_nothing_has_happened(view: RunView) -> None:
+    _wish(view, do="cursor", step=0)
+
+    assert all(visits == 0 for _, visits, _ in view.states["0"].values())
+    assert view.lanes[0]["lines"] == []
+
+
+def test_the_store_tab_shows_the_store_as_it_was(view: RunView) -> None:
+    _wish(view, do="tab", name="store")
+    _wish(view, do="cursor", step=3)
+
+    assert ["int", "n", "3", ""] in view.panel["rows"]
+
+
+def test_no_secret_leaves_the_kernel(view: RunView) -> None:
+    texts = [_sent(view)]
+    for name in ("messages", "store", "error", "events"):
+        _wish(view, do="tab", name=name)
+        texts.append(_sent(view))
+
+    assert not any(_KEY in text for text in texts)
+    assert "counting" in texts[0]
+
+
+def test_a_failed_run_shows_its_node_its_input_and_the_users_line() -> None:
+    view = RunView(_flow(fails=True).launch({}, show=False).wait(10))
+    _settle()
+
+    card = view.lanes[0]["error"]
+
+    assert (card["type"], card["text"], card["node"]) == ("ZeroDivisionError", "division by zero", "Divide")
+    assert card["inputs"] == [["number", "int", "4"]]
+    assert card["trace"] == [f"test_run_view.py:{Divide.exec.__code__.co_firstlineno + 1}  in exec\n    return number / 0"]
+
+
+def test_an_answer_that_does_not_fit_is_said_in_the_card() -> None:
+    class Asks(Node):
+        async def exec(self, prep_res: Any) -> Any:
+            return await ask("How many?", schema={"n": int, "sure": bool})
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["answer"] = exec_res
+
+    asked = threading.Event()
+    stop = subscribe(lambda event: asked.set() if event.kind == "asked" else None)
+    run = Flow(Asks(), name="asks").launch({}, show=False)
+    assert asked.wait(10)
+    stop()
+    view = RunView(run, follow=False)
+
+    view._do({"do": "answer", "run": 0, "ask": 1, "value": {"n": "many", "sure": True}})
+    view.look()
+    said = view.lanes[0]["asks"][0]
+    view._do({"do": "answer", "run": 0, "ask": 1, "value": {"n": "3", "sure": True}})
+    run.wait(10)
+
+    assert said["schema"] == {"n": "int", "sure": "bool"}
+    assert "field 'n' needs int" in said["refused"]
+    assert run.store["answer"] == {"n": 3, "sure": True}
+
+
+def test_many_runs_stay_small_and_one_can_be_looked_into() -> None:
+    group = launch([_flow()] * 300, show=False).wait(60)
+    view = RunView(group)
+    _settle()
+
+    small = len(_sent(view)) - len(view.pictures[0]["svg"])
+    _wish(view, do="pin", at=7)
+
+    assert view.heat == "d300"
+    assert small < 20_000
+    assert view.strip["pinned"] == group.runs[view.lanes[0]["name"]].name
+    assert view.states["0"]["Count"][1] == 4
+
+
+def test_a_message_stays_below_its_cap() -> None:
+    class Talks(Node):
+        async def exec(self, prep_res: Any) -> None:
+            for k in range(400):
+                emit("log", f"{k} " + "words " * 80)
+
+    view = RunView(launch([Flow(Talks(), name="talks")] * 6, show=False).wait(30))
+    _settle()
+
+    assert len(json.dumps(view.lanes)) < 100_000
+    assert len(view.lanes[0]["lines"]) > 10
+
+
+def test_hostile_data_is_shown_inert() -> None:
+    class Evil:
+        def __repr__(self) -> str:
+            raise RuntimeError("no repr")
+
+    loop: list[Any] = []
+    loop.append(loop)
+
+    class Writes(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared.update({"evil": Evil(), "loop": loop, "big": "x" * 10_000_000, "<script>": "</svg>", "\u202e": "\ud800"})
+            emit("log", "\u202e\x00\ud800 <script>alert(1)</script>")
+            emit("usage", tokens=float("nan"))
+            emit("progress", done=float("inf"), total=1)
+
+    node = Writes()
+    node.name = '"><script>alert(1)</script></svg>\u202e'
+    view = RunView(Flow(node, name="<b>\ud800").launch({}, show=False).wait(20))
+    _settle()
+
+    for name in ("diff", "messages", "store", "error", "events"):
+        _wish(view, do="tab", name=name)
+        text = _sent(view)
+        text.encode()
+        assert "\u202e" not in json.loads(text)["panel"].__repr__()
+        assert len(json.dumps(view.panel)) < 20_000
+    assert "<script" not in view.snapshot()
+
+
+def test_whatever_a_page_sends_nothing_raises(view: RunView) -> None:
+    for message in ({}, {"do": 3}, {"do": "cursor", "step": "x"}, {"do": "pin"}, {"do": "tab", "name": "no"}, {"do": "focus", "run": None}):
+        _wish(view, **message)
+
+    assert view.cursor["live"]
+
+
+def test_an_unknown_tab_is_refused_with_the_nearest() -> None:
+    run = _flow().launch({}, show=False).wait(10)
+
+    with pytest.raises(ValueError, match="did you mean 'events'"):
+        RunView(run, tabs=["event"])
+
+
+def test_one_html_file_holds_it_all(view: RunView, tmp_path: Any) -> None:
+    page = view.to_html(tmp_path / "run.html").read_text(encoding="utf-8")
+
+    assert page.count("<svg") >= 2
+    assert "counting" in page and _KEY not in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page

@@ -18,7 +18,15 @@
     │   ├── BudgetSpent                  steps, seconds, tokens or cost of a `budget=` are spent
     │   ├── BreakerOpen                  a circuit breaker refuses the call
     │   └── CannotAsk                    nobody could answer here
-    └── AgentError(RuntimeError)         see :mod:`pocketflex_nb.agents`
+    ├── AgentError(RuntimeError)         see :mod:`pocketflex_nb.agents`
+    ├── EncodingError(TypeError)         a value that cannot be written down: `.path`
+    ├── DecodingError(ValueError)        text that cannot be read back
+    │   └── NotLoaded                    because its class is not loaded here
+    └── ResourceError(RuntimeError)      a store or queue outside of this process: `.url`, masked
+        ├── BadURL(ValueError)
+        ├── MissingExtra(ImportError)    the client is not installed; the pip line is in the message
+        ├── Unreachable(ConnectionError) no server answers: `.host`, `.port`
+        └── Refused(PermissionError)     the server answers, and refuses: password, database, rights
 """
 
 from __future__ import annotations
@@ -27,9 +35,9 @@ from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
-    "AgentError", "BreakerOpen", "BudgetSpent", "CannotAsk", "CheckError", "ConflictError", "DiagramError", "FlowError",
-    "LockLost", "NodeTimeout", "PocketflexError", "RunCancelled", "RunError", "RunTimeout", "StepLimit", "StoreError",
-    "UnknownAction", "nearest",
+    "AgentError", "BadURL", "BreakerOpen", "BudgetSpent", "CannotAsk", "CheckError", "ConflictError", "DecodingError", "DiagramError",
+    "EncodingError", "FlowError", "LockLost", "MissingExtra", "NodeTimeout", "NotLoaded", "PocketflexError", "Refused", "ResourceError",
+    "RunCancelled", "RunError", "RunTimeout", "StepLimit", "StoreError", "UnknownAction", "Unreachable", "nearest",
 ]
 
 
@@ -161,3 +169,51 @@ class CannotAsk(RunError):
 
 class AgentError(PocketflexError, RuntimeError):
     """Root of the agents' errors."""
+
+
+class EncodingError(PocketflexError, TypeError):
+    """A value cannot be written down. `path` leads to the part that cannot: the keys, indices and field names from the top."""
+
+    def __init__(self, message: str, *, path: Iterable[Any] = ()) -> None:
+        super().__init__(message)
+        self.path = tuple(path)
+
+
+class DecodingError(PocketflexError, ValueError):
+    """What was read is not what this package writes, or no longer fits the class that it names."""
+
+
+class NotLoaded(DecodingError):
+    """What was read needs a class or a library that is not loaded here; nothing is imported because of what was read."""
+
+
+class ResourceError(PocketflexError, RuntimeError):
+    """A store or a queue outside of this process cannot be used. `url` is where, without its secrets."""
+
+    def __init__(self, message: str, *, url: str = "") -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class BadURL(ResourceError, ValueError):
+    """A URL that names no store or queue."""
+
+
+class MissingExtra(ResourceError, ImportError):
+    """The client of that server is not installed. `extra` is what to install: ``pip install 'pocketflex_nb[redis]'``."""
+
+    def __init__(self, message: str, *, url: str = "", extra: str = "") -> None:
+        super().__init__(message, url=url)
+        self.extra = extra
+
+
+class Unreachable(ResourceError, ConnectionError):
+    """No server answers at `host` and `port`, or it went away and did not come back in time."""
+
+    def __init__(self, message: str, *, url: str = "", host: str = "", port: int = 0) -> None:
+        super().__init__(message, url=url)
+        self.host, self.port = host, port
+
+
+class Refused(ResourceError, PermissionError):
+    """The server answers, and refuses: the password, the database, or the right to do it."""

@@ -1,0 +1,473 @@
+"""How is a value written down, so that another process reads the same? JSON, and tags for what JSON has no word for.
+
+Numbers, texts, lists and dicts with text keys are written as JSON writes them. Anything else is an object of two or more members,
+the first of which is ``"$"`` with the name of its kind: ``{"$": "tuple", "v": [1, 2]}``. A user's own dict with a key ``"$"``
+is written as pairs, so that nothing can be mistaken for a tag.
+
+What is read is never executed: there is no pickle, no import and no call of a user's function. Dataclasses, named tuples, enums and
+pydantic models are found again by name among the modules that are loaded already, and made without their ``__init__``.
+numpy, pandas and pydantic are known by `sys.modules` alone (:mod:`pocketflex_nb.core.foreign`).
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import fractions
+import json
+import math
+import pathlib
+import re
+import uuid
+import zoneinfo
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pocketflex_nb.core import foreign
+from pocketflex_nb.core.diff import path_text
+from pocketflex_nb.core.errors import DecodingError, EncodingError
+from pocketflex_nb.core.foreign import Refusal, class_named, name_of
+
+__all__ = ["DEEPEST", "FORMAT", "Unloaded", "decode", "encode", "is_whole"]
+
+#: number of this format, kept beside what is written in it
+FORMAT = 1
+#: containers in one another, at most
+DEEPEST = 200
+_PLAIN = frozenset({str, bool, type(None)})
+_WIDE = 1_024  # bits of an int beyond which it is written in hex: reading long decimals is slow, and limited by Python
+_Pack = Callable[[Any], Any]
+
+
+class Unloaded:
+    """A value whose class is not loaded here, as `decode` gives it with ``unloaded="keep"``. Written again as it was read.
+
+    Attributes
+    ----------
+    tag : str
+        The kind: ``"dataclass"``, ``"enum"``, ``"ndarray"`` ...
+    cls : str
+        Module and name of its class: ``"__main__:Point"``.
+    members : dict
+        What was written down.
+    """
+
+    __slots__ = ("cls", "members", "tag")
+
+    def __init__(self, members: dict[str, Any]) -> None:
+        self.members = members
+        self.tag, self.cls = str(members["$"]), str(members.get("c", members["$"]))
+
+    def __repr__(self) -> str:
+        return f"<{self.cls}, whose class is not loaded here>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unloaded) and other.members == self.members
+
+    __hash__ = None  # type: ignore[assignment]  # holds a dict
+
+
+def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
+    """`value` as text that `decode` reads.
+
+    Parameters
+    ----------
+    value : object
+        None, bool, int, float, str, list and dict; tuple, set, frozenset, bytes, bytearray, complex, range, slice, `...`; deque,
+        OrderedDict, defaultdict, Counter; date, time, datetime, timedelta, timezone, ZoneInfo; Decimal, Fraction, UUID, paths,
+        compiled patterns; dataclasses, named tuples, enums, pydantic models, numpy arrays and scalars, and pandas frames,
+        series, indexes, timestamps and timedeltas. Of subclasses only those named.
+    at : tuple
+        Path that an error begins with, such as the store's key.
+
+    Raises
+    ------
+    EncodingError
+        With the path of what cannot be written, and how to mend it.
+
+    Notes
+    -----
+    What stood in two places is read as two equal things. Cost: linear in the size; nothing is copied that is plain already.
+
+    Examples
+    --------
+    >>> encode({"seen": {1}, "at": (0, 2)})
+    '{"seen":{"$":"set","v":[1]},"at":{"$":"tuple","v":[0,2]}}'
+    >>> encode({"deep": [ValueError()]}, at=("notes",))
+    Traceback (most recent call last):
+    pocketflex_nb.core.errors.EncodingError: notes.deep[0] cannot be kept: an exception (ValueError); keep its text: repr(value)
+    """
+    cls = value.__class__
+    if cls is int and -_SAFE < value < _SAFE:
+        return repr(value)
+    try:
+        packed = value if cls in _PLAIN else _Packing().pack(value)
+    except Refusal as exc:
+        path = (*at, *reversed(exc.path))
+        raise EncodingError(f"{path_text(path) or 'the value'} cannot be kept: {exc.reason}", path=path) from exc.__cause__
+    text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a surrogate pair: legal in Python, in no file
+            return json.dumps(packed, separators=(",", ":"), allow_nan=False, check_circular=False)
+    return text
+
+
+_SAFE = 2**63
+
+
+def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -> Any:
+    """The value that `encode` wrote.
+
+    Parameters
+    ----------
+    unloaded : {"raise", "keep"}
+        What becomes of values whose class is not loaded here: an error, or an `Unloaded` that is written again unchanged.
+
+    Raises
+    ------
+    DecodingError
+        When it was not written by `encode`, or its class is not loaded here.
+
+    Notes
+    -----
+    Imports nothing and runs no code of the classes that it meets.
+
+    Examples
+    --------
+    >>> decode(encode({1: ("a", b"b")}))
+    {1: ('a', b'b')}
+    """
+    hook = _untag if unloaded == "raise" else _untag_or_keep
+    try:
+        return json.loads(text, object_hook=hook)
+    except DecodingError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as exc:
+        raise DecodingError(f"this was not written by pocketflex_nb: {type(exc).__name__}: {exc}") from exc
+
+
+def is_whole(value: Any) -> bool:
+    """Whether nothing in `value`, as `decode` gave it, is `Unloaded`. Looks into lists, tuples and dicts."""
+    if value.__class__ is Unloaded:
+        return False
+    if isinstance(value, dict):
+        return all(map(is_whole, value.values()))
+    return all(map(is_whole, value)) if isinstance(value, (list, tuple)) else True
+
+
+# writing -------------------------------------------------------------------------------------------------------------
+class _Packing:
+    """One value on its way to JSON."""
+
+    def __init__(self) -> None:
+        self._above: set[int] = set()
+
+    def pack(self, value: Any) -> Any:
+        cls = value.__class__
+        if cls in _PLAIN:
+            return value
+        if cls is int:
+            return value if value.bit_length() <= _WIDE else {"$": "int", "v": hex(value)}
+        if cls is float:
+            return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
+        simple = _SIMPLE.get(cls)
+        if simple is not None:
+            return simple(value)
+        here = id(value)
+        if here in self._above:
+            raise Refusal("it stands inside itself; keep a copy, or its name, in its place")
+        if len(self._above) >= DEEPEST:
+            raise Refusal(f"it stands more than {DEEPEST} levels deep; keep parts of it under keys of their own")
+        self._above.add(here)
+        try:
+            return self._compound(cls, value)
+        finally:
+            self._above.discard(here)
+
+    def _compound(self, cls: type, value: Any) -> Any:
+        if cls is list:
+            return self.items(value)
+        if cls is dict:
+            return self._mapping(value)
+        compound = _COMPOUND.get(cls)
+        if compound is not None:
+            return compound(self, value)
+        if cls is Unloaded:
+            return {name: self.pack(member) for name, member in value.members.items()}
+        return self._classed(cls, value)
+
+    def items(self, values: Any) -> list[Any]:
+        packed: list[Any] = []
+        pack = self.pack
+        try:
+            for value in values:
+                packed.append(value if value.__class__ in _PLAIN else pack(value))
+        except Refusal as exc:
+            exc.path.append(len(packed))
+            raise
+        return packed
+
+    def _mapping(self, value: Any) -> Any:
+        if "$" in value or not all(key.__class__ is str for key in value):
+            return {"$": "dict", "v": self.pairs(value)}
+        return self.named(value)
+
+    def named(self, value: Any) -> dict[str, Any]:
+        packed, key = {}, None
+        pack = self.pack
+        try:
+            for key, item in value.items():
+                packed[key] = item if item.__class__ in _PLAIN else pack(item)
+        except Refusal as exc:
+            exc.path.append(key)
+            raise
+        return packed
+
+    def pairs(self, value: Any) -> list[Any]:
+        packed, key = [], None
+        try:
+            for key, item in value.items():
+                packed.append([self.pack(key), self.pack(item)])
+        except Refusal as exc:
+            exc.path.append(key)
+            raise
+        return packed
+
+    def _classed(self, cls: type, value: Any) -> Any:
+        """Something of a class that has to be found again by its name, or of a library."""
+        if isinstance(value, enum.Enum):
+            return {"$": "enum", "c": name_of(cls), "v": self.pack(value.value if isinstance(value, enum.Flag) else value.name)}
+        if issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple):
+            return {"$": "namedtuple", "c": name_of(cls), "v": self.named(value._asdict())}
+        if dataclasses.is_dataclass(value) and not isinstance(value, (dict, list, tuple, str, int, float)):
+            return {"$": "dataclass", "c": name_of(cls), "v": self.named(_fields(value))}
+        if issubclass(cls, pathlib.PurePath):
+            return {"$": "path" if isinstance(value, pathlib.Path) else _PURE[isinstance(value, pathlib.PurePosixPath)], "v": str(value)}
+        packed = foreign.pack(value, self)
+        if packed is None:
+            raise Refusal(_mend(value))
+        return packed
+
+
+_PURE = {True: "posixpath", False: "windowspath"}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    try:
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    except AttributeError as exc:
+        raise Refusal(f"the dataclass {type(value).__qualname__} has no value for one of its fields ({exc})") from exc
+
+
+def _mend(value: Any) -> str:
+    cls = type(value)
+    for base in (dict, list, tuple, set, frozenset, str, int, float, bytes):
+        if issubclass(cls, base):
+            return f"{cls.__qualname__} is a class of its own below {base.__name__}; keep {base.__name__}(value)"
+    if isinstance(value, BaseException):
+        return f"an exception ({cls.__qualname__}); keep its text: repr(value)"
+    if callable(value):
+        return f"{_article(cls)}; keep its name, and look it up where it is used"
+    if any(hasattr(value, name) for name in ("fileno", "acquire", "aclose", "connect")):
+        return f"{_article(cls)}, which belongs to this process; make it where it is used, or keep it in the node, not in the store"
+    if hasattr(value, "__next__") or hasattr(value, "__anext__"):
+        return f"{_article(cls)}; keep list(value)"
+    return f"{_article(cls)}; keep what it is made of: numbers, texts, lists, dicts, or a dataclass"
+
+
+def _article(cls: type) -> str:
+    module = "" if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}."
+    return f"an object of class {module}{cls.__qualname__}"
+
+
+def _b64(data: Any) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _zone(tz: Any) -> Any:
+    """A time zone, as the member of a time."""
+    if tz is None:
+        return None
+    if tz.__class__ is dt.timezone:
+        return _timezone(tz)
+    if isinstance(tz, zoneinfo.ZoneInfo) and tz.key:
+        return {"$": "zone", "v": tz.key}
+    raise Refusal(f"a time zone of class {type(tz).__qualname__}; use datetime.timezone or zoneinfo.ZoneInfo")
+
+
+def _timezone(tz: dt.timezone) -> dict[str, Any]:
+    offset, name = tz.utcoffset(None), tz.tzname(None)
+    named = {} if dt.timezone(offset).tzname(None) == name else {"name": name}
+    return {"$": "timezone", "v": [offset.days, offset.seconds, offset.microseconds], **named}
+
+
+def _clock(tag: str, value: Any) -> dict[str, Any]:
+    packed = {"$": tag, "v": value.replace(tzinfo=None).isoformat()}
+    if value.tzinfo is not None:
+        packed["tz"] = _zone(value.tzinfo)
+    if value.fold:
+        packed["fold"] = 1
+    return packed
+
+
+def _factory(packing: _Packing, value: Any) -> dict[str, Any]:
+    made = value.default_factory
+    if made is not None and made not in _FACTORIES.values():
+        raise Refusal(f"a defaultdict that makes {made!r}; keep dict(value)")
+    return {"$": "defaultdict", "of": None if made is None else made.__name__, "v": packing.pairs(value)}
+
+
+_FACTORIES: dict[str, type] = {
+    cls.__name__: cls for cls in (list, dict, set, int, float, str, bool, tuple, collections.Counter, collections.deque)
+}
+_SIMPLE: dict[type, Callable[[Any], Any]] = {
+    bytes: lambda value: {"$": "bytes", "v": _b64(value)},
+    bytearray: lambda value: {"$": "bytearray", "v": _b64(value)},
+    complex: lambda value: {"$": "complex", "v": [repr(value.real), repr(value.imag)]},
+    type(...): lambda value: {"$": "ellipsis"},
+    dt.date: lambda value: {"$": "date", "v": value.isoformat()},
+    dt.datetime: lambda value: _clock("datetime", value),
+    dt.time: lambda value: _clock("time", value),
+    dt.timedelta: lambda value: {"$": "timedelta", "v": [value.days, value.seconds, value.microseconds]},
+    dt.timezone: _timezone,
+    zoneinfo.ZoneInfo: _zone,
+    decimal.Decimal: lambda value: {"$": "decimal", "v": str(value)},
+    fractions.Fraction: lambda value: {"$": "fraction", "v": [hex(value.numerator), hex(value.denominator)]},
+    uuid.UUID: lambda value: {"$": "uuid", "v": value.hex},
+    range: lambda value: {"$": "range", "v": [hex(value.start), hex(value.stop), hex(value.step)]},
+}
+_COMPOUND: dict[type, Callable[[_Packing, Any], Any]] = {
+    tuple: lambda packing, value: {"$": "tuple", "v": packing.items(value)},
+    set: lambda packing, value: {"$": "set", "v": packing.items(value)},
+    frozenset: lambda packing, value: {"$": "frozenset", "v": packing.items(value)},
+    slice: lambda packing, value: {"$": "slice", "v": packing.items((value.start, value.stop, value.step))},
+    collections.deque: lambda packing, value: {"$": "deque", "max": value.maxlen, "v": packing.items(value)},
+    collections.OrderedDict: lambda packing, value: {"$": "ordereddict", "v": packing.pairs(value)},
+    collections.Counter: lambda packing, value: {"$": "counter", "v": packing.pairs(value)},
+    collections.defaultdict: _factory,
+    re.Pattern: lambda packing, value: {"$": "pattern", "flags": value.flags, "v": packing.pack(value.pattern)},
+}
+
+
+# reading -------------------------------------------------------------------------------------------------------------
+def _untag(members: dict[str, Any]) -> Any:
+    """What the tag of an object says; its members have been read already."""
+    tag = members.get("$")
+    if tag is None:
+        return members
+    read = _READ.get(tag)
+    return read(members) if read is not None else foreign.unpack(tag, members)
+
+
+def _untag_or_keep(members: dict[str, Any]) -> Any:
+    tag = members.get("$")
+    if tag is None:
+        return members
+    if not is_whole(members):
+        return Unloaded(members) if tag not in _OPEN else _READ[tag](members)
+    try:
+        return _untag(members)
+    except DecodingError:
+        return Unloaded(members)
+
+
+def _timed(value: Any, members: dict[str, Any]) -> Any:
+    return value.replace(tzinfo=members.get("tz"), fold=members.get("fold", 0))
+
+
+def _read_timezone(members: dict[str, Any]) -> dt.timezone:
+    offset = dt.timedelta(*members["v"])
+    return dt.timezone(offset, members["name"]) if "name" in members else dt.timezone(offset) if offset else dt.UTC
+
+
+def _read_enum(members: dict[str, Any]) -> Any:
+    cls: Any = class_named(members["c"], enum.Enum)
+    if issubclass(cls, enum.Flag):
+        return cls(members["v"])
+    if members["v"] not in cls.__members__:
+        raise DecodingError(f"{members['c']} has no member {members['v']!r} here: the class has changed since it was written")
+    return cls[members["v"]]
+
+
+def _read_namedtuple(members: dict[str, Any]) -> Any:
+    cls: Any = class_named(members["c"], tuple)
+    given, known = members["v"], getattr(cls, "_field_defaults", {})
+    _same_fields(members["c"], given, cls._fields, known)
+    return tuple.__new__(cls, [given[name] if name in given else known[name] for name in cls._fields])
+
+
+def _read_dataclass(members: dict[str, Any]) -> Any:
+    cls: Any = class_named(members["c"], object)
+    if not hasattr(cls, "__dataclass_fields__"):
+        raise DecodingError(f"{members['c']} is no dataclass here: the class has changed since it was written")
+    given, fields = members["v"], dataclasses.fields(cls)
+    defaults = {field.name: field for field in fields if _has_default(field)}
+    _same_fields(members["c"], given, [field.name for field in fields], defaults)
+    made = object.__new__(cls)  # no __init__ and no __post_init__: nothing of a file runs
+    for field in fields:
+        object.__setattr__(made, field.name, given[field.name] if field.name in given else _default(field))
+    return made
+
+
+def _has_default(field: Any) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def _default(field: Any) -> Any:
+    return field.default if field.default is not dataclasses.MISSING else field.default_factory()
+
+
+def _same_fields(name: str, given: Any, fields: Any, defaults: Any) -> None:
+    unknown = [field for field in given if field not in fields]
+    lacking = [field for field in fields if field not in given and field not in defaults]
+    if unknown or lacking:
+        told = f"unknown here: {unknown}" if unknown else f"lacking in what was written: {lacking}"
+        raise DecodingError(f"the fields of {name} have changed since it was written, {told}; give new fields a default")
+
+
+def _member(make: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda members: make(members["v"])
+
+
+_READ: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "int": _member(lambda v: int(v, 16)),
+    "float": _member(float),
+    "complex": _member(lambda v: complex(float(v[0]), float(v[1]))),
+    "ellipsis": lambda members: ...,
+    "bytes": _member(base64.b64decode),
+    "bytearray": _member(lambda v: bytearray(base64.b64decode(v))),
+    "dict": _member(dict),
+    "tuple": _member(tuple),
+    "set": _member(set),
+    "frozenset": _member(frozenset),
+    "range": _member(lambda v: range(*(int(part, 16) for part in v))),
+    "slice": _member(lambda v: slice(*v)),
+    "deque": lambda members: collections.deque(members["v"], members["max"]),
+    "ordereddict": _member(collections.OrderedDict),
+    "counter": _member(lambda v: collections.Counter(dict(v))),
+    "defaultdict": lambda members: collections.defaultdict(_FACTORIES[members["of"]] if members["of"] else None, members["v"]),
+    "pattern": lambda members: re.compile(members["v"], members["flags"]),
+    "date": _member(dt.date.fromisoformat),
+    "datetime": lambda members: _timed(dt.datetime.fromisoformat(members["v"]), members),
+    "time": lambda members: _timed(dt.time.fromisoformat(members["v"]), members),
+    "timedelta": _member(lambda v: dt.timedelta(*v)),
+    "timezone": _read_timezone,
+    "zone": _member(zoneinfo.ZoneInfo),
+    "decimal": _member(decimal.Decimal),
+    "fraction": _member(lambda v: fractions.Fraction(int(v[0], 16), int(v[1], 16))),
+    "uuid": _member(lambda v: uuid.UUID(hex=v)),
+    "path": _member(pathlib.Path),
+    "posixpath": _member(pathlib.PurePosixPath),
+    "windowspath": _member(pathlib.PureWindowsPath),
+    "enum": _read_enum,
+    "namedtuple": _read_namedtuple,
+    "dataclass": _read_dataclass,
+}
+#: kinds that hold whatever they hold
+_OPEN = frozenset({"dict", "tuple", "deque", "ordereddict", "defaultdict"})

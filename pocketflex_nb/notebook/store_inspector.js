@@ -255,7 +255,7 @@ function render({ model, el }) {
     const go = () => { sent = 0; if (waiting) { send(waiting); waiting = null; sent = window.setTimeout(go, 80); } };
     go();
   }
-  const step = (/** @type {number} */ by) => send({ do: "place", at: model.get("head").at + by });
+  const step = (/** @type {number} */ by) => send({ do: "step", by });   // relative: quick clicks add up
   slider.addEventListener("input", () => { sliding = true; seek({ do: "place", at: Number(slider.value) }); });
   slider.addEventListener("change", () => { sliding = false; });
   back.addEventListener("click", () => step(-1));

@@ -270,6 +270,8 @@ class StoreInspector(anywidget.AnyWidget):
             self._base = str(wish.get("name", "before"))
         elif do == "place":
             self.go_to(int(wish["at"]))
+        elif do == "step":
+            self.go_to(self._past.place(self._version) + int(wish["by"]))
         elif do == "live":
             self._version = None
         elif do == "seed":

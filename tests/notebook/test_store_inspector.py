@@ -74,6 +74,15 @@ def test_the_slider_goes_back_to_any_step(view: StoreInspector) -> None:
     assert view.diff == [["+", "notes[1]", "{'title': 'note 1'}"]]
 
 
+def test_quick_steps_back_add_up(view: StoreInspector) -> None:
+    for _ in range(3):      # faster than the page hears where it stands
+        view._wishes.append({"do": "step", "by": -1})
+
+    view.look()
+
+    assert view.head["place"].endswith("Note, step 1")
+
+
 def test_only_changed_leaves_what_differs_from_the_start(view: StoreInspector) -> None:
     _wish(view, do="base", name="start")
     _wish(view, do="changed", on=True)

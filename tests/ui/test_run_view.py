@@ -1,0 +1,178 @@
+"""The run view under a person's hands: going back in time, its tabs, its keys, a question, an error, a crowd, and both themes."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, expect
+
+from tests.ui.lab import Lab
+
+_FLOWS = """
+%load_ext pocketflex_nb
+import asyncio
+from pocketflex_nb import Flow, Node, ask, launch
+
+class Count(Node):
+    async def exec(self, prep_res):
+        print("counting <b>bold</b>")
+        await asyncio.sleep(0.01)
+    def post(self, shared, prep_res, exec_res):
+        shared["n"] = shared.get("n", 0) + 1
+        return "again" if shared["n"] < 4 else "end"
+
+class Divide(Node):
+    def prep(self, shared): return shared["n"]
+    def exec(self, number): return number / 0
+
+class Ask(Node):
+    async def exec(self, prep_res): return await ask("Publish it?", choices=["yes", "no"])
+    def post(self, shared, prep_res, exec_res): shared["said"] = exec_res
+
+def counting(last):
+    count = Count()
+    count - "again" >> count
+    count - "end" >> last
+    return Flow(count, name="counting")
+good, bad, asks = counting(Node()), counting(Divide()), Flow(Ask(), name="asks")
+"""
+
+
+def _view(lab: Lab, cell: int) -> Locator:
+    return lab.cell(cell).locator(".pf-run-view")
+
+
+def _count(view: Locator) -> Locator:
+    return view.locator('g.pf-node[data-node="Count"] .pf-visits text')
+
+
+def _shown(lab: Lab, *cells: str) -> Locator:
+    lab.open(lab.write([_FLOWS, *cells]))
+    lab.run_cell(0)
+    lab.run_cell(1)
+    return _view(lab, 1)
+
+
+def test_keys_go_back_in_time_and_move_all_parts_together(lab: Lab) -> None:
+    view = _shown(lab, "run = good.launch({}); run.wait(); None")
+    expect(view.locator(".pf-place")).to_contain_text("step 5 of 5")
+    cells = lab.panel.locator(".jp-Cell").count()
+
+    view.focus()
+    for _ in range(3):
+        lab.page.keyboard.press("ArrowLeft")
+
+    expect(view.locator(".pf-place")).to_contain_text("step 2 of 5")
+    expect(_count(view)).to_have_text("×2")
+    expect(view.locator(".pf-line-text", has_text="counting")).to_have_count(2)
+    expect(view.locator(".pf-row-diff")).to_have_text("~n1 → 2")
+    expect(view.locator(".pf-needle")).to_be_visible()
+    lab.page.keyboard.press("b")
+    lab.page.keyboard.press("End")
+    expect(_count(view)).to_have_text("×4")
+    assert lab.panel.locator(".jp-Cell").count() == cells, "a key reached Lab"
+
+
+def test_the_timeline_is_dragged(lab: Lab) -> None:
+    view = _shown(lab, "run = good.launch({}); run.wait(); None")
+    expect(view.locator(".pf-counts")).to_have_text("done")
+    expect(view.locator(".pf-place")).to_contain_text("step 5 of 5")
+    view.locator(".pf-timeline-frame").scroll_into_view_if_needed()
+    box = view.locator(".pf-timeline-frame").bounding_box()
+    assert box is not None
+
+    lab.page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 3)
+    lab.page.mouse.down()
+    lab.page.mouse.move(box["x"] + 2, box["y"] + 3, steps=4)
+    lab.page.mouse.up()
+
+    expect(view.locator(".pf-place")).to_contain_text("step 0 of 5")
+    expect(view.locator('g.pf-node[data-node="Count"][data-state="running"]')).to_be_visible()
+
+
+def test_tabs_and_search(lab: Lab) -> None:
+    view = _shown(lab, "run = good.launch({'topic': '<script>alert(1)</script>'}); run.wait(); None")
+
+    view.get_by_role("tab", name="Store").click()
+    expect(view.locator(".pf-row-store")).to_have_count(2)
+    expect(view.locator(".pf-row-store", has_text="topic")).to_contain_text("<script>alert(1)</script>")
+    view.get_by_role("tab", name="Events").click()
+    expect(view.locator(".pf-row-events").first).to_contain_text("run finished")
+    view.focus()
+    lab.page.keyboard.press("/")
+    lab.page.keyboard.type("store")
+    expect(view.locator(".pf-row-events")).to_have_count(4)
+    assert view.locator("script, .pf-lines b").count() == 0
+
+
+def test_an_error_card_tells_the_input_and_the_line(lab: Lab) -> None:
+    view = _shown(lab, "run = bad.launch({}); run.wait(); None")
+
+    card = view.locator(".pf-error-card").first
+    expect(card).to_contain_text("ZeroDivisionError division by zero")
+    expect(card.locator("dd").last).to_have_text("4  (int)")
+    expect(card.locator(".pf-error-trace")).to_contain_text("return number / 0")
+
+
+def test_a_question_is_answered_by_a_click(lab: Lab) -> None:
+    view = _shown(lab, "run = asks.launch({})", "print(run.wait(10).store['said'])")
+
+    view.get_by_role("button", name="no", exact=True).click()
+
+    expect(view.locator(".pf-counts")).to_have_text("done")
+    lab.run_cell(2)
+    expect(lab.outputs(2)).to_have_text("no")
+
+
+def test_a_crowd_is_a_cell_a_run_and_a_click_looks_into_one(lab: Lab) -> None:
+    view = _shown(lab, "group = launch([good] * 300); group.wait(); None")
+    expect(view.locator(".pf-heat-item")).to_have_text("300 done")
+
+    view.locator(".pf-heat > svg").click(position={"x": 40, "y": 5})
+
+    expect(view.locator(".pf-pinned")).to_contain_text("counting-")
+    expect(_count(view)).to_have_text("×4")
+    view.get_by_role("button", name="Show all").click()
+    expect(view.locator("g.pf-node", has_text="1200 done")).to_be_visible()
+
+
+_CONTRAST = """root => {
+    const parse = text => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => { const f = v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+        return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
+    const ground = el => { for (; el; el = el.parentElement) { const c = parse(getComputedStyle(el).backgroundColor);
+        if (c.length < 4 || c[3] === 1) return c; } return [255, 255, 255]; };
+    const poor = [];
+    for (const el of root.querySelectorAll('*')) {
+        if (el.closest('svg') || !el.checkVisibility() || ![...el.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
+        if (el.closest(':disabled')) continue;
+        const [a, b] = [light(parse(getComputedStyle(el).color)), light(ground(el))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < 4.5) poor.push(`${el.className} ${el.textContent.slice(0, 20)}: ${ratio.toFixed(2)}`);
+    }
+    return poor;
+}"""
+
+
+def test_every_text_can_be_read_in_both_themes(lab: Lab) -> None:
+    view = _shown(lab, "group = launch([bad, good]); group.wait(); None")
+    expect(view.locator(".pf-error-card").first).to_be_visible()
+
+    for theme in ("light", "dark"):
+        lab.theme(theme)
+        view.get_by_role("tab", name="Error").click()
+        expect(view.locator(".pf-panel-body .pf-error-card")).to_have_count(1)
+        assert view.evaluate(_CONTRAST) == [], theme
+        lab.screenshot(f"run-view-{theme}", of=view)
+
+
+def test_a_person_who_wants_no_motion_sees_none(lab: Lab) -> None:
+    view = _shown(lab, "run = asks.launch({}); run2 = Flow(Count(), name='c').launch({})", "run.cancel()")
+    lab.page.emulate_media(reduced_motion="reduce")
+
+    names = view.locator(".pf-node .pf-shape").evaluate_all("all => all.map(el => getComputedStyle(el).animationName)")
+
+    assert names and set(names) == {"none"}
+    lab.page.emulate_media(reduced_motion="no-preference")
+    assert re.search("asks", view.get_attribute("aria-label") or "") or view.get_attribute("role") == "group"
+    lab.run_cell(2)

@@ -1,0 +1,102 @@
+"""The store inspector under a person's hands: opening, filtering, going back, comparing, editing, taking a seed."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.ui.lab import Lab
+
+_SETUP = """
+%load_ext pocketflex_nb
+from pocketflex_nb import Flow, Node, launch
+from pocketflex_nb.notebook import StoreInspector
+
+class Note(Node):
+    def post(self, shared, prep_res, exec_res):
+        shared["notes"].append({"title": f"note {len(shared['notes'])}"})
+        return "more" if len(shared["notes"]) < 4 else "enough"
+
+note = Note()
+note - "more" >> note
+note - "enough" >> Node()
+noting = Flow(note, name="noting")
+def seeded(topic): return {"notes": [], "topic": topic, "api_key": "sk-abcdefghijklmnop1234", "markup": "<img src=x onerror=alert(1)>"}
+group = launch({"one": (noting, seeded("solar")), "two": (noting, seeded("wind"))}, show=False).wait()
+"""
+
+
+@pytest.fixture
+def view(lab: Lab) -> Locator:
+    lab.open(lab.write([_SETUP, "StoreInspector(group)", "print(seed['notes'], group['one'].store['topic'])"]))
+    lab.run_cell(0)
+    lab.run_cell(1)
+    found = lab.cell(1).locator(".pf-store")
+    expect(found).to_be_visible()
+    return found
+
+
+def _row(view: Locator, name: str) -> Locator:
+    return view.locator(".pf-store-row").filter(has=view.page.locator(".pf-store-name").get_by_text(name, exact=True))
+
+
+def test_branches_open_and_markup_is_text(view: Locator) -> None:
+    _row(view, "notes").locator(".pf-store-twist").click()
+
+    expect(view.locator('.pf-store-row[aria-level="2"]')).to_have_count(4)
+    expect(_row(view, "markup").locator(".pf-store-value")).to_have_text("'<img src=x onerror=alert(1)>'")
+    assert view.locator("img").count() == 0
+
+
+def test_the_filter_keeps_what_fits(view: Locator) -> None:
+    view.get_by_label("Filter keys and values").fill("solar")
+
+    expect(view.locator(".pf-store-row")).to_have_count(1)
+    expect(view.locator(".pf-store-name").first).to_have_text("topic")
+
+
+def test_going_back_and_taking_a_seed(lab: Lab, view: Locator) -> None:
+    for _ in range(3):
+        view.get_by_role("button", name="One step back").click()
+    expect(view.locator(".pf-store-place")).to_contain_text("1 of 4")
+    expect(_row(view, "notes").locator(".pf-store-type")).to_have_text("list 1")
+
+    view.get_by_role("button", name="Use as seed").click()
+
+    expect(view.locator(".pf-store-note")).to_contain_text("`seed` holds the store at version")
+    lab.run_cell(2)
+    expect(lab.outputs(2)).to_have_text("[{'title': 'note 0'}] solar")
+
+
+def test_two_runs_are_compared(view: Locator) -> None:
+    view.get_by_label("Compare with").select_option("two")
+
+    expect(view.locator(".pf-store-change")).to_have_text("~topic'wind' → 'solar'")
+    view.get_by_label("only changed").check()
+    expect(view.locator(".pf-store-row")).to_have_count(1)
+
+
+def test_a_value_is_edited_and_a_secret_is_not(view: Locator) -> None:
+    _row(view, "topic").click()
+    view.get_by_role("button", name="Edit").click()
+    view.get_by_label("Value of topic").fill("tides")
+
+    view.get_by_role("button", name="Write").click()
+
+    expect(_row(view, "topic").locator(".pf-store-value")).to_have_text("'tides'")
+    expect(_row(view, "topic").locator(".pf-store-writer")).to_have_text("by hand")
+    _row(view, "api_key").click()
+    expect(view.locator(".pf-store-path")).to_contain_text("api_key")
+    expect(view.get_by_role("button", name="Edit")).to_have_count(0)
+    assert "sk-abc" not in view.inner_text()
+
+
+def test_both_themes_are_looked_at(lab: Lab, view: Locator) -> None:
+    _row(view, "notes").click()
+    expect(view.locator(".pf-store-history li")).to_have_count(4)
+
+    for theme in ("light", "dark"):
+        lab.theme(theme)
+        lab.screenshot(f"store-{theme}", of=view)
+        card = view.evaluate("el => getComputedStyle(el).backgroundColor")
+        assert (card == "rgb(255, 255, 255)") is (theme == "light")

@@ -1,0 +1,84 @@
+"""Who waits for something to come, on which loop? Waiters that any thread wakes, and what is left of a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+
+__all__ = ["Waiter", "Waiters", "remaining"]
+
+
+def remaining(until: float | None) -> float | None:
+    """Seconds until the monotonic clock reads `until`; None for ever."""
+    return None if until is None else until - time.monotonic()
+
+
+class Waiter:
+    """One task that waits on its own loop."""
+
+    __slots__ = ("future", "is_woken", "loop")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[None] = self.loop.create_future()
+        self.is_woken = False
+
+    def wake(self) -> bool:
+        """Wake it, from any thread; False when its loop is gone."""
+        self.is_woken = True
+        try:
+            self.loop.call_soon_threadsafe(self._done)
+        except RuntimeError:  # that loop was closed
+            return False
+        return True
+
+    def _done(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class Waiters:
+    """Tasks that wait, first come, first served. `add` and the wakes are called while `lock` is held."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._line: deque[Waiter] = deque()
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def add(self) -> Waiter:
+        """Stand in line."""
+        waiter = Waiter()
+        self._line.append(waiter)
+        return waiter
+
+    def wake_one(self) -> None:
+        """Wake the first that still waits."""
+        while self._line and not self._line.popleft().wake():
+            pass
+
+    def wake_all(self) -> None:
+        """Wake everyone."""
+        while self._line:
+            self._line.popleft().wake()
+
+    async def wait(self, waiter: Waiter, seconds: float | None) -> None:
+        """Wait until woken, for `seconds` at most. Whoever is cancelled hands its wake to the next."""
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await waiter.future
+        except BaseException:
+            with self._lock:
+                if waiter.is_woken:
+                    self.wake_one()
+            raise
+        finally:
+            waiter.future.cancel()
+            if not waiter.is_woken:
+                with self._lock, suppress(ValueError):
+                    self._line.remove(waiter)

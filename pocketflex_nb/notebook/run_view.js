@@ -19,6 +19,48 @@ function make(tag, cls, text) {
   return el;
 }
 
+/** What `old` becomes by a difference (notebook/delta.py says how to read one); what stays the same stays the same object.
+ *  @param {any} old @param {any[]} change @returns {any} */
+export function applied(old, change) {
+  const [kind, first] = change;
+  if (kind === 1) {
+    const made = { ...old };
+    for (const key of change[2]) delete made[key];
+    for (const [key, below] of Object.entries(first)) made[key] = applied(made[key], below);
+    return made;
+  }
+  if (kind === 2) {
+    const [, , front, inside, behind, length] = change;
+    const list = [...front, ...old.slice(first, first + length - front.length - behind.length), ...behind];
+    for (const [index, below] of Object.entries(inside)) list[Number(index)] = applied(list[Number(index)], below);
+    return list;
+  }
+  if (kind === 3) return old.slice(first) + change[2];
+  if (kind === 4) return Object.assign([...old], first);
+  return kind === 5 ? { ...old, ...first } : first;
+}
+
+/** Keep the model as the kernel has it, whatever views it has: the kernel sends differences, and the whole if one was missed.
+ *  @param {{model: any}} props */
+function initialize({ model }) {
+  const ask = () => model.send({ do: "fresh", turn: model.get("turn") });
+  let asked = -1;
+  const heard = (/** @type {any} */ message) => {
+    if (!message || !message.patch) return;
+    const turn = model.get("turn");
+    if (message.turn <= turn) return;
+    if (message.turn !== turn + 1) {
+      if (asked !== turn) { asked = turn; ask(); }
+      return;
+    }
+    model.set("turn", message.turn);
+    for (const [name, change] of Object.entries(message.patch)) model.set(name, applied(model.get(name), change));
+  };
+  model.on("msg:custom", heard);
+  ask();
+  return () => model.off("msg:custom", heard);
+}
+
 /** @param {number} seconds */
 function clock(seconds) {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
@@ -43,6 +85,9 @@ function sign(glyph, status) {
   return el;
 }
 
+/** @type {[string, number, string]} */
+const IDLE = ["idle", 0, ""];
+
 /** One picture of a flow: our own escaped SVG, parsed as a document, then changed by attributes only. */
 class Diagram {
   /** @param {string} text @param {Record<string, string>} glyphs */
@@ -50,6 +95,8 @@ class Diagram {
     const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
     this.el = /** @type {SVGElement} */ (document.importNode(parsed, true));
     this.glyphs = glyphs;
+    /** @type {Map<string, any>} what each node shows: unchanged ones stay the same object */
+    this.shown = new Map();
     /** @type {Map<string, Element>} */
     this.nodes = new Map();
     for (const g of this.el.querySelectorAll("[data-node]")) this.nodes.set(g.getAttribute("data-node") || "", g);
@@ -71,7 +118,10 @@ class Diagram {
   /** @param {Record<string, [string, number, string]>} states @param {Record<string, number>} edges */
   update(states, edges) {
     for (const [path, g] of this.nodes) {
-      const [status, visits, caption] = states[path] || ["idle", 0, ""];
+      const state = states[path] || IDLE;
+      if (this.shown.get(path) === state) continue;
+      this.shown.set(path, state);
+      const [status, visits, caption] = state;
       if (g.getAttribute("data-state") !== status) {
         g.setAttribute("data-state", status);
         const glyph = g.querySelector(".pf-glyph");
@@ -723,4 +773,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { initialize, render };

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.panel import TABS, panel
+from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.picture import LANES, Picture, graphs_of, summed
 from pocketflex_nb.views.palette import GLYPHS
 from pocketflex_nb.views.svg import svg
@@ -25,11 +25,11 @@ from pocketflex_nb.views.timeline import timeline
 __all__ = ["RunView"]
 
 _HERE = Path(__file__).parent
-#: seconds between two updates of lanes and of the timeline
-_LANES_EVERY, _SPANS_EVERY = 0.25, 0.5
+#: seconds between two updates of timeline and tabs, at least, and bytes a second that they may take of the view's rate
+_SPANS_EVERY, _SPANS_RATE = 0.5, 4_000
 
 
-class RunView(anywidget.AnyWidget):
+class RunView(PatchedView):
     """A live view of runs inside the cell.
 
     Parameters
@@ -79,7 +79,7 @@ class RunView(anywidget.AnyWidget):
         self._picture = Picture(made)
         self._flows: list[Any] = []
         self._seen: tuple[Any, ...] | None = None
-        self._next_lanes = self._next_spans = self._next_panel = 0.0
+        self._next_spans = 0.0
         self._tab = tabs[0] if tabs else ""
         self._wishes: deque[dict[str, Any]] = deque()
         self._follows = follow
@@ -122,6 +122,8 @@ class RunView(anywidget.AnyWidget):
         """Send what changed since the last look; False when every run is over and was shown."""
         wished = self._grant()
         live = self._picture.is_live()
+        if live and not wished and not self.may_tell():
+            return self._follows
         seen = tuple((run.status, len(run.records)) for run in self.runs) if not self._picture.is_many else (time.monotonic(),)
         if seen != self._seen or wished or not live:
             self._seen = seen
@@ -143,7 +145,9 @@ class RunView(anywidget.AnyWidget):
 
     def _wish(self, wish: dict[str, Any]) -> None:
         do, picture = wish.get("do"), self._picture
-        if do == "focus":
+        if do == "fresh":
+            self.tell_all(int(wish["turn"]))
+        elif do == "focus":
             index = int(wish.get("run", -1))
             picture.focus = index if 0 <= index < len(self.runs) > 1 else None
         elif do == "pin":
@@ -168,20 +172,22 @@ class RunView(anywidget.AnyWidget):
 
     def _tell(self, *, final: bool, now_all: bool = False) -> None:
         picture, now = self._picture, time.monotonic()
-        with self.hold_sync():
-            self.strip = picture.strip(self.title)
-            self.focus = -1 if picture.focus is None else picture.focus
-            self.states = {str(k): picture.states(flow) for k, flow in enumerate(self._flows)}
-            self.edges = {str(k): picture.edges(flow) for k, flow in enumerate(self._flows)}
-            self.heat = picture.heat()
-            if final or now_all or now >= self._next_lanes:
-                self._next_lanes = now + _LANES_EVERY
-                self.lanes = picture.lanes(self._tail(final), final=final)
-                self.cursor = picture.cursor()
-            if final or now_all or now >= self._next_spans:
-                self._next_spans = now + _SPANS_EVERY
-                self.spans = picture.spans()
-                self.panel = self._panel()
+        told: dict[str, Any] = {
+            "strip": picture.strip(self.title),
+            "focus": -1 if picture.focus is None else picture.focus,
+            "states": {str(k): picture.states(flow) for k, flow in enumerate(self._flows)},
+            "edges": {str(k): picture.edges(flow) for k, flow in enumerate(self._flows)},
+            "heat": picture.heat(),
+            "lanes": picture.lanes(self._tail(final), final=final),
+            "cursor": picture.cursor(),
+        }
+        if final or now_all or now >= self._next_spans:
+            told |= {"spans": picture.spans(), "panel": self._panel()}
+        sent = self.tell(**told)
+        if "spans" in told:
+            self._next_spans = now + max(_SPANS_EVERY, (sent.get("spans", 0) + sent.get("panel", 0)) / _SPANS_RATE)
+        if final:
+            self.tell_all()
 
     def _panel(self) -> dict[str, Any]:
         picture = self._picture

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from pocketflex_nb.core.diff import path_text
@@ -20,6 +19,7 @@ from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import Run, runs
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.panel import clean
+from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.store_image import image_of
 from pocketflex_nb.notebook.store_past import StorePast
 from pocketflex_nb.views.preview import detail, kind_of, preview
@@ -35,7 +35,7 @@ PAGE, CUT, DEEPEST, EDITABLE = 200, 160, 30, 4_000
 _marks = itertools.count(1)
 
 
-class StoreInspector(anywidget.AnyWidget):
+class StoreInspector(PatchedView):
     """A live tree of a shared store, with its past.
 
     Parameters
@@ -98,6 +98,8 @@ class StoreInspector(anywidget.AnyWidget):
         while self._wishes:
             with contextlib.suppress(LookupError, TypeError, ValueError):  # a page may send anything
                 self._wish(self._wishes.popleft())
+        if not wished and not self.may_tell():
+            return self.comm is not None
         seen = self._stamp()
         if wished or seen != self._seen:
             self._seen = seen
@@ -119,11 +121,8 @@ class StoreInspector(anywidget.AnyWidget):
         signs = {line.path[0]: (line.sign if len(line.path) == 1 else "~") for line in reversed(lines) if line.path}
         self._paths = []
         rows = list(self._walk(held, signs))
-        with self.hold_sync():
-            self.head = self._headline(held, list(others))
-            self.rows = rows
-            self.diff = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
-            self.detail = self._details(held)
+        told = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
+        self.tell(head=self._headline(held, list(others)), rows=rows, diff=told, detail=self._details(held))
 
     def _headline(self, held: Any, others: list[str]) -> dict[str, Any]:
         stops = self._past.stops()
@@ -261,6 +260,9 @@ class StoreInspector(anywidget.AnyWidget):
 
     def _wish(self, wish: dict[str, Any]) -> None:
         do = wish.get("do")
+        if do == "fresh":
+            self.tell_all(int(wish["turn"]))
+            return
         self._note = ""
         if do == "filter":
             self._filter = str(wish.get("text", "")).lower()[:100]

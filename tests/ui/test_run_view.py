@@ -78,12 +78,13 @@ def test_the_timeline_is_dragged(lab: Lab) -> None:
     expect(view.locator(".pf-counts")).to_have_text("done")
     expect(view.locator(".pf-place")).to_contain_text("step 5 of 5")
     view.locator(".pf-timeline-frame").scroll_into_view_if_needed()
-    box = view.locator(".pf-timeline-frame").bounding_box()
+    box, first = view.locator(".pf-timeline-frame").bounding_box(), view.locator(".pf-bar").first.bounding_box()
     assert box is not None
+    assert first is not None
 
     lab.page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 3)
     lab.page.mouse.down()
-    lab.page.mouse.move(box["x"] + 2, box["y"] + 3, steps=4)
+    lab.page.mouse.move(first["x"] + first["width"] / 2, box["y"] + 3, steps=4)
     lab.page.mouse.up()
 
     expect(view.locator(".pf-place")).to_contain_text("step 0 of 5")

@@ -37,20 +37,23 @@ from pocketflex_nb.engine.telling import emit
 if _TYPE_CHECKING:
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
     from pocketflex_nb.core.state import State, replay
+    from pocketflex_nb.resources import open_queue, open_store
 
 __version__ = "0.1.0"
 
 __all__ = [
     "END", "Agent", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "DynamicSupervisor", "Flow", "FlowAgent", "Limiter", "Node",
     "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "launch", "linear", "node",
-    "replay", "runs", "spawn", "stream", "trace",
+    "open_queue", "open_store", "replay", "runs", "spawn", "stream", "trace",
 ]
 
 _AGENTS = {"Agent", "DynamicSupervisor", "FlowAgent", "Registry", "Supervisor", "child", "spawn", "stream", "trace"}
 
+_DOORS = {"open_queue", "open_store"}
+
 
 def __getattr__(name: str) -> _Any:
-    """The agents, and what folds events, are imported when they are first asked for: most flows need none."""
+    """The agents, what folds events, and what is shared with others are imported when they are first asked for: most flows need none."""
     if name in ("State", "replay"):
         from pocketflex_nb.core import state
 
@@ -59,6 +62,10 @@ def __getattr__(name: str) -> _Any:
         from pocketflex_nb import agents
 
         return getattr(agents, name)
+    if name in _DOORS:
+        from pocketflex_nb import resources
+
+        return getattr(resources, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

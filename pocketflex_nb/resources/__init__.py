@@ -6,3 +6,34 @@ the queue, inside functions, so that only who uses a server needs its extra. Val
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+if _TYPE_CHECKING:
+    from pocketflex_nb.resources.queues import open_queue
+    from pocketflex_nb.resources.shared import SharedStore
+    from pocketflex_nb.resources.stores import open_store
+
+__all__ = ["SharedStore", "open_queue", "open_store"]
+
+
+def __getattr__(name: str) -> _Any:
+    """Each door is imported when it is first asked for: a store needs no queue."""
+    if name == "open_store":
+        from pocketflex_nb.resources.stores import open_store
+
+        return open_store
+    if name == "SharedStore":
+        from pocketflex_nb.resources.shared import SharedStore
+
+        return SharedStore
+    if name == "open_queue":
+        from pocketflex_nb.resources.queues import open_queue
+
+        return open_queue
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

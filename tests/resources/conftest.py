@@ -1,0 +1,75 @@
+"""Real servers and fresh stores for the tests of this room."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocketflex_nb.resources.shared import SharedStore
+from pocketflex_nb.resources.stores import open_store
+from tests.machine import need
+from tests.resources.brokers import Redis
+from tests.resources.postgres_server import PostgresServer
+
+KINDS = ("memory", "sqlite", "redis", "postgres")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    need(Redis.is_here(), "redis-server", "apt-get install redis-server")
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+def url_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    """The URL of a store that nobody has used yet."""
+    name = uuid.uuid4().hex[:12]
+    if kind == "memory":
+        return f"memory:{name}"
+    if kind == "sqlite":
+        return f"sqlite:///{folder / 'stores.db'}?name={name}"
+    return f"{request.getfixturevalue(f'{kind}_server').url}?name={name}"
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return url_of(request.param, request, tmp_path)
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind != "memory"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store that other processes reach, too."""
+    return url_of(request.param, request, tmp_path)
+
+
+@pytest.fixture
+def opened(url: str) -> Iterator[Callable[..., SharedStore]]:
+    """Opens the test's store, as often as it is called; closes what was opened."""
+    stores: list[SharedStore] = []
+
+    def open_one(**options: Any) -> SharedStore:
+        stores.append(open_store(url, **options))
+        return stores[-1]
+
+    yield open_one
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def pair(opened: Callable[..., SharedStore]) -> tuple[SharedStore, SharedStore]:
+    """Two who have opened the same store, as two kernels would."""
+    return opened(), opened()

@@ -50,4 +50,6 @@ def isolated_jupyter(folder: Path) -> dict[str, str]:
         (folder / place).mkdir(parents=True, exist_ok=True)
     variables = {name: str(folder / place) for name, place in places.items()}
     # else every start warns that paths will move; and a kernel without this says that a debugger may miss breakpoints
+    # and what is solved in a test is not the person's own progress
+    variables["POCKETFLEX_PROGRESS"] = str(folder / "progress.json")
     return variables | {"JUPYTER_PLATFORM_DIRS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}

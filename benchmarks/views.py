@@ -11,6 +11,7 @@ import argparse
 import datetime
 import json
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
@@ -264,6 +265,80 @@ def slowdown(rounds: int, count: int = 10_000) -> Iterator[Figure]:
     yield Figure("slow-down", f"{count:,} flows, a view open", round((statistics.median(ratios) - 1) * 100, 2), "%", 5, told)
 
 
+_LONG = """
+() => {
+    window.pfxLong = [];
+    new PerformanceObserver(list => window.pfxLong.push(...list.getEntries().map(e => e.duration))).observe({type: 'longtask'});
+}
+"""
+
+
+def longtasks(lasts: float) -> Iterator[Figure]:
+    """The longest task of JupyterLab's page while a view follows its runs, and while it opens.
+
+    A task's processor time, from Chromium's own trace: the wall time that PerformanceObserver gives grows with whatever else the
+    machine does, and is told beside it.
+    """
+    from playwright.sync_api import sync_playwright
+
+    from tests.ui.conftest import _ARGUMENTS
+    from tests.ui.lab import Lab
+    from tests.ui.server import LabServer
+
+    folder = Path(tempfile.mkdtemp())
+    server = LabServer(folder)
+    try:
+        server.wait_ready()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
+            lab = Lab(server, browser.new_context(viewport={"width": 1400, "height": 1000}).new_page(), folder)
+            lab.start()
+            lab.evaluate(_LONG)
+            for case, launched, mark in (
+                ("no view", "crowd(ring(200), 1)", None),
+                ("one run, 200 nodes", "crowd(ring(200), 1)", 50),
+                ("one run, 1 000 nodes", "crowd(ring(1_000), 1)", None),
+                ("60 runs, 5 nodes", "crowd(ring(5, pause=0.05), 60)", None),
+                ("1 000 runs, 5 nodes", "crowd(ring(5, pause=0.05), 1_000)", 100),
+            ):
+                yield from _followed(browser, lab, case, launched, mark, lasts)
+            browser.close()
+    finally:
+        server.stop()
+
+
+def _followed(browser: Any, lab: Any, case: str, launched: str, mark: float | None, lasts: float) -> Iterator[Figure]:
+    shown = "None" if case == "no view" else "RunView(runs)"
+    lab.open(lab.write(["%load_ext pocketflex_nb" + SETUP + "RunView(Flow(Step(), name='first').launch({'until': 1}, show=False))",
+                        f"runs = {launched}\n{shown}", "runs.cancel()"]))
+    lab.run_cell(0)
+    lab.page.wait_for_timeout(1_000)
+    for phase in ("opening", "following"):
+        lab.evaluate("() => { window.pfxLong = []; }")
+        browser.start_tracing(page=lab.page, categories=["toplevel", "devtools.timeline", "__metadata"])
+        if phase == "opening":
+            lab.run_cell(1)
+            if case != "no view":
+                lab.cell(1).locator(".pf-run-view").wait_for()
+            lab.page.wait_for_timeout(500)
+        else:
+            lab.page.wait_for_timeout(lasts * 1000)
+        tasks = _tasks(json.loads(browser.stop_tracing()))
+        long = lab.evaluate("() => window.pfxLong")
+        told = f"{len(long)} long tasks by the clock{f', the longest {max(long):.0f} ms' if long else ''}; {sum(tasks):.0f} ms in all"
+        yield Figure("browser", f"{case}, {phase}: longest task", round(max(tasks, default=0.0), 1), "ms", mark, told)
+    lab.run_cell(2)
+    lab.close_all()
+
+
+def _tasks(trace: dict[str, Any]) -> list[float]:
+    """Processor time of each task of the page's main thread, ms."""
+    events = trace["traceEvents"]
+    mains = {(e["pid"], e["tid"]) for e in events if e.get("name") == "thread_name" and e["args"].get("name") == "CrRendererMain"}
+    ours = [e for e in events if (e.get("pid"), e.get("tid")) in mains and e.get("name", "").endswith("RunTask")]
+    return [e.get("tdur", e.get("dur", 0)) / 1_000 for e in ours]
+
+
 def markdown(figures: list[Figure], setting: dict[str, Any]) -> str:
     rows = "\n".join(
         f"| {f.what} | {f.case} | {f.value:g} {f.unit} | {'' if f.mark is None else f'<= {f.mark:g} {f.unit}'} | "
@@ -279,7 +354,7 @@ def markdown(figures: list[Figure], setting: dict[str, Any]) -> str:
 def main() -> int:
     ask = argparse.ArgumentParser(prog="python -m benchmarks.views", description=__doc__.splitlines()[0] if __doc__ else "")
     questions: dict[str, Callable[[], Iterator[Figure]]] = {
-        "latency": lambda: latency(lasts), "traffic": lambda: traffic(lasts), "slowdown": lambda: slowdown(rounds),
+        "latency": lambda: latency(lasts), "traffic": lambda: traffic(lasts), "browser": lambda: longtasks(lasts), "slowdown": lambda: slowdown(rounds),
     }
     ask.add_argument("only", nargs="*", choices=[*questions, []], help="questions; default: all")
     ask.add_argument("--quick", action="store_true", help="shorter, nothing written")

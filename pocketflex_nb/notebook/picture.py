@@ -69,6 +69,7 @@ class Picture:
         self.past = Past()
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
         self.counts: Counter[str] = Counter()
+        self._zero = (0, 0)  # runs looked at, when the first began
         self._tallied: set[int] = set()
         self._visits: Counter[Any] = Counter()
         self._taken: Counter[tuple[Any, str]] = Counter()
@@ -125,8 +126,10 @@ class Picture:
         return told
 
     def zero(self) -> int:
-        """When the first of the runs began, monotonic ns."""
-        return min((run.started for run in self.runs if run.started), default=0)
+        """When the first of the runs began, monotonic ns; runs that begin later do not change it."""
+        if self._zero[0] != len(self.runs) or not self._zero[1]:
+            self._zero = len(self.runs), min((run.started for run in self.runs if run.started), default=0)
+        return self._zero[1]
 
     def go_to(self, *, step: int | None = None, by: int = 0, ms: float | None = None) -> None:
         """Set the time cursor: to the end of a step (from 1; 0: before the first), some steps away, or to a time since the start."""
@@ -146,10 +149,11 @@ class Picture:
     # the strip -------------------------------------------------------------------------------------------------------
     def strip(self, name: str) -> dict[str, Any]:
         """Counts, time and tokens."""
-        counts = self.counts = Counter(run.status for run in self.runs)
+        counts = self.counts = Counter([run.status for run in self.runs])
         status = next((s for s in ("asking", "running", "paused", "pending", "failed", "cancelled", "done") if counts[s]), "pending")
         zero = self.zero()
-        ended = max((run.finished for run in self.runs), default=0) if not self.is_live() else 0
+        is_over = counts["done"] + counts["failed"] + counts["cancelled"] == len(self.runs)
+        ended = max((run.finished for run in self.runs), default=0) if is_over else 0
         strip: dict[str, Any] = {
             "name": clean(name, 200), "status": status, "counts": {s: counts[s] for s in _ORDER if counts[s]}, "runs": len(self.runs),
             "seconds": round((ended - zero) / 1e9, 2) if ended and zero else None, "since": zero / 1e6 if zero else None,

@@ -7,6 +7,8 @@ const WORDS = {
 const SIGN_OF = { pending: "idle", paused: "waiting" };
 const HEAT = { r: "running", d: "done", f: "failed", c: "cancelled", a: "asking", w: "paused", p: "pending" };
 const TABS = { diff: "Diff", messages: "Messages", store: "Store", error: "Error", events: "Events" };
+/** Parts of a picture that are put on the page in one turn: about 20 ms. */
+const BATCH = 150;
 /** Cells of the heat strip at most; above that a cell stands for several runs. */
 const CELLS = 1200;
 const SVG = "http://www.w3.org/2000/svg";
@@ -61,6 +63,11 @@ function initialize({ model }) {
   return () => model.off("msg:custom", heard);
 }
 
+/** @param {HTMLElement} el @param {string} text */
+function write(el, text) {
+  if (el.textContent !== text) el.textContent = text;
+}
+
 /** @param {number} seconds */
 function clock(seconds) {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
@@ -88,25 +95,27 @@ function sign(glyph, status) {
 /** @type {[string, number, string]} */
 const IDLE = ["idle", 0, ""];
 
-/** One picture of a flow: our own escaped SVG, parsed as a document, then changed by attributes only. */
+/** One picture of a flow: our own escaped SVG, one part a line, parsed as documents and put on the page some parts a turn, since a
+ *  large picture would hold the page for long; then changed by attributes only. */
 class Diagram {
   /** @param {string} text @param {Record<string, string>} glyphs */
   constructor(text, glyphs) {
-    const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-    this.el = /** @type {SVGElement} */ (document.importNode(parsed, true));
+    this.parts = text.split("\n");
+    this.head = this.parts.shift() || "<svg xmlns='http://www.w3.org/2000/svg'>";
+    this.parts.pop();
+    this.el = /** @type {SVGElement} */ (document.importNode(this.parse([]), true));
     this.glyphs = glyphs;
+    this.turn = 0;
+    /** @type {Record<string, [string, number, string]>} */
+    this.states = {};
+    /** @type {Record<string, number>} */
+    this.edges = {};
     /** @type {Map<string, any>} what each node shows: unchanged ones stay the same object */
     this.shown = new Map();
     /** @type {Map<string, Element>} */
     this.nodes = new Map();
-    for (const g of this.el.querySelectorAll("[data-node]")) this.nodes.set(g.getAttribute("data-node") || "", g);
     /** @type {Map<string, Element[]>} */
     this.arrows = new Map();
-    for (const g of this.el.querySelectorAll(".pf-edge[data-edge]")) {
-      const [source, action] = (g.getAttribute("data-edge") || "").split("|");
-      const key = `${source}|${action}`;
-      this.arrows.set(key, [...(this.arrows.get(key) || []), g]);
-    }
     const width = Number(this.el.getAttribute("width"));
     this.ratio = width / (Number(this.el.getAttribute("height")) || 1);
     this.el.style.maxWidth = `${Math.round(width * 1.15)}px`;
@@ -115,8 +124,44 @@ class Diagram {
     this.el.setAttribute("width", "100%");
   }
 
+  /** @param {string[]} parts */
+  parse(parts) {
+    return new DOMParser().parseFromString(`${this.head}${parts.join("")}</svg>`, "image/svg+xml").documentElement;
+  }
+
+  /** Go on building, until all parts stand. */
+  build() {
+    clearTimeout(this.turn);
+    this.turn = 0;
+    const parts = this.parts.splice(0, BATCH);
+    const made = this.parse(parts);
+    for (const part of [...made.childNodes]) this.el.append(this.known(document.adoptNode(part)));
+    this.update(this.states, this.edges);
+    if (this.parts.length) this.turn = window.setTimeout(() => this.build(), 0);
+  }
+
+  /** @param {Node} part */
+  known(part) {
+    if (!(part instanceof Element)) return part;
+    const node = part.getAttribute("data-node"), edge = part.getAttribute("data-edge");
+    if (node !== null) this.nodes.set(node, part);
+    if (edge !== null && part.classList.contains("pf-edge")) {
+      const [source, action] = edge.split("|");
+      const key = `${source}|${action}`;
+      this.arrows.set(key, [...(this.arrows.get(key) || []), part]);
+    }
+    return part;
+  }
+
+  /** @param {HTMLElement} holder */
+  mount(holder) {
+    holder.replaceChildren(this.el);
+    if (this.parts.length) this.build();
+  }
+
   /** @param {Record<string, [string, number, string]>} states @param {Record<string, number>} edges */
   update(states, edges) {
+    Object.assign(this, { states, edges });
     for (const [path, g] of this.nodes) {
       const state = states[path] || IDLE;
       if (this.shown.get(path) === state) continue;
@@ -145,8 +190,7 @@ class Diagram {
   write(g, visits, caption) {
     const badge = g.querySelector(".pf-visits");
     if (badge) {
-      badge.toggleAttribute("visibility", false);
-      badge.setAttribute("visibility", visits > 1 ? "visible" : "hidden");
+      badge.setAttribute("display", visits > 1 ? "inline" : "none");
       const text = badge.querySelector("text");
       const words = visits < 10000 ? `×${visits}` : `×${Math.floor(visits / 1000)}k`;
       if (text && text.textContent !== words) {
@@ -277,7 +321,7 @@ function render({ model, el }) {
   let gone = false;
   /** @type {string | undefined} */
   let pinnedNow;
-  /** @type {Map<string, HTMLElement>} */
+  /** @type {Map<string, ReturnType<typeof laneOf>>} */
   const rows = new Map();
 
   const send = (/** @type {object} */ message) => model.send(message);
@@ -285,6 +329,7 @@ function render({ model, el }) {
 
   function drawPictures() {
     const pictures = model.get("pictures");
+    for (const diagram of diagrams) clearTimeout(diagram.turn);
     diagrams = pictures.map((/** @type {{svg: string}} */ p) => new Diagram(p.svg, model.get("signs")));
     chosen = Math.min(chosen, Math.max(diagrams.length - 1, 0));
     tabs.replaceChildren();
@@ -301,7 +346,9 @@ function render({ model, el }) {
   function showPicture() {
     [...tabs.children].forEach((tab, k) => tab.setAttribute("aria-selected", String(k === chosen)));
     const diagram = diagrams[chosen];
-    graph.replaceChildren(...(diagram ? [diagram.el] : []));
+    for (const other of diagrams) if (other !== diagram) clearTimeout(other.turn);
+    if (diagram) diagram.mount(graph);
+    else graph.replaceChildren();
     middle.dataset.slim = String(!!diagram && diagram.ratio < 2.1);
     drawStates();
   }
@@ -357,82 +404,145 @@ function render({ model, el }) {
     lanes.dataset.size = all.length === 1 ? "one" : all.length <= 6 ? "few" : "rows";
     middle.dataset.lanes = String(all.length);
     const kept = new Set(all.map((/** @type {any} */ lane) => String(lane.key)));
-    for (const [key, row] of rows) if (!kept.has(key)) { row.remove(); rows.delete(key); }
+    for (const [key, lane] of rows) if (!kept.has(key)) { lane.row.remove(); rows.delete(key); }
     all.forEach((/** @type {any} */ lane, /** @type {number} */ k) => {
-      let row = rows.get(String(lane.key));
-      if (!row) {
-        row = make("section", "pf-lane");
-        row.setAttribute("aria-label", `Agent ${lane.name}`);
-        rows.set(String(lane.key), row);
-        lanes.append(row);
+      let made = rows.get(String(lane.key));
+      if (!made) {
+        made = laneOf(lane);
+        rows.set(String(lane.key), made);
+        lanes.append(made.row);
       }
-      drawLane(row, lane, lane.run ?? k, all.length);
+      drawLane(made, lane, lane.run ?? k, all.length);
     });
   }
 
-  function drawLane(/** @type {HTMLElement} */ row, /** @type {any} */ lane, /** @type {number} */ k, /** @type {number} */ of) {
-    row.dataset.status = lane.status;
-    const bar = make("div", "pf-lane-bar");
-    bar.append(sign(model.get("signs")[SIGN_OF[lane.status] || lane.status], lane.status));
-    const name = make("button", "pf-lane-name", lane.name);
+  /** The parts of a lane, made once; `drawLane` changes what differs. @param {any} lane */
+  function laneOf(lane) {
+    const row = make("section", "pf-lane"), bar = make("div", "pf-lane-bar"), state = make("span", "pf-lane-sign"), name = make("button", "pf-lane-name");
+    const at = make("span", "pf-lane-at"), spark = make("span", "pf-lane-spark"), steps = make("span", "pf-lane-steps");
+    const end = make("button", "pf-button pf-small", "Stop"), body = make("div", "pf-lines"), cards = make("div", "pf-cards");
+    row.setAttribute("aria-label", `Agent ${lane.name}`);
+    name.textContent = lane.name;
     name.title = "Show this run alone in the diagram";
-    name.hidden = of === 1;
-    name.setAttribute("aria-pressed", String(model.get("focus") === k));
-    name.addEventListener("click", () => send({ do: "focus", run: model.get("focus") === k ? -1 : k }));
-    bar.append(name, make("span", "pf-lane-at", lane.at.length ? lane.at.join(", ") : WORDS[lane.status]));
-    if (of > 6) bar.append(sparkline(k));
-    if (of > 1) bar.append(make("span", "pf-lane-steps", `${lane.steps} steps${lane.seconds !== null ? ` · ${clock(lane.seconds)}` : ""}`));
-    if (of > 1 && ["running", "paused", "asking", "pending"].includes(lane.status) && !gone && model.get("cursor").live !== false) {
-      const end = make("button", "pf-button pf-small", "Stop");
-      end.setAttribute("aria-label", `Stop ${lane.name}`);
-      end.addEventListener("click", () => send({ do: "stop", run: k }));
-      bar.append(end);
-    }
-    let body = /** @type {HTMLElement | null} */ (row.querySelector(".pf-lines"));
-    if (!body) {
-      const made = make("div", "pf-lines");
-      made.tabIndex = 0;
-      made.setAttribute("aria-label", `What ${lane.name} says`);
-      made.addEventListener("scroll", () => {   // a reader who scrolled up stays where he is
-        made.dataset.held = made.scrollTop + made.clientHeight < made.scrollHeight - 12 ? "true" : "";
-      });
-      body = made;
-    }
-    body.replaceChildren(...lane.lines.map((/** @type {[string, string, string]} */ [stream, text, node]) => {
-      const line = make("div", `pf-line pf-${stream === "token" ? "token" : stream === "log" ? "log" : "print"}`);
-      if (of === 1 && node) line.append(make("span", "pf-line-node", node));
-      line.append(make("span", "pf-line-text", text.replace(/\n$/, "")));
-      return line;
-    }));
-    body.hidden = !lane.lines.length;
-    const cards = [...(lane.asks || []).map((/** @type {any} */ ask) => card(row, ask, k))];
-    if (lane.error) cards.push(errorCard(lane.error, of > 6));
-    if (!row.querySelector(".pf-ask:focus-within") || !cards.length) {
-      row.replaceChildren(bar, body, ...cards);
-    }
-    if (!body.dataset.held) {
-      const lines = body;
-      lines.scrollTop = lines.scrollHeight;
-      requestAnimationFrame(() => { if (!lines.dataset.held) lines.scrollTop = lines.scrollHeight; });
-    }
+    end.setAttribute("aria-label", `Stop ${lane.name}`);
+    body.tabIndex = 0;
+    body.setAttribute("role", "log");
+    body.setAttribute("aria-live", "off");
+    body.setAttribute("aria-label", `What ${lane.name} says`);
+    body.addEventListener("scroll", () => {   // a reader who scrolled up stays where he is
+      body.dataset.held = body.scrollTop + body.clientHeight < body.scrollHeight - 12 ? "true" : "";
+    });
+    const made = { row, state, name, at, spark, steps, end, body, cards, run: -1, drawn: /** @type {any[]} */ ([]), lane: /** @type {any} */ ({ lines: [] }), spans: null };
+    name.addEventListener("click", () => send({ do: "focus", run: model.get("focus") === made.run ? -1 : made.run }));
+    end.addEventListener("click", () => send({ do: "stop", run: made.run }));
+    bar.append(state, name, at, spark, steps, end);
+    row.append(bar, body, cards);
+    return made;
   }
 
-  /** The visits of one run as a thin line of bars. @param {number} k */
-  function sparkline(k) {
-    const spans = model.get("spans")[k] || [];
-    const end = Math.max(1, ...spans.map((/** @type {any[]} */ s) => s[2]));
+  /** @param {ReturnType<typeof laneOf>} made @param {any} lane @param {number} k @param {number} of */
+  function drawLane(made, lane, k, of) {
+    const isLive = model.get("cursor").live !== false, drawn = [lane, k, of, gone, isLive, model.get("focus") === k];
+    if (drawn.every((value, n) => value === made.drawn[n])) return;
+    const before = made.drawn.length ? made.lane : { lines: [] };
+    Object.assign(made, { drawn, lane, run: k });
+    if (before.status !== lane.status) {
+      made.row.dataset.status = lane.status;
+      made.state.replaceChildren(sign(model.get("signs")[SIGN_OF[lane.status] || lane.status], lane.status));
+    }
+    made.name.hidden = of === 1;
+    made.name.setAttribute("aria-pressed", String(model.get("focus") === k));
+    write(made.at, lane.at.length ? lane.at.join(", ") : WORDS[lane.status]);
+    made.spark.hidden = of <= 6;
+    made.steps.hidden = of === 1;
+    write(made.steps, `${lane.steps} step${lane.steps === 1 ? "" : "s"}${lane.seconds !== null ? ` · ${clock(lane.seconds)}` : ""}`);
+    made.end.hidden = of === 1 || !["running", "paused", "asking", "pending"].includes(lane.status) || gone || !isLive;
+    drawLines(made.body, before.lines, lane.lines, of === 1);
+    drawCards(made.cards, lane, k, of > 6);
+  }
+
+  /** The lines of a lane: what is the same object stays as it is. @param {HTMLElement} body @param {any[]} old @param {any[]} lines @param {boolean} named */
+  function drawLines(body, old, lines, named) {
+    if (old === lines) return;
+    const shift = lines.length ? Math.max(old.indexOf(lines[0]), 0) : old.length;
+    for (let k = 0; k < shift; k += 1) body.firstChild?.remove();
+    lines.forEach(([stream, text, node], k) => {
+      let line = body.children[k];
+      if (line && old[shift + k] === lines[k]) return;
+      if (!line) {
+        line = make("div", "pf-line");
+        line.append(make("span", "pf-line-node"), make("span", "pf-line-text"));
+        body.append(line);
+      }
+      line.className = `pf-line pf-${stream === "token" || stream === "log" ? stream : "print"}`;
+      /** @type {HTMLElement} */ (line.firstChild).hidden = !named || !node;
+      write(/** @type {HTMLElement} */ (line.firstChild), node);
+      write(/** @type {HTMLElement} */ (line.lastChild), text.replace(/\n$/, ""));
+    });
+    while (body.children.length > lines.length) body.lastChild?.remove();
+    body.hidden = !lines.length;
+    if (!body.dataset.held) follow(body);
+  }
+
+  /** @type {Set<HTMLElement>} lines that go on with what is said last, in one turn for all: asking for a height lays the page out */
+  const following = new Set();
+  let turn = 0;
+  function follow(/** @type {HTMLElement} */ body) {
+    following.add(body);
+    turn ||= requestAnimationFrame(() => {
+      turn = 0;
+      const heights = [...following].map((el) => el.scrollHeight);
+      [...following].forEach((el, k) => { el.scrollTop = heights[k]; });
+      following.clear();
+    });
+  }
+
+  /** Open questions and the error. @param {HTMLElement} holder @param {any} lane @param {number} k @param {boolean} short */
+  function drawCards(holder, lane, k, short) {
+    const asks = (lane.asks || []).map((/** @type {any} */ ask) => card(holder, ask, k));
+    const errors = lane.error ? [errorCard(lane.error, short)] : [];
+    const same = asks.length === holder.children.length && asks.every((/** @type {Element} */ el, /** @type {number} */ n) => el === holder.children[n]);
+    if (errors.length || !same) holder.replaceChildren(...asks, ...errors);
+  }
+
+  /** Colour of a node's bars: by the order in which nodes were seen, so that it stays. @param {string} node */
+  function colour(node) {
+    if (!colours.has(node)) colours.set(node, colours.size % 6);
+    return colours.get(node);
+  }
+  /** @type {Map<string, number>} */
+  const colours = new Map();
+
+  /** The visits of each run as a thin line of bars, beside its name. */
+  function drawSparks() {
+    const spans = model.get("spans");
+    model.get("lanes").forEach((/** @type {any} */ lane, /** @type {number} */ k) => {
+      const made = rows.get(String(lane.key));
+      if (!made || made.spans === spans[k]) return;
+      made.spans = spans[k];
+      made.spark.replaceChildren(sparkline(spans[k] || []));
+    });
+  }
+
+  /** @param {any[][]} spans */
+  function sparkline(spans) {
+    const end = Math.max(1, ...spans.map((s) => s[2]));
     const begin = spans.length ? spans[0][1] : 0;
-    const names = [...new Set(model.get("spans").flat().map((/** @type {any} */ s) => s[0]))].sort();
     const svg = document.createElementNS(SVG, "svg");
     for (const [key, v] of Object.entries({ viewBox: "0 0 100 10", preserveAspectRatio: "none", class: "pf-spark", "aria-hidden": "true" })) {
       svg.setAttribute(key, v);
     }
+    /** @type {Record<string, string>} */
+    const paths = {};
     for (const [node, from, to, failed] of spans) {
-      const bar = document.createElementNS(SVG, "rect");
-      const wide = Math.max(((to - from) / (end - begin || 1)) * 100 - 0.6, 1);
-      for (const [key, v] of Object.entries({ x: ((from - begin) / (end - begin || 1)) * 100, y: 1, width: wide, height: 8 })) bar.setAttribute(key, String(v));
-      bar.setAttribute("class", failed ? "pf-bar-failed" : `pf-bar-${names.indexOf(node) % 6}`);
-      svg.append(bar);
+      const wide = Math.max(((to - from) / (end - begin || 1)) * 100 - 0.6, 1), cls = failed ? "pf-bar-failed" : `pf-bar-${colour(node)}`;
+      paths[cls] = `${paths[cls] || ""}M${(((from - begin) / (end - begin || 1)) * 100).toFixed(1)} 1h${wide.toFixed(1)}v8h-${wide.toFixed(1)}z`;
+    }
+    for (const [cls, d] of Object.entries(paths)) {
+      const bars = document.createElementNS(SVG, "path");
+      bars.setAttribute("class", cls);
+      bars.setAttribute("d", d);
+      svg.append(bars);
     }
     return svg;
   }
@@ -568,10 +678,11 @@ function render({ model, el }) {
     const end = Math.max(1, ...spans.flat().map((/** @type {any} */ s) => s[2]));
     const used = spans.some((/** @type {any[]} */ row) => row.length);
     timeline.hidden = !used || spans.length > 6;
-    if (spans.length > 6) drawLanes();
+    if (spans.length > 6) drawSparks();
     if (timeline.hidden) return;
     timelineEnd = end;
-    const names = [...new Set(spans.flat().map((/** @type {any} */ s) => s[0]))].sort();
+    const names = [...new Set(spans.flat().map((/** @type {any} */ s) => s[0]))];
+    names.sort((x, y) => colour(x) - colour(y));
     const deep = spans.map((/** @type {any[]} */ row) => Math.min(1 + Math.max(0, ...row.map((s) => s[4])), 8));
     const height = spans.length === 1 ? 9 : spans.length <= 6 ? 6 : 5;
     const tall = deep.reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n * (height + 2) + 4, 0);
@@ -589,7 +700,7 @@ function render({ model, el }) {
           x: (from / end) * 1000, y: top + Math.min(level, 7) * (height + 2), width: Math.max(((to - from) / end) * 1000, 1.5), height, rx: 1.5,
         };
         for (const [key, v] of Object.entries(at)) bar.setAttribute(key, String(v));
-        bar.setAttribute("class", failed ? "pf-bar pf-bar-failed" : `pf-bar pf-bar-${names.indexOf(node) % 6}`);
+        bar.setAttribute("class", failed ? "pf-bar pf-bar-failed" : `pf-bar pf-bar-${colour(node)}`);
         const title = document.createElementNS(SVG, "title");
         title.textContent = `${node}  ${((to - from) / 1000).toFixed(3)} s${failed ? "  failed" : ""}`;
         bar.append(title);
@@ -598,9 +709,9 @@ function render({ model, el }) {
       top += deep[k] * (height + 2) + 4;
     });
     const legend = make("span", "pf-legend");
-    names.slice(0, 12).forEach((/** @type {string} */ name, /** @type {number} */ k) => {
+    names.slice(0, 12).forEach((/** @type {string} */ name) => {
       const item = make("span", "pf-legend-item");
-      item.append(make("span", `pf-swatch pf-swatch-${k % 6}`), make("span", "", name));
+      item.append(make("span", `pf-swatch pf-swatch-${colour(name)}`), make("span", "", name));
       legend.append(item);
     });
     const scale = make("div", "pf-scale");
@@ -754,19 +865,23 @@ function render({ model, el }) {
   let unhide = () => {};
   const later = setTimeout(() => { unhide = hideStatic(el, model.get("static")) || unhide; }, 0);
 
-  drawPictures();
+  // the rest a task each, so that a large flow does not hold the page while it opens
   drawStrip();
-  drawLanes();
-  drawHeat();
-  drawTimeline();
   drawTabs();
-  drawCursor();
-  drawPanel();
+  const stages = [drawPictures, drawLanes, drawHeat, drawTimeline, drawCursor, drawPanel];
+  let stage = 0;
+  const next = () => {
+    stages.shift()?.();
+    stage = stages.length ? window.setTimeout(next, 0) : 0;
+  };
+  next();
 
   return () => {
     clearInterval(timer);
     clearTimeout(later);
     clearTimeout(sent);
+    clearTimeout(stage);
+    cancelAnimationFrame(turn);
     unhide();
     for (const [event, draw] of Object.entries(handlers)) model.off(event, draw);
     model.off("comm_live_update", onGone);

@@ -272,7 +272,7 @@ def _visits(shape: str, box: Box, visits: int, strong: str) -> str:
     text = f"×{visits}" if visits < 10_000 else f"×{visits // 1000}k"
     w = width(text, 10.0) + 10
     right, middle = box.x + box.w - dx + 8, box.y + dy - 2
-    hidden = "" if visits > 1 else ' visibility="hidden"'
+    hidden = "" if visits > 1 else ' display="none"'
     return (
         f'<g class="pf-visits"{hidden}><rect x="{number(right - w)}" y="{number(middle - 7.5)}" width="{number(w)}" height="15" '
         f'rx="7.5" fill="{strong}"/><text x="{number(right - w / 2)}" y="{number(middle + 3.6)}" font-size="10" '

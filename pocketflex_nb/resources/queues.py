@@ -232,7 +232,7 @@ class Queue:
         EncodingError
             With the path of what cannot be written; nothing was put.
         Unreachable
-            The server did not come back within 30 s. It may have the message.
+            The server did not come back within 30 s (RabbitMQ, which takes long to start: 60 s). It may have the message.
         """
         self._check()
         mail = _mail(item, headers, delay, key)

@@ -60,6 +60,7 @@ class SqliteFile:
 
     def _opened(self) -> Any:
         if self._connection is None or self._pid != os.getpid():
+            made = None
             try:
                 # timeout 5: making the tables and the switch to WAL are rare, and may wait here
                 made = sqlite3.connect(self.address.path, timeout=5, isolation_level=None, check_same_thread=False)
@@ -68,6 +69,8 @@ class SqliteFile:
                 made.executescript(self._schema)
                 made.execute("PRAGMA busy_timeout = 0")
             except sqlite3.Error as exc:
+                if made is not None:
+                    made.close()
                 raise Unreachable(
                     f"{self.address.safe} cannot be opened ({exc}); is the folder there, writable, and the file an SQLite file?",
                     url=self.address.safe,

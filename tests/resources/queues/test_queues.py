@@ -21,7 +21,7 @@ from pocketflex_nb.core.errors import EncodingError, ResourceError
 from pocketflex_nb.resources.messages import Message
 from pocketflex_nb.resources.queues import Queue, open_queue
 
-KINDS = ("memory", "sqlite", "redis")
+KINDS = ("memory", "sqlite", "redis", "amqp")
 SERVERS = {"redis": "redis_server", "amqp": "rabbit_server"}
 
 

@@ -70,6 +70,8 @@ class StoreInspector(PatchedView):
         if not hasattr(self._store, "keys"):
             raise TypeError(f"a store, a mapping or a run is needed, not {type(source).__name__} {preview(source, 60)}")
         self._title = title or (source.name if isinstance(source, Run) else "store")
+        if hasattr(self._store, "follow"):  # kept elsewhere: what other kernels write is to be seen as it comes
+            self._store.follow()
         self._past = StorePast(self._store)
         self._open: set[tuple[Any, ...]] = set()
         self._more: dict[tuple[Any, ...], int] = {}
@@ -89,7 +91,8 @@ class StoreInspector(PatchedView):
         pump.follow(self)
 
     def __repr__(self) -> str:
-        return f"StoreInspector({self._title!r}, {len(self._store)} keys)"
+        with self._mirrored():
+            return f"StoreInspector({self._title!r}, {len(self._store)} keys)"
 
     # the pump's side -------------------------------------------------------------------------------------------------
     def look(self) -> bool:
@@ -113,6 +116,15 @@ class StoreInspector(PatchedView):
         return status, *((key, id(value)) for key, value in list(self._store.items())[:PAGE])
 
     def _tell(self) -> None:
+        with self._mirrored():
+            self._tell_mirrored()
+
+    def _mirrored(self) -> contextlib.AbstractContextManager[Any]:
+        """A store that is kept elsewhere is read from its mirror: a view must not wait for a server."""
+        mirrored = getattr(self._store, "mirrored", None)
+        return mirrored() if mirrored is not None else contextlib.nullcontext()
+
+    def _tell_mirrored(self) -> None:
         held = self._past.at(self._version)
         others = self._others()
         if self._base not in others and self._base != "start":
@@ -360,6 +372,8 @@ def _source(value: Any) -> str | None:
 
 
 def _writer(written: Any, limit: int) -> str:
-    """Who wrote: run and node, or nobody's node."""
+    """Who wrote: run and node, or nobody's node; of a store that several kernels share also host and process."""
     who = " · ".join(part for part in (written.run, written.node) if part)
-    return clean(who, limit) if who else "by hand" if written.version else "seed"
+    told = who or ("by hand" if written.version else "seed")
+    kernel = getattr(written, "kernel", "")
+    return clean(f"{told} · {kernel}" if kernel else told, limit)

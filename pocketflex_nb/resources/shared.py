@@ -110,9 +110,9 @@ class SharedStore(Awaited, Store):
 
     def _asked(self, ask: Callable[[Place], _T]) -> _T:
         """Ask what may be asked twice."""
-        if self._closed:
-            raise StoreError(f"the store {self.url} is closed; open it again: open_store(...)")
         while True:
+            if self._closed:
+                raise StoreError(f"the store {self.url} is closed; open it again: open_store(...)")
             try:
                 return ask(self._place)
             except Lost:
@@ -125,18 +125,23 @@ class SharedStore(Awaited, Store):
         with self._lock:
             known = self._mirror.version
             version, rows = self._asked(lambda place: place.since(known))
-            if rows and rows[0][0] == known + 1:
-                for row in rows:
-                    self._apply(row, self._mine.pop(row[0], None))
-            elif version != known:  # too long ago, or the place was emptied
-                self._mine.clear()
-                self._load()
+            if version != known or rows:
+                self._take_in(known, version, rows)
         if self._outbox:
             self._deliver()
 
+    def _take_in(self, known: int, version: int, rows: list[Row]) -> None:
+        if rows and rows[0][0] == known + 1:
+            for row in rows:
+                self._apply(row, self._mine.pop(row[0], None))
+        else:  # too long ago, or the place was emptied
+            self._mine.clear()
+            self._load()
+
     def _apply(self, row: Row, own: tuple[Writer, Any, Entry | None] | None) -> None:
         kept = self._mirror.apply(row, own)
-        self.version = row[0]
+        if row[0] > self.version:
+            self.version = row[0]
         if row[2] is None:
             dict.pop(self, kept.key, None)
         else:
@@ -170,6 +175,7 @@ class SharedStore(Awaited, Store):
 
     def follow(self) -> None:
         """Have a thread keep the mirror fresh, and tell those who watch. Calling it twice does nothing."""
+        self._deep()
         with self._lock:
             if self._following is None or not self._following.is_alive():
                 self._following = follow(self)
@@ -213,7 +219,7 @@ class SharedStore(Awaited, Store):
         dict.__setitem__(self, entry.key, entry.value)
 
     def __getitem__(self, key: Any) -> Any:
-        if key in self._aside:
+        if self._aside and key in self._aside:
             return self._aside[key]
         entry = self._entry(key)
         if entry is None:
@@ -363,21 +369,22 @@ class SharedStore(Awaited, Store):
         text = self._encoded(key, value)
         visit = self._seen() if frame is not None else None
         while True:
-            other, expect = None, None
+            other, expect, merged = None, None, value
             if visit is not None and getattr(frame.run, "store", None) is self:
                 other, expect = self._other_since(key, visit.since, frame)
                 if other is not None and self._merge and key in self._merge:
-                    value, other = self._merged_with(key, value, visit.since), None
-                    text = self._encoded(key, value)
+                    base = self._mirror.after(max(visit.since, self._mirror.floor)).get(key)
+                    merged, other = self._merged_with(key, value, base), None
+                    text = self._encoded(key, merged)
                 elif other is not None and self._on_conflict == "raise":
                     self._tell(key, frame, other, False)
             try:
-                self._send(key, text, frame, expect, value)
+                self._send(key, text, frame, expect, merged)
                 break
             except Changed:
                 self._pull()
         entry = self._mirror.entries.get(key)
-        if entry is not None and not entry.plain and entry.value is value:
+        if entry is not None and not entry.plain and entry.value is merged:
             self._touch(entry)  # type: ignore[arg-type]  # as above
         if other is not None:
             self._tell(key, frame, other, True)
@@ -393,8 +400,8 @@ class SharedStore(Awaited, Store):
         is_lost = version > since and writer is not OUTSIDE and not writer.is_related(frame)
         return (writer.resolve() if is_lost else None), 0 if entry is None else version
 
-    def _merged_with(self, key: Any, mine: Any, since: int) -> Any:
-        """What the rule of `key` makes of what stands there, or nothing does, and what is written."""
+    def _merged_with(self, key: Any, mine: Any, base: Any) -> Any:
+        """What the rule of `key` makes of what stands there, and what is written; `base` is the text that stood there before."""
         assert self._merge is not None
         rule, takes_base = self._merge[key]
         entry = self._mirror.entries.get(key)
@@ -403,8 +410,7 @@ class SharedStore(Awaited, Store):
         theirs = decode(entry.text)
         if not takes_base:
             return rule(theirs, mine)
-        text = self._mirror.after(max(since, self._mirror.floor)).get(key)
-        return rule(decode(text) if isinstance(text, str) else None, theirs, mine)
+        return rule(decode(base) if isinstance(base, str) else None, theirs, mine)
 
     def _remove(self, key: Any, check: bool) -> Any:
         if key in self._aside:
@@ -470,9 +476,9 @@ class SharedStore(Awaited, Store):
     def increment(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
         """Add `n` atomically and give the new value, as `Store.increment` does; one round trip, whoever else adds meanwhile."""
         frame = _frame()
-        if key in self._transient or not all(map(_is_small, (n, 0 if limit is None else limit, 0 if reset is None else reset))):
+        if key in self._transient or not (_is_small(n) and (limit is None or (_is_small(limit) and (reset is None or _is_small(reset))))):
             return super().increment(key, n, limit, reset)
-        if self._is_late(frame) or self._closed:
+        if self._closed or self._is_late(frame):
             return self._change(key, lambda value: value, 0)
         if frame is not None:
             self._seen()
@@ -484,14 +490,18 @@ class SharedStore(Awaited, Store):
             except LockLost as exc:
                 raise self._fenced(exc, key) from None
             except Lost:
-                return super().increment(key, n, limit, reset) if not self._was_added(mark) else self[key]
-            if added is not None:
-                version, text = added
-                value = decode(text)
-                self._own((version, name, text, who), value, frame, None)
+                return self[key] if self._was_added(mark) else super().increment(key, n, limit, reset)
+            if added is None:
+                return super().increment(key, n, limit, reset)
+            version, text = added
+            value = int(text) if text.isdigit() else decode(text)
+            if frame is None and not self._following:  # the mirror takes it in when it is next asked
+                self.version = max(self.version, version)
+                return value
+            self._own((version, name, text, who), value, frame, None)
         if self._outbox:
             self._deliver()
-        return value if added is not None else super().increment(key, n, limit, reset)
+        return value
 
     def _was_added(self, mark: str) -> bool:
         """Whether the sum that was sent when the connection broke has been made."""
@@ -551,34 +561,51 @@ class SharedStore(Awaited, Store):
             return
         if cell.plain or (frame is not None and self._is_late(frame)):
             return
-        while True:
+        try:
             text = self._encoded(cell.key, cell.value)
-            if text == cell.text:
+        except EncodingError:
+            self._put_back(cell)
+            raise
+        if text != cell.text:
+            self._send_nested(cell, text, frame)
+
+    def _put_back(self, cell: Any) -> None:
+        """Have the live value be again what is kept: what was changed in it cannot be."""
+        with self._lock:
+            if self._mirror.entries.get(cell.key) is cell:
+                cell.holds(decode(cell.text, unloaded="keep"), cell.text, cell.version, cell.who, cell.writer)
+                dict.__setitem__(self, cell.key, cell.value)
+
+    def _send_nested(self, cell: Any, text: str, frame: Any) -> None:
+        """Send a value that was changed in place, or what a rule makes of it and of what stands there by now."""
+        key, value = cell.key, cell.value
+        rule = self._merge is not None and key in self._merge
+        while True:
+            current = self._mirror.entries.get(key)
+            is_lost = current is not cell
+            if is_lost and self._is_settled(key, current, frame):
                 return
-            current = self._mirror.entries.get(cell.key)
-            if current is not cell and self._is_settled(cell, current, frame):
-                return
+            if is_lost and rule:
+                value = self._merged_with(key, cell.value, cell.text)
+                text = self._encoded(key, value)
             try:
-                self._send(cell.key, text, frame, 0 if current is None else current.version, cell.value, cell)
+                self._send(key, text, frame, 0 if current is None else current.version, value, None if is_lost and rule else cell)
             except Changed:
                 self._pull()
                 continue
-            if current is not cell and current is not None and frame is not None:
-                self._tell(cell.key, frame, current.writer.resolve(), True)
+            if is_lost and not rule and current is not None and frame is not None:
+                self._tell(key, frame, current.writer.resolve(), True)
             return
 
-    def _is_settled(self, cell: Any, current: Entry | None, frame: Any) -> bool:
+    def _is_settled(self, key: Any, current: Entry | None, frame: Any) -> bool:
         """The key was written or deleted since the value was read; whether nothing of the nested change is to be sent any more."""
-        writer = self._mirror.gone.get(cell.key, (0, OUTSIDE))[1] if current is None else current.writer
-        if writer is OUTSIDE or (frame is not None and writer.is_related(frame)):
-            return True
         if current is None:
             return True  # deleted meanwhile
-        if self._merge and cell.key in self._merge:
-            self[cell.key] = cell.value
+        writer = current.writer
+        if writer is OUTSIDE or (frame is not None and writer.is_related(frame)):
             return True
-        if self._on_conflict == "raise" and frame is not None:
-            self._tell(cell.key, frame, writer.resolve(), False)
+        if self._on_conflict == "raise" and frame is not None and not (self._merge and key in self._merge):
+            self._tell(key, frame, writer.resolve(), False)
         return False
 
     # the past --------------------------------------------------------------------------------------------------------
@@ -686,14 +713,16 @@ class SharedStore(Awaited, Store):
     def close(self) -> None:
         """Let go of connections and files; what is kept stays. Closing twice does nothing."""
         if not self._closed:
-            if self._loose:
-                self._flush()
-            self._closed = True
-            for reference in self._readers:
-                listener = reference()
-                if isinstance(listener, SharedWatch):
-                    listener.close()
-            self._finish()
+            try:
+                if self._loose:
+                    self._flush()
+            finally:
+                self._closed = True
+                for reference in self._readers:
+                    listener = reference()
+                    if isinstance(listener, SharedWatch):
+                        listener.close()
+                self._finish()
 
     def __enter__(self) -> SharedStore:
         return self

@@ -32,6 +32,9 @@ _BUSY = 30.0
 #: seconds between two looks of who waits for others' changes
 _LOOK = 0.02
 _TRIM = 256
+#: pages of the write-ahead log, of 4 KiB, after which they are moved into the file: the move waits for the disk
+_CHECKPOINT = 4_000
+_SMALL = 2**51
 _TABLES = """
 CREATE TABLE IF NOT EXISTS pfx_entries (
     store TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, value TEXT NOT NULL, who TEXT NOT NULL, PRIMARY KEY (store, key)
@@ -39,10 +42,33 @@ CREATE TABLE IF NOT EXISTS pfx_entries (
 CREATE TABLE IF NOT EXISTS pfx_log (
     store TEXT NOT NULL, version INTEGER NOT NULL, key TEXT NOT NULL, value TEXT, who TEXT NOT NULL, PRIMARY KEY (store, version)
 ) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS pfx_added AFTER INSERT ON pfx_entries BEGIN
+    INSERT INTO pfx_log VALUES (NEW.store, NEW.version, NEW.key, NEW.value, NEW.who);
+END;
+CREATE TRIGGER IF NOT EXISTS pfx_changed AFTER UPDATE ON pfx_entries BEGIN
+    INSERT INTO pfx_log VALUES (NEW.store, NEW.version, NEW.key, NEW.value, NEW.who);
+END;
 CREATE TABLE IF NOT EXISTS pfx_locks (
     store TEXT NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, until REAL NOT NULL, PRIMARY KEY (store, name)
 ) WITHOUT ROWID;
 """
+#: a statement alone is a transaction alone: each of these reads the version before and writes the next with its change
+_NEXT = "(SELECT coalesce(max(version), 0) + 1 FROM pfx_log WHERE store = :store)"
+_SET = (
+    f"INSERT INTO pfx_entries VALUES (:store, :key, {_NEXT}, :text, :who) ON CONFLICT (store, key) DO UPDATE "
+    "SET version = excluded.version, value = excluded.value, who = excluded.who RETURNING version"
+)
+_SET_NEW = f"INSERT INTO pfx_entries VALUES (:store, :key, {_NEXT}, :text, :who) ON CONFLICT DO NOTHING RETURNING version"
+_SET_IF = (
+    f"UPDATE pfx_entries SET version = {_NEXT}, value = :text, who = :who "
+    "WHERE store = :store AND key = :key AND version = :expect RETURNING version"
+)
+_GONE = f"INSERT INTO pfx_log VALUES (:store, {_NEXT}, :key, NULL, :who) RETURNING version"
+_ADD = (
+    f"UPDATE pfx_entries SET value = CAST(CAST(value AS INTEGER) + :n AS TEXT), version = {_NEXT}, who = :who "
+    "WHERE store = :store AND key = :key AND value = CAST(CAST(value AS INTEGER) AS TEXT) "
+    "AND abs(CAST(value AS INTEGER)) < 4503599627370496 RETURNING version, value"
+)
 _SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
 
 
@@ -72,6 +98,7 @@ class SqlitePlace:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT}")
             connection.executescript(_TABLES)
         except sqlite3.Error as exc:
             connection.close()
@@ -125,10 +152,12 @@ class SqlitePlace:
 
     def since(self, version: int) -> tuple[int, list[Row]]:
         """See `Place`. When no other connection has written, that is told by a number in shared memory."""
+        if self._pid == os.getpid():
+            with self._using:
+                if (self._connection.execute("PRAGMA data_version").fetchone()[0], version) == self._seen:
+                    return version, []
         with self._alone() as do:
             stamp = (do("PRAGMA data_version").fetchone()[0], version)
-            if stamp == self._seen:
-                return version, []
             rows = do(
                 "SELECT version, key, value, who FROM pfx_log WHERE store = ? AND version > ? ORDER BY version", (self._store, version)
             ).fetchall()
@@ -146,29 +175,48 @@ class SqlitePlace:
     # writing ---------------------------------------------------------------------------------------------------------
     def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
         """See `Place`."""
+        facts = {"store": self._store, "key": key, "text": text, "who": who, "expect": expect}
+        if text is not None and not fence:
+            with self._alone() as do:
+                return self._set(do, facts)
         with self._writing() as do:
             self._check(do, fence)
-            if expect is not None:
-                found = do("SELECT version FROM pfx_entries WHERE store = ? AND key = ?", (self._store, key)).fetchone()
-                if expect != (0 if found is None else found[0]):
-                    raise Changed
-            return self._keep(do, key, text, who)
+            return self._set(do, facts) if text is not None else self._delete(do, facts)
+
+    def _set(self, do: Any, facts: dict[str, Any]) -> int:
+        expect = facts["expect"]
+        found = do(_SET if expect is None else _SET_IF if expect else _SET_NEW, facts).fetchall()
+        if not found:
+            raise Changed
+        return self._noted(do, found[0][0])
+
+    def _delete(self, do: Any, facts: dict[str, Any]) -> int:
+        found = do("SELECT version FROM pfx_entries WHERE store = :store AND key = :key", facts).fetchone()
+        if facts["expect"] is not None and facts["expect"] != (0 if found is None else found[0]):
+            raise Changed
+        do("DELETE FROM pfx_entries WHERE store = :store AND key = :key", facts)
+        return self._noted(do, do(_GONE, facts).fetchall()[0][0])
 
     def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: Fence) -> tuple[int, str] | None:
         """See `Place`."""
+        if limit is None and not fence and n.__class__ is int and self._pid == os.getpid() and -_SMALL < n < _SMALL:
+            try:
+                with self._using:
+                    do = self._connection.execute
+                    found = do(_ADD, {"store": self._store, "key": key, "n": n, "who": who}).fetchall()
+                    if found:
+                        return self._noted(do, found[0][0]), found[0][1]
+            except sqlite3.Error:  # told below, if it stays
+                pass
         with self._writing() as do:
             self._check(do, fence)
-            found = do("SELECT value FROM pfx_entries WHERE store = ? AND key = ?", (self._store, key)).fetchone()
-            text = sum_text(None if found is None else found[0], n, limit, reset)
-            return None if text is None else (self._keep(do, key, text, who), text)
+            known = do("SELECT value FROM pfx_entries WHERE store = ? AND key = ?", (self._store, key)).fetchone()
+            text = sum_text(None if known is None else known[0], n, limit, reset)
+            facts = {"store": self._store, "key": key, "text": text, "who": who, "expect": None}
+            return None if text is None else (self._set(do, facts), text)
 
-    def _keep(self, do: Any, key: str, text: str | None, who: str) -> int:
-        version = self._version(do) + 1
-        do("INSERT INTO pfx_log VALUES (?, ?, ?, ?, ?)", (self._store, version, key, text, who))
-        if text is None:
-            do("DELETE FROM pfx_entries WHERE store = ? AND key = ?", (self._store, key))
-        else:
-            do("INSERT OR REPLACE INTO pfx_entries VALUES (?, ?, ?, ?, ?)", (self._store, key, version, text, who))
+    def _noted(self, do: Any, version: int) -> int:
+        """Remember a version that was made here, and drop the past from time to time."""
         if version == self._seen[1] + 1:
             self._seen = (self._seen[0], version)
         if version % _TRIM == 0:

@@ -2,7 +2,7 @@
 
 =====================================  ==========================================================================
 ``memory:``                            in this process; a new one each time, ``memory:NAME`` the same one each time
-``sqlite:///file.db``                  a file, relative to the working directory; ``sqlite:////tmp/file.db`` is absolute
+``sqlite:///file.db``                  a file, relative to the working directory; ``sqlite:////data/file.db`` is absolute
 ``redis://user:password@host:6379/0``  a Redis server and the number of its database; ``rediss://`` with TLS
 ``postgresql://user@host:5432/db``     a PostgreSQL server and its database; ``postgres://`` is the same
 ``amqp://user:password@host:5672/``    a RabbitMQ server and its virtual host; ``amqps://`` with TLS
@@ -165,7 +165,7 @@ def _server(url: str, scheme: str, what: str) -> Address:
     safe = f"{scheme}://{who}{at}:{port}{parts.path}" + (f"?{shown}" if shown else "")
     login = parts.netloc.rpartition("@")[0]
     bare = f"{scheme}://{login + '@' if login else ''}{at}:{port}{parts.path}" + (f"?{urlencode(options)}" if options else "")
-    return Address(kind, safe, bare, host, port, unquote(parts.path.removeprefix("/")), name, _forms(password, *hidden), options)
+    return Address(kind, safe, bare, host, port, unquote(parts.path.removeprefix("/")), name, _forms(password, parts.password or "", *hidden), options)
 
 
 def _split(url: str) -> SplitResult | None:

@@ -88,11 +88,16 @@ def kernel_name() -> str:
 def who_text(frame: Any, mark: str) -> str:
     """Who writes now, as it is kept beside the value; `frame` is the step in flight, or None."""
     if frame is None:
-        return json.dumps(["", "", 0, kernel_name(), time.time(), mark], separators=(",", ":"))
+        return f'["","",0,{_kernel_text(os.getpid())},{time.time()!r},"{mark}"]'
     run = frame.run
     node = "" if frame.node is None else str(frame.path(frame.node))
-    told = [str(getattr(run, "name", "") or ""), node, getattr(run, "hops", 0) + 1, kernel_name(), time.time(), mark]
-    return json.dumps(told, separators=(",", ":"))
+    told = [str(getattr(run, "name", "") or ""), node, getattr(run, "hops", 0) + 1]
+    return f'{json.dumps(told)[:-1]},{_kernel_text(os.getpid())},{time.time()!r},"{mark}"]'
+
+
+@lru_cache(maxsize=4)
+def _kernel_text(pid: int) -> str:
+    return json.dumps(f"{_host()}:{pid}")
 
 
 def read_who(text: str) -> Who:

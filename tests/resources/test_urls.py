@@ -16,7 +16,7 @@ ALL = ("memory", "sqlite", "redis", "postgres", "amqp")
     ("memory:", ("memory", "", 0, "", "")),
     ("memory:team", ("memory", "", 0, "", "team")),
     ("sqlite:///file.db", ("sqlite", "", 0, "file.db", "default")),
-    ("sqlite:////tmp/a%20b.db?name=x", ("sqlite", "", 0, "/tmp/a b.db", "x")),
+    ("sqlite:////data/a%20b.db?name=x", ("sqlite", "", 0, "/data/a b.db", "x")),
     ("redis://", ("redis", "localhost", 6379, "", "default")),
     ("rediss://me:pw@host:1/3?name=a", ("redis", "host", 1, "3", "a")),
     ("postgresql://[::1]/db", ("postgres", "::1", 5432, "db", "default")),

@@ -17,6 +17,7 @@ https://www.rabbitmq.com/docs/quorum-queues, https://www.rabbitmq.com/docs/confi
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 import uuid
@@ -95,6 +96,9 @@ class AmqpLines:
         except ImportError as exc:
             raise missing_extra(address, exc) from exc
         self.address, self.pika, self.errors = address, aio_pika, errors
+        for name in ("aiormq", "aio_pika"):  # a lost connection is no news for stderr: who wants it configures logging
+            if not (log := logging.getLogger(name)).handlers:
+                log.addHandler(logging.NullHandler())
         self._prepare = prepare
         self._lines: PerLoop[AmqpLine] = PerLoop(self._connect, _end)
         self._away = (*errors.CONNECTION_EXCEPTIONS, TimeoutError)

@@ -94,6 +94,9 @@ class Broker:
             self.process.wait()
             wait_for(lambda: not answers(self.port), 10, f"the end of {self.program}")
 
+    def keeps(self, name: str) -> None:
+        """Wait until a new queue survives a kill."""
+
     def restart(self) -> None:
         self.kill()
         self.start()
@@ -184,6 +187,11 @@ class Rabbit(Broker):
                 return probe.recv(1) == b"\x01"
         except OSError:
             return False
+
+    def keeps(self, name: str) -> None:
+        """RabbitMQ 3.10 writes the directory of its quorum queues a moment after it has said that there is a new one."""
+        files = self.folder / "mnesia"
+        wait_for(lambda: any(name.encode() in file.read_bytes() for file in files.glob("*/quorum/*/names.dets")), 20, "a kept queue")
 
     def kill(self) -> None:
         super().kill()

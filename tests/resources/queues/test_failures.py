@@ -100,6 +100,7 @@ async def test_everybody_goes_on_when_the_server_was_killed_and_started_again(ow
             async for msg in other:
                 got.append(msg.item)
 
+        await asyncio.to_thread(own_server.keeps, "pfx.queue.default")
         consuming = asyncio.create_task(consume())
         for n in range(20):
             await queue.put(n)

@@ -92,6 +92,8 @@ BEGIN
     PERFORM pocketflex.keep_1(s, v, k, val, w, keep);
 END $$;
 """
+#: the tables, functions or schema are not there: somebody has deleted them
+_EMPTIED = {"42P01", "42883", "3F000"}
 _CHANGED, _NOT_HELD, _NO_NUMBER = "PFX01", "PFX02", "PFX03"
 _SINCE = (
     "SELECT s.version, l.version, l.key, l.value, l.who FROM pocketflex.stores s LEFT JOIN pocketflex.log l "
@@ -126,7 +128,7 @@ class PostgresPlace:
                 **{name: value for name, value in bounds.items() if name not in address.options},
             )
         except psycopg.OperationalError as exc:
-            is_answer = "FATAL" in str(exc) or "authentication" in str(exc)
+            is_answer = "FATAL" in str(exc) and "the database system is" not in str(exc)  # shutting down, or starting up
             raise (refused if is_answer else unreachable)(address, exc) from None
         except psycopg.Error as exc:
             raise BadURL(f"{address.safe} cannot be used: {address.clean(exc)}", url=address.safe) from None
@@ -160,6 +162,10 @@ class PostgresPlace:
             except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
                 if not self._line.closed and not self._line.broken:
                     raise ResourceError(f"{self.address.safe} refuses: {self.address.clean(exc)}", url=self.address.safe) from None
+                raise Lost(self.address.clean(exc)) from None
+            except psycopg.ProgrammingError as exc:
+                if exc.sqlstate not in _EMPTIED:
+                    raise
                 raise Lost(self.address.clean(exc)) from None
 
     def _called(self, query: str, arguments: tuple[Any, ...], fence: Fence) -> Any:
@@ -283,6 +289,7 @@ class PostgresPlace:
         with self._using:
             self._line.close()
             self._line = line
+        self._prepare()
 
     def close(self) -> None:
         """See `Place`. Not in a child of `fork`: the connections are its parent's."""

@@ -572,7 +572,8 @@ class SharedStore(Awaited, Store):
     def _put_back(self, cell: Any) -> None:
         """Have the live value be again what is kept: what was changed in it cannot be."""
         with self._lock:
-            if self._mirror.entries.get(cell.key) is cell:
+            current: Any = self._mirror.entries.get(cell.key)
+            if current is cell:
                 cell.holds(decode(cell.text, unloaded="keep"), cell.text, cell.version, cell.who, cell.writer)
                 dict.__setitem__(self, cell.key, cell.value)
 

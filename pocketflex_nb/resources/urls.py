@@ -165,7 +165,8 @@ def _server(url: str, scheme: str, what: str) -> Address:
     safe = f"{scheme}://{who}{at}:{port}{parts.path}" + (f"?{shown}" if shown else "")
     login = parts.netloc.rpartition("@")[0]
     bare = f"{scheme}://{login + '@' if login else ''}{at}:{port}{parts.path}" + (f"?{urlencode(options)}" if options else "")
-    return Address(kind, safe, bare, host, port, unquote(parts.path.removeprefix("/")), name, _forms(password, parts.password or "", *hidden), options)
+    secrets = _forms(password, parts.password or "", *hidden)
+    return Address(kind, safe, bare, host, port, unquote(parts.path.removeprefix("/")), name, secrets, options)
 
 
 def _split(url: str) -> SplitResult | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import html
-import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.snapshot import freeze
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.notebook.standing import Standing, stand
 from pocketflex_nb.views.diff import lines_of, text_of
 from pocketflex_nb.views.palette import GLYPHS
 from pocketflex_nb.views.secrets import masked
@@ -27,7 +27,6 @@ from pocketflex_nb.views.sequence import sequence_svg
 __all__ = ["SHOWN", "STATE_TIME", "SupervisorView", "TraceView", "show_supervisor", "show_trace"]
 
 _HERE = Path(__file__).parent
-_marks = itertools.count(1)
 #: children of one supervisor that are shown; more are found by the search
 SHOWN = 50
 #: seconds that reading an agent's state may take before the view says that it is busy
@@ -42,7 +41,7 @@ def _answer_anywhere(widget: Any) -> None:
         comm._reply_subshell_for = lambda data, default: default
 
 
-class SupervisorView(anywidget.AnyWidget):
+class SupervisorView(Standing, anywidget.AnyWidget):
     """The live tree of a supervisor: status, restarts, mailbox, last error; kill, restart and state of each child.
 
     Parameters
@@ -193,6 +192,14 @@ class SupervisorView(anywidget.AnyWidget):
             f"<thead><tr>{names}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
         )
 
+    def still_bundle(self) -> dict[str, str]:
+        """The tree, as HTML and as text."""
+        return {"text/html": self.still(self.static), "text/plain": self.text()}
+
+    def plain(self) -> str:
+        """The tree as text."""
+        return self.text()
+
     def text(self) -> str:
         """The tree as plain text."""
         lines = [f"{self.head['title']}  {self.head['strategy']}  {'alive' if self.head['alive'] else 'ended'}"]
@@ -237,7 +244,7 @@ def _messages(supervisor: Any, ref: Any) -> list[str]:
     return told[-8:][::-1]
 
 
-class TraceView(anywidget.AnyWidget):
+class TraceView(Standing, anywidget.AnyWidget):
     """The live sequence diagram of messages between agents.
 
     Parameters
@@ -300,45 +307,17 @@ class TraceView(anywidget.AnyWidget):
         """The diagram as SVG."""
         return sequence_svg(self._trace.events, limit=300)
 
+    def still_bundle(self) -> dict[str, str]:
+        """The diagram, and how many events it has."""
+        picture = self.still().replace("<svg ", f'<svg data-static="{self.static}" ', 1)
+        return {"image/svg+xml": picture, "text/plain": repr(self._trace)}
+
 
 def show_supervisor(supervisor: Any) -> None:
     """Show a supervisor's tree live, and its static form beside it."""
-    from IPython.display import display
-
-    mark = f"pf-tree-{next(_marks)}"
-    view = SupervisorView(supervisor, static=mark)
-    _display(view)
-    still = display({"text/html": view.still(mark), "text/plain": view.text()}, raw=True, display_id=True)
-
-    def final() -> None:
-        with contextlib.suppress(Exception):
-            still.update({"text/html": view.still(mark), "text/plain": view.text()}, raw=True)
-
-    view.on_final = final
+    stand(SupervisorView(supervisor))
 
 
 def show_trace(trace: Any) -> None:
     """Show a trace's sequence diagram live, and its static form beside it."""
-    from IPython.display import display
-
-    mark = f"pf-trace-{next(_marks)}"
-    view = TraceView(trace, static=mark)
-    _display(view)
-
-    def bundle() -> dict[str, str]:
-        return {"image/svg+xml": view.still().replace("<svg ", f'<svg data-static="{mark}" ', 1), "text/plain": repr(trace)}
-
-    still = display(bundle(), raw=True, display_id=True)
-
-    def final() -> None:
-        with contextlib.suppress(Exception):
-            still.update(bundle(), raw=True)
-
-    view.on_final = final
-
-
-def _display(view: Any) -> None:
-    from IPython.display import display
-
-    model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
-    display({"application/vnd.jupyter.widget-view+json": model, "text/plain": repr(view)}, raw=True)
+    stand(TraceView(trace))

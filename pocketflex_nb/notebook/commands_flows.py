@@ -70,15 +70,12 @@ def _displayed(flow: Flow, form: str, text: str) -> None:
         print(text)
 
 
-def _launcher(call: Call) -> Any:
-    try:
-        from pocketflex_nb.notebook.launcher import Launcher  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        raise usage("the Launcher form comes with the next version; start flows with %pocketflex run FLOW, or %%pocketflex") from None
+def _launcher(call: Call) -> None:
     from IPython.display import display
 
-    display(Launcher(_flow_word(call)) if call.words else Launcher())
-    return None
+    from pocketflex_nb.notebook.launcher import Launcher
+
+    display(Launcher(" ".join(call.rest()) or None))
 
 
 def _pin(call: Call) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pocketflex_nb.engine.run import runs
 from pocketflex_nb.engine.thread import engine_thread
-from pocketflex_nb.notebook.show import has_widgets
+from pocketflex_nb.notebook.standing import has_widgets
 
 __all__ = ["report"]
 

@@ -11,7 +11,8 @@ from pocketflex_nb.core.graph import graph_of
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.picture import summed
-from pocketflex_nb.notebook.show import has_widgets, is_shown
+from pocketflex_nb.notebook.show import is_shown
+from pocketflex_nb.notebook.standing import has_widgets
 from pocketflex_nb.views.svg import svg
 
 __all__ = ["register", "unregister"]

@@ -18,6 +18,8 @@ from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.panel import TABS, panel
 from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.picture import LANES, Picture, graphs_of, summed
+from pocketflex_nb.notebook.standing import Standing
+from pocketflex_nb.notebook.text_view import TextView
 from pocketflex_nb.views.palette import GLYPHS
 from pocketflex_nb.views.svg import svg
 from pocketflex_nb.views.timeline import timeline
@@ -29,7 +31,7 @@ _HERE = Path(__file__).parent
 _SPANS_EVERY, _SPANS_RATE = 0.5, 4_000
 
 
-class RunView(PatchedView):
+class RunView(Standing, PatchedView):
     """A live view of runs inside the cell.
 
     Parameters
@@ -251,6 +253,14 @@ class RunView(PatchedView):
         state = summed([run.state() for run in runs]) if runs else State()
         captions = {path: text for path, (_, _, text) in self._picture.states(self._flows[0]).items() if text}
         return svg(runs[0].graph if runs else graphs_of(self.runs)[0][1], state, captions=captions if len(runs) > 1 else None)
+
+    def still_bundle(self) -> dict[str, str]:
+        """The diagram as it stands, and the counts."""
+        return {"image/svg+xml": self.snapshot().replace("<svg ", f'<svg data-static="{self.static}" ', 1), "text/plain": self.summary()}
+
+    def plain(self) -> str:
+        """What a terminal shows: a line for each run."""
+        return TextView(self.runs, self.title, is_kernel=False).text()
 
     def summary(self) -> str:
         """One line of plain text."""

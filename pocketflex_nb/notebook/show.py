@@ -6,14 +6,13 @@ are over, so that a saved notebook, its preview elsewhere and an export all show
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["begin_cell", "has_widgets", "is_shown", "show", "shown_in_cell"]
+from pocketflex_nb.notebook.standing import has_widgets, stand
 
-_marks = itertools.count(1)
+__all__ = ["begin_cell", "is_shown", "show", "shown_in_cell"]
+
 _in_cell: list[Any] = []
 #: runs of this cell that are not to be seen
 _unseen: list[Any] = []
@@ -33,14 +32,6 @@ def shown_in_cell() -> Any:
 def is_shown(run: Any) -> bool:
     """Whether a view of this cell shows `run`, or none is wanted: its repr needs no picture."""
     return run in _unseen or any(run in view.runs for view in _in_cell)
-
-
-def has_widgets(shell: Any = None) -> bool:
-    """Whether this is a kernel, so that a widget could reach a page."""
-    from IPython import get_ipython
-
-    shell = shell or get_ipython()
-    return getattr(shell, "kernel", None) is not None
 
 
 def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto") -> Any:
@@ -86,30 +77,14 @@ def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto
 
 
 def _show_widget(thing: Any, height: int, only: str) -> Any:
-    from IPython.display import display
-
     from pocketflex_nb.notebook.run_view import RunView
 
-    mark = f"pf-{next(_marks)}"
-    view = RunView(thing, height, static=mark)
+    view = RunView(thing, height)
     if only in ("graph", "lanes", "timeline"):
         view.add_class(f"pf-only-{only}")
     _in_cell.append(view)
-    model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
-    display({"application/vnd.jupyter.widget-view+json": model, "text/plain": repr(view)}, raw=True)
-    still = display(_still(view, mark), raw=True, display_id=True)
-
-    def final() -> None:
-        with contextlib.suppress(Exception):  # the page may be gone
-            still.update(_still(view, mark), raw=True)
-
-    view.on_final = final
+    stand(view)
     return view
-
-
-def _still(view: Any, mark: str) -> dict[str, str]:
-    picture = view.snapshot().replace("<svg ", f'<svg data-static="{mark}" ', 1)
-    return {"image/svg+xml": picture, "text/plain": view.summary()}
 
 
 def _show_text(runs: list[Any], name: Any) -> Any:

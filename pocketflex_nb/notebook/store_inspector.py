@@ -20,6 +20,7 @@ from pocketflex_nb.engine.run import Run, runs
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.panel import clean
 from pocketflex_nb.notebook.patched import PatchedView
+from pocketflex_nb.notebook.standing import Standing, stand
 from pocketflex_nb.notebook.store_image import image_of
 from pocketflex_nb.notebook.store_past import StorePast
 from pocketflex_nb.views.preview import detail, kind_of, preview
@@ -35,7 +36,7 @@ PAGE, CUT, DEEPEST, EDITABLE = 200, 160, 30, 4_000
 _marks = itertools.count(1)
 
 
-class StoreInspector(PatchedView):
+class StoreInspector(Standing, PatchedView):
     """A live tree of a shared store, with its past.
 
     Parameters
@@ -327,6 +328,14 @@ class StoreInspector(PatchedView):
         self._note = f"`{name}` holds the store {when}: flow.launch({name})"
 
     # the static form -------------------------------------------------------------------------------------------------
+    def still_bundle(self) -> dict[str, str]:
+        """The tree's first level, as HTML and as text."""
+        return {"text/html": self.still(self.static), "text/plain": self.plain()}
+
+    def plain(self) -> str:
+        """The tree's first level as text."""
+        return "\n".join(f"{row[2]}: {row[4]}" for row in self.rows[:PAGE] if row[1] == 0) or "the store is empty"
+
     def still(self, mark: str = "") -> str:
         """The tree's first level as an HTML table, for readers without a kernel."""
         cells = []
@@ -342,17 +351,11 @@ class StoreInspector(PatchedView):
 def inspect_store(store: Any, title: str | None = None) -> None:
     """Show a store live, with its static form beside it for readers without a kernel."""
     from IPython import get_ipython
-    from IPython.display import display
 
     if getattr(get_ipython(), "kernel", None) is None:
         print("\n".join(f"{clean(row.key, 200)}: {clean(row.preview)}" for row in tree_rows(store)) or "the store is empty")
         return
-    mark = f"pf-store-{next(_marks)}"
-    view = StoreInspector(store, title=title, static=mark)
-    model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
-    display({"application/vnd.jupyter.widget-view+json": model, "text/plain": repr(view)}, raw=True)
-    plain = "\n".join(f"{row[2]}: {row[4]}" for row in view.rows if row[1] == 0)
-    display({"text/html": view.still(mark), "text/plain": plain}, raw=True)
+    stand(StoreInspector(store, title=title))
 
 
 def _source(value: Any) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
-from pocketflex_nb.notebook.show import has_widgets
+from pocketflex_nb.notebook.standing import has_widgets
 from pocketflex_nb.views.preview import preview
 
 __all__ = ["POINTS", "Watched", "watch"]
@@ -108,6 +108,10 @@ class Watched:
             self._told = False
             return
         self._handle = display(self.bundle(), raw=True, display_id=True)
+
+    def show_in(self, handle: Any) -> None:
+        """Put the table into an output that is there."""
+        self._handle = handle
 
     def bundle(self) -> dict[str, str]:
         """As HTML and as text."""

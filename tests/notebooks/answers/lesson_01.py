@@ -1,0 +1,130 @@
+"""Answers to lesson 01: what is right, and what people write first."""
+
+from __future__ import annotations
+
+__all__ = ["SOLUTIONS", "WRONG"]
+
+_LONGEST = '''
+class Longest(Node):
+    def prep(self, shared):
+        {prep}
+
+    def exec(self, source):
+        {exec}
+
+    def post(self, shared, prep_res, exec_res):
+        {post}
+
+
+longest = {make}
+'''
+_PARTS = {
+    "prep": 'return shared["source"]',
+    "exec": "return max(source.splitlines(), key=len)",
+    "post": 'shared["longest"] = exec_res',
+    "make": "Longest()",
+}
+
+
+def _longest(**changed: str) -> str:
+    return _LONGEST.format(**{**_PARTS, **changed})
+
+
+_WIRE = '''
+read, longest, judge, short_story, novel = Read(), Longest(), Judge(), ShortStory(), Novel()
+{arrows}
+my_flow = {flow}
+'''
+_ARROWS = '''
+read >> longest >> judge
+judge - "short" >> short_story
+judge - "long" >> novel
+'''
+
+
+def _wire(arrows: str = _ARROWS, flow: str = "Flow(start=read)") -> str:
+    return _WIRE.format(arrows=arrows, flow=flow)
+
+
+_THREE = '''
+class Saga(Node):
+    def post(self, shared, prep_res, exec_res):
+        shared["verdict"] = f"{{shared['module']}} is a saga"
+
+
+class MyJudge(Judge):
+    def post(self, shared, prep_res, exec_res):
+        shared["lines"] = exec_res
+        {post}
+
+
+my_judge = MyJudge()
+my_judge - "short" >> ShortStory()
+my_judge - "long" >> Novel()
+{arrow}
+
+three_ways = Flow(start=my_judge, name="three_ways")
+'''
+_POST = 'return "huge" if exec_res > 2000 else "short" if exec_res < 300 else "long"'
+
+
+def _three(post: str = _POST, arrow: str = 'my_judge - "huge" >> Saga()') -> str:
+    return _THREE.format(post=post, arrow=arrow)
+
+
+_CAREFUL = '''
+class CarefulRead(Read):
+    {body}
+
+
+careful = {make}
+'''
+
+
+def _careful(body: str = 'def exec_fallback(self, module, exc): return ""', make: str = "CarefulRead(max_retries=3)") -> str:
+    return _CAREFUL.format(body=body, make=make)
+
+
+SOLUTIONS = {"01.1": _longest(), "01.2": _wire(), "01.3": _three(), "01.4": _careful()}
+WRONG = {
+    "01.1": [
+        (_longest(make="Longest"), "Make a node of it by calling it"),
+        (_longest(make="max"), "not a node"),
+        (_longest(exec='return max(shared["source"].splitlines(), key=len)'), "exec does not see the store"),
+        (_longest(prep='shared["source"]'), "it has to return"),
+        (_longest(prep='return shared["text"]'), "under \"source\""),
+        (_longest(post="return exec_res"), "is the way out, an action, and not the result"),
+        (_longest(post="pass"), "Nothing stands under \"longest\""),
+        (_longest(exec="return max(len(line) for line in source.splitlines())"), "That is how long the line is"),
+        (_longest(exec="return max(source.splitlines())"), "tell max what to compare"),
+        (_longest(exec="return max(source.split(), key=len)"), "splitlines() gives the lines"),
+        (_longest(exec="return sourse"), "name 'sourse' is not defined"),
+    ],
+    "01.2": [
+        (_wire(flow="read >> longest"), "gives back b, a node"),
+        (_wire(flow="Flow(start=longest)"), "nothing to read yet"),
+        (_wire(flow="Flow(start=judge)"), "the text has to be read first"),
+        (_wire(flow='"read >> longest"'), "is a str"),
+        (_wire(_ARROWS.replace(">> longest ", "")), "and not through your node"),
+        (_wire(_ARROWS.replace(" >> judge", "")), "an arrow has to leave it"),
+        (_wire(_ARROWS.replace("read >> longest >> judge", "read >> judge").replace("novel", "longest >> novel")), "Read → Longest → Judge"),
+        (_wire("read >> longest >> judge"), "judge needs both its arrows"),
+    ],
+    "01.3": [
+        (_three(post='return "short" if exec_res < 300 else "long" if exec_res < 2000 else "big"'), "returned 'big', and not 'huge'"),
+        (_three(post='return "short" if exec_res < 300 else "long" if exec_res > 300 else "huge"'), "ask for more than 2 000 first"),
+        (_three(arrow=""), "no arrow has that name"),
+        (_three(arrow='my_judge - "huge" >> Novel()'), "leads to Novel, and not to saga"),
+        (_three(post='return "huge" if exec_res > 2000 else "short"'), "with 600 at ShortStory"),
+    ],
+    "01.4": [
+        (_careful(make="CarefulRead"), "Make a node of it"),
+        (_careful(make="CarefulRead()"), "It tries 1 time:"),
+        (_careful(make="CarefulRead(max_retries=2)"), "counts all tries"),
+        (_careful(body="pass"), "still fails"),
+        (_careful(body='def exec_fallback(self, exc): return ""'), "is called with two things"),
+        (_careful(body="def exec_fallback(self, module, exc): pass"), "became None"),
+        (_careful(body='def exec_fallback(self, module, exc): return "not there"'), "an empty one, please"),
+        (_careful(body='def exec(self, module): return ""'), "textwrap is not read"),
+    ],
+}

@@ -5,4 +5,5 @@ ORDER = (
     "fanout_sleep0_1k", "fanout_sleep0_10k", "fanout_sleep10ms_1k", "fanout_sleep10ms_10k", "parallel_batch", "launch",
     "cancel_10k", "cancel_200", "import_cold", "import_kernel", "layout_30", "layout_1k",
     "agent_call", "agent_cast", "agent_memory", "agent_call_sync", "agent_restart", "agent_1000",
+    "store_sqlite", "store_redis", "store_postgres", "watch_sqlite", "watch_redis", "watch_postgres",
 )

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
@@ -33,7 +32,7 @@ from time import perf_counter_ns
 from typing import Any, overload
 
 from pocketflex_nb.agents.slot import Place, Slot
-from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.events import EPOCH, Event
 
 __all__ = ["LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "name_of", "to_event", "warn"]
 
@@ -42,7 +41,6 @@ Record = tuple[int, int, str, Any, Any, Any, Any]
 #: records kept: messages, and everything else
 TRAFFIC, LIVES = 10_000, 10_000
 
-_EPOCH = time.time_ns() - perf_counter_ns()
 #: types of messages that are their own label
 PLAIN = frozenset({int, float, bool, type(None)})
 _MESSAGES = frozenset({"call", "reply", "cast", "info"})
@@ -157,7 +155,7 @@ def to_event(record: Record) -> Event:
             facts["by"] = by.address
     if place.callers:
         facts["callers"] = list(place.callers)
-    return Event(seq, ns, kind, place.slot.root.path, place.address, "", facts, cause, (ns + _EPOCH) / 1e9)
+    return Event(seq, ns, kind, place.slot.root.path, place.address, "", facts, cause, (ns + EPOCH) / 1e9)
 
 
 def name_of(fn: Any) -> str:

@@ -1,48 +1,57 @@
-"""What was written, when, and by whom? The small records behind a store's history, and the ring that keeps them.
+"""What was written, when, and by whom? The small records behind a store's history, and the pages that keep them.
 
-A write makes one *record*, a list of nine (see the names below); everything that a reader sees is made of it when it is read.
-When the ring drops a heavy record its values are taken out of it, so that a run's log which still lists the change keeps no
-memory alive.
+A write makes one *record* of nine fields (see the names below), laid flat on a page of some hundreds: an object of its own for
+each would be one more for the garbage collector to visit, and half of what a write costs. A record is named by its *place*, the
+page and where on it it begins; everything that a reader sees is made of it when it is read. A page is let go of as a whole, but lives
+on while a run's log still lists a change on it; heavy values are taken out of it then, so that the log keeps no memory alive.
 """
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import time as wall_clock
 from typing import Any
 
+from pocketflex_nb.core.events import EPOCH
 from pocketflex_nb.core.frozen import Opaque
 
 __all__ = [
-    "BYTES", "FORGOTTEN", "KEY", "NEW", "OLD", "OP", "OUTSIDE", "SMALLEST", "STEP", "TIME", "UNMARKED", "UNRESOLVED", "VERSION", "WEIGHT",
-    "WRITER", "Cell", "Change", "Changes", "Ledger", "Writer", "Written", "change_of", "net", "numbered", "shorten", "writer_of",
-    "written_of",
+    "BYTES", "FIELDS", "FORGOTTEN", "KEY", "MORE", "NEW", "OLD", "OP", "OUTSIDE", "PAGE", "STEP", "TIME", "UNMARKED", "UNRESOLVED",
+    "VERSION", "WRITER", "Cell", "Change", "Changes", "Ledger", "Place", "Writer", "Written", "add_change", "change_of", "changes_of",
+    "net", "numbered", "places_in", "time_of", "writer_of", "written_of",
 ]
 
-#: places in a record
-VERSION, KEY, OP, OLD, NEW, WRITER, STEP, TIME, WEIGHT = range(9)
+#: where a field stands behind a record's beginning, and their number. TIME is the wall clock in s as a float, or the monotonic one in
+#: ns as an int, or None while the hop goes on. MORE is minus the estimated bytes of the values, or when the hop began that wrote
+VERSION, KEY, OP, OLD, NEW, WRITER, STEP, TIME, MORE = range(9)
+FIELDS = 9
+#: records on a page
+PAGE = 512
 #: estimated bytes of old values that a store keeps at most, whatever the number of changes
 BYTES = 32 * 2**20
-#: stands for a value that the ring dropped
+#: stands for a value that is no longer kept
 FORGOTTEN = Opaque(object, "no longer kept")
-#: places that a ring begins with
-SMALLEST = 64
 #: writers whose frames a store may hold
 UNRESOLVED = 256
+#: a node's changes are looked at, to be shortened, when their list's length has none of these bits
+_OFTEN = 2_047
+
+#: a record: its page, and where on it it begins
+Place = tuple[list[Any], int]
 
 
 class Writer:
     """Who writes: one node in one walk. Holds the walk's frame only until its names were read."""
 
-    __slots__ = ("_live", "frame", "line", "node", "path", "run")
+    __slots__ = ("frame", "line", "node", "path", "run")
 
     def __init__(self, frame: Any) -> None:
         self.frame: Any = frame
         self.node = None if frame is None else frame.node
         self.run = self.path = ""
         self.line: tuple[int, ...] = ()
-        self._live: Any = None
 
     def resolve(self) -> Writer:
         """Read the names off the frame and let go of it.
@@ -60,15 +69,8 @@ class Writer:
                 line.append(id(above))
                 above = above.parent
             self.line = tuple(line)
-            self._live = weakref.ref(frame.run)
             self.frame = self.node = None
         return self
-
-    def count(self) -> None:
-        """Have the run number the changes that it has recorded: it does so when its hops are counted."""
-        run = self._live() if self._live is not None else self.frame.run if self.frame is not None else None
-        if run is not None:
-            _ = run.hops
 
     def is_related(self, frame: Any) -> bool:
         """Whether `frame` is this writer's own, or one that it was entered from, or was entered from it."""
@@ -128,7 +130,7 @@ class Written:
     step : int
         Number of the hop that wrote, from 1; 0 outside of any run, and while that hop is not finished.
     time : float
-        Wall clock, seconds since the epoch (UTC).
+        Wall clock, seconds since the epoch (UTC): of the write, or, in a plain `run`, of the end of the hop that wrote.
     """
 
     version: int
@@ -156,7 +158,7 @@ class Change:
     step : int
         Number of the hop that wrote, from 1; 0 outside of any run.
     time : float
-        Wall clock, seconds since the epoch (UTC).
+        Wall clock, seconds since the epoch (UTC): of the write, or, in a plain `run`, of the end of the hop that wrote.
     """
 
     key: Any
@@ -170,64 +172,96 @@ class Change:
     time: float = 0.0
 
 
-def change_of(record: list[Any]) -> Change:
+def change_of(place: Place) -> Change:
     """A record as people read it."""
-    if not record[STEP]:
-        record[WRITER].count()
-    writer = record[WRITER].resolve()
-    return Change(
-        record[KEY], record[VERSION], record[OP], record[OLD], record[NEW], writer.run, writer.path, record[STEP], record[TIME]
-    )
+    page, at = place
+    version, key, op, old, new, writer, step, _, _ = page[at : at + FIELDS]
+    writer.resolve()
+    return Change(key, version, op, old, new, writer.run, writer.path, step, time_of(place))
 
 
-def written_of(record: list[Any]) -> Written:
+def time_of(place: Place) -> float:
+    """The wall clock of a record. A walk that takes no time for each write gives it that of its hop's end."""
+    page, at = place
+    time = page[at + TIME]
+    if time is None:
+        time = page[at + TIME] = wall_clock()
+    return time if isinstance(time, float) else float((time + EPOCH) / 1e9)
+
+
+def written_of(place: Place) -> Written:
     """Who made a record."""
-    if not record[STEP]:
-        record[WRITER].count()
-    writer = record[WRITER].resolve()
-    return Written(record[VERSION], writer.run, writer.path, record[STEP], record[TIME])
+    change = change_of(place)
+    return Written(change.version, change.run, change.node, change.step, change.time)
 
 
-def numbered(records: list[list[Any]], step: int) -> None:
-    """Tell the records of one node the number of its hop."""
-    for record in records:
-        record[STEP] = step
+def places_in(changes: list[Any]) -> Iterator[Place]:
+    """The places that stand in turn, page and beginning, in the flat list of a frame's changes."""
+    fields = iter(changes)
+    return zip(fields, fields, strict=True)
 
 
-def net(records: list[list[Any]]) -> list[list[Any]]:
-    """The records with one for each key: its last, with the `old` of its first."""
+def numbered(places: Iterator[Place], step: int, end: int) -> None:
+    """Tell the records of one node the number of its hop, and those that took no time when it ended, on the monotonic clock in ns."""
+    for page, at in places:
+        page[at + STEP] = step
+        if page[at + TIME] is None:
+            page[at + TIME] = end
+
+
+def net(changes: list[Any]) -> list[Any]:
+    """The changes with one for each key, on a page of their own: the last, with the `old` of the first."""
     last: dict[Any, list[Any]] = {}
-    for record in records:
+    for page, at in places_in(changes):
+        record = page[at : at + FIELDS]
         first = last.pop(record[KEY], record)
-        last[record[KEY]] = [*record[:OLD], first[OLD], *record[NEW:]]
-    return list(last.values())
+        record[OLD] = first[OLD]
+        last[record[KEY]] = record
+    own = [field for record in last.values() for field in record]
+    return [part for at in range(0, len(own), FIELDS) for part in (own, at)]
 
 
-def shorten(frame: Any) -> None:
-    """Keep what a node has changed so far bounded, though it writes in a long loop."""
-    changes = frame.changes
-    if changes is not None and len(changes) > 1_000 and len({record[KEY] for record in changes[-1_000:]}) < 500:
-        frame.changes = net(changes)
+def add_change(frame: Any, page: list[Any], at: int) -> None:
+    """Have a frame list a change. The first of a visit, mostly the only one, stands in the frame itself: ``page`` and ``at``."""
+    if frame.page is None:
+        frame.page, frame.at = page, at
+        return
+    if frame.changes is None:
+        frame.changes = [frame.page, frame.at]
+    frame.changes += (page, at)
+    if not len(frame.changes) & _OFTEN:  # a node may write in a long loop
+        last = places_in(frame.changes[-2_000:])
+        if len({page[at + KEY] for page, at in last}) < 500:
+            frame.changes = net(frame.changes)
+
+
+def changes_of(frame: Any) -> list[Any] | None:
+    """Take the changes out of a frame: of each its page and where it begins there, in turn; None when there are none."""
+    page, changes = frame.page, frame.changes
+    if page is None:
+        return None
+    frame.page = frame.changes = None
+    return [page, frame.at] if changes is None else changes
 
 
 class Changes(Sequence[dict[str, Any]]):
     """The changes that one node made, as dicts of key, version, op, old and new; made when they are read."""
 
-    __slots__ = ("_records",)
+    __slots__ = ("_places",)
 
-    def __init__(self, records: list[list[Any]]) -> None:
-        self._records = records
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._places = list(places)
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._places)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [_as_dict(record) for record in self._records[index]]
-        return _as_dict(self._records[index])
+            return [_as_dict(place) for place in self._places[index]]
+        return _as_dict(self._places[index])
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return map(_as_dict, self._records)
+        return map(_as_dict, self._places)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, (Changes, list)) and list(self) == list(other)
@@ -238,8 +272,10 @@ class Changes(Sequence[dict[str, Any]]):
         return repr(list(self))
 
 
-def _as_dict(record: list[Any]) -> dict[str, Any]:
-    return {"key": record[KEY], "version": record[VERSION], "op": record[OP], "old": record[OLD], "new": record[NEW]}
+def _as_dict(place: Place) -> dict[str, Any]:
+    page, at = place
+    version, key, op, old, new = page[at : at + WRITER]
+    return {"key": key, "version": version, "op": op, "old": old, "new": new}
 
 
 class Cell:
@@ -254,18 +290,27 @@ class Cell:
     plain : bool
         Whether the value can never change in place, or is not to be looked at.
     quick : bool
-        Whether a write may take the short way: plain, neither transient nor deleted.
+        Whether a write may take the short way: plain, of a key that is a `str`, neither transient nor deleted.
     mark : object
         The frame that has the key among those to look at again, None for code outside of any run, `UNMARKED` for nobody.
-    record : list
-        Of the last write.
+    version : int
+        The store's version that the last write made.
+    writer : Writer
+        Who made it.
+    kept : list or None
+        The record of that write, once its page is gone.
     """
 
-    __slots__ = ("frozen", "key", "mark", "plain", "quick", "record", "value")
+    __slots__ = ("frozen", "kept", "key", "mark", "plain", "quick", "value", "version", "writer")
 
-    def __init__(self, key: Any, value: Any, frozen: Any, plain: bool, quick: bool, record: list[Any]) -> None:
-        self.key, self.value, self.frozen, self.plain, self.quick, self.record = key, value, frozen, plain, quick, record
+    def __init__(self, key: Any, value: Any, frozen: Any, version: int, writer: Writer, kept: list[Any] | None = None) -> None:
+        self.key, self.value, self.frozen, self.version, self.writer, self.kept = key, value, frozen, version, writer, kept
+        self.plain = self.quick = False
         self.mark: Any = UNMARKED
+
+    def is_of(self, plain: bool, hidden: bool) -> None:
+        """Note what kind of value it holds: one that never changes in place, one that is not to be looked at."""
+        self.plain, self.quick = plain or hidden, plain and not hidden and self.key.__class__ is str
 
 
 class _Unmarked:
@@ -276,72 +321,95 @@ UNMARKED = _Unmarked()
 
 
 class Ledger:
-    """The last changes of a store, in a ring that grows up to its limit.
+    """The last changes of a store, one for each version, on pages.
 
     Attributes
     ----------
-    ring : list
-        The record of version v stands at ``v % size``; None where there is none.
-    size : int
-        Places in the ring.
-    is_full : bool
-        Whether the ring has its final size, so that a new record may take the place of a light one without more ado.
+    limit : int
+        Changes kept.
+    page : list
+        The last page, which new records are laid on.
+    base, end : int
+        The version of the first record of that page, and of the first that has no room on it.
+    room : int
+        The version from which on writes must take the long way: `end`, or 0 while somebody does something compound.
     gone : dict
-        The records that deleted a key which has not come back, so that overwriting a deletion is seen.
+        For each deleted key that has not come back, the version that deleted it and who did, so that overwriting a deletion is seen.
     unresolved : list of Writer
         Those that still hold a frame; bounded.
     """
 
-    __slots__ = ("_cut", "gone", "is_full", "limit", "ring", "size", "unresolved", "weight")
+    __slots__ = ("_cut", "_first", "_heavy", "_pages", "base", "end", "gone", "limit", "page", "room", "unresolved", "weight")
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.size = limit, min(limit, SMALLEST)
-        self.ring: list[list[Any] | None] = [None] * self.size
-        self.is_full = self.size == limit
+        self.limit = limit
+        self.page: list[Any] = []
+        self._pages = deque([self.page])
+        self._first = self.base = 1  # versions of the first record of the first page, and of the last
+        self.end = self.room = self.base + PAGE
         self.weight = self._cut = 0
-        self.gone: dict[Any, list[Any]] = {}
+        self._heavy: set[int] = set()  # first versions of the pages that hold a heavy record
+        self.gone: dict[Any, tuple[int, Writer]] = {}
         self.unresolved: list[Writer] = []
 
     def floor(self, version: int) -> int:
         """The newest version that was dropped, when the store is at `version`: what happened after it is known."""
-        return max(self._cut, version - self.size, 0)
+        return max(self._cut, version - self.limit, 0)
 
-    def put(self, record: list[Any]) -> None:
-        """Keep a record, and drop what is beyond the bounds. Called under the store's lock."""
-        version = record[VERSION]
-        if version >= self.size and not self.is_full:
-            self._grow(version)
-        at = version % self.size
-        if self.ring[at] is not None:
-            self._drop(at)
-        self.ring[at] = record
-        self.weight += record[WEIGHT]
+    def weigh(self, weight: int, version: int) -> None:
+        """Count the bytes of a record that was just laid down, the last one, and let go of old values when there are too many."""
+        if not weight:
+            return
+        self.weight += weight
+        self._heavy.add((version - self._first) // PAGE * PAGE + self._first)
         while self.weight > BYTES and self._cut < version - 1:
             self._cut = self.floor(version) + 1
-            self._drop(self._cut % self.size)
+            self._forget(*self.find(self._cut))
 
-    def _grow(self, version: int) -> None:
-        kept = [self.ring[v % self.size] for v in range(version - self.size, version)]
-        self.size = min(2 * self.size, self.limit)
-        self.is_full = self.size == self.limit
-        self.ring = [None] * self.size
-        for record in kept:
-            if record is not None:
-                self.ring[record[VERSION] % self.size] = record
+    def turn(self, cells: Mapping[Any, Cell]) -> None:
+        """Begin a page, and let go of those of which nothing is to be kept. An interrupt anywhere in it leaves it whole."""
+        floor, page = self.floor(self.end), list[Any]()
+        self._pages.append(page)
+        self.page, self.base, self.end = page, self.end, self.end + PAGE
+        while self._first + PAGE - 1 <= floor:
+            self._retire(self._pages[0], cells)
+            del self._pages[0]
+            self._first += PAGE
 
-    def _drop(self, at: int) -> None:
-        record = self.ring[at]
-        if record is None:
-            return
-        self.ring[at] = None
-        self.weight -= record[WEIGHT]
-        record[OLD] = record[NEW] = FORGOTTEN
-        if self.gone.get(record[KEY]) is record:
-            del self.gone[record[KEY]]
+    def _retire(self, page: list[Any], cells: Mapping[Any, Cell]) -> None:
+        """Take from a page that goes what is needed of it."""
+        if self._first in self._heavy:
+            self._heavy.discard(self._first)
+            for at in range(0, len(page), FIELDS):
+                self._forget(page, at)
+        for key in set(page[KEY::FIELDS]):
+            cell = cells.get(key)
+            if cell is not None and self._first <= cell.version < self._first + PAGE:
+                at = (cell.version - self._first) * FIELDS
+                cell.kept = page[at : at + FIELDS]
 
-    def after(self, since: int, version: int) -> Iterator[list[Any]]:
+    def _forget(self, page: list[Any], at: int) -> None:
+        if page[at + MORE] < 0:
+            self.weight += page[at + MORE]
+            page[at + MORE] = 0
+            page[at + OLD] = page[at + NEW] = FORGOTTEN
+            version, key = page[at], page[at + KEY]
+            if key in self.gone and self.gone[key][0] == version:
+                del self.gone[key]
+
+    def find(self, version: int) -> Place:
+        """The place of a version whose page is kept."""
+        number, nth = divmod(version - self._first, PAGE)
+        return self._pages[number], nth * FIELDS
+
+    def last_of(self, cell: Cell) -> Place:
+        """The place of the record of a cell's last write."""
+        if cell.version < self._first:
+            assert cell.kept is not None
+            return cell.kept, 0
+        return self.find(cell.version)
+
+    def after(self, since: int, version: int) -> Iterator[Place]:
         """The records newer than `since`, newest first, when the store is at `version`."""
         for number in range(version, max(since, self.floor(version)), -1):
-            record = self.ring[number % self.size]
-            if record is not None:
-                yield record
+            yield self.find(number)

@@ -5,11 +5,13 @@ per walk. Core reads only these attributes of it, all plain:
 
 - ``run``: the run, with ``name`` and ``live_class(code)``; ``parent``: the frame this one was entered from, or None
 - ``node``: the node in flight (the original, not the visit's copy); ``path(node)``: its graph path, e.g. ``"research/search"``
-- ``run.hops``: number of the run's finished hops; reading it tells the changes that were recorded the number of their hop
 - ``began``: the store's `version` when the node in flight began its `prep` (set by the engine for a `Store` only)
+- ``life``: what `AGENT` was when it was made
+- ``timed``: whether each write takes the time; the walk gives its changes that of the hop's end if not
 - ``touched``: dict of cell -> store for mutable values read or written since, or None
 - ``writers``: dict of node -> writer, or None: made and kept by stores, so that a name is told once a walk and node
-- ``changes``: list of change records that the node in flight made, or None
+- ``page``, ``at``: the place of the first change that the node in flight made, ``page`` None if there is none; ``changes``: the flat
+  list of the places of all its changes, or None while there is one at most
 - ``fenced``: True when the step was abandoned: its late writes are dropped
 - ``note(kind, **data)``: append an event to the run's log
 """

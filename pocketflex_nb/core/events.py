@@ -37,9 +37,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import perf_counter_ns, time_ns
 from typing import Any
 
-__all__ = ["Event"]
+__all__ = ["EPOCH", "Event"]
+
+#: wall clock minus monotonic clock, both in ns, at import: turns the time of a record into UTC
+EPOCH = time_ns() - perf_counter_ns()
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,11 +129,17 @@ def _run_started(s: State, e: Event) -> None:
 
 
 def _run_paused(s: State, e: Event) -> None:
-    s.status = "paused"
+    _goes_on(s, "paused")
 
 
 def _run_resumed(s: State, e: Event) -> None:
-    s.status = "running"
+    _goes_on(s, "running")
+
+
+def _goes_on(s: State, status: str) -> None:
+    """A run that is over stays so: what another thread asked of it just then may be noted after its end."""
+    if not s.finished:
+        s.status = status
 
 
 def _run_finished(s: State, e: Event) -> None:
@@ -206,6 +212,8 @@ def _store_changed(s: State, e: Event) -> None:
 
 
 def _asked(s: State, e: Event) -> None:
+    if s.finished:
+        return
     s.asking[e["ask"]] = e
     s.status = "asking"
     if e.node:
@@ -214,8 +222,8 @@ def _asked(s: State, e: Event) -> None:
 
 def _answered(s: State, e: Event) -> None:
     s.asking.pop(e["ask"], None)
-    s.status = "asking" if s.asking else "running"
-    if e.node:
+    _goes_on(s, "asking" if s.asking else "running")
+    if e.node and not s.finished:
         s.node(e.node).status = "running"
 
 

@@ -3,8 +3,8 @@
 How a read and a write stay cheap. Every key has a `Cell` beside the dict, with its live value and its last frozen copy; reading
 goes by the cell alone. A write of an immutable value to a known key is a plain sequence of assignments that the interpreter
 does not interrupt (it switches threads and delivers signals at calls and jumps backward, and there is none among them), so it
-takes no lock; it looks at `_busy` first and takes the long way, under the lock, while anybody does something compound. In a
-free-threaded Python every write takes the long way.
+takes no lock; it looks first whether the ledger has room, and takes the long way, under the lock, when it has none: at the end of a
+page, and while anybody does something compound. In a free-threaded Python every write takes the long way.
 """
 
 from __future__ import annotations
@@ -21,20 +21,23 @@ from functools import wraps
 from typing import Any, Literal
 
 from pocketflex_nb.core.changes import (
+    FIELDS,
     KEY,
+    MORE,
     OLD,
     OUTSIDE,
     UNMARKED,
     VERSION,
-    WRITER,
     Cell,
     Change,
     Changes,
     Ledger,
+    Place,
     Writer,
     Written,
+    add_change,
     change_of,
-    shorten,
+    changes_of,
     writer_of,
     written_of,
 )
@@ -56,7 +59,6 @@ __all__ = [
 TOUCHED_BOUND = 64 * 1024
 #: the same for the first copy of a value that is written
 WRITTEN_BOUND = 16 * TOUCHED_BOUND
-_MANY = 1_023
 _FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 _POLICIES = ("warn", "raise", "ignore")
 
@@ -77,10 +79,13 @@ def _alone(method: Callable[..., Any]) -> Any:
     def locked(self: Store, *args: Any, **options: Any) -> Any:
         with self._lock:
             self._busy += 1
+            self._ledger.room = 0
             try:
                 given = method(self, *args, **options)
             finally:
                 self._busy -= 1
+                if not self._busy:
+                    self._ledger.room = self._ledger.end
         if self._outbox:
             self._deliver()
         return given
@@ -174,6 +179,7 @@ class Store(dict[Any, Any]):
         self._cells: dict[Any, Cell] = {}
         self._begin = [0, None, "set", MISSING, MISSING, OUTSIDE, 0, _now(), 0]
         self._ledger = Ledger(history)
+        self._ledger.room = 0 if _FREE_THREADED else self._ledger.end
         self._loose: dict[Cell, Store] | None = None
         self._versions: Versions | None = None
         self._listeners: list[Any] | None = None
@@ -228,9 +234,9 @@ class Store(dict[Any, Any]):
             if cell is None and key in self:
                 value = _get(self, key)
                 frozen, _ = self._frozen(key, value, MISSING)
-                hidden = key in self._transient
-                plain = hidden or is_plain(value)
-                cell = self._cells[key] = Cell(key, value, frozen, plain, plain and not hidden, self._begin)
+                cell = Cell(key, value, frozen, 0, OUTSIDE, self._begin)
+                cell.is_of(is_plain(value), key in self._transient)
+                self._cells[key] = cell
             return cell
 
     def _touch(self, cell: Cell) -> None:
@@ -260,50 +266,45 @@ class Store(dict[Any, Any]):
 
     # writing ---------------------------------------------------------------------------------------------------------
     def __setitem__(self, key: Any, value: Any) -> None:
-        frame, cls = _frame(), value.__class__
-        if (
-            frame is None
-            or key.__class__ is not str
-            or not (cls in _SHORT or (cls is str and len(value) < LONG))
-            or (frame.parent is not None and _is_fenced(frame.parent))
-            or _agent() is not None
-        ):
-            self._write(key, value)
-            return
+        frame, cls, before = _frame(), type(value), self.version
         try:
             cell = self._cells[key]
-        except KeyError:
+        except (KeyError, TypeError):
+            self._write(key, value)
+            return
+        if (
+            frame is None
+            or not (cls is int or cls in _SHORT or (cls is str and len(value) < LONG))
+            or (frame.parent is not None and _is_fenced(frame.parent))
+            or frame.life is not None
+        ):
             self._write(key, value)
             return
         try:
             writer = frame.writers[frame.node]
         except (KeyError, TypeError):
             writer = writer_of(frame, self._ledger.unresolved)
-        record = [0, key, "set", None, value, writer, 0, _now(), 0]
+        ledger, key, version = self._ledger, cell.key, before + 1
+        record = (version, key, "set", cell.frozen, value, writer, 0, _now() if frame.timed else None, 0)
         # From here on nothing is called before `_set`, so nothing comes between: see the module's docstring.
-        last, ledger, version = cell.record, self._ledger, self.version + 1
-        at = version % ledger.size
-        dropped = ledger.ring[at]
         if (
-            (last[0] > frame.began and last[5] is not writer)
-            or (dropped is not None and (dropped[8] or not ledger.is_full))
+            self.version != before  # somebody came between, and what was read may be old
+            or (cell.version > frame.began and cell.writer is not writer)
+            or version >= ledger.room
             or not cell.quick
-            or self._busy
             or frame.fenced
         ):
             self._write(key, value)
             return
-        self.version = record[0] = version
-        record[3] = cell.frozen
+        self.version = cell.version = version
         cell.value = cell.frozen = value
-        cell.record = ledger.ring[at] = record
+        cell.writer, page, at = writer, ledger.page, (version - ledger.base) * FIELDS
+        page += record
         _set(self, key, value)
-        if frame.changes is None:
-            frame.changes = [record]
+        if frame.page is None:
+            frame.page, frame.at = page, at
         else:
-            frame.changes.append(record)
-            if not version & _MANY:
-                shorten(frame)
+            add_change(frame, page, at)
 
     def _write(self, key: Any, value: Any) -> None:
         """Write the long way: anything, by anybody."""
@@ -332,36 +333,41 @@ class Store(dict[Any, Any]):
     def _commit(self, key: Any, cell: Cell | None, value: Any, frozen: tuple[Any, int], frame: Any) -> None:
         """Set `key`, keep the record, and let everybody know. The lock is held."""
         copy_, weight = frozen
-        ledger, hidden = self._ledger, key in self._transient
-        plain = hidden or is_plain(value)
-        version = self.version + 1
-        writer = writer_of(frame, ledger.unresolved)
-        record = [version, key, "set", MISSING if cell is None else cell.frozen, copy_, writer, 0, _now(), weight]
+        plain, hidden, version = is_plain(value), key in self._transient, self.version + 1
+        writer = writer_of(frame, self._ledger.unresolved)
+        record = [version, key, "set", MISSING if cell is None else cell.frozen, copy_, writer, 0, _now(), -weight]
+        known = cell is not None
         if cell is None:
-            ledger.gone.pop(key, None)
-            cell = Cell(key, value, copy_, plain, plain and not hidden, record)
-        else:
-            cell.value, cell.frozen, cell.plain, cell.quick, cell.record = value, copy_, plain, plain and not hidden, record
-            cell.mark = UNMARKED
-        self._cells[key] = cell
+            cell = Cell(key, value, copy_, version, writer)
+        place = self._lay(record)
+        cell.value, cell.frozen, cell.version, cell.writer, cell.mark = value, copy_, version, writer, UNMARKED
+        cell.is_of(plain, hidden)
+        if not known:
+            self._ledger.gone.pop(key, None)
+            self._cells[key] = cell
         _set(self, key, value)
-        self._keep(record, frame)
-        if not plain:
+        self._note(place, frame)
+        if not cell.plain:
             self._touch(cell)
 
-    def _keep(self, record: list[Any], frame: Any) -> None:
-        """Put a record where it belongs. The lock is held."""
-        self.version = record[VERSION]
-        self._ledger.put(record)
+    def _lay(self, record: list[Any]) -> Place:
+        """Lay a record on the last page, and count the version that it makes; where it stands. The lock is held."""
+        ledger, version = self._ledger, record[VERSION]
+        if version == ledger.end:
+            ledger.turn(self._cells)
+        page, at = ledger.page, (version - ledger.base) * FIELDS
+        page += record  # and nothing is called before the next line, so that no interrupt comes between
+        self.version = version
+        return page, at
+
+    def _note(self, place: Place, frame: Any) -> None:
+        """Put a record that was laid down where it belongs besides. The lock is held."""
+        page, at = place
+        self._ledger.weigh(-page[at + MORE], page[at])
         if frame is not None:
-            if frame.changes is None:
-                frame.changes = [record]
-            else:
-                frame.changes.append(record)
-            if not self.version & _MANY:
-                shorten(frame)
+            add_change(frame, page, at)
         if self._listeners:
-            self._publish(record)
+            self._publish(place)
 
     # late writes and lost ones ---------------------------------------------------------------------------------------
     def _is_late(self, frame: Any) -> bool:
@@ -380,10 +386,9 @@ class Store(dict[Any, Any]):
 
     def _other(self, key: Any, cell: Cell | None, frame: Any) -> Writer | None:
         """Who else wrote `key` since the node in flight began, if that run or branch is another one."""
-        last = self._ledger.gone.get(key) if cell is None else cell.record
-        if frame is None or last is None or last[VERSION] <= frame.began or getattr(frame.run, "store", None) is not self:
+        version, writer = self._ledger.gone.get(key, (0, OUTSIDE)) if cell is None else (cell.version, cell.writer)
+        if frame is None or version <= frame.began or getattr(frame.run, "store", None) is not self:
             return None  # `began` counts the versions of the run's own store
-        writer: Writer = last[WRITER]
         return None if writer is OUTSIDE or writer.is_related(frame) else writer
 
     def _merged(self, key: Any, cell: Cell, value: Any, frame: Any) -> Any:
@@ -393,7 +398,7 @@ class Store(dict[Any, Any]):
         try:
             if not takes_base:
                 return rule(cell.value, value)
-            base = [record[OLD] for record in self._ledger.after(frame.began, self.version) if record[KEY] == key]
+            base = [page[at + OLD] for page, at in self._ledger.after(frame.began, self.version) if page[at + KEY] == key]
             return rule(thaw(base[-1]) if base and base[-1] is not MISSING else None, cell.value, value)
         except Exception as exc:
             exc.add_note(f"raised by the merge rule of store key {key!r}, called with {preview(cell.value)} and {preview(value)}")
@@ -444,12 +449,13 @@ class Store(dict[Any, Any]):
         if other is not None and self._on_conflict == "raise":
             return cell.value, other, False
         ledger, value = self._ledger, cell.value
-        record = [self.version + 1, key, "delete", cell.frozen, MISSING, writer_of(frame, ledger.unresolved), 0, _now(), 1]
-        cell.quick, cell.record = False, record
+        writer = writer_of(frame, ledger.unresolved)
+        place = self._lay([self.version + 1, key, "delete", cell.frozen, MISSING, writer, 0, _now(), -1])
+        cell.quick = False
         del self._cells[key]
         _delete(self, key)
-        ledger.gone[key] = record
-        self._keep(record, frame)
+        ledger.gone[key] = self.version, writer
+        self._note(place, frame)
         return value, other, True
 
     def pop(self, key: Any, *default: Any) -> Any:
@@ -616,14 +622,17 @@ class Store(dict[Any, Any]):
         cell = self._cell(key)
         if cell is None:
             raise KeyError(key)
-        return written_of(cell.record)
+        with self._lock:
+            return written_of(self._ledger.last_of(cell))
 
     def history(self, key: Any = MISSING) -> list[Change]:
         """The kept changes of `key`, or of all keys, oldest first."""
         self._catch_up()
         with self._lock:
-            records = [record for record in self._ledger.after(0, self.version) if key is MISSING or record[KEY] == key]
-        return [change_of(record) for record in reversed(records)]
+            places = [
+                (page, at) for page, at in self._ledger.after(0, self.version) if key is MISSING or page[at + KEY] == key
+            ]
+        return [change_of(place) for place in reversed(places)]
 
     def snapshot(self) -> Snapshot:
         """The whole store as it is now, frozen. Costs what changed since the last one; the first costs all keys once."""
@@ -632,13 +641,13 @@ class Store(dict[Any, Any]):
             if self._versions is None or self._versions.version < self._ledger.floor(self.version):
                 self._versions = Versions(self.version, ((key, self._state(key)) for key in self))
             else:
-                changed = {record[KEY]: None for record in self._ledger.after(self._versions.version, self.version)}
+                changed = {page[at + KEY]: None for page, at in self._ledger.after(self._versions.version, self.version)}
                 self._versions = self._versions.after(self.version, ((key, self._state(key)) for key in reversed(changed)))
             return Snapshot(self._versions, _now())
 
     def _state(self, key: Any) -> Any:
         cell = self._cell(key)
-        return None if cell is None else (cell.record[VERSION], cell.frozen)
+        return None if cell is None else (cell.version, cell.frozen)
 
     def at(self, version: int) -> dict[Any, Any]:
         """A plain copy of the store as it was when its `version` was that number.
@@ -670,7 +679,7 @@ class Store(dict[Any, Any]):
                 f"version {version} is no longer kept, the history begins at {floor}; "
                 f"keep more: Store(history=...), now {self._ledger.limit}"
             )
-        return {record[KEY]: record[OLD] for record in self._ledger.after(version, self.version)}
+        return {page[at + KEY]: page[at + OLD] for page, at in self._ledger.after(version, self.version)}
 
     def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
         """What changed from `a` to `b`.
@@ -732,11 +741,11 @@ class Store(dict[Any, Any]):
             return cell.plain
         copy_, weight = frozen
         writer = writer_of(frame, self._ledger.unresolved)
-        record = [self.version + 1, cell.key, op, before, copy_, writer, 0, _now(), weight]
+        place = self._lay([self.version + 1, cell.key, op, before, copy_, writer, 0, _now(), -weight])
         cell.frozen = copy_
         if op == "set":  # of a "maybe" nobody knows who wrote, or whether
-            cell.record = record
-        self._keep(record, frame)
+            cell.version, cell.writer = self.version, writer
+        self._note(place, frame)
         return True
 
     # others ----------------------------------------------------------------------------------------------------------
@@ -811,15 +820,15 @@ class Store(dict[Any, Any]):
         self._busy -= len(self._listeners or ()) - len(kept)
         self._listeners = kept
 
-    def _publish(self, record: list[Any]) -> None:
+    def _publish(self, place: Place) -> None:
         """Hand a change to those who listen. The lock is held; nobody is waited for."""
-        change = None
+        (page, at), change = place, None
         for reference in self._listeners or ():
             listener = reference()
             if listener is None:  # a watch that nobody holds any more
                 self._forget(None)
-            elif listener.wants(record[KEY]):
-                change = change or change_of(record)
+            elif listener.wants(page[at + KEY]):
+                change = change or change_of(place)
                 if not listener.push(change):
                     if self._outbox is None:
                         self._outbox = deque()
@@ -846,18 +855,19 @@ def _is_fenced(frame: Any) -> bool:
     return False
 
 
-def settle(frame: Any) -> list[list[Any]] | None:
-    """End the changes of the node in flight: find the nested ones, and give the records of all.
+def settle(frame: Any) -> list[Any] | None:
+    """End the changes of the node in flight: find the nested ones, and give the places of all their records.
 
     Parameters
     ----------
     frame : frame
-        Its `touched` and `changes` are read and emptied. They may belong to several stores.
+        Its `touched` and its changes are read and emptied. They may belong to several stores.
 
     Returns
     -------
-    list of records, or None
-        In the order they were found; None when there are none. `Changes` reads them, `numbered` tells them the hop's number.
+    list, or None
+        In the order they were found, of each record its page and where it begins there, in turn; None when there are none.
+        `places_in` goes along them, `Changes` reads them, `numbered` tells them the hop's number.
     """
     touched = frame.touched
     if touched:
@@ -866,9 +876,7 @@ def settle(frame: Any) -> list[list[Any]] | None:
             cell.mark = UNMARKED
             if not cell.plain:
                 store._look(cell, frame)
-    changes: list[list[Any]] | None = frame.changes
-    frame.changes = None
-    return changes
+    return changes_of(frame)
 
 
 def as_store(shared: Any, **options: Any) -> Store:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import Any
 
+from pocketflex_nb.core.changes import add_change, changes_of, places_in
 from pocketflex_nb.core.context import AGENT, FRAME
 
 __all__ = ["FINISHED", "Failure", "Frame", "Note", "current", "told"]
@@ -32,6 +33,8 @@ class Note:
     def __init__(self, kind: str, data: Any = None, cause: int | None = None) -> None:
         self.kind, self.data, self.cause = kind, data, cause
 
+
+_agent = AGENT.get
 
 #: the last record of a run, by status; the other facts are the run's own
 FINISHED = {status: Note("run_finished", status) for status in ("done", "failed", "cancelled")}
@@ -58,7 +61,10 @@ class Frame:
         What failed, for a node behind an error edge.
     """
 
-    __slots__ = ("__dict__", "began", "changes", "error", "fenced", "flow", "node", "parent", "run", "touched", "writers")
+    __slots__ = (
+        "__dict__", "at", "began", "changes", "error", "fenced", "flow", "life", "node", "page", "parent", "run", "timed", "touched",
+        "writers",
+    )
     # rare, so kept in the `__dict__`
     branch: Any = None
     clock: Any = None  # (loop, asyncio.timeout) that bounds the attempt in flight, if any
@@ -74,10 +80,11 @@ class Frame:
         self.node: Any = None
         self.error: BaseException | None = None
         self.touched: Any = None
+        self.page: Any = None
         self.changes: Any = None
         self.writers: Any = None  # the store's own, made at the first write
-        self.fenced = False
-        self.began = 0
+        self.fenced, self.timed, self.life = False, True, _agent()
+        self.began = self.at = 0
 
     def step_frame(self, item: int | None = None) -> Frame:
         """A frame for one attempt of the node in flight that works beside this walk, so that it can be fenced alone."""
@@ -87,8 +94,8 @@ class Frame:
 
     def absorb(self, step: Frame) -> None:
         """Take over what `step` wrote and read."""
-        if step.changes:
-            self.changes = (self.changes or []) + step.changes
+        for page, at in places_in(changes_of(step) or []):
+            add_change(self, page, at)
         if step.touched:
             self.touched = {**(self.touched or {}), **step.touched}
 

@@ -6,11 +6,12 @@ import asyncio
 from time import perf_counter_ns as now
 from typing import Any
 
+from pocketflex_nb.core.changes import numbered, places_in
 from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
 from pocketflex_nb.core.nodes import END
 from pocketflex_nb.core.store import settle
 from pocketflex_nb.engine.frame import Failure, Frame
-from pocketflex_nb.engine.log import CHANGED
+from pocketflex_nb.engine.log import CHANGED, MANY
 
 __all__ = ["failed", "keep", "no_arrow"]
 
@@ -19,8 +20,12 @@ def keep(frame: Frame) -> None:
     """At the node's end: find nested changes of the store, and note them all."""
     changes = settle(frame)
     if changes:
-        run, ns = frame.run, now()
-        run.records.extend((frame, frame.node, CHANGED, changes[0] if len(changes) == 1 else changes, ns))
+        run = frame.run
+        numbered(places_in(changes), run.hops + 1, now())
+        if len(changes) == 2:
+            run.records.extend((frame, frame.node, CHANGED, *changes))
+        else:
+            run.records.extend((frame, frame.node, CHANGED, changes, MANY))
         if run.held is not None and run.held.subscribers:
             run.held.tell()
 
@@ -28,7 +33,7 @@ def keep(frame: Frame) -> None:
 def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
     """Record that a visit failed, and return the node behind its error edge, None for `END`; raise `error` when there is none."""
     run = frame.run
-    if frame.touched or frame.changes:
+    if frame.touched or frame.page is not None:
         keep(frame)
     handler = getattr(node, "_pfx_on_error", None)
     takes = handler is not None and isinstance(error, Exception) and error is not run.ending
@@ -37,6 +42,7 @@ def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
     else:
         status = "failed"
     run.records.extend((frame, node, Failure(error, takes, status), start, now()))
+    run.hops += 1
     if not takes:
         raise error
     frame.error = error

@@ -7,27 +7,30 @@ counted and dropped: the last `KEPT` at least stay.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import compress, repeat
+from operator import is_not
 from threading import Lock, RLock
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.core.changes import Changes, numbered
-from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.changes import MORE, TIME, Changes, Place, places_in, time_of
+from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.graph import base_id, ids_of
-from pocketflex_nb.engine.frame import Failure, Frame, Note, told
+from pocketflex_nb.engine.frame import FINISHED, Failure, Frame, Note, told
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
 
-__all__ = ["CHANGED", "KEPT", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
+__all__ = ["CHANGED", "KEPT", "MANY", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
 
 #: fields of one record
 WIDTH = 5
-#: stands for the action where a record holds changes of a store: one, or a list of them, in place of the start
+#: stands for the action where a record is of changes of a store: the place of one, page and beginning, instead of start and end; or
+#: the flat list of many, with `MANY` instead of the end
 CHANGED = Note("store_changed")
+MANY = -1
+#: A hop that made one change of a plain value has the place of it instead of its start and end, which stand there.
 
 #: records that a run keeps at least; older ones are counted and dropped when there are twice as many
 KEPT = 10_000
@@ -37,23 +40,26 @@ TRIM_AT = 2 * KEPT * WIDTH
 #: nodes of walks that are counted one by one; above it, walks that are over are forgotten
 WALKS = 1_000
 
-#: wall clock minus monotonic clock, both in ns, at import: turns a record's time into UTC
-_EPOCH = time.time_ns() - perf_counter_ns()
 
-
-def rows(records: list[Any], first: int = 0) -> Iterator[tuple[Any, ...]]:
-    """The records from number `first` on, as (frame, node, action or stand-in, start, end)."""
-    fields = iter(records[first * WIDTH :])
-    return zip(fields, fields, fields, fields, fields, strict=False)
+def rows(records: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """The records as (frame, node, action or stand-in, start, end); a hop that holds a change gives that first."""
+    fields = iter(records)
+    for row in zip(fields, fields, fields, fields, fields, strict=False):
+        frame, node, what, page, at = row
+        if type(page) is list and what is not CHANGED:
+            yield frame, node, CHANGED, page, at
+            yield frame, node, what, page[at + MORE], page[at + TIME]
+        else:
+            yield row
 
 
 class Counts:
     """What dropped or passed records have left behind: per walk and node the finished visits, per node path the sums."""
 
-    __slots__ = ("edges", "prefixes", "seq", "steps", "sums", "visits")
+    __slots__ = ("edges", "prefixes", "row", "seq", "steps", "sums", "visits")
 
     def __init__(self) -> None:
-        self.seq = self.steps = 0
+        self.row = self.seq = self.steps = 0
         self.visits: dict[tuple[Frame, Any], int] = {}
         self.prefixes: dict[Frame, str] = {}
         self.sums: dict[str, tuple[int, float]] = {}
@@ -62,7 +68,7 @@ class Counts:
     def copy(self) -> Counts:
         """The same counts, to count on from."""
         twin = Counts()
-        twin.seq, twin.steps = self.seq, self.steps
+        twin.row, twin.seq, twin.steps = self.row, self.seq, self.steps
         twin.visits, twin.prefixes = dict(self.visits), dict(self.prefixes)
         twin.sums, twin.edges = dict(self.sums), dict(self.edges)
         return twin
@@ -77,7 +83,7 @@ class Log:
         The run's own list: the fields of the kept records, oldest first. Walks extend it directly.
     """
 
-    __slots__ = ("_base", "_counted", "_cursor", "_folding", "_ids", "_lock", "_state", "records", "run")
+    __slots__ = ("_base", "_cursor", "_folding", "_ids", "_lock", "_state", "records", "run")
 
     def __init__(self, run: Any, records: list[Any]) -> None:
         self.run, self.records = run, records
@@ -86,33 +92,6 @@ class Log:
         self._state: State | None = None
         self._ids: dict[Any, dict[Any, str]] | None = None
         self._lock, self._folding = Lock(), RLock()
-        self._counted = 0, 0  # fields of `records` that `hops` has looked at, and the hops up to there
-
-    def __len__(self) -> int:
-        return self._first + len(self.records) // WIDTH if self.run.started else 0
-
-    @property
-    def _first(self) -> int:
-        """Number of the first kept record; number 0 is the start, which is no record."""
-        return self._base.seq if self._base else 1
-
-    @property
-    def hops(self) -> int:
-        """Finished hops so far; each record is looked at once. Tells changes of a store the number of their hop on the way."""
-        with self._lock:
-            return self._count_hops()
-
-    def _count_hops(self) -> int:
-        seen, hops = self._counted
-        before = self._base.steps if self._base else 0
-        new = self.records[seen + 2 :: WIDTH]
-        for what, start in zip(new, self.records[seen + 3 :: WIDTH], strict=False):
-            if what.__class__ is not Note:
-                hops += 1
-            elif what is CHANGED:  # of the hop that is recorded next
-                numbered(_changes_in(start), before + hops + 1)
-        self._counted = seen + len(new) * WIDTH, hops
-        return before + hops
 
     # names -----------------------------------------------------------------------------------------------------------
     def path(self, frame: Frame, node: Any) -> str:
@@ -192,9 +171,14 @@ class Log:
     def _behind(self, counts: Counts) -> tuple[Counts, Iterator[tuple[Any, ...]]]:
         """`counts`, moved on to the first kept record if need be, and the records behind it."""
         with self._lock:
-            if self._base is not None and counts.seq < self._base.seq:
-                counts = self._base.copy()
-            return counts, rows(self.records, max(counts.seq - self._first, 0))
+            first = 0
+            if self._base is not None:
+                first = self._base.row
+                if counts.row < first:
+                    counts = self._base.copy()
+            kept = self.records[(counts.row - first) * WIDTH :]
+            counts.row += len(kept) // WIDTH
+            return counts, rows(kept)
 
     def state(self) -> State:
         """What is known now; each record is folded once, whichever threads ask."""
@@ -249,25 +233,27 @@ class Log:
             known.visits, known.seconds = visits, seconds
         state.edges.update(cursor.edges)
 
-    def _event(self, counts: Counts, frame: Any, node: Any, what: Any, start: int, end: int) -> Event:
+    def _event(self, counts: Counts, frame: Any, node: Any, what: Any, start: Any, end: int) -> Event:
         seq, counts.seq = counts.seq, counts.seq + 1
         if what.__class__ is not Note:
             return self._hop(counts, seq, frame, node, what, start, end)
         address = self._address(counts, frame, node, 1) if frame is not None else ""
         path = self.path(frame, node) if frame is not None and node is not None else ""
-        data = what.data
+        data: Any = what.data
         if what is CHANGED:
-            data = {"changes": Changes(_changes_in(start))}
+            changes = list(_changes_in(start, end))
+            end = int(time_of(changes[-1]) * 1e9) - EPOCH
+            data = {"changes": Changes(changes)}
         elif what.kind == "run_finished":
             data = self._of_the_run(data)
-        return Event(seq, end, what.kind, self.run.name, address, path, data, what.cause, (end + _EPOCH) / 1e9)
+        return Event(seq, end, what.kind, self.run.name, address, path, data, what.cause, (end + EPOCH) / 1e9)
 
     def _start(self, counts: Counts) -> Event:
         """The first event; every run has it, so none keeps a record of it."""
         counts.seq = 1
         run = self.run
         data = {"flow": run.flow_id, "name": run.base, "parent": run.parent.name if run.parent is not None else None}
-        return Event(0, run.started, "run_started", run.name, run.flow_id, "", data, None, (run.started + _EPOCH) / 1e9)
+        return Event(0, run.started, "run_started", run.name, run.flow_id, "", data, None, (run.started + EPOCH) / 1e9)
 
     def _of_the_run(self, status: str) -> dict[str, Any]:
         """What the run's last record stands for."""
@@ -291,7 +277,7 @@ class Log:
         visits, before = counts.sums.get(path, (0, 0.0))
         counts.sums[path] = (visits + 1, before + seconds)
         kind = "node_failed" if failed else "node_finished"
-        return Event(seq, end, kind, self.run.name, address, path, data, None, (end + _EPOCH) / 1e9)
+        return Event(seq, end, kind, self.run.name, address, path, data, None, (end + EPOCH) / 1e9)
 
     # bounds ----------------------------------------------------------------------------------------------------------
     def trim(self) -> None:
@@ -300,17 +286,15 @@ class Log:
             size = len(self.records) - KEPT * WIDTH
             if size < KEPT * WIDTH:
                 return
-            self._count_hops()
             base = self._base or Counts()
-            base.seq = (base.seq or 1) + size // WIDTH
             old = self.records[:size]
-            for (frame, node, action), times in _tally(old).items():
-                if action.__class__ is not Note:
-                    base.steps += times
-                    self._count(base, frame, node, action, times)
+            base.row += size // WIDTH
+            base.seq = (base.seq or 1) + size // WIDTH + (_joined(old) if self.run.has_changes else 0)
+            for (frame, node, action), times in _tally(*_hops(old)).items():
+                base.steps += times
+                self._count(base, frame, node, action, times)
             self._base = base
             del self.records[:size]
-            self._counted = 0, 0
             if len(base.visits) + len(base.prefixes) > WALKS:
                 self._forget(base)
 
@@ -338,21 +322,44 @@ class Log:
         return iter(self.events())
 
 
-def _changes_in(field: Any) -> list[list[Any]]:
-    """The changes that a `CHANGED` record holds: one or a list of them."""
-    return field if field[0].__class__ is list else [field]
+def _changes_in(page: list[Any], at: int) -> Iterator[Place]:
+    """The places that the last two fields of a `CHANGED` record stand for: one, or a list of them."""
+    return places_in(page) if at == MANY else iter(((page, at),))
 
 
-def _tally(old: list[Any]) -> Mapping[Any, int]:
-    """How often each (frame, node, action) stands in `old`. One frame and one action, as in most loops, take half the time."""
-    frames, nodes, whats = old[::WIDTH], old[1::WIDTH], old[2::WIDTH]
+def _joined(records: list[Any]) -> int:
+    """How many hops hold the place of a change."""
+    pages = list(map(type, records[3::WIDTH])).count(list)
+    return pages - (list(map(is_not, records[2::WIDTH], repeat(CHANGED))).count(False) if pages else 0)
+
+
+def _hops(records: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Frames, nodes and actions of the records that are of hops."""
+    frames, nodes, whats = records[::WIDTH], records[1::WIDTH], records[2::WIDTH]
+    try:
+        notes = {what for what in set(whats) if type(what) is Note}
+    except TypeError:  # an action that no dict takes
+        notes = {CHANGED, FINISHED["done"]}
+    if not notes:
+        return frames, nodes, whats
+    if notes == {CHANGED}:
+        hops = list(map(is_not, whats, repeat(CHANGED)))
+    else:
+        hops = [type(what) is not Note for what in whats]
+    return list(compress(frames, hops)), list(compress(nodes, hops)), list(compress(whats, hops))
+
+
+def _tally(frames: list[Any], nodes: list[Any], whats: list[Any]) -> Mapping[Any, int]:
+    """How often each (frame, node, action) stands there. One frame and one action, as in most loops, take half the time."""
+    if not frames:
+        return {}
     frame, what = frames[0], whats[0]
     try:
         if frames.count(frame) == whats.count(what) == len(nodes):
             return {(frame, node, what): times for node, times in Counter(nodes).items()}
         return Counter(zip(frames, nodes, whats, strict=True))
     except TypeError:  # an action that no dict takes
-        whats = [what if isinstance(what, (str, Failure, Note)) or what is None else str(what or "default") for what in whats]
+        whats = [what if isinstance(what, (str, Failure)) or what is None else str(what or "default") for what in whats]
         return Counter(zip(frames, nodes, whats, strict=True))
 
 

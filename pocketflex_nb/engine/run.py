@@ -104,6 +104,8 @@ class Run:
         What ended it.
     action : object
         The last action, once it is done.
+    hops : int
+        Finished hops so far, those that failed among them: what ``at=`` counts.
     events : list of Event
         What happened; the last 10 000 records at least are kept.
     parent : Run or None
@@ -111,11 +113,12 @@ class Run:
     """
 
     __slots__ = (
-        "__dict__", "__weakref__", "_base", "_status", "action", "finished", "flow", "held", "number", "parent", "records", "root",
+        "__dict__", "__weakref__", "_base", "_status", "action", "finished", "flow", "held", "hops", "number", "parent", "records", "root",
         "signal", "started", "store", "task",
     )
     # rare, so kept in the `__dict__`, which ten thousand runs that nobody looks at never make
     _callbacks: Any = None
+    has_changes: bool = False  # whether a record of a hop may hold the place of a change
     is_ended = False  # whether `end` was called: waits that begin now are over at once
     cancels = 0  # how often the walking task was cancelled on our account
     _cancels: Any = None
@@ -145,7 +148,7 @@ class Run:
         self.root = Frame(self, None, flow)
         self._status = "pending"
         self.signal = False  # whether walks must call `hold` before each node
-        self.started = self.finished = 0
+        self.started = self.finished = self.hops = 0
         self.action: Any = None
         self.held: Any = None
         self.task: Any = None
@@ -197,11 +200,6 @@ class Run:
     def events(self) -> list[Event]:
         """What happened, oldest first."""
         return self.log.events()
-
-    @property
-    def hops(self) -> int:
-        """Finished hops so far: what ``at=`` counts."""
-        return self.log.hops
 
     @property
     def graph(self) -> Graph:

@@ -19,13 +19,14 @@ from typing import Any
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import NodeTimeout
 from pocketflex_nb.core.nodes import BaseNode, Node
+from pocketflex_nb.engine.crossing import cross, opened
 from pocketflex_nb.engine.frame import Frame, told
 from pocketflex_nb.engine.plan import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.thread import EngineLoop, engine_thread
 
 __all__ = [
-    "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "cross", "fall_back", "finish_visit", "in_pool",
-    "limit", "mode_here", "once", "opened", "parcel", "patience", "retried", "with_tries",
+    "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "limit", "mode_here",
+    "once", "patience", "retried", "with_tries",
 ]
 
 #: on whose loop this task runs
@@ -42,36 +43,6 @@ def mode_here() -> int:
     if sys.platform == "emscripten":  # no threads there
         return USER
     return ENGINE if loop is EngineLoop else CALLER if loop is CallerLoop else USER
-
-
-async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
-    """The outcome of `coro` as a value.
-
-    A future that joins two threads makes new objects of some errors (TimeoutError), refuses others (StopIteration), and an interrupt
-    would end the loop; the caller is owed the very object that was raised.
-    """
-    try:
-        return await coro, None
-    except asyncio.CancelledError:
-        raise
-    except BaseException as exc:
-        return None, exc
-
-
-def opened(outcome: tuple[Any, BaseException | None]) -> Any:
-    """What a `parcel` holds: its value, or its error raised."""
-    value, error = outcome
-    if error is not None:
-        try:
-            raise error
-        finally:
-            del error, outcome
-    return value
-
-
-async def cross(coro: Any) -> Any:
-    """Await `coro` on the engine thread."""
-    return opened(await asyncio.wrap_future(engine_thread.submit(parcel(coro))))
 
 
 def _parcelled(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.flow import BatchFlow
+from pocketflex_nb.engine.crossing import cross
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import keep
 from pocketflex_nb.engine.items import each
 from pocketflex_nb.engine.run import Run
-from pocketflex_nb.engine.steps import CALLER, cross, mode_here
+from pocketflex_nb.engine.steps import CALLER, mode_here
 from pocketflex_nb.engine.wait import wait_here, wait_step
 
 __all__ = ["entered", "item", "settled", "visit_batch_flow", "visit_flow", "visit_flow_async", "walk_items"]
@@ -61,7 +62,7 @@ def entered(flow: Any, shared: Any, is_item: bool = False) -> Iterator[Frame]:
 
 def settled(frame: Frame) -> None:
     """Note what the flow's own prep or post changed."""
-    if frame.touched or frame.changes:
+    if frame.touched or frame.page is not None:
         keep(frame)
 
 

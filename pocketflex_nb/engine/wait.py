@@ -11,24 +11,23 @@ from functools import partial
 from typing import Any
 
 from pocketflex_nb.core.errors import RunCancelled
+from pocketflex_nb.engine.crossing import GRACE, Crossing, opened
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.reentry import run_nested
-from pocketflex_nb.engine.steps import CallerLoop, opened, parcel
+from pocketflex_nb.engine.steps import CallerLoop
 from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["GRACE", "SLICE", "wait_future", "wait_here", "wait_step"]
 
 #: seconds between two looks of a waiting main thread: a signal handler of Python's runs only then on some platforms
 SLICE = 0.05
-#: seconds that cancelled work gets to end before the waiter goes
-GRACE = 5.0
 
 
 def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     """Have an ``async def`` step awaited on the engine thread, and wait for it here."""
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro)
-    future = engine_thread.submit(parcel(coro))
+    future = Crossing(coro)
     with frame.run.cancelling(future.cancel), engine_thread.pool.lent():
         return opened(wait_future(future, frame.run))
 

@@ -11,6 +11,7 @@ from time import perf_counter_ns as now
 from types import CoroutineType
 from typing import Any
 
+from pocketflex_nb.core.changes import MORE, STEP, TIME
 from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.nodes import END, Fork
 from pocketflex_nb.core.store import Store
@@ -50,6 +51,9 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
     tracked = isinstance(shared, Store)
     own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
     plans, hops = _NO_PLANS, _FEW
+    frame.timed = False
+    if tracked:
+        run.has_changes = True
     node, action, t0 = start, None, now()
     while node is not None:
         for _ in repeat(None, hops):
@@ -92,7 +96,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                     action = c._run(shared)
                 if type(action) is CoroutineType:
                     action = wait_step(action, frame)
-                if tracked and (frame.touched or frame.changes):
+                if tracked and (frame.touched or frame.changes is not None or (run.signal and frame.page is not None)):
                     keep(frame)
             except BaseException as exc:
                 node, action = failed(frame, node, exc, t0), None
@@ -101,7 +105,14 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 t0 = now()
                 continue
             t1 = now()
-            note((frame, node, action, t0, t1))
+            if tracked and (page := frame.page) is not None:  # one change of a plain value, as most are
+                frame.page, at = None, frame.at
+                run.hops = page[at + STEP] = run.hops + 1
+                page[at + TIME], page[at + MORE] = t1, t0
+                note((frame, node, action, page, at))
+            else:
+                note((frame, node, action, t0, t1))
+                run.hops += 1
             t0 = t1
             if own_next:
                 node = flow.get_next_node(c, action)
@@ -117,6 +128,6 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
         elif plans is _NO_PLANS:
             plans, hops = {}, _LOOK_EVERY
     frame.node = None
-    if frame.touched or frame.changes:  # of a store that is not the run's own
+    if frame.touched or frame.page is not None:  # of a store that is not the run's own
         keep(frame)
     return action

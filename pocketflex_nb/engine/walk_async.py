@@ -16,6 +16,7 @@ from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store import Store
+from pocketflex_nb.engine.crossing import cross
 from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
@@ -23,7 +24,7 @@ from pocketflex_nb.engine.items import items_async
 from pocketflex_nb.engine.log import TRIM_AT
 from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of, twin
 from pocketflex_nb.engine.run import Run, limited
-from pocketflex_nb.engine.steps import CALLER, ENGINE, USER, attempt_async, cross, fall_back, in_pool, mode_here
+from pocketflex_nb.engine.steps import CALLER, ENGINE, USER, attempt_async, fall_back, in_pool, mode_here
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
 __all__ = ["walk_async"]
@@ -119,7 +120,7 @@ async def walk_async(
                     else:
                         c = copied(node, plan, params)
                         action = await _visit_other(frame, c, shared, plan.kind, mode)
-                    if tracked and (frame.touched or frame.changes):
+                    if tracked and (frame.page is not None or frame.touched):
                         keep(frame)
                 except BaseException as exc:
                     node, action = failed(frame, node, exc, t0), None
@@ -129,6 +130,7 @@ async def walk_async(
                     continue
                 t1 = now()
                 records += (frame, node, action, t0, t1)
+                run.hops += 1
                 t0 = t1
                 if own_next:
                     node = flow.get_next_node(c, action)
@@ -144,7 +146,7 @@ async def walk_async(
             elif plans is _NO_PLANS:
                 plans, hops = {}, _LOOK_EVERY
         frame.node = None
-        if frame.touched or frame.changes:  # of a store that is not the run's own
+        if frame.touched or frame.page is not None:  # of a store that is not the run's own
             keep(frame)
         if self is None:
             return action, None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter_ns
 from typing import Any
 
 from pocketflex_nb import Store
-from pocketflex_nb.core.changes import Changes, numbered
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.changes import Changes, numbered, places_in
+from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.store import settle
 
 __all__ = ["Frame", "Run", "inside", "settled"]
@@ -25,6 +26,8 @@ class Frame:
     def __init__(self, run: Run, node: str, parent: Frame | None = None) -> None:
         self.run, self.node, self.parent = run, node, parent
         self.touched: Any = None
+        self.page: Any = None
+        self.at, self.timed, self.life = 0, True, AGENT.get()
         self.changes: Any = None
         self.writers: Any = None
         self.fenced, self.began = False, run.store.version
@@ -49,7 +52,7 @@ def inside(frame: Frame) -> Iterator[Frame]:
 
 def settled(frame: Frame) -> Changes:
     """The changes of a node at its end, as the engine records and numbers them."""
-    records = settle(frame) or []
+    changes = settle(frame) or []
     frame.run.hops += 1
-    numbered(records, frame.run.hops)
-    return Changes(records)
+    numbered(places_in(changes), frame.run.hops, perf_counter_ns())
+    return Changes(places_in(changes))

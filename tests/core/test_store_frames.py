@@ -35,7 +35,7 @@ def test_node_that_writes_nothing_has_no_changes():
         assert store["a"] == 1 and store["notes"] == [] and store.get("none") is None
 
     assert list(settled(frame)) == []
-    assert frame.changes is None and frame.touched is None
+    assert frame.page is None and frame.changes is None and frame.touched is None
 
 
 def test_writes_and_nested_changes_of_a_node_come_in_order():

@@ -1,0 +1,101 @@
+"""How does another thread wait for work on the engine thread? By a future that is over when the task is, cancelled or not.
+
+A future of `asyncio.run_coroutine_threadsafe` is over at once when it is cancelled, while its task is still in its ``finally``. A
+blocking `run` must not return before the step it cancelled has cleaned up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+from pocketflex_nb.engine.thread import engine_thread
+
+__all__ = ["GRACE", "Crossing", "cross", "opened", "parcel"]
+
+#: seconds that cancelled work gets to end before the waiter goes
+GRACE = 5.0
+
+
+class Crossing(Future[Any]):
+    """A task on the engine thread, as other threads see it: done when the task is, or `GRACE` seconds after it was cancelled.
+
+    Its result is the `parcel` of the coroutine.
+    """
+
+    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+        super().__init__()
+        self._task: asyncio.Task[Any] | None = None
+        self._coro, self._context = coro, contextvars.copy_context()
+        engine_thread.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._task = engine_thread.loop.create_task(parcel(self._coro), context=self._context)
+        self._task.add_done_callback(self._end)
+
+    def cancel(self) -> bool:
+        """Ask the task to end; whether there was anything to ask for."""
+        if self.done():
+            return False
+        engine_thread.call_soon(self._stop)
+        return True
+
+    def _stop(self) -> None:
+        if self._task is not None and self._task.cancel():
+            engine_thread.loop.call_later(GRACE, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self.done() and super().cancel():
+            self.set_running_or_notify_cancel()
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._coro.close()  # if it was cancelled before it began
+        if self.done():  # given up
+            if not task.cancelled():
+                task.exception()  # nobody waits for it any more
+        elif task.cancelled():
+            self._give_up()
+        elif (error := task.exception()) is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(task.result())
+
+
+async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
+    """The outcome of `coro` as a value.
+
+    A future that joins two threads makes new objects of some errors (TimeoutError), refuses others (StopIteration), and an interrupt
+    would end the loop; the caller is owed the very object that was raised.
+    """
+    try:
+        return await coro, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as exc:
+        return None, exc
+
+
+def opened(outcome: tuple[Any, BaseException | None]) -> Any:
+    """What a `parcel` holds: its value, or its error raised."""
+    value, error = outcome
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error, outcome
+    return value
+
+
+async def cross(coro: Coroutine[Any, Any, Any]) -> Any:
+    """Await `coro` on the engine thread; when this is cancelled, until it is over there."""
+    crossing = Crossing(coro)
+    here = asyncio.wrap_future(crossing)
+    try:
+        return opened(await asyncio.shield(here))
+    except asyncio.CancelledError:
+        if crossing.cancel():
+            await asyncio.wait([here], timeout=GRACE)
+        raise

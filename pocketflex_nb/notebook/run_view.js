@@ -112,6 +112,8 @@ class Diagram {
     this.edges = {};
     /** @type {Map<string, any>} what each node shows: unchanged ones stay the same object */
     this.shown = new Map();
+    /** @type {Map<string, number>} how often each arrow shows that it was taken */
+    this.taken = new Map();
     /** @type {Map<string, Element>} */
     this.nodes = new Map();
     /** @type {Map<string, Element[]>} */
@@ -149,6 +151,7 @@ class Diagram {
       const [source, action] = edge.split("|");
       const key = `${source}|${action}`;
       this.arrows.set(key, [...(this.arrows.get(key) || []), part]);
+      this.taken.delete(key);
     }
     return part;
   }
@@ -176,8 +179,9 @@ class Diagram {
     }
     for (const [key, arrows] of this.arrows) {
       const count = edges[key] || 0;
+      if (this.taken.get(key) === count) continue;
+      this.taken.set(key, count);
       for (const g of arrows) {
-        if (g.getAttribute("data-count") === String(count)) continue;
         g.setAttribute("data-count", String(count));
         g.classList.toggle("pf-taken", count > 0);
         const line = g.querySelector("path");
@@ -222,25 +226,23 @@ class Diagram {
   }
 }
 
-/** Hide the static picture that stands below the live view, for readers who have none. @param {HTMLElement} el @param {string} mark */
+/** Hide the static picture that stands beside the live view, for readers who have none. @param {HTMLElement} el @param {string} mark */
 function hideStatic(el, mark) {
   const child = el.closest(".jp-OutputArea-child");
   const area = child && child.parentElement;
-  if (!area || !mark) return;
-  const hide = () => {
-    for (const other of area.children) {
-      if (other === child) continue;
-      const img = other.querySelector("img");
-      const held = (img && decodeURIComponent(img.getAttribute("src") || "")) || "";
-      const svg = other.querySelector("svg[data-static]");
-      if (held.includes(`data-static="${mark}"`) || (svg && svg.getAttribute("data-static") === mark)) {
-        other.classList.add("pf-hidden-static");
-      }
-    }
+  if (!area || !mark) return () => {};
+  const isOurs = (/** @type {Element} */ other) => {
+    const still = other.querySelector("[data-static]"), img = other.querySelector("img");
+    return still ? still.getAttribute("data-static") === mark : !!img && img.src.startsWith("data:image/svg") && decodeURIComponent(img.src).includes(`data-static="${mark}"`);
   };
-  hide();
+  const hide = () => {
+    for (const other of area.children) if (other !== child && isOurs(other)) other.classList.add("pf-hidden-static");
+    watcher.disconnect();   // never the whole area: this view changes often, and each change would be looked at
+    watcher.observe(area, { childList: true });
+    for (const other of area.children) if (other !== child) watcher.observe(other, { childList: true, subtree: true });
+  };
   const watcher = new MutationObserver(hide);
-  watcher.observe(area, { childList: true, subtree: true });
+  hide();
   return () => watcher.disconnect();
 }
 

@@ -80,15 +80,16 @@ class RunView(Standing, PatchedView):
         self._name = name or getattr(runs, "name", None)
         self._picture = Picture(made)
         self._flows: list[Any] = []
+        self._drawn: list[dict[str, str]] = []
         self._seen: tuple[Any, ...] | None = None
         self._next_spans = 0.0
         self._tab = tabs[0] if tabs else ""
         self._wishes: deque[dict[str, Any]] = deque()
         self._follows = follow
         self.on_final: Any = None
-        super().__init__(height=height, signs=dict(GLYPHS), tabs=tabs, **options)
         self._draw()
-        self._tell(final=False)
+        shown = self._shown(final=False, timely=True)
+        super().__init__(height=height, signs=dict(GLYPHS), tabs=tabs, pictures=self._drawn, **shown, **options)
         self.on_msg(self._command)
         self._answer_here()
         if follow:
@@ -116,6 +117,7 @@ class RunView(Standing, PatchedView):
             self._picture.runs.extend(new)
             self._name = None
             self._draw()
+            self.pictures = self._drawn
             self._seen = None
             pump.follow(self)
 
@@ -170,11 +172,21 @@ class RunView(Standing, PatchedView):
     def _draw(self) -> None:
         graphs = graphs_of(self.runs)
         self._flows = [flow for flow, _ in graphs]
-        self.pictures = [{"name": graph.name, "svg": svg(graph, None, live=True)} for _, graph in graphs[:20]]
+        self._drawn = [{"name": graph.name, "svg": svg(graph, None, live=True)} for _, graph in graphs[:20]]
 
     def _tell(self, *, final: bool, now_all: bool = False) -> None:
-        picture, now = self._picture, time.monotonic()
-        told: dict[str, Any] = {
+        now = time.monotonic()
+        timely = final or now_all or now >= self._next_spans
+        sent = self.tell(**self._shown(final=final, timely=timely))
+        if timely:
+            self._next_spans = now + max(_SPANS_EVERY, (sent.get("spans", 0) + sent.get("panel", 0)) / _SPANS_RATE)
+        if final:
+            self.tell_all()
+
+    def _shown(self, *, final: bool, timely: bool) -> dict[str, Any]:
+        """The traits as they are now; timeline and tab only where it is time for them."""
+        picture = self._picture
+        shown: dict[str, Any] = {
             "strip": picture.strip(self.title),
             "focus": -1 if picture.focus is None else picture.focus,
             "states": {str(k): picture.states(flow) for k, flow in enumerate(self._flows)},
@@ -183,13 +195,7 @@ class RunView(Standing, PatchedView):
             "lanes": picture.lanes(self._tail(final), final=final),
             "cursor": picture.cursor(),
         }
-        if final or now_all or now >= self._next_spans:
-            told |= {"spans": picture.spans(), "panel": self._panel()}
-        sent = self.tell(**told)
-        if "spans" in told:
-            self._next_spans = now + max(_SPANS_EVERY, (sent.get("spans", 0) + sent.get("panel", 0)) / _SPANS_RATE)
-        if final:
-            self.tell_all()
+        return shown | {"spans": picture.spans(), "panel": self._panel()} if timely else shown
 
     def _panel(self) -> dict[str, Any]:
         picture = self._picture

@@ -51,20 +51,23 @@ function initialize({ model }) {
   return () => model.off("msg:custom", heard);
 }
 
-/** @param {HTMLElement} el @param {string} mark */
+/** Hide the static picture that stands beside the live view, for readers who have none. @param {HTMLElement} el @param {string} mark */
 function hideStatic(el, mark) {
   const child = el.closest(".jp-OutputArea-child");
   const area = child && child.parentElement;
   if (!area || !mark) return () => {};
-  const hide = () => {
-    for (const other of area.children) {
-      const still = other !== child && other.querySelector("[data-static]");
-      if (still && still.getAttribute("data-static") === mark) other.classList.add("pf-hidden-static");
-    }
+  const isOurs = (/** @type {Element} */ other) => {
+    const still = other.querySelector("[data-static]"), img = other.querySelector("img");
+    return still ? still.getAttribute("data-static") === mark : !!img && img.src.startsWith("data:image/svg") && decodeURIComponent(img.src).includes(`data-static="${mark}"`);
   };
-  hide();
+  const hide = () => {
+    for (const other of area.children) if (other !== child && isOurs(other)) other.classList.add("pf-hidden-static");
+    watcher.disconnect();   // never the whole area: this view changes often, and each change would be looked at
+    watcher.observe(area, { childList: true });
+    for (const other of area.children) if (other !== child) watcher.observe(other, { childList: true, subtree: true });
+  };
   const watcher = new MutationObserver(hide);
-  watcher.observe(area, { childList: true, subtree: true });
+  hide();
   return () => watcher.disconnect();
 }
 

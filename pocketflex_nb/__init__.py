@@ -37,19 +37,19 @@ from pocketflex_nb.engine.telling import emit
 if _TYPE_CHECKING:
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
     from pocketflex_nb.core.state import State, replay
-    from pocketflex_nb.resources import open_queue, open_store
+    from pocketflex_nb.resources import open_queue, open_store, open_topic
 
 __version__ = "0.1.0"
 
 __all__ = [
     "END", "Agent", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "DynamicSupervisor", "Flow", "FlowAgent", "Limiter", "Node",
     "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "launch", "linear", "node",
-    "open_queue", "open_store", "replay", "runs", "spawn", "stream", "trace",
+    "open_queue", "open_store", "open_topic", "replay", "runs", "spawn", "stream", "trace",
 ]
 
 _AGENTS = {"Agent", "DynamicSupervisor", "FlowAgent", "Registry", "Supervisor", "child", "spawn", "stream", "trace"}
 
-_DOORS = {"open_queue", "open_store"}
+_DOORS = {"open_queue", "open_store", "open_topic"}
 
 
 def __getattr__(name: str) -> _Any:

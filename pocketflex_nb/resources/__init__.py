@@ -14,8 +14,9 @@ if _TYPE_CHECKING:
     from pocketflex_nb.resources.queues import open_queue
     from pocketflex_nb.resources.shared import SharedStore
     from pocketflex_nb.resources.stores import open_store
+    from pocketflex_nb.resources.topics import open_topic
 
-__all__ = ["SharedStore", "open_queue", "open_store"]
+__all__ = ["SharedStore", "open_queue", "open_store", "open_topic"]
 
 
 def __getattr__(name: str) -> _Any:
@@ -32,6 +33,10 @@ def __getattr__(name: str) -> _Any:
         from pocketflex_nb.resources.queues import open_queue
 
         return open_queue
+    if name == "open_topic":
+        from pocketflex_nb.resources.topics import open_topic
+
+        return open_topic
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

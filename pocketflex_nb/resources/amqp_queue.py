@@ -29,7 +29,7 @@ from pocketflex_nb.resources.messages import Mail, QueueStats
 from pocketflex_nb.resources.urls import CONNECT, Address, missing_extra, refused, unreachable
 from pocketflex_nb.resources.waiting import remaining
 
-__all__ = ["PATIENCE", "AmqpLine", "AmqpLines", "AmqpQueue", "in_background"]
+__all__ = ["PATIENCE", "AmqpLine", "AmqpLines", "AmqpQueue", "in_background", "mail_of", "message_of"]
 
 #: seconds to wait for a server that went away
 PATIENCE = 60.0
@@ -61,7 +61,8 @@ class AmqpLine:
         self.connection, self.putting, self.taking = connection, putting, taking
         self.loop = asyncio.get_running_loop()
         self.broken: asyncio.Future[None] = self.loop.create_future()
-        self.queue: Any = None  # what `prepare` made
+        self.queue: Any = None  # what `prepare` made, of a queue or of a topic
+        self.exchange: Any = None
         self.buffer: asyncio.Queue[Any] | None = None
         for thing in (connection, putting, taking):
             thing.close_callbacks.add(self._break)
@@ -224,7 +225,7 @@ class AmqpQueue:
             await self._lines.do(lambda line: self._publish(line, mail, self._name))
 
     async def _publish(self, line: AmqpLine, mail: Mail, queue: str) -> None:
-        await line.putting.default_exchange.publish(self._message(mail), queue, timeout=PATIENCE)
+        await line.putting.default_exchange.publish(message_of(self._lines.pika, mail), queue, timeout=PATIENCE)
 
     async def _publish_late(self, line: AmqpLine, mail: Mail, delay: float) -> None:
         """Publish to a queue whose messages expire after `delay`. One for each length: only its head expires."""
@@ -238,20 +239,6 @@ class AmqpQueue:
             self._delays[name] = time.monotonic() + _TRUST
         await self._publish(line, mail, name)
 
-    def _message(self, mail: Mail) -> Any:
-        headers: dict[str, Any] = {"t": repr(mail.put_at)}
-        if mail.headers != "{}":
-            headers["h"] = mail.headers
-        if mail.key is not None:
-            headers["k"] = mail.key
-        if mail.deliveries:
-            headers["n"] = mail.deliveries
-        if mail.error:
-            headers["e"] = mail.error
-        persistent = self._lines.pika.DeliveryMode.PERSISTENT
-        return self._lines.pika.Message(mail.body.encode(), headers=headers, message_id=mail.id, delivery_mode=persistent,
-                                        content_type="application/json")
-
     # consumers -------------------------------------------------------------------------------------------------------
     async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
         """Pull the next one, or be a consumer until one comes."""
@@ -259,7 +246,7 @@ class AmqpQueue:
         if taken is None:
             return None
         line, message = taken
-        return _mail(message, (line, message))
+        return mail_of(message, (line, message))
 
     async def _next(self, line: AmqpLine, until: float | None, is_open: Callable[[], bool]) -> tuple[AmqpLine, Any] | None:
         if not is_open():
@@ -392,7 +379,7 @@ class AmqpQueue:
         async def look(line: AmqpLine, queue: Any) -> None:
             found.clear()
             while len(found) < limit and (message := await queue.get(fail=False, timeout=_ANSWER)) is not None:
-                found.append(_mail(message, None, times=0))
+                found.append(mail_of(message, None, times=0))
 
         await self._with_dead(look)
         return found
@@ -423,7 +410,7 @@ class AmqpQueue:
                 message = await queue.get(fail=False, timeout=_ANSWER)
                 if message is None:
                     return
-                mail = _mail(message, None, times=0)
+                mail = mail_of(message, None, times=0)
                 if not ids or mail.id in ids:
                     await each(line, mail)
                     await message.ack()
@@ -447,11 +434,27 @@ class AmqpQueue:
         await self._lines.close()
 
 
+def message_of(pika: Any, mail: Mail) -> Any:
+    """A message as AMQP has it; what is usual is left out."""
+    headers: dict[str, Any] = {"t": repr(mail.put_at)}
+    if mail.headers != "{}":
+        headers["h"] = mail.headers
+    if mail.key is not None:
+        headers["k"] = mail.key
+    if mail.deliveries:
+        headers["n"] = mail.deliveries
+    if mail.error:
+        headers["e"] = mail.error
+    return pika.Message(mail.body.encode(), headers=headers, message_id=mail.id, delivery_mode=pika.DeliveryMode.PERSISTENT,
+                        content_type="application/json")
+
+
 def _nack(message: Any) -> None:
     in_background(message.nack(requeue=True))
 
 
-def _mail(message: Any, tag: Any, *, times: int = 1) -> Mail:
+def mail_of(message: Any, tag: Any, *, times: int = 1) -> Mail:
+    """The message that AMQP brought."""
     headers = message.headers
     count = int(headers.get("n", 0)) + times * (int(headers.get("x-delivery-count", 0)) + 1)
     return Mail(str(message.message_id), message.body.decode(), str(headers.get("h", "{}")), headers.get("k"), float(headers.get("t", 0)),

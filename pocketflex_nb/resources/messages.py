@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pocketflex_nb.core.values import decode
 from pocketflex_nb.resources.io_thread import io_thread
-
-if TYPE_CHECKING:
-    from pocketflex_nb.resources.queues import Queue
 
 __all__ = ["DeadLetter", "Mail", "Message", "QueueStats", "told"]
 
@@ -139,7 +136,7 @@ class Message:
 
     __slots__ = ("__weakref__", "_item", "_mail", "_queue", "_settled", "is_lost")
 
-    def __init__(self, queue: Queue, mail: Mail) -> None:
+    def __init__(self, queue: Any, mail: Mail) -> None:
         self._queue, self._mail, self._item, self._settled = queue, mail, _UNREAD, False
         self.is_lost = False
 
@@ -197,7 +194,8 @@ class Message:
         if self._settled:
             return False
         self._settled = True
-        return await self._queue._ack(self)
+        done: bool = await self._queue._ack(self)
+        return done
 
     async def nack(self, error: object = "", *, delay: float | None = None) -> bool:
         """Give it back: it comes again, after `delay` seconds (default: the queue's `retry_delay`), or is a dead letter now.
@@ -210,7 +208,8 @@ class Message:
         if self._settled:
             return False
         self._settled = True
-        return await self._queue._give_back(self, told(error), delay)
+        done: bool = await self._queue._give_back(self, told(error), delay)
+        return done
 
     def ack_sync(self) -> bool:
         """`ack` from plain code."""

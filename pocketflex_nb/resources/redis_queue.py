@@ -31,7 +31,7 @@ from pocketflex_nb.resources.messages import Mail, QueueStats
 from pocketflex_nb.resources.urls import CONNECT, Address, missing_extra, refused, unreachable
 from pocketflex_nb.resources.waiting import remaining
 
-__all__ = ["PATIENCE", "RedisLines", "RedisQueue"]
+__all__ = ["PATIENCE", "RedisLines", "RedisQueue", "fields_of", "mail_of"]
 
 #: seconds to wait for a server that went away
 PATIENCE = 30.0
@@ -131,7 +131,7 @@ class RedisLines:
         self._never = Retry(NoBackoff(), 0)  # the retrying is ours: it must end, and say where
         self._lines: PerLoop[Any] = PerLoop(self._connect, _end)
         self._shas: dict[str, str] = {}
-        self._is_closed = False
+        self.is_closed = False
 
     async def _connect(self) -> Any:
         address = self.address
@@ -168,7 +168,7 @@ class RedisLines:
 
     async def _do_again(self, send: Callable[[Any], Awaitable[Any]], client: Any, cause: Exception) -> Any:
         until, pause = time.monotonic() + PATIENCE, 0.02
-        while time.monotonic() < until and not self._is_closed:
+        while time.monotonic() < until and not self.is_closed:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.5)
             try:
@@ -195,7 +195,7 @@ class RedisLines:
 
     async def close(self) -> None:
         """End every connection; nothing is sent again from now on."""
-        self._is_closed = True
+        self.is_closed = True
         await self._lines.close()
 
 
@@ -249,7 +249,7 @@ class RedisQueue:
 
     async def put(self, mail: Mail, delay: float) -> None:
         """XADD, or ZADD for later."""
-        fields = _fields(mail)
+        fields = fields_of(mail)
         if delay > 0:
             await self._lines.script(_DELAY, (self._delayed,), int(delay * 1000), _json(fields))
         else:
@@ -296,7 +296,7 @@ class RedisQueue:
             return None
         self._next_tick = 0.0  # there may be more
         (entry, fields), times = claimed
-        return _mail(entry, dict(zip(fields[::2], fields[1::2], strict=True)), times)
+        return mail_of(entry, dict(zip(fields[::2], fields[1::2], strict=True)), times)
 
     async def _read(self, pause: float) -> Mail | None:
         block = ("BLOCK", max(int(pause * 1000), 1)) if pause > 0 else ()
@@ -306,7 +306,7 @@ class RedisQueue:
         if not told:
             return None
         entry, fields = told[0][1][0]
-        return _mail(entry, fields, 1)
+        return mail_of(entry, fields, 1)
 
     async def ack(self, mail: Mail) -> bool:
         """XACK and XDEL."""
@@ -331,7 +331,7 @@ class RedisQueue:
 
     async def _move(self, mail: Mail, how: str, target: str, delay: int) -> bool:
         entry, times, consumer = mail.tag[0], mail.tag[1], self._consumer
-        done = await self._script(_MOVE, (self._stream, target), _GROUP, consumer, entry, times, how, delay, _json(_fields(mail)))
+        done = await self._script(_MOVE, (self._stream, target), _GROUP, consumer, entry, times, how, delay, _json(fields_of(mail)))
         return bool(done)
 
     async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
@@ -344,7 +344,7 @@ class RedisQueue:
 
     async def dead(self, limit: int) -> list[Mail]:
         """The oldest dead letters."""
-        return [_mail(entry, fields, 0) for entry, fields in await self._lines.command("XRANGE", self._dead, "-", "+", "COUNT", limit)]
+        return [mail_of(entry, fields, 0) for entry, fields in await self._lines.command("XRANGE", self._dead, "-", "+", "COUNT", limit)]
 
     async def revive(self, ids: frozenset[str]) -> int:
         """Append them to the stream again."""
@@ -373,7 +373,7 @@ class RedisQueue:
 _giving: set[Any] = set()
 
 
-def _fields(mail: Mail) -> list[str]:
+def fields_of(mail: Mail) -> list[str]:
     """A message as the fields of an entry; what is usual is left out."""
     fields = ["i", mail.id, "b", mail.body, "t", repr(mail.put_at)]
     if mail.headers != "{}":
@@ -389,7 +389,8 @@ def _json(fields: list[str]) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _mail(entry: str, fields: dict[str, str], times: int) -> Mail:
+def mail_of(entry: str, fields: dict[str, str], times: int) -> Mail:
+    """The message in an entry that was delivered so many times."""
     count = int(fields.get("n", 0)) + times
     return Mail(fields["i"], fields["b"], fields.get("h", "{}"), fields.get("k"), float(fields["t"]), count, fields.get("e", ""),
                 (entry, times))

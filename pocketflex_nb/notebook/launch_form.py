@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,11 +72,16 @@ class Form:
     def inputs(self) -> list[str]:
         """The words for the stores."""
         if self.mode == "rows":
-            return ["--each", _each(self.rows)]
+            shared = {key: text for key, text in self.values.items() if not all(row.get(key, "").strip() for row in self.filled_rows())}
+            return [*_seed(shared), "--each", _each(self.filled_rows())]
         words = _seed(self.values if self.mode == "same" else {k: v for k, v in self.values.items() if k != self.key})
         if self.mode == "variable":
             return [*words, "--each", f"{self.key}=@{self.variable}" if self.key else f"@{self.variable}"]
         return [*words, "-n", str(self.agents)] if self.agents > 1 or self.takes_agent else words
+
+    def filled_rows(self) -> list[dict[str, str]]:
+        """The rows in which something stands. A cell that is empty there leaves the value that is the same for all."""
+        return [row for row in self.rows if any(text.strip() for text in row.values())]
 
     def terms(self, runs: int) -> list[str]:
         """The words for everything else."""
@@ -88,6 +94,8 @@ class Form:
 
     def _name(self) -> str:
         name = self.name.strip()
+        if is_hidden("", name):
+            raise usage("name: a secret does not belong in a notebook")
         if not re.fullmatch(r"[\w.\-]+", name) or name.startswith("-"):
             raise usage(f"name {name!r}: letters, digits, '_', '-' and '.' make the name of a run")
         return name
@@ -128,16 +136,15 @@ class Form:
             for number, row in enumerate(self.rows):
                 for key, text in row.items():
                     look(f"row {number} {key}", source_of, key, text)
-        else:
-            for key, text in self.values.items():
-                look(f"value {key}", source_of, key, text)
+        for key, text in self.values.items():
+            look(f"value {key}", source_of, key, text)
         return found
 
 
 # texts of fields ------------------------------------------------------------------------------------------------------
 def is_hidden(key: str, text: str) -> bool:
     """Whether `text` would be a secret in plain sight: typed for a key that names one, or like a provider's key."""
-    return bool(text.strip()) and not text.strip().startswith("@") and masked(key, text) != text
+    return bool(text.strip()) and masked("" if text.strip().startswith("@") else key, text) != text
 
 
 def source_of(key: str, text: str) -> str | None:
@@ -151,8 +158,8 @@ def source_of(key: str, text: str) -> str | None:
     text = text.strip()
     if not text:
         return None
-    if is_hidden(key, text) or masked("", text) != text:
-        raise usage(f"{key}: a secret does not belong in a notebook; keep it in a variable and write @NAME, or @os.environ['NAME']")
+    if is_hidden(key, text):
+        raise usage(f"a secret does not belong in a notebook: keep it in a variable, and write its @NAME for {key}")
     if text.startswith("@"):
         try:
             ast.parse(text[1:].strip(), mode="eval")
@@ -177,7 +184,9 @@ def kind_of_text(key: str, text: str) -> str:
 
 def _value(text: str) -> Any:
     try:
-        value = ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # a text with a backslash
+            value = ast.literal_eval(text)
         literal(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
@@ -270,7 +279,7 @@ def _expression(text: str) -> str:
         ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError):
         raise usage(f"watch: {text.strip()!r} is no Python expression") from None
-    if masked("", text) != text:
+    if is_hidden("", text):
         raise usage("watch: a secret does not belong in a notebook; keep it in a variable")
     written = _one_quote(text.strip())
     return written if not re.search(r"\s", written) and written[0] not in "'\"-" else f"({written})"

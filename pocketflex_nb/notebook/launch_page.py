@@ -55,7 +55,7 @@ def fields_now(flow: Flow | None) -> list[Field]:
 def runs_asked(form: Form, variables: Mapping[str, Any]) -> int:
     """How many runs a filled-in form would start."""
     if form.mode == "rows":
-        return sum(any(text.strip() for text in row.values()) for row in form.rows)
+        return len(form.filled_rows())
     if form.mode == "variable":
         return len(variables.get(form.variable, ()))
     return form.agents
@@ -77,13 +77,13 @@ def page_of(
     return {
         "flows": [[name, len(nodes_by_path(flow))] for name, flow in list(flows.items())[:_MENU]], "flow": form.flow,
         "changed": [clean(name, 80) for name in changed[:8]], "agents": form.agents, "at_once": form.at_once,
-        "most": CONFIG["j"], "name": form.name, "mode": form.mode,
+        "most": CONFIG["j"], "name": _plain(form.name), "mode": form.mode,
         "fields": [_field(form, key, known, problems) for key, known in keys.items()],
         "rows": [[_cell(form, n, key, problems) for key in keys] for n in range(len(form.rows))],
         "variables": [[name, kind_of(value)] for name, value in list(variables.items())[:_MENU]],
         "variable": form.variable, "key": form.key, "items": _items(form, variables),
-        "limits": {what: form.limits.get(what, "") for what in LIMITS}, "on_error": form.on_error,
-        "watch": form.watch, "nodes": list(nodes_by_path(flow))[:_NODES] if flow is not None else [], "breaks": form.breaks,
+        "limits": {what: _plain(form.limits.get(what, "")) for what in LIMITS}, "on_error": form.on_error,
+        "watch": [_plain(text) for text in form.watch], "nodes": list(nodes_by_path(flow))[:_NODES] if flow is not None else [], "breaks": form.breaks,
         "runs": number, "line": line, "problems": {place: clean(text, 300) for place, text in problems.items()},
     }
 
@@ -106,6 +106,10 @@ def _field(form: Form, key: str, known: Field | None, problems: Mapping[str, str
     }
 
 
+def _plain(text: str) -> str:
+    return "" if is_hidden("", text) else text
+
+
 def _cell(form: Form, row: int, key: str, problems: Mapping[str, str]) -> list[str]:
     text = form.rows[row].get(key, "")
     return ["" if is_hidden(key, text) else text, kind_of_text(key, text), problems.get(f"row {row} {key}", "")]
@@ -126,11 +130,12 @@ def checked_lines(form: Form, flow: Flow, fields: list[Field], plan: str) -> lis
         found += [("warning", str(problem)) for problem in flow.check()]
     except CheckError as exc:
         found += [(problem.level, str(problem)) for problem in exc.problems]
-    given = set(form.values) if form.mode != "rows" else {key for row in form.rows for key, text in row.items() if text.strip()}
-    empty = {key for key, text in form.values.items() if not text.strip()} if form.mode != "rows" else set()
+    given = {key for key, text in form.values.items() if text.strip()}
+    if form.mode == "rows" and form.filled_rows():
+        given |= set.intersection(*({key for key, text in row.items() if text.strip()} for row in form.filled_rows()))
     for field in fields:
         brought = form.mode == "variable" and (field.key == form.key or not form.key)
-        if field.is_needed and not brought and (field.key not in given or field.key in empty):
+        if field.is_needed and not brought and field.key not in given:
             found.append(("warning", f"{field.node or 'the flow'} reads {field.key!r}, and no input gives it"))
     if not any(level == "error" for level, _ in found):
         found.append(("good" if not found else "plan", plan))

@@ -44,6 +44,13 @@ function sign(glyph, status) {
   return el;
 }
 
+/** Show dots in the field of a secret, but for the name of what holds it. @param {any} input @param {boolean} isSecret */
+function veil(input, isSecret) {
+  input.type = isSecret ? "password" : "text";
+  input.autocomplete = "off";
+  if (isSecret) input.addEventListener("input", () => { input.type = /^@?$|^@/.test(input.value) ? "text" : "password"; });
+}
+
 /** One choice of a few, as a row of radio buttons: arrow keys go from one to the next.
  *  @param {string} label @param {Record<string, string>} choices @param {(value: string) => void} chosen */
 function choice(label, choices, chosen) {
@@ -95,20 +102,23 @@ function stepper(label, chosen, empty) {
   } };
 }
 
-/** Hide the static form that stands below, for readers who have no kernel. @param {HTMLElement} el @param {string} mark */
+/** Hide the static form that stands beside the live one, for readers who have none. @param {HTMLElement} el @param {string} mark */
 function hideStatic(el, mark) {
   const child = el.closest(".jp-OutputArea-child");
   const area = child && child.parentElement;
   if (!area || !mark) return () => {};
-  const hide = () => {
-    for (const other of area.children) {
-      const still = other !== child && other.querySelector("[data-static]");
-      if (still && still.getAttribute("data-static") === mark) other.classList.add("pf-hidden-static");
-    }
+  const isOurs = (/** @type {Element} */ other) => {
+    const still = other.querySelector("[data-static]");
+    return !!still && still.getAttribute("data-static") === mark;
   };
-  hide();
+  const hide = () => {
+    for (const other of area.children) if (other !== child && isOurs(other)) other.classList.add("pf-hidden-static");
+    watcher.disconnect();   // never the whole area: this form changes often, and each change would be looked at
+    watcher.observe(area, { childList: true });
+    for (const other of area.children) if (other !== child) watcher.observe(other, { childList: true, subtree: true });
+  };
   const watcher = new MutationObserver(hide);
-  watcher.observe(area, { childList: true, subtree: true });
+  hide();
   return () => watcher.disconnect();
 }
 
@@ -305,6 +315,7 @@ function render({ model, el }) {
     for (const x of held) {
       const box = boxes.get(x.key);
       if (!x.secret || x.text) put(box.input, x.text);
+      if (x.secret && x.text) box.input.type = "text";
       box.kind.textContent = x.problem ? "" : x.text ? x.kind : x.needed ? "needed" : "";
       box.kind.dataset.kind = !x.text && x.needed ? "needed" : "";
       box.problem.textContent = x.problem;
@@ -319,8 +330,7 @@ function render({ model, el }) {
     const input = make("input", "pf-l-input");
     const problem = make("div", "pf-l-problem");
     problem.id = `${id}-${boxes.size}`;
-    input.type = x.secret ? "password" : "text";
-    input.autocomplete = "off";
+    veil(input, x.secret);
     input.placeholder = x.secret ? "@NAME" : x.default || (x.needed ? "" : "left out");
     input.setAttribute("aria-label", x.key + (x.needed ? ", needed" : ""));
     input.setAttribute("aria-describedby", problem.id);
@@ -365,6 +375,7 @@ function render({ model, el }) {
     f.rows.forEach((/** @type {any[]} */ row, /** @type {number} */ n) => row.forEach(([text, kind, problem], m) => {
       const input = grid[n][m];
       put(input, text);
+      input.placeholder = f.fields[m].text || f.fields[m].default;
       input.title = problem || kind;
       input.setAttribute("aria-invalid", String(!!problem));
     }));
@@ -391,8 +402,7 @@ function render({ model, el }) {
     row.append(cellOf("rowheader", String(n)));
     grid.push(columns.map((x, m) => {
       const input = make("input", "pf-l-input");
-      input.type = x.secret ? "password" : "text";
-      input.autocomplete = "off";
+      veil(input, x.secret);
       input.spellcheck = false;
       input.setAttribute("aria-label", `${x.key} of agent ${n}`);
       input.addEventListener("input", () => send({ do: "cells", row: n, keys: [x.key], cells: [[input.value]] }));
@@ -620,10 +630,17 @@ function render({ model, el }) {
   model.on("change:strip", drawStrip);
   model.on("change:rows", drawRuns);
   model.on("comm_live_update", drawGone);
-  const showAgain = hideStatic(el, model.get("static"));
+  let showAgain = () => {};
+  let frames = 0;
+  const whenShown = () => {  // a form is made before it is put into its output
+    if (el.isConnected) showAgain = hideStatic(el, model.get("static"));
+    else if (frames++ < 600) requestAnimationFrame(whenShown);
+  };
+  whenShown();
   return () => {
     for (const [what, fn] of [["form", drawForm], ["said", drawSaid], ["strip", drawStrip], ["rows", drawRuns]]) model.off(`change:${what}`, fn);
     model.off("comm_live_update", drawGone);
+    frames = Infinity;
     showAgain();
   };
 }

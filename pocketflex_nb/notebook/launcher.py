@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from pocketflex_nb.engine.hot import is_stale
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.launch_form import LIMITS, MODES, Form
-from pocketflex_nb.notebook.launch_page import checked_lines, fields_now, flows_in, page_of, variables_in
+from pocketflex_nb.notebook.launch_page import checked_lines, fields_now, flows_in, page_of, runs_asked, variables_in
 from pocketflex_nb.notebook.launched import Launched
 from pocketflex_nb.notebook.options import parse
 from pocketflex_nb.notebook.panel import clean
@@ -187,10 +187,22 @@ class Launcher(Standing, anywidget.AnyWidget):
             filled.rows = [{str(k)[:200]: str(t)[:20_000] for k, t in row.items()} for row in list(value)[:_MOST_ROWS]] or [{}]
         elif name in ("watch", "breaks"):
             setattr(filled, name, [str(text)[:500] for text in list(value)[:20]])
-        elif name in ("name", "variable", "key"):
+        elif name in ("name", "key"):
             setattr(filled, name, str(value)[:200])
+        elif name == "variable":
+            filled.variable = str(value)[:200]
+            filled.key = self._key_for(filled.variable)
         else:
             raise ValueError(f"the form has no field {name!r}")
+
+    def _key_for(self, variable: str) -> str:
+        """The key that the items of a variable are most likely for; none when they bring their keys."""
+        items = variables_in(self.names(), self._hidden()).get(variable, ())
+        if all(isinstance(item, Mapping) for item in items):
+            return ""
+        fields = fields_now(self.flows().get(self._filled.flow))
+        likely = sorted(fields, key=lambda field: (not variable.startswith(field.key), not field.is_needed))
+        return likely[0].key if likely else "item"
 
     # doing -----------------------------------------------------------------------------------------------------------
     def start(self) -> list[Run]:
@@ -213,7 +225,7 @@ class Launcher(Standing, anywidget.AnyWidget):
         """Look at the flow and the inputs, run nothing: (level, text) each, of level error, warning, plan or good."""
         flow, options, terms = self._asked()
         flow = as_flow(fresh(flow, self.names()))
-        plan = plan_text([(None, flow, None)], options, terms, self.names())
+        plan = _shortened(plan_text([(None, flow, None)], options, terms, self.names()))
         return checked_lines(self._filled, flow, fields_now(flow), plan)
 
     def stop(self) -> None:
@@ -229,8 +241,6 @@ class Launcher(Standing, anywidget.AnyWidget):
         problems = self._filled.problems()
         if problems:
             raise usage(next(iter(problems.values())))
-        from pocketflex_nb.notebook.launch_page import runs_asked
-
         line = self._filled.line(runs_asked(self._filled, variables_in(self.names(), self._hidden())))
         options = parse(line.removeprefix(f"%pf run {self._filled.flow}"), self.names())
         return flow, options, read_terms(options, self.names())
@@ -394,6 +404,14 @@ class Launcher(Standing, anywidget.AnyWidget):
             lines.append(shown or f"%pf run {name}{f' --seed {needed}' if needed else ''}")
         lines += [f"{row['name']}: {row['status']}, {row['steps']} steps, {row['time']}" for row in self.rows]
         return "\n".join(lines) or "no flows in the notebook yet: flow = Flow(start=node)"
+
+
+def _shortened(plan: str) -> str:
+    """A plan whose lines that say the same stand there once."""
+    head, *lines = plan.splitlines()
+    counts = Counter(lines)
+    told = [f"{line}  ×{counts[line]}" if counts[line] > 1 else line for line in dict.fromkeys(lines)]
+    return "\n".join([head, *told[:12], *([f"and {len(told) - 12} more"] if len(told) > 12 else [])])
 
 
 def _shell() -> Any:

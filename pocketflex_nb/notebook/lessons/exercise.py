@@ -18,7 +18,7 @@ from pocketflex_nb.core.store import Store
 
 __all__ = [
     "EXERCISES", "LEVELS", "PATIENCE", "Checked", "Exercise", "Point", "exercise", "find_exercise", "lessons", "point", "slip", "tried",
-    "trouble",
+    "trouble", "way",
 ]
 
 #: how many hints an exercise has
@@ -111,6 +111,12 @@ def tried(flow: Any, store: Mapping[str, Any] | None = None, *, seconds: float =
         except Exception:  # what ended it stands in run.error
             pass
     return run
+
+
+def way(run: Any) -> tuple[list[str], list[Any]]:
+    """The nodes that a run went through, a class's second instance named as its first, and the actions they returned (failed: None)."""
+    hops = [event for event in run.events if event.kind in ("node_finished", "node_failed")]
+    return [re.sub(r"_\d+$", "", str(hop.node)) for hop in hops], [hop.get("action") for hop in hops]
 
 
 def trouble(exc: BaseException) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.nodes import BaseNode, Node
-from pocketflex_nb.notebook.lessons.exercise import Checked, exercise, point, slip, tried, trouble
+from pocketflex_nb.notebook.lessons.exercise import Checked, exercise, point, slip, tried, trouble, way
 
 __all__ = ["TITLE"]
 
@@ -39,7 +38,7 @@ def _own_node(longest: Any) -> Checked:
     yield slip(isinstance(run.error, KeyError), f"There is no {run.error} in the store: the text of the module is under `\"source\"`.")
     yield slip(run.error is not None and not asked and "NoneType" in str(run.error), "`prep` gave `exec` nothing: it has to `return`.")
     yield point(run.error is None, "It runs.", "" if run.error is None else f"{trouble(run.error)}.")
-    _, actions = _actions(run)
+    _, actions = way(run)
     yield slip(
         any(action not in (None, "default") for action in actions),
         "What `post` returns is the way out, an action, and not the result. Write the result to the store and return nothing.",
@@ -72,7 +71,7 @@ def _wired(flow: Any) -> Checked:
     yield point(type(first).__name__ == "Read", "It begins at `read`.", f"It begins at {_named(first)}: the text has to be read first.")
     run = tried(flow, {"module": "textwrap"})
     yield point(run.error is None, "It runs.", "" if run.error is None else f"{trouble(run.error)}.")
-    names, _ = _actions(run)
+    names, _ = way(run)
     yield point(
         "Longest" in names, "Your node took its turn.",
         f"The way went {' → '.join(names)}, and not through your node: let an arrow lead to `longest`.",
@@ -100,7 +99,7 @@ def _third_way(flow: Any) -> Checked:
     for kind, lines in (("short", 10), ("long", 600), ("huge", 3_000)):
         run = tried(flow, {"source": "x = 1\n" * lines, "module": "test"})
         yield point(run.error is None, "", "" if run.error is None else f"{trouble(run.error)}.")
-        names, actions = _actions(run)
+        names, actions = way(run)
         ends[kind] = (run.store.get("verdict"), actions, names)
     _, actions, names = ends["huge"]
     yield slip(
@@ -154,9 +153,3 @@ def _fails(careful: Any) -> Checked:
 
 def _named(thing: Any) -> str:
     return "nothing" if thing is None else f"a {type(thing).__name__}"
-
-
-def _actions(run: Any) -> tuple[list[str], list[Any]]:
-    """The classes of the nodes that a run went through, and the actions they returned."""
-    hops = [event for event in run.events if event.kind == "node_finished"]
-    return [re.sub(r"_\d+$", "", str(hop.node)) for hop in hops], [hop.get("action") for hop in hops]

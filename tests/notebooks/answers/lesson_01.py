@@ -107,7 +107,7 @@ WRONG = {
         (_wire(flow='"read >> longest"'), "is a str"),
         (_wire(_ARROWS.replace(">> longest ", "")), "and not through your node"),
         (_wire(_ARROWS.replace(" >> judge", "")), "an arrow has to leave it"),
-        (_wire(_ARROWS.replace("read >> longest >> judge", "read >> judge").replace("novel", "longest >> novel")), "Read → Longest → Judge"),
+        (_wire(_ARROWS.replace("longest >> judge", "judge").replace("novel", "longest >> novel")), "Read → Longest → Judge"),
         (_wire("read >> longest >> judge"), "judge needs both its arrows"),
     ],
     "01.3": [

@@ -102,7 +102,7 @@ function tree(model, root) {
       const twist = make("button", "pf-agents-twist", below ? (folded ? "▸" : "▾") : "");
       twist.setAttribute("data-act", "fold");
       twist.setAttribute("aria-label", folded ? `Unfold ${id}` : `Fold ${id}`);
-      twist.hidden = !below;
+      twist.style.visibility = below ? "visible" : "hidden";    // keeps its room, so that names of one level stand below each other
       twist.addEventListener("click", () => send({ do: "fold", name }));
       const label = make("button", "pf-agents-name", id);
       label.setAttribute("data-act", "choose");

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from pocketflex_nb.core.graph import Graph, ids_of
+from pocketflex_nb.core.graph import Graph, base_name, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.frame import Note
 from pocketflex_nb.engine.log import rows
@@ -21,7 +21,7 @@ from pocketflex_nb.notebook.past import Past
 from pocketflex_nb.views.svg import caption_of
 from pocketflex_nb.views.words import shown
 
-__all__ = ["CUT", "LANES", "MANY", "ROOM", "Picture", "graphs_of", "summed"]
+__all__ = ["CUT", "LANES", "MANY", "ROOM", "Picture", "flow_names", "graphs_of", "summed"]
 
 #: up to so many runs have a lane each; up to `MANY` a row each; above that a cell each
 LANES, MANY = 6, 60
@@ -310,5 +310,17 @@ def _stacked(spans: list[Any], zero: int) -> list[list[Any]]:
 
 def graphs_of(runs: Sequence[Any]) -> list[tuple[Any, Graph]]:
     """The flows of these runs, each once, with their graphs."""
-    flows: dict[int, Any] = {id(run.flow): run for run in runs}
+    flows: dict[int, Any] = {}
+    for run in runs:
+        flows.setdefault(id(run.flow), run)
     return [(run.flow, run.graph) for run in flows.values()]
+
+
+def flow_names(flows: Sequence[Any]) -> list[str]:
+    """What the flows are called, apart from each other; a run's own name may be another."""
+    names, known = [], Counter[str]()
+    for flow in flows:
+        name = clean(base_name(flow), 80)
+        known[name] += 1
+        names.append(name if known[name] == 1 else f"{name} ({known[name]})")
+    return names

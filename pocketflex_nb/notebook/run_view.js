@@ -684,6 +684,7 @@ function render({ model, el }) {
     if (timeline.hidden) return;
     timelineEnd = end;
     const names = [...new Set(spans.flat().map((/** @type {any} */ s) => s[0]))];
+    names.forEach(colour);
     names.sort((x, y) => colour(x) - colour(y));
     const deep = spans.map((/** @type {any[]} */ row) => Math.min(1 + Math.max(0, ...row.map((s) => s[4])), 8));
     const height = spans.length === 1 ? 9 : spans.length <= 6 ? 6 : 5;
@@ -734,6 +735,7 @@ function render({ model, el }) {
   }
   function drawCursor() {
     const c = model.get("cursor");
+    drawLanes();            // what belongs to now only, as the buttons, is not shown of the past
     transport.hidden = !c || !c.of;
     if (transport.hidden) return;
     root.dataset.past = String(!c.live);

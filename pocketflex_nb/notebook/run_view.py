@@ -17,7 +17,7 @@ from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.panel import TABS, panel
 from pocketflex_nb.notebook.patched import PatchedView
-from pocketflex_nb.notebook.picture import LANES, Picture, graphs_of, summed
+from pocketflex_nb.notebook.picture import LANES, Picture, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.standing import Standing
 from pocketflex_nb.notebook.text_view import TextView
 from pocketflex_nb.views.palette import GLYPHS
@@ -172,7 +172,8 @@ class RunView(Standing, PatchedView):
     def _draw(self) -> None:
         graphs = graphs_of(self.runs)
         self._flows = [flow for flow, _ in graphs]
-        self._drawn = [{"name": graph.name, "svg": svg(graph, None, live=True)} for _, graph in graphs[:20]]
+        names = flow_names(self._flows)
+        self._drawn = [{"name": name, "svg": svg(graph, None, live=True)} for name, (_, graph) in zip(names, graphs[:20], strict=False)]
 
     def _tell(self, *, final: bool, now_all: bool = False) -> None:
         now = time.monotonic()

@@ -210,10 +210,18 @@ function render({ model, el }) {
     const why = head.filter ? "Nothing fits the filter." : head.changed ? "Nothing differs." : "The store is empty.";
     if (!rows.length) lines.push(make("div", "pf-store-empty", why));
     tree.replaceChildren(...lines);
+    mark();
+  }
+
+  /** Show which row is told about at the side. */
+  function mark() {
+    const chosen = model.get("detail").row;
+    [...tree.children].forEach((line, k) => line.setAttribute("aria-selected", String(k === chosen)));
   }
 
   function drawDetail() {
     const d = model.get("detail");
+    mark();
     detail.hidden = !d.path;
     middle.dataset.side = String(!diff.hidden || !detail.hidden);
     if (editing && editing !== d.path) editing = "";
@@ -228,6 +236,12 @@ function render({ model, el }) {
       if (/^data:image\/(png|jpeg|gif);base64,/.test(d.image)) img.src = d.image;
       detail.append(img);
     } else if (!editing) detail.append(make("pre", "pf-store-text", d.text));
+    if (d.words && d.words.length && !editing) {
+      const said = make("div", "pf-store-words");
+      said.setAttribute("aria-label", "Changed words");
+      said.append(...d.words.map((/** @type {string[]} */ [sign, piece]) => make({ "+": "ins", "-": "del" }[sign] || "span", "", piece)));
+      detail.append(said);
+    }
     if (editing) detail.append(editor(d));
     else {
       const tools = make("div", "pf-store-tools");

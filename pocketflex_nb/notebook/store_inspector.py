@@ -135,7 +135,7 @@ class StoreInspector(Standing, PatchedView):
         self._paths = []
         rows = list(self._walk(held, signs))
         told = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
-        self.tell(head=self._headline(held, list(others)), rows=rows, diff=told, detail=self._details(held))
+        self.tell(head=self._headline(held, list(others)), rows=rows, diff=told, detail=self._details(held, others))
 
     def _headline(self, held: Any, others: list[str]) -> dict[str, Any]:
         stops = self._past.stops()
@@ -216,20 +216,22 @@ class StoreInspector(Standing, PatchedView):
         return written.version, _writer(written, 120)
 
     # one value -------------------------------------------------------------------------------------------------------
-    def _details(self, held: Any) -> dict[str, Any]:
+    def _details(self, held: Any, others: Mapping[str, Any]) -> dict[str, Any]:
         if self._chosen is None:
             return {}
         where = clean(path_text(self._chosen), 400)
+        row = self._paths.index(self._chosen) if self._chosen in self._paths else -1
         try:
             value = value_at(held, self._chosen)
         except LookupError:
-            return {"path": where, "gone": True}
+            return {"path": where, "row": row, "gone": True}
         text = detail(value, 20_000, key=self._chosen)
         hidden = text == MASK
         source = None if hidden or not self._can_edit() else _source(value)
         return {
-            "path": where, "type": kind_of(value), "text": text, "image": "" if hidden else image_of(value),
+            "path": where, "row": row, "type": kind_of(value), "text": text, "image": "" if hidden else image_of(value),
             "history": [] if hidden else self._history(), "edit": source,
+            "words": [] if hidden else self._past.words(self._chosen, value, self._base, self._version, others),
         }
 
     def _history(self) -> list[list[str]]:

@@ -9,12 +9,16 @@ from typing import Any
 
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.store import Store
-from pocketflex_nb.views.diff import Line, diff, lines_of
+from pocketflex_nb.notebook.panel import clean
+from pocketflex_nb.views.diff import Line, diff, lines_of, words
+from pocketflex_nb.views.tree import value_at
 
 __all__ = ["DIFFERENCES", "Stop", "StorePast"]
 
 #: lines of one comparison
 DIFFERENCES = 120
+#: characters from which a text's change is told word by word, characters that are looked at, and pieces
+_LONG, _READ, _PIECES = 60, 8_000, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,26 @@ class StorePast:
         """The content at `version`; None: the store itself."""
         return self.store if version is None or not isinstance(self.store, Store) else self.store.at(version)
 
+    def base(self, base: str, version: int | None, others: Mapping[str, Any]) -> Any:
+        """What is compared with: the content of another run's store, at the start, or before the step of `version`."""
+        if base in others:
+            return others[base]
+        stops = self.stops()
+        return self.at(stops[0 if base == "start" else max(self.place(version) - 1, 0)].version) if stops else {}
+
+    def words(self, path: tuple[Any, ...], value: Any, base: str, version: int | None, others: Mapping[str, Any]) -> list[list[str]]:
+        """How a long text at `path` became `value`, word by word: [sign, piece], with ``" "``, ``+`` or ``-``."""
+        if not isinstance(value, str) or len(value) < _LONG:
+            return []
+        try:
+            old = value_at(self.base(base, version, others), path)
+        except (LookupError, TypeError, StoreError):
+            return []
+        if not isinstance(old, str) or old == value:
+            return []
+        told = words(clean(old, _READ), clean(value, _READ))  # masked first: a secret in pieces would not be known
+        return [[sign, _shortened(piece) if sign == " " else piece] for sign, piece in told[:_PIECES]]
+
     def lines(self, base: str, version: int | None, others: Mapping[str, Any]) -> list[Line]:
         """What differs from `base` ("before": the step before, "start", or the name of another run) to `version`."""
         if base in others:
@@ -95,3 +119,8 @@ class StorePast:
             return lines_of(self.store.diff(first.version, stops[place].version), limit=DIFFERENCES)
         except StoreError as exc:  # dropped by the ring meanwhile
             return [Line("…", "", str(exc))]
+
+
+def _shortened(text: str) -> str:
+    """What stayed the same, but for its ends."""
+    return text if len(text) <= 160 else f"{text[:70]} … {text[-70:]}"

@@ -174,7 +174,8 @@ def _loops(at: Point, item: Item, links: list[Link], *, after: bool) -> list[Pat
     edge = at[1] + side * item.across / 2
     paths = []
     for turn, (link, (apex, middle, _)) in enumerate(zip(links, loop_reaches(links, after=after), strict=True)):
-        spread, lift = 11.0 + 5 * turn, side * apex / 0.75
+        wide = min(max(11.0, link.along / 2 + 6), max(item.along / 2 - 12, 11.0))  # its shoulders show beside its label
+        spread, lift = wide + 5 * turn, side * apex / 0.75
         tip, start = (at[0] + spread, edge), (at[0] - spread, edge)
         end = (tip[0] + 1.5, edge + side * HEAD)
         steps: list[Step] = [("M", (start,)), ("C", ((start[0] - 6, edge + lift), (end[0] + 6, edge + lift), end))]

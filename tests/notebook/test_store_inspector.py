@@ -91,6 +91,23 @@ def test_only_changed_leaves_what_differs_from_the_start(view: StoreInspector) -
     assert len(view.diff) == 4
 
 
+def test_a_long_text_is_compared_word_by_word() -> None:
+    class Redraft(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["draft"] = shared["draft"].replace("coal", "solar") + " Token sk-abcdefghijklmnop1234."
+
+    draft = "Most of the power of this town comes from coal, as it did a hundred years ago."
+    run = Flow(Redraft()).launch({"draft": draft}, show=False).wait(10)
+    view = _look_into(run)
+
+    _wish(view, do="choose", row=_row(view, "draft")[0])
+
+    told = view.detail["words"]
+    assert ["-", "coal"] in told
+    assert ["+", "solar"] in told
+    assert "abcdefgh" not in str(view.detail)
+
+
 def test_runs_of_a_group_are_compared() -> None:
     group = launch({"one": (_flow(), _seeded(topic="wind")), "two": (_flow(), _seeded())}, show=False).wait(10)
     one, two = (run.name for run in group)

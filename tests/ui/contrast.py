@@ -19,7 +19,8 @@ _MEASURE = """(root, [least, leastSign]) => {
     const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
     const faint = el => { let o = 1; for (; el; el = el.parentElement) o *= Number(getComputedStyle(el).opacity); return o; };
     const htmlGround = el => { const layers = [];
-        for (; el; el = el.parentElement) { const c = parse(getComputedStyle(el).backgroundColor); if (c[3]) layers.push(c); if (c[3] === 1) break; }
+        for (; el && !(layers.length && layers.at(-1)[3] === 1); el = el.parentElement) {
+            const c = parse(getComputedStyle(el).backgroundColor); if (c[3]) layers.push(c); }
         return layers.reduceRight((under, top) => over(top, under), [255, 255, 255, 1]); };
     const ground = el => {
         const svg = el.closest('svg');

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -116,7 +117,7 @@ class _Step(Node):
 
 def _flow() -> Flow:
     nodes = [type(f"Is{status.title()}", (_Step,), {})() for status in STATUSES]
-    for before, after in zip(nodes, nodes[1:], strict=False):
+    for before, after in pairwise(nodes):
         before - "onward" >> after
     nodes[0].on_error(nodes[-1])
     inner = Flow(type("Inner", (_Step,), {})(), name="inner")
@@ -127,7 +128,8 @@ def _flow() -> Flow:
 def test_a_diagram_in_every_state(paper: Page) -> None:
     flow = _flow()
     graph = flow.launch({}, show=False).wait(10).graph
-    state = State(nodes={node.id: NodeState(status=status, visits=3, seconds=2.0) for node, status in zip(graph.nodes, STATUSES, strict=False)})
+    told = zip(graph.nodes, STATUSES, strict=False)
+    state = State(nodes={node.id: NodeState(status=status, visits=3, seconds=2.0) for node, status in told})
 
     _put(paper, svg(graph, state))
 

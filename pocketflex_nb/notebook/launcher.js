@@ -60,11 +60,22 @@ function choice(label, choices, chosen) {
   const name = `pf-l-${++forms}`;
   /** @type {Record<string, HTMLInputElement>} */
   const radios = {};
+  const go = (/** @type {KeyboardEvent} */ event, /** @type {string} */ value) => {
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault(); // front ends keep the arrows from the browser, so they are walked here
+    const values = Object.keys(choices);
+    const next = values[(values.indexOf(value) + by + values.length) % values.length];
+    radios[next].checked = true;
+    radios[next].focus();
+    chosen(next);
+  };
   for (const [value, text] of Object.entries(choices)) {
     const box = make("label", "pf-l-option");
     const radio = radios[value] = make("input", "pf-l-radio");
     Object.assign(radio, { type: "radio", name, value });
     radio.addEventListener("change", () => chosen(value));
+    radio.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => go(event, value));
     box.append(radio, make("span", "", text));
     el.append(box);
   }
@@ -90,6 +101,7 @@ function stepper(label, chosen, empty) {
   less.setAttribute("aria-label", `${label}: one less`);
   more.setAttribute("aria-label", `${label}: one more`);
   less.tabIndex = more.tabIndex = -1;
+  field.addEventListener("input", () => { if (Number(field.value) >= 1) chosen(Math.round(Number(field.value))); });
   field.addEventListener("change", () => go(now()));
   field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const by = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
@@ -125,7 +137,9 @@ function hideStatic(el, mark) {
 /** @param {{model: any, el: HTMLElement}} props */
 function render({ model, el }) {
   const id = `pf-l-form-${++forms}`;
-  const send = (/** @type {object} */ message) => model.send(message);
+  const send = (/** @type {object} */ message) => {
+    try { model.send(message); } catch { /* the kernel went meanwhile: leaving a field says so too */ }
+  };
   const set = (/** @type {string} */ name, /** @type {any} */ value) => send({ do: "set", name, value });
   const form = () => model.get("form");
   let gone = false;

@@ -334,8 +334,8 @@ class Launcher(Standing, anywidget.AnyWidget):
                 self.said = []
         except (UsageError, PocketflexError) as exc:
             self.said = [["error", clean(str(exc), 1_000)]]
-        except (LookupError, TypeError, ValueError) as exc:
-            if do in ("start", "check", "run"):  # the user's own value: a page may send anything, a form may hold anything
+        except Exception as exc:  # a page may send anything, and a copied or evaluated value may raise anything
+            if do in ("start", "check", "run"):
                 self.said = [["error", clean(f"{type(exc).__name__}: {exc}", 1_000)]]
 
     def _edit(self, do: Any, wish: dict[str, Any]) -> None:

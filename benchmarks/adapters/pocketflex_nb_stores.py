@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import sqlite3
 import statistics
 import subprocess
@@ -30,6 +32,18 @@ with open_store(sys.argv[1]) as store:
 """
 
 
+#: a value of its own for each write: SQLite does not write what stands there already
+_numbers = itertools.count()
+
+
+def value():
+    return {"a": next(_numbers)}
+
+
+def text():
+    return json.dumps(value())
+
+
 class SqliteClient:
     """The standard library's module, as careful as the store: write-ahead log, `synchronous=NORMAL`."""
 
@@ -42,7 +56,7 @@ class SqliteClient:
         self.line.execute("INSERT INTO bare VALUES ('n', 1) ON CONFLICT (k) DO UPDATE SET v = v + 1 RETURNING v").fetchall()
 
     def set(self) -> None:
-        self.line.execute("INSERT INTO bare VALUES ('s', ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v", ('{"a": 1}',))
+        self.line.execute("INSERT INTO bare VALUES ('s', ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v", (text(),))
 
     def get(self) -> None:
         self.line.execute("SELECT v FROM bare WHERE k = 's'").fetchone()
@@ -60,7 +74,7 @@ class RedisClient:
         self.line.incr("bare-n")
 
     def set(self) -> None:
-        self.line.set("bare-s", '{"a": 1}')
+        self.line.set("bare-s", text())
 
     def get(self) -> None:
         self.line.get("bare-s")
@@ -79,7 +93,7 @@ class PostgresClient:
         self.line.execute("INSERT INTO bare VALUES ('n', 1) ON CONFLICT (k) DO UPDATE SET n = bare.n + 1 RETURNING n").fetchone()
 
     def set(self) -> None:
-        self.line.execute("INSERT INTO bare VALUES ('s', 0, %s) ON CONFLICT (k) DO UPDATE SET v = EXCLUDED.v", ('{"a": 1}',))
+        self.line.execute("INSERT INTO bare VALUES ('s', 0, %s) ON CONFLICT (k) DO UPDATE SET v = EXCLUDED.v", (text(),))
 
     def get(self) -> None:
         self.line.execute("SELECT v FROM bare WHERE k = 's'").fetchone()
@@ -123,7 +137,7 @@ def beside(m, kind, verb):
     from pocketflex_nb import open_store
 
     with place(kind) as (url, bare), open_store(url) as store:
-        ours = {"increment": lambda: store.increment("n"), "set": lambda: store.__setitem__("s", {"a": 1}), "get": lambda: store["s"]}[verb]
+        ours = {"increment": lambda: store.increment("n"), "set": lambda: store.__setitem__("s", value()), "get": lambda: store["s"]}[verb]
         store["s"] = {"a": 1}
         bare.set()
         rates = []

@@ -19,7 +19,7 @@ _EXACT = 2**53
 def sum_text(text: str | None, n: float, limit: float | None, reset: float | None) -> str | None:
     """The text of the number in `text` (None: 0) plus `n`, within its bounds; None if there is no plain number."""
     try:
-        value = 0 if text is None else json.loads(text)
+        value = 0 if text is None else int(text) if text.isdigit() else json.loads(text)
     except ValueError:
         return None
     if value.__class__ not in (int, float):

@@ -11,7 +11,7 @@ from pocketflex_nb.core.diff import Difference, compare
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.snapshot import MISSING, Opaque, TooLarge, Work, is_plain
 from pocketflex_nb.core.store import WRITTEN_BOUND
-from pocketflex_nb.core.values import decode
+from pocketflex_nb.core.values import decode, is_whole
 from pocketflex_nb.core.versions import Versions
 from pocketflex_nb.resources.place import Row
 from pocketflex_nb.resources.who import Elsewhere, SharedChange, SharedWritten, read_who
@@ -39,11 +39,13 @@ class Entry:
     ----------
     plain : bool
         Whether the value can never change in place.
+    is_whole : bool
+        Whether nothing in it is of a class that is not loaded here.
     mark : object
         The frame that has it among what to look at again, as for a core `Cell`.
     """
 
-    __slots__ = ("_frozen", "key", "mark", "plain", "text", "value", "version", "who", "writer")
+    __slots__ = ("_frozen", "is_whole", "key", "mark", "plain", "text", "value", "version", "who", "writer")
 
     def __init__(self, key: Any) -> None:
         self.key, self.mark = key, UNMARKED
@@ -52,6 +54,7 @@ class Entry:
         """Take over a new value."""
         self.value, self.text, self.version, self.who, self.writer = value, text, version, who, writer
         self.plain, self._frozen = is_plain(value), _UNREAD
+        self.is_whole = self.plain or '"$"' not in text or is_whole(value)
         return self
 
     @property

@@ -11,12 +11,12 @@ https://www.postgresql.org/docs/current/sql-notify.html
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from typing import Any
 
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError
 from pocketflex_nb.resources.place import Changed, Fence, Lost, Row
+from pocketflex_nb.resources.process import pid
 from pocketflex_nb.resources.reach import connected, connected_again
 from pocketflex_nb.resources.urls import Address, missing_extra, refused, unreachable
 
@@ -113,7 +113,7 @@ class PostgresPlace:
         self.address, self.keep, self._store = address, keep, address.name
         self._channel = f"pfx_{hashlib.sha256(self._store.encode()).hexdigest()[:24]}"
         self._using = threading.Lock()
-        self._pid = os.getpid()
+        self._pid = pid()
         self._waiting: Any = None
         self._waits, self._closed = threading.Lock(), False
         self._line = connected(address, self._opened)
@@ -154,8 +154,8 @@ class PostgresPlace:
         """Run one statement; `Lost` when the connection breaks."""
         psycopg = self._psycopg
         with self._using:
-            if self._pid != os.getpid():  # a child of `fork`: the connection is its parent's
-                self._line, self._pid = self._opened(), os.getpid()
+            if self._pid != pid():  # a child of `fork`: the connection is its parent's
+                self._line, self._pid = self._opened(), pid()
             try:
                 cursor = self._line.execute(query, arguments)
                 return cursor.fetchall() if rows else []
@@ -263,8 +263,8 @@ class PostgresPlace:
             with self._waits:
                 if self._closed:
                     raise Lost("closed")
-                if self._waiting is None or self._waiting[0] != os.getpid():
-                    self._waiting = os.getpid(), self._opened()
+                if self._waiting is None or self._waiting[0] != pid():
+                    self._waiting = pid(), self._opened()
                     self._waiting[1].execute(f"LISTEN {self._channel}")
                 line = self._waiting[1]
             found = line.execute("SELECT version FROM pocketflex.stores WHERE name = %s", (self._store,)).fetchone()
@@ -280,7 +280,7 @@ class PostgresPlace:
         """Let go of the connection that waits."""
         with self._waits:
             waiting, self._waiting = self._waiting, None
-            if waiting is not None and waiting[0] == os.getpid():
+            if waiting is not None and waiting[0] == pid():
                 waiting[1].close()
 
     def wake(self) -> None:
@@ -297,6 +297,6 @@ class PostgresPlace:
     def close(self) -> None:
         """See `Place`. Not in a child of `fork`: the connections are its parent's."""
         self._closed = True
-        if self._pid == os.getpid():
+        if self._pid == pid():
             self._line.close()
         self._hang_up()

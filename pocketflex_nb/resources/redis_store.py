@@ -10,12 +10,12 @@ https://redis.io/docs/latest/develop/programmability/eval-intro/ and https://red
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any
 
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError
 from pocketflex_nb.resources.place import Changed, Fence, Lost, Row
+from pocketflex_nb.resources.process import pid
 from pocketflex_nb.resources.reach import connected, connected_again
 from pocketflex_nb.resources.urls import CONNECT, Address, missing_extra, refused, unreachable
 
@@ -84,7 +84,7 @@ class RedisPlace:
         self._lock, self._tokens = f"{base}lock:", f"{base}tokens"
         self._scripts: dict[str, str] = {}
         self._using = threading.Lock()
-        self._pid = os.getpid()
+        self._pid = pid()
         self._waiting: Any = None
         self._waits, self._closed = threading.Lock(), False
         self._line = connected(address, self._opened)
@@ -123,8 +123,8 @@ class RedisPlace:
         """Send commands in one go, and read their answers; `Lost` when the connection breaks."""
         errors = self._redis.exceptions
         with self._using:
-            if self._pid != os.getpid():  # a child of `fork`: the connection is its parent's
-                self._line, self._pid = self._opened(), os.getpid()
+            if self._pid != pid():  # a child of `fork`: the connection is its parent's
+                self._line, self._pid = self._opened(), pid()
             line = self._line
             try:
                 line.send_packed_command((b"".join(map(_packed, commands)),), check_health=False)
@@ -226,8 +226,8 @@ class RedisPlace:
         with self._waits:
             if self._closed:
                 raise Lost("closed")
-            if self._waiting is None or self._waiting[0] != os.getpid():
-                self._waiting = os.getpid(), self._opened()
+            if self._waiting is None or self._waiting[0] != pid():
+                self._waiting = pid(), self._opened()
             line = self._waiting[1]
         try:
             line.send_command("XREAD", "BLOCK", int(timeout * 1000), "COUNT", 1, "STREAMS", self._keys[3], f"{version}-0")
@@ -240,7 +240,7 @@ class RedisPlace:
         """Let go of the connection that waits."""
         with self._waits:
             waiting, self._waiting = self._waiting, None
-            if waiting is not None and waiting[0] == os.getpid():
+            if waiting is not None and waiting[0] == pid():
                 waiting[1].disconnect()
 
     def wake(self) -> None:
@@ -256,7 +256,7 @@ class RedisPlace:
     def close(self) -> None:
         """See `Place`. Not in a child of `fork`: the connections are its parent's."""
         self._closed = True
-        if self._pid == os.getpid():
+        if self._pid == pid():
             self._line.disconnect()
         self._hang_up()
 

@@ -25,7 +25,7 @@ from pocketflex_nb.core.errors import EncodingError, LockLost, NotLoaded, StoreE
 from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.snapshot import MISSING, is_plain
 from pocketflex_nb.core.store import Store
-from pocketflex_nb.core.values import decode, encode, is_whole
+from pocketflex_nb.core.values import decode, encode
 from pocketflex_nb.core.versions import Snapshot
 from pocketflex_nb.resources.awaited import Awaited
 from pocketflex_nb.resources.follow import SharedWatch, follow
@@ -74,8 +74,8 @@ class SharedStore(Awaited, Store):
       thread: plain prep and post of a launched run stand on the engine thread, so on slow networks write ``async def``
       steps and the awaited twins (`aget`, `aset`, `aupdate`, `aincrement`, `ainsert_new`, `acas`).
     - `update` calls its function again when somebody else wrote in between, each time with a fresh copy of the present value.
-    - Nested changes are sent at the node's end, whatever the size. Outside of runs they are sent by the next use of the store:
-      there, use `update`.
+    - Nested changes are sent at the node's end, whatever the size. Outside of runs they are sent when something is next written, when
+      the past is asked for, and by `close`: there, use `update`.
     - `lock` has a lease, and writes inside it carry its fencing token: when the lease has ended they are refused (`LockLost`).
     - The whole content is mirrored in memory.
 
@@ -112,11 +112,14 @@ class SharedStore(Awaited, Store):
         """Ask what may be asked twice."""
         while True:
             if self._closed:
-                raise StoreError(f"the store {self.url} is closed; open it again: open_store(...)")
+                raise self._is_closed()
             try:
                 return ask(self._place)
             except Lost:
                 self._place.reopen()
+
+    def _is_closed(self) -> StoreError:
+        return StoreError(f"the store {self.url} is closed; open it again: open_store(...)")
 
     def _pull(self) -> None:
         """Take in what was written since."""
@@ -124,7 +127,12 @@ class SharedStore(Awaited, Store):
             return
         with self._lock:
             known = self._mirror.version
-            version, rows = self._asked(lambda place: place.since(known))
+            if self._closed:
+                raise self._is_closed()
+            try:
+                version, rows = self._place.since(known)
+            except Lost:
+                version, rows = self._asked(lambda place: place.since(known))
             if version != known or rows:
                 self._take_in(known, version, rows)
         if self._outbox:
@@ -185,8 +193,6 @@ class SharedStore(Awaited, Store):
         """Ask for what is new; the visit of the node in flight, begun now if this is the first it asks."""
         frame = _frame()
         if frame is None:
-            if self._loose:
-                self._flush()
             self._pull()
             return None
         self._pull()
@@ -203,7 +209,7 @@ class SharedStore(Awaited, Store):
 
     def _live(self, entry: Entry) -> Any:
         if not entry.plain:
-            if not is_whole(entry.value):
+            if not entry.is_whole:
                 self._read_again(entry)
             if entry.mark is not _frame():
                 self._touch(entry)  # type: ignore[arg-type]  # as above
@@ -212,7 +218,7 @@ class SharedStore(Awaited, Store):
     def _read_again(self, entry: Entry) -> None:
         """A class was not loaded when the value came; perhaps it is now."""
         try:
-            entry.value = decode(entry.text)
+            entry.value, entry.is_whole = decode(entry.text), True
         except NotLoaded as exc:
             exc.add_note(f"read from {entry.key!r} of the store {self.url}")
             raise
@@ -241,7 +247,7 @@ class SharedStore(Awaited, Store):
         self._seen()
         with self._lock:
             for entry in self._mirror.entries.values():
-                if not entry.plain and not is_whole(entry.value):
+                if not entry.is_whole:
                     try:
                         self._read_again(entry)
                     except NotLoaded:  # shown as it is
@@ -289,7 +295,9 @@ class SharedStore(Awaited, Store):
         name, mark = self._name(key), f"{self._mark}.{next(self._marks)}"
         who, fence = who_text(frame, mark), fence_of(self._mark)
         if self._closed:
-            self._asked(lambda place: None)
+            raise self._is_closed()
+        if frame is None and self._loose:
+            self._flush()
         with self._lock:
             try:
                 version = self._place.write(name, text, who, expect, fence)
@@ -368,6 +376,7 @@ class SharedStore(Awaited, Store):
             return
         text = self._encoded(key, value)
         visit = self._seen() if frame is not None else None
+        before = self._mirror.entries.get(key)
         while True:
             other, expect, merged = None, None, value
             if visit is not None and getattr(frame.run, "store", None) is self:
@@ -383,6 +392,9 @@ class SharedStore(Awaited, Store):
                 break
             except Changed:
                 self._pull()
+        touched = self._loose if frame is None else frame.touched
+        if touched and before is not None:
+            touched.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
         entry = self._mirror.entries.get(key)
         if entry is not None and not entry.plain and entry.value is merged:
             self._touch(entry)  # type: ignore[arg-type]  # as above
@@ -439,7 +451,7 @@ class SharedStore(Awaited, Store):
             return self._value_of(entry)
 
     def _value_of(self, entry: Entry) -> Any:
-        return entry.value if is_whole(entry.value) else decode(entry.text)
+        return entry.value if entry.is_whole else decode(entry.text)
 
     def popitem(self) -> tuple[Any, Any]:
         """Remove the newest key and give it with its value."""

@@ -2,7 +2,12 @@
 
 The file is in write-ahead mode: readers and the one writer do not wait for each other, and a process that is killed in the middle
 of a write leaves nothing half written. `synchronous=NORMAL` (the default here) keeps every acknowledged write through the end of
-any process; through a loss of power as well with ``?synchronous=full``.
+any process; through a loss of power as well with ``?synchronous=full``, which waits for the disk at each write.
+
+A change is one row of a log, whose number is its key: to write is to insert the next number, on the condition that the last one is
+the one that is known here. That is one statement, hence one transaction, as cheap as any that SQLite makes. When somebody else has
+written in between, it is made again inside a transaction that first reads what is new. From time to time the log is folded into a
+table of entries.
 
 References
 ----------
@@ -12,7 +17,6 @@ https://www.sqlite.org/wal.html and https://www.sqlite.org/pragma.html#pragma_da
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
@@ -23,6 +27,7 @@ from typing import Any
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError, Unreachable
 from pocketflex_nb.resources.memory_store import sum_text
 from pocketflex_nb.resources.place import Changed, Fence, Row
+from pocketflex_nb.resources.process import pid
 from pocketflex_nb.resources.urls import Address
 
 __all__ = ["SqlitePlace"]
@@ -31,52 +36,38 @@ __all__ = ["SqlitePlace"]
 _BUSY = 30.0
 #: seconds between two looks of who waits for others' changes
 _LOOK = 0.02
-_TRIM = 256
+#: changes after which the log is folded into the entries, and what is too old is dropped
+_FOLD = 512
 #: pages of the write-ahead log, of 4 KiB, after which they are moved into the file: the move waits for the disk
 _CHECKPOINT = 4_000
-_SMALL = 2**51
+#: a row's key is the number of its store, shifted, and its version
+_STORE = 40
+#: writes that go the safe way after one that somebody else had come before
+_WARY = 16
 _TABLES = """
+CREATE TABLE IF NOT EXISTS pfx_stores (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, folded INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS pfx_log (at INTEGER PRIMARY KEY, key TEXT NOT NULL, value TEXT, who TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS pfx_entries (
-    store TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, value TEXT NOT NULL, who TEXT NOT NULL, PRIMARY KEY (store, key)
+    store INTEGER NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, value TEXT NOT NULL, who TEXT NOT NULL, PRIMARY KEY (store, key)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pfx_log (
-    store TEXT NOT NULL, version INTEGER NOT NULL, key TEXT NOT NULL, value TEXT, who TEXT NOT NULL, PRIMARY KEY (store, version)
-) WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS pfx_added AFTER INSERT ON pfx_entries BEGIN
-    INSERT INTO pfx_log VALUES (NEW.store, NEW.version, NEW.key, NEW.value, NEW.who);
-END;
-CREATE TRIGGER IF NOT EXISTS pfx_changed AFTER UPDATE ON pfx_entries BEGIN
-    INSERT INTO pfx_log VALUES (NEW.store, NEW.version, NEW.key, NEW.value, NEW.who);
-END;
 CREATE TABLE IF NOT EXISTS pfx_locks (
-    store TEXT NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, until REAL NOT NULL, PRIMARY KEY (store, name)
+    store INTEGER NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, until REAL NOT NULL, PRIMARY KEY (store, name)
 ) WITHOUT ROWID;
 """
-#: a statement alone is a transaction alone: each of these reads the version before and writes the next with its change
-_NEXT = "(SELECT coalesce(max(version), 0) + 1 FROM pfx_log WHERE store = :store)"
-_SET = (
-    f"INSERT INTO pfx_entries VALUES (:store, :key, {_NEXT}, :text, :who) ON CONFLICT (store, key) DO UPDATE "
-    "SET version = excluded.version, value = excluded.value, who = excluded.who RETURNING version"
-)
-_SET_NEW = f"INSERT INTO pfx_entries VALUES (:store, :key, {_NEXT}, :text, :who) ON CONFLICT DO NOTHING RETURNING version"
-_SET_IF = (
-    f"UPDATE pfx_entries SET version = {_NEXT}, value = :text, who = :who "
-    "WHERE store = :store AND key = :key AND version = :expect RETURNING version"
-)
-_GONE = f"INSERT INTO pfx_log VALUES (:store, {_NEXT}, :key, NULL, :who) RETURNING version"
-_ADD = (
-    f"UPDATE pfx_entries SET value = CAST(CAST(value AS INTEGER) + :n AS TEXT), version = {_NEXT}, who = :who "
-    "WHERE store = :store AND key = :key AND value = CAST(CAST(value AS INTEGER) AS TEXT) "
-    "AND abs(CAST(value AS INTEGER)) < 4503599627370496 RETURNING version, value"
-)
+_PUT = "INSERT INTO pfx_log SELECT ?, ?, ?, ? WHERE ? = (SELECT max(at) FROM pfx_log WHERE at < ?)"
+_AFTER = "SELECT at - ?, key, value, who FROM pfx_log WHERE at > ? AND at < ? ORDER BY at"
 _SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
+
+
+#: version and text of a key that is not there
+_NOTHING: tuple[int, str | None] = (0, None)
 
 
 class SqlitePlace:
     """A place in a file."""
 
     def __init__(self, address: Address, keep: int) -> None:
-        self.address, self.keep, self._store = address, keep, address.name
+        self.address, self.keep = address, keep
         wanted = address.options.get("synchronous", "normal").lower()
         unknown = set(address.options) - {"synchronous"}
         if unknown or wanted not in _SYNCHRONOUS:
@@ -85,7 +76,11 @@ class SqlitePlace:
         self._using = threading.Lock()
         self._woken = threading.Event()
         self._connection = self._opened()
-        self._pid, self._seen = os.getpid(), (-1, -1)
+        self._pid, self._seen = pid(), (-1, -1)
+        self._store = self._numbered()
+        self._base, self._end = self._store << _STORE, (self._store + 1) << _STORE
+        self._now: dict[str, tuple[int, str]] = {}  # what every key holds at version `_at`
+        self._at = self._wary = 0
 
     def _opened(self) -> sqlite3.Connection:
         path = Path(self.address.path)
@@ -109,8 +104,8 @@ class SqlitePlace:
     def _alone(self) -> Iterator[Any]:
         """The connection's `execute`, one thread at a time; a child of `fork` opens its own."""
         with self._using:
-            if self._pid != os.getpid():
-                self._connection, self._pid = self._opened(), os.getpid()
+            if self._pid != pid():
+                self._connection, self._pid = self._opened(), pid()
             try:
                 yield self._connection.execute
             except sqlite3.OperationalError as exc:
@@ -135,93 +130,158 @@ class SqlitePlace:
                 raise
             do("COMMIT")
 
+    def _numbered(self) -> int:
+        """The number of the store of this name, made if it is new; version 0 of its log is a row that stands for its beginning."""
+        with self._writing() as do:
+            found = do("SELECT id FROM pfx_stores WHERE name = ?", (self.address.name,)).fetchone()
+            if found is None:
+                made = do("INSERT INTO pfx_stores (name, folded) VALUES (?, 0)", (self.address.name,)).lastrowid
+                do("INSERT INTO pfx_log VALUES (?, '', NULL, '')", (made << _STORE,))
+                return int(made)
+            return int(found[0])
+
     # reading ---------------------------------------------------------------------------------------------------------
     def load(self) -> tuple[int, list[Row]]:
         """See `Place`."""
         with self._alone() as do:
             do("BEGIN")
             try:
-                rows = do("SELECT version, key, value, who FROM pfx_entries WHERE store = ? ORDER BY version", (self._store,)).fetchall()
-                return self._version(do), rows
+                return self._read(do)
             finally:
                 do("COMMIT")
 
+    def _read(self, do: Any) -> tuple[int, list[Row]]:
+        """What the entries hold, and what the log says since they were folded."""
+        folded = do("SELECT folded FROM pfx_stores WHERE id = ?", (self._store,)).fetchone()[0]
+        known = do("SELECT version, key, value, who FROM pfx_entries WHERE store = ? ORDER BY version", (self._store,))
+        rows: dict[str, Row] = {row[1]: row for row in known}
+        version = folded
+        for row in do(_AFTER, (self._base, self._base + folded, self._end)):
+            version = row[0]
+            rows.pop(row[1], None)
+            if row[2] is not None:
+                rows[row[1]] = row
+        self._now, self._at = {key: (row[0], str(row[2])) for key, row in rows.items()}, version
+        return version, list(rows.values())
+
     def _version(self, do: Any) -> int:
-        found = do("SELECT version FROM pfx_log WHERE store = ? ORDER BY version DESC LIMIT 1", (self._store,)).fetchone()
-        return 0 if found is None else int(found[0])
+        return int(do("SELECT max(at) FROM pfx_log WHERE at < ?", (self._end,)).fetchone()[0]) - self._base
 
     def since(self, version: int) -> tuple[int, list[Row]]:
         """See `Place`. When no other connection has written, that is told by a number in shared memory."""
-        if self._pid == os.getpid():
+        if self._pid == pid():
             with self._using:
                 if (self._connection.execute("PRAGMA data_version").fetchone()[0], version) == self._seen:
                     return version, []
         with self._alone() as do:
-            stamp = (do("PRAGMA data_version").fetchone()[0], version)
-            rows = do(
-                "SELECT version, key, value, who FROM pfx_log WHERE store = ? AND version > ? ORDER BY version", (self._store, version)
-            ).fetchall()
+            stamp = do("PRAGMA data_version").fetchone()[0]
+            rows = do(_AFTER, (self._base, self._base + version, self._end)).fetchall()
             now = rows[-1][0] if rows else self._version(do)
-            self._seen = (stamp[0], now)
+            self._learn(rows)
+            self._seen = (stamp, now)
             return now, rows
+
+    def _learn(self, rows: list[Row]) -> None:
+        for version, key, text, _ in rows:
+            if version == self._at + 1:
+                self._at = version
+                if text is None:
+                    self._now.pop(key, None)
+                else:
+                    self._now[key] = version, text
 
     def past(self, version: int) -> list[Row]:
         """See `Place`."""
         with self._alone() as do:
-            return list(do(
-                "SELECT version, key, value, who FROM pfx_log WHERE store = ? AND version <= ? ORDER BY version", (self._store, version)
-            ))
+            return list(do(_AFTER, (self._base, self._base, self._base + version + 1)))
 
     # writing ---------------------------------------------------------------------------------------------------------
     def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
         """See `Place`."""
-        facts = {"store": self._store, "key": key, "text": text, "who": who, "expect": expect}
-        if text is not None and not fence:
-            with self._alone() as do:
-                return self._set(do, facts)
+        if not fence and (expect is None or expect == self._now.get(key, _NOTHING)[0]):
+            version = self._put(key, text, who)
+            if version:
+                return version
         with self._writing() as do:
             self._check(do, fence)
-            return self._set(do, facts) if text is not None else self._delete(do, facts)
-
-    def _set(self, do: Any, facts: dict[str, Any]) -> int:
-        expect = facts["expect"]
-        found = do(_SET if expect is None else _SET_IF if expect else _SET_NEW, facts).fetchall()
-        if not found:
-            raise Changed
-        return self._noted(do, found[0][0])
-
-    def _delete(self, do: Any, facts: dict[str, Any]) -> int:
-        found = do("SELECT version FROM pfx_entries WHERE store = :store AND key = :key", facts).fetchone()
-        if facts["expect"] is not None and facts["expect"] != (0 if found is None else found[0]):
-            raise Changed
-        do("DELETE FROM pfx_entries WHERE store = :store AND key = :key", facts)
-        return self._noted(do, do(_GONE, facts).fetchall()[0][0])
+            self._catch_up(do)
+            if expect is not None and expect != self._now.get(key, _NOTHING)[0]:
+                raise Changed
+            return self._insert(do, key, text, who)
 
     def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: Fence) -> tuple[int, str] | None:
         """See `Place`."""
-        if limit is None and not fence and n.__class__ is int and self._pid == os.getpid() and -_SMALL < n < _SMALL:
-            try:
-                with self._using:
-                    do = self._connection.execute
-                    found = do(_ADD, {"store": self._store, "key": key, "n": n, "who": who}).fetchall()
-                    if found:
-                        return self._noted(do, found[0][0]), found[0][1]
-            except sqlite3.Error:  # told below, if it stays
-                pass
+        if not fence:
+            text = sum_text(self._now.get(key, _NOTHING)[1], n, limit, reset)
+            version = self._put(key, text, who) if text is not None else 0
+            if version:
+                return version, str(text)
         with self._writing() as do:
             self._check(do, fence)
-            known = do("SELECT value FROM pfx_entries WHERE store = ? AND key = ?", (self._store, key)).fetchone()
-            text = sum_text(None if known is None else known[0], n, limit, reset)
-            facts = {"store": self._store, "key": key, "text": text, "who": who, "expect": None}
-            return None if text is None else (self._set(do, facts), text)
+            self._catch_up(do)
+            text = sum_text(self._now.get(key, _NOTHING)[1], n, limit, reset)
+            return None if text is None else (self._insert(do, key, text, who), text)
 
-    def _noted(self, do: Any, version: int) -> int:
-        """Remember a version that was made here, and drop the past from time to time."""
+    def _put(self, key: str, text: str | None, who: str) -> int:
+        """Write the next version if what is known here is the last one; 0 if somebody else has written, or may be about to."""
+        if self._wary or self._pid != pid():
+            self._wary = max(self._wary - 1, 0)
+            return 0
+        at = self._base + self._at
+        try:
+            with self._using:
+                if self._connection.execute(_PUT, (at + 1, key, text, who, at, self._end)).rowcount == 1:
+                    return self._noted(at + 1 - self._base, key, text)
+        except sqlite3.Error:  # told by the other way, if it stays
+            pass
+        self._wary = _WARY
+        return 0
+
+    def _catch_up(self, do: Any) -> None:
+        """Learn what others have written. Inside a transaction that writes, so that it stays true until its end."""
+        rows = do(_AFTER, (self._base, self._base + self._at, self._end)).fetchall()
+        if rows and rows[0][0] == self._at + 1:
+            self._learn(rows)
+        elif rows or self._version(do) != self._at:
+            self._read(do)
+
+    def _insert(self, do: Any, key: str, text: str | None, who: str) -> int:
+        version = self._at + 1
+        do("INSERT INTO pfx_log VALUES (?, ?, ?, ?)", (self._base + version, key, text, who))
+        return self._noted(version, key, text)
+
+    def _noted(self, version: int, key: str, text: str | None) -> int:
+        self._at = version
+        if text is None:
+            self._now.pop(key, None)
+        else:
+            self._now[key] = version, text
         if version == self._seen[1] + 1:
             self._seen = (self._seen[0], version)
-        if version % _TRIM == 0:
-            do("DELETE FROM pfx_log WHERE store = ? AND version <= ?", (self._store, version - self.keep))
+        if version % _FOLD == 0:
+            self._fold(version)
         return version
+
+    def _fold(self, version: int) -> None:
+        """Bring the entries up to `version`, and drop what is older than is kept."""
+        do = self._connection.execute
+        alone = not self._connection.in_transaction
+        if alone:
+            do("BEGIN IMMEDIATE")
+        folded = do("SELECT folded FROM pfx_stores WHERE id = ?", (self._store,)).fetchone()[0]
+        last = do(
+            "SELECT max(at) - ?, key, value, who FROM pfx_log WHERE at > ? AND at <= ? GROUP BY key",
+            (self._base, self._base + folded, self._base + version),
+        ).fetchall()
+        for row in last:
+            if row[2] is None:
+                do("DELETE FROM pfx_entries WHERE store = ? AND key = ?", (self._store, row[1]))
+            else:
+                do("INSERT OR REPLACE INTO pfx_entries VALUES (?, ?, ?, ?, ?)", (self._store, row[1], row[0], row[2], row[3]))
+        do("UPDATE pfx_stores SET folded = max(folded, ?) WHERE id = ?", (version, self._store))
+        do("DELETE FROM pfx_log WHERE at > ? AND at <= ?", (self._base, self._base + version - self.keep))
+        if alone:
+            do("COMMIT")
 
     def _check(self, do: Any, fence: Fence) -> None:
         for name, token in fence:
@@ -292,5 +352,5 @@ class SqlitePlace:
         """See `Place`."""
         self.wake()
         with self._using:
-            if self._pid == os.getpid():
+            if self._pid == pid():
                 self._connection.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import time
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from pocketflex_nb.core.changes import Change, Writer, Written
+from pocketflex_nb.resources.process import pid
 
 __all__ = ["Elsewhere", "SharedChange", "SharedWritten", "Who", "kernel_name", "read_who", "who_text"]
 
@@ -82,22 +82,22 @@ def _host() -> str:
 
 def kernel_name() -> str:
     """This process as others name it: ``host:pid``."""
-    return f"{_host()}:{os.getpid()}"
+    return f"{_host()}:{pid()}"
 
 
 def who_text(frame: Any, mark: str) -> str:
     """Who writes now, as it is kept beside the value; `frame` is the step in flight, or None."""
     if frame is None:
-        return f'["","",0,{_kernel_text(os.getpid())},{time.time()!r},"{mark}"]'
+        return f'["","",0,{_kernel_text(pid())},{time.time()!r},"{mark}"]'
     run = frame.run
     node = "" if frame.node is None else str(frame.path(frame.node))
     told = [str(getattr(run, "name", "") or ""), node, getattr(run, "hops", 0) + 1]
-    return f'{json.dumps(told)[:-1]},{_kernel_text(os.getpid())},{time.time()!r},"{mark}"]'
+    return f'{json.dumps(told)[:-1]},{_kernel_text(pid())},{time.time()!r},"{mark}"]'
 
 
 @lru_cache(maxsize=4)
-def _kernel_text(pid: int) -> str:
-    return json.dumps(f"{_host()}:{pid}")
+def _kernel_text(number: int) -> str:
+    return json.dumps(f"{_host()}:{number}")
 
 
 def read_who(text: str) -> Who:

@@ -78,15 +78,20 @@ def test_large_nested_values_are_sent_whole(pair: Pair) -> None:
     assert yours["rows"][20_000] == [20_000, "deep inside"]
 
 
-def test_nested_changes_outside_of_runs_are_sent_by_the_next_use(pair: Pair) -> None:
+def test_nested_changes_outside_of_runs_are_sent_with_the_next_write_the_next_question_and_the_end(pair: Pair) -> None:
     mine, yours = pair
     mine["notes"] = []
 
     mine["notes"].append("by hand")
-    assert yours["notes"] == []
-    assert "notes" in mine
-
+    mine["other"] = 1
     assert yours["notes"] == ["by hand"]
+    mine["notes"].append("again")
+    assert len(mine.history("notes")) == 3
+    assert yours["notes"] == ["by hand", "again"]
+    mine["notes"].append("at last")
+    mine.close()
+
+    assert yours["notes"] == ["by hand", "again", "at last"]
 
 
 def test_what_a_node_cannot_keep_fails_that_node_with_the_path(pair: Pair) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from pocketflex_nb.core.actions import declared_actions
 from pocketflex_nb.core.errors import CheckError, nearest
-from pocketflex_nb.core.graph import action_text, base_name, branches, first_nodes, ids_of
 from pocketflex_nb.core.joins import join_of
+from pocketflex_nb.core.names import action_text, base_name, branches, first_nodes, ids_of
 from pocketflex_nb.core.nodes import END, BaseNode, Fork
 
 __all__ = ["Problem", "check", "problems_of"]

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.core.graph import ids_of
+from pocketflex_nb.core.names import ids_of
 from pocketflex_nb.core.nodes import BaseNode, Fork, check_concurrency
 
 __all__ = ["BatchFlow", "Flow", "check_budget", "linear", "with_nodes"]

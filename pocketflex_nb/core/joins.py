@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pocketflex_nb.core.graph import branches
+from pocketflex_nb.core.names import branches
 from pocketflex_nb.core.nodes import END, BaseNode, Fork
 
 __all__ = ["Arrows", "join_of"]

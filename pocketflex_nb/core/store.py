@@ -18,9 +18,11 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pocketflex_nb.core.changes import (
+from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.errors import ConflictError, StoreError, nearest
+from pocketflex_nb.core.ledger import (
     FIELDS,
     KEY,
     MORE,
@@ -29,31 +31,24 @@ from pocketflex_nb.core.changes import (
     UNMARKED,
     VERSION,
     Cell,
-    Change,
-    Changes,
     Ledger,
     Place,
     Writer,
-    Written,
     add_change,
-    change_of,
     changes_of,
     writer_of,
-    written_of,
 )
-from pocketflex_nb.core.context import AGENT, FRAME
-from pocketflex_nb.core.diff import Difference, compare
-from pocketflex_nb.core.errors import ConflictError, StoreError, nearest
 from pocketflex_nb.core.lock import KeyLock, Lock
 from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.snapshot import LONG, MISSING, PLAIN, Opaque, TooLarge, Work, is_plain, thaw
 from pocketflex_nb.core.versions import Snapshot, Versions
 from pocketflex_nb.core.watch import Listener, Watch
 
-__all__ = [
-    "TOUCHED_BOUND", "WRITTEN_BOUND", "Change", "Changes", "ConflictWarning", "Difference", "Snapshot", "Store", "Written",
-    "as_store", "settle",
-]
+if TYPE_CHECKING:
+    from pocketflex_nb.core.changes import Change, Written
+    from pocketflex_nb.core.diff import Difference
+
+__all__ = ["TOUCHED_BOUND", "WRITTEN_BOUND", "ConflictWarning", "Snapshot", "Store", "as_store", "settle"]
 
 #: estimated bytes of work to look at one touched key at a node's end; beyond it the change is "maybe"
 TOUCHED_BOUND = 64 * 1024
@@ -618,21 +613,25 @@ class Store(dict[Any, Any]):
     # the past --------------------------------------------------------------------------------------------------------
     def who(self, key: Any) -> Written:
         """Who wrote `key` last, and when; KeyError if it is not there."""
+        from pocketflex_nb.core import changes  # here and below: a quarter of the import's time, which most flows never need
+
         self._catch_up()
         cell = self._cell(key)
         if cell is None:
             raise KeyError(key)
         with self._lock:
-            return written_of(self._ledger.last_of(cell))
+            return changes.written_of(self._ledger.last_of(cell))
 
     def history(self, key: Any = MISSING) -> list[Change]:
         """The kept changes of `key`, or of all keys, oldest first."""
+        from pocketflex_nb.core import changes
+
         self._catch_up()
         with self._lock:
             places = [
                 (page, at) for page, at in self._ledger.after(0, self.version) if key is MISSING or page[at + KEY] == key
             ]
-        return [change_of(place) for place in reversed(places)]
+        return [changes.change_of(place) for place in reversed(places)]
 
     def snapshot(self) -> Snapshot:
         """The whole store as it is now, frozen. Costs what changed since the last one; the first costs all keys once."""
@@ -694,6 +693,8 @@ class Store(dict[Any, Any]):
         list of Difference
             Paths inside the values, such as ``("notes", 2, "title")``.
         """
+        from pocketflex_nb.core.diff import compare
+
         if isinstance(a, Snapshot) and (b is None or isinstance(b, Snapshot)):
             return a.diff(self.snapshot() if b is None else b)
         self._catch_up()
@@ -822,6 +823,8 @@ class Store(dict[Any, Any]):
 
     def _publish(self, place: Place) -> None:
         """Hand a change to those who listen. The lock is held; nobody is waited for."""
+        from pocketflex_nb.core.changes import change_of
+
         (page, at), change = place, None
         for reference in self._listeners or ():
             listener = reference()

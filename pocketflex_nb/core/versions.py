@@ -8,10 +8,12 @@ Bagwell, "Ideal Hash Trees" (2001); here with nodes of sixteen and small dicts a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.core.diff import Difference, compare
 from pocketflex_nb.core.frozen import MISSING, thaw
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.diff import Difference
 
 __all__ = ["Snapshot", "Versions"]
 
@@ -147,6 +149,8 @@ class Snapshot(Mapping[Any, Any]):
 
     def diff(self, other: Snapshot) -> list[Difference]:
         """What changed from this one to `other`; keys that both share are not looked at."""
+        from pocketflex_nb.core.diff import compare
+
         found = []
         for key in self._versions.differing(other._versions):
             found += compare(self.get(key, MISSING), other.get(key, MISSING), (key,))

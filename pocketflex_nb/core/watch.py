@@ -8,9 +8,10 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.core.changes import Change
+if TYPE_CHECKING:
+    from pocketflex_nb.core.changes import Change
 
 __all__ = ["Listener", "Watch"]
 

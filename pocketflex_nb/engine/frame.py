@@ -10,8 +10,8 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import Any
 
-from pocketflex_nb.core.changes import add_change, changes_of, places_in
 from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.ledger import add_change, changes_of, places_in
 
 __all__ = ["FINISHED", "Failure", "Frame", "Note", "current", "told"]
 

@@ -6,8 +6,8 @@ import asyncio
 from time import perf_counter_ns as now
 from typing import Any
 
-from pocketflex_nb.core.changes import numbered, places_in
 from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
+from pocketflex_nb.core.ledger import numbered, places_in
 from pocketflex_nb.core.nodes import END
 from pocketflex_nb.core.store import settle
 from pocketflex_nb.engine.frame import Failure, Frame

@@ -10,7 +10,7 @@ import sys
 from types import FunctionType
 from typing import Any
 
-from pocketflex_nb.core.graph import nodes_by_path
+from pocketflex_nb.core.names import nodes_by_path
 from pocketflex_nb.core.nodes import BaseNode, FunctionNode
 
 __all__ = ["class_now", "classes_now", "function_now", "is_stale"]

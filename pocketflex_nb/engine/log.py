@@ -14,9 +14,9 @@ from operator import is_not
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.core.changes import MORE, TIME, Changes, Place, places_in, time_of
 from pocketflex_nb.core.events import EPOCH, Event
-from pocketflex_nb.core.graph import base_id, ids_of
+from pocketflex_nb.core.ledger import MORE, TIME, Place, places_in
+from pocketflex_nb.core.names import base_id, ids_of
 from pocketflex_nb.engine.frame import FINISHED, Failure, Frame, Note, told
 
 if TYPE_CHECKING:
@@ -241,6 +241,8 @@ class Log:
         path = self.path(frame, node) if frame is not None and node is not None else ""
         data: Any = what.data
         if what is CHANGED:
+            from pocketflex_nb.core.changes import Changes, time_of
+
             changes = list(_changes_in(start, end))
             end = int(time_of(changes[-1]) * 1e9) - EPOCH
             data = {"changes": Changes(changes)}

@@ -18,14 +18,15 @@ from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.events import Event
-from pocketflex_nb.core.graph import Graph, base_id, base_name, graph_of
 from pocketflex_nb.core.joins import join_of
+from pocketflex_nb.core.names import base_id, base_name
 from pocketflex_nb.engine.frame import FINISHED, Frame
 from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.thread import engine_thread
 
 if TYPE_CHECKING:
+    from pocketflex_nb.core.graph import Graph
     from pocketflex_nb.core.state import State
 
 __all__ = ["GRACE", "REMEMBERED", "SLICE", "Run", "forget", "limited", "runs", "subscribe"]
@@ -204,6 +205,8 @@ class Run:
     @property
     def graph(self) -> Graph:
         """The flow as data."""
+        from pocketflex_nb.core.graph import graph_of  # a run that nobody looks at needs none
+
         return graph_of(self.flow, name=self.name)
 
     @property

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import random
 import sys
 from collections.abc import Callable
 from types import CoroutineType
@@ -131,7 +130,9 @@ def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
     retry = node._pfx_retry
     if retry is None:
         return node.max_retries, Exception, lambda failed: node.wait
-    return retry.attempts, retry.on, lambda failed: retry.delay(failed, random.random)
+    from random import random
+
+    return retry.attempts, retry.on, lambda failed: retry.delay(failed, random)
 
 
 def retried(node: Any, frame: Frame | None, number: int, exc: BaseException) -> None:

@@ -11,8 +11,8 @@ from time import perf_counter_ns as now
 from types import CoroutineType
 from typing import Any
 
-from pocketflex_nb.core.changes import MORE, STEP, TIME
 from pocketflex_nb.core.flow import Flow
+from pocketflex_nb.core.ledger import MORE, STEP, TIME
 from pocketflex_nb.core.nodes import END, Fork
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.attempt import attempt

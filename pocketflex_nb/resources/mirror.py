@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from pocketflex_nb.core.changes import FORGOTTEN, UNMARKED, Writer
 from pocketflex_nb.core.diff import Difference, compare
 from pocketflex_nb.core.errors import StoreError
+from pocketflex_nb.core.ledger import FORGOTTEN, UNMARKED, Writer
 from pocketflex_nb.core.snapshot import MISSING, Opaque, TooLarge, Work, is_plain
 from pocketflex_nb.core.store import WRITTEN_BOUND
 from pocketflex_nb.core.values import decode, is_whole

@@ -18,10 +18,10 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from pocketflex_nb.core.changes import OUTSIDE, UNMARKED, Writer, add_change, writer_of
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.diff import Difference
 from pocketflex_nb.core.errors import EncodingError, LockLost, NotLoaded, StoreError, Unreachable
+from pocketflex_nb.core.ledger import OUTSIDE, UNMARKED, Writer, add_change, writer_of
 from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.snapshot import MISSING, is_plain
 from pocketflex_nb.core.store import Store

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pocketflex_nb.core.changes import Change, Writer, Written
+from pocketflex_nb.core.changes import Change, Written
+from pocketflex_nb.core.ledger import Writer
 from pocketflex_nb.resources.process import pid
 
 __all__ = ["Elsewhere", "SharedChange", "SharedWritten", "Who", "kernel_name", "read_who", "who_text"]

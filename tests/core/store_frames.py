@@ -8,8 +8,9 @@ from time import perf_counter_ns
 from typing import Any
 
 from pocketflex_nb import Store
-from pocketflex_nb.core.changes import Changes, numbered, places_in
+from pocketflex_nb.core.changes import Changes
 from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.ledger import numbered, places_in
 from pocketflex_nb.core.store import settle
 
 __all__ = ["Frame", "Run", "inside", "settled"]

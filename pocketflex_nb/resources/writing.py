@@ -1,0 +1,278 @@
+"""How is a shared store written? Each verb by one round trip; what others wrote meanwhile is found, and nested changes are sent."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.errors import EncodingError, LockLost
+from pocketflex_nb.core.ledger import OUTSIDE, UNMARKED, Writer
+from pocketflex_nb.core.values import decode
+from pocketflex_nb.resources.leases import fence_of
+from pocketflex_nb.resources.mirror import Entry
+from pocketflex_nb.resources.place import Changed, Lost
+from pocketflex_nb.resources.reading import Readable, Visit
+from pocketflex_nb.resources.who import who_text
+
+__all__ = ["Writable"]
+
+_EXACT = 2**53
+_frame = FRAME.get
+
+
+class Writable(Readable):
+    """A store's writing methods, and what finds nested changes."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if key in self._transient:
+            self._set_aside(key, value)
+            return
+        frame = _frame()
+        if self._is_late(frame):
+            return
+        text = self._encoded(key, value)
+        visit = self._seen() if frame is not None else None
+        before = self._mirror.entries.get(key)
+        while True:
+            other, expect, merged = None, None, value
+            if visit is not None and getattr(frame.run, "store", None) is self:
+                other, expect = self._other_since(key, visit.since, frame)
+                if other is not None and self._merge and key in self._merge:
+                    base = self._mirror.after(max(visit.since, self._mirror.floor)).get(key)
+                    merged, other = self._merged_with(key, value, base), None
+                    text = self._encoded(key, merged)
+                elif other is not None and self._on_conflict == "raise":
+                    self._tell(key, frame, other, False)
+            try:
+                self._send(key, text, frame, expect, merged)
+                break
+            except Changed:
+                self._pull()
+        touched = self._loose if frame is None else frame.touched
+        if touched and before is not None:
+            touched.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
+        entry = self._mirror.entries.get(key)
+        if entry is not None and not entry.plain and entry.value is merged:
+            self._touch(entry)  # type: ignore[arg-type]  # as above
+        if other is not None:
+            self._tell(key, frame, other, True)
+
+    def _set_aside(self, key: Any, value: Any) -> None:
+        self._aside[key] = value
+        dict.__setitem__(self, key, value)
+
+    def _other_since(self, key: Any, since: int, frame: Any) -> tuple[Writer | None, int]:
+        """Who else wrote `key` after version `since`, and the version that it has now."""
+        entry = self._mirror.entries.get(key)
+        version, writer = self._mirror.gone.get(key, (0, OUTSIDE)) if entry is None else (entry.version, entry.writer)
+        is_lost = version > since and writer is not OUTSIDE and not writer.is_related(frame)
+        return (writer.resolve() if is_lost else None), 0 if entry is None else version
+
+    def _merged_with(self, key: Any, mine: Any, base: Any) -> Any:
+        """What the rule of `key` makes of what stands there, and what is written; `base` is the text that stood there before."""
+        assert self._merge is not None
+        rule, takes_base = self._merge[key]
+        entry = self._mirror.entries.get(key)
+        if entry is None:
+            return mine
+        theirs = decode(entry.text)
+        if not takes_base:
+            return rule(theirs, mine)
+        return rule(decode(base) if isinstance(base, str) else None, theirs, mine)
+
+    def _remove(self, key: Any, check: bool) -> Any:
+        if key in self._aside:
+            dict.pop(self, key, None)
+            return self._aside.pop(key)
+        frame = _frame()
+        visit = self._seen()
+        while True:
+            entry = self._mirror.entries.get(key)
+            if entry is None:
+                raise KeyError(key)
+            if self._is_late(frame):
+                return entry.value
+            other = None
+            if check and visit is not None and getattr(frame.run, "store", None) is self:
+                other, _ = self._other_since(key, visit.since, frame)
+                if other is not None and self._on_conflict == "raise":
+                    self._tell(key, frame, other, False)
+            try:
+                self._send(key, None, frame, entry.version)
+            except Changed:
+                self._pull()
+                continue
+            if other is not None:
+                self._tell(key, frame, other, True)
+            return self._value_of(entry)
+
+    def _value_of(self, entry: Entry) -> Any:
+        return entry.value if entry.is_whole else decode(entry.text)
+
+    def popitem(self) -> tuple[Any, Any]:
+        """Remove the newest key and give it with its value."""
+        while True:
+            keys = list(self._whole())
+            if not keys:
+                raise KeyError("popitem(): dictionary is empty")
+            try:
+                return keys[-1], self._remove(keys[-1], check=False)
+            except KeyError:  # somebody else was quicker
+                continue
+
+    def _change(self, key: Any, fn: Callable[[Any], Any], default: Any) -> Any:
+        frame = _frame()
+        if key in self._transient:
+            value = fn(self._aside.get(key, default))
+            self._set_aside(key, value)
+            return value
+        turn = 0
+        while True:
+            self._seen()
+            entry = self._mirror.entries.get(key)
+            value = default if entry is None else decode(entry.text)
+            if self._is_late(frame):
+                return value
+            value = fn(value)
+            try:
+                self._send(key, self._encoded(key, value), frame, 0 if entry is None else entry.version, value)
+                return value
+            except Changed:
+                turn += 1
+                time.sleep(random.uniform(0, min(0.05, 0.0005 * 2**turn)))
+
+    def increment(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
+        """Add `n` atomically and give the new value, as `Store.increment` does; one round trip, whoever else adds meanwhile."""
+        frame = _frame()
+        if key in self._transient or not (_is_small(n) and (limit is None or (_is_small(limit) and (reset is None or _is_small(reset))))):
+            return super().increment(key, n, limit, reset)
+        if self._closed or self._is_late(frame):
+            return self._change(key, lambda value: value, 0)
+        if frame is not None:
+            self._seen()
+        name, mark = self._name(key), f"{self._mark}.{next(self._marks)}"
+        who, fence = who_text(frame, mark), fence_of(self._mark)
+        with self._lock:
+            try:
+                added = self._place.add(name, n, limit, reset, who, fence)
+            except LockLost as exc:
+                raise self._fenced(exc, key) from None
+            except Lost:
+                return self[key] if self._was_added(mark) else super().increment(key, n, limit, reset)
+            if added is None:
+                return super().increment(key, n, limit, reset)
+            version, text = added
+            value = int(text) if text.isdigit() else decode(text)
+            if frame is None and not self._following:  # the mirror takes it in when it is next asked
+                self.version = max(self.version, version)
+                return value
+            self._own((version, name, text, who), value, frame, None)
+        if self._outbox:
+            self._deliver()
+        return value
+
+    def _was_added(self, mark: str) -> bool:
+        """Whether the sum that was sent when the connection broke has been made."""
+
+        def refuse() -> int:
+            raise _NotDone
+
+        try:
+            self._again(mark, refuse)
+        except _NotDone:
+            return False
+        return True
+
+    def insert_new(self, key: Any, value: Any) -> bool:
+        """Set `key` unless it is there already; whether it was set. Atomic."""
+        frame = _frame()
+        if self._is_late(frame) or key in self._aside:
+            return False
+        if key in self._transient:
+            self._set_aside(key, value)
+            return True
+        self._seen()
+        try:
+            self._send(key, self._encoded(key, value), frame, 0, value)
+        except Changed:
+            return False
+        return True
+
+    def cas(self, key: Any, old: Any, new: Any) -> bool:
+        """Set `key` to `new` if it is equal to `old`; whether it was set. False when it is missing. Atomic."""
+        frame = _frame()
+        while True:
+            entry = self._entry(key)
+            if entry is None or not bool(self._value_of(entry) == old) or self._is_late(frame):
+                return False
+            try:
+                self._send(key, self._encoded(key, new), frame, entry.version, new)
+                return True
+            except Changed:
+                continue
+
+    # nested changes --------------------------------------------------------------------------------------------------
+    def _look(self, cell: Any, frame: Any) -> None:
+        if cell.__class__ is Visit:
+            cell.is_over = cell.mark is UNMARKED
+            return
+        if cell.plain or (frame is not None and self._is_late(frame)):
+            return
+        try:
+            text = self._encoded(cell.key, cell.value)
+        except EncodingError:
+            self._put_back(cell)
+            raise
+        if text != cell.text:
+            self._send_nested(cell, text, frame)
+
+    def _put_back(self, cell: Any) -> None:
+        """Have the live value be again what is kept: what was changed in it cannot be."""
+        with self._lock:
+            current: Any = self._mirror.entries.get(cell.key)
+            if current is cell:
+                cell.holds(decode(cell.text, unloaded="keep"), cell.text, cell.version, cell.who, cell.writer)
+                dict.__setitem__(self, cell.key, cell.value)
+
+    def _send_nested(self, cell: Any, text: str, frame: Any) -> None:
+        """Send a value that was changed in place, or what a rule makes of it and of what stands there by now."""
+        key, value = cell.key, cell.value
+        rule = self._merge is not None and key in self._merge
+        while True:
+            current = self._mirror.entries.get(key)
+            is_lost = current is not cell
+            if is_lost and self._is_settled(key, current, frame):
+                return
+            if is_lost and rule:
+                value = self._merged_with(key, cell.value, cell.text)
+                text = self._encoded(key, value)
+            try:
+                self._send(key, text, frame, 0 if current is None else current.version, value, None if is_lost and rule else cell)
+            except Changed:
+                self._pull()
+                continue
+            if is_lost and not rule and current is not None and frame is not None:
+                self._tell(key, frame, current.writer.resolve(), True)
+            return
+
+    def _is_settled(self, key: Any, current: Entry | None, frame: Any) -> bool:
+        """The key was written or deleted since the value was read; whether nothing of the nested change is to be sent any more."""
+        if current is None:
+            return True  # deleted meanwhile
+        writer = current.writer
+        if writer is OUTSIDE or (frame is not None and writer.is_related(frame)):
+            return True
+        if self._on_conflict == "raise" and frame is not None and not (self._merge and key in self._merge):
+            self._tell(key, frame, writer.resolve(), False)
+        return False
+
+
+class _NotDone(Exception):
+    """What was sent before the connection broke has not been done."""
+
+
+def _is_small(number: Any) -> bool:
+    return number.__class__ in (int, float) and -_EXACT <= number <= _EXACT

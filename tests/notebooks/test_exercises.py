@@ -18,7 +18,7 @@ import pytest
 from pocketflex_nb.notebook.lessons.exercise import EXERCISES, lessons
 from tests.notebooks.shelf import notebooks, read
 
-LESSONS = {path.stem[:2]: path for path in notebooks() if path.stem[:2] != "00"}
+LESSONS = {path.stem[:2]: path for path in notebooks() if re.match(r"(?!00)\d\d_", path.stem)}
 _CHECK = re.compile(r'check\("(\d\d\.\d+)"')
 
 

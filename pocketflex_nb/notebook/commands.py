@@ -70,6 +70,8 @@ def _help(call: Call) -> None:
     call.end()
     if name in COMMANDS:
         print(COMMANDS[name].page())
+    elif name == "run":
+        print(f"%pocketflex run FLOW [options]\nRun a flow; also a list, a dict, or an expression that gives flows.\n\n{topic('options')}")
     elif name is None:
         print(topic(None))
     else:

@@ -83,7 +83,8 @@ def page_of(
         "variables": [[name, kind_of(value)] for name, value in list(variables.items())[:_MENU]],
         "variable": form.variable, "key": form.key, "items": _items(form, variables),
         "limits": {what: _plain(form.limits.get(what, "")) for what in LIMITS}, "on_error": form.on_error,
-        "watch": [_plain(text) for text in form.watch], "nodes": list(nodes_by_path(flow))[:_NODES] if flow is not None else [], "breaks": form.breaks,
+        "watch": [_plain(text) for text in form.watch], "breaks": form.breaks,
+        "nodes": list(nodes_by_path(flow))[:_NODES] if flow is not None else [],
         "runs": number, "line": line, "problems": {place: clean(text, 300) for place, text in problems.items()},
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
@@ -208,7 +209,7 @@ def start(
     made = _made(entries, options, terms, names)
     for _, flow, _ in made:
         checked(flow)
-        _check_breaks(flow, terms.breaks)
+    terms = replace(terms, breaks=frozenset().union(*(_breaks(flow, terms.breaks, names) for _, flow, _ in made)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the checks say was said
         runs = [make_run(flow, store, label, terms.limits) for label, flow, store in made]
@@ -267,12 +268,18 @@ def _stored(store: Any, own: Any) -> Store:
         raise usage(str(exc)) from None
 
 
-def _check_breaks(flow: Flow, breaks: Iterable[str]) -> None:
-    paths = list(nodes_by_path(flow))
+def _breaks(flow: Flow, breaks: Iterable[str], names: Mapping[str, Any]) -> frozenset[str]:
+    """Ids of nodes; a node may also be named as the notebook names it."""
+    paths = nodes_by_path(flow)
     known = {*paths, *(path.rsplit("/", 1)[-1] for path in paths)}
+    own = {id(node): path for path, node in paths.items()}
+    found = set()
     for node in breaks:
-        if node not in known:
+        path = node if node in known else own.get(id(names.get(node)))
+        if path is None:
             raise usage(f"--break {node}: the flow has no such node{nearest(node, known)}")
+        found.add(path)
+    return frozenset(found)
 
 
 def _prepare(run: Run, options: Options, terms: Terms, names: Mapping[str, Any]) -> None:

@@ -19,7 +19,8 @@ from pocketflex_nb.notebook.starting import stores_of
 from pocketflex_nb.notebook.terms import Terms, read_terms
 
 _PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8) | st.binary(max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
+    | st.binary(max_size=4),
     lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=4), below, max_size=3) | st.tuples(below),
 )
 _TYPED = st.text("ab1'\"c$ {},=[];%?\\\n()@-", max_size=10)
@@ -49,7 +50,10 @@ def test_what_is_typed_for_all_stands_in_the_store(typed: dict[str, str]) -> Non
     assert stores == [{key: ast.literal_eval(source) for key, source in sources.items() if source is not None}]
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(["topic", "depth", "a b"]), _TYPED.filter(lambda text: "@" not in text), max_size=3), max_size=4))
+_VALUES = _TYPED.filter(lambda text: "@" not in text)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["topic", "depth", "a b"]), _VALUES, max_size=3), max_size=4))
 def test_each_row_gives_a_run_its_store(rows: list[dict[str, str]]) -> None:
     filled = [row for row in rows if any(text.strip() for text in row.values())]
     form = Form(flow="flow", mode="rows", rows=rows)
@@ -79,7 +83,9 @@ def test_items_of_a_variable_come_under_their_key_beside_what_is_the_same_for_al
     assert stores == [{"depth": 2, "topic": "solar"}, {"depth": 2, "topic": "wind"}]
 
 
-@pytest.mark.parametrize("expression", ["[t for t in topics if 'a' in t]", 'f"{n} \'of\' them"', "dict(a=1, b='x, y')", "lambda store: 1", "topics[0]"])
+@pytest.mark.parametrize(
+    "expression", ["[t for t in topics if 'a' in t]", 'f"{n} \'of\' them"', "dict(a=1, b='x, y')", "lambda store: 1", "topics[0]"]
+)
 def test_an_expression_of_the_notebook_is_evaluated_when_it_starts(expression: str) -> None:
     names = {"topics": ["solar", "wind"], "n": 3}
 

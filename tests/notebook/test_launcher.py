@@ -85,7 +85,8 @@ def test_start_runs_what_is_filled_in() -> None:
 
 
 def test_the_line_starts_the_same_runs_as_the_button(shell: Shell) -> None:
-    shell.run("class Look(Node):\n    def prep(self, shared): shared['found'] = shared['topic'], shared.get('depth')\nlooking = Flow(Look())")
+    shell.run("class Look(Node):\n    def prep(self, shared): shared['found'] = shared['topic'], shared.get('depth')")
+    shell.run("looking = Flow(Look())")
     shell.run("from pocketflex_nb.notebook import Launcher\nform = Launcher('looking')\ntopics = ['solar', \"wind's\"]")
     form: Launcher = shell.names["form"]
     form.fill(mode="variable", variable="topics", values={"depth": "(1, 'a, b')"}, at_once=1, limits={"steps": "9"})
@@ -116,7 +117,8 @@ def test_cells_pasted_from_a_table_add_the_rows_they_need() -> None:
 
     _wish(launcher, "cells", row=1, keys=["topic", "depth"], cells=[["solar", "1"], ["wind", "2"], ["sea", "3"]])
 
-    assert launcher.line == "%pf run looking --each @[{'topic': 'solar', 'depth': 1}, {'topic': 'wind', 'depth': 2}, {'topic': 'sea', 'depth': 3}]"
+    rows = "{'topic': 'solar', 'depth': 1}, {'topic': 'wind', 'depth': 2}, {'topic': 'sea', 'depth': 3}"
+    assert launcher.line == f"%pf run looking --each @[{rows}]"
     assert len(launcher.form["rows"]) == 4
 
 
@@ -182,7 +184,8 @@ def test_a_row_tells_of_its_run_and_again_starts_it_on_the_same_inputs() -> None
 
 
 def test_a_changed_node_is_named(shell: Shell) -> None:
-    shell.run("class Look(Node):\n    pass\nlooking = Flow(Look())\nfrom pocketflex_nb.notebook import Launcher\nform = Launcher('looking')")
+    shell.run("class Look(Node):\n    pass\nlooking = Flow(Look())")
+    shell.run("from pocketflex_nb.notebook import Launcher\nform = Launcher('looking')")
     form: Launcher = shell.names["form"]
     form.start()[0].wait(10)
     assert form.form["changed"] == []

@@ -223,3 +223,19 @@ def test_no_secret_is_told(done: Shell, tmp_path: Path) -> None:
 
     assert "sk-live" not in told + (tmp_path / "run.json").read_text()
     assert "api_key" in told and "refused" in told
+
+
+def test_break_takes_the_name_that_the_notebook_gives_a_node(shell: Shell) -> None:
+    shell.run("plan >> search\nflow = Flow(plan)\n%pocketflex run flow --break search --bg --view none -o run")
+
+    while shell.names["run"].status != "paused":
+        assert not shell.names["run"].done()
+
+    assert shell.names["run"].store["seen"] == ["plan"]
+    assert "did you mean 'Search'" in shell.refuse("%pocketflex run flow --break serch --view none")
+
+
+def test_help_on_run_lists_its_options(shell: Shell) -> None:
+    shell.run("%pf help run")
+
+    assert "%pocketflex run FLOW [options]" in shell.said and "--budget" in shell.said

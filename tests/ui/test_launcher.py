@@ -43,10 +43,16 @@ HELD = "kept"
 _SHOWN = "form = Launcher('research')\nform"
 _CONTRAST = """root => {
     const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-    const channels = text => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
+    const channels = text => {
+        canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
     const light = ([r, g, b]) => [r, g, b].map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
         .reduce((sum, c, k) => sum + c * [0.2126, 0.7152, 0.0722][k], 0);
-    const behind = el => { for (let x = el; x; x = x.parentElement) { const c = channels(getComputedStyle(x).backgroundColor); if (c[3] === 255) return c; } return [255, 255, 255]; };
+    const behind = el => {
+        for (let x = el; x; x = x.parentElement) { const c = channels(getComputedStyle(x).backgroundColor); if (c[3] === 255) return c; }
+        return [255, 255, 255];
+    };
     const found = [];
     for (const el of root.querySelectorAll('*')) {
         const says = [...el.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || el.value;

@@ -65,6 +65,15 @@ def _doctor(call: Call) -> None:
     print(report(call.shell))
 
 
+def _panel(call: Call) -> None:
+    from IPython.display import display
+
+    from pocketflex_nb.notebook.engine_panel import EnginePanel
+
+    call.end()
+    display(EnginePanel())
+
+
 def _help(call: Call) -> None:
     name = call.word("the topic") if call.words else None
     call.end()
@@ -81,6 +90,7 @@ def _help(call: Call) -> None:
 _SESSION = [
     Command("config", "config [KEY=VALUE ...]", "Settings of this session: height, view, j (runs at once).", _config),
     Command("doctor", "doctor", "Checks of the kernel, the front end, the widgets and the engine.", _doctor),
+    Command("panel", "panel", "The engine's lag, runs, agents, mailboxes, zombies and memory, live.", _panel),
     Command("help", "help [TOPIC]", "This, or a page on options, mermaid or one subcommand.", _help),
 ]
 

@@ -74,11 +74,15 @@ def __dir__() -> list[str]:
 
 
 def _export(thing: _Any, form: str, **options: _Any) -> _Any:
-    """What `core.ports.export` stands for: the views, and pandas for tables, each imported when it is needed."""
+    """What `core.ports.export` stands for: the views, pandas for tables, a page for a file, each imported when it is needed."""
     if form == "frame":
         import pandas
 
         return pandas.DataFrame(thing)
+    if form == "html":
+        from pocketflex_nb.notebook.page import write_page
+
+        return write_page(thing, **options)
     from pocketflex_nb.views.export import export
 
     return export(thing, form, **options)

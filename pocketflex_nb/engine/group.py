@@ -207,6 +207,14 @@ class RunGroup:
         """The events of every run as one pandas DataFrame."""
         return ports.export([row for run in self._runs for row in run.rows()], "frame")
 
+    def to_html(self, path: Any) -> Any:
+        """Write one HTML file of all runs that opens anywhere, offline. Returns its path."""
+        return ports.export(self._runs, "html", path=path, title=self.name)
+
+    def to_timeline(self) -> str:
+        """The timelines of all runs below each other, as the text of an SVG file."""
+        return str(ports.export({run.name: run.state() for run in self._runs}, "timeline"))
+
     # for the engine ----------------------------------------------------------------------------------------------------
     def limit(self, at_once: int | None) -> None:
         """Set how many run at once."""

@@ -399,6 +399,18 @@ class Run:
         """The events as a pandas DataFrame: seq, time, kind, address, node, and a column for each fact."""
         return ports.export(self.rows(), "frame")
 
+    def to_html(self, path: Any) -> Any:
+        """Write one HTML file that opens anywhere, offline: diagram, timeline, what was said, error, store, events. Returns its path."""
+        return ports.export([self], "html", path=path)
+
+    def to_svg(self) -> str:
+        """The diagram with its state, as the text of an SVG file."""
+        return str(ports.export(self, "svg"))
+
+    def to_timeline(self) -> str:
+        """The timeline, as the text of an SVG file."""
+        return str(ports.export(self, "timeline"))
+
     def rows(self) -> list[dict[str, Any]]:
         """The events as flat dicts, a table's rows."""
         return [

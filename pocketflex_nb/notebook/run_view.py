@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import html
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ import traitlets
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.notebook.page import write_page
 from pocketflex_nb.notebook.panel import TABS, panel
 from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.picture import LANES, Picture, flow_names, graphs_of, summed
@@ -22,7 +22,6 @@ from pocketflex_nb.notebook.standing import Standing
 from pocketflex_nb.notebook.text_view import TextView
 from pocketflex_nb.views.palette import GLYPHS
 from pocketflex_nb.views.svg import svg
-from pocketflex_nb.views.timeline import timeline
 
 __all__ = ["RunView"]
 
@@ -277,38 +276,12 @@ class RunView(Standing, PatchedView):
         return f"{strip['name']}: {counts}{steps}"
 
     def to_html(self, path: str | Path) -> Path:
-        """Write what it shows as one HTML file that opens anywhere, offline; returns its path."""
-        lanes = "".join(
-            f"<h2>{html.escape(lane['name'])} <small>{lane['status']}</small></h2>{_card(lane)}<pre>"
-            + html.escape("\n".join(text.rstrip("\n") for _, text, _ in lane["lines"])) + "</pre>"
-            for lane in self._picture.lanes(500, final=True)
-        )
-        named = {run.name: run.state() for run in self._picture.chosen()[:60]}
-        target = Path(path)
-        target.write_text(
-            f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-            f"<title>{html.escape(self.title)}</title><style>{_PAGE}</style><h1>{html.escape(self.summary())}</h1>"
-            f"<figure>{self.snapshot()}</figure><figure>{timeline(named)}</figure>{lanes}</html>",
-            encoding="utf-8",
-        )
-        return target
+        """Write its runs as one HTML file that opens anywhere, offline; returns its path."""
+        return write_page(self._picture.chosen(), path, title=self.title)
 
 
 #: command of the page to method of a run
 _STEERS = {"stop": "cancel", "pause": "pause", "resume": "resume", "step": "step"}
-_PAGE = (
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
-    "h1{font-size:1.3rem}h2{font-size:1rem;margin-bottom:.2rem}small{opacity:.75;font-weight:400}figure{margin:1rem 0;overflow:auto}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;unicode-bidi:plaintext}.e{border-left:3px solid #c2372e;padding-left:.7rem}"
-)
-
-
-def _card(lane: dict[str, Any]) -> str:
-    error = lane.get("error")
-    if not error:
-        return ""
-    text = "\n".join([f"{error['type']}: {error['text']}", *(f"{name} = {value}" for name, _, value in error["inputs"]), *error["trace"]])
-    return f"<pre class=e>{html.escape(text)}</pre>"
 
 
 def _known(tabs: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -133,6 +134,16 @@ def test_a_diagram_in_every_state(paper: Page) -> None:
 
     _put(paper, svg(graph, state))
 
+    assert poor_texts(paper) == []
+
+
+def test_the_page_of_a_run(paper: Page, tmp_path: Path) -> None:
+    run = Flow(type("Fails", (_Step,), {})(), name="fails").launch({"topic": "solar"}, show=False).wait(10)
+    written = run.to_html(tmp_path / "run.html")
+
+    paper.goto(written.as_uri())
+
+    assert paper.locator(".error").count() == 1
     assert poor_texts(paper) == []
 
 

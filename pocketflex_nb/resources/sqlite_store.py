@@ -80,6 +80,7 @@ class SqlitePlace:
         self._store = self._numbered()
         self._base, self._end = self._store << _STORE, (self._store + 1) << _STORE
         self._now: dict[str, tuple[int, str]] = {}  # what every key holds at version `_at`
+        self._fresh: set[str] = set()  # keys that were written since the log was last folded, or longer ago
         self._at = self._wary = 0
 
     def _opened(self) -> sqlite3.Connection:
@@ -158,6 +159,7 @@ class SqlitePlace:
         version = folded
         for row in do(_AFTER, (self._base, self._base + folded, self._end)):
             version = row[0]
+            self._fresh.add(row[1])
             rows.pop(row[1], None)
             if row[2] is not None:
                 rows[row[1]] = row
@@ -185,6 +187,7 @@ class SqlitePlace:
         for version, key, text, _ in rows:
             if version == self._at + 1:
                 self._at = version
+                self._fresh.add(key)
                 if text is None:
                     self._now.pop(key, None)
                 else:
@@ -256,6 +259,7 @@ class SqlitePlace:
 
     def _noted(self, version: int, key: str, text: str | None) -> int:
         self._at = version
+        self._fresh.add(key)
         if text is None:
             self._now.pop(key, None)
         else:
@@ -273,15 +277,14 @@ class SqlitePlace:
         if alone:
             do("BEGIN IMMEDIATE")
         folded = do("SELECT folded FROM pfx_stores WHERE id = ?", (self._store,)).fetchone()[0]
-        last = do(
-            "SELECT max(at) - ?, key, value, who FROM pfx_log WHERE at > ? AND at <= ? GROUP BY key",
-            (self._base, self._base + folded, self._base + version),
-        ).fetchall()
-        for row in last:
-            if row[2] is None:
-                do("DELETE FROM pfx_entries WHERE store = ? AND key = ?", (self._store, row[1]))
+        for key in self._fresh if folded < version else ():  # else somebody who came later was quicker, and knows more
+            if key in self._now:
+                at = self._base + self._now[key][0]
+                do("INSERT OR REPLACE INTO pfx_entries SELECT ?, key, at - ?, value, who FROM pfx_log WHERE at = ?",
+                   (self._store, self._base, at))  # if it is older than the log, it is among the entries already
             else:
-                do("INSERT OR REPLACE INTO pfx_entries VALUES (?, ?, ?, ?, ?)", (self._store, row[1], row[0], row[2], row[3]))
+                do("DELETE FROM pfx_entries WHERE store = ? AND key = ?", (self._store, key))
+        self._fresh.clear()
         do("UPDATE pfx_stores SET folded = max(folded, ?) WHERE id = ?", (version, self._store))
         do("DELETE FROM pfx_log WHERE at > ? AND at <= ?", (self._base, self._base + version - self.keep))
         if alone:

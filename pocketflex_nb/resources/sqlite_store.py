@@ -59,6 +59,18 @@ _AFTER = "SELECT at - ?, key, value, who FROM pfx_log WHERE at > ? AND at < ? OR
 _SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
 
 
+def _in_wal_mode(connection: sqlite3.Connection) -> str:
+    """Have a file use the write-ahead log; the mode it has then. Of those who open a new file at once one is let through at a time."""
+    until = time.monotonic() + _BUSY
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as exc:  # the change of mode does not wait for others by itself
+            if "locked" not in str(exc) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
 #: version and text of a key that is not there
 _NOTHING: tuple[int, str | None] = (0, None)
 
@@ -68,6 +80,7 @@ class SqlitePlace:
 
     def __init__(self, address: Address, keep: int) -> None:
         self.address, self.keep = address, keep
+        self._path = Path(address.path).absolute()  # the working directory may change before a child of `fork` opens it again
         wanted = address.options.get("synchronous", "normal").lower()
         unknown = set(address.options) - {"synchronous"}
         if unknown or wanted not in _SYNCHRONOUS:
@@ -84,7 +97,7 @@ class SqlitePlace:
         self._at = self._wary = 0
 
     def _opened(self) -> sqlite3.Connection:
-        path = Path(self.address.path)
+        path = self._path
         try:
             # no transaction but those that are begun here; autocommit of 3.12 would be another way, 3.11 has not
             connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
@@ -92,13 +105,16 @@ class SqlitePlace:
             mend = f"there is no folder {path.parent}" if not path.parent.exists() else str(exc)
             raise ResourceError(f"{self.address.safe} cannot be opened: {mend}; create the folder, or name another file") from exc
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            mode = _in_wal_mode(connection)
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT}")
             connection.executescript(_TABLES)
         except sqlite3.Error as exc:
             connection.close()
             raise ResourceError(f"{self.address.safe} is not a SQLite file that this process may write ({exc}); name another file") from exc
+        if mode != "wal":
+            connection.close()
+            raise ResourceError(f"{self.address.safe} stands on a file system that processes cannot share memory on; name a local file")
         return connection
 
     @contextlib.contextmanager

@@ -208,9 +208,6 @@ class AmqpQueue:
         await line.taking.set_qos(prefetch_count=self._prefetch)
         line.queue = await line.taking.declare_queue(self._name, durable=True, arguments=arguments)
         self._delays.clear()
-        if self._prefetch > 1:
-            line.buffer = asyncio.Queue()
-            await line.queue.consume(line.buffer.put)
 
     async def open(self) -> None:
         """Connect, and declare the queues."""
@@ -251,7 +248,7 @@ class AmqpQueue:
     async def _next(self, line: AmqpLine, until: float | None, is_open: Callable[[], bool]) -> tuple[AmqpLine, Any] | None:
         if not is_open():
             return None
-        if line.buffer is not None:
+        if self._prefetch > 1:
             message = await self._buffered(line, until)
         else:
             message = await self._pull(line)
@@ -261,7 +258,9 @@ class AmqpQueue:
         return None if message is None else (line, message)
 
     async def _buffered(self, line: AmqpLine, until: float | None) -> Any:
-        assert line.buffer is not None
+        if line.buffer is None:  # not before somebody takes here: a line that only puts must hold nothing back
+            line.buffer = asyncio.Queue()
+            await line.queue.consume(line.buffer.put, timeout=_ANSWER)
         if not line.buffer.empty():
             return line.buffer.get_nowait()
         left = remaining(until)

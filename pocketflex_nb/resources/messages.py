@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -10,9 +12,25 @@ from typing import Any
 from pocketflex_nb.core.values import decode
 from pocketflex_nb.resources.io_thread import io_thread
 
-__all__ = ["DeadLetter", "Mail", "Message", "QueueStats", "told"]
+__all__ = ["DeadLetter", "Mail", "Message", "QueueStats", "new_id", "told"]
 
 _ERROR = 500  # characters of an error that are kept
+_process = os.urandom(10).hex()
+_count = itertools.count(1)
+
+
+def new_id() -> str:
+    """A text that nobody else has: 80 random bits for the process, and a number. A third of the time of a `uuid4`."""
+    return f"{_process}-{next(_count):x}"
+
+
+def _begin_anew() -> None:
+    global _process
+    _process = os.urandom(10).hex()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 @dataclass(slots=True)

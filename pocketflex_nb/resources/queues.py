@@ -39,7 +39,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-import uuid
 from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
@@ -49,7 +48,7 @@ from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.core.values import encode
 from pocketflex_nb.resources.io_thread import io_thread
 from pocketflex_nb.resources.keeping import Keeper
-from pocketflex_nb.resources.messages import DeadLetter, Mail, Message, QueueStats
+from pocketflex_nb.resources.messages import DeadLetter, Mail, Message, QueueStats, new_id
 from pocketflex_nb.resources.queue_place import QueuePlace
 from pocketflex_nb.resources.urls import CONNECT, Address, parse, unreachable
 
@@ -469,7 +468,7 @@ def _mail(item: Any, headers: dict[str, Any] | None, delay: float, key: str | No
         raise TypeError(f"put(key={key!r}): an idempotency key is text, and not empty")
     if headers is not None and not isinstance(headers, dict):
         raise TypeError(f"put(headers={headers!r}): a dict")
-    return Mail(uuid.uuid4().hex, encode(item, at=("item",)), encode(headers, at=("headers",)) if headers else "{}", key)
+    return Mail(new_id(), encode(item, at=("item",)), encode(headers, at=("headers",)) if headers else "{}", key)
 
 
 def _ids(letters: tuple[DeadLetter | str, ...]) -> frozenset[str]:

@@ -12,12 +12,11 @@ import random
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from pocketflex_nb.core.errors import ResourceError, Unreachable
-from pocketflex_nb.resources.messages import Mail, QueueStats
+from pocketflex_nb.resources.messages import Mail, QueueStats, new_id
 from pocketflex_nb.resources.urls import Address
 from pocketflex_nb.resources.waiting import Waiters, remaining
 
@@ -30,11 +29,12 @@ _LOOK = (0.004, 0.05)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pfx_queue (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, id TEXT NOT NULL, key TEXT, body TEXT NOT NULL, headers TEXT NOT NULL,
+    seq INTEGER PRIMARY KEY, queue TEXT NOT NULL, id TEXT NOT NULL, key TEXT, body TEXT NOT NULL, headers TEXT NOT NULL,
     put_at REAL NOT NULL, due REAL NOT NULL, deliveries INTEGER NOT NULL DEFAULT 0, owner TEXT, error TEXT NOT NULL DEFAULT '',
     dead INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX IF NOT EXISTS pfx_queue_due ON pfx_queue (queue, dead, due);
+CREATE INDEX IF NOT EXISTS pfx_queue_due ON pfx_queue (queue, due) WHERE dead = 0;
+CREATE INDEX IF NOT EXISTS pfx_queue_dead ON pfx_queue (queue, due) WHERE dead = 1;
 """
 _PUT = "INSERT INTO pfx_queue (queue, id, key, body, headers, put_at, due) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _NEXT = "SELECT seq FROM pfx_queue WHERE queue = ? AND dead = 0 AND due <= ? ORDER BY due, seq LIMIT 1"
@@ -66,6 +66,7 @@ class SqliteFile:
                 made = sqlite3.connect(self.address.path, timeout=5, isolation_level=None, check_same_thread=False)
                 made.execute("PRAGMA journal_mode = WAL")
                 made.execute("PRAGMA synchronous = NORMAL")
+                made.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MB: the one moment that waits for the disk comes less often
                 made.executescript(self._schema)
                 made.execute("PRAGMA busy_timeout = 0")
             except sqlite3.Error as exc:
@@ -125,7 +126,6 @@ class SqliteQueue:
         self.address, self._lease = address, lease
         self._file = SqliteFile(address, _SCHEMA)
         self._name = address.name
-        self._owner = uuid.uuid4().hex
         self._lock = threading.Lock()
         self._waiters = Waiters(self._lock)
 
@@ -172,7 +172,7 @@ class SqliteQueue:
 
     async def _lease_next(self) -> Mail | None:
         now = time.time()
-        owner = f"{self._owner}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+        owner = new_id()
         rows, _ = await self._file.do(_TAKE, (now + self._lease, owner, self._name, now))
         return _mail(rows[0], owner) if rows else None
 

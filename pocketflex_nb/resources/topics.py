@@ -26,7 +26,6 @@ import inspect
 import logging
 import threading
 import time
-import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -35,7 +34,7 @@ from typing import Any
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.core.values import decode, encode
 from pocketflex_nb.resources.io_thread import io_thread
-from pocketflex_nb.resources.messages import Mail
+from pocketflex_nb.resources.messages import Mail, new_id
 from pocketflex_nb.resources.queues import opened, renamed
 from pocketflex_nb.resources.topic_place import TopicPlace
 from pocketflex_nb.resources.urls import Address, parse
@@ -208,7 +207,7 @@ class Topic:
         if headers is not None and not isinstance(headers, dict):
             raise TypeError(f"publish(headers={headers!r}): a dict")
         kept = encode(headers, at=("headers",)) if headers else "{}"
-        mail = Mail(uuid.uuid4().hex, encode(item, at=("item",)), kept)
+        mail = Mail(new_id(), encode(item, at=("item",)), kept)
         await self._place.publish(mail)
         return mail.id
 

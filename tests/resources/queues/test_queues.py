@@ -20,6 +20,7 @@ from pocketflex_nb.agents import Agent
 from pocketflex_nb.core.errors import EncodingError, ResourceError
 from pocketflex_nb.resources.messages import Message
 from pocketflex_nb.resources.queues import Queue, open_queue
+from tests.resources.brokers import Rabbit
 
 KINDS = ("memory", "sqlite", "redis", "amqp")
 SERVERS = {"redis": "redis_server", "amqp": "rabbit_server"}
@@ -472,6 +473,22 @@ async def test_a_lease_is_renewed_while_its_consumer_works_and_blocks_its_own_lo
                 await other.get(timeout=0.1)
 
         assert not msg.is_lost
+
+
+async def test_messages_that_are_sent_ahead_are_all_taken_and_what_nobody_took_goes_back(rabbit_server: Rabbit) -> None:
+    url = f"{rabbit_server.url}?name=ahead{uuid.uuid4().hex[:8]}"
+    async with opened(url) as plain:
+        async with opened(url, prefetch=10) as queue, opened(url, prefetch=10) as idle:
+            for n in range(60):
+                await (queue if n % 2 else idle).put(n)
+            got = []
+            async for msg in queue:
+                got.append(msg.item)
+                if len(got) == 40:
+                    await msg.ack()
+                    break
+
+        assert sorted(got + await items(plain, 20)) == list(range(60))
 
 
 @pytest.mark.parametrize(("arguments", "told"), [

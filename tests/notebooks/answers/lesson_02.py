@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["SOLUTIONS", "WRONG"]
 
-_MODULES = 'my_modules = ["csv", "heapq", "tokenize", "zipfile", "tarfile", "calendar"]\n\ncrew = '
+_MODULES = 'my_modules = ["csv", "heapq", "pprint", "sched", "tarfile", "bisect"]\n\ncrew = '
 _NODES = 'draw, left, right, referee = Draw(), Duellist("json"), Duellist("heapq"), Referee()\n'
 _QUIET = "import warnings\nwarnings.simplefilter('ignore')\n" + _NODES
 

@@ -127,7 +127,7 @@ class RunGroup:
 
         for run in self._runs:
             run.add_done_callback(one)
-        beat = None if engine_thread.is_here else SLICE
+        beat = engine_thread.beat(SLICE)
         try:
             while not over.done() and left[0] > 0:
                 await asyncio.wait([over], timeout=beat)
@@ -159,7 +159,7 @@ class RunGroup:
                 if left <= 0:
                     raise TimeoutError(f"{self!r}: not all runs are over")
                 try:
-                    return ended.get(timeout=left)
+                    return ended.get_nowait() if engine_thread.turn(left) else ended.get(timeout=left)
                 except queue.Empty:
                     continue
         except KeyboardInterrupt:

@@ -249,10 +249,14 @@ class Run:
             with engine_thread.pool.lent():
                 while not self.done() and (deadline is None or monotonic() < deadline):
                     left = SLICE if deadline is None else max(0.0, min(SLICE, deadline - monotonic()))
-                    cf.wait([self._future], left)
+                    if not engine_thread.turn(left):
+                        cf.wait([self._future], left)
         except KeyboardInterrupt:
             self.cancel()
-            cf.wait([self._future], GRACE)
+            until = monotonic() + GRACE
+            while not self.done() and monotonic() < until and engine_thread.turn(SLICE):
+                pass
+            cf.wait([self._future], max(0.0, until - monotonic()))
             raise
         return self
 
@@ -295,7 +299,7 @@ class Run:
         over = loop.create_future()
         self.add_done_callback(lambda _: _wake(loop, over))
         # ipykernel's SIGINT handler does not wake an idle selector: without a beat an interrupt waits for the run's end
-        beat = None if engine_thread.is_here else SLICE
+        beat = engine_thread.beat(SLICE)
         try:
             while not over.done():
                 await asyncio.wait([over], timeout=beat)

@@ -41,7 +41,10 @@ def mode_here() -> int:
     loop = asyncio.get_running_loop().__class__
     if sys.platform == "emscripten":  # no threads there
         return USER
-    return ENGINE if loop is EngineLoop else CALLER if loop is CallerLoop else USER
+    if loop is EngineLoop or loop is CallerLoop:
+        return ENGINE if loop is EngineLoop else CALLER
+    frame = FRAME.get() if engine_thread.is_borrowed else None
+    return ENGINE if frame is not None and frame.run.launched else USER
 
 
 def _parcelled(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:

@@ -23,6 +23,8 @@ __all__ = ["POOL_SIZE", "EngineLoop", "EngineThread", "engine_thread"]
 
 #: threads for plain `exec`s: they wait for the network far more often than they compute
 POOL_SIZE = 64
+#: seconds for which plain code lets a borrowed loop turn before it looks again
+_TURN = 0.01
 
 _BaseLoop: Any = asyncio.ProactorEventLoop if os.name == "nt" else asyncio.SelectorEventLoop  # type: ignore[attr-defined]
 
@@ -50,6 +52,7 @@ class EngineThread:
         self.pool = Pool(POOL_SIZE)
         self._due: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._is_woken = False
+        self._own: tuple[Any, threading.Thread | None] | None = None
 
     @property
     def loop(self) -> Any:
@@ -77,7 +80,7 @@ class EngineThread:
 
         @functools.wraps(original)
         def guarded(prompt: object = "") -> str:
-            if self.is_here:
+            if self.is_here and not self.is_borrowed:
                 raise CannotAsk(f"input({prompt!r}) would stop every run on the engine thread; write `await ask({str(prompt)!r})`")
             return str(original(prompt))
 
@@ -101,6 +104,43 @@ class EngineThread:
     def is_here(self) -> bool:
         """Whether the calling code runs on this engine's thread."""
         return threading.current_thread() is self._thread
+
+    # a loop of somebody else's ----------------------------------------------------------------------------------------
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether runs walk on a loop that `borrow` was given, in the thread of that loop."""
+        return self._own is not None
+
+    def borrow(self, loop: Any) -> None:
+        """Have what is launched from now on walk on `loop`, which turns in the calling thread and can turn inside itself.
+
+        Nothing may be running on the engine's loop meanwhile. A second call changes nothing before `give_back`.
+        """
+        with self._lock:
+            if self._own is None:
+                self._own = self._loop, self._thread
+                self._loop, self._thread = loop, threading.current_thread()
+
+    def give_back(self) -> Any:
+        """Walk on the engine's own loop again; returns the loop that was borrowed."""
+        with self._lock:
+            borrowed = self._loop
+            if self._own is not None:
+                (self._loop, self._thread), self._own = self._own, None
+        return borrowed
+
+    def turn(self, seconds: float) -> bool:
+        """Let a borrowed loop turn, at most `seconds`, for plain code that waits in its thread; False when there is none to turn."""
+        if not (self.is_borrowed and self.is_here):
+            return False
+        from pocketflex_nb.engine.reentry import run_nested
+
+        run_nested(self._loop, asyncio.sleep(min(seconds, _TURN)))
+        return True
+
+    def beat(self, seconds: float) -> float | None:
+        """How long code that awaits here may rest at once: a signal does not wake a loop, but for the engine's, which gets none."""
+        return None if self.is_here and not self.is_borrowed else seconds
 
     @property
     def ident(self) -> int | None:

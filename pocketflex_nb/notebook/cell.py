@@ -68,7 +68,7 @@ class CellWait:
 
     def block(self) -> Any:
         """The same in plain code, for a magic inside another one."""
-        if engine_thread.is_here:
+        if engine_thread.is_here and not engine_thread.is_borrowed:
             raise usage("a body that awaits cannot hold a magic that waits; write it as code, such as: await flow.launch(...)")
         try:
             self._prepare()
@@ -138,7 +138,8 @@ class CellRun(CellWait):
         future = engine_thread.submit(self.body.run_async())
         try:
             while not future.done():
-                threading.Event().wait(SLICE)
+                if not engine_thread.turn(SLICE):
+                    threading.Event().wait(SLICE)
             self._take(future)
         except KeyboardInterrupt:
             future.cancel()

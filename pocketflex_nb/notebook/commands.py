@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook.call import Call, Command
 from pocketflex_nb.notebook.commands_flows import FLOW_COMMANDS
 from pocketflex_nb.notebook.commands_runs import RUN_COMMANDS
 from pocketflex_nb.notebook.commands_store import STORE_COMMANDS
 from pocketflex_nb.notebook.help import topic, topics
+from pocketflex_nb.notebook.kernel_loop import LOOPS, use_loop
 from pocketflex_nb.notebook.options import whole
 from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.terms import CONFIG, VIEWS
@@ -40,7 +42,17 @@ def do(shell: Any, name: str, words: list[str]) -> Any:
 
 
 def _config(call: Call) -> None:
-    for word in call.rest():
+    loop = call.value("--loop")
+    words = call.rest()
+    for word in list(words):
+        if word.startswith("loop="):
+            words.remove(word)
+            loop = word[len("loop=") :]
+    if loop is not None:
+        if loop not in LOOPS:
+            raise usage(f"--loop {loop!r}{nearest(loop, LOOPS)}")
+        use_loop(call.shell, loop)
+    for word in words:
         name, equals, value = word.removeprefix("--").partition("=")
         if name not in CONFIG:
             raise usage(f"no setting {name!r}{nearest(name, CONFIG)}")
@@ -48,6 +60,7 @@ def _config(call: Call) -> None:
             CONFIG[name] = _setting(name, value)
     for name, value in CONFIG.items():
         print(f"{name} = {value}")
+    print(f"loop = {'kernel' if engine_thread.is_borrowed else 'engine'}")
 
 
 def _setting(name: str, value: str) -> Any:
@@ -88,7 +101,8 @@ def _help(call: Call) -> None:
 
 
 _SESSION = [
-    Command("config", "config [KEY=VALUE ...]", "Settings of this session: height, view, j (runs at once).", _config),
+    Command("config", "config [KEY=VALUE ...]", "Settings of this session: height, view, j (runs at once), loop.", _config,
+            {"--loop": "engine|kernel"}),
     Command("doctor", "doctor", "Checks of the kernel, the front end, the widgets and the engine.", _doctor),
     Command("panel", "panel", "The engine's lag, runs, agents, mailboxes, zombies and memory, live.", _panel),
     Command("help", "help [TOPIC]", "This, or a page on options, mermaid or one subcommand.", _help),

@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const SIGN_OF = { pending: "idle", paused: "waiting", stopped: "cancelled", restarting: "waiting", starting: "running" };
 const FACTS = [
   ["lag", "engine lag", "ms"], ["worst", "worst lag", "ms"], ["live", "runs live", ""], ["asking", "asking", ""], ["agents", "agents", ""],
-  ["waiting", "messages waiting", ""], ["zombies", "zombies", ""], ["threads", "pool threads", ""], ["memory", "memory", "MB"],
+  ["waiting", "in mailboxes", ""], ["zombies", "zombies", ""], ["threads", "pool threads", ""], ["memory", "memory", "MB"],
 ];
 
 /** @param {string} tag @param {string} cls @param {string} [text] @returns {any} */

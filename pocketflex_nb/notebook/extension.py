@@ -47,6 +47,8 @@ def load(shell: Any) -> None:
     lanes.install()
     _guard_input(getattr(shell, "kernel", None))
     ports.display = show
+    if not hasattr(shell, "_last_traceback"):  # ipykernel 7.4 reads it for its reply; a usage error, shown without one, never set it
+        shell._last_traceback = None
 
 
 def _guard_input(kernel: Any) -> None:

@@ -28,6 +28,8 @@ __all__ = ["RunView"]
 _HERE = Path(__file__).parent
 #: seconds between two updates of timeline and tabs, at least, and bytes a second that they may take of the view's rate
 _SPANS_EVERY, _SPANS_RATE = 0.5, 4_000
+#: nodes above which the still picture is drawn lean: a browser reads the whole of it in one go
+_LARGE = 60
 
 
 class RunView(Standing, PatchedView):
@@ -258,7 +260,8 @@ class RunView(Standing, PatchedView):
         runs = [run for run in self._picture.chosen() if run.flow is self._flows[0]]
         state = summed([run.state() for run in runs]) if runs else State()
         captions = {path: text for path, (_, _, text) in self._picture.states(self._flows[0]).items() if text}
-        return svg(runs[0].graph if runs else graphs_of(self.runs)[0][1], state, captions=captions if len(runs) > 1 else None)
+        graph = runs[0].graph if runs else graphs_of(self.runs)[0][1]
+        return svg(graph, state, captions=captions if len(runs) > 1 else None, lean=len(graph.nodes) > _LARGE)
 
     def still_bundle(self) -> dict[str, str]:
         """The diagram as it stands, and the counts."""

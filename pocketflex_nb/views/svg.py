@@ -30,6 +30,7 @@ def svg(
     direction: str | None = None,
     captions: Mapping[str, str] | None = None,
     live: bool = False,
+    lean: bool = False,
     place: Layout | None = None,
 ) -> str:
     """A flow as an SVG document.
@@ -46,6 +47,8 @@ def svg(
         Second line of nodes by id, instead of their state's word: ``{"search": "37 here, 912 done"}``.
     live : bool
         Write the parts that show a state even without one, for a page that changes them.
+    lean : bool
+        Leave out titles, and signs where a caption says the same: half the elements, for flows of hundreds of nodes.
     place : Layout, optional
         A layout made before, when the same graph is drawn again.
 
@@ -55,7 +58,9 @@ def svg(
         The same text for the same input. Each node is ``<g class="pf-node" data-node=ID data-state=STATUS>``, each arrow
         ``<g class="pf-edge" data-edge="SOURCE|ACTION|TARGET" data-count=N>``; error arrows have the action ``!error``.
     """
-    return _Picture(graph, state, captions or {}, live or state is not None, place or layout(graph, direction)).text()
+    picture = _Picture(graph, state, captions or {}, live or state is not None, place or layout(graph, direction))
+    picture.live, picture.lean = live, lean
+    return picture.text()
 
 
 def edge_key(edge: Edge) -> str:
@@ -75,6 +80,7 @@ def caption_of(status: str, seconds: float = 0.0) -> str:
 class _Picture:
     def __init__(self, graph: Graph, state: Any, captions: Mapping[str, str], stateful: bool, place: Layout) -> None:
         self.graph, self.captions, self.stateful, self.place = graph, captions, stateful, place
+        self.live = self.lean = False
         self.nodes: Mapping[str, Any] = getattr(state, "nodes", {}) if state is not None else {}
         self.taken: Mapping[Any, int] = getattr(state, "edges", {}) if state is not None else {}
 
@@ -150,7 +156,7 @@ class _Picture:
         fork = _fork_bar(route, colour) if edge.parallel > 1 else ""
         return (
             f'<g class="{names}" data-edge="{attribute(edge_key(edge))}" data-count="{count}" fill="none">'
-            f"<title>{xml(said)}</title>{self._line(route, thick, dash, colour)}{fork}</g>"
+            f"{'' if self.lean else f'<title>{xml(said)}</title>'}{self._line(route, thick, dash, colour)}{fork}</g>"
         )
 
     def _line(self, route: Route, thick: float, dash: str, colour: str) -> str:
@@ -198,13 +204,16 @@ class _Picture:
         parts = [
             f'<g class="pf-node" data-node="{attribute(node.id)}" data-state="{status}" data-visits="{visits}" '
             f'data-kind="{attribute(node.kind)}">',
+            "" if self.lean and not error else
             f"<title>{xml(said)}{xml(' — ' + redacted(error[:2_000]), 300) if error and status == 'failed' else ''}</title>",
             self._behind(node, box, more),
             outline(node.shape, box.x, box.y, box.w, box.h, more),
             _texts(lines, caption, box, colours.strong),
         ]
-        if self.stateful:
-            parts += [_sign(node.shape, box, status), _visits(node.shape, box, visits, colours.strong)]
+        if self.stateful and not (self.lean and (caption or status == "idle")):
+            parts.append(_sign(node.shape, box, status))
+        if self.live or visits > 1:
+            parts.append(_visits(node.shape, box, visits, colours.strong))
         return "".join([*parts, "</g>"])
 
     def _behind(self, node: GraphNode, box: Box, more: str) -> str:

@@ -109,7 +109,7 @@ def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
     except Refusal as exc:
         path = (*at, *reversed(exc.path))
         raise EncodingError(f"{path_text(path) or 'the value'} cannot be kept: {exc.reason}", path=path) from exc.__cause__
-    text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
+    text = _text(packed)
     if not text.isascii():
         try:
             text.encode()
@@ -119,6 +119,8 @@ def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
 
 
 _SAFE = 2**63
+#: made once: `json.dumps` makes an encoder for each call that wants other than its defaults
+_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -> Any:

@@ -4,10 +4,10 @@ The file is in write-ahead mode: readers and the one writer do not wait for each
 of a write leaves nothing half written. `synchronous=NORMAL` (the default here) keeps every acknowledged write through the end of
 any process; through a loss of power as well with ``?synchronous=full``, which waits for the disk at each write.
 
-A change is one row of a log, whose number is its key: to write is to insert the next number, on the condition that the last one is
-the one that is known here. That is one statement, hence one transaction, as cheap as any that SQLite makes. When somebody else has
-written in between, it is made again inside a transaction that first reads what is new. From time to time the log is folded into a
-table of entries.
+A change is one row of a log, whose number is its key: to write is to insert the row behind the last one that is known here, on the
+condition that it is still the last. That is one statement, hence one transaction, as cheap as any that SQLite makes. When somebody
+else has written in between, it is made again inside a transaction that first reads what is new. From time to time the log is folded
+into a table of entries.
 
 References
 ----------
@@ -54,7 +54,8 @@ CREATE TABLE IF NOT EXISTS pfx_locks (
     store INTEGER NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, until REAL NOT NULL, PRIMARY KEY (store, name)
 ) WITHOUT ROWID;
 """
-_PUT = "INSERT INTO pfx_log SELECT ?, ?, ?, ? WHERE ? = (SELECT max(at) FROM pfx_log WHERE at < ?)"
+#: the row behind one that is there: nothing, if that one is gone or has one behind it already
+_PUT = "INSERT OR IGNORE INTO pfx_log SELECT at + 1, ?, ?, ? FROM pfx_log WHERE at = ?"
 _AFTER = "SELECT at - ?, key, value, who FROM pfx_log WHERE at > ? AND at < ? ORDER BY at"
 _SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
 
@@ -250,11 +251,11 @@ class SqlitePlace:
         if self._wary or self._pid != pid():
             self._wary = max(self._wary - 1, 0)
             return 0
-        at = self._base + self._at
         try:
             with self._using:
-                if self._connection.execute(_PUT, (at + 1, key, text, who, at, self._end)).rowcount == 1:
-                    return self._noted(at + 1 - self._base, key, text)
+                version = self._at
+                if self._connection.execute(_PUT, (key, text, who, self._base + version)).rowcount == 1:
+                    return self._noted(version + 1, key, text)
         except sqlite3.Error:  # told by the other way, if it stays
             pass
         self._wary = _WARY

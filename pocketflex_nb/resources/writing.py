@@ -36,6 +36,9 @@ class Writable(Readable):
         text = self._encoded(key, value)
         visit = self._seen() if frame is not None else None
         before = self._mirror.entries.get(key)
+        touched = self._loose if frame is None else frame.touched
+        if touched and before is not None:
+            touched.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
         while True:
             other, expect, merged = None, None, value
             if visit is not None and getattr(frame.run, "store", None) is self:
@@ -51,9 +54,6 @@ class Writable(Readable):
                 break
             except Changed:
                 self._pull()
-        touched = self._loose if frame is None else frame.touched
-        if touched and before is not None:
-            touched.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
         entry = self._mirror.entries.get(key)
         if entry is not None and not entry.plain and entry.value is merged:
             self._touch(entry)  # type: ignore[arg-type]  # as above

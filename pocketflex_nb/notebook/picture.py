@@ -6,6 +6,7 @@ Everything is bounded: long lines are cut, only the last of them are sent, and a
 from __future__ import annotations
 
 import math
+import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from pocketflex_nb.core.graph import Graph, base_name, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.frame import Note
+from pocketflex_nb.engine.hot import is_stale
 from pocketflex_nb.engine.log import rows
 from pocketflex_nb.notebook.panel import clean, error_card
 from pocketflex_nb.notebook.past import Past
@@ -28,6 +30,7 @@ LANES, MANY = 6, 60
 #: characters of one line on the page
 CUT = 400
 #: characters of all lanes together, while runs go on and when they are over: a message stays far below its cap of 100 KB
+_STALE_EVERY = 1.0  # seconds between two looks for old code
 ROOM = {False: 14_000, True: 56_000}
 _ORDER = ("failed", "asking", "paused", "running", "pending", "cancelled", "done")
 _CODES = {status: status[0] for status in ("running", "done", "failed", "cancelled", "asking")} | {"paused": "w", "pending": "p"}
@@ -68,6 +71,9 @@ class Picture:
         self.moment: int | None = None  # the time cursor, monotonic ns; None: now
         self.past = Past()
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
+        self._deadlines: dict[tuple[int, int], float] = {}  # (run, question): seconds since the epoch
+        self._stale: tuple[str, ...] = ()
+        self._next_stale = 0.0
         self.counts: Counter[str] = Counter()
         self._zero = (0, 0)  # runs looked at, when the first began
         self._tallied: set[int] = set()
@@ -163,13 +169,27 @@ class Picture:
             strip["steps"] = sum(s.steps for s in states)
             strip["tokens"] = _finite(sum(s.tokens for s in states))
             strip["cost"] = round(_finite(sum(s.cost for s in states)), 4)
-            strip["problems"] = [clean(text, CUT) for s in states for text in s.problems][:5]
+            strip["problems"] = [*self.old_code(), *(clean(text, CUT) for s in states for text in s.problems)][:5]
             progress = [s for s in states if s.total]
             if progress:
                 strip["progress"] = [_finite(sum(s.done or 0 for s in progress)), _finite(sum(s.total or 0 for s in progress))]
         if self.is_many and self.focus is not None:
             strip["pinned"] = clean(self.chosen()[0].name, 120)
         return strip
+
+    def old_code(self) -> tuple[str, ...]:
+        """Which live runs use code whose cell has run again since, in words; looked after once a second."""
+        now = time.monotonic()
+        if not self.is_live():
+            return ()
+        if now >= self._next_stale:
+            self._next_stale = now + _STALE_EVERY
+            stale = Counter(name for run in self.runs[:MANY] if not run.done() for name in is_stale(run))
+            self._stale = tuple(
+                f"{n} agent{'s run' if n > 1 else ' runs'} old code of {clean(name, 80)}; what is launched now uses the new"
+                for name, n in stale.items()
+            )
+        return self._stale
 
     def is_live(self) -> bool:
         """Whether any run goes on."""
@@ -251,9 +271,19 @@ class Picture:
         schema = e.get("schema")
         fields = {str(name): getattr(kind, "__name__", None) or str(kind) for name, kind in dict(schema).items()} if schema else None
         return {
+            "ends": self._ends(run, e),
             "ask": e["ask"], "question": clean(str(e["question"])), "choices": [str(c)[:200] for c in e["choices"] or ()][:20],
             "schema": fields, "refused": clean(self.refused.get((run.number, e["ask"]), "")),
         }
+
+    def _ends(self, run: Any, e: Any) -> float | None:
+        """When nobody can answer any more, in seconds since the epoch, so that the page can count down by itself."""
+        if e.get("timeout") is None:
+            return None
+        key = run.number, e["ask"]
+        if key not in self._deadlines:
+            self._deadlines[key] = round(time.time() + e["timeout"] - (time.perf_counter_ns() - e.ns) / 1e9, 1)
+        return self._deadlines[key]
 
     def heat(self) -> str:
         """A letter and a number per status, in the order of `ranked`; for more runs than rows."""

@@ -566,6 +566,24 @@ function render({ model, el }) {
     return card;
   }
 
+  /** How long a question stays open, once a second, until its card is gone.
+   *  @param {HTMLElement} form @param {number} ends seconds since the epoch */
+  function countDown(form, ends) {
+    const left = make("div", "pf-left");
+    left.setAttribute("role", "timer");
+    form.querySelector(".pf-question")?.after(left);
+    let shown = false;
+    const tick = () => {
+      shown ||= form.isConnected;
+      if (shown && !form.isConnected) { clearInterval(clockwork); return; }
+      const seconds = Math.max(0, Math.ceil(ends - Date.now() / 1000));
+      left.textContent = seconds >= 60 ? `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} min left` : `${seconds} s left`;
+      left.dataset.soon = String(seconds <= 10);
+    };
+    const clockwork = setInterval(tick, 500);
+    tick();
+  }
+
   /** A question with its buttons, its form or its line to type in. */
   function card(/** @type {HTMLElement} */ row, /** @type {any} */ ask, /** @type {number} */ run) {
     const kept = row.querySelector(`.pf-ask[data-ask="${ask.ask}"]`);
@@ -611,6 +629,7 @@ function render({ model, el }) {
       });
     }
     form.append(line, make("div", "pf-refused", ask.refused || ""));
+    if (ask.ends) countDown(form, ask.ends);
     return form;
   }
 

@@ -129,7 +129,9 @@ class RunView(Standing, PatchedView):
         live = self._picture.is_live()
         if live and not wished and not self.may_tell():
             return self._follows
-        seen = tuple((run.status, len(run.records)) for run in self.runs) if not self._picture.is_many else (time.monotonic(),)
+        seen: tuple[Any, ...] = (time.monotonic(),)
+        if not self._picture.is_many:
+            seen = (*((run.status, len(run.records)) for run in self.runs), self._picture.old_code())
         if seen != self._seen or wished or not live:
             self._seen = seen
             self._tell(final=not live, now_all=wished)

@@ -38,7 +38,8 @@ class Flow(BaseNode):
 
     Notes
     -----
-    A flow is a node: `prep` and `post` are its own, `exec` is never called; `post` gets the last action and passes it on.
+    A flow is a node: `prep` and `post` are its own, `exec` is never called; `post` gets the last action and passes it on. The limits of a
+    flow inside another bound each visit of it; when they are spent that visit fails, and an error edge of the flow may take it.
     """
 
     _pfx_strict = False

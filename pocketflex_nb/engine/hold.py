@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter_ns as now
 from typing import Any
 
@@ -15,6 +15,7 @@ from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.asking import Question
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.log import Counts
+from pocketflex_nb.engine.scope import Scope
 from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["SLICE", "Hold"]
@@ -59,6 +60,7 @@ class Hold:
         self._clock: asyncio.TimerHandle | None = None
         self._budget: dict[str, float] = {}
         self._spent: Counter[str] = Counter()
+        self.scopes: dict[Frame, Scope] = {}  # limits of flows inside the run's, by the frame they count below
 
     @property
     def status(self) -> str:
@@ -115,8 +117,17 @@ class Hold:
             what=what, spent=spent, allowed=allowed,
         )
 
-    def spend(self, amounts: Mapping[str, Any]) -> None:
-        """Count tokens and cost; a spent budget ends the run before its next node."""
+    def _around(self, frame: Frame | None) -> Iterator[Scope]:
+        """The limits of nested flows that `frame` is inside of, the innermost first."""
+        while frame is not None:
+            if frame in self.scopes:
+                yield self.scopes[frame]
+            frame = frame.parent
+
+    def spend(self, amounts: Mapping[str, Any], frame: Frame | None = None) -> None:
+        """Count tokens and cost; a spent budget ends the run, or the flow inside it that set it, before the next node."""
+        for scope in self._around(frame) if self.scopes else ():
+            scope.spend(amounts)
         for what in ("tokens", "cost"):
             if amounts.get(what):
                 self._spent[what] += amounts[what]
@@ -147,6 +158,8 @@ class Hold:
             self.pause()
         if self.run.ending is not None:
             raise self.run.ending
+        for scope in self._around(frame) if self.scopes else ():
+            scope.check()
         return not self.paused or self._take_permit()
 
     def _breaks_at(self, frame: Frame) -> bool:
@@ -168,6 +181,8 @@ class Hold:
         self._count_step(frame)
         if self.run.ending is not None:
             raise self.run.ending
+        for scope in self._around(frame) if self.scopes else ():
+            scope.count()
         if self.subscribers:
             frame.note("node_started")
 

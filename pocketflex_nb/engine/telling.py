@@ -43,7 +43,7 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
         fields["text"] = str(text)
     frame.note(kind, **fields)
     if kind == "usage":
-        frame.run.hold_state().spend(fields)
+        frame.run.hold_state().spend(fields, frame)
 
 
 _heard = False

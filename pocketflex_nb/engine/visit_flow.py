@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CoroutineType
 from typing import Any
@@ -14,6 +14,7 @@ from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import keep
 from pocketflex_nb.engine.items import each
 from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.scope import counted, has_limits, is_timed, timed
 from pocketflex_nb.engine.steps import CALLER, mode_here
 from pocketflex_nb.engine.wait import wait_here, wait_step
 
@@ -68,6 +69,24 @@ def settled(frame: Frame) -> None:
 
 def visit_flow(flow: Any, shared: Any) -> Any:
     """`Flow._run`: the flow's own prep, its walk, its post."""
+    return _bounded(_visit_flow, flow, shared) if has_limits(flow) and _is_inside(flow) else _visit_flow(flow, shared)
+
+
+def _is_inside(flow: Any) -> bool:
+    """Whether `flow` is entered inside of another; the limits of the outermost are the run's."""
+    outer = FRAME.get()
+    return outer is not None and not (outer.node is None and outer.flow is flow)
+
+
+def _bounded(visit: Callable[[Any, Any], Any], flow: Any, shared: Any) -> Any:
+    """Visit a flow within the limits that it has of its own."""
+    if is_timed(flow):
+        return wait_here(visit_flow_async(flow, shared), FRAME.get())
+    with entered(flow, shared) as frame, counted(frame, flow):
+        return visit(flow, shared)
+
+
+def _visit_flow(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
         p = _now(flow.prep(shared), frame)
         last = flow._orch(shared)
@@ -80,8 +99,17 @@ def visit_flow(flow: Any, shared: Any) -> Any:
 
 async def visit_flow_async(flow: Any, shared: Any) -> Any:
     """The same, awaited, for a flow whose private hooks are its own class's."""
-    if isinstance(flow, BatchFlow):
-        return await _visit_batch_flow_async(flow, shared)
+    visit = _visit_batch_flow_async if isinstance(flow, BatchFlow) else _visit_flow_async
+    if not (has_limits(flow) and _is_inside(flow)):
+        return await visit(flow, shared)
+    with entered(flow, shared) as frame, counted(frame, flow) as scope:
+        if not is_timed(flow):
+            return await visit(flow, shared)
+        async with timed(scope):
+            return await visit(flow, shared)
+
+
+async def _visit_flow_async(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
         p = await _then(flow.prep(shared))
         last = await flow._orch_async(shared)
@@ -92,6 +120,10 @@ async def visit_flow_async(flow: Any, shared: Any) -> Any:
 
 def visit_batch_flow(flow: Any, shared: Any) -> Any:
     """`BatchFlow._run`: the walk once per item of params that prep gives."""
+    return _bounded(_visit_batch_flow, flow, shared) if has_limits(flow) and _is_inside(flow) else _visit_batch_flow(flow, shared)
+
+
+def _visit_batch_flow(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
         items = _now(flow.prep(shared), frame) or []
         if flow._pfx_items_at_once == 1:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from time import perf_counter, thread_time
+from math import inf
+from time import perf_counter, process_time, thread_time
 from typing import Protocol
 
-__all__ = ["BEAT", "PER_SECOND", "REST", "SLOWEST", "Follower", "Pump", "pump"]
+__all__ = ["BEAT", "HEAVY", "PER_SECOND", "REST", "SLOWEST", "Follower", "Pump", "pump"]
 
 #: seconds between two looks: ten screen updates a second at most
 BEAT = 0.1
@@ -20,6 +21,12 @@ BEAT = 0.1
 PER_SECOND = 200
 #: a look that took a second would be followed by so many seconds of rest, but by `SLOWEST` seconds at most
 REST, SLOWEST = 30.0, 1.0
+#: seconds of a look that rests by the processor's time, not the clock's: on a busy machine the clock runs on while the runs stand
+HEAVY = 0.004
+
+
+_NOW: tuple[float, float] = (0.0, 0.0)
+_LOOKING: tuple[float, float] = (-1.0, -1.0)
 
 
 class Follower(Protocol):
@@ -36,7 +43,7 @@ class Pump:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: list[Follower] = []
-        self._due: dict[int, float] = {}  # id of a view: when it is looked after again
+        self._due: dict[int, tuple[float, float]] = {}  # id of a view: by which clock, or which processor time, it is looked after
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
 
@@ -50,7 +57,7 @@ class Pump:
         with self._lock:
             if not any(known is view for known in self._open):
                 self._open.append(view)
-            self._due[id(view)] = 0.0
+            self._due[id(view)] = _NOW
             if self._thread is None:
                 self._thread = threading.Thread(target=self._turn, name="pocketflex-views", daemon=True)
                 self._thread.start()
@@ -71,7 +78,8 @@ class Pump:
     def _turn(self) -> None:
         while True:
             for view in list(self._open):
-                if self._due.get(id(view), 0.0) <= perf_counter():
+                clock, processor = self._due.get(id(view), _NOW)
+                if clock <= perf_counter() or processor <= process_time():
                     self._serve(view)
             with self._lock:
                 if not self._open:
@@ -83,15 +91,15 @@ class Pump:
 
     def _serve(self, view: Follower) -> None:
         with self._lock:
-            self._due[id(view)] = 1e-9  # `follow` puts 0 here: somebody wants one more look
+            self._due[id(view)] = _LOOKING  # `follow` puts `_NOW` here: somebody wants one more look
         begun = thread_time()  # what it took from others: not what it waited for them, with a busy main thread
         goes_on = self._look(view)
         spent, ended = thread_time() - begun, perf_counter()
         with self._lock:
-            if self._due.get(id(view)) != 1e-9:  # asked for again meanwhile, or closed
+            if self._due.get(id(view)) is not _LOOKING:  # asked for again meanwhile, or closed
                 return
             if goes_on:
-                self._due[id(view)] = ended + min(spent * REST - BEAT, SLOWEST)
+                self._due[id(view)] = _after(spent, ended)
             else:
                 self._drop(view)
 
@@ -101,6 +109,12 @@ class Pump:
         except Exception:
             logging.getLogger("pocketflex_nb").exception("a view could not be brought up to date and was closed")
             return False
+
+
+def _after(spent: float, ended: float) -> tuple[float, float]:
+    """When to look again after a look of `spent` seconds that ended at `ended`."""
+    rest = spent * REST
+    return (ended + rest - BEAT, inf) if spent < HEAVY else (ended + SLOWEST, process_time() + rest)
 
 
 #: the pump of this process

@@ -48,7 +48,7 @@ def svg(
     live : bool
         Write the parts that show a state even without one, for a page that changes them.
     lean : bool
-        Leave out titles, and signs where a caption says the same: half the elements, for flows of hundreds of nodes.
+        Leave out titles, and signs where a caption says the same: a third less, for flows of hundreds of nodes.
     place : Layout, optional
         A layout made before, when the same graph is drawn again.
 

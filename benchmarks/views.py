@@ -298,7 +298,7 @@ def longtasks(lasts: float) -> Iterator[Figure]:
                 ("no view", "crowd(ring(200), 1)", None),
                 ("one run, 200 nodes", "crowd(ring(200), 1)", 50),
                 ("one run, 1 000 nodes", "crowd(ring(1_000), 1)", None),
-                ("60 runs, 5 nodes", "crowd(ring(5, pause=0.05), 60)", None),
+                ("60 runs, 5 nodes", "crowd(ring(5, pause=0.05), 60)", 50),
                 ("1 000 runs, 5 nodes", "crowd(ring(5, pause=0.05), 1_000)", 100),
             ):
                 yield from _followed(browser, lab, case, launched, mark, lasts)
@@ -360,7 +360,7 @@ def main() -> int:
     ask.add_argument("only", nargs="*", choices=[*questions, []], help="questions; default: all")
     ask.add_argument("--quick", action="store_true", help="shorter, nothing written")
     asked = ask.parse_args()
-    lasts, rounds = (3.0, 2) if asked.quick else (LASTS, 7)
+    lasts, rounds = (3.0, 2) if asked.quick else (LASTS, 5)
     figures = []
     for name in asked.only or questions:
         for figure in questions[name]():

@@ -17,7 +17,7 @@ from pocketflex_nb.core.graph import Graph, base_name, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.frame import Note
 from pocketflex_nb.engine.hot import is_stale
-from pocketflex_nb.engine.log import rows
+from pocketflex_nb.engine.log import WIDTH, rows
 from pocketflex_nb.notebook.panel import clean, error_card
 from pocketflex_nb.notebook.past import Past
 from pocketflex_nb.views.svg import caption_of
@@ -238,11 +238,16 @@ class Picture:
 
     def _tally(self, run: Any) -> None:
         self._tallied.add(run.number)
-        for frame, node, action, _, _ in rows(run.records):
+        records = run.records
+        try:  # walk, node and action of all hops at once: a crowd may end within one look
+            hops = Counter(zip(records[::WIDTH], records[1::WIDTH], records[2::WIDTH], strict=False))
+        except TypeError:  # an action that has no hash
+            hops = Counter((frame, node, str(action)) for frame, node, action, _, _ in rows(records) if action.__class__ is not Note)
+        for (frame, node, action), times in hops.items():
             if frame is run.root and action.__class__ is not Note:
-                self._visits[node] += 1
+                self._visits[node] += times
                 if action is None or isinstance(action, str):
-                    self._taken[node, action or "default"] += 1
+                    self._taken[node, action or "default"] += times
 
     # the lanes -------------------------------------------------------------------------------------------------------
     def lanes(self, tail: int, *, final: bool = False) -> list[dict[str, Any]]:

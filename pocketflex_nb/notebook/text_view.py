@@ -1,8 +1,10 @@
-"""How do runs look where there is no widget? A few lines of text: brought up to date in a kernel, one after the other in a terminal."""
+"""How do runs look where there is no widget? A few lines of text: brought up to date in a kernel, one line that moves in a terminal."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
+import sys
 import time
 from collections import Counter
 from typing import Any
@@ -16,7 +18,11 @@ __all__ = ["LINES", "TextView"]
 LINES = 12
 #: seconds between two updates
 _EVERY, _TERMINAL_EVERY = 0.5, 2.0
+#: seconds between two updates of a line that is written over
+_LIVE_EVERY = 0.25
 _BAR = 20
+#: back to the line's begin, and the line emptied
+_CLEAR = "\r\x1b[K"
 
 
 class TextView:
@@ -29,15 +35,21 @@ class TextView:
     name : str or None
         What they are called together.
     is_kernel : bool
-        Whether an output can be written anew; a terminal gets new lines instead.
+        Whether an output can be written anew.
+
+    Notes
+    -----
+    A terminal has one line that is written over while a cell waits, cut to its width, and the lines of all runs at the end; between
+    the cells it is left alone, since somebody may be typing. A pipe gets new lines.
     """
 
     def __init__(self, runs: list[Any], name: str | None, *, is_kernel: bool) -> None:
-        self.runs, self.name, self._is_kernel = runs, name, is_kernel
+        self.runs, self.name = runs, name
         self._handle: Any = None
         self._said = ""
-        self._next = time.monotonic() + (_EVERY if is_kernel else _TERMINAL_EVERY)
-        self._over = False
+        self._over = self._is_open = False
+        self._every = _EVERY if is_kernel else _LIVE_EVERY if _is_terminal() else _TERMINAL_EVERY
+        self._next = time.monotonic() + self._every
         if is_kernel:
             from IPython.display import display
 
@@ -56,7 +68,7 @@ class TextView:
             self._over = True
             self._say()
         elif live and time.monotonic() >= self._next:
-            self._next = time.monotonic() + (_EVERY if self._is_kernel else _TERMINAL_EVERY)
+            self._next = time.monotonic() + self._every
             self._say()
         return live
 
@@ -66,21 +78,52 @@ class TextView:
             return
         self._said = text
         if self._handle is None:
-            print(text, flush=True)
+            self._say_in_terminal(text)
             return
         with contextlib.suppress(Exception):  # the page may be gone
             self._handle.update({"text/plain": text}, raw=True)
+
+    def _say_in_terminal(self, text: str) -> None:
+        if not _is_terminal():
+            print(text, flush=True)
+        elif self._over:
+            print(f"{_CLEAR if self._is_open else ''}{text}", flush=True)
+            self._is_open = False
+        elif _cell_waits():
+            print(f"{_CLEAR}{self.line()[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+            self._is_open = True
 
     def text(self) -> str:
         """How it stands, for each run or, when there are many, in one line."""
         if len(self.runs) <= LINES:
             return "\n".join(_line(run) for run in self.runs)
+        failed = [_line(run) for run in self.runs if run.status == "failed"][:5]
+        return "\n".join([self.line(), *failed])
+
+    def line(self) -> str:
+        """How it stands, in one line."""
+        if len(self.runs) == 1:
+            return _line(self.runs[0])
         counts = Counter(run.status for run in self.runs)
         order = ("done", "failed", "cancelled", "running", "asking", "paused", "pending")
         told = ", ".join(f"{counts[status]} {status}" for status in order if counts[status])
         over = sum(run.done() for run in self.runs)
-        failed = [_line(run) for run in self.runs if run.status == "failed"][:5]
-        return "\n".join([f"{self.name or 'runs'}: {told}  {_bar(over, len(self.runs))}", *failed])
+        return f"{self.name or 'runs'}: {told}  {_bar(over, len(self.runs))}"
+
+
+def _is_terminal() -> bool:
+    """Whether what is printed is seen on a terminal, which can go back to a line's begin."""
+    try:
+        return sys.stdout.isatty()
+    except (AttributeError, ValueError):  # a stand-in without the question, or closed
+        return False
+
+
+def _cell_waits() -> bool:
+    """Whether a cell is running, so that nobody types."""
+    from IPython import get_ipython
+
+    return bool(getattr(getattr(get_ipython(), "display_trap", None), "is_active", False))
 
 
 def _line(run: Any) -> str:

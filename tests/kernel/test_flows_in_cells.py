@@ -90,3 +90,19 @@ def test_the_stop_button_ends_a_blocking_run(kernel: Kernel) -> None:
 
     assert kernel.finish(cell).status == "error"
     assert kernel.run("print(len(woken), tasks_left())").text == "1 0\n"
+
+
+@pytest.mark.parametrize("extension", [False, True])
+def test_input_in_an_async_step_of_a_launched_run_names_ask(kernel: Kernel, extension: bool) -> None:
+    if extension:
+        assert kernel.run("%load_ext pocketflex_nb").status == "ok"
+    ran = kernel.run(
+        "class Asks(Node):\n"
+        "    async def exec(self, prep_res):\n"
+        "        return input('well? ')\n"
+        "run = Flow(Asks()).launch({}, show=False)\n"
+        "run.wait(20)\n"
+        "print(run.status, run.error)"
+    )
+
+    assert ran.text.startswith("failed ") and "await ask('well? ')" in ran.text, (ran.text, ran.errors)

@@ -42,7 +42,7 @@ class Session:
 
 
 def _unit(folder: Path) -> Iterator[Session]:
-    apart = [f"--ignore=tests/{name}" for name in ("ui", "notebooks")]
+    apart = [f"--ignore=tests/{name}" for name in ("ui", "notebooks", "binder")]
     yield Session(sys.executable, ("tests", *apart, "-m", "not stress"), os.environ)
 
 
@@ -68,14 +68,18 @@ def _ui(folder: Path) -> Iterator[Session]:
     yield Session(sys.executable, ("tests/ui",), os.environ)
 
 
+def _binder(folder: Path) -> Iterator[Session]:
+    yield Session(sys.executable, ("tests/binder",), os.environ)
+
+
 def _stress(folder: Path) -> Iterator[Session]:
     yield Session(sys.executable, ("tests", "-m", "stress", "--timeout=1200"), os.environ)
 
 
 STAGES: dict[str, Callable[[Path], Iterator[Session]]] = {
-    "unit": _unit, "doctests": _doctests, "notebooks": _notebooks, "ui": _ui, "stress": _stress,
+    "unit": _unit, "doctests": _doctests, "notebooks": _notebooks, "binder": _binder, "ui": _ui, "stress": _stress,
 }
-USUAL = ("unit", "doctests", "notebooks", "ui")
+USUAL = ("unit", "doctests", "notebooks", "binder", "ui")
 
 
 def main(argv: Sequence[str]) -> int:

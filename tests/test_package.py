@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -91,6 +92,35 @@ def test_what_the_readme_links_to_is_there() -> None:
     targets = re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", README) + re.findall(r'src="(?!https?://)([^"]+)"', README)
 
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_readmes_links_to_binder_are_those_of_the_notebooks() -> None:
+    """Written by `python binder/links.py`, which takes the repository from its one place in pyproject.toml."""
+    place = PROJECT["tool"]["pocketflex_nb"]
+    found = re.findall(r"https://mybinder\.org/v2/gh/([^/]+/[^/]+)/([^?]+)\?urlpath=lab/tree/(notebooks/[^)]+)", README)
+
+    assert {(repository, ref) for repository, ref, _ in found} == {(place["repository"], place["ref"])}
+    assert "notebooks/00_tour.ipynb" in {notebook for *_, notebook in found}
+    assert [notebook for *_, notebook in found if not (ROOT / notebook).is_file()] == []
+
+
+@pytest.mark.timeout(300)
+def test_what_would_be_uploaded_is_accepted(tmp_path: Path) -> None:
+    """The wheel is built from the unpacked sdist, as `python -m build` does: the sdist has all that it needs."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+    assert built.returncode == 0, built.stdout + built.stderr
+    files = sorted(tmp_path.iterdir())
+
+    checked = subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *map(str, files)], capture_output=True, text=True,
+                             check=False, timeout=60)
+
+    assert [path.name.removeprefix(f"pocketflex_nb-{pocketflex_nb.__version__}") for path in files] == ["-py3-none-any.whl", ".tar.gz"]
+    assert checked.returncode == 0, checked.stdout
+    with tarfile.open(files[1]) as sdist:
+        packed = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "notebooks/00_tour.ipynb", "binder/postBuild"} <= packed
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "pocketflex_nb").rglob("*") if _is_shipped(path)} <= packed
 
 
 def test_binder_installs_what_the_package_depends_on() -> None:

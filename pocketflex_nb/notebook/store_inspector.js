@@ -71,8 +71,11 @@ function hideStatic(el, mark) {
   return () => watcher.disconnect();
 }
 
+let made = 0;
+
 /** @param {{model: any, el: HTMLElement}} props */
 function render({ model, el }) {
+  const id = `pf-store-${++made}`;
   const root = make("div", "pf-store");
   root.setAttribute("role", "group");
   root.setAttribute("data-lm-suppress-shortcuts", "true");
@@ -113,6 +116,7 @@ function render({ model, el }) {
   diff.setAttribute("aria-label", "What differs");
   const tree = make("div", "pf-store-tree");
   tree.setAttribute("role", "tree");
+  tree.setAttribute("aria-label", "Keys and values");
   tree.tabIndex = 0;
   const detail = make("div", "pf-store-detail");
   const side = make("div", "pf-store-side");
@@ -198,7 +202,9 @@ function render({ model, el }) {
         key.append(mark);
       }
       line.append(key, make("div", "pf-store-value", text), make("div", "pf-store-type", kind));
-      line.append(make("div", "pf-store-writer", writer || ""), make("div", "pf-store-version", version === null ? "" : `v${version}`));
+      const who = make("div", "pf-store-writer", writer || "");
+      who.title = writer || "";   // run, node, host and process may be longer than the column
+      line.append(who, make("div", "pf-store-version", version === null ? "" : `v${version}`));
       const place = parents.slice(0, depth + 1).join("\u0000");
       const last = before.get(place);
       if (last && (last[0] !== text || last[1] !== version)) line.classList.add("pf-store-changed");
@@ -216,7 +222,8 @@ function render({ model, el }) {
   /** Show which row is told about at the side. */
   function mark() {
     const chosen = model.get("detail").row;
-    [...tree.children].forEach((line, k) => line.setAttribute("aria-selected", String(k === chosen)));
+    [...tree.children].forEach((line, k) => { line.id = `${id}-${k}`; line.setAttribute("aria-selected", String(k === chosen)); });
+    tree.setAttribute("aria-activedescendant", `${id}-${at}`);
   }
 
   function drawDetail() {
@@ -332,6 +339,7 @@ function render({ model, el }) {
     if (event.key in moves) {
       at = Math.max(0, Math.min(rows.length - 1, at + moves[event.key]));
       [...tree.children].forEach((line, k) => { if (k === at) { line.dataset.at = "true"; line.scrollIntoView({ block: "nearest" }); } else delete line.dataset.at; });
+      tree.setAttribute("aria-activedescendant", `${id}-${at}`);
     } else if (event.key === "ArrowRight" && row[5] && !row[6]) send({ do: "toggle", row: row[0] });
     else if (event.key === "ArrowLeft" && row[6]) send({ do: "toggle", row: row[0] });
     else if (event.key === "Enter" || event.key === " ") send({ do: row[3] === "more" ? "more" : "choose", row: row[0] });

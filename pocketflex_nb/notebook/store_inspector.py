@@ -44,7 +44,7 @@ class StoreInspector(Standing, PatchedView):
     source : Store, mapping, Run, or RunGroup
         What to look into; of a run its store, of a group the first run's, which can be compared with the others'.
     title : str, optional
-        What stands above; default: the run's name.
+        What stands above; default: the run's name, or where a shared store is kept.
 
     Notes
     -----
@@ -70,7 +70,8 @@ class StoreInspector(Standing, PatchedView):
         self._store = source.store if isinstance(source, Run) else source
         if not hasattr(self._store, "keys"):
             raise TypeError(f"a store, a mapping or a run is needed, not {type(source).__name__} {preview(source, 60)}")
-        self._title = title or (source.name if isinstance(source, Run) else "store")
+        kept = getattr(source, "url", "") if isinstance(source, Store) else ""  # where a shared store is, without its secrets
+        self._title = title or (source.name if isinstance(source, Run) else kept or "store")
         if hasattr(self._store, "follow"):  # kept elsewhere: what other kernels write is to be seen as it comes
             self._store.follow()
         self._past = StorePast(self._store)

@@ -22,14 +22,14 @@ import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketflex_nb.resources.io_thread import PerLoop
 from pocketflex_nb.resources.messages import Mail, QueueStats
 from pocketflex_nb.resources.urls import CONNECT, Address, missing_extra, refused, unreachable
 from pocketflex_nb.resources.waiting import remaining
 
-__all__ = ["PATIENCE", "AmqpLine", "AmqpLines", "AmqpQueue", "in_background", "mail_of", "message_of"]
+__all__ = ["PATIENCE", "AmqpLine", "AmqpLines", "AmqpQueue", "in_background", "mail_of", "message_of", "through"]
 
 #: seconds to wait for a server that went away
 PATIENCE = 60.0
@@ -39,9 +39,10 @@ _ANSWER = 15.0
 _UNUSED, _TRUST = 60.0, 20.0
 
 _background: set[Any] = set()
+_T = TypeVar("_T")
 
 
-def in_background(coro: Coroutine[Any, Any, Any]) -> None:
+def in_background(coro: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
     """Run `coro` on the running loop; what it raises means that the connection broke, which has undone what it was to undo."""
     task = asyncio.get_running_loop().create_task(coro)
     _background.add(task)
@@ -52,6 +53,12 @@ def in_background(coro: Coroutine[Any, Any, Any]) -> None:
             task.exception()
 
     task.add_done_callback(ended)
+    return task
+
+
+async def through(coro: Coroutine[Any, Any, _T]) -> _T:
+    """Wait for `coro`, which goes on when the caller is cancelled: aiormq's asyncio.wait_for would lose that on Python 3.11."""
+    return await asyncio.shield(in_background(coro))
 
 
 class AmqpLine:
@@ -158,7 +165,7 @@ class AmqpLines:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    async def answer(self, line: AmqpLine, send: Callable[[], Awaitable[Any]]) -> bool:
+    async def answer(self, line: AmqpLine, send: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
         """``await send()`` on the loop of `line`; False when the line is gone, and with it what was in hand."""
         if line.loop is not asyncio.get_running_loop():
             if not line.loop.is_running():
@@ -166,7 +173,7 @@ class AmqpLines:
             sent = asyncio.run_coroutine_threadsafe(self.answer(line, send), line.loop)
             return await asyncio.wrap_future(sent)
         try:
-            await send()
+            await through(send())
         except self._away:
             return False
         return not line.broken.done()
@@ -217,9 +224,9 @@ class AmqpQueue:
     async def put(self, mail: Mail, delay: float) -> None:
         """Publish, and wait for the confirmation."""
         if delay > 0:
-            await self._lines.do(lambda line: self._publish_late(line, mail, delay))
+            await through(self._lines.do(lambda line: self._publish_late(line, mail, delay)))
         else:
-            await self._lines.do(lambda line: self._publish(line, mail, self._name))
+            await through(self._lines.do(lambda line: self._publish(line, mail, self._name)))
 
     async def _publish(self, line: AmqpLine, mail: Mail, queue: str) -> None:
         await line.putting.default_exchange.publish(message_of(self._lines.pika, mail), queue, timeout=PATIENCE)
@@ -302,7 +309,7 @@ class AmqpQueue:
             if await line.first(arrived, seconds):
                 in_background(line.queue.cancel(tag, nowait=True))
                 return arrived.result()
-            await line.queue.cancel(tag, timeout=_ANSWER)
+            await through(line.queue.cancel(tag, timeout=_ANSWER))
             return arrived.result() if arrived.done() else None
         except asyncio.CancelledError:
             in_background(self._withdraw(line, consuming, tag, arrived))
@@ -332,7 +339,7 @@ class AmqpQueue:
     async def bury(self, mail: Mail) -> bool:
         """Put it among the dead letters and acknowledge this one."""
         line, message = mail.tag
-        await self._lines.do(lambda line: self._publish(line, mail, self._dead))
+        await through(self._lines.do(lambda line: self._publish(line, mail, self._dead)))
         return await self._lines.answer(line, message.ack)
 
     async def renew(self, mails: Iterable[Mail]) -> list[Mail]:

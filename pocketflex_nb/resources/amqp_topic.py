@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.core.errors import ResourceError
-from pocketflex_nb.resources.amqp_queue import PATIENCE, AmqpLine, AmqpLines, mail_of, message_of
+from pocketflex_nb.resources.amqp_queue import PATIENCE, AmqpLine, AmqpLines, mail_of, message_of, through
 from pocketflex_nb.resources.messages import Mail
 from pocketflex_nb.resources.topic_place import Feed, followed
 from pocketflex_nb.resources.urls import Address
@@ -48,7 +48,7 @@ class AmqpTopic:
             # not mandatory: a topic that nobody listens to is no error
             await line.exchange.publish(message_of(self._lines.pika, mail), "", mandatory=False, timeout=PATIENCE)
 
-        await self._lines.do(send)
+        await through(self._lines.do(send))
 
     async def attach(self, feed: Feed) -> Callable[[], None]:
         """Bind a queue of its own."""

@@ -35,6 +35,8 @@ __all__ = ["PATIENCE", "RedisLines", "RedisQueue", "fields_of", "mail_of"]
 
 #: seconds to wait for a server that went away
 PATIENCE = 30.0
+#: seconds that one answer may take before the connection counts as broken
+_ANSWER = 2 * CONNECT
 #: seconds between two looks at delayed messages and ended leases
 _TICK = 0.25
 _GROUP = "workers"
@@ -136,8 +138,9 @@ class RedisLines:
     async def _connect(self) -> Any:
         address = self.address
         try:
+            # no socket_timeout: the client's asyncio.wait_for would lose a cancellation on Python 3.11 (cpython #81839)
             return self._client.Redis.from_url(
-                address.url, decode_responses=True, encoding="utf-8", socket_connect_timeout=CONNECT, socket_timeout=2 * CONNECT,
+                address.url, decode_responses=True, encoding="utf-8", socket_connect_timeout=CONNECT, socket_timeout=None,
                 retry=self._never, protocol=2, health_check_interval=0,
             )
         except (ValueError, TypeError, AttributeError) as exc:
@@ -160,7 +163,8 @@ class RedisLines:
         """``await send(client)``, again while the server is away, for `PATIENCE` seconds."""
         client = self._lines.known() or await self._lines.get()
         try:
-            return await send(client)
+            async with asyncio.timeout(_ANSWER):
+                return await send(client)
         except (self.errors.ConnectionError, self.errors.TimeoutError, self.errors.ReadOnlyError, OSError) as exc:
             if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
                 raise refused(self.address, exc) from None
@@ -172,7 +176,8 @@ class RedisLines:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.5)
             try:
-                return await send(client)
+                async with asyncio.timeout(_ANSWER):
+                    return await send(client)
             except (self.errors.ConnectionError, self.errors.TimeoutError, self.errors.ReadOnlyError, OSError) as exc:
                 if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
                     raise refused(self.address, exc) from None
@@ -200,7 +205,11 @@ class RedisLines:
 
 
 async def _end(client: Any) -> None:
-    await client.aclose()
+    try:
+        async with asyncio.timeout(2):
+            await client.aclose()
+    except Exception:  # it was broken already
+        pass
 
 
 class RedisQueue:

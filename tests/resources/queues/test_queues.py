@@ -521,3 +521,21 @@ def test_unnamed_memory_queues_are_apart_and_named_ones_are_one() -> None:
 
         assert two.stats_sync().ready == 0
         assert four.get_sync(timeout=0).item == 3
+
+
+async def test_a_task_that_is_cancelled_in_a_put_or_an_acknowledgement_ends(url: str) -> None:
+    """Whatever the client does with a cancellation: redis-py's timeout of a socket loses it on Python 3.11."""
+    async with opened(url) as queue:
+
+        async def work() -> None:
+            while True:
+                await queue.put(1)
+                async with queue.get():
+                    await asyncio.sleep(0)
+
+        for n in range(20):
+            working = asyncio.create_task(work())
+            await asyncio.sleep(0.0007 * n)
+            working.cancel()
+            done, _ = await asyncio.wait([working], timeout=10)
+            assert done and working.cancelled()

@@ -18,5 +18,7 @@ one would look, and give it its number, its title and three hints, from a nudge 
 
 `point` is shown as right or stops the check with its hint; `slip` is a mistake people make, shown only when it was made. Backticks
 mark code. The cell that the reader edits holds ``...`` for what is missing: `check` calls that "not yet" without asking the
-generator. Solutions and wrong answers stand beside the tests, in ``tests/notebooks/answers/``, and nowhere in the package.
+generator. In the notebook that cell has the tag ``exercise-01.2``, and the next one is ``check("01.2", flow)``. Solutions and wrong
+answers stand beside the tests, in ``tests/notebooks/answers/``, and nowhere in the package: ``tests/notebooks/test_exercises.py``
+puts each of them into the tagged cell, and looks at what the check says.
 """

@@ -71,6 +71,7 @@ class StoreInspector(Standing, PatchedView):
         if not hasattr(self._store, "keys"):
             raise TypeError(f"a store, a mapping or a run is needed, not {type(source).__name__} {preview(source, 60)}")
         kept = getattr(source, "url", "") if isinstance(source, Store) else ""  # where a shared store is, without its secrets
+        kept = kept if len(kept) <= 48 else f"…{kept[-47:]}"
         self._title = title or (source.name if isinstance(source, Run) else kept or "store")
         if hasattr(self._store, "follow"):  # kept elsewhere: what other kernels write is to be seen as it comes
             self._store.follow()

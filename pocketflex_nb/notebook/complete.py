@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import Run, runs
 from pocketflex_nb.notebook.commands import COMMANDS
 from pocketflex_nb.notebook.help import topics
+from pocketflex_nb.notebook.kernel_loop import LOOPS
 from pocketflex_nb.notebook.options import OPTIONS
 from pocketflex_nb.notebook.terms import CONFIG
 
@@ -43,6 +45,10 @@ def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, Any
         return OPTIONS[last].takes.split("|")
     if last == "--break":
         return _nodes(words, names)
+    if last == "--loop" and words[0] == "config":
+        return LOOPS
+    if last == "--budget":
+        return [f"{what}=" for what in ("steps", "seconds", "tokens", "cost")]
     if last in ("--after", "--with", "--diff"):
         return _runs(names)
     if last in ("--seed", "--each") and fragment.startswith("@"):
@@ -65,11 +71,14 @@ def _words(words: list[str], names: dict[str, Any]) -> Iterable[str]:
     if command in _FLOW_COMMANDS:
         return _flows(names)
     if command == "help":
-        return [*topics(), *COMMANDS]
+        return [*topics(), *COMMANDS, "run"]
+    if command == "stop":
+        scope: Any = sys.modules.get("pocketflex_nb.agents.scope")
+        return [*(str(ref.name) for ref in (scope.living() if scope is not None else [])), "all"]
     if command == "node":
         return [n for n, v in names.items() if isinstance(v, BaseNode) and not n.startswith("_")]
     if command == "config":
-        return [f"{name}=" for name in CONFIG]
+        return [f"{name}=" for name in [*CONFIG, "loop"]]
     return []
 
 

@@ -43,3 +43,16 @@ def test_the_shell_offers_only_ours_on_our_lines(shell: Shell) -> None:
             found = [(c.text, line[c.start : c.end]) for c in shell.shell.Completer.completions(line, len(line))]
 
         assert found == [("--seed", "--se")]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("%pf config --loop ", ["engine", "kernel"]), ("%pf config lo", ["loop="]), ("%pf run report --budget c", ["cost="]),
+        ("%pf pa", ["panel", "pause"]), ("%pf launch rep", ["report"]), ("%pf help ru", ["run", "runs"]), ("%pf stop a", ["all"]),
+    ],
+)
+def test_tab_offers_the_values_of_settings(shell: Shell, line: str, offered: list[str]) -> None:
+    shell.run("%%pocketflex report\nflowchart LR\n  plan --> search")
+
+    assert candidates(line, shell.names) == offered

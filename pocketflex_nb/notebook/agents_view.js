@@ -194,6 +194,8 @@ function render({ model, el }) {
   const root = make("div", "pf-agents");
   root.setAttribute("role", "group");
   root.setAttribute("data-lm-suppress-shortcuts", "true");
+  // Lab looks at the focused element first, so each carries the mark, not the root alone
+  root.addEventListener("focusin", (event) => /** @type {Element} */ (event.target).setAttribute("data-lm-suppress-shortcuts", "true"));
   el.append(root);
   const handlers = model.get("kind") === "tree" ? tree(model, root) : sequence(model, root);
   for (const [event, draw] of Object.entries(handlers)) model.on(event, draw);

@@ -21,8 +21,9 @@ BEAT = 0.1
 PER_SECOND = 200
 #: a look that took a second would be followed by so many seconds of rest, but by `SLOWEST` seconds at most
 REST, SLOWEST = 30.0, 1.0
-#: seconds of a look that rests by the processor's time, not the clock's: on a busy machine the clock runs on while the runs stand
-HEAVY = 0.004
+#: seconds of a look that rests by the processor's time, and thrice as long by the clock's: on a machine that others use too, the clock
+#: runs on while the runs stand
+HEAVY = 0.006
 
 
 _NOW: tuple[float, float] = (0.0, 0.0)
@@ -114,7 +115,9 @@ class Pump:
 def _after(spent: float, ended: float) -> tuple[float, float]:
     """When to look again after a look of `spent` seconds that ended at `ended`."""
     rest = spent * REST
-    return (ended + rest - BEAT, inf) if spent < HEAVY else (ended + SLOWEST, process_time() + rest)
+    if spent < HEAVY:
+        return ended + rest - BEAT, inf
+    return ended + min(3 * rest, SLOWEST), process_time() + rest
 
 
 #: the pump of this process

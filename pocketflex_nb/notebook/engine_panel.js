@@ -49,6 +49,8 @@ function render({ model, el }) {
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Engine panel");
   root.setAttribute("data-lm-suppress-shortcuts", "true");
+  // Lab looks at the focused element first, so each carries the mark, not the root alone
+  root.addEventListener("focusin", (event) => /** @type {Element} */ (event.target).setAttribute("data-lm-suppress-shortcuts", "true"));
   const bar = make("div", "pf-e-bar");
   const state = make("span", "pf-e-state");
   state.setAttribute("role", "status");

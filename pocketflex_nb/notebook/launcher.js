@@ -149,6 +149,8 @@ function render({ model, el }) {
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Launcher");
   root.setAttribute("data-lm-suppress-shortcuts", "true");
+  // Lab looks at the focused element first, so each carries the mark, not the root alone
+  root.addEventListener("focusin", (event) => /** @type {Element} */ (event.target).setAttribute("data-lm-suppress-shortcuts", "true"));
   root.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
 
   // flow

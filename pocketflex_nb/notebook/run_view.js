@@ -252,6 +252,8 @@ function render({ model, el }) {
   root.tabIndex = 0;
   root.setAttribute("role", "group");
   root.setAttribute("data-lm-suppress-shortcuts", "true");
+  // Lab looks at the focused element first, so each carries the mark, not the root alone
+  root.addEventListener("focusin", (event) => /** @type {Element} */ (event.target).setAttribute("data-lm-suppress-shortcuts", "true"));
 
   const strip = make("div", "pf-strip");
   const head = make("div", "pf-head");

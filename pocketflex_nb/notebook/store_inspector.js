@@ -79,6 +79,8 @@ function render({ model, el }) {
   const root = make("div", "pf-store");
   root.setAttribute("role", "group");
   root.setAttribute("data-lm-suppress-shortcuts", "true");
+  // Lab looks at the focused element first, so each carries the mark, not the root alone
+  root.addEventListener("focusin", (event) => /** @type {Element} */ (event.target).setAttribute("data-lm-suppress-shortcuts", "true"));
   const bar = make("div", "pf-store-bar");
   const title = make("span", "pf-store-title");
   const facts = make("span", "pf-store-facts");

@@ -67,7 +67,9 @@ def test_keys_go_back_in_time_and_move_all_parts_together(lab: Lab) -> None:
     expect(view.locator(".pf-line-text", has_text="counting")).to_have_count(2)
     expect(view.locator(".pf-row-diff")).to_have_text("~n1 → 2")
     expect(view.locator(".pf-needle")).to_be_visible()
-    lab.page.keyboard.press("b")
+    for inside in (view, view.get_by_role("tab", name="Diff"), view.get_by_role("button", name="One step back"), view.locator(".pf-lines")):
+        inside.focus()
+        lab.page.keyboard.press("b")
     lab.page.keyboard.press("End")
     expect(_count(view)).to_have_text("×4")
     assert lab.panel.locator(".jp-Cell").count() == cells, "a key reached Lab"

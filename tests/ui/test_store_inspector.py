@@ -68,6 +68,27 @@ def test_going_back_and_taking_a_seed(lab: Lab, view: Locator) -> None:
     expect(lab.outputs(2)).to_have_text("[{'title': 'note 0'}] solar")
 
 
+def test_keys_alone_open_look_into_and_go_back(lab: Lab, view: Locator) -> None:
+    cells, tree = lab.panel.locator(".jp-Cell").count(), view.get_by_role("tree")
+    tree.focus()
+
+    for key in ("ArrowRight", "ArrowDown", "Enter", "b", "a", "d", "d"):
+        lab.page.keyboard.press(key)
+
+    expect(view.locator('.pf-store-row[aria-level="2"]')).to_have_count(4)
+    expect(view.locator(".pf-store-path")).to_contain_text("notes[0]")
+    chosen = view.locator('.pf-store-row[aria-selected="true"]')
+    expect(chosen).to_have_count(1)
+    assert tree.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
+    tree.focus()
+    lab.page.keyboard.press("[")
+    expect(view.locator(".pf-store-place")).to_contain_text("3 of 4")
+    lab.page.keyboard.press("/")
+    lab.page.keyboard.type("solar")
+    expect(view.locator(".pf-store-row")).to_have_count(1)
+    assert lab.panel.locator(".jp-Cell").count() == cells, "a key reached Lab"
+
+
 def test_two_runs_are_compared(view: Locator) -> None:
     view.get_by_label("Compare with").select_option("two")
 

@@ -24,7 +24,7 @@ __all__ = ["Card", "Line", "Verdict", "check", "hint", "progress"]
 
 #: colours that are seen on white and on near black alike; the words take the page's own
 _COLOURS = {"right": "#23945a", "wrong": "#c97a12", "open": "#7d8797", "hint": "#4c8df6"}
-_SIGNS = {"right": "✓", "wrong": "→", "open": "☐", "hint": "💡"}
+_SIGNS = {"right": "✓", "wrong": "→", "open": "☐", "hint": "?"}
 _NOT_YET = "Put your answer where the `...` stands, run that cell, then this one."
 
 
@@ -118,7 +118,7 @@ def hint(number: str) -> Card:
     """
     found = find_exercise(number)
     level = keep(number, lambda kept: replace(kept, hints=min(kept.hints + 1, LEVELS))).hints
-    more = f'There is more: hint("{number}") once again.' if level < LEVELS else "That was the last hint."
+    more = f'There is more: `hint("{number}")` once again.' if level < LEVELS else "That was the last hint."
     lines = tuple(Line("", text) for text in found.hints[:level])
     return Card("hint", f"{number} {found.title}: hint {level} of {LEVELS}", lines, more)
 

@@ -51,7 +51,8 @@ def hops(store: Store, frame: Any, act: Callable[[int], Any]) -> Callable[[int],
 def walking(store: Store) -> Any:
     run = SimpleNamespace(name="bench", store=store, hops=0)
     return SimpleNamespace(
-        run=run, node="n", parent=None, touched=None, page=None, at=0, timed=False, life=None, changes=None, writers=None, fenced=False, began=0, path=str
+        run=run, node="n", parent=None, touched=None, page=None, at=0, timed=False, life=None, changes=None, writers=None, fenced=False,
+        began=0, path=str,
     )
 
 

@@ -358,7 +358,8 @@ def main() -> int:
         "browser": lambda: longtasks(lasts), "slowdown": lambda: slowdown(rounds),
     }
     ask.add_argument("only", nargs="*", choices=[*questions, []], help="questions; default: all")
-    ask.add_argument("--quick", action="store_true", help="shorter, nothing written")
+    ask.add_argument("--quick", action="store_true", help="shorter, nothing written unless asked")
+    ask.add_argument("--write", action="store_true", help="keep views.json and VIEWS.md even so")
     asked = ask.parse_args()
     lasts, rounds = (3.0, 2) if asked.quick else (LASTS, 5)
     figures = []
@@ -367,7 +368,7 @@ def main() -> int:
             figures.append(figure)
             print(f"{figure.what:10} {figure.case:44} {figure.value:9g} {figure.unit:5} {'' if figure.meets else 'MISSES '}{figure.told}",
                   flush=True)
-    if not asked.quick and not asked.only:
+    if asked.write or not (asked.quick or asked.only):
         import os
 
         setting = {

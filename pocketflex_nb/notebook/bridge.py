@@ -21,9 +21,9 @@ BEAT = 0.1
 PER_SECOND = 200
 #: a look that took a second would be followed by so many seconds of rest, but by `SLOWEST` seconds at most
 REST, SLOWEST = 30.0, 1.0
-#: seconds of a look that rests by the processor's time, and thrice as long by the clock's: on a machine that others use too, the clock
+#: seconds of a look that rests by the processor's time, and twice as long by the clock's: on a machine that others use too, the clock
 #: runs on while the runs stand
-HEAVY = 0.006
+HEAVY = 0.008
 
 
 _NOW: tuple[float, float] = (0.0, 0.0)
@@ -117,7 +117,7 @@ def _after(spent: float, ended: float) -> tuple[float, float]:
     rest = spent * REST
     if spent < HEAVY:
         return ended + rest - BEAT, inf
-    return ended + min(3 * rest, SLOWEST), process_time() + rest
+    return ended + min(2 * rest, SLOWEST), process_time() + rest
 
 
 #: the pump of this process

@@ -278,6 +278,17 @@ def linear(*nodes: Any, name: str | None = None, on_error: Any = None) -> Flow:
         The flow's name.
     on_error : BaseNode, optional
         Where any of them goes when it fails for good.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import linear, node
+    >>> def add(shared):
+    ...     shared["n"] += 1
+    >>> def double(shared):
+    ...     shared["n"] *= 2
+    >>> linear(node(add), node(double)).run(store := {"n": 3})
+    >>> store["n"]
+    8
     """
     if not nodes:
         raise ValueError("linear() needs at least one node")

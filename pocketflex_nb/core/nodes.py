@@ -249,6 +249,20 @@ class BatchNode(Node):
     ------
     Exception
         The item's own exception, with a note that names the item's index.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import BatchNode
+    >>> class Square(BatchNode):
+    ...     def prep(self, shared):
+    ...         return shared["numbers"]
+    ...     def exec(self, item):
+    ...         return item * item
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["squares"] = exec_res
+    >>> Square().run(store := {"numbers": [1, 2, 3]})
+    >>> store["squares"]
+    [1, 4, 9]
     """
 
     _pfx_max_concurrency: int | None = 1

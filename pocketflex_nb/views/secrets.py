@@ -12,7 +12,7 @@ __all__ = ["MASK", "is_secret_key", "masked", "redacted"]
 MASK = "••••••••"
 
 _KEY = re.compile(
-    r"[_\-. ]keys?$|private[_\-. ]?key|api[_\-. ]?key|token|secret|passw(?:or)?d|passphrase|(?:^|_)pwd$|authori[sz]ation"
+    r"[_\-. ]keys?$|private[_\-. ]?key|api[_\-. ]?key|token(?!i[sz])|secret|passw(?:or)?d|passphrase|(?:^|_)pwd$|authori[sz]ation"
     r"|credential|bearer|cookie",
     re.IGNORECASE,
 )

@@ -64,3 +64,12 @@ def test_values_of_secret_keys_are_masked_inside_a_text(text: str, told: str) ->
 @given(st.text(max_size=200))
 def test_masking_never_raises_and_is_stable(text: str) -> None:
     assert redacted(redacted(text)) == redacted(text)
+
+
+@pytest.mark.parametrize("text", ["tokenize: splits a source into tokens", "tokenizer = 'bpe'", "tokenisation: done"])
+def test_what_splits_text_is_no_secret(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_the_token_of_a_tokenizer_service_is_a_secret() -> None:
+    assert "hunter2" not in redacted("tokenizer_token: hunter2")

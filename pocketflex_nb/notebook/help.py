@@ -15,6 +15,7 @@ USAGE = """\
 %pocketflex run FLOW [options]     run a flow; also a list, a dict or an expression of flows
 %pocketflex runs [--all] [--df]    the runs with their state, node and time
 %pocketflex show RUN               a live view of a run, also of an old one; replay RUN [--speed 4] plays it again
+%pocketflex launch [FLOW], panel   a form that starts flows; all that is alive in this kernel, at a glance
 %pocketflex cancel RUN|all         end runs; pause RUN, continue RUN [--step], wait RUN... [--timeout 60s]
 %pocketflex store RUN [PATH]       the store, live; --at N as of a version, --diff N M|RUN2 what changed
 %pocketflex diagram FLOW           a picture: --svg --mermaid --dot --text, --save FILE, --with RUN

@@ -40,7 +40,7 @@ from pocketflex_nb.core.ledger import (
 )
 from pocketflex_nb.core.lock import KeyLock, Lock
 from pocketflex_nb.core.preview import preview
-from pocketflex_nb.core.snapshot import LONG, MISSING, PLAIN, Opaque, TooLarge, Work, is_plain, thaw
+from pocketflex_nb.core.snapshot import LONG, MISSING, PLAIN, Opaque, Work, is_plain, thaw
 from pocketflex_nb.core.versions import Snapshot, Versions
 from pocketflex_nb.core.watch import Listener, Watch
 
@@ -256,7 +256,7 @@ class Store(dict[Any, Any]):
         work = Work(WRITTEN_BOUND)
         try:
             return work.freeze(value, old), work.fresh
-        except (TooLarge, RuntimeError):  # too much, or changed by another thread meanwhile
+        except Exception:  # too much, changed by another thread meanwhile, or of a class of the user's that raises
             return _too_large(value), 0
 
     # writing ---------------------------------------------------------------------------------------------------------
@@ -729,7 +729,7 @@ class Store(dict[Any, Any]):
             work = Work(TOUCHED_BOUND)
             try:
                 frozen, op = work.freeze(value, before), "set"
-            except (TooLarge, RuntimeError):
+            except Exception:  # as in `_frozen`
                 frozen, op = _too_large(value), "maybe"
             done = frozen is before or self._nested(cell, value, before, op, (frozen, work.fresh), frame)
 

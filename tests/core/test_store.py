@@ -498,3 +498,20 @@ def test_frozen_values_may_be_stored_again():
     store["old"] = store.history("notes")[0].old
 
     assert store["old"] == ["a"] and thaw(store.snapshot()["old"]) == ["a"]
+
+
+def test_a_value_whose_own_methods_raise_is_kept_and_its_changes_are_called_maybe() -> None:
+    class Shy(list):  # type: ignore[type-arg]
+        def __len__(self) -> int:
+            raise ValueError("nobody counts me")
+
+        def __iter__(self) -> Any:
+            raise ValueError("nobody goes along me")
+
+    shy = Shy()
+    store = Store({"shy": shy})
+
+    store["again"] = shy
+    assert store["shy"] is store["again"] is shy
+    assert store.history("again")[0].op == "set"
+    assert set(store.snapshot()) == {"shy", "again"}

@@ -235,6 +235,7 @@ def _start(made: list[Run]) -> None:
         return
     hear_logging()
     loop = engine_thread.loop
+    engine_thread.guard_input()  # again: a kernel puts an `input` of its own in place for each cell
 
     def begin() -> None:
         for run in made:

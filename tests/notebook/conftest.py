@@ -14,6 +14,7 @@ from traitlets.config import Config
 
 from pocketflex_nb.engine import run as engine_run
 from pocketflex_nb.engine.run import forget, runs
+from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.lanes import Lane
 
 _NODES = """
@@ -40,6 +41,14 @@ class Waits(Node):
 
 plan, search, fails, waits = Plan(), Search(), Fails(), Waits()
 """
+
+
+@pytest.fixture(autouse=True)
+def _no_view_stays_open() -> Iterator[None]:
+    """A view that a test leaves open would keep the pump turning, and the next test waiting for its end."""
+    yield
+    for view in list(pump._open):
+        pump.close(view)
 
 
 class Shell:

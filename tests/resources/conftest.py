@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,18 @@ from pocketflex_nb.resources.stores import open_store
 from tests.machine import need
 from tests.resources.brokers import Redis
 from tests.resources.postgres_server import PostgresServer
+
+#: the module that pytest began with, as this room was collected
+_MAIN = sys.modules["__main__"]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _main_is_a_file() -> Iterator[None]:
+    """An IPython shell of another room's tests leaves a `__main__` that no child process could begin with."""
+    now, sys.modules["__main__"] = sys.modules["__main__"], _MAIN
+    yield
+    sys.modules["__main__"] = now
+
 
 KINDS = ("memory", "sqlite", "redis", "postgres")
 

@@ -18,6 +18,7 @@ from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.frame import Note
 from pocketflex_nb.engine.hot import is_stale
 from pocketflex_nb.engine.log import WIDTH, rows
+from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.panel import clean, error_card
 from pocketflex_nb.notebook.past import Past
 from pocketflex_nb.views.svg import caption_of
@@ -184,7 +185,8 @@ class Picture:
             return ()
         if now >= self._next_stale:
             self._next_stale = now + _STALE_EVERY
-            stale = Counter(name for run in self.runs[:MANY] if not run.done() for name in is_stale(run))
+            live = [run for run in self.runs[:MANY] if not run.done() and isinstance(run, Run)]  # a replay runs no code
+            stale = Counter(name for run in live for name in is_stale(run))
             self._stale = tuple(
                 f"{n} agent{'s run' if n > 1 else ' runs'} old code of {clean(name, 80)}; what is launched now uses the new"
                 for name, n in stale.items()

@@ -11,6 +11,7 @@ import pytest
 from pocketflex_nb import Flow, Node, ask, emit, launch
 from pocketflex_nb.engine.run import subscribe
 from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.notebook.replaying import Replay
 from pocketflex_nb.notebook.run_view import RunView
 
 _KEY = "sk-abcdefghijklmnop1234"
@@ -224,3 +225,12 @@ def test_one_html_file_holds_it_all(view: RunView, tmp_path: Any) -> None:
     assert page.count("<svg") >= 2
     assert "counting" in page and _KEY not in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+
+
+def test_a_replay_is_shown_while_it_is_told() -> None:
+    run = _flow().launch({}, show=False).wait(10)
+
+    view = RunView(Replay(run, speed=0.001))
+
+    assert view.strip["problems"] == [] and not view.runs[0].done()
+    view.runs[0].cancel()

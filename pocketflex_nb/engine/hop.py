@@ -11,7 +11,7 @@ from pocketflex_nb.core.ledger import numbered, places_in
 from pocketflex_nb.core.nodes import END
 from pocketflex_nb.core.store import settle
 from pocketflex_nb.engine.frame import Failure, Frame
-from pocketflex_nb.engine.log import CHANGED, MANY
+from pocketflex_nb.engine.log import CHANGED
 
 __all__ = ["failed", "keep", "no_arrow"]
 
@@ -21,11 +21,9 @@ def keep(frame: Frame) -> None:
     changes = settle(frame)
     if changes:
         run = frame.run
-        numbered(places_in(changes), run.hops + 1, now())
-        if len(changes) == 2:
-            run.records.extend((frame, frame.node, CHANGED, *changes))
-        else:
-            run.records.extend((frame, frame.node, CHANGED, changes, MANY))
+        ns = now()
+        numbered(places_in(changes), run.hops + 1, ns)
+        run.records.extend((frame, frame.node, CHANGED, changes, -ns))
         if run.held is not None and run.held.subscribers:
             run.held.tell()
 

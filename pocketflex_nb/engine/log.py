@@ -15,22 +15,20 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.events import EPOCH, Event
-from pocketflex_nb.core.ledger import MORE, TIME, Place, places_in
+from pocketflex_nb.core.ledger import MORE, TIME, places_in
 from pocketflex_nb.core.names import base_id, ids_of
 from pocketflex_nb.engine.frame import FINISHED, Failure, Frame, Note, told
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
 
-__all__ = ["CHANGED", "KEPT", "MANY", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
+__all__ = ["CHANGED", "KEPT", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
 
 #: fields of one record
 WIDTH = 5
-#: stands for the action where a record is of changes of a store: the place of one, page and beginning, instead of start and end; or
-#: the flat list of many, with `MANY` instead of the end
+#: stands for the action where a record is of changes of a store: the flat list of their places instead of the start, and minus the end.
+#: A hop that made one change of a plain value has the place of it, page and beginning, instead of its start and end, which stand there.
 CHANGED = Note("store_changed")
-MANY = -1
-#: A hop that made one change of a plain value has the place of it instead of its start and end, which stand there.
 
 #: records that a run keeps at least; older ones are counted and dropped when there are twice as many
 KEPT = 10_000
@@ -241,10 +239,10 @@ class Log:
         path = self.path(frame, node) if frame is not None and node is not None else ""
         data: Any = what.data
         if what is CHANGED:
-            from pocketflex_nb.core.changes import Changes, time_of
+            from pocketflex_nb.core.changes import Changes
 
-            changes = list(_changes_in(start, end))
-            end = int(time_of(changes[-1]) * 1e9) - EPOCH
+            changes = list(places_in(start)) if end < 0 else [(start, end)]
+            end = -end if end < 0 else start[end + TIME]
             data = {"changes": Changes(changes)}
         elif what.kind == "run_finished":
             data = self._of_the_run(data)
@@ -322,11 +320,6 @@ class Log:
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events())
-
-
-def _changes_in(page: list[Any], at: int) -> Iterator[Place]:
-    """The places that the last two fields of a `CHANGED` record stand for: one, or a list of them."""
-    return places_in(page) if at == MANY else iter(((page, at),))
 
 
 def _joined(records: list[Any]) -> int:

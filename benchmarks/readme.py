@@ -53,8 +53,8 @@ def table(results: dict[str, Any]) -> str:
     cases, setting = results["cases"], results["setting"]
     lines = [
         "Processor time as a ratio to the least that bare Python needs for the same work, the best variant of each system; "
-        f"{setting['date']}, commit {setting['commit']}, Python {setting['python']}, {setting['system']}, by `python -m benchmarks`. Differences under a third are "
-        "noise. All rows, with spreads and versions: [benchmarks/RESULTS.md](benchmarks/RESULTS.md).", "",
+        f"{setting['date']}, commit {setting['commit']}, Python {setting['python']}, {setting['system']}, by `python -m benchmarks`. "
+        "Differences under a third are noise. All rows, with spreads and versions: [benchmarks/RESULTS.md](benchmarks/RESULTS.md).", "",
         "| | pocketflex_nb | mark | " + " | ".join(PEERS) + " |", "|---|---:|---:|" + "---:|" * len(PEERS),
     ]
     for name, words in RATIOS.items():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
+from types import FrameType
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
@@ -13,6 +16,8 @@ from pocketflex_nb.core.errors import CannotAsk, RunCancelled, nearest
 from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["NOTHING", "Question", "ask", "fitted"]
+
+_ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 
 NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "NOTHING"})()
 
@@ -99,7 +104,8 @@ def ask(
     Raises
     ------
     CannotAsk
-        Nobody could answer here and there is no `default`.
+        Nobody could answer here and there is no `default`; or a plain ``prep`` or ``post`` asks on the engine's loop, where it may
+        not wait: make it ``async def``.
     TimeoutError
         Nobody answered in time and there is no `default`.
     """
@@ -107,11 +113,20 @@ def ask(
     if frame is None:
         raise CannotAsk(f"ask({question!r}) stands outside of any run: call it in a node of a launched flow")
     asked = _Asking(frame, str(question), choices, schema, default, timeout)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if _has_no_loop():
         return asked.block()
-    return asked.wait()
+    if _is_awaited(sys._getframe(1)):
+        return asked.wait()
+    return asked.pass_over()
+
+
+def _is_awaited(caller: FrameType | None) -> bool:
+    """Whether a coroutine of the user's stands between the engine and `caller`: only then can an awaitable be of use."""
+    while caller is not None and not caller.f_globals.get("__name__", "").startswith("pocketflex_nb."):
+        if caller.f_code.co_flags & _ASYNC:
+            return True
+        caller = caller.f_back
+    return False
 
 
 class _Asking:
@@ -127,11 +142,7 @@ class _Asking:
         """Open the question; False when nobody can answer here and the default stands in."""
         if self._is_deaf():
             if self.default is NOTHING:
-                raise CannotAsk(
-                    f"node {self.frame.node_id!r} asks {self.question.text!r}, and no answer could arrive here; "
-                    "launch the flow (flow.launch or %%pocketflex) and answer in the view or with run.answer(...), "
-                    "or give ask(default=...)"
-                )
+                raise self._deaf()
             return False
         if self.run.ending is not None:  # a step that is tried again although its run is to end
             raise self.run.ending
@@ -142,12 +153,31 @@ class _Asking:
                         schema=schema, timeout=self.timeout)
         return True
 
+    def _deaf(self) -> CannotAsk:
+        return CannotAsk(
+            f"node {self.frame.node_id!r} asks {self.question.text!r}, and no answer could arrive here; "
+            "launch the flow (flow.launch or %%pocketflex) and answer in the view or with run.answer(...), "
+            "or give ask(default=...)"
+        )
+
     def _is_deaf(self) -> bool:
         if self.hold.headless is not None:
             return bool(self.hold.headless)
         if self.run.blocks:
             return True
         return not self.run.launched and threading.current_thread() is threading.main_thread() and _has_no_loop()
+
+    def pass_over(self) -> Any:
+        """Answer a plain step on a running loop, which may not wait there: the default when nobody could answer anyhow, else an error."""
+        nobody = self.hold.headless or (self.hold.headless is None and not self.run.launched)
+        if nobody and self.default is not NOTHING:
+            return self.default
+        if self.run.blocks:
+            raise self._deaf()
+        raise CannotAsk(
+            f"a plain step of node {self.frame.node_id!r} asks {self.question.text!r} on the thread of a running event loop, where it may "
+            "not wait; make the step `async def` and `await ask(...)`, or ask in a plain `exec` of a launched flow"
+        )
 
     def _end(self, value: Any, by: str) -> Any:
         self.hold.close(self.question)

@@ -218,6 +218,74 @@ def test_an_awaited_run_can_be_answered_by_its_loop() -> None:
     assert asyncio.run(main())["answer"] == "so"
 
 
+class AsksInPost(Node):
+    """Asks where a plain step may not wait once a loop runs in its thread."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.options = options
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["answer"] = ask("well?", **self.options)
+
+
+class AsksInTimedPost(AsksInPost):
+    """The same, walked on a private loop of its run."""
+
+    def __init__(self, **options: Any) -> None:
+        Node.__init__(self, timeout=5)
+        self.options = options
+
+    def exec(self, prep_res: Any) -> None:
+        """A step with a time limit."""
+
+
+@pytest.mark.parametrize("kind", [Asks, AsksInPost, AsksInTimedPost])
+def test_a_blocking_run_in_a_cell_cannot_ask(kind: Any) -> None:
+    question = ("well?",) if kind is Asks else ()
+
+    async def cell() -> dict[str, Any]:  # a kernel's cell: a loop runs in the main thread, and `run` keeps it waiting
+        with pytest.raises(CannotAsk, match="no answer could arrive here"):
+            Flow(kind(*question)).run({})
+        store: dict[str, Any] = {}
+        Flow(kind(*question, default="so")).run(store)
+        return store
+
+    assert asyncio.run(cell())["answer"] == "so"
+
+
+def test_a_plain_post_of_a_launched_flow_is_told_to_be_async() -> None:
+    run = Flow(AsksInPost(default="so")).launch({}, show=False)
+
+    with pytest.raises(CannotAsk, match="`async def`"):
+        run.result(10)
+
+
+def test_a_plain_step_of_an_awaited_run_takes_the_default_or_is_told_to_be_async() -> None:
+    async def main() -> dict[str, Any]:
+        with pytest.raises(CannotAsk, match="`async def`"):
+            await Flow(Asks("well?")).run_async({})
+        store: dict[str, Any] = {}
+        await Flow(Asks("well?", default="so")).run_async(store)
+        return store
+
+    assert asyncio.run(main())["answer"] == "so"
+
+
+def test_a_helper_may_ask_for_its_async_step(eventually: Eventually) -> None:
+    def question() -> Any:
+        return ask("well?")
+
+    @node
+    async def asks(shared: Any) -> None:
+        shared["answer"] = await question()
+
+    run = launched(asks, eventually)
+    run.answer("so")
+    run.result(10)
+    assert run.store["answer"] == "so"
+
+
 def test_ask_outside_of_a_run_is_refused() -> None:
     with pytest.raises(CannotAsk, match="outside of any run"):
         ask("anybody?")

@@ -279,6 +279,8 @@ class Store(dict[Any, Any]):
             writer = frame.writers[frame.node]
         except (KeyError, TypeError):
             writer = writer_of(frame, self._ledger.unresolved)
+        if frame.store is not self:
+            frame.store, frame.put = self, _set.__get__(self)
         ledger, key, version = self._ledger, cell.key, before + 1
         record = (version, key, "set", cell.frozen, value, writer, 0, _now() if frame.timed else None, 0)
         # From here on nothing is called before `_set`, so nothing comes between: see the module's docstring.
@@ -295,7 +297,7 @@ class Store(dict[Any, Any]):
         cell.value = cell.frozen = value
         cell.writer, page, at = writer, ledger.page, (version - ledger.base) * FIELDS
         page += record
-        _set(self, key, value)
+        frame.put(key, value)
         if frame.page is None:
             frame.page, frame.at = page, at
         else:

@@ -62,8 +62,8 @@ class Frame:
     """
 
     __slots__ = (
-        "__dict__", "at", "began", "changes", "error", "fenced", "flow", "life", "node", "page", "parent", "run", "timed", "touched",
-        "writers",
+        "__dict__", "at", "began", "changes", "error", "fenced", "flow", "life", "node", "page", "parent", "put", "run", "store", "timed",
+        "touched", "writers",
     )
     # rare, so kept in the `__dict__`
     branch: Any = None
@@ -83,6 +83,8 @@ class Frame:
         self.page: Any = None
         self.changes: Any = None
         self.writers: Any = None  # the store's own, made at the first write
+        self.store: Any = None  # the one written last, and the plain dict's way to do it
+        self.put: Any = None
         self.fenced, self.timed, self.life = False, True, _agent()
         self.began = self.at = 0
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import compress, repeat
-from operator import is_not
+from operator import countOf, is_
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from pocketflex_nb.engine.frame import FINISHED, Failure, Frame, Note, told
 if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
 
-__all__ = ["CHANGED", "KEPT", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
+__all__ = ["CHANGED", "KEPT", "LOOK_EVERY", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
 
 #: fields of one record
 WIDTH = 5
@@ -30,10 +30,11 @@ WIDTH = 5
 #: A hop that made one change of a plain value has the place of it, page and beginning, instead of its start and end, which stand there.
 CHANGED = Note("store_changed")
 
-#: records that a run keeps at least; older ones are counted and dropped when there are twice as many
+#: records that a run keeps at least; older ones are counted and dropped when there are a quarter more: what is dropped late has left the
+#: processor's caches, and costs twice as much to let go of
 KEPT = 10_000
-#: fields in the list at which walks call `Log.trim`
-TRIM_AT = 2 * KEPT * WIDTH
+#: fields in the list at which walks call `Log.trim`, and hops between two looks at their number
+TRIM_AT, LOOK_EVERY = KEPT * WIDTH * 5 // 4, 2_048
 
 #: nodes of walks that are counted one by one; above it, walks that are over are forgotten
 WALKS = 1_000
@@ -281,20 +282,22 @@ class Log:
 
     # bounds ----------------------------------------------------------------------------------------------------------
     def trim(self) -> None:
-        """Count and drop the oldest records when there are more than twice `KEPT`. Called by walks now and then."""
+        """Count and drop the oldest records when there are a quarter more than `KEPT`. Called by walks now and then."""
         with self._lock:
             size = len(self.records) - KEPT * WIDTH
-            if size < KEPT * WIDTH:
+            if size < TRIM_AT - KEPT * WIDTH:
                 return
-            base = self._base or Counts()
-            old = self.records[:size]
-            base.row += size // WIDTH
-            base.seq = (base.seq or 1) + size // WIDTH + (_joined(old) if self.run.has_changes else 0)
-            for (frame, node, action), times in _tally(*_hops(old)).items():
+            base, records = self._base or Counts(), self.records
+            frames, nodes, whats = records[:size:WIDTH], records[1:size:WIDTH], records[2:size:WIDTH]
+            base.row += len(nodes)
+            base.seq = (base.seq or 1) + len(nodes)
+            if self.run.has_changes:
+                base.seq += _joined(records[3:size:WIDTH], whats)
+            for (frame, node, action), times in _tally(frames, nodes, whats).items():
                 base.steps += times
                 self._count(base, frame, node, action, times)
             self._base = base
-            del self.records[:size]
+            del records[:size]
             if len(base.visits) + len(base.prefixes) > WALKS:
                 self._forget(base)
 
@@ -322,40 +325,31 @@ class Log:
         return iter(self.events())
 
 
-def _joined(records: list[Any]) -> int:
+def _joined(starts: list[Any], whats: list[Any]) -> int:
     """How many hops hold the place of a change."""
-    pages = list(map(type, records[3::WIDTH])).count(list)
-    return pages - (list(map(is_not, records[2::WIDTH], repeat(CHANGED))).count(False) if pages else 0)
-
-
-def _hops(records: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
-    """Frames, nodes and actions of the records that are of hops."""
-    frames, nodes, whats = records[::WIDTH], records[1::WIDTH], records[2::WIDTH]
-    try:
-        notes = {what for what in set(whats) if type(what) is Note}
-    except TypeError:  # an action that no dict takes
-        notes = {CHANGED, FINISHED["done"]}
-    if not notes:
-        return frames, nodes, whats
-    if notes == {CHANGED}:
-        hops = list(map(is_not, whats, repeat(CHANGED)))
-    else:
-        hops = [type(what) is not Note for what in whats]
-    return list(compress(frames, hops)), list(compress(nodes, hops)), list(compress(whats, hops))
+    pages = countOf(map(type, starts), list)
+    return pages - countOf(map(is_, whats, repeat(CHANGED)), True) if pages else 0
 
 
 def _tally(frames: list[Any], nodes: list[Any], whats: list[Any]) -> Mapping[Any, int]:
-    """How often each (frame, node, action) stands there. One frame and one action, as in most loops, take half the time."""
-    if not frames:
-        return {}
-    frame, what = frames[0], whats[0]
+    """How often each (frame, node, action) stands there, notes left out. One frame and one action, as in most loops, take half the time."""
     try:
-        if frames.count(frame) == whats.count(what) == len(nodes):
+        kinds = set(whats)
+        if any(type(what) is Note for what in kinds):
+            hops = [type(what) is not Note for what in whats]
+            frames, nodes, whats = list(compress(frames, hops)), list(compress(nodes, hops)), list(compress(whats, hops))
+        elif len(kinds) == 1 and frames.count(frames[0]) == len(frames):
+            frame, (what,) = frames[0], kinds
             return {(frame, node, what): times for node, times in Counter(nodes).items()}
         return Counter(zip(frames, nodes, whats, strict=True))
     except TypeError:  # an action that no dict takes
-        whats = [what if isinstance(what, (str, Failure)) or what is None else str(what or "default") for what in whats]
-        return Counter(zip(frames, nodes, whats, strict=True))
+        rows = [row for row in zip(frames, nodes, whats, strict=True) if type(row[2]) is not Note]
+        return Counter((frame, node, _plain(what)) for frame, node, what in rows)
+
+
+def _plain(what: Any) -> Any:
+    """An action, as a dict takes it."""
+    return what if isinstance(what, (str, Failure)) or what is None else str(what or "default")
 
 
 def _owner(frame: Frame) -> Frame:

@@ -19,7 +19,7 @@ from pocketflex_nb.engine.attempt import attempt
 from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
-from pocketflex_nb.engine.log import TRIM_AT
+from pocketflex_nb.engine.log import LOOK_EVERY, TRIM_AT
 from pocketflex_nb.engine.plan import Plan, copied, is_exec_step, is_step, plan_of, twin
 from pocketflex_nb.engine.steps import finish_visit, with_tries
 from pocketflex_nb.engine.wait import wait_here, wait_step
@@ -28,8 +28,8 @@ from pocketflex_nb.engine.walk_async import walk_async
 __all__ = ["visit", "walk"]
 
 _NONE: frozenset[Any] = frozenset()
-#: hops between two looks at the size of the log; and before the first, when a walk begins to remember how its nodes are visited
-_LOOK_EVERY, _FEW = 8_192, 12
+#: hops before the first look at the size of the log, when a walk begins to remember how its nodes are visited
+_FEW = 12
 _NO_PLANS: dict[Any, Plan] = {}
 
 
@@ -126,7 +126,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
         if len(run.records) > TRIM_AT:
             run.log.trim()
         elif plans is _NO_PLANS:
-            plans, hops = {}, _LOOK_EVERY
+            plans, hops = {}, LOOK_EVERY
     frame.node = None
     if frame.touched or frame.page is not None:  # of a store that is not the run's own
         keep(frame)

@@ -21,7 +21,7 @@ from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.items import items_async
-from pocketflex_nb.engine.log import TRIM_AT
+from pocketflex_nb.engine.log import LOOK_EVERY, TRIM_AT
 from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of, twin
 from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import CALLER, ENGINE, USER, attempt_async, fall_back, in_pool, mode_here
@@ -29,8 +29,8 @@ from pocketflex_nb.engine.visit_flow import visit_flow_async
 
 __all__ = ["walk_async"]
 
-#: hops between two looks at the size of the log; and before the first, when a walk begins to remember how its nodes are visited
-_LOOK_EVERY, _FEW = 8_192, 12
+#: hops before the first look at the size of the log, when a walk begins to remember how its nodes are visited
+_FEW = 12
 _NO_PLANS: dict[Any, Plan] = {}
 
 
@@ -144,7 +144,7 @@ async def walk_async(
             if len(records) > TRIM_AT:
                 run.log.trim()
             elif plans is _NO_PLANS:
-                plans, hops = {}, _LOOK_EVERY
+                plans, hops = {}, LOOK_EVERY
         frame.node = None
         if frame.touched or frame.page is not None:  # of a store that is not the run's own
             keep(frame)

@@ -31,6 +31,8 @@ class Frame:
         self.at, self.timed, self.life = 0, True, AGENT.get()
         self.changes: Any = None
         self.writers: Any = None
+        self.store: Any = None
+        self.put: Any = None
         self.fenced, self.began = False, run.store.version
         self.events: list[tuple[str, dict[str, Any]]] = []
 

@@ -207,7 +207,7 @@ class AnySupervisor:
         """The whole tree as plain data, as it is now: what the live picture shows."""
         from pocketflex_nb.agents.snapshot import snapshot
 
-        return snapshot(self.ref)
+        return snapshot(self.ref) | {"strategy": self.options.strategy}     # which a life that has ended cannot tell any more
 
     def __repr__(self) -> str:
         if self._life is None:

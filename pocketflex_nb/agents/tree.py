@@ -189,7 +189,7 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
             boss.links.discard(life)
     child.last = life.place
     child.is_restarting = False
-    child.see(cls)
+    child.see(life.cls)     # a supervisor's is not what its spec names
     if is_up:
         if spec.tree is not None:
             spec.tree._stands_for(life)

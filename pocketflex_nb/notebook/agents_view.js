@@ -72,7 +72,7 @@ function tree(model, root) {
     const h = model.get("head");
     title.textContent = h.title;
     const zombies = h.zombies ? ` · ${h.zombies} zombie${h.zombies === 1 ? "" : "s"}` : "";
-    facts.textContent = `${h.strategy} · ${h.children} child${h.children === 1 ? "" : "ren"}${zombies}${h.alive ? "" : " · ended"}`;
+    facts.textContent = `${h.strategy} · ${h.alive ? `${h.children} child${h.children === 1 ? "" : "ren"}` : h.ended}${zombies}`;
     stop.hidden = !h.alive;
     root.setAttribute("aria-label", `Supervision tree of ${h.title}`);
   }

@@ -13,6 +13,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from pocketflex_nb.agents.reasons import tell
 from pocketflex_nb.core.diff import compare
 from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.snapshot import freeze
@@ -83,21 +84,21 @@ class SupervisorView(Standing, anywidget.AnyWidget):
     def look(self) -> bool:
         """Send what changed; False when the supervisor is gone and the view was closed or told so."""
         self._tell()
-        alive = bool(self._supervisor.is_alive)
+        alive = self.head["alive"]  # as it was told: who ends after that is told of at the next look
         if not alive and self.on_final is not None:
             tell, self.on_final = self.on_final, None
             tell()
         return self.comm is not None and alive
 
     def _tell(self) -> None:
+        alive = bool(self._supervisor.is_alive)     # before its tree: a tree of nobody must not be called alive
         tree = _tree_of(self._supervisor)
         self._refs = {}
         rows = list(self._walk(tree, self._supervisor, 0, ""))
         zombies = sum(row[10] for row in rows)
-        alive = bool(self._supervisor.is_alive)
         self.head = {
             "title": str(tree.get("name") or tree["id"]), "strategy": tree["strategy"] or "", "alive": alive, "zombies": zombies,
-            "children": len(tree["children"]), "filter": self._filter,
+            "children": len(tree["children"]), "filter": self._filter, "ended": "" if alive else _ending(self._supervisor),
         }
         self.rows = rows
         self._look_at_state()
@@ -184,8 +185,8 @@ class SupervisorView(Standing, anywidget.AnyWidget):
             name = f'<td style="text-align:left;padding-left:{12 + 18 * row[1]}px">{html.escape(str(row[2]))}</td>'
             cells = (row[3], row[4], f"{row[5]} restarts", f"{row[6]} waiting", row[8])
             lines.append(f"<tr>{name}{''.join(f'<td style=text-align:left>{html.escape(str(c))}</td>' for c in cells)}</tr>")
-        state = "alive" if head["alive"] else "ended"
-        caption = f"{html.escape(head['title'])}, {html.escape(head['strategy'])}, {head['children']} children, {state}"
+        state = f"{head['children']} children, alive" if head["alive"] else html.escape(head["ended"])
+        caption = f"{html.escape(head['title'])}, {html.escape(head['strategy'])}, {state}"
         names = "".join(f'<th style="text-align:left">{c}</th>' for c in ("child", "status", "kind", "restarts", "mailbox", "last error"))
         return (
             f'<table data-static="{html.escape(mark)}"><caption style="text-align:left">{caption}</caption>'
@@ -202,7 +203,7 @@ class SupervisorView(Standing, anywidget.AnyWidget):
 
     def text(self) -> str:
         """The tree as plain text."""
-        lines = [f"{self.head['title']}  {self.head['strategy']}  {'alive' if self.head['alive'] else 'ended'}"]
+        lines = [f"{self.head['title']}  {self.head['strategy']}  {'alive' if self.head['alive'] else self.head['ended']}"]
         for row in self.rows:
             lines.append(f"{'  ' * (row[1] + 1)}{row[2]}  {row[3]}  {row[5]} restarts  {row[8]}".rstrip())
         return "\n".join(lines)
@@ -211,6 +212,15 @@ class SupervisorView(Standing, anywidget.AnyWidget):
 def _tree_of(supervisor: Any) -> dict[str, Any]:
     tree: dict[str, Any] = supervisor.tree()
     return tree
+
+
+def _ending(supervisor: Any) -> str:
+    """Why it is not there any more: that it gave up, and on what, or its exit reason."""
+    pid = supervisor.ref.pid
+    for event in reversed(list(supervisor.events)):
+        if event.kind == "giveup" and event["pid"] == pid:
+            return f"gave up: more than {event['max_restarts']} restarts within {event['max_seconds']:g} s"
+    return f"ended: {tell(supervisor.reason)}"
 
 
 def _infos(holder: Any) -> list[Any]:

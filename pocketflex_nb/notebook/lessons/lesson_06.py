@@ -266,8 +266,8 @@ def _wait(happened: Callable[[], object], seconds: float = PATIENCE) -> bool:
 
 
 def _successor(team: Any, id: str, old: Any) -> Any:
-    _wait(lambda: not team.is_alive or team[id] not in (None, old), _SOON)
-    return team[id] if team.is_alive else None
+    _wait(lambda: _find(team, id) not in (None, old), _SOON)
+    return _find(team, id)
 
 
 def _replaced_with(team: Any, id: str) -> set[str]:
@@ -276,7 +276,7 @@ def _replaced_with(team: Any, id: str) -> set[str]:
     if before[id] is None:
         return set()
     before[id].exit("kill")
-    _wait(lambda: not team.is_alive or (team[id] is not before[id] and all(info.status != "restarting" for info in team.children())))
+    _wait(lambda: _find(team, id) not in (None, before[id]) and all(info.status == "running" for info in team.children()), _SOON)
     return {info.id for info in team.children() if info.ref is not None and info.ref is not before[info.id]}
 
 

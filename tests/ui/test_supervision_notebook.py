@@ -25,6 +25,14 @@ def _row(lab: Lab, cell: int, child: str) -> Locator:
     return lab.cell(cell).locator(f'.pf-agents-row[data-child="{child}"]')
 
 
+def _run_to(lab: Lab, cell: int) -> None:
+    """Run every cell up to `cell`, as a reader has who is there."""
+    lab.open(lab.copy(PATH))
+    lab.evaluate("index => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", cell)
+    lab.command("notebook:run-all-above")
+    assert lab.run_cell(cell) is True
+
+
 @pytest.fixture
 def tree(lab: Lab) -> int:
     """The tutorial has run through; the cell of its first tree, in view."""
@@ -74,3 +82,29 @@ def test_running_the_teams_cell_again_leaves_one_team(lab: Lab, tree: int) -> No
     expect(_rows(lab, tree)).to_have_count(3)
     expect(_row(lab, tree, "desk")).to_contain_text("Desk · running")
     expect(lab.cell(_index('await call("desk", "heapq")')).locator(".pf-agents-facts")).to_contain_text("ended")
+
+
+@pytest.mark.timeout(240)
+def test_who_never_yields_is_killed_by_the_button_and_is_back(lab: Lab) -> None:
+    cell, tree = _index("What is the meaning"), _index('name="library"')
+    _run_to(lab, cell)
+    thinker = _row(lab, tree, "thinker")
+    expect(thinker).to_have_attribute("data-restarts", "0")
+
+    thinker.get_by_role("button", name="Kill thinker").click()
+
+    expect(thinker).to_have_attribute("data-restarts", "1")
+    expect(thinker).to_have_attribute("data-status", "running")
+
+
+@pytest.mark.timeout(240)
+def test_old_code_is_marked_until_the_next_restart_heals_it(lab: Lab) -> None:
+    cell = _index("A book without a single word")
+    _run_to(lab, cell)
+    reader = _row(lab, cell, "reader")
+    expect(reader).to_contain_text("old code")
+
+    reader.get_by_role("button", name="Kill reader").click()
+
+    expect(reader).to_contain_text("code v2")
+    expect(reader).not_to_contain_text("old code")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.ledger import MORE, TIME, places_in
 from pocketflex_nb.core.names import base_id, ids_of
-from pocketflex_nb.engine.frame import FINISHED, Failure, Frame, Note, told
+from pocketflex_nb.engine.frame import Failure, Frame, Note, told
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.state import State

@@ -118,10 +118,10 @@ def _tell(home: Any, seconds: float) -> None:
     life = _running(home)
     if life is None:
         return
-    handler, where = _place(home.ident)
+    handler, where, line = _place(home.ident)
     import logging  # here: most never lag
 
-    text = f"agent {life.name!r} holds the agents' loop since {seconds:.2f} s in {handler} ({where}): await there, or offload(fn)"
+    text = f"agent {life.name!r} holds the agents' loop since {seconds:.2f} s in {handler} ({where}: {line}): await there, or offload(fn)"
     logging.getLogger("pocketflex_nb").warning(text)
     life.note("lag", {"seconds": round(seconds, 3), "handler": handler, "where": where}, life.cause)
 
@@ -142,16 +142,21 @@ def _running(home: Any) -> Any:
     return None
 
 
-def _place(ident: int | None) -> tuple[str, str]:
-    """The handler that runs in a thread, and its ``file:line``."""
-    frame = sys._current_frames().get(ident or 0)
-    inner = frame
+def _place(ident: int | None) -> tuple[str, str, str]:
+    """The handler that runs in a thread, its ``file:line``, and the text of that line."""
+    import linecache
+
+    frame = inner = sys._current_frames().get(ident or 0)
     while frame is not None:
         back = frame.f_back
         if back is not None and _is_ours(back) and not _is_ours(frame):
-            return frame.f_code.co_name, f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            break
         frame = back
-    return (inner.f_code.co_name, f"{inner.f_code.co_filename}:{inner.f_lineno}") if inner is not None else ("", "")
+    if (frame := frame or inner) is None:
+        return "", "", ""
+    name, line = frame.f_code.co_filename, frame.f_lineno
+    is_cell = "ipykernel_" in name or name.startswith("<ipython-input")  # whose file nobody knows
+    return frame.f_code.co_name, f"cell:{line}" if is_cell else f"{name}:{line}", linecache.getline(name, line).strip()
 
 
 def _is_ours(frame: Any) -> bool:

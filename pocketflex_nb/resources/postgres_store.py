@@ -14,18 +14,17 @@ import hashlib
 import threading
 from typing import Any
 
-from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError
+from pocketflex_nb.core.errors import LockLost, ResourceError
 from pocketflex_nb.resources.place import Changed, Fence, Lost, Row
+from pocketflex_nb.resources.postgres_line import GUARD, arguments, client, told
 from pocketflex_nb.resources.process import pid
 from pocketflex_nb.resources.reach import connected, connected_again
-from pocketflex_nb.resources.urls import Address, missing_extra, refused, unreachable
+from pocketflex_nb.resources.urls import Address, refused
 
 __all__ = ["PostgresPlace"]
 
-#: made once, by whoever comes first; the lock's number is any that nobody else uses
-_SCHEMA = """
-SELECT pg_advisory_xact_lock(5067314951);
-CREATE SCHEMA IF NOT EXISTS pocketflex;
+#: made once, by whoever comes first
+_SCHEMA = GUARD + """
 CREATE TABLE IF NOT EXISTS pocketflex.stores (name text PRIMARY KEY, version bigint NOT NULL, channel text NOT NULL);
 CREATE TABLE IF NOT EXISTS pocketflex.entries (
     store text, key text, version bigint NOT NULL, value text NOT NULL, who text NOT NULL, PRIMARY KEY (store, key)
@@ -105,11 +104,7 @@ class PostgresPlace:
     """A place at a PostgreSQL server."""
 
     def __init__(self, address: Address, keep: int) -> None:
-        try:
-            import psycopg
-        except ImportError as exc:
-            raise missing_extra(address, exc) from exc
-        self._psycopg: Any = psycopg
+        self._psycopg = client(address)
         self.address, self.keep, self._store = address, keep, address.name
         self._channel = f"pfx_{hashlib.sha256(self._store.encode()).hexdigest()[:24]}"
         self._using = threading.Lock()
@@ -120,18 +115,10 @@ class PostgresPlace:
         self._prepare()
 
     def _opened(self) -> Any:
-        psycopg, address = self._psycopg, self.address
-        bounds = {"connect_timeout": 4, "tcp_user_timeout": 10_000, "application_name": "pocketflex_nb"}
         try:
-            return psycopg.connect(
-                address.url, autocommit=True, prepare_threshold=0, options="-c default_transaction_isolation=read\\ committed",
-                **{name: value for name, value in bounds.items() if name not in address.options},
-            )
-        except psycopg.OperationalError as exc:
-            is_answer = "FATAL" in str(exc) and "the database system is" not in str(exc)  # shutting down, or starting up
-            raise (refused if is_answer else unreachable)(address, exc) from None
-        except psycopg.Error as exc:
-            raise BadURL(f"{address.safe} cannot be used: {address.clean(exc)}", url=address.safe) from None
+            return self._psycopg.connect(self.address.url, **arguments(self.address))
+        except self._psycopg.Error as exc:
+            raise told(self._psycopg, self.address, exc) from None
 
     def _prepare(self) -> None:
         """Make schema and store, unless they are there: most who open may not, and need not."""

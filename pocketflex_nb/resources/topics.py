@@ -43,7 +43,7 @@ from pocketflex_nb.resources.waiting import Waiters, remaining
 __all__ = ["KINDS", "News", "Subscription", "Topic", "open_topic"]
 
 #: kinds of URL that a topic may have
-KINDS = ("memory", "sqlite", "redis", "amqp")
+KINDS = ("memory", "sqlite", "redis", "postgres", "amqp")
 _log = logging.getLogger("pocketflex_nb")
 
 
@@ -53,8 +53,8 @@ def open_topic(url: str, *, name: str | None = None, keep: int = 10_000) -> Topi
     Parameters
     ----------
     url : str
-        ``memory:`` (``memory:news`` is the same one wherever it is opened), ``sqlite:///news.db``, ``redis://host:6379/0`` or
-        ``amqp://user:password@host/`` (RabbitMQ).
+        ``memory:`` (``memory:news`` is the same one wherever it is opened), ``sqlite:///news.db``, ``redis://host:6379/0``,
+        ``postgresql://user@host/db`` or ``amqp://user:password@host/`` (RabbitMQ).
     name : str, optional
         Which topic there; also ``?name=news`` in the URL. Default ``"default"``.
     keep : int
@@ -101,6 +101,10 @@ def _place(address: Address, keep: int) -> TopicPlace:
         from pocketflex_nb.resources.redis_topic import RedisTopic
 
         return RedisTopic(address, keep)
+    if address.kind == "postgres":
+        from pocketflex_nb.resources.postgres_topic import PostgresTopic
+
+        return PostgresTopic(address, keep)
     from pocketflex_nb.resources.amqp_topic import AmqpTopic
 
     return AmqpTopic(address, keep)

@@ -116,7 +116,8 @@ def parse(url: str, *, what: str = "store", kinds: Iterable[str] = ("memory", "s
     allowed = {name for name, kind in _KINDS.items() if kind in set(kinds)}
     if not colon or scheme.lower() not in allowed:
         shown = scheme if colon and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) else "no scheme"
-        raise BadURL(f"open_{what}: there is no {what} for {shown!r} URLs{nearest(shown.lower(), allowed)}", url=f"{shown}:…")
+        raise BadURL(f"open_{what}: there is no {what} for {shown!r} URLs{nearest(shown.lower(), allowed)}; "
+                     f"a {what} is at {', '.join(sorted(name + ':' for name in allowed))}", url=f"{shown}:…")
     scheme = scheme.lower()
     kind = _KINDS[scheme]
     if kind == "memory":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import multiprocessing
+import signal
 import threading
 import uuid
 from pathlib import Path
@@ -14,15 +15,17 @@ import pytest
 
 from pocketflex_nb.agents import Agent
 from pocketflex_nb.core.errors import BadURL, EncodingError, ResourceError, Unreachable
-from pocketflex_nb.resources.topics import Subscription, open_topic
+from pocketflex_nb.resources.queues import open_queue
+from pocketflex_nb.resources.topics import Subscription, Topic, open_topic
 from tests.machine import free_port
 from tests.resources.brokers import Broker, Rabbit, Redis
+from tests.resources.postgres_server import PostgresServer
 
-SERVERS = {"redis": "redis_server", "amqp": "rabbit_server"}
+SERVERS = {"redis": "redis_server", "postgres": "postgres_server", "amqp": "rabbit_server"}
 SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis", "amqp"])
+@pytest.fixture(params=["memory", "sqlite", "redis", "postgres", "amqp"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A topic that nobody has used yet."""
     name = f"t{uuid.uuid4().hex[:12]}"
@@ -212,7 +215,7 @@ def publish_elsewhere(url: str, count: int) -> None:
             topic.publish_sync(n)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis", "amqp"])
+@pytest.mark.parametrize("kind", ["sqlite", "redis", "postgres", "amqp"])
 async def test_another_process_is_heard(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     name = f"p{uuid.uuid4().hex[:8]}"
     url = f"sqlite:///{tmp_path}/t.db" if kind == "sqlite" else request.getfixturevalue(SERVERS[kind]).url
@@ -257,10 +260,66 @@ async def test_a_subscriber_goes_on_after_the_server_was_killed_and_started_agai
                 assert list(dict.fromkeys(got)) == list(range(10))      # one may have been published twice
 
 
+async def test_a_message_of_a_megabyte_arrives_whole(url: str) -> None:
+    async with open_topic(url) as topic:
+        with topic.subscribe() as news:
+            await topic.publish({"text": "ä" * 1_000_000})
+
+            assert await items(news, 1) == [{"text": "ä" * 1_000_000}]
+
+
+@pytest.mark.timeout(120)
+async def test_a_postgres_topic_goes_on_after_a_restart_with_each_message_once(postgres_server: PostgresServer) -> None:
+    server = PostgresServer(fsync=True)
+    try:
+        await asyncio.to_thread(server.start)
+        async with open_topic(server.url) as topic, open_topic(server.url) as other:
+            with topic.subscribe() as news:
+                await topic.publish("before")
+                assert await items(news, 1) == ["before"]
+                publishing = asyncio.create_task(publish_all(other, 500))
+                await asyncio.to_thread(server.stop, signal.SIGQUIT)
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(topic.publish("lost"), 0.5)      # waits while the server is away
+                await asyncio.to_thread(server.start)
+                await publishing
+
+                got = await items(news, 500)
+                assert [item for item in got if item != "lost"] == list(range(500))[: len(got) - got.count("lost")]
+    finally:
+        await asyncio.to_thread(server.remove)
+
+
+async def publish_all(topic: Topic, count: int) -> None:
+    for n in range(count):
+        await topic.publish(n)
+
+
+async def test_a_postgres_topic_whose_tables_were_deleted_begins_anew(postgres_server: PostgresServer) -> None:
+    import psycopg
+
+    async with open_topic(f"{postgres_server.url}?name=gone") as topic:
+        with topic.subscribe() as news:
+            await topic.publish("before")
+            assert await items(news, 1) == ["before"]
+            with psycopg.connect(postgres_server.url, autocommit=True) as line:
+                line.execute("DROP TABLE pocketflex.news, pocketflex.topics CASCADE")
+                line.execute("DROP FUNCTION pocketflex.publish_1")
+
+            await topic.publish("after")
+
+            assert await items(news, 1) == ["after"]
+
+
+def test_who_wants_a_queue_at_postgres_is_told_where_there_are_queues() -> None:
+    with pytest.raises(BadURL, match=r"no queue for 'postgresql' URLs.*amqp:.*memory:.*redis:.*sqlite:"):
+        open_queue("postgresql://me:secret@localhost/db")
+
+
 def test_where_nobody_listens_the_error_is_the_same_as_a_queues() -> None:
     port = free_port()
 
-    for scheme in ("redis", "amqp"):
+    for scheme in ("redis", "postgresql", "amqp"):
         with pytest.raises(Unreachable, match=str(port)):
             open_topic(f"{scheme}://127.0.0.1:{port}/")
     with pytest.raises(BadURL, match="open_topic"):

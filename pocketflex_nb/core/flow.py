@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
@@ -234,37 +234,34 @@ class BatchFlow(Flow):
 
 
 def with_nodes(flow: Any, swap: Mapping[str, Any]) -> Any:
-    """A deep copy of `flow` with the nodes named in `swap` replaced, their arrows kept."""
-    twin = copy.deepcopy(flow)
-    by_id = {short: node for node, short in ids_of(twin).items()}
+    """A copy of `flow` with the nodes named in `swap` replaced, their arrows kept.
+
+    Nodes are copied, what they hold (a client, a lock) is shared with the flow as it was; so are the insides of nested flows.
+    """
+    by_id = {short: node for node, short in ids_of(flow).items()}
     for short, new in swap.items():
         if short not in by_id:
             raise ValueError(f"flow {flow.name or type(flow).__name__!r} has no node {short!r}{nearest(short, by_id)}")
         if not isinstance(new, BaseNode):
             raise TypeError(f"with_nodes({short}={new!r}): a node or a flow is needed")
-        old, fresh = by_id[short], cast(Any, copy.copy(new))
-        fresh.successors = old.successors
-        if "_pfx_on_error" in old.__dict__:
-            fresh._pfx_on_error = old._pfx_on_error
-        fresh._pfx_id = short
-        _redirect(twin, old, fresh)
-    return twin
+    twins = {node: copy.copy(swap.get(short, node)) for short, node in by_id.items()}
 
+    def twin_of(target: Any) -> Any:
+        if isinstance(target, Fork) and target not in twins:
+            fork = twins[target] = copy.copy(target)  # before its heads, since it may be among those behind it
+            fork.heads, fork.detached = [twin_of(head) for head in target.heads], [twin_of(head) for head in target.detached]
+        return twins.get(target, target)
 
-def _redirect(flow: Any, old: Any, new: Any) -> None:
-    def swapped(target: Any) -> Any:
-        if isinstance(target, Fork):
-            target.heads = [new if h is old else h for h in target.heads]
-            target.detached = [new if h is old else h for h in target.detached]
-            return target
-        return new if target is old else target
-
-    for node in [*ids_of(flow), new]:
-        for action, target in list(node.successors.items()):
-            node.successors[action] = swapped(target)
-        if getattr(node, "_pfx_on_error", None) is not None:
-            node._pfx_on_error = swapped(node._pfx_on_error)
-    flow.start_node = swapped(flow.start_node)
+    for short, node in by_id.items():
+        twin = twins[node]
+        twin.successors = {action: twin_of(target) for action, target in node.successors.items()}
+        if short in swap:
+            twin._pfx_id = short
+        if "_pfx_on_error" in node.__dict__:
+            twin._pfx_on_error = twin_of(node._pfx_on_error)
+    whole = copy.copy(flow)
+    whole.successors, whole.start_node = dict(flow.successors), twin_of(flow.start_node)
+    return whole
 
 
 def linear(*nodes: Any, name: str | None = None, on_error: Any = None) -> Flow:

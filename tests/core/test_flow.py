@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -263,6 +264,24 @@ def test_with_nodes_swaps_branches_starts_and_handlers() -> None:
             raise ValueError
 
     assert sorted(seen(flow.with_nodes(join=Breaks(), mends=Says("MENDS")))) == ["MENDS", "a", "b", "c"]
+
+
+def test_with_nodes_shares_what_the_nodes_hold() -> None:
+    class Holds(Says):
+        def __init__(self, word: str) -> None:
+            super().__init__(word)
+            self.lock = threading.Lock()  # as a client's: no deep copy can be made of it
+
+    first, last = Holds("first"), Says("last")
+    first - "again" >> first
+    first >> last
+
+    twin = Flow(first).with_nodes(last=Says("other"))
+
+    assert seen(twin) == ["first", "other"]
+    assert twin.start_node is not first
+    assert twin.start_node.lock is first.lock
+    assert twin.start_node.successors["again"] is twin.start_node
 
 
 def test_with_nodes_names_the_nearest_for_an_unknown_id() -> None:

@@ -33,7 +33,11 @@ class Span:
 
 @dataclass(slots=True)
 class NodeState:
-    """One node of the picture: `status` is idle, running, waiting (paused), asking, done, failed, cancelled or cached."""
+    """One node of the picture: `status` is idle, running, waiting (paused), asking, done, failed, cancelled or cached.
+
+    `visits` and `retries` count all; `seconds` is the time of those visits that were folded in: of a run's oldest records, dropped before
+    anybody looked, only the number is known.
+    """
 
     status: str = "idle"
     visits: int = 0

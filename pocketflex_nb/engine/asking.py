@@ -135,8 +135,7 @@ class _Asking:
     def __init__(self, frame: Any, text: str, choices: Any, schema: Any, default: Any, timeout: float | None) -> None:
         self.frame, self.run, self.default, self.timeout = frame, frame.run, default, timeout
         self.hold = frame.run.hold_state()
-        self.hold.asked += 1
-        self.question = Question(self.hold.asked, text, tuple(choices) if choices is not None else None, schema)
+        self.question = Question(next(self.hold.asked), text, tuple(choices) if choices is not None else None, schema)
 
     def _begin(self) -> bool:
         """Open the question; False when nobody can answer here and the default stands in."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.engine.items import items_async
 from pocketflex_nb.engine.plan import is_async
 from pocketflex_nb.engine.steps import attempt_async, patience, retried
+from pocketflex_nb.engine.visit_flow import entered
 from pocketflex_nb.engine.wait import wait_here
 
 __all__ = ["attempt", "attempt_items"]
@@ -19,7 +21,7 @@ def attempt(node: Any, prep_res: Any) -> Any:
     if is_async(node.exec):
         return attempt_async(node, prep_res)
     if node._pfx_timeout is not None:
-        return wait_here(attempt_async(node, prep_res), FRAME.get())
+        return _waited(node, attempt_async(node, prep_res))
     tries, on, wait = patience(node)
     for number in range(tries):
         node.cur_retry = number
@@ -42,8 +44,18 @@ def attempt_items(node: Any, items: Any) -> Any:
     if is_async(node.exec):
         return items_async(node, items)
     if node._pfx_max_concurrency != 1 or node._pfx_timeout is not None:
-        return wait_here(items_async(node, items), FRAME.get())
+        return _waited(node, items_async(node, items))
     return [_item(node, item, index) for index, item in enumerate(items or [])]
+
+
+def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:
+    """Wait for `coro` here; for a node that is visited alone, as a run of its own: what is limited needs one to be told by."""
+    frame = FRAME.get()
+    if frame is not None:
+        return wait_here(coro, frame)
+    with entered(node, None) as frame:
+        frame.node = node
+        return wait_here(coro, frame)
 
 
 def _item(node: Any, item: Any, index: int) -> Any:

@@ -80,6 +80,7 @@ def run_node(node: Any, shared: Any) -> Any:
     action = node._run(shared)
     if action.__class__ is CoroutineType:
         with entered(node, shared) as frame:
+            frame.node = node
             return wait_step(action, frame)
     return action
 

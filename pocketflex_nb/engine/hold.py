@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from time import perf_counter_ns as now
 from typing import Any
 
@@ -44,7 +45,7 @@ class Hold:
         self.breaks: frozenset[str] = frozenset()
         self.break_if: Callable[[Frame], bool] | None = None
         self.questions: dict[int, Question] = {}
-        self.asked = 0
+        self.asked = count(1)
         self.headless: bool | None = None
         self.waiting: set[Frame] = set()  # walks that stand still before their node
         self._since = 0

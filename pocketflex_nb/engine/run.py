@@ -38,7 +38,7 @@ SLICE = 0.05
 #: seconds that a cancelled run gets to end before its waiter goes
 GRACE = 5.0
 
-_naming = threading.Lock()
+_naming, _making = threading.Lock(), threading.Lock()
 _live: dict[Run, None] = {}
 _over: deque[Run] = deque(maxlen=REMEMBERED)
 _numbers: Counter[str] = Counter()
@@ -341,7 +341,7 @@ class Run:
             self.held.wake()
         for child in list(self.children or ()):
             child.cancel()
-        for cancel in list(self._cancels or ()):
+        for cancel in list((self._cancels or {}).values()):
             cancel()
         task = self.task
         if task is not None:
@@ -426,7 +426,9 @@ class Run:
     def hold_state(self) -> Any:
         """What holds, limits and asks; made when first needed."""
         if self.held is None:
-            self.held = Hold(self)
+            with _making:  # two steps in threads may ask at the same time
+                if self.held is None:
+                    self.held = Hold(self)
         return self.held
 
     def hold(self, frame: Frame) -> None:
@@ -489,13 +491,14 @@ class Run:
     @contextmanager
     def cancelling(self, cancel: Callable[[], Any]) -> Iterator[None]:
         """While inside, `cancel` is called when the run is to end."""
-        self._cancels = [*(self._cancels or ()), cancel]
+        mine = object()  # steps in several threads may come and go at the same time: every change is one operation of a dict
+        self.__dict__.setdefault("_cancels", {})[mine] = cancel
         if self.is_ended:  # it was ended while this wait began
             cancel()
         try:
             yield
         finally:
-            self._cancels = [c for c in self._cancels if c is not cancel]
+            del self._cancels[mine]
 
     def begin(self) -> None:
         """It starts to walk."""

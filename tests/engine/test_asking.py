@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -298,3 +299,31 @@ def test_an_empty_answer_is_an_answer(eventually: Eventually) -> None:
 
     run.result(10)
     assert run.store["answer"] is None
+
+
+def test_items_that_ask_at_the_very_same_time_have_a_question_each(eventually: Eventually) -> None:
+    together = threading.Barrier(8)
+
+    class AskAll(BatchNode):
+        def prep(self, shared: Any) -> Any:
+            return range(8)
+
+        def exec(self, item: Any) -> Any:
+            together.wait(10)
+            return ask(f"{item}?")
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["answers"] = exec_res
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns wherever they may
+    try:
+        run = Flow(AskAll(max_concurrency=None)).launch({}, show=False)
+        eventually(lambda: len(run.state().asking) == 8)
+        for number, asked in run.state().asking.items():
+            run.answer(asked["question"], number)
+        run.result(10)
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert run.store["answers"] == [f"{item}?" for item in range(8)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from pocketflex_nb import BatchNode, Flow, Node, Retry
+from pocketflex_nb.core.errors import NodeTimeout
 from tests.engine.conftest import Way
 
 
@@ -189,3 +192,55 @@ def test_an_error_that_cannot_be_written_is_retried_and_raised_all_the_same(walk
 
     assert store["result"] == "worked"
     assert bad.tried == [0, 1]
+
+
+class Waits(Node):
+    """Works longer than any test is patient, or until it is let go."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.let_go = threading.Event()
+
+    def exec(self, prep_res: Any) -> Any:
+        self.let_go.wait(20)
+
+
+class WaitsAsync(Waits):
+    async def exec(self, prep_res: Any) -> Any:  # type: ignore[override]
+        await asyncio.sleep(20)
+
+
+@pytest.mark.parametrize("kind", [Waits, WaitsAsync])
+def test_a_node_that_is_run_alone_keeps_its_time_limit(kind: Any) -> None:
+    node = kind(timeout=0.02, max_retries=2)
+
+    with pytest.raises(NodeTimeout, match=kind.__name__):
+        node.run({})
+
+    node.let_go.set()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_batch_that_is_run_alone_works_on_several_items_at_once(is_async: bool) -> None:
+    both = threading.Barrier(2)
+
+    class Meet(BatchNode):
+        def prep(self, shared: Any) -> Any:
+            return [1, 2]
+
+        def exec(self, item: Any) -> Any:
+            both.wait(10)
+            return item
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["met"] = exec_res
+
+    class MeetAsync(Meet):
+        async def exec(self, item: Any) -> Any:  # type: ignore[override]
+            return await asyncio.to_thread(Meet.exec, self, item)
+
+    store: dict[str, Any] = {}
+
+    (MeetAsync if is_async else Meet)(max_concurrency=2).run(store)
+
+    assert store == {"met": [1, 2]}

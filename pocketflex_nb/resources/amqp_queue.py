@@ -207,14 +207,14 @@ class AmqpQueue:
         self._name = f"pfx.queue.{address.name}"
         self._dead = f"{self._name}.dead"
         self._lines = AmqpLines(address, self._prepare)
-        self._delays: dict[str, float] = {}
+        self._delays: dict[str, float] = {}  # queues for delays that were declared here, and until when that is trusted
 
     async def _prepare(self, line: AmqpLine) -> None:
         await line.putting.declare_queue(self._dead, durable=True)
         arguments = {"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": self._dead}
         await line.taking.set_qos(prefetch_count=self._prefetch)
         line.queue = await line.taking.declare_queue(self._name, durable=True, arguments=arguments)
-        self._delays.clear()
+        self._delays = dict.fromkeys(self._delays, 0.0)
 
     async def open(self) -> None:
         """Connect, and declare the queues."""
@@ -359,8 +359,13 @@ class AmqpQueue:
     async def stats(self) -> QueueStats:
         """What the server counts. It tells nobody how many are held, and delays only by name: those that were used here."""
         ready, dead = await self._count(self._name), await self._count(self._dead)
-        delayed = [await self._count(name) for name in list(self._delays)]
-        return QueueStats(ready or 0, sum(count or 0 for count in delayed), None, dead or 0)
+        delayed = 0
+        for name in list(self._delays):
+            count = await self._count(name)
+            if count is None:  # unused for so long that the server has forgotten it
+                self._delays.pop(name, None)
+            delayed += count or 0
+        return QueueStats(ready or 0, delayed, None, dead or 0)
 
     async def _count(self, name: str) -> int | None:
         """Messages that are ready in one queue; None if there is no such queue."""

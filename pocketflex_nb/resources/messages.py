@@ -74,9 +74,9 @@ class QueueStats:
     ready : int
         Can be taken now.
     delayed : int
-        Wait for their time.
+        Wait for their time. At RabbitMQ, those with lengths of delay that this queue object has used.
     held : int or None
-        In the hands of consumers. None where the server does not tell (RabbitMQ).
+        In the hands of consumers. None at RabbitMQ: AMQP tells what is ready, and to nobody what is unacknowledged.
     dead : int
         Dead letters.
     """

@@ -93,8 +93,11 @@ def open_queue(
 
     Notes
     -----
-    What survives a server's crash is what the server keeps: RabbitMQ confirms what is on disk; Redis keeps what its append-only file
-    holds (``appendonly yes``). SQLite commits with ``synchronous=NORMAL``: a kill loses nothing, a power cut the last moments.
+    Nothing that was put is lost when a consumer or producer is killed, at any kind. When the *server* is killed, its settings count:
+    RabbitMQ needs none, it confirms what its quorum queue has on disk. Redis answers before it has written, unless it is set to
+    ``appendonly yes`` and ``appendfsync always``; with ``everysec``, the default beside ``appendonly yes``, a kill or a power cut may
+    cost the last two seconds, and without ``appendonly`` all since the last snapshot. SQLite commits with ``synchronous=NORMAL``: a
+    kill loses nothing, a power cut the last moments. What is in hand when a server dies may be handled twice.
 
     Examples
     --------

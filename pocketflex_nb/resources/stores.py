@@ -46,6 +46,13 @@ def open_store(
     Unreachable, Refused
         No server answers within 5 s, or it refuses. No secret of the URL is in the message.
 
+    Notes
+    -----
+    An acknowledged write outlives the end of any process that uses the store. When the *server* is killed, or the power fails, its
+    settings count: PostgreSQL keeps every write with its defaults (``fsync=on``, ``synchronous_commit=on``). Redis does with
+    ``appendonly yes`` and ``appendfsync always``; with ``everysec``, the default beside ``appendonly yes``, the last two seconds may
+    be lost. A SQLite file keeps all through kills, and through power cuts with ``?synchronous=full``.
+
     Examples
     --------
     >>> from pocketflex_nb import open_store

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from tests.machine import free_port
 
-__all__ = ["Broker", "Rabbit", "Redis"]
+__all__ = ["Broker", "CarefulRedis", "Rabbit", "Redis"]
 
 #: seconds that a server may take to begin; RabbitMQ takes ten on an idle machine
 BEGIN = 120.0
@@ -44,6 +44,8 @@ class Broker:
 
     program: ClassVar[str] = ""
     package: ClassVar[str] = ""
+    #: the setting on which it rests that nothing acknowledged is lost when the server is killed
+    keeping: ClassVar[str] = ""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pfx-broker-"))
@@ -113,9 +115,10 @@ class Broker:
 
 
 class Redis(Broker):
-    """Redis with a password and an append-only file."""
+    """Redis with a password and an append-only file, which it may write up to two seconds after it has answered."""
 
     program, package = "redis-server", "redis-server"
+    keeping, appendfsync = "appendonly yes, appendfsync everysec", "everysec"
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +130,7 @@ class Redis(Broker):
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "", "appendonly": "yes", "daemonize": "no",
-                   "requirepass": self.password}
+                   "appendfsync": self.appendfsync, "requirepass": self.password}
         return ["redis-server", *(part for name, value in options.items() for part in (f"--{name}", str(value)))], {}
 
     def is_ready(self) -> bool:
@@ -140,10 +143,17 @@ class Redis(Broker):
                 return False
 
 
+class CarefulRedis(Redis):
+    """One that writes and syncs before it answers: what it has acknowledged is there after a kill, and after a power cut."""
+
+    keeping, appendfsync = "appendonly yes, appendfsync always", "always"
+
+
 class Rabbit(Broker):
     """RabbitMQ as a node of its own, with an epmd of its own; as whoever runs the tests, not the system's user."""
 
     program, package = "rabbitmq-server", "rabbitmq-server"
+    keeping = "quorum queues, persistent messages, publisher confirms: its default"
 
     def __init__(self) -> None:
         super().__init__()

@@ -19,7 +19,7 @@ import pytest
 from pocketflex_nb.core.errors import LockLost, Unreachable
 from pocketflex_nb.resources.stores import open_store
 from tests.machine import ROOT
-from tests.resources.brokers import Redis
+from tests.resources.brokers import CarefulRedis, Redis
 from tests.resources.conftest import url_of
 from tests.resources.postgres_server import PostgresServer
 
@@ -198,21 +198,13 @@ class Restarting:
         self._thread.join(60)
 
 
-class CarefulRedis(Redis):
-    """One that keeps what it acknowledges: without this, being killed costs it up to two seconds of it."""
-
-    def command(self) -> tuple[list[str], dict[str, str]]:
-        command, env = super().command()
-        return [*command, "--appendfsync", "always"], env
-
-
 @contextmanager
 def _server(kind: str) -> Iterator[Any]:
     if kind == "redis":
         with CarefulRedis() as server:
             yield server
     else:
-        postgres = PostgresServer()
+        postgres = PostgresServer(fsync=True)
         try:
             yield postgres.start()
         finally:

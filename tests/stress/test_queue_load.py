@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.machine import need
-from tests.resources.brokers import Broker, Rabbit, Redis
+from tests.resources.brokers import Broker, CarefulRedis, Rabbit
 from tests.stress.queue_load import Figures, load
 
 pytestmark = pytest.mark.stress
@@ -28,10 +28,12 @@ def test_a_file_loses_nothing_while_consumers_are_killed(tmp_path: Path, record_
     check(load(f"sqlite:///{tmp_path}/q.db", tmp_path, **SIZE), record_property)
 
 
-@pytest.mark.parametrize("kind", [Redis, Rabbit], ids=["redis", "amqp"])
+@pytest.mark.parametrize("kind", [CarefulRedis, Rabbit], ids=["redis", "amqp"])
 def test_a_server_loses_nothing_while_consumers_and_itself_are_killed(
     kind: type[Broker], tmp_path: Path, record_property: pytest.RecordProperty,
 ) -> None:
     need(kind.is_here(), kind.program, f"apt-get install {kind.package}")
     with kind() as server:
+        print(f"{kind.program}: {server.keeping}")
+        record_property("keeping", server.keeping)
         check(load(server.url, tmp_path, **SIZE, server=server), record_property)

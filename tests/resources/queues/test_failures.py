@@ -18,7 +18,7 @@ import pytest
 
 from pocketflex_nb.core.errors import BadURL, MissingExtra, PocketflexError, Refused, Unreachable
 from pocketflex_nb.resources.queues import open_queue
-from tests.resources.brokers import Broker, Rabbit, Redis
+from tests.resources.brokers import Broker, CarefulRedis, Rabbit, Redis
 
 SPAWN = multiprocessing.get_context("spawn")
 SECRET = "s3cr3t-pässword/"
@@ -83,10 +83,10 @@ async def test_a_message_that_kills_its_consumers_becomes_a_dead_letter(url: str
         assert "ended without an answer" in letter.error
 
 
-@pytest.fixture(params=[Redis, Rabbit], ids=["redis", "amqp"])
+@pytest.fixture(params=[CarefulRedis, Rabbit], ids=["redis", "amqp"])
 def own_server(request: pytest.FixtureRequest) -> Any:
     """A server that this test may kill."""
-    request.getfixturevalue({Redis: "redis_server", Rabbit: "rabbit_server"}[request.param])     # skips where there is none
+    request.getfixturevalue({CarefulRedis: "redis_server", Rabbit: "rabbit_server"}[request.param])     # skips where there is none
     with request.param() as server:
         yield server
 
@@ -101,6 +101,7 @@ async def test_everybody_goes_on_when_the_server_was_killed_and_started_again(ow
                 got.append(msg.item)
 
         await asyncio.to_thread(own_server.keeps, "pfx.queue.default")
+        await queue.put("later", delay=600)
         consuming = asyncio.create_task(consume())
         for n in range(20):
             await queue.put(n)
@@ -118,6 +119,7 @@ async def test_everybody_goes_on_when_the_server_was_killed_and_started_again(ow
         assert set(got) == set(range(60))
         # one message in hand, one acknowledgement and one put on their way, when the server was killed
         assert len(got) <= 60 + 3
+        assert (await queue.stats()).delayed == 1
 
 
 async def test_an_acknowledgement_after_the_connection_was_lost_says_so(rabbit_server: Rabbit) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.machine import need
-from tests.resources.brokers import Broker, Rabbit, Redis
+from tests.resources.brokers import Broker, CarefulRedis, Rabbit
 from tests.stress.queue_load import load
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("kind", [None, Redis, Rabbit], ids=["sqlite", "redis", "amqp"])
+@pytest.mark.parametrize("kind", [None, CarefulRedis, Rabbit], ids=["sqlite", "redis", "amqp"])
 def test_nothing_is_lost_and_duplicates_stay_within_the_bound(kind: type[Broker] | None, tmp_path: Path) -> None:
     size = {"total": 600, "workers": 3, "every": 2.0, "limit": 200}
     if kind is None:

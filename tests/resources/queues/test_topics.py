@@ -18,7 +18,7 @@ from pocketflex_nb.core.errors import BadURL, EncodingError, ResourceError, Unre
 from pocketflex_nb.resources.queues import open_queue
 from pocketflex_nb.resources.topics import Subscription, Topic, open_topic
 from tests.machine import free_port
-from tests.resources.brokers import Broker, Rabbit, Redis
+from tests.resources.brokers import Broker, CarefulRedis, Rabbit
 from tests.resources.postgres_server import PostgresServer
 
 SERVERS = {"redis": "redis_server", "postgres": "postgres_server", "amqp": "rabbit_server"}
@@ -239,11 +239,11 @@ async def test_a_file_keeps_no_more_than_it_was_told_and_who_is_behind_knows(tmp
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("kind", [Redis, Rabbit], ids=["redis", "amqp"])
+@pytest.mark.parametrize("kind", [CarefulRedis, Rabbit], ids=["redis", "amqp"])
 async def test_a_subscriber_goes_on_after_the_server_was_killed_and_started_again(
     kind: type[Broker], request: pytest.FixtureRequest,
 ) -> None:
-    request.getfixturevalue({Redis: "redis_server", Rabbit: "rabbit_server"}[kind])     # skips where there is none
+    request.getfixturevalue({CarefulRedis: "redis_server", Rabbit: "rabbit_server"}[kind])     # skips where there is none
     with kind() as server:
         async with open_topic(server.url) as topic:
             with topic.subscribe() as news:

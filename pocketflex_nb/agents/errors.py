@@ -221,13 +221,13 @@ class MaxChildren(AgentError):
 
 
 class ReplyError(PocketflexError):
-    """Raise it in a handler: `error` is raised at the caller, and the agent lives."""
+    """Raise it in a handler: `exc` is raised at the caller, and the agent lives."""
 
-    def __init__(self, error: BaseException) -> None:
-        if not isinstance(error, BaseException):
-            error = AgentError(error)
-        super().__init__(error)
-        self.error = error
+    def __init__(self, exc: BaseException) -> None:
+        if not isinstance(exc, BaseException):
+            exc = AgentError(exc)
+        super().__init__(exc)
+        self.exc = exc
 
 
 def check_time(value: Any, what: str, *, zero: bool = True) -> None:

@@ -312,7 +312,7 @@ class Life(Mailbox):
         if isinstance(exc, Ending):
             return exc.stop.reason, True, exc.stop
         if isinstance(exc, ReplyError):
-            exc = exc.error
+            exc = exc.exc
         assert exc is not None
         return Crash(exc), not isinstance(exc, GeneratorExit), None
 

@@ -161,7 +161,7 @@ class Mailbox:
                         if out.__class__ is CoroutineType:
                             out = await out
                     except ReplyError as exc:
-                        item.fail(exc.error)
+                        item.fail(exc.exc)
                     except asyncio.CancelledError:
                         if not self._lets_go(item):
                             raise
@@ -263,7 +263,7 @@ class Mailbox:
                 caller.reply(out)
         except ReplyError as exc:
             if caller is not None:
-                caller.fail(exc.error)
+                caller.fail(exc.exc)
         except BaseException as exc:
             if self.doom is None and self.status is not DEAD:
                 self.end(Crash(exc), polite=True)

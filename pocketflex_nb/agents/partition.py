@@ -26,7 +26,7 @@ def partition_of(key: Any, partitions: int) -> int:
         Whole numbers go by ``abs(key) % partitions``, everything else by a hash of its text.
     """
     if partitions < 1:
-        raise NotRunning("", f": there are no partitions to route {key!r} to; resize them")
+        raise NotRunning(f"for {key!r}", ": there are no partitions now; resize(n) makes some")
     if isinstance(key, int):
         return abs(int(key)) % partitions
     data = key if isinstance(key, bytes) else f"{type(key).__name__}:{key!r}".encode()

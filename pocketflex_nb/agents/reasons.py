@@ -70,11 +70,16 @@ class Crash:
 
     Attributes
     ----------
-    error : BaseException
+    error, exc : BaseException
         What was raised, with its traceback.
     """
 
     error: BaseException
+
+    @property
+    def exc(self) -> BaseException:
+        """The same as `error`."""
+        return self.error
 
     def __repr__(self) -> str:
         return f"Crash({self.error!r})"

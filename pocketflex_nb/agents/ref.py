@@ -158,7 +158,7 @@ class AgentRef:
             No reply in time.
         """
         life = self._life
-        if timeout is not None and not timeout >= 0:
+        if timeout.__class__ is not float or not timeout >= 0:
             check_time(timeout, "timeout")
         if wait is not None and not self.is_alive:
             life = await successor(life, wait)
@@ -406,7 +406,7 @@ class AgentRef:
                 if asyncio.iscoroutine(out):
                     await out
             except Exception as exc:
-                waiting.fail(getattr(exc, "error", exc) if isinstance(exc, ReplyError) else exc)
+                waiting.fail(exc.exc if isinstance(exc, ReplyError) else exc)
             else:
                 waiting.settle(give(life))
 

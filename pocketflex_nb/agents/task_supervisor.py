@@ -46,7 +46,7 @@ class TaskTree(DynamicTree):
         try:
             self.check_room()
         except ReplyError as exc:
-            raise exc.error from None
+            raise exc.exc from None
         child = self.admit(spec)
         return self._run(child, life_class, owner, is_linked).ref
 

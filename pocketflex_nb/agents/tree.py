@@ -392,7 +392,7 @@ class Tree(Agent):
             child = self._known(id)
             _must_not_run(child)
         except ReplyError as exc:
-            raise exc.error from None
+            raise exc.exc from None
         self.order.remove(child)
 
     def _find(self, id: Any) -> Child | None:

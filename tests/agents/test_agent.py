@@ -373,6 +373,8 @@ async def test_methods_of_the_agent_are_methods_of_the_ref() -> None:
         ref.terminate_everything()
     with pytest.raises(BadSpec):
         ref.within(-1)
+    with pytest.raises(BadSpec, match="timeout='soon'"):
+        await ref.call("x", timeout="soon")
     with pytest.raises(BadSpec, match="timeout=-1"):
         await ref.call("x", timeout=-1)
     await ref.stop()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import warnings
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
 from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.store import ConflictWarning
 
 __all__ = ["Lane", "install", "quiet", "remove", "settle", "teed"]
 
@@ -134,8 +136,26 @@ def settle(run: Any) -> None:
         lane.settle(run)
 
 
+def _show_warning(message: Any, category: Any, *where: Any, **more: Any) -> None:
+    """Show a warning as ever, but for what a launched run's own events tell: its views mark that, once and without our file's name."""
+    frame = FRAME.get()
+    if frame is None or not frame.run.launched or frame.run.number in teed or not _is_told(message, category):
+        _behind[0](message, category, *where, **more)
+
+
+def _is_told(message: Any, category: Any) -> bool:
+    return issubclass(category, ConflictWarning) or str(message).startswith("Flow ends: ")
+
+
+#: what showed warnings before
+_behind: list[Any] = []
+
+
 def install() -> None:
-    """Put the proxies before `sys.stdout` and `sys.stderr`."""
+    """Put the proxies before `sys.stdout` and `sys.stderr`, and ours before what shows warnings."""
+    if warnings.showwarning is not _show_warning:
+        _behind[:] = [warnings.showwarning]
+        warnings.showwarning = _show_warning
     for name in ("stdout", "stderr"):
         if not isinstance(getattr(sys, name), Lane):
             setattr(sys, name, Lane(getattr(sys, name)))
@@ -143,6 +163,8 @@ def install() -> None:
 
 def remove() -> None:
     """Take them away."""
+    if warnings.showwarning is _show_warning:
+        warnings.showwarning = _behind[0]
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, Lane):

@@ -52,7 +52,7 @@ class Launched:
         return next((run for run in reversed(self.runs) if self._asked[run.number][0] == flow), None)
 
     def again(self, run: Run, names: Any) -> Run:
-        """Start the flow of a run once more, on what its store held when it began.
+        """Start the flow of a run once more, on what its store held when it began; on the store itself where others share it.
 
         Raises
         ------
@@ -60,11 +60,7 @@ class Launched:
             When that is not known any more.
         """
         flow, terms = self._asked[run.number]
-        try:
-            seed = run.store.at(0) if isinstance(run.store, Store) else dict(run.store)
-        except StoreError as exc:
-            raise usage(f"{run.name}: how its store began is not kept any more ({exc})") from None
-        made = start([(None, run.flow, seed)], Options(), replace(terms, number=None), names)
+        made = start([(None, run.flow, _beginning(run))], Options(), replace(terms, number=None), names)
         assert isinstance(made, Run)
         self.add([made], flow, terms)
         return made
@@ -82,6 +78,19 @@ class Launched:
         over = [run for run in self.runs if run.done()]
         chosen = {run.number for run in [*live, *over[::-1][: ROWS - len(live)]]}
         return [_row(run) for run in reversed(self.runs) if run.number in chosen]
+
+
+def _beginning(run: Run) -> Any:
+    """What to start `run` again on. A store that other kernels write to began long before this run, and is not for one run to rewind."""
+    store = run.store
+    if not isinstance(store, Store):
+        return dict(store)
+    if hasattr(store, "url"):
+        return store
+    try:
+        return store.at(0)
+    except StoreError as exc:
+        raise usage(f"{run.name}: how its store began is not kept any more ({exc})") from None
 
 
 def _row(run: Run) -> dict[str, Any]:

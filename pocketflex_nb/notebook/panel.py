@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,7 @@ from pocketflex_nb.views.secrets import redacted
 from pocketflex_nb.views.tree import rows as tree_rows
 from pocketflex_nb.views.words import shown
 
-__all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "clean", "error_card", "panel"]
+__all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "clean", "error_card", "mirrored", "panel"]
 
 #: the tabs, as the page names them
 TABS = ("diff", "messages", "store", "error", "events")
@@ -39,6 +40,12 @@ Rows = list[list[str]]
 def clean(text: str, limit: int = 400) -> str:
     """`text`, cut, with secrets masked and whatever hides or reorders written out; lines stay lines."""
     return redacted("\n".join(shown(line) for line in text[:limit].split("\n")))
+
+
+def mirrored(store: Any) -> AbstractContextManager[Any]:
+    """Inside, a store that is kept elsewhere answers from its mirror: a view must not wait for a server. Any other reads as ever."""
+    within = getattr(store, "mirrored", None)
+    return nullcontext() if within is None else within()
 
 
 def panel(tab: str, runs: Sequence[Any], moment: int | None, at: tuple[Any, Span] | None, past: Any) -> dict[str, Any]:
@@ -115,6 +122,11 @@ def _store(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str,
     run = at[0] if at is not None else runs[0] if runs else None
     if run is None or not hasattr(run.store, "keys"):
         return {"rows": [], "note": "There is no store to look into."}
+    with mirrored(run.store):
+        return _store_rows(run, moment, past)
+
+
+def _store_rows(run: Any, moment: int | None, past: Any) -> dict[str, Any]:
     held, note = run.store, ""
     if moment is not None:
         held, note = _store_then(run, moment, past)

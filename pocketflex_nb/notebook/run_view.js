@@ -7,8 +7,8 @@ const WORDS = {
 const SIGN_OF = { pending: "idle", paused: "waiting" };
 const HEAT = { r: "running", d: "done", f: "failed", c: "cancelled", a: "asking", w: "paused", p: "pending" };
 const TABS = { diff: "Diff", messages: "Messages", store: "Store", error: "Error", events: "Events" };
-/** Parts of a picture that are put on the page in one turn: about 20 ms. */
-const BATCH = 150;
+/** Parts of a picture that are put on the page between two frames: some 10 ms, laying them out and painting included. */
+const BATCH = 48;
 /** Cells of the heat strip at most; above that a cell stands for several runs. */
 const CELLS = 1200;
 const SVG = "http://www.w3.org/2000/svg";
@@ -133,13 +133,13 @@ class Diagram {
 
   /** Go on building, until all parts stand. */
   build() {
-    clearTimeout(this.turn);
+    cancelAnimationFrame(this.turn);
     this.turn = 0;
     const parts = this.parts.splice(0, BATCH);
     const made = this.parse(parts);
     for (const part of [...made.childNodes]) this.el.append(this.known(document.adoptNode(part)));
     this.update(this.states, this.edges);
-    if (this.parts.length) this.turn = window.setTimeout(() => this.build(), 0);
+    if (this.parts.length) this.turn = requestAnimationFrame(() => this.build());
   }
 
   /** @param {Node} part */
@@ -333,7 +333,7 @@ function render({ model, el }) {
 
   function drawPictures() {
     const pictures = model.get("pictures");
-    for (const diagram of diagrams) clearTimeout(diagram.turn);
+    for (const diagram of diagrams) cancelAnimationFrame(diagram.turn);
     diagrams = pictures.map((/** @type {{svg: string}} */ p) => new Diagram(p.svg, model.get("signs")));
     chosen = Math.min(chosen, Math.max(diagrams.length - 1, 0));
     tabs.replaceChildren();
@@ -350,7 +350,7 @@ function render({ model, el }) {
   function showPicture() {
     [...tabs.children].forEach((tab, k) => tab.setAttribute("aria-selected", String(k === chosen)));
     const diagram = diagrams[chosen];
-    for (const other of diagrams) if (other !== diagram) clearTimeout(other.turn);
+    for (const other of diagrams) if (other !== diagram) cancelAnimationFrame(other.turn);
     if (diagram) diagram.mount(graph);
     else graph.replaceChildren();
     middle.dataset.slim = String(!!diagram && diagram.ratio < 2.1);
@@ -406,7 +406,7 @@ function render({ model, el }) {
     const all = model.get("lanes");
     lanes.hidden = !all.length;
     lanes.dataset.size = all.length === 1 ? "one" : all.length <= 6 ? "few" : "rows";
-    middle.dataset.lanes = String(all.length);
+    middle.dataset.lanes = lanes.dataset.lanes = String(all.length);
     const kept = new Set(all.map((/** @type {any} */ lane) => String(lane.key)));
     for (const [key, lane] of rows) if (!kept.has(key)) { lane.row.remove(); rows.delete(key); }
     all.forEach((/** @type {any} */ lane, /** @type {number} */ k) => {
@@ -415,6 +415,7 @@ function render({ model, el }) {
         made = laneOf(lane);
         rows.set(String(lane.key), made);
         lanes.append(made.row);
+        if (!axis.parentElement) lanes.prepend(axis);
       }
       drawLane(made, lane, lane.run ?? k, all.length);
     });
@@ -517,21 +518,35 @@ function render({ model, el }) {
   /** @type {Map<string, number>} */
   const colours = new Map();
 
-  /** The visits of each run as a thin line of bars, beside its name. */
+  /** The visits of each run as a thin line of bars, beside its name; all rows on one axis of time, which stands above them. */
   function drawSparks() {
-    const spans = model.get("spans");
+    const spans = model.get("spans"), all = spans.flat();
+    const begin = Math.min(...all.map((/** @type {any[]} */ s) => s[1])), end = Math.max(begin + 1, ...all.map((/** @type {any[]} */ s) => s[2]));
+    const moved = begin !== sparked[0] || end > sparked[1];
+    if (moved) sparked = [begin, end > sparked[1] && live() ? begin + (end - begin) * 1.1 : end];   // room, so that not each look draws all anew
+    if (all.length) {
+      write(axisFrom, clock(begin / 1000));
+      write(axisTo, clock(sparked[1] / 1000));
+    }
+    axis.hidden = !all.length;
     model.get("lanes").forEach((/** @type {any} */ lane, /** @type {number} */ k) => {
       const made = rows.get(String(lane.key));
-      if (!made || made.spans === spans[k]) return;
+      if (!made || (made.spans === spans[k] && !moved)) return;
       made.spans = spans[k];
-      made.spark.replaceChildren(sparkline(spans[k] || []));
+      made.spark.replaceChildren(sparkline(spans[k] || [], sparked[0], sparked[1]));
     });
   }
+  let sparked = [0, 0];
+  const axis = make("div", "pf-axis-row"), axisFrom = make("span", ""), axisTo = make("span", "");
+  const axisLine = make("span", "pf-axis-line");
+  axisLine.append(axisFrom, axisTo);
+  const axisBar = make("div", "pf-axis-bar");
+  axisBar.append(make("span", "", "one time axis for all rows"), axisLine);
+  axis.append(axisBar);
+  axis.hidden = true;
 
-  /** @param {any[][]} spans */
-  function sparkline(spans) {
-    const end = Math.max(1, ...spans.map((s) => s[2]));
-    const begin = spans.length ? spans[0][1] : 0;
+  /** @param {any[][]} spans @param {number} begin @param {number} end ms */
+  function sparkline(spans, begin, end) {
     const svg = document.createElementNS(SVG, "svg");
     for (const [key, v] of Object.entries({ viewBox: "0 0 100 10", preserveAspectRatio: "none", class: "pf-spark", "aria-hidden": "true" })) {
       svg.setAttribute(key, v);

@@ -20,8 +20,9 @@ from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.picture import LANES, Picture, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.standing import Standing
 from pocketflex_nb.notebook.text_view import TextView
-from pocketflex_nb.views.palette import GLYPHS
+from pocketflex_nb.views.palette import FAMILY, GLYPHS
 from pocketflex_nb.views.svg import svg
+from pocketflex_nb.views.words import xml
 
 __all__ = ["RunView"]
 
@@ -262,12 +263,28 @@ class RunView(Standing, PatchedView):
         runs = [run for run in self._picture.chosen() if run.flow is self._flows[0]]
         state = summed([run.state() for run in runs]) if runs else State()
         captions = {path: text for path, (_, _, text) in self._picture.states(self._flows[0]).items() if text}
-        graph = runs[0].graph if runs else graphs_of(self.runs)[0][1]
-        return svg(graph, state, captions=captions if len(runs) > 1 else None, lean=len(graph.nodes) > _LARGE)
+        return svg(self._first_graph(), state, captions=captions if len(runs) > 1 else None, lean=self._is_large())
+
+    def _first_graph(self) -> Any:
+        return next(run.graph for run in self.runs if run.flow is self._flows[0])
 
     def still_bundle(self) -> dict[str, str]:
         """The diagram as it stands, and the counts."""
         return {"image/svg+xml": self.snapshot().replace("<svg ", f'<svg data-static="{self.static}" ', 1), "text/plain": self.summary()}
+
+    def first_bundle(self) -> dict[str, str] | None:
+        """The counts alone where the diagram is large: the page shall not draw it twice while it opens."""
+        if not self._is_large():
+            return None
+        words = xml(self.summary())
+        light = (
+            f'<svg data-static="{self.static}" xmlns="http://www.w3.org/2000/svg" width="760" height="24" role="img" aria-label="run view">'
+            f'<text x="4" y="16" font-size="13" font-family="{FAMILY}" fill="#7a8494">{words}</text></svg>'
+        )
+        return {"image/svg+xml": light, "text/plain": self.summary()}
+
+    def _is_large(self) -> bool:
+        return len(self._first_graph().nodes) > _LARGE
 
     def plain(self) -> str:
         """What a terminal shows: a line for each run."""

@@ -20,6 +20,8 @@ __all__ = ["Standing", "Still", "has_widgets", "model_of", "stand"]
 _marks = itertools.count(1)
 #: seconds between two looks at whether a still has aged
 _EVERY = 2.0
+#: seconds after which a still that would hold the page while its view opens takes the place of a lighter one
+_OPENED = 1.0
 
 
 def has_widgets(shell: Any = None) -> bool:
@@ -53,6 +55,13 @@ class Standing:
         """The still form, by MIME type, carrying ``data-static=<self.static>``."""
         raise NotImplementedError
 
+    def first_bundle(self) -> dict[str, str] | None:
+        """What stands there while the view opens, which is when the page has most to do; None: the still form itself.
+
+        Its first MIME type is the still form's: a page that has hidden one puts the other into the same hidden place.
+        """
+        return None
+
     def plain(self) -> str:
         """What a terminal shows."""
         return repr(self)
@@ -71,19 +80,35 @@ def stand(view: Any) -> None:
     if not view.static:
         view.static = f"pfs-{next(_marks)}"
     display(model_of(view), raw=True)
-    told = view.still_bundle()
-    Still(view, display(told, raw=True, display_id=True), told)
+    light = view.first_bundle()
+    told = light or view.still_bundle()
+    Still(view, display(told, raw=True, display_id=True), told, is_light=light is not None)
 
 
 class Still:
-    """The still of a view in one output. Where the view does not know its end, followed by the pump of views."""
+    """The still of a view in one output. Where the view does not know its end, followed by the pump of views.
 
-    def __init__(self, view: Any, handle: Any, told: dict[str, str] | None = None) -> None:
+    Parameters
+    ----------
+    view : Standing
+        Whose still it is.
+    handle : DisplayHandle
+        The output.
+    told : dict, optional
+        What stands there; None: nothing yet.
+    is_light : bool
+        Whether that is there only until the view is open.
+    """
+
+    def __init__(self, view: Any, handle: Any, told: dict[str, str] | None = None, *, is_light: bool = False) -> None:
         self._view, self._handle, self._told = view, handle, told
-        self._next = 0.0 if told is None else time.monotonic() + _EVERY
-        if not hasattr(view, "on_final"):
+        self._knows_end = hasattr(view, "on_final")
+        self._next = 0.0 if told is None else time.monotonic() + (_OPENED if self._knows_end else _EVERY)
+        if not self._knows_end:
             pump.follow(self)
             return
+        if is_light:
+            pump.follow(self)
         before = view.on_final
         view.on_final = lambda: [fn() for fn in (before, self.write) if fn is not None]
         if told is None:
@@ -98,8 +123,9 @@ class Still:
                 self._handle.update(told, raw=True)
 
     def look(self) -> bool:
-        """Write it anew now and then; False when the widget is closed."""
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _EVERY
-            self.write()
-        return self._view.comm is not None
+        """Write it anew now and then; False when the widget is closed, or will say itself when it has aged."""
+        if time.monotonic() < self._next:
+            return self._view.comm is not None
+        self._next = time.monotonic() + _EVERY
+        self.write()
+        return self._view.comm is not None and not self._knows_end

@@ -18,7 +18,7 @@ from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import Run, runs
 from pocketflex_nb.notebook.bridge import pump
-from pocketflex_nb.notebook.panel import clean
+from pocketflex_nb.notebook.panel import clean, mirrored
 from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.standing import Standing, stand
 from pocketflex_nb.notebook.store_image import image_of
@@ -94,7 +94,7 @@ class StoreInspector(Standing, PatchedView):
         pump.follow(self)
 
     def __repr__(self) -> str:
-        with self._mirrored():
+        with mirrored(self._store):
             return f"StoreInspector({self._title!r}, {len(self._store)} keys)"
 
     # the pump's side -------------------------------------------------------------------------------------------------
@@ -119,13 +119,8 @@ class StoreInspector(Standing, PatchedView):
         return status, *((key, id(value)) for key, value in list(self._store.items())[:PAGE])
 
     def _tell(self) -> None:
-        with self._mirrored():
+        with mirrored(self._store):
             self._tell_mirrored()
-
-    def _mirrored(self) -> contextlib.AbstractContextManager[Any]:
-        """A store that is kept elsewhere is read from its mirror: a view must not wait for a server."""
-        mirrored = getattr(self._store, "mirrored", None)
-        return mirrored() if mirrored is not None else contextlib.nullcontext()
 
     def _tell_mirrored(self) -> None:
         held = self._past.at(self._version)

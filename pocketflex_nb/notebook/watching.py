@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
+from pocketflex_nb.notebook.panel import mirrored
 from pocketflex_nb.notebook.standing import has_widgets
 from pocketflex_nb.views.preview import preview
 
@@ -37,7 +38,8 @@ class _Row:
     def look(self, names: Mapping[str, Any]) -> None:
         """Evaluate it; where that fails, as for a key that is not there yet, the last value stays."""
         try:
-            value = eval(self.code, {**names, "store": self.run.store})
+            with mirrored(self.run.store):
+                value = eval(self.code, {**names, "store": self.run.store})
         except Exception:
             return
         self.shown = preview(value, 80, key=self._words)  # masked when the expression names a secret

@@ -100,7 +100,7 @@ def style() -> str:
         ".pf-svg .pf-edge path{stroke:var(--pf-edge)}.pf-svg .pf-edge .pf-head{fill:var(--pf-edge)}",
         ".pf-svg .pf-edge.pf-taken path{stroke:var(--pf-taken)}.pf-svg .pf-edge.pf-taken .pf-head{fill:var(--pf-taken)}",
         ".pf-svg .pf-edge.pf-error path{stroke:var(--pf-error)}.pf-svg .pf-edge.pf-error .pf-head{fill:var(--pf-error)}",
-        ".pf-svg .pf-chip rect{fill:var(--pf-chip)}.pf-svg .pf-chip text{fill:var(--pf-chip-ink)}",
+        ".pf-svg .pf-chip rect,.pf-svg .pf-chip path{fill:var(--pf-chip)}.pf-svg .pf-chip text{fill:var(--pf-chip-ink)}",
         ".pf-svg .pf-box{fill:var(--pf-box);stroke:var(--l)}.pf-svg .pf-title rect{fill:var(--pf-chip)}",
         ".pf-svg .pf-title text{fill:var(--pf-chip-ink)}",
         ".pf-svg .pf-mark{fill:var(--pf-edge)}.pf-svg .pf-ring{stroke:var(--pf-edge)}",

@@ -48,7 +48,8 @@ def svg(
     live : bool
         Write the parts that show a state even without one, for a page that changes them.
     lean : bool
-        Leave out titles, and signs where a caption says the same: a third less, for flows of hundreds of nodes.
+        Leave out titles, and signs where a caption says the same, and draw arrows that look the same as one: half the elements, for
+        flows of hundreds of nodes.
     place : Layout, optional
         A layout made before, when the same graph is drawn again.
 
@@ -56,7 +57,8 @@ def svg(
     -------
     str
         The same text for the same input. Each node is ``<g class="pf-node" data-node=ID data-state=STATUS>``, each arrow
-        ``<g class="pf-edge" data-edge="SOURCE|ACTION|TARGET" data-count=N>``; error arrows have the action ``!error``.
+        ``<g class="pf-edge" data-edge="SOURCE|ACTION|TARGET" data-count=N>``; error arrows have the action ``!error``. A lean picture
+        names its nodes only.
     """
     picture = _Picture(graph, state, captions or {}, live or state is not None, place or layout(graph, direction))
     picture.live, picture.lean = live, lean
@@ -92,8 +94,8 @@ class _Picture:
             f"<style>{style()}</style>",
             *(self._group(group) for group in self.graph.groups if group.id in self.place.groups),
             *self._marks(),
-            *(self._arrow(route) for route in self.place.routes),
-            *(self._chip(route) for route in self.place.routes if route.label is not None),
+            *(self._arrows_at_once() if self.lean else map(self._arrow, self.place.routes)),
+            *(self._chips_at_once() if self.lean else (self._chip(route) for route in self.place.routes if route.label is not None)),
             *(self._node(node) for node in self.graph.nodes if node.id in self.place.nodes),
             "</svg>",
         ]
@@ -137,41 +139,68 @@ class _Picture:
         ]
         return ['<g class="pf-marks" aria-hidden="true">' + "".join(dots + rings) + "</g>"] if dots or rings else []
 
-    def _arrow(self, route: Route) -> str:
+    def _count(self, edge: Edge) -> int:
+        return int(self.taken.get((edge.source, "!error" if edge.kind == "error" else edge.action), 0))
+
+    def _look(self, route: Route) -> tuple[str, float, str, str]:
+        """Classes, thickness, dashes and colour of an arrow."""
         if route.edge < 0:
-            return f'<g class="pf-edge pf-begin" fill="none">{self._line(route, 1.5, "", INK["light"]["edge"])}</g>'
+            return "pf-edge pf-begin", 1.5, "", INK["light"]["edge"]
         edge = self.graph.edges[route.edge]
-        action = "!error" if edge.kind == "error" else edge.action
-        count = int(self.taken.get((edge.source, action), 0))
-        error = edge.kind == "error"
-        colour = INK["light"]["error" if error else "taken" if count else "edge"]
-        dash = _DASHES.get(edge.kind, "")
+        count, error = self._count(edge), edge.kind == "error"
         thick = 1.5 if not count else min(1.9 + 0.5 * math.log2(count), 4.5)
         thick += 0.6 if edge.kind == "detached" else 0.0
         names = "pf-edge" + (" pf-error" if error else "") + (" pf-detached" if edge.kind == "detached" else "")
-        names += " pf-taken" if count else ""
+        colour = INK["light"]["error" if error else "taken" if count else "edge"]
+        return names + (" pf-taken" if count else ""), thick, _DASHES.get(edge.kind, ""), colour
+
+    def _arrows_at_once(self) -> list[str]:
+        """One line and one head for all arrows of one look."""
+        alike: dict[tuple[str, float, str, str], list[Route]] = {}
+        for route in self.place.routes:
+            alike.setdefault(self._look(route), []).append(route)
+        drawn = []
+        for (names, thick, dash, colour), routes in alike.items():
+            lines = "".join(map(_path, routes))
+            heads = "".join(f"M{_head(route, thick).replace(' ', 'L')}z" for route in routes)
+            bars = [_fork_bar(r, colour) for r in routes if r.edge >= 0 and self.graph.edges[r.edge].parallel > 1]
+            drawn.append(
+                f'<g class="{names}" fill="none"><path d="{lines}" stroke="{colour}" stroke-width="{number(thick)}"{dash}/>'
+                f'<path class="pf-head" d="{heads}" fill="{colour}" style="stroke:none"/>{"".join(bars)}</g>'
+            )
+        return drawn
+
+    def _chips_at_once(self) -> list[str]:
+        chips = [(edge_text(self.graph.edges[r.edge]), r.label) for r in self.place.routes if r.label is not None]
+        if not chips:
+            return []
+        boxes = "".join(f"M{number(b.x)},{number(b.y + 1)}h{number(b.w)}v{number(b.h - 2)}h{number(-b.w)}z" for _, b in chips)
+        texts = "".join(f'<text x="{number(b.middle[0])}" y="{number(b.middle[1] + 3.8)}">{xml(text)}</text>' for text, b in chips)
+        ink = INK["light"]
+        return [
+            f'<g class="pf-chip" font-size="11" text-anchor="middle" fill="{ink["chip-ink"]}"><path d="{boxes}" fill="{ink["chip"]}"/>'
+            f"{texts}</g>"
+        ]
+
+    def _arrow(self, route: Route) -> str:
+        names, thick, dash, colour = self._look(route)
+        if route.edge < 0:
+            return f'<g class="{names}" fill="none">{self._line(route, thick, dash, colour)}</g>'
+        edge = self.graph.edges[route.edge]
+        count, error = self._count(edge), edge.kind == "error"
         said = f"{edge.source} to {edge.target}" + (f", {edge.action}" if edge.action != "default" else "")
         said += ", on error" if error else ", not waited for" if edge.kind == "detached" else ""
         said += f", taken {count} times" if count > 1 else ", taken once" if count else ""
         fork = _fork_bar(route, colour) if edge.parallel > 1 else ""
         return (
             f'<g class="{names}" data-edge="{attribute(edge_key(edge))}" data-count="{count}" fill="none">'
-            f"{'' if self.lean else f'<title>{xml(said)}</title>'}{self._line(route, thick, dash, colour)}{fork}</g>"
+            f"<title>{xml(said)}</title>{self._line(route, thick, dash, colour)}{fork}</g>"
         )
 
     def _line(self, route: Route, thick: float, dash: str, colour: str) -> str:
-        d = "".join(kind + " ".join(f"{number(x)},{number(y)}" for x, y in points) for kind, points in route.steps)
-        (x, y), (ax, ay) = route.tip, route.aim
-        size = 8.0 + max(thick - 1.5, 0.0)
-        reach = math.hypot(ax, ay) or 1.0
-        ax, ay = ax / reach, ay / reach
-        back, half = (x - ax * size, y - ay * size), size * 0.46
-        hollow = (x - ax * size * 0.72, y - ay * size * 0.72)
-        corners = [(x, y), (back[0] - ay * half, back[1] + ax * half), hollow, (back[0] + ay * half, back[1] - ax * half)]
-        head = " ".join(f"{number(px)},{number(py)}" for px, py in corners)
         return (
-            f'<path d="{d}" stroke="{colour}" stroke-width="{number(thick)}"{dash}/>'
-            f'<polygon class="pf-head" points="{head}" fill="{colour}"/>'
+            f'<path d="{_path(route)}" stroke="{colour}" stroke-width="{number(thick)}"{dash}/>'
+            f'<polygon class="pf-head" points="{_head(route, thick)}" fill="{colour}"/>'
         )
 
     def _chip(self, route: Route) -> str:
@@ -220,6 +249,22 @@ class _Picture:
         if node.kind != "batch" or node.shape not in ("rect", "round", "stadium"):
             return ""
         return outline(node.shape, box.x + 4, box.y - 4, box.w, box.h, more.replace("pf-shape", "pf-shape pf-behind"))
+
+
+def _path(route: Route) -> str:
+    return "".join(kind + " ".join(f"{number(x)},{number(y)}" for x, y in points) for kind, points in route.steps)
+
+
+def _head(route: Route, thick: float) -> str:
+    """The corners of an arrow's head."""
+    (x, y), (ax, ay) = route.tip, route.aim
+    size = 8.0 + max(thick - 1.5, 0.0)
+    reach = math.hypot(ax, ay) or 1.0
+    ax, ay = ax / reach, ay / reach
+    back, half = (x - ax * size, y - ay * size), size * 0.46
+    hollow = (x - ax * size * 0.72, y - ay * size * 0.72)
+    corners = [(x, y), (back[0] - ay * half, back[1] + ax * half), hollow, (back[0] + ay * half, back[1] - ax * half)]
+    return " ".join(f"{number(px)},{number(py)}" for px, py in corners)
 
 
 def _full(whole: str, drawn: str) -> str:

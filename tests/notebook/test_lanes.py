@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from typing import Any
+
+from pocketflex_nb.notebook import lanes
 from tests.notebook.conftest import Shell
 
 
@@ -41,3 +46,41 @@ def test_unfinished_lines_of_siblings_never_mix(shell: Shell) -> None:
 
     for agent, run in enumerate(shell.names["group"]):
         assert [text for _, _, text, _ in run.state().lines] == [f"{agent} {n}" for n in range(20)]
+
+
+def _said(message: Any, category: Any, *_: Any, **__: Any) -> None:
+    print(category.__name__, message, file=sys.stderr)
+
+
+def test_what_the_events_tell_is_not_also_printed_as_a_warning(shell: Shell) -> None:
+    shell.run("import warnings\nclass Sets(Node):\n    def prep(self, shared): return shared['n']\n"
+              "    async def exec(self, prep_res):\n        warnings.warn('mine'); await asyncio.sleep(0.05)\n"
+              "    def post(self, shared, prep_res, exec_res):\n        shared['n'] = id(self)\n        return 'nowhere'\n"
+              "ends = Sets()\nends - 'on' >> Plan()\nboth, common = Flow(ends), Store({'n': 0})")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        lanes.remove()
+        warnings.showwarning = _said  # pytest keeps them to itself
+        lanes.install()
+        shell.run("group = launch([both, both], share=common, show=False).wait()")
+
+    problems = [text for run in shell.names["group"] for text in run.state().problems]
+    lines = [text for run in shell.names["group"] for _, _, text, _ in run.state().lines]
+    assert sum("overwrote 'n'" in text for text in problems) == 1
+    assert sum("no arrow for action 'nowhere'" in text for text in problems) == 2
+    assert not [text for text in lines if "ConflictWarning" in text or "Flow ends" in text]
+    assert any("mine" in text for text in lines)
+
+
+def test_unloading_gives_warnings_back(shell: Shell) -> None:
+    with warnings.catch_warnings():
+        lanes.remove()
+        before = warnings.showwarning
+        lanes.install()
+        assert warnings.showwarning is not before
+
+        lanes.remove()
+
+        assert warnings.showwarning is before
+        lanes.install()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from IPython.core.error import UsageError
 
-from pocketflex_nb import Flow, Node, runs
+from pocketflex_nb import Flow, Node, open_store, runs
 from pocketflex_nb.notebook import Launcher
 from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.notebook.terms import Terms
 from tests.notebook.conftest import Shell
 
 _KEY = "sk-abcdefghijklmnop1234"
@@ -181,6 +183,20 @@ def test_a_row_tells_of_its_run_and_again_starts_it_on_the_same_inputs() -> None
     assert dict(launcher.runs[-1].store) == {"topic": "solar", "agent": 1, "found": "solar at 2"}
     assert [row["status"] for row in launcher.rows] == ["done"] * 3
     assert launcher.strip == {"runs": 3, "over": 3, "counts": {"done": 3}, "shown": 3}
+
+
+def test_again_goes_on_with_a_store_that_other_kernels_share(tmp_path: Path) -> None:
+    launcher = _launcher()
+    with open_store(f"sqlite:///{tmp_path / 'team.db'}") as team:
+        team.update("topic", lambda _: "solar")
+        run = _flow().launch(team, show=False).wait(10)
+        launcher._launched.add([run], "looking", Terms())
+        team["topic"] = "wind"
+
+        made = launcher._launched.again(run, launcher.names()).wait(10)
+
+        assert made.store is team
+        assert team["found"] == "wind at 2"
 
 
 def test_a_changed_node_is_named(shell: Shell) -> None:

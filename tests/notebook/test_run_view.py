@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import threading
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pocketflex_nb import Flow, Node, ask, emit, launch
+from pocketflex_nb import Flow, Node, ask, emit, launch, open_store
 from pocketflex_nb.engine.run import subscribe
 from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.notebook.panel import panel
 from pocketflex_nb.notebook.replaying import Replay
 from pocketflex_nb.notebook.run_view import RunView
+from pocketflex_nb.notebook.standing import Still
 
 _KEY = "sk-abcdefghijklmnop1234"
 
@@ -234,3 +239,39 @@ def test_a_replay_is_shown_while_it_is_told() -> None:
 
     assert view.strip["problems"] == [] and not view.runs[0].done()
     view.runs[0].cancel()
+
+
+def test_the_store_tab_reads_a_store_kept_elsewhere_from_its_mirror(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'team.db'}"
+    with open_store(url) as mine, open_store(url) as theirs:
+        mine["until"] = 1
+        run = _flow().launch(mine, show=False).wait(10)
+        view = RunView(run, tabs=["store"])
+        _settle()
+        theirs["late"] = 1
+
+        told = panel("store", [run], None, None, view._picture.past)
+
+        assert "n" in {row[1] for row in told["rows"]}
+        assert "late" not in {row[1] for row in told["rows"]}  # asking the place would have brought it
+        assert mine["late"] == 1
+
+
+def test_a_large_diagram_stands_still_only_when_its_page_is_open() -> None:
+    nodes = [type(f"N{number}", (Node,), {})() for number in range(70)]
+    for before, after in pairwise(nodes):
+        before >> after
+    view = RunView(Flow(nodes[0], name="long").launch({}, show=False).wait(10))
+    shown: list[dict[str, str]] = []
+    page = SimpleNamespace(update=lambda told, raw: shown.append(told))
+
+    light = view.first_bundle()
+    still = Still(view, page, light, is_light=True)
+    early = still.look(), list(shown)
+    still._next = 0.0
+    goes_on = still.look()
+
+    assert light is not None and "long: 1 done" in light["image/svg+xml"] and "data-static=" in light["image/svg+xml"]
+    assert early == (True, [])
+    assert not goes_on and shown[0]["image/svg+xml"].count('class="pf-node"') == 70
+    assert RunView(_flow().launch({}, show=False).wait(10)).first_bundle() is None

@@ -13,7 +13,7 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.names import ids_of
 from pocketflex_nb.core.nodes import BaseNode, Fork, check_concurrency
 
-__all__ = ["BatchFlow", "Flow", "check_budget", "linear", "with_nodes"]
+__all__ = ["BatchFlow", "Flow", "check_limits", "linear", "with_nodes"]
 
 
 class Flow(BaseNode):
@@ -71,11 +71,7 @@ class Flow(BaseNode):
     def _pfx_limit(
         self, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None, max_concurrency: int | None
     ) -> None:
-        if max_steps is not None and max_steps < 1:
-            raise ValueError(f"Flow(max_steps={max_steps!r}): at least 1")
-        if timeout is not None and timeout <= 0:
-            raise ValueError(f"Flow(timeout={timeout!r}): seconds above 0, or None for no limit")
-        check_budget(budget)
+        check_limits("Flow", max_steps, timeout, budget)
         check_concurrency("Flow", max_concurrency)
         self._pfx_max_steps, self._pfx_timeout = max_steps, timeout
         self._pfx_budget, self._pfx_fork_limit = budget, max_concurrency
@@ -201,7 +197,16 @@ def _export(flow: Flow, form: str) -> Any:
     return ports.export(flow, form)
 
 
-def check_budget(budget: Mapping[str, float] | None) -> None:
+def check_limits(what: str, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None) -> None:
+    """Raise ValueError for a limit that nothing could keep."""
+    if max_steps is not None and max_steps < 1:
+        raise ValueError(f"{what}(max_steps={max_steps!r}): at least 1, or None for no limit")
+    if timeout is not None and timeout <= 0:
+        raise ValueError(f"{what}(timeout={timeout!r}): seconds above 0, or None for no limit")
+    _check_budget(budget)
+
+
+def _check_budget(budget: Mapping[str, float] | None) -> None:
     """Raise ValueError for a budget of an unknown kind or without a positive amount."""
     if budget is None:
         return

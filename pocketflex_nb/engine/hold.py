@@ -58,6 +58,7 @@ class Hold:
         self._steps = 0
         self._max_steps: int | None = None
         self._timeout: float | None = None
+        self._timed = False
         self._clock: asyncio.TimerHandle | None = None
         self._budget: dict[str, float] = {}
         self._spent: Counter[str] = Counter()
@@ -74,9 +75,9 @@ class Hold:
     def limit(self, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None) -> None:
         """Set the limits and start the clock. A budget's steps and seconds count as those limits, with an error of their own."""
         self._max_steps, self._timeout, self._budget = max_steps, timeout, dict(budget or {})
-        if max_steps or self._budget:
-            self.run.signal = True
-        if timeout or self._budget.get("seconds"):
+        self.run.signal = True
+        self._timed = bool(timeout or self._budget.get("seconds"))
+        if self._timed:
             self._arm()
 
     @property
@@ -148,6 +149,8 @@ class Hold:
         allowed = self._budget.get("steps")
         if allowed and self._steps >= allowed:
             self.run.ending = self._overspent("steps", self._steps, allowed)
+        if self._timed and self.run.ending is None:  # steps that never wait leave the engine thread no time to look at the clock
+            self.run.ending = self._overtime()
         self._steps += 1
 
     # before each node ---------------------------------------------------------------------------------------------------

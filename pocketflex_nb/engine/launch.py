@@ -11,7 +11,7 @@ from typing import Any
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import RunCancelled
-from pocketflex_nb.core.flow import Flow, check_budget
+from pocketflex_nb.core.flow import Flow, check_limits
 from pocketflex_nb.core.nodes import BaseNode, check_concurrency
 from pocketflex_nb.core.store import Store, as_store
 from pocketflex_nb.engine.group import RunGroup
@@ -99,7 +99,7 @@ def launch(
     TypeError
         Something is no flow, or a store is no mapping.
     """
-    check_budget(budget)
+    check_limits("launch", max_steps, timeout, budget)
     check_concurrency("launch", max_concurrency)
     options = {"timeout": timeout, "budget": budget, "max_steps": max_steps}
     if isinstance(flows, BaseNode):
@@ -141,10 +141,10 @@ def launch_each(
     max_steps: int | None = None, on_error: str = "others",
 ) -> RunGroup:
     """Start one run of `flow` per item; see `Flow.launch_each`."""
-    check_budget(budget)
+    check_limits("launch_each", max_steps, timeout, budget)
     check_concurrency("launch_each", max_concurrency)
     options = {"timeout": timeout, "budget": budget, "max_steps": max_steps}
-    base = dict(store) if store is not None else {}
+    base = dict(as_store(store)) if store is not None else {}
     runs = []
     with _all_or_none() as made:
         for item in items:

@@ -1,12 +1,12 @@
 """How is a flow walked on a loop? The same hop as in :mod:`pocketflex_nb.engine.walk`, with awaits.
 
 Nothing is awaited between two nodes unless the run is held: the hand-over of a value from one node's `post` to the next one's
-`prep` is atomic, as PocketFlow's programs expect.
+`prep` is atomic, as PocketFlow's programs expect. On the engine thread, which many runs share, every 2048th hop lets the others go on.
 """
 
 from __future__ import annotations
 
-from asyncio import current_task
+from asyncio import current_task, sleep
 from itertools import repeat
 from time import perf_counter_ns as now
 from types import CoroutineType
@@ -145,6 +145,8 @@ async def walk_async(
                 run.log.trim()
             elif plans is _NO_PLANS:
                 plans, hops = {}, LOOK_EVERY
+            elif mode == ENGINE:
+                await sleep(0)  # a flow that never waits must not keep all others, and its own clock, waiting
         frame.node = None
         if frame.touched or frame.page is not None:  # of a store that is not the run's own
             keep(frame)

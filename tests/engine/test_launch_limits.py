@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb import Flow, Node, Store, ask, current, launch, runs
-from pocketflex_nb.core.errors import CheckError, RunCancelled
+from pocketflex_nb.core.errors import CheckError, RunCancelled, RunTimeout
 from pocketflex_nb.engine.thread import engine_thread
 from tests.engine.people import SOON, Put
 
@@ -44,6 +44,48 @@ def test_a_number_at_once_that_makes_no_sense_is_refused_before_anything_is_made
             start()
 
     assert runs() == before
+
+
+@pytest.mark.parametrize("wrong", [{"timeout": 0}, {"timeout": -1.0}, {"max_steps": 0}, {"max_steps": -3}])
+def test_a_limit_that_nothing_could_keep_is_refused_before_anything_is_made(wrong: dict[str, Any]) -> None:
+    before = runs()
+
+    for start in (lambda: launch(Flow(Put("a")), **wrong), lambda: launch([Flow(Put("a"))], **wrong),
+                  lambda: Flow(Put("a")).launch_each("x", [1, 2], **wrong)):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            start()
+
+    assert runs() == before
+
+
+def test_what_every_run_of_a_group_begins_with_must_be_a_mapping() -> None:
+    with pytest.raises(TypeError, match="must be a mapping"):
+        Flow(Put("a")).launch_each("x", [1, 2], store=7)
+
+
+def test_a_launched_flow_that_never_waits_ends_at_its_time_limit() -> None:
+    spins = Node()
+    spins >> spins
+
+    run = Flow(spins).launch({}, timeout=0.05)
+    run.wait(SOON)
+
+    assert isinstance(run.error, RunTimeout)
+
+
+def test_a_launched_flow_that_never_waits_lets_the_others_go_on() -> None:
+    spins = Node()
+    spins >> spins
+    busy = Flow(spins).launch({})
+    try:
+        other = Flow(Put("other")).launch({})
+
+        other.result(SOON)
+
+        assert not busy.done()
+    finally:
+        busy.cancel()
+        busy.wait(SOON)
 
 
 def test_what_cannot_be_launched_leaves_no_pending_run_behind() -> None:

@@ -9,10 +9,11 @@ import math
 import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
+from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.graph import Graph, base_name, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.frame import Note
@@ -24,12 +25,14 @@ from pocketflex_nb.notebook.past import Past
 from pocketflex_nb.views.svg import caption_of
 from pocketflex_nb.views.words import shown
 
-__all__ = ["CUT", "LANES", "MANY", "ROOM", "Picture", "flow_names", "graphs_of", "summed"]
+__all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "Picture", "flow_names", "graphs_of", "summed"]
 
 #: up to so many runs have a lane each; up to `MANY` a row each; above that a cell each
 LANES, MANY = 6, 60
 #: characters of one line on the page
 CUT = 400
+#: marks on the bars of one run, the latest
+MARKS = 40
 #: characters of all lanes together, while runs go on and when they are over: a message stays far below its cap of 100 KB
 _STALE_EVERY = 1.0  # seconds between two looks for old code
 ROOM = {False: 14_000, True: 56_000}
@@ -72,6 +75,7 @@ class Picture:
         self.moment: int | None = None  # the time cursor, monotonic ns; None: now
         self.past = Past()
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
+        self._waited: set[int] = set()  # numbers of runs that have asked somebody
         self._deadlines: dict[tuple[int, int], float] = {}  # (run, question): seconds since the epoch
         self._stale: tuple[str, ...] = ()
         self._next_stale = 0.0
@@ -304,14 +308,40 @@ class Picture:
         return sorted(range(len(self.runs)), key=lambda k: rank.get(self.runs[k].status, 0))
 
     # the timeline ----------------------------------------------------------------------------------------------------
+    def _timed(self) -> list[Any]:
+        """The runs that the timeline has a row for."""
+        if not self.zero():
+            return []
+        return self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
+
     def spans(self, limit: int = 240) -> list[list[list[Any]]]:
         """Per run its last visits: [node, start ms, end ms, failed, row], counted from the first start; visits that overlap get rows."""
-        zero = self.zero()
-        runs = self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
-        if not runs or not zero:
-            return []
-        per_run = max(limit // len(runs), 10)
-        return [_stacked(sorted(list(run.state().spans)[-per_run:], key=lambda s: s.start), zero) for run in runs]
+        runs = self._timed()
+        per_run = max(limit // max(len(runs), 1), 10)
+        return [_stacked(sorted(list(run.state().spans)[-per_run:], key=lambda s: s.start), self.zero()) for run in runs]
+
+    def marks(self) -> list[list[list[Any]]]:
+        """Per run what stands on its bars: [sign, start ms, end ms or None, words]; where each run has but a thin line, none.
+
+        The signs: ``|`` a retry, ``?`` a wait for an answer, ``>`` the visit under way.
+        """
+        runs = self._timed()
+        return [self._marks_of(run) for run in runs] if len(runs) <= LANES else []
+
+    def _marks_of(self, run: Any) -> list[list[Any]]:
+        state = run.state()
+        if state.asking:
+            self._waited.add(run.number)
+        told: list[list[Any]] = []
+        if run.number in self._waited or any(node.retries for node in state.nodes.values()):
+            told = _happened(self.past.reel(run).read(), self._ms)[-MARKS:]
+        flying = [] if run.done() else run.in_flight()
+        if len(flying) == 1:  # of several, the log does not tell when each began
+            told.insert(0, [">", self._ms(max((span.end for span in state.spans), default=run.started)), None, clean(flying[0], 80)])
+        return told
+
+    def _ms(self, ns: int) -> float:
+        return round((ns - self.zero()) / 1e6, 1)
 
 
 def _lines(state: State, tail: int, room: int) -> list[list[str]]:
@@ -324,6 +354,21 @@ def _lines(state: State, tail: int, room: int) -> list[list[str]]:
             break
         told.append([stream, line, clean(node, 60)])
     return told[::-1]
+
+
+def _happened(events: Sequence[Event], ms: Callable[[int], float]) -> list[list[Any]]:
+    """Retries and waits for answers, as marks."""
+    told: list[list[Any]] = []
+    waits: dict[Any, list[Any]] = {}
+    for event in events:
+        if event.kind == "node_retried":
+            told.append(["|", ms(event.ns), None, clean(f"{event.node} again after {event.get('error') or 'an error'}", 160)])
+        elif event.kind == "asked":
+            waits[event["ask"]] = ["?", ms(event.ns), None, clean(f"{event.node} asked: {event['question']}", 160)]
+            told.append(waits[event["ask"]])
+        elif event.kind == "answered" and event["ask"] in waits:
+            waits.pop(event["ask"])[2] = ms(event.ns)
+    return told
 
 
 def _finite(number: float) -> float:

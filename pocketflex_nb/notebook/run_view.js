@@ -210,7 +210,11 @@ class Diagram {
     }
     let under = g.querySelector(".pf-caption");
     if (!under && caption) under = this.caption(g);
-    if (under && under.textContent !== caption) under.textContent = caption;
+    if (under && under.textContent !== caption) {
+      under.textContent = caption;
+      const shape = g.querySelector(".pf-shape"), room = Number(shape && shape.getAttribute("width")) - 8;
+      if (room > 0) under.setAttribute("font-size", Math.min(10, Math.max((10 * room) / (caption.length * 5.6), 7)).toFixed(1));
+    }
   }
 
   /** Room for a second line: the label moves up by half of it. @param {Element} g */
@@ -711,9 +715,15 @@ function render({ model, el }) {
     event.stopPropagation();
   });
 
+  let isDue = false;
+  function timelineSoon() {   // bars and marks come in one message: drawn once
+    if (!isDue) queueMicrotask(() => { isDue = false; drawTimeline(); });
+    isDue = true;
+  }
   function drawTimeline() {
-    const spans = model.get("spans");
-    const end = Math.max(1, ...spans.flat().map((/** @type {any} */ s) => s[2]));
+    const spans = model.get("spans"), marks = model.get("marks");
+    const times = [...spans.flat().map((/** @type {any} */ s) => s[2]), ...marks.flat().map((/** @type {any} */ m) => m[2] ?? m[1])];
+    const end = Math.max(1, ...times, marks.some((/** @type {any[]} */ row) => row.some((m) => m[2] === null && m[0] !== "|")) ? elapsed() : 1);
     const used = spans.some((/** @type {any[]} */ row) => row.length);
     timeline.hidden = !used || spans.length > 6;
     if (spans.length > 6) drawSparks();
@@ -723,7 +733,7 @@ function render({ model, el }) {
     names.forEach(colour);
     names.sort((x, y) => colour(x) - colour(y));
     const deep = spans.map((/** @type {any[]} */ row) => Math.min(1 + Math.max(0, ...row.map((s) => s[4])), 8));
-    const height = spans.length === 1 ? 9 : spans.length <= 6 ? 6 : 5;
+    const height = spans.length === 1 ? 11 : 9;
     const tall = deep.reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n * (height + 2) + 4, 0);
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 1000 ${tall}`);
@@ -731,6 +741,8 @@ function render({ model, el }) {
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", `Timeline of ${spans.length} runs over ${clock(end / 1000)}`);
     svg.style.height = `${Math.min(tall, 140)}px`;
+    const names_ = make("div", "pf-timeline-names"), overlay = make("div", "pf-marks"), scaled = Math.min(1, 140 / tall);
+    overlay.style.height = names_.style.height = svg.style.height;
     let top = 0;
     spans.forEach((/** @type {any[]} */ row, /** @type {number} */ k) => {
       for (const [node, from, to, failed, level] of row) {
@@ -745,6 +757,12 @@ function render({ model, el }) {
         bar.append(title);
         svg.append(bar);
       }
+      for (const mark of marks[k] || []) overlay.append(markOf(mark, end, top * scaled, height * scaled));
+      if (spans.length > 1) {
+        const name = make("span", "pf-timeline-name", (model.get("lanes")[k] || {}).name || "");
+        name.style.top = `${top * scaled + (height * scaled) / 2}px`;
+        names_.append(name);
+      }
       top += deep[k] * (height + 2) + 4;
     });
     const legend = make("span", "pf-legend");
@@ -756,9 +774,29 @@ function render({ model, el }) {
     const scale = make("div", "pf-scale");
     scale.append(make("span", "", "0 s"), legend, make("span", "", clock(end / 1000)));
     const frame = make("div", "pf-timeline-frame");
-    frame.append(svg, needle);
-    timeline.replaceChildren(frame, scale);
+    frame.append(svg, overlay, needle);
+    timeline.dataset.named = String(spans.length > 1);
+    timeline.replaceChildren(...(spans.length > 1 ? [names_, frame, make("span", "")] : [frame]), scale);
     drawNeedle();
+  }
+
+  /** Milliseconds since the first of the runs began, as this page has seen them go by. */
+  function elapsed() {
+    return begun === null ? 1 : performance.now() - begun;
+  }
+
+  /** A retry, a wait, or the visit under way, over the bars. @param {any[]} mark @param {number} end @param {number} top @param {number} height */
+  function markOf([sign, from, to, words], end, top, height) {
+    const kind = { "|": "retry", "?": "wait", ">": "now" }[/** @type {"|"|"?"|">"} */ (sign)];
+    const el = make("span", `pf-mark pf-mark-${kind}`, sign === "?" ? "?" : "");
+    if (kind === "now") el.classList.add(`pf-swatch-${colour(words)}`);
+    const until = to ?? (kind === "retry" ? from : end);
+    el.title = kind === "now" ? `${words}, going on` : kind === "wait" && to !== null ? `${words} (${((to - from) / 1000).toFixed(1)} s)` : words;
+    el.style.left = `${(Math.min(from, end) / end) * 100}%`;
+    el.style.width = kind === "retry" ? "" : `max(${(Math.max(until - from, 0) / end) * 100}%, ${kind === "wait" ? 9 : 2}px)`;
+    el.style.top = `${top}px`;
+    el.style.height = `${height}px`;
+    return el;
   }
 
   // the time cursor: a needle on the timeline, a slider over the steps, two buttons and the arrow keys
@@ -893,7 +931,7 @@ function render({ model, el }) {
 
   const handlers = {
     "change:pictures": drawPictures, "change:states": drawStates, "change:edges": drawStates, "change:strip": drawStrip,
-    "change:lanes": drawLanes, "change:focus": drawLanes, "change:heat": drawHeat, "change:spans": drawTimeline,
+    "change:lanes": drawLanes, "change:focus": drawLanes, "change:heat": drawHeat, "change:spans": timelineSoon, "change:marks": timelineSoon,
     "change:cursor": drawCursor, "change:panel": drawPanel,
   };
   for (const [event, draw] of Object.entries(handlers)) model.on(event, draw);

@@ -66,6 +66,7 @@ class RunView(Standing, PatchedView):
     lanes: Any = traitlets.List().tag(sync=True)
     heat = traitlets.Unicode().tag(sync=True)
     spans: Any = traitlets.List().tag(sync=True)
+    marks: Any = traitlets.List().tag(sync=True)
     signs = traitlets.Dict().tag(sync=True)
     focus = traitlets.Int(-1).tag(sync=True)
     height = traitlets.Int(500).tag(sync=True)
@@ -200,7 +201,7 @@ class RunView(Standing, PatchedView):
             "lanes": picture.lanes(self._tail(final), final=final),
             "cursor": picture.cursor(),
         }
-        return shown | {"spans": picture.spans(), "panel": self._panel()} if timely else shown
+        return shown | {"spans": picture.spans(), "marks": picture.marks(), "panel": self._panel()} if timely else shown
 
     def _panel(self) -> dict[str, Any]:
         picture = self._picture

@@ -275,3 +275,34 @@ def test_a_large_diagram_stands_still_only_when_its_page_is_open() -> None:
     assert early == (True, [])
     assert not goes_on and shown[0]["image/svg+xml"].count('class="pf-node"') == 70
     assert RunView(_flow().launch({}, show=False).wait(10)).first_bundle() is None
+
+
+class Flaky(Node):
+    async def exec(self, prep_res: Any) -> None:
+        if self.cur_retry < 2:
+            raise OSError(f"busy {_KEY}")
+
+
+class Asks(Node):
+    async def exec(self, prep_res: Any) -> Any:
+        return await ask("May it go out?", ["yes", "no"])
+
+
+def test_retries_and_waits_stand_on_the_timeline() -> None:
+    flaky = Flaky(max_retries=3)
+    flaky >> Asks()
+    run = Flow(flaky).launch({}, show=False)
+    while run.status != "asking":
+        assert not run.done()
+    view = RunView(run, follow=False)
+
+    asking = view._picture.marks()[0]
+    run.answer("yes")
+    run.wait(10)
+    over = view._picture.marks()[0]
+
+    assert [mark[0] for mark in asking] == [">", "|", "|", "?"]
+    assert asking[0][3] == "Asks" and asking[3][2] is None
+    assert [mark[0] for mark in over] == ["|", "|", "?"]
+    assert over[2][2] >= over[2][1] and "May it go out?" in over[2][3]
+    assert "busy" in over[0][3] and _KEY not in json.dumps(over)

@@ -91,6 +91,8 @@ class BaseNode:
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
         self.successors: dict[str, Any] = {}
+        if type(self).__hash__ is None:  # `@dataclass` and a class with `__eq__` lose it; a node is known by its identity all the same
+            type(self).__hash__ = object.__hash__  # type: ignore[method-assign]
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Replace `params`."""

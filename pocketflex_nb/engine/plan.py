@@ -79,6 +79,7 @@ def is_simple_copy(cls: Any) -> bool:
         and not hasattr(cls, "__getnewargs_ex__")
         and not hasattr(cls, "__getnewargs__")
         and cls.__new__ is object.__new__
+        and cls.__setattr__ is object.__setattr__
         and not any("__slots__" in base.__dict__ for base in cls.__mro__[:-1])
     )
 
@@ -158,7 +159,11 @@ def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
     cls: Any = node.__class__ if run._classes is None else run.live_class(node.__class__)
     if cls is FunctionNode or cls is AsyncFunctionNode:
         cls = AsyncFunctionNode if is_async(run.live_class(node._pfx_fn)) else FunctionNode
-    if cls._pfx_spelled:
+    try:
+        spelled = cls._pfx_spelled
+    except AttributeError:
+        return _foreign(node)
+    if spelled:
         depends: Any = _depends_spelled(cls)
     else:
         depends = cls._run, cls._exec, cls.set_params, cls.prep, cls.exec, cls.post
@@ -173,6 +178,15 @@ def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
     if cls is node.__class__ and _PATCHES.isdisjoint(node.__dict__):
         return plan
     return _changed(plan, node)
+
+
+def _foreign(node: Any) -> Plan:
+    """The plan for what is no `BaseNode`: what behaves like one is visited as one, anything else is a mistake in the wiring."""
+    if isinstance(node, type):
+        raise TypeError(f"an arrow leads to the class {node.__name__}: a node is needed, {node.__name__}()")
+    if not (hasattr(node, "_run") and hasattr(node, "set_params")):
+        raise AttributeError(f"an arrow leads to {node!r:.60}, something of type {type(node).__name__}: a node is needed")
+    return Plan(CALL, type(node), False, False, False, False, True, False, False)
 
 
 def _changed(plan: Plan, node: Any) -> Plan:

@@ -1181,3 +1181,73 @@ def test_run_async_of_an_async_flow_says_that_it_is_to_be_awaited(pf: Any) -> No
     coro = flow.run_async({})
     assert inspect.iscoroutine(coro)
     assert asyncio.run(coro) is None
+
+
+def test_a_dataclass_that_compares_by_its_fields_is_a_node(pf: Any) -> None:
+    @dataclass
+    class Say(pf.Node):
+        word: str
+
+        def __post_init__(self) -> None:
+            super().__init__()
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared.append(self.word)
+            return "again" if len(shared) < 40 else "stop"
+
+    first, second, said = Say("same"), Say("same"), []
+    first - "again" >> second
+    second - "again" >> first
+    second - "stop" >> pf.Node()
+
+    pf.Flow(start=first).run(said)
+
+    assert said == ["same"] * 40
+
+
+def test_a_node_that_hears_of_its_attributes_hears_of_its_own_only(pf: Any) -> None:
+    heard: list[str] = []
+
+    class Hears(pf.Node):
+        def __setattr__(self, name: str, value: Any) -> None:
+            heard.append(name)
+            super().__setattr__(name, value)
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            self.result = 1
+
+    node = Hears()
+    heard.clear()
+    pf.Flow(start=node).run({})
+
+    assert heard == ["params", "cur_retry", "result"]
+
+
+def test_what_behaves_like_a_node_is_visited_as_one(pf: Any) -> None:
+    class Duck:
+        def __init__(self) -> None:
+            self.successors: dict[str, Any] = {}
+
+        def set_params(self, params: dict[str, Any]) -> None:
+            self.params = params
+
+        def _run(self, shared: Any) -> str:
+            shared.append(self.params)
+            return "quack"
+
+    start, shared = pf.Node(), []
+    start >> Duck()
+    flow = pf.Flow(start=start)
+    flow.set_params({"pond": 1})
+
+    assert flow.run(shared) == "quack"
+    assert shared == [{"pond": 1}]
+
+
+@pytest.mark.parametrize("error", [TypeError, AttributeError])
+def test_an_arrow_to_what_is_no_node_is_an_error(pf: Any, error: type[Exception]) -> None:
+    start = pf.Node()
+    start >> (pf.Node if error is TypeError else "its name")
+
+    with pytest.raises(error):
+        pf.Flow(start=start).run({})

@@ -24,6 +24,7 @@ from pocketflex_nb.notebook.starting import find_flow, find_run, fresh, pinned, 
 __all__ = ["FLOW_COMMANDS"]
 
 _FORMS = ("--svg", "--mermaid", "--dot", "--text")
+_ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".txt": "text"}
 
 
 def _flow_word(call: Call) -> Flow:
@@ -42,13 +43,21 @@ def _diagram(call: Call) -> None:
     state = None
     if name is not None:
         state = summed([run.state() for run in runs_of(find_run(name, call.names))])
-    form = asked[0][2:] if asked else "svg"
-    text = str(ports.export(graph_of(flow), form, state=state))
     save = call.value("--save")
+    form = asked[0][2:] if asked else _form_of(save)
+    text = str(ports.export(graph_of(flow), form, state=state))
     if save is not None:
         _saved(text, save)
     else:
         _displayed(flow, form, text)
+
+
+def _form_of(path: str | None) -> str:
+    """The form that a file's name ends in; without one a picture."""
+    ending = Path(path).suffix.lower() if path is not None else ".svg"
+    if ending not in _ENDINGS:
+        raise usage(f"--save {path!r}: what is it to be? End it in {', '.join(_ENDINGS)}, or say {', '.join(_FORMS)}")
+    return _ENDINGS[ending]
 
 
 def _saved(text: str, path: str) -> None:

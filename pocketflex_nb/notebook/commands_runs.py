@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.snapshot import MISSING
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.hot import is_stale
 from pocketflex_nb.engine.run import GRACE, SLICE, Run, forget, runs
@@ -214,10 +217,25 @@ def _html(found: Run | RunGroup, target: Path) -> None:
 def _print_events(run: Run) -> None:
     events = run.events
     for event in events[-_TOLD:]:
-        facts = ", ".join(f"{k}={preview(v, 60, key=k)}" for k, v in event.data.items() if v is not None and k not in ("start",))
-        print(f"{event.seq:>5}  {event.kind:<15} {event.address}  {facts}".rstrip())
+        print(f"{event.seq:>5}  {event.kind:<15} {event.address}  {_facts(event)}".rstrip())
     if len(events) > _TOLD:
         print(f"the last {_TOLD} of {len(events)} events; all of them: run.events", file=sys.stderr)
+
+
+def _facts(event: Event) -> str:
+    if event.kind == "store_changed":
+        return "; ".join(_changed(change) for change in event["changes"])
+    facts = {k: v for k, v in event.data.items() if v is not None and k not in ("start", "seconds")}
+    took = event.get("seconds")
+    return ", ".join([*(f"{k}={preview(v, 60, key=k)}" for k, v in facts.items()), *([f"{took:.6f} s"] if took is not None else [])])
+
+
+def _changed(change: Mapping[str, Any]) -> str:
+    """One change of a store: what stood there, and what stands there now."""
+    key, old, new = change["key"], *(preview(change[side], 60, key=change["key"]) for side in ("old", "new"))
+    if change["op"] == "delete":
+        return f"- {key}: {old}"
+    return f"+ {key}: {new}" if change["old"] is MISSING else f"~ {key}: {old} → {new}"
 
 
 def _replay(call: Call) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from typing import Any
 
@@ -13,6 +12,7 @@ from pocketflex_nb.notebook.call import Call, Command
 from pocketflex_nb.notebook.options import value_of
 from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.starting import find_run, runs_of
+from pocketflex_nb.notebook.store_past import put
 from pocketflex_nb.views.diff import diff, text_of
 from pocketflex_nb.views.preview import preview
 
@@ -137,22 +137,13 @@ def _set(call: Call) -> None:
 
 
 def _put(run: Run, path: str, value: Any) -> None:
-    """Write it; a value inside another is changed in a copy, so that versions before keep theirs."""
     first, *rest = parts_of(run.store, path)
-    if not rest:
-        run.store[first] = value
-        return
-    if first not in run.store:
+    if rest and first not in run.store:
         raise usage(f"the store has no {first!r}{nearest(str(first), map(str, run.store))}")
-    whole = copy.deepcopy(run.store[first])
-    inner = whole
     try:
-        for key in rest[:-1]:
-            inner = inner[key]
-        inner[rest[-1]] = value
-    except (KeyError, IndexError, TypeError) as exc:
+        put(run.store, (first, *rest), value)
+    except (LookupError, TypeError) as exc:
         raise usage(f"{path} cannot be set: {type(exc).__name__}: {exc}") from None
-    run.store[first] = whole
 
 
 STORE_COMMANDS = [

@@ -51,8 +51,9 @@ def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, Any
         return [f"{what}=" for what in ("steps", "seconds", "tokens", "cost")]
     if last in ("--after", "--with", "--diff"):
         return _runs(names)
-    if last in ("--seed", "--each") and fragment.startswith("@"):
-        return [f"@{name}" for name in names if not name.startswith("_")]
+    if last in ("--seed", "--each") and "@" in fragment:
+        before = fragment.rpartition("@")[0]  # `topic=@` names the key first
+        return [f"{before}@{name}" for name in names if not name.startswith("_")]
     if fragment.startswith("-"):
         return _flags(words, is_cell)
     if is_cell:

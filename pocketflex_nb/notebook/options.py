@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
@@ -236,7 +237,10 @@ def _evaluated(expression: str, names: Mapping[str, Any], what: str) -> Any:
     except NameError as exc:
         name = getattr(exc, "name", None) or expression
         quoted = f"; a text needs quotes: {expression!r}" if name == expression else ""
-        raise usage(f"{what}: no name {name!r} in the notebook{nearest(name, _visible(names))}{quoted}") from None
+        near = nearest(name, _visible(names))
+        if "did you mean" not in near:  # what is listed then is what could be meant
+            near = nearest(name, _data(names))
+        raise usage(f"{what}: no name {name!r} in the notebook{near}{quoted}") from None
     except SyntaxError:
         raise usage(f"{what}: {expression!r} is no Python expression") from None
     except Exception as exc:
@@ -245,6 +249,12 @@ def _evaluated(expression: str, names: Mapping[str, Any], what: str) -> Any:
 
 def _visible(names: Mapping[str, Any]) -> list[str]:
     return [name for name in names if not name.startswith("_")]
+
+
+def _data(names: Mapping[str, Any]) -> list[str]:
+    """Names of values: no classes, functions and modules, nor IPython's own."""
+    is_data = {name for name, value in names.items() if not callable(value) and not isinstance(value, ModuleType)}
+    return [name for name in _visible(names) if name in is_data and name not in ("In", "Out")]
 
 
 def pairs(text: str, what: str) -> list[tuple[str, str]]:

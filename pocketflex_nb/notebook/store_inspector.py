@@ -22,7 +22,7 @@ from pocketflex_nb.notebook.panel import clean, mirrored
 from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.standing import Standing, stand
 from pocketflex_nb.notebook.store_image import image_of
-from pocketflex_nb.notebook.store_past import StorePast
+from pocketflex_nb.notebook.store_past import StorePast, put
 from pocketflex_nb.views.preview import detail, kind_of, preview
 from pocketflex_nb.views.secrets import MASK
 from pocketflex_nb.views.tree import Row, value_at
@@ -257,11 +257,15 @@ class StoreInspector(Standing, PatchedView):
         except (ValueError, SyntaxError):
             self._note = f"{clean(text, 60)!r} is no Python value: write a number, a quoted text, a list or a dict."
             return
-        holder: Any = self._store
-        for part in path[:-1]:
-            holder = holder[part]
-        holder[path[-1]] = new
+        try:
+            put(self._store, path, new)
+        except (LookupError, TypeError) as exc:
+            self._note = f"{clean(path_text(path), 120)} cannot be edited: {clean(str(exc), 120)}."
+            return
         self._note = f"{clean(path_text(path), 120)} was edited."
+        if self._run is not None:  # its lane and its events tell that a person did
+            told = f"a person set {path_text(path)} = {preview(new, 200, key=path)}"
+            self._run.root.note("output", stream="log", text=told, by="person")
 
     # the page's side -------------------------------------------------------------------------------------------------
     def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pocketflex_nb.notebook.panel import clean
 from pocketflex_nb.views.diff import Line, diff, lines_of, words
 from pocketflex_nb.views.tree import value_at
 
-__all__ = ["DIFFERENCES", "Stop", "StorePast"]
+__all__ = ["DIFFERENCES", "Stop", "StorePast", "put"]
 
 #: lines of one comparison
 DIFFERENCES = 120
@@ -119,6 +120,25 @@ class StorePast:
             return lines_of(self.store.diff(first.version, stops[place].version), limit=DIFFERENCES)
         except StoreError as exc:  # dropped by the ring meanwhile
             return [Line("…", "", str(exc))]
+
+
+def put(store: Any, path: tuple[Any, ...], value: Any) -> None:
+    """Write `value` at `path`; a value inside another is changed in a copy, so that versions before keep theirs.
+
+    Raises
+    ------
+    LookupError, TypeError
+        When there is nothing at the path that could hold it.
+    """
+    first, *rest = path
+    if not rest:
+        store[first] = value
+        return
+    whole = inner = copy.deepcopy(store[first])
+    for key in rest[:-1]:
+        inner = inner[key]
+    inner[rest[-1]] = value
+    store[first] = whole
 
 
 def _shortened(text: str) -> str:

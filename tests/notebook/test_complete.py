@@ -23,11 +23,13 @@ from tests.notebook.conftest import Shell
         ("%pocketflex cancel ru", ["run"]),
         ("%pocketflex diagram report --m", ["--mermaid"]),
         ("%pocketflex help o", ["options"]),
+        ("%pocketflex run report --each topic=@top", ["topic=@topics"]),
+        ("%pocketflex run report --seed @top", ["@topics"]),
     ],
 )
 def test_tab_offers(shell: Shell, line: str, offered: list[str]) -> None:
     shell.run("%%pocketflex report\nflowchart LR\n  plan --> search")
-    shell.run("%pocketflex run report -o run --view none")
+    shell.run("%pocketflex run report -o run --view none\ntopics = ['sea']")
 
     assert candidates(line, shell.names) == offered
 

@@ -40,6 +40,7 @@ def done(shell: Shell) -> Shell:
         ("diagram reprot", "did you mean 'report'"),
         ("diagram report --svg --dot", "one form at a time"),
         ("diagram report --save /nosuch/folder/x.svg", "No such file"),
+        ("diagram report --save flow.bmp", "End it in .svg, .mmd"),
         ("trace run --otel /nosuch/folder/x.json", "No such file"),
         ("trace run --sequence", "no messages between agents"),
         ("replay run --from 9", "has made 2 steps"),
@@ -135,6 +136,30 @@ def test_trace_prints_the_events_and_writes_opentelemetry_json(done: Shell, tmp_
     assert [span["name"] for span in scope["spans"]] == ["report", "plan", "search"]
     assert {span["traceId"] for span in scope["spans"]} == {scope["spans"][0]["traceId"]}
     assert all(int(span["endTimeUnixNano"]) >= int(span["startTimeUnixNano"]) for span in scope["spans"])
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("a.svg", "<svg"), ("a.mmd", "flowchart LR"), ("a.dot", "digraph"), ("a.TXT", "report")]
+)
+def test_a_diagram_is_saved_in_the_form_that_the_files_name_says(done: Shell, tmp_path: Path, name: str, begins: str) -> None:
+    done.run(f"%pocketflex diagram report --save {tmp_path / name}")
+
+    assert (tmp_path / name).read_text().startswith(begins)
+
+
+def test_trace_tells_what_a_step_changed(done: Shell) -> None:
+    done.run(
+        "class Edit(Node):\n    def post(self, shared, prep_res, exec_res):\n"
+        "        shared['n'] = shared.get('n', 0) + 1\n        shared.pop('old', None)\n"
+        "        shared['api_key'] = 'sk-abcdefghijklmnop1234'\n"
+        "edit = Edit(); edit >> Edit()\nFlow(edit, name='edits').launch({'old': 1}, show=False).wait(10)"
+    )
+
+    done.run("%pocketflex trace edits")
+
+    assert "+ n: 1; - old: 1; + api_key:" in done.said
+    assert "~ n: 1 → 2" in done.said
+    assert "MISSING" not in done.said and "sk-abc" not in done.said
 
 
 def test_a_diagram_is_saved_with_a_runs_colours(done: Shell, tmp_path: Path) -> None:

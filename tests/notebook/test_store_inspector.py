@@ -136,6 +136,7 @@ def test_a_value_is_edited_once_the_run_is_over(view: StoreInspector) -> None:
     assert view._store["topic"] == "wind"
     assert view.head["note"] == "topic was edited."
     assert _row(view, "topic")[8] == "by hand"
+    assert [event["text"] for event in view._run.events if event.get("by") == "person"] == ["a person set topic = 'wind'"]
 
 
 def test_a_value_inside_is_edited_and_what_is_no_value_is_refused(view: StoreInspector) -> None:
@@ -144,10 +145,12 @@ def test_a_value_inside_is_edited_and_what_is_no_value_is_refused(view: StoreIns
 
     _wish(view, do="edit", text="not a value")
     refused = view.head["note"]
+    before = view._store.version
     _wish(view, do="edit", text="{'title': 'mine'}")
 
     assert "is no Python value" in refused
     assert view._store["notes"][0] == {"title": "mine"}
+    assert view._store.at(before)["notes"][0] != {"title": "mine"}
 
 
 def test_nothing_is_edited_while_a_run_walks() -> None:

@@ -36,7 +36,7 @@ def ask(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_ca
     log = life.log
     seq, now = next(log.count), perf_counter_ns()
     what = message if message.__class__ in PLAIN else log.describe(message)
-    record = (seq, now, "call", life.place, what, by and by.cause, by and by.place)
+    record = (seq, now, "call", life.pid, what, by and by.cause, by and by.pid)
     log.add(record)
     if log.watchers:
         log.tell(record)

@@ -19,11 +19,15 @@ from typing import Any, TypeVar
 from pocketflex_nb.agents.clock import Clock, LoopClock
 from pocketflex_nb.agents.errors import BadSpec
 from pocketflex_nb.agents.log import Log
+from pocketflex_nb.agents.slot import PLACES
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["GRACE", "KEPT", "PARK", "PULSE", "SLICE", "Deadlines", "Home", "home_for", "homes", "in_slices", "pulse", "running_loop"]
+__all__ = [
+    "GRACE", "KEPT", "MANY", "PARK", "PULSE", "SLICE", "Deadlines", "Home", "admit", "home_for", "homes", "in_slices", "pulse",
+    "running_loop",
+]
 
 _T = TypeVar("_T")
 
@@ -37,6 +41,8 @@ PULSE = 0.05
 KEPT = 32
 #: seconds that a task waits for the next message, at most, before it goes
 PARK = 0.02
+#: places kept before those of the dead are looked for
+MANY = 30_000
 
 
 class Home:
@@ -256,6 +262,29 @@ class Deadlines:
 _homes: dict[asyncio.AbstractEventLoop, dict[Any, Home]] = {}
 _lock = threading.Lock()
 _real = LoopClock()
+_many = MANY
+
+
+def admit(life: Any) -> None:
+    """Note that `life` lives in its home now, and what its number stands for."""
+    global _many
+    life.home.lives[life.pid] = life
+    PLACES[life.pid] = life.place
+    if len(PLACES) > _many:
+        _forget_places()
+        _many = max(2 * len(PLACES), MANY)
+
+
+def _forget_places() -> None:
+    """Drop the places of the dead whom no kept record names."""
+    known = set(PLACES)  # before the look at who lives: whoever comes meanwhile is not among them
+    with _lock:
+        here = [home for of_loop in _homes.values() for home in of_loop.values()]
+    named = {number for home in here for number in list(home.lives)}
+    for log in {id(home.log): home.log for home in here}.values():
+        named.update(number for record in log.messages() for number in (record[3], record[6]))
+    for number in known - named:
+        PLACES.pop(number, None)
 
 
 def home_for(engine: Any = None, clock: Clock | None = None) -> Home:

@@ -18,7 +18,7 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.agents.errors import BadReturn, ReplyError
-from pocketflex_nb.agents.home import GRACE, Home
+from pocketflex_nb.agents.home import GRACE, Home, admit
 from pocketflex_nb.agents.log import name_of
 from pocketflex_nb.agents.mail import INFO, Caller, Order
 from pocketflex_nb.agents.mailbox import DIRECTIVES, Ending, Mailbox
@@ -94,6 +94,7 @@ class Life(Mailbox):
         "log",
         "names",
         "on_exit",
+        "pid",
         "place",
         "reason",
         "ref",
@@ -107,7 +108,8 @@ class Life(Mailbox):
         by: Life | None = AGENT.get()
         self.loop, self.log, self.ident = home.loop, home.log, home.ident
         self.home, self.cls, self.boss = home, cls, boss
-        self.place = Place(slot, next(_pids), self.type, name_of(cls))
+        self.pid = next(_pids)
+        self.place = Place(slot, self.pid, self.type, name_of(cls))
         self.ref = (ref_type(cls, self.ref_class) if isinstance(cls, type) else self.ref_class)(self)
         self.status = STARTING
         self.agent: Any = None
@@ -138,11 +140,6 @@ class Life(Mailbox):
         self.ancestors: tuple[AgentRef, ...] = (by.ref, *by.ancestors) if by is not None else ()
 
     @property
-    def pid(self) -> int:
-        """Number of this life in this process."""
-        return self.place.pid
-
-    @property
     def slot(self) -> Slot:
         """Its place in the tree."""
         return self.place.slot
@@ -168,7 +165,7 @@ class Life(Mailbox):
     # start -----------------------------------------------------------------------------------------------------------
     def begin(self, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
         """Start it; the future gives True, IGNORE, or the exit reason of a start that failed, in a tuple."""
-        self.home.lives[self.pid] = self
+        admit(self)
         if not self.home.is_watched:
             watch_over(self.home)
         self.context = context = contextvars.copy_context()

@@ -2,7 +2,7 @@
 
 A record is ``(seq, ns, kind, place, data, cause, by)``; `by` is a place too, or None. Messages (call, reply, cast, info) go to a ring of
 their own, so that a flood of them does not push starts, exits and restarts out. A message is kept as a short label only, and of an agent
-only its place: a ring must not keep the user's data alive. While somebody traces, the label is a short `repr`.
+only its place, or its number there: a ring must not keep the user's data alive. While somebody traces, the label is a short `repr`.
 
 ==========  ==============================================================================================================
 kind        data (besides ``id``, ``pid`` and, where known, ``by``: the address of who caused it)
@@ -31,7 +31,7 @@ from itertools import count
 from time import perf_counter_ns
 from typing import Any, overload
 
-from pocketflex_nb.agents.slot import Place, Slot
+from pocketflex_nb.agents.slot import Place, Slot, place_of
 from pocketflex_nb.core.events import EPOCH, Event
 
 __all__ = ["LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "name_of", "to_event", "warn"]
@@ -107,6 +107,7 @@ class Log:
 
     def tell(self, record: Record) -> None:
         """Hand `record` to the watchers."""
+        record = resolved(record)
         for watcher in self.watchers:
             watcher(record)
 
@@ -122,9 +123,13 @@ class Log:
             self.watchers = tuple(w for w in self.watchers if w != watcher)  # bound methods: equal, not the same
             self.describe = full if self.watchers else label
 
+    def messages(self) -> list[Record]:
+        """The kept records of messages, which name agents by their numbers."""
+        return _copied(self.traffic)
+
     def records(self, slot: Slot | None = None) -> list[Record]:
         """The kept records of the tree under `slot` (of all), oldest first."""
-        both = [*_copied(self.lives), *_copied(self.traffic)]
+        both = [*_copied(self.lives), *map(resolved, self.messages())]
         both.sort(key=lambda record: record[0])
         return both if slot is None else [record for record in both if concerns(record, slot)]
 
@@ -135,6 +140,12 @@ def _copied(ring: deque[Record]) -> list[Record]:
             return list(ring)
         except RuntimeError:  # it grew meanwhile, on its own thread
             continue
+
+
+def resolved(record: Record) -> Record:
+    """A message's record with the places of its agents, which it names by their numbers."""
+    seq, ns, kind, place, data, cause, by = record
+    return seq, ns, kind, place_of(place), data, cause, place_of(by)
 
 
 def concerns(record: Record, slot: Slot) -> bool:

@@ -87,7 +87,7 @@ class Caller:
         log, now = self.life.log, perf_counter_ns()
         what = value if value.__class__ in PLAIN else log.describe(value)
         by = self.by
-        record = (next(log.count), now, "reply", self.life.place, (what, now - self.start, None), self.seq, by and by.place)
+        record = (next(log.count), now, "reply", self.life.pid, (what, now - self.start, None), self.seq, by and by.pid)
         log.add(record)
         if log.watchers:
             log.tell(record)

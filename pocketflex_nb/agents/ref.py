@@ -194,12 +194,12 @@ class AgentRef:
             return
         cause = sender = None
         if by is not None:
-            cause, sender = by.cause, by.place
+            cause, sender = by.cause, by.pid
         log = life.log
         seq = next(log.count)
-        item = record = (seq, perf_counter_ns(), CAST, life.place, message, cause, sender)
+        item = record = (seq, perf_counter_ns(), CAST, life.pid, message, cause, sender)
         if message.__class__ not in PLAIN:
-            record = (seq, record[1], CAST, life.place, log.describe(message), cause, sender)
+            record = (seq, record[1], CAST, life.pid, log.describe(message), cause, sender)
         log.add(record)
         if log.watchers:
             log.tell(record)

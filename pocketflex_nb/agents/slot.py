@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Place", "Slot"]
+__all__ = ["PLACES", "Place", "Slot", "place_of"]
 
 
 class Slot:
@@ -79,3 +79,15 @@ class Place:
     def address(self) -> str:
         """Its path in the supervision tree."""
         return self.slot.path
+
+
+#: by number: a message's record names its agents by their numbers, so that a long mailbox is no work for the garbage collector
+PLACES: dict[int, Place] = {}
+
+
+def place_of(number: int | Place | None) -> Any:
+    """The place that a record names by its number; None stays None."""
+    if number.__class__ is not int:
+        return number
+    place = PLACES.get(number)
+    return place if place is not None else Place(Slot(f"agent {number}"), number, "worker", "")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb.agents import Agent, AgentDown, Supervisor, child, handles, trace
+from pocketflex_nb.agents import Agent, AgentDown, Supervisor, child, handles, home, trace
+from pocketflex_nb.agents.slot import PLACES
 from pocketflex_nb.core import ports
 from pocketflex_nb.testing import VirtualClock, settle
 from tests.agents.people import HERE, Boom, Counter, crash
@@ -149,3 +150,22 @@ async def test_the_snapshot_tells_the_whole_tree(clock: VirtualClock) -> None:
         assert (a["restarts"], a["error"], a["status"]) == (1, "crash: Boom: crashed on purpose", "running")
         assert nested["children"][0]["address"] == "sup/inner/x"
         assert nested["strategy"] == "one_for_all"
+
+
+async def test_messages_to_the_dead_keep_their_names_while_the_log_holds_them(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "MANY", 10)
+    monkeypatch.setattr(home, "_many", 10)
+    async with Supervisor([], name="sup", clock=clock, **HERE) as sup:
+        for number in range(50):
+            ref = await sup.start_child(child(Counter, id=f"c{number}", restart="temporary"))
+            await ref.call(1)
+            await sup.terminate_child(f"c{number}")
+        told = [event["to"] for event in sup.events if event.kind == "call" and event["to"] != "sup"]
+        assert told == [f"sup/c{number}" for number in range(50)]
+
+        ref._life.log.traffic.clear()
+        before = len(PLACES)
+        for number in range(before + 20):
+            await sup.start_child(child(Counter, id=f"d{number}", restart="temporary"))
+            await sup.terminate_child(f"d{number}")
+        assert len(PLACES) < before + 20  # nothing names them any more

@@ -34,7 +34,9 @@ from typing import Any, overload
 from pocketflex_nb.agents.slot import Place, Slot, place_of
 from pocketflex_nb.core.events import EPOCH, Event
 
-__all__ = ["LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "name_of", "to_event", "warn"]
+__all__ = [
+    "LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "name_of", "resolved", "to_event", "warn",
+]
 
 Record = tuple[int, int, str, Any, Any, Any, Any]
 

@@ -41,7 +41,7 @@ def attempt(node: Any, prep_res: Any) -> Any:
 
 def attempt_items(node: Any, items: Any) -> Any:
     """`exec` per item (`BatchNode._exec`): one after the other and lazily, unless the node says otherwise."""
-    if is_async(node.exec):
+    if is_async(node.exec) or is_async(node.exec_fallback):
         return items_async(node, items)
     if node._pfx_max_concurrency != 1 or node._pfx_timeout is not None:
         return _waited(node, items_async(node, items))

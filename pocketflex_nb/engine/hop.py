@@ -11,6 +11,7 @@ from pocketflex_nb.core.ledger import numbered, places_in
 from pocketflex_nb.core.nodes import END
 from pocketflex_nb.core.store import settle
 from pocketflex_nb.engine.frame import Failure, Frame
+from pocketflex_nb.engine.hot import name_the_cell
 from pocketflex_nb.engine.log import CHANGED
 
 __all__ = ["failed", "keep", "no_arrow"]
@@ -33,6 +34,8 @@ def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
     run = frame.run
     if frame.touched or frame.page is not None:
         keep(frame)
+    if run._classes is not None and isinstance(error, AttributeError):
+        name_the_cell(error, node, run)
     handler = getattr(node, "_pfx_on_error", None)
     takes = handler is not None and isinstance(error, Exception) and error is not run.ending
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, RunCancelled, GeneratorExit)):

@@ -6,6 +6,7 @@ run, from old class to the one now bound at the same name, lets the next launch 
 
 from __future__ import annotations
 
+import re
 import sys
 from types import FunctionType
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from pocketflex_nb.core.names import nodes_by_path
 from pocketflex_nb.core.nodes import BaseNode, FunctionNode
 
-__all__ = ["class_now", "classes_now", "function_now", "is_stale"]
+__all__ = ["class_now", "classes_now", "function_now", "is_stale", "name_the_cell"]
 
 
 def class_now(cls: type) -> type:
@@ -67,3 +68,27 @@ def is_stale(run: Any) -> list[str]:
         if fn is not None and function_now(fn) is not fn and fn.__name__ not in names:
             names.append(fn.__name__)
     return names
+
+
+def name_the_cell(error: AttributeError, node: Any, run: Any) -> None:
+    """Say in `error` which cell to run again, when it is about what the new ``__init__`` of a class would have set.
+
+    A visit gives the old instance its new class and no ``__init__``: an attribute that only the new code sets is missing.
+    """
+    new = run.live_class(type(node))
+    if new is type(node) or type(getattr(error, "obj", None)) is not new or not error.args or not isinstance(error.args[0], str):
+        return
+    error.args = (
+        f"{error.args[0]}: this node was made before the class {new.__name__} was defined anew, and nothing has set it; "
+        f"run {_cell_that_makes(new.__name__)} again", *error.args[1:],
+    )
+
+
+def _cell_that_makes(name: str) -> str:
+    """The notebook's last cell that calls the class `name`, in words."""
+    cells = getattr(sys.modules.get("__main__"), "In", None)
+    calls = re.compile(rf"(?<![\w.])(?<!class ){re.escape(name)}\s*\(")
+    for number, text in reversed(list(enumerate(cells if isinstance(cells, list) else []))):
+        if isinstance(text, str) and calls.search(text):
+            return f"cell [{number}], which makes {name}(...),"
+    return f"the cell that makes {name}(...)"

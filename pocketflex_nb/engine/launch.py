@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter_ns
+from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.core import ports
@@ -33,8 +34,9 @@ async def drive(flow: Any, shared: Any) -> Any:
     """Walk the outermost flow of a run on this loop."""
     if getattr(type(flow), "_pfx_spelled", False):
         return await flow._run_async(shared)
-    if overrides_flow_hooks(flow) and mode_here() != USER:
-        return await in_pool(FRAME.get(), flow._run, shared)
+    if overrides_flow_hooks(flow):
+        action = flow._run(shared) if mode_here() == USER else await in_pool(FRAME.get(), flow._run, shared)
+        return await action if action.__class__ is CoroutineType else action
     return await visit_flow_async(flow, shared)
 
 

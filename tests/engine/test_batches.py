@@ -175,6 +175,17 @@ def test_a_failing_item_goes_to_its_own_fallback(walk: Way, kind: Any) -> None:
     assert store["results"] == [1, "instead of bad", 9]
 
 
+@pytest.mark.parametrize("at_once", [1, None])
+def test_an_async_fallback_of_a_plain_batch_is_awaited(walk: Way, at_once: int | None) -> None:
+    class Falls(Squares):
+        async def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:  # type: ignore[override]
+            return f"instead of {prep_res}"
+
+    _, store = walk(Flow(Falls(max_concurrency=at_once)), {"items": [1, "bad", 3]})
+
+    assert store["results"] == [1, "instead of bad", 9]
+
+
 def test_a_late_item_fails_alone_when_failures_are_collected(walk: Way) -> None:
     class Slow(BatchNode):
         def prep(self, shared: Any) -> Any:

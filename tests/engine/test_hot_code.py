@@ -56,7 +56,29 @@ def test_an_attribute_that_the_new_code_misses_is_an_error_that_names_it(cell: C
 
     run = main("flow").launch({}, show=False)
 
-    with pytest.raises(AttributeError, match="added"):
+    with pytest.raises(AttributeError, match=r"'added': .* run the cell that makes Says\(\.\.\.\) again"):
+        run.result(10)
+
+
+def test_the_error_of_a_missing_attribute_names_the_notebooks_cell(cell: Cell) -> None:
+    made = "class Says(Node): pass\nflow = Flow(Says())"
+    cell(made)
+    cell("class Says(Node):\n  def post(self, shared, p, e): self.added")
+    cell(f"In = ['', {made!r}, 'class Says(Node): ...', 'flow.launch()']")
+
+    run = main("flow").launch({}, show=False)
+
+    with pytest.raises(AttributeError, match=r"run cell \[1\], which makes Says"):
+        run.result(10)
+
+
+def test_an_attribute_error_of_the_new_codes_own_stays_as_it_is(cell: Cell) -> None:
+    cell("class Says(Node): pass\nflow = Flow(Says())")
+    cell("class Says(Node):\n  def post(self, shared, p, e): shared.nothing")
+
+    run = main("flow").launch({}, show=False)
+
+    with pytest.raises(AttributeError, match="'nothing'$"):
         run.result(10)
 
 

@@ -188,3 +188,19 @@ def test_a_done_callback_that_raises_is_reported_and_keeps_no_other_from_hearing
     still_works()
     assert called == ["bad", "good"]
     assert "callback" in caplog.text
+
+
+@pytest.mark.parametrize("hook", ["_run", "_orch"])
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_private_hook_of_a_flow_is_called_whichever_way_it_is_walked(walk: Way, hook: str, is_nested: bool) -> None:
+    called: list[str] = []
+
+    def hooked(self: Any, *args: Any) -> Any:
+        called.append(hook)
+        return getattr(Flow, hook)(self, *args)
+
+    flow = type("Hooked", (Flow,), {hook: hooked})(Node())
+
+    walk(Flow(flow) if is_nested else flow, {})
+
+    assert called == [hook]

@@ -104,6 +104,8 @@ def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
     cls = value.__class__
     if cls is int and -_SAFE < value < _SAFE:
         return repr(value)
+    if cls is dict and (short := _short(value)):
+        return short
     try:
         packed = value if cls in _PLAIN else _Packing().pack(value)
     except Refusal as exc:
@@ -118,9 +120,38 @@ def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
     return text
 
 
+def _short(value: dict[Any, Any]) -> str:
+    """The text of a dict of names to texts, whole numbers and the like, which is most of what is kept; empty if it is another, or long.
+
+    A long one may hold an int that is written otherwise; one that is not ASCII, half a character.
+    """
+    value = value.copy()  # another thread may change it
+    if "$" in value or not _NAMES.issuperset(map(type, value)) or not _FLAT.issuperset(map(type, value.values())):
+        return ""
+    try:
+        text = _text(value)
+    except ValueError:  # an int beyond what Python writes in decimals
+        return ""
+    return text if len(text) < _SHORT and text.isascii() else ""
+
+
 _SAFE = 2**63
-#: made once: `json.dumps` makes an encoder for each call that wants other than its defaults
-_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
+#: characters: an int of more bits than `_WIDE` has more digits
+_SHORT = 300
+_NAMES, _FLAT = frozenset({str}), frozenset({str, bool, type(None), int})
+
+
+def _encoder() -> Callable[[Any], str]:
+    """What writes packed values, made once: `JSONEncoder.encode` makes a C encoder anew each time, which is most of its cost."""
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # another Python than CPython
+        return encode
+    chunks = make(None, json.JSONEncoder().default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda packed: encode(packed) if packed.__class__ is str else "".join(chunks(packed, 0))
+
+
+_text = _encoder()
 
 
 def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -> Any:
@@ -145,9 +176,12 @@ def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -
     >>> decode(encode({1: ("a", b"b")}))
     {1: ('a', b'b')}
     """
-    hook = _untag if unloaded == "raise" else _untag_or_keep
     try:
-        return json.loads(text, object_hook=hook)
+        if isinstance(text, bytes):
+            text = text.decode()
+        if '"$"' not in text:  # no tag, hence nothing that JSON does not say by itself
+            return _plain(text)
+        return _strict(text) if unloaded == "raise" else _keeping(text)
     except DecodingError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as exc:
@@ -166,6 +200,8 @@ def is_whole(value: Any) -> bool:
 # writing -------------------------------------------------------------------------------------------------------------
 class _Packing:
     """One value on its way to JSON."""
+
+    __slots__ = ("_above",)
 
     def __init__(self) -> None:
         self._above: set[int] = set()
@@ -209,14 +245,15 @@ class _Packing:
         pack = self.pack
         try:
             for value in values:
-                packed.append(value if value.__class__ in _PLAIN else pack(value))
+                cls = value.__class__
+                packed.append(value if cls in _PLAIN or (cls is int and -_SAFE < value < _SAFE) else pack(value))
         except Refusal as exc:
             exc.path.append(len(packed))
             raise
         return packed
 
     def _mapping(self, value: Any) -> Any:
-        if "$" in value or not all(key.__class__ is str for key in value):
+        if "$" in value or not _NAMES.issuperset(map(type, value)):
             return {"$": "dict", "v": self.pairs(value)}
         return self.named(value)
 
@@ -225,7 +262,8 @@ class _Packing:
         pack = self.pack
         try:
             for key, item in value.items():
-                packed[key] = item if item.__class__ in _PLAIN else pack(item)
+                cls = item.__class__
+                packed[key] = item if cls in _PLAIN or (cls is int and -_SAFE < item < _SAFE) else pack(item)
         except Refusal as exc:
             exc.path.append(key)
             raise
@@ -377,6 +415,12 @@ def _untag_or_keep(members: dict[str, Any]) -> Any:
         return _untag(members)
     except DecodingError:
         return Unloaded(members)
+
+
+#: made once each: `json.loads` makes a decoder for each call that wants other than its defaults
+_plain = json.JSONDecoder().decode
+_strict = json.JSONDecoder(object_hook=_untag).decode
+_keeping = json.JSONDecoder(object_hook=_untag_or_keep).decode
 
 
 def _timed(value: Any, members: dict[str, Any]) -> Any:

@@ -6,11 +6,12 @@ Leases are renewed there too, so that a consumer whose own loop is busy keeps it
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
+
+from pocketflex_nb.resources.process import pid
 
 __all__ = ["IOThread", "PerLoop", "io_thread"]
 
@@ -32,8 +33,8 @@ class IOThread:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop; the thread is started when it is asked for first."""
         with self._lock:
-            if self._loop is None or self._pid != os.getpid():
-                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+            if self._loop is None or self._pid != pid():
+                self._loop, self._pid = asyncio.new_event_loop(), pid()
                 threading.Thread(target=self._serve, args=(self._loop,), name=self._name, daemon=True).start()
             return self._loop
 
@@ -93,7 +94,7 @@ class PerLoop(Generic[_C]):
     def known(self) -> _C | None:
         """The running loop's client, if there is one."""
         found = self._clients.get(asyncio.get_running_loop())
-        return found[1] if found is not None and found[0] == os.getpid() else None
+        return found[1] if found is not None and found[0] == pid() else None
 
     async def get(self) -> _C:
         """The running loop's client, connected if need be."""
@@ -110,7 +111,7 @@ class PerLoop(Generic[_C]):
                 client = await self._make()
                 ending = self._ending(loop, client)
                 await anext(ending)
-                self._clients[loop] = os.getpid(), client, ending
+                self._clients[loop] = pid(), client, ending
         return client
 
     async def _ending(self, loop: asyncio.AbstractEventLoop, client: _C) -> AsyncGenerator[None, None]:
@@ -133,8 +134,8 @@ class PerLoop(Generic[_C]):
         """End every client, each on its own loop; those of loops that no longer run are let go."""
         here = asyncio.get_running_loop()
         clients, self._clients = self._clients, {}
-        for loop, (pid, _, ending) in clients.items():
-            if pid != os.getpid() or loop.is_closed():
+        for loop, (owner, _, ending) in clients.items():
+            if owner != pid() or loop.is_closed():
                 continue
             if loop is here:
                 await ending.aclose()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import weakref
 
 from pocketflex_nb.resources.io_thread import io_thread
 from pocketflex_nb.resources.messages import Message
+from pocketflex_nb.resources.process import pid
 from pocketflex_nb.resources.queue_place import QueuePlace
 
 __all__ = ["Keeper"]
@@ -35,10 +35,10 @@ class Keeper:
     def hold(self, message: Message) -> None:
         """Renew this one from now on."""
         self._held[id(message)] = weakref.ref(message)
-        pid = os.getpid()
-        if self._runs_in != pid:
+        here = pid()
+        if self._runs_in != here:
             with self._lock:
-                begins, self._runs_in = self._runs_in != pid, pid
+                begins, self._runs_in = self._runs_in != here, here
             if begins:
                 io_thread.submit(_renew(weakref.ref(self), self._pause))
 
@@ -63,7 +63,7 @@ class Keeper:
             return True
         with self._lock:
             goes_on = bool(self._held) or rounds < 3
-            self._runs_in = os.getpid() if goes_on else 0
+            self._runs_in = pid() if goes_on else 0
             return goes_on
 
     async def _try(self, messages: list[Message]) -> None:

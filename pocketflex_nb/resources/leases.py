@@ -22,23 +22,24 @@ from pocketflex_nb.core.errors import LockLost, PocketflexError, StoreError
 from pocketflex_nb.core.preview import preview
 from pocketflex_nb.resources.place import Fence
 
-__all__ = ["Lease", "fence_of", "fenced"]
+__all__ = ["HELD", "Lease", "fence_of", "fenced"]
 
 #: seconds between two tries of who waits for a lock
 _TRY = 0.02
-_held: ContextVar[tuple[tuple[Any, Any, str, int], ...]] = ContextVar("pocketflex_nb_locks", default=())
+#: the locks that the running task or thread holds: of which store object, key, name, token
+HELD: ContextVar[tuple[tuple[Any, Any, str, int], ...]] = ContextVar("pocketflex_nb_locks", default=())
 
 
 def fence_of(where: Any) -> Fence:
     """The locks of the store object `where` that the running task or thread writes under."""
-    held = _held.get()
+    held = HELD.get()
     return tuple((name, token) for place, _, name, token in held if place == where) if held else ()
 
 
 @contextmanager
 def fenced(where: Any, key: Any, name: str, token: int) -> Iterator[None]:
     """Write under a lock that somebody else took."""
-    _held.set((*_held.get(), (where, key, name, token)))
+    HELD.set((*HELD.get(), (where, key, name, token)))
     try:
         yield
     finally:
@@ -47,7 +48,7 @@ def fenced(where: Any, key: Any, name: str, token: int) -> Iterator[None]:
 
 def _let_go(where: Any, name: str, token: int) -> None:
     # not `reset`: `async with` may end in another context than it began in
-    _held.set(tuple(held for held in _held.get() if held[0] != where or held[2:] != (name, token)))
+    HELD.set(tuple(held for held in HELD.get() if held[0] != where or held[2:] != (name, token)))
 
 
 class Lease:
@@ -86,7 +87,7 @@ class Lease:
         return bool(token)
 
     def _before(self) -> float | None:
-        if any(held[0] == self._store._mark and held[2] == self._name for held in _held.get()):
+        if any(held[0] == self._store._mark and held[2] == self._name for held in HELD.get()):
             raise StoreError(f"lock({self.key!r}) is held here already: it would wait for itself")
         return None if self._timeout is None else time.monotonic() + self._timeout
 
@@ -97,7 +98,7 @@ class Lease:
         return min(left, _TRY * random.uniform(0.5, 1.5))
 
     def _begin(self) -> Lease:
-        _held.set((*_held.get(), (self._store._mark, self.key, self._name, self.token)))
+        HELD.set((*HELD.get(), (self._store._mark, self.key, self._name, self.token)))
         if self._renews:
             self._ended = threading.Event()
             arguments = (weakref.ref(self._store), self._name, self.token, self.lease, self._ended)

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from pocketflex_nb.core.errors import EncodingError, LockLost, StoreError, Unreachable
-from pocketflex_nb.core.ledger import UNMARKED, Writer, add_change, writer_of
+from pocketflex_nb.core.ledger import OUTSIDE, UNMARKED, Writer, add_change, writer_of
 from pocketflex_nb.core.snapshot import MISSING, is_plain
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.core.values import decode, encode
@@ -190,9 +190,12 @@ class Linked(Store):
 
     def _own(self, row: Row, live: Any, frame: Any, entry: Entry | None) -> None:
         """Take in a change that was made here. The lock is held."""
-        writer = writer_of(frame, self._ledger.unresolved)
-        before = self._mirror.entries.get(self._mirror.key(row[1])) if frame is not None else None
-        old = MISSING if before is None else before.frozen
+        if frame is None:
+            writer, old = OUTSIDE, MISSING
+        else:
+            writer = writer_of(frame, self._ledger.unresolved)
+            before = self._mirror.entries.get(self._mirror.key(row[1]))
+            old = MISSING if before is None else before.frozen
         own = (writer, live, entry)
         if row[0] == self._mirror.version + 1:
             self._apply(row, own)

@@ -19,6 +19,7 @@ from pocketflex_nb.resources.who import Elsewhere, SharedChange, SharedWritten, 
 __all__ = ["Entry", "Kept", "Mirror", "frozen_of"]
 
 _UNREAD: Any = object()
+_CONTAINERS = frozenset({dict, list})
 
 
 def frozen_of(text: str | None) -> Any:
@@ -53,7 +54,7 @@ class Entry:
     def holds(self, value: Any, text: str, version: int, who: str, writer: Writer) -> Entry:
         """Take over a new value."""
         self.value, self.text, self.version, self.who, self.writer = value, text, version, who, writer
-        self.plain, self._frozen = is_plain(value), _UNREAD
+        self.plain, self._frozen = value.__class__ not in _CONTAINERS and is_plain(value), _UNREAD
         self.is_whole = self.plain or '"$"' not in text or is_whole(value)
         return self
 

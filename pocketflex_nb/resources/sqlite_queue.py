@@ -7,7 +7,6 @@ ends. Statements take some ten microseconds and are run where the caller is; who
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import sqlite3
 import threading
@@ -17,6 +16,7 @@ from typing import Any
 
 from pocketflex_nb.core.errors import ResourceError, Unreachable
 from pocketflex_nb.resources.messages import Mail, QueueStats, new_id
+from pocketflex_nb.resources.process import pid
 from pocketflex_nb.resources.urls import Address
 from pocketflex_nb.resources.waiting import Waiters, remaining
 
@@ -59,7 +59,7 @@ class SqliteFile:
             self._opened()
 
     def _opened(self) -> Any:
-        if self._connection is None or self._pid != os.getpid():
+        if self._connection is None or self._pid != pid():
             made = None
             try:
                 # timeout 5: making the tables and the switch to WAL are rare, and may wait here
@@ -76,14 +76,14 @@ class SqliteFile:
                     f"{self.address.safe} cannot be opened ({exc}); is the folder there, writable, and the file an SQLite file?",
                     url=self.address.safe,
                 ) from exc
-            self._connection, self._pid = made, os.getpid()
+            self._connection, self._pid = made, pid()
         return self._connection
 
     def once(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """Rows and row count of one statement. Raises `sqlite3.OperationalError` when the file is locked."""
         with self._lock:
             cursor = self._opened().execute(sql, values)
-            return cursor.fetchall(), cursor.rowcount
+            return cursor.fetchall() if cursor.description else [], cursor.rowcount
 
     async def do(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """`once`, tried again while the file is locked."""
@@ -108,7 +108,7 @@ class SqliteFile:
         """Close the connection."""
         with self._lock:
             made, self._connection = self._connection, None
-            if made is not None and self._pid == os.getpid():
+            if made is not None and self._pid == pid():
                 made.close()
 
 

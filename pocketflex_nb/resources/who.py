@@ -89,16 +89,18 @@ def kernel_name() -> str:
 def who_text(frame: Any, mark: str) -> str:
     """Who writes now, as it is kept beside the value; `frame` is the step in flight, or None."""
     if frame is None:
-        return f'{_nobody(pid())}{time.time():.3f},"{mark}"]'
+        return f'{_nobodies.get(pid()) or _nobody(pid())}{time.time():.3f},"{mark}"]'
     run = frame.run
     node = "" if frame.node is None else str(frame.path(frame.node))
     told = [str(getattr(run, "name", "") or ""), node, getattr(run, "hops", 0) + 1]
     return f'{json.dumps(told)[:-1]},{_kernel_text(pid())},{time.time():.3f},"{mark}"]'
 
 
-@lru_cache(maxsize=4)
+_nobodies: dict[int, str] = {}
+
+
 def _nobody(number: int) -> str:
-    return f'["","",0,{_kernel_text(number)},'
+    return _nobodies.setdefault(number, f'["","",0,{_kernel_text(number)},')
 
 
 @lru_cache(maxsize=4)

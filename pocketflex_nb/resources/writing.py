@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.errors import EncodingError, LockLost
 from pocketflex_nb.core.ledger import OUTSIDE, UNMARKED, Writer
 from pocketflex_nb.core.values import decode
-from pocketflex_nb.resources.leases import fence_of
+from pocketflex_nb.resources.leases import HELD, fence_of
 from pocketflex_nb.resources.mirror import Entry
 from pocketflex_nb.resources.place import Changed, Lost
 from pocketflex_nb.resources.reading import Readable, Visit
@@ -20,7 +20,7 @@ from pocketflex_nb.resources.who import who_text
 __all__ = ["Writable"]
 
 _EXACT = 2**53
-_frame = FRAME.get
+_frame, _agent, _held = FRAME.get, AGENT.get, HELD.get
 
 
 class Writable(Readable):
@@ -147,14 +147,15 @@ class Writable(Readable):
     def increment(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
         """Add `n` atomically and give the new value, as `Store.increment` does; one round trip, whoever else adds meanwhile."""
         frame = _frame()
-        if key in self._transient or not (_is_small(n) and (limit is None or (_is_small(limit) and (reset is None or _is_small(reset))))):
+        is_exact = _is_small(n) and (limit is None or (_is_small(limit) and (reset is None or _is_small(reset))))
+        if not is_exact or key in self._transient:
             return super().increment(key, n, limit, reset)
-        if self._closed or self._is_late(frame):
+        if self._closed or ((frame is not None or _agent() is not None) and self._is_late(frame)):
             return self._change(key, lambda value: value, 0)
         if frame is not None:
             self._seen()
-        name, mark = self._name(key), f"{self._mark}.{next(self._marks)}"
-        who, fence = who_text(frame, mark), fence_of(self._mark)
+        name, mark = self._names.get(key) or self._name(key), f"{self._mark}.{next(self._marks)}"
+        who, fence = who_text(frame, mark), fence_of(self._mark) if _held() else ()
         with self._lock:
             try:
                 added = self._place.add(name, n, limit, reset, who, fence)
@@ -167,7 +168,8 @@ class Writable(Readable):
             version, text = added
             value = int(text) if text.isdigit() else decode(text)
             if frame is None and not self._following:  # the mirror takes it in when it is next asked
-                self.version = max(self.version, version)
+                if version > self.version:
+                    self.version = version
                 return value
             self._own((version, name, text, who), value, frame, None)
         if self._outbox:

@@ -131,6 +131,18 @@ def test_what_json_can_say_is_written_as_json_says_it(value: Any) -> None:
     assert not plain or json.loads(encode(value)) == value
 
 
+@pytest.mark.parametrize("value", [
+    {"n": 2**1023}, {"n": 2**1024}, {"n": -(10**400)}, {"n": 10**5_000}, {"a": "\ud800"}, {"ä": "ö"}, {"$": 1},
+    {"a": None, "b": True, "c": ""}, {"long": "x" * 400, "n": 2**1024}, {True: 1}, {},
+], ids=lambda value: f"{next(iter(value), '')!r}"[:10])
+def test_small_dicts_take_the_short_way_only_where_it_is_the_same(value: Any) -> None:
+    text = encode(value)
+
+    assert text.encode()
+    assert decode(text) == value
+    assert text == encode([value])[1:-1]
+
+
 def test_a_shared_list_is_read_as_two_equal_ones() -> None:
     shared = [1]
 

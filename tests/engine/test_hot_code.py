@@ -78,7 +78,7 @@ def test_an_attribute_error_of_the_new_codes_own_stays_as_it_is(cell: Cell) -> N
 
     run = main("flow").launch({}, show=False)
 
-    with pytest.raises(AttributeError, match="'nothing'$"):
+    with pytest.raises(AttributeError, match=r"'nothing'$"):
         run.result(10)
 
 

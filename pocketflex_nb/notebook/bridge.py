@@ -26,6 +26,8 @@ REST, SLOWEST = 30.0, 1.0
 HEAVY = 0.008
 
 
+#: seconds that the thread rests at least, whatever is due
+_LEAST = 0.005
 _NOW: tuple[float, float] = (0.0, 0.0)
 _LOOKING: tuple[float, float] = (-1.0, -1.0)
 
@@ -86,21 +88,22 @@ class Pump:
                 if not self._open:
                     self._thread = None
                     return
-                beat = max(BEAT, len(self._open) / PER_SECOND)
-            self._wake.wait(beat)
+                first = min(clock for clock, _ in self._due.values())
+            self._wake.wait(min(max(first - perf_counter(), _LEAST), BEAT))
             self._wake.clear()
 
     def _serve(self, view: Follower) -> None:
         with self._lock:
             self._due[id(view)] = _LOOKING  # `follow` puts `_NOW` here: somebody wants one more look
-        begun = thread_time()  # what it took from others: not what it waited for them, with a busy main thread
+            beat = max(BEAT, len(self._open) / PER_SECOND)
+        began, begun = perf_counter(), thread_time()  # what it took from others: not what it waited for them, with a busy main thread
         goes_on = self._look(view)
         spent, ended = thread_time() - begun, perf_counter()
         with self._lock:
             if self._due.get(id(view)) is not _LOOKING:  # asked for again meanwhile, or closed
                 return
             if goes_on:
-                self._due[id(view)] = _after(spent, ended)
+                self._due[id(view)] = _after(spent, ended, began + beat)
             else:
                 self._drop(view)
 
@@ -112,11 +115,11 @@ class Pump:
             return False
 
 
-def _after(spent: float, ended: float) -> tuple[float, float]:
-    """When to look again after a look of `spent` seconds that ended at `ended`."""
+def _after(spent: float, ended: float, beat: float) -> tuple[float, float]:
+    """When to look again after a look of `spent` seconds that ended at `ended`, not before `beat`."""
     rest = spent * REST
     if spent < HEAVY:
-        return ended + rest - BEAT, inf
+        return max(ended + rest - BEAT, beat), inf
     return ended + min(2 * rest, SLOWEST), process_time() + rest
 
 

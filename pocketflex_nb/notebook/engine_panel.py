@@ -109,7 +109,7 @@ class EnginePanel(Standing, anywidget.AnyWidget):
         self.curve = [round(1e3 * sample, 2) for sample in self._lag.samples]
         held = memory()
         self.head = {
-            "lag": None if lag is None else round(1e3 * lag, 1), "worst": max(self.curve, default=0.0), "live": len(live),
+            "lag": None if lag is None else round(1e3 * lag, 1), "worst": max(self.curve, default=None if lag is None else round(1e3 * lag, 1)), "live": len(live),
             "runs": len(runs()), "asking": sum(run.status == "asking" for run in live), "agents": len(refs),
             "waiting": sum(row["mailbox"] for row in self.agents), "zombies": _zombies(),
             "memory": None if held is None else round(held / 2**20), "threads": engine_thread.pool._threads,

@@ -54,6 +54,13 @@ def runs(*, live: bool = False) -> list[Run]:
     ----------
     live : bool
         Only those that go on.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, Node, launch, runs
+    >>> run = launch(Flow(Node()), name="nightly").wait(10)
+    >>> run in runs(), run in runs(live=True)
+    (True, False)
     """
     going = list(_live)
     if live:
@@ -89,7 +96,18 @@ def forget() -> int:
 
 
 class Run:
-    """One walk of a flow.
+    """One walk of a flow; `Flow.launch` and `launch` make it.
+
+    Parameters
+    ----------
+    flow : Flow
+        What is walked.
+    store : object
+        What its nodes share.
+    name : str, optional
+        Default: the flow's name; numbered when another run has it.
+    launched : bool
+        Whether it walks on the engine thread, and its prints go to its lane.
 
     Attributes
     ----------
@@ -111,6 +129,20 @@ class Run:
         What happened; the last 10 000 records at least are kept.
     parent : Run or None
         The run whose node started this one; cancelling it cancels this one.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import END, Flow, Node
+    >>> class Count(Node):
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["n"] += 1
+    ...         return "again" if shared["n"] < 3 else "enough"
+    >>> count = Count()
+    >>> _ = count - "again" >> count
+    >>> _ = count - "enough" >> END
+    >>> run = Flow(count).launch({"n": 0}, name="counting").wait(10)
+    >>> run.status, run.hops, run.store["n"]
+    ('done', 3, 3)
     """
 
     __slots__ = (
@@ -139,6 +171,7 @@ class Run:
     launched: bool = False
     limits: Any = None
     outer: Any = None  # the frame that it was begun in, if any
+    trace: Any = None  # the traceback of `error`, as it was when that ended the run
 
     def __init__(self, flow: Any, store: Any, *, name: str | None = None, launched: bool = False) -> None:
         outer = FRAME.get()
@@ -224,7 +257,7 @@ class Run:
 
     def in_flight(self) -> list[str]:
         """Graph paths of the nodes being visited now."""
-        return self.log.in_flight()
+        return [] if self.done() else self.log.in_flight()
 
     def done(self) -> bool:
         """Whether it is over: done, failed or cancelled."""
@@ -280,7 +313,7 @@ class Run:
     def outcome(self) -> Any:
         """The last action of a run that is over, or its exception raised."""
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(self.trace)  # as it was, however often it is raised here
         return self.action
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -538,7 +571,7 @@ class Run:
             status = "cancelled" if cancelled else "failed"
             if cancelled and not isinstance(error, RunCancelled):
                 error = RunCancelled(f"run {self.name!r} was cancelled")
-            self.error = error
+            self.error, self.trace = error, error.__traceback__
         self.records.extend((self.root, None, FINISHED[status], self.finished, self.finished))
         self._status = status
         if error is None:

@@ -132,6 +132,24 @@ def test_a_failed_run_raises_the_same_object_each_time() -> None:
         assert caught.value is run.error
 
 
+def test_a_result_asked_for_often_does_not_grow_its_traceback() -> None:
+    def frames() -> int:
+        with pytest.raises(ValueError, match="broken") as caught:
+            run.result()
+        return len(caught.traceback)
+
+    run = fails().launch({}, show=False).wait(10)
+
+    assert frames() == frames() == frames()
+
+
+def test_a_run_that_is_over_has_no_node_in_flight(walk: Way) -> None:
+    with pytest.raises(ValueError, match="broken"):
+        walk(fails(), {})
+
+    assert runs()[-1].in_flight() == []
+
+
 def test_every_run_leaves_its_record(walk: Way) -> None:
     walk(writes(), {})
 

@@ -20,7 +20,7 @@ PEERS = {
     ],
     "venv-pg1": ["pydantic-graph<2"],
     # clients of servers; the servers are started by the tests' own starters, which import pytest
-    "venv-servers": ["redis", "psycopg", "psycopg-binary", "aio-pika", "pytest"],
+    "venv-servers": ["redis", "psycopg", "psycopg-binary", "aio-pika", "pytest", "psutil"],
 }
 
 

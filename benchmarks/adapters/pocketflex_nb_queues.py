@@ -133,6 +133,14 @@ def place(kind):
     if kind == "sqlite":
         with tempfile.TemporaryDirectory(prefix="pfx-bench-") as folder:
             yield f"sqlite:///{folder}/queue.db"
+    elif kind == "postgres":
+        from tests.resources.postgres_server import PostgresServer
+
+        server = PostgresServer(fsync=True)
+        try:
+            yield server.start().url
+        finally:
+            server.remove()
     else:
         with (Redis if kind == "redis" else Rabbit)() as server:
             yield server.url
@@ -191,7 +199,7 @@ async def heard(m, url):
     m.extra |= {"ms": statistics.median(took) * 1e3, "worst": max(took) * 1e3}
 
 
-def register(kind):
+def register_queue(kind):
     for variant, ahead in (("put, get, ack", 1), ("sent ahead", AHEAD)):
         if ahead > 1 and kind != "amqp":
             continue
@@ -201,6 +209,8 @@ def register(kind):
             with place(kind) as url:
                 asyncio.run(beside(m, kind, url, ahead))
 
+
+def register_topic(kind):
     @entry(f"topic_{kind}", SYS, "publish, async for", n=1, venv="venv-servers", order=5, marked=True)
     def _(m):
         with place(kind) as url:
@@ -208,4 +218,6 @@ def register(kind):
 
 
 for _kind in CLIENTS:
-    register(_kind)
+    register_queue(_kind)
+for _kind in (*CLIENTS, "postgres"):
+    register_topic(_kind)

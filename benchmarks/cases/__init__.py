@@ -6,5 +6,5 @@ ORDER = (
     "cancel_10k", "cancel_200", "import_cold", "import_kernel", "layout_30", "layout_1k",
     "agent_call", "agent_cast", "agent_memory", "agent_call_sync", "agent_restart", "agent_1000",
     "store_sqlite", "store_redis", "store_postgres", "watch_sqlite", "watch_redis", "watch_postgres",
-    "queue_sqlite", "queue_redis", "queue_amqp", "topic_sqlite", "topic_redis", "topic_amqp",
+    "queue_sqlite", "queue_redis", "queue_amqp", "topic_sqlite", "topic_redis", "topic_postgres", "topic_amqp",
 )

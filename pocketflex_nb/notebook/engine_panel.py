@@ -107,9 +107,9 @@ class EnginePanel(Standing, anywidget.AnyWidget):
         self.agents = [_agent(ref) for ref in refs[:ROWS]]
         self.rows = [_row(run) for run in live[-ROWS:][::-1]]
         self.curve = [round(1e3 * sample, 2) for sample in self._lag.samples]
-        held = memory()
+        held, now = memory(), None if lag is None else round(1e3 * lag, 1)
         self.head = {
-            "lag": None if lag is None else round(1e3 * lag, 1), "worst": max(self.curve, default=None if lag is None else round(1e3 * lag, 1)), "live": len(live),
+            "lag": now, "worst": max(self.curve, default=now), "live": len(live),
             "runs": len(runs()), "asking": sum(run.status == "asking" for run in live), "agents": len(refs),
             "waiting": sum(row["mailbox"] for row in self.agents), "zombies": _zombies(),
             "memory": None if held is None else round(held / 2**20), "threads": engine_thread.pool._threads,

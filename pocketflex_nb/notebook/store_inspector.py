@@ -51,6 +51,15 @@ class StoreInspector(Standing, PatchedView):
     Children are read when a branch is opened, 200 at a time. Values under keys that name a secret are masked, on the page and in
     the saved file. Who wrote a key, its versions and the slider over the steps exist for a `Store`; a plain mapping shows its
     values only. Values can be edited while no run is walking with the store: paused, or over.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Store
+    >>> inspector = StoreInspector(Store({"topic": "tides", "notes": ["high"]}), title="before the run")
+    >>> print(inspector.plain())
+    topic: 'tides'
+    notes: ['high']
+    >>> inspector.close()
     """
 
     _esm = _HERE / "store_inspector.js"
@@ -222,7 +231,7 @@ class StoreInspector(Standing, PatchedView):
             value = value_at(held, self._chosen)
         except LookupError:
             return {"path": where, "row": row, "gone": True}
-        text = detail(value, 20_000, key=self._chosen)
+        text = detail(value, key=self._chosen)
         hidden = text == MASK
         source = None if hidden or not self._can_edit() else _source(value)
         return {

@@ -8,6 +8,7 @@ from tests.ui.contrast import poor_texts
 from tests.ui.lab import ClassicPage
 from tests.ui.test_agents import _SETUP as AGENTS
 from tests.ui.test_agents import _TREE as TREE
+from tests.ui.test_launcher import _SETUP as LAUNCHER
 from tests.ui.test_run_view import _FLOWS as FLOWS
 from tests.ui.test_store_inspector import _SETUP as STORES
 
@@ -62,3 +63,21 @@ def test_a_tree_of_agents_shows_a_restart(classic: ClassicPage) -> None:
     row.get_by_role("button", name="Kill beta").click()
 
     expect(row).to_contain_text("1 restart")
+
+
+def test_a_form_starts_runs_that_the_panel_stops(classic: ClassicPage) -> None:
+    classic.open(classic.write([LAUNCHER, "Launcher('research')", "%pf panel"], name="classic-form"))
+    classic.run_all()
+    form, panel = classic.cell(1).locator("form").first, classic.cell(2).locator(".pf-engine").first
+
+    form.get_by_label("topic, needed").fill("solar")
+    form.get_by_role("button", name="Agents: one more").click()
+    form.get_by_role("button", name="Start", exact=False).first.click()
+
+    rows = panel.get_by_role("list", name="Runs that go on").get_by_role("listitem")
+    expect(rows).to_have_count(2)
+    expect(classic.cell(1).locator(".pf-run-view").first).to_be_visible()
+    assert poor_texts(panel) == []
+    panel.get_by_role("button", name="Stop all runs").click()
+    expect(rows).to_have_count(0)
+    expect(classic.cell(1).locator(".pf-counts").first).to_have_text("2 cancelled")

@@ -149,3 +149,23 @@ def test_a_person_who_wants_no_motion_sees_none(lab: Lab) -> None:
     lab.page.emulate_media(reduced_motion="no-preference")
     assert re.search("asks", view.get_attribute("aria-label") or "") or view.get_attribute("role") == "group"
     lab.run_cell(2)
+
+
+def test_keys_go_through_the_cells_of_a_crowd(lab: Lab) -> None:
+    cell = "group = launch([good] * 960 + [bad] * 40, show=False).wait(); from pocketflex_nb.notebook import RunView; RunView(group)"
+    view = _shown(lab, cell)
+    heat, pinned = view.locator(".pf-heat"), view.locator(".pf-pinned strong")
+    expect(heat.locator("svg").first).to_have_attribute("aria-label", "40 failed, 960 done")
+
+    heat.focus()
+    lab.page.keyboard.press("ArrowRight")
+    expect(pinned).to_have_text("counting-961")
+    lab.page.keyboard.press("ArrowDown")
+
+    expect(pinned).to_have_text("counting-61")  # 100 cells on, past the 40 that failed
+    expect(view.locator(".pf-lane")).to_have_count(1)
+    lab.page.keyboard.press("ArrowLeft")
+    expect(pinned).to_have_text("counting-60")
+    lab.page.keyboard.press("Escape")
+    expect(view.locator(".pf-pinned")).to_be_hidden()
+    expect(view.locator(".pf-lane")).to_have_count(0)

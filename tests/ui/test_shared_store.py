@@ -10,6 +10,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.machine import ROOT
+from tests.ui.contrast import poor_texts
 from tests.ui.lab import Lab
 
 _SETUP = """
@@ -52,5 +53,9 @@ def test_what_another_process_writes_appears_with_its_run_and_kernel(lab: Lab, t
     expect(notes).to_contain_text("Research")
     expect(notes).to_contain_text(told.stdout.strip())
     expect(view).not_to_contain_text("sk-abcdefghijklmnop1234")
-    if folder := os.environ.get("POCKETFLEX_SHOTS"):
-        view.screenshot(path=str(Path(folder, "shared-store.png")))
+    notes.click()
+    expect(view.locator(".pf-store-history")).to_contain_text("Research")
+    for theme in ("dark", "light"):
+        lab.theme(theme)
+        lab.screenshot(f"shared-store-{theme}", of=view)
+        assert poor_texts(view) == [], theme

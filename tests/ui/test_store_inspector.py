@@ -121,3 +121,85 @@ def test_both_themes_are_looked_at(lab: Lab, view: Locator) -> None:
         lab.screenshot(f"store-{theme}", of=view)
         card = view.evaluate("el => getComputedStyle(el).backgroundColor")
         assert (card == "rgb(255, 255, 255)") is (theme == "light")
+
+
+_VALUES = """
+import base64, struct, zlib
+import numpy as np, pandas as pd
+from pocketflex_nb import Store
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+rows = b"".join(b"\\x00" + bytes(v for x in range(12) for v in (40 * y, 20 * x, 120)) for y in range(6))
+png = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 12, 6, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+held = Store({"table": pd.DataFrame({"city": ["Oslo", "Rome"], "score": [0.5, 0.75]}), "grid": np.arange(12.0).reshape(3, 4),
+              "picture": png, "text": "word " * 2_000})
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "told"),
+    [
+        ("table", "DataFrame 2x2", ["city", "Oslo", "0.75", "(DataFrame 2x2)"]),
+        ("grid", "ndarray 3x4", ["[ 0.  1.  2.  3.]", "(ndarray 3x4 float64)"]),
+        ("text", "str 10000", ["word word", "(10,000 characters)"]),
+    ],
+)
+def test_tables_arrays_and_long_texts_are_previewed(lab: Lab, key: str, kind: str, told: list[str]) -> None:
+    view = _held(lab)
+    expect(_row(view, key).locator(".pf-store-type")).to_have_text(kind)
+
+    _row(view, key).click()
+
+    for text in told:
+        expect(view.locator(".pf-store-text")).to_contain_text(text)
+    assert len(view.locator(".pf-store-text").inner_text()) < 2_200
+
+
+def test_a_picture_is_shown_as_one(lab: Lab) -> None:
+    view = _held(lab)
+
+    _row(view, "picture").click()
+
+    image = view.get_by_alt_text("Picture at picture")
+    expect(image).to_be_visible()
+    lab.page.wait_for_function("() => document.querySelector('.pf-store-image')?.naturalWidth === 12")
+    lab.screenshot("store-picture", of=view)
+
+
+def _held(lab: Lab) -> Locator:
+    lab.open(lab.write([_SETUP + _VALUES, "StoreInspector(held)"]))
+    lab.run_cell(0)
+    lab.run_cell(1)
+    return lab.cell(1).locator(".pf-store")
+
+
+_PAUSED = """
+import asyncio
+class Look(Node):
+    async def exec(self, prep_res): await asyncio.sleep(0.01)
+    def post(self, shared, prep_res, exec_res): shared["seen"] = shared["topic"]
+look, again = Look(), Look()
+look >> again
+run = Flow(look, name="looking").launch({"topic": "solar"}, show=False)
+run.pause()
+while run.status != "paused": pass
+"""
+
+
+def test_a_value_is_edited_while_its_run_is_paused(lab: Lab) -> None:
+    lab.open(lab.write([_SETUP + _PAUSED, "StoreInspector(run)", "run.resume(); run.wait(10); print(run.store['seen'])"]))
+    lab.run_cell(0)
+    lab.run_cell(1)
+    view = lab.cell(1).locator(".pf-store")
+
+    _row(view, "topic").click()
+    view.get_by_role("button", name="Edit").click()
+    view.get_by_label("Value of topic").fill("tides")
+    lab.page.keyboard.press("Tab")
+    lab.page.keyboard.press("Enter")
+    expect(_row(view, "topic").locator(".pf-store-value")).to_have_text("'tides'")
+
+    lab.run_cell(2)
+
+    expect(lab.outputs(2)).to_have_text("tides")

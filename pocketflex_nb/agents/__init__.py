@@ -99,6 +99,7 @@ from pocketflex_nb.agents.task_supervisor import TaskSupervisor
 from pocketflex_nb.agents.tasks import TaskRef, offload, poll_many, results, spawn
 from pocketflex_nb.agents.trace import Trace, trace
 from pocketflex_nb.agents.tree import SupervisorRef
+from pocketflex_nb.engine.frame import current
 
 __all__ = [
     "IGNORE",
@@ -157,6 +158,7 @@ __all__ = [
     "call_sync",
     "cast",
     "child",
+    "current",
     "handles",
     "link",
     "living",

@@ -76,6 +76,11 @@ class Agent:
     ``await Counter.start(3)``, or under a supervisor with ``child(Counter, 3)``; an agent made by calling the class is a template of
     that: ``Counter(3)`` may stand in a supervisor's list.
 
+    Parameters
+    ----------
+    *args, **kwargs
+        For `init`, when it starts and at each restart.
+
     Attributes
     ----------
     trap_exit : bool

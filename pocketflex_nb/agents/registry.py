@@ -47,6 +47,20 @@ class Registry:
     -----
     Entries vanish before monitors and supervisors hear of the owner's death. Keys are told apart by type: 1, 1.0 and True are three.
     Every method may be called from any thread; all but `lock` are plain calls.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent, Registry
+    >>> class Worker(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return f"{message} is done"
+    >>> workers = Registry()
+    >>> ref = Worker.start_sync(name=workers.via("w1"))
+    >>> workers.whereis("w1").call_sync("the draft")
+    'the draft is done'
+    >>> ref.stop_sync()
+    >>> workers.count()
+    0
     """
 
     def __init__(self, keys: str = "unique", *, listeners: Iterable[Any] = (), on_death: bool = False) -> None:

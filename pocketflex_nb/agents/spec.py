@@ -131,6 +131,19 @@ def child(
     ------
     BadSpec
         It cannot be.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent, Supervisor, child
+    >>> class Greeter(Agent):
+    ...     async def init(self, greeting):
+    ...         self.greeting = greeting
+    ...     async def handle_call(self, name, caller):
+    ...         return f"{self.greeting} {name}"
+    >>> sup = Supervisor([child(Greeter, "hello", id="greeter", restart="transient")]).start_sync()
+    >>> sup["greeter"].call_sync("Ada")
+    'hello Ada'
+    >>> sup.stop_sync()
     """
     tree = None
     if isinstance(cls, type) and hasattr(cls, "_pfx_tree"):

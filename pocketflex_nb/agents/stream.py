@@ -59,6 +59,17 @@ def stream(
     ------
     ValueError
         An argument that cannot be; before anything runs.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb import stream
+    >>> async def half(n):
+    ...     return n / 2
+    >>> async def main():
+    ...     return [outcome.value async for outcome in stream(half, [1, 2, 4], max_concurrency=2)]
+    >>> asyncio.run(main())
+    [0.5, 1.0, 2.0]
     """
     return Stream(
         fn,

@@ -347,6 +347,18 @@ def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any 
     -------
     TaskRef
         ``await`` it, or `poll` it. An unlinked task's value comes to the owning agent as `TaskDone`, its crash as `Down`.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb import spawn
+    >>> async def double(n):
+    ...     return 2 * n
+    >>> async def main():
+    ...     tasks = [spawn(double, n) for n in (1, 2, 3)]
+    ...     return [await task for task in tasks]
+    >>> asyncio.run(main())
+    [2, 4, 6]
     """
     if not callable(fn):
         raise TypeError(f"spawn({fn!r}): give the function, and its arguments after it: spawn(fetch, url)")

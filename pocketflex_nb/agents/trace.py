@@ -99,6 +99,29 @@ def trace(*targets: Any) -> Trace:
     """Trace supervisors or agents (everybody, if none is given): ``with trace(sup) as t: ...``, then ``t.events``, ``t.to_mermaid()``.
 
     While it runs, events tell messages by a short `repr`; outside of it, only by a label.
+
+    Parameters
+    ----------
+    *targets : SupervisorRef or AgentRef
+        Whose messages; none: everybody's.
+
+    Returns
+    -------
+    Trace
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent, trace
+    >>> class Echo(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return message
+    >>> echo = Echo.start_sync(name="echo")
+    >>> with trace(echo) as seen:
+    ...     echo.call_sync("hello")
+    'hello'
+    >>> [event.kind for event in seen.events]
+    ['call', 'reply']
+    >>> echo.stop_sync()
     """
     return Trace(targets)
 

@@ -40,6 +40,24 @@ class Flow(BaseNode):
     -----
     A flow is a node: `prep` and `post` are its own, `exec` is never called; `post` gets the last action and passes it on. The limits of a
     flow inside another bound each visit of it; when they are spent that visit fails, and an error edge of the flow may take it.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, Node
+    >>> class Count(Node):
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["n"] += 1
+    ...         return "again" if shared["n"] < 3 else "enough"
+    >>> class Tell(Node):
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["said"] = f"counted to {shared['n']}"
+    >>> count = Count()
+    >>> _ = count - "again" >> count
+    >>> _ = count - "enough" >> Tell()
+    >>> shared = {"n": 0}
+    >>> Flow(count).run(shared)
+    >>> shared["said"]
+    'counted to 3'
     """
 
     _pfx_strict = False
@@ -224,6 +242,20 @@ class BatchFlow(Flow):
     ----------
     start, **options
         As for `Flow`; ``max_concurrency`` is the number of items at once: 1 (default) is one after the other, None all.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import BatchFlow, Node
+    >>> class Square(Node):
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["squares"].append(self.params["n"] ** 2)
+    >>> class Squares(BatchFlow):
+    ...     def prep(self, shared):
+    ...         return [{"n": n} for n in shared["numbers"]]
+    >>> shared = {"numbers": [1, 2, 3], "squares": []}
+    >>> Squares(Square()).run(shared)
+    >>> shared["squares"]
+    [1, 4, 9]
     """
 
     _pfx_items_at_once: int | None = 1

@@ -77,12 +77,29 @@ class Retry:
 class BaseNode:
     """A step: `prep` reads the store, `exec` works, `post` writes and names the way out.
 
+    It is made without parameters; `Node` adds retries.
+
     Attributes
     ----------
     params : dict
         Set by the flow before each visit.
     successors : dict of str to BaseNode
         Action to next node; a plain dict that outside tools may walk. Several targets of one action are one `Fork`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import BaseNode
+    >>> class Shout(BaseNode):
+    ...     def prep(self, shared):
+    ...         return shared["text"]
+    ...     def exec(self, text):
+    ...         return text.upper()
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["text"] = exec_res
+    >>> shared = {"text": "hello"}
+    >>> Shout().run(shared)
+    >>> shared
+    {'text': 'HELLO'}
     """
 
     name: str | None = None
@@ -208,6 +225,21 @@ class Node(BaseNode):
     -----
     `prep`, `exec` and `post` may each be ``def`` or ``async def``. `cur_retry` (0-based) is readable inside `exec`.
     A plain `exec` of a launched flow runs in a thread pool; ``blocking = False`` on the class keeps it on the engine thread.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Node
+    >>> class Fetch(Node):
+    ...     def exec(self, prep_res):
+    ...         if self.cur_retry < 2:
+    ...             raise ConnectionError("not yet")
+    ...         return f"got it at try {self.cur_retry + 1}"
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["page"] = exec_res
+    >>> shared = {}
+    >>> Fetch(max_retries=3).run(shared)
+    >>> shared["page"]
+    'got it at try 3'
     """
 
     _pfx_timeout: float | None = None

@@ -50,12 +50,22 @@ class NodeState:
 
 @dataclass(slots=True)
 class State:
-    """What is known of one run.
+    """What is known of one run: `replay` fills it in.
 
-    Attributes
+    Parameters
     ----------
+    run, flow : str
+        Their names.
     status : str
         pending, running, paused, asking, done, failed or cancelled.
+    steps : int
+        Finished hops.
+    started, finished : int
+        Monotonic ns; 0 until it has.
+    action : object
+        The last action, once it is done.
+    error : str
+        What ended it.
     nodes : dict of str to NodeState
         By graph path (`GraphNode.id`, or a group's id for a nested flow).
     edges : dict of (str, str) to int
@@ -70,6 +80,27 @@ class State:
         Open questions.
     problems : list of str
         Unknown actions, conflicts, abandoned threads: what every view must mark.
+    tokens, cost : float
+        Sums of what `emit` told as ``usage``.
+    done, total : float or None
+        The latest ``progress``.
+    seq : int
+        Number of the last event that was folded in.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import emit, launch, linear, node, replay
+    >>> @node
+    ... def draft(shared):
+    ...     emit("log", "writing")
+    ...     shared["text"] = "..."
+    >>> state = replay(launch(linear(draft)).wait(10).events)
+    >>> [(path, known.status, known.visits) for path, known in state.nodes.items()]
+    [('draft', 'done', 1)]
+    >>> [text for _, _, text, _ in state.lines]
+    ['writing']
+    >>> [(change["key"], change["version"]) for change in state.changes]
+    [('text', 1)]
     """
 
     run: str = ""
@@ -121,6 +152,16 @@ def replay(events: Iterable[Event], state: State | None = None) -> State:
     Returns
     -------
     State
+
+    Examples
+    --------
+    >>> from pocketflex_nb import linear, node, launch, replay
+    >>> run = launch(linear(node(lambda shared: None), node(lambda shared: None))).wait(10)
+    >>> state = replay(run.events)
+    >>> state.status, state.steps
+    ('done', 2)
+    >>> replay(run.events[:-1]).status
+    'running'
     """
     state = State() if state is None else state
     for event in events:

@@ -108,6 +108,22 @@ def ask(
         not wait: make it ``async def``.
     TimeoutError
         Nobody answered in time and there is no `default`.
+
+    Examples
+    --------
+    >>> import time
+    >>> from pocketflex_nb import Flow, Node, ask, launch
+    >>> class Approve(Node):
+    ...     def exec(self, prep_res):
+    ...         return ask("Send it?", choices=["yes", "no"])
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         return exec_res
+    >>> run = launch(Flow(Approve()), {})
+    >>> while run.status != "asking":
+    ...     time.sleep(0.01)
+    >>> run.answer("yes")                          # in a notebook: a click
+    >>> run.result(10)
+    'yes'
     """
     frame = FRAME.get()
     if frame is None:

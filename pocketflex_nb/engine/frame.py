@@ -151,11 +151,28 @@ class Frame:
 def current() -> Any:
     """Where the running code is: its run, node, `address`, `error` (behind an error edge); None outside of any run or agent.
 
+    Returns
+    -------
+    object or None
+        A `Frame` inside a run, a life in an agent or task; read its attributes.
+
     Notes
     -----
     In an agent or task, outside of any run, it is that life, with its `ref`, `address`, `callers` and `ancestors`; inside of a run these
     two tell of the agent or task around it. Follows context variables: a thread that you start yourself begins outside, unless you
     start it with `contextvars.copy_context`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, Node, current, launch
+    >>> class Where(Node):
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         here = current()
+    ...         shared["where"] = here.run.name, type(here.node).__name__
+    >>> launch(Flow(Where()), name="where-am-i").wait(10).store["where"]
+    ('where-am-i', 'Where')
+    >>> current() is None
+    True
     """
     frame = FRAME.get()
     return frame if frame is not None else AGENT.get()

@@ -31,6 +31,18 @@ class RunGroup:
     Notes
     -----
     Iterating gives the runs in order; ``group["name"]`` and ``group[0]`` give one.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, node
+    >>> @node
+    ... def measure(shared):
+    ...     shared["letters"] = len(shared["topic"])
+    >>> group = Flow(measure).launch_each("topic", ["tides", "wind"]).wait(10)
+    >>> group.counts()
+    {'done': 2}
+    >>> [run.store["letters"] for run in group]
+    [5, 4]
     """
 
     def __init__(self, made: list[Run], *, on_error: str = "others", name: str | None = None) -> None:

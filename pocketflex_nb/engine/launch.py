@@ -100,6 +100,23 @@ def launch(
     ------
     TypeError
         Something is no flow, or a store is no mapping.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, Node, launch
+    >>> class Greet(Node):
+    ...     def prep(self, shared):
+    ...         return shared["name"]
+    ...     async def exec(self, name):
+    ...         return f"hello {name}"
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["said"] = exec_res
+    >>> greet = Flow(Greet())
+    >>> launch(greet, {"name": "Ada"}).wait(10).store["said"]
+    'hello Ada'
+    >>> group = launch([(greet, {"name": "Ada"}), (greet, {"name": "Bob"})])
+    >>> [run.store["said"] for run in group.wait(10)]
+    ['hello Ada', 'hello Bob']
     """
     check_limits("launch", max_steps, timeout, budget)
     check_concurrency("launch", max_concurrency)

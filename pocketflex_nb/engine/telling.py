@@ -30,6 +30,18 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
     ------
     ValueError
         For another kind.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, Node, emit, launch, replay
+    >>> class Think(Node):
+    ...     def exec(self, prep_res):
+    ...         emit("usage", tokens=120, cost=0.002)
+    ...         emit("progress", done=1, total=4)
+    >>> run = launch(Flow(Think())).wait(10)
+    >>> state = replay(run.events)
+    >>> state.tokens, state.done, state.total
+    (120, 1, 4)
     """
     if kind not in _KINDS:
         raise ValueError(f"emit({kind!r}): no such kind{nearest(kind, _KINDS)}")

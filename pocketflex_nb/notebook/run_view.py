@@ -54,6 +54,17 @@ class RunView(Standing, PatchedView):
     Follows the runs at most ten times a second and sends only what changed. Keys: left and right go through the steps, Home and End
     to the first step and back to now, space pauses, ``n`` lets one node go while paused, ``s`` stops, ``d`` opens the diff, ``/``
     searches.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import launch, linear, node
+    >>> @node
+    ... def draft(shared):
+    ...     shared["text"] = "..."
+    >>> view = RunView(launch(linear(draft), name="report").wait(10), tabs=["store"])     # as the last line of a cell it shows itself
+    >>> print(view.plain())                                                               # doctest: +ELLIPSIS
+    report: done, 1 step, ...
+    >>> view.close()
     """
 
     _esm = _HERE / "run_view.js"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 import uuid
 import weakref
@@ -115,7 +116,9 @@ class Linked(Store):
             return self._names[key]
         except KeyError:
             pass
-        plain = int(key) if key.__class__ in (bool, float) and key == int(key) else key
+        if key.__class__ is float and math.isnan(key):
+            raise EncodingError("a key that is not equal to itself (nan) would never be found again; use None, or a text", path=(key,))
+        plain = int(key) if key.__class__ is bool or (key.__class__ is float and key.is_integer()) else key
         name = encode(plain, at=(key,))
         if len(name) > _KEY:
             raise EncodingError(f"a key of {len(name)} characters; at most {_KEY}: keep it shorter, and the text as a value", path=(key,))

@@ -44,7 +44,7 @@ from types import TracebackType
 from typing import Any
 
 from pocketflex_nb.core.context import AGENT, FRAME
-from pocketflex_nb.core.errors import ResourceError
+from pocketflex_nb.core.errors import EncodingError, ResourceError
 from pocketflex_nb.core.values import encode
 from pocketflex_nb.resources.io_thread import io_thread
 from pocketflex_nb.resources.keeping import Keeper
@@ -467,11 +467,20 @@ _giving: set[Any] = set()
 def _mail(item: Any, headers: dict[str, Any] | None, delay: float, key: str | None) -> Mail:
     if not delay >= 0:
         raise ValueError(f"put(delay={delay!r}): seconds, 0 or more")
-    if key is not None and not (isinstance(key, str) and key):
-        raise TypeError(f"put(key={key!r}): an idempotency key is text, and not empty")
+    if key is not None:
+        _check_key(key)
     if headers is not None and not isinstance(headers, dict):
         raise TypeError(f"put(headers={headers!r}): a dict")
     return Mail(new_id(), encode(item, at=("item",)), encode(headers, at=("headers",)) if headers else "{}", key)
+
+
+def _check_key(key: Any) -> None:
+    if not (isinstance(key, str) and key):
+        raise TypeError(f"put(key={key!r}): an idempotency key is text, and not empty")
+    try:
+        key.encode()
+    except UnicodeEncodeError as exc:
+        raise EncodingError(f"key={key!r} cannot be kept: it holds half a surrogate pair, which no server takes", path=("key",)) from exc
 
 
 def _ids(letters: tuple[DeadLetter | str, ...]) -> frozenset[str]:

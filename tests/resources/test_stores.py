@@ -99,6 +99,32 @@ def test_keys_that_are_equal_are_one_key(pair: Pair) -> None:
     assert yours[1.0] == "still one"
 
 
+@pytest.mark.parametrize("key", [
+    "", "k" * 900, "ключ\x00", "\ud800", ("a", 1), None, float("inf"), "$", b"\xff", "'; DROP TABLE x; --", frozenset({1}), "%s",
+], ids=ascii)
+def test_unusual_keys_and_texts_come_back_as_they_were(pair: Pair, key: Any) -> None:
+    mine, yours = pair
+    mine[key] = [key, "\x00\ud800é%s"]
+
+    assert yours[key] == [key, "\x00\ud800é%s"]
+    assert yours.increment(("n", key)) == mine[("n", key)] == 1
+    assert list(yours) == [key, ("n", key)]
+
+
+def test_a_key_that_nobody_would_find_again_is_refused(pair: Pair) -> None:
+    with pytest.raises(EncodingError, match="nan"):
+        pair[0][float("nan")] = 1
+
+
+def test_a_value_of_megabytes_arrives_whole_and_goes(pair: Pair) -> None:
+    mine, yours = pair
+    mine["big"] = text = "ä" * 3_000_000
+    assert yours["big"] == text
+    yours["big"] = 1
+
+    assert mine["big"] == 1
+
+
 def test_two_stores_of_other_names_know_nothing_of_each_other(url: str) -> None:
     other = f"{url}2"
     with open_store(url) as one, open_store(other) as two:

@@ -73,6 +73,16 @@ async def fail(queue: Queue, error: Exception) -> Message:
     return msg
 
 
+async def test_a_key_that_no_server_takes_is_refused_and_odd_ones_come_back_as_they_were(url: str) -> None:
+    async with opened(url) as queue:
+        with pytest.raises(EncodingError, match="surrogate"):
+            await queue.put(1, key="half \ud800")
+        for key in ("a\x00b", r"\ud800", "ключ", "k" * 5_000):
+            await queue.put({"\ud800": "\x00"}, key=key, headers={"h": "\x00\ud800"})
+            async with queue.get(timeout=20) as msg:
+                assert (msg.key, msg.item, msg.headers) == (key, {"\ud800": "\x00"}, {"h": "\x00\ud800"})
+
+
 async def test_what_is_put_is_got_with_its_headers_key_and_id(url: str) -> None:
     async with opened(url) as queue:
         before = time.time()

@@ -171,6 +171,11 @@ def link(ref: Any) -> None:
     """Tie the current agent to `ref`: when one ends otherwise than normally, the other is hit too.
 
     An agent with ``trap_exit = True`` gets an `Exit` message instead. A dead `ref` hits at once, as ``"noproc"``.
+
+    Parameters
+    ----------
+    ref : AgentRef
+        The other.
     """
     me, other = _here("link"), ref._life
     if other is me:
@@ -186,7 +191,13 @@ def link(ref: Any) -> None:
 
 
 def unlink(ref: Any) -> None:
-    """Untie the current agent from `ref`."""
+    """Untie the current agent from `ref`.
+
+    Parameters
+    ----------
+    ref : AgentRef
+        The other.
+    """
     me, other = _here("unlink"), ref._life
     for one, two in ((me, other), (other, me)):
         if one.links:

@@ -11,7 +11,13 @@ __all__ = ["call", "call_sync", "cast", "whereis"]
 
 
 def whereis(name: Any) -> AgentRef | None:
-    """The living agent called `name` (a name or ``reg.via(key)``), or None."""
+    """The living agent called `name` (a name or ``reg.via(key)``), or None.
+
+    Parameters
+    ----------
+    name : hashable or Via
+        Who.
+    """
     registry, key = place_of(name)
     ref: AgentRef | None = registry.whereis(key)
     return ref if ref is not None and ref.is_alive else None
@@ -33,8 +39,14 @@ async def call(name: Any, message: Any, *, timeout: float | None = 5.0, wait: fl
     ----------
     name : hashable, Via or AgentRef
         Who.
+    message : object
+        What the handler gets.
+    timeout : float or None
+        Seconds to wait for the reply; None: as long as it takes.
     wait : float or None
         Seconds to wait for somebody of that name.
+    cancel_on_timeout : bool
+        Cancel the handler (or take the message back) when time is over.
 
     Raises
     ------
@@ -46,12 +58,30 @@ async def call(name: Any, message: Any, *, timeout: float | None = 5.0, wait: fl
 
 
 def call_sync(name: Any, message: Any, *, timeout: float | None = 5.0) -> Any:
-    """`call` from plain code."""
+    """`call` from plain code.
+
+    Parameters
+    ----------
+    name : hashable, Via or AgentRef
+        Who.
+    message : object
+        What the handler gets.
+    timeout : float or None
+        Seconds to wait for the reply; None: as long as it takes.
+    """
     return _found(name).call_sync(message, timeout=timeout)
 
 
 def cast(name: Any, message: Any) -> None:
-    """`AgentRef.cast` by name; never fails, not even when nobody has that name."""
+    """`AgentRef.cast` by name; never fails, not even when nobody has that name.
+
+    Parameters
+    ----------
+    name : hashable, Via or AgentRef
+        Who.
+    message : object
+        What the handler gets.
+    """
     ref = name if isinstance(name, AgentRef) else whereis(name)
     if ref is not None:
         ref.cast(message)

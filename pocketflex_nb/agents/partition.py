@@ -24,6 +24,8 @@ def partition_of(key: Any, partitions: int) -> int:
     ----------
     key : int, str, bytes, or anything whose `repr` tells it apart
         Whole numbers go by ``abs(key) % partitions``, everything else by a hash of its text.
+    partitions : int
+        How many there are.
     """
     if partitions < 1:
         raise NotRunning(f"for {key!r}", ": there are no partitions now; resize(n) makes some")
@@ -105,6 +107,8 @@ class PartitionSupervisor(AnySupervisor):
         How many; None is the number of cores.
     with_args : callable or None
         ``with_args(args, i) -> args`` gives the arguments of copy `i`.
+    auto_shutdown : str
+        Only "never": partitions have no significant children.
     strategy, max_restarts, max_seconds, name, clock, engine, keep, strict
         See `Supervisor`.
     """

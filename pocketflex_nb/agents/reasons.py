@@ -59,7 +59,13 @@ NO_REPLY = _Word("NO_REPLY")
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """An orderly end with something to say: not abnormal, yet it spreads over links."""
+    """An orderly end with something to say: not abnormal, yet it spreads over links.
+
+    Parameters
+    ----------
+    term : object
+        What it has to say.
+    """
 
     term: Any = None
 
@@ -68,10 +74,10 @@ class Shutdown:
 class Crash:
     """An abnormal end.
 
-    Attributes
+    Parameters
     ----------
-    error, exc : BaseException
-        What was raised, with its traceback.
+    error : BaseException
+        What was raised, with its traceback; `exc` is another name of it.
     """
 
     error: BaseException
@@ -92,14 +98,26 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Returned by `init` or a handler: when no message comes for `seconds`, `handle_info` gets ``"timeout"``, once."""
+    """Returned by `init` or a handler: when no message comes for `seconds`, `handle_info` gets ``"timeout"``, once.
+
+    Parameters
+    ----------
+    seconds : float
+        Without a message.
+    """
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Returned by `init` or a handler: `handle_continue` gets `value` before any message of the mailbox."""
+    """Returned by `init` or a handler: `handle_continue` gets `value` before any message of the mailbox.
+
+    Parameters
+    ----------
+    value : object
+        For `handle_continue`.
+    """
 
     value: Any = None
 
@@ -109,7 +127,15 @@ _NOTHING = _Word("_NOTHING")
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Returned by `init` or a handler: the agent ends with `reason`; `terminate` runs first, then `reply` is sent."""
+    """Returned by `init` or a handler: the agent ends with `reason`; `terminate` runs first, then `reply` is sent.
+
+    Parameters
+    ----------
+    reason : object
+        Exit reason.
+    reply : object, optional
+        For the call that is being handled.
+    """
 
     reason: Any = "normal"
     reply: Any = _NOTHING
@@ -122,14 +148,28 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """A task's good outcome."""
+    """A task's good outcome.
+
+    Parameters
+    ----------
+    value : object
+        What it returned.
+    """
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A task's bad outcome; and the message that an agent with ``trap_exit`` gets from a link."""
+    """A task's bad outcome; and the message that an agent with ``trap_exit`` gets from a link.
+
+    Parameters
+    ----------
+    ref : AgentRef or TaskRef
+        Who ended.
+    reason : object
+        Exit reason.
+    """
 
     ref: Any
     reason: Any
@@ -139,7 +179,7 @@ class Exit:
 class Down:
     """A monitored agent or task is gone. Exactly one comes per monitor.
 
-    Attributes
+    Parameters
     ----------
     ref : AgentRef
         Who.
@@ -156,7 +196,15 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class TaskDone:
-    """The value of a task that is not linked, as a message to the agent that spawned it."""
+    """The value of a task that is not linked, as a message to the agent that spawned it.
+
+    Parameters
+    ----------
+    ref : TaskRef
+        Which task.
+    value : object
+        What it returned.
+    """
 
     ref: Any
     value: Any
@@ -164,7 +212,19 @@ class TaskDone:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """To a registry's listeners: `ref` took `key`."""
+    """To a registry's listeners: `ref` took `key`.
+
+    Parameters
+    ----------
+    registry : Registry
+        Where.
+    key : hashable
+        Under which key.
+    ref : AgentRef
+        Who.
+    value : object
+        What it keeps there.
+    """
 
     registry: Any
     key: Any
@@ -174,7 +234,17 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Unregistered:
-    """To a registry's listeners: `ref` gave `key` back (and, with ``on_death=True``, died)."""
+    """To a registry's listeners: `ref` gave `key` back (and, with ``on_death=True``, died).
+
+    Parameters
+    ----------
+    registry : Registry
+        Where.
+    key : hashable
+        Which key.
+    ref : AgentRef
+        Who.
+    """
 
     registry: Any
     key: Any

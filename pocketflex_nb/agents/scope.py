@@ -60,7 +60,13 @@ class Scope:
 
 
 def start_scope(cell_id: str | None) -> Scope:
-    """End what `cell_id` started before, and adopt what the code of this context starts from now on. For plain threads."""
+    """End what `cell_id` started before, and adopt what the code of this context starts from now on. For plain threads.
+
+    Parameters
+    ----------
+    cell_id : str or None
+        Id of the cell; None where cells have none.
+    """
     stop_scope(cell_id)
     CELL.set(cell_id or "")
     return _scope_of(cell_id or "")
@@ -72,7 +78,15 @@ def _scope_of(cell_id: str) -> Scope:
 
 
 def stop_scope(cell_id: str | None, *, patience: float = PATIENCE) -> None:
-    """End what `cell_id` started: the last first, each in its own order; waits, and kills what takes more than `patience` seconds."""
+    """End what `cell_id` started: the last first, each in its own order; waits, and kills what takes more than `patience` seconds.
+
+    Parameters
+    ----------
+    cell_id : str or None
+        Id of the cell; nothing happens without one.
+    patience : float
+        Seconds for each life to end in an orderly way.
+    """
     with _lock:
         scope = _scopes.pop(cell_id, None) if cell_id else None
     if scope is None:

@@ -21,10 +21,14 @@ _DEFAULT: Any = object()
 class ChildSpec:
     """How to start a child; made by `child`.
 
-    Attributes
+    Parameters
     ----------
     cls : type
         An agent's class, or a supervisor's.
+    args, kwargs
+        For its `init`.
+    id, restart, significant, name, isolation, strict
+        As for `child`.
     shutdown : float, "kill" or None
         Seconds it gets to end in an orderly way; None is as long as it takes.
     type : "worker" or "supervisor"
@@ -51,10 +55,16 @@ class ChildSpec:
 class ChildInfo:
     """A child as it is now.
 
-    Attributes
+    Parameters
     ----------
+    id : hashable
+        By which the supervisor knows it.
+    ref : AgentRef or None
+        Its address, while it lives.
     status : "running", "restarting" or "stopped"
         What it does.
+    type : "worker" or "supervisor"
+        What it is.
     restarts : int
         How often it was restarted.
     version : int
@@ -77,7 +87,17 @@ class ChildInfo:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many children a supervisor has: specs, living ones, and of which type the specs are."""
+    """How many children a supervisor has: specs, living ones, and of which type the specs are.
+
+    Parameters
+    ----------
+    specs : int
+        Children that it knows, running or not.
+    active : int
+        Those that live.
+    supervisors, workers : int
+        Of `specs`, by type.
+    """
 
     specs: int
     active: int

@@ -37,6 +37,8 @@ def stream(
 
     Parameters
     ----------
+    fn : callable
+        An ``async def`` runs on the engine thread, a plain function in a thread of the pool.
     items : iterable or async iterable
         Pulled only when a place is free.
     max_concurrency : int or None
@@ -49,6 +51,8 @@ def stream(
         Raise `CallTimeout` here and end everything, or kill that task and give ``Exit(ref, "timeout")``.
     zip_input : bool
         The reason of an `Exit` is ``(item, reason)``.
+    engine, clock
+        See `Agent.start`.
 
     Yields
     ------

@@ -30,6 +30,11 @@ __all__ = ["TaskLife", "TaskRef", "offload", "poll_many", "results", "spawn", "s
 async def offload(fn: Callable[..., Any], *args: Any) -> Any:
     """Call the blocking function `fn` in a thread, so that the agents' loop goes on.
 
+    Parameters
+    ----------
+    fn : callable
+        A plain function; `args` are its arguments.
+
     Notes
     -----
     A thread cannot be stopped: when the waiting agent is ended, the thread is given up, and what it still sends is dropped.
@@ -378,6 +383,13 @@ def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any 
 async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> list[Any]:
     """The values of `tasks` in their order, or the first failure as soon as it happens; linked tasks left over are cancelled then.
 
+    Parameters
+    ----------
+    tasks : iterable of TaskRef
+        The caller's own.
+    timeout : float or None
+        Seconds to wait; None: as long as it takes.
+
     Raises
     ------
     AgentDown, CallTimeout, NotOwner
@@ -425,6 +437,10 @@ async def poll_many(
 
     Parameters
     ----------
+    tasks : iterable of TaskRef
+        The caller's own.
+    timeout : float or None
+        Seconds to wait; None: as long as it takes.
     limit : int or None
         Be content with so many; the others then are left alone, whatever `on_timeout` says.
     on_timeout : "nothing", "ignore" or "kill"

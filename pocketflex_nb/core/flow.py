@@ -241,7 +241,9 @@ class BatchFlow(Flow):
     Parameters
     ----------
     start, **options
-        As for `Flow`; ``max_concurrency`` is the number of items at once: 1 (default) is one after the other, None all.
+        As for `Flow`.
+    max_concurrency : int or None
+        Items at once: 1 is one after the other, None all.
 
     Examples
     --------

@@ -7,10 +7,13 @@ from typing import Any
 from pocketflex_nb.core.errors import BadURL
 from pocketflex_nb.resources.urls import Address, missing_extra, refused, unreachable
 
-__all__ = ["GUARD", "arguments", "client", "told"]
+__all__ = ["GUARD", "arguments", "client", "inherited", "told"]
 
 #: said first by a transaction that makes tables: of those who come at once one makes them. The number is any that nobody else uses
 GUARD = "SELECT pg_advisory_xact_lock(5067314951); CREATE SCHEMA IF NOT EXISTS pocketflex;"
+
+#: connections of the parent, in a child of `fork`: held for ever, so that nobody here ends them
+inherited: list[Any] = []
 
 
 def client(address: Address) -> Any:
@@ -36,4 +39,4 @@ def told(psycopg: Any, address: Address, exc: Exception) -> Exception:
     if isinstance(exc, psycopg.OperationalError):
         is_answer = "FATAL" in str(exc) and "the database system is" not in str(exc)  # shutting down, or starting up
         return (refused if is_answer else unreachable)(address, exc)
-    return BadURL(f"{address.safe} cannot be used: {address.clean(exc)}", url=address.safe)
+    return BadURL(f"{address.safe} cannot be used: {' '.join(address.clean(exc).split())}", url=address.safe)

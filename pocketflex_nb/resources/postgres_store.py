@@ -16,7 +16,7 @@ from typing import Any
 
 from pocketflex_nb.core.errors import LockLost, ResourceError
 from pocketflex_nb.resources.place import Changed, Fence, Lost, Row
-from pocketflex_nb.resources.postgres_line import GUARD, arguments, client, told
+from pocketflex_nb.resources.postgres_line import GUARD, arguments, client, inherited, told
 from pocketflex_nb.resources.process import pid
 from pocketflex_nb.resources.reach import connected, connected_again
 from pocketflex_nb.resources.urls import Address, refused
@@ -141,7 +141,8 @@ class PostgresPlace:
         """Run one statement; `Lost` when the connection breaks."""
         psycopg = self._psycopg
         with self._using:
-            if self._pid != pid():  # a child of `fork`: the connection is its parent's
+            if self._pid != pid():  # a child of `fork`: the connections are its parent's
+                inherited.append((self._line, self._waiting))
                 self._line, self._pid = self._opened(), pid()
             try:
                 cursor = self._line.execute(query, arguments)

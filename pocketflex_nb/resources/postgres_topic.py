@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -21,7 +20,8 @@ from typing import Any, TypeVar
 from pocketflex_nb.core.errors import ResourceError, Unreachable
 from pocketflex_nb.resources.io_thread import io_thread
 from pocketflex_nb.resources.messages import Mail
-from pocketflex_nb.resources.postgres_line import GUARD, arguments, client, told
+from pocketflex_nb.resources.postgres_line import GUARD, arguments, client, inherited, told
+from pocketflex_nb.resources.process import pid
 from pocketflex_nb.resources.topic_place import Feed
 from pocketflex_nb.resources.urls import CONNECT, Address, refused, unreachable
 
@@ -75,19 +75,20 @@ class PostgresTopic:
         self._begin()
 
     def _begin(self) -> None:
-        """A child of `fork` has no connection yet: its parent's are not its own."""
-        self._pid = os.getpid()
+        """In a child of `fork` there is no connection yet: its parent's are not its own."""
+        self._pid = pid()
         self._line: Any = None
+        self._following: asyncio.Task[None] | None = None
         self._using = asyncio.Lock()
         self._feeds: dict[int, tuple[Feed, int]] = {}  # with the number of the last message that each was given
         self._born = ""  # tells this topic from another one of its name, made after somebody has deleted it
-        self._following: asyncio.Task[None] | None = None
         self._is_closed = False
 
     # connecting ------------------------------------------------------------------------------------------------------
     async def _on_loop(self, coro: Coroutine[Any, Any, _T]) -> _T:
         """Wait, on any loop, for what the room's own loop does."""
-        if self._pid != os.getpid():
+        if self._pid != pid():
+            inherited.append((self._line, self._following))
             self._begin()
         if asyncio.get_running_loop() is io_thread.loop:
             return await coro
@@ -165,7 +166,7 @@ class PostgresTopic:
         self._know(born)
         self._feeds[id(feed)] = feed, int(last)
         loop = asyncio.get_running_loop()
-        if self._following is None or self._following.done():
+        if self._following is None or self._following.done() or self._following.cancelling():
             self._following = loop.create_task(self._follow())
 
         def end() -> None:
@@ -178,7 +179,11 @@ class PostgresTopic:
 
     def _detach(self, number: int) -> None:
         self._feeds.pop(number, None)
-        if not self._feeds and self._following is not None:
+        if not self._feeds:
+            self._stop_following()
+
+    def _stop_following(self) -> None:
+        if self._following is not None and not self._following.cancelling():  # psycopg complains of a second time
             self._following.cancel()
 
     async def _follow(self) -> None:
@@ -243,14 +248,14 @@ class PostgresTopic:
     # the end ---------------------------------------------------------------------------------------------------------
     async def close(self) -> None:
         """End the connections."""
-        if self._pid == os.getpid():
+        if self._pid == pid():
             await self._on_loop(self._closing())
 
     async def _closing(self) -> None:
         self._is_closed = True
         self._feeds.clear()
+        self._stop_following()
         if self._following is not None:
-            self._following.cancel()
             await asyncio.wait({self._following})
         if self._line is not None:
             await self._line.close()

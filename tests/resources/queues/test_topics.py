@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import multiprocessing
+import os
 import signal
 import threading
 import uuid
@@ -309,6 +310,29 @@ async def test_a_postgres_topic_whose_tables_were_deleted_begins_anew(postgres_s
             await topic.publish("after")
 
             assert await items(news, 1) == ["after"]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_of_fork_publishes_and_subscribes_with_connections_of_its_own(postgres_server: PostgresServer) -> None:
+    with open_topic(f"{postgres_server.url}?name=forked") as topic, topic.subscribe() as news:
+        child = os.fork()
+        if child == 0:
+            with topic.subscribe() as mine:
+                topic.publish_sync("from the child")
+                os._exit(0 if mine.get_sync(20).item == "from the child" else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        topic.publish_sync("from the parent")
+
+        assert [news.get_sync(20).item, news.get_sync(20).item] == ["from the child", "from the parent"]
+
+
+async def test_a_subscriber_that_comes_as_the_last_one_goes_is_followed(url: str) -> None:
+    async with open_topic(url) as topic:
+        for n in range(20):
+            news = topic.subscribe()
+            await topic.publish(n)
+            assert await items(news, 1) == [n]
+            news.close()
 
 
 def test_who_wants_a_queue_at_postgres_is_told_where_there_are_queues() -> None:

@@ -24,8 +24,8 @@ CREATE TABLE IF NOT EXISTS pfx_topic (
     PRIMARY KEY (topic, n)
 ) WITHOUT ROWID;
 """
-_PUBLISH = """INSERT INTO pfx_topic SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5 FROM pfx_topic WHERE topic = ?1 RETURNING n"""
-_LAST = "SELECT coalesce(max(n), 0) FROM pfx_topic WHERE topic = ?"
+_LAST = "SELECT coalesce(max(n), 0) FROM pfx_topic WHERE topic = ?1"
+_PUBLISH = f"INSERT INTO pfx_topic VALUES (?1, ({_LAST}) + 1, ?2, ?3, ?4, ?5) RETURNING n"
 _NEWS = "SELECT n, id, body, headers, put_at FROM pfx_topic WHERE topic = ? AND n > ? ORDER BY n LIMIT ?"
 
 

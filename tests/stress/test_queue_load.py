@@ -13,7 +13,7 @@ from tests.machine import need
 from tests.resources.brokers import Broker, CarefulRedis, Rabbit
 from tests.stress.queue_load import Figures, load
 
-pytestmark = pytest.mark.stress
+pytestmark = [pytest.mark.stress, pytest.mark.timeout(1_200)]
 SIZE = {"total": 20_000, "workers": 8, "every": 1.0}
 
 

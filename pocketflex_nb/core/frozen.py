@@ -327,18 +327,20 @@ class Opaque(Frozen):
         At most 200 characters, without addresses of memory.
     ident : int
         `id` of the object, to tell two apart that look alike; it means nothing once the object is gone.
+    digest : int
+        Hash of the bytes that it gave to look at, as small arrays do; 0 for others.
     """
 
-    __slots__ = ("ident", "text")
+    __slots__ = ("digest", "ident", "text")
 
-    def __init__(self, cls: type, text: str, ident: int = 0) -> None:
-        self.cls, self.text, self.ident = cls, text, ident
+    def __init__(self, cls: type, text: str, ident: int = 0, digest: int = 0) -> None:
+        self.cls, self.text, self.ident, self.digest = cls, text, ident, digest
 
     def __pfx_preview__(self, limit: int, deep: int) -> str:
         return cut(self.text, limit)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Opaque) and self.cls is other.cls and self.text == other.text
+        return isinstance(other, Opaque) and self.cls is other.cls and self.text == other.text and self.digest == other.digest
 
     def __hash__(self) -> int:
         return hash((self.cls, self.text))

@@ -38,7 +38,7 @@ from pocketflex_nb.core.frozen import (
 from pocketflex_nb.core.preview import preview
 
 __all__ = [
-    "DEEP", "LONG", "MISSING", "PLAIN", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Opaque",
+    "DEEP", "LONG", "MISSING", "PLAIN", "SEEN", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Opaque",
     "TooLarge", "Work", "equal", "freeze", "is_plain", "shared_nodes", "thaw",
 ]
 
@@ -59,6 +59,8 @@ _LEAF_NAMES = frozenset({
 LONG = 2_048
 #: levels of nesting that are looked at
 DEEP = 100
+#: bytes of a buffer, such as a numpy array, up to which its contents are compared; of larger ones only the shape
+SEEN = 64 * 1024
 _NODE, _ITEM, _OBJECT = 16, 4, 64
 _MADE = frozenset({FrozenDict, FrozenList})
 
@@ -306,8 +308,21 @@ def _fields(names: Callable[[Any], Sequence[str]]) -> Callable[..., Any]:
 
 def _opaque(work: Work, value: Any, old: Any) -> Any:
     work.spend(_OBJECT)
-    new = Opaque(type(value), preview(value, 200), id(value))
+    new = Opaque(type(value), preview(value, 200), id(value), _digest(work, value))
     return old if old.__class__ is Opaque and old.ident == new.ident and old == new else new
+
+
+def _digest(work: Work, value: Any) -> int:
+    """A hash of the bytes of a small value that gives them to look at: an array of numpy, a bytearray; 0 for any other."""
+    try:
+        view = memoryview(value)
+    except (TypeError, ValueError, BufferError):  # no buffer, or one of a kind that memoryview does not know
+        return 0
+    with view:
+        if view.nbytes > SEEN:
+            return 0
+        work.spend(view.nbytes >> 4)
+        return hash(view.tobytes())
 
 
 def _leaf(work: Work, value: Any, old: Any) -> Any:

@@ -123,7 +123,7 @@ class Store(dict[Any, Any]):
     called ``"maybe"``. Not promised: changes through a reference that was kept from an earlier node, or that came from a bulk
     read (`values`, `items`, `json.dumps`, `copy`). Outside of runs, nested changes are found when `snapshot`, `diff`,
     `history`, `at` or `who` is next asked. Objects of other classes count as changed when they are replaced, or when the first
-    200 characters of their `repr` change.
+    200 characters of their `repr` change; arrays of up to 64 KiB (numpy, `bytearray`) when their bytes do.
 
     Cost: a read about 4 to 5 times a dict's; a write about half a microsecond; neither grows with the number of keys. The
     methods are safe to call from any thread and from any loop; a value's own methods are as safe as the value.

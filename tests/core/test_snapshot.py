@@ -462,3 +462,24 @@ def test_frozen_sequence_reads_like_the_plain_one():
     assert list(frozen.children())[:2] == [(0, 0), (1, 1)]
     with pytest.raises(IndexError, match="index 101 of a list of 101"):
         frozen[101]
+
+
+def test_an_array_changed_in_place_is_frozen_anew():
+    numpy = pytest.importorskip("numpy", reason="pip install numpy")
+    for array in (numpy.zeros(500), numpy.zeros((40, 3))[::2], bytearray(500), numpy.array([None, 1])):
+        before = freeze(array)
+        assert freeze(array, before) is before
+
+        array[-1] = 7
+
+        assert freeze(array, before) != before
+
+
+def test_of_a_large_array_only_the_shape_is_looked_at():
+    numpy = pytest.importorskip("numpy", reason="pip install numpy")
+    array = numpy.zeros(100_000)
+    before = freeze(array)
+
+    array[0] = 7
+
+    assert freeze(array, before) is before

@@ -88,7 +88,14 @@ function render({ model, el }) {
   find.type = "search";
   find.placeholder = "Filter keys and values";
   find.setAttribute("aria-label", "Filter keys and values");
-  bar.append(title, facts, find);
+  const form = /** @type {HTMLSelectElement} */ (make("select", "pf-store-base pf-store-form"));
+  form.setAttribute("aria-label", "View");
+  for (const [value, text] of [["tree", "Tree"], ["table", "Table"], ["json", "JSON"]]) {
+    const option = /** @type {HTMLOptionElement} */ (make("option", "", text));
+    option.value = value;
+    form.append(option);
+  }
+  bar.append(title, facts, find, form);
   const time = make("div", "pf-store-time");
   const back = make("button", "pf-store-button pf-store-step", "‹");
   const forth = make("button", "pf-store-button pf-store-step", "›");
@@ -120,11 +127,14 @@ function render({ model, el }) {
   tree.setAttribute("role", "tree");
   tree.setAttribute("aria-label", "Keys and values");
   tree.tabIndex = 0;
+  const page = make("pre", "pf-store-json");
+  page.tabIndex = 0;
+  page.setAttribute("aria-label", "The store as JSON");
   const detail = make("div", "pf-store-detail");
   const side = make("div", "pf-store-side");
   side.append(detail, diff);
   const middle = make("div", "pf-store-middle");
-  middle.append(tree, side);
+  middle.append(tree, page, side);
   root.append(bar, time, note, middle);
   el.append(root);
 
@@ -161,10 +171,19 @@ function render({ model, el }) {
         return option;
       }));
     }
+    form.value = head.form;
+    root.dataset.form = head.form;
+    find.hidden = head.form === "json";
+    page.hidden = !find.hidden;
+    tree.hidden = find.hidden;
     base.value = head.base;
     base.hidden = choices.length < 2;
     note.textContent = head.note;
     note.hidden = !head.note;
+  }
+
+  function drawText() {
+    if (page.textContent !== model.get("text")) page.textContent = model.get("text");
   }
 
   function drawRows() {
@@ -256,7 +275,9 @@ function render({ model, el }) {
       const tools = make("div", "pf-store-tools");
       const copy = make("button", "pf-store-button", "Copy");
       copy.addEventListener("click", () => navigator.clipboard && navigator.clipboard.writeText(d.text).then(() => { copy.textContent = "Copied"; }));
-      tools.append(copy);
+      const where = make("button", "pf-store-button", "Copy path");
+      where.addEventListener("click", () => navigator.clipboard && navigator.clipboard.writeText(d.path).then(() => { where.textContent = "Copied"; }));
+      tools.append(copy, where);
       if (d.edit !== null && d.edit !== undefined) {
         const edit = make("button", "pf-store-button", "Edit");
         edit.addEventListener("click", () => { editing = d.path; drawDetail(); });
@@ -330,6 +351,7 @@ function render({ model, el }) {
   forth.addEventListener("click", () => step(1));
   now.addEventListener("click", () => send({ do: "live" }));
   seed.addEventListener("click", () => send({ do: "seed" }));
+  form.addEventListener("change", () => send({ do: "form", name: form.value }));
   only.addEventListener("change", () => send({ do: "changed", on: only.checked }));
   base.addEventListener("change", () => send({ do: "base", name: base.value }));
 
@@ -358,12 +380,13 @@ function render({ model, el }) {
     typing = setTimeout(() => send({ do: "filter", text: find.value }), 150);
   });
 
-  const handlers = { "change:head": drawHead, "change:rows": drawRows, "change:detail": drawDetail, "change:diff": drawDiff };
+  const handlers = { "change:head": drawHead, "change:rows": drawRows, "change:text": drawText, "change:detail": drawDetail, "change:diff": drawDiff };
   for (const [event, draw] of Object.entries(handlers)) model.on(event, draw);
   let unhide = () => {};
   const later = setTimeout(() => { unhide = hideStatic(el, model.get("static")); }, 0);
   drawHead();
   drawRows();
+  drawText();
   drawDetail();
   drawDiff();
   return () => {

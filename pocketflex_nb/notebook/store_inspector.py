@@ -23,16 +23,19 @@ from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.standing import Standing, stand
 from pocketflex_nb.notebook.store_image import image_of
 from pocketflex_nb.notebook.store_past import StorePast, put
+from pocketflex_nb.views.plain import json_text
 from pocketflex_nb.views.preview import detail, kind_of, preview
 from pocketflex_nb.views.secrets import MASK
 from pocketflex_nb.views.tree import Row, value_at
 from pocketflex_nb.views.tree import rows as tree_rows
 
-__all__ = ["CUT", "DEEPEST", "EDITABLE", "PAGE", "StoreInspector", "inspect_store"]
+__all__ = ["CUT", "DEEPEST", "EDITABLE", "FORMS", "LEAVES", "PAGE", "StoreInspector", "inspect_store"]
 
 _HERE = Path(__file__).parent
 #: rows of one page, characters of one preview, levels of a tree, characters of a value that can be edited
 PAGE, CUT, DEEPEST, EDITABLE = 200, 160, 30, 4_000
+#: the forms in which a store is shown; items of one container that a table goes into
+FORMS, LEAVES = ("tree", "table", "json"), 2_000
 _marks = itertools.count(1)
 
 
@@ -48,7 +51,8 @@ class StoreInspector(Standing, PatchedView):
 
     Notes
     -----
-    Children are read when a branch is opened, 200 at a time. Values under keys that name a secret are masked, on the page and in
+    Shown as a tree, whose children are read when a branch is opened, 200 at a time; as a table of all values with their paths; or as
+    JSON text. Values under keys that name a secret are masked, on the page and in
     the saved file. Who wrote a key, its versions and the slider over the steps exist for a `Store`; a plain mapping shows its
     values only. Values can be edited while no run is walking with the store: paused, or over.
 
@@ -67,6 +71,7 @@ class StoreInspector(Standing, PatchedView):
 
     head = traitlets.Dict().tag(sync=True)
     rows: Any = traitlets.List().tag(sync=True)
+    text = traitlets.Unicode().tag(sync=True)
     diff: Any = traitlets.List().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
@@ -89,6 +94,7 @@ class StoreInspector(Standing, PatchedView):
         self._more: dict[tuple[Any, ...], int] = {}
         self._filter, self._base, self._note = "", "before", ""
         self._changed_only = False
+        self._form = FORMS[0]
         self._version: int | None = None
         self._chosen: tuple[Any, ...] | None = None
         self._paths: list[tuple[Any, ...]] = []
@@ -139,9 +145,10 @@ class StoreInspector(Standing, PatchedView):
         lines = self._past.lines(self._base, self._version, others)
         signs = {line.path[0]: (line.sign if len(line.path) == 1 else "~") for line in reversed(lines) if line.path}
         self._paths = []
-        rows = list(self._walk(held, signs))
+        rows = list(_WALKS[self._form](self, held, signs))
+        text = json_text(held) if self._form == "json" else ""
         told = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
-        self.tell(head=self._headline(held, list(others)), rows=rows, diff=told, detail=self._details(held, others))
+        self.tell(head=self._headline(held, list(others)), rows=rows, text=text, diff=told, detail=self._details(held, others))
 
     def _headline(self, held: Any, others: list[str]) -> dict[str, Any]:
         stops = self._past.stops()
@@ -150,7 +157,7 @@ class StoreInspector(Standing, PatchedView):
             "title": clean(self._title, 200), "keys": len(held), "version": self._past.version, "filter": self._filter,
             "changed": self._changed_only, "live": self._version is None, "at": place, "of": max(len(stops) - 1, 0),
             "place": clean(stops[place].text, 200) if place else "as it began", "base": self._base, "others": others[:40],
-            "note": self._note,
+            "note": self._note, "form": self._form,
         }
 
     def _others(self) -> dict[str, Any]:
@@ -175,6 +182,24 @@ class StoreInspector(Standing, PatchedView):
                 branch = [row]
             for each in branch:
                 yield self._line(each, signs)
+
+    def _flat(self, held: Any, signs: Mapping[Any, str]) -> Iterator[list[Any]]:
+        """Every value that holds no others, with its whole path, a page at a time."""
+        limit = self._more.get((), PAGE)
+        wanted = (row for row in _leaves(held) if not (self._changed_only and row.path[0] not in signs) and self._fits(row))
+        found = list(itertools.islice(wanted, limit + 1))
+        for row in found[:limit]:
+            sign = signs.get(row.path[0], "")
+            version, writer = self._written(row.path[0])
+            number = len(self._paths)
+            self._paths.append(row.path)
+            yield [number, 0, clean(row.where, 300), row.kind, clean(row.preview, CUT), 0, False, version, writer, sign]
+        if len(found) > limit:
+            self._paths.append(())
+            yield [len(self._paths) - 1, 0, "", "more", f"the next {PAGE}", 0, False, None, "", ""]
+
+    def _nothing(self, held: Any, signs: Mapping[Any, str]) -> Iterator[list[Any]]:
+        return iter(())
 
     def _branch(self, held: Any, row: Row) -> Iterator[Row | tuple[Any, ...]]:
         yield row
@@ -293,6 +318,8 @@ class StoreInspector(Standing, PatchedView):
             self._filter = str(wish.get("text", "")).lower()[:100]
         elif do == "changed":
             self._changed_only = bool(wish.get("on"))
+        elif do == "form" and wish.get("name") in FORMS:
+            self._form = wish["name"]
         elif do == "base":
             self._base = str(wish.get("name", "before"))
         elif do == "place":
@@ -368,6 +395,22 @@ def inspect_store(store: Any, title: str | None = None) -> None:
         print("\n".join(f"{clean(row.key, 200)}: {clean(row.preview)}" for row in tree_rows(store)) or "the store is empty")
         return
     stand(StoreInspector(store, title=title))
+
+
+def _leaves(held: Any) -> Iterator[Row]:
+    """The rows of a tree that have none below them, in the tree's order, as they are asked for."""
+    stack = list(reversed(tree_rows(held, limit=LEAVES)))
+    while stack:
+        row = stack.pop()
+        below = tree_rows(held, row.path, limit=LEAVES) if row.children and row.depth < DEEPEST else []
+        if below:
+            stack += reversed(below)
+        else:
+            yield row
+
+
+#: how the rows of each form are made
+_WALKS: dict[str, Any] = {"tree": StoreInspector._walk, "table": StoreInspector._flat, "json": StoreInspector._nothing}
 
 
 def _source(value: Any) -> str | None:

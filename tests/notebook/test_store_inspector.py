@@ -229,3 +229,36 @@ def test_a_frame_an_array_and_a_picture_are_shown_as_such() -> None:
 def test_what_is_no_store_is_refused() -> None:
     with pytest.raises(TypeError, match="a store, a mapping or a run is needed, not int 3"):
         StoreInspector(3)
+
+
+def test_a_table_has_every_value_with_its_path(view: StoreInspector) -> None:
+    _wish(view, do="form", name="table")
+
+    rows = {row[2]: row[4] for row in view.rows}
+    assert rows["notes[0].title"] == "'note 0'" or any(name.startswith("notes[0]") for name in rows)
+    assert all(row[1] == 0 and row[5] == 0 for row in view.rows)
+    assert _KEY not in json.dumps(view.rows)
+    _wish(view, do="filter", text="solar")
+    assert {row[2] for row in view.rows} == {"topic"}
+    _wish(view, do="choose", row=view.rows[0][0])
+    assert view.detail["path"] == "topic"
+
+
+def test_a_table_comes_a_page_at_a_time() -> None:
+    view = _look_into(Store({"many": list(range(450))}))
+
+    _wish(view, do="form", name="table")
+    first = len(view.rows)
+    _wish(view, do="more", row=view.rows[-1][0])
+
+    assert first == PAGE + 1
+    assert len(view.rows) == 2 * PAGE + 1
+
+
+def test_a_store_is_read_as_json_without_its_secrets(view: StoreInspector) -> None:
+    _wish(view, do="form", name="json")
+
+    told = json.loads(view.text)
+    assert told["topic"] == "solar" and isinstance(told["notes"], list)
+    assert _KEY not in view.text
+    assert view.rows == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.ui.contrast import poor_texts
 from tests.ui.lab import Lab
 
 _SETUP = """
@@ -131,7 +132,8 @@ from pocketflex_nb import Store
 def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 rows = b"".join(b"\\x00" + bytes(v for x in range(12) for v in (40 * y, 20 * x, 120)) for y in range(6))
-png = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 12, 6, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+head = struct.pack(">IIBBBBB", 12, 6, 8, 2, 0, 0, 0)
+png = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 held = Store({"table": pd.DataFrame({"city": ["Oslo", "Rome"], "score": [0.5, 0.75]}), "grid": np.arange(12.0).reshape(3, 4),
               "picture": png, "text": "word " * 2_000})
 """
@@ -203,3 +205,27 @@ def test_a_value_is_edited_while_its_run_is_paused(lab: Lab) -> None:
     lab.run_cell(2)
 
     expect(lab.outputs(2)).to_have_text("tides")
+
+
+def test_the_store_is_shown_as_a_table_and_as_json(lab: Lab, view: Locator) -> None:
+    form = view.get_by_label("View")
+
+    form.select_option("table")
+    expect(_row(view, "notes[3].title").locator(".pf-store-value")).to_have_text("'note 3'")
+    _row(view, "notes[3].title").click()
+    expect(view.get_by_role("button", name="Copy path")).to_be_visible()
+    lab.screenshot("store-table", of=view)
+    form.select_option("json")
+
+    page = view.get_by_label("The store as JSON")
+    expect(page).to_contain_text('"title": "note 3"')
+    expect(page).to_contain_text("<img src=x onerror=alert(1)>")
+    assert view.locator("img").count() == 0 and "sk-abc" not in view.inner_text()
+    expect(view.get_by_role("tree")).to_be_hidden()
+    for theme in ("light", "dark"):
+        lab.theme(theme)
+        assert poor_texts(view) == [], theme
+    lab.screenshot("store-json", of=view)
+    lab.theme("light")
+    form.select_option("tree")
+    expect(view.get_by_role("tree")).to_be_visible()

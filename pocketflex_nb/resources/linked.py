@@ -18,7 +18,7 @@ from pocketflex_nb.core.ledger import OUTSIDE, UNMARKED, Writer, add_change, wri
 from pocketflex_nb.core.snapshot import MISSING, is_plain
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.core.values import decode, encode
-from pocketflex_nb.resources.leases import fence_of
+from pocketflex_nb.resources.leases import HELD, fence_of
 from pocketflex_nb.resources.mirror import Entry, Kept, Mirror, frozen_of
 from pocketflex_nb.resources.place import Lost, Place, Row
 from pocketflex_nb.resources.who import who_text
@@ -30,6 +30,7 @@ _KEY = 1_000
 #: set while reads answer from the mirror alone
 STILL: ContextVar[bool] = ContextVar("pocketflex_nb_mirrored", default=False)
 _T = TypeVar("_T")
+_held = HELD.get
 
 
 class Linked(Store):
@@ -149,8 +150,8 @@ class Linked(Store):
     # sending ---------------------------------------------------------------------------------------------------------
     def _send(self, key: Any, text: str | None, frame: Any, expect: int | None, live: Any = None, entry: Entry | None = None) -> None:
         """Write one key, and take it in; raises `Changed` when it is not at version `expect`."""
-        name, mark = self._name(key), f"{self._mark}.{next(self._marks)}"
-        who, fence = who_text(frame, mark), fence_of(self._mark)
+        name, mark = self._names.get(key) or self._name(key), f"{self._mark}.{next(self._marks)}"
+        who, fence = who_text(frame, mark), fence_of(self._mark) if _held() else ()
         if self._closed:
             raise self._is_closed()
         if frame is None and self._loose:

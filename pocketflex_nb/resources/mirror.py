@@ -152,7 +152,8 @@ class Mirror:
             if len(self.gone) > 10_000:
                 del self.gone[next(iter(self.gone))]
             return kept
-        self.gone.pop(key, None)
+        if self.gone:
+            self.gone.pop(key, None)
         if own is None:
             self._hold(name, text, version, who)
         else:

@@ -31,14 +31,29 @@ class Writable(Readable):
             self._set_aside(key, value)
             return
         frame = _frame()
-        if self._is_late(frame):
+        if (frame is not None or _agent() is not None) and self._is_late(frame):
             return
         text = self._encoded(key, value)
-        visit = self._seen() if frame is not None else None
+        if frame is None:
+            self._set_outside(key, value, text)
+        else:
+            self._set_inside(key, value, text, frame)
+
+    def _set_outside(self, key: Any, value: Any, text: str) -> None:
+        """Write a key by code that stands in no run: it overwrites whatever is there."""
+        if self._loose and (before := self._mirror.entries.get(key)) is not None:
+            self._loose.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
+        self._send(key, text, None, None, value)
+        entry = self._mirror.entries.get(key)
+        if entry is not None and not entry.plain and entry.value is value:
+            self._touch(entry)  # type: ignore[arg-type]  # as above
+
+    def _set_inside(self, key: Any, value: Any, text: str, frame: Any) -> None:
+        """Write a key by a step of a run: what others wrote since the step began is found."""
+        visit = self._seen()
         before = self._mirror.entries.get(key)
-        touched = self._loose if frame is None else frame.touched
-        if touched and before is not None:
-            touched.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
+        if frame.touched and before is not None:
+            frame.touched.pop(before, None)  # as above
         while True:
             other, expect, merged = None, None, value
             if visit is not None and getattr(frame.run, "store", None) is self:

@@ -11,7 +11,7 @@ from typing import Any
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.names import ids_of
-from pocketflex_nb.core.nodes import BaseNode, Fork, check_concurrency
+from pocketflex_nb.core.nodes import BaseNode, Fork, check_concurrency, check_seconds
 
 __all__ = ["BatchFlow", "Flow", "check_limits", "linear", "with_nodes"]
 
@@ -170,8 +170,8 @@ class Flow(BaseNode):
             Where each item goes; None when the items are mappings that are stores themselves.
         items : iterable
             One run each.
-        max_concurrency : int, optional
-            Runs at once; default ``min(32, len(items))``.
+        max_concurrency : int or None
+            Runs at once; default 32; None is all of them.
         **options
             As for `launch`; ``store=`` gives keys that every run starts with.
         """
@@ -217,10 +217,9 @@ def _export(flow: Flow, form: str) -> Any:
 
 def check_limits(what: str, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None) -> None:
     """Raise ValueError for a limit that nothing could keep."""
-    if max_steps is not None and max_steps < 1:
-        raise ValueError(f"{what}(max_steps={max_steps!r}): at least 1, or None for no limit")
-    if timeout is not None and timeout <= 0:
-        raise ValueError(f"{what}(timeout={timeout!r}): seconds above 0, or None for no limit")
+    if max_steps is not None and (not isinstance(max_steps, int) or max_steps < 1):
+        raise ValueError(f"{what}(max_steps={max_steps!r}): a whole number of at least 1, or None for no limit")
+    check_seconds(what, timeout)
     _check_budget(budget)
 
 
@@ -228,10 +227,12 @@ def _check_budget(budget: Mapping[str, float] | None) -> None:
     """Raise ValueError for a budget of an unknown kind or without a positive amount."""
     if budget is None:
         return
+    if not isinstance(budget, Mapping):
+        raise TypeError(f"budget={budget!r}: a mapping is needed, such as {{'steps': 100, 'cost': 0.5}}")
     for what, amount in budget.items():
         if what not in ("steps", "seconds", "tokens", "cost"):
             raise ValueError(f"budget: {what!r} is not counted; known: 'steps', 'seconds', 'tokens', 'cost'")
-        if not isinstance(amount, (int, float)) or amount <= 0:
+        if not isinstance(amount, (int, float)) or not amount > 0:
             raise ValueError(f"budget: {what}={amount!r} must be a number above 0")
 
 

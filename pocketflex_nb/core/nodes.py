@@ -18,7 +18,7 @@ from pocketflex_nb.core.context import FRAME
 
 __all__ = [
     "END", "AsyncFunctionNode", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "FunctionNode", "Node", "Retry",
-    "check_concurrency", "node",
+    "check_concurrency", "check_seconds", "node",
 ]
 
 
@@ -55,10 +55,17 @@ class Retry:
     on: type[BaseException] | tuple[type[BaseException], ...] = Exception
 
     def __post_init__(self) -> None:
+        if not isinstance(self.attempts, int):
+            raise TypeError(f"Retry(attempts={self.attempts!r}): a whole number of tries is needed")
         if self.attempts < 1:
             raise ValueError(f"Retry(attempts={self.attempts!r}): at least 1 try is needed")
+        for kind in self.on if isinstance(self.on, tuple) else (self.on,):
+            if not (isinstance(kind, type) and issubclass(kind, BaseException)):  # else the first failure would be lost in another
+                raise TypeError(f"Retry(on={self.on!r}): an exception class, or a tuple of them, is needed")
         for name in ("wait", "backoff", "jitter", "max_wait"):
-            if getattr(self, name) < 0:
+            if not isinstance(getattr(self, name), (int, float)):
+                raise TypeError(f"Retry({name}={getattr(self, name)!r}): a number is needed")
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"Retry({name}={getattr(self, name)!r}): must not be negative")
         if self.jitter > 1:
             raise ValueError(f"Retry(jitter={self.jitter!r}): a share of the wait, from 0 to 1")
@@ -251,8 +258,7 @@ class Node(BaseNode):
         super().__init__()
         self.max_retries, self.wait = max_retries, wait
         if timeout is not None:
-            if timeout <= 0:
-                raise ValueError(f"{type(self).__name__}(timeout={timeout!r}): seconds above 0, or None for no limit")
+            check_seconds(type(self).__name__, timeout)
             self._pfx_timeout, self._pfx_tuned = timeout, True
         if retry is not None:
             if not isinstance(retry, Retry):
@@ -322,6 +328,16 @@ def check_concurrency(what: str, limit: int | None) -> None:
     """Raise ValueError unless `limit` is None or at least 1."""
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
         raise ValueError(f"{what}(max_concurrency={limit!r}): a whole number of at least 1, or None for no limit")
+
+
+def check_seconds(what: str, timeout: float | None) -> None:
+    """Raise unless `timeout` is None or a number of seconds above 0."""
+    if timeout is None:
+        return
+    if not isinstance(timeout, (int, float)):
+        raise TypeError(f"{what}(timeout={timeout!r}): a number of seconds is needed, or None for no limit")
+    if not timeout > 0:
+        raise ValueError(f"{what}(timeout={timeout!r}): seconds above 0, or None for no limit")
 
 
 class Fork(BaseNode):

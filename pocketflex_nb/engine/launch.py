@@ -156,7 +156,7 @@ def _all_or_none() -> Iterator[Callable[[Run], Run]]:
 
 def launch_each(
     flow: Any, key: str | None, items: Iterable[Any], *, store: Any = None, name: str | None = None, show: bool | None = None,
-    max_concurrency: int | None = None, timeout: float | None = None, budget: Mapping[str, float] | None = None,
+    max_concurrency: int | None = AT_ONCE, timeout: float | None = None, budget: Mapping[str, float] | None = None,
     max_steps: int | None = None, on_error: str = "others",
 ) -> RunGroup:
     """Start one run of `flow` per item; see `Flow.launch_each`."""
@@ -173,7 +173,7 @@ def launch_each(
         if runs:
             _check(runs[0].flow)
         group = RunGroup(runs, on_error=on_error, name=name)
-    return _go(group, max_concurrency if max_concurrency is not None else AT_ONCE, show)
+    return _go(group, max_concurrency, show)
 
 
 def begin_group(group: RunGroup, limit: int | None) -> RunGroup:

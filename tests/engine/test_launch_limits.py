@@ -88,6 +88,20 @@ def test_a_launched_flow_that_never_waits_lets_the_others_go_on() -> None:
         busy.wait(SOON)
 
 
+def test_launch_each_starts_32_at_once_unless_told_otherwise(eventually: Any) -> None:
+    class Wait(Node):
+        async def exec(self, prep_res: Any) -> None:
+            await asyncio.Event().wait()
+
+    for told, at_once in (({}, 32), ({"max_concurrency": None}, 50)):
+        group = Flow(Wait()).launch_each("i", range(50), **told)
+        try:
+            eventually(lambda group=group, at_once=at_once: group.counts().get("running") == at_once)
+        finally:
+            group.cancel()
+            group.wait(SOON)
+
+
 def test_what_cannot_be_launched_leaves_no_pending_run_behind() -> None:
     before = runs(live=True)
 

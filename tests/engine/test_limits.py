@@ -218,7 +218,19 @@ def test_a_budget_of_steps_and_seconds_stops_too(walk: Way) -> None:
         walk(Flow(spins, budget={"seconds": 0.05}), {})
 
 
-@pytest.mark.parametrize("budget", [{"dollars": 1}, {"cost": 0}, {"steps": "many"}], ids=str)
+@pytest.mark.parametrize("wrong", [{"timeout": "soon"}, {"budget": 5}], ids=str)
+def test_a_limit_of_the_wrong_kind_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=next(iter(wrong))):
+        Flow(**wrong)
+
+
+@pytest.mark.parametrize("steps", [0, 1.5, float("nan")])
+def test_a_wrong_number_of_steps_is_refused(steps: Any) -> None:
+    with pytest.raises(ValueError, match="whole number"):
+        Flow(max_steps=steps)
+
+
+@pytest.mark.parametrize("budget", [{"dollars": 1}, {"cost": 0}, {"steps": "many"}, {"cost": float("nan")}], ids=str)
 def test_a_wrong_budget_is_refused(budget: Any) -> None:
     with pytest.raises(ValueError, match="budget"):
         Flow(budget=budget)

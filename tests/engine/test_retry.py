@@ -146,6 +146,12 @@ def test_a_retry_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
         Retry(**wrong)
 
 
+@pytest.mark.parametrize("wrong", [{"attempts": "3"}, {"wait": "long"}, {"on": 5}, {"on": "ValueError"}, {"on": (OSError, "x")}], ids=str)
+def test_a_retry_of_the_wrong_kind_is_refused_before_a_failure_needs_it(wrong: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=next(iter(wrong))):
+        Retry(**wrong)
+
+
 def test_each_item_of_a_parallel_batch_has_all_its_tries(walk: Way) -> None:
     tries: dict[int, list[int]] = {}
 

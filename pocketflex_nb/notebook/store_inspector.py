@@ -95,6 +95,7 @@ class StoreInspector(Standing, PatchedView):
         self._filter, self._base, self._note = "", "before", ""
         self._changed_only = False
         self._form = FORMS[0]
+        self._differ: list[tuple[tuple[Any, ...], str]] = []
         self._version: int | None = None
         self._chosen: tuple[Any, ...] | None = None
         self._paths: list[tuple[Any, ...]] = []
@@ -145,6 +146,7 @@ class StoreInspector(Standing, PatchedView):
         lines = self._past.lines(self._base, self._version, others)
         signs = {line.path[0]: (line.sign if len(line.path) == 1 else "~") for line in reversed(lines) if line.path}
         self._paths = []
+        self._differ = [(line.path, line.sign) for line in lines]
         rows = list(_WALKS[self._form](self, held, signs))
         text = json_text(held) if self._form == "json" else ""
         told = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
@@ -186,12 +188,12 @@ class StoreInspector(Standing, PatchedView):
     def _flat(self, held: Any, signs: Mapping[Any, str]) -> Iterator[list[Any]]:
         """Every value that holds no others, with its whole path, a page at a time."""
         limit = self._more.get((), PAGE)
-        wanted = (row for row in _leaves(held) if not (self._changed_only and row.path[0] not in signs) and self._fits(row))
+        differ = self._differ
+        wanted = (row for row in _leaves(held) if self._fits(row) and (not self._changed_only or _sign_of(row.path, differ)))
         found = list(itertools.islice(wanted, limit + 1))
         for row in found[:limit]:
-            sign = signs.get(row.path[0], "")
             version, writer = self._written(row.path[0])
-            number = len(self._paths)
+            number, sign = len(self._paths), _sign_of(row.path, differ)
             self._paths.append(row.path)
             yield [number, 0, clean(row.where, 300), row.kind, clean(row.preview, CUT), 0, False, version, writer, sign]
         if len(found) > limit:
@@ -395,6 +397,14 @@ def inspect_store(store: Any, title: str | None = None) -> None:
         print("\n".join(f"{clean(row.key, 200)}: {clean(row.preview)}" for row in tree_rows(store)) or "the store is empty")
         return
     stand(StoreInspector(store, title=title))
+
+
+def _sign_of(path: tuple[Any, ...], differ: list[tuple[tuple[Any, ...], str]]) -> str:
+    """How the value at `path` differs: as what holds it does, or as what it holds."""
+    for other, sign in differ:
+        if path[: len(other)] == other:
+            return sign
+    return "~" if any(other[: len(path)] == path for other, _ in differ) else ""
 
 
 def _leaves(held: Any) -> Iterator[Row]:

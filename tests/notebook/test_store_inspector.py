@@ -244,6 +244,17 @@ def test_a_table_has_every_value_with_its_path(view: StoreInspector) -> None:
     assert view.detail["path"] == "topic"
 
 
+def test_a_table_marks_only_the_values_that_differ(view: StoreInspector) -> None:
+    _wish(view, do="form", name="table")
+    every = [row[2] for row in view.rows]
+
+    _wish(view, do="changed", on=True)
+
+    assert 0 < len(view.rows) < len(every)
+    assert all(row[9] for row in view.rows)
+    assert not [row for row in view.rows if row[2] == "topic"]
+
+
 def test_a_table_comes_a_page_at_a_time() -> None:
     view = _look_into(Store({"many": list(range(450))}))
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 from math import inf
-from time import perf_counter, process_time, thread_time
-from typing import Protocol
+from time import perf_counter, process_time, sleep, thread_time
+from typing import Any, Protocol
 
-__all__ = ["BEAT", "HEAVY", "PER_SECOND", "REST", "SLOWEST", "Follower", "Pump", "pump"]
+__all__ = ["BEAT", "HEAVY", "PATIENCE", "PER_SECOND", "REST", "SLOWEST", "Follower", "Pump", "pump"]
 
 #: seconds between two looks: ten screen updates a second at most
 BEAT = 0.1
@@ -26,6 +26,8 @@ REST, SLOWEST = 30.0, 1.0
 HEAVY = 0.008
 
 
+#: seconds that a cell's end waits for the last look of views, at most
+PATIENCE = 0.5
 #: seconds that the thread rests at least, whatever is due
 _LEAST = 0.005
 _NOW: tuple[float, float] = (0.0, 0.0)
@@ -68,6 +70,20 @@ class Pump:
     def hurry(self) -> None:
         """Look now: somebody pressed a button."""
         self._wake.set()
+
+    def finish(self, *_: Any) -> None:
+        """Let the views that are to be looked at for the last time have that look, at a cell's end.
+
+        What they tell belongs to the cell: a client such as nbclient drops what comes between it and the next one, and the saved
+        notebook would show runs that are over as running.
+        """
+        last = [view for view in self._open if getattr(view, "is_last", False)]
+        for view in last:
+            self.follow(view)
+        self.hurry()
+        until = perf_counter() + PATIENCE
+        while any(view in last for view in self._open) and perf_counter() < until:
+            sleep(_LEAST)
 
     def close(self, view: Follower) -> None:
         """Follow `view` no longer."""

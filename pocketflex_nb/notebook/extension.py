@@ -10,6 +10,7 @@ from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import CELL
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook import await_cell, cell_scope, complete, formatters, hot, lanes
+from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.magics import PocketflexMagics
 from pocketflex_nb.notebook.show import begin_cell, show
 
@@ -45,6 +46,7 @@ def load(shell: Any) -> None:
     hot.install(shell)
     formatters.register(shell)
     lanes.install()
+    shell.events.register("post_run_cell", pump.finish)
     _guard_input(getattr(shell, "kernel", None))
     ports.display = show
     if not hasattr(shell, "_last_traceback"):  # ipykernel 7.4 reads it for its reply; a usage error, shown without one, never set it
@@ -71,6 +73,7 @@ def unload(shell: Any) -> None:
     await_cell.remove(shell)
     shell.events.unregister("pre_run_cell", begin_cell)
     shell.events.unregister("pre_run_cell", begin_scope)
+    shell.events.unregister("post_run_cell", pump.finish)
     cell_scope.remove(shell)
     complete.remove(shell)
     hot.remove(shell)

@@ -135,6 +135,11 @@ class RunView(Standing, PatchedView):
             self._seen = None
             pump.follow(self)
 
+    @property
+    def is_last(self) -> bool:
+        """Whether all its runs are over, so that the next look is the last."""
+        return all(run.done() for run in self.runs)
+
     # the pump's side -------------------------------------------------------------------------------------------------
     def look(self) -> bool:
         """Send what changed since the last look; False when every run is over and was shown."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import nbclient
+import nbformat
 import pytest
 
 from tests.kernel.kernels import Kernel
@@ -106,3 +108,19 @@ def test_input_in_an_async_step_of_a_launched_run_names_ask(kernel: Kernel, exte
     )
 
     assert ran.text.startswith("failed ") and "await ask('well? ')" in ran.text, (ran.text, ran.errors)
+
+
+def test_a_picture_whose_runs_are_over_is_final_when_its_cell_ends() -> None:
+    """What is told between two cells is lost to whoever runs a notebook without a page: the saved picture would still be running."""
+    load = (
+        "%load_ext pocketflex_nb\nimport time\nfrom pocketflex_nb import Flow, launch, node\n"
+        "flow = Flow(node(lambda shared: time.sleep(0.15)))"
+    )
+    cells = [load, *["launch({'a': flow, 'b': flow}).wait()"] * 6]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+
+    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+
+    stills = [output.data for cell in notebook.cells for output in cell.outputs if "image/svg+xml" in output.get("data", ())]
+    told = [still["text/plain"] for still in stills]
+    assert told == ["group: 2 done, 2 steps"] * 6

@@ -23,7 +23,7 @@ class Look(Node):
     async def exec(self, prep_res):
         for k in range(8):
             emit("progress", done=k + 1, total=8)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
     def post(self, shared, prep_res, exec_res):
         shared["found"] = 1
 flow = Flow(Look(), name="looking")

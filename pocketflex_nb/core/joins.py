@@ -29,7 +29,8 @@ def join_of(fork: Any) -> Any:
     Returns
     -------
     BaseNode or None
-        May be a head itself: in ``plan >> [a, b]; a >> b`` the join is `b`.
+        May be a head itself: in ``plan >> [a, b]; a >> b`` the join is `b`; and a fork: in ``plan >> [a, b] >> [c, d]`` both
+        branches lead to the very same one.
 
     Notes
     -----
@@ -84,7 +85,7 @@ class _Reached:
         for at, node in enumerate(queue, 1):  # grows while it is walked
             targets = list(_targets(node, fork, at, self.owners))
             self.arrows[at] = list(dict.fromkeys(_EXIT if t is None else number(t) for t in targets)) or [_EXIT]
-            if "default" not in node.successors:
+            if "default" not in node.successors and not isinstance(node, Fork):
                 self.lacks_default.add(at)
         self.is_endless = bool(self.owners) and not _reaching(_EXIT, self.arrows)
 
@@ -130,17 +131,21 @@ class _Reached:
 
 def _targets(node: Any, fork: Any, at: int, owners: set[int]) -> Iterable[Any]:
     """Where the arrows of `node` lead; None for an end. Notes `node` as an owner when it leads to `fork`."""
-    targets = list(node.successors.values())
+    targets = _heads(node) if isinstance(node, Fork) else list(node.successors.values())
     handler = getattr(node, "_pfx_on_error", None)
     if handler is not None:
         targets = [*(targets or [None]), handler]
     for target in targets:
-        if isinstance(target, Fork):
-            if target is fork:
-                owners.add(at)
-            yield from (None if head is END else head for head in branches(target)[0] or [END])
+        if target is fork:
+            owners.add(at)
+            yield from _heads(target)
         else:
             yield target if isinstance(target, BaseNode) and target is not END else None
+
+
+def _heads(fork: Any) -> list[Any]:
+    """Where the branches of `fork` begin; None for an end."""
+    return [None if head is END else head for head in branches(fork)[0] or [END]]
 
 
 def _reverse(arrows: Arrows) -> Arrows:

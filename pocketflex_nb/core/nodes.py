@@ -359,8 +359,8 @@ class Fork(BaseNode):
     def next(self, node: Any, action: str = "default") -> Any:
         """Draw the arrow from the end of every branch to `node`."""
         target = Fork(node) if isinstance(node, (list, tuple)) else node
-        for head in self.heads:
-            tail = _tail(head) if action == "default" else head
+        tails = [_tail(head) if action == "default" else head for head in self.heads]
+        for tail in {id(tail): tail for tail in tails if tail is not target}.values():  # branches may share their end
             tail.next(target, action)
         return target
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.nodes import Fork
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.items import each
 from pocketflex_nb.engine.steps import CALLER, mode_here
@@ -36,11 +37,21 @@ async def walk_fork(
     node : object or None
         Where to go on: the join when a branch arrived there, an outer stop when one arrived at that, else None.
     """
+    origin, frame.node = frame.node, None  # the forking node's visit is over
+    while True:
+        action, node = await _walk_branches(walker, frame, origin, fork, shared, params, stops)
+        if node.__class__ is not Fork or node in stops:
+            return action, node
+        fork = node  # branches that meet at a fan-out: ``[a, b] >> [c, d]``
+
+
+async def _walk_branches(
+    walker: Walker, frame: Frame, origin: Any, fork: Any, shared: Any, params: Any, stops: frozenset[Any]
+) -> tuple[Any, Any]:
+    """Walk the branches of this one fork, which `origin` leads to; gives what `walk_fork` gives, where the join may be a fork."""
     run = frame.run
     join = run.join_of(fork)
     inner = stops if join is None else stops | {join}
-    origin, frame.node = frame.node, None  # the forking node's visit is over
-
     heads = [*fork.heads, *fork.detached]
 
     async def branch(head: Any, index: int) -> tuple[Any, Any]:

@@ -45,6 +45,52 @@ def test_the_join_runs_once_when_every_branch_has_arrived(walk: Way, kind: Any) 
     assert sorted(store["seen"]) == ["a", "b", "c", "join", "plan"]
 
 
+@KINDS
+def test_a_fan_out_behind_a_fan_out_waits_for_every_branch_and_runs_once(walk: Way, kind: Any) -> None:
+    plan, a, b, c, d, join = (kind(name) for name in ("plan", "a", "b", "c", "d", "join"))
+    plan >> [a, b] >> [c, d] >> join
+
+    _, store = walk(Flow(plan), {"seen": []})
+
+    seen = store["seen"]
+    assert (seen[0], sorted(seen[1:3]), sorted(seen[3:5]), seen[5:]) == ("plan", ["a", "b"], ["c", "d"], ["join"])
+    assert {e.address for e in runs()[-1].events if e.kind == "node_finished"} >= {"Flow/plan#1{a}/a#1", "Flow/plan#1{c}/c#1"}
+
+
+@KINDS
+def test_a_fan_out_behind_nested_branches_runs_once(walk: Way, kind: Any) -> None:
+    plan, a, b, a1, a2, c, d = (kind(name) for name in ("plan", "a", "b", "a1", "a2", "c", "d"))
+    plan >> [a, b]
+    both = a >> [a1, a2] >> [c, d]
+    b.successors["default"] = both
+
+    _, store = walk(Flow(plan), {"seen": []})
+
+    assert sorted(store["seen"]) == ["a", "a1", "a2", "b", "c", "d", "plan"]
+    assert set(store["seen"][-2:]) == {"c", "d"}
+
+
+@KINDS
+def test_branches_that_meet_already_go_on_behind_their_common_end(walk: Way, kind: Any) -> None:
+    plan, a, b, merge, last = (kind(name) for name in ("plan", "a", "b", "merge", "last"))
+    a >> merge
+    b >> merge
+    plan >> [a, b] >> last
+
+    _, store = walk(Flow(plan, max_steps=20), {"seen": []})
+
+    assert store["seen"][3:] == ["merge", "last"]
+    assert last.successors == {}
+
+
+def test_a_branch_that_is_the_next_target_itself_gets_no_arrow_to_itself() -> None:
+    plan, a, b = Node(), Node(), Node()
+
+    plan >> [a, b] >> b
+
+    assert (a.successors, b.successors) == ({"default": b}, {})
+
+
 def test_branches_are_at_work_together(walk: Way) -> None:
     meet = threading.Barrier(3)
 

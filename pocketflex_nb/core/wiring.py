@@ -248,8 +248,11 @@ class _Wiring:
         arrows = [e for e in edges if e.source != "[*]"]
         starts = self.starts(home, members, edges)
         self.check_reached(starts, members, arrows)
+        shared: dict[tuple[str, ...], Any] = {}  # `a & b --> c & d` is one fan-out, begun once when both have arrived
         for (source, kind, action), (heads, detached) in _bundled(arrows).items():
             target = self.target(heads, detached)
+            if isinstance(target, Fork) and not detached:
+                target = shared.setdefault(tuple(sorted(heads)), target)
             if kind == "error":
                 self.made[source]._pfx_on_error = target
             else:

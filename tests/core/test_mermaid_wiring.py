@@ -333,3 +333,18 @@ def test_what_a_diagram_may_name_can_be_listed(names: dict[str, Any]) -> None:
 
 def test_a_parsed_diagram_can_be_built_as_well_as_its_text(names: dict[str, Any]) -> None:
     assert graph_of(build(parse("graph TD\n plan --> write"), names)) == graph_of(build("graph TD\n plan --> write", names))
+
+
+def test_a_fan_out_that_branches_lead_to_together_is_one() -> None:
+    class Says(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared.append(self.name)
+
+    names = {name: Says() for name in "pabcdw"}
+    for name, says in names.items():
+        says.name = name
+    said: list[str] = []
+
+    build(parse("flowchart LR\n p --> a & b\n a & b --> c & d\n c & d --> w"), names).run(said)
+
+    assert (said[0], sorted(said[1:3]), sorted(said[3:5]), said[5:]) == ("p", ["a", "b"], ["c", "d"], ["w"])

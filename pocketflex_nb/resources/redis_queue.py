@@ -132,6 +132,8 @@ class RedisLines:
         self._client: Any = client
         self._never = Retry(NoBackoff(), 0)  # the retrying is ours: it must end, and say where
         self._lines: PerLoop[Any] = PerLoop(self._connect, _end)
+        # InvalidResponse: who tries again and again to reach a port of its own machine's range may be answered by itself
+        self._away = (errors.ConnectionError, errors.TimeoutError, errors.ReadOnlyError, errors.InvalidResponse, OSError)
         self._shas: dict[str, str] = {}
         self.is_closed = False
 
@@ -165,7 +167,7 @@ class RedisLines:
         try:
             async with asyncio.timeout(_ANSWER):
                 return await send(client)
-        except (self.errors.ConnectionError, self.errors.TimeoutError, self.errors.ReadOnlyError, OSError) as exc:
+        except self._away as exc:
             if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
                 raise refused(self.address, exc) from None
             return await self._do_again(send, client, exc)
@@ -178,7 +180,7 @@ class RedisLines:
             try:
                 async with asyncio.timeout(_ANSWER):
                     return await send(client)
-            except (self.errors.ConnectionError, self.errors.TimeoutError, self.errors.ReadOnlyError, OSError) as exc:
+            except self._away as exc:
                 if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
                     raise refused(self.address, exc) from None
                 cause = exc

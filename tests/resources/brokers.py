@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,9 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.machine import free_port
-
-__all__ = ["Broker", "CarefulRedis", "Rabbit", "Redis"]
+__all__ = ["Broker", "CarefulRedis", "Rabbit", "Redis", "quiet_port"]
 
 #: seconds that a server may take to begin; RabbitMQ takes ten on an idle machine
 BEGIN = 120.0
@@ -29,6 +28,21 @@ def wait_for(is_so: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"{what}: not within {seconds:g} s")
         time.sleep(0.05)
+
+
+def quiet_port() -> int:
+    """A port on which nothing listens, and which the system gives to no client: while a server restarts its port must stay free.
+
+    A client that tries again and again to reach a port of the range of clients is at last connected with itself, and has the port.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def answers(port: int) -> bool:
@@ -49,7 +63,7 @@ class Broker:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pfx-broker-"))
-        self.port = free_port()
+        self.port = quiet_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -157,7 +171,7 @@ class Rabbit(Broker):
 
     def __init__(self) -> None:
         super().__init__()
-        self.dist, self.epmd = free_port(), free_port()
+        self.dist, self.epmd = quiet_port(), quiet_port()
         self.node = f"pfx{uuid.uuid4().hex[:8]}@localhost"
 
     @property

@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.machine import free_port, need
+from tests.machine import need
+from tests.resources.brokers import quiet_port
 
 __all__ = ["PASSWORD", "PostgresServer"]
 
@@ -37,7 +38,7 @@ class PostgresServer:
         programs = _programs()
         need(programs, "PostgreSQL", "apt-get install postgresql")
         assert programs is not None
-        self._programs, self._fsync, self.port = programs, fsync, free_port()
+        self._programs, self._fsync, self.port = programs, fsync, quiet_port()
         self.folder = Path(tempfile.mkdtemp(prefix="pfx-pg-"))  # short, and open to the other user: its socket stands in it
         self._data = self.folder / "data"
         self.process: subprocess.Popen[bytes] | None = None

@@ -372,14 +372,14 @@ class Run:
         self.is_ended = True
         if self.held is not None:  # a `Hold` for each of ten thousand runs that are cancelled would cost more than the cancel
             self.held.wake()
-        for child in list(self.children or ()):
-            child.cancel()
-        for cancel in list((self._cancels or {}).values()):
-            cancel()
         task = self.task
         if task is not None:
             _on_loop(task, self._cancel_task, task)
-        elif self.launched and self._status == "pending":
+        for child in list(self.children or ()):  # after its own task, or a step that waits for them would see them end, and go on
+            child.cancel()
+        for cancel in list((self._cancels or {}).values()):
+            cancel()
+        if task is None and self.launched and self._status == "pending":
             self.finish(error=self.ending)
         return True
 

@@ -21,24 +21,59 @@ handle_call: write one, or use @handles.call)
 
 Recipes
 -------
-A flow that answers messages, restarted when it fails::
+A flow that answers messages, restarted when it fails: a `FlowAgent` under a supervisor.
 
-    sup = await Supervisor([child(FlowAgent, flow, name="writer")]).start()
-    await call("writer", "write about tides")
+>>> import asyncio
+>>> from pocketflex_nb import Flow, Node, launch, node, stream
+>>> from pocketflex_nb.agents import FlowAgent, Ok, call
+>>> @node
+... def answer(shared):
+...     shared["reply"] = f"about {shared['message']}: {6 / len(shared['message'])}"
+>>> async def desk():
+...     async with Supervisor([child(FlowAgent, Flow(answer), name="writer")]):
+...         return await call("writer", "tides")
+>>> asyncio.run(desk())
+'about tides: 1.2'
 
-A node that gives work to other flows or agents and waits for all of them; cancelling its run cancels theirs::
+An orchestrator is a node that launches flows. Awaiting the group waits for **all**, and raises nothing: each run has its `status`,
+its `store` or its `error`. Cancelling the orchestrator's run cancels every run that it launched.
 
-    class Orchestrate(Node):
-        async def exec(self, topics):
-            return (await launch([(research, {"topic": t}) for t in topics])).results()
+>>> class All(Node):
+...     async def exec(self, topics):
+...         group = await launch([(Flow(answer), {"message": topic}) for topic in topics], show=False)
+...         return {run.store["message"]: run.error or run.store["reply"] for run in group}
+...     def prep(self, shared):
+...         return shared["topics"]
+...     def post(self, shared, topics, found):
+...         shared["found"] = found
+>>> Flow(All()).launch({"topics": ["sun", ""]}).wait(10).store["found"]
+{'sun': 'about sun: 2.0', '': ZeroDivisionError('division by zero')}
 
-The first of several to answer; leaving the loop ends the others::
+The **first** that is done: ``async for`` gives the runs as they end, and `cancel` ends those that are left over.
 
-    class Race(Node):
-        async def exec(self, question):
-            async for outcome in stream(ask, models, ordered=False):
-                if isinstance(outcome, Ok):
-                    return outcome.value
+>>> class First(All):
+...     async def exec(self, topics):
+...         group = launch([(Flow(answer), {"message": topic}) for topic in topics], show=False)
+...         try:
+...             async for run in group:
+...                 if run.status == "done":
+...                     return run.store["reply"]
+...         finally:
+...             group.cancel()
+>>> Flow(First()).launch({"topics": ["", "wind"]}).wait(10).store["found"]
+'about wind: 1.5'
+
+The same without flows, over functions or agents: `stream` gives an `Ok` or an `Exit` for each, and leaving the loop ends the others.
+Tasks that a node has spawned, and agents of a supervisor that it has opened by ``async with``, end with its run as well.
+
+>>> class Race(All):
+...     async def exec(self, names):
+...         async with Supervisor([child(FlowAgent, Flow(answer), name=name) for name in names]):
+...             async for outcome in stream(lambda name: call(name, "rain"), names, ordered=False):
+...                 if isinstance(outcome, Ok):
+...                     return outcome.value
+>>> Flow(Race()).launch({"topics": ["ann", "bob"]}).wait(10).store["found"]
+'about rain: 1.5'
 
 The kinds of events are listed in :mod:`pocketflex_nb.agents.log`.
 """

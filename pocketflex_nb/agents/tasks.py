@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import ExitStack
 from types import CoroutineType
 from typing import Any
 
@@ -20,7 +21,7 @@ from pocketflex_nb.agents.reasons import DEAD, RUNNING, Down, Exit, Ok, TaskDone
 from pocketflex_nb.agents.ref import AgentRef
 from pocketflex_nb.agents.scope import adopt
 from pocketflex_nb.agents.slot import Slot
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.engine.thread import engine_thread
 
@@ -344,7 +345,8 @@ def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any 
     fn : callable
         An ``async def`` runs on the engine thread, a plain function in a thread of the pool.
     link : bool
-        A crash of the task hits the owning agent (unless that waits for it just then), and the owner's end ends the task.
+        A crash of the task hits the owning agent (unless that waits for it just then), and the owner's end ends the task. A task that
+        a node spawned ends when that node's run is cancelled.
     engine, clock
         See `Agent.start`.
 
@@ -375,9 +377,23 @@ def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any 
         life.slot.parent = owner.slot
     else:
         adopt(life, False)
+    if link and (frame := FRAME.get()) is not None:
+        _end_with(life, frame.run)
     start_task(life, args, kwargs)
     ref: TaskRef = life.ref  # type: ignore[assignment]  # ref_class says so
     return ref
+
+
+def _end_with(life: TaskLife, run: Any) -> None:
+    """Let a task that a node spawned end when that node's run is cancelled, unless it was unlinked meanwhile."""
+
+    def end() -> None:
+        if life.is_linked:
+            life.home.post(life.kill)
+
+    tied = ExitStack()
+    tied.enter_context(run.cancelling(end))
+    life.cleanups = [*(life.cleanups or ()), lambda _: tied.close()]
 
 
 async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> list[Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
 
 import pytest
 
-from pocketflex_nb import Flow, Node, current, launch, node, runs
-from pocketflex_nb.agents import AgentDown, FlowAgent, Ok, Supervisor, call, child, results, spawn, stream, whereis
+from pocketflex_nb import Flow, Node, Run, RunGroup, current, launch, node, runs
+from pocketflex_nb.agents import Agent, AgentDown, FlowAgent, Ok, Supervisor, call, child, results, spawn, stream, whereis
 from pocketflex_nb.testing import Recorder
 from tests.agents.people import Boom, Counter
 
@@ -149,6 +150,187 @@ async def test_cancelling_the_orchestrator_cancels_its_flows_and_tasks() -> None
     await asyncio.to_thread(run.wait, 10)
     assert run.status == "cancelled"
     assert sorted(ended) == ["flow", "task"]
+
+
+class Hold(Node):
+    """Tells that it waits, waits, and writes down that it was ended."""
+
+    waiting: ClassVar[set[str]] = set()
+    ended: ClassVar[list[str]] = []
+
+    def prep(self, shared: Any) -> Any:
+        return shared["name"]
+
+    async def exec(self, name: str) -> None:  # type: ignore[override]
+        await hold(name)
+
+
+async def hold(name: str) -> None:
+    """Wait for ever, and write down the end."""
+    Hold.waiting.add(name)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        Hold.ended.append(name)
+
+
+class Holder(Agent):
+    """Works for ever on whatever it is asked."""
+
+    async def handle_call(self, message: Any, caller: Any) -> None:
+        await hold(message)
+
+
+async def cancelled_while(step: Callable[[], Awaitable[Any]], *names: str) -> Run:
+    """The run of a node that does `step`, cancelled as soon as all of `names` hold; and each must have ended."""
+    Hold.waiting.clear()
+    Hold.ended.clear()
+
+    class Orchestrate(Node):
+        async def exec(self, _: Any) -> Any:  # type: ignore[override]
+            return await step()
+
+    run: Run = launch(Flow(Orchestrate()), {}, show=False)
+    await until(lambda: Hold.waiting == set(names))
+    run.cancel()
+    await run.wait_async()
+    await until(lambda: sorted(Hold.ended) == sorted(names))
+    assert run.status == "cancelled"
+    return run
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Look again and again, for ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not happened():
+            await asyncio.sleep(0.005)
+
+
+def holders(*names: str) -> RunGroup:
+    """Inner runs that hold."""
+    group: RunGroup = launch([(Flow(Hold()), {"name": name}) for name in names], show=False)
+    return group
+
+
+async def test_cancelling_a_node_that_waits_for_all_cancels_all() -> None:
+    groups: list[RunGroup] = []
+
+    async def wait() -> None:
+        groups.append(holders("a", "b"))
+        await groups[0]
+
+    await cancelled_while(wait, "a", "b")
+    assert groups[0].counts() == {"cancelled": 2}
+
+
+async def test_cancelling_a_node_that_waits_for_the_first_cancels_all() -> None:
+    async def first() -> Any:
+        async for run in holders("a", "b"):
+            return run
+        return None
+
+    await cancelled_while(first, "a", "b")
+
+
+async def test_cancelling_a_node_ends_the_task_it_waits_for() -> None:
+    await cancelled_while(lambda: spawn(hold, "task").result(timeout=None), "task")
+
+
+async def test_cancelling_a_node_ends_a_task_that_it_does_not_wait_for() -> None:
+    async def aside() -> None:
+        spawn(hold, "task")
+        await hold("step")
+
+    await cancelled_while(aside, "task", "step")
+
+
+async def test_an_unlinked_task_and_an_ignored_one_outlive_the_cancelled_run() -> None:
+    tasks: list[Any] = []
+
+    async def free() -> None:
+        tasks.extend([spawn(hold, "unlinked", link=False), spawn(hold, "ignored")])
+        tasks[1].ignore()
+        await until(lambda: Hold.waiting == {"unlinked", "ignored"})
+        Hold.waiting.clear()
+        await hold("step")
+
+    await cancelled_while(free, "step")
+    assert [task.outcome for task in tasks] == [None, None]
+    for task in tasks:
+        task.exit("kill")
+    await until(lambda: sorted(Hold.ended) == ["ignored", "step", "unlinked"])
+
+
+async def test_a_run_forgets_the_tasks_that_are_over() -> None:
+    async def nothing() -> None:
+        pass
+
+    class Spawns(Node):
+        async def exec(self, _: Any) -> int:  # type: ignore[override]
+            await results([spawn(nothing) for _ in range(50)])
+            return len(current().run._cancels or ())
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["kept"] = exec_res
+
+    run = launch(Flow(Spawns()), {}, show=False)
+    await run
+    assert run.store["kept"] == 0
+
+
+async def test_cancelling_a_node_ends_the_agents_of_its_supervisor() -> None:
+    async def ask() -> None:
+        async with Supervisor([child(Holder, id="holder", name="holder")]):
+            await call("holder", "call", timeout=None)
+
+    await cancelled_while(ask, "call")
+    await until(lambda: whereis("holder") is None)
+
+
+async def test_a_node_waits_for_the_first_run_and_cancels_the_others() -> None:
+    @node
+    def quick(shared: Any) -> None:
+        shared["answer"] = "quick"
+
+    groups: list[RunGroup] = []
+
+    class First(Node):
+        async def exec(self, _: Any) -> Any:  # type: ignore[override]
+            flows = {"slow": Flow(Hold()), "broken": Flow(node(lambda shared: shared["nothing"])), "quick": Flow(quick)}
+            groups.append(launch(flows, {"name": "slow"}, show=False))
+            try:
+                async for run in groups[0]:
+                    if run.status == "done":
+                        return run.store["answer"]
+            finally:
+                groups[0].cancel()
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["answer"] = exec_res
+
+    run = launch(Flow(First()), {}, show=False)
+    await run
+    await groups[0]
+
+    assert run.store["answer"] == "quick"
+    assert {name: each.status for name, each in groups[0].runs.items()} == {"slow": "cancelled", "broken": "failed", "quick": "done"}
+
+
+async def test_a_node_that_waits_for_all_gets_results_and_failures() -> None:
+    class All(Node):
+        async def exec(self, _: Any) -> Any:  # type: ignore[override]
+            group = await launch([(Flow(Answer()), {"message": word}) for word in ("one", "fail", "two")], show=False)
+            return [each.error or each.store["reply"] for each in group]
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["found"] = exec_res
+
+    run = launch(Flow(All()), {}, show=False)
+    await run
+    one, failure, two = run.store["found"]
+    assert (one, two) == ("ONE 1", "TWO 1")
+    assert isinstance(failure, Boom)
+    assert run.status == "done"
 
 
 async def test_a_node_takes_the_first_good_answer_and_failures_do_not_hurt() -> None:

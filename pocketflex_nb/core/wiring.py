@@ -252,7 +252,7 @@ class _Wiring:
         for (source, kind, action), (heads, detached) in _bundled(arrows).items():
             target = self.target(heads, detached)
             if isinstance(target, Fork) and not detached:
-                target = shared.setdefault(tuple(sorted(heads)), target)
+                target = shared.setdefault(tuple(heads), target)
             if kind == "error":
                 self.made[source]._pfx_on_error = target
             else:

@@ -88,7 +88,8 @@ class Group:
 class Graph:
     """A flow as data. `start` is the id of the first node, or of the group it is, or ``""`` for an empty flow.
 
-    `starts` holds every first node: more than one when the flow begins with a fan-out.
+    `starts` holds every first node: more than one when the flow begins with a fan-out. `settings` are those that a diagram gave, as written
+    there: (id, setting, value), the id ``""`` for the flow itself.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Graph:
     start: str = ""
     direction: str = "LR"
     starts: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str, str], ...] = ()
 
     def ids(self) -> list[str]:
         """Every id that an edge may name: nodes and groups."""
@@ -109,12 +111,18 @@ def graph_of(flow: Any, name: str | None = None) -> Graph:
     nodes: list[GraphNode] = []
     edges: list[Edge] = []
     groups: list[Group] = []
-    _read(flow, "", nodes, edges, groups, (flow,))
+    settings = _drawn(flow, "")
+    _read(flow, "", nodes, edges, groups, settings, (flow,))
     starts = _starts(flow, "")
     return Graph(
         name=name or base_name(flow), nodes=tuple(nodes), edges=tuple(edges), groups=tuple(groups),
         start=starts[0] if starts else "", direction=getattr(flow, "_pfx_direction", "LR"), starts=starts,
+        settings=tuple(settings),
     )
+
+
+def _drawn(thing: Any, path: str) -> list[tuple[str, str, str]]:
+    return [(path, setting, value) for setting, value in getattr(thing, "_pfx_drawn", {}).items()]
 
 
 def _starts(flow: Any, group: str) -> tuple[str, ...]:
@@ -122,14 +130,18 @@ def _starts(flow: Any, group: str) -> tuple[str, ...]:
     return tuple(f"{group}/{ids[n]}" if group else ids[n] for n in dict.fromkeys(first_nodes(flow)))
 
 
-def _read(flow: Any, group: str, nodes: list[GraphNode], edges: list[Edge], groups: list[Group], inside: tuple[Any, ...]) -> None:
+def _read(
+    flow: Any, group: str, nodes: list[GraphNode], edges: list[Edge], groups: list[Group], settings: list[tuple[str, str, str]],
+    inside: tuple[Any, ...],
+) -> None:
     ids = {node: f"{group}/{short}" if group else short for node, short in ids_of(flow).items()}
     for node, path in ids.items():
         label = label_of(node)
+        settings += _drawn(node, path)
         if first_nodes(node) and not any(node is outer for outer in inside):
             starts = _starts(node, path)
             groups.append(Group(path, label, group, starts[0], starts))
-            _read(node, path, nodes, edges, groups, (*inside, node))
+            _read(node, path, nodes, edges, groups, settings, (*inside, node))
         else:
             nodes.append(GraphNode(path, label, _kind(node), group, getattr(node, "_pfx_shape", None) or "rect"))
         for kind, action, target, together in arrows(node):

@@ -321,6 +321,8 @@ class _Wiring:
                 apply(thing, d.setting, d.value if d.setting == "name" else value_of(d.value))
             except (TypeError, ValueError) as error:
                 self.diagram.fail(str(error), d.line, d.column)
+            if d.setting not in ("name", "id"):
+                thing._pfx_drawn = {**thing.__dict__.get("_pfx_drawn", {}), d.setting: d.value}
 
     # -- what the checks found
 

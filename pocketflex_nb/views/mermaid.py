@@ -29,6 +29,7 @@ _RESERVED = frozenset({
 })
 _ID = re.compile(r"\w+(?:[.\-]\w+)*", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z_][\w ]{0,60}\w|[A-Za-z_]", re.ASCII)
+_VALUE = re.compile(r"[\w.+\-]+", re.ASCII)
 _NAMED = {'"': "quot", "<": "lt", ">": "gt", "&": "amp"}
 
 
@@ -109,6 +110,7 @@ class _Text:
         for group in self.graph.groups:
             self.start(group.id, group.starts or (group.start,), f"{self.names[group.id]}.")
         self.lines += [f"    %% pf: {name}.id={_quoted(short)}" for name, short in self.aliases]
+        self.settings()
         if _quoted(self.graph.name) != '"flow"':
             self.lines.append(f"    %% pf: name={_quoted(self.graph.name)}")
         self.colours()
@@ -157,6 +159,14 @@ class _Text:
         is_unnamed_flow = any(s in self.members and s not in named for s in known)  # would be read as decoration
         if known and (known != [first] or is_unnamed_flow):
             self.lines.append(f"    %% pf: {ref}start={' & '.join(self.names[s] for s in known)}")
+
+    def settings(self) -> None:
+        """What the diagram had set, a line for each node."""
+        lines: dict[str, list[str]] = {}
+        for path, setting, value in self.graph.settings:
+            ref = f"{self.names[path]}." if path else ""
+            lines.setdefault(path, []).append(f"{ref}{setting}={value if _VALUE.fullmatch(value) else _quoted(value)}")
+        self.lines += [f"    %% pf: {', '.join(parts)}" for parts in lines.values()]
 
     def colours(self) -> None:
         nodes = getattr(self.state, "nodes", None)

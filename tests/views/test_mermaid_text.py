@@ -150,6 +150,10 @@ _NAMES = st.one_of(
 )
 
 
+_NODE_SETTINGS = st.dictionaries(st.sampled_from(["retries", "backoff"]), st.sampled_from(["3", "2"]))
+_FLOW_SETTINGS = st.fixed_dictionaries({}, optional={"max_steps": st.just("50"), "timeout": st.sampled_from(["2m", "0.5"])})
+
+
 @st.composite
 def flows(draw: st.DrawFn, depth: int = 2) -> Flow:
     """Any flow: names and labels of any text, forks, detached and error arrows, loops, nested flows."""
@@ -164,6 +168,8 @@ def flows(draw: st.DrawFn, depth: int = 2) -> Flow:
             made._pfx_label = draw(_LABELS)
         if not isinstance(made, Flow) and draw(st.booleans()):
             made._pfx_shape = draw(st.sampled_from(SHAPES))
+        if draw(st.integers(0, 3)) == 0:
+            made._pfx_drawn = draw(_FLOW_SETTINGS if isinstance(made, Flow) else _NODE_SETTINGS)
         nodes.append(made)
     targets = st.sampled_from([*nodes, END])
     for node in nodes:
@@ -174,6 +180,7 @@ def flows(draw: st.DrawFn, depth: int = 2) -> Flow:
         if draw(st.integers(0, 4)) == 0:
             node._pfx_on_error = draw(st.sampled_from(nodes))
     flow = Flow(Fork(nodes[:2]) if len(nodes) > 1 and draw(st.integers(0, 4)) == 0 else nodes[0], name=draw(_NAMES))
+    flow._pfx_drawn = draw(_FLOW_SETTINGS)
     flow._pfx_direction = draw(st.sampled_from(["LR", "TD", "RL", "BT"]))
     return flow
 
@@ -187,6 +194,18 @@ def test_any_flow_comes_back_as_an_equal_graph(flow: Flow) -> None:
 
 def without_kinds(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(replace(node, kind="") for node in graph.nodes))
+
+
+def test_settings_come_back_and_still_hold() -> None:
+    text = "flowchart LR\n    search --> write\n    %% pf: search.retries=3, search.timeout=20\n    %% pf: max_steps=50\n"
+    flow = build(text, {"search": Node(), "write": Node()})
+
+    told = mermaid(graph_of(flow))
+    again = build(told, {"search": Node(), "write": Node()})
+
+    assert "%% pf: search.retries=3, search.timeout=20\n" in told
+    assert graph_of(again) == graph_of(flow)
+    assert (again.start_node.max_retries, again.start_node._pfx_timeout, again._pfx_max_steps) == (3, 20, 50)
 
 
 def test_kinds_come_back() -> None:

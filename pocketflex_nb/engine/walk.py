@@ -118,7 +118,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 node = flow.get_next_node(c, action)
             else:
                 node = c.successors.get(action or "default")
-                if node is None and c.successors:
+                if not node and c.successors:
                     no_arrow(frame, c, action)
             if not node or node is END:
                 node = None

@@ -136,7 +136,7 @@ async def walk_async(
                     node = flow.get_next_node(c, action)
                 else:
                     node = c.successors.get(action or "default")
-                    if node is None and c.successors:
+                    if not node and c.successors:
                         no_arrow(frame, c, action)
                 if not node or node is END:
                     node = None

@@ -1251,3 +1251,23 @@ def test_an_arrow_to_what_is_no_node_is_an_error(pf: Any, error: type[Exception]
 
     with pytest.raises(error):
         pf.Flow(start=start).run({})
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_node_that_counts_as_empty_ends_the_flow_with_the_warning(pf: Any, is_async: bool) -> None:
+    class Basket(pf.Node):
+        def __len__(self) -> int:
+            return 0
+
+        def exec(self, prep_res: Any) -> Any:
+            raise AssertionError("an empty basket is no node to go to")
+
+    first = pf.Node()
+    first >> Basket()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if is_async:
+            asyncio.run(pf.AsyncFlow(start=first).run_async({}))
+        else:
+            pf.Flow(start=first).run({})
+    assert messages(caught) == ["Flow ends: 'None' not found in ['default']"]

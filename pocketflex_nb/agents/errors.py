@@ -230,10 +230,10 @@ class ReplyError(PocketflexError):
         self.exc = exc
 
 
-def check_time(value: Any, what: str, *, zero: bool = True) -> None:
+def check_time(value: Any, what: str, *, zero: bool = True, none: bool = True) -> None:
     """Refuse a time that cannot be: not a number, negative, or 0 where that makes no sense."""
-    if value is None:
+    if value is None and none:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0 or (value == 0 and not zero):
         least = "0 or more" if zero else "more than 0"
-        raise BadSpec(f"{what}={value!r}: give seconds, {least}, or None for no limit")
+        raise BadSpec(f"{what}={value!r}: give seconds, {least}{', or None for no limit' if none else ''}")

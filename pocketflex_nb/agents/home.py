@@ -297,6 +297,8 @@ def home_for(engine: Any = None, clock: Clock | None = None) -> Home:
     clock : Clock or None
         None is the real one, or, in an agent, that agent's.
     """
+    if clock is not None and not callable(getattr(clock, "call_later", None)):
+        raise BadSpec(f"clock={clock!r}: give a clock with time, call_later and sleep, such as VirtualClock(), or None")
     by = AGENT.get()
     if by is not None and engine is None and by.home.is_here:
         engine, clock = by.home.loop, clock or by.home.clock

@@ -17,7 +17,7 @@ from itertools import count
 from types import CoroutineType
 from typing import Any
 
-from pocketflex_nb.agents.errors import BadReturn, ReplyError
+from pocketflex_nb.agents.errors import BadReturn, ReplyError, check_time
 from pocketflex_nb.agents.home import GRACE, Home, admit
 from pocketflex_nb.agents.log import name_of
 from pocketflex_nb.agents.mail import INFO, Caller, Order
@@ -30,6 +30,7 @@ from pocketflex_nb.agents.reasons import (
     STOPPING,
     Crash,
     Exit,
+    Idle,
     Stop,
     tell,
     where,
@@ -194,6 +195,8 @@ class Life(Mailbox):
                 raise Ending(out)
             if not (out is None or out is IGNORE or out.__class__ in DIRECTIVES):
                 raise BadReturn(f"init of {self.name!r} returned {out!r}: give None, Idle, Continue, IGNORE or Stop")
+            if out.__class__ is Idle:
+                check_time(out.seconds, "Idle: seconds", none=False)
         except BaseException as exc:
             self.die(self._reason_of(exc)[0])
             return

@@ -12,7 +12,7 @@ from collections import deque
 from types import CoroutineType
 from typing import Any
 
-from pocketflex_nb.agents.errors import BadReturn, ReplyError
+from pocketflex_nb.agents.errors import BadReturn, ReplyError, check_time
 from pocketflex_nb.agents.home import Home
 from pocketflex_nb.agents.log import warn
 from pocketflex_nb.agents.mail import INFO, Ask, Caller, Order
@@ -216,6 +216,7 @@ class Mailbox:
             if cls is Stop:
                 raise Ending(out)
             if cls is Idle:
+                check_time(out.seconds, "Idle: seconds", none=False)
                 if self.box:
                     return  # a message waits: no time to be idle
                 self.timer = self.home.clock.call_later(out.seconds, self._idle_over)

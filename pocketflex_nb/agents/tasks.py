@@ -412,7 +412,7 @@ async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> l
         See `TaskRef.result`.
     """
     check_time(timeout, "timeout")
-    refs = list(tasks)
+    refs = _refs(tasks, "results")
     lives = [ref._own("results") for ref in refs]
     waits = [asyncio.ensure_future(_outcome(life, timeout)) for life in lives]
     try:
@@ -425,6 +425,14 @@ async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> l
     finally:
         for wait in waits:
             wait.cancel()
+
+
+def _refs(tasks: Iterable[TaskRef], what: str) -> list[TaskRef]:
+    refs = list(tasks)
+    for ref in refs:
+        if not isinstance(ref, TaskRef):
+            raise BadSpec(f"{what}() waits for tasks, and {ref!r} is none: give what spawn() returned")
+    return refs
 
 
 async def _first_failure(waits: list[Any]) -> None:
@@ -468,7 +476,7 @@ async def poll_many(
         raise BadSpec(f"on_timeout={on_timeout!r}: no such way{nearest(str(on_timeout), known)}")
     if limit is not None and limit < 1:
         raise BadSpec(f"limit={limit!r}: give 1 or more, or None")
-    refs = list(tasks)
+    refs = _refs(tasks, "poll_many")
     lives = [ref._own("poll_many") for ref in refs]
     waits = {asyncio.ensure_future(_outcome(life, timeout)): life for life in lives}
     await _until_enough(waits, limit)

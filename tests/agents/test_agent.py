@@ -705,3 +705,19 @@ async def test_reload_takes_the_class_that_the_notebook_has_now(clock: VirtualCl
         await crash(sup["c"])
         assert await sup["c"].call("?") == 2
         assert (sup.children()[0].is_stale, sup.children()[0].version) == (False, 2)
+
+
+@pytest.mark.parametrize("seconds", [-1, "5", float("nan"), None])
+async def test_an_idle_time_that_cannot_be_is_named_at_once(seconds: Any) -> None:
+    class Sleepy(Agent):
+        async def init(self) -> Any:
+            return Idle(seconds)
+
+    with pytest.raises(StartError) as failed:
+        await Sleepy.start(**HERE)
+    assert isinstance(failed.value.reason.exc, BadSpec)
+
+
+async def test_a_clock_that_is_none_is_refused_before_anything_starts() -> None:
+    with pytest.raises(BadSpec, match="clock=3"):
+        await Counter.start(clock=3, **HERE)

@@ -429,3 +429,9 @@ async def test_a_task_supervisors_stream_ends_with_it(clock: VirtualClock) -> No
 async def test_a_task_can_be_asked_from_plain_code() -> None:
     task = spawn(give, 9)
     assert await asyncio.to_thread(task.result_sync) == 9
+
+
+@pytest.mark.parametrize("wait", [results, poll_many])
+async def test_waiting_for_what_is_no_task_is_refused_at_once(wait: Any) -> None:
+    with pytest.raises(BadSpec, match="3 is none"):
+        await wait([3])

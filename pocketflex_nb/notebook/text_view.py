@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import threading
 import time
 from collections import Counter
 from typing import Any
@@ -48,6 +49,7 @@ class TextView:
         self._handle: Any = None
         self._said = ""
         self._over = self._is_open = False
+        self._looking = threading.Lock()
         self._every = _EVERY if is_kernel else _LIVE_EVERY if _is_terminal() else _TERMINAL_EVERY
         self._next = time.monotonic() + self._every
         if is_kernel:
@@ -61,16 +63,22 @@ class TextView:
         self.runs.extend(run for run in runs if run not in self.runs)
         self._over = False
 
+    @property
+    def is_last(self) -> bool:
+        """Whether all its runs are over, so that the next look is the last."""
+        return all(run.done() for run in self.runs)
+
     def look(self) -> bool:
         """Say what changed; False when every run is over."""
-        live = not all(run.done() for run in self.runs)
-        if not live and not self._over:
-            self._over = True
-            self._say()
-        elif live and time.monotonic() >= self._next:
-            self._next = time.monotonic() + self._every
-            self._say()
-        return live
+        with self._looking:  # a cell's end looks as well, and must not overtake the pump
+            live = not all(run.done() for run in self.runs)
+            if not live and not self._over:
+                self._over = True
+                self._say()
+            elif live and time.monotonic() >= self._next:
+                self._next = time.monotonic() + self._every
+                self._say()
+            return live
 
     def _say(self) -> None:
         text = self.text()

@@ -46,8 +46,8 @@ def _launcher(flow: Any = None, **names: Any) -> Launcher:
 
 
 def _wish(launcher: Launcher, do: str, **more: Any) -> None:
-    launcher._command(None, {"do": do, **more}, None)
     pump.close(launcher)
+    launcher._wishes.append({"do": do, **more})  # as `_command` does, which also wakes the pump: that may be at it still when we look
     launcher.look()
 
 

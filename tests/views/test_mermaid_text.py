@@ -150,8 +150,7 @@ _NAMES = st.one_of(
 )
 
 
-_NODE_SETTINGS = st.dictionaries(st.sampled_from(["retries", "backoff"]), st.sampled_from(["3", "2"]))
-_FLOW_SETTINGS = st.fixed_dictionaries({}, optional={"max_steps": st.just("50"), "timeout": st.sampled_from(["2m", "0.5"])})
+_SETTINGS = st.fixed_dictionaries({}, optional={"timeout": st.sampled_from(["2m", "0.5"])})  # fits whatever a name stands for
 
 
 @st.composite
@@ -169,7 +168,7 @@ def flows(draw: st.DrawFn, depth: int = 2) -> Flow:
         if not isinstance(made, Flow) and draw(st.booleans()):
             made._pfx_shape = draw(st.sampled_from(SHAPES))
         if draw(st.integers(0, 3)) == 0:
-            made._pfx_drawn = draw(_FLOW_SETTINGS if isinstance(made, Flow) else _NODE_SETTINGS)
+            made._pfx_drawn = draw(_SETTINGS)
         nodes.append(made)
     targets = st.sampled_from([*nodes, END])
     for node in nodes:
@@ -180,7 +179,7 @@ def flows(draw: st.DrawFn, depth: int = 2) -> Flow:
         if draw(st.integers(0, 4)) == 0:
             node._pfx_on_error = draw(st.sampled_from(nodes))
     flow = Flow(Fork(nodes[:2]) if len(nodes) > 1 and draw(st.integers(0, 4)) == 0 else nodes[0], name=draw(_NAMES))
-    flow._pfx_drawn = draw(_FLOW_SETTINGS)
+    flow._pfx_drawn = draw(_SETTINGS)
     flow._pfx_direction = draw(st.sampled_from(["LR", "TD", "RL", "BT"]))
     return flow
 

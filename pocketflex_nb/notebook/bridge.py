@@ -51,6 +51,7 @@ class Pump:
         self._due: dict[int, tuple[float, float]] = {}  # id of a view: by which clock, or which processor time, it is looked after
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
+        self._looking = threading.Lock()  # held during a look
 
     @property
     def is_running(self) -> bool:
@@ -84,6 +85,12 @@ class Pump:
         until = perf_counter() + PATIENCE
         while any(view in last for view in self._open) and perf_counter() < until:
             sleep(_LEAST)
+
+    def last(self, view: Follower) -> None:
+        """Look at `view` for the last time, here and now, when the look under way, if any, is over."""
+        self.close(view)
+        with self._looking:
+            view.look()
 
     def close(self, view: Follower) -> None:
         """Follow `view` no longer."""
@@ -125,7 +132,8 @@ class Pump:
 
     def _look(self, view: Follower) -> bool:
         try:
-            return view.look()
+            with self._looking:
+                return view.look()
         except Exception:
             logging.getLogger("pocketflex_nb").exception("a view could not be brought up to date and was closed")
             return False

@@ -334,8 +334,7 @@ def _last_look(view: Any) -> None:
         return
     from pocketflex_nb.notebook.bridge import pump
 
-    pump.close(view)
-    view.look()
+    pump.last(view)
 
 
 def _displayed(value: Any) -> None:

@@ -307,7 +307,8 @@ class AmqpQueue:
         try:
             await asyncio.shield(consuming)
             if await line.first(arrived, seconds):
-                in_background(line.queue.cancel(tag, nowait=True))
+                # On its way before the ack can be: else the next one is sent here, given back, and counted as delivered.
+                await line.queue.cancel(tag, nowait=True)
                 return arrived.result()
             await through(line.queue.cancel(tag, timeout=_ANSWER))
             return arrived.result() if arrived.done() else None

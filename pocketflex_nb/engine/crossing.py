@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.engine.thread import engine_thread
@@ -23,13 +25,16 @@ GRACE = 5.0
 class Crossing(Future[Any]):
     """A task on the engine thread, as other threads see it: done when the task is, or `GRACE` seconds after it was cancelled.
 
-    Its result is the `parcel` of the coroutine.
+    Its result is the `parcel` of the coroutine. It is begun by a call of its own, inside of what cancels it when it is interrupted.
     """
 
     def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
         super().__init__()
         self._task: asyncio.Task[Any] | None = None
         self._coro, self._context = coro, contextvars.copy_context()
+
+    def begin(self) -> None:
+        """Have the task made."""
         engine_thread.call_soon(self._begin)
 
     def _begin(self) -> None:
@@ -44,7 +49,10 @@ class Crossing(Future[Any]):
         return True
 
     def _stop(self) -> None:
-        if self._task is not None and self._task.cancel():
+        if self._task is None:  # the interrupt came before `begin`
+            _close(self._coro)
+            self._give_up()
+        elif self._task.cancel():
             engine_thread.loop.call_later(GRACE, self._give_up)
 
     def _give_up(self) -> None:
@@ -52,7 +60,7 @@ class Crossing(Future[Any]):
             self.set_running_or_notify_cancel()
 
     def _end(self, task: asyncio.Task[Any]) -> None:
-        self._coro.close()  # if it was cancelled before it began
+        _close(self._coro)  # if it was cancelled before it began
         if self.done():  # given up
             if not task.cancelled():
                 task.exception()  # nobody waits for it any more
@@ -62,6 +70,15 @@ class Crossing(Future[Any]):
             self.set_exception(error)
         else:
             self.set_result(task.result())
+
+
+def _close(coro: Any) -> None:
+    """Close a coroutine, and those that it was given to await when it has not begun: nobody else will."""
+    if inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
+        for given in coro.cr_frame.f_locals.values():
+            if given.__class__ is CoroutineType:
+                _close(given)
+    coro.close()
 
 
 async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
@@ -94,8 +111,9 @@ async def cross(coro: Coroutine[Any, Any, Any]) -> Any:
     crossing = Crossing(coro)
     here = asyncio.wrap_future(crossing)
     try:
+        crossing.begin()
         return opened(await asyncio.shield(here))
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, KeyboardInterrupt):
         if crossing.cancel():
             await asyncio.wait([here], timeout=GRACE)
         raise

@@ -18,7 +18,7 @@ from pocketflex_nb.core.store import Store, as_store
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.hot import classes_now
 from pocketflex_nb.engine.plan import overrides_flow_hooks
-from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run import Run, beginning
 from pocketflex_nb.engine.steps import USER, in_pool, mode_here
 from pocketflex_nb.engine.telling import hear_logging
 from pocketflex_nb.engine.thread import engine_thread
@@ -128,8 +128,9 @@ def launch(
             run = made(make_run(flows, share if shared is None else shared, name, options))
             run.branches = max_concurrency
             _check(run.flow)
-        _start([run])
-        return _shown(run, show)
+        with _stopped_with(run):
+            _start([run])
+            return _shown(run, show)
     with _all_or_none() as made:
         group = RunGroup(_many(flows, shared, share, name, options, made), on_error=on_error, name=name)
         for flow in {id(run.flow): run.flow for run in group}.values():
@@ -186,8 +187,19 @@ def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
 
 
 def _go(group: RunGroup, limit: int | None, show: bool | None) -> RunGroup:
-    _shown(begin_group(group, limit), show)
+    with _stopped_with(group):
+        _shown(begin_group(group, limit), show)
     return group
+
+
+@contextmanager
+def _stopped_with(runs: Run | RunGroup) -> Iterator[None]:
+    """When the stop button interrupts a launch, nothing is left running that nobody has a name for."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        runs.cancel()
+        raise
 
 
 def _shown(thing: Any, show: bool | None) -> Any:
@@ -258,10 +270,11 @@ def _start(made: list[Run]) -> None:
 
     def begin() -> None:
         for run in made:
-            if not run.done():
-                if run.limits:
-                    run.started = perf_counter_ns()
-                    run.hold_state().limit(**run.limits)
-                run.task = loop.create_task(_main(run), name=run.name)
+            if run.limits and not run.done():
+                run.started = perf_counter_ns()
+                run.hold_state().limit(**run.limits)
+            with beginning:
+                if not run.is_ended:
+                    run.task = loop.create_task(_main(run), name=run.name)
 
     loop.call_soon_threadsafe(begin)

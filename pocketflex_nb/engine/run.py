@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.graph import Graph
     from pocketflex_nb.core.state import State
 
-__all__ = ["GRACE", "REMEMBERED", "SLICE", "Run", "forget", "limited", "runs", "subscribe"]
+__all__ = ["GRACE", "REMEMBERED", "SLICE", "Run", "beginning", "forget", "limited", "runs", "subscribe"]
 
 #: finished runs that `runs()` remembers
 REMEMBERED = 200
@@ -37,6 +37,9 @@ REMEMBERED = 200
 SLICE = 0.05
 #: seconds that a cancelled run gets to end before its waiter goes
 GRACE = 5.0
+
+#: held while a run gets its task, and while it is told to end: one without a task is ended by who told it first, and never gets one
+beginning = threading.Lock()
 
 _naming, _making = threading.Lock(), threading.Lock()
 _live: dict[Run, None] = {}
@@ -366,21 +369,23 @@ class Run:
         """End it with `error`, as `cancel` does."""
         if self.done():
             return False
-        if self.ending is None:
-            self.ending = error
-        self.signal = True
-        self.is_ended = True
+        with beginning:
+            first = self.ending is None
+            if first:
+                self.ending = error
+            self.signal = True
+            self.is_ended = True
+            task = self.task
         if self.held is not None:  # a `Hold` for each of ten thousand runs that are cancelled would cost more than the cancel
             self.held.wake()
-        task = self.task
         if task is not None:
             _on_loop(task, self._cancel_task, task)
         for child in list(self.children or ()):  # after its own task, or a step that waits for them would see them end, and go on
             child.cancel()
         for cancel in list((self._cancels or {}).values()):
             cancel()
-        if task is None and self.launched and self._status == "pending":
-            self.finish(error=self.ending)
+        if task is None and first and self.launched and self._status == "pending":
+            self.finish(error=error)
         return True
 
     def _cancel_task(self, task: Any) -> None:

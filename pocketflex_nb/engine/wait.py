@@ -17,7 +17,7 @@ from pocketflex_nb.engine.reentry import run_nested
 from pocketflex_nb.engine.steps import CallerLoop
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["GRACE", "SLICE", "wait_future", "wait_here", "wait_step"]
+__all__ = ["GRACE", "SLICE", "wait_here", "wait_step"]
 
 #: seconds between two looks of a waiting main thread: a signal handler of Python's runs only then on some platforms
 SLICE = 0.05
@@ -29,12 +29,13 @@ def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
         return run_nested(engine_thread.loop, coro)
     future = Crossing(coro)
     with frame.run.cancelling(future.cancel), engine_thread.pool.lent():
-        return opened(wait_future(future, frame.run))
+        return opened(_result(future, frame.run))
 
 
-def wait_future(future: cf.Future[Any], run: Any) -> Any:
-    """The result of `future`; an interrupt cancels it, waits until it is over, and goes on."""
+def _result(future: Crossing, run: Any) -> Any:
+    """Begin, and wait for the result; an interrupt cancels it, waits until it is over, and goes on."""
     try:
+        future.begin()
         while True:
             try:
                 return future.result(SLICE if threading.current_thread() is threading.main_thread() else None)

@@ -8,11 +8,14 @@ import threading
 from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.nodes import BaseNode
+from pocketflex_nb.engine.crossing import Crossing
 from pocketflex_nb.engine.group import RunGroup
+from pocketflex_nb.engine.interrupt import unbroken
 from pocketflex_nb.engine.run import GRACE, SLICE, Run
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook import lanes
@@ -123,33 +126,44 @@ class CellRun(CellWait):
     async def _prepare_async(self) -> None:
         if self.body is None:
             return
-        future = asyncio.wrap_future(engine_thread.submit(self.body.run_async()))
+        body = Crossing(self.body.run_async())
+        over = asyncio.wrap_future(body)
         try:
-            while not future.done():  # a beat, as in `Run.wait_async`
-                await asyncio.wait([future], timeout=SLICE)
-            self._take(future)
-        except asyncio.CancelledError:
-            future.cancel()
+            body.begin()
+            while not over.done():  # a beat, as in `Run.wait_async`
+                await asyncio.wait([over], timeout=SLICE)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            body.cancel()
+            await asyncio.wait([over], timeout=GRACE)
             raise
+        self._take(over)
 
     def _prepare(self) -> None:
         if self.body is None:
             return
-        future = engine_thread.submit(self.body.run_async())
+        body = Crossing(self.body.run_async())
         try:
-            while not future.done():
-                if not engine_thread.turn(SLICE):
-                    threading.Event().wait(SLICE)
-            self._take(future)
+            body.begin()
+            self._wait_for(body, None)
         except KeyboardInterrupt:
-            future.cancel()
+            body.cancel()
+            self._wait_for(body, GRACE)
             raise
+        self._take(body)
 
-    def _take(self, future: Future[Any] | asyncio.Future[Any]) -> None:
-        error = None if future.cancelled() else future.exception()
+    @staticmethod
+    def _wait_for(body: Crossing, seconds: float | None) -> None:
+        until = None if seconds is None else monotonic() + seconds
+        while not body.done() and (until is None or monotonic() < until):
+            if not engine_thread.turn(SLICE):
+                threading.Event().wait(SLICE)
+
+    def _take(self, body: Future[Any] | asyncio.Future[Any]) -> None:
+        self.value, error = body.result()
         if isinstance(error, Exception):
             raise own_error(self.shell, error) from None
-        self.value = future.result()
+        if error is not None:
+            raise error
 
     def _begin(self) -> Run | RunGroup | None:
         """Start and show; what is to be waited for, or None."""
@@ -166,7 +180,8 @@ class CellRun(CellWait):
             self._looked_at(entries)
             return None
         else:
-            self.runs = start(entries, self.options, self.terms, self.shell.user_ns, self._after())
+            with unbroken():
+                self.runs = start(entries, self.options, self.terms, self.shell.user_ns, self._after())
         if self.terms.output:
             self.shell.user_ns[self.terms.output] = self.runs
         self.view = show(self.runs, asked=launched is None, height=self.terms.height, view=self.terms.view)

@@ -1,4 +1,4 @@
-"""How is work begun so that the stop button cannot fall between its start and the knowledge of it?
+"""How is work begun so that the stop button cannot fall between its start and its handle? By holding the interrupt back.
 
 Python raises `KeyboardInterrupt` between any two instructions of the main thread: also after a task was handed to the engine thread,
 and before its handle has a name here. Nobody could stop that task any more.

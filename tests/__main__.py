@@ -29,6 +29,8 @@ from tests.wheel import build_wheel, install_wheel
 
 #: seconds after which a stage is ended, however far it is
 STAGE_LIMIT = 1500
+#: tests of one session that get a second try (tests/conftest.py says which may); more than that is no accident
+RERUNS = 3
 MARK = "POCKETFLEX_TESTS"
 
 
@@ -120,7 +122,8 @@ def _run_stage(name: str, more: tuple[str, ...], folder: Path, kept: Path) -> li
 
 def _run_session(session: Session, more: tuple[str, ...], kept: Path) -> str | None:
     options = ["-p", "tests.reports", f"--keep-reports={kept}", "--no-header", "-q", "--durations=5", "--durations-min=5"]
-    command = [session.python, "-m", "pytest", *options, *session.arguments, *more]
+    again = ["--rerun-show-tracebacks", f"--max-suite-reruns={RERUNS}"]
+    command = [session.python, "-m", "pytest", *options, *again, *session.arguments, *more]
     with _nothing_left(session.env) as env:
         process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
         try:

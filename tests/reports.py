@@ -95,5 +95,5 @@ def failed_stage(name: str, reason: str) -> pytest.TestReport:
 
 def tell_again(paths: Iterable[Path], more: Iterable[pytest.TestReport], *, started: float) -> int:
     """Let pytest sum up the reports kept in `paths` and `more`, `started` on the clock of `time.perf_counter`; its exit code."""
-    options = ["--no-header", "--tb=no", "-rfE", "-o", "addopts=", "-p", "no:cacheprovider"]
+    options = ["--no-header", "--tb=no", "-rfER", "-o", "addopts=", "-p", "no:cacheprovider"]
     return int(pytest.main(options, plugins=[_Teller(paths, more, started)]))

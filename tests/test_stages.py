@@ -32,11 +32,23 @@ sys.exit(tell_again([Path(sys.argv[1])], broken, started=time.perf_counter() - 5
 """
 
 
-def _stage(tmp_path: Path, tests: str) -> Path:
+_SECOND = """
+import pytest
+tries = []
+@pytest.mark.flaky(reruns=1)
+def test_at_last():
+    tries.append(1)
+    assert len(tries) == 2
+@pytest.mark.flaky(reruns=1)
+def test_never(): assert not "today"
+"""
+
+
+def _stage(tmp_path: Path, tests: str, *more: str) -> Path:
     (tmp_path / "test_stage.py").write_text(tests, encoding="utf-8")
     kept = tmp_path / "kept.jsonl"
     options = ["-p", "tests.reports", f"--keep-reports={kept}", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"]
-    _python("-m", "pytest", *options, str(tmp_path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    _python("-m", "pytest", *options, *more, str(tmp_path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     return kept
 
 
@@ -86,6 +98,23 @@ def test_a_stage_that_breaks_as_a_whole_is_a_failure(tmp_path: Path) -> None:
     assert told.returncode == 1
     assert _last(told) == "1 failed, 1 passed"
     assert "FAILED python -m tests ui - pytest ended with exit code 3" in told.stdout
+
+
+def test_a_second_try_is_counted_and_a_second_failure_is_one(tmp_path: Path) -> None:
+    told = _tell(_stage(tmp_path, _SECOND, "-p", "pytest_rerunfailures"))
+
+    assert told.returncode == 1
+    assert _last(told) == "1 failed, 1 passed, 2 rerun"
+    assert "RERUN test_stage.py::test_at_last" in told.stdout
+
+
+def test_only_tests_beside_other_processes_get_a_second_try() -> None:
+    def gets(path: str) -> bool:
+        asked = "import sys; from tests.conftest import gets_second_try; sys.exit(not gets_second_try(sys.argv[1]))"
+        return _python("-c", asked, ROOT / path).returncode == 0
+
+    assert gets("tests/kernel/test_kernels.py") and gets("tests/ui/test_lab.py")
+    assert not gets("tests/engine/test_forks.py") and not gets("pocketflex_nb/agents/ref.py")
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:

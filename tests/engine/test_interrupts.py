@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +17,14 @@ from pocketflex_nb.engine.crossing import Crossing
 from pocketflex_nb.engine.interrupt import unbroken
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.engine.thread import engine_thread
+
+
+@pytest.fixture(autouse=True)
+def _interrupts() -> Iterator[None]:
+    """Python's own handler, also where the shell that started these tests ignores interrupts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Waits(Node):

@@ -35,7 +35,7 @@ def _dragon_at_the_door(doorman: Any) -> Checked:
     yield slip(not _is_agent_class(doorman), "`Doorman` has to be the class, as it was: an `Agent`.")
     book = Store({"visitors": 0})
     with _running(Supervisor([child(doorman, book, id="doorman")])) as door:
-        first = [_answer(door["doorman"], visitor) for visitor in ("Ada", "Guido")]
+        first = [_answer(_successor(door, "doorman", None), visitor) for visitor in ("Ada", "Guido")]
         fell = [answer for answer in first if isinstance(answer, BaseException)]
         yield slip(fell, "" if not fell else f"{_why(fell[0])}.")
         yield point(first == [1, 2], "He counts.", f"The first two visitors were told {first[0]!r} and {first[1]!r}, and not 1 and 2.")
@@ -231,6 +231,8 @@ def _end(ref: Any) -> None:
 
 def _answer(ref: Any, message: Any) -> Any:
     """What an agent answers, or how it failed to."""
+    if ref is None:
+        return LookupError("nobody is there")
     try:
         return ref.call_sync(message, timeout=PATIENCE)
     except (AgentDown, CallTimeout) as exc:
@@ -266,8 +268,9 @@ def _wait(happened: Callable[[], object], seconds: float = PATIENCE) -> bool:
 
 
 def _successor(team: Any, id: str, old: Any) -> Any:
-    _wait(lambda: _find(team, id) not in (None, old), _SOON)
-    return _find(team, id)
+    """Who stands in that place when it is not `old` any more; None when nobody comes."""
+    _wait(lambda: not team.is_alive or _find(team, id) not in (None, old), _SOON)
+    return _find(team, id) if team.is_alive else None
 
 
 def _replaced_with(team: Any, id: str) -> set[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -312,6 +313,8 @@ def _followed(browser: Any, lab: Any, case: str, launched: str, mark: float | No
     lab.open(lab.write(["%load_ext pocketflex_nb" + SETUP + "RunView(Flow(Step(), name='first').launch({'until': 1}, show=False))",
                         f"runs = {launched}\n{shown}", "runs.cancel()"]))
     lab.run_cell(0)
+    if (errors := lab.cell(0).locator('[data-mime-type="application/vnd.jupyter.stderr"]')).count():
+        raise RuntimeError(f"{case}: {errors.last.inner_text()}")
     lab.page.wait_for_timeout(1_000)
     for phase in ("opening", "following"):
         lab.evaluate("() => { window.pfxLong = []; }")
@@ -361,6 +364,7 @@ def main() -> int:
     ask.add_argument("--quick", action="store_true", help="shorter, nothing written unless asked")
     ask.add_argument("--write", action="store_true", help="keep views.json and VIEWS.md even so")
     asked = ask.parse_args()
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))  # for the kernels
     lasts, rounds = (3.0, 2) if asked.quick else (LASTS, 5)
     figures = []
     for name in asked.only or questions:
@@ -369,8 +373,6 @@ def main() -> int:
             print(f"{figure.what:10} {figure.case:44} {figure.value:9g} {figure.unit:5} {'' if figure.meets else 'MISSES '}{figure.told}",
                   flush=True)
     if asked.write or not (asked.quick or asked.only):
-        import os
-
         setting = {
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

@@ -124,7 +124,8 @@ def _pack_numpy(np: Any, value: Any, packing: Any) -> Any:
 def _array(np: Any, value: Any, packing: Any) -> dict[str, Any]:
     if value.dtype.hasobject:
         if value.dtype.kind != "O":
-            raise Refusal("an array whose records hold Python objects; keep its columns as lists")
+            records = "whose records hold Python objects; keep its columns as lists"
+            raise Refusal(f"an array {records if value.dtype.kind == 'V' else f'of dtype {value.dtype}; keep value.tolist()'}")
         return {"dtype": "O", "shape": list(value.shape), "v": packing.items(value.ravel().tolist())}
     return {"dtype": _descr(np, value.dtype), "shape": list(value.shape), "v": base64.b64encode(value.tobytes()).decode()}
 

@@ -68,7 +68,8 @@ class Unloaded:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Unloaded) and other.members == self.members
 
-    __hash__ = None  # type: ignore[assignment]  # holds a dict
+    def __hash__(self) -> int:
+        return hash((self.tag, self.cls))  # a key of a dict may be one
 
 
 def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
@@ -189,11 +190,11 @@ def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -
 
 
 def is_whole(value: Any) -> bool:
-    """Whether nothing in `value`, as `decode` gave it, is `Unloaded`. Looks into lists, tuples and dicts."""
+    """Whether nothing in `value`, as `decode` gave it, is `Unloaded`. Looks into lists, tuples and dicts, their keys too."""
     if value.__class__ is Unloaded:
         return False
     if isinstance(value, dict):
-        return all(map(is_whole, value.values()))
+        return all(map(is_whole, value.values())) and (_NAMES.issuperset(map(type, value)) or all(map(is_whole, value)))
     return all(map(is_whole, value)) if isinstance(value, (list, tuple)) else True
 
 

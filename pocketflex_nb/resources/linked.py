@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import time
 import uuid
 import weakref
@@ -13,11 +12,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from pocketflex_nb.core.errors import EncodingError, LockLost, StoreError, Unreachable
+from pocketflex_nb.core.errors import LockLost, StoreError, Unreachable
 from pocketflex_nb.core.ledger import OUTSIDE, UNMARKED, Writer, add_change, writer_of
 from pocketflex_nb.core.snapshot import MISSING, is_plain
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.core.values import decode, encode
+from pocketflex_nb.resources.key_text import key_text
 from pocketflex_nb.resources.leases import HELD, fence_of
 from pocketflex_nb.resources.mirror import Entry, Kept, Mirror, frozen_of
 from pocketflex_nb.resources.place import Lost, Place, Row
@@ -25,8 +25,6 @@ from pocketflex_nb.resources.who import who_text
 
 __all__ = ["STILL", "Linked"]
 
-#: characters of a key, as it is kept
-_KEY = 1_000
 #: set while reads answer from the mirror alone
 STILL: ContextVar[bool] = ContextVar("pocketflex_nb_mirrored", default=False)
 _T = TypeVar("_T")
@@ -59,8 +57,13 @@ class Linked(Store):
         version, rows = self._asked(lambda place: place.load())
         self._mirror.load(version, rows)
         self.version = version
+        self._refill()
+
+    def _refill(self) -> None:
+        """Have the dict that this is hold what the mirror holds, and what is set aside."""
         dict.clear(self)
         dict.update(self, {key: entry.value for key, entry in self._mirror.entries.items()})
+        dict.update(self, self._aside)
 
     def _asked(self, ask: Callable[[Place], _T]) -> _T:
         """Ask what may be asked twice."""
@@ -89,6 +92,8 @@ class Linked(Store):
                 version, rows = self._asked(lambda place: place.since(known))
             if version != known or rows:
                 self._take_in(known, version, rows)
+            if self._mirror.strange and self._mirror.name_again():
+                self._refill()
         if self._outbox:
             self._deliver()
 
@@ -112,17 +117,12 @@ class Linked(Store):
             self._publish_kept(kept)
 
     def _name(self, key: Any) -> str:
-        """A key as text. Keys that are equal have one text, as in a dict: 1, 1.0 and True."""
+        """A key as text; remembered, since the same ones are asked for again and again."""
         try:
             return self._names[key]
         except KeyError:
             pass
-        if key.__class__ is float and math.isnan(key):
-            raise EncodingError("a key that is not equal to itself (nan) would never be found again; use None, or a text", path=(key,))
-        plain = int(key) if key.__class__ is bool or (key.__class__ is float and key.is_integer()) else key
-        name = encode(plain, at=(key,))
-        if len(name) > _KEY:
-            raise EncodingError(f"a key of {len(name)} characters; at most {_KEY}: keep it shorter, and the text as a value", path=(key,))
+        name = key_text(key)
         if len(self._names) > 100_000:
             self._names.clear()
         self._names[key] = name
@@ -168,7 +168,7 @@ class Linked(Store):
             self._deliver()
 
     def _fenced(self, lost: LockLost, key: Any) -> LockLost:
-        name = decode(str(lost))
+        name = decode(str(lost), unloaded="keep")
         return LockLost(
             f"the write of {key!r} to {self.url} was refused: lock({name!r}) is no longer held with the token of this writer, its lease "
             "has ended; take the lock again and read again what stands there, or give it a longer lease="

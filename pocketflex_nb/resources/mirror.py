@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pocketflex_nb.core.diff import Difference, compare
-from pocketflex_nb.core.errors import StoreError
+from pocketflex_nb.core.errors import NotLoaded, StoreError
 from pocketflex_nb.core.ledger import FORGOTTEN, UNMARKED, Writer
 from pocketflex_nb.core.snapshot import MISSING, Opaque, TooLarge, Work, is_plain
 from pocketflex_nb.core.store import WRITTEN_BOUND
@@ -100,6 +100,8 @@ class Mirror:
         Key to the version that deleted it and who did.
     version, floor : int
         What is known: the changes after `floor`, up to `version`.
+    strange : dict
+        Text to key, of keys of a class that is not loaded here.
     """
 
     def __init__(self, keep: int) -> None:
@@ -108,6 +110,7 @@ class Mirror:
         self.kept: deque[Kept] = deque(maxlen=keep)
         self.version = self.floor = 0
         self._keys: dict[str, Any] = {}
+        self.strange: dict[str, Any] = {}
         self._is_deep = False
         self._versions: Versions | None = None
 
@@ -128,8 +131,30 @@ class Mirror:
         if key is None:
             if len(self._keys) > 100_000:
                 self._keys.clear()
-            key = self._keys[name] = decode(name)
+            key = self._keys[name] = decode(name, unloaded="keep")
+            if not is_whole(key):
+                self.strange[name] = key
         return key
+
+    def name_again(self) -> bool:
+        """Read again the keys whose class was not loaded here: perhaps it is now. Whether there were any."""
+        named = {}
+        for name, strange in self.strange.items():
+            try:
+                named[strange] = self._keys[name] = decode(name)
+            except NotLoaded:
+                continue
+        if not named:
+            return False
+        self.strange = {name: key for name, key in self.strange.items() if key not in named}
+        self.entries = {named.get(key, key): entry for key, entry in self.entries.items()}
+        self.gone = {named.get(key, key): gone for key, gone in self.gone.items()}
+        for entry in self.entries.values():
+            entry.key = named.get(entry.key, entry.key)
+        for kept in self.kept:
+            kept.key = named.get(kept.key, kept.key)
+        self._versions = None
+        return True
 
     def _hold(self, name: str, text: str, version: int, who: str) -> Entry:
         key = self.key(name)

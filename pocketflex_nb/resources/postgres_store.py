@@ -118,7 +118,8 @@ class PostgresPlace:
         try:
             return self._psycopg.connect(self.address.url, **arguments(self.address))
         except self._psycopg.Error as exc:
-            raise told(self._psycopg, self.address, exc) from None
+            error = told(self._psycopg, self.address, exc)
+        raise error  # not above, where psycopg's would be its context: that holds the password
 
     def _prepare(self) -> None:
         """Make schema and store, unless they are there: most who open may not, and need not."""

@@ -100,9 +100,10 @@ class PostgresTopic:
             async with asyncio.timeout(CONNECT + 0.5):  # looking up a name may take longer than connecting
                 return await psycopg.AsyncConnection.connect(address.url, **arguments(address))
         except TimeoutError:
-            raise unreachable(address, f"no answer within {CONNECT + 0.5:g} s") from None
+            error: Exception = unreachable(address, f"no answer within {CONNECT + 0.5:g} s")
         except psycopg.Error as exc:
-            raise told(psycopg, address, exc) from None
+            error = told(psycopg, address, exc)
+        raise error  # not above, where psycopg's would be its context: that holds the password
 
     async def _prepared(self) -> Any:
         """A new connection, to a server where all is made that a topic needs: mostly it is, and who opens need not be allowed to."""

@@ -138,7 +138,7 @@ def _file(url: str, what: str) -> Address:
     place, _, query = url.partition("?")
     path = place.partition(":")[2]
     if not path.startswith("///") or path.strip("/") in ("", ":memory:"):
-        mend = "write 'memory:'" if ":memory:" in path or path in ("", "//") else f"write 'sqlite:///{path.strip('/')}'"
+        mend = "write 'memory:'" if ":memory:" in path or path in ("", "//") else f"write 'sqlite:///{path.strip('/') or f'{what}.db'}'"
         raise BadURL(f"open_{what}({url!r}): sqlite URLs name a file after three slashes, a fourth for an absolute path; {mend}", url=url)
     path = unquote(path[3:])
     if re.match(r"/[A-Za-z]:[/\\]", path):  # sqlite:////C:/file.db
@@ -155,6 +155,8 @@ def _server(url: str, scheme: str, what: str) -> Address:
     parts = _split(url)
     if parts is None:
         raise _unreadable(wrong, scheme)
+    if kind == "redis" and not re.fullmatch(r"/?\d*/?", parts.path):
+        raise BadURL(f"{wrong}: what stands behind the host is the number of a database, such as '{scheme}://host:6379/0'", url=f"{scheme}://…")
     host, port = parts.hostname, parts.port
     name, options = _options(parts.query, what)
     host, port = host or "localhost", port or _PORTS.get(scheme, _PORTS[kind])

@@ -29,8 +29,9 @@ SERVERS = ("redis", "postgresql")
 
 
 def told(exc: BaseException) -> str:
-    """Everything of an error that a notebook could show."""
-    return "".join(traceback.format_exception(exc)) + repr(exc.__dict__)
+    """Everything of an error that a notebook or a debugger could show."""
+    behind = [repr(vars(each)) for each in (exc, exc.__cause__, exc.__context__) if each is not None]
+    return "".join(traceback.format_exception(exc)) + "".join(behind)
 
 
 @pytest.fixture

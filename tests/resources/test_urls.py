@@ -33,6 +33,7 @@ def test_a_url_is_read(url: str, told: tuple[object, ...]) -> None:
     ("sqlite:file.db", "write 'sqlite:///file.db'"), ("sqlite://file.db", "write 'sqlite:///file.db'"), ("sqlite://", "write 'memory:'"),
     ("sqlite:///:memory:", "write 'memory:'"), ("redis:host", "begins with 'redis://'"), ("redis://h:port/", "the port is a number"),
     ("redis://u:p/w@h", "%2F"), ("redis://u:p#w@h", "%23"), ("redis://h?name=a b", "letters, digits"), ("amqp://h/", "for 'amqp' URLs"),
+    ("redis://h/team", "the number of a database"), ("sqlite:///", "write 'sqlite:///store.db'"),
 ])
 def test_a_wrong_url_is_answered_with_what_is_wrong(url: str, mend: str) -> None:
     with pytest.raises(BadURL) as caught:

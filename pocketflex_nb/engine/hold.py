@@ -81,6 +81,12 @@ class Hold:
             self._arm()
 
     @property
+    def most_steps(self) -> int | None:
+        """How many steps the run may make, by ``max_steps`` or its budget; None: as many as it likes."""
+        allowed = [int(n) for n in (self._max_steps, self._budget.get("steps")) if n]
+        return min(allowed) if allowed else None
+
+    @property
     def active(self) -> float:
         """Seconds that the run has walked, without paused and asking time."""
         idle = self.idle + (now() - self._since if self._since else 0)

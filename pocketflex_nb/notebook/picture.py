@@ -172,6 +172,9 @@ class Picture:
         if not self.is_many:
             states = [run.state() for run in self.runs]
             strip["steps"] = sum(s.steps for s in states)
+            allowed = [_most_steps(run) for run in self.runs]
+            if all(allowed):  # one run without a limit, and the sum has none
+                strip["most"] = sum(n or 0 for n in allowed)
             strip["tokens"] = _finite(sum(s.tokens for s in states))
             strip["cost"] = round(_finite(sum(s.cost for s in states)), 4)
             strip["problems"] = [*self.old_code(), *(clean(text, CUT) for s in states for text in s.problems)][:5]
@@ -369,6 +372,12 @@ def _happened(events: Sequence[Event], ms: Callable[[int], float]) -> list[list[
         elif event.kind == "answered" and event["ask"] in waits:
             waits.pop(event["ask"])[2] = ms(event.ns)
     return told
+
+
+def _most_steps(run: Any) -> int | None:
+    """How many steps a run may make, if that is limited; a replay makes none."""
+    held = getattr(run, "held", None)
+    return None if held is None else held.most_steps
 
 
 def _finite(number: float) -> float:

@@ -393,7 +393,8 @@ function render({ model, el }) {
   function drawFacts() {
     const s = model.get("strip");
     const told = [];
-    if (s.steps !== undefined) told.push(`${s.steps} step${s.steps === 1 ? "" : "s"}`);
+    if (s.most) told.push(`step ${s.steps}/${s.most}`);
+    else if (s.steps !== undefined) told.push(`${s.steps} step${s.steps === 1 ? "" : "s"}`);
     if (s.progress) told.push(`${s.progress[0]} of ${s.progress[1]}`);
     if (s.seconds !== null && s.seconds !== undefined) told.push(clock(s.seconds));
     else if (begun !== null) told.push(clock((performance.now() - begun) / 1000));

@@ -311,7 +311,7 @@ class RunView(Standing, PatchedView):
         """One line of plain text."""
         strip = self._picture.strip(self.title)
         counts = ", ".join(f"{n} {status}" for status, n in strip["counts"].items())
-        steps = f", {strip['steps']} steps" if "steps" in strip else ""
+        steps = f", {strip['steps']}{'/' + str(strip['most']) if 'most' in strip else ''} steps" if "steps" in strip else ""
         return f"{strip['name']}: {counts}{steps}"
 
     def to_html(self, path: str | Path) -> Path:

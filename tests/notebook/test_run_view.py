@@ -306,3 +306,16 @@ def test_retries_and_waits_stand_on_the_timeline() -> None:
     assert [mark[0] for mark in over] == ["|", "|", "?"]
     assert over[2][2] >= over[2][1] and "May it go out?" in over[2][3]
     assert "busy" in over[0][3] and _KEY not in json.dumps(over)
+
+
+def test_the_strip_tells_how_many_of_the_allowed_steps_are_made() -> None:
+    limited = _flow().launch({}, max_steps=200, show=False).wait(10)
+    budgeted = _flow().launch({}, max_steps=200, budget={"steps": 60}, show=False).wait(10)
+    free = _flow().launch({}, show=False).wait(10)
+
+    one, two, mixed = RunView(limited, follow=False), RunView([limited, budgeted], follow=False), RunView([limited, free], follow=False)
+
+    assert (one.strip["steps"], one.strip["most"]) == (5, 200)
+    assert one.summary() == f"{limited.name}: 1 done, 5/200 steps"
+    assert (two.strip["steps"], two.strip["most"]) == (10, 260), "the smaller of two limits counts"
+    assert "most" not in mixed.strip, "a run without a limit has no end to count to"

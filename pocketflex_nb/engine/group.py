@@ -56,7 +56,6 @@ class RunGroup:
         self._at_once: int | None = None
         self.then: Callable[[list[Run]], None] = lambda ready: None
         for run in made:
-            run.group = self
             run.add_done_callback(self._over)
 
     @property

@@ -170,7 +170,6 @@ class Run:
     detached: Any = None
     ending: BaseException | None = None
     error: BaseException | None = None
-    group: Any = None
     launched: bool = False
     limits: Any = None
     outer: Any = None  # the frame that it was begun in, if any

@@ -33,7 +33,7 @@ class Replay:
     def __init__(self, run: Any, *, speed: float = 1.0, first: int = 0) -> None:
         self.flow, self.graph, self.store, self.number = run.flow, run.graph, run.store, run.number
         self.name = self.base = f"{run.name} again"
-        self.root, self.parent, self.group = run.root, None, None
+        self.root, self.parent = run.root, None
         self.launched = False
         self._end_error = run.error
         self.started = now()

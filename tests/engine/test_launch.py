@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
 
 from pocketflex_nb import Flow, Node, Store, launch, node, runs
 from pocketflex_nb.core.errors import RunCancelled
+from pocketflex_nb.engine.run import REMEMBERED
 from pocketflex_nb.engine.thread import engine_thread
 from tests.engine.conftest import Way
 
@@ -476,3 +479,15 @@ def test_an_overridden_private_hook_runs_whole_in_one_pool_thread() -> None:
     Flow(Wrapped()).launch({}, show=False).result(10)
 
     assert seen == [False, False]
+
+
+def test_a_group_that_nobody_keeps_is_freed_but_for_the_runs_that_are_remembered() -> None:
+    """Ten thousand runs were kept by the last two hundred, through their group: 100 MB, and a third more time for the next ones."""
+    group = launch([writes()] * (REMEMBERED + 300), show=False).wait(30)
+    made = [weakref.ref(run) for run in group]
+    assert len(runs()) >= REMEMBERED
+
+    del group
+    gc.collect()
+
+    assert sum(ref() is not None for ref in made) == REMEMBERED

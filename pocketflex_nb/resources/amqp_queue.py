@@ -35,6 +35,10 @@ __all__ = ["PATIENCE", "AmqpLine", "AmqpLines", "AmqpQueue", "in_background", "m
 PATIENCE = 60.0
 #: seconds that one answer may take before the connection counts as broken
 _ANSWER = 15.0
+#: characters of headers that AMQP may have as headers, which must fit into one frame of 128 KiB; longer ones stand before the body
+_HEADERS = 16_000
+#: seconds of the longest delay: the server counts milliseconds in 32 bits
+_LATEST = 48 * 86_400
 #: seconds that an unused queue for delays is kept, and for which its declaration is trusted
 _UNUSED, _TRUST = 60.0, 20.0
 
@@ -223,6 +227,8 @@ class AmqpQueue:
     # producers -------------------------------------------------------------------------------------------------------
     async def put(self, mail: Mail, delay: float) -> None:
         """Publish, and wait for the confirmation."""
+        if delay > _LATEST:
+            raise ValueError(f"put(delay={delay!r}) at {self.address.safe}: RabbitMQ delays by {_LATEST:,} seconds (48 days) at most")
         if delay > 0:
             await through(self._lines.do(lambda line: self._publish_late(line, mail, delay)))
         else:
@@ -449,7 +455,11 @@ class AmqpQueue:
 def message_of(pika: Any, mail: Mail) -> Any:
     """A message as AMQP has it; what is usual is left out."""
     headers: dict[str, Any] = {"t": repr(mail.put_at)}
-    if mail.headers != "{}":
+    body = mail.body.encode()
+    if len(mail.headers) > _HEADERS:
+        before = mail.headers.encode()
+        headers["l"], body = len(before), before + body
+    elif mail.headers != "{}":
         headers["h"] = mail.headers
     if mail.key is not None:
         headers["k"] = mail.key
@@ -457,7 +467,7 @@ def message_of(pika: Any, mail: Mail) -> Any:
         headers["n"] = mail.deliveries
     if mail.error:
         headers["e"] = mail.error
-    return pika.Message(mail.body.encode(), headers=headers, message_id=mail.id, delivery_mode=pika.DeliveryMode.PERSISTENT,
+    return pika.Message(body, headers=headers, message_id=mail.id, delivery_mode=pika.DeliveryMode.PERSISTENT,
                         content_type="application/json")
 
 
@@ -467,7 +477,9 @@ def _nack(message: Any) -> None:
 
 def mail_of(message: Any, tag: Any, *, times: int = 1) -> Mail:
     """The message that AMQP brought."""
-    headers = message.headers
+    headers, body = message.headers, message.body
+    length = int(headers.get("l", 0))
+    written = body[:length].decode() if length else str(headers.get("h", "{}"))
     count = int(headers.get("n", 0)) + times * (int(headers.get("x-delivery-count", 0)) + 1)
-    return Mail(str(message.message_id), message.body.decode(), str(headers.get("h", "{}")), headers.get("k"), float(headers.get("t", 0)),
-                count, str(headers.get("e", "")), tag)
+    return Mail(str(message.message_id), body[length:].decode(), written, headers.get("k"), float(headers.get("t", 0)), count,
+                str(headers.get("e", "")), tag)

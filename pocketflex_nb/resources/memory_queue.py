@@ -47,6 +47,7 @@ class MemoryQueue:
 
     def __init__(self, address: Address) -> None:
         self.address, self._box = address, _box(address.name)
+        self._mine: set[int] = set()  # tags of what is in hand here
 
     async def open(self) -> None:
         """Nothing is to be opened."""
@@ -75,6 +76,7 @@ class MemoryQueue:
                     mail.deliveries += 1
                     mail.tag = next(box.count)
                     box.held[mail.tag] = mail
+                    self._mine.add(mail.tag)
                     return _copy(mail)
                 left = remaining(until)
                 if left is not None and left <= 0:
@@ -99,6 +101,7 @@ class MemoryQueue:
 
     def _release(self, mail: Mail) -> Mail | None:
         with self._box.lock:
+            self._mine.discard(mail.tag)
             return self._box.held.pop(mail.tag, None)
 
     async def give_back(self, mail: Mail, delay: float) -> bool:
@@ -154,9 +157,15 @@ class MemoryQueue:
             self._insert(mail, 0)
 
     async def close(self) -> None:
-        """Wake who waits."""
-        with self._box.lock:
-            self._box.waiters.wake_all()
+        """Give back what is in hand, and wake who waits."""
+        box = self._box
+        with box.lock:
+            held = [mail for tag in sorted(self._mine) if (mail := box.held.pop(tag, None)) is not None]
+            self._mine.clear()
+            for mail in held:
+                mail.error = "its queue was closed"
+            box.ready.extend(held)
+            box.waiters.wake_all()
 
 
 def _copy(mail: Mail) -> Mail:

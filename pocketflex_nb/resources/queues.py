@@ -37,13 +37,13 @@ or change a value and note the key in one atomic step ::
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
 
-from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.errors import EncodingError, ResourceError
 from pocketflex_nb.core.values import encode
 from pocketflex_nb.resources.io_thread import io_thread
@@ -51,9 +51,12 @@ from pocketflex_nb.resources.keeping import Keeper
 from pocketflex_nb.resources.messages import DeadLetter, Mail, Message, QueueStats, new_id
 from pocketflex_nb.resources.queue_place import QueuePlace
 from pocketflex_nb.resources.urls import CONNECT, Address, parse, unreachable
+from pocketflex_nb.resources.waiting import wanted_here
 
 __all__ = ["KINDS", "Getting", "Messages", "Queue", "open_queue", "opened", "renamed"]
 
+#: characters of an idempotency key
+_KEY = 10_000
 #: kinds of URL that a queue may have
 KINDS = ("memory", "sqlite", "redis", "amqp")
 
@@ -79,7 +82,8 @@ def open_queue(
         its own loop is busy. RabbitMQ sees by itself when a consumer is gone.
     prefetch : int
         RabbitMQ only: messages that the server sends ahead to this queue object, where they wait. 1 takes none before it is asked
-        for; more is quicker, and leaves others with nothing to do when the work is long.
+        for; more is quicker, and leaves others with nothing to do when the work is long. More than 1 is also the most that this
+        queue object has in hand at once: `get` then waits for an answer to one of them.
 
     Returns
     -------
@@ -220,7 +224,8 @@ class Queue:
         headers : dict, optional
             More such values, beside the item.
         delay : float
-            Seconds before it can be taken (kept to about a quarter of a second by Redis; rounded up to three digits by RabbitMQ).
+            Seconds before it can be taken (kept to about a quarter of a second by Redis; rounded up to three digits by RabbitMQ, which
+            knows 48 days at most).
         key : str, optional
             Idempotency key: consumers see it as `Message.key`. Nothing is refused because of it.
 
@@ -270,11 +275,7 @@ class Queue:
     def get_sync(self, timeout: float | None = None) -> Message:
         """`get` from plain code: ``with queue.get_sync() as msg``. A step that was abandoned by its run takes nothing more."""
         getting = self.get(timeout)
-        frame, life = FRAME.get(), AGENT.get()
-
-        def is_wanted() -> bool:
-            return not (getattr(frame, "fenced", False) or getattr(life, "fenced", False))
-
+        is_wanted = wanted_here()
         return io_thread.run(getting.take(is_wanted), is_wanted=is_wanted)
 
     def __aiter__(self) -> Messages:
@@ -297,6 +298,10 @@ class Queue:
             if mail is None:
                 self._check()
                 raise TimeoutError(f"no message in queue {self.name!r} at {self.url} within {timeout} s")
+            if not is_wanted():  # abandoned while the place was handing it out
+                mail.deliveries -= 1
+                await self._place.give_back(mail, 0)
+                raise asyncio.CancelledError
             if mail.deliveries <= self._max:
                 break
             mail.deliveries -= 1  # it is not handed out this time
@@ -309,7 +314,7 @@ class Queue:
 
     async def _ack(self, message: Message) -> bool:
         self._let_go(message)
-        done = await self._place.ack(message._mail)
+        done = not self.is_closed and await self._place.ack(message._mail)
         message.is_lost = message.is_lost or not done
         return done
 
@@ -317,7 +322,9 @@ class Queue:
         self._let_go(message)
         mail = message._mail
         mail.error = error
-        if mail.deliveries >= self._max:
+        if self.is_closed:  # which has given it back
+            done = False
+        elif mail.deliveries >= self._max:
             done = await self._place.bury(mail)
         else:
             done = await self._place.give_back(mail, self._retry_delay if delay is None else delay)
@@ -465,7 +472,7 @@ _giving: set[Any] = set()
 
 
 def _mail(item: Any, headers: dict[str, Any] | None, delay: float, key: str | None) -> Mail:
-    if not delay >= 0:
+    if not 0 <= delay < math.inf:
         raise ValueError(f"put(delay={delay!r}): seconds, 0 or more")
     if key is not None:
         _check_key(key)
@@ -477,6 +484,8 @@ def _mail(item: Any, headers: dict[str, Any] | None, delay: float, key: str | No
 def _check_key(key: Any) -> None:
     if not (isinstance(key, str) and key):
         raise TypeError(f"put(key={key!r}): an idempotency key is text, and not empty")
+    if len(key) > _KEY:
+        raise ValueError(f"put(key=...): an idempotency key of {len(key):,} characters; at most {_KEY:,}: take a hash of it")
     try:
         key.encode()
     except UnicodeEncodeError as exc:

@@ -22,6 +22,7 @@ behind, and is told what it `missed`. Who needs work done exactly by one, or kep
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import threading
@@ -38,7 +39,7 @@ from pocketflex_nb.resources.messages import Mail, new_id
 from pocketflex_nb.resources.queues import opened, renamed
 from pocketflex_nb.resources.topic_place import TopicPlace
 from pocketflex_nb.resources.urls import Address, parse
-from pocketflex_nb.resources.waiting import Waiters, remaining
+from pocketflex_nb.resources.waiting import Waiters, remaining, wanted_here
 
 __all__ = ["KINDS", "News", "Subscription", "Topic", "open_topic"]
 
@@ -375,22 +376,29 @@ class Subscription:
         ResourceError
             It is closed, and everything was read.
         """
-        news = await self._next(timeout)
+        return await self._got(timeout, lambda: True)
+
+    async def _got(self, timeout: float | None, is_wanted: Callable[[], bool]) -> News:
+        news = await self._next(timeout, is_wanted)
         if news is None:
             raise ResourceError(f"{self!r} is closed", url=self._topic.url)
         return news
 
     def get_sync(self, timeout: float | None = None) -> News:
-        """`get` from plain code."""
-        return io_thread.run(self.get(timeout))
+        """`get` from plain code. A step that was abandoned by its run takes nothing more."""
+        is_wanted = wanted_here()
+        return io_thread.run(self._got(timeout, is_wanted), is_wanted=is_wanted)
 
-    async def _next(self, timeout: float | None) -> News | None:
+    async def _next(self, timeout: float | None, is_wanted: Callable[[], bool] = lambda: True) -> News | None:
         """None: it is closed."""
         if self._fn is not None:
             raise RuntimeError("this subscription has a function to call; one to read is made by `topic.subscribe()`")
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._lock:
+                if not is_wanted():
+                    self._waiters.wake_one()
+                    raise asyncio.CancelledError
                 if self._news:
                     return self._news.popleft()
                 if self._error is not None:

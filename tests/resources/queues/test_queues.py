@@ -17,7 +17,7 @@ import pytest
 
 from pocketflex_nb import Flow, Node
 from pocketflex_nb.agents import Agent
-from pocketflex_nb.core.errors import EncodingError, ResourceError
+from pocketflex_nb.core.errors import EncodingError, ResourceError, RunCancelled
 from pocketflex_nb.resources.messages import Message
 from pocketflex_nb.resources.queues import Queue, open_queue
 from tests.resources.brokers import Rabbit
@@ -335,6 +335,76 @@ async def test_closing_ends_loops_and_waits(url: str) -> None:
         await queue.put(1)
 
 
+async def test_what_is_in_hand_when_its_queue_is_closed_comes_again_elsewhere(url: str) -> None:
+    queue = open_queue(url, lease=1)
+    await queue.put("work")
+    held = await queue.get(timeout=10)
+
+    await queue.close()
+
+    async with opened(url, lease=1) as other, other.get(timeout=20) as msg:
+        assert (msg.item, msg.deliveries) == ("work", 2)
+        assert await held.ack() is False
+        assert held.is_lost
+
+
+@pytest.mark.parametrize("blocks", [False, True], ids=["async step", "plain step"])
+async def test_a_step_whose_run_was_cancelled_takes_nothing_more(url: str, blocks: bool) -> None:
+    """A plain one stands in a thread that cannot be stopped: it has to let the message go, not handle it for nobody."""
+    async with opened(url) as queue:
+        waits = threading.Event()
+
+        class Plain(Node):
+            def exec(self, _: Any) -> Any:
+                waits.set()
+                with queue.get_sync() as msg:
+                    return msg.item
+
+        class Awaits(Node):
+            async def exec(self, _: Any) -> Any:
+                waits.set()
+                async with queue.get() as msg:
+                    return msg.item
+
+        run = Flow(start=Plain() if blocks else Awaits()).launch({})
+        await asyncio.to_thread(waits.wait, 20)
+        await asyncio.sleep(0.05)  # now it asks the server
+        run.cancel()
+        with pytest.raises(RunCancelled):
+            await run
+        await queue.put("work")
+
+        async with queue.get(timeout=20) as msg:
+            assert msg.item == "work"
+
+
+async def test_large_headers_arrive_whole(url: str) -> None:
+    """Longer ones than a frame of AMQP."""
+    async with opened(url, max_deliveries=1) as queue:
+        headers = {"text": "é" * 200_000, "n": (1,)}
+        await queue.put(b"item", headers=headers)
+
+        msg = await queue.get(timeout=20)
+        assert (msg.item, msg.headers) == (b"item", headers)
+        await msg.nack("no")
+
+        letter, = await queue.dead_letters()
+        assert (letter.item, letter.headers) == (b"item", headers)
+
+
+async def test_a_delay_without_end_is_refused(url: str) -> None:
+    async with opened(url) as queue:
+        for delay in (float("inf"), float("nan"), -1):
+            with pytest.raises(ValueError, match="delay="):
+                await queue.put(1, delay=delay)
+        if url.startswith("amqp"):
+            with pytest.raises(ValueError, match="48 days"):
+                await queue.put(1, delay=1e9)
+
+        stats = await queue.stats()
+        assert (stats.ready, stats.delayed) == (0, 0)
+
+
 async def test_what_cannot_be_written_is_refused_with_its_path_and_nothing_is_put(url: str) -> None:
     async with opened(url) as queue:
         with pytest.raises(EncodingError, match=r"item\.deep\[1\]"):
@@ -516,6 +586,8 @@ async def test_wrong_arguments_of_put_and_get_are_told() -> None:
             await queue.put(1, delay=-1)
         with pytest.raises(TypeError, match="idempotency key"):
             await queue.put(1, key="")
+        with pytest.raises(ValueError, match="10,001 characters"):
+            await queue.put(1, key="k" * 10_001)
         with pytest.raises(TypeError, match="a dict"):
             await queue.put(1, headers=[1])     # type: ignore[arg-type]
         with pytest.raises(ValueError, match="timeout=-1"):

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from pocketflex_nb import Flow, Node
 from pocketflex_nb.agents import Agent
-from pocketflex_nb.core.errors import BadURL, EncodingError, ResourceError, Unreachable
+from pocketflex_nb.core.errors import BadURL, EncodingError, ResourceError, RunCancelled, Unreachable
 from pocketflex_nb.resources.queues import open_queue
 from pocketflex_nb.resources.topics import Subscription, Topic, open_topic
 from tests.machine import free_port
@@ -172,6 +173,32 @@ async def test_a_function_is_called_with_each_item_and_its_errors_are_logged(url
         assert await asyncio.to_thread(enough.wait, 20)
     assert got == ["first", "last"]
     assert "failed on message" in caplog.text
+
+
+async def test_a_step_whose_run_was_cancelled_reads_nothing_more() -> None:
+    async with open_topic("memory:") as topic:
+        news, waits = topic.subscribe(), threading.Event()
+
+        class Reads(Node):
+            def exec(self, _: Any) -> Any:
+                waits.set()
+                return news.get_sync().item
+
+        run = Flow(start=Reads()).launch({})
+        await asyncio.to_thread(waits.wait, 20)
+        run.cancel()
+        with pytest.raises(RunCancelled):
+            await run
+        await topic.publish("rain")
+
+        assert (await news.get(timeout=20)).item == "rain"
+
+
+async def test_large_headers_arrive_whole(url: str) -> None:
+    async with open_topic(url) as topic, topic.subscribe() as news:
+        await topic.publish(1, headers={"text": "é" * 200_000})
+
+        assert (await news.get(timeout=20)).headers == {"text": "é" * 200_000}
 
 
 async def test_a_closed_subscription_gets_nothing_more(url: str) -> None:

@@ -60,6 +60,31 @@ class AgentRef:
         Number of this life.
     address : str
         Path in the supervision tree.
+
+    Notes
+    -----
+    Given by `Agent.start`, `whereis`, ``sup["id"]``. It may be kept, sent in messages, copied (it stays the same) and used from any
+    thread; a ref of a dead agent stays valid to ask for its `status` and `reason`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent
+    >>> class Counter(Agent):
+    ...     async def init(self, n=0):
+    ...         self.n = n
+    ...     async def handle_call(self, message, caller):
+    ...         return self.n
+    ...     async def handle_cast(self, message):
+    ...         self.n += message
+    >>> ref = Counter.start_sync(3, name="counter")
+    >>> ref.cast(4)                  # returns at once
+    >>> ref.call_sync("how many?")   # in a cell with `await`: await ref.call("how many?")
+    7
+    >>> ref.state(), ref.status
+    ({'n': 7}, 'running')
+    >>> ref.stop_sync()
+    >>> ref.status, ref.reason
+    ('dead', 'normal')
     """
 
     __slots__ = ("__weakref__", "_life")
@@ -139,12 +164,19 @@ class AgentRef:
 
         Parameters
         ----------
+        message : object
+            For `handle_call`; passed as it is, not copied (unless the agent is strict or has a process of its own).
         timeout : float or None
             Seconds, by the agent's clock.
         wait : float or None
             Seconds to wait for an agent of that name when this one is gone.
         cancel_on_timeout : bool
             Cancel the handler (or take the message back) when time is over. Else the agent goes on, and its late reply is dropped.
+
+        Returns
+        -------
+        object
+            What `handle_call` returned, or gave to ``caller.reply``.
 
         Raises
         ------
@@ -170,7 +202,22 @@ class AgentRef:
         return await ask_across(life, message, timeout, cancel_on_timeout)
 
     def call_sync(self, message: Any, *, timeout: float | None = 5.0) -> Any:
-        """`call` from plain code, such as a cell without ``await``. The stop button interrupts the waiting, not the agent."""
+        """`call` from plain code, such as a cell without ``await``. The stop button interrupts the waiting, not the agent.
+
+        Parameters
+        ----------
+        message : object
+            For `handle_call`.
+        timeout : float or None
+            Seconds, by the agent's clock; None: as long as it takes.
+
+        Raises
+        ------
+        NotRunning, CallingSelf, AgentDown, CallTimeout
+            As `call`.
+        RuntimeError
+            Called on the loop that would have to answer: use ``await ref.call(...)`` there.
+        """
         life = self._life
         check_time(timeout, "timeout")
         home = life.home
@@ -187,7 +234,13 @@ class AgentRef:
         return waiting.result()
 
     def cast(self, message: Any) -> None:
-        """Send a message for `handle_cast`; never fails, not even when nobody is there."""
+        """Send a message for `handle_cast`; never fails, not even when nobody is there.
+
+        Parameters
+        ----------
+        message : object
+            For the agent; it comes after what the same sender sent before.
+        """
         life, by = self._life, AGENT.get()
         if not life.is_open or get_ident() != life.ident or (by is not None and by.fenced):
             self._cast_rarely(message, by)
@@ -218,7 +271,13 @@ class AgentRef:
             life.home.post(put, life, CAST, message, by)
 
     def send(self, message: Any) -> None:
-        """Send a message for `handle_info`; never fails."""
+        """Send a message for `handle_info`; never fails.
+
+        Parameters
+        ----------
+        message : object
+            For the agent; it comes after what the same sender sent before.
+        """
         life, by = self._life, AGENT.get()
         message = portable(life, message)
         if life.home.is_here:
@@ -227,13 +286,26 @@ class AgentRef:
             life.home.post(put, life, INFO, message, by)
 
     def within(self, seconds: float | None) -> Within:
-        """The same agent with another timeout: ``await ref.within(2.0).pop()``."""
+        """The same agent with another timeout: ``await ref.within(2.0).pop()``.
+
+        Parameters
+        ----------
+        seconds : float or None
+            For each call of its methods; None: as long as it takes.
+        """
         check_time(seconds, "seconds")
         return Within(self, seconds)
 
     # ends ------------------------------------------------------------------------------------------------------------
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
         """Have it end with `reason` after the messages it has now, and wait until it has.
+
+        Parameters
+        ----------
+        reason : object
+            Its exit reason, which `terminate`, monitors and the supervisor see.
+        timeout : float or None
+            Seconds, by the agent's clock; None: as long as it takes.
 
         Raises
         ------
@@ -253,7 +325,20 @@ class AgentRef:
         await life.home.do(stop_it, life, reason, timeout)
 
     def stop_sync(self, reason: Any = "normal", timeout: float | None = None) -> None:
-        """`stop` from plain code."""
+        """`stop` from plain code.
+
+        Parameters
+        ----------
+        reason : object
+            Its exit reason.
+        timeout : float or None
+            Seconds, by the agent's clock; None: as long as it takes.
+
+        Raises
+        ------
+        NotRunning, CallingSelf, AgentDown, CallTimeout
+            As `stop`.
+        """
         check_time(timeout, "timeout")
         life = self._life
         if AGENT.get() is life:
@@ -264,6 +349,11 @@ class AgentRef:
 
     def exit(self, reason: Any = "shutdown") -> None:
         """Send an exit signal. ``"kill"`` cannot be trapped, and ends also code that does not yield; ``"normal"`` is ignored.
+
+        Parameters
+        ----------
+        reason : object
+            An agent with ``trap_exit`` gets it as an `Exit` message; others end with it.
 
         Notes
         -----
@@ -324,7 +414,13 @@ class AgentRef:
         )
 
     def trace(self, on: bool = True) -> Any:
-        """Write each event of this agent to the log ``pocketflex_nb`` (level INFO), or stop doing so."""
+        """Write each event of this agent to the log ``pocketflex_nb`` (level INFO), or stop doing so.
+
+        Parameters
+        ----------
+        on : bool
+            False: stop writing.
+        """
         from pocketflex_nb.agents.trace import trace_to_log
 
         trace_to_log(self._life, on)
@@ -343,7 +439,18 @@ class AgentRef:
         return _Nothing()
 
     def replace_state(self, fn: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-        """Replace its attributes by ``fn(attributes)``, between two messages. Await the result to have the new ones."""
+        """Replace its attributes by ``fn(attributes)``, between two messages. Await the result to have the new ones.
+
+        Parameters
+        ----------
+        fn : callable
+            Gets a copy of the dict of attributes and returns the new one; what it raises comes out of the ``await``, and nothing changes.
+
+        Raises
+        ------
+        NotRunning
+            It is dead.
+        """
 
         def swap(life: Any) -> Any:
             agent = life.agent
@@ -360,6 +467,16 @@ class AgentRef:
         """Give it another class between two messages; its attributes stay, and ``code_change(old_cls)`` may mend them.
 
         When `code_change` fails, the old class and attributes come back, and the error is raised here.
+
+        Parameters
+        ----------
+        cls : type
+            The new class.
+
+        Raises
+        ------
+        NotRunning
+            It is dead.
         """
 
         async def change(life: Any) -> None:

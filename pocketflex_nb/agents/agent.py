@@ -20,6 +20,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 class handles:
     """Marks methods that answer messages of their own name: ``await ref.pop()``, ``ref.push(1)``.
 
+    Examples
+    --------
     >>> class Stack(Agent):
     ...     async def init(self):
     ...         self.items = []
@@ -29,8 +31,16 @@ class handles:
     ...     @handles.cast
     ...     async def push(self, item):
     ...         self.items.append(item)
-
-    ``reentrant=True`` lets the next message in while this one waits.
+    >>> import asyncio
+    >>> async def main():
+    ...     stack = await Stack.start()
+    ...     stack.push("a")
+    ...     stack.push("b")
+    ...     top = await stack.pop()
+    ...     await stack.stop()
+    ...     return top
+    >>> asyncio.run(main())
+    'b'
     """
 
     @overload
@@ -41,7 +51,15 @@ class handles:
     def call(fn: None = None, *, reentrant: bool = False) -> Callable[[_F], _F]: ...
     @staticmethod
     def call(fn: Any = None, *, reentrant: bool = False) -> Any:
-        """The return value is the reply."""
+        """The return value is the reply.
+
+        Parameters
+        ----------
+        fn : callable
+            The method, when it stands as a plain ``@handles.call``.
+        reentrant : bool
+            Let the next message in while this one waits.
+        """
         return _mark("call", fn, reentrant)
 
     @overload
@@ -52,7 +70,15 @@ class handles:
     def cast(fn: None = None, *, reentrant: bool = False) -> Callable[[_F], _F]: ...
     @staticmethod
     def cast(fn: Any = None, *, reentrant: bool = False) -> Any:
-        """Nobody waits."""
+        """Nobody waits; what it returns is read as in `Agent.handle_cast`.
+
+        Parameters
+        ----------
+        fn : callable
+            The method, when it stands as a plain ``@handles.cast``.
+        reentrant : bool
+            Let the next message in while this one waits.
+        """
         return _mark("cast", fn, reentrant)
 
 
@@ -148,15 +174,35 @@ class Agent:
             raise TypeError(f"{type(self).__name__} takes no arguments: it has no `async def init(self, ...)`")
 
     async def handle_call(self, message: Any, caller: Any) -> Any:
-        """Answer a call: the return value is the reply; or `NO_REPLY` and later ``caller.reply(x)``, or ``Stop(reason, reply=x)``."""
+        """Answer a call: the return value is the reply; or `NO_REPLY` and later ``caller.reply(x)``, or ``Stop(reason, reply=x)``.
+
+        Parameters
+        ----------
+        message : object
+            What was asked.
+        caller : Caller
+            Who waits for the answer.
+        """
         raise Unhandled(f"{type(self).__name__} got the call {message!r} and has no handle_call: write one, or use @handles.call")
 
     async def handle_cast(self, message: Any) -> Any:
-        """Take a message that nobody waits for. Return None, `Idle`, `Continue` or `Stop`."""
+        """Take a message that nobody waits for. Return None, `Idle`, `Continue` or `Stop`.
+
+        Parameters
+        ----------
+        message : object
+            What was sent by `AgentRef.cast`.
+        """
         raise Unhandled(f"{type(self).__name__} got the cast {message!r} and has no handle_cast: write one, or use @handles.cast")
 
     async def handle_info(self, message: Any) -> Any:
-        """Take any other message: `Down`, `Exit`, `TaskDone`, ``"timeout"``, what `send` sends."""
+        """Take any other message: `Down`, `Exit`, `TaskDone`, ``"timeout"``, what `send` sends.
+
+        Parameters
+        ----------
+        message : object
+            What came. Without a handler it is told in the log and dropped.
+        """
         from pocketflex_nb.agents.log import warn
 
         life = AGENT.get()
@@ -164,18 +210,42 @@ class Agent:
         warn(f"agent {life.name!r} got {_told(message)} and has no handle_info")
 
     async def handle_continue(self, value: Any) -> Any:
-        """Go on after `Continue(value)`, before any message of the mailbox."""
+        """Go on after `Continue(value)`, before any message of the mailbox.
+
+        Parameters
+        ----------
+        value : object
+            The one of the `Continue`.
+        """
         raise Unhandled(f"{type(self).__name__} asked to continue with {value!r} and has no handle_continue")
 
     @_default
     async def terminate(self, reason: Any) -> None:
-        """Clean up. Runs at `Stop`, at a crash and at the supervisor's shutdown; never at a kill."""
+        """Clean up. Runs at `Stop`, at a crash and at the supervisor's shutdown; never at a kill.
+
+        Parameters
+        ----------
+        reason : object
+            Exit reason: ``"normal"``, ``"shutdown"``, `Shutdown`, `Crash`, or what `Stop` was given.
+        """
 
     def code_change(self, old_cls: type) -> Any:
-        """Mend the attributes after ``ref.upgrade(NewClass)``."""
+        """Mend the attributes after ``ref.upgrade(NewClass)``.
+
+        Parameters
+        ----------
+        old_cls : type
+            The class it had before.
+        """
 
     def redact(self, state: dict[str, Any]) -> dict[str, Any]:
-        """What ``ref.state()`` and the views may show of the attributes."""
+        """What ``ref.state()`` and the views may show of the attributes.
+
+        Parameters
+        ----------
+        state : dict
+            A copy of the attributes; what is returned is shown in its place.
+        """
         return state
 
     # starting --------------------------------------------------------------------------------------------------------
@@ -195,6 +265,8 @@ class Agent:
 
         Parameters
         ----------
+        *args, **kwargs
+            For `init`.
         name : hashable or Via
             Its name in the default registry, or ``reg.via(key)``.
         clock : Clock or None
@@ -203,6 +275,10 @@ class Agent:
             None is the engine thread; "inline" the caller's loop.
         keep : bool
             Let it live on when the cell that started it is run again.
+        isolation : None or "process"
+            A process of its own; None: as the class says.
+        strict : bool or None
+            Deep-copy messages and refuse what could not travel to a process; None: as the class says.
 
         Returns
         -------
@@ -230,7 +306,18 @@ class Agent:
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Any:
-        """`start` from plain code, on the engine thread."""
+        """`start` from plain code, on the engine thread; its other arguments are for `init`.
+
+        Parameters
+        ----------
+        name, clock, keep, isolation, strict
+            As for `start`.
+
+        Raises
+        ------
+        AlreadyStarted, StartError
+            As `start`.
+        """
         from pocketflex_nb.agents.home import home_for
 
         options = {"name": name, "clock": clock, "engine": None, "keep": keep, "isolation": isolation, "strict": strict}

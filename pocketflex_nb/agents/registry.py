@@ -20,7 +20,24 @@ __all__ = ["Registry", "Via", "names", "not_running", "place_of", "wait_for_name
 
 
 class Via:
-    """A name in a registry, for ``name=``, `call` and `cast`."""
+    """A name in a registry, for ``name=``, `call` and `cast`.
+
+    Notes
+    -----
+    Made by `Registry.via`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Registry, call_sync
+    >>> class Worker(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return message.upper()
+    >>> desks = Registry()
+    >>> ref = Worker.start_sync(name=desks.via("north"))
+    >>> call_sync(desks.via("north"), "hello")
+    'HELLO'
+    >>> ref.stop_sync()
+    """
 
     __slots__ = ("key", "registry")
 
@@ -78,15 +95,24 @@ class Registry:
     def register(self, key: Hashable, value: Any = None) -> None:
         """Give the current agent `key`.
 
+        Parameters
+        ----------
+        key : hashable
+            A str, a number, or a tuple of them.
+        value : object
+            Kept with it, for `lookup` and `dispatch`.
+
         Raises
         ------
+        NotOwner
+            Called outside of any agent.
         AlreadyStarted
             Somebody has it, with that agent's ref.
         """
         self.claim(key, self._me("register"), value)
 
     def claim(self, key: Hashable, life: Any, value: Any = None) -> None:
-        """`register` for another life; of this room."""
+        """Give `key` with `value` to `life`, as `register` does for the current agent; of this room."""
         tagged = _tagged(key)
         with self._lock:
             entries = self._entries[tagged] = [e for e in self._entries.get(tagged, ()) if e[0].ref.is_alive]  # its loop may be closed
@@ -101,13 +127,39 @@ class Registry:
         self._tell(Registered(self, key, life.ref, value))
 
     def unregister(self, key: Hashable) -> None:
-        """Give back the current agent's `key`; nothing happens if it has none."""
+        """Give back the current agent's `key`; nothing happens if it has none.
+
+        Parameters
+        ----------
+        key : hashable
+            One of its keys.
+
+        Raises
+        ------
+        NotOwner
+            Called outside of any agent.
+        """
         life = self._me("unregister")
         if self._drop(_tagged(key), life):
             self._tell(Unregistered(self, key, life.ref))
 
     def update_value(self, key: Hashable, fn: Callable[[Any], Any]) -> tuple[Any, Any] | None:
-        """Replace the value of the current agent's `key` by ``fn(value)``; gives ``(new, old)``, or None if it is not the owner."""
+        """Replace the value of the current agent's `key` by ``fn(value)``; gives ``(new, old)``, or None if it is not the owner.
+
+        Parameters
+        ----------
+        key : hashable
+            One of its keys.
+        fn : callable
+            Gets the old value and returns the new one, under the registry's lock: keep it short, it must not wait.
+
+        Raises
+        ------
+        NotOwner
+            Called outside of any agent.
+        TypeError
+            The registry's keys are not unique.
+        """
         life = self._me("update_value")
         if not self.is_unique:
             raise TypeError("update_value needs a registry with unique keys")
@@ -121,7 +173,7 @@ class Registry:
             return new, old
 
     def forget(self, tagged: Any, life: Any) -> None:
-        """Take away an entry of a dead life; of this room."""
+        """Take away the entry under `tagged` of a dead `life`; of this room."""
         key = self._drop(tagged, life)
         if key and self.on_death:
             self._tell(Unregistered(self, key[0], life.ref))
@@ -153,31 +205,74 @@ class Registry:
 
     # everybody -------------------------------------------------------------------------------------------------------
     def via(self, key: Hashable) -> Via:
-        """`key` of this registry as an agent's name: ``Counter.start(name=reg.via("writer"))``."""
+        """`key` of this registry as an agent's name: ``Counter.start(name=reg.via("writer"))``.
+
+        Parameters
+        ----------
+        key : hashable
+            A str, a number, or a tuple of them.
+
+        Raises
+        ------
+        TypeError
+            The registry's keys are not unique.
+        """
         if not self.is_unique:
             raise TypeError("via() needs a registry with unique keys: a name stands for one agent")
         return Via(self, key)
 
     def whereis(self, key: Hashable) -> Any:
-        """The ref of the first owner, or None."""
+        """The ref of the first owner, or None.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        """
         found = self.lookup(key)
         return found[0][0] if found else None
 
     def lookup(self, key: Hashable) -> list[tuple[Any, Any]]:
-        """``[(ref, value), ...]``, oldest first."""
+        """``[(ref, value), ...]``, oldest first.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key; one that nobody has gives an empty list.
+        """
         with self._lock:
             return [(life.ref, value) for life, _, value in self._entries.get(_tagged(key), ()) if life.ref.is_alive]
 
     def keys(self, ref: Any) -> list[Any]:
-        """The keys of one agent."""
+        """The keys of one agent.
+
+        Parameters
+        ----------
+        ref : AgentRef
+            Which agent.
+        """
         return [key for key, owner, _ in self._all() if owner is ref]
 
     def values(self, key: Hashable, ref: Any = None) -> list[Any]:
-        """The values under `key` (of one agent)."""
+        """The values under `key` (of one agent).
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        ref : AgentRef or None
+            Only what this agent keeps there; None: every owner's.
+        """
         return [value for owner, value in self.lookup(key) if ref is None or owner is ref]
 
     def select(self, predicate: Callable[[Any, Any, Any], Any] = lambda key, ref, value: True) -> list[tuple[Any, Any, Any]]:
-        """The entries ``(key, ref, value)`` for which ``predicate(key, ref, value)`` is true."""
+        """The entries ``(key, ref, value)`` for which ``predicate(key, ref, value)`` is true.
+
+        Parameters
+        ----------
+        predicate : callable
+            Called for each entry; without one, all entries are given.
+        """
         return [entry for entry in self._all() if predicate(*entry)]
 
     def count(self) -> int:
@@ -185,13 +280,28 @@ class Registry:
         return len(self._all())
 
     def dispatch(self, key: Hashable, fn: Callable[[list[tuple[Any, Any]]], Any]) -> None:
-        """Call ``fn([(ref, value), ...])`` here, if there is any entry; what it raises comes out here."""
+        """Call ``fn([(ref, value), ...])`` here, if there is any entry; what it raises comes out here.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        fn : callable
+            Gets all entries of `key` in one list, oldest first.
+        """
         found = self.lookup(key)
         if found:
             fn(found)
 
     def publish(self, topic: Hashable, message: Any) -> int:
         """Send `message` to every owner of `topic` (as an info); one that fails does not keep it from the others.
+
+        Parameters
+        ----------
+        topic : hashable
+            A key; with ``Registry("duplicate")`` many agents may have it.
+        message : object
+            For each owner's `handle_info`.
 
         Returns
         -------
@@ -212,7 +322,13 @@ class Registry:
 
     @asynccontextmanager
     async def lock(self, key: Hashable) -> AsyncIterator[None]:
-        """Hold `key` alone, first come first served, from any loop; freed when the holder dies."""
+        """Hold `key` alone, first come first served, from any loop; freed when the holder dies.
+
+        Parameters
+        ----------
+        key : hashable
+            What to hold. Locks stand apart from entries: the key need not be registered.
+        """
         tagged, me = _tagged(key), AGENT.get()
         turn = _Turn(me)
         with self._lock:
@@ -247,7 +363,7 @@ class Registry:
         return free
 
     def expect(self, key: Hashable) -> Any:
-        """A `CrossFuture` of the next owner of `key`; of this room."""
+        """A `CrossFuture` of the next owner of `key`, or of the one it has; of this room."""
         waiting = CrossFuture(asyncio.get_running_loop())
         with self._lock:
             found = self.lookup(key)

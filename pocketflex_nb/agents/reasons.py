@@ -65,6 +65,18 @@ class Shutdown:
     ----------
     term : object
         What it has to say.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Shutdown, Stop
+    >>> class Reader(Agent):
+    ...     async def handle_cast(self, message):
+    ...         return Stop(Shutdown("no more pages"))
+    >>> ref = Reader.start_sync()
+    >>> ended = ref.monitor()
+    >>> ref.cast("read")
+    >>> ended.wait(5).reason        # a transient child is not restarted after this
+    Shutdown(term='no more pages')
     """
 
     term: Any = None
@@ -78,6 +90,21 @@ class Crash:
     ----------
     error : BaseException
         What was raised, with its traceback; `exc` is another name of it.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent
+    >>> class Divider(Agent):
+    ...     async def handle_cast(self, message):
+    ...         1 / message
+    >>> ref = Divider.start_sync()
+    >>> ended = ref.monitor()
+    >>> ref.cast(0)
+    >>> reason = ended.wait(5).reason
+    >>> reason
+    Crash(ZeroDivisionError('division by zero'))
+    >>> type(reason.error)
+    <class 'ZeroDivisionError'>
     """
 
     error: BaseException
@@ -104,6 +131,17 @@ class Idle:
     ----------
     seconds : float
         Without a message.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Idle, Stop
+    >>> class Session(Agent):
+    ...     async def init(self):
+    ...         return Idle(0.01)
+    ...     async def handle_info(self, message):
+    ...         return Stop("shutdown")
+    >>> Session.start_sync().monitor().wait(5).reason
+    'shutdown'
     """
 
     seconds: float
@@ -117,6 +155,21 @@ class Continue:
     ----------
     value : object
         For `handle_continue`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Continue
+    >>> class Index(Agent):
+    ...     async def init(self, words):
+    ...         return Continue(words)      # the start need not wait for the long part
+    ...     async def handle_continue(self, value):
+    ...         self.words = sorted(value)
+    ...     async def handle_call(self, message, caller):
+    ...         return self.words[0]
+    >>> ref = Index.start_sync(["pear", "apple"])
+    >>> ref.call_sync("first")
+    'apple'
+    >>> ref.stop_sync()
     """
 
     value: Any = None
@@ -135,6 +188,19 @@ class Stop:
         Exit reason.
     reply : object, optional
         For the call that is being handled.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Stop
+    >>> class Till(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return Stop("normal", reply="closed")
+    >>> ref = Till.start_sync()
+    >>> ended = ref.monitor()
+    >>> ref.call_sync("close")
+    'closed'
+    >>> ended.wait(5).reason
+    'normal'
     """
 
     reason: Any = "normal"
@@ -154,6 +220,15 @@ class Ok:
     ----------
     value : object
         What it returned.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import spawn
+    >>> task = spawn(len, "four")
+    >>> task.result_sync()
+    4
+    >>> task.outcome
+    Ok(value=4)
     """
 
     value: Any
@@ -169,6 +244,18 @@ class Exit:
         Who ended.
     reason : object
         Exit reason.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import stream
+    >>> async def whole(text):
+    ...     return int(text)
+    >>> async def main():
+    ...     return [outcome async for outcome in stream(whole, ["7", "x"])]
+    >>> good, bad = asyncio.run(main())
+    >>> good, bad.reason
+    (Ok(value=7), Crash(ValueError("invalid literal for int() with base 10: 'x'")))
     """
 
     ref: Any
@@ -187,6 +274,18 @@ class Down:
         Exit reason; ``"noproc"`` if it was gone already.
     zombie : bool
         It was killed and its code still runs, fenced off.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent
+    >>> class Idler(Agent):
+    ...     pass
+    >>> ref = Idler.start_sync()
+    >>> ended = ref.monitor()
+    >>> ref.exit("kill")
+    >>> down = ended.wait(5)
+    >>> down.ref is ref, down.reason
+    (True, 'killed')
     """
 
     ref: Any
@@ -204,6 +303,22 @@ class TaskDone:
         Which task.
     value : object
         What it returned.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import NO_REPLY, Agent, TaskDone, spawn
+    >>> class Desk(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         self.caller = caller
+    ...         spawn(len, message, link=False)      # the agent is free for other messages meanwhile
+    ...         return NO_REPLY
+    ...     async def handle_info(self, message):
+    ...         if isinstance(message, TaskDone):
+    ...             self.caller.reply(message.value)
+    >>> ref = Desk.start_sync()
+    >>> ref.call_sync("draft")
+    5
+    >>> ref.stop_sync()
     """
 
     ref: Any
@@ -224,6 +339,27 @@ class Registered:
         Who.
     value : object
         What it keeps there.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Registered, Registry
+    >>> class Porter(Agent):
+    ...     async def init(self):
+    ...         self.seen = []
+    ...     async def handle_info(self, message):
+    ...         if isinstance(message, Registered):
+    ...             self.seen.append(message.key)
+    ...     async def handle_call(self, message, caller):
+    ...         return self.seen
+    >>> class Guest(Agent):
+    ...     pass
+    >>> porter = Porter.start_sync()
+    >>> rooms = Registry(listeners=[porter])
+    >>> guest = Guest.start_sync(name=rooms.via("room 7"))
+    >>> porter.call_sync("who came?")
+    ['room 7']
+    >>> guest.stop_sync()
+    >>> porter.stop_sync()
     """
 
     registry: Any
@@ -244,6 +380,26 @@ class Unregistered:
         Which key.
     ref : AgentRef
         Who.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Registry, Unregistered
+    >>> class Porter(Agent):
+    ...     async def init(self):
+    ...         self.gone = []
+    ...     async def handle_info(self, message):
+    ...         if isinstance(message, Unregistered):
+    ...             self.gone.append(message.key)
+    ...     async def handle_call(self, message, caller):
+    ...         return self.gone
+    >>> class Guest(Agent):
+    ...     pass
+    >>> porter = Porter.start_sync()
+    >>> rooms = Registry(listeners=[porter], on_death=True)
+    >>> Guest.start_sync(name=rooms.via("room 7")).stop_sync()
+    >>> porter.call_sync("who left?")
+    ['room 7']
+    >>> porter.stop_sync()
     """
 
     registry: Any

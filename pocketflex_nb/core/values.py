@@ -92,7 +92,8 @@ def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
 
     Notes
     -----
-    What stood in two places is read as two equal things. Cost: linear in the size; nothing is copied that is plain already.
+    What stood in two places is read as two equal things. Sets are sorted, so that equal ones have one text in every process. Cost:
+    linear in the size, but for sets; nothing is copied that is plain already.
 
     Examples
     --------
@@ -253,6 +254,12 @@ class _Packing:
             raise
         return packed
 
+    def members(self, values: Any) -> list[Any]:
+        """A set's, in an order that is the same in each process: theirs changes with the seed of hashes, and with how the set was made."""
+        if (types := set(map(type, values))) == {str} or types == {int}:
+            return self.items(sorted(values))
+        return sorted(self.items(values), key=_text)
+
     def _mapping(self, value: Any) -> Any:
         if "$" in value or not _NAMES.issuperset(map(type, value)):
             return {"$": "dict", "v": self.pairs(value)}
@@ -385,8 +392,8 @@ _SIMPLE: dict[type, Callable[[Any], Any]] = {
 }
 _COMPOUND: dict[type, Callable[[_Packing, Any], Any]] = {
     tuple: lambda packing, value: {"$": "tuple", "v": packing.items(value)},
-    set: lambda packing, value: {"$": "set", "v": packing.items(value)},
-    frozenset: lambda packing, value: {"$": "frozenset", "v": packing.items(value)},
+    set: lambda packing, value: {"$": "set", "v": packing.members(value)},
+    frozenset: lambda packing, value: {"$": "frozenset", "v": packing.members(value)},
     slice: lambda packing, value: {"$": "slice", "v": packing.items((value.start, value.stop, value.step))},
     collections.deque: lambda packing, value: {"$": "deque", "max": value.maxlen, "v": packing.items(value)},
     collections.OrderedDict: lambda packing, value: {"$": "ordereddict", "v": packing.pairs(value)},

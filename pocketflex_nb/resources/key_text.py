@@ -7,7 +7,7 @@ import numbers
 from typing import Any
 
 from pocketflex_nb.core.errors import EncodingError
-from pocketflex_nb.core.values import Unloaded, encode
+from pocketflex_nb.core.values import encode
 
 __all__ = ["key_text"]
 
@@ -27,10 +27,6 @@ def key_text(key: Any) -> str:
     ------
     EncodingError
         It cannot be written, is longer than 1 000 characters as text, or is not equal to itself.
-
-    Notes
-    -----
-    A frozenset is written with its members in the order of their texts: its own order is another in each process.
 
     Examples
     --------
@@ -53,7 +49,7 @@ def _plain(part: Any, key: Any) -> Any:
     if cls is tuple:
         return tuple(_plain(member, key) for member in part)
     if cls is frozenset:
-        return Unloaded({"$": "frozenset", "v": sorted((_plain(member, key) for member in part), key=encode)})
+        return frozenset(_plain(member, key) for member in part)
     if isinstance(part, str):
         return _if_equal(str.__str__(part), part)
     if isinstance(part, numbers.Number):

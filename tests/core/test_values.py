@@ -118,6 +118,7 @@ def test_whatever_is_written_is_read_as_it_was(value: Any) -> None:
     text = encode(value)
 
     assert same(decode(text), value)
+    assert encode(decode(text)) == text, "what was only read is not taken for changed"
     json.loads(text.encode(), parse_constant=pytest.fail)  # JSON, with no NaN in it
 
 

@@ -65,6 +65,24 @@ def test_a_launched_run_shares_the_store_itself_and_its_log_lists_the_changes(pa
     assert {change["key"]: change["version"] for change in changed} == {key: yours.who(key).version for key in ("notes", "deep", "count")}
 
 
+def test_a_set_that_a_step_only_looked_at_is_not_written(pair: Pair) -> None:
+    """Read from elsewhere it has its members in another order, and would overwrite what others add meanwhile."""
+    mine, yours = pair
+    mine["seen"], mine["deep"] = {*"abcdefgh", 1, (2, "x")}, [frozenset({*"abcdefgh"})]
+
+    class Look(Node):
+        def prep(self, shared: Any) -> Any:
+            return len(shared["seen"]), shared["deep"][0]
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            mine.update("seen", lambda seen: {*seen, "new"})
+
+    Flow(start=Look()).run(yours)
+
+    assert "new" in mine["seen"]
+    assert [change.key for change in mine.history()] == ["seen", "deep", "seen"]
+
+
 def test_large_nested_values_are_sent_whole(pair: Pair) -> None:
     mine, yours = pair
     mine["rows"] = [[number] for number in range(30_000)]

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.context import CELL
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook import await_cell, cell_scope, complete, formatters, hot, lanes
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.magics import PocketflexMagics
 from pocketflex_nb.notebook.show import begin_cell, show
 
-__all__ = ["begin_scope", "load", "unload"]
+__all__ = ["load", "unload"]
 
 #: loaded shells, each with the magics of other packages that ours stand in for
 _loaded: WeakKeyDictionary[Any, dict[tuple[str, str], Any]] = WeakKeyDictionary()
 _NAMES = [(kind, name) for kind in ("line", "cell") for name in ("pocketflex", "pf")]
-
-
-def begin_scope(info: Any = None) -> None:
-    """A cell starts: agents that it started before end first, in order; what it starts now is its own."""
-    cell_id = getattr(info, "cell_id", None)
-    if cell_id and "pocketflex_nb.agents.scope" in sys.modules:
-        from pocketflex_nb.agents import stop_scope
-
-        stop_scope(cell_id)
-    CELL.set(cell_id or "")
 
 
 def load(shell: Any) -> None:
@@ -40,7 +28,6 @@ def load(shell: Any) -> None:
     shell.register_magics(PocketflexMagics)
     await_cell.install(shell)
     shell.events.register("pre_run_cell", begin_cell)
-    shell.events.register("pre_run_cell", begin_scope)
     cell_scope.install(shell)
     complete.install(shell)
     hot.install(shell)
@@ -72,7 +59,6 @@ def unload(shell: Any) -> None:
     shell.magics_manager.registry.pop(PocketflexMagics.__name__, None)
     await_cell.remove(shell)
     shell.events.unregister("pre_run_cell", begin_cell)
-    shell.events.unregister("pre_run_cell", begin_scope)
     shell.events.unregister("post_run_cell", pump.finish)
     cell_scope.remove(shell)
     complete.remove(shell)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pocketflex_nb.core.context import CELL
+from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.standing import has_widgets, stand
 
 __all__ = ["begin_cell", "is_shown", "show", "shown_in_cell"]
@@ -16,12 +18,17 @@ __all__ = ["begin_cell", "is_shown", "show", "shown_in_cell"]
 _in_cell: list[Any] = []
 #: runs of this cell that are not to be seen
 _unseen: list[Any] = []
+#: the views that stand below each cell because something was launched there: nobody else has a name for them
+_below: dict[str, list[Any]] = {}
 
 
-def begin_cell(*_: Any) -> None:
-    """A cell starts: what it launches gets one view."""
+def begin_cell(info: Any = None) -> None:
+    """A cell starts: what it launches gets one view. The one it had is off the page, and would keep its runs alive for good."""
     _in_cell.clear()
     _unseen.clear()
+    for view in _below.pop(getattr(info, "cell_id", None) or "", ()):
+        pump.close(view)
+        view.close()
 
 
 def shown_in_cell() -> Any:
@@ -83,12 +90,13 @@ def _show_widget(thing: Any, height: int, only: str) -> Any:
     if only in ("graph", "lanes", "timeline"):
         view.add_class(f"pf-only-{only}")
     _in_cell.append(view)
+    if cell_id := CELL.get():
+        _below.setdefault(cell_id, []).append(view)
     stand(view)
     return view
 
 
 def _show_text(runs: list[Any], name: Any) -> Any:
-    from pocketflex_nb.notebook.bridge import pump
     from pocketflex_nb.notebook.text_view import TextView
 
     text = TextView(runs, name, is_kernel=has_widgets())

@@ -61,13 +61,18 @@ class Kernel:
         self.client.wait_for_ready(timeout=60)
         self._iopub: list[dict[str, Any]] = []
 
-    def run(self, code: str, *, timeout: float = 30) -> Ran:
+    def run(self, code: str, *, timeout: float = 30, cell_id: str | None = None) -> Ran:
         """Run a cell to its end; `timeout` in seconds."""
-        return self.finish(self.start(code), timeout=timeout)
+        return self.finish(self.start(code, cell_id=cell_id), timeout=timeout)
 
-    def start(self, code: str) -> str:
-        """Send a cell and return its message id, without waiting."""
-        return str(self.client.execute(code))
+    def start(self, code: str, *, cell_id: str | None = None) -> str:
+        """Send a cell, as the one of that id, the way JupyterLab tells it, and return its message id, without waiting."""
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        message = self.client.session.msg(
+            "execute_request", {**content, "stop_on_error": True}, metadata={"cellId": cell_id} if cell_id else {}
+        )
+        self.client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
 
     def finish(self, cell: str, *, timeout: float = 30) -> Ran:
         """Wait for the reply to a cell that was started, and for its last output."""

@@ -45,10 +45,7 @@ def kernel(fresh_kernel: Kernel) -> Kernel:
 
 def run_as(kernel: Kernel, cell_id: str | None, code: str) -> Any:
     """Run `code` as the cell of that id, the way JupyterLab tells it."""
-    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
-    message = kernel.client.session.msg("execute_request", content, metadata={"cellId": cell_id} if cell_id else {})
-    kernel.client.shell_channel.send(message)
-    ran = kernel.finish(str(message["header"]["msg_id"]))
+    ran = kernel.run(code, cell_id=cell_id)
     assert ran.status == "ok", ran.errors
     return ran
 

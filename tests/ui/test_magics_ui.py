@@ -71,3 +71,20 @@ def test_a_breakpoint_holds_a_cell_until_the_view_goes_on(lab: Lab) -> None:
 
     assert lab.ran() is True
     expect(lab.outputs(2)).to_have_text("done\n")
+
+
+def test_a_cell_that_is_run_again_has_one_live_view(lab: Lab) -> None:
+    path = lab.write([_SETUP, "%pocketflex run flow"])
+    lab.open(path)
+    lab.run_cell(0)
+
+    for _ in range(3):
+        assert lab.run_cell(1) is True
+        view = lab.cell(1).locator(".pf-run-view")
+        expect(view).to_have_count(1)
+        expect(view.locator("[data-node=Write][data-state=done]").first).to_be_visible()
+
+    lab.save()
+    models = lab.saved(path).metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    assert len([model for model in models.values() if model["model_name"] == "AnyModel"]) <= 1
+    lab.expect_quiet()

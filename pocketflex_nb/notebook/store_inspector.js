@@ -121,6 +121,15 @@ function render({ model, el }) {
   time.append(back, slider, forth, now, place, base, onlyLabel, seed);
   const note = make("div", "pf-store-note");
   note.setAttribute("role", "status");
+  const held = make("div", "pf-store-held");
+  const heldText = make("span", "");
+  const goOn = make("button", "pf-store-button pf-store-now", "Resume");
+  goOn.title = "Let the paused runs go on";
+  held.append(make("span", "pf-store-sign", "‖"), heldText, goOn);
+  heldText.setAttribute("role", "status");
+  held.hidden = true;
+  const pins = make("section", "pf-store-pins");
+  pins.setAttribute("aria-label", "Watched");
   const diff = make("div", "pf-store-diff");
   diff.setAttribute("aria-label", "What differs");
   const tree = make("div", "pf-store-tree");
@@ -135,7 +144,7 @@ function render({ model, el }) {
   side.append(detail, diff);
   const middle = make("div", "pf-store-middle");
   middle.append(tree, page, side);
-  root.append(bar, time, note, middle);
+  root.append(bar, time, held, note, pins, middle);
   el.append(root);
 
   const send = (/** @type {object} */ message) => model.send(message);
@@ -180,6 +189,8 @@ function render({ model, el }) {
     base.hidden = choices.length < 2;
     note.textContent = head.note;
     note.hidden = !head.note;
+    if (heldText.textContent !== head.why) heldText.textContent = head.why || "";
+    held.hidden = !head.why;
   }
 
   function drawText() {
@@ -253,38 +264,27 @@ function render({ model, el }) {
     detail.hidden = !d.path;
     middle.dataset.side = String(!diff.hidden || !detail.hidden);
     if (editing && editing !== d.path) editing = "";
-    if (!d.path || (editing && detail.querySelector(".pf-store-editor"))) return;
+    drawTools(d);
+    if (!d.path || (editing && holder.firstChild)) return;
     const head = make("div", "pf-store-path");
     head.append(make("strong", "", d.path), make("span", "pf-store-type", d.gone ? "not there any more" : d.type));
-    detail.replaceChildren(head);
+    above.replaceChildren(head);
+    below.replaceChildren();
+    holder.replaceChildren();
     if (d.gone) return;
     if (d.image) {
       const img = /** @type {HTMLImageElement} */ (make("img", "pf-store-image"));
       img.alt = `Picture at ${d.path}`;
       if (/^data:image\/(png|jpeg|gif);base64,/.test(d.image)) img.src = d.image;
-      detail.append(img);
-    } else if (!editing) detail.append(make("pre", "pf-store-text", d.text));
+      above.append(img);
+    } else if (!editing) above.append(make("pre", "pf-store-text", d.text));
     if (d.words && d.words.length && !editing) {
       const said = make("div", "pf-store-words");
       said.setAttribute("aria-label", "Changed words");
       said.append(...d.words.map((/** @type {string[]} */ [sign, piece]) => make({ "+": "ins", "-": "del" }[sign] || "span", "", piece)));
-      detail.append(said);
+      above.append(said);
     }
-    if (editing) detail.append(editor(d));
-    else {
-      const tools = make("div", "pf-store-tools");
-      const copy = make("button", "pf-store-button", "Copy");
-      copy.addEventListener("click", () => navigator.clipboard && navigator.clipboard.writeText(d.text).then(() => { copy.textContent = "Copied"; }));
-      const where = make("button", "pf-store-button", "Copy path");
-      where.addEventListener("click", () => navigator.clipboard && navigator.clipboard.writeText(d.path).then(() => { where.textContent = "Copied"; }));
-      tools.append(copy, where);
-      if (d.edit !== null && d.edit !== undefined) {
-        const edit = make("button", "pf-store-button", "Edit");
-        edit.addEventListener("click", () => { editing = d.path; drawDetail(); });
-        tools.append(edit);
-      }
-      detail.append(tools);
-    }
+    if (editing) holder.append(editor(d));
     if (d.history.length) {
       const list = make("ol", "pf-store-history");
       list.setAttribute("aria-label", "History, newest first");
@@ -293,10 +293,101 @@ function render({ model, el }) {
         item.append(make("span", "pf-store-version", version), make("span", "pf-store-writer", who), make("span", "pf-store-value", text));
         return item;
       }));
-      detail.append(list);
+      below.append(list);
     }
   }
   let editing = "", sliding = false;
+
+  // the parts of the pane: the tools stay on the page while what is above and below them is drawn anew, and so keep the focus
+  const above = make("div", ""), holder = make("div", ""), toolbar = make("div", "pf-store-tools"), below = make("div", "");
+  toolbar.setAttribute("role", "toolbar");
+  toolbar.setAttribute("aria-label", "This value");
+  const tool = (/** @type {string} */ text, /** @type {string} */ title) => {
+    const button = make("button", "pf-store-button", text);
+    button.title = title;
+    toolbar.append(button);
+    return button;
+  };
+  const copyValue = tool("Copy value", "Copy the value as text"), copyPath = tool("Copy path", "Copy where the value stands");
+  const watchIt = tool("Watch", "Keep the value in sight, above the tree"), breakIt = tool("Break when changed", "");
+  const editIt = tool("Edit", "Write another value");
+  detail.append(above, holder, toolbar, below);
+  let saidFor = 0;
+
+  /** Put a text into the clipboard and say so on the button. @param {HTMLElement} button @param {string} text */
+  async function copy(button, text) {
+    let went = false;
+    try {
+      await navigator.clipboard.writeText(text);
+      went = true;
+    } catch {   // no clipboard where the page came by plain http: as pages did before there was one
+      const field = /** @type {HTMLTextAreaElement} */ (make("textarea", "pf-store-field"));
+      field.value = text;
+      root.append(field);
+      field.select();
+      went = document.execCommand("copy");
+      field.remove();
+      button.focus();
+    }
+    const name = button.dataset.name || (button.dataset.name = button.textContent || "");
+    button.textContent = went ? "Copied" : "Not copied";
+    clearTimeout(saidFor);
+    saidFor = window.setTimeout(() => { for (const other of [copyValue, copyPath]) if (other.dataset.name) other.textContent = other.dataset.name; }, 1500);
+  }
+
+  /** What can be done with the value. @param {any} d */
+  function drawTools(d) {
+    toolbar.hidden = !d.path || !!editing;
+    if (!d.path) return;
+    for (const el of [copyValue, copyPath]) el.hidden = !!d.gone;
+    editIt.hidden = d.edit === null || d.edit === undefined;
+    watchIt.setAttribute("aria-pressed", String(!!d.watched));
+    breakIt.setAttribute("aria-pressed", String(!!d.breaks));
+    breakIt.setAttribute("aria-disabled", String(!!d.refusal));   // not `disabled`: the reason can be reached by keyboard
+    breakIt.title = d.refusal || (d.breaks ? "Let runs pass again when a node changes this" : "Pause the run before its next node once a node has changed this");
+  }
+  let isAsked = false;   // the answer goes to all pages that show this inspector; one of them asked
+  copyValue.addEventListener("click", () => { isAsked = true; send({ do: "copy" }); });
+  copyPath.addEventListener("click", () => copy(copyPath, model.get("detail").path));
+  watchIt.addEventListener("click", () => send({ do: "watch" }));
+  breakIt.addEventListener("click", () => { if (breakIt.getAttribute("aria-disabled") !== "true") send({ do: "break" }); });
+  editIt.addEventListener("click", () => { editing = model.get("detail").path; drawDetail(); });
+  goOn.addEventListener("click", () => { send({ do: "resume" }); tree.focus(); });
+  const heard = (/** @type {any} */ message) => {
+    if (!isAsked || !message || typeof message.copied !== "string") return;
+    isAsked = false;
+    copy(copyValue, message.copied);
+  };
+  model.on("msg:custom", heard);
+
+  /** The values that stay in sight. */
+  function drawPins() {
+    const lines = model.get("watched");
+    pins.hidden = !lines.length;
+    const focused = document.activeElement && pins.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement).dataset.key : null;
+    pins.replaceChildren(make("div", "pf-store-over", "Watched"), ...lines.map((/** @type {any[]} */ [path, text, who, version, gone]) => {
+      const line = make("div", "pf-store-pin");
+      line.dataset.gone = String(gone);
+      const name = make("button", "pf-store-name pf-store-link", path), end = make("button", "pf-store-button pf-store-end", "×");
+      name.title = "Look into it";
+      name.dataset.key = `look ${path}`;
+      end.setAttribute("aria-label", `Watch ${path} no more`);
+      end.dataset.key = `end ${path}`;
+      name.addEventListener("click", () => send({ do: "look", path }));
+      end.addEventListener("click", () => send({ do: "unwatch", path }));
+      const value = make("div", "pf-store-value", text), writer = make("div", "pf-store-writer", who);
+      value.title = text;
+      writer.title = who;
+      const last = seen.get(path);
+      if (last !== undefined && last !== text) line.classList.add("pf-store-changed");
+      seen.set(path, text);
+      line.append(name, value, writer, make("div", "pf-store-version", version === null ? "" : `v${version}`), end);
+      return line;
+    }));
+    if (focused) [.../** @type {NodeListOf<HTMLElement>} */ (pins.querySelectorAll("button"))].find((el) => el.dataset.key === focused)?.focus();
+  }
+  /** @type {Map<string, string>} what the watched values were when they were last drawn */
+  const seen = new Map();
 
   /** A field for the value. @param {any} d */
   function editor(d) {
@@ -380,7 +471,7 @@ function render({ model, el }) {
     typing = setTimeout(() => send({ do: "filter", text: find.value }), 150);
   });
 
-  const handlers = { "change:head": drawHead, "change:rows": drawRows, "change:text": drawText, "change:detail": drawDetail, "change:diff": drawDiff };
+  const handlers = { "change:head": drawHead, "change:rows": drawRows, "change:text": drawText, "change:detail": drawDetail, "change:diff": drawDiff, "change:watched": drawPins };
   for (const [event, draw] of Object.entries(handlers)) model.on(event, draw);
   let unhide = () => {};
   const later = setTimeout(() => { unhide = hideStatic(el, model.get("static")); }, 0);
@@ -389,7 +480,10 @@ function render({ model, el }) {
   drawText();
   drawDetail();
   drawDiff();
+  drawPins();
   return () => {
+    clearTimeout(saidFor);
+    model.off("msg:custom", heard);
     clearTimeout(sent);
     clearTimeout(typing);
     clearTimeout(later);

@@ -21,21 +21,24 @@ from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.panel import clean, mirrored
 from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.standing import Standing, stand
+from pocketflex_nb.notebook.store_breaks import KeyBreaks
 from pocketflex_nb.notebook.store_image import image_of
 from pocketflex_nb.notebook.store_past import StorePast, put
 from pocketflex_nb.views.plain import json_text
 from pocketflex_nb.views.preview import detail, kind_of, preview
-from pocketflex_nb.views.secrets import MASK
+from pocketflex_nb.views.secrets import MASK, redacted
 from pocketflex_nb.views.tree import Row, value_at
 from pocketflex_nb.views.tree import rows as tree_rows
 
-__all__ = ["CUT", "DEEPEST", "EDITABLE", "FORMS", "LEAVES", "PAGE", "StoreInspector", "inspect_store"]
+__all__ = ["COPIED", "CUT", "DEEPEST", "EDITABLE", "FORMS", "LEAVES", "PAGE", "WATCHED", "StoreInspector", "inspect_store"]
 
 _HERE = Path(__file__).parent
 #: rows of one page, characters of one preview, levels of a tree, characters of a value that can be edited
 PAGE, CUT, DEEPEST, EDITABLE = 200, 160, 30, 4_000
 #: the forms in which a store is shown; items of one container that a table goes into
 FORMS, LEAVES = ("tree", "table", "json"), 2_000
+#: characters of a value that are copied, which stay below a message's cap of 100 KB; values that are watched
+COPIED, WATCHED = 20_000, 20
 _marks = itertools.count(1)
 
 
@@ -54,7 +57,9 @@ class StoreInspector(Standing, PatchedView):
     Shown as a tree, whose children are read when a branch is opened, 200 at a time; as a table of all values with their paths; or as
     JSON text. Values under keys that name a secret are masked, on the page and in
     the saved file. Who wrote a key, its versions and the slider over the steps exist for a `Store`; a plain mapping shows its
-    values only. Values can be edited while no run is walking with the store: paused, or over.
+    values only. Values can be edited while no run is walking with the store: paused, or over. A value can be watched, which
+    pins it above the tree with its last writer, and a break can be set on it: after a node has changed it, the launched runs that
+    walk with the store are paused before their next node.
 
     Examples
     --------
@@ -74,6 +79,7 @@ class StoreInspector(Standing, PatchedView):
     text = traitlets.Unicode().tag(sync=True)
     diff: Any = traitlets.List().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
+    watched: Any = traitlets.List().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, source: Any, *, title: str | None = None, **options: Any) -> None:
@@ -90,6 +96,8 @@ class StoreInspector(Standing, PatchedView):
         if hasattr(self._store, "follow"):  # kept elsewhere: what other kernels write is to be seen as it comes
             self._store.follow()
         self._past = StorePast(self._store)
+        self._breaks = KeyBreaks(self._store, lambda: pump.hurry())
+        self._pinned: list[tuple[Any, ...]] = []
         self._open: set[tuple[Any, ...]] = set()
         self._more: dict[tuple[Any, ...], int] = {}
         self._filter, self._base, self._note = "", "before", ""
@@ -113,6 +121,12 @@ class StoreInspector(Standing, PatchedView):
         with mirrored(self._store):
             return f"StoreInspector({self._title!r}, {len(self._store)} keys)"
 
+    def close(self) -> None:
+        """Show it no more; breaks that were set here are taken away."""
+        if breaks := getattr(self, "_breaks", None):  # ipywidgets closes what was never finished, too
+            breaks.close()
+        super().close()
+
     # the pump's side -------------------------------------------------------------------------------------------------
     def look(self) -> bool:
         """Send what changed."""
@@ -129,7 +143,7 @@ class StoreInspector(Standing, PatchedView):
         return self.comm is not None
 
     def _stamp(self) -> Any:
-        status = self._run.status if self._run is not None else ""
+        status = self._run.status if self._run is not None else "", len(self._breaks.walking()), self._breaks.why
         if isinstance(self._store, Store):
             return self._store.version, status
         return status, *((key, id(value)) for key, value in list(self._store.items())[:PAGE])
@@ -150,7 +164,8 @@ class StoreInspector(Standing, PatchedView):
         rows = list(_WALKS[self._form](self, held, signs))
         text = json_text(held) if self._form == "json" else ""
         told = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
-        self.tell(head=self._headline(held, list(others)), rows=rows, text=text, diff=told, detail=self._details(held, others))
+        self.tell(head=self._headline(held, list(others)), rows=rows, text=text, diff=told, detail=self._details(held, others),
+                  watched=[self._pin(held, path) for path in self._pinned])
 
     def _headline(self, held: Any, others: list[str]) -> dict[str, Any]:
         stops = self._past.stops()
@@ -159,7 +174,7 @@ class StoreInspector(Standing, PatchedView):
             "title": clean(self._title, 200), "keys": len(held), "version": self._past.version, "filter": self._filter,
             "changed": self._changed_only, "live": self._version is None, "at": place, "of": max(len(stops) - 1, 0),
             "place": clean(stops[place].text, 200) if place else "as it began", "base": self._base, "others": others[:40],
-            "note": self._note, "form": self._form,
+            "note": self._note, "form": self._form, "why": self._breaks.why,
         }
 
     def _others(self) -> dict[str, Any]:
@@ -257,15 +272,60 @@ class StoreInspector(Standing, PatchedView):
         try:
             value = value_at(held, self._chosen)
         except LookupError:
-            return {"path": where, "row": row, "gone": True}
+            return {"path": where, "row": row, "gone": True, **self._followed()}
         text = detail(value, key=self._chosen)
         hidden = text == MASK
         source = None if hidden or not self._can_edit() else _source(value)
         return {
             "path": where, "row": row, "type": kind_of(value), "text": text, "image": "" if hidden else image_of(value),
             "history": [] if hidden else self._history(), "edit": source,
+            **self._followed(),
             "words": [] if hidden else self._past.words(self._chosen, value, self._base, self._version, others),
         }
+
+    def _followed(self) -> dict[str, Any]:
+        """Whether the chosen value is watched, whether a break is set on it, and why none can be."""
+        is_set = self._chosen is not None and self._chosen in self._breaks
+        return {"watched": self._chosen in self._pinned, "breaks": is_set, "refusal": "" if is_set else self._breaks.refusal(self._run)}
+
+    def _pin(self, held: Any, path: tuple[Any, ...]) -> list[Any]:
+        """One watched value: its path, the value, who wrote it last, and the version that made."""
+        version, writer = self._written(path[0])
+        try:
+            text, is_gone = clean(preview(value_at(held, path), CUT, key=path), CUT), False
+        except LookupError:
+            text, is_gone = "not there", True
+        return [clean(path_text(path), 400), text, writer, version, is_gone]
+
+    def _watch(self, path: tuple[Any, ...]) -> None:
+        if path in self._pinned:
+            self._pinned.remove(path)
+        elif len(self._pinned) >= WATCHED:
+            self._note = f"{WATCHED} values are watched, which is as many as fit: remove one first."
+        else:
+            self._pinned.append(path)
+
+    def _break(self, path: tuple[Any, ...]) -> None:
+        try:
+            self._breaks.toggle(path)
+        except LookupError as exc:
+            self._note = f"{exc}."
+
+    def _copy(self) -> None:
+        """Send the chosen value to the page as text, for its clipboard: masked, and cut where it is very long."""
+        if self._chosen is None:
+            return
+        with mirrored(self._store):
+            value = value_at(self._past.at(self._version), self._chosen)
+        if detail(value, key=self._chosen) == MASK:
+            text = MASK
+        elif isinstance(value, str):
+            text = redacted(value[:COPIED])
+        else:
+            text = preview(value, COPIED, key=self._chosen)
+        if isinstance(value, str) and len(value) > COPIED:
+            self._note = f"The first {COPIED:,} of {len(value):,} characters were copied."
+        self.send({"copied": text})
 
     def _history(self) -> list[list[str]]:
         if not isinstance(self._store, Store) or self._chosen is None:
@@ -334,6 +394,17 @@ class StoreInspector(Standing, PatchedView):
             self._give_seed()
         elif do == "edit":
             self._edit(str(wish.get("text", "")))
+        elif do == "copy":
+            self._copy()
+        elif do == "resume":
+            self._breaks.resume()
+        elif do in ("watch", "break"):
+            if self._chosen is not None:
+                (self._watch if do == "watch" else self._break)(self._chosen)
+        elif do == "unwatch":
+            self._pinned = [path for path in self._pinned if clean(path_text(path), 400) != wish.get("path")]
+        elif do == "look":
+            self._chosen = next((path for path in self._pinned if clean(path_text(path), 400) == wish.get("path")), self._chosen)
         else:
             self._do_row(do, self._paths[int(wish["row"])])
 

@@ -229,3 +229,95 @@ def test_the_store_is_shown_as_a_table_and_as_json(lab: Lab, view: Locator) -> N
     lab.theme("light")
     form.select_option("tree")
     expect(view.get_by_role("tree")).to_be_visible()
+
+
+_HELD = """
+import asyncio
+gate = asyncio.Event()
+class Draft(Node):
+    async def exec(self, prep_res): await gate.wait()
+    def post(self, shared, prep_res, exec_res): shared["draft"] = "the <b>second</b> draft"
+class Review(Node):
+    def post(self, shared, prep_res, exec_res): shared["reviewed"] = True
+draft = Draft()
+draft >> Review()
+run = Flow(draft, name="writing").launch({"draft": "", "notes": ["high", "low"], "api_key": "sk-abcdefghijklmnop1234"}, show=False)
+StoreInspector(run)
+"""
+
+
+def _held(lab: Lab) -> Locator:
+    from_gate = "from pocketflex_nb.engine.thread import engine_thread; engine_thread.call_soon(gate.set)"
+    lab.open(lab.write([_SETUP, _HELD, from_gate]))
+    lab.run_cell(0)
+    lab.run_cell(1)
+    found = lab.cell(1).locator(".pf-store")
+    expect(found).to_be_visible()
+    return found
+
+
+def test_a_break_set_by_a_click_holds_the_run_and_says_why(lab: Lab) -> None:
+    view = _held(lab)
+    _row(view, "draft").click()
+    button = view.get_by_role("button", name="Break when changed")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+
+    lab.run_cell(2)
+
+    held = view.locator(".pf-store-held")
+    expect(held).to_contain_text("Paused before Review: draft was changed by writing · Draft, step 1")
+    expect(_row(view, "reviewed")).to_have_count(0)
+    for theme in ("light", "dark"):
+        lab.theme(theme)
+        lab.screenshot(f"store-break-{theme}", of=view)
+        assert not poor_texts(view)
+    held.get_by_role("button", name="Resume").click()
+    expect(held).to_be_hidden()
+    expect(_row(view, "reviewed")).to_have_count(1)
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    expect(button).to_have_attribute("aria-disabled", "true")
+    expect(button).to_have_attribute("title", "The run is over: no node will change this any more")
+
+
+def test_watched_values_stay_in_sight_and_are_followed_with_keys_alone(lab: Lab) -> None:
+    view, cells = _held(lab), lab.panel.locator(".jp-Cell").count()
+    pins, watch = view.get_by_role("region", name="Watched"), view.get_by_role("button", name="Watch", exact=True)
+    for name in ("draft", "api_key"):
+        _row(view, name).click()
+        expect(view.locator(".pf-store-path")).to_contain_text(name)
+        watch.focus()
+        lab.page.keyboard.press("Enter")
+        expect(watch).to_have_attribute("aria-pressed", "true")
+    expect(watch).to_be_focused()
+    for key in ("b", "a", "d", "d"):
+        lab.page.keyboard.press(key)
+
+    lab.run_cell(2)
+
+    line = pins.locator(".pf-store-pin").first
+    expect(line.locator(".pf-store-value")).to_have_text("'the <b>second</b> draft'")
+    expect(line.locator(".pf-store-writer")).to_have_text("writing · Draft")
+    assert "sk-abc" not in view.inner_text()
+    assert lab.panel.locator(".jp-Cell").count() == cells, "a key reached Lab"
+    for theme in ("light", "dark"):
+        lab.theme(theme)
+        lab.screenshot(f"store-watched-{theme}", of=view)
+        assert not poor_texts(view)
+    pins.get_by_role("button", name="draft", exact=True).click()
+    expect(view.locator(".pf-store-path")).to_contain_text("draft")
+    pins.get_by_role("button", name="Watch draft no more").click()
+    expect(pins.locator(".pf-store-pin")).to_have_count(1)
+
+
+def test_a_value_is_copied_as_a_whole(lab: Lab) -> None:
+    view = _held(lab)
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _row(view, "notes").click()
+
+    view.get_by_role("button", name="Copy value").click()
+
+    expect(view.get_by_role("button", name="Copied")).to_be_visible()
+    assert lab.evaluate("() => navigator.clipboard.readText()") == "['high', 'low']"
+    lab.run_cell(2)

@@ -39,6 +39,17 @@ async def offload(fn: Callable[..., Any], *args: Any) -> Any:
     Notes
     -----
     A thread cannot be stopped: when the waiting agent is ended, the thread is given up, and what it still sends is dropped.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, offload
+    >>> class Sorter(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return await offload(sorted, message)     # a long one would not keep other agents waiting
+    >>> ref = Sorter.start_sync()
+    >>> ref.call_sync([3, 1, 2])
+    [1, 2, 3]
+    >>> ref.stop_sync()
     """
     future = engine_thread.in_pool(fn, *args)
     try:
@@ -174,7 +185,22 @@ class TaskLife(Life):
 
 
 class TaskRef(AgentRef):
-    """The address of a task, and its outcome for its owner: ``await task``."""
+    """The address of a task, and its outcome for its owner: ``await task``.
+
+    Notes
+    -----
+    Given by `spawn` and `TaskSupervisor.spawn`. ``await task`` waits 5 seconds, as ``task.result()`` does; ``task.result(timeout=None)``
+    as long as it takes. Who did not spawn it may `monitor` it and read `outcome`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import spawn
+    >>> task = spawn(sum, [1, 2, 3])
+    >>> task.result_sync()       # in a cell with `await`: await task
+    6
+    >>> task.outcome
+    Ok(value=6)
+    """
 
     __slots__ = ()
 
@@ -188,6 +214,11 @@ class TaskRef(AgentRef):
 
     async def result(self, *, timeout: float | None = 5.0) -> Any:
         """Its value.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds, by the task's clock; None: as long as it takes.
 
         Raises
         ------
@@ -203,7 +234,20 @@ class TaskRef(AgentRef):
         return self._value(outcome, timeout)
 
     def result_sync(self, *, timeout: float | None = 5.0) -> Any:
-        """`result` from plain code."""
+        """`result` from plain code.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds, by the task's clock; None: as long as it takes.
+
+        Raises
+        ------
+        AgentDown, CallTimeout, NotOwner
+            As `result`.
+        RuntimeError
+            Called on the loop that runs the task: use ``await task`` there.
+        """
         life = self._own("result_sync")
         check_time(timeout, "timeout")
         life.home.must_not_wait("use `await task`")
@@ -219,17 +263,38 @@ class TaskRef(AgentRef):
         raise AgentDown(outcome.reason, self.name)
 
     async def poll(self, timeout: float | None = 5.0) -> Ok | Exit | None:
-        """Its outcome, or None when it still runs after `timeout` seconds; then ask again."""
+        """Its outcome, or None when it still runs after `timeout` seconds; then ask again.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds, by the task's clock; 0: at once; None: as long as it takes.
+
+        Raises
+        ------
+        NotOwner
+            Somebody else spawned it.
+        """
         outcome: Ok | Exit | None = await _outcome(self._own("poll"), timeout)
         return outcome
 
     async def shutdown(self, timeout: float | str | None = 5.0) -> Ok | Exit | None:
         """Unlink it and end it: ``"shutdown"`` first, a kill after `timeout` seconds, or at once with ``"kill"``.
 
+        Parameters
+        ----------
+        timeout : float, "kill" or None
+            Seconds it gets to clean up; None: as long as it takes.
+
         Returns
         -------
         Ok, Exit or None
             `Ok` if its value made it; None if it died of this signal; else `Exit` (also when it had to be killed after `timeout`).
+
+        Raises
+        ------
+        NotOwner
+            Somebody else spawned it.
         """
         life = self._own("shutdown")
         if isinstance(timeout, str):
@@ -263,7 +328,13 @@ class TaskRef(AgentRef):
 
     @classmethod
     def done(cls, value: Any) -> TaskRef:
-        """A task that has ended with `value`."""
+        """A task that has ended with `value`.
+
+        Parameters
+        ----------
+        value : object
+            Its value, for places that want a task where there is nothing to wait for.
+        """
         life = TaskLife(home_for(), _nothing, Slot("done"), owner=AGENT.get())
         life.outcome, life.status, life.reason, life.is_open = Ok(value), DEAD, "normal", False
         ref: TaskRef = life.ref  # type: ignore[assignment]  # ref_class says so
@@ -410,6 +481,15 @@ async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> l
     ------
     AgentDown, CallTimeout, NotOwner
         See `TaskRef.result`.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import results, spawn
+    >>> async def main():
+    ...     return await results([spawn(len, word) for word in ("sun", "wind")])
+    >>> asyncio.run(main())
+    [3, 4]
     """
     check_time(timeout, "timeout")
     refs = _refs(tasks, "results")
@@ -469,6 +549,28 @@ async def poll_many(
         Be content with so many; the others then are left alone, whatever `on_timeout` says.
     on_timeout : "nothing", "ignore" or "kill"
         What becomes of those that still run when time is over.
+
+    Returns
+    -------
+    list of (TaskRef, Ok or Exit or None)
+        One pair for each task.
+
+    Raises
+    ------
+    NotOwner
+        Somebody else spawned one of them.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import poll_many, spawn
+    >>> async def main():
+    ...     tasks = [spawn(len, "sun"), spawn(asyncio.sleep, 60)]
+    ...     found = await poll_many(tasks, limit=1)
+    ...     await tasks[1].shutdown("kill")
+    ...     return [outcome for _, outcome in found]
+    >>> asyncio.run(main())
+    [Ok(value=3), None]
     """
     check_time(timeout, "timeout")
     known = ("nothing", "ignore", "kill")

@@ -78,6 +78,19 @@ class TaskSupervisor(AnySupervisor):
         Tasks at once; one more raises `MaxChildren`.
     max_restarts, max_seconds, name, clock, engine, keep, strict
         See `Supervisor`.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import TaskSupervisor
+    >>> async def double(n):
+    ...     return 2 * n
+    >>> async def main():
+    ...     async with TaskSupervisor(max_children=10) as ts:
+    ...         tasks = [ts.spawn(double, n) for n in (1, 2, 3)]
+    ...         return [await task for task in tasks]
+    >>> asyncio.run(main())
+    [2, 4, 6]
     """
 
     _pfx_tree = TaskTree
@@ -103,6 +116,8 @@ class TaskSupervisor(AnySupervisor):
 
         Parameters
         ----------
+        fn : callable
+            An ``async def`` runs on the supervisor's loop, a plain function in a thread of the pool; other arguments are its own.
         link : bool
             False: a crash does not hit the owning agent; it gets `TaskDone` or `Down` as a message.
 
@@ -118,6 +133,20 @@ class TaskSupervisor(AnySupervisor):
         self, fn: Callable[..., Any] | None = None, /, *args: Any, restart: str = "temporary", shutdown: Any = 5.0, **kwargs: Any
     ) -> Any:
         """Start a task that nobody waits for; it may be restarted. Without a function: start the supervisor, to be awaited.
+
+        Parameters
+        ----------
+        fn : callable
+            An ``async def`` runs on the supervisor's loop, a plain function in a thread of the pool; other arguments are its own.
+        restart : "temporary", "transient" or "permanent"
+            Never; after an abnormal end; always.
+        shutdown : float, "kill" or None
+            Seconds to end in an orderly way when the supervisor stops; None: as long as it takes.
+
+        Returns
+        -------
+        AgentRef
+            Its address, for `AgentRef.stop` and `AgentRef.monitor`; its value is lost.
 
         Raises
         ------
@@ -139,7 +168,18 @@ class TaskSupervisor(AnySupervisor):
         on_timeout: str = "raise",
         zip_input: bool = False,
     ) -> Stream:
-        """`pocketflex_nb.stream` with tasks of this supervisor."""
+        """`pocketflex_nb.stream` with tasks of this supervisor.
+
+        Parameters
+        ----------
+        fn, items, max_concurrency, ordered, timeout, on_timeout, zip_input
+            See `pocketflex_nb.stream`.
+
+        Returns
+        -------
+        Stream
+            To be read by ``async for``.
+        """
         return Stream(
             fn,
             items,

@@ -102,17 +102,44 @@ class AnySupervisor:
         self._life = life
 
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
-        """Stop its children in its order, then itself."""
+        """Stop its children in its order, then itself.
+
+        Parameters
+        ----------
+        reason : object
+            Its exit reason.
+        timeout : float or None
+            Seconds, by its clock; None: as long as the children take.
+
+        Raises
+        ------
+        NotRunning, AgentDown, CallTimeout
+            As `AgentRef.stop`.
+        """
         self._was_stopped = True
         await self.ref.stop(reason, timeout)
 
     def stop_sync(self, reason: Any = "normal", timeout: float | None = None) -> None:
-        """`stop` from plain code."""
+        """`stop` from plain code.
+
+        Parameters
+        ----------
+        reason : object
+            Its exit reason.
+        timeout : float or None
+            Seconds, by its clock; None: as long as the children take.
+        """
         self._was_stopped = True
         self.ref.stop_sync(reason, timeout)
 
     def exit(self, reason: Any = "shutdown") -> None:
-        """Send it an exit signal; ``"kill"`` ends it and its children."""
+        """Send it an exit signal; ``"kill"`` ends it and its children.
+
+        Parameters
+        ----------
+        reason : object
+            See `AgentRef.exit`.
+        """
         self.ref.exit(reason)
 
     def monitor(self) -> Monitor:
@@ -280,17 +307,41 @@ class Supervisor(AnySupervisor):
         return self.ref[id]
 
     async def start_child(self, spec: Any) -> Any:
-        """See `SupervisorRef.start_child`."""
+        """Add the child that `spec` says, last, and start it: see `SupervisorRef.start_child`.
+
+        Parameters
+        ----------
+        spec : child(...), class, template or supervisor
+            What to start.
+        """
         return await self.ref.start_child(spec)
 
     async def terminate_child(self, id: Any) -> None:
-        """See `SupervisorRef.terminate_child`."""
+        """Stop the child `id` and do not restart it: see `SupervisorRef.terminate_child`.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+        """
         await self.ref.terminate_child(id)
 
     async def restart_child(self, id: Any) -> Any:
-        """See `SupervisorRef.restart_child`."""
+        """Start the child `id` that does not run, and give its ref: see `SupervisorRef.restart_child`.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+        """
         return await self.ref.restart_child(id)
 
     def delete_child(self, id: Any) -> None:
-        """See `SupervisorRef.delete_child`."""
+        """Forget the child `id` that does not run: see `SupervisorRef.delete_child`.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+        """
         self.ref.delete_child(id)

@@ -85,7 +85,24 @@ class Child:
 
 
 class SupervisorRef(AgentRef):
-    """The address of a supervisor: what a ref can, and the care of its children."""
+    """The address of a supervisor: what a ref can, and the care of its children.
+
+    Notes
+    -----
+    Given by ``sup.ref``, `whereis`, and for a supervisor that is a child by ``sup["id"]``.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Supervisor, child
+    >>> class Idler(Agent):
+    ...     pass
+    >>> ref = Supervisor([child(Idler, id="a"), Supervisor([Idler], name="inner")]).start_sync().ref
+    >>> ref.count()
+    Counts(specs=2, active=2, supervisors=1, workers=1)
+    >>> [info.id for info in ref["inner"].children()]
+    ['Idler']
+    >>> ref.stop_sync()
+    """
 
     __slots__ = ()
 
@@ -110,6 +127,11 @@ class SupervisorRef(AgentRef):
     async def start_child(self, spec: Any) -> Any:
         """Add a child, last, and start it.
 
+        Parameters
+        ----------
+        spec : child(...), class, template or supervisor
+            What to start.
+
         Returns
         -------
         AgentRef or None
@@ -125,15 +147,50 @@ class SupervisorRef(AgentRef):
         return await self._ask("start_child", as_spec(spec))
 
     async def terminate_child(self, id: Any) -> None:
-        """Stop a child (a dynamic supervisor's: by its ref). Its spec stays, unless it is temporary, and it is not restarted."""
+        """Stop a child (a dynamic supervisor's: by its ref). Its spec stays, unless it is temporary, and it is not restarted.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+
+        Raises
+        ------
+        NotFound
+            No such child.
+        """
         await self._ask("terminate_child", id)
 
     async def restart_child(self, id: Any) -> Any:
-        """Start a child that does not run, and give its ref."""
+        """Start a child that does not run, and give its ref.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+
+        Raises
+        ------
+        NotFound, StillRunning, Restarting
+            No such child; it runs; it is between two tries.
+        StartError
+            It did not start; its spec stays.
+        """
         return await self._ask("restart_child", id)
 
     def delete_child(self, id: Any) -> None:
-        """Forget a child that does not run."""
+        """Forget a child that does not run.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+
+        Raises
+        ------
+        NotFound, StillRunning, Restarting
+            No such child; it runs; it is between two tries.
+        """
         life = self._life
         agent = self._agent()
         life.home.now_here(agent.delete_child, id)

@@ -172,6 +172,11 @@ class DynamicSupervisor(AnySupervisor):
     async def start_child(self, spec: Any) -> Any:
         """Start a child: a ``child(...)``, a class, a template.
 
+        Parameters
+        ----------
+        spec : child(...), class, template or supervisor
+            What to start; its id need not differ from others'.
+
         Returns
         -------
         AgentRef or None
@@ -187,5 +192,16 @@ class DynamicSupervisor(AnySupervisor):
         return await self.ref.start_child(as_spec(spec))
 
     async def terminate_child(self, ref: Any) -> None:
-        """Stop a child; also one between two restarts, by any of its refs."""
+        """Stop a child; also one between two restarts, by any of its refs.
+
+        Parameters
+        ----------
+        ref : AgentRef
+            Which child.
+
+        Raises
+        ------
+        NotFound
+            No such child.
+        """
         await self.ref.terminate_child(ref)

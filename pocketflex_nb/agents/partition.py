@@ -26,6 +26,17 @@ def partition_of(key: Any, partitions: int) -> int:
         Whole numbers go by ``abs(key) % partitions``, everything else by a hash of its text.
     partitions : int
         How many there are.
+
+    Returns
+    -------
+    int
+        From 0 to ``partitions - 1``.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import partition_of
+    >>> partition_of(7, 4), partition_of("user 12", 4) == partition_of("user 12", 4)
+    (3, True)
     """
     if partitions < 1:
         raise NotRunning(f"for {key!r}", ": there are no partitions now; resize(n) makes some")
@@ -111,6 +122,20 @@ class PartitionSupervisor(AnySupervisor):
         Only "never": partitions have no significant children.
     strategy, max_restarts, max_seconds, name, clock, engine, keep, strict
         See `Supervisor`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, PartitionSupervisor
+    >>> class Cache(Agent):
+    ...     async def init(self):
+    ...         self.seen = {}
+    ...     async def handle_call(self, message, caller):
+    ...         self.seen[message] = self.seen.get(message, 0) + 1
+    ...         return self.seen[message]
+    >>> caches = PartitionSupervisor(Cache, partitions=4).start_sync()
+    >>> [caches.route(key).call_sync(key) for key in ("ann", "bob", "ann")]      # the same copy for "ann" each time
+    [1, 1, 2]
+    >>> caches.stop_sync()
     """
 
     _pfx_tree = PartitionTree
@@ -159,6 +184,11 @@ class PartitionSupervisor(AnySupervisor):
     def route(self, key: Any) -> AgentRef:
         """The copy that `key` belongs to: the same in every process.
 
+        Parameters
+        ----------
+        key : int, str, bytes, or anything whose `repr` tells it apart
+            See `partition_of`.
+
         Raises
         ------
         NotRunning
@@ -169,6 +199,11 @@ class PartitionSupervisor(AnySupervisor):
 
     def resize(self, partitions: int) -> Any:
         """Run only the first `partitions` copies, from 0 up to as many as there were; await it to know them stopped or started.
+
+        Parameters
+        ----------
+        partitions : int
+            From 0 to as many as there were at the start.
 
         Raises
         ------

@@ -47,7 +47,30 @@ class Gone:
 
 
 class Monitor:
-    """One promise of one `Down`: ``await`` it from any loop, `wait` for it in plain code, or `cancel` it."""
+    """One promise of one `Down`: ``await`` it from any loop, `wait` for it in plain code, or `cancel` it.
+
+    Attributes
+    ----------
+    ref : AgentRef
+        Who is watched.
+
+    Notes
+    -----
+    Given by `AgentRef.monitor`, also for tasks and supervisors.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent
+    >>> class Idler(Agent):
+    ...     pass
+    >>> ref = Idler.start_sync()
+    >>> ended = ref.monitor()
+    >>> ended.is_down
+    False
+    >>> ref.stop_sync("shutdown")
+    >>> ended.wait(5).reason         # in a cell with `await`: (await ended).reason
+    'shutdown'
+    """
 
     __slots__ = ("_future", "_life", "_owner", "_waiting", "ref")
 
@@ -58,7 +81,7 @@ class Monitor:
         self._life: Any = None
 
     def attach(self, life: Any) -> None:
-        """Begin to watch; on the home's loop."""
+        """Begin to watch `life`; on the home's loop."""
         if life.status is DEAD:
             self.down(life, "noproc", False, None)
         elif not self._future.done():
@@ -67,7 +90,7 @@ class Monitor:
             life.watchers.append(self)
 
     def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
-        """It ended."""
+        """`life` ended, by `reason` (perhaps as a `zombie`); `seq` is the event that caused it."""
         if self._future.done():
             return
         down = Down(self.ref, reason, zombie)
@@ -121,6 +144,15 @@ class Monitor:
 
     def wait(self, timeout: float | None = None) -> Any:
         """The `Down`, waited for in plain code.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds; None: as long as it takes.
+
+        Returns
+        -------
+        Down
 
         Raises
         ------
@@ -176,6 +208,28 @@ def link(ref: Any) -> None:
     ----------
     ref : AgentRef
         The other.
+
+    Raises
+    ------
+    NotOwner
+        Called outside of any agent.
+    BadSpec
+        `ref` lives on another loop.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, link
+    >>> class Engine(Agent):
+    ...     pass
+    >>> class Gauge(Agent):
+    ...     async def init(self, engine):
+    ...         link(engine)
+    >>> engine = Engine.start_sync()
+    >>> gauge = Gauge.start_sync(engine)
+    >>> ended = gauge.monitor()
+    >>> engine.exit("overheated")        # the gauge goes with it
+    >>> ended.wait(5).reason
+    'overheated'
     """
     me, other = _here("link"), ref._life
     if other is me:
@@ -197,6 +251,31 @@ def unlink(ref: Any) -> None:
     ----------
     ref : AgentRef
         The other.
+
+    Raises
+    ------
+    NotOwner
+        Called outside of any agent.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, link, unlink
+    >>> class Engine(Agent):
+    ...     pass
+    >>> class Gauge(Agent):
+    ...     async def init(self, engine):
+    ...         self.engine = engine
+    ...         link(engine)
+    ...     async def handle_call(self, message, caller):
+    ...         unlink(self.engine)
+    >>> engine = Engine.start_sync()
+    >>> gauge = Gauge.start_sync(engine)
+    >>> gauge.call_sync("let go")
+    >>> ended = engine.monitor()
+    >>> engine.exit("overheated")
+    >>> ended.wait(5).reason, gauge.is_alive
+    ('overheated', True)
+    >>> gauge.stop_sync()
     """
     me, other = _here("unlink"), ref._life
     for one, two in ((me, other), (other, me)):

@@ -33,6 +33,19 @@ class Scope:
         Which cell; ``""`` where the front end does not say.
     members : list of AgentRef
         Living tops of trees, in order of their start.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, start_scope, stop_scope
+    >>> class Idler(Agent):
+    ...     pass
+    >>> cell = start_scope("cell-1")
+    >>> ref = Idler.start_sync(name="idler")
+    >>> cell
+    <Scope 'cell-1': 1 agents>
+    >>> [member.name for member in cell.members]
+    ['idler']
+    >>> stop_scope("cell-1")
     """
 
     __slots__ = ("_lives", "cell_id")
@@ -47,12 +60,12 @@ class Scope:
         return [life.ref for life in list(self._lives) if life.status is not DEAD]
 
     def add(self, life: Any) -> None:
-        """Adopt a life until it ends."""
+        """Adopt `life` until it ends."""
         self._lives[life] = None
         life.cleanups = [*(life.cleanups or ()), self.drop]
 
     def drop(self, life: Any) -> None:
-        """It ended."""
+        """`life` ended."""
         self._lives.pop(life, None)
 
     def __repr__(self) -> str:
@@ -66,6 +79,23 @@ def start_scope(cell_id: str | None) -> Scope:
     ----------
     cell_id : str or None
         Id of the cell; None where cells have none.
+
+    Returns
+    -------
+    Scope
+        What the cell has started so far: nothing.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, start_scope, stop_scope
+    >>> class Idler(Agent):
+    ...     pass
+    >>> _ = start_scope("cell-2")
+    >>> old = Idler.start_sync()
+    >>> _ = start_scope("cell-2")        # the cell is run again
+    >>> old.status
+    'dead'
+    >>> stop_scope("cell-2")
     """
     stop_scope(cell_id)
     CELL.set(cell_id or "")
@@ -86,6 +116,18 @@ def stop_scope(cell_id: str | None, *, patience: float = PATIENCE) -> None:
         Id of the cell; nothing happens without one.
     patience : float
         Seconds for each life to end in an orderly way.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, start_scope, stop_scope
+    >>> class Idler(Agent):
+    ...     pass
+    >>> _ = start_scope("cell-3")
+    >>> lost, kept = Idler.start_sync(), Idler.start_sync(keep=True)
+    >>> stop_scope("cell-3")
+    >>> lost.status, kept.status
+    ('dead', 'running')
+    >>> kept.stop_sync()
     """
     with _lock:
         scope = _scopes.pop(cell_id, None) if cell_id else None
@@ -136,7 +178,20 @@ def _is_anonymous(life: Any) -> bool:
 
 
 def living() -> list[Any]:
-    """Refs of every agent, supervisor and task that lives on its own in this process, oldest first."""
+    """Refs of every agent, supervisor and task that lives on its own in this process, oldest first.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, living
+    >>> class Idler(Agent):
+    ...     pass
+    >>> ref = Idler.start_sync()
+    >>> ref in living()
+    True
+    >>> ref.stop_sync()
+    >>> ref in living()
+    False
+    """
     from pocketflex_nb.agents.home import homes
 
     return [life.ref for home in homes() for life in list(home.lives.values()) if life.boss is None]

@@ -53,6 +53,31 @@ class Caller:
         What was asked.
     ref : AgentRef or None
         The agent that asks; None for plain code such as a cell.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import NO_REPLY, Agent
+    >>> class Gate(Agent):
+    ...     async def init(self):
+    ...         self.waiting = []
+    ...     async def handle_call(self, message, caller):
+    ...         self.waiting.append(caller)
+    ...         return NO_REPLY              # the agent is free; the caller waits on
+    ...     async def handle_cast(self, message):
+    ...         for caller in self.waiting:
+    ...             caller.reply("open")
+    >>> import asyncio
+    >>> async def main():
+    ...     gate = await Gate.start()
+    ...     calls = [asyncio.create_task(gate.call("may I?")) for _ in range(2)]
+    ...     while gate.stats()["handled"] < 2:
+    ...         await asyncio.sleep(0.001)
+    ...     gate.cast("now")
+    ...     answers = await asyncio.gather(*calls)
+    ...     await gate.stop()
+    ...     return answers
+    >>> asyncio.run(main())
+    ['open', 'open']
     """
 
     __slots__ = ("by", "due", "fut", "is_cancelling", "life", "message", "seq", "start")
@@ -67,7 +92,13 @@ class Caller:
         return self.by.ref if self.by is not None else None
 
     def reply(self, value: Any) -> None:
-        """Answer the call, from any agent, loop or thread; the first answer counts, a late one is dropped."""
+        """Answer the call, from any agent, loop or thread; the first answer counts, a late one is dropped.
+
+        Parameters
+        ----------
+        value : object
+            What the call gives; to raise an error there instead, raise `ReplyError` in the handler.
+        """
         home = self.life.home
         if not home.is_here:
             home.post(self.reply, value)
@@ -80,7 +111,7 @@ class Caller:
             self.life.owed.discard(self)
 
     def answer(self, value: Any) -> None:
-        """`reply`, on the home's loop, while the call is being handled."""
+        """`reply` with `value`, on the home's loop, while the call is being handled; of this room."""
         fut = self.fut
         if fut.done():
             return
@@ -94,7 +125,7 @@ class Caller:
         fut.set_result(value)
 
     def fail(self, error: BaseException) -> None:
-        """Raise `error` at the caller."""
+        """Raise `error` at the caller; of this room."""
         if not self.fut.done():
             took = perf_counter_ns() - self.start
             self.life.note("reply", (None, took, f"{type(error).__name__}: {error}"), self.seq, self.by)
@@ -103,12 +134,12 @@ class Caller:
             self.life.owed.discard(self)
 
     def down(self, reason: Any) -> None:
-        """The agent died: tell the caller."""
+        """Tell the caller that the agent died by `reason`; of this room."""
         if not self.fut.done():
             self.fut.set_exception(AgentDown(reason, self.life.name))
 
     def expire(self, seconds: float) -> None:
-        """Time is over."""
+        """Tell the caller that its `seconds` are over; of this room."""
         self.fut.set_exception(CallTimeout(self.life.name, seconds, str(self.life.home.log.describe(self.message))))
         if self.is_cancelling:
             self.life.give_up(self)

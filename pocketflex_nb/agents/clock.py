@@ -19,18 +19,57 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """Times and timers; all in float seconds. See `pocketflex_nb.testing.VirtualClock` for the other one."""
+    """Times and timers; all in float seconds. See `pocketflex_nb.testing.VirtualClock` for the other one.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent
+    >>> from pocketflex_nb.agents import Idle, Stop
+    >>> from pocketflex_nb.testing import VirtualClock
+    >>> class Session(Agent):
+    ...     async def init(self):
+    ...         return Idle(3600)
+    ...     async def handle_info(self, message):
+    ...         return Stop("shutdown")
+    >>> import asyncio
+    >>> async def main():
+    ...     clock = VirtualClock()
+    ...     session = await Session.start(clock=clock, engine="inline")
+    ...     await clock.advance(3600)            # an hour, at once
+    ...     return session.reason
+    >>> asyncio.run(main())
+    'shutdown'
+    """
 
     def time(self) -> float:
         """Monotonic seconds."""
         ...
 
     def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
-        """Have ``fn(*args)`` called on the running loop after `seconds`."""
+        """Have ``fn(*args)`` called on the running loop after `seconds`.
+
+        Parameters
+        ----------
+        seconds : float
+            From now.
+        fn : callable
+            What to call; other arguments are its own.
+
+        Returns
+        -------
+        Timer
+            Its `cancel` takes the call back.
+        """
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for `seconds`.
+
+        Parameters
+        ----------
+        seconds : float
+            How long.
+        """
         ...
 
 

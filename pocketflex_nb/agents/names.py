@@ -17,6 +17,18 @@ def whereis(name: Any) -> AgentRef | None:
     ----------
     name : hashable or Via
         Who.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, whereis
+    >>> class Writer(Agent):
+    ...     pass
+    >>> ref = Writer.start_sync(name="writer")
+    >>> whereis("writer") is ref
+    True
+    >>> ref.stop_sync()
+    >>> whereis("writer") is None
+    True
     """
     registry, key = place_of(name)
     ref: AgentRef | None = registry.whereis(key)
@@ -48,10 +60,32 @@ async def call(name: Any, message: Any, *, timeout: float | None = 5.0, wait: fl
     cancel_on_timeout : bool
         Cancel the handler (or take the message back) when time is over.
 
+    Returns
+    -------
+    object
+        The reply.
+
     Raises
     ------
+    AgentDown, CallTimeout, CallingSelf
+        As `AgentRef.call`.
     NotRunning
         Nobody has that name; at once, or after `wait`. The message tells the nearest name.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import Agent, call
+    >>> class Writer(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return f"{message} is written"
+    >>> async def main():
+    ...     writer = await Writer.start(name="writer")
+    ...     reply = await call("writer", "page 1")
+    ...     await writer.stop()
+    ...     return reply
+    >>> asyncio.run(main())
+    'page 1 is written'
     """
     ref = _found(name) if wait is None or isinstance(name, AgentRef) else await wait_for_name(name, wait)
     return await ref.call(message, timeout=timeout, wait=wait, cancel_on_timeout=cancel_on_timeout)
@@ -68,6 +102,29 @@ def call_sync(name: Any, message: Any, *, timeout: float | None = 5.0) -> Any:
         What the handler gets.
     timeout : float or None
         Seconds to wait for the reply; None: as long as it takes.
+
+    Returns
+    -------
+    object
+        The reply.
+
+    Raises
+    ------
+    NotRunning
+        Nobody has that name. The message tells the nearest name.
+    AgentDown, CallTimeout, CallingSelf
+        As `AgentRef.call`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, call_sync
+    >>> class Writer(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return f"{message} is written"
+    >>> ref = Writer.start_sync(name="writer")
+    >>> call_sync("writer", "page 1")
+    'page 1 is written'
+    >>> ref.stop_sync()
     """
     return _found(name).call_sync(message, timeout=timeout)
 
@@ -81,6 +138,23 @@ def cast(name: Any, message: Any) -> None:
         Who.
     message : object
         What the handler gets.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, cast
+    >>> class Diary(Agent):
+    ...     async def init(self):
+    ...         self.lines = []
+    ...     async def handle_cast(self, message):
+    ...         self.lines.append(message)
+    ...     async def handle_call(self, message, caller):
+    ...         return self.lines
+    >>> ref = Diary.start_sync(name="diary")
+    >>> cast("diary", "rain")
+    >>> cast("diarist", "sun")               # nobody of that name: lost, and no error
+    >>> ref.call_sync("read")
+    ['rain']
+    >>> ref.stop_sync()
     """
     ref = name if isinstance(name, AgentRef) else whereis(name)
     if ref is not None:

@@ -231,7 +231,7 @@ def test_the_store_is_shown_as_a_table_and_as_json(lab: Lab, view: Locator) -> N
     expect(view.get_by_role("tree")).to_be_visible()
 
 
-_HELD = """
+_WAITING = """
 import asyncio
 gate = asyncio.Event()
 class Draft(Node):
@@ -246,9 +246,9 @@ StoreInspector(run)
 """
 
 
-def _held(lab: Lab) -> Locator:
+def _waiting(lab: Lab) -> Locator:
     from_gate = "from pocketflex_nb.engine.thread import engine_thread; engine_thread.call_soon(gate.set)"
-    lab.open(lab.write([_SETUP, _HELD, from_gate]))
+    lab.open(lab.write([_SETUP, _WAITING, from_gate]))
     lab.run_cell(0)
     lab.run_cell(1)
     found = lab.cell(1).locator(".pf-store")
@@ -257,7 +257,7 @@ def _held(lab: Lab) -> Locator:
 
 
 def test_a_break_set_by_a_click_holds_the_run_and_says_why(lab: Lab) -> None:
-    view = _held(lab)
+    view = _waiting(lab)
     _row(view, "draft").click()
     button = view.get_by_role("button", name="Break when changed")
     button.click()
@@ -282,7 +282,7 @@ def test_a_break_set_by_a_click_holds_the_run_and_says_why(lab: Lab) -> None:
 
 
 def test_watched_values_stay_in_sight_and_are_followed_with_keys_alone(lab: Lab) -> None:
-    view, cells = _held(lab), lab.panel.locator(".jp-Cell").count()
+    view, cells = _waiting(lab), lab.panel.locator(".jp-Cell").count()
     pins, watch = view.get_by_role("region", name="Watched"), view.get_by_role("button", name="Watch", exact=True)
     for name in ("draft", "api_key"):
         _row(view, name).click()
@@ -312,7 +312,7 @@ def test_watched_values_stay_in_sight_and_are_followed_with_keys_alone(lab: Lab)
 
 
 def test_a_value_is_copied_as_a_whole(lab: Lab) -> None:
-    view = _held(lab)
+    view = _waiting(lab)
     lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     _row(view, "notes").click()
 

@@ -61,6 +61,24 @@ class AgentDown(AgentError):
     ----------
     reason : object
         Exit reason; ``__cause__`` is the exception of a `Crash`.
+
+    Notes
+    -----
+    Raised by calls and by `stop`. Under a supervisor the next call by name reaches the agent that was started in its place;
+    ``call(name, message, wait=2.0)`` waits for it.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, AgentDown
+    >>> class Divider(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return 1 / message
+    >>> ref = Divider.start_sync()
+    >>> try:
+    ...     ref.call_sync(0)
+    ... except AgentDown as down:
+    ...     print(down.reason, "<-", repr(down.__cause__))
+    Crash(ZeroDivisionError('division by zero')) <- ZeroDivisionError('division by zero')
     """
 
     def __init__(self, reason: Any = "killed", who: str = "") -> None:
@@ -74,7 +92,19 @@ class AgentDown(AgentError):
 
 
 class NotRunning(AgentDown, LookupError):
-    """The target was dead or unknown when it was called; raised at once."""
+    """The target was dead or unknown when it was called; raised at once.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, call_sync
+    >>> class Writer(Agent):
+    ...     pass
+    >>> ref = Writer.start_sync(name="writer")
+    >>> call_sync("wirter", "hello")
+    Traceback (most recent call last):
+    pocketflex_nb.agents.errors.NotRunning: no agent 'wirter' runs here; did you mean 'writer'?
+    >>> ref.stop_sync()
+    """
 
     def __init__(self, who: Any = "", hint: str = "") -> None:
         super().__init__("noproc", str(who))
@@ -86,7 +116,32 @@ class NotRunning(AgentDown, LookupError):
 
 
 class CallTimeout(AgentError, TimeoutError):
-    """No reply in time. The target is not cancelled; a late reply is dropped."""
+    """No reply in time. The target is not cancelled; a late reply is dropped.
+
+    Attributes
+    ----------
+    who : str
+        The agent's name.
+    seconds : float
+        How long was waited, by the agent's clock.
+    what : str
+        The message, in short.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import Agent
+    >>> class Slow(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         await asyncio.sleep(60)
+    >>> ref = Slow.start_sync(name="slow")
+    >>> try:
+    ...     ref.call_sync("report", timeout=0.05)
+    ... except TimeoutError as error:
+    ...     print(error.who, error.seconds)
+    slow 0.05
+    >>> ref.exit("kill")         # it slept on: `cancel_on_timeout=True` would have ended that
+    """
 
     def __init__(self, who: str = "", seconds: float | None = None, what: str = "") -> None:
         super().__init__(who, seconds, what)
@@ -98,7 +153,21 @@ class CallTimeout(AgentError, TimeoutError):
 
 
 class CallingSelf(AgentError):
-    """An agent called or stopped itself: it would wait for ever."""
+    """An agent called or stopped itself: it would wait for ever.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent
+    >>> class Loop(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return await self.ref.call(message)
+    >>> ref = Loop.start_sync(name="loop")
+    >>> try:
+    ...     ref.call_sync("go")
+    ... except RuntimeError as error:
+    ...     print(error.__cause__)
+    agent 'loop' waits for itself: call the method directly, or return Stop(...)
+    """
 
     def __init__(self, who: str = "") -> None:
         super().__init__(who)
@@ -109,26 +178,82 @@ class CallingSelf(AgentError):
 
 
 class NotOwner(AgentError, PermissionError):
-    """Only the owner may ask."""
+    """Only the owner may ask: of a task's value who spawned it, of a registry's entry the agent itself.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Registry
+    >>> Registry().register("writer")
+    Traceback (most recent call last):
+    pocketflex_nb.agents.errors.NotOwner: register() stands outside of any agent: an agent registers itself, in init or a handler
+    """
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else "only the owner may do this"
 
 
 class BadSpec(AgentError, ValueError):
-    """A child spec, option or time that cannot be. Raised before anything starts."""
+    """A child spec, option or time that cannot be. Raised before anything starts.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Supervisor
+    >>> Supervisor(strategy="one_for_al")
+    Traceback (most recent call last):
+    pocketflex_nb.agents.errors.BadSpec: strategy='one_for_al': no such strategy; did you mean 'one_for_all'?
+    """
 
 
 class BadReturn(AgentError, TypeError):
-    """A handler returned what it may not."""
+    """A handler returned what it may not.
+
+    Notes
+    -----
+    The agent crashes of it. A handler of casts or infos returns None, `Idle`, `Continue` or `Stop`; only `handle_call` returns a value.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent
+    >>> class Adder(Agent):
+    ...     async def handle_cast(self, message):
+    ...         return message + 1
+    >>> ref = Adder.start_sync(name="adder")
+    >>> ended = ref.monitor()
+    >>> ref.cast(1)
+    >>> print(ended.wait(5).reason.error)
+    a handler of 'adder' returned 2: give None, Idle, Continue or Stop
+    """
 
 
 class Unhandled(AgentError, NotImplementedError):
-    """A call or cast that the agent does not handle."""
+    """A call or cast that the agent does not handle.
+
+    Notes
+    -----
+    The agent crashes of it, so that a misspelt message is not lost in silence.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent
+    >>> class Idler(Agent):
+    ...     pass
+    >>> ref = Idler.start_sync()
+    >>> try:
+    ...     ref.call_sync("work")
+    ... except RuntimeError as error:
+    ...     print(error.__cause__)
+    Idler got the call 'work' and has no handle_call: write one, or use @handles.call
+    """
 
 
 class NotPortable(AgentError, TypeError):
-    """A value that cannot be sent to another process."""
+    """A value that cannot be sent to another process.
+
+    Notes
+    -----
+    Raised where a message is sent to an agent with ``strict=True`` or ``isolation="process"``: send plain data, and open files and
+    clients inside the agent.
+    """
 
 
 class StartError(AgentError):
@@ -140,6 +265,18 @@ class StartError(AgentError):
         Which.
     reason : object
         Exit reason; ``__cause__`` is the exception of a `Crash`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, StartError
+    >>> class Reader(Agent):
+    ...     async def init(self, path):
+    ...         self.text = open(path).read()
+    >>> try:
+    ...     Reader.start_sync("no-such-file", name="reader")
+    ... except StartError as error:
+    ...     print(error.id, type(error.__cause__).__name__)
+    reader FileNotFoundError
     """
 
     def __init__(self, id: Any = None, reason: Any = None) -> None:
@@ -153,7 +290,28 @@ class StartError(AgentError):
 
 
 class SupervisorExit(AgentError):
-    """The supervisor of this ``async with`` gave up, and its body was cancelled."""
+    """The supervisor of this ``async with`` gave up, and its body was cancelled.
+
+    Attributes
+    ----------
+    reason : object
+        Exit reason of the supervisor.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import Agent, Supervisor, SupervisorExit, child
+    >>> class Worker(Agent):
+    ...     async def handle_cast(self, message):
+    ...         1 / message
+    >>> async def main():
+    ...     async with Supervisor([child(Worker, name="worker")], max_restarts=0) as sup:
+    ...         sup["worker"].cast(0)
+    ...         await asyncio.sleep(60)          # cut short: one crash is more than this supervisor bears
+    >>> asyncio.run(main())
+    Traceback (most recent call last):
+    pocketflex_nb.agents.errors.SupervisorExit: the supervisor gave up (shutdown); its events tell why
+    """
 
     def __init__(self, reason: Any = "shutdown") -> None:
         super().__init__(reason)
@@ -164,7 +322,29 @@ class SupervisorExit(AgentError):
 
 
 class AlreadyStarted(AgentError):
-    """Somebody lives under that name or id: `ref`."""
+    """Somebody lives under that name or id: `ref`.
+
+    Attributes
+    ----------
+    ref : AgentRef
+        Who has it.
+    name : hashable
+        What is taken.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, AlreadyStarted
+    >>> class Writer(Agent):
+    ...     pass
+    >>> first = Writer.start_sync(name="writer")
+    >>> try:
+    ...     ref = Writer.start_sync(name="writer")
+    ... except AlreadyStarted as taken:
+    ...     ref = taken.ref                      # go on with the one that lives
+    >>> ref is first
+    True
+    >>> ref.stop_sync()
+    """
 
     def __init__(self, ref: Any = None, name: Any = None) -> None:
         super().__init__(ref, name)
@@ -186,31 +366,99 @@ class _ChildError(AgentError):
 
 
 class AlreadyPresent(_ChildError):
-    """A spec of that id is there, not running."""
+    """A child spec of that id is there, not running: restart or delete that child.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import Agent, Supervisor, child
+    >>> class Idler(Agent):
+    ...     pass
+    >>> async def main():
+    ...     async with Supervisor([child(Idler, id="a")]) as sup:
+    ...         await sup.terminate_child("a")   # stopped, its spec stays
+    ...         await sup.start_child(child(Idler, id="a"))
+    >>> asyncio.run(main())
+    Traceback (most recent call last):
+    pocketflex_nb.agents.errors.AlreadyPresent: child 'a' is there and does not run: restart_child or delete_child it
+    """
 
     _text = "child {id!r} is there and does not run: restart_child or delete_child it"
 
 
 class StillRunning(_ChildError):
-    """The child runs."""
+    """The child runs: a supervisor forgets or restarts only one that does not.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import Agent, Supervisor, child
+    >>> class Idler(Agent):
+    ...     pass
+    >>> async def main():
+    ...     async with Supervisor([child(Idler, id="a")]) as sup:
+    ...         sup.delete_child("a")
+    >>> asyncio.run(main())
+    Traceback (most recent call last):
+    pocketflex_nb.agents.errors.StillRunning: child 'a' still runs: terminate_child it first
+    """
 
     _text = "child {id!r} still runs: terminate_child it first"
 
 
 class Restarting(_ChildError):
-    """The child is between two tries to start it."""
+    """The child is between two tries to start it.
+
+    Notes
+    -----
+    Raised by `restart_child` and `delete_child` of supervisors while a restart that failed is tried again.
+    """
 
     _text = "child {id!r} is being restarted: terminate_child it first"
 
 
 class NotFound(_ChildError, LookupError):
-    """No such child."""
+    """The supervisor has no such child.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import Agent, Supervisor, child
+    >>> class Idler(Agent):
+    ...     pass
+    >>> async def main():
+    ...     async with Supervisor([child(Idler, id="writer")]) as sup:
+    ...         await sup.terminate_child("wirter")
+    >>> asyncio.run(main())
+    Traceback (most recent call last):
+    pocketflex_nb.agents.errors.NotFound: no child 'wirter'; did you mean 'writer'?
+    """
 
     _text = "no child {id!r}"
 
 
 class MaxChildren(AgentError):
-    """`max_children` is reached."""
+    """`max_children` is reached.
+
+    Attributes
+    ----------
+    limit : int
+        How many there may be.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import Agent, DynamicSupervisor
+    >>> class Idler(Agent):
+    ...     pass
+    >>> async def main():
+    ...     async with DynamicSupervisor(max_children=1) as ds:
+    ...         await ds.start_child(Idler)
+    ...         await ds.start_child(Idler)
+    >>> asyncio.run(main())
+    Traceback (most recent call last):
+    pocketflex_nb.agents.errors.MaxChildren: no more than 1 children here: wait for one to end, or raise max_children=
+    """
 
     def __init__(self, limit: int = 0) -> None:
         super().__init__(limit)
@@ -221,7 +469,27 @@ class MaxChildren(AgentError):
 
 
 class ReplyError(PocketflexError):
-    """Raise it in a handler: `exc` is raised at the caller, and the agent lives."""
+    """Raise it in a handler: `exc` is raised at the caller, and the agent lives.
+
+    Attributes
+    ----------
+    exc : BaseException
+        What the caller gets.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, ReplyError
+    >>> class Stock(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         raise ReplyError(KeyError(message))
+    >>> ref = Stock.start_sync()
+    >>> ref.call_sync("tea")
+    Traceback (most recent call last):
+    KeyError: 'tea'
+    >>> ref.is_alive
+    True
+    >>> ref.stop_sync()
+    """
 
     def __init__(self, exc: BaseException) -> None:
         if not isinstance(exc, BaseException):

@@ -134,7 +134,22 @@ class _Work:
 
 
 class Stream:
-    """See `stream`."""
+    """What `stream` gives: outcomes, to be read once by ``async for``.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb import stream
+    >>> async def half(n):
+    ...     return n / 2
+    >>> async def main():
+    ...     outcomes = stream(half, range(1000))
+    ...     first = await anext(outcomes)
+    ...     await outcomes.aclose()          # ends the tasks that run; no further item is pulled
+    ...     return first, [left async for left in outcomes]
+    >>> asyncio.run(main())
+    (Ok(value=0.0), [])
+    """
 
     def __init__(
         self,

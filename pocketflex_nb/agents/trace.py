@@ -25,6 +25,21 @@ class Trace:
         What happened since its beginning: the last 10 000.
     dropped : int
         How many older ones are gone.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent, trace
+    >>> class Echo(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return message
+    >>> ref = Echo.start_sync(name="echo")
+    >>> with trace(ref) as seen:
+    ...     reply = ref.call_sync("hello")
+    >>> seen
+    <Trace of 2 events>
+    >>> print(seen.to_mermaid().splitlines()[0])
+    sequenceDiagram
+    >>> ref.stop_sync()
     """
 
     def __init__(self, targets: tuple[Any, ...], limit: int = LIMIT) -> None:

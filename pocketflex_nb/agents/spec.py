@@ -35,6 +35,16 @@ class ChildSpec:
         What it is.
     tree : object
         For a supervisor: the object it was made from.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, child
+    >>> class Writer(Agent):
+    ...     async def init(self, topic):
+    ...         self.topic = topic
+    >>> spec = child(Writer, "tides", id="w1", restart="transient")
+    >>> spec.id, spec.args, spec.restart, spec.shutdown
+    ('w1', ('tides',), 'transient', 5.0)
     """
 
     cls: Any
@@ -73,6 +83,17 @@ class ChildInfo:
         It runs older code than the notebook has now.
     error : str or None
         Why it ended last.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Supervisor, child
+    >>> class Idler(Agent):
+    ...     pass
+    >>> sup = Supervisor([child(Idler, id="a")]).start_sync()
+    >>> [info] = sup.children()
+    >>> info.id, info.status, info.restarts, info.ref is sup["a"]
+    ('a', 'running', 0, True)
+    >>> sup.stop_sync()
     """
 
     id: Any
@@ -97,6 +118,17 @@ class Counts:
         Those that live.
     supervisors, workers : int
         Of `specs`, by type.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Supervisor
+    >>> class Idler(Agent):
+    ...     pass
+    >>> sup = Supervisor([Idler]).start_sync()
+    >>> sup.count()
+    Counts(specs=1, active=1, supervisors=0, workers=1)
+    >>> specs, active, supervisors, workers = sup.count()
+    >>> sup.stop_sync()
     """
 
     specs: int

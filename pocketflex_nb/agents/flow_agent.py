@@ -40,26 +40,26 @@ class FlowAgent(Agent):
     """
 
     async def init(self, flow: Flow, store: Any = None) -> None:
-        """Keep the flow and make the store."""
+        """Keep the `flow`, and make the store from `store`."""
         if not isinstance(flow, Flow):
             raise TypeError(f"FlowAgent({flow!r}): give a Flow")
         self.flow = flow
         self.store = store if isinstance(store, Store) else Store(store or {})
 
     async def handle_call(self, message: Any, caller: Any) -> Any:
-        """Run the flow; the reply is ``store["reply"]``, else the last action."""
+        """Run the flow on `message`; the `caller` gets ``store["reply"]``, else the last action."""
         return await self._run(message)
 
     async def handle_cast(self, message: Any) -> None:
-        """Run the flow."""
+        """Run the flow on `message`."""
         await self._run(message)
 
     async def handle_info(self, message: Any) -> None:
-        """Run the flow."""
+        """Run the flow on `message`."""
         await self._run(message)
 
     def redact(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The store is the state."""
+        """The store, in place of the attributes that `state` holds."""
         return dict(self.store)
 
     async def _run(self, message: Any) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.graph import Graph, base_name, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.frame import Note
@@ -22,6 +22,7 @@ from pocketflex_nb.engine.log import WIDTH, rows
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.panel import clean, error_card
 from pocketflex_nb.notebook.past import Past
+from pocketflex_nb.notebook.under_way import Open, UnderWay
 from pocketflex_nb.views.svg import caption_of
 from pocketflex_nb.views.words import shown
 
@@ -75,6 +76,7 @@ class Picture:
         self.moment: int | None = None  # the time cursor, monotonic ns; None: now
         self.past = Past()
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
+        self._open: dict[int, UnderWay] = {}  # by number of the run
         self._waited: set[int] = set()  # numbers of runs that have asked somebody
         self._deadlines: dict[tuple[int, int], float] = {}  # (run, question): seconds since the epoch
         self._stale: tuple[str, ...] = ()
@@ -168,6 +170,7 @@ class Picture:
         strip: dict[str, Any] = {
             "name": clean(name, 200), "status": status, "counts": {s: counts[s] for s in _ORDER if counts[s]}, "runs": len(self.runs),
             "seconds": round((ended - zero) / 1e9, 2) if ended and zero else None, "since": zero / 1e6 if zero else None,
+            "epoch": round((zero + EPOCH) / 1e9, 2) if zero else None,
         }
         if not self.is_many:
             states = [run.state() for run in self.runs]
@@ -319,17 +322,37 @@ class Picture:
 
     def spans(self, limit: int = 240) -> list[list[list[Any]]]:
         """Per run its last visits: [node, start ms, end ms, failed, row], counted from the first start; visits that overlap get rows."""
-        runs = self._timed()
-        per_run = max(limit // max(len(runs), 1), 10)
-        return [_stacked(sorted(list(run.state().spans)[-per_run:], key=lambda s: s.start), self.zero()) for run in runs]
+        return [over for over, _ in self._laid(limit)]
 
-    def marks(self) -> list[list[list[Any]]]:
+    def marks(self, limit: int = 240) -> list[list[list[Any]]]:
         """Per run what stands on its bars: [sign, start ms, end ms or None, words]; where each run has but a thin line, none.
 
-        The signs: ``|`` a retry, ``?`` a wait for an answer, ``>`` the visit under way.
+        The signs: ``|`` a retry, ``?`` a wait for an answer, ``>`` a visit under way, which also tells the row of its bar.
         """
         runs = self._timed()
-        return [self._marks_of(run) for run in runs] if len(runs) <= LANES else []
+        if len(runs) > LANES:
+            return []
+        return [[*going, *self._marks_of(run)] for run, (_, going) in zip(runs, self._laid(limit), strict=True)]
+
+    def _laid(self, limit: int) -> list[tuple[list[list[Any]], list[list[Any]]]]:
+        """Per run its visits that are over and those that go on, laid into rows together: a bar keeps its row when it ends."""
+        runs = self._timed()
+        per_run = max(limit // max(len(runs), 1), 10)
+        laid = []
+        for run in runs:
+            going = self._under_way(run) if len(runs) <= LANES else []
+            visits: list[Any] = sorted([*list(run.state().spans)[-per_run:], *going], key=lambda visit: visit.start)
+            rowed = _stacked(visits, self.zero())
+            over = [row for visit, row in zip(visits, rowed, strict=True) if not isinstance(visit, Open)]
+            marks = [[">", row[1], None, row[0], row[4]] for visit, row in zip(visits, rowed, strict=True) if isinstance(visit, Open)]
+            laid.append((over, marks))
+        return laid
+
+    def _under_way(self, run: Any) -> list[Open]:
+        known = self._open.get(run.number)
+        if known is None:
+            known = self._open[run.number] = UnderWay(run)
+        return known.look()[:MARKS]
 
     def _marks_of(self, run: Any) -> list[list[Any]]:
         state = run.state()
@@ -338,9 +361,6 @@ class Picture:
         told: list[list[Any]] = []
         if run.number in self._waited or any(node.retries for node in state.nodes.values()):
             told = _happened(self.past.reel(run).read(), self._ms)[-MARKS:]
-        flying = [] if run.done() else run.in_flight()
-        if len(flying) == 1:  # of several, the log does not tell when each began
-            told.insert(0, [">", self._ms(max((span.end for span in state.spans), default=run.started)), None, clean(flying[0], 80)])
         return told
 
     def _ms(self, ns: int) -> float:
@@ -385,17 +405,20 @@ def _finite(number: float) -> float:
     return number if math.isfinite(number) else 0
 
 
-def _stacked(spans: list[Any], zero: int) -> list[list[Any]]:
-    """Visits that overlap, one below the other: each in the first row that is free again."""
-    free: list[int] = []
+def _stacked(visits: list[Any], zero: int) -> list[list[Any]]:
+    """Visits that overlap, one below the other: each in the first row that is free again; of one that goes on the end is not told."""
+    free: list[float] = []
     told = []
-    for s in spans:
-        row = next((k for k, until in enumerate(free) if until <= s.start), None)
+    for visit in visits:
+        is_open = isinstance(visit, Open)
+        row = next((k for k, until in enumerate(free) if until <= visit.start), None)
         if row is None:
             row = len(free)
             free.append(0)
-        free[row] = s.end
-        told.append([clean(s.node, 80), round((s.start - zero) / 1e6, 1), round((s.end - zero) / 1e6, 1), int(s.failed), row])
+        free[row] = math.inf if is_open else visit.end
+        end = None if is_open else round((visit.end - zero) / 1e6, 1)
+        failed = 0 if is_open else int(visit.failed)
+        told.append([clean(visit.node, 80), round((visit.start - zero) / 1e6, 1), end, failed, row])
     return told
 
 

@@ -405,7 +405,12 @@ function render({ model, el }) {
     if (facts.textContent !== text) facts.textContent = text;
   }
   /** @type {number | null} */
-  let begun = live() ? performance.now() : null;
+  let begun = live() ? performance.now() - age() : null;
+  /** How long the runs were going on when this page came to see them, ms, by the clocks of both machines. */
+  function age() {
+    const { epoch } = model.get("strip");
+    return epoch ? Math.max(Date.now() - epoch * 1000, 0) : 0;
+  }
 
   function drawLanes() {
     const all = model.get("lanes");
@@ -725,15 +730,17 @@ function render({ model, el }) {
     const spans = model.get("spans"), marks = model.get("marks");
     const times = [...spans.flat().map((/** @type {any} */ s) => s[2]), ...marks.flat().map((/** @type {any} */ m) => m[2] ?? m[1])];
     const end = Math.max(1, ...times, marks.some((/** @type {any[]} */ row) => row.some((m) => m[2] === null && m[0] !== "|")) ? elapsed() : 1);
-    const used = spans.some((/** @type {any[]} */ row) => row.length);
+    const open = marks.map((/** @type {any[]} */ row) => row.filter((m) => m[0] === ">"));   // visits under way
+    const used = [...spans, ...open].some((/** @type {any[]} */ row) => row.length);
     timeline.hidden = !used || spans.length > 6;
     if (spans.length > 6) drawSparks();
     if (timeline.hidden) return;
     timelineEnd = end;
-    const names = [...new Set(spans.flat().map((/** @type {any} */ s) => s[0]))];
+    isGrowing = open.some((/** @type {any[]} */ row) => row.length);
+    const names = [...new Set([...spans.flat().map((/** @type {any} */ s) => s[0]), ...open.flat().map((/** @type {any} */ m) => m[3])])];
     names.forEach(colour);
     names.sort((x, y) => colour(x) - colour(y));
-    const deep = spans.map((/** @type {any[]} */ row) => Math.min(1 + Math.max(0, ...row.map((s) => s[4])), 8));
+    const deep = spans.map((/** @type {any[]} */ row, /** @type {number} */ k) => Math.min(1 + Math.max(0, ...[...row, ...(open[k] || [])].map((s) => s[4])), 8));
     const height = spans.length === 1 ? 11 : 9;
     const tall = deep.reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n * (height + 2) + 4, 0);
     const svg = document.createElementNS(SVG, "svg");
@@ -758,7 +765,10 @@ function render({ model, el }) {
         bar.append(title);
         svg.append(bar);
       }
-      for (const mark of marks[k] || []) overlay.append(markOf(mark, end, top * scaled, height * scaled));
+      for (const mark of marks[k] || []) {
+        const level = Math.min(mark[4] || 0, 7) * (height + 2);
+        overlay.append(markOf(mark, end, (top + level) * scaled, height * scaled));
+      }
       if (spans.length > 1) {
         const name = make("span", "pf-timeline-name", (model.get("lanes")[k] || {}).name || "");
         name.style.top = `${top * scaled + (height * scaled) / 2}px`;
@@ -781,7 +791,15 @@ function render({ model, el }) {
     drawNeedle();
   }
 
-  /** Milliseconds since the first of the runs began, as this page has seen them go by. */
+  let isGrowing = false, grown = 0;
+  /** Bars of visits under way grow, twice a second, also while nothing new comes from the kernel. */
+  function grow() {
+    const now = performance.now();
+    if (!isGrowing || !live() || timeline.hidden || elapsed() <= timelineEnd || now < grown + 500) return;
+    grown = now;
+    drawTimeline();
+  }
+  /** Milliseconds since the first of the runs began. */
   function elapsed() {
     return begun === null ? 1 : performance.now() - begun;
   }
@@ -940,7 +958,7 @@ function render({ model, el }) {
     if (!model.comm_live && live()) { gone = true; root.dataset.gone = "true"; drawStrip(); drawLanes(); drawCursor(); }
   };
   model.on("comm_live_update", onGone);
-  const timer = setInterval(() => { if (live() && !gone) { if (begun === null) begun = performance.now(); drawFacts(); } }, 200);
+  const timer = setInterval(() => { if (live() && !gone) { if (begun === null) begun = performance.now(); drawFacts(); grow(); } }, 200);
   let unhide = () => {};
   const later = setTimeout(() => { unhide = hideStatic(el, model.get("static")) || unhide; }, 0);
 

@@ -169,3 +169,41 @@ def test_keys_go_through_the_cells_of_a_crowd(lab: Lab) -> None:
     lab.page.keyboard.press("Escape")
     expect(view.locator(".pf-pinned")).to_be_hidden()
     expect(view.locator(".pf-lane")).to_have_count(0)
+
+
+_FAN = """
+from pocketflex_nb.engine.thread import engine_thread
+gate = asyncio.Event()
+class Plan(Node): pass
+class Search(Node):
+    async def exec(self, prep_res): await gate.wait()
+class Read(Search): pass
+class Compare(Search): pass
+plan, write = Plan(), Node()
+plan >> [Search(), Read(), Compare()] >> write
+fan = Flow(plan, name="fan")
+"""
+
+
+def test_parallel_branches_have_bars_that_grow_while_they_run(lab: Lab) -> None:
+    lab.open(lab.write([_FLOWS + _FAN, "run = fan.launch({}, max_steps=40)", "engine_thread.call_soon(gate.set)"]))
+    lab.run_cell(0)
+    lab.run_cell(1)
+    view = _view(lab, 1)
+    bars = view.locator(".pf-mark-now")
+
+    expect(bars).to_have_count(3)
+
+    assert sorted(str(bar.get_attribute("title")).split(",")[0] for bar in bars.all()) == ["Compare", "Read", "Search"]
+    boxes = [bar.bounding_box() for bar in bars.all()]
+    assert len({box["y"] for box in boxes if box}) == 3, "each has a row of its own"
+    expect(view.locator(".pf-facts")).to_contain_text("step 1/40")
+    ends = view.locator(".pf-scale > span").last
+    first = ends.inner_text()
+    expect(ends).not_to_have_text(first)
+    for theme in ("light", "dark"):
+        lab.theme(theme)
+        lab.screenshot(f"fan-out-{theme}", of=view)
+    lab.run_cell(2)
+    expect(bars).to_have_count(0)
+    expect(view.locator("rect.pf-bar")).to_have_count(5)

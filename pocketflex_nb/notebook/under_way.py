@@ -1,0 +1,98 @@
+"""Which visits are under way, and since when? What a timeline draws before a visit has ended and left its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Any
+
+__all__ = ["Open", "UnderWay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A visit that goes on; `start` is in monotonic ns."""
+
+    node: str
+    start: int
+    address: str
+
+
+class UnderWay:
+    """The open visits of one run, from look to look.
+
+    Parameters
+    ----------
+    run : Run or Replay
+        Whose visits.
+
+    Notes
+    -----
+    A walk leaves a record when a hop ends; when one begins it leaves nothing, so that a hop stays cheap. A visit begins where the
+    visit before it in the same walk ended, and the first of a walk where the node ended that forked, or where the flow around it
+    began. One that waited, for a pause or for its turn, begins later: not before the last look that did not see it.
+    """
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self._starts: dict[str, int] = {}
+        self._looked = 0
+
+    def look(self) -> list[Open]:
+        """The visits that go on now, the first first; what waits before its node has not begun."""
+        now, run = perf_counter_ns(), self.run
+        if run.done():
+            self._starts = {}
+            return []
+        seen = _walking(run) if hasattr(run, "frames") else _told(run)
+        starts = _Starts(run) if any(address not in self._starts for address, _, start in seen if start is None) else None
+        found = []
+        for address, node, start in seen:
+            if start is None:
+                start = self._starts.get(address)
+            if start is None and starts is not None:
+                start = max(starts.of(address), self._looked)
+            found.append(Open(node, start or now, address))
+        self._starts, self._looked = {visit.address: visit.start for visit in found}, now
+        return sorted(found, key=lambda visit: visit.start)
+
+
+def _walking(run: Any) -> list[tuple[str, str, int | None]]:
+    """Address, graph path and nothing for each node that a walk of `run` is at."""
+    waiting = run.held.waiting if run.held is not None else ()
+    frames = [frame for frame in run.frames() if frame.node is not None and not frame.step and frame not in waiting]
+    return [(run.log.address(frame), frame.node_id, None) for frame in frames if frame.node is not None]
+
+
+def _told(run: Any) -> list[tuple[str, str, int | None]]:
+    """The same of a replay, whose events tell each start."""
+    begun: dict[str, tuple[str, int]] = {}
+    for event in run.records:
+        if event.kind == "node_started":
+            begun[event.address] = event.node, event.ns
+        elif event.kind in ("node_finished", "node_failed"):
+            begun.pop(event.address, None)
+    return [(address, node, start) for address, (node, start) in begun.items()]
+
+
+class _Starts:
+    """When visits began at the earliest, from the visits that are over."""
+
+    def __init__(self, run: Any) -> None:
+        self.began: int = run.started
+        self.over: dict[str, int] = {}  # address of a visit: when it ended
+        self.last: dict[str, int] = {}  # address of a walk: when its last visit ended
+        for span in list(run.state().spans):
+            self.over[span.address] = span.end
+            walk = span.address.rpartition("/")[0]
+            self.last[walk] = max(self.last.get(walk, 0), span.end)
+
+    def of(self, address: str) -> int:
+        """The earliest start of the open visit at `address`."""
+        walk = address.rpartition("/")[0]
+        if walk in self.last:
+            return self.last[walk]
+        outer = walk.rpartition("[")[0] if walk.endswith("]") else walk
+        if outer.endswith("}"):  # a branch: the visit that forked is over
+            return self.over.get(outer.rpartition("{")[0], self.began)
+        return self.of(outer) if "/" in outer else self.began

@@ -11,6 +11,7 @@ from typing import Any
 from pocketflex_nb.core.changes import Change
 from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.watch import Watch
+from pocketflex_nb.resources.waiting import wanted_here
 
 __all__ = ["SharedWatch", "follow"]
 
@@ -48,7 +49,8 @@ class SharedWatch(Watch):
     def next(self, timeout: float | None = None) -> Change | None:
         """Wait for a change, at most `timeout` seconds; None when none came, or the watch was closed. Blocks the thread."""
         until = None if timeout is None else time.monotonic() + timeout
-        while True:
+        is_wanted = wanted_here()
+        while is_wanted():
             self._arrived.clear()
             change = self.take()
             if change is not None or self._closed:
@@ -57,6 +59,7 @@ class SharedWatch(Watch):
             if left <= 0:
                 return None
             self._arrived.wait(left)
+        return None
 
 
 def follow(store: Any) -> threading.Thread:
@@ -84,7 +87,7 @@ def _follow(reference: Any) -> None:
             is_told = False
         except Exception as exc:  # a sink: the thread must go on when the server comes back
             store = reference()
-            if store is None or store._closed:
+            if store is None or store._closed or not store._finish.alive:  # that is the end of the interpreter
                 return
             if not is_told:
                 _log.warning("a store's changes cannot be followed now: %s", exc if isinstance(exc, PocketflexError) else repr(exc))

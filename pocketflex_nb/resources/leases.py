@@ -18,37 +18,67 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import LockLost, PocketflexError, StoreError
 from pocketflex_nb.core.preview import preview
 from pocketflex_nb.resources.place import Fence
+from pocketflex_nb.resources.waiting import wanted_here
 
 __all__ = ["HELD", "Lease", "fence_of", "fenced"]
 
 #: seconds between two tries of who waits for a lock
 _TRY = 0.02
-#: the locks that the running task or thread holds: of which store object, key, name, token
-HELD: ContextVar[tuple[tuple[Any, Any, str, int], ...]] = ContextVar("pocketflex_nb_locks", default=())
+
+
+class _Held:
+    """A lock that is held: of which store object, under which name, with which token, taken in which run.
+
+    Tasks, threads and runs that begin inside of ``with`` inherit it with their context, and may live on after it: then it is over.
+    """
+
+    __slots__ = ("is_over", "name", "run", "token", "where")
+
+    def __init__(self, where: Any, name: str, token: int) -> None:
+        self.where, self.name, self.token, self.is_over = where, name, token, False
+        self.run = getattr(FRAME.get(), "run", None)
+
+    def is_ours(self, where: Any) -> bool:
+        """Whether what runs now writes to `where` under this lock: who took it, and what that waits for, but no run launched meanwhile."""
+        if self.is_over or self.where != where:
+            return False
+        run = getattr(FRAME.get(), "run", None)
+        return run is self.run or not getattr(run, "launched", False)
+
+
+#: the locks that were taken around what runs now
+HELD: ContextVar[tuple[_Held, ...]] = ContextVar("pocketflex_nb_locks", default=())
 
 
 def fence_of(where: Any) -> Fence:
     """The locks of the store object `where` that the running task or thread writes under."""
-    held = HELD.get()
-    return tuple((name, token) for place, _, name, token in held if place == where) if held else ()
+    return tuple((held.name, held.token) for held in HELD.get() if held.is_ours(where))
 
 
 @contextmanager
-def fenced(where: Any, key: Any, name: str, token: int) -> Iterator[None]:
+def fenced(where: Any, name: str, token: int) -> Iterator[None]:
     """Write under a lock that somebody else took."""
-    HELD.set((*HELD.get(), (where, key, name, token)))
+    held = _hold(where, name, token)
     try:
         yield
     finally:
-        _let_go(where, name, token)
+        _let_go(held)
 
 
-def _let_go(where: Any, name: str, token: int) -> None:
+def _hold(where: Any, name: str, token: int) -> _Held:
+    held = _Held(where, name, token)
+    HELD.set((*(known for known in HELD.get() if not known.is_over), held))
+    return held
+
+
+def _let_go(held: _Held) -> None:
+    held.is_over = True
     # not `reset`: `async with` may end in another context than it began in
-    HELD.set(tuple(held for held in HELD.get() if held[0] != where or held[2:] != (name, token)))
+    HELD.set(tuple(known for known in HELD.get() if not known.is_over))
 
 
 class Lease:
@@ -72,6 +102,7 @@ class Lease:
         self.key, self.lease, self.token = key, float(lease), 0
         self._store, self._name, self._timeout, self._renews = store, name, timeout, renew
         self._ended: threading.Event | None = None
+        self._held: _Held | None = None
 
     def __repr__(self) -> str:
         return f"<lock {self.key!r}, token {self.token}>"
@@ -87,7 +118,7 @@ class Lease:
         return bool(token)
 
     def _before(self) -> float | None:
-        if any(held[0] == self._store._mark and held[2] == self._name for held in HELD.get()):
+        if any(held.name == self._name and held.is_ours(self._store._mark) for held in HELD.get()):
             raise StoreError(f"lock({self.key!r}) is held here already: it would wait for itself")
         return None if self._timeout is None else time.monotonic() + self._timeout
 
@@ -98,7 +129,7 @@ class Lease:
         return min(left, _TRY * random.uniform(0.5, 1.5))
 
     def _begin(self) -> Lease:
-        HELD.set((*HELD.get(), (self._store._mark, self.key, self._name, self.token)))
+        self._held = _hold(self._store._mark, self._name, self.token)
         if self._renews:
             self._ended = threading.Event()
             arguments = (weakref.ref(self._store), self._name, self.token, self.lease, self._ended)
@@ -108,7 +139,9 @@ class Lease:
     def _end(self, failed: bool) -> None:
         if self._ended is not None:
             self._ended.set()
-        _let_go(self._store._mark, self._name, self.token)
+        held, self._held = self._held, None
+        if held is not None:
+            _let_go(held)
         if not self._store._asked(lambda place: place.drop_lock(self._name, self.token)) and not failed:
             raise LockLost(
                 f"the lease of lock({self.key!r}) had ended before its holder did, after {self.lease:g} s without renewal: "
@@ -117,8 +150,11 @@ class Lease:
 
     def __enter__(self) -> Lease:
         until = self._before()
+        is_wanted = wanted_here()
         while not self._try():
             time.sleep(self._pause(until))
+            if not is_wanted():
+                raise StoreError(f"lock({self.key!r}) of {self._store.url}: the step that waited for it has ended")
         return self._begin()
 
     def __exit__(self, kind: Any, *exc: object) -> None:
@@ -142,8 +178,12 @@ class Lease:
 
     async def __aexit__(self, kind: Any, *exc: object) -> None:
         # shielded: a lock must be given back even while its holder is being cancelled
-        await asyncio.shield(asyncio.to_thread(self._end, kind is not None))
-        _let_go(self._store._mark, self._name, self.token)  # here as well: the thread had a copy of the context
+        held = self._held
+        try:
+            await asyncio.shield(asyncio.to_thread(self._end, kind is not None))
+        finally:
+            if held is not None:
+                _let_go(held)  # here as well: the thread had a copy of the context
 
 
 def _renew(store: Any, name: str, token: int, lease: float, ended: threading.Event) -> None:

@@ -119,15 +119,16 @@ class SharedStore(Awaited, Writable):
 
         Notes
         -----
-        Writes of the same task or thread inside ``with`` carry the lock's token; once the lease has ended, or somebody else has the
-        lock, they raise `LockLost` and change nothing. `fenced` does the same for another thread or process. Who waits asks every
-        20 ms; the order among those who wait is not kept.
+        Writes of the same task or thread inside ``with``, and of the tasks and plain runs that it waits for, carry the lock's token;
+        once the lease has ended, or somebody else has the lock, they raise `LockLost` and change nothing. A run that is launched inside
+        is on its own. `fenced` does the same for another thread or process. Who waits asks every 20 ms; the order among those who wait
+        is not kept.
         """
         return Lease(self, key, self._name(key), timeout=timeout, lease=lease, renew=renew)
 
     def fenced(self, key: Any, token: int) -> AbstractContextManager[None]:
         """Inside, writes are refused unless lock `key` is held with `token`, as it was given by ``with store.lock(key) as lock``."""
-        return fenced(self._mark, key, self._name(key), token)
+        return fenced(self._mark, self._name(key), token)
 
     def follow(self) -> None:
         """Have a thread keep the mirror fresh, and tell those who watch. Calling it twice does nothing."""

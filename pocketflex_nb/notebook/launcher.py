@@ -272,13 +272,12 @@ class Launcher(Standing, anywidget.AnyWidget):
             self._slot[2].update({"text/html": "", "text/plain": ""}, raw=True)
 
     def _put(self, view: Any) -> None:
-        before, self.view = self.view, view
+        if self.view is not None:
+            pump.close(self.view)
+        self.view = view
         with contextlib.suppress(Exception):  # the page may be gone
             self._slot[0].update(model_of(view), raw=True)
             Still(view, self._slot[1])
-        if before is not None:  # off the page: it would keep its runs alive for good
-            pump.close(before)
-            before.close()
 
     def _tell(self) -> None:
         names, hidden = self.names(), self._hidden()

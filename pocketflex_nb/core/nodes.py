@@ -71,7 +71,20 @@ class Retry:
             raise ValueError(f"Retry(jitter={self.jitter!r}): a share of the wait, from 0 to 1")
 
     def delay(self, failed: int, random: Callable[[], float] | None = None) -> float:
-        """Seconds to wait after try number `failed` (0-based). `random` gives numbers in [0, 1) for the jitter."""
+        """Seconds to wait after one failed try.
+
+        Parameters
+        ----------
+        failed : int
+            Number of that try; the first is 0.
+        random : callable, optional
+            Gives numbers in [0, 1) for the jitter; without it the wait has none.
+
+        Returns
+        -------
+        float
+            At most `max_wait`.
+        """
         try:
             wait = min(self.wait * self.backoff**failed, self.max_wait) if self.wait else 0.0
         except OverflowError:
@@ -119,13 +132,31 @@ class BaseNode:
             type(self).__hash__ = object.__hash__  # type: ignore[method-assign]
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Replace `params`."""
+        """Replace `params`.
+
+        Parameters
+        ----------
+        params : dict
+            What the node reads as ``self.params``. A flow sets it anew before each visit.
+        """
         self.params = params
 
     def next(self, node: Any, action: str = "default") -> Any:
         """Draw the arrow `action` to `node`, and return `node`.
 
         A list or tuple of nodes becomes one `Fork`, whose branches run in parallel. Drawing an action twice warns, the last wins.
+
+        Parameters
+        ----------
+        node : BaseNode, END, or list of them
+            Where to go.
+        action : str
+            What `post` returns to go there; None from `post` means ``"default"``.
+
+        Returns
+        -------
+        BaseNode
+            `node`, or the `Fork` made of a list.
         """
         target = Fork(node) if isinstance(node, (list, tuple)) else node
         if action in self.successors:
@@ -134,12 +165,26 @@ class BaseNode:
         return target
 
     def on(self, action: str, node: Any) -> BaseNode:
-        """Draw the arrow `action` to `node`, and return this node, for chains: ``n.on("ok", a).on("retry", b)``."""
+        """Draw the arrow `action` to `node`, and return this node, for chains: ``n.on("ok", a).on("retry", b)``.
+
+        Parameters
+        ----------
+        action : str
+            What `post` returns to go there.
+        node : BaseNode, END, or list of them
+            Where to go.
+        """
         self.next(node, action)
         return self
 
     def branch(self, targets: Mapping[str, Any]) -> BaseNode:
-        """Draw one arrow per item of `targets`, and return this node."""
+        """Draw one arrow per item of `targets`, and return this node.
+
+        Parameters
+        ----------
+        targets : mapping of str to BaseNode
+            Action to where it leads: ``n.branch({"ok": a, "retry": b})``.
+        """
         for action, target in targets.items():
             self.next(target, action)
         return self
@@ -148,18 +193,60 @@ class BaseNode:
         """Where to go when this node fails for good (retries and `exec_fallback` spent); returns `handler`.
 
         The handler reads the exception as ``current().error``. An error in the handler itself is not caught by it.
+
+        Parameters
+        ----------
+        handler : BaseNode
+            The node or flow that goes on from there; its own arrows lead back or out.
         """
         self._pfx_on_error = handler
         return handler
 
     def prep(self, shared: Any) -> Any:
-        """Read from `shared` what `exec` needs."""
+        """Read from `shared` what `exec` needs.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store.
+
+        Returns
+        -------
+        object
+            For `exec`, and for `post` as `prep_res`.
+        """
 
     def exec(self, prep_res: Any) -> Any:
-        """Do the work. Never sees the store; may be tried again."""
+        """Do the work. Never sees the store; may be tried again.
+
+        Parameters
+        ----------
+        prep_res : object
+            What `prep` returned; in a `BatchNode` one item of it.
+
+        Returns
+        -------
+        object
+            For `post`, as `exec_res`.
+        """
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """Write to `shared` and return the action; None means ``"default"``."""
+        """Write to `shared` and return the action; None means ``"default"``.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store.
+        prep_res : object
+            What `prep` returned.
+        exec_res : object
+            What `exec` returned; in a `BatchNode` the list of it.
+
+        Returns
+        -------
+        str or None
+            The action: which arrow to follow.
+        """
 
     def _exec(self, prep_res: Any) -> Any:
         return self.exec(prep_res)
@@ -168,7 +255,18 @@ class BaseNode:
         return ports.engine.visit(self, shared)
 
     def run(self, shared: Any) -> Any:
-        """Visit this node alone, and return its action. The successors are not run."""
+        """Visit this node alone, and return its action. The successors are not run.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store; it is changed in place.
+
+        Returns
+        -------
+        str or None
+            What `post` returned.
+        """
         if self.successors:
             warnings.warn("Node won't run successors. Use Flow.", stacklevel=2)
         return ports.engine.run_node(self, shared)
@@ -266,7 +364,20 @@ class Node(BaseNode):
             self._pfx_retry, self._pfx_tuned = retry, True
 
     def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
-        """What stands in for `exec` when every try failed; raises `exc` unless overridden."""
+        """What stands in for `exec` when every try failed; raises `exc` unless overridden.
+
+        Parameters
+        ----------
+        prep_res : object
+            What `exec` was given.
+        exc : Exception
+            What the last try raised.
+
+        Returns
+        -------
+        object
+            In place of the result of `exec`.
+        """
         raise exc
 
     def _exec(self, prep_res: Any) -> Any:

@@ -95,19 +95,43 @@ class Flow(BaseNode):
         self._pfx_budget, self._pfx_fork_limit = budget, max_concurrency
 
     def start(self, start: Any) -> Any:
-        """Set the first node, and return it."""
+        """Set the first node, and return it.
+
+        Parameters
+        ----------
+        start : BaseNode
+            A node or a flow.
+        """
         self.start_node = start
         return start
 
     def get_next_node(self, curr: Any, action: Any) -> Any:
-        """The node behind `action`, or None; warns when `curr` has arrows but none of that name."""
+        """The node behind `action`, or None; warns when `curr` has arrows but none of that name.
+
+        Parameters
+        ----------
+        curr : BaseNode
+            The node that was visited.
+        action : str or None
+            What its `post` returned; None means ``"default"``.
+        """
         nxt = curr.successors.get(action or "default")
         if not nxt and curr.successors:
             warnings.warn(f"Flow ends: '{action}' not found in {list(curr.successors)}", stacklevel=2)
         return nxt
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """Pass the last action on."""
+        """Pass the last action on.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store.
+        prep_res : object
+            What the flow's own `prep` returned.
+        exec_res : str or None
+            The last action; for a `BatchFlow` always None.
+        """
         return exec_res
 
     def _orch(self, shared: Any, params: dict[str, Any] | None = None) -> Any:
@@ -136,7 +160,18 @@ class Flow(BaseNode):
         return ports.engine.run(self, shared)
 
     def run_async(self, shared: Any) -> Any:
-        """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` gives the last action."""
+        """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` gives the last action.
+
+        Parameters
+        ----------
+        shared : object
+            The shared store, usually a dict or a `Store`; it is changed in place.
+
+        Returns
+        -------
+        awaitable
+            Gives the last action.
+        """
         if self.successors:
             warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
         return ports.engine.run_async(self, shared)

@@ -125,14 +125,26 @@ class State:
     seq: int = -1
 
     def node(self, path: str) -> NodeState:
-        """The state of the node at `path`, made when it is new."""
+        """The state of the node at `path`, made when it is new.
+
+        Parameters
+        ----------
+        path : str
+            A key of `nodes`: the node's path in the graph.
+        """
         found = self.nodes.get(path)
         if found is None:
             found = self.nodes[path] = NodeState()
         return found
 
     def add(self, event: Event) -> None:
-        """Fold one event in. Kinds that are not known are passed over, so that old code reads new logs."""
+        """Fold one event in. Kinds that are not known are passed over, so that old code reads new logs.
+
+        Parameters
+        ----------
+        event : Event
+            The next one, in the order of `seq`.
+        """
         fold = _FOLDS.get(event.kind)
         if fold is not None:
             fold(self, event)

@@ -456,7 +456,15 @@ class Store(dict[Any, Any]):
         return value, other, True
 
     def pop(self, key: Any, *default: Any) -> Any:
-        """Remove `key` and give its value, or `default` when it is missing. Nothing is lost by it, so it never conflicts."""
+        """Remove `key` and give its value, or `default` when it is missing. Nothing is lost by it, so it never conflicts.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        *default : object
+            At most one; without it a missing key raises KeyError.
+        """
         if len(default) > 1:
             raise TypeError(f"pop expected at most 2 arguments, got {len(default) + 1}")
         try:
@@ -480,7 +488,15 @@ class Store(dict[Any, Any]):
                 self._remove(key, check=True)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        """The value of `key`, which is set to `default` first when it is missing. Atomic."""
+        """The value of `key`, which is set to `default` first when it is missing. Atomic.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        default : object
+            What to set when it is missing.
+        """
         return self[key] if not self.insert_new(key, default) and key in self else default
 
     def update(self, *args: Any, **more: Any) -> Any:  # wider than a dict's
@@ -548,7 +564,15 @@ class Store(dict[Any, Any]):
 
     @_alone
     def insert_new(self, key: Any, value: Any) -> bool:
-        """Set `key` unless it is there already; whether it was set. Atomic."""
+        """Set `key` unless it is there already; whether it was set. Atomic.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        value : object
+            What to set.
+        """
         frame = _frame()
         if key in self or self._is_late(frame):
             return False
@@ -557,7 +581,17 @@ class Store(dict[Any, Any]):
 
     @_alone
     def cas(self, key: Any, old: Any, new: Any) -> bool:
-        """Set `key` to `new` if it is equal to `old`; whether it was set. False when it is missing. Atomic."""
+        """Set `key` to `new` if it is equal to `old`; whether it was set. False when it is missing. Atomic.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        old : object
+            What must stand there, by ``==``.
+        new : object
+            What takes its place.
+        """
         frame, cell = _frame(), self._cell(key)
         if cell is None or not (cell.value is old or bool(cell.value == old)) or self._is_late(frame):
             return False
@@ -614,7 +648,13 @@ class Store(dict[Any, Any]):
 
     # the past --------------------------------------------------------------------------------------------------------
     def who(self, key: Any) -> Written:
-        """Who wrote `key` last, and when; KeyError if it is not there."""
+        """Who wrote `key` last, and when; KeyError if it is not there.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        """
         from pocketflex_nb.core import changes  # here and below: a quarter of the import's time, which most flows never need
 
         self._catch_up()
@@ -625,7 +665,13 @@ class Store(dict[Any, Any]):
             return changes.written_of(self._ledger.last_of(cell))
 
     def history(self, key: Any = MISSING) -> list[Change]:
-        """The kept changes of `key`, or of all keys, oldest first."""
+        """The kept changes of `key`, or of all keys, oldest first.
+
+        Parameters
+        ----------
+        key : hashable, optional
+            Which key; without it, all.
+        """
         from pocketflex_nb.core import changes
 
         self._catch_up()
@@ -652,6 +698,11 @@ class Store(dict[Any, Any]):
 
     def at(self, version: int) -> dict[Any, Any]:
         """A plain copy of the store as it was when its `version` was that number.
+
+        Parameters
+        ----------
+        version : int
+            From 0 to what `version` is now.
 
         Raises
         ------
@@ -780,6 +831,8 @@ class Store(dict[Any, Any]):
 
         Parameters
         ----------
+        *keys : hashable
+            Which keys; none: all.
         limit : int
             Keys with a change that was not read yet; beyond it the oldest change is dropped and counted in `Watch.missed`.
 
@@ -798,6 +851,13 @@ class Store(dict[Any, Any]):
 
     def subscribe(self, fn: Callable[[Change], Any], *keys: Any) -> Callable[[], None]:
         """Have ``fn(change)`` called after each change of `keys`, or of all keys, in the thread that wrote.
+
+        Parameters
+        ----------
+        fn : callable
+            Gets each `Change`.
+        *keys : hashable
+            Which keys; none: all.
 
         Returns
         -------

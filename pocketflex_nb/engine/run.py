@@ -273,6 +273,16 @@ class Run:
         """Wait until it is over, at most `timeout` seconds, and return the run itself. Never raises the run's error.
 
         An interrupt (the kernel's stop button) cancels the run, waits until it is over, and is raised.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds; None: as long as it takes.
+
+        Raises
+        ------
+        RuntimeError
+            Called on the engine thread, which the run needs: use ``await run`` there.
         """
         if self.done():
             return self
@@ -297,6 +307,11 @@ class Run:
 
     def result(self, timeout: float | None = None) -> Any:
         """The last action, as `flow.run` gives it; waits for it.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds; None: as long as it takes.
 
         Raises
         ------
@@ -345,7 +360,13 @@ class Run:
         return self
 
     def add_done_callback(self, fn: Callable[[Run], Any]) -> None:
-        """Have ``fn(run)`` called when it is over, in the thread that ends it; at once when it is over already."""
+        """Have ``fn(run)`` called when it is over, in the thread that ends it; at once when it is over already.
+
+        Parameters
+        ----------
+        fn : callable
+            Gets this run; what it raises is logged, and harms nobody.
+        """
         if self._callbacks is None:
             self._callbacks = []
         self._callbacks.append(fn)
@@ -365,7 +386,7 @@ class Run:
         return self.end(RunCancelled(f"run {self.name!r} was cancelled"))
 
     def end(self, error: BaseException) -> bool:
-        """End it with `error`, as `cancel` does."""
+        """End it with `error` as its reason, in the way of `cancel`; False when it is over already."""
         if self.done():
             return False
         with beginning:
@@ -411,6 +432,13 @@ class Run:
     def answer(self, value: Any, ask: int | None = None) -> None:
         """Answer the question that is open, or the one with number `ask`.
 
+        Parameters
+        ----------
+        value : object
+            One of the choices, or what fits the schema.
+        ask : int, optional
+            Number of the question; without it, the one that has been open longest.
+
         Raises
         ------
         LookupError
@@ -425,6 +453,16 @@ class Run:
 
         Starts of nodes are recorded too from then on. A slow `fn` slows the run; one that raises is reported by `logging` and
         hears no more.
+
+        Parameters
+        ----------
+        fn : callable
+            Gets each `Event`; it must be quick.
+
+        Returns
+        -------
+        callable
+            Called without arguments, it ends this.
         """
         self.signal = True
         stop: Callable[[], None] = self.hold_state().subscribe(fn)
@@ -441,7 +479,17 @@ class Run:
         return ports.export(self.rows(), "frame")
 
     def to_html(self, path: Any) -> Any:
-        """Write one HTML file that opens anywhere, offline: diagram, timeline, what was said, error, store, events. Returns its path."""
+        """Write one HTML file that opens anywhere, offline: diagram, timeline, what was said, error, store, events. Returns its path.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to write.
+
+        Returns
+        -------
+        Path
+        """
         return ports.export([self], "html", path=path)
 
     def to_svg(self) -> str:
@@ -469,11 +517,11 @@ class Run:
         return self.held
 
     def hold(self, frame: Frame) -> None:
-        """Before a node, in plain code, when `signal` is set."""
+        """Wait before the node at which `frame` stands, in plain code, when `signal` is set."""
         self.hold_state().before(frame)
 
     async def hold_async(self, frame: Frame) -> None:
-        """Before a node, on a loop, when `signal` is set."""
+        """Wait before the node at which `frame` stands, on a loop, when `signal` is set."""
         await self.hold_state().before_async(frame)
 
     def live_class(self, code: Any) -> Any:
@@ -481,13 +529,13 @@ class Run:
         return self._classes.get(code, code) if self._classes else code
 
     def enter(self, frame: Frame) -> None:
-        """A walk inside the outermost begins."""
+        """The walk of `frame`, inside the outermost, begins."""
         if self.cursors is None:
             self.cursors = {}
         self.cursors[frame] = None
 
     def leave(self, frame: Frame) -> None:
-        """That walk is over."""
+        """The walk of `frame` is over."""
         if self.cursors is not None:
             self.cursors.pop(frame, None)
 
@@ -514,7 +562,7 @@ class Run:
             self.parent.children.pop(self, None)
 
     def use_classes(self, classes: dict[Any, Any] | None) -> None:
-        """Set what `live_class` answers."""
+        """Let `live_class` answer from `classes`, which map old code to the newest."""
         self._classes = classes
 
     def join_of(self, fork: Any) -> Any:
@@ -561,7 +609,7 @@ class Run:
         raise ending from None
 
     def finish(self, action: Any = None, error: BaseException | None = None) -> None:
-        """It is over: note it, tell who waits."""
+        """It is over, with its last `action` or by `error`: note it, tell who waits."""
         if self.done():
             return
         if self.detached:

@@ -101,7 +101,13 @@ class RunGroup:
 
     # waiting -----------------------------------------------------------------------------------------------------------
     def wait(self, timeout: float | None = None) -> RunGroup:
-        """Wait until every run is over, at most `timeout` seconds, and return the group. Never raises a run's error."""
+        """Wait until every run is over, at most `timeout` seconds, and return the group. Never raises a run's error.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds for all of them together; None: as long as it takes.
+        """
         deadline = None if timeout is None else monotonic() + timeout
         try:
             for run in self._runs:
@@ -115,7 +121,22 @@ class RunGroup:
         return self
 
     def results(self, timeout: float | None = None) -> list[Any]:
-        """The last action of every run, in order; raises the first failure in order."""
+        """The last action of every run, in order; raises the first failure in order.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds for all of them together; None: as long as it takes.
+
+        Raises
+        ------
+        TimeoutError
+            A run is not over by then. It goes on.
+        RunCancelled
+            A run was cancelled.
+        Exception
+            The very exception that ended a run.
+        """
         self.wait(timeout)
         return [run.result(0) for run in self._runs]
 
@@ -150,6 +171,15 @@ class RunGroup:
 
     def as_completed(self, timeout: float | None = None) -> Iterator[Run]:
         """The runs in the order in which they end.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds for all of them together; None: as long as it takes.
+
+        Yields
+        ------
+        Run
 
         Raises
         ------
@@ -219,7 +249,17 @@ class RunGroup:
         return ports.export([row for run in self._runs for row in run.rows()], "frame")
 
     def to_html(self, path: Any) -> Any:
-        """Write one HTML file of all runs that opens anywhere, offline. Returns its path."""
+        """Write one HTML file of all runs that opens anywhere, offline. Returns its path.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to write.
+
+        Returns
+        -------
+        Path
+        """
         return ports.export(self._runs, "html", path=path, title=self.name)
 
     def to_timeline(self) -> str:
@@ -228,7 +268,7 @@ class RunGroup:
 
     # for the engine ----------------------------------------------------------------------------------------------------
     def limit(self, at_once: int | None) -> None:
-        """Set how many run at once."""
+        """Set how many run at once: `at_once`, or all when it is None."""
         self._at_once = at_once
 
     def take_first(self) -> list[Run]:

@@ -196,7 +196,7 @@ class Store(dict[Any, Any]):
         return cell.value
 
     def get(self, key: Any, default: Any = None, /) -> Any:
-        """The value of `key`, or `default`."""
+        """The value of `key`, or `default` when it is missing."""
         cell: Cell | None
         try:
             cell = self._cells[key]
@@ -621,7 +621,7 @@ class Store(dict[Any, Any]):
 
     @classmethod
     def fromkeys(cls, keys: Iterable[Any], value: Any = None, /) -> Store:
-        """A new store with these keys, each with the same value."""
+        """A new store with these `keys`, each with the same `value`."""
         return cls(dict.fromkeys(keys, value))
 
     def __or__(self, other: Any) -> Any:

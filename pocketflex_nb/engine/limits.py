@@ -155,7 +155,15 @@ class Breaker:
             return self._era
 
     def after(self, error: BaseException | None, era: int) -> None:
-        """Tell how the call that `before` let in went. A cancellation says nothing about the provider."""
+        """Tell how the call that `before` let in went. A cancellation says nothing about the provider.
+
+        Parameters
+        ----------
+        error : BaseException or None
+            What the call raised; None when it went well.
+        era : int
+            What `before` gave.
+        """
         with self._lock:
             if era != self._era:
                 return

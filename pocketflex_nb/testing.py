@@ -45,6 +45,21 @@ class VirtualClock:
     ----------
     start : float
         Seconds it shows at first.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.testing import VirtualClock
+    >>> async def nap(clock):
+    ...     await clock.sleep(3600)
+    ...     return clock.time()
+    >>> async def main():
+    ...     clock = VirtualClock()
+    ...     sleeper = asyncio.create_task(nap(clock))
+    ...     await clock.run(7200)            # two hours, at once
+    ...     return await sleeper, clock.time()
+    >>> asyncio.run(main())
+    (3600.0, 7200.0)
     """
 
     is_real = False
@@ -60,14 +75,33 @@ class VirtualClock:
         return self._now
 
     def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> _Timer:
-        """Have ``fn(*args)`` called, on the running loop, when the clock has moved by `seconds`."""
+        """Have ``fn(*args)`` called, on the running loop, when the clock has moved by `seconds`.
+
+        Parameters
+        ----------
+        seconds : float
+            From what the clock shows now.
+        fn : callable
+            What to call; other arguments are its own.
+
+        Returns
+        -------
+        Timer
+            Its `cancel` takes the call back.
+        """
         timer = _Timer(self._now + max(seconds, 0.0), running_loop(), fn, args)
         with self._lock:
             heapq.heappush(self._heap, (timer.due, next(self._count), timer))
         return timer
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the clock has moved by `seconds`."""
+        """Wait until the clock has moved by `seconds`.
+
+        Parameters
+        ----------
+        seconds : float
+            0 or less only gives others a turn.
+        """
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -81,10 +115,20 @@ class VirtualClock:
     def advance(self, seconds: float) -> _Settling:
         """Move the clock; what is due is woken in the order of its time, and sees its time on the clock.
 
+        Parameters
+        ----------
+        seconds : float
+            By how much; 0 or more.
+
         Returns
         -------
         awaitable
             ``await`` it to let what was woken run until it waits again. It is true.
+
+        Raises
+        ------
+        ValueError
+            `seconds` is negative.
 
         Notes
         -----
@@ -103,7 +147,13 @@ class VirtualClock:
         return _Settling(loops)
 
     async def run(self, seconds: float) -> None:
-        """Move the clock from one due time to the next, and let what was woken run in between."""
+        """Move the clock from one due time to the next, and let what was woken run in between.
+
+        Parameters
+        ----------
+        seconds : float
+            By how much in all.
+        """
         end = self._now + seconds
         await settle()
         while (due := self._next_due(end)) is not None:
@@ -163,7 +213,25 @@ class _Settling:
 
 
 async def settle(*loops: Any) -> None:
-    """Let this loop, the agents' loops and `loops` run until what can run has run."""
+    """Let this loop, the agents' loops and `loops` run until what can run has run.
+
+    Parameters
+    ----------
+    *loops : asyncio.AbstractEventLoop
+        Others that have work to do.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.testing import settle
+    >>> async def main():
+    ...     seen = []
+    ...     task = asyncio.create_task(asyncio.sleep(0, seen.append("done")))
+    ...     await settle()
+    ...     return task.done()
+    >>> asyncio.run(main())
+    True
+    """
     from pocketflex_nb.agents.home import homes
 
     here = asyncio.get_running_loop()
@@ -183,12 +251,32 @@ async def _turn() -> None:
 class Recorder:
     """Records what happens in a tree (everywhere, if none is given): ``with Recorder(sup) as seen: ...``.
 
+    Parameters
+    ----------
+    *targets : Supervisor, SupervisorRef or AgentRef
+        Whose events; none: everybody's.
+
     Attributes
     ----------
     events : list of Event
         All of it.
     order : list of str
         Starts and exits: ``["start a", "exit b", ...]``.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent, Supervisor, child
+    >>> from pocketflex_nb.testing import Recorder
+    >>> class Divider(Agent):
+    ...     async def handle_cast(self, message):
+    ...         1 / message
+    >>> sup = Supervisor([child(Divider, id="divider")]).start_sync()
+    >>> with Recorder(sup) as seen:
+    ...     sup["divider"].cast(0)
+    ...     event = seen.wait("start", "divider")        # until it was restarted
+    >>> seen.order
+    ['exit divider', 'start divider']
+    >>> sup.stop_sync()
     """
 
     def __init__(self, *targets: Any) -> None:
@@ -231,12 +319,29 @@ class Recorder:
         return [f"{event.kind} {event['id']}" for event in self.events if event.kind in ("start", "exit")]
 
     def find(self, kind: str, id: Any = None, *, times: int = 1) -> Event | None:
-        """The `times`-th event of `kind` (about `id`), or None."""
+        """The `times`-th event of `kind` (about `id`), or None.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of event: ``"start"``, ``"exit"``, ``"call"``, ...; see :mod:`pocketflex_nb.agents.log`.
+        id : hashable, optional
+            Of the agent that it is about; without it, any.
+        times : int
+            Which of them; 1 is the first.
+        """
         found = [event for event in self.events if event.kind == kind and id in (None, event["id"])]
         return found[times - 1] if len(found) >= times else None
 
     async def until(self, kind: str, id: Any = None, *, times: int = 1, timeout: float = 10.0) -> Event:
         """Wait for that event; real seconds.
+
+        Parameters
+        ----------
+        kind, id, times
+            See `find`.
+        timeout : float
+            Seconds.
 
         Raises
         ------
@@ -258,7 +363,20 @@ class Recorder:
         return found
 
     def wait(self, kind: str, id: Any = None, *, times: int = 1, timeout: float = 10.0) -> Event:
-        """`until`, in plain code."""
+        """`until`, in plain code.
+
+        Parameters
+        ----------
+        kind, id, times
+            See `find`.
+        timeout : float
+            Seconds.
+
+        Raises
+        ------
+        TimeoutError
+            It did not come; the message tells what came.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: self.find(kind, id, times=times) is not None, timeout):
                 raise TimeoutError(self._missed(kind, id, timeout))
@@ -272,7 +390,22 @@ class Recorder:
 
 
 def raising_shell() -> Any:
-    """An IPython shell whose `run_cell` raises what the cell raised, instead of printing it."""
+    """An IPython shell whose `run_cell` raises what the cell raised, instead of printing it.
+
+    Returns
+    -------
+    IPython.core.interactiveshell.InteractiveShell
+        A new one, in place of the one there was.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.testing import raising_shell
+    >>> shell = raising_shell()
+    >>> shell.run_cell("1 / 0", silent=True)
+    Traceback (most recent call last):
+    ZeroDivisionError: division by zero
+    >>> shell.clear_instance()
+    """
     from IPython.core.interactiveshell import InteractiveShell  # here: only who tests magics has it
 
     base: Any = InteractiveShell  # untyped

@@ -28,23 +28,77 @@ __all__ = [
 
 
 class AsyncNode(Node):
-    """A node in the `*_async` spelling: `prep_async`, `exec_async`, `post_async`, `exec_fallback_async`."""
+    """A node in the `*_async` spelling: `prep_async`, `exec_async`, `post_async`, `exec_fallback_async`.
+
+    Parameters
+    ----------
+    max_retries, wait
+        As for `Node`.
+    timeout, retry
+        Not read here; a `Node` with ``async def exec`` knows them.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.pocketflow import AsyncNode
+    >>> class Shout(AsyncNode):
+    ...     async def prep_async(self, shared):
+    ...         return shared["text"]
+    ...     async def exec_async(self, prep_res):
+    ...         return prep_res.upper()
+    ...     async def post_async(self, shared, prep_res, exec_res):
+    ...         shared["text"] = exec_res
+    >>> shared = {"text": "hello"}
+    >>> asyncio.run(Shout().run_async(shared))
+    >>> shared
+    {'text': 'HELLO'}
+    """
 
     _pfx_spelled = True
     _pfx_own: tuple[Any, ...]
 
     async def prep_async(self, shared: Any) -> Any:
-        """Read from `shared` what `exec_async` needs."""
+        """Read from `shared` what `exec_async` needs.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store.
+        """
 
     async def exec_async(self, prep_res: Any) -> Any:
-        """Do the work."""
+        """Do the work.
+
+        Parameters
+        ----------
+        prep_res : object
+            What `prep_async` returned; in a batch one item of it.
+        """
 
     async def exec_fallback_async(self, prep_res: Any, exc: Exception) -> Any:
-        """What stands in when every try failed; raises `exc` unless overridden."""
+        """What stands in when every try failed; raises `exc` unless overridden.
+
+        Parameters
+        ----------
+        prep_res : object
+            What `exec_async` was given.
+        exc : Exception
+            What the last try raised.
+        """
         raise exc
 
     async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """Write to `shared` and return the action."""
+        """Write to `shared` and return the action.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store.
+        prep_res : object
+            What `prep_async` returned.
+        exec_res : object
+            What `exec_async` returned; in a batch the list of it.
+        """
 
     async def _exec(self, prep_res: Any) -> Any:
         for number in range(self.max_retries):
@@ -60,7 +114,13 @@ class AsyncNode(Node):
         return None
 
     async def run_async(self, shared: Any) -> Any:
-        """Visit this node alone."""
+        """Visit this node alone, and give its action. The successors are not run.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store; it is changed in place.
+        """
         if self.successors:
             warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
         return await self._run_async(shared)
@@ -79,21 +139,93 @@ AsyncNode._pfx_own = (AsyncNode._run_async, AsyncNode._exec)
 
 
 class AsyncBatchNode(AsyncNode, BatchNode):
-    """`exec_async` per item, one after the other."""
+    """A node whose `exec_async` runs once per item that `prep_async` gives, one after the other.
+
+    Parameters
+    ----------
+    max_retries, wait
+        As for `Node`, per item.
+    timeout, retry, max_concurrency, on_error
+        Not read here; a `BatchNode` with ``async def exec`` knows them.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.pocketflow import AsyncBatchNode
+    >>> class Square(AsyncBatchNode):
+    ...     async def prep_async(self, shared):
+    ...         return shared["numbers"]
+    ...     async def exec_async(self, prep_res):
+    ...         return prep_res * prep_res
+    ...     async def post_async(self, shared, prep_res, exec_res):
+    ...         shared["squares"] = exec_res
+    >>> shared = {"numbers": [1, 2, 3]}
+    >>> asyncio.run(Square().run_async(shared))
+    >>> shared["squares"]
+    [1, 4, 9]
+    """
 
     async def _exec(self, items: Any) -> Any:
         return [await super(AsyncBatchNode, self)._exec(i) for i in items]
 
 
 class AsyncParallelBatchNode(AsyncNode, BatchNode):
-    """`exec_async` per item, all at once; when one fails the others go on."""
+    """A node whose `exec_async` runs once per item that `prep_async` gives, all at once; when one fails the others go on.
+
+    Parameters
+    ----------
+    max_retries, wait
+        As for `Node`, per item.
+    timeout, retry, max_concurrency, on_error
+        Not read here: all items go at once. A `BatchNode` with ``async def exec`` knows them.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.pocketflow import AsyncParallelBatchNode
+    >>> class Fetch(AsyncParallelBatchNode):
+    ...     async def prep_async(self, shared):
+    ...         return [0.02, 0.01]
+    ...     async def exec_async(self, prep_res):
+    ...         await asyncio.sleep(prep_res)
+    ...         return prep_res
+    ...     async def post_async(self, shared, prep_res, exec_res):
+    ...         shared["waited"] = exec_res              # in the order of the items
+    >>> shared = {}
+    >>> asyncio.run(Fetch().run_async(shared))
+    >>> shared["waited"]
+    [0.02, 0.01]
+    """
 
     async def _exec(self, items: Any) -> Any:
         return await asyncio.gather(*(super(AsyncParallelBatchNode, self)._exec(i) for i in items))
 
 
 class AsyncFlow(Flow, AsyncNode):
-    """A flow in the `*_async` spelling; its nodes may be of either."""
+    """A flow in the `*_async` spelling; its nodes may be of either.
+
+    Parameters
+    ----------
+    start, name, strict, max_steps, timeout, budget, max_concurrency
+        As for `Flow`.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.pocketflow import AsyncFlow, AsyncNode, Node
+    >>> class Fetch(AsyncNode):
+    ...     async def post_async(self, shared, prep_res, exec_res):
+    ...         shared["page"] = "tides"
+    >>> class Count(Node):
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["letters"] = len(shared["page"])
+    >>> fetch = Fetch()
+    >>> _ = fetch >> Count()
+    >>> shared = {}
+    >>> asyncio.run(AsyncFlow(start=fetch).run_async(shared))
+    >>> shared
+    {'page': 'tides', 'letters': 5}
+    """
 
     _pfx_bare: tuple[Any, ...]
 
@@ -103,13 +235,29 @@ class AsyncFlow(Flow, AsyncNode):
         return await self.post_async(shared, p, o)
 
     def run_async(self, shared: Any) -> Any:
-        """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` gives the last action."""
+        """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` gives the last action.
+
+        Parameters
+        ----------
+        shared : object
+            The shared store, usually a dict or a `Store`; it is changed in place.
+        """
         if self.successors:
             warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
         return ports.engine.run_async(self, shared)
 
     async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """Pass the last action on."""
+        """Pass the last action on.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store.
+        prep_res : object
+            What the flow's own `prep_async` returned.
+        exec_res : str or None
+            The last action.
+        """
         return exec_res
 
 
@@ -124,7 +272,30 @@ AsyncFlow._pfx_bare = (AsyncFlow._run_async, AsyncFlow._orch_async, AsyncFlow.pr
 
 
 class AsyncBatchFlow(AsyncFlow, BatchFlow):
-    """The flow once per item of params that `prep_async` gives, one after the other."""
+    """The flow once per item of params that `prep_async` gives, one after the other.
+
+    Parameters
+    ----------
+    start, **options
+        As for `Flow`.
+    max_concurrency
+        Not read here; a `BatchFlow` with ``async def`` steps knows it.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.pocketflow import AsyncBatchFlow, Node
+    >>> class Square(Node):
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["squares"].append(self.params["n"] ** 2)
+    >>> class Squares(AsyncBatchFlow):
+    ...     async def prep_async(self, shared):
+    ...         return [{"n": n} for n in (1, 2, 3)]
+    >>> shared = {"squares": []}
+    >>> asyncio.run(Squares(start=Square()).run_async(shared))
+    >>> shared["squares"]
+    [1, 4, 9]
+    """
 
     async def _run_async(self, shared: Any) -> Any:
         pr = await self.prep_async(shared) or []
@@ -134,7 +305,31 @@ class AsyncBatchFlow(AsyncFlow, BatchFlow):
 
 
 class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):
-    """The flow once per item of params, all at once."""
+    """The flow once per item of params, all at once.
+
+    Parameters
+    ----------
+    start, **options
+        As for `Flow`.
+    max_concurrency
+        Not read here: all items go at once. A `BatchFlow` with ``async def`` steps knows it.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.pocketflow import AsyncNode, AsyncParallelBatchFlow
+    >>> class Fetch(AsyncNode):
+    ...     async def post_async(self, shared, prep_res, exec_res):
+    ...         await asyncio.sleep(0)
+    ...         shared[self.params["page"]] = "read"
+    >>> class Pages(AsyncParallelBatchFlow):
+    ...     async def prep_async(self, shared):
+    ...         return [{"page": page} for page in ("a", "b")]
+    >>> shared = {}
+    >>> asyncio.run(Pages(start=Fetch()).run_async(shared))
+    >>> sorted(shared)
+    ['a', 'b']
+    """
 
     async def _run_async(self, shared: Any) -> Any:
         pr = await self.prep_async(shared) or []

@@ -397,14 +397,18 @@ def raising_shell() -> Any:
     IPython.core.interactiveshell.InteractiveShell
         A new one, in place of the one there was.
 
+    Notes
+    -----
+    It opens the user's IPython profile and takes the place of ``__main__``: for a process of tests, with ``IPYTHONDIR`` set to a
+    folder of its own.
+
     Examples
     --------
-    >>> from pocketflex_nb.testing import raising_shell
-    >>> shell = raising_shell()
-    >>> shell.run_cell("1 / 0", silent=True)
+    >>> shell = raising_shell()                                    # doctest: +SKIP
+    >>> shell.run_cell("%load_ext pocketflex_nb")                  # doctest: +SKIP
+    >>> shell.run_cell("1 / 0")                                    # doctest: +SKIP
     Traceback (most recent call last):
     ZeroDivisionError: division by zero
-    >>> shell.clear_instance()
     """
     from IPython.core.interactiveshell import InteractiveShell  # here: only who tests magics has it
 

@@ -400,15 +400,12 @@ def raising_shell() -> Any:
     Notes
     -----
     It opens the user's IPython profile and takes the place of ``__main__``: for a process of tests, with ``IPYTHONDIR`` set to a
-    folder of its own.
+    folder of its own. There::
 
-    Examples
-    --------
-    >>> shell = raising_shell()                                    # doctest: +SKIP
-    >>> shell.run_cell("%load_ext pocketflex_nb")                  # doctest: +SKIP
-    >>> shell.run_cell("1 / 0")                                    # doctest: +SKIP
-    Traceback (most recent call last):
-    ZeroDivisionError: division by zero
+        shell = raising_shell()
+        shell.run_cell("%load_ext pocketflex_nb")
+        with pytest.raises(ZeroDivisionError):
+            shell.run_cell("1 / 0")
     """
     from IPython.core.interactiveshell import InteractiveShell  # here: only who tests magics has it
 

@@ -417,7 +417,13 @@ class StoreInspector(Standing, PatchedView):
             self._chosen = None if path == self._chosen else path
 
     def go_to(self, stop: int) -> None:
-        """Show the store as it was after so many writing steps (0: as it began); the last one is live."""
+        """Show the store as it was after so many writing steps (0: as it began); the last one is live.
+
+        Parameters
+        ----------
+        stop : int
+            Number of writing steps, from 0; one beyond the last is the last.
+        """
         stops = self._past.stops()
         self._version = None if stop >= len(stops) - 1 else stops[max(stop, 0)].version
 
@@ -449,7 +455,13 @@ class StoreInspector(Standing, PatchedView):
         return "\n".join(f"{row[2]}: {row[4]}" for row in self.rows[:PAGE] if row[1] == 0) or "the store is empty"
 
     def still(self, mark: str = "") -> str:
-        """The tree's first level as an HTML table, for readers without a kernel."""
+        """The tree's first level as an HTML table, for readers without a kernel.
+
+        Parameters
+        ----------
+        mark : str
+            For the table's attribute ``data-static``.
+        """
         cells = []
         for _, depth, name, kind, text, _, _, version, writer, _ in self.rows[:PAGE]:
             if depth == 0:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from inspect import CO_COROUTINE
 from operator import attrgetter
 from typing import Any
@@ -104,7 +103,6 @@ def is_exec_step(node: Any) -> bool:
     return is_async(node.exec) or is_async(node._exec) or is_async(getattr(node, "exec_fallback", node.exec))
 
 
-@dataclass(frozen=True, slots=True)
 class Plan:
     """How nodes of one class are visited.
 
@@ -128,15 +126,19 @@ class Plan:
         A node in the `*_async` spelling, copied simply, whose hooks are all ours.
     """
 
-    kind: int
-    cls: Any
-    is_plain: bool
-    copies_simply: bool
-    sets_params: bool
-    is_inline: bool
-    needs_copy: bool
-    is_async: bool
-    is_spelled: bool
+    # no dataclass: making one would be a twentieth of this package's import
+    __slots__ = ("cls", "copies_simply", "is_async", "is_inline", "is_plain", "is_spelled", "kind", "needs_copy", "sets_params")
+
+    def __init__(
+        self, *, kind: int, cls: Any, is_plain: bool, copies_simply: bool, sets_params: bool, is_inline: bool, needs_copy: bool,
+        is_async: bool, is_spelled: bool,
+    ) -> None:
+        self.kind, self.cls, self.is_plain, self.copies_simply, self.sets_params = kind, cls, is_plain, copies_simply, sets_params
+        self.is_inline, self.needs_copy, self.is_async, self.is_spelled = is_inline, needs_copy, is_async, is_spelled
+
+    def but(self, **changed: Any) -> Plan:
+        """The same with some attributes of another value."""
+        return Plan(**{name: getattr(self, name) for name in self.__slots__} | changed)
 
 
 #: class to what its plan depends on, and the plan
@@ -151,7 +153,10 @@ def _made(cls: Any) -> Plan:
     plain = kind == NODE and simple and sets
     three = plain and is_async(cls.prep) and is_async(cls.exec) and is_async(cls.post)
     spelled = kind == SPELLED and simple and sets and (cls._run_async, cls._exec) == cls._pfx_own
-    return Plan(kind, cls, plain, simple, sets, inline, not ((plain or spelled) and needs_no_copy(cls)), three, spelled)
+    return Plan(
+        kind=kind, cls=cls, is_plain=plain, copies_simply=simple, sets_params=sets, is_inline=inline,
+        needs_copy=not ((plain or spelled) and needs_no_copy(cls)), is_async=three, is_spelled=spelled,
+    )
 
 
 def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
@@ -174,7 +179,7 @@ def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
         plan = _made(cls)
         _plans[cls] = depends, plan
     if is_shown and not plan.needs_copy:
-        plan = replace(plan, needs_copy=True)
+        plan = plan.but(needs_copy=True)
     if cls is node.__class__ and _PATCHES.isdisjoint(node.__dict__):
         return plan
     return _changed(plan, node)
@@ -186,18 +191,21 @@ def _foreign(node: Any) -> Plan:
         raise TypeError(f"an arrow leads to the class {node.__name__}: a node is needed, {node.__name__}()")
     if not (hasattr(node, "_run") and hasattr(node, "set_params")):
         raise AttributeError(f"an arrow leads to {node!r:.60}, something of type {type(node).__name__}: a node is needed")
-    return Plan(CALL, type(node), False, False, False, False, True, False, False)
+    return Plan(
+        kind=CALL, cls=type(node), is_plain=False, copies_simply=False, sets_params=False, is_inline=False, needs_copy=True,
+        is_async=False, is_spelled=False,
+    )
 
 
 def _changed(plan: Plan, node: Any) -> Plan:
     """The plan for a node that is visited by another class than its own, or on which something was replaced."""
     own = node.__dict__
     if plan.cls is not node.__class__:
-        plan = replace(plan, needs_copy=True)
+        plan = plan.but(needs_copy=True)
     if not own.keys().isdisjoint(("_run", "_exec", "_run_async")):
-        return replace(plan, kind=max(plan.kind, CALL), is_plain=False, is_async=False, is_spelled=False)
+        return plan.but(kind=max(plan.kind, CALL), is_plain=False, is_async=False, is_spelled=False)
     if not _STEPS.isdisjoint(own):
-        return replace(plan, is_inline="exec" not in own and plan.is_inline, is_async=False)
+        return plan.but(is_inline="exec" not in own and plan.is_inline, is_async=False)
     return plan
 
 

@@ -273,7 +273,20 @@ function render({ model, el }) {
   step.title = "Let one more node go (n)";
   pause.title = "Hold before the next node (space)";
   stop.title = "End every run of this view (s)";
-  tools.append(pause, step, stop);
+  const more = make("button", "pf-button pf-more", "More");
+  more.setAttribute("aria-haspopup", "menu");
+  more.setAttribute("aria-expanded", "false");
+  more.title = "Files, and the diagram as text";
+  const menu = make("div", "pf-menu");
+  menu.setAttribute("role", "menu");
+  menu.setAttribute("aria-label", "More");
+  menu.hidden = true;
+  const moreBox = make("div", "pf-more-box");
+  moreBox.append(more, menu);
+  tools.append(pause, step, stop, moreBox);
+  const said = make("div", "pf-said");
+  said.setAttribute("role", "status");
+  said.hidden = true;
   strip.append(head, counts, facts, tools);
 
   const problems = make("div", "pf-problems");
@@ -319,7 +332,7 @@ function render({ model, el }) {
   body.tabIndex = 0;
   panelBar.append(panelTabs, find);
   panel.append(panelBar, body);
-  root.append(strip, problems, tabs, heat, pinned, middle, timeline, transport, panel, spoken);
+  root.append(strip, said, problems, tabs, heat, pinned, middle, timeline, transport, panel, spoken);
   root.style.setProperty("--pv-height", `${Math.max(model.get("height") || 500, 240)}px`);
   el.append(root);
 
@@ -379,10 +392,11 @@ function render({ model, el }) {
     }));
     drawFacts();
     const isLive = live() && !gone;
-    tools.hidden = !isLive;
+    pause.hidden = stop.hidden = !isLive;
+    moreBox.hidden = gone || model.comm_live === false;   // nobody there to write a file
     const isPaused = s.status === "paused" || ((s.counts || {}).paused && !(s.counts || {}).running);
     pause.textContent = isPaused ? "Resume" : "Pause";
-    step.hidden = !isPaused;
+    step.hidden = !isLive || !isPaused;
     problems.replaceChildren(...(s.problems || []).map((/** @type {string} */ text) => make("div", "pf-problem", text)));
     root.setAttribute("aria-label", `Run view of ${s.name}`);
     if (s.pinned !== pinnedNow) { pinnedNow = s.pinned; drawHeat(); }
@@ -930,6 +944,86 @@ function render({ model, el }) {
     event.stopPropagation();
   });
 
+  // the menu
+  /** @param {string} text @param {string} title @param {() => void} act */
+  function entry(text, title, act) {
+    const item = make("button", "pf-menu-item", text);
+    item.setAttribute("role", "menuitem");
+    item.tabIndex = -1;
+    item.title = title;
+    item.addEventListener("click", () => { openMenu(false); act(); });
+    menu.append(item);
+    return item;
+  }
+  entry("Export HTML", "One page that opens anywhere, offline: a file beside the notebook", () => send({ do: "export", what: "html" }));
+  entry("Export diagram", "The diagram as it stands: an SVG file beside the notebook", () => send({ do: "export", what: "svg", flow: chosen }));
+  entry("Export timeline", "The timeline: an SVG file beside the notebook", () => send({ do: "export", what: "timeline" }));
+  entry("Copy Mermaid", "The diagram as text, for a README or a %%flow cell", () => { isAsked = true; send({ do: "mermaid", flow: chosen }); });
+  const toEvents = entry("Events", "What happened, event by event, in the tab below", () => { send({ do: "tab", name: "events" }); body.focus(); });
+  let isAsked = false;   // the text goes to all pages that show this view; one of them asked
+  const entries = () => /** @type {HTMLElement[]} */ ([...menu.children]).filter((item) => !item.hidden);
+  /** @param {boolean} open @param {boolean} [back] whether the button gets the focus again */
+  function openMenu(open, back = true) {
+    if (menu.hidden === !open) return;
+    toEvents.hidden = !model.get("tabs").includes("events");
+    menu.hidden = !open;
+    more.setAttribute("aria-expanded", String(open));
+    root.dataset.menu = String(open);
+    if (open) entries()[0].focus();
+    else if (back) more.focus();
+  }
+  more.addEventListener("click", () => openMenu(!!menu.hidden));
+  moreBox.addEventListener("focusout", (event) => {
+    if (!moreBox.contains(/** @type {Node | null} */ (event.relatedTarget))) openMenu(false, false);
+  });
+  moreBox.addEventListener("keydown", (event) => {
+    if (menu.hidden) {
+      if (event.key !== "ArrowDown") return;
+      openMenu(true);
+    } else {
+      const all = entries(), here = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+      const to = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: -1 }[event.key];
+      event.stopPropagation();   // a letter here is none of the view's keys
+      if (event.key === "Escape") openMenu(false);
+      else if (to !== undefined) all[(to + all.length) % all.length].focus();
+      else return;   // Enter and space press the entry, Tab leaves and so closes
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  let saidFor = 0;
+  /** Say what came of it, for some time. @param {string} text */
+  function say(text) {
+    said.textContent = text;
+    said.hidden = false;
+    clearTimeout(saidFor);
+    saidFor = window.setTimeout(() => { said.hidden = true; }, 12_000);
+  }
+  /** Put a text into the clipboard. @param {string} text @returns {Promise<boolean>} */
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {   // no clipboard where the page came by plain http: as pages did before there was one
+      const field = /** @type {HTMLTextAreaElement} */ (make("textarea", "pf-input"));
+      field.value = text;
+      root.append(field);
+      field.select();
+      const went = document.execCommand("copy");
+      field.remove();
+      more.focus();
+      return went;
+    }
+  }
+  const heard = async (/** @type {any} */ message) => {
+    if (!message || typeof message.said !== "string") return;
+    if (typeof message.copied !== "string") { say(message.said); return; }
+    if (!isAsked) return;
+    isAsked = false;
+    say(await copy(message.copied) ? message.said : "This page may not write to the clipboard: print(flow.to_mermaid()) shows the text.");
+  };
+  model.on("msg:custom", heard);
+
   pause.addEventListener("click", () => send({ do: pause.textContent === "Resume" ? "resume" : "pause" }));
   step.addEventListener("click", () => send({ do: "step" }));
   stop.addEventListener("click", () => { stop.textContent = "Stopping"; send({ do: "stop" }); });
@@ -978,6 +1072,8 @@ function render({ model, el }) {
     clearTimeout(later);
     clearTimeout(sent);
     clearTimeout(stage);
+    clearTimeout(saidFor);
+    model.off("msg:custom", heard);
     cancelAnimationFrame(turn);
     unhide();
     for (const [event, draw] of Object.entries(handlers)) model.off(event, draw);

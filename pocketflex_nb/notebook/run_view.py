@@ -14,8 +14,9 @@ import traitlets
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.notebook.exports import EXPORTS, exported
 from pocketflex_nb.notebook.page import write_page
-from pocketflex_nb.notebook.panel import TABS, panel
+from pocketflex_nb.notebook.panel import TABS, clean, panel
 from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.picture import LANES, Picture, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.standing import Standing
@@ -53,7 +54,8 @@ class RunView(Standing, PatchedView):
     -----
     Follows the runs at most ten times a second and sends only what changed. Keys: left and right go through the steps, Home and End
     to the first step and back to now, space pauses, ``n`` lets one node go while paused, ``s`` stops, ``d`` opens the diff, ``/``
-    searches.
+    searches. The menu "More" writes the page, the diagram or the timeline as a file into the notebook's folder, and copies the
+    diagram as Mermaid text.
 
     Examples
     --------
@@ -249,6 +251,9 @@ class RunView(Standing, PatchedView):
 
     def _do(self, content: dict[str, Any]) -> None:
         do = content.get("do")
+        if do in ("export", "mermaid"):
+            self._take_out(content)
+            return
         if do not in _STEERS and do != "answer":
             self._wishes.append(content)
             return
@@ -262,6 +267,22 @@ class RunView(Standing, PatchedView):
             else:
                 getattr(run, _STEERS[do])()
         self._wishes.append({})
+
+    def _take_out(self, content: dict[str, Any]) -> None:
+        """Write a file, or send the diagram's text for the page's clipboard; the page is told what came of it."""
+        flow = self._flows[min(max(int(content.get("flow", 0)), 0), len(self._flows) - 1)]
+        if content["do"] == "mermaid":
+            self.send({"copied": flow.to_mermaid(), "said": "The diagram is in the clipboard, as Mermaid text."})
+            return
+        what = str(content.get("what"))
+        if what not in EXPORTS:
+            return
+        try:
+            path = exported(what, self._picture.chosen(), self.title, self._diagram(flow))
+        except OSError as exc:
+            self.send({"said": clean(f"Nothing was written: {exc.strerror or exc}: {exc.filename or Path.cwd()}", 300)})
+            return
+        self.send({"said": clean(f"Written to {path}, beside the notebook.", 300)})
 
     def _answer(self, run: Any, content: dict[str, Any]) -> None:
         """Give an answer that came as text back as what was asked for; what does not fit is said in the card."""
@@ -277,13 +298,16 @@ class RunView(Standing, PatchedView):
     # the static form -------------------------------------------------------------------------------------------------
     def snapshot(self) -> str:
         """The diagram as it stands, as SVG text."""
-        runs = [run for run in self._picture.chosen() if run.flow is self._flows[0]]
-        state = summed([run.state() for run in runs]) if runs else State()
-        captions = {path: text for path, (_, _, text) in self._picture.states(self._flows[0]).items() if text}
-        return svg(self._first_graph(), state, captions=captions if len(runs) > 1 else None, lean=self._is_large())
+        return self._diagram(self._flows[0])
 
-    def _first_graph(self) -> Any:
-        return next(run.graph for run in self.runs if run.flow is self._flows[0])
+    def _diagram(self, flow: Any) -> str:
+        runs = [run for run in self._picture.chosen() if run.flow is flow]
+        state = summed([run.state() for run in runs]) if runs else State()
+        captions = {path: text for path, (_, _, text) in self._picture.states(flow).items() if text}
+        return svg(self._graph(flow), state, captions=captions if len(runs) > 1 else None, lean=self._is_large())
+
+    def _graph(self, flow: Any) -> Any:
+        return next(run.graph for run in self.runs if run.flow is flow)
 
     def still_bundle(self) -> dict[str, str]:
         """The diagram as it stands, and the counts."""
@@ -301,7 +325,7 @@ class RunView(Standing, PatchedView):
         return {"image/svg+xml": light, "text/plain": self.summary()}
 
     def _is_large(self) -> bool:
-        return len(self._first_graph().nodes) > _LARGE
+        return len(self._graph(self._flows[0]).nodes) > _LARGE
 
     def plain(self) -> str:
         """What a terminal shows: a line for each run."""

@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import Locator, expect
 
+from tests.ui.contrast import poor_texts
 from tests.ui.lab import Lab
 
 _FLOWS = """
@@ -207,3 +208,50 @@ def test_parallel_branches_have_bars_that_grow_while_they_run(lab: Lab) -> None:
     lab.run_cell(2)
     expect(bars).to_have_count(0)
     expect(view.locator("rect.pf-bar")).to_have_count(5)
+
+
+def test_the_menu_is_used_by_keys_and_writes_files(lab: Lab) -> None:
+    view = _shown(lab, "run = good.launch({}); run.wait(); None")
+    cells, more, menu = lab.panel.locator(".jp-Cell").count(), view.get_by_role("button", name="More"), view.get_by_role("menu")
+    more.focus()
+    lab.page.keyboard.press("ArrowDown")
+    expect(menu).to_be_visible()
+    expect(more).to_have_attribute("aria-expanded", "true")
+    expect(view.get_by_role("menuitem", name="Export HTML")).to_be_focused()
+    for theme in ("light", "dark"):
+        lab.theme(theme)
+        lab.screenshot(f"menu-{theme}", of=view)
+        assert not poor_texts(view)
+
+    for key in ("s", "b", "d", "d", "End", "ArrowDown", "ArrowUp"):
+        lab.page.keyboard.press(key)
+
+    expect(view.get_by_role("menuitem", name="Events")).to_be_focused()
+    lab.page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    expect(more).to_be_focused()
+    for key in ("Enter", "Enter"):
+        lab.page.keyboard.press(key)
+    expect(view.locator(".pf-said")).to_have_text(re.compile(r"Written to counting[-\d]*\.html, beside the notebook\."))
+    written = lab.server.root / view.locator(".pf-said").inner_text().split()[2].rstrip(",")
+    assert "counting" in written.read_text(encoding="utf-8")
+    assert lab.panel.locator(".jp-Cell").count() == cells, "a key reached Lab"
+
+
+def test_the_menu_copies_mermaid_opens_events_and_closes_beside_it(lab: Lab) -> None:
+    view = _shown(lab, "run = good.launch({}); run.wait(); None")
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    more, menu = view.get_by_role("button", name="More"), view.get_by_role("menu")
+
+    more.click()
+    view.get_by_role("menuitem", name="Copy Mermaid").click()
+
+    expect(view.locator(".pf-said")).to_have_text("The diagram is in the clipboard, as Mermaid text.")
+    assert lab.evaluate("() => navigator.clipboard.readText()").startswith("flowchart")
+    more.click()
+    view.get_by_role("menuitem", name="Events").click()
+    expect(view.get_by_role("tab", name="Events")).to_have_attribute("aria-selected", "true")
+    more.click()
+    expect(menu).to_be_visible()
+    view.locator(".pf-find").click()
+    expect(menu).to_be_hidden()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pocketflex_nb.core.diff import Difference, compare
-from pocketflex_nb.core.errors import NotLoaded, StoreError
+from pocketflex_nb.core.errors import DecodingError, StoreError
 from pocketflex_nb.core.ledger import FORGOTTEN, UNMARKED, Writer
 from pocketflex_nb.core.snapshot import MISSING, Opaque, TooLarge, Work, is_plain
 from pocketflex_nb.core.store import WRITTEN_BOUND
@@ -137,12 +137,12 @@ class Mirror:
         return key
 
     def name_again(self) -> bool:
-        """Read again the keys whose class was not loaded here: perhaps it is now. Whether there were any."""
+        """Read again the keys whose class was not loaded here, or another: perhaps it is now. Whether there were any."""
         named = {}
         for name, strange in self.strange.items():
             try:
                 named[strange] = self._keys[name] = decode(name)
-            except NotLoaded:
+            except DecodingError:
                 continue
         if not named:
             return False

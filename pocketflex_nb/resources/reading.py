@@ -7,7 +7,7 @@ from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.core.errors import NotLoaded
+from pocketflex_nb.core.errors import DecodingError
 from pocketflex_nb.core.ledger import UNMARKED
 from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.values import decode
@@ -59,13 +59,17 @@ class Readable(Linked):
         return entry.value
 
     def _read_again(self, entry: Entry) -> None:
-        """A class was not loaded when the value came; perhaps it is now."""
+        """A class was not loaded when the value came, or had other fields; perhaps it fits now."""
+        entry.value, entry.is_whole = self._decoded(entry), True
+        dict.__setitem__(self, entry.key, entry.value)
+
+    def _decoded(self, entry: Entry) -> Any:
+        """A fresh value; an error says where it stands."""
         try:
-            entry.value, entry.is_whole = decode(entry.text), True
-        except NotLoaded as exc:
+            return decode(entry.text)
+        except DecodingError as exc:
             exc.add_note(f"read from {entry.key!r} of the store {self.url}")
             raise
-        dict.__setitem__(self, entry.key, entry.value)
 
     def __getitem__(self, key: Any) -> Any:
         if self._aside and key in self._aside:
@@ -93,7 +97,7 @@ class Readable(Linked):
                 if not entry.is_whole:
                     try:
                         self._read_again(entry)
-                    except NotLoaded:  # shown as it is
+                    except DecodingError:  # shown as it is
                         pass
             return dict(dict.items(self))
 

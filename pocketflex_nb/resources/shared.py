@@ -186,7 +186,7 @@ class SharedStore(Awaited, Writable):
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Store:
-        return Store({key: decode(entry.text) for key, entry in self._mirror.entries.items()})
+        return Store({key: decode(entry.text, unloaded="keep") for key, entry in self._mirror.entries.items()})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._reopen, (self._place.address, self._place.keep, self._options())

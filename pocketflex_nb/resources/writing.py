@@ -93,7 +93,7 @@ class Writable(Readable):
         entry = self._mirror.entries.get(key)
         if entry is None:
             return mine
-        theirs = decode(entry.text)
+        theirs = self._decoded(entry)
         if not takes_base:
             return rule(theirs, mine)
         return rule(decode(base) if isinstance(base, str) else None, theirs, mine)
@@ -110,7 +110,7 @@ class Writable(Readable):
                 raise KeyError(key)
             if self._is_late(frame):
                 return entry.value
-            other = None
+            other, value = None, entry.value if check else self._value_of(entry)
             if check and visit is not None and getattr(frame.run, "store", None) is self:
                 other, _ = self._other_since(key, visit.since, frame)
                 if other is not None and self._on_conflict == "raise":
@@ -122,10 +122,10 @@ class Writable(Readable):
                 continue
             if other is not None:
                 self._tell(key, frame, other, True)
-            return self._value_of(entry)
+            return value
 
     def _value_of(self, entry: Entry) -> Any:
-        return entry.value if entry.is_whole else decode(entry.text)
+        return entry.value if entry.is_whole else self._decoded(entry)
 
     def popitem(self) -> tuple[Any, Any]:
         """Remove the newest key and give it with its value."""
@@ -148,7 +148,7 @@ class Writable(Readable):
         while True:
             self._seen()
             entry = self._mirror.entries.get(key)
-            value = default if entry is None else decode(entry.text)
+            value = default if entry is None else self._decoded(entry)
             if self._is_late(frame):
                 return value
             value = fn(value)

@@ -127,7 +127,13 @@ class RunView(Standing, PatchedView):
         return str(self.runs[0].name) if len(self.runs) == 1 else f"{len(self.runs)} runs"
 
     def add(self, runs: Iterable[Any]) -> None:
-        """Show more runs in the same view."""
+        """Show more runs in the same view.
+
+        Parameters
+        ----------
+        runs : iterable of Run
+            Those that it shows already are passed over.
+        """
         new = [run for run in runs if run not in self.runs]
         if new:
             self._picture.runs.extend(new)
@@ -187,7 +193,13 @@ class RunView(Standing, PatchedView):
             picture.go_to(step=wish.get("step"), by=int(wish.get("by", 0)), ms=wish.get("ms"))
 
     def at(self, step: int | None = None) -> None:
-        """Show how it stood when so many steps were finished; None: how it stands now."""
+        """Show how it stood when so many steps were finished; None: how it stands now.
+
+        Parameters
+        ----------
+        step : int or None
+            Number of finished steps, from 0.
+        """
         self._wishes.append({"do": "live"} if step is None else {"do": "cursor", "step": step})
         pump.follow(self)
         pump.hurry()
@@ -339,7 +351,13 @@ class RunView(Standing, PatchedView):
         return f"{strip['name']}: {counts}{steps}"
 
     def to_html(self, path: str | Path) -> Path:
-        """Write its runs as one HTML file that opens anywhere, offline; returns its path."""
+        """Write its runs as one HTML file that opens anywhere, offline; returns its path.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to write.
+        """
         return write_page(self._picture.chosen(), path, title=self.title)
 
 

@@ -22,6 +22,7 @@ PLUMBING = {
     "Caller": {"answer", "down", "expire", "fail"},
     "FlowAgent": {"handle_call", "handle_cast", "handle_info", "init", "redact"},
     "Monitor": {"attach", "down", "fail", "settle"},
+    "PatchedView": {"tell_all"},
     "Registry": {"claim", "expect", "forget"},
     "Run": {
         "adopt", "cancelling", "end", "enter", "fail", "fence", "finish", "hold", "hold_async", "join_of", "leave", "live_class",
@@ -61,11 +62,12 @@ CALLED = {
 
 
 def _methods() -> Iterator[tuple[str, Any]]:
-    for thing in PUBLIC.values():
-        for name, made in vars(thing).items() if inspect.isclass(thing) else ():
+    """Methods of public classes and of what they inherit from the house, bound: their signatures have no self and no cls."""
+    public = [thing for thing in PUBLIC.values() if inspect.isclass(thing)]
+    for owner in {base: None for thing in public for base in thing.__mro__ if base.__module__.startswith("pocketflex_nb")}:
+        for name, made in vars(owner).items():
             if not name.startswith("_") and inspect.isfunction(getattr(made, "__func__", made)):
-                bound = made.__get__(thing) if inspect.isfunction(made) else getattr(thing, name)    # its signature has no self or cls
-                yield f"{thing.__name__}.{name}", bound
+                yield f"{owner.__name__}.{name}", made.__get__(owner) if inspect.isfunction(made) else getattr(owner, name)
 
 
 METHODS = dict(_methods())

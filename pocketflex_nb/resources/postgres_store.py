@@ -112,7 +112,11 @@ class PostgresPlace:
         self._waiting: Any = None
         self._waits, self._closed = threading.Lock(), False
         self._line = connected(address, self._opened)
-        self._prepare()
+        try:
+            self._prepare()
+        except BaseException:
+            self._line.close()
+            raise
 
     def _opened(self) -> Any:
         try:
@@ -123,23 +127,33 @@ class PostgresPlace:
 
     def _prepare(self) -> None:
         """Make schema and store, unless they are there: most who open may not, and need not."""
-        found = self._one("SELECT to_regprocedure('pocketflex.add_1(text,text,bigint,bigint,bigint,text,text[],bigint[],bigint)')")
         try:
-            if found is None or found[0] is None:
+            found = self._sent("SELECT to_regprocedure('pocketflex.add_1(text,text,bigint,bigint,bigint,text,text[],bigint[],bigint)')")
+            if not found or found[0][0] is None:
                 with self._using, self._line.transaction():
                     self._line.execute(_SCHEMA, prepare=False)
-            self._one(
+            self._sent(
                 "INSERT INTO pocketflex.stores VALUES (%s, 0, %s) ON CONFLICT DO NOTHING", (self._store, self._channel), rows=False
             )
         except self._psycopg.Error as exc:
             raise refused(self.address, exc) from None
 
-    def _one(self, query: str, arguments: tuple[Any, ...] = (), *, rows: bool = True) -> Any:
-        found = self._all(query, arguments, rows=rows)
+    def _one(self, query: str, arguments: tuple[Any, ...] = ()) -> Any:
+        found = self._all(query, arguments)
         return found[0] if found else None
 
-    def _all(self, query: str, arguments: tuple[Any, ...] = (), *, rows: bool = True) -> list[Any]:
-        """Run one statement; `Lost` when the connection breaks."""
+    def _all(self, query: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
+        """Run one statement; `Lost` when the connection breaks, and ours when the server refuses it."""
+        try:
+            return self._sent(query, arguments)
+        except self._psycopg.Error as exc:
+            raise self._refuses(exc) from None
+
+    def _refuses(self, exc: Exception) -> ResourceError:
+        return ResourceError(f"{self.address.safe} refuses: {self.address.clean(exc)}", url=self.address.safe)
+
+    def _sent(self, query: str, arguments: tuple[Any, ...] = (), *, rows: bool = True) -> list[Any]:
+        """Run one statement; the client's own errors, but `Lost` when the connection breaks."""
         psycopg = self._psycopg
         with self._using:
             if self._pid != pid():  # a child of `fork`: the connections are its parent's
@@ -150,7 +164,7 @@ class PostgresPlace:
                 return cursor.fetchall() if rows else []
             except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
                 if not self._line.closed and not self._line.broken:
-                    raise ResourceError(f"{self.address.safe} refuses: {self.address.clean(exc)}", url=self.address.safe) from None
+                    raise self._refuses(exc) from None
                 raise Lost(self.address.clean(exc)) from None
             except psycopg.ProgrammingError as exc:
                 if exc.sqlstate not in _EMPTIED:
@@ -160,7 +174,7 @@ class PostgresPlace:
     def _called(self, query: str, arguments: tuple[Any, ...], fence: Fence) -> Any:
         """Call a function; its own errors become ours."""
         try:
-            return self._one(query, arguments)
+            found = self._sent(query, arguments)
         except self._psycopg.Error as exc:
             if exc.sqlstate == _CHANGED:
                 raise Changed from None
@@ -168,7 +182,8 @@ class PostgresPlace:
                 raise LockLost(fence[int(str(exc).split()[1]) - 1][0]) from None
             if exc.sqlstate == _NO_NUMBER:
                 return None
-            raise ResourceError(f"{self.address.safe} refuses: {self.address.clean(exc)}", url=self.address.safe) from None
+            raise self._refuses(exc) from None
+        return found[0] if found else None
 
     # reading ---------------------------------------------------------------------------------------------------------
     def load(self) -> tuple[int, list[Row]]:

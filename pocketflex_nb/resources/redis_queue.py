@@ -262,9 +262,9 @@ class RedisQueue:
         """XADD, or ZADD for later."""
         fields = fields_of(mail)
         if delay > 0:
-            await self._lines.script(_DELAY, (self._delayed,), int(delay * 1000), _json(fields))
+            await self._script(_DELAY, (self._delayed,), int(delay * 1000), _json(fields))
         else:
-            await self._lines.command("XADD", self._stream, "*", *fields)
+            await self._grouped(lambda: self._lines.command("XADD", self._stream, "*", *fields))
 
     async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
         """XREADGROUP; four times a second before that, what is due or whose lease has ended."""
@@ -355,7 +355,8 @@ class RedisQueue:
 
     async def dead(self, limit: int) -> list[Mail]:
         """The oldest dead letters."""
-        return [mail_of(entry, fields, 0) for entry, fields in await self._lines.command("XRANGE", self._dead, "-", "+", "COUNT", limit)]
+        found = await self._grouped(lambda: self._lines.command("XRANGE", self._dead, "-", "+", "COUNT", limit))
+        return [mail_of(entry, fields, 0) for entry, fields in found]
 
     async def revive(self, ids: frozenset[str]) -> int:
         """Append them to the stream again."""

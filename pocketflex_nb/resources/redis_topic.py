@@ -12,7 +12,7 @@ from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.messages import Mail
 from pocketflex_nb.resources.redis_queue import RedisLines, fields_of, mail_of
 from pocketflex_nb.resources.topic_place import Feed, followed
-from pocketflex_nb.resources.urls import Address
+from pocketflex_nb.resources.urls import Address, refused
 
 __all__ = ["RedisTopic"]
 
@@ -44,7 +44,10 @@ class RedisTopic:
 
     async def publish(self, mail: Mail) -> None:
         """Append it with the next number."""
-        await self._lines.script(_PUBLISH, (self._stream, self._counter), self._keep, *fields_of(mail))
+        try:
+            await self._lines.script(_PUBLISH, (self._stream, self._counter), self._keep, *fields_of(mail))
+        except self._lines.errors.ResponseError as exc:
+            raise refused(self.address, exc) from None
 
     async def attach(self, feed: Feed) -> Callable[[], None]:
         """Begin after the last number."""

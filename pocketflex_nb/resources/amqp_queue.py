@@ -148,7 +148,13 @@ class AmqpLines:
         try:
             await self._lines.get()
         except self._away as exc:
-            raise (refused if self._refused(exc) else unreachable)(self.address, exc) from None
+            raise self._told(exc) from None
+
+    def _told(self, exc: BaseException) -> Exception:
+        if "got <Connection.Close" in str(exc):  # aiormq tells no more of what the server said
+            host = self.address.path or "/"
+            return refused(self.address, f"it closed the connection at once; is there a virtual host {host!r}, and may this user use it?")
+        return (refused if self._refused(exc) else unreachable)(self.address, exc)
 
     async def do(self, send: Callable[[AmqpLine], Awaitable[Any]]) -> Any:
         """``await send(line)``, again on a new line while the server is away, for `PATIENCE` seconds."""

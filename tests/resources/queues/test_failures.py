@@ -194,6 +194,11 @@ def test_a_wrong_password_is_refused_and_not_told(kind: str, request: pytest.Fix
     told_nothing_secret(caught.value)
 
 
+def test_a_virtual_host_that_is_not_there_is_told(rabbit_server: Rabbit) -> None:
+    with pytest.raises(Refused, match="is there a virtual host 'nowhere'"):
+        open_queue(f"{rabbit_server.url}nowhere")
+
+
 def told_nothing_secret(error: BaseException) -> None:
     import traceback
 

@@ -360,12 +360,26 @@ function render({ model, el }) {
   };
   model.on("msg:custom", heard);
 
+  /** A number's way so far. @param {string} path @param {number[]} points */
+  function curve(path, points) {
+    const low = Math.min(...points), high = Math.max(...points), space = "http://www.w3.org/2000/svg";
+    const svg = document.createElementNS(space, "svg"), line = document.createElementNS(space, "polyline");
+    const label = `${path}: from ${points[0]} to ${points[points.length - 1]}, between ${low} and ${high}`;
+    const has = { viewBox: "0 0 72 14", width: "72", height: "14", role: "img", "aria-label": label, class: "pf-store-curve" };
+    for (const [key, v] of Object.entries(has)) svg.setAttribute(key, v);
+    const x = (/** @type {number} */ k) => (2 + (k / (points.length - 1)) * 68).toFixed(1);
+    const y = (/** @type {number} */ n) => (12 - ((n - low) / (high - low || 1)) * 10).toFixed(1);
+    line.setAttribute("points", points.map((n, k) => `${x(k)},${y(n)}`).join(" "));
+    svg.append(line);
+    return svg;
+  }
+
   /** The values that stay in sight. */
   function drawPins() {
     const lines = model.get("watched");
     pins.hidden = !lines.length;
     const focused = document.activeElement && pins.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement).dataset.key : null;
-    pins.replaceChildren(make("div", "pf-store-over", "Watched"), ...lines.map((/** @type {any[]} */ [path, text, who, version, gone]) => {
+    pins.replaceChildren(make("div", "pf-store-over", "Watched"), ...lines.map((/** @type {any[]} */ [path, text, who, version, gone, points]) => {
       const line = make("div", "pf-store-pin");
       line.dataset.gone = String(gone);
       const name = make("button", "pf-store-name pf-store-link", path), end = make("button", "pf-store-button pf-store-end", "×");
@@ -381,6 +395,7 @@ function render({ model, el }) {
       const last = seen.get(path);
       if (last !== undefined && last !== text) line.classList.add("pf-store-changed");
       seen.set(path, text);
+      if (points.length > 1) value.append(curve(path, points));
       line.append(name, value, writer, make("div", "pf-store-version", version === null ? "" : `v${version}`), end);
       return line;
     }));

@@ -24,13 +24,14 @@ from pocketflex_nb.notebook.standing import Standing, stand
 from pocketflex_nb.notebook.store_breaks import KeyBreaks
 from pocketflex_nb.notebook.store_image import image_of
 from pocketflex_nb.notebook.store_past import StorePast, put
+from pocketflex_nb.notebook.watching import Numbers
 from pocketflex_nb.views.plain import json_text
 from pocketflex_nb.views.preview import detail, kind_of, preview
 from pocketflex_nb.views.secrets import MASK, redacted
 from pocketflex_nb.views.tree import Row, value_at
 from pocketflex_nb.views.tree import rows as tree_rows
 
-__all__ = ["COPIED", "CUT", "DEEPEST", "EDITABLE", "FORMS", "LEAVES", "PAGE", "WATCHED", "StoreInspector", "inspect_store"]
+__all__ = ["COPIED", "CURVE", "CUT", "DEEPEST", "EDITABLE", "FORMS", "LEAVES", "PAGE", "WATCHED", "StoreInspector", "inspect_store"]
 
 _HERE = Path(__file__).parent
 #: rows of one page, characters of one preview, levels of a tree, characters of a value that can be edited
@@ -39,6 +40,8 @@ PAGE, CUT, DEEPEST, EDITABLE = 200, 160, 30, 4_000
 FORMS, LEAVES = ("tree", "table", "json"), 2_000
 #: characters of a value that are copied, which stay below a message's cap of 100 KB; values that are watched
 COPIED, WATCHED = 20_000, 20
+#: points of the curve of a watched number
+CURVE = 60
 _marks = itertools.count(1)
 
 
@@ -98,6 +101,8 @@ class StoreInspector(Standing, PatchedView):
         self._past = StorePast(self._store)
         self._breaks = KeyBreaks(self._store, lambda: pump.hurry())
         self._pinned: list[tuple[Any, ...]] = []
+        self._numbers: dict[tuple[Any, ...], Numbers] = {}
+        self._counted: Any = None
         self._open: set[tuple[Any, ...]] = set()
         self._more: dict[tuple[Any, ...], int] = {}
         self._filter, self._base, self._note = "", "before", ""
@@ -143,7 +148,8 @@ class StoreInspector(Standing, PatchedView):
         return self.comm is not None
 
     def _stamp(self) -> Any:
-        status = self._run.status if self._run is not None else "", len(self._breaks.walking()), self._breaks.why
+        walking = len(self._breaks.walking()) if self._chosen is not None else 0  # of ten thousand runs the count takes time
+        status = self._run.status if self._run is not None else "", walking, self._breaks.why
         if isinstance(self._store, Store):
             return self._store.version, status
         return status, *((key, id(value)) for key, value in list(self._store.items())[:PAGE])
@@ -166,6 +172,7 @@ class StoreInspector(Standing, PatchedView):
         told = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
         self.tell(head=self._headline(held, list(others)), rows=rows, text=text, diff=told, detail=self._details(held, others),
                   watched=[self._pin(held, path) for path in self._pinned])
+        self._counted = self._past.version
 
     def _headline(self, held: Any, others: list[str]) -> dict[str, Any]:
         stops = self._past.stops()
@@ -289,21 +296,30 @@ class StoreInspector(Standing, PatchedView):
         return {"watched": self._chosen in self._pinned, "breaks": is_set, "refusal": "" if is_set else self._breaks.refusal(self._run)}
 
     def _pin(self, held: Any, path: tuple[Any, ...]) -> list[Any]:
-        """One watched value: its path, the value, who wrote it last, and the version that made."""
+        """One watched value: its path, the value, who wrote it last, the version that made, whether it is gone, its numbers so far."""
         version, writer = self._written(path[0])
         try:
-            text, is_gone = clean(preview(value_at(held, path), CUT, key=path), CUT), False
+            value = value_at(held, path)
+            text, is_gone = clean(preview(value, CUT, key=path), CUT), False
         except LookupError:
-            text, is_gone = "not there", True
-        return [clean(path_text(path), 400), text, writer, version, is_gone]
+            value, text, is_gone = None, "not there", True
+        numbers = self._numbers.setdefault(path, Numbers())
+        if self._version is None and (self._past.version != self._counted or not numbers.points):  # once per change, not per look
+            numbers.add(value)
+        points = [] if text == MASK else [float(f"{p:.4g}") for p in numbers.drawn()]
+        return [clean(path_text(path), 400), text, writer, version, is_gone, points[:: -(-len(points) // CURVE) or 1]]
 
     def _watch(self, path: tuple[Any, ...]) -> None:
         if path in self._pinned:
-            self._pinned.remove(path)
+            self._unwatch(path)
         elif len(self._pinned) >= WATCHED:
             self._note = f"{WATCHED} values are watched, which is as many as fit: remove one first."
         else:
             self._pinned.append(path)
+
+    def _unwatch(self, path: tuple[Any, ...]) -> None:
+        self._pinned.remove(path)
+        self._numbers.pop(path, None)
 
     def _break(self, path: tuple[Any, ...]) -> None:
         try:
@@ -402,7 +418,8 @@ class StoreInspector(Standing, PatchedView):
             if self._chosen is not None:
                 (self._watch if do == "watch" else self._break)(self._chosen)
         elif do == "unwatch":
-            self._pinned = [path for path in self._pinned if clean(path_text(path), 400) != wish.get("path")]
+            for path in [path for path in self._pinned if clean(path_text(path), 400) == wish.get("path")]:
+                self._unwatch(path)
         elif do == "look":
             self._chosen = next((path for path in self._pinned if clean(path_text(path), 400) == wish.get("path")), self._chosen)
         else:

@@ -14,7 +14,7 @@ from pocketflex_nb.notebook.panel import mirrored
 from pocketflex_nb.notebook.standing import has_widgets
 from pocketflex_nb.views.preview import preview
 
-__all__ = ["POINTS", "Watched", "watch"]
+__all__ = ["POINTS", "Numbers", "Watched", "watch"]
 
 #: points of a curve; when there are more, every second one is dropped
 POINTS = 240
@@ -25,14 +25,35 @@ _EVERY = 0.25
 _WIDTH, _HEIGHT = 160, 22
 
 
+class Numbers:
+    """The numbers that a watched value was, from the first on: when there are many, every second one is dropped."""
+
+    def __init__(self) -> None:
+        self.points: list[float] = []
+        self._every, self._count = 1, 0
+
+    def add(self, value: object) -> None:
+        """Keep `value` if it is a number."""
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return
+        if self._count % self._every == 0:
+            self.points.append(float(value))
+        self._count += 1
+        if len(self.points) > POINTS:
+            self.points, self._every = self.points[::2], self._every * 2
+
+    def drawn(self) -> list[float]:
+        """Those that can be drawn."""
+        return [p for p in self.points if p == p and abs(p) != float("inf")]
+
+
 class _Row:
     """One expression of one run: its value now, and its numbers so far."""
 
     def __init__(self, text: str, code: CodeType, run: Any) -> None:
         self.text, self.code, self.run = text, code, run
         self.shown = "–"
-        self.points: list[float] = []
-        self._every, self._count = 1, 0
+        self.numbers = Numbers()
         self._words = tuple(re.findall(r"\w+", text))
 
     def look(self, names: Mapping[str, Any]) -> None:
@@ -43,19 +64,11 @@ class _Row:
         except Exception:
             return
         self.shown = preview(value, 80, key=self._words)  # masked when the expression names a secret
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            self._add(float(value))
-
-    def _add(self, value: float) -> None:
-        if self._count % self._every == 0:
-            self.points.append(value)
-        self._count += 1
-        if len(self.points) > POINTS:
-            self.points, self._every = self.points[::2], self._every * 2
+        self.numbers.add(value)
 
     def curve(self) -> str:
         """Its numbers as a small SVG, or nothing."""
-        points = [p for p in self.points if p == p and abs(p) != float("inf")]
+        points = self.numbers.drawn()
         if len(points) < 2:
             return ""
         low, high = min(points), max(points)

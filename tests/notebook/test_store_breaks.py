@@ -12,7 +12,7 @@ from pocketflex_nb import Flow, Node, Store, launch
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.store_breaks import KeyBreaks
-from pocketflex_nb.notebook.store_inspector import COPIED, WATCHED, StoreInspector
+from pocketflex_nb.notebook.store_inspector import COPIED, CURVE, WATCHED, StoreInspector
 
 _KEY = "sk-abcdefghijklmnop1234"
 
@@ -294,3 +294,35 @@ def test_a_value_is_copied_whole_and_without_its_secrets(key: str, told: str, mo
     if key in ("text", "list", "long"):
         assert text == told
     assert ("20,000 of 20,005" in view.head["note"]) is (key == "long")
+
+
+def test_a_watched_number_tells_its_way_and_a_secret_one_does_not() -> None:
+    store = Store({"score": 1, "password": 5, "word": "x"})
+    view = _look_into(store)
+    for name in ("score", "password", "word"):
+        _choose(view, name)
+        _wish(view, do="watch")
+
+    for score in (4, 2.5):
+        store["score"], store["word"] = score, f"x{score}"
+        store["password"] = 5 + score
+        view._tell()
+        view._tell()  # a look at which nothing changed adds nothing
+
+    assert [line[5] for line in view.watched] == [[1.0, 4.0, 2.5], [], []]
+    assert view.watched[1][1] == "••••••••"
+
+
+def test_a_long_way_stays_small() -> None:
+    store = Store({"n": 0})
+    view = _look_into(store)
+    _choose(view, "n")
+    _wish(view, do="watch")
+
+    for n in range(1, 1_000):
+        store["n"] = n
+        view._tell()
+
+    points = view.watched[0][5]
+    assert CURVE / 2 < len(points) <= CURVE
+    assert points == sorted(points) and points[0] == 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -241,14 +243,16 @@ class Review(Node):
     def post(self, shared, prep_res, exec_res): shared["reviewed"] = True
 draft = Draft()
 draft >> Review()
-run = Flow(draft, name="writing").launch({"draft": "", "notes": ["high", "low"], "api_key": "sk-abcdefghijklmnop1234"}, show=False)
+seed = {"draft": "", "notes": ["high", "low"], "score": 1, "api_key": "sk-abcdefghijklmnop1234"}
+run = Flow(draft, name="writing").launch(seed, show=False)
 StoreInspector(run)
 """
 
 
 def _waiting(lab: Lab) -> Locator:
     from_gate = "from pocketflex_nb.engine.thread import engine_thread; engine_thread.call_soon(gate.set)"
-    lab.open(lab.write([_SETUP, _WAITING, from_gate]))
+    scores = "for score in (4, 3, 2): run.store['score'] = score"
+    lab.open(lab.write([_SETUP, _WAITING, from_gate, scores]))
     lab.run_cell(0)
     lab.run_cell(1)
     found = lab.cell(1).locator(".pf-store")
@@ -305,10 +309,16 @@ def test_watched_values_stay_in_sight_and_are_followed_with_keys_alone(lab: Lab)
         lab.theme(theme)
         lab.screenshot(f"store-watched-{theme}", of=view)
         assert not poor_texts(view)
+    _row(view, "score").click()
+    watch.click()
+    lab.run_cell(3)
+    curve = pins.get_by_role("img", name=re.compile("score: from 1 to 2, between 1 and"))
+    expect(curve).to_be_visible()
+    lab.screenshot("store-curve-dark", of=view)
     pins.get_by_role("button", name="draft", exact=True).click()
     expect(view.locator(".pf-store-path")).to_contain_text("draft")
     pins.get_by_role("button", name="Watch draft no more").click()
-    expect(pins.locator(".pf-store-pin")).to_have_count(1)
+    expect(pins.locator(".pf-store-pin")).to_have_count(2)
 
 
 def test_a_value_is_copied_as_a_whole(lab: Lab) -> None:

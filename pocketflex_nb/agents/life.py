@@ -111,7 +111,7 @@ class Life(Mailbox):
         self.home, self.cls, self.boss = home, cls, boss
         self.pid = next(_pids)
         self.place = Place(slot, self.pid, self.type, name_of(cls))
-        self.ref = (ref_type(cls, self.ref_class) if isinstance(cls, type) else self.ref_class)(self)
+        self.ref = (ref_type(cls, self.ref_class) if isinstance(cls, type) and self.type != "task" else self.ref_class)(self)
         self.status = STARTING
         self.agent: Any = None
         self.box: deque[Any] | None = None

@@ -136,8 +136,10 @@ class Monitor:
 
     async def _wait(self) -> Any:
         if not self._future.done():
+            over = asyncio.wrap_future(self._future)
+            over.add_done_callback(_read)  # what it brings is raised below; asyncio would report this copy as never looked at
             with pulse():  # shielded: a waiter that is cancelled does not cancel the watching
-                await asyncio.wait([asyncio.wrap_future(self._future)])
+                await asyncio.wait([over])
         if self._future.cancelled():
             raise AgentError(f"this monitor of {self.ref!r} was cancelled: nothing will come")
         return self._future.result()
@@ -169,6 +171,11 @@ class Monitor:
 
     def __repr__(self) -> str:
         return f"<Monitor of {self.ref!r}>"
+
+
+def _read(over: asyncio.Future[Any]) -> None:
+    if not over.cancelled():
+        over.exception()
 
 
 class Pending(Monitor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -435,3 +436,35 @@ async def test_a_task_can_be_asked_from_plain_code() -> None:
 async def test_waiting_for_what_is_no_task_is_refused_at_once(wait: Any) -> None:
     with pytest.raises(BadSpec, match="3 is none"):
         await wait([3])
+
+
+class Parcel:
+    def __init__(self, weight: str) -> None:
+        self.weight = int(weight)
+
+
+async def test_a_class_is_a_task_like_any_other_callable_and_stays_as_it_was() -> None:
+    before = set(vars(Parcel))
+
+    assert await spawn(int, "7").result(timeout=5) == 7
+    assert (await spawn(Parcel, "3").result(timeout=5)).weight == 3
+
+    assert set(vars(Parcel)) == before
+
+
+async def test_an_error_that_was_raised_is_not_reported_once_more(caplog: pytest.LogCaptureFixture) -> None:
+    ref = await Counting.start()
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await ref.replace_state(lambda state: 1 / 0)
+    await ref.stop()
+
+    gc.collect()
+    await asyncio.sleep(0)
+
+    assert "never retrieved" not in caplog.text
+
+
+class Counting(Agent):
+    async def init(self) -> None:
+        self.n = 0

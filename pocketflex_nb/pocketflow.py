@@ -15,6 +15,7 @@ import asyncio
 import inspect
 import sys
 import warnings
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from pocketflex_nb.core import ports
@@ -32,10 +33,8 @@ class AsyncNode(Node):
 
     Parameters
     ----------
-    max_retries, wait
+    max_retries, wait, timeout, retry
         As for `Node`.
-    timeout, retry
-        Not read here; a `Node` with ``async def exec`` knows them.
 
     Examples
     --------
@@ -101,6 +100,8 @@ class AsyncNode(Node):
         """
 
     async def _exec(self, prep_res: Any) -> Any:
+        if self._pfx_tuned:
+            return await ports.engine.attempt_spelled(self, prep_res)
         for number in range(self.max_retries):
             self.cur_retry = number
             try:
@@ -143,10 +144,10 @@ class AsyncBatchNode(AsyncNode, BatchNode):
 
     Parameters
     ----------
-    max_retries, wait
+    max_retries, wait, timeout, retry
         As for `Node`, per item.
-    timeout, retry, max_concurrency, on_error
-        Not read here; a `BatchNode` with ``async def exec`` knows them.
+    max_concurrency, on_error
+        As for `BatchNode`.
 
     Examples
     --------
@@ -166,6 +167,8 @@ class AsyncBatchNode(AsyncNode, BatchNode):
     """
 
     async def _exec(self, items: Any) -> Any:
+        if self._pfx_max_concurrency != 1 or self._pfx_on_item_error != "raise":
+            return await _each(self, super()._exec, items)
         return [await super(AsyncBatchNode, self)._exec(i) for i in items]
 
 
@@ -174,10 +177,10 @@ class AsyncParallelBatchNode(AsyncNode, BatchNode):
 
     Parameters
     ----------
-    max_retries, wait
+    max_retries, wait, timeout, retry
         As for `Node`, per item.
-    timeout, retry, max_concurrency, on_error
-        Not read here: all items go at once. A `BatchNode` with ``async def exec`` knows them.
+    max_concurrency, on_error
+        As for `BatchNode`; all items at once, unless told otherwise.
 
     Examples
     --------
@@ -197,8 +200,42 @@ class AsyncParallelBatchNode(AsyncNode, BatchNode):
     [0.02, 0.01]
     """
 
+    _pfx_max_concurrency: int | None = None
+
+    def __init__(self, max_retries: int = 1, wait: float = 0, *, max_concurrency: int | None = None, **options: Any) -> None:
+        super().__init__(max_retries, wait, max_concurrency=max_concurrency, **options)
+
     async def _exec(self, items: Any) -> Any:
+        if self._pfx_max_concurrency is not None or self._pfx_on_item_error != "raise":
+            return await _each(self, super()._exec, items)
         return await asyncio.gather(*(super(AsyncParallelBatchNode, self)._exec(i) for i in items))
+
+
+async def _each(node: Any, attempt: Callable[[Any], Awaitable[Any]], items: Any) -> list[Any]:
+    """Every item of a batch, as many at once as the node says; an error in place of its result when the node collects them."""
+
+    async def one(item: Any) -> Any:
+        try:
+            return await attempt(item)
+        except Exception as exc:
+            if node._pfx_on_item_error == "collect":
+                return exc
+            raise
+
+    return await _gathered(one, items or [], node._pfx_max_concurrency)
+
+
+async def _gathered(work: Callable[[Any], Awaitable[Any]], things: Iterable[Any], limit: int | None) -> list[Any]:
+    """What `work` gives for each thing, in order, at most `limit` at once; as with `asyncio.gather`, the others go on when one fails."""
+    if limit is None:
+        return await asyncio.gather(*map(work, things))
+    gate = asyncio.Semaphore(limit)
+
+    async def through(thing: Any) -> Any:
+        async with gate:
+            return await work(thing)
+
+    return await asyncio.gather(*map(through, things))
 
 
 class AsyncFlow(Flow, AsyncNode):
@@ -279,7 +316,7 @@ class AsyncBatchFlow(AsyncFlow, BatchFlow):
     start, **options
         As for `Flow`.
     max_concurrency
-        Not read here; a `BatchFlow` with ``async def`` steps knows it.
+        As for `BatchFlow`.
 
     Examples
     --------
@@ -299,8 +336,11 @@ class AsyncBatchFlow(AsyncFlow, BatchFlow):
 
     async def _run_async(self, shared: Any) -> Any:
         pr = await self.prep_async(shared) or []
-        for bp in pr:
-            await self._orch_async(shared, {**self.params, **bp})
+        if self._pfx_items_at_once != 1:
+            await _gathered(lambda bp: self._orch_async(shared, {**self.params, **bp}), pr, self._pfx_items_at_once)
+        else:
+            for bp in pr:
+                await self._orch_async(shared, {**self.params, **bp})
         return await self.post_async(shared, pr, None)
 
 
@@ -312,7 +352,7 @@ class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):
     start, **options
         As for `Flow`.
     max_concurrency
-        Not read here: all items go at once. A `BatchFlow` with ``async def`` steps knows it.
+        As for `BatchFlow`; all items at once, unless told otherwise.
 
     Examples
     --------
@@ -331,7 +371,12 @@ class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):
     ['a', 'b']
     """
 
+    _pfx_items_at_once: int | None = None
+
+    def __init__(self, start: Any = None, *, max_concurrency: int | None = None, **options: Any) -> None:
+        super().__init__(start, max_concurrency=max_concurrency, **options)
+
     async def _run_async(self, shared: Any) -> Any:
         pr = await self.prep_async(shared) or []
-        await asyncio.gather(*(self._orch_async(shared, {**self.params, **bp}) for bp in pr))
+        await _gathered(lambda bp: self._orch_async(shared, {**self.params, **bp}), pr, self._pfx_items_at_once)
         return await self.post_async(shared, pr, None)

@@ -301,7 +301,7 @@ class BatchFlow(Flow):
     def __init__(self, start: Any = None, *, max_concurrency: int | None = 1, **options: Any) -> None:
         super().__init__(start, **options)
         check_concurrency(type(self).__name__, max_concurrency)
-        if max_concurrency != 1:
+        if max_concurrency != self._pfx_items_at_once:
             self._pfx_items_at_once = max_concurrency
 
     def _run(self, shared: Any) -> Any:

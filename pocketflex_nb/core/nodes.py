@@ -424,7 +424,7 @@ class BatchNode(Node):
     ) -> None:
         super().__init__(max_retries, wait, **options)
         check_concurrency(type(self).__name__, max_concurrency)
-        if max_concurrency != 1:
+        if max_concurrency != self._pfx_max_concurrency:
             self._pfx_max_concurrency = max_concurrency
         if on_error not in ("raise", "collect"):
             raise ValueError(f"{type(self).__name__}(on_error={on_error!r}): 'raise' or 'collect'")

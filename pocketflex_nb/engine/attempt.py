@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.engine.items import items_async
 from pocketflex_nb.engine.plan import is_async
-from pocketflex_nb.engine.steps import attempt_async, patience, retried
+from pocketflex_nb.engine.steps import attempt_async, limit, patience, retried
 from pocketflex_nb.engine.visit_flow import entered
 from pocketflex_nb.engine.wait import wait_here
 
-__all__ = ["attempt", "attempt_items"]
+__all__ = ["attempt", "attempt_items", "attempt_spelled"]
 
 
 def attempt(node: Any, prep_res: Any) -> Any:
@@ -46,6 +47,30 @@ def attempt_items(node: Any, items: Any) -> Any:
     if node._pfx_max_concurrency != 1 or node._pfx_timeout is not None:
         return _waited(node, items_async(node, items))
     return [_item(node, item, index) for index, item in enumerate(items or [])]
+
+
+async def attempt_spelled(node: Any, prep_res: Any) -> Any:
+    """`exec_async` of a node in the `*_async` spelling that has a time limit or a `Retry`, with its tries and its fallback."""
+    frame = FRAME.get()
+    if frame is None:
+        with entered(node, None) as frame:
+            frame.node = node
+            return await attempt_spelled(node, prep_res)
+    tries, on, wait = patience(node)
+    for number in range(tries):
+        node.cur_retry = number
+        try:
+            if node._pfx_timeout is None:
+                return await node.exec_async(prep_res)
+            async with limit(node._pfx_timeout, frame):
+                return await node.exec_async(prep_res)
+        except Exception as exc:
+            if number == tries - 1 or not isinstance(exc, on):
+                return await node.exec_fallback_async(prep_res, exc)
+            retried(node, frame, number, exc)
+        if (seconds := wait(number)) > 0:
+            await asyncio.sleep(seconds)
+    return None
 
 
 def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:

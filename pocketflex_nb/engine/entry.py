@@ -9,7 +9,7 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.engine.attempt import attempt, attempt_items
+from pocketflex_nb.engine.attempt import attempt, attempt_items, attempt_spelled
 from pocketflex_nb.engine.hot import classes_now
 from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.plan import is_bare
@@ -22,8 +22,8 @@ from pocketflex_nb.engine.walk import walk as walk_nodes
 from pocketflex_nb.engine.walk_async import walk_async as walk_nodes_async
 
 __all__ = [
-    "attempt", "attempt_items", "launch", "launch_each", "retried", "run", "run_async", "run_node", "visit", "visit_batch_flow",
-    "visit_flow", "walk", "walk_async",
+    "attempt", "attempt_items", "attempt_spelled", "launch", "launch_each", "retried", "run", "run_async", "run_node", "visit",
+    "visit_batch_flow", "visit_flow", "walk", "walk_async",
 ]
 
 

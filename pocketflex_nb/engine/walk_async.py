@@ -99,7 +99,7 @@ async def walk_async(
                 try:
                     if plan.is_plain or plan.is_spelled:
                         c = twin(node, plan.cls, params) if plan.needs_copy else node
-                        if plan.is_spelled and inlines and c.max_retries == 1:
+                        if plan.is_spelled and inlines and c.max_retries == 1 and not c._pfx_tuned:
                             p = await c.prep_async(shared)
                             try:
                                 e = await c.exec_async(p)

@@ -322,7 +322,8 @@ def run(m: Any, program: list[Spec]) -> Outcome:
             out.action = asyncio.run(_drained(first, shared)) if hasattr(first, "run_async") and program[0].kind in (*ASYNC, *ASYNC_FLOWS) \
                 else first.run(shared)
         except Exception as exc:
-            out.error = (type(exc), exc.args)
+            # where in the recursion Python notices, and so what it says of it, is chance
+            out.error = (type(exc), () if isinstance(exc, RecursionError) else exc.args)
             out.same_error = not made or any(exc is error for error in made) or not isinstance(exc, (KeyError, Odd))
     out.warned = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
     return out

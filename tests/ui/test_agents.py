@@ -75,7 +75,7 @@ def test_an_agent_that_never_yields_is_killed_while_other_cells_answer(lab: Lab)
     assert lab.run_all(timeout=40) is True
 
     expect(lab.outputs(3)).to_have_text("2\n")
-    expect(lab.outputs(4)).to_have_text("3\n")
+    expect(lab.outputs(4).last).to_have_text("3\n")  # above it, where the kill takes a quarter second, who held the loop
 
 
 def test_messages_are_drawn_as_they_go_and_stay_in_the_saved_file(lab: Lab) -> None:

@@ -26,6 +26,9 @@ _ARROWS = {"action": "-->", "error": "-.->", "detached": "==>"}
 _RESERVED = frozenset({
     "end", "END", "subgraph", "graph", "flowchart", "style", "class", "click", "classDef", "linkStyle", "direction", "default",
     "href", "call", "accTitle", "accDescr", "interpolate", "o", "x", "v", "state", "note", "pf", "TB", "TD", "BT", "RL", "LR",
+    # Mermaid's renderer keeps ids as keys of a plain JavaScript object, where what every object inherits is there already
+    "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf", "__proto__",
+    "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
 })
 _ID = re.compile(r"\w+(?:[.\-]\w+)*", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z_][\w ]{0,60}\w|[A-Za-z_]", re.ASCII)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -97,6 +98,21 @@ def test_ids_that_mermaid_does_not_bear_get_another_one_and_come_back() -> None:
     assert came_back(Flow(end)) == graph_of(Flow(end))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf", "__proto__",
+     "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"],
+)
+def test_what_every_javascript_object_inherits_is_no_id_of_a_node_or_subgraph(name: str) -> None:
+    inner = Flow(named(name), name=name)
+    inner - name >> named("after")
+
+    text = mermaid(graph_of(Flow(inner, name="outer")))
+
+    assert not re.search(rf"^\s*(subgraph )?{name}\b(?!_)", text, re.MULTILINE)
+    assert without_kinds(came_back(Flow(inner, name="outer"))) == without_kinds(graph_of(Flow(inner, name="outer")))
+
+
 def test_one_id_in_two_nested_flows_comes_back() -> None:
     one, two = Flow(named("work"), name="one"), Flow(named("work"), name="two")
     one >> two >> named("work")
@@ -145,7 +161,8 @@ def test_hostile_names_cannot_leave_their_quotes() -> None:
 _ODD = st.sampled_from(["end", "a|b", '"', "#35;", "<br/>", "a\nb", "-->", "%% pf: x=1", "日本", "", "\u200b"])
 _LABELS = st.one_of(st.text(max_size=12), _ODD)
 _NAMES = st.one_of(
-    st.sampled_from(["end", "END", "graph", "style", "plan", "x", "o", "a.b", "a-b", "default", "subgraph", "é", "2", "my plan"]),
+    st.sampled_from(["end", "END", "graph", "style", "plan", "x", "o", "a.b", "a-b", "default", "subgraph", "é", "2", "my plan",
+                     "__proto__"]),
     st.text(min_size=1, max_size=6),
 )
 

@@ -22,6 +22,8 @@ asked              question, choices, schema, ask (number)
 answered           ask, value, by
 conflict           key, writer, other
 abandoned          what (a thread that could not be stopped; its late writes are dropped)
+pool_full          text (all threads are taken; this plain step waited for one)
+overdue            limit (seconds), text (a step that its time limit could not cut off goes on)
 =================  ============================================================================================
 
 The agents' kinds (start, exit, restart, giveup, call, reply, cast, info, down, lag, zombie, unhandled) are listed in

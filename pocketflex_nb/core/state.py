@@ -12,10 +12,12 @@ from typing import Any
 
 from pocketflex_nb.core.events import Event
 
-__all__ = ["LINES", "SPANS", "NodeState", "Span", "State", "replay"]
+__all__ = ["LINES", "SPANS", "TOKENS", "NodeState", "Span", "State", "replay"]
 
 #: kept per run; older lines and spans are counted, not kept
 LINES, SPANS = 500, 2_000
+#: characters to which tokens that follow each other are joined; what follows then is a line of its own
+TOKENS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class State:
     asking : dict of int to Event
         Open questions.
     problems : list of str
-        Unknown actions, conflicts, abandoned threads: what every view must mark.
+        Unknown actions, conflicts, abandoned threads, overdue steps, a full pool: what every view must mark.
     tokens, cost : float
         Sums of what `emit` told as ``usage``.
     done, total : float or None
@@ -248,7 +250,7 @@ def _node_retried(s: State, e: Event) -> None:
 def _output(s: State, e: Event) -> None:
     stream, text = e.get("stream", "print"), str(e.get("text", ""))
     last = s.lines[-1] if s.lines else None
-    if stream == "token" and last and last[1] == "token" and last[3] == e.node:
+    if stream == "token" and last and last[1] == "token" and last[3] == e.node and len(last[2]) < TOKENS:
         s.lines[-1] = (e.ns, "token", last[2] + text, e.node)
         return
     s.lines.append((e.ns, stream, text, e.node))
@@ -292,5 +294,6 @@ _FOLDS = {
     "run_started": _run_started, "run_paused": _run_paused, "run_resumed": _run_resumed, "run_finished": _run_finished,
     "node_started": _node_started, "node_finished": _node_finished, "node_failed": _node_failed, "node_retried": _node_retried,
     "output": _output, "usage": _usage, "progress": _progress, "store_changed": _store_changed, "asked": _asked,
-    "answered": _answered, "unknown_action": _problem, "conflict": _problem, "abandoned": _problem,
+    "answered": _answered, "unknown_action": _problem, "conflict": _problem, "abandoned": _problem, "pool_full": _problem,
+    "overdue": _problem,
 }

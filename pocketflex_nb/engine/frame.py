@@ -13,7 +13,7 @@ from typing import Any
 from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.ledger import add_change, changes_of, places_in
 
-__all__ = ["FINISHED", "Failure", "Frame", "Note", "current", "told"]
+__all__ = ["FINISHED", "KEPT", "TRIM_AT", "WIDTH", "Failure", "Frame", "Note", "current", "told"]
 
 
 class Failure:
@@ -35,6 +35,14 @@ class Note:
 
 
 _agent = AGENT.get
+
+#: fields of one record
+WIDTH = 5
+#: records that a run keeps at least; older ones are counted and dropped when there are a quarter more: what is dropped late has left the
+#: processor's caches, and costs twice as much to let go of
+KEPT = 10_000
+#: fields in the list from which on `Log.trim` is called
+TRIM_AT = KEPT * WIDTH * 5 // 4
 
 #: the last record of a run, by status; the other facts are the run's own
 FINISHED = {status: Note("run_finished", status) for status in ("done", "failed", "cancelled")}
@@ -143,6 +151,8 @@ class Frame:
         run.records.extend((self, self.node, Note(kind, data, cause), ns, ns))
         if run.held is not None and run.held.subscribers:
             run.held.tell()
+        if len(run.records) > TRIM_AT:  # one step may tell a million things before its walk looks
+            run.log.trim()
 
     def __repr__(self) -> str:
         return f"<Frame {self.address or self.run.name}>"

@@ -9,6 +9,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.engine.steps import attempt_async, mode_here
+from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["each", "items_async", "together"]
 
@@ -93,6 +94,9 @@ async def items_async(node: Any, items: Any, mode: int | None = None) -> list[An
             step = outer.step_frame(index)
             FRAME.set(step)
         try:
+            if limit is None:  # each is to begin at once, however many there are
+                with engine_thread.pool.place():
+                    return await attempt_async(node, item, mode)
             return await attempt_async(node, item, mode)
         except Exception as exc:
             exc.add_note(f"in item {index} of the batch {type(node).__name__}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from time import perf_counter_ns
 from types import CoroutineType
 from typing import Any
@@ -181,7 +182,8 @@ def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
     """Start the runs of a group, at most `limit` at once."""
     check_concurrency("launch", limit)
     group.limit(limit)
-    group.then = _start
+    context = copy_context()  # the launcher's: a run that follows another does not begin with what that one left in its own
+    group.then = lambda ready: _start(ready, context)
     _start(group.take_first())
     return group
 
@@ -260,8 +262,8 @@ def _check(flow: Flow) -> None:
         warnings.warn(str(exc), stacklevel=4)
 
 
-def _start(made: list[Run]) -> None:
-    """Make the tasks, with one message to the engine thread."""
+def _start(made: list[Run], context: Context | None = None) -> None:
+    """Make the tasks, with one message to the engine thread; each begins with a copy of `context`, by default the caller's."""
     if not made:
         return
     hear_logging()
@@ -277,4 +279,4 @@ def _start(made: list[Run]) -> None:
                 if not run.is_ended:
                     run.task = loop.create_task(_main(run), name=run.name)
 
-    loop.call_soon_threadsafe(begin)
+    loop.call_soon_threadsafe(begin, context=context)

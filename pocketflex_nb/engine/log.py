@@ -17,24 +17,19 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.ledger import MORE, TIME, places_in
 from pocketflex_nb.core.names import base_id, ids_of
-from pocketflex_nb.engine.frame import Failure, Frame, Note, told
+from pocketflex_nb.engine.frame import KEPT, TRIM_AT, WIDTH, Failure, Frame, Note, told
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
 
-__all__ = ["CHANGED", "KEPT", "LOOK_EVERY", "TRIM_AT", "WALKS", "WIDTH", "Counts", "Log", "rows"]
+__all__ = ["CHANGED", "LOOK_EVERY", "WALKS", "Counts", "Log", "rows"]
 
-#: fields of one record
-WIDTH = 5
 #: stands for the action where a record is of changes of a store: the flat list of their places instead of the start, and minus the end.
 #: A hop that made one change of a plain value has the place of it, page and beginning, instead of its start and end, which stand there.
 CHANGED = Note("store_changed")
 
-#: records that a run keeps at least; older ones are counted and dropped when there are a quarter more: what is dropped late has left the
-#: processor's caches, and costs twice as much to let go of
-KEPT = 10_000
-#: fields in the list at which walks call `Log.trim`, and hops between two looks at their number
-TRIM_AT, LOOK_EVERY = KEPT * WIDTH * 5 // 4, 2_048
+#: hops between two looks of a walk at the number of records
+LOOK_EVERY = 2_048
 
 #: nodes of walks that are counted one by one; above it, walks that are over are forgotten
 WALKS = 1_000

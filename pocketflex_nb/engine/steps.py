@@ -63,7 +63,7 @@ async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
     step = frame.step_frame() if not frame.step else frame
     context = contextvars.copy_context()
     context.run(FRAME.set, step)
-    future = engine_thread.pool.submit(context.run, _parcelled, fn, *args)
+    future = engine_thread.pool.submit(context.run, _parcelled, fn, *args, told=lambda text: step.note("pool_full", text=text))
     try:
         return opened(await asyncio.wrap_future(future))
     except asyncio.CancelledError:

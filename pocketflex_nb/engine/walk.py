@@ -17,9 +17,9 @@ from pocketflex_nb.core.nodes import END, Fork
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.attempt import attempt
 from pocketflex_nb.engine.fork import walk_fork
-from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.frame import TRIM_AT, Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
-from pocketflex_nb.engine.log import LOOK_EVERY, TRIM_AT
+from pocketflex_nb.engine.log import LOOK_EVERY
 from pocketflex_nb.engine.plan import Plan, copied, is_exec_step, is_step, plan_of, twin
 from pocketflex_nb.engine.steps import finish_visit, with_tries
 from pocketflex_nb.engine.wait import wait_here, wait_step

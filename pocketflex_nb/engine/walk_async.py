@@ -18,10 +18,10 @@ from pocketflex_nb.core.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.crossing import cross
 from pocketflex_nb.engine.fork import walk_fork
-from pocketflex_nb.engine.frame import Frame
+from pocketflex_nb.engine.frame import TRIM_AT, Frame
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.items import items_async
-from pocketflex_nb.engine.log import LOOK_EVERY, TRIM_AT
+from pocketflex_nb.engine.log import LOOK_EVERY
 from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of, twin
 from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import CALLER, ENGINE, USER, attempt_async, fall_back, in_pool, mode_here

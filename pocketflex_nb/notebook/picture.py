@@ -16,9 +16,9 @@ from typing import Any
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.graph import Graph, base_name, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
-from pocketflex_nb.engine.frame import Note
+from pocketflex_nb.engine.frame import WIDTH, Note
 from pocketflex_nb.engine.hot import is_stale
-from pocketflex_nb.engine.log import WIDTH, rows
+from pocketflex_nb.engine.log import rows
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.panel import clean, error_card
 from pocketflex_nb.notebook.past import Past

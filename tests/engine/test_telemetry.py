@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb import Flow, Node, ask, emit, node, replay
+from pocketflex_nb import Flow, Node, ask, current, emit, launch, node, replay
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.state import TOKENS, State
+from pocketflex_nb.engine.frame import KEPT, TRIM_AT, WIDTH
 from pocketflex_nb.engine.run import subscribe
 from tests.engine.conftest import Way
 
@@ -197,3 +199,46 @@ def test_a_state_that_many_threads_ask_for_counts_each_record_once() -> None:
 
     assert run.state().nodes["ticks"].visits == 3000
     assert run.state().steps == run.hops == 3001
+
+
+@pytest.mark.parametrize("tell", ["token", "log", "usage", "progress"])
+@pytest.mark.parametrize("way", ["run", "launch"])
+def test_one_step_that_tells_very_much_keeps_no_more_than_the_log_does(way: str, tell: str) -> None:
+    most: list[int] = []
+
+    class Talk(Node):
+        def exec(self, prep_res: Any) -> None:
+            run = current().run
+            for number in range(5 * KEPT):
+                emit(tell, f"{number} ", tokens=1)
+                most.append(len(run.records))
+
+    flow = Flow(Talk())
+    flow.run({}) if way == "run" else launch(flow).result(20)
+
+    assert max(most) <= TRIM_AT + WIDTH
+    assert len(most) == 5 * KEPT
+
+
+def test_what_one_step_told_is_numbered_without_gaps_after_old_records_went() -> None:
+    class Talk(Node):
+        def exec(self, prep_res: Any) -> None:
+            for number in range(2 * KEPT):
+                emit("log", str(number))
+
+    run = launch(Flow(Talk())).wait(20)
+
+    told = [event for event in run.events if event.kind == "output"]
+    assert [event.seq for event in told] == list(range(told[0].seq, told[0].seq + len(told)))
+    assert told[-1].data["text"] == str(2 * KEPT - 1)
+    assert told[-1].seq == 2 * KEPT
+    assert len(told) >= KEPT
+
+
+def test_a_million_tokens_are_joined_into_lines_that_stay_short() -> None:
+    state = State()
+    for number in range(TOKENS):
+        state.add(Event(number, 0, "output", "r", "f/a", "a", {"stream": "token", "text": "abc"}, None, 0.0))
+
+    assert max(len(text) for _, _, text, _ in state.lines) <= TOKENS + 3
+    assert "".join(text for _, _, text, _ in state.lines) == "abc" * TOKENS

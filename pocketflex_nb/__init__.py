@@ -31,7 +31,8 @@ from pocketflex_nb.engine.frame import current
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.launch import launch
 from pocketflex_nb.engine.limits import Breaker, Limiter
-from pocketflex_nb.engine.run import Run, runs
+from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run_registry import forget, runs
 from pocketflex_nb.engine.telling import emit
 
 if _TYPE_CHECKING:
@@ -43,8 +44,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "END", "Agent", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "DynamicSupervisor", "Flow", "FlowAgent", "Limiter", "Node",
-    "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "launch", "linear", "node",
-    "open_queue", "open_store", "open_topic", "replay", "runs", "spawn", "stream", "trace",
+    "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "forget", "launch", "linear",
+    "node", "open_queue", "open_store", "open_topic", "replay", "runs", "spawn", "stream", "trace",
 ]
 
 _AGENTS = {"Agent", "DynamicSupervisor", "FlowAgent", "Registry", "Supervisor", "child", "spawn", "stream", "trace"}

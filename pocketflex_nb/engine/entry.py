@@ -10,6 +10,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.engine.attempt import attempt, attempt_items, attempt_spelled
+from pocketflex_nb.engine.frame import left
 from pocketflex_nb.engine.hot import classes_now
 from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.plan import is_bare
@@ -29,14 +30,14 @@ __all__ = [
 
 def run(flow: Any, shared: Any) -> Any:
     """`Flow.run`."""
-    this = Run(flow, shared)
-    this.blocks = current_thread() is main_thread()
-    limited(this, flow)
-    if "IPython" in sys.modules:
-        this.use_classes(classes_now(flow))
-    token = FRAME.set(this.root)
-    this.begin()
-    try:
+    this, outer = Run(flow, shared), FRAME.get()
+    try:  # an interrupt may come between any two instructions: all that it could leave behind is done inside
+        this.blocks = current_thread() is main_thread()
+        limited(this, flow)
+        if "IPython" in sys.modules:
+            this.use_classes(classes_now(flow))
+        FRAME.set(this.root)
+        this.begin()
         action = flow._run(shared)
         if action.__class__ is CoroutineType:
             action = wait_step(action, this.root)
@@ -47,7 +48,7 @@ def run(flow: Any, shared: Any) -> Any:
         this.finish(action)
         return action
     finally:
-        FRAME.reset(token)
+        FRAME.set(outer)
 
 
 def run_async(flow: Any, shared: Any) -> Any:
@@ -59,11 +60,11 @@ def run_async(flow: Any, shared: Any) -> Any:
 
 async def _run_async(flow: Any, shared: Any) -> Any:
     this = Run(flow, shared)
-    limited(this, flow)
     token = FRAME.set(this.root)
-    this.task = asyncio.current_task()
-    this.begin()
     try:
+        limited(this, flow)
+        this.task = asyncio.current_task()
+        this.begin()
         action = await drive(flow, shared)
     except BaseException as exc:
         this.fail(exc)
@@ -72,7 +73,7 @@ async def _run_async(flow: Any, shared: Any) -> Any:
         this.finish(action)
         return action
     finally:
-        FRAME.reset(token)
+        left(token)
 
 
 def run_node(node: Any, shared: Any) -> Any:

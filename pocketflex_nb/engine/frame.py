@@ -7,13 +7,14 @@ them when somebody reads (:mod:`pocketflex_nb.engine.log`).
 
 from __future__ import annotations
 
+import contextlib
 from time import perf_counter_ns
 from typing import Any
 
 from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.ledger import add_change, changes_of, places_in
 
-__all__ = ["FINISHED", "KEPT", "TRIM_AT", "WIDTH", "Failure", "Frame", "Note", "current", "told"]
+__all__ = ["FINISHED", "KEPT", "TRIM_AT", "WIDTH", "Failure", "Frame", "Note", "current", "left", "told"]
 
 
 class Failure:
@@ -186,6 +187,12 @@ def current() -> Any:
     """
     frame = FRAME.get()
     return frame if frame is not None else AGENT.get()
+
+
+def left(token: Any) -> None:
+    """The walk that set `FRAME` is over. A coroutine that was dropped is closed by whoever drops it, where nothing was set."""
+    with contextlib.suppress(ValueError):
+        FRAME.reset(token)
 
 
 def told(error: BaseException) -> str:

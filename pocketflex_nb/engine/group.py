@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from time import monotonic
 from typing import Any
@@ -14,6 +15,9 @@ from pocketflex_nb.engine.run import GRACE, SLICE, Run
 from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["RunGroup"]
+
+#: seconds between two looks at whether runs that were cancelled are over
+_LOOK = 0.005
 
 
 class RunGroup:
@@ -113,12 +117,16 @@ class RunGroup:
             for run in self._runs:
                 run.wait(None if deadline is None else max(0.0, deadline - monotonic()))
         except KeyboardInterrupt:
-            self.cancel()
-            until = monotonic() + GRACE
-            for run in self._runs:
-                run.wait(max(0.0, until - monotonic()))
+            self._stopped()
             raise
         return self
+
+    def _stopped(self) -> None:
+        """The stop button was pressed while plain code waits: end every run, and wait until they are over."""
+        self.cancel()
+        until = monotonic() + GRACE
+        for run in self._runs:
+            run.wait(max(0.0, until - monotonic()))
 
     def results(self, timeout: float | None = None) -> list[Any]:
         """The last action of every run, in order; raises the first failure in order.
@@ -164,10 +172,16 @@ class RunGroup:
             while not over.done() and left[0] > 0:
                 await asyncio.wait([over], timeout=beat)
         except asyncio.CancelledError:
-            self.cancel()
-            await asyncio.wait([over], timeout=GRACE)
+            await self._stopped_async()
             raise
         return self
+
+    async def _stopped_async(self) -> None:
+        """The waiting task was cancelled: end every run, and wait until they are over."""
+        self.cancel()
+        until = monotonic() + GRACE
+        while not self.done() and monotonic() < until:
+            await asyncio.sleep(_LOOK)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[Run]:
         """The runs in the order in which they end.
@@ -204,16 +218,31 @@ class RunGroup:
                 except queue.Empty:
                     continue
         except KeyboardInterrupt:
-            self.cancel()
+            self._stopped()
             raise
 
     async def __aiter__(self) -> AsyncIterator[Run]:
         loop = asyncio.get_running_loop()
-        ended: asyncio.Queue[Run] = asyncio.Queue()
+        ended: deque[Run] = deque()
+        come = asyncio.Event()
+
+        def one(run: Run) -> None:
+            ended.append(run)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(come.set)
+
         for run in self._runs:
-            run.add_done_callback(lambda r: loop.call_soon_threadsafe(ended.put_nowait, r))
+            run.add_done_callback(one)
         for _ in self._runs:
-            yield await ended.get()
+            try:
+                while not ended:
+                    come.clear()
+                    if not ended:
+                        await _until(come, engine_thread.beat(SLICE))
+            except asyncio.CancelledError:
+                await self._stopped_async()
+                raise
+            yield ended.popleft()
 
     # steering ----------------------------------------------------------------------------------------------------------
     def cancel(self) -> None:
@@ -283,3 +312,12 @@ class RunGroup:
         elif self._left:
             following, self._left = self._left[0], self._left[1:]
             self.then([following])
+
+
+async def _until(event: asyncio.Event, seconds: float | None) -> None:
+    """Wait for `event`, at most `seconds`: a signal does not wake a loop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures as cf
 import logging
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -23,16 +23,15 @@ from pocketflex_nb.core.names import base_id, base_name
 from pocketflex_nb.engine.frame import FINISHED, Frame
 from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.log import Log
+from pocketflex_nb.engine.run_registry import began, began_elsewhere, ended, gone, runs
 from pocketflex_nb.engine.thread import engine_thread
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.graph import Graph
     from pocketflex_nb.core.state import State
 
-__all__ = ["GRACE", "REMEMBERED", "SLICE", "Run", "beginning", "forget", "limited", "runs", "subscribe"]
+__all__ = ["GRACE", "SLICE", "Run", "beginning", "limited", "subscribe"]
 
-#: finished runs that `runs()` remembers
-REMEMBERED = 200
 #: seconds between two looks of a waiting main thread, so that an interrupt gets through
 SLICE = 0.05
 #: seconds that a cancelled run gets to end before its waiter goes
@@ -42,33 +41,10 @@ GRACE = 5.0
 beginning = threading.Lock()
 
 _naming, _making = threading.Lock(), threading.Lock()
-_live: dict[Run, None] = {}
-_over: deque[Run] = deque(maxlen=REMEMBERED)
 _numbers: Counter[str] = Counter()
 _hearers: list[Callable[[Event], Any]] = []
 _log = logging.getLogger("pocketflex_nb")
 _count = count(1)  # no attribute of the class: writing one would make every look-up on it slow again
-
-
-def runs(*, live: bool = False) -> list[Run]:
-    """The runs of this process, oldest first: those that go on, and the last 200 that are over.
-
-    Parameters
-    ----------
-    live : bool
-        Only those that go on.
-
-    Examples
-    --------
-    >>> from pocketflex_nb import Flow, Node, launch, runs
-    >>> run = launch(Flow(Node()), name="nightly").wait(10)
-    >>> run in runs(), run in runs(live=True)
-    (True, False)
-    """
-    going = list(_live)
-    if live:
-        return going
-    return sorted([*_over, *going], key=lambda run: run.number)
 
 
 def subscribe(fn: Callable[[Event], Any]) -> Callable[[], None]:
@@ -89,13 +65,6 @@ def subscribe(fn: Callable[[Event], Any]) -> Callable[[], None]:
                 run.held.unsubscribe(fn)
 
     return stop
-
-
-def forget() -> int:
-    """Drop the runs that are over from `runs()`, and return how many those were."""
-    number = len(_over)
-    _over.clear()
-    return number
 
 
 class Run:
@@ -193,7 +162,8 @@ class Run:
         if self.parent is not None:
             self.outer = outer
             self.parent.adopt(self)
-        _live[self] = None
+        if launched:  # it waits for its turn among those that go on; any other begins at once
+            began(self)
 
     # what it is ------------------------------------------------------------------------------------------------------
     @property
@@ -557,7 +527,7 @@ class Run:
 
     def discard(self) -> None:
         """It was made and cannot be started after all."""
-        _live.pop(self, None)
+        gone(self)
         if self.parent is not None and self.parent.children:
             self.parent.children.pop(self, None)
 
@@ -587,6 +557,8 @@ class Run:
 
     def begin(self) -> None:
         """It starts to walk."""
+        if not self.launched:
+            (began if self.task is None else began_elsewhere)(self)
         self._status, self.started = "running", now()
         for fn in _hearers:
             self.signal = True
@@ -620,6 +592,7 @@ class Run:
         status = "done"
         if error is not None:
             cancelled = isinstance(error, (RunCancelled, asyncio.CancelledError, cf.CancelledError, KeyboardInterrupt))
+            cancelled = cancelled or (isinstance(error, GeneratorExit) and not self.launched)  # its coroutine was closed
             status = "cancelled" if cancelled else "failed"
             if cancelled and not isinstance(error, RunCancelled):
                 error = RunCancelled(f"run {self.name!r} was cancelled")
@@ -631,7 +604,7 @@ class Run:
         if self.held is not None:
             self.held.over()
         self.discard()
-        _over.append(self)
+        ended(self)
         if self._future is not None:
             self._future.set_result(None)
         while self._callbacks:

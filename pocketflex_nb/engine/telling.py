@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["emit", "hear_logging"]
+__all__ = ["emit", "hear_logging", "is_logging"]
 
 _KINDS = ("token", "usage", "progress", "log")
 
@@ -59,6 +61,10 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
 
 
 _heard = False
+_here = threading.local()
+_HANDLE = logging.Logger.callHandlers.__code__
+#: frames between a handler that is called and what it prints, at most
+_DEEP = 100
 
 
 def hear_logging() -> None:
@@ -79,9 +85,25 @@ def hear_logging() -> None:
         frame = FRAME.get()
         if frame is not None and frame.run.launched and not frame.fenced:
             frame.note("output", stream="log", text=_line(record), level=record.levelname, logger=record.name)
+            _here.has_noted = True
         return record
 
     logging.setLogRecordFactory(factory)
+
+
+def is_logging() -> bool:
+    """Whether what the calling code prints is the work of a `logging` handler on a record that is a line of the lane already."""
+    if not getattr(_here, "has_noted", False):
+        return False
+    caller = sys._getframe(1)
+    for _ in range(_DEEP):
+        if caller.f_code is _HANDLE:
+            return True
+        if caller.f_back is None:
+            break
+        caller = caller.f_back
+    _here.has_noted = False  # its handlers have all been called: what is printed until the next record needs no look
+    return False
 
 
 def _line(record: logging.LogRecord) -> str:

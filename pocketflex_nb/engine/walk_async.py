@@ -18,7 +18,7 @@ from pocketflex_nb.core.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.crossing import cross
 from pocketflex_nb.engine.fork import walk_fork
-from pocketflex_nb.engine.frame import TRIM_AT, Frame
+from pocketflex_nb.engine.frame import TRIM_AT, Frame, left
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.items import items_async
 from pocketflex_nb.engine.log import LOOK_EVERY
@@ -160,7 +160,7 @@ async def walk_async(
         raise
     finally:
         if self is not None:
-            FRAME.reset(token)
+            left(token)
 
 
 async def _visit_plain(c: Any, shared: Any, plan: Plan, mode: int) -> Any:

@@ -8,7 +8,8 @@ from html import escape
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.engine.run import Run, runs
+from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run_registry import runs
 from pocketflex_nb.notebook.options import filled
 from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.starting import find_run, runs_of

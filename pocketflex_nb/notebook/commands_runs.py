@@ -16,7 +16,8 @@ from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.snapshot import MISSING
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.hot import is_stale
-from pocketflex_nb.engine.run import GRACE, SLICE, Run, forget, runs
+from pocketflex_nb.engine.run import GRACE, SLICE, Run
+from pocketflex_nb.engine.run_registry import forget, runs
 from pocketflex_nb.notebook.call import Call, Command, Table
 from pocketflex_nb.notebook.cell import CellWait
 from pocketflex_nb.notebook.options import amount, duration, value_of, whole

@@ -13,7 +13,8 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 from pocketflex_nb.core.graph import nodes_by_path
 from pocketflex_nb.core.nodes import BaseNode
 from pocketflex_nb.engine.group import RunGroup
-from pocketflex_nb.engine.run import Run, runs
+from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run_registry import runs
 from pocketflex_nb.notebook.commands import COMMANDS
 from pocketflex_nb.notebook.help import topics
 from pocketflex_nb.notebook.kernel_loop import LOOPS

@@ -11,7 +11,7 @@ from importlib import metadata
 from time import perf_counter
 from typing import Any
 
-from pocketflex_nb.engine.run import runs
+from pocketflex_nb.engine.run_registry import runs
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook.standing import has_widgets
 

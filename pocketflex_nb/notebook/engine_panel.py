@@ -13,7 +13,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from pocketflex_nb.engine.run import Run, runs
+from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run_registry import runs
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.panel import clean

@@ -12,7 +12,7 @@ import sys
 from importlib import metadata
 from typing import Any
 
-from pocketflex_nb.engine.run import runs
+from pocketflex_nb.engine.run_registry import runs
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook.short import usage
 

@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.store import ConflictWarning
+from pocketflex_nb.engine.telling import is_logging
 
 __all__ = ["Lane", "install", "quiet", "remove", "settle", "teed"]
 
@@ -55,7 +56,7 @@ class Lane:
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if frame.run.number in teed:
             self._behind.write(text)
-        if not frame.fenced and frame.run.number not in quiet:
+        if not frame.fenced and frame.run.number not in quiet and not is_logging():
             self._keep(frame, text)
         return len(text)
 

@@ -11,7 +11,8 @@ from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.diff import path_text
 from pocketflex_nb.core.snapshot import MISSING, thaw
 from pocketflex_nb.core.store import Store
-from pocketflex_nb.engine.run import Run, runs
+from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run_registry import runs
 from pocketflex_nb.notebook.panel import clean
 from pocketflex_nb.views.tree import value_at
 

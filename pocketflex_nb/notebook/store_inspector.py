@@ -16,7 +16,8 @@ import traitlets
 from pocketflex_nb.core.diff import path_text
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.group import RunGroup
-from pocketflex_nb.engine.run import Run, runs
+from pocketflex_nb.engine.run import Run
+from pocketflex_nb.engine.run_registry import runs
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.panel import clean, mirrored
 from pocketflex_nb.notebook.patched import PatchedView

@@ -12,7 +12,7 @@ import pytest
 
 from pocketflex_nb import Flow, Node, Store, launch, node, runs
 from pocketflex_nb.core.errors import RunCancelled
-from pocketflex_nb.engine.run import REMEMBERED
+from pocketflex_nb.engine.run_registry import REMEMBERED
 from pocketflex_nb.engine.thread import engine_thread
 from tests.engine.conftest import Way
 

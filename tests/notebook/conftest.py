@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from pocketflex_nb.engine import run as engine_run
-from pocketflex_nb.engine.run import forget, runs
+from pocketflex_nb.engine.run_registry import forget, runs
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.lanes import Lane
 

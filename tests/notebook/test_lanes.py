@@ -6,6 +6,8 @@ import sys
 import warnings
 from typing import Any
 
+import pytest
+
 from pocketflex_nb.notebook import lanes
 from tests.notebook.conftest import Shell
 
@@ -36,6 +38,34 @@ def test_stderr_goes_to_the_lane_too(shell: Shell) -> None:
     assert _lines(shell, "import sys; print('oh', file=sys.stderr); sys.stdout.writelines(['x\\n', 'y\\n'])") == [
         ("print", "oh"), ("print", "x"), ("print", "y")
     ]
+
+
+_LOGGING = """
+import logging, sys
+class Mine(logging.Handler):
+    def emit(self, record): print("mine:", self.format(record))
+def heard(handler=None):
+    log = logging.getLogger("of the test"); log.handlers[:] = [handler] if handler else []; log.propagate = handler is None
+    return log
+log = heard({handler})
+"""
+
+
+@pytest.mark.parametrize("handler", ["", "logging.StreamHandler()", "logging.StreamHandler(sys.stdout)", "Mine()"])
+def test_one_logging_call_is_one_line_whatever_its_handlers_print(shell: Shell, handler: str) -> None:
+    shell.run(_LOGGING.replace("{handler}", handler))
+
+    told = _lines(shell, "log.warning('careful'); print('after'); log.error('worse', stack_info=True); print('end')")
+
+    assert told == [("log", "WARNING of the test: careful"), ("print", "after"), ("log", "ERROR of the test: worse"), ("print", "end")]
+
+
+def test_logging_of_a_plain_run_goes_where_its_handlers_write(shell: Shell) -> None:
+    head = _LOGGING.replace("{handler}", "logging.StreamHandler(sys.stdout)")
+
+    shell.run(f"{head}\nFlow(node(lambda shared: log.warning('careful'))).run({{}})")
+
+    assert shell.said == "careful\n"
 
 
 def test_unfinished_lines_of_siblings_never_mix(shell: Shell) -> None:

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pocketflex_nb.core.errors import RunCancelled
-
-if TYPE_CHECKING:
-    from pocketflex_nb.engine.run import Run
 
 __all__ = ["REMEMBERED", "began", "began_elsewhere", "end_left", "ended", "forget", "forgetting", "gone", "runs"]
 
@@ -32,7 +29,7 @@ _elsewhere: dict[Any, None] = {}
 _look_at = _LOOK_AT
 
 
-def runs(*, live: bool = False, keep: int | None = None) -> list[Run]:
+def runs(*, live: bool = False, keep: int | None = None) -> list[Any]:
     """The runs of this process, oldest first: those that go on, and the last that are over, 200 unless `keep` was given.
 
     Parameters
@@ -41,6 +38,10 @@ def runs(*, live: bool = False, keep: int | None = None) -> list[Run]:
         Only those that go on.
     keep : int, optional
         From now on, remember so many runs that are over; those beyond are dropped now. Each of them keeps its store and its events.
+
+    Returns
+    -------
+    list of Run
 
     Raises
     ------

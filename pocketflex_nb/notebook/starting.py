@@ -55,7 +55,7 @@ def find_run(name: str, names: Mapping[str, Any]) -> Run | RunGroup:
     bound = names.get(name)
     if isinstance(bound, (Run, RunGroup)):
         return bound
-    made = runs()
+    made: list[Run] = runs()
     for run in reversed(made):
         if run.name == name:
             return run

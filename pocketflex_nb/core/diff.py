@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pocketflex_nb.core.frozen import MISSING, FrozenDict, FrozenList, FrozenObject, equal, leaves_of
+from pocketflex_nb.core.frozen import MISSING, FrozenDict, FrozenList, FrozenObject, Opaque, equal, leaves_of
 
 __all__ = ["Difference", "compare", "path_text"]
 
@@ -75,8 +75,9 @@ def _differences(old: Any, new: Any, path: tuple[Any, ...]) -> Iterator[Differen
         yield Difference(path, "changed", old, new)
     elif old.__class__ is FrozenDict:
         yield from _in_dict(old, new, path)
-    elif old.__class__ is FrozenObject:
-        yield from _in_dict(old.fields, new.fields, path)
+    elif isinstance(old, FrozenObject) or (old.__class__ is Opaque and old.ident == new.ident and old.fields and new.fields):
+        fields: Any = old.fields
+        yield from _in_dict(fields, new.fields, path)
     elif old.__class__ is FrozenList and issubclass(old.cls, (set, frozenset)):
         yield from _in_set(old, new, path)
     elif old.__class__ is FrozenList:
@@ -98,7 +99,11 @@ def _in_dict(old: FrozenDict, new: FrozenDict, path: tuple[Any, ...]) -> Iterato
 
 
 def _in_set(old: FrozenList, new: FrozenList, path: tuple[Any, ...]) -> Iterator[Difference]:
-    before, after = set(old), set(new)
+    try:
+        before, after = set(old), set(new)
+    except TypeError:  # objects of other classes, which as they were have no hash
+        yield Difference(path, "changed", old, new)
+        return
     for item in new:
         if item not in before:
             yield Difference((*path, item), "added", MISSING, item)

@@ -10,7 +10,8 @@ and Rompf, "RRB-Trees" (2011), so that an item taken out of the front or the mid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from itertools import islice
 from operator import is_
 from typing import Any
@@ -245,10 +246,9 @@ class FrozenObject(Frozen):
 
     def thaw(self, above: list[Any]) -> Any:
         """A new object of the class with the same fields, made without calling ``__init__``."""
-        construct = getattr(self.cls, "model_construct", None)
-        if construct is not None:
-            return construct(**self.fields.thaw(above))
         cls: Any = self.cls
+        if hasattr(cls, "model_construct"):
+            return _model(cls, self.fields.thaw(above))
         plain = cls.__new__(cls)
         above.append(plain)
         for name, value in self.fields.items():
@@ -319,31 +319,70 @@ class FrozenText(Frozen):
 
 
 class Opaque(Frozen):
-    """Something that cannot be copied: its class and a text.
+    """Something that cannot be copied: its class, what is known of its attributes, and a text.
 
     Attributes
     ----------
-    text : str
-        At most 200 characters, without addresses of memory.
     ident : int
         `id` of the object, to tell two apart that look alike; it means nothing once the object is gone.
     digest : int
         Hash of the bytes that it gave to look at, as small arrays do; 0 for others.
+    fields : FrozenDict or None
+        The attributes of an object of the user's own class.
     """
 
-    __slots__ = ("digest", "ident", "text")
+    __slots__ = ("_of", "_text", "digest", "fields", "ident")
 
-    def __init__(self, cls: type, text: str, ident: int = 0, digest: int = 0) -> None:
-        self.cls, self.text, self.ident, self.digest = cls, text, ident, digest
+    def __init__(
+        self, cls: type, text: str | None, ident: int = 0, digest: int = 0, fields: FrozenDict | None = None, of: Any = None
+    ) -> None:
+        self.cls, self._text, self.ident, self.digest, self.fields = cls, text, ident, digest, fields
+        self._of: Callable[[], Any] | None = None
+        if text is None:
+            try:
+                self._of = weakref.ref(of)
+            except TypeError:  # it holds no weak references
+                pass
+
+    @property
+    def text(self) -> str:
+        """At most 200 characters, without addresses of memory.
+
+        Where only the class can tell, it is asked when the text is first read, not when the object is written: its `repr` may
+        take a second, or for ever. An object that is gone by then, or whose class takes long, is told by its attributes.
+        """
+        if self._text is None:
+            of = None if self._of is None else self._of()
+            text = "" if of is None else preview(of, 200)
+            if of is None or text == f"<{self.kind}>":
+                fields = self.fields
+                text = f"<{self.kind}>" if fields is None else cut(mapped(self.kind, fields.items(), fields.count, 200, 2), 200)
+            self._text, self._of = text, None
+        return self._text
+
+    def children(self) -> Iterator[tuple[Any, Any]]:
+        """Pairs of (name, frozen value) of the attributes that are known."""
+        return iter(()) if self.fields is None else self.fields.items()
+
+    def is_same(self, other: Any) -> bool:
+        """Whether `other` stands for the very same object, with the same inside."""
+        return (
+            other.__class__ is Opaque and self.ident == other.ident and self.cls is other.cls
+            and self.digest == other.digest and self.fields is other.fields
+        )
 
     def __pfx_preview__(self, limit: int, deep: int) -> str:
         return cut(self.text, limit)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Opaque) and self.cls is other.cls and self.text == other.text and self.digest == other.digest
+        if not isinstance(other, Opaque) or self.cls is not other.cls or self.digest != other.digest:
+            return False
+        if self.fields is not None and other.fields is not None:
+            return self.fields == other.fields
+        return self.text == other.text
 
     def __hash__(self) -> int:
-        return hash((self.cls, self.text))
+        return hash((self.cls, self.digest))
 
 
 class Cycle(Frozen):
@@ -366,6 +405,15 @@ class Cycle(Frozen):
 
     def __hash__(self) -> int:
         return hash((Cycle, self.up))
+
+
+def _model(cls: Any, values: dict[str, Any]) -> Any:
+    """A pydantic model of these fields, extra fields and private attributes, none of them validated."""
+    hidden = {name: values.pop(name) for name in list(values) if name in (getattr(cls, "__private_attributes__", None) or ())}
+    model = cls.model_construct(**values)
+    if hidden:
+        object.__setattr__(model, "__pydantic_private__", hidden)
+    return model
 
 
 def _alike(a: type, b: type) -> bool:

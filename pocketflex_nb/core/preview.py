@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import islice
-from time import perf_counter
+from types import MethodType
 from typing import Any
 
-__all__ = ["cut", "listed", "mapped", "preview"]
+from pocketflex_nb.core.foreign_repr import repr_of
 
-#: seconds; a class whose `repr` once took longer is told by its name from then on
-_SLOW = 0.002
-_slow: set[type] = set()
+__all__ = ["cut", "has_repr_of", "is_shaped", "listed", "mapped", "preview", "shape_of"]
+
 #: rooms of arrays and tables: told by their shape, since their `repr` costs milliseconds
 _SHAPED = frozenset({
     "cudf", "cupy", "dask", "jax", "jaxlib", "numpy", "pandas", "polars", "pyarrow", "scipy", "tensorflow", "torch", "xarray",
@@ -73,6 +72,8 @@ def _told(value: Any, limit: int, deep: int) -> str:
         return listed(cls, value, len(value), limit, deep)
     if cls is dict:
         return mapped("", value.items(), len(value), limit, deep)
+    if cls is bytearray:
+        return f"bytearray({_told(bytes(value[: limit + 1]), limit, deep)})"
     told = getattr(cls, "__pfx_preview__", None)
     return str(told(value, limit, deep)) if told is not None else _foreign(value, limit)
 
@@ -105,18 +106,28 @@ def _joined(parts: list[str], count: int) -> str:
 
 def _foreign(value: Any, limit: int) -> str:
     cls = type(value)
-    if (cls.__module__ or "").partition(".")[0] in _SHAPED and (shape := _shape(value)):
+    if is_shaped(cls) and (shape := shape_of(value)):
         return shape
-    if cls in _slow:
-        return f"<{_name(value)}>"
-    began = perf_counter()
-    text = repr(value)
-    if perf_counter() - began > _SLOW:
-        _slow.add(cls)
-    return _ADDRESS.sub("", text[: 4 * limit])
+    if cls is MethodType:
+        return f"<bound method {value.__func__.__qualname__}>"
+    if isinstance(value, BaseException) and has_repr_of(cls, BaseException):
+        return f"{_name(value)}({_joined([_told(arg, limit, 1) for arg in islice(value.args, _WIDE)], len(value.args))})"
+    text = repr_of(value)
+    return f"<{_name(value)}>" if text is None else _ADDRESS.sub("", text[: 4 * limit])
 
 
-def _shape(value: Any) -> str:
+def has_repr_of(cls: type, base: type) -> bool:
+    """Whether `cls` takes its `repr` from `base`."""
+    return getattr(cls, "__repr__", None) is base.__repr__
+
+
+def is_shaped(cls: type) -> bool:
+    """Whether `cls` comes from a library of arrays and tables."""
+    return (cls.__module__ or "").partition(".")[0] in _SHAPED
+
+
+def shape_of(value: Any) -> str:
+    """An array or table by its shape; ``""`` when it has none."""
     shape = getattr(value, "shape", None)
     if not isinstance(shape, tuple) or not shape:
         return ""

@@ -5,7 +5,8 @@ tuples, dataclasses and pydantic models become trees of small tuples; whatever e
 value again beside its previous frozen copy compares and copies in one pass, and gives **the previous object itself** when
 nothing changed: a list of 10 000 with one more item shares all but three tuples of 32. The work may be bounded.
 
-Nothing here calls the ``__eq__`` of an object that it does not know.
+Nothing here runs code of a class that it does not know: no ``__eq__``, ``__hash__``, ``__iter__``, ``__repr__``, no property. Any of
+them may be slow, or without end, and whoever freezes may be the thread that all runs share.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 from operator import is_
 from typing import Any
 
+from pocketflex_nb.core.attributes import Reader, is_looked_into, is_record, reader_of
 from pocketflex_nb.core.frozen import (
     MISSING,
     WIDTH,
@@ -35,7 +37,7 @@ from pocketflex_nb.core.frozen import (
     same_items,
     thaw,
 )
-from pocketflex_nb.core.preview import preview
+from pocketflex_nb.core.preview import has_repr_of, is_shaped, preview, shape_of
 
 __all__ = [
     "DEEP", "LONG", "MISSING", "PLAIN", "SEEN", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Opaque",
@@ -261,7 +263,7 @@ def shared_nodes(items: list[Any], before: Sequence[Any], make: Callable[..., tu
 def _list(work: Work, value: Any, old: Any) -> Any:
     cls = type(value)
     was = old.tree if old.__class__ is FrozenList and old.cls is cls else ()
-    items = value if cls is list else list(value)
+    items = value if cls is list else list(tuple.__iter__(value) if issubclass(cls, tuple) else value)
     tree = work.tree(items, was)
     if was and tree is was:
         return old
@@ -279,10 +281,11 @@ def _tuple(work: Work, value: Any, old: Any) -> Any:
 
 def _set(work: Work, value: Any, old: Any) -> Any:
     work.spend(_NODE + _ITEM * len(value))
-    known = old.__class__ is FrozenList and old.cls is type(value)
-    if known and old.count == len(value) and value.issuperset(old):
+    items, known = list(value), old.__class__ is FrozenList and old.cls is set
+    if known and old.count == len(items) and PLAIN.issuperset(map(type, items)) and value.issuperset(old):
         return old
-    return FrozenList(type(value), len(value), work.tree(list(value), old.tree if known else ()))
+    tree = work.tree(items, old.tree if known else ())
+    return old if known and tree is old.tree else FrozenList(set, len(items), tree)
 
 
 def _dict(work: Work, value: Any, old: Any) -> Any:
@@ -296,24 +299,52 @@ def _dict(work: Work, value: Any, old: Any) -> Any:
     return FrozenDict(cls, len(keys), keytree, tree, value.default_factory if issubclass(cls, defaultdict) else None)
 
 
-def _fields(names: Callable[[Any], Sequence[str]]) -> Callable[..., Any]:
-    def freeze_object(work: Work, value: Any, old: Any) -> Any:
+def _record(read: Reader) -> Callable[..., Any]:
+    """Freeze objects that are made of fields, and can be made of them again."""
+
+    def freeze_record(work: Work, value: Any, old: Any) -> Any:
         known = old.__class__ is FrozenObject and old.cls is type(value)
-        fields = {name: getattr(value, name) for name in names(value) if hasattr(value, name)}
-        frozen = _dict(work, fields, old.fields if known else MISSING)
+        frozen = _dict(work, read(value), old.fields if known else MISSING)
         return old if known and frozen is old.fields else FrozenObject(type(value), frozen)
+
+    return freeze_record
+
+
+def _object(read: Reader) -> Callable[..., Any]:
+    """Tell objects of other classes of the user's by their attributes."""
+
+    def freeze_object(work: Work, value: Any, old: Any) -> Any:
+        work.spend(_OBJECT)
+        known = old.__class__ is Opaque and old.ident == id(value) and old.fields is not None
+        fields = _dict(work, read(value), old.fields if known else MISSING)
+        return _seen(work, value, old, fields)
 
     return freeze_object
 
 
 def _opaque(work: Work, value: Any, old: Any) -> Any:
     work.spend(_OBJECT)
-    new = Opaque(type(value), preview(value, 200), id(value), _digest(work, value))
-    return old if old.__class__ is Opaque and old.ident == new.ident and old == new else new
+    return _seen(work, value, old, None)
+
+
+def _seen(work: Work, value: Any, old: Any, fields: FrozenDict | None) -> Any:
+    cls = type(value)
+    text = shape_of(value) or None if is_shaped(cls) else preview(value, 200) if _is_told_at_once(cls, value) else None
+    new = Opaque(cls, text, id(value), _digest(work, value), fields, value)
+    return old if new.is_same(old) else new
+
+
+def _is_told_at_once(cls: type, value: Any) -> bool:
+    """Whether the text of `value` asks nobody else's code."""
+    if has_repr_of(cls, object) or cls is bytearray or cls is types.MethodType:
+        return True
+    return issubclass(cls, BaseException) and has_repr_of(cls, BaseException) and PLAIN.issuperset(map(type, value.args))
 
 
 def _digest(work: Work, value: Any) -> int:
     """A hash of the bytes of a small value that gives them to look at: an array of numpy, a bytearray; 0 for any other."""
+    if isinstance(getattr(type(value), "__buffer__", None), types.FunctionType):
+        return 0
     try:
         view = memoryview(value)
     except (TypeError, ValueError, BufferError):  # no buffer, or one of a kind that memoryview does not know
@@ -325,8 +356,20 @@ def _digest(work: Work, value: Any) -> int:
         return hash(view.tobytes())
 
 
+def _frozenset(work: Work, value: Any, old: Any) -> Any:
+    return old if type(old) is frozenset and PLAIN.issuperset(map(type, value)) and old == value else value
+
+
 def _leaf(work: Work, value: Any, old: Any) -> Any:
     return old if type(old) is type(value) and equal(old, value) else value
+
+
+def _lonely(work: Work, value: Any, old: Any) -> Any:
+    """A leaf that is the same only when it is the very same object: nobody knows how long comparing takes."""
+    return value
+
+
+_LEAVES = frozenset({_leaf, _lonely})
 
 
 def _kept(new: Any, old: Any) -> Any:
@@ -347,7 +390,15 @@ _HOW: dict[type, Callable[[Work, Any, Any], Any]] = {}
 
 def _how(cls: type) -> Callable[[Work, Any, Any], Any]:
     """How values of `cls` are frozen."""
-    if issubclass(cls, (str, bytes, int, float, complex, enum.Enum, Frozen, frozenset, type)) or _named(cls) in _LEAF_NAMES:
+    if cls is frozenset:
+        return _frozenset
+    if issubclass(cls, (enum.Enum, frozenset)):  # members are single objects
+        return _lonely
+    if issubclass(cls, (Frozen, type)):
+        return _leaf
+    if issubclass(cls, (str, bytes, int, float, complex)):
+        return _lonely if isinstance(cls.__eq__, types.FunctionType) else _leaf
+    if _named(cls) in _LEAF_NAMES:
         return _leaf
     numpy = sys.modules.get("numpy")
     if numpy is not None and issubclass(cls, getattr(numpy, "generic", ())):
@@ -364,22 +415,29 @@ def _how(cls: type) -> Callable[[Work, Any, Any], Any]:
 
 
 def _how_object(cls: type) -> Callable[[Work, Any, Any], Any]:
-    if "__dataclass_fields__" in cls.__dict__:
-        names = tuple(cls.__dict__["__dataclass_fields__"])
-        return _within(_fields(lambda value: names))
-    if hasattr(cls, "__attrs_attrs__"):
-        attrs = tuple(a.name for a in cls.__attrs_attrs__)
-        return _within(_fields(lambda value: attrs))
-    if cls is types.SimpleNamespace or (hasattr(cls, "model_construct") and hasattr(cls, "__pydantic_fields__")):
-        return _within(_fields(lambda value: list(vars(value))))
-    if issubclass(cls, dict):
-        return _within(_as(dict, _dict))
-    return _within(_as(list, _list)) if issubclass(cls, list) else _opaque
+    read = reader_of(cls)
+    if read is not None and is_record(cls):
+        return _within(_record(read))
+    for base, plain, make in _BASES:
+        if issubclass(cls, base):
+            return _within(_as(plain, make))
+    if read is not None and is_looked_into(cls) and not is_shaped(cls):
+        return _within(_object(read))
+    return _opaque
 
 
-def _as(base: type, make: Callable[..., Any]) -> Callable[..., Any]:
-    """Freeze a value of an unknown subclass as its `base`: only the base is known how to be made again."""
-    return lambda work, value, old: make(work, base(value), old)
+def _as(plain: Callable[[Any], Any], make: Callable[..., Any]) -> Callable[..., Any]:
+    """Freeze a value of an unknown subclass as its base: only the base is known how to be made again."""
+    return lambda work, value, old: make(work, plain(value), old)
+
+
+#: bases, and how what a value of a subclass holds is taken out, past whatever the subclass says
+_BASES: tuple[tuple[type, Callable[[Any], Any], Callable[..., Any]], ...] = (
+    (dict, lambda value: dict(dict.items(value)), _dict),
+    (list, lambda value: list.__getitem__(value, slice(None)), _list),
+    (set, lambda value: set().union(value), _set),
+    (deque, lambda value: deque(deque.__iter__(value)), _list),
+)
 
 
 def _named(cls: type) -> str:
@@ -394,7 +452,8 @@ def is_plain(value: Any) -> bool:
     if cls is tuple:
         return PLAIN.issuperset(map(type, value)) or all(map(is_plain, value))
     how = _HOW.get(cls)
-    return (_how(cls) if how is None else how) is _leaf
+    how = _how(cls) if how is None else how
+    return how in _LEAVES or how is _frozenset
 
 
 def _same_plain(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
@@ -402,7 +461,9 @@ def _same_plain(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
 
 
 def _same_leaf(a: Any, b: Any) -> bool:
-    return _same_plain(a, b) if type(a) is tuple else equal(a, b)
+    if type(a) is tuple:
+        return _same_plain(a, b)
+    return bool(a == b) if type(a) in PLAIN else _how(type(a)) is _leaf and equal(a, b)
 
 
 def freeze(value: Any, previous: Any = MISSING, *, bound: int = sys.maxsize) -> Any:

@@ -122,8 +122,9 @@ class Store(dict[Any, Any]):
     pydantic models are compared with their last copy, up to 64 KiB of estimated work for each key, beyond which the change is
     called ``"maybe"``. Not promised: changes through a reference that was kept from an earlier node, or that came from a bulk
     read (`values`, `items`, `json.dumps`, `copy`). Outside of runs, nested changes are found when `snapshot`, `diff`,
-    `history`, `at` or `who` is next asked. Objects of other classes count as changed when they are replaced, or when the first
-    200 characters of their `repr` change; arrays of up to 64 KiB (numpy, `bytearray`) when their bytes do.
+    `history`, `at` or `who` is next asked. Objects of other classes of yours count as changed when one of their attributes does,
+    declared or not; objects of libraries when they are replaced; arrays of up to 64 KiB (numpy, `bytearray`) when their bytes do.
+    The store runs no code of a value's class: no `__eq__`, `__iter__`, `__repr__`, no property.
 
     Cost: a read about 4 to 5 times a dict's; a write about half a microsecond; neither grows with the number of keys. The
     methods are safe to call from any thread and from any loop; a value's own methods are as safe as the value.

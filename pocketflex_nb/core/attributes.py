@@ -1,0 +1,80 @@
+"""Which attributes does an object have? Read from its `__dict__` and its slots, without running a line of the object's class."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Reader", "is_looked_into", "is_record", "reader_of"]
+
+#: gives the attributes of an object by name
+Reader = Callable[[Any], dict[str, Any]]
+
+_DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
+_EXTRA, _PRIVATE, _SET = "__pydantic_extra__", "__pydantic_private__", "__pydantic_fields_set__"
+#: where classes are installed whose attributes are nobody's business: clients, connections, locks
+_LIBRARIES = (f"{os.path.dirname(os.__file__)}{os.sep}", f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+#: rooms whose objects are told by name only
+_OWN = __name__.partition(".")[0]
+
+
+def is_record(cls: type) -> bool:
+    """Whether objects of `cls` are values made of fields: dataclasses, attrs, pydantic models, namespaces."""
+    return (
+        hasattr(cls, "__dataclass_fields__")
+        or hasattr(cls, "__attrs_attrs__")
+        or cls is types.SimpleNamespace
+        or (hasattr(cls, "model_construct") and hasattr(cls, "__pydantic_fields__"))
+    )
+
+
+def is_looked_into(cls: type) -> bool:
+    """Whether `cls` is a class of the user's own, whose attributes are compared; not one of a library or of ours."""
+    name = getattr(cls, "__module__", None)
+    if not isinstance(name, str) or name.partition(".")[0] in (_OWN, "builtins"):
+        return False
+    module = sys.modules.get(name)
+    if module is None or name == "__main__":
+        return True
+    file = getattr(module, "__file__", None)
+    if file is None:  # built in, frozen, or made by hand
+        return getattr(module, "__spec__", None) is None
+    return not any(place in str(file) for place in _LIBRARIES)
+
+
+def reader_of(cls: type) -> Reader | None:
+    """What reads the attributes of objects of `cls`; None if they have none."""
+    whole: Any = None
+    slots: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        for name, found in base.__dict__.items():
+            if name == "__dict__" and isinstance(found, _DESCRIPTORS):
+                whole = whole or found.__get__
+            elif isinstance(found, types.MemberDescriptorType) and base is not types.SimpleNamespace:
+                slots[name] = found.__get__
+    slots.pop("__weakref__", None)
+    slots.pop(_SET, None)
+    if whole is None and not slots:
+        return None
+
+    def read(value: Any) -> dict[str, Any]:
+        found = dict(whole(value)) if whole is not None else {}
+        for name, get in slots.items():
+            try:
+                found[name] = get(value)
+            except AttributeError:  # nothing stands in it
+                continue
+        return found
+
+    if _EXTRA not in slots:
+        return read
+
+    def read_model(value: Any) -> dict[str, Any]:
+        found = read(value)
+        extra, private = found.pop(_EXTRA, None), found.pop(_PRIVATE, None)
+        return {**found, **(extra or {}), **(private or {})}
+
+    return read_model

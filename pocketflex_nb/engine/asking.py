@@ -6,78 +6,28 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from types import FrameType
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.core.errors import CannotAsk, RunCancelled, nearest
+from pocketflex_nb.core.errors import CannotAsk, RunCancelled
+from pocketflex_nb.engine.question import Question
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["NOTHING", "Question", "ask", "fitted"]
+__all__ = ["NOTHING", "ask"]
 
 _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 
 NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "NOTHING"})()
 
 
-class Question:
-    """One open question of a run.
-
-    Attributes
-    ----------
-    number : int
-        From 1, in the order of asking.
-    text : str
-        What is asked.
-    choices : tuple or None
-        What may be answered.
-    schema : mapping or None
-        Field name to type, for a form: ``{"name": str, "age": int}``.
-    """
-
-    def __init__(self, number: int, text: str, choices: tuple[Any, ...] | None, schema: Mapping[str, Any] | None) -> None:
-        self.number, self.text, self.choices, self.schema = number, text, choices, schema
-        self.future: Future[Any] = Future()
-
-    def answer(self, value: Any) -> None:
-        """Give the answer; ValueError when it is not one."""
-        if self.choices is not None and value not in self.choices:
-            raise ValueError(f"{value!r} is no answer to {self.text!r}{nearest(str(value), map(str, self.choices))}")
-        if self.schema is not None:
-            value = fitted(value, self.schema)
-        if not self.future.done():
-            self.future.set_result(value)
-
-
-def fitted(value: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`value` as the form asks for it: every field there, texts turned into the field's type."""
-    if not isinstance(value, Mapping):
-        raise ValueError(f"the answer must be a mapping with the fields {', '.join(schema)}, not {value!r}")
-    unknown = [name for name in value if name not in schema]
-    if unknown:
-        raise ValueError(f"no field {unknown[0]!r} was asked for{nearest(unknown[0], schema)}")
-    missing = [name for name in schema if name not in value]
-    if missing:
-        raise ValueError(f"the field {missing[0]!r} is missing in the answer")
-    return {name: _as(kind, name, value[name]) for name, kind in schema.items()}
-
-
-def _as(kind: Any, name: str, value: Any) -> Any:
-    if not isinstance(kind, type) or isinstance(value, kind):
-        return value
-    try:
-        return kind(value)
-    except (TypeError, ValueError) as exc:
-        raise ValueError(f"field {name!r} needs {kind.__name__}, got {value!r}") from exc
-
-
 def ask(
     question: str,
     choices: Sequence[Any] | None = None,
     *,
-    schema: Mapping[str, Any] | None = None,
+    schema: Mapping[str, Any] | Any = None,
     default: Any = NOTHING,
     timeout: float | None = None,
 ) -> Any:
@@ -89,8 +39,9 @@ def ask(
         What is asked.
     choices : sequence, optional
         What may be answered: buttons in the view.
-    schema : mapping, optional
-        Field name to type: a form in the view; the answer is a dict.
+    schema : mapping or type, optional
+        Field name to type: a form in the view; the answer is a dict. A type alone (``int``, ``list[str]``, a dataclass, a pydantic model)
+        gives one of its values.
     default : object, optional
         The answer when nobody can answer here, or nobody did within `timeout`.
     timeout : float, optional
@@ -108,10 +59,17 @@ def ask(
         not wait: make it ``async def``.
     TimeoutError
         Nobody answered in time and there is no `default`.
+    TypeError
+        A field of `schema` names no type.
+
+    Notes
+    -----
+    Answers are converted strictly. ``"no"``, ``"False"`` and ``"0"`` are False and ``"36"`` is 36; 3.7 is no int, None no text. Fields may
+    be ``list[str]``, ``int | None``, ``Literal``, enums, dates, dataclasses and pydantic models; a text is read as JSON where a list,
+    mapping or model is asked for. What does not fit is a ValueError that names the field, and the question stays open.
 
     Examples
     --------
-    >>> import time
     >>> from pocketflex_nb import Flow, Node, ask, launch
     >>> class Approve(Node):
     ...     def exec(self, prep_res):
@@ -119,8 +77,8 @@ def ask(
     ...     def post(self, shared, prep_res, exec_res):
     ...         return exec_res
     >>> run = launch(Flow(Approve()), {})
-    >>> while run.status != "asking":
-    ...     time.sleep(0.01)
+    >>> run.asking(timeout=10).text
+    'Send it?'
     >>> run.answer("yes")                          # in a notebook: a click
     >>> run.result(10)
     'yes'
@@ -149,9 +107,18 @@ class _Asking:
     """One call of `ask`."""
 
     def __init__(self, frame: Any, text: str, choices: Any, schema: Any, default: Any, timeout: float | None) -> None:
+        if schema is not None:
+            from pocketflex_nb.engine.answers import check_schema, fields_of  # most questions have none
+
+            check_schema(schema)
+            self.fields = fields_of(schema)
+        else:
+            self.fields = None
         self.frame, self.run, self.default, self.timeout = frame, frame.run, default, timeout
         self.hold = frame.run.hold_state()
-        self.question = Question(next(self.hold.asked), text, tuple(choices) if choices is not None else None, schema)
+        self.question = Question(
+            text, tuple(choices) if choices is not None else None, schema, run=self.run.name, node=frame.node_id, ends=self._settle
+        )
 
     def _begin(self) -> bool:
         """Open the question; False when nobody can answer here and the default stands in."""
@@ -162,10 +129,9 @@ class _Asking:
         if self.run.ending is not None:  # a step that is tried again although its run is to end
             raise self.run.ending
         q = self.question
-        schema = {name: getattr(kind, "__name__", str(kind)) for name, kind in q.schema.items()} if q.schema is not None else None
         self.hold.open(q)
         self.frame.note("asked", ask=q.number, question=q.text, choices=list(q.choices) if q.choices is not None else None,
-                        schema=schema, timeout=self.timeout)
+                        schema=self.fields, timeout=self.timeout)
         return True
 
     def _deaf(self) -> CannotAsk:
@@ -194,31 +160,41 @@ class _Asking:
             "not wait; make the step `async def` and `await ask(...)`, or ask in a plain `exec` of a launched flow"
         )
 
-    def _end(self, value: Any, by: str) -> Any:
+    def _settle(self, value: Any, by: str) -> None:
+        """The question is settled, by an answer in the thread that gave it; the step goes on when this is noted."""
         self.hold.close(self.question)
         self.frame.note("answered", ask=self.question.number, value=value, by=by)
-        return value
 
     def _late(self) -> Any:
+        """Nobody answered in time, unless somebody did at the very last moment."""
         if self.default is NOTHING:
-            self._end(None, "nobody")
-            raise TimeoutError(f"nobody answered {self.question.text!r} within {self.timeout:g} s; give ask(default=...)")
-        return self._end(self.default, "default")
+            if self.question.end(None, "nobody"):
+                raise TimeoutError(f"nobody answered {self.question.text!r} within {self.timeout:g} s; give ask(default=...)")
+        else:
+            self.question.end(self.default, "default")
+        return self.question.value
+
+    def _give_up(self) -> None:
+        """Nobody waits any more: from now on an answer is refused."""
+        if self.question.is_open:
+            self.question.abandon()
+            self.hold.close(self.question)
 
     def block(self) -> Any:
         """Wait in this thread."""
         if not self._begin():
             return self.default
         resume = self._stop_clock()
-        with self.run.cancelling(self.question.future.cancel), engine_thread.pool.lent():
+        with self.run.cancelling(self.question.ended.cancel), engine_thread.pool.lent():
             try:
-                return self._end(self.question.future.result(self.timeout), "person")
+                self.question.ended.result(self.timeout)
+                return self.question.value
             except CancelledError as exc:
                 raise (self.run.ending or RunCancelled(f"run {self.run.name!r} was cancelled")) from exc
             except TimeoutError:
                 return self._late()
             finally:
-                self.hold.close(self.question)
+                self._give_up()
                 resume()
 
     async def wait(self) -> Any:
@@ -226,16 +202,23 @@ class _Asking:
         if not self._begin():
             return self.default
         resume = self._stop_clock()
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def ended(_: Any) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(over.set)
+
+        self.question.ended.add_done_callback(ended)
         try:
             async with asyncio.timeout(self.timeout) as clock:
-                value = await asyncio.wrap_future(self.question.future)
-            return self._end(value, "person")
+                await over.wait()
+            return self.question.value
         except TimeoutError:
             if not clock.expired():
                 raise
             return self._late()
         finally:
-            self.hold.close(self.question)
+            self._give_up()
             resume()
 
     def _stop_clock(self) -> Callable[[], None]:

@@ -7,15 +7,14 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from itertools import count
 from time import perf_counter_ns as now
 from typing import Any
 
 from pocketflex_nb.core.errors import BudgetSpent, RunTimeout, StepLimit
 from pocketflex_nb.core.events import Event
-from pocketflex_nb.engine.asking import Question
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.log import Counts
+from pocketflex_nb.engine.question import Question, Questions
 from pocketflex_nb.engine.scope import Scope
 from pocketflex_nb.engine.thread import engine_thread
 
@@ -44,8 +43,7 @@ class Hold:
         self.idle = 0
         self.breaks: frozenset[str] = frozenset()
         self.break_if: Callable[[Frame], bool] | None = None
-        self.questions: dict[int, Question] = {}
-        self.asked = count(1)
+        self.questions = Questions(run)
         self.headless: bool | None = None
         self.waiting: set[Frame] = set()  # walks that stand still before their node
         self._since = 0
@@ -67,7 +65,7 @@ class Hold:
     @property
     def status(self) -> str:
         """What the run is kept by: running when by nothing."""
-        if self.questions:
+        if self.questions.open:
             return "asking"
         return "paused" if self.paused else "running"
 
@@ -263,30 +261,20 @@ class Hold:
             self._since = now()
 
     def _unrest(self) -> None:
-        if self._since and not self.paused and not self.questions:
+        if self._since and not self.paused and not self.questions.open:
             self.idle += now() - self._since
             self._since = 0
 
     # questions -----------------------------------------------------------------------------------------------------------
     def open(self, question: Question) -> None:
-        """Park the asking step until `answer`."""
-        self.questions[question.number] = question
+        """Park the asking step until its question is answered."""
+        self.questions.add(question)
         self._rest()
 
     def close(self, question: Question) -> None:
         """The question is answered, or nobody waits for it any more."""
-        self.questions.pop(question.number, None)
+        self.questions.drop(question)
         self._unrest()
-
-    def answer(self, value: Any, number: int | None) -> None:
-        """Give `value` to an open question."""
-        if not self.questions:
-            raise LookupError(f"run {self.run.name!r} asks nothing now; it is {self.run.status}")
-        if number is None:
-            number = next(iter(self.questions))
-        if number not in self.questions:
-            raise LookupError(f"run {self.run.name!r} has no open question {number}; open: {sorted(self.questions)}")
-        self.questions[number].answer(value)
 
     # subscribers ---------------------------------------------------------------------------------------------------------
     def subscribe(self, fn: Callable[[Event], Any], *, from_start: bool = False) -> Callable[[], None]:
@@ -334,6 +322,7 @@ class Hold:
             engine_thread.call_soon(self._clock.cancel)
         if self.subscribers:
             self.tell()
+        self.questions.tell()
 
 
 def _set(waiter: asyncio.Future[None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures as cf
 import logging
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -23,6 +24,7 @@ from pocketflex_nb.core.names import base_id, base_name
 from pocketflex_nb.engine.frame import FINISHED, Frame
 from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.log import Log
+from pocketflex_nb.engine.question import Question, next_question, next_question_async, would_await
 from pocketflex_nb.engine.run_registry import began, began_elsewhere, ended, gone, runs
 from pocketflex_nb.engine.thread import engine_thread
 
@@ -399,24 +401,72 @@ class Run:
         self.pause()
         self.hold_state().permit()
 
-    def answer(self, value: Any, ask: int | None = None) -> None:
-        """Answer the question that is open, or the one with number `ask`.
+    def answer(self, value: Any, question: int | Question | None = None, *, ask: int | None = None) -> None:
+        """Answer a question of this run: the one that has been open longest, or the one with number `question`.
 
         Parameters
         ----------
         value : object
             One of the choices, or what fits the schema.
+        question : int or Question, optional
+            The number of the question, or what `asking` gave; without it, the oldest that has no answer yet.
         ask : int, optional
-            Number of the question; without it, the one that has been open longest.
+            The same number, named as in events.
 
         Raises
         ------
         LookupError
-            No question is open.
+            No question is open, or that one has its answer already.
         ValueError
-            The value is not among the choices, or does not fit the schema.
+            The value is not among the choices, or does not fit the schema; the question stays open.
+
+        Notes
+        -----
+        From any thread. What runs inside this one asks is asked by this one too.
         """
-        self.hold_state().answer(value, ask)
+        self.hold_state().questions.answer(value, ask if question is None else question)
+
+    def asking(self, timeout: float | None = None) -> Any:
+        """The next open question, waited for: ``await run.asking()``, or ``run.asking()`` in plain code.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds; None: as long as it takes.
+
+        Returns
+        -------
+        Question or None
+            The one that has been open longest and has no answer yet, with its `number`, `text`, `choices` and `schema`: the same until it
+            is answered. None when the run is over. In a coroutine an awaitable of it.
+
+        Raises
+        ------
+        TimeoutError
+            It asked nothing for so long. It goes on.
+
+        Notes
+        -----
+        An interrupt (the kernel's stop button) cancels the run.
+
+        Examples
+        --------
+        >>> from pocketflex_nb import ask, launch, linear, node
+        >>> @node
+        ... def plan(shared):
+        ...     shared["topic"] = ask("Which topic?")
+        ...     shared["depth"] = ask("How deep?", schema=int)
+        >>> run = launch(linear(plan))
+        >>> answers = {"Which topic?": "tides", "How deep?": "3"}
+        >>> while (question := run.asking(timeout=10)) is not None:
+        ...     run.answer(answers[question.text], question=question.number)
+        >>> run.store["topic"], run.store["depth"]
+        ('tides', 3)
+        """
+        if would_await(sys._getframe(1)):
+            return next_question_async(self, timeout)
+        _refuse_on_engine(f"a question of run {self.name!r}")
+        return next_question(self, timeout)
 
     def subscribe(self, fn: Callable[[Event], Any]) -> Callable[[], None]:
         """Have `fn` called with each event, in order, from the thread that walks; returns the way to stop it.

@@ -164,7 +164,8 @@ def _answer(call: Call) -> None:
 
 def _answered(run: Run, text: str, names: Any) -> Any:
     """What is meant: one of the choices as it is written, else a value of the notebook, a literal, or the text itself."""
-    for question in run.hold_state().questions.values():
+    question = run.hold_state().questions.oldest()
+    if question is not None:
         for choice in question.choices or ():
             if text.strip("\"'") == str(choice):
                 return choice

@@ -299,12 +299,12 @@ class RunView(Standing, PatchedView):
     def _answer(self, run: Any, content: dict[str, Any]) -> None:
         """Give an answer that came as text back as what was asked for; what does not fit is said in the card."""
         value, number = content.get("value"), content.get("ask")
-        question = run.hold_state().questions.get(number)
+        question = run.hold_state().questions.open.get(number)
         if question is not None and question.choices is not None:
             value = next((choice for choice in question.choices if str(choice)[:200] == str(value)), value)
         try:
             run.answer(value, number)
-        except ValueError as exc:
+        except (LookupError, ValueError) as exc:  # a second click finds the question answered
             self._picture.refused[run.number, int(number or 0)] = str(exc)
 
     # the static form -------------------------------------------------------------------------------------------------

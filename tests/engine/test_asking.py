@@ -136,6 +136,211 @@ def test_two_branches_ask_at_once_and_each_gets_its_answer(eventually: Eventuall
     assert (run.store["a"], run.store["b"]) == ("for a", "for b")
 
 
+def branches(kind: Any, number: int) -> Any:
+    """A flow of so many branches, each of which asks its own name, and keeps what it is told."""
+
+    class Asks(kind):  # type: ignore[misc]
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared[self.question[0]] = exec_res
+
+    plan = Node()
+    plan >> [Asks(str(n)) for n in range(number)] >> Node()
+    return Flow(plan)
+
+
+@KINDS
+def test_answers_in_a_row_go_to_the_oldest_question_without_one(kind: Any, eventually: Eventually) -> None:
+    run = branches(kind, 8).launch({}, show=False)
+    eventually(lambda: len(run.state().asking) == 8)
+    order = [asked["question"] for _, asked in sorted(run.state().asking.items())]
+
+    for place in range(8):
+        run.answer(place)
+
+    run.result(10)
+    assert [run.store[name] for name in order] == list(range(8))
+    with pytest.raises(LookupError, match="asks nothing"):
+        run.answer(9)
+
+
+@KINDS
+@pytest.mark.parametrize("name", ["question", "ask"])
+def test_questions_are_answered_by_number_in_any_order(kind: Any, name: str, eventually: Eventually) -> None:
+    run = branches(kind, 8).launch({}, show=False)
+    eventually(lambda: len(run.state().asking) == 8)
+
+    for number, asked in sorted(run.state().asking.items(), reverse=True):
+        run.answer(asked["question"], **{name: number})
+
+    run.result(10)
+    assert {key: run.store[key] for key in map(str, range(8))} == {str(n): str(n) for n in range(8)}
+
+
+@KINDS
+def test_a_second_answer_is_refused_however_soon_it_comes(kind: Any, eventually: Eventually) -> None:
+    run = branches(kind, 2).launch({}, show=False)
+    eventually(lambda: len(run.state().asking) == 2)
+
+    run.answer("first", 1)
+    with pytest.raises(LookupError, match=r"question 1 of run .* has its answer"):
+        run.answer("second", 1)
+    run.answer("other", 2)
+
+    run.result(10)
+    with pytest.raises(LookupError, match="has its answer"):
+        run.answer("late", 2)
+    assert sorted(run.store.get(key) for key in "01") == ["first", "other"]
+
+
+@KINDS
+def test_of_many_answers_at_the_same_moment_one_is_taken_and_the_others_are_told(kind: Any, eventually: Eventually) -> None:
+    run = launched(kind("well?"), eventually)
+    together, refused = threading.Barrier(8), []
+
+    def answer(value: int) -> None:
+        together.wait(10)
+        try:
+            run.answer(value, 1)
+        except LookupError:
+            refused.append(value)
+
+    threads = [threading.Thread(target=answer, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    run.result(10)
+    assert sorted([*refused, run.store["answer"]]) == list(range(8))
+
+
+@KINDS
+def test_an_answer_counts_at_once(kind: Any, eventually: Eventually) -> None:
+    run = launched(kind("well?"), eventually)
+
+    run.answer("so")
+
+    assert (run.status == "asking", run.state().asking) == (False, {})
+    run.result(10)
+
+
+@KINDS
+def test_an_answer_at_the_last_moment_is_taken_or_refused_and_never_lost(kind: Any) -> None:
+    for _ in range(30):
+        run = Flow(kind("well?", default="nobody", timeout=0.01)).launch({}, show=False)
+        taken = False
+        if (question := run.asking(10)) is not None:
+            try:
+                question.answer("somebody")
+                taken = True
+            except LookupError:  # too late, and told so
+                pass
+        run.result(10)
+        assert run.store["answer"] == ("somebody" if taken else "nobody")
+
+
+@KINDS
+def test_plain_code_waits_for_question_after_question_until_the_run_ends(kind: Any) -> None:
+    run = branches(kind, 8).launch({}, show=False)
+
+    seen = []
+    while (question := run.asking(10)) is not None:
+        seen.append(question.number)
+        run.answer(question.text, question)
+
+    assert sorted(seen) == list(range(1, 9))
+    assert run.wait(10).status == "done"
+    assert run.asking() is None
+
+
+@KINDS
+def test_a_coroutine_waits_for_question_after_question_until_the_run_ends(kind: Any) -> None:
+    async def main() -> Any:
+        run = branches(kind, 8).launch({}, show=False)
+        while (question := await run.asking()) is not None:
+            run.answer(question.text, question=question.number)
+        return await run.wait_async()
+
+    run = asyncio.run(main())
+
+    assert {key: run.store[key] for key in map(str, range(8))} == {str(n): str(n) for n in range(8)}
+
+
+def test_the_same_question_is_given_until_it_is_answered() -> None:
+    run = branches(AsksAsync, 2).launch({}, show=False)
+
+    first = run.asking(10)
+    assert run.asking(10) is first
+    first.answer("so")
+    second = run.asking(10)
+
+    assert (first.is_open, second.number) == (False, 2)
+    second.answer("so")
+    run.result(10)
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "failed"])
+def test_who_waits_for_a_question_is_told_of_an_end_without_one(ends: str) -> None:
+    go = threading.Event()
+
+    @node
+    async def waits(shared: Any) -> None:
+        await asyncio.to_thread(go.wait, 10)
+        raise ValueError("over")
+
+    async def main() -> Any:
+        run = Flow(waits).launch({}, show=False)
+        waiting = asyncio.ensure_future(run.asking())
+        await asyncio.sleep(0)
+        if ends == "cancelled":
+            run.cancel()
+        go.set()
+        return await waiting, (await run.wait_async()).status
+
+    assert asyncio.run(main()) == (None, ends)
+
+
+def test_a_run_that_asks_nothing_for_so_long_is_a_timeout_and_goes_on() -> None:
+    go = threading.Event()
+
+    @node
+    def waits(shared: Any) -> None:
+        go.wait(10)
+
+    run = Flow(waits).launch({}, show=False)
+
+    async def main() -> None:
+        await run.asking(timeout=0.01)
+
+    with pytest.raises(TimeoutError, match=r"asked nothing within 0\.01 s"):
+        run.asking(timeout=0.01)
+    with pytest.raises(TimeoutError, match=r"asked nothing within 0\.01 s"):
+        asyncio.run(main())
+    go.set()
+
+    assert run.wait(10).status == "done"
+
+
+def test_who_stops_waiting_for_a_question_does_not_end_the_run() -> None:
+    go = threading.Event()
+
+    class Later(Asks):
+        def exec(self, prep_res: Any) -> Any:
+            go.wait(10)
+            return super().exec(prep_res)
+
+    async def main() -> Any:
+        run = Flow(Later("well?")).launch({}, show=False)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(run.asking(), 0.01)
+        go.set()
+        question = await run.asking()
+        question.answer("so")
+        return await run.wait_async()
+
+    assert asyncio.run(main()).store["answer"] == "so"
+
+
 def test_siblings_go_on_while_one_branch_asks(eventually: Eventually) -> None:
     went = threading.Event()
 

@@ -79,7 +79,9 @@ def _export(thing: _Any, form: str, **options: _Any) -> _Any:
     if form == "frame":
         import pandas
 
-        return pandas.DataFrame(thing)
+        from pocketflex_nb.views.said import table_rows
+
+        return pandas.DataFrame(table_rows(thing))
     if form == "html":
         from pocketflex_nb.notebook.page import write_page
 

@@ -15,14 +15,14 @@ import traitlets
 
 from pocketflex_nb.agents.reasons import tell
 from pocketflex_nb.core.diff import compare
-from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.snapshot import freeze
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.notebook.panel import clean
 from pocketflex_nb.notebook.standing import Standing, stand
 from pocketflex_nb.views.diff import lines_of, text_of
 from pocketflex_nb.views.palette import GLYPHS
-from pocketflex_nb.views.secrets import masked
+from pocketflex_nb.views.preview import preview
 from pocketflex_nb.views.sequence import sequence_svg
 
 __all__ = ["SHOWN", "STATE_TIME", "SupervisorView", "TraceView", "show_supervisor", "show_trace"]
@@ -120,7 +120,7 @@ class SupervisorView(Standing, anywidget.AnyWidget):
 
     def _row(self, one: dict[str, Any], name: str, depth: int, below: bool) -> list[Any]:
         kind = one["strategy"] or one["cls"] or one["type"]
-        error = masked(None, str(one["error"] or ""))[:300]
+        error = clean(str(one["error"] or ""), 300)
         status = one["status"] if one["status"] in _SIGNS else "stopped"
         return [
             name, depth, one["id"], status, kind, one["restarts"], one["mailbox"], one["handled"], error, _SIGNS[status], one["zombies"],
@@ -141,13 +141,13 @@ class SupervisorView(Standing, anywidget.AnyWidget):
             with contextlib.suppress(Exception):
                 new = freeze(self._asked.result())
                 if self._state is not None:
-                    changed = text_of(lines_of(compare(self._state, new, limit=20), limit=12))
+                    changed = text_of(lines_of(compare(self._state, new, limit=20), limit=12, within=(self._state, new)))
                     self._difference = changed.splitlines() or self._difference
                 self._state = new
             self._asked = None
         if self._asked is None:
             self._asked = engine_thread.submit(_state(ref))
-        text = masked(None, preview(self._state, 4_000)) if self._state is not None else "reading ..."
+        text = preview(self._state, 4_000) if self._state is not None else "reading ..."
         messages = _messages(self._supervisor, ref)
         self.detail = {"name": self._chosen, "text": text, "changes": self._difference[:12], "messages": messages}
 
@@ -249,7 +249,7 @@ def _messages(supervisor: Any, ref: Any) -> list[str]:
     told = []
     for event in list(supervisor.events)[-400:]:
         if event.address == ref.address and event.kind in ("call", "reply", "cast", "info", "start", "exit", "restart"):
-            facts = ", ".join(f"{k}={masked(k, preview(v, 60))}" for k, v in list(event.data.items())[:4])
+            facts = ", ".join(f"{k}={preview(v, 60, key=k)}" for k, v in list(event.data.items())[:4])
             told.append(f"{event.kind}  {facts}"[:160])
     return told[-8:][::-1]
 

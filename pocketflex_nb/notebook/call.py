@@ -13,6 +13,7 @@ from pocketflex_nb.engine.run_registry import runs
 from pocketflex_nb.notebook.options import filled
 from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.starting import find_run, runs_of
+from pocketflex_nb.views.said import speakable
 
 __all__ = ["Call", "Command", "Table"]
 
@@ -132,7 +133,7 @@ class Table:
     def __init__(self, rows: list[dict[str, Any]], *, always: tuple[str, ...], older: int = 0) -> None:
         self.older = older
         self.names = [name for name in rows[0] if name in always or any(row[name] for row in rows)]
-        self.rows = [[str(row[name]) for name in self.names] for row in rows]
+        self.rows = [[speakable(str(row[name])) for name in self.names] for row in rows]
 
     def __repr__(self) -> str:
         widths = [max(len(cell) for cell in column) for column in zip(self.names, *self.rows, strict=True)]

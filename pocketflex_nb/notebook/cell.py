@@ -22,12 +22,12 @@ from pocketflex_nb.notebook import lanes
 from pocketflex_nb.notebook.await_cell import called
 from pocketflex_nb.notebook.body import Body
 from pocketflex_nb.notebook.options import Options
+from pocketflex_nb.notebook.say import say
 from pocketflex_nb.notebook.short import Interrupted, fail, own_error, shortened, usage, users_line
 from pocketflex_nb.notebook.show import show
 from pocketflex_nb.notebook.starting import as_flow, checked, entries_of, find_run, fresh, plan_text, runs_of, start, when_over
 from pocketflex_nb.notebook.terms import Terms
 from pocketflex_nb.notebook.watching import watch
-from pocketflex_nb.views.secrets import redacted
 
 __all__ = ["CellRun", "CellWait"]
 
@@ -200,10 +200,10 @@ class CellRun(CellWait):
         from IPython.display import display
 
         if self.value is None:
-            print("not run: the body ends with no expression that gives a flow, a list or dict of flows, or a run")
+            say("not run: the body ends with no expression that gives a flow, a list or dict of flows, or a run")
             return
         display(self.value)
-        print(f"not run: the last expression is {type(self.value).__name__}, no flow, list or dict of flows, or run")
+        say(f"not run: the last expression is {type(self.value).__name__}, no flow, list or dict of flows, or run")
 
     def _looked_at(self, entries: list[tuple[str | None, Any, Any]]) -> None:
         from IPython.display import display
@@ -212,13 +212,13 @@ class CellRun(CellWait):
         for label, flow, _ in entries:
             now = as_flow(fresh(flow, names))
             for warning in checked(now):
-                print(f"note: {warning}")
+                say(f"note: {warning}")
             if self.options.has("--check"):
-                print(f"{label or now.name or type(now).__name__}: nothing wrong")
+                say(f"{label or now.name or type(now).__name__}: nothing wrong")
             elif self.options.has("--no-run"):
                 display(now)
         if self.options.has("--dry"):
-            print(plan_text(entries, self.options, self.terms, names))
+            say(plan_text(entries, self.options, self.terms, names))
 
     # ending ----------------------------------------------------------------------------------------------------------
     async def _await(self) -> Any:
@@ -253,7 +253,7 @@ class CellRun(CellWait):
         if self.terms.table:
             self.shell.user_ns[self.terms.table] = self.runs.to_frame()
         if self.terms.notify:
-            print(f"{self.runs!r} is over")
+            say(f"{self.runs!r} is over")
         self._raise_failures()
         return None  # the view shows it, ``-o`` binds it
 
@@ -273,9 +273,9 @@ class CellRun(CellWait):
             raise error if self.options.has("--traceback") else fail(self.shell, error, where)
         for run in failed:
             place = users_line(self.shell, run.error)
-            print(redacted(f"{run.name} failed{f' at {place}' if place else ''}: {run.state().error}"))
+            say(f"{run.name} failed{f' at {place}' if place else ''}: {run.state().error}")
         going = len(runs) - len(failed)
-        print(f"the other {going} went on" if going > 1 else "the other one went on")
+        say(f"the other {going} went on" if going > 1 else "the other one went on")
 
     def _interrupted(self) -> BaseException:
         if self.runs is None:
@@ -313,7 +313,7 @@ class CellRun(CellWait):
         if self.terms.table:
             self.shell.user_ns[self.terms.table] = self.runs.to_frame()
         if self.terms.notify:
-            print(f"{self.runs!r} is over")
+            say(f"{self.runs!r} is over")
 
     def _ended(self) -> None:
         """In a terminal, from a thread of its own: the shell waits for the next line."""
@@ -322,7 +322,7 @@ class CellRun(CellWait):
             try:
                 _displayed(self.shell.run_line_magic("pocketflex", self.terms.then))
             except Exception as exc:
-                print(f"--then: {exc}")
+                say(f"--then: {exc}")
 
     async def _ended_async(self) -> None:
         self._told_end()
@@ -330,7 +330,7 @@ class CellRun(CellWait):
             try:
                 _displayed(await called(self.shell.run_line_magic, "pocketflex", self.terms.then))
             except Exception as exc:  # nobody awaits this: it is told in the cell that asked
-                print(f"--then: {exc}")
+                say(f"--then: {exc}")
 
 
 def _launched(value: Any) -> Run | RunGroup | None:

@@ -18,6 +18,7 @@ from pocketflex_nb.core.graph import graph_of
 from pocketflex_nb.core.nodes import BaseNode
 from pocketflex_nb.notebook.call import Call, Command, Table
 from pocketflex_nb.notebook.picture import summed
+from pocketflex_nb.notebook.say import say
 from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.starting import find_flow, find_run, fresh, pinned, runs_of
 
@@ -65,7 +66,7 @@ def _saved(text: str, path: str) -> None:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as exc:
         raise usage(f"--save {path!r}: {exc.strerror or exc}") from None
-    print(f"saved as {path}")
+    say(f"saved as {path}")
 
 
 def _displayed(flow: Flow, form: str, text: str) -> None:
@@ -76,7 +77,7 @@ def _displayed(flow: Flow, form: str, text: str) -> None:
     elif form == "mermaid":
         display({"text/markdown": f"```mermaid\n{text}\n```", "text/plain": text}, raw=True)
     else:
-        print(text)
+        say(text)
 
 
 def _launcher(call: Call) -> None:
@@ -90,13 +91,13 @@ def _launcher(call: Call) -> None:
 def _pin(call: Call) -> None:
     flow = _flow_word(call)
     pinned.add(flow)
-    print(f"{flow.name or 'the flow'} keeps its nodes as they are now; %pocketflex unpin takes that back")
+    say(f"{flow.name or 'the flow'} keeps its nodes as they are now; %pocketflex unpin takes that back")
 
 
 def _unpin(call: Call) -> None:
     flow = _flow_word(call)
     pinned.discard(flow)
-    print(f"{flow.name or 'the flow'} follows its names again")
+    say(f"{flow.name or 'the flow'} follows its names again")
 
 
 _SKELETON = '''\
@@ -169,7 +170,7 @@ def _agents(call: Call) -> Any:
         for ref in living()
     ]
     if not rows:
-        print("no agents live")
+        say("no agents live")
         return None
     return Table(rows, always=("agent", "status"))
 
@@ -184,7 +185,7 @@ def _stop(call: Call) -> None:
         raise usage(f"no agent {name!r} lives{nearest(name, found)}")
     for ref in reversed(list(found.values()) if name == "all" else [found[name]]):
         ref.stop_sync("shutdown", timeout=10)
-        print(f"{ref.name} stopped")
+        say(f"{ref.name} stopped")
 
 
 FLOW_COMMANDS = [

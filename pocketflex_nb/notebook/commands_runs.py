@@ -22,11 +22,13 @@ from pocketflex_nb.notebook.call import Call, Command, Table
 from pocketflex_nb.notebook.cell import CellWait
 from pocketflex_nb.notebook.options import amount, duration, value_of, whole
 from pocketflex_nb.notebook.replaying import Replay
+from pocketflex_nb.notebook.say import say
 from pocketflex_nb.notebook.short import Interrupted, usage
 from pocketflex_nb.notebook.show import show
 from pocketflex_nb.notebook.starting import find_run
 from pocketflex_nb.notebook.terms import CONFIG, VIEWS
 from pocketflex_nb.views.preview import preview
+from pocketflex_nb.views.said import masked_lines
 from pocketflex_nb.views.secrets import redacted
 from pocketflex_nb.views.sequence import steps_of
 
@@ -36,6 +38,8 @@ __all__ = ["RUN_COMMANDS"]
 _LISTED = 20
 #: events that ``trace`` prints
 _TOLD = 200
+#: characters of one output that are read for secrets
+_LONGEST = 4_000
 
 
 def _count(number: int) -> str:
@@ -50,7 +54,7 @@ def _list(call: Call) -> Any:
     if call.has("--df"):
         return ports.export(rows, "frame")
     if not rows:
-        print("no runs yet: launch a flow, or %pocketflex run FLOW")
+        say("no runs yet: launch a flow, or %pocketflex run FLOW")
         return None
     return Table(rows, always=("run", "status", "steps"), older=len(made) - len(listed))
 
@@ -80,22 +84,22 @@ def _cancel(call: Call) -> None:
         if not call.has("--now") and run._future is not None:
             run.wait(max(0.0, until - monotonic()))
     left = [run.name for run in chosen if not run.done()]
-    print(f"{_count(len(chosen))} cancelled" if chosen else "nothing to cancel: it is over already")
+    say(f"{_count(len(chosen))} cancelled" if chosen else "nothing to cancel: it is over already")
     if left and not call.has("--now"):
-        print(f"still ending: {', '.join(left[:5])}")
+        say(f"still ending: {', '.join(left[:5])}")
 
 
 def _pause(call: Call) -> None:
     held = [run for run in call.some_runs() if not run.done()]
     for run in held:
         run.pause()
-    print(f"{_count(len(held))} paused before the next node" if held else "nothing to pause: it is over already")
+    say(f"{_count(len(held))} paused before the next node" if held else "nothing to pause: it is over already")
 
 
 def _go_on(call: Call) -> None:
     for run in call.some_runs():
         if run.done():
-            print(f"{run.name} is {run.status} already")
+            say(f"{run.name} is {run.status} already")
         elif call.has("--step"):
             run.step()
         else:
@@ -137,7 +141,7 @@ class _Waiting(CellWait):
 
     def _end(self) -> None:
         for run in self._runs:
-            print(f"{run.name}: {run.status}")
+            say(f"{run.name}: {run.status}")
         late = [run.name for run in self._runs if not run.done()]
         if late:
             raise usage(f"not over in time: {', '.join(late[:5])}; {'they go' if len(late) > 1 else 'it goes'} on")
@@ -198,7 +202,7 @@ def _trace(call: Call) -> Any:
                 write(found, target)
             except OSError as exc:
                 raise usage(f"{flag} {str(target)!r}: {exc.strerror or exc}") from None
-            print(f"saved as {target}")
+            say(f"saved as {target}")
             return None
     _print_events(run)
     return None
@@ -206,8 +210,9 @@ def _trace(call: Call) -> Any:
 
 def _otel(found: Run | RunGroup, target: Path) -> None:
     from pocketflex_nb.notebook.otel import otlp_json
+    from pocketflex_nb.notebook.page import write_beside
 
-    target.write_text(otlp_json([found] if isinstance(found, Run) else list(found)), encoding="utf-8")
+    write_beside(target, otlp_json([found] if isinstance(found, Run) else list(found)))
 
 
 def _html(found: Run | RunGroup, target: Path) -> None:
@@ -218,16 +223,21 @@ def _html(found: Run | RunGroup, target: Path) -> None:
 
 def _print_events(run: Run) -> None:
     events = run.events
+    outputs = [event for event in events if event.kind == "output"][-2 * _TOLD :]
+    masked = masked_lines([(str(e.get("stream", "print")), str(e.get("text", "")), e.node) for e in outputs], _LONGEST)
+    texts = {event.seq: text for event, text in zip(outputs, masked, strict=True)}
     for event in events[-_TOLD:]:
-        print(f"{event.seq:>5}  {event.kind:<15} {event.address}  {_facts(event)}".rstrip())
+        say(f"{event.seq:>5}  {event.kind:<15} {event.address}  {_facts(event, texts.get(event.seq))}".rstrip())
     if len(events) > _TOLD:
         print(f"the last {_TOLD} of {len(events)} events; all of them: run.events", file=sys.stderr)
 
 
-def _facts(event: Event) -> str:
+def _facts(event: Event, text: str | None = None) -> str:
     if event.kind == "store_changed":
         return "; ".join(_changed(change) for change in event["changes"])
     facts = {k: v for k, v in event.data.items() if v is not None and k not in ("start", "seconds")}
+    if text is not None:
+        facts["text"] = text
     took = event.get("seconds")
     return ", ".join([*(f"{k}={preview(v, 60, key=k)}" for k, v in facts.items()), *([f"{took:.6f} s"] if took is not None else [])])
 
@@ -258,7 +268,7 @@ def _replay(call: Call) -> None:
 
 def _clear(call: Call) -> None:
     call.end()
-    print(f"forgot {_count(forget())}")
+    say(f"forgot {_count(forget())}")
 
 
 RUN_COMMANDS = [

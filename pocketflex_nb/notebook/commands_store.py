@@ -10,6 +10,7 @@ from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.call import Call, Command
 from pocketflex_nb.notebook.options import value_of
+from pocketflex_nb.notebook.say import say
 from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.starting import find_run, runs_of
 from pocketflex_nb.notebook.store_past import put
@@ -46,7 +47,7 @@ def _held(name: str, names: Any) -> tuple[Any, str]:
         return found, name
     chosen = runs_of(find_run(name, names))
     if any(run.store is not chosen[0].store for run in chosen):
-        print(f"the store of {chosen[0].name}, the first of {len(chosen)} runs")
+        say(f"the store of {chosen[0].name}, the first of {len(chosen)} runs")
     return chosen[0].store, chosen[0].name
 
 
@@ -68,7 +69,7 @@ def _difference(call: Call, held: Any, path: str | None) -> None:
         old, new = held, _held(given[0], call.names)[0]
     if path is not None:
         old, new = (_or_none(side, path) for side in (old, new))
-    print(text_of(diff(old, new)) or "no difference")
+    say(text_of(diff(old, new)) or "no difference")
 
 
 def _or_none(held: Any, path: str) -> Any:
@@ -133,7 +134,7 @@ def _set(call: Call) -> None:
     _put(run, path, value)
     told = f"{path} = {preview(value, 200, key=tuple(parts_of(run.store, path)))}"
     run.root.note("output", stream="log", text=f"a person set {told}", by="person")
-    print(told)
+    say(told)
 
 
 def _put(run: Run, path: str, value: Any) -> None:

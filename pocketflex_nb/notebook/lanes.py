@@ -17,10 +17,14 @@ from weakref import WeakSet
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.store import ConflictWarning
 from pocketflex_nb.engine.telling import is_logging
+from pocketflex_nb.views.secrets import redacted_pieces
+from pocketflex_nb.views.words import inert
 
 __all__ = ["Lane", "install", "quiet", "remove", "settle", "teed"]
 
 _lanes: WeakSet[Lane] = WeakSet()
+#: characters of a line that are kept to know what goes on in it
+_BEGUN = 4_096
 
 #: numbers of the runs whose prints also go to the cell (`--tee`)
 teed: set[int] = set()
@@ -44,6 +48,7 @@ class Lane:
     def __init__(self, behind: Any) -> None:
         self._behind = behind
         self._open: dict[tuple[int, int, int], _Line] = {}  # one per walk, thread and task: lines of siblings never mix
+        self._begun: dict[tuple[int, int, int], str] = {}  # what the lines that go to the cell as well have had so far
         self._followed: set[int] = set()
         _lanes.add(self)
 
@@ -55,7 +60,7 @@ class Lane:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if frame.run.number in teed:
-            self._behind.write(text)
+            self._tee(frame, text)
         if not frame.fenced and frame.run.number not in quiet and not is_logging():
             self._keep(frame, text)
         return len(text)
@@ -73,6 +78,17 @@ class Lane:
             line.frame.note("output", stream="token", text=line.text)
             line.text, line.told = "", True
         self._behind.flush()
+
+    def _tee(self, frame: Any, text: str) -> None:
+        """Write to the cell what goes to the lane as well: masked, with what the line has had so far."""
+        key = _key(frame)
+        before = self._begun.pop(key, "")
+        told = redacted_pieces([before, text])[1]
+        line = (before + text).rpartition("\n")[2]
+        if line and frame.run.number in teed:
+            self._begun[key] = line[-_BEGUN:]
+            self._follow(frame.run)
+        self._behind.write(inert(told) if _is_terminal(self._behind) else told)
 
     def _keep(self, frame: Any, text: str) -> None:
         """Whole lines become one event each; the rest waits for its end."""
@@ -108,12 +124,20 @@ class Lane:
     def settle(self, run: Any) -> None:
         """Give the run that is over what it printed without a newline."""
         self._followed.discard(run.number)
+        self._begun.clear()
         for key, line in list(self._open.items()):
             if line.frame.run is run and self._open.pop(key, None) is not None:
                 _finish(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # a stand-in without the question, or closed
+        return False
 
 
 def _key(frame: Any) -> tuple[int, int, int]:

@@ -16,6 +16,7 @@ from pocketflex_nb.notebook.commands import do
 from pocketflex_nb.notebook.help import USAGE
 from pocketflex_nb.notebook.hot import remember
 from pocketflex_nb.notebook.options import Options, parse, value_of, words_of
+from pocketflex_nb.notebook.say import say
 from pocketflex_nb.notebook.short import Interrupted, own_error, shortened, syntax_error, usage
 from pocketflex_nb.notebook.starting import checked, entries_of, find_flow
 from pocketflex_nb.notebook.terms import Terms, read_terms
@@ -113,9 +114,9 @@ class PocketflexMagics(Magics):
     def _mermaid(self, options: Options, terms: Terms, name: str | None, body: str) -> Any:
         flow = read_mermaid(body, self.shell.user_ns, name or "flow")
         for warning in checked(flow):
-            print(f"note: {warning}")
+            say(f"note: {warning}")
         if options.has("--check"):
-            print(f"{name or 'flow'}: nothing wrong")
+            say(f"{name or 'flow'}: nothing wrong")
             return None
         self.shell.user_ns[name or "_flow"] = flow
         remember(flow, self.shell.user_ns)

@@ -46,7 +46,7 @@ def _span(
 ) -> dict[str, Any]:
     first = int(begun.time * 1e9) - (begun.ns - start)
     return {
-        "traceId": trace, "spanId": span, "parentSpanId": parent, "name": name, "kind": 1,
+        "traceId": trace, "spanId": span, "parentSpanId": parent, "name": redacted(name), "kind": 1,
         "startTimeUnixNano": str(first), "endTimeUnixNano": str(int(ended.time * 1e9)),
         "attributes": [_attribute(f"pocketflex.{key}", value) for key, value in facts.items()],
         "status": {"code": 2, "message": redacted(str(facts.get("error") or ""))} if failed else {"code": 1},

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import html
+import os
+import secrets
+import shutil
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -15,7 +18,7 @@ from pocketflex_nb.views.palette import PALETTE
 from pocketflex_nb.views.svg import svg
 from pocketflex_nb.views.timeline import timeline
 
-__all__ = ["FLOWS", "LINES", "TOLD", "page", "write_page"]
+__all__ = ["FLOWS", "LINES", "TOLD", "page", "write_beside", "write_page"]
 
 #: lines of one run, runs that are told about one by one, flows that are drawn
 LINES, TOLD, FLOWS = 500, MANY, 20
@@ -25,10 +28,36 @@ _HEADS = {
 
 
 def write_page(runs: Iterable[Any], path: str | PathLike[str], *, title: str | None = None) -> Path:
-    """Write `page` to a file; returns its path."""
+    """Write `page` to a file, whole or not at all; returns its path."""
     target = Path(path)
-    target.write_text(page(list(runs), title=title), encoding="utf-8")
+    write_beside(target, page(list(runs), title=title))
     return target
+
+
+def write_beside(target: Path, text: str) -> None:
+    """Write a file beside `target` and give it that name: a reader finds the old file or the new one, never half of one.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written to; what stood at `target` stays.
+    """
+    real = Path(os.path.realpath(target))
+    if real.exists() and not real.is_file():  # a pipe or a device, which must not be replaced
+        real.write_text(text, encoding="utf-8")
+        return
+    beside = real.with_name(f".{real.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if real.exists():
+            shutil.copymode(real, beside)
+        os.replace(beside, real)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def page(runs: Sequence[Any], *, title: str | None = None) -> str:

@@ -18,7 +18,8 @@ from pocketflex_nb.core.state import Span
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.views.diff import change_lines
 from pocketflex_nb.views.preview import kind_of, preview
-from pocketflex_nb.views.secrets import redacted
+from pocketflex_nb.views.said import masked_lines
+from pocketflex_nb.views.secrets import MARGIN, redacted_head
 from pocketflex_nb.views.tree import rows as tree_rows
 from pocketflex_nb.views.words import shown
 
@@ -28,6 +29,8 @@ __all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "clean", "error_card", 
 TABS = ("diff", "messages", "store", "error", "events")
 #: rows of one tab; runs that a tab tells about
 EVENTS, RUNS = 150, 6
+#: outputs before those of the tab that are read to know what goes on in them
+_BEFORE = 150
 #: kinds of events that are messages between agents, or with a person
 MESSAGES = frozenset({"call", "cast", "reply", "info", "down", "asked", "answered", "start", "exit", "restart", "giveup"})
 _OURS = str(Path(__file__).resolve().parent.parent)
@@ -39,7 +42,7 @@ Rows = list[list[str]]
 @lru_cache(maxsize=4_096)
 def clean(text: str, limit: int = 400) -> str:
     """`text`, cut, with secrets masked and whatever hides or reorders written out; lines stay lines."""
-    return redacted("\n".join(shown(line) for line in text[:limit].split("\n")))
+    return "\n".join(shown(line, limit) for line in redacted_head(text, limit)[:limit].split("\n"))
 
 
 def mirrored(store: Any) -> AbstractContextManager[Any]:
@@ -92,15 +95,29 @@ def _events(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str
 
 def _event_rows(runs: list[Any], moment: int | None, past: Any, wanted: Callable[[Event], bool]) -> Rows:
     found: list[Event] = []
+    texts: dict[int, str] = {}
     for run in runs:
-        latest = (event for event in reversed(past.reel(run).until(moment)) if wanted(event))
-        found += islice(latest, EVENTS)
+        events = past.reel(run).until(moment)
+        latest = list(islice((event for event in reversed(events) if wanted(event)), EVENTS))
+        texts.update(_outputs(events, latest))
+        found += latest
     zero = min((run.started for run in runs if run.started), default=0)
     found = sorted(found, key=lambda event: event.ns)[-EVENTS:]
     several = len(runs) > 1
     return [
-        [f"{max(e.ns - zero, 0) / 1e9:.3f}", e.kind.replace("_", " "), _where(e, several), _facts(e)] for e in reversed(found)
+        [f"{max(e.ns - zero, 0) / 1e9:.3f}", e.kind.replace("_", " "), _where(e, several), _facts(e, texts.get(id(e)))]
+        for e in reversed(found)
     ]
+
+
+def _outputs(events: list[Event], latest: list[Event]) -> dict[int, str]:
+    """The texts of those outputs, by `id`: masked with what was said before them, since a secret may go through several."""
+    said = [event for event in events[-_BEFORE - 4 * EVENTS :] if event.kind == "output"]
+    if not said or not any(event.kind == "output" for event in latest):
+        return {}
+    said = said[-_BEFORE - EVENTS :]
+    texts = masked_lines([(str(e.get("stream", "print")), str(e.get("text", "")), e.node) for e in said], MARGIN)
+    return {id(event): text for event, text in zip(said, texts, strict=True)}
 
 
 def _where(event: Event, several: bool) -> str:
@@ -108,7 +125,9 @@ def _where(event: Event, several: bool) -> str:
     return clean(f"{event.run} · {place}" if several and place else place or event.run, 160)
 
 
-def _facts(event: Event) -> str:
+def _facts(event: Event, text: str | None = None) -> str:
+    if text is not None:
+        return clean(text, 200)
     if event.kind == "store_changed":
         return clean(", ".join(f"{change['key']}" for change in islice(event["changes"], 12)), 200)
     if "text" in event.data:

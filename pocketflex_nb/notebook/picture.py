@@ -23,6 +23,7 @@ from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook.panel import clean, error_card
 from pocketflex_nb.notebook.past import Past
 from pocketflex_nb.notebook.under_way import Open, UnderWay
+from pocketflex_nb.views.said import masked_lines
 from pocketflex_nb.views.svg import caption_of
 from pocketflex_nb.views.words import shown
 
@@ -35,6 +36,8 @@ CUT = 400
 #: marks on the bars of one run, the latest
 MARKS = 40
 #: characters of all lanes together, while runs go on and when they are over: a message stays far below its cap of 100 KB
+#: lines before the last ones that are read to know what goes on in them
+_BEFORE = 100
 _STALE_EVERY = 1.0  # seconds between two looks for old code
 ROOM = {False: 14_000, True: 56_000}
 _ORDER = ("failed", "asking", "paused", "running", "pending", "cancelled", "done")
@@ -286,10 +289,11 @@ class Picture:
 
     def _ask(self, run: Any, e: Any) -> dict[str, Any]:
         schema = e.get("schema")
-        fields = {str(name): getattr(kind, "__name__", None) or str(kind) for name, kind in dict(schema).items()} if schema else None
+        kinds = dict(schema).items() if schema else ()
+        fields = {clean(str(name), 120): getattr(kind, "__name__", None) or str(kind) for name, kind in kinds} if schema else None
         return {
             "ends": self._ends(run, e),
-            "ask": e["ask"], "question": clean(str(e["question"])), "choices": [str(c)[:200] for c in e["choices"] or ()][:20],
+            "ask": e["ask"], "question": clean(str(e["question"])), "choices": [clean(str(c), 200) for c in e["choices"] or ()][:20],
             "schema": fields, "refused": clean(self.refused.get((run.number, e["ask"]), "")),
         }
 
@@ -370,8 +374,10 @@ class Picture:
 def _lines(state: State, tail: int, room: int) -> list[list[str]]:
     """The last lines, newest last, as many as fit into `room` characters."""
     told: list[list[str]] = []
-    for _, stream, text, node in islice(reversed(state.lines), tail):
-        line = clean(str(text)[-CUT:])
+    kept = list(islice(reversed(state.lines), tail + _BEFORE))[::-1]
+    texts = masked_lines([(stream, str(text), node) for _, stream, text, node in kept], CUT)
+    for (_, stream, _, node), text in list(zip(kept, texts, strict=True))[: -tail - 1 : -1]:
+        line = clean(text)
         room -= len(line)
         if room < 0 and told:
             break

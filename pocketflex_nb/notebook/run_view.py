@@ -301,7 +301,7 @@ class RunView(Standing, PatchedView):
         value, number = content.get("value"), content.get("ask")
         question = run.hold_state().questions.open.get(number)
         if question is not None and question.choices is not None:
-            value = next((choice for choice in question.choices if str(choice)[:200] == str(value)), value)
+            value = next((choice for choice in question.choices if clean(str(choice), 200) == str(value)), value)
         try:
             run.answer(value, number)
         except (LookupError, ValueError) as exc:  # a second click finds the question answered

@@ -13,6 +13,8 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from pocketflex_nb.core.errors import CheckError, DiagramError, PocketflexError
+from pocketflex_nb.views.said import inert_but_colours, speakable
+from pocketflex_nb.views.secrets import redacted
 
 __all__ = ["Interrupted", "fail", "own_error", "own_traceback", "shortened", "syntax_error", "usage", "users_line"]
 
@@ -37,7 +39,7 @@ def shortened(error: PocketflexError) -> BaseException:
     if getattr(error, "_render_traceback_", None) is not None:
         return error
     what = "" if isinstance(error, (DiagramError, CheckError)) else f"{type(error).__name__}: "
-    return usage(f"{what}{error}")
+    return usage(speakable(f"{what}{error}"))
 
 
 def own_traceback(trace: TracebackType | None) -> TracebackType | None:
@@ -58,7 +60,7 @@ def own_traceback(trace: TracebackType | None) -> TracebackType | None:
 def fail(shell: Any, error: BaseException, where: str) -> BaseException:
     """`error` of a node, ready to be raised in the cell: shown with the user's own lines and where it happened."""
     trace = own_traceback(error.__traceback__)  # now: whoever catches the error on its way adds lines
-    return _rendered(error, lambda: [*_lines(shell, error, trace), where])
+    return _rendered(error, lambda: [*_lines(shell, error, trace), speakable(where)])
 
 
 def own_error(shell: Any, error: BaseException) -> BaseException:
@@ -88,8 +90,9 @@ def users_line(shell: Any, error: BaseException | None) -> str:
 
 def _lines(shell: Any, error: BaseException, trace: TracebackType | None) -> list[str]:
     if trace is None:
-        return [f"{type(error).__name__}: {error}"]
-    return list(shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0))
+        return [speakable(f"{type(error).__name__}: {error}")]
+    *lines, said = map(inert_but_colours, shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0))
+    return [*lines, redacted(said)]
 
 
 def _rendered(error: BaseException, render: Callable[[], list[str]]) -> BaseException:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.notebook.bridge import pump
+from pocketflex_nb.views.words import inert
 
 __all__ = ["Standing", "Still", "has_widgets", "model_of", "stand"]
 
@@ -75,7 +76,7 @@ def stand(view: Any) -> None:
     from IPython.display import display
 
     if not has_widgets():
-        print(view.plain())
+        print(inert(view.plain()))
         return
     if not view.static:
         view.static = f"pfs-{next(_marks)}"

@@ -28,9 +28,10 @@ from pocketflex_nb.notebook.store_past import StorePast, put
 from pocketflex_nb.notebook.watching import Numbers
 from pocketflex_nb.views.plain import json_text
 from pocketflex_nb.views.preview import detail, kind_of, preview
-from pocketflex_nb.views.secrets import MASK, redacted
+from pocketflex_nb.views.secrets import MASK, redacted_head
 from pocketflex_nb.views.tree import Row, value_at
 from pocketflex_nb.views.tree import rows as tree_rows
+from pocketflex_nb.views.veil import is_hidden_at
 
 __all__ = ["COPIED", "CURVE", "CUT", "DEEPEST", "EDITABLE", "FORMS", "LEAVES", "PAGE", "WATCHED", "StoreInspector", "inspect_store"]
 
@@ -103,7 +104,7 @@ class StoreInspector(Standing, PatchedView):
         self._breaks = KeyBreaks(self._store, lambda: pump.hurry())
         self._pinned: list[tuple[Any, ...]] = []
         self._numbers: dict[tuple[Any, ...], Numbers] = {}
-        self._counted: Any = None
+        self._version_counted: Any = None
         self._open: set[tuple[Any, ...]] = set()
         self._more: dict[tuple[Any, ...], int] = {}
         self._filter, self._base, self._note = "", "before", ""
@@ -173,7 +174,7 @@ class StoreInspector(Standing, PatchedView):
         told = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
         self.tell(head=self._headline(held, list(others)), rows=rows, text=text, diff=told, detail=self._details(held, others),
                   watched=[self._pin(held, path) for path in self._pinned])
-        self._counted = self._past.version
+        self._version_counted = self._past.version
 
     def _headline(self, held: Any, others: list[str]) -> dict[str, Any]:
         stops = self._past.stops()
@@ -281,7 +282,7 @@ class StoreInspector(Standing, PatchedView):
             value = value_at(held, self._chosen)
         except LookupError:
             return {"path": where, "row": row, "gone": True, **self._followed()}
-        text = detail(value, key=self._chosen)
+        text = MASK if self._is_hidden(held) else detail(value, key=self._chosen)
         hidden = text == MASK
         source = None if hidden or not self._can_edit() else _source(value)
         return {
@@ -290,6 +291,10 @@ class StoreInspector(Standing, PatchedView):
             **self._followed(),
             "words": [] if hidden else self._past.words(self._chosen, value, self._base, self._version, others),
         }
+
+    def _is_hidden(self, held: Any) -> bool:
+        """Whether the chosen value is a secret by what stands beside it, such as a header's value beside its name."""
+        return self._chosen is not None and is_hidden_at(held, self._chosen)
 
     def _followed(self) -> dict[str, Any]:
         """Whether the chosen value is watched, whether a break is set on it, and why none can be."""
@@ -301,11 +306,12 @@ class StoreInspector(Standing, PatchedView):
         version, writer = self._written(path[0])
         try:
             value = value_at(held, path)
-            text, is_gone = clean(preview(value, CUT, key=path), CUT), False
+            text = MASK if is_hidden_at(held, path) else clean(preview(value, CUT, key=path), CUT)
+            is_gone = False
         except LookupError:
             value, text, is_gone = None, "not there", True
         numbers = self._numbers.setdefault(path, Numbers())
-        if self._version is None and (self._past.version != self._counted or not numbers.points):  # once per change, not per look
+        if self._version is None and (self._past.version != self._version_counted or not numbers.points):  # once per change, not per look
             numbers.add(value)
         points = [] if text == MASK else [float(f"{p:.4g}") for p in numbers.drawn()]
         return [clean(path_text(path), 400), text, writer, version, is_gone, points[:: -(-len(points) // CURVE) or 1]]
@@ -333,11 +339,12 @@ class StoreInspector(Standing, PatchedView):
         if self._chosen is None:
             return
         with mirrored(self._store):
-            value = value_at(self._past.at(self._version), self._chosen)
-        if detail(value, key=self._chosen) == MASK:
+            held = self._past.at(self._version)
+            value = value_at(held, self._chosen)
+        if self._is_hidden(held) or detail(value, key=self._chosen) == MASK:
             text = MASK
         elif isinstance(value, str):
-            text = redacted(value[:COPIED])
+            text = redacted_head(value, COPIED)[:COPIED]
         else:
             text = preview(value, COPIED, key=self._chosen)
         if isinstance(value, str) and len(value) > COPIED:
@@ -377,7 +384,8 @@ class StoreInspector(Standing, PatchedView):
             return
         self._note = f"{clean(path_text(path), 120)} was edited."
         if self._run is not None:  # its lane and its events tell that a person did
-            told = f"a person set {path_text(path)} = {preview(new, 200, key=path)}"
+            shown_value = MASK if is_hidden_at(self._store, path) else preview(new, 200, key=path)
+            told = f"a person set {path_text(path)} = {shown_value}"
             self._run.root.note("output", stream="log", text=told, by="person")
 
     # the page's side -------------------------------------------------------------------------------------------------

@@ -117,7 +117,9 @@ class StorePast:
         place = self.place(version)
         first = stops[0] if base == "start" else stops[max(place - 1, 0)]
         try:
-            return lines_of(self.store.diff(first.version, stops[place].version), limit=DIFFERENCES)
+            found = self.store.diff(first.version, stops[place].version)
+            within = (self.store.at(first.version), self.store.at(stops[place].version))
+            return lines_of(found, limit=DIFFERENCES, within=within)
         except StoreError as exc:  # dropped by the ring meanwhile
             return [Line("…", "", str(exc))]
 

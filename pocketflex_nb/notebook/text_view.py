@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any
 
 from pocketflex_nb.core.state import State
-from pocketflex_nb.views.secrets import redacted
+from pocketflex_nb.notebook.panel import clean
 
 __all__ = ["LINES", "TextView"]
 
@@ -116,7 +116,7 @@ class TextView:
         order = ("done", "failed", "cancelled", "running", "asking", "paused", "pending")
         told = ", ".join(f"{counts[status]} {status}" for status in order if counts[status])
         over = sum(run.done() for run in self.runs)
-        return f"{self.name or 'runs'}: {told}  {_bar(over, len(self.runs))}"
+        return f"{clean(self.name or 'runs', 200)}: {told}  {_bar(over, len(self.runs))}"
 
 
 def _is_terminal() -> bool:
@@ -137,15 +137,16 @@ def _cell_waits() -> bool:
 def _line(run: Any) -> str:
     state: State = run.state()
     at = f" at {', '.join(run.in_flight()[:3])}" if not run.done() and run.in_flight() else ""
-    parts = [f"{run.name}: {run.status}{at}", f"{state.steps} step{'s' if state.steps != 1 else ''}", f"{run.seconds:.1f} s"]
+    name = clean(run.name, 200)
+    parts = [f"{name}: {run.status}{clean(at, 400)}", f"{state.steps} step{'s' if state.steps != 1 else ''}", f"{run.seconds:.1f} s"]
     if state.tokens:
         parts.append(f"{state.tokens:g} tokens")
     if state.total:
         parts.append(_bar(state.done or 0, state.total))
     if state.error and run.status == "failed":
-        parts.append(redacted(state.error.splitlines()[0][:200]))
+        parts.append(clean(state.error.splitlines()[0], 200))
     for event in state.asking.values():
-        parts.append(f"asks: {str(event['question'])[:200]} (%pocketflex answer {run.name} ...)")
+        parts.append(f"asks: {clean(str(event['question']), 200)} (%pocketflex answer {name} ...)")
     return ", ".join(parts)
 
 

@@ -11,6 +11,7 @@ from types import CodeType
 from typing import Any
 
 from pocketflex_nb.notebook.panel import mirrored
+from pocketflex_nb.notebook.say import say
 from pocketflex_nb.notebook.standing import has_widgets
 from pocketflex_nb.views.preview import preview
 
@@ -112,7 +113,7 @@ class Watched:
                 self._handle.update(self.bundle(), raw=True)
         if not live and not self._told:
             self._told = True
-            print(self)
+            say(self)
         return live
 
     def show(self) -> None:

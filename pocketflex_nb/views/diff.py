@@ -12,7 +12,9 @@ from pocketflex_nb.core.diff import Difference, compare, path_text
 from pocketflex_nb.core.frozen import MISSING, Frozen
 from pocketflex_nb.core.snapshot import freeze
 from pocketflex_nb.views.preview import preview
-from pocketflex_nb.views.secrets import MASK
+from pocketflex_nb.views.secrets import MASK, redacted
+from pocketflex_nb.views.veil import is_hidden_at
+from pocketflex_nb.views.words import shown
 
 __all__ = ["Line", "change_lines", "diff", "lines_of", "text_of", "words"]
 
@@ -34,12 +36,19 @@ class Line:
 
 def diff(old: Any, new: Any, *, limit: int = 200) -> list[Line]:
     """What differs from `old` to `new`, plain or frozen values; at most `limit` lines and one that counts the rest."""
-    return lines_of(compare(_frozen(old), _frozen(new), limit=limit + 1), limit=limit)
+    old, new = _frozen(old), _frozen(new)
+    return lines_of(compare(old, new, limit=limit + 1), limit=limit, within=(old, new))
 
 
-def lines_of(differences: Iterable[Difference], *, limit: int = 200) -> list[Line]:
-    """Differences, as `Store.diff` gives them, as lines."""
-    found = [_line(d.op, d.path, d.old, d.new) for d in differences]
+def lines_of(differences: Iterable[Difference], *, limit: int = 200, within: tuple[Any, ...] = ()) -> list[Line]:
+    """Differences, as `Store.diff` gives them, as lines.
+
+    Parameters
+    ----------
+    within : tuple
+        The values that were compared: what is a secret by what stands beside it is hidden, too.
+    """
+    found = [_line(d.op, d.path, d.old, d.new, within) for d in differences]
     return _bounded(found, limit)
 
 
@@ -49,11 +58,13 @@ def change_lines(changes: Iterable[Mapping[str, Any]], *, limit: int = 200) -> l
     for change in changes:
         path, old, new = (change["key"],), change.get("old", MISSING), change.get("new", MISSING)
         if change.get("op") == "maybe":
-            found.append(Line("~", path_text(path), "may have changed: too large to look at", path))
+            found.append(Line("~", _where(path), "may have changed: too large to look at", path))
         elif old is MISSING or new is MISSING:
             found.append(_line("added" if old is MISSING else "removed", path, old, new))
         else:
-            found += [_line(d.op, d.path, d.old, d.new) for d in compare(_frozen(old), _frozen(new), path, limit=limit + 1)]
+            old, new = _frozen(old), _frozen(new)
+            roots = ({path[0]: old}, {path[0]: new})
+            found += [_line(d.op, d.path, d.old, d.new, roots) for d in compare(old, new, path, limit=limit + 1)]
         if len(found) > limit:
             break
     return _bounded(found, limit)
@@ -89,8 +100,15 @@ def _bounded(found: list[Line], limit: int) -> list[Line]:
     return [*found[:limit], Line("…", "", "and more")] if len(found) > limit else found
 
 
-def _line(op: str, path: tuple[Any, ...], old: Any, new: Any) -> Line:
-    return Line(_SIGNS.get(op, "~"), path_text(path), _said(op, path, old, new), path)
+def _line(op: str, path: tuple[Any, ...], old: Any, new: Any, within: tuple[Any, ...] = ()) -> Line:
+    hidden = any(is_hidden_at(root, path) for root in within)
+    text = (MASK if op != "changed" else f"{MASK} (changed)") if hidden else _said(op, path, old, new)
+    return Line(_SIGNS.get(op, "~"), _where(path), text, path)
+
+
+def _where(path: tuple[Any, ...]) -> str:
+    """A path as text that is safe to show."""
+    return redacted(shown(path_text(path)))
 
 
 def _said(op: str, path: tuple[Any, ...], old: Any, new: Any) -> str:

@@ -9,10 +9,10 @@ from itertools import islice
 from typing import Any
 
 from pocketflex_nb.core.frozen import Frozen
-from pocketflex_nb.core.preview import preview as told
-from pocketflex_nb.views.preview import PAGE, preview, size_of
-from pocketflex_nb.views.secrets import MASK, redacted
+from pocketflex_nb.views.preview import PAGE, size_of, told
+from pocketflex_nb.views.secrets import MASK, redacted, redacted_head
 from pocketflex_nb.views.tree import children_of
+from pocketflex_nb.views.veil import hidden_among, hides
 from pocketflex_nb.views.words import shown
 
 __all__ = ["DEEPEST", "ITEMS", "json_text"]
@@ -51,7 +51,7 @@ def json_text(value: Any, *, limit: int = 20_000) -> str:
 
 
 def _plain(value: Any, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
-    if path and preview(value, 200, key=path) == MASK:
+    if path and hides(path[-1], value):
         return MASK
     if value is None or isinstance(value, (bool, int)):
         return value
@@ -60,12 +60,12 @@ def _plain(value: Any, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
     if isinstance(value, str):
         return _text(value)
     if id(value) in above or len(above) >= DEEPEST or not _is_container(value):
-        return redacted(told(value, 160))
+        return told(value, 160)
     return _inside(value, path, (*above, id(value)))
 
 
 def _text(value: str) -> str:
-    return redacted(value) if len(value) <= PAGE else f"{redacted(value[:PAGE])}… ({len(value):,} characters)"
+    return redacted(value) if len(value) <= PAGE else f"{redacted_head(value, PAGE)[:PAGE]}… ({len(value):,} characters)"
 
 
 def _is_container(value: Any) -> bool:
@@ -73,7 +73,8 @@ def _is_container(value: Any) -> bool:
 
 
 def _inside(value: Any, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
-    found = [(key, _plain(child, (*path, key), above)) for key, child in islice(children_of(value), ITEMS)]
+    hidden = hidden_among(value)
+    found = [(key, MASK if key in hidden else _plain(child, (*path, key), above)) for key, child in islice(children_of(value), ITEMS)]
     rest = max((size_of(value) or 0) - len(found), 0)
     if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_fields"):
         return [child for _, child in found] + ([f"… {rest:,} more"] if rest else [])

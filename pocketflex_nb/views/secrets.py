@@ -1,48 +1,55 @@
 """What must not be shown: values of keys that name a secret, and texts that look like a provider's key.
 
-A mask errs on the side of hiding. It is applied to texts that are about to be shown or saved, never to the user's own data.
+A mask errs on the side of hiding. It is applied to what is about to be shown or saved, before anything is cut, never to the user's own
+data. The names and forms are kept in :mod:`pocketflex_nb.views.secret_forms`; how a text says that a name has a value, here.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
-__all__ = ["MASK", "is_secret_key", "masked", "redacted"]
+from pocketflex_nb.views.secret_forms import forms, is_secret_key, may_name
+
+__all__ = ["MARGIN", "MASK", "is_secret_key", "masked", "opens_secret", "redacted", "redacted_head", "redacted_pieces", "secret_spans"]
 
 MASK = "••••••••"
+#: characters that are looked at beyond those that will be shown, so that a secret is known before it is cut
+MARGIN = 4_096
 
-_KEY = re.compile(
-    r"[_\-. ]keys?$|private[_\-. ]?key|api[_\-. ]?key|token(?!i[sz])|secret|passw(?:or)?d|passphrase|(?:^|_)pwd$|authori[sz]ation"
-    r"|credential|bearer|cookie",
-    re.IGNORECASE,
-)
-_COUNTS = re.compile(r"tokens?$|tokens?[_\-. ]|_tokens?", re.IGNORECASE)
+_TOKEN = re.compile(r"tokens?$|tokens?[_\-. ]|_tokens?", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?[\d_,.]+(?:[eE][-+]?\d+)?|None|True|False")
-_VALUE = re.compile(
-    r"""
-    \b(?:sk|pk|rk)[-_](?:[A-Za-z]+[-_])*[A-Za-z0-9_\-]{8,}    # OpenAI, Anthropic, Stripe
-  | \b(?:gh[pousr]|github_pat|glpat|gsk|hf|r8|npm|pypi|dop_v1|shpat|xai|pplx|tgp|fw|csk|nvapi|lsv2|ls__)[_\-][A-Za-z0-9_\-]{8,}
-  | \bxox[abeoprs]-[A-Za-z0-9\-]{8,}                          # Slack
-  | \b(?:AKIA|ASIA|AGPA|AIDA)[0-9A-Z]{12,}                    # AWS
-  | \bAIza[0-9A-Za-z_\-]{16,}                                 # Google
-  | \bya29\.[0-9A-Za-z_\-]{16,}
-  | \bSG\.[\w\-]{8,}\.[\w\-]{8,}                              # SendGrid
-  | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?   # JSON web token
-  | (?<=://)[^\s/:@'"]*:[^\s/@'"]+(?=@)                       # a password in an address
-  | -----BEGIN[ A-Z]*PRIVATE[ ]KEY-----[\s\S]*?(?:-----END[ A-Z]*-----|$)
-  | \b(?:Bearer|Basic)\s+[A-Za-z0-9+/_\-.=]{8,}
-    """,
-    re.VERBOSE,
+_CONSTANT = re.compile(r"(?:None|True|False|null|true|false)(?![\w.\-])")
+_HEAD = re.compile(
+    r"""(?:(?P<quote>\\*['"])(?P<quoted>[^'"\\\n]{1,120})(?P=quote)|(?<![\w.\-\\])(?P<dashes>-{0,2})(?P<name>[^\W\d][\w.\-]*+))"""
+    r"""(?P<sign>[ \t]*+(?:=>|->|:=|==?|:(?!//)|,(?=[ \t\n]*\\*[bB]?['"]))[ \t]*+|[ \t]++(?=[^\s\-]))""",
 )
-_PAIR = re.compile(
-    r"""(?P<key>(?P<quote>['"])[^'"\n]{0,80}?(?P=quote)|[A-Za-z_][\w\-]{0,80})(?P<sign>\s{0,3}[:=]\s{0,3})"""
-    r"""(?P<value>b?'(?:[^'\\\n]|\\.)*(?:'|$)|b?"(?:[^"\\\n]|\\.)*(?:"|$)|[^\s,;}\])'"]+)"""
+_BARE = re.compile(r"""(?:[^\s,;&(){}\[\]'"]|[,;](?![\s'"({\[]|$|[\w.\-]{1,60}[ \t]?[=:]))++""")
+_BLOCK = re.compile(r"[ \t]*(?:[|>][+\-]?\d?)?[ \t]*(?:\n|$)")
+_KEY_OF = re.compile(r"(?:api|access|secret|private|encryption|signing|account|auth|client|master|license)[ ]$", re.IGNORECASE)
+_HEADERS = re.compile(
+    r"(?:proxy-)?authori[sz]ation|(?:set-)?cookie2?|x-[\w\-]*(?:token|key|auth|secret)[\w\-]*|passphrase|mnemonic", re.IGNORECASE,
 )
-
-
-def is_secret_key(key: object) -> bool:
-    """Whether a key of this name holds a secret: ``*_key``, ``*token*``, ``*secret*``, ``password``, ``authorization`` ..."""
-    return isinstance(key, str) and len(key) < 200 and _KEY.search(key) is not None
+_SIGNED = frozenset({"sig", "signature", "key", "x-amz-signature", "x-amz-credential", "code", "auth", "session"})
+_URL = re.compile(
+    r"""://(?P<who>[^\s/:@'"?#]*)(?::(?P<word>(?!\d{1,5}(?:[/?#]|(?![^\s/'"@])))(?:(?!://)[^\s'"<>]){0,4000}@"""
+    r"""|(?!\d{1,5}(?![^\s/'"]))[^\s/'"<>]+(?=…|\Z))|@)""",
+)
+_COMMAND = re.compile(
+    r"""(?:(?<![\w\-])(?:-u|--user|--proxy-user)[= ]+['"]?[^\s:'"]*:(?P<curl>[^\s'"]+)|\bsshpass[ ]+-p[ ]*(?P<ssh>[^\s]+)"""
+    r"""|\bmysql(?:dump|admin)?\b[^\n|;]{0,200}?[ ]-p(?P<mysql>[^\s'"]+)"""
+    r"""|\b(?:docker|podman|helm)[ ][^\n|;]{0,80}?\blogin\b[^\n|;]{0,120}?[ ]-p[ ]+(?P<docker>[^\s]+))""",
+)
+_NAMED = re.compile(
+    r"""(?P<q>\\*['"])(?:name|key|header|field)(?P=q)[ ]*:[ ]*(?P=q)(?P<name>[^'"\\\n]{1,120})(?P=q)[ ]*,[ ]*"""
+    r"""(?P=q)(?:value|val|content)(?P=q)[ ]*:[ ]*""",
+)
+_ENDED = re.compile(r"-----END[ A-Z0-9]{0,40}PRIVATE KEY[ A-Z]{0,20}-----")
+_OPENS = re.compile(r"""-----BEGIN|-----END|[:=][ \t]*(?:[|>][+\-]?\d?)?[ \t]*$|[({\[]\s*$|(?:=|:[ \t]*)['"]{3}|\\$""", re.MULTILINE)
+_OPENING, _CLOSING = {"(": ")", "[": "]", "{": "}"}, frozenset(")]}")
+#: characters of one quoted value
+_QUOTED = 20_000
 
 
 def masked(key: object, text: str) -> str:
@@ -61,21 +68,297 @@ def masked(key: object, text: str) -> str:
         The mask, or `text` with what looks like a key in it masked. A count, such as ``tokens: 8100``, is no secret.
     """
     for part in key if isinstance(key, tuple) else (key,):
-        if is_secret_key(part) and not (_COUNTS.search(str(part)) and _NUMBER.fullmatch(text.strip())):
+        if is_secret_key(part) and not (_TOKEN.search(str(part)) and _NUMBER.fullmatch(text.strip())):
             return MASK
     return redacted(text)
 
 
 def redacted(text: str) -> str:
-    """`text` with everything masked in it that looks like a secret, and the values of secret keys (``'api_key': '...'``)."""
-    text = _VALUE.sub(MASK, text)
-    if ":" not in text and "=" not in text:
-        return text
-    return _PAIR.sub(_pair, text)
+    """`text` with everything masked in it that looks like a secret, and the values of secret keys (``'api_key': '...'``).
+
+    Examples
+    --------
+    >>> redacted("curl -H 'Authorization: Token abcdef' https://host/?page=2&sig=abcdef")
+    "curl -H 'Authorization: ••••••••' https://host/?page=2&sig=••••••••"
+    """
+    spans = secret_spans(text)
+    return _masked(text, spans) if spans else text
 
 
-def _pair(found: re.Match[str]) -> str:
-    key = found["key"].strip("'\"")
-    if not is_secret_key(key) or masked(key, found["value"].strip("'\"")) != MASK:
-        return found[0]
-    return f"{found['key']}{found['sign']}{MASK}"
+def _masked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    parts, at = [], 0
+    for start, end in spans:
+        parts += [text[at:start], MASK]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def redacted_head(text: str, limit: int) -> str:
+    """At least `limit` characters of the beginning of `text`, if it has them, masked before it is cut.
+
+    What is longer than `limit` may be cut by the caller; no secret is left there without its beginning.
+    """
+    return redacted(text if len(text) <= limit + MARGIN else text[: limit + MARGIN])
+
+
+def redacted_pieces(pieces: Sequence[str], joints: Sequence[str] | None = None) -> list[str]:
+    """Texts that follow one another, such as the pieces of a stream, masked as the whole would be.
+
+    Parameters
+    ----------
+    pieces : sequence of str
+        The texts in order.
+    joints : sequence of str, optional
+        What stands before each of them; default: nothing, as between tokens. Between lines it is a newline.
+
+    Returns
+    -------
+    list of str
+        As many texts. Of a secret that goes through several of them the first has the mask and the others nothing.
+
+    Examples
+    --------
+    >>> redacted_pieces(["password=", "hunt", "er2 ok"])
+    ['password=', '••••••••', ' ok']
+    """
+    starts, whole = [], ""
+    for number, piece in enumerate(pieces):
+        whole += joints[number] if joints else ""
+        starts.append(len(whole))
+        whole += piece
+    spans = secret_spans(whole)
+    if not spans:
+        return list(pieces)
+    told = []
+    for start, piece in zip(starts, pieces, strict=True):
+        end, at, parts = start + len(piece), start, []
+        for first, last in spans:
+            if last <= start or first >= end:
+                continue
+            parts.append(whole[at : max(first, at)])
+            if first >= start:
+                parts.append(MASK)
+            at = min(last, end)
+        told.append("".join([*parts, whole[at:end]]))
+    return told
+
+
+@lru_cache(maxsize=4_096)
+def opens_secret(text: str) -> bool:
+    """Whether a secret may begin in `text` and go on in the next line or piece, or come from the one before."""
+    return _OPENS.search(text) is not None
+
+
+def secret_spans(text: str) -> list[tuple[int, int]]:
+    """Where the secrets in `text` stand: (start, end), in order, apart from each other."""
+    found = [*_shaped(text), *(_valued(text) if may_name(text) else ())]
+    if "://" in text:
+        found += _in_addresses(text)
+    if "-u" in text or "-p" in text:
+        found += (match.span(match.lastgroup or 0) for match in _COMMAND.finditer(text))
+    if "-----END" in text:
+        found += _ended(text)
+    if len(found) < 2:
+        return found
+    found.sort()
+    joined = [found[0]]
+    for start, end in found[1:]:
+        if start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _shaped(text: str) -> Iterator[tuple[int, int]]:
+    for form in forms():
+        if any(hint in text for hint in form.hints):
+            for match in form.pattern.finditer(text):
+                if form.fits(match["s"] if form.pattern.groupindex else match.group()):
+                    yield match.span()
+
+
+def _in_addresses(text: str) -> Iterator[tuple[int, int]]:
+    """Passwords in addresses, and the user of a web address, which is a token."""
+    for match in _URL.finditer(text):
+        if match["word"] is None:
+            is_web = text[max(match.start() - 5, 0) : match.start()].lower().endswith(("http", "https"))
+            if is_web and match["who"]:
+                yield match.span("who")
+        else:
+            yield match.start("who"), match.end() - (1 if match["word"].endswith("@") else 0)
+
+
+def _ended(text: str) -> Iterator[tuple[int, int]]:
+    """A private key whose beginning was cut away."""
+    match = _ENDED.search(text)
+    if match is not None and "-----BEGIN" not in text[: match.start()]:
+        yield 0, match.end()
+
+
+def _valued(text: str) -> Iterator[tuple[int, int]]:
+    """The values of secret names: pairs of all kinds, headers, query strings, options of commands, blocks of YAML."""
+    at = 0
+    while (match := _HEAD.search(text, at)) is not None:
+        name, sign = match["quoted"] or match["name"], match["sign"].strip()
+        at = match.end()
+        if not sign and not match["dashes"]:
+            at = match.end() - len(match["sign"]) if match["name"] else match.start() + len(match["quote"])
+            continue
+        if sign == "," and not (match["quoted"] and text[max(match.start() - 2, 0) : match.start()].rstrip("bB \n\t").endswith(("(", "["))):
+            at = match.start() + len(match["quote"]) if match["quoted"] else match.end("name")
+            continue
+        if not _is_secret(text, match, name):
+            if match["quoted"] and name.lower() in ("name", "key", "header", "field") and (named := _NAMED.match(text, match.start())):
+                if is_secret_key(named["name"]):
+                    end = _value_end(text, named.end())
+                    yield named.end(), end
+                    at = max(end, at)
+            elif match["quoted"]:  # a whole text in quotes, which may say more inside
+                at = match.start() + len(match["quote"])
+            continue
+        start, end = _value(text, match, name, sign)
+        if end > start and not _is_harmless(name, text[start:end]):
+            yield start, end
+        at = max(end, at)
+
+
+def _is_secret(text: str, match: re.Match[str], name: str) -> bool:
+    if is_secret_key(name):
+        return True
+    before = text[max(match.start() - 1, 0) : match.start()]
+    if before in ("?", "&") and name.lower() in _SIGNED:
+        return True
+    return name.lower() in ("key", "keys", "phrase") and _KEY_OF.search(text[max(match.start() - 12, 0) : match.start()]) is not None
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    """Whether a value says nothing: an empty one, a constant, a count of tokens."""
+    bare = value.strip()
+    return _CONSTANT.fullmatch(bare) is not None or bool(_TOKEN.search(name) and _NUMBER.fullmatch(bare))
+
+
+def _value(text: str, match: re.Match[str], name: str, sign: str) -> tuple[int, int]:
+    start = match.end()
+    if match["name"] and sign == ":" and _HEADERS.fullmatch(name):
+        end = _line_end(text, start, "'\"" if match.start() and text[match.start() - 1] in "'\"" else "")
+        return start, end
+    if sign in (":", "=") and (block := _BLOCK.match(text, start)) and block.end() > start:
+        return _block(text, match.start(), block.end())
+    if sign in (":", "=") and start == len(text):
+        return start, start
+    end = _value_end(text, start)
+    if text[match.start() - 1 : match.start()] in ("?", "&") and (cut := text.find("&", start, end)) >= 0:
+        end = cut
+    elif text[end : end + 1] == "&" and text[match.start() - 1 : match.start()] not in ("?", "&"):
+        end = max(end, _value_end(text, end + 1)) if not _HEAD.match(text, end + 1) else end
+    if sign == ":" and match["name"] and _begins_line(text, match.start()) and text[start : start + 1] not in "'\"([{":
+        rest = _line_end(text, start, "")
+        if not any(ch in text[start:rest] for ch in ",;'\"(){}[]"):
+            end = rest
+    return start, end
+
+
+def _begins_line(text: str, at: int) -> bool:
+    return not text[text.rfind("\n", 0, at) + 1 : at].strip(" \t-")
+
+
+def _line_end(text: str, start: int, stops: str) -> int:
+    end = text.find("\n", start)
+    end = len(text) if end < 0 else end
+    if text[end - 1 : end] == "\r" and end > start:
+        end -= 1
+    places = [place for stop in stops if (place := text.find(stop, start, end)) >= 0]
+    return min([end, *places])
+
+
+def _block(text: str, name_at: int, start: int) -> tuple[int, int]:
+    """The lines below a name that stand further in, as YAML has them, or are items of a list; none: nothing."""
+    line = text.rfind("\n", 0, name_at) + 1
+    deep = _depth(text[line:name_at])
+    at = first = start
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        row = text[at:end]
+        if row.strip() and _depth(row) <= deep and not row.lstrip().startswith("- "):
+            break
+        at = min(end + 1, len(text))
+        if not row.strip() and end == len(text):
+            break
+    while at > first and text[at - 1] in "\n":
+        at -= 1
+    first += len(text[first:at]) - len(text[first:at].lstrip())
+    return first, max(at, first)
+
+
+def _depth(row: str) -> int:
+    return len(row) - len(row.lstrip(" \t"))
+
+
+def _value_end(text: str, start: int) -> int:
+    """The end of the value that begins at `start`: quoted, in brackets, a call, or up to the next separator."""
+    at, size = start, len(text)
+    while at < size:
+        opened = _quote(text, at)
+        if opened and at == start + (text[start : start + 1] in "bBrRuUfF"):
+            return _quoted_end(text, at, opened)
+        if text[at] in _OPENING:
+            at = _closed(text, at)
+            continue
+        match = _BARE.match(text, at)
+        if match is None or match.end() == at:
+            break
+        at = match.end()
+        if at == start + 1 and text[start] in "bBrRuUfF" and _quote(text, at):
+            continue
+    return at
+
+
+def _quote(text: str, at: int) -> str:
+    """The quote that stands at `at`, with the backslashes before it; three of one kind are one."""
+    end = at
+    while text[end : end + 1] == "\\":
+        end += 1
+    mark = text[end : end + 1]
+    if mark not in ("'", '"') or not mark:
+        return ""
+    return mark * 3 if end == at and text.startswith(mark * 3, at) else text[at : end + 1]
+
+
+def _quoted_end(text: str, at: int, quote: str) -> int:
+    """Behind the quote that closes what `quote` opens; where none does, the end of the line, or of what was cut."""
+    found = at + len(quote)
+    slashes = len(quote) - 1 if len(quote) != 3 or quote[0] == "\\" else 0
+    limit = min(at + _QUOTED, len(text))
+    while (found := text.find(quote[-1] if len(quote) != 3 or slashes else quote, found, limit)) >= 0:
+        before = found
+        while text[before - 1] == "\\" and before > at + len(quote):
+            before -= 1
+        count = found - before
+        if (slashes == 0 and count % 2 == 0) or (slashes and count <= slashes):
+            return found + (3 if len(quote) == 3 and not slashes else 1)
+        found += 1
+    return _line_end(text, at + len(quote), "")
+
+
+def _closed(text: str, at: int) -> int:
+    """Behind the bracket that closes the one at `at`; quotes hide brackets; where none does, the end."""
+    awaited: list[str] = []
+    size = len(text)
+    while at < size:
+        ch = text[at]
+        if ch in _OPENING:
+            awaited.append(_OPENING[ch])
+        elif ch in _CLOSING:
+            if awaited and ch == awaited[-1]:
+                awaited.pop()
+            if not awaited:
+                return at + 1
+        elif ch in "'\"":
+            end = text.find(ch, at + 1, at + _QUOTED)
+            while end > 0 and text[end - 1] == "\\":
+                end = text.find(ch, end + 1, at + _QUOTED)
+            at = end if end > 0 else at
+        at += 1
+    return size

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pocketflex_nb.views.palette import FAMILY, INK, PALETTE, style
-from pocketflex_nb.views.secrets import redacted
+from pocketflex_nb.views.secrets import redacted_head
 from pocketflex_nb.views.shapes import number
 from pocketflex_nb.views.words import attribute, cut, shown, width, xml
 
@@ -69,7 +69,7 @@ def _step(event: Any) -> Step:
 
 
 def _said(text: str) -> str:
-    return shown(redacted(text[:400]), 160).strip()
+    return shown(redacted_head(text, 400), 160).strip()
 
 
 def _capped(steps: list[Step], limit: int) -> tuple[list[Step], int]:

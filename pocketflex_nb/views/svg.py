@@ -13,7 +13,7 @@ from typing import Any
 from pocketflex_nb.core.graph import Edge, Graph, GraphNode, Group
 from pocketflex_nb.views.layout import Box, Layout, Route, edge_text, layout
 from pocketflex_nb.views.palette import FAMILY, GLYPHS, INK, PALETTE, style
-from pocketflex_nb.views.secrets import redacted
+from pocketflex_nb.views.secrets import redacted_head
 from pocketflex_nb.views.shapes import FONT, LINE, number, outline, text_lines
 from pocketflex_nb.views.words import attribute, cut, shown, width, xml
 
@@ -234,7 +234,7 @@ class _Picture:
             f'<g class="pf-node" data-node="{attribute(node.id)}" data-state="{status}" data-visits="{visits}" '
             f'data-kind="{attribute(node.kind)}">',
             "" if self.lean and not error else
-            f"<title>{xml(said)}{xml(' — ' + redacted(error[:2_000]), 300) if error and status == 'failed' else ''}</title>",
+            f"<title>{xml(said)}{xml(' — ' + redacted_head(error, 2_000), 300) if error and status == 'failed' else ''}</title>",
             self._behind(node, box, more),
             outline(node.shape, box.x, box.y, box.w, box.h, more),
             _texts(lines, caption, box, colours.strong),

@@ -6,7 +6,7 @@ from typing import Any
 
 from pocketflex_nb.core.graph import Edge, Graph, GraphNode, Group
 from pocketflex_nb.views.palette import SIGNS
-from pocketflex_nb.views.secrets import redacted
+from pocketflex_nb.views.secrets import redacted_head
 from pocketflex_nb.views.words import shown
 
 __all__ = ["text"]
@@ -85,5 +85,5 @@ class _Lines:
         known = self.nodes.get(member.id)
         error = getattr(known, "error", "")
         if error and getattr(known, "status", "") == "failed":
-            parts.append(f"! {shown(redacted(str(error)[:400]), 160)}")
+            parts.append(f"! {shown(redacted_head(str(error), 400), 160)}")
         return "   ".join(parts)

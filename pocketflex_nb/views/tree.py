@@ -9,9 +9,10 @@ from typing import Any
 
 from pocketflex_nb.core.diff import path_text
 from pocketflex_nb.core.frozen import Frozen
-from pocketflex_nb.core.preview import preview as told
-from pocketflex_nb.views.preview import kind_of, preview, size_of
-from pocketflex_nb.views.secrets import MASK, is_secret_key
+from pocketflex_nb.views.preview import kind_of, preview, size_of, told
+from pocketflex_nb.views.secrets import MASK, is_secret_key, redacted
+from pocketflex_nb.views.veil import hidden_among, is_hidden_at
+from pocketflex_nb.views.words import shown
 
 __all__ = ["PAGE", "Row", "children_of", "rows", "tree", "value_at"]
 
@@ -117,19 +118,21 @@ def rows(value: Any, path: tuple[Any, ...] = (), *, offset: int = 0, limit: int 
     """
     try:
         inside = value_at(value, path) if path else value
-        if any(is_secret_key(part) for part in path):
+        if any(is_secret_key(part) for part in path) or is_hidden_at(value, path):
             return []
-        return [_row(path, key, child) for key, child in islice(children_of(inside), offset, offset + limit)]
+        hidden = hidden_among(inside)
+        return [_row(path, key, child, hidden) for key, child in islice(children_of(inside), offset, offset + limit)]
     except Exception:  # the user's containers are walked here
         return []
 
 
-def _row(path: tuple[Any, ...], key: Any, child: Any) -> Row:
+def _row(path: tuple[Any, ...], key: Any, child: Any, hidden: Collection[Any]) -> Row:
     below = (*path, key)
-    text = preview(child, key=below)
+    text = MASK if key in hidden else preview(child, key=below)
     is_secret = text == MASK
-    name = key if isinstance(key, str) else told(key, 60)
-    return Row(below, name, path_text(below), kind_of(child), text, 0 if is_secret else _count(child), len(path), is_secret)
+    name = redacted(shown(key)) if isinstance(key, str) else told(key, 60)
+    where = redacted(shown(path_text(below)))
+    return Row(below, name, where, kind_of(child), text, 0 if is_secret else _count(child), len(path), is_secret)
 
 
 def tree(value: Any, opened: Collection[tuple[Any, ...]] = (), *, limit: int = PAGE, find: str = "") -> list[Row]:

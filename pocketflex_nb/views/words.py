@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from xml.sax.saxutils import escape
 
-__all__ = ["attribute", "cut", "shown", "width", "wrap", "xml"]
+__all__ = ["attribute", "cut", "inert", "shown", "width", "wrap", "xml"]
 
 _NARROW, _WIDE = frozenset("iljtfrI.,:;'|!()[]{}`-* \"/\\"), frozenset("mwMW@%&")
 _HIDDEN = frozenset(range(0x202A, 0x202F)) | frozenset(range(0x2066, 0x206A)) | {0x200E, 0x200F, 0x061C, 0xFEFF, 0xFFFE, 0xFFFF}
@@ -27,6 +27,19 @@ def shown(text: object, limit: int = 2_000) -> str:
     if raw.isascii() and raw.isprintable():
         return raw
     return "".join(_shown_char(ch) for ch in raw)
+
+
+def inert(text: str) -> str:
+    r"""`text` with the characters written out that would command a terminal, or hide or reorder; newlines and tabs stay.
+
+    Examples
+    --------
+    >>> inert("a\x1b[2J\nb")
+    'a\\x1b[2J\nb'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(ch if ch in "\n\t" else "\\r" if ch == "\r" else _shown_char(ch) for ch in text)
 
 
 def _shown_char(ch: str) -> str:

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from types import CoroutineType
 from typing import Any
 
+from pocketflex_nb.engine.interrupt import Latch
 from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["GRACE", "Crossing", "cross", "opened", "parcel"]
@@ -26,12 +27,14 @@ class Crossing(Future[Any]):
     """A task on the engine thread, as other threads see it: done when the task is, or `GRACE` seconds after it was cancelled.
 
     Its result is the `parcel` of the coroutine. It is begun by a call of its own, inside of what cancels it when it is interrupted.
+    Plain code waits for `over`, which opens when it is done.
     """
 
     def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
         super().__init__()
         self._task: asyncio.Task[Any] | None = None
         self._coro, self._context = coro, contextvars.copy_context()
+        self.over = Latch()
 
     def begin(self) -> None:
         """Have the task made."""
@@ -43,7 +46,7 @@ class Crossing(Future[Any]):
 
     def cancel(self) -> bool:
         """Ask the task to end; whether there was anything to ask for."""
-        if self.done():
+        if self.over.is_open:
             return False
         engine_thread.call_soon(self._stop)
         return True
@@ -58,6 +61,7 @@ class Crossing(Future[Any]):
     def _give_up(self) -> None:
         if not self.done() and super().cancel():
             self.set_running_or_notify_cancel()
+            self.over.open()
 
     def _end(self, task: asyncio.Task[Any]) -> None:
         _close(self._coro)  # if it was cancelled before it began
@@ -70,6 +74,7 @@ class Crossing(Future[Any]):
             self.set_exception(error)
         else:
             self.set_result(task.result())
+        self.over.open()
 
 
 def _close(coro: Any) -> None:

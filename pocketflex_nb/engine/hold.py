@@ -47,7 +47,8 @@ class Hold:
         self.headless: bool | None = None
         self.waiting: set[Frame] = set()  # walks that stand still before their node
         self._since = 0
-        self._gate = threading.Condition()
+        self._lock = threading.RLock()  # taken by itself: an interrupt may leave a Condition that is entered locked for ever
+        self._gate = threading.Condition(self._lock)
         self._waiters: list[tuple[Any, asyncio.Future[None]]] = []
         self.subscribers: list[Callable[[Event], Any]] = []
         self._telling = threading.RLock()
@@ -179,7 +180,7 @@ class Hold:
         return self.break_if is not None and bool(self.break_if(frame))
 
     def _take_permit(self) -> bool:
-        with self._gate:
+        with self._lock:
             if self.permits:
                 self.permits -= 1
                 return True
@@ -201,7 +202,7 @@ class Hold:
             while not self._look(frame, first=first):
                 first = False
                 self.waiting.add(frame)
-                with self._gate:
+                with self._lock:
                     self._gate.wait(SLICE)
         finally:
             self.waiting.discard(frame)
@@ -216,7 +217,7 @@ class Hold:
                 self.waiting.add(frame)
                 loop = asyncio.get_running_loop()
                 waiter = loop.create_future()
-                with self._gate:
+                with self._lock:
                     self._waiters.append((loop, waiter))
                 if not self.paused or self.permits or self.run.ending is not None:
                     self.wake()
@@ -227,7 +228,7 @@ class Hold:
 
     def wake(self) -> None:
         """Let every held walk look again."""
-        with self._gate:
+        with self._lock:
             waiters, self._waiters = self._waiters, []
             self._gate.notify_all()
         for loop, waiter in waiters:
@@ -252,7 +253,7 @@ class Hold:
 
     def permit(self) -> None:
         """Let one held walk pass."""
-        with self._gate:
+        with self._lock:
             self.permits += 1
         self.wake()
 

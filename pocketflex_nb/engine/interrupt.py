@@ -1,18 +1,50 @@
-"""How is work begun so that the stop button cannot fall between its start and its handle? By holding the interrupt back.
+"""What may the stop button break? Nothing that others need: the main thread waits, and hands over work, in ways that leave nothing behind.
 
-Python raises `KeyboardInterrupt` between any two instructions of the main thread: also after a task was handed to the engine thread,
-and before its handle has a name here. Nobody could stop that task any more.
+Python raises `KeyboardInterrupt` between any two instructions of the main thread: also after a task was handed to the engine thread and
+before its handle has a name here, so that nobody could stop it any more; and inside `threading.Condition`, which futures and events are
+made of, after it has taken its lock and before the ``with`` around it knows that: whoever needs that lock, such as the engine thread when
+it sets a result, waits for ever then. So the main thread waits by a `Latch`, and takes what others need only inside `unbroken` or `whole`.
 """
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["unbroken"]
+__all__ = ["Latch", "unbroken", "whole"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Latch:
+    """Opened once, from any thread. Waiting for it takes nothing that another thread could want, so it may be broken off anywhere."""
+
+    __slots__ = ("_lock", "is_open")
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def open(self, *_: Any) -> None:
+        """Let everybody go who waits, now and later."""
+        if not self.is_open:
+            self.is_open = True
+            try:
+                self._lock.release()
+            except RuntimeError:  # another thread came first
+                pass
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is open, at most `seconds`; whether it is."""
+        if not self.is_open and self._lock.acquire(timeout=-1 if seconds is None else max(seconds, 0.0)):
+            self._lock.release()  # an interrupt before this line keeps it: nobody but those who wait wants it, and they look at `is_open`
+        return self.is_open
 
 
 @contextmanager
@@ -30,3 +62,16 @@ def unbroken() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if came:
             before(*came[-1])
+
+
+def whole(fn: Callable[P, T]) -> Callable[P, T]:
+    """`fn`, as a function that no interrupt breaks in two; for what is over at once. In other threads than the main one it is the same."""
+
+    @functools.wraps(fn)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        if threading.get_ident() != threading.main_thread().ident:
+            return fn(*args, **kwargs)
+        with unbroken():
+            return fn(*args, **kwargs)
+
+    return guarded

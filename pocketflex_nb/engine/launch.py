@@ -20,12 +20,13 @@ from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.hot import classes_now
 from pocketflex_nb.engine.plan import overrides_flow_hooks
 from pocketflex_nb.engine.run import Run, beginning
+from pocketflex_nb.engine.run_registry import began
 from pocketflex_nb.engine.steps import USER, in_pool, mode_here
 from pocketflex_nb.engine.telling import hear_logging
 from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
-__all__ = ["AT_ONCE", "begin_group", "drive", "launch", "launch_each", "make_run"]
+__all__ = ["AT_ONCE", "all_or_none", "begin_group", "drive", "launch", "launch_each", "make_run"]
 
 #: runs of one group at once, unless said otherwise
 AT_ONCE = 32
@@ -125,32 +126,46 @@ def launch(
     if isinstance(flows, BaseNode):
         if share is not None and shared is not None:
             raise TypeError("launch(): give the store once, as shared or as share")
-        with _all_or_none() as made:
-            run = made(make_run(flows, share if shared is None else shared, name, options))
-            run.branches = max_concurrency
-            _check(run.flow)
-        with _stopped_with(run):
-            _start([run])
+        with _stopped_together() as started:
+            with all_or_none(started) as made:
+                run = made(make_run(flows, share if shared is None else shared, name, options))
+                run.branches = max_concurrency
+                _check(run.flow)
+                _start([run])
             return _shown(run, show)
-    with _all_or_none() as made:
-        group = RunGroup(_many(flows, shared, share, name, options, made), on_error=on_error, name=name)
-        for flow in {id(run.flow): run.flow for run in group}.values():
-            _check(flow)
-    return _go(group, max_concurrency, show)
+    with _stopped_together() as started:
+        with all_or_none(started) as made:
+            group = RunGroup(_many(flows, shared, share, name, options, made), on_error=on_error, name=name)
+            for flow in {id(run.flow): run.flow for run in group}.values():
+                _check(flow)
+            begin_group(group, max_concurrency)
+        return _shown(group, show)
 
 
 @contextmanager
-def _all_or_none() -> Iterator[Callable[[Run], Run]]:
-    """Gives what each new run is told to; when one of them cannot be made or checked, none is left waiting in `runs()`."""
+def _stopped_together() -> Iterator[list[Run]]:
+    """When the stop button interrupts a launch, nothing is left running that nobody has a name for. Gives the list of what was made."""
     made: list[Run] = []
+    try:
+        yield made
+    except KeyboardInterrupt:
+        for run in made:
+            run.cancel()
+        raise
+
+
+@contextmanager
+def all_or_none(made: list[Run]) -> Iterator[Callable[[Run], Run]]:
+    """Gives what each new run is told to; when one of them cannot be made or checked, none is left waiting in `runs()`."""
 
     def tell(run: Run) -> Run:
-        made.append(run)
+        made.append(run)  # first: an interrupt may come between the two
+        began(run)
         return run
 
     try:
         yield tell
-    except BaseException:
+    except Exception:
         for run in made:
             run.discard()
         raise
@@ -167,15 +182,16 @@ def launch_each(
     options = {"timeout": timeout, "budget": budget, "max_steps": max_steps}
     base = dict(as_store(store)) if store is not None else {}
     runs = []
-    with _all_or_none() as made:
-        for item in items:
-            if key is None and not isinstance(item, Mapping):
-                raise TypeError(f"launch_each(None, ...) needs items that are mappings, got {item!r}; name a key for plain values")
-            runs.append(made(make_run(flow, {**base, **item} if key is None else {**base, key: item}, name, options)))
-        if runs:
-            _check(runs[0].flow)
-        group = RunGroup(runs, on_error=on_error, name=name)
-    return _go(group, max_concurrency, show)
+    with _stopped_together() as started:
+        with all_or_none(started) as made:
+            for item in items:
+                if key is None and not isinstance(item, Mapping):
+                    raise TypeError(f"launch_each(None, ...) needs items that are mappings, got {item!r}; name a key for plain values")
+                runs.append(made(make_run(flow, {**base, **item} if key is None else {**base, key: item}, name, options)))
+            if runs:
+                _check(runs[0].flow)
+            group = begin_group(RunGroup(runs, on_error=on_error, name=name), max_concurrency)
+        return _shown(group, show)  # type: ignore[no-any-return]
 
 
 def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
@@ -188,22 +204,6 @@ def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
     return group
 
 
-def _go(group: RunGroup, limit: int | None, show: bool | None) -> RunGroup:
-    with _stopped_with(group):
-        _shown(begin_group(group, limit), show)
-    return group
-
-
-@contextmanager
-def _stopped_with(runs: Run | RunGroup) -> Iterator[None]:
-    """When the stop button interrupts a launch, nothing is left running that nobody has a name for."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        runs.cancel()
-        raise
-
-
 def _shown(thing: Any, show: bool | None) -> Any:
     if show is not False and ports.display is not None:
         ports.display(thing, asked=bool(show))
@@ -211,7 +211,7 @@ def _shown(thing: Any, show: bool | None) -> Any:
 
 
 def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any]) -> Run:
-    """A run that waits to be started. `options` may name ``timeout``, ``budget``, ``max_steps``."""
+    """A run that waits to be started, told to `all_or_none`. `options` may name ``timeout``, ``budget``, ``max_steps``."""
     if not isinstance(flow, BaseNode):
         raise TypeError(f"launch() needs a flow, got {flow!r}; put nodes into one: Flow(start=...)")
     if not isinstance(flow, Flow):

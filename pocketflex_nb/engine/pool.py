@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any
 
+from pocketflex_nb.engine.interrupt import whole
+
 __all__ = ["MOST", "PATIENCE", "Pool"]
 
 #: threads that a pool makes of its own accord, however much waits
@@ -65,6 +67,7 @@ class Pool:
         self._waiting = self._threads = self._made = self._extra = self._taken = 0
         self._is_watched = self._has_warned = False
 
+    @whole
     def submit(self, fn: Callable[..., Any], *args: Any, told: Callable[[str], Any] | None = None) -> Future[Any]:
         """Have ``fn(*args)`` called in a thread. Cancelling the future before a thread took it prevents the call.
 
@@ -147,15 +150,21 @@ class Pool:
     @contextmanager
     def place(self) -> Iterator[None]:
         """While inside, there is one place more, as long as there may be: work that is to begin at once brings its own."""
-        with self._cond:
-            mine = self.size < self.most
-            self.size += mine
+        mine = self._more()
         try:
             yield
         finally:
             if mine:
                 self.reclaim()
 
+    @whole
+    def _more(self) -> bool:
+        with self._cond:
+            mine = self.size < self.most
+            self.size += mine
+        return mine
+
+    @whole
     def abandon(self) -> None:
         """Count one busy thread out: somebody gave up waiting for it, and its place goes to a new one."""
         with self._cond:
@@ -178,11 +187,13 @@ class Pool:
             if mine:
                 self.reclaim()
 
+    @whole
     def reclaim(self) -> None:
         """Take an abandoned thread's place back: it came to its end after all."""
         with self._cond:
             self.size -= 1
 
+    @whole
     def statistics(self) -> dict[str, int]:
         """Threads alive, threads waiting for work, and calls in the queue."""
         with self._cond:

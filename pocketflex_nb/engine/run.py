@@ -23,6 +23,7 @@ from pocketflex_nb.core.joins import join_of
 from pocketflex_nb.core.names import base_id, base_name
 from pocketflex_nb.engine.frame import FINISHED, Frame
 from pocketflex_nb.engine.hold import Hold
+from pocketflex_nb.engine.interrupt import Latch
 from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.question import Question, next_question, next_question_async, would_await
 from pocketflex_nb.engine.run_registry import began, began_elsewhere, ended, gone, runs
@@ -130,10 +131,10 @@ class Run:
     cancels = 0  # how often the walking task was cancelled on our account
     _cancels: Any = None
     _classes: Any = None
-    _future: Any = None
     _joins: Any = None
     _log: Any = None
     _name: str | None = None
+    _over: Any = None  # the latch that opens when a launched run is over
     branches: int | None = None  # of one fan-out at once, as `launch` was told
     blocks: bool = False  # whether it keeps the main thread waiting, so that no click can arrive
     children: Any = None
@@ -160,12 +161,10 @@ class Run:
         self.held: Any = None
         self.task: Any = None
         if launched:
-            self.launched, self._future = True, cf.Future()
+            self.launched, self._over = True, Latch()
         if self.parent is not None:
             self.outer = outer
             self.parent.adopt(self)
-        if launched:  # it waits for its turn among those that go on; any other begins at once
-            began(self)
 
     # what it is ------------------------------------------------------------------------------------------------------
     @property
@@ -258,7 +257,7 @@ class Run:
         """
         if self.done():
             return self
-        if self._future is None:
+        if self._over is None:
             raise RuntimeError(f"run {self.name!r} walks in the thread that called run(): there is nothing to wait for here")
         _refuse_on_engine(f"run {self.name!r}")
         deadline = None if timeout is None else monotonic() + timeout
@@ -267,13 +266,13 @@ class Run:
                 while not self.done() and (deadline is None or monotonic() < deadline):
                     left = SLICE if deadline is None else max(0.0, min(SLICE, deadline - monotonic()))
                     if not engine_thread.turn(left):
-                        cf.wait([self._future], left)
+                        self._over.wait(left)
         except KeyboardInterrupt:
             self.cancel()
             until = monotonic() + GRACE
             while not self.done() and monotonic() < until and engine_thread.turn(SLICE):
                 pass
-            cf.wait([self._future], max(0.0, until - monotonic()))
+            self._over.wait(until - monotonic())
             raise
         return self
 
@@ -655,8 +654,8 @@ class Run:
             self.held.over()
         self.discard()
         ended(self)
-        if self._future is not None:
-            self._future.set_result(None)
+        if self._over is not None:
+            self._over.open()
         while self._callbacks:
             _tell(self._callbacks.pop(0), self)
 

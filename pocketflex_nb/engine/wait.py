@@ -36,17 +36,14 @@ def _result(future: Crossing, run: Any) -> Any:
     """Begin, and wait for the result; an interrupt cancels it, waits until it is over, and goes on."""
     try:
         future.begin()
-        while True:
-            try:
-                return future.result(SLICE if threading.current_thread() is threading.main_thread() else None)
-            except cf.TimeoutError:
-                if future.done():
-                    return future.result()
+        while not future.over.wait(SLICE if threading.current_thread() is threading.main_thread() else None):
+            pass
+        return future.result()
     except cf.CancelledError as exc:
         raise RunCancelled(f"run {run.name!r} was cancelled") from exc
     except KeyboardInterrupt:
         future.cancel()
-        cf.wait([future], GRACE)
+        future.over.wait(GRACE)
         raise
 
 

@@ -81,7 +81,7 @@ def _cancel(call: Call) -> None:
     chosen = [run for run in call.some_runs() if run.cancel()]
     until = monotonic() + GRACE
     for run in chosen:
-        if not call.has("--now") and run._future is not None:
+        if not call.has("--now") and run.launched:
             run.wait(max(0.0, until - monotonic()))
     left = [run.name for run in chosen if not run.done()]
     say(f"{_count(len(chosen))} cancelled" if chosen else "nothing to cancel: it is over already")
@@ -132,7 +132,7 @@ class _Waiting(CellWait):
         try:
             while self._left():
                 for run in self._runs:
-                    if run._future is not None and not run.done():
+                    if run.launched and not run.done():
                         run.wait(SLICE)
                         break
         except KeyboardInterrupt:

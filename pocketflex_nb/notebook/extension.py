@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.engine.thread import engine_thread
-from pocketflex_nb.notebook import await_cell, cell_scope, complete, formatters, hot, lanes
+from pocketflex_nb.notebook import await_cell, cell_interrupts, cell_scope, complete, formatters, hot, lanes
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.magics import PocketflexMagics
 from pocketflex_nb.notebook.show import begin_cell, show
@@ -26,6 +26,7 @@ def load(shell: Any) -> None:
     magics = shell.magics_manager.magics
     _loaded[shell] = {(kind, name): magics[kind][name] for kind, name in _NAMES if name in magics[kind]}
     shell.register_magics(PocketflexMagics)
+    cell_interrupts.install(shell)
     await_cell.install(shell)
     shell.events.register("pre_run_cell", begin_cell)
     cell_scope.install(shell)
@@ -57,6 +58,7 @@ def unload(shell: Any) -> None:
         if (kind, name) in before:
             magics[kind][name] = before[kind, name]
     shell.magics_manager.registry.pop(PocketflexMagics.__name__, None)
+    cell_interrupts.remove(shell)
     await_cell.remove(shell)
     shell.events.unregister("pre_run_cell", begin_cell)
     shell.events.unregister("post_run_cell", pump.finish)

@@ -16,7 +16,7 @@ from pocketflex_nb.core.nodes import BaseNode
 from pocketflex_nb.core.store import Store, as_store
 from pocketflex_nb.core.wiring import rebuild
 from pocketflex_nb.engine.group import RunGroup
-from pocketflex_nb.engine.launch import begin_group, make_run
+from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.notebook import lanes
 from pocketflex_nb.notebook.options import Options, pairs, value_of
@@ -210,19 +210,20 @@ def start(
     for _, flow, _ in made:
         checked(flow)
     terms = replace(terms, breaks=frozenset().union(*(_breaks(flow, terms.breaks, names) for _, flow, _ in made)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the checks say was said
-        runs = [make_run(flow, store, label, terms.limits) for label, flow, store in made]
-    group = RunGroup(runs, on_error="stop" if terms.on_error == "stop" else "others", name=terms.name)
-    for run in group:
-        _prepare(run, options, terms, names)
-        if terms.on_error == "pause":
-            run.add_done_callback(lambda over: group.pause() if over.status == "failed" else None)
-    at_once = terms.at_once if len(runs) > 1 else None
-    if after is None:
-        begin_group(group, at_once)
-    else:
-        when_over(after, lambda: begin_group(group, at_once))
+    with all_or_none([]) as tell:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the checks say was said
+            runs = [tell(make_run(flow, store, label, terms.limits)) for label, flow, store in made]
+        group = RunGroup(runs, on_error="stop" if terms.on_error == "stop" else "others", name=terms.name)
+        for run in group:
+            _prepare(run, options, terms, names)
+            if terms.on_error == "pause":
+                run.add_done_callback(lambda over: group.pause() if over.status == "failed" else None)
+        at_once = terms.at_once if len(runs) > 1 else None
+        if after is None:
+            begin_group(group, at_once)
+        else:
+            when_over(after, lambda: begin_group(group, at_once))
     return group if len(runs) > 1 else group[0]
 
 

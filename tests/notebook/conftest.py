@@ -92,6 +92,6 @@ def shell() -> Iterator[Shell]:
     yield one
     for run in runs(live=True):
         run.cancel()
-        if run._future is not None:
+        if run.launched:
             run.wait(5)
     made.run_cell("%unload_ext pocketflex_nb")

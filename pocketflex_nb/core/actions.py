@@ -1,7 +1,8 @@
-"""Which actions a node declares: the return annotation of its `post`.
+"""Which actions a node declares: the return annotation of its `post`; and what a list of actions is.
 
-``-> Literal["ok", "retry"]``, ``-> Way`` for an enum of strings, ``-> None``, and unions of them say exactly what may be
-returned; anything else (``-> str``, no annotation, one that cannot be evaluated) says nothing.
+``-> Literal["ok", "retry"]``, ``-> Way`` for an enum of strings, ``-> None``, lists of them or of pairs with params
+(``-> list[tuple[Literal["each"], dict]]``), and unions of all these say exactly what may be returned; anything else (``-> str``, no
+annotation, one that cannot be evaluated) says nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +13,30 @@ import inspect
 import sys
 import types
 import typing
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["declared_actions"]
+__all__ = ["declared_actions", "listed_actions", "pair_of"]
 
 _UNIONS = (typing.Union, types.UnionType)
+_LISTS = (list, tuple, Sequence, Iterable)
+
+
+def pair_of(entry: Any) -> tuple[Any, Mapping[str, Any] | None] | None:
+    """One entry of a list of actions as (action, params of its own or None); None when it is no entry."""
+    if entry is None or isinstance(entry, str):
+        return entry, None
+    if isinstance(entry, (list, tuple)) and len(entry) == 2:
+        action, params = entry
+        if (action is None or isinstance(action, str)) and isinstance(params, Mapping):
+            return action, params
+    return None
+
+
+def listed_actions(node: Any) -> list[str | None]:
+    """The actions that `node` declares inside of lists; empty where nothing is said."""
+    step = _step(node)
+    return [] if step is None else _in_lists(_annotation(step))
 
 
 def declared_actions(node: Any) -> list[str | None] | None:
@@ -76,6 +96,8 @@ def _read(annotation: Any) -> list[str | None] | None:
         return _read(typing.get_args(annotation)[0])
     if origin is typing.Literal:
         return _values(typing.get_args(annotation))
+    if origin in _LISTS:
+        return _read_entries(typing.get_args(annotation))
     if origin in _UNIONS:
         parts = [_read(part) for part in typing.get_args(annotation)]
         return None if None in parts else [a for part in parts for a in part or ()]
@@ -84,6 +106,28 @@ def _read(annotation: Any) -> list[str | None] | None:
     if hasattr(annotation, "__value__"):  # `type Way = Literal[...]`
         return _read(annotation.__value__)
     return None
+
+
+def _read_entries(entries: tuple[Any, ...]) -> list[str | None] | None:
+    """The actions of a list's or tuple's own annotations: of actions, or of pairs (action, params)."""
+    found: list[str | None] = []
+    for entry in entries:
+        args = typing.get_args(entry)
+        is_pair = typing.get_origin(entry) is tuple and len(args) == 2
+        part = [] if entry is Ellipsis else _read(args[0] if is_pair else entry)
+        if part is None:
+            return None
+        found += part
+    return found or None
+
+
+def _in_lists(annotation: Any) -> list[str | None]:
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _in_lists(typing.get_args(annotation)[0])
+    if origin in _UNIONS:
+        return [action for part in typing.get_args(annotation) for action in _in_lists(part)]
+    return (_read(annotation) or []) if origin in _LISTS else []
 
 
 def _values(values: tuple[Any, ...]) -> list[str | None] | None:

@@ -11,11 +11,12 @@ run_resumed        –
 run_finished       status ("done", "failed", "cancelled"), action, error (text or None)
 node_started       – (only while somebody subscribes)
 node_retried       attempt (0-based number of the attempt that failed), error
-node_finished      action, start (monotonic ns), seconds, visit
+node_finished      action, start (monotonic ns), seconds, visit; branches (action -> number) where post returned a list
 node_failed        error, start, seconds, visit
 unknown_action     action, known
 store_changed      changes: list of {key, version, op: "set" | "delete" | "maybe", old, new}
 output             stream ("print", "token", "log"), text
+item_failed        index, error; path of the node where it is not the event's own: an item's or a branch's failure that is collected
 usage              tokens, cost
 progress           done, total
 asked              question, choices, schema, ask (number)

@@ -65,6 +65,7 @@ class Flow(BaseNode):
     _pfx_timeout: float | None = None
     _pfx_budget: Mapping[str, float] | None = None
     _pfx_fork_limit: int | None = None
+    _pfx_on_branch_error = "raise"
 
     def __init__(
         self,

@@ -6,13 +6,14 @@ Computed as in Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from pocketflex_nb.core.names import branches
 from pocketflex_nb.core.nodes import END, BaseNode, Fork
 
-__all__ = ["Arrows", "join_of"]
+__all__ = ["Arrows", "join_behind", "join_of"]
 
 _EXIT = 0  # the virtual node behind every end
 Arrows = dict[int, list[int]]
@@ -30,7 +31,7 @@ def join_of(fork: Any) -> Any:
     -------
     BaseNode or None
         May be a head itself: in ``plan >> [a, b]; a >> b`` the join is `b`; and a fork: in ``plan >> [a, b] >> [c, d]`` both
-        branches lead to the very same one.
+        branches lead to the very same one. A head that is named twice is walked twice, so the join lies behind it.
 
     Notes
     -----
@@ -49,9 +50,28 @@ def join_of(fork: Any) -> Any:
     True
     """
     heads = branches(fork)[0]
+    times = Counter(map(id, heads))
+    return _join(_Reached(heads, {at for at in times if times[at] > 1}, fork), heads)
+
+
+def join_behind(heads: list[Any], walked: list[Any], origin: Any) -> Any:
+    """Where branches that begin at `heads` meet, or None; `join_of` for heads that no drawn fork has.
+
+    Parameters
+    ----------
+    heads : list of BaseNode
+        Where the branches begin.
+    walked : list of BaseNode
+        Those among them that are branches of their own whatever the others do: the join lies behind each of them.
+    origin : BaseNode
+        The node that the branches leave; a way back to it begins anew.
+    """
+    return _join(_Reached(heads, set(map(id, walked)), origin=origin), heads)
+
+
+def _join(graph: _Reached, heads: list[Any]) -> Any:
     if not heads or any(head is END for head in heads):
         return None
-    graph = _Reached(fork, heads)
     if not graph.is_endless:
         found = graph.join(graph.arrows)
         if found is None or graph.is_before_the_fork_again(found):
@@ -65,10 +85,10 @@ def join_of(fork: Any) -> Any:
 class _Reached:
     """What can be reached from the heads of a fork: nodes by number, and the arrows between the numbers; `_EXIT` is the end."""
 
-    def __init__(self, fork: Any, heads: list[Any]) -> None:
+    def __init__(self, heads: list[Any], walked: set[int], fork: Any = None, *, origin: Any = None) -> None:
         self.nodes: dict[int, Any] = {}
         self.arrows: Arrows = {}
-        self.owners: set[int] = set()  # nodes that an arrow leads from to this very fork
+        self.owners: set[int] = set()  # nodes that an arrow leads from to this very fork, or that the branches leave
         self.lacks_default: set[int] = set()
         numbers: dict[int, int] = {}
         queue: list[Any] = []
@@ -82,7 +102,10 @@ class _Reached:
             return found
 
         self.heads = list(dict.fromkeys(number(head) for head in heads))
+        self.walked = {numbers[at] for at in walked}  # heads that the join lies behind
         for at, node in enumerate(queue, 1):  # grows while it is walked
+            if node is origin:
+                self.owners.add(at)
             targets = list(_targets(node, fork, at, self.owners))
             self.arrows[at] = list(dict.fromkeys(_EXIT if t is None else number(t) for t in targets)) or [_EXIT]
             if "default" not in node.successors and not isinstance(node, Fork):
@@ -96,9 +119,9 @@ class _Reached:
             return None
         arrows = self._with_ends(arrows)
         above, rank = _post_dominators(arrows)
-        found = heads[0]
-        for head in heads[1:]:
-            found = _meet(found, head, above, rank)
+        found, *others = [above[head] if head in self.walked else head for head in heads]
+        for other in others:
+            found = _meet(found, other, above, rank)
         return None if found == _EXIT else found
 
     def _with_ends(self, arrows: Arrows) -> Arrows:
@@ -136,7 +159,7 @@ def _targets(node: Any, fork: Any, at: int, owners: set[int]) -> Iterable[Any]:
     if handler is not None:
         targets = [*(targets or [None]), handler]
     for target in targets:
-        if target is fork:
+        if target is fork and fork is not None:
             owners.add(at)
             yield from _heads(target)
         else:

@@ -15,6 +15,7 @@ from typing import Any, overload
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.outcomes import check_on_error
 
 __all__ = [
     "END", "AsyncFunctionNode", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "FunctionNode", "Node", "Retry",
@@ -385,14 +386,15 @@ class Node(BaseNode):
 
 
 class BatchNode(Node):
-    """A node whose `exec` runs once per item that `prep` gives; `post` gets the results in order.
+    """A node whose `exec` runs once per item that `prep` gives, any iterable or async iterable; `post` gets the results in order.
 
     Parameters
     ----------
     max_concurrency : int or None
         Items at once: 1 (default) is one after the other, lazily; None is all at once.
     on_error : {"raise", "collect"}
-        ``"raise"``: the first item that fails for good ends the batch. ``"collect"``: its exception stands in the results.
+        ``"raise"``: the first item that fails for good ends the batch. ``"collect"``: its exception stands in the results, and
+        ``exec_res.failures`` is a list of `ItemFailure`, each with ``index``, ``cause`` and ``item``.
     max_retries, wait, timeout, retry
         As for `Node`, per item.
 
@@ -426,8 +428,7 @@ class BatchNode(Node):
         check_concurrency(type(self).__name__, max_concurrency)
         if max_concurrency != self._pfx_max_concurrency:
             self._pfx_max_concurrency = max_concurrency
-        if on_error not in ("raise", "collect"):
-            raise ValueError(f"{type(self).__name__}(on_error={on_error!r}): 'raise' or 'collect'")
+        check_on_error(type(self).__name__, on_error)
         if on_error != "raise":
             self._pfx_on_item_error = on_error
 
@@ -457,6 +458,9 @@ class Fork(BaseNode):
     Nodes in `detached` (Mermaid's ``==>``) are started beside them, not waited for, and cancelled when the run ends. Wiring a Fork
     wires its branches: ``plan >> [search, read] >> write`` draws `write` behind the end of each branch.
     """
+
+    _pfx_each: Any = None  # of a fork that a list of actions made: per head its own params or None
+    _pfx_join: Any = None  # and where its branches meet, or None
 
     def __init__(self, heads: Iterable[Any], detached: Iterable[Any] = ()) -> None:
         super().__init__()
@@ -546,6 +550,8 @@ class FunctionNode(Node):
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
         """The action that the function returned."""
         if exec_res is None or isinstance(exec_res, str):
+            return exec_res
+        if isinstance(exec_res, list) or (self.successors and isinstance(exec_res, tuple)):  # several at once; the walk looks at each
             return exec_res
         raise TypeError(
             f"node {self.name!r} returned {exec_res!r}: a function node returns its action, a str or None; "

@@ -37,8 +37,8 @@ class Span:
 class NodeState:
     """One node of the picture: `status` is idle, running, waiting (paused), asking, done, failed, cancelled or cached.
 
-    `visits` and `retries` count all; `seconds` is the time of those visits that were folded in: of a run's oldest records, dropped before
-    anybody looked, only the number is known.
+    `visits`, `retries` and `lost` (items and branches whose failure was collected) count all; `seconds` is the time of those visits that
+    were folded in: of a run's oldest records, dropped before anybody looked, only the number is known.
     """
 
     status: str = "idle"
@@ -48,6 +48,7 @@ class NodeState:
     seconds: float = 0.0
     action: str = ""
     error: str = ""
+    lost: int = 0
 
 
 @dataclass(slots=True)
@@ -229,8 +230,10 @@ def _finished_visit(s: State, e: Event, failed: bool) -> NodeState:
 def _node_finished(s: State, e: Event) -> None:
     n = _finished_visit(s, e, failed=False)
     n.status, n.action = "running" if n.active else "done", str(e.get("action") or "default")
-    edge = (e.node, n.action)
-    s.edges[edge] = s.edges.get(edge, 0) + 1
+    branches = e.get("branches")
+    for action, times in branches.items() if branches is not None else ((n.action, 1),):
+        edge = (e.node, action)
+        s.edges[edge] = s.edges.get(edge, 0) + times
 
 
 def _node_failed(s: State, e: Event) -> None:
@@ -244,6 +247,12 @@ def _node_failed(s: State, e: Event) -> None:
 def _node_retried(s: State, e: Event) -> None:
     n = s.node(e.node)
     n.retries += 1
+    n.error = str(e.get("error") or "")
+
+
+def _item_failed(s: State, e: Event) -> None:
+    n = s.node(str(e.get("path") or e.node))
+    n.lost += 1
     n.error = str(e.get("error") or "")
 
 
@@ -293,6 +302,7 @@ def _problem(s: State, e: Event) -> None:
 _FOLDS = {
     "run_started": _run_started, "run_paused": _run_paused, "run_resumed": _run_resumed, "run_finished": _run_finished,
     "node_started": _node_started, "node_finished": _node_finished, "node_failed": _node_failed, "node_retried": _node_retried,
+    "item_failed": _item_failed,
     "output": _output, "usage": _usage, "progress": _progress, "store_changed": _store_changed, "asked": _asked,
     "answered": _answered, "unknown_action": _problem, "conflict": _problem, "abandoned": _problem, "pool_full": _problem,
     "overdue": _problem,

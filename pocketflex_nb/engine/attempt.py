@@ -8,7 +8,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.engine.items import items_async
+from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.engine.items import ends_run, items_async, note_failure
 from pocketflex_nb.engine.plan import is_async
 from pocketflex_nb.engine.steps import attempt_async, limit, patience, retried
 from pocketflex_nb.engine.visit_flow import entered
@@ -42,11 +43,15 @@ def attempt(node: Any, prep_res: Any) -> Any:
 
 def attempt_items(node: Any, items: Any) -> Any:
     """`exec` per item (`BatchNode._exec`): one after the other and lazily, unless the node says otherwise."""
+    items = given(items)
     if is_async(node.exec) or is_async(node.exec_fallback):
         return items_async(node, items)
-    if node._pfx_max_concurrency != 1 or node._pfx_timeout is not None:
+    if node._pfx_max_concurrency != 1 or node._pfx_timeout is not None or is_awaited(items):
         return _waited(node, items_async(node, items))
-    return [_item(node, item, index) for index, item in enumerate(items or [])]
+    if node._pfx_on_item_error != "collect":
+        return [_item(node, item, index) for index, item in enumerate(items)]
+    failures: list[ItemFailure] = []
+    return Outcomes([_item(node, item, index, failures) for index, item in enumerate(items)], failures)
 
 
 async def attempt_spelled(node: Any, prep_res: Any) -> Any:
@@ -83,11 +88,14 @@ def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:
         return wait_here(coro, frame)
 
 
-def _item(node: Any, item: Any, index: int) -> Any:
+def _item(node: Any, item: Any, index: int, failures: list[ItemFailure] | None = None) -> Any:
     try:
         return attempt(node, item)
     except Exception as exc:
         exc.add_note(f"in item {index} of the batch {type(node).__name__}")
-        if node._pfx_on_item_error == "collect":
-            return exc
-        raise
+        frame = FRAME.get()
+        if failures is None or ends_run(frame, exc):
+            raise
+        failures.append(ItemFailure(index, exc, item))
+        note_failure(frame, failures[-1])
+        return exc

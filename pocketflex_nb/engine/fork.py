@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.nodes import Fork
+from pocketflex_nb.core.outcomes import ItemFailure
 from pocketflex_nb.engine.frame import Frame
-from pocketflex_nb.engine.items import each
+from pocketflex_nb.engine.items import each, ends_run, note_failure
 from pocketflex_nb.engine.steps import CALLER, mode_here
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["Walker", "walk_fork"]
+__all__ = ["Meeting", "Walker", "walk_fork"]
 
-Walker = Callable[[Frame, Any, Any, Any, frozenset[Any]], Awaitable[tuple[Any, Any]]]
+Walker = Callable[[Frame, Any, Any, Any, AbstractSet[Any]], Awaitable[tuple[Any, Any]]]
+
+#: stands for the stop of a branch whose failure was collected
+_FAILED = object()
+
+
+class Meeting:
+    """Where the branches of one fork meet, while they are walked. It moves on when a list of actions starts branches at that very node."""
+
+    __slots__ = ("former", "node")
+
+    def __init__(self, node: Any) -> None:
+        self.node, self.former = node, set[Any]()
+
+    def move(self, node: Any) -> None:
+        """Have the branches meet at `node` instead; those that wait already go on to it."""
+        self.former.add(self.node)
+        self.node = node
 
 
 async def walk_fork(
-    walker: Walker, frame: Frame, fork: Any, shared: Any, params: Any, stops: frozenset[Any]
+    walker: Walker, frame: Frame, fork: Any, shared: Any, params: Any, stops: AbstractSet[Any]
 ) -> tuple[Any, Any]:
     """Walk the branches of `fork` in parallel.
 
@@ -27,7 +46,7 @@ async def walk_fork(
     ----------
     walker : coroutine function
         Walks from a node until it ends or reaches one of the stops; gives (last action, stop or None).
-    stops : frozenset
+    stops : set
         Joins of the forks around this one.
 
     Returns
@@ -46,34 +65,63 @@ async def walk_fork(
 
 
 async def _walk_branches(
-    walker: Walker, frame: Frame, origin: Any, fork: Any, shared: Any, params: Any, stops: frozenset[Any]
+    walker: Walker, frame: Frame, origin: Any, fork: Any, shared: Any, params: Any, stops: AbstractSet[Any]
 ) -> tuple[Any, Any]:
     """Walk the branches of this one fork, which `origin` leads to; gives what `walk_fork` gives, where the join may be a fork."""
-    run = frame.run
-    join = run.join_of(fork)
-    inner = stops if join is None else stops | {join}
-    heads = [*fork.heads, *fork.detached]
+    run, given = frame.run, fork._pfx_each
+    meeting = Meeting(run.join_of(fork) if given is None else fork._pfx_join)
+    inner = {*stops} if meeting.node is None else {*stops, meeting.node}
+    numbers = _numbers(fork)
+    collects, failures = frame.flow._pfx_on_branch_error == "collect", list[ItemFailure]()
 
-    async def branch(head: Any, index: int) -> tuple[Any, Any]:
-        # a head that is named twice is walked twice, at addresses of their own
-        walk = Frame(run, frame, frame.flow, branch=head, item=index if head in heads[:index] else None)
-        walk.outer = origin
-        walk.error = frame.error
+    async def branch(head: Any, index: int, start: Any = None) -> tuple[Any, Any]:
+        walk = Frame(run, frame, frame.flow, branch=head, item=numbers.get(index))
+        own = params if given is None or index >= len(given) or given[index] is None else {**params, **given[index]}
+        walk.outer, walk.error = origin, frame.error
+        walk.stops, walk.meeting = inner, meeting
         FRAME.set(walk)
         run.enter(walk)
         try:
-            return await walker(walk, head, shared, params, inner)
+            return await walker(walk, head if start is None else start, shared, own, inner)
+        except Exception as exc:
+            if not collects or ends_run(frame, exc):
+                raise
+            failures.append(ItemFailure(index, exc, run.log.path(frame, head).rsplit("/", 1)[-1]))
+            note_failure(frame, failures[-1], run.log.path(frame, head))
+            return None, _FAILED
         finally:
             run.leave(walk)
+
+    async def further(index: int, _: int) -> tuple[Any, Any]:
+        return await branch(fork.heads[index], index, ends[index][1])
 
     for index, head in enumerate(fork.detached, len(fork.heads)):
         _detach(run, branch(head, index))
     if not fork.heads:
         return None, None
-    ends = await each(branch, fork.heads, _at_once(run, frame.flow, len(fork.heads)))
-    arrived = [stop for _, stop in ends if stop is not None]
-    node = join if join in arrived else arrived[-1] if arrived else None
-    return ends[-1][0], node
+    at_once = _at_once(run, frame.flow, len(fork.heads))
+    ends = await each(branch, fork.heads, at_once)
+    while early := [index for index, (_, stop) in enumerate(ends) if stop in meeting.former and stop not in inner]:
+        for index, end in zip(early, await each(further, early, at_once), strict=True):
+            ends[index] = end
+    if collects:
+        frame.failures = sorted(failures, key=lambda failure: failure.index)
+    arrived = [stop for _, stop in ends if stop is not None and stop is not _FAILED]
+    if meeting.node is not None and (meeting.node in arrived or (failures and not arrived)):
+        return ends[-1][0], meeting.node
+    return ends[-1][0], arrived[-1] if arrived else None
+
+
+def _numbers(fork: Any) -> dict[int, int]:
+    """Which branches have a number in their address: a head that is named again, and every branch that a list of actions began."""
+    if fork._pfx_each is not None:
+        return dict(enumerate(range(len(fork.heads))))
+    found, seen = {}, set()
+    for index, head in enumerate([*fork.heads, *fork.detached]):
+        if id(head) in seen:
+            found[index] = index
+        seen.add(id(head))
+    return found
 
 
 def _at_once(run: Any, flow: Any, branches: int) -> int | None:

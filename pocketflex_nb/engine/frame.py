@@ -14,7 +14,7 @@ from typing import Any
 from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.ledger import add_change, changes_of, places_in
 
-__all__ = ["FINISHED", "KEPT", "TRIM_AT", "WIDTH", "Failure", "Frame", "Note", "current", "left", "told"]
+__all__ = ["FINISHED", "KEPT", "TRIM_AT", "WIDTH", "Failure", "Frame", "Note", "Several", "current", "left", "told"]
 
 
 class Failure:
@@ -24,6 +24,30 @@ class Failure:
 
     def __init__(self, error: BaseException, handled: bool = False, status: str = "failed") -> None:
         self.error, self.handled, self.status = error, handled, status
+
+
+class Several:
+    """Stands for the action of a hop whose `post` named several.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+        How often each action was named.
+    node : BaseNode or None
+        Where to go on: a fork made for it; where its branches would meet when the list was empty.
+    last : str or None
+        The one named last: what the flow ends with when nothing follows.
+    """
+
+    __slots__ = ("counts", "last", "node")
+
+    def __init__(self, counts: dict[str, int], node: Any, last: Any = None) -> None:
+        self.counts, self.node, self.last = counts, node, last
+
+    def __str__(self) -> str:
+        return ", ".join(action if n == 1 else f"{action} ×{n}" for action, n in self.counts.items()) or "nothing"
+
+    __repr__ = __str__
 
 
 class Note:
@@ -68,6 +92,9 @@ class Frame:
         Set on the walk of one item of a `BatchFlow`, and on a step that works on one item of a batch: its index.
     error : Exception or None
         What failed, for a node behind an error edge.
+    failures : sequence of ItemFailure
+        What failed in the latest batch or fan-out of this walk that collects its failures; for the `post` of the batch, the join, and
+        the flow's own `post`.
     """
 
     __slots__ = (
@@ -76,6 +103,10 @@ class Frame:
     )
     # rare, so kept in the `__dict__`
     branch: Any = None
+    given: Any = None  # the params of the nodes that it walks
+    failures: Any = ()
+    meeting: Any = None  # of a branch: where it meets its siblings, and all nodes that it stops at
+    stops: Any = None
     clock: Any = None  # (loop, asyncio.timeout) that bounds the attempt in flight, if any
     item: int | None = None
     items: int = 0
@@ -96,6 +127,14 @@ class Frame:
         self.put: Any = None
         self.fenced, self.timed, self.life = False, True, _agent()
         self.began = self.at = 0
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The params of the node in flight, as ``self.params`` in a class: what function nodes read."""
+        walk = self
+        while walk.step and walk.parent is not None:
+            walk = walk.parent
+        return dict(walk.given or {})
 
     def step_frame(self, item: int | None = None) -> Frame:
         """A frame for one attempt of the node in flight that works beside this walk, so that it can be fenced alone."""

@@ -124,7 +124,7 @@ class Hold:
             what=what, spent=spent, allowed=allowed,
         )
 
-    def _around(self, frame: Frame | None) -> Iterator[Scope]:
+    def around(self, frame: Frame | None) -> Iterator[Scope]:
         """The limits of nested flows that `frame` is inside of, the innermost first."""
         while frame is not None:
             if frame in self.scopes:
@@ -133,7 +133,7 @@ class Hold:
 
     def spend(self, amounts: Mapping[str, Any], frame: Frame | None = None) -> None:
         """Count tokens and cost; a spent budget ends the run, or the flow inside it that set it, before the next node."""
-        for scope in self._around(frame) if self.scopes else ():
+        for scope in self.around(frame) if self.scopes else ():
             scope.spend(amounts)
         for what in ("tokens", "cost"):
             if amounts.get(what):
@@ -167,7 +167,7 @@ class Hold:
             self.pause()
         if self.run.ending is not None:
             raise self.run.ending
-        for scope in self._around(frame) if self.scopes else ():
+        for scope in self.around(frame) if self.scopes else ():
             scope.check()
         return not self.paused or self._take_permit()
 
@@ -190,7 +190,7 @@ class Hold:
         self._count_step(frame)
         if self.run.ending is not None:
             raise self.run.ending
-        for scope in self._around(frame) if self.scopes else ():
+        for scope in self.around(frame) if self.scopes else ():
             scope.count()
         if self.subscribers:
             frame.note("node_started")

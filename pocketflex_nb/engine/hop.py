@@ -10,7 +10,7 @@ from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
 from pocketflex_nb.core.ledger import numbered, places_in
 from pocketflex_nb.core.nodes import END
 from pocketflex_nb.core.store import settle
-from pocketflex_nb.engine.frame import Failure, Frame
+from pocketflex_nb.engine.frame import Failure, Frame, Several
 from pocketflex_nb.engine.hot import name_the_cell
 from pocketflex_nb.engine.log import CHANGED
 
@@ -50,14 +50,18 @@ def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
     return None if handler is END else handler
 
 
-def no_arrow(frame: Frame, node: Any, action: Any) -> None:
-    """An action without an arrow ends the flow: noted, marked in every view, and an error in a strict flow.
+def no_arrow(frame: Frame, node: Any, action: Any) -> Any:
+    """Where to go on with an action that is no arrow's name: where several lead to; else nowhere.
+
+    An action without an arrow ends the flow: noted, marked in every view, and an error in a strict flow.
 
     The warning is PocketFlow's, given by `Flow.get_next_node`. In a strict flow a node that names no action may end the flow: it is
     drawn with named ways only, and returning None takes none of them.
     """
+    if action.__class__ is Several:
+        return action.node
     if frame.flow._pfx_strict and action in (None, "", "default"):
-        return
+        return None
     known = list(node.successors)
     name = frame.run.log._id(frame, frame.node)
     text = f"{name}: no arrow for action {action!r}; the flow ended there{nearest(str(action), known)}"
@@ -68,3 +72,4 @@ def no_arrow(frame: Frame, node: Any, action: Any) -> None:
             node=name, action=action, known=known,
         )
     frame.flow.get_next_node(node, action)
+    return None

@@ -8,10 +8,13 @@ from operator import length_hint
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.engine.steps import attempt_async, mode_here
+from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.engine.crossing import cross
+from pocketflex_nb.engine.frame import Frame, told
+from pocketflex_nb.engine.steps import CALLER, attempt_async, mode_here
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["each", "items_async", "together"]
+__all__ = ["each", "ends_run", "items_async", "note_failure", "together"]
 
 
 async def together(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
@@ -54,7 +57,7 @@ async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: i
     ----------
     work : coroutine function
         Of a thing and its index.
-    things : iterable
+    things : iterable or async iterable
         Pulled only when somebody is free to work on it.
     limit : int or None
         None is all at once.
@@ -64,6 +67,8 @@ async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: i
     Exception
         The first failure; the others are cancelled and waited for.
     """
+    if is_awaited(things):
+        return await _each_awaited(work, things, limit)
     source = enumerate(things)
     results: list[Any] = []
     if limit == 1:
@@ -81,12 +86,90 @@ async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: i
     return results
 
 
+async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
+    """`each` for an async iterable: one worker at a time asks it for the next thing, where ``async def`` steps are awaited."""
+    source, turn, results = aiter(things), asyncio.Lock(), list[Any]()
+    cross_over, over = mode_here() == CALLER, False
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    begun: list[asyncio.Task[Any]] = []
+
+    async def following() -> Any:
+        return await anext(source)
+
+    async def ended() -> None:
+        if hasattr(source, "aclose"):
+            await source.aclose()
+
+    async def keep(thing: Any, index: int) -> None:
+        try:
+            results[index] = await work(thing, index)
+        except BaseException:
+            if not failed.done():
+                failed.set_result(None)
+            raise
+
+    async def pull() -> tuple[Any, int] | None:
+        """The next thing and its index, or None when there is none."""
+        nonlocal over
+        async with turn:
+            if over:
+                return None
+            try:
+                thing = await (cross(following()) if cross_over else following())
+            except StopAsyncIteration:
+                over = True
+                return None
+            results.append(None)
+            return thing, len(results) - 1
+
+    async def pulls() -> None:
+        while (pulled := await pull()) is not None:
+            if limit is None:
+                begun.append(asyncio.ensure_future(keep(*pulled)))
+            else:
+                await keep(*pulled)
+
+    try:
+        if limit == 1:
+            await pulls()
+        elif limit is not None:
+            await together([asyncio.ensure_future(pulls()) for _ in range(limit)])
+        else:
+            puller = asyncio.ensure_future(pulls())
+            try:
+                await asyncio.wait([puller, failed], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not failed.done() and not puller.done():  # cancelled
+                    await _end([puller, *begun])
+            await together([*begun, puller])
+    finally:
+        await (cross(ended()) if cross_over else ended())
+    return results
+
+
+def ends_run(frame: Frame | None, error: BaseException) -> bool:
+    """Whether `error` is what ends the run, or a flow around `frame`, so that no item and no branch may keep it for itself."""
+    if frame is None:
+        return False
+    if frame.run.ending is not None:
+        return True
+    held = frame.run.held
+    return held is not None and any(scope.ending is error for scope in held.around(frame))
+
+
+def note_failure(frame: Frame | None, failure: ItemFailure, node: str = "") -> None:
+    """Note that a failure was collected. `node` is the graph path of the node it belongs to, if that is not the one in flight."""
+    if frame is not None:
+        frame.note("item_failed", index=failure.index, error=told(failure.cause), path=node)
+
+
 async def items_async(node: Any, items: Any, mode: int | None = None) -> list[Any]:
     """`exec` per item of a `BatchNode`, with its tries, its time limit and its fallback, as many at once as the node says."""
     mode = mode_here() if mode is None else mode
     outer = FRAME.get()
     collects = node._pfx_on_item_error == "collect"
     limit = node._pfx_max_concurrency
+    failures: list[ItemFailure] = []
 
     async def work(item: Any, index: int) -> Any:
         step = None
@@ -100,13 +183,16 @@ async def items_async(node: Any, items: Any, mode: int | None = None) -> list[An
             return await attempt_async(node, item, mode)
         except Exception as exc:
             exc.add_note(f"in item {index} of the batch {type(node).__name__}")
-            if collects:
-                return exc
-            raise
+            if not collects or ends_run(outer, exc):
+                raise
+            failures.append(ItemFailure(index, exc, item))
+            note_failure(outer, failures[-1])
+            return exc
         finally:
             if step is not None:
                 outer.absorb(step)
                 if limit == 1:
                     FRAME.set(outer)
 
-    return await each(work, items or [], limit)
+    results = await each(work, given(items), limit)
+    return Outcomes(results, failures) if collects else results

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.ledger import MORE, TIME, places_in
 from pocketflex_nb.core.names import base_id, ids_of
-from pocketflex_nb.engine.frame import KEPT, TRIM_AT, WIDTH, Failure, Frame, Note, told
+from pocketflex_nb.engine.frame import KEPT, TRIM_AT, WIDTH, Failure, Frame, Note, Several, told
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
@@ -265,11 +265,11 @@ class Log:
         failed = isinstance(action, Failure)
         if failed:
             data |= {"error": told(action.error), "handled": action.handled, "status": action.status}
+        elif action.__class__ is Several:
+            data |= {"action": str(action), "branches": dict(action.counts)}
         else:
             data["action"] = action or "default"
-        edge = (path, "!error" if failed else str(action or "default"))
-        if not failed or action.handled:
-            counts.edges[edge] = counts.edges.get(edge, 0) + 1
+        _take(counts, path, action, 1)
         visits, before = counts.sums.get(path, (0, 0.0))
         counts.sums[path] = (visits + 1, before + seconds)
         kind = "node_failed" if failed else "node_finished"
@@ -302,9 +302,7 @@ class Log:
         path = self.path(frame, node)
         visits, before = counts.sums.get(path, (0, 0.0))
         counts.sums[path] = (visits + times, before)
-        if action.__class__ is not Failure or action.handled:
-            edge = (path, "!error" if action.__class__ is Failure else str(action or "default"))
-            counts.edges[edge] = counts.edges.get(edge, 0) + times
+        _take(counts, path, action, times)
 
     def _forget(self, counts: Counts) -> None:
         """Let go of walks that are over and of which no record is kept."""
@@ -318,6 +316,18 @@ class Log:
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events())
+
+
+def _take(counts: Counts, path: str, action: Any, times: int) -> None:
+    """Count the arrows that a visit's action took."""
+    if action.__class__ is Several:
+        taken = {name: n * times for name, n in action.counts.items()}
+    elif action.__class__ is Failure:
+        taken = {"!error": times} if action.handled else {}
+    else:
+        taken = {str(action or "default"): times}
+    for name, n in taken.items():
+        counts.edges[path, name] = counts.edges.get((path, name), 0) + n
 
 
 def _joined(starts: list[Any], whats: list[Any]) -> int:
@@ -344,7 +354,7 @@ def _tally(frames: list[Any], nodes: list[Any], whats: list[Any]) -> Mapping[Any
 
 def _plain(what: Any) -> Any:
     """An action, as a dict takes it."""
-    return what if isinstance(what, (str, Failure)) or what is None else str(what or "default")
+    return what if isinstance(what, (str, Failure, Several)) or what is None else str(what or "default")
 
 
 def _owner(frame: Frame) -> Frame:

@@ -11,16 +11,16 @@ from time import perf_counter_ns as now
 from types import CoroutineType
 from typing import Any
 
-from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.ledger import MORE, STEP, TIME
 from pocketflex_nb.core.nodes import END, Fork
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.attempt import attempt
 from pocketflex_nb.engine.fork import walk_fork
-from pocketflex_nb.engine.frame import TRIM_AT, Frame
+from pocketflex_nb.engine.frame import TRIM_AT, Frame, Several
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.log import LOOK_EVERY
 from pocketflex_nb.engine.plan import Plan, copied, is_exec_step, is_step, plan_of, twin
+from pocketflex_nb.engine.spread import is_chosen_by_flow, spread
 from pocketflex_nb.engine.steps import finish_visit, with_tries
 from pocketflex_nb.engine.wait import wait_here, wait_step
 from pocketflex_nb.engine.walk_async import walk_async
@@ -49,9 +49,11 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
     run, flow = frame.run, frame.flow
     note = run.records.extend
     tracked = isinstance(shared, Store)
-    own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
+    own_next = is_chosen_by_flow(flow)
     plans, hops = _NO_PLANS, _FEW
     frame.timed = False
+    if params:
+        frame.given = params
     if tracked:
         run.has_changes = True
     node, action, t0 = start, None, now()
@@ -94,8 +96,11 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 else:
                     c = copied(node, plan, params)
                     action = c._run(shared)
-                if type(action) is CoroutineType:
-                    action = wait_step(action, frame)
+                if action is not None and type(action) is not str:
+                    if type(action) is CoroutineType:
+                        action = wait_step(action, frame)
+                    if action is not None and type(action) is not str:
+                        action = spread(frame, c, action)
                 if tracked and (frame.touched or frame.changes is not None or (run.signal and frame.page is not None)):
                     keep(frame)
             except BaseException as exc:
@@ -115,11 +120,11 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 run.hops += 1
             t0 = t1
             if own_next:
-                node = flow.get_next_node(c, action)
+                node = action.node if action.__class__ is Several else flow.get_next_node(c, action)
             else:
                 node = c.successors.get(action or "default")
                 if not node and c.successors:
-                    no_arrow(frame, c, action)
+                    node = no_arrow(frame, c, action)
             if not node or node is END:
                 node = None
                 break
@@ -130,4 +135,4 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
     frame.node = None
     if frame.touched or frame.page is not None:  # of a store that is not the run's own
         keep(frame)
-    return action
+    return action if action.__class__ is not Several else action.last

@@ -7,23 +7,24 @@ Nothing is awaited between two nodes unless the run is held: the hand-over of a 
 from __future__ import annotations
 
 from asyncio import current_task, sleep
+from collections.abc import Set as AbstractSet
 from itertools import repeat
 from time import perf_counter_ns as now
 from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.crossing import cross
 from pocketflex_nb.engine.fork import walk_fork
-from pocketflex_nb.engine.frame import TRIM_AT, Frame, left
+from pocketflex_nb.engine.frame import TRIM_AT, Frame, Several, left
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.items import items_async
 from pocketflex_nb.engine.log import LOOK_EVERY
 from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of, twin
 from pocketflex_nb.engine.run import Run, limited
+from pocketflex_nb.engine.spread import is_chosen_by_flow, spread
 from pocketflex_nb.engine.steps import CALLER, ENGINE, USER, attempt_async, fall_back, in_pool, mode_here
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
@@ -35,7 +36,7 @@ _NO_PLANS: dict[Any, Plan] = {}
 
 
 async def walk_async(
-    frame: Any, start: Any, shared: Any, params: dict[str, Any], stops: frozenset[Any] = frozenset(), self: Any = None
+    frame: Any, start: Any, shared: Any, params: dict[str, Any], stops: AbstractSet[Any] = frozenset(), self: Any = None
 ) -> Any:
     """Walk from `start` until there is no arrow or a node of `stops` comes next.
 
@@ -47,7 +48,7 @@ async def walk_async(
         Where to begin.
     shared, params
         For every node.
-    stops : frozenset
+    stops : set
         Joins of the forks around this walk.
     self : Flow, optional
         This walk is a whole run of that flow, which begins and finishes here: one coroutine less for each of ten thousand runs.
@@ -66,9 +67,11 @@ async def walk_async(
         frame.run.begin()
     try:
         run, flow = frame.run, frame.flow
+        if params:
+            frame.given = params
         records, mode = run.records, mode_here()
         tracked = isinstance(shared, Store)
-        own_next = type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
+        own_next = is_chosen_by_flow(flow)
         inlines = mode == ENGINE or (mode == USER and flow._pfx_spelled)  # whether steps in the other spelling are awaited here
         plans, hops = _NO_PLANS, _FEW  # most walks are short: ten thousand at once have no dict each
         node, action, t0 = start, None, now()
@@ -120,6 +123,8 @@ async def walk_async(
                     else:
                         c = copied(node, plan, params)
                         action = await _visit_other(frame, c, shared, plan.kind, mode)
+                    if action is not None and type(action) is not str:
+                        action = spread(frame, c, action)
                     if tracked and (frame.page is not None or frame.touched):
                         keep(frame)
                 except BaseException as exc:
@@ -133,11 +138,11 @@ async def walk_async(
                 run.hops += 1
                 t0 = t1
                 if own_next:
-                    node = flow.get_next_node(c, action)
+                    node = action.node if action.__class__ is Several else flow.get_next_node(c, action)
                 else:
                     node = c.successors.get(action or "default")
                     if not node and c.successors:
-                        no_arrow(frame, c, action)
+                        node = no_arrow(frame, c, action)
                 if not node or node is END:
                     node = None
                     break
@@ -150,6 +155,8 @@ async def walk_async(
         frame.node = None
         if frame.touched or frame.page is not None:  # of a store that is not the run's own
             keep(frame)
+        if action.__class__ is Several:
+            action = action.last
         if self is None:
             return action, None
         run.finish(action)

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from pocketflex_nb import BatchFlow, BatchNode, Flow, Node
+from pocketflex_nb import BatchFlow, BatchNode, Flow, Node, runs
 from pocketflex_nb.core.errors import NodeTimeout
 from tests.engine.conftest import Way
 
@@ -277,3 +279,102 @@ def test_a_batch_flow_nested_in_a_batch_flow_multiplies(walk: Way) -> None:
     _, store = walk(Outer(Inner(Leaf())), {"pairs": []})
 
     assert store["pairs"] == [(1, "x"), (1, "y"), (2, "x"), (2, "y")]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, None])
+@pytest.mark.parametrize("kind", [Squares, SquaresAsync])
+def test_collected_failures_come_with_index_cause_and_item(walk: Way, kind: Any, at_once: int | None) -> None:
+    class Reads(kind):  # type: ignore[misc,valid-type]
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["failed"] = [(lost.index, lost.item, str(lost.cause)) for lost in exec_res.failures]
+            shared["same"] = all(exec_res[lost.index] is lost.cause for lost in exec_res.failures)
+
+    _, store = walk(Flow(Reads(max_concurrency=at_once, on_error="collect")), {"items": ["bad", 2, "bad"]})
+
+    assert store["failed"] == [(0, "bad", "bad item"), (2, "bad", "bad item")]
+    assert store["same"]
+    assert [(e["index"], e["error"]) for e in runs()[-1].events if e.kind == "item_failed"] == [
+        (0, "ValueError: bad item"), (2, "ValueError: bad item"),
+    ]
+    assert runs()[-1].state().nodes["Reads"].lost == 2
+
+
+async def _numbers() -> Any:
+    for n in range(5):
+        await asyncio.sleep(0)
+        yield n
+
+
+@pytest.mark.parametrize("at_once", [1, 2, None])
+@pytest.mark.parametrize("kind", [Squares, SquaresAsync])
+@pytest.mark.parametrize(
+    "items",
+    [lambda: np.arange(5), lambda: pd.Series(range(5), index=list("abcde")), lambda: {0, 1, 2, 3, 4}, _numbers],
+    ids=["array", "series", "set", "async"],
+)
+def test_items_may_be_any_iterable(walk: Way, kind: Any, at_once: int | None, items: Any) -> None:
+    class Given(kind):  # type: ignore[misc,valid-type]
+        def prep(self, shared: Any) -> Any:
+            return items()
+
+    _, store = walk(Flow(Given(max_concurrency=at_once)), {})
+
+    assert store["results"] == [0, 1, 4, 9, 16]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("zero", [np.array([0]), np.array([0, 0]), pd.Series([0])], ids=["one", "two", "series"])
+def test_an_array_of_zeros_has_items(walk: Way, at_once: int, zero: Any) -> None:
+    _, store = walk(Flow(Squares(max_concurrency=at_once)), {"items": zero})
+
+    assert store["results"] == [0] * len(zero)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, None])
+def test_an_item_that_fails_ends_an_async_source(walk: Way, at_once: int | None) -> None:
+    ended = threading.Event()
+
+    async def endless() -> Any:
+        try:
+            yield "bad"
+            while True:
+                await asyncio.sleep(0.001)
+                yield 1
+        finally:
+            ended.set()
+
+    class Given(SquaresAsync):
+        def prep(self, shared: Any) -> Any:
+            return endless()
+
+    with pytest.raises(ValueError, match="bad item"):
+        walk(Flow(Given(max_concurrency=at_once)), {})
+
+    assert ended.wait(10)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, None])
+def test_an_async_source_is_asked_only_when_somebody_is_free(walk: Way, at_once: int | None) -> None:
+    asked = done = 0
+    ahead: list[int] = []
+
+    async def source() -> Any:
+        nonlocal asked
+        for n in range(9):
+            asked += 1
+            yield n
+
+    class Looks(BatchNode):
+        def prep(self, shared: Any) -> Any:
+            return source()
+
+        async def exec(self, prep_res: Any) -> Any:  # type: ignore[override]
+            nonlocal done
+            ahead.append(asked - done)
+            await asyncio.sleep(0)
+            done += 1
+
+    walk(Flow(Looks(max_concurrency=at_once)), {})
+
+    assert done == 9
+    assert at_once is None or max(ahead) <= at_once

@@ -1,0 +1,78 @@
+"""What became of several that worked at once? Their results in order, and what failed among them, with its index and its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ItemFailure", "Outcomes", "check_on_error", "given", "is_awaited"]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFailure:
+    """One item, or one branch, that failed for good where failures are collected.
+
+    Attributes
+    ----------
+    index : int
+        Its place among the items, or among the branches in written order; from 0.
+    cause : Exception
+        What was raised: the very object.
+    item : object
+        The item, the params of a `BatchFlow`'s item, or the id of the node that a branch began with.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import BatchNode
+    >>> class Halve(BatchNode):
+    ...     def prep(self, shared):
+    ...         return [2, "two", 4]
+    ...     def exec(self, item):
+    ...         return item / 2
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["halves"] = [half for half in exec_res if isinstance(half, float)]
+    ...         shared["failed"] = [(lost.index, lost.item, type(lost.cause).__name__) for lost in exec_res.failures]
+    >>> Halve(on_error="collect").run(store := {})
+    >>> store
+    {'halves': [1.0, 2.0], 'failed': [(1, 'two', 'TypeError')]}
+    """
+
+    index: int
+    cause: Exception
+    item: Any = None
+
+
+class Outcomes(list[Any]):
+    """Results in the order of the items; where one failed, its exception stands in its place.
+
+    Attributes
+    ----------
+    failures : list of ItemFailure
+        Those that failed, in the order of the items.
+    """
+
+    def __init__(self, results: Iterable[Any] = (), failures: Iterable[ItemFailure] = ()) -> None:
+        super().__init__(results)
+        self.failures = sorted(failures, key=lambda failure: failure.index)
+
+
+def check_on_error(what: str, on_error: str) -> None:
+    """Raise ValueError unless `on_error` is one of the two ways."""
+    if on_error not in ("raise", "collect"):
+        raise ValueError(f"{what}(on_error={on_error!r}): 'raise' or 'collect'")
+
+
+def given(items: Any) -> Any:
+    """The items that `prep` gave: an iterable of either kind as it is; nothing for None, and for what is false and no iterable.
+
+    An array is asked for its items and never for its truth: one that holds a single zero is false.
+    """
+    if items is None or not (hasattr(items, "__iter__") or hasattr(items, "__aiter__") or hasattr(items, "__getitem__") or items):
+        return []
+    return items
+
+
+def is_awaited(items: Any) -> bool:
+    """Whether `items` come by ``async for`` only."""
+    return hasattr(items, "__aiter__") and not hasattr(items, "__iter__")

@@ -73,9 +73,10 @@ def _ended(frame: Frame, action: Any) -> Any:
     """The action of a node without arrows: the flow ends there, whatever it is; a list is for the flow around that has its arrows."""
     if isinstance(action, (list, tuple)) and _is_passed_on(frame, action):
         return Several({}, None, action)
-    if action.__class__.__hash__ is None and frame.run.launched:
-        raise TypeError(_odd(frame, action))
-    _look_up(frame, action)
+    if action:
+        if action.__class__.__hash__ is None and frame.run.launched:
+            raise TypeError(_odd(frame, action))
+        _look_up(frame, action)
     return action
 
 

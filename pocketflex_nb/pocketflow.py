@@ -16,6 +16,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Awaitable, Callable, Iterable
+from types import AsyncGeneratorType
 from typing import Any
 
 from pocketflex_nb.core import ports
@@ -105,7 +106,8 @@ class AsyncNode(Node):
         for number in range(self.max_retries):
             self.cur_retry = number
             try:
-                return await self.exec_async(prep_res)
+                result: Any = self.exec_async(prep_res)
+                return await (ports.engine.streamed(result) if result.__class__ is AsyncGeneratorType else result)
             except Exception as exc:
                 if number == self.max_retries - 1:
                     return await self.exec_fallback_async(prep_res, exc)

@@ -1,9 +1,9 @@
 """Whether a flow can be walked as it is drawn: one look before anything moves.
 
 Errors are what cannot be meant: a target that is no node, an action that `post` declares without an arrow, an arrow that no
-declared action takes, a node or a join that nothing can reach, a flow without a start. A flow that never ends is only a
-warning: a chat loop is a flow. ``flow.check()``, Mermaid cells and ``strict=True`` raise; `launch` warns; plain `run` does not
-look.
+declared action takes, a node or a join that nothing can reach, a step with ``yield`` whose body nobody runs, a flow without a
+start. A flow that never ends is only a warning: a chat loop is a flow. ``flow.check()``, Mermaid cells and ``strict=True``
+raise; `launch` warns; plain `run` does not look.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pocketflex_nb.core.errors import CheckError, nearest
 from pocketflex_nb.core.joins import join_of
 from pocketflex_nb.core.names import action_text, base_name, branches, first_nodes, ids_of
 from pocketflex_nb.core.nodes import END, BaseNode, Fork
+from pocketflex_nb.core.yielding import unrun_steps
 
 __all__ = ["Problem", "check", "problems_of"]
 
@@ -31,7 +32,7 @@ class Problem:
         Whether `check` raises.
     kind : str
         ``"no start"``, ``"unknown target"``, ``"missing arrow"``, ``"dead arrow"``, ``"unreachable node"``,
-        ``"unreachable join"`` or ``"no end"``.
+        ``"unreachable join"``, ``"unrun body"`` or ``"no end"``.
     message : str
         What, where, and how to mend it.
     node : str
@@ -114,7 +115,10 @@ class _Look:
         if not isinstance(start, BaseNode) or not _is_drawable(self.flow):
             yield self.problem("unknown target", "", f"{self.where()} starts with {_shown(start)}")
             return
-        for node in self.ids:
+        if not self.path:
+            yield from self.bodies(self.flow, "")
+        for node, name in self.ids.items():
+            yield from self.bodies(node, name)
             yield from self.targets(node)
             yield from self.actions(node)
         yield from self.reach()
@@ -128,6 +132,11 @@ class _Look:
         return f"flow {base_name(self.flow)!r}" + (f", node {node!r}" if node else "")
 
     # -- one node
+
+    def bodies(self, node: Any, name: str) -> Iterator[Problem]:
+        for step, mend in unrun_steps(node):
+            text = f"{self.where(name)}: {step} is written with yield, and nobody would run its body: {mend}"
+            yield self.problem("unrun body", name, text)
 
     def targets(self, node: Any) -> Iterator[Problem]:
         name = self.ids[node]

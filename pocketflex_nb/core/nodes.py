@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any, overload
 
 from pocketflex_nb.core import ports
@@ -553,6 +554,11 @@ class FunctionNode(Node):
             return exec_res
         if isinstance(exec_res, list) or (self.successors and isinstance(exec_res, tuple)):  # several at once; the walk looks at each
             return exec_res
+        if exec_res.__class__ is GeneratorType:
+            raise TypeError(
+                f"node {self.name!r} is written with yield, and nobody runs its body: return the action, or make it `async def`: "
+                f"its texts are streamed as tokens then"
+            )
         raise TypeError(
             f"node {self.name!r} returned {exec_res!r}: a function node returns its action, a str or None; "
             f"write results to the store: shared[{self.name!r}] = ..."
@@ -563,8 +569,12 @@ class AsyncFunctionNode(FunctionNode):
     """A `FunctionNode` of an ``async def`` function."""
 
     async def exec(self, prep_res: Any) -> Any:
-        """Await the function."""
-        return await self._pfx_call(prep_res)
+        """Await the function. One with ``yield`` streams: its texts are tokens of its lane, its action is the default one."""
+        called = self._pfx_call(prep_res)
+        if called.__class__ is AsyncGeneratorType:
+            await ports.engine.streamed(called)
+            return None
+        return await called
 
 
 def _takes_an_argument(fn: Callable[..., Any]) -> bool:
@@ -606,5 +616,5 @@ def node(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if fn is None:
         return lambda function: node(function, **options)
-    kind = AsyncFunctionNode if inspect.iscoroutinefunction(fn) else FunctionNode
+    kind = AsyncFunctionNode if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn) else FunctionNode
     return kind(fn, **options)

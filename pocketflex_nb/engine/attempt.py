@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
+from types import AsyncGeneratorType
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.core.yielding import is_stream
 from pocketflex_nb.engine.items import ends_run, items_async, note_failure
 from pocketflex_nb.engine.plan import is_async
 from pocketflex_nb.engine.steps import attempt_async, limit, patience, retried
+from pocketflex_nb.engine.streaming import LAZY, streamed, watched
 from pocketflex_nb.engine.visit_flow import entered
 from pocketflex_nb.engine.wait import wait_here
 
@@ -20,7 +23,7 @@ __all__ = ["attempt", "attempt_items", "attempt_spelled"]
 
 def attempt(node: Any, prep_res: Any) -> Any:
     """`exec` with its tries and its fallback (`Node._exec`); a coroutine to await when `exec` is async."""
-    if is_async(node.exec):
+    if is_async(node.exec) or is_stream(node.exec):
         return attempt_async(node, prep_res)
     if node._pfx_timeout is not None:
         return _waited(node, attempt_async(node, prep_res))
@@ -28,7 +31,8 @@ def attempt(node: Any, prep_res: Any) -> Any:
     for number in range(tries):
         node.cur_retry = number
         try:
-            return node.exec(prep_res)
+            result = node.exec(prep_res)
+            return watched(result, node, "exec") if result.__class__ in LAZY else result
         except Exception as exc:
             if number == tries - 1 or not isinstance(exc, on):
                 return node.exec_fallback(prep_res, exc)
@@ -44,7 +48,7 @@ def attempt(node: Any, prep_res: Any) -> Any:
 def attempt_items(node: Any, items: Any) -> Any:
     """`exec` per item (`BatchNode._exec`): one after the other and lazily, unless the node says otherwise."""
     items = given(items)
-    if is_async(node.exec) or is_async(node.exec_fallback):
+    if is_async(node.exec) or is_async(node.exec_fallback) or is_stream(node.exec):
         return items_async(node, items)
     if node._pfx_max_concurrency != 1 or node._pfx_timeout is not None or is_awaited(items):
         return _waited(node, items_async(node, items))
@@ -66,9 +70,9 @@ async def attempt_spelled(node: Any, prep_res: Any) -> Any:
         node.cur_retry = number
         try:
             if node._pfx_timeout is None:
-                return await node.exec_async(prep_res)
+                return await _spelled_once(node, prep_res)
             async with limit(node._pfx_timeout, frame):
-                return await node.exec_async(prep_res)
+                return await _spelled_once(node, prep_res)
         except Exception as exc:
             if number == tries - 1 or not isinstance(exc, on):
                 return await node.exec_fallback_async(prep_res, exc)
@@ -76,6 +80,11 @@ async def attempt_spelled(node: Any, prep_res: Any) -> Any:
         if (seconds := wait(number)) > 0:
             await asyncio.sleep(seconds)
     return None
+
+
+async def _spelled_once(node: Any, prep_res: Any) -> Any:
+    result = node.exec_async(prep_res)
+    return await (streamed(result) if result.__class__ is AsyncGeneratorType else result)
 
 
 def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:

@@ -16,6 +16,7 @@ from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.plan import is_bare
 from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import retried as note_retry
+from pocketflex_nb.engine.streaming import streamed
 from pocketflex_nb.engine.visit_flow import entered, visit_batch_flow, visit_flow
 from pocketflex_nb.engine.wait import wait_step
 from pocketflex_nb.engine.walk import visit
@@ -23,7 +24,7 @@ from pocketflex_nb.engine.walk import walk as walk_nodes
 from pocketflex_nb.engine.walk_async import walk_async as walk_nodes_async
 
 __all__ = [
-    "attempt", "attempt_items", "attempt_spelled", "launch", "launch_each", "retried", "run", "run_async", "run_node", "visit",
+    "attempt", "attempt_items", "attempt_spelled", "launch", "launch_each", "retried", "run", "run_async", "run_node", "streamed", "visit",
     "visit_batch_flow", "visit_flow", "walk", "walk_async",
 ]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from pocketflex_nb.core.flow import BatchFlow, Flow
 from pocketflex_nb.core.nodes import AsyncFunctionNode, BaseNode, BatchNode, FunctionNode, Node
+from pocketflex_nb.core.yielding import is_lazy, is_stream
 from pocketflex_nb.engine.purity import needs_no_copy
 
 __all__ = [
@@ -28,6 +29,7 @@ NODE, BASE, BATCH, FLOW, CALL, SPELLED = range(6)
 _HOOKS = frozenset(("_run", "_orch", "_orch_async", "prep", "post", "_run_async", "prep_async", "post_async"))
 _BARE = (Flow._run, Flow._orch, Flow._orch_async, BaseNode.prep, Flow.post)
 _STEPS = frozenset(("prep", "exec", "post", "exec_fallback"))
+_LAZY_STEPS = (*_STEPS, "exec_async")
 #: what may be replaced on one node
 _PATCHES = _STEPS | {"_run", "_exec", "_run_async"}
 #: what a plan of the other spelling depends on
@@ -100,7 +102,14 @@ def is_step(result: Any, fn: Callable[..., Any]) -> bool:
 
 def is_exec_step(node: Any) -> bool:
     """Whether a coroutine that `_exec` returned is the step itself, not its result."""
-    return is_async(node.exec) or is_async(node._exec) or is_async(getattr(node, "exec_fallback", node.exec))
+    if is_async(node.exec) or is_async(node._exec) or is_async(getattr(node, "exec_fallback", node.exec)):
+        return True
+    return is_stream(node.exec)
+
+
+def _yields(thing: Any) -> bool:
+    """Whether a step of this class, or one replaced on this node, is written with ``yield``."""
+    return any(is_lazy(step) for name in _LAZY_STEPS if (step := getattr(thing, name, None)) is not None)
 
 
 class Plan:
@@ -149,10 +158,11 @@ _UNKNOWN: tuple[Any, None] = None, None
 
 def _made(cls: Any) -> Plan:
     kind, simple, sets = kind_of(cls), is_simple_copy(cls), cls.set_params is BaseNode.set_params
-    inline = cls.exec is BaseNode.exec or is_async(cls.exec) or not getattr(cls, "blocking", True)
-    plain = kind == NODE and simple and sets
+    inline = cls.exec is BaseNode.exec or is_async(cls.exec) or is_stream(cls.exec) or not getattr(cls, "blocking", True)
+    short = simple and sets and not _yields(cls)
+    plain = kind == NODE and short
     three = plain and is_async(cls.prep) and is_async(cls.exec) and is_async(cls.post)
-    spelled = kind == SPELLED and simple and sets and (cls._run_async, cls._exec) == cls._pfx_own
+    spelled = kind == SPELLED and short and (cls._run_async, cls._exec) == cls._pfx_own
     return Plan(
         kind=kind, cls=cls, is_plain=plain, copies_simply=simple, sets_params=sets, is_inline=inline,
         needs_copy=not ((plain or spelled) and needs_no_copy(cls)), is_async=three, is_spelled=spelled,
@@ -163,7 +173,8 @@ def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
     """The plan for `node` in `run`. `is_shown`: the flow's own `get_next_node` is given the visit's copy."""
     cls: Any = node.__class__ if run._classes is None else run.live_class(node.__class__)
     if cls is FunctionNode or cls is AsyncFunctionNode:
-        cls = AsyncFunctionNode if is_async(run.live_class(node._pfx_fn)) else FunctionNode
+        fn = run.live_class(node._pfx_fn)
+        cls = AsyncFunctionNode if is_async(fn) or is_stream(fn) else FunctionNode
     try:
         spelled = cls._pfx_spelled
     except AttributeError:
@@ -205,7 +216,7 @@ def _changed(plan: Plan, node: Any) -> Plan:
     if not own.keys().isdisjoint(("_run", "_exec", "_run_async")):
         return plan.but(kind=max(plan.kind, CALL), is_plain=False, is_async=False, is_spelled=False)
     if not _STEPS.isdisjoint(own):
-        return plan.but(is_inline="exec" not in own and plan.is_inline, is_async=False)
+        return plan.but(is_inline="exec" not in own and plan.is_inline, is_async=False, is_plain=plan.is_plain and not _yields(node))
     return plan
 
 

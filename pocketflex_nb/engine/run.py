@@ -140,6 +140,7 @@ class Run:
     children: Any = None
     cursors: Any = None
     detached: Any = None
+    lazy: Any = None  # weak references to generators that steps gave, each with the look at its end
     ending: BaseException | None = None
     error: BaseException | None = None
     launched: bool = False

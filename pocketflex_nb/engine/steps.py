@@ -18,14 +18,16 @@ from typing import Any
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import NodeTimeout
 from pocketflex_nb.core.nodes import BaseNode, Node
+from pocketflex_nb.core.yielding import is_stream
 from pocketflex_nb.engine.crossing import cross, opened
 from pocketflex_nb.engine.frame import Frame, told
 from pocketflex_nb.engine.plan import is_async, is_exec_step, is_step
+from pocketflex_nb.engine.streaming import LAZY, streamed, watched
 from pocketflex_nb.engine.thread import EngineLoop, engine_thread
 
 __all__ = [
     "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "limit", "mode_here",
-    "once", "patience", "retried", "with_tries",
+    "once", "patience", "retried", "run_stream", "with_tries",
 ]
 
 #: on whose loop this task runs
@@ -123,9 +125,18 @@ async def _exec_once(node: Any, prep_res: Any, mode: int, frame: Frame, limited:
         return await (cross(fn(prep_res)) if mode == CALLER else fn(prep_res))
     if getattr(fn, "__func__", None) is BaseNode.exec:
         return None
+    if is_stream(fn):
+        return await run_stream(fn(prep_res), mode)
     if limited or (mode != USER and getattr(node, "blocking", True)):
-        return await in_pool(frame, fn, prep_res)
-    return fn(prep_res)
+        result = await in_pool(frame, fn, prep_res)
+    else:
+        result = fn(prep_res)
+    return watched(result, node, "exec") if result.__class__ in LAZY else result
+
+
+async def run_stream(pieces: Any, mode: int) -> Any:
+    """What an async generator step gives, with its texts told as they come; on the engine thread, as any async step."""
+    return await (cross(streamed(pieces)) if mode == CALLER else streamed(pieces))
 
 
 def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
@@ -167,6 +178,8 @@ async def fall_back(node: Any, prep_res: Any, exc: Exception, mode: int) -> Any:
     result = node.exec_fallback(prep_res, exc)
     if result.__class__ is CoroutineType and is_step(result, node.exec_fallback):
         return await (cross(result) if mode == CALLER else result)
+    if result.__class__ in LAZY:
+        return await run_stream(result, mode) if is_stream(node.exec_fallback) else watched(result, node, "exec_fallback")
     return result
 
 
@@ -190,7 +203,11 @@ async def finish_visit(node: Any, shared: Any, prep_res: Any, exec_res: Any, sta
             exec_res = node._exec(prep_res)
             if exec_res.__class__ is CoroutineType and is_exec_step(node):
                 exec_res = await exec_res
+            elif exec_res.__class__ in LAZY and is_stream(node.exec):
+                exec_res = await streamed(exec_res)
     else:
         exec_res = await exec_res
     action = node.post(shared, prep_res, exec_res)
+    if action.__class__ in LAZY:
+        return watched(action, node, "post")
     return await action if action.__class__ is CoroutineType else action

@@ -14,6 +14,7 @@ from typing import Any
 from pocketflex_nb.core.ledger import MORE, STEP, TIME
 from pocketflex_nb.core.nodes import END, Fork
 from pocketflex_nb.core.store import Store
+from pocketflex_nb.core.yielding import is_stream
 from pocketflex_nb.engine.attempt import attempt
 from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import TRIM_AT, Frame, Several
@@ -22,6 +23,7 @@ from pocketflex_nb.engine.log import LOOK_EVERY
 from pocketflex_nb.engine.plan import Plan, copied, is_exec_step, is_step, plan_of, twin
 from pocketflex_nb.engine.spread import is_chosen_by_flow, spread
 from pocketflex_nb.engine.steps import finish_visit, with_tries
+from pocketflex_nb.engine.streaming import LAZY, streamed, watched
 from pocketflex_nb.engine.wait import wait_here, wait_step
 from pocketflex_nb.engine.walk_async import walk_async
 
@@ -38,10 +40,17 @@ def visit(node: Any, shared: Any) -> Any:
     p = node.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, node.prep):
         return finish_visit(node, shared, p, None, 0)
+    if p.__class__ in LAZY:
+        watched(p, node, "prep")
     e = node._exec(p)
     if e.__class__ is CoroutineType and is_exec_step(node):
         return finish_visit(node, shared, p, e, 1)
-    return node.post(shared, p, e)
+    if e.__class__ in LAZY:
+        if is_stream(node.exec):  # of a `BaseNode`, which has no tries
+            return finish_visit(node, shared, p, streamed(e), 1)
+        watched(e, node, "exec")
+    action = node.post(shared, p, e)
+    return watched(action, node, "post") if action.__class__ in LAZY else action
 
 
 def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store import Store
+from pocketflex_nb.core.yielding import is_stream
 from pocketflex_nb.engine.crossing import cross
 from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import TRIM_AT, Frame, Several, left
@@ -25,7 +26,8 @@ from pocketflex_nb.engine.log import LOOK_EVERY
 from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of, twin
 from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.spread import is_chosen_by_flow, spread
-from pocketflex_nb.engine.steps import CALLER, ENGINE, USER, attempt_async, fall_back, in_pool, mode_here
+from pocketflex_nb.engine.steps import CALLER, ENGINE, USER, attempt_async, fall_back, in_pool, mode_here, run_stream
+from pocketflex_nb.engine.streaming import LAZY, watched
 from pocketflex_nb.engine.visit_flow import visit_flow_async
 
 __all__ = ["walk_async"]
@@ -209,6 +211,8 @@ async def _visit_steps(frame: Frame, c: Any, shared: Any, kind: int, mode: int) 
     p = c.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, c.prep):
         p = await (p if mode != CALLER else cross(p))
+    elif p.__class__ in LAZY:
+        watched(p, c, "prep")
     if kind == BATCH:
         e = await items_async(c, p, mode)
     elif kind == NODE:
@@ -216,6 +220,8 @@ async def _visit_steps(frame: Frame, c: Any, shared: Any, kind: int, mode: int) 
     else:
         e = await _exec_base(frame, c, p, mode)
     action = c.post(shared, p, e)
+    if action.__class__ in LAZY:
+        return watched(action, c, "post")
     return await (action if mode != CALLER else cross(action)) if action.__class__ is CoroutineType else action
 
 
@@ -225,8 +231,13 @@ async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: int) -> Any:
         result = c.exec(prep_res)
         if result.__class__ is CoroutineType and is_step(result, c.exec):
             return await (cross(result) if mode == CALLER else result)
-        return result
-    return await in_pool(frame, c.exec, prep_res)
+    elif is_stream(c.exec):
+        return await run_stream(c.exec(prep_res), mode)
+    else:
+        result = await in_pool(frame, c.exec, prep_res)
+    if result.__class__ in LAZY:
+        return await run_stream(result, mode) if is_stream(c.exec) else watched(result, c, "exec")
+    return result
 
 
 def _refuses(frame: Frame, mode: int) -> bool:

@@ -34,7 +34,7 @@ class AsyncNode(Node):
 
     Parameters
     ----------
-    max_retries, wait, timeout, retry
+    max_retries, wait, timeout, retry, name
         As for `Node`.
 
     Examples
@@ -146,8 +146,8 @@ class AsyncBatchNode(AsyncNode, BatchNode):
 
     Parameters
     ----------
-    max_retries, wait, timeout, retry
-        As for `Node`, per item.
+    max_retries, wait, timeout, retry, name
+        As for `Node`, the first four per item.
     max_concurrency, on_error
         As for `BatchNode`.
 
@@ -179,8 +179,8 @@ class AsyncParallelBatchNode(AsyncNode, BatchNode):
 
     Parameters
     ----------
-    max_retries, wait, timeout, retry
-        As for `Node`, per item.
+    max_retries, wait, timeout, retry, name
+        As for `Node`, the first four per item.
     max_concurrency, on_error
         As for `BatchNode`; all items at once, unless told otherwise.
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from pocketflex_nb.core.actions import declared_actions
 from pocketflex_nb.core.errors import CheckError, nearest
+from pocketflex_nb.core.exits import Exits, exits_of
 from pocketflex_nb.core.joins import join_of
 from pocketflex_nb.core.names import action_text, base_name, branches, first_nodes, ids_of
-from pocketflex_nb.core.nodes import END, BaseNode, Fork
+from pocketflex_nb.core.nodes import END, BaseNode, Fork, _ConditionalTransition
 from pocketflex_nb.core.yielding import unrun_steps
 
 __all__ = ["Problem", "check", "problems_of"]
@@ -105,7 +106,8 @@ class _Look:
     def __init__(self, flow: Any, path: str) -> None:
         self.flow, self.path = flow, path
         self.ids: dict[Any, str] = ids_of(flow) if _is_drawable(flow) else {}
-        self.declared = {id(node): declared_actions(node) for node in self.ids} if not _chooses_itself(flow) else {}
+        self.exits: dict[int, Exits] = {}
+        self.declared = {id(node): self.actions_of(node) for node in self.ids} if not _chooses_itself(flow) else {}
 
     def problems(self) -> Iterator[Problem]:
         start = getattr(self.flow, "start_node", None)
@@ -124,6 +126,14 @@ class _Look:
         yield from self.reach()
         yield from self.joins()
         yield from self.ends()
+
+    def actions_of(self, node: Any) -> list[str | None] | None:
+        """What `node` may return, None where that is not known; of a nested flow, what it may end with."""
+        declared = declared_actions(node)
+        if declared is not None or not hasattr(node, "start_node"):
+            return declared
+        self.exits[id(node)] = found = exits_of(node, (self.flow,))
+        return list(found.known) if found.is_all and found.known else None
 
     def problem(self, kind: str, node: str, message: str, *, action: str = "", level: str = "error") -> Problem:
         return Problem(level, kind, message, f"{self.path}/{node}" if self.path and node else node or self.path, action)
@@ -151,9 +161,12 @@ class _Look:
     def actions(self, node: Any) -> Iterator[Problem]:
         declared = self.declared.get(id(node))
         drawn = [action_text(a) for a in node.successors]
+        name = self.ids[node]
+        if drawn and id(node) in self.exits:
+            yield from self.exit_arrows(name, drawn, self.exits[id(node)])
+            return
         if declared is None or not drawn:
             return
-        name = self.ids[node]
         for action in declared:
             if action is not None and action not in drawn:  # None without a default arrow is a way to end
                 text = (
@@ -167,6 +180,24 @@ class _Look:
                 text = (
                     f"{self.where(name)}: the arrow {action!r} is never taken, post does not declare that action: "
                     f"add it to the annotation of post, or take the arrow away{nearest(action, taken)}"
+                )
+                yield self.problem("dead arrow", name, text, action=action)
+
+    def exit_arrows(self, name: str, drawn: list[str], exits: Exits) -> Iterator[Problem]:
+        """The same for a nested flow, whose last action is that of one of its nodes."""
+        for action, last in exits.known.items():
+            if action not in (None, "default", *drawn):
+                text = (
+                    f"{self.where(name)}: this nested flow ends with the action {action!r} at its node {last!r}, and no arrow of that name "
+                    f"leaves it: draw it, or end there with {name} - {action!r} >> END{nearest(str(action), drawn)}"
+                )
+                yield self.problem("missing arrow", name, text, action=str(action))
+        taken = {a or "default" for a in exits.known}
+        for action in drawn if exits.is_all and taken else ():
+            if action not in taken:
+                text = (
+                    f"{self.where(name)}: the arrow {action!r} is never taken, this nested flow ends with "
+                    f"{', '.join(map(repr, sorted(taken)))} only: take the arrow away{nearest(action, taken)}"
                 )
                 yield self.problem("dead arrow", name, text, action=action)
 
@@ -253,6 +284,8 @@ def _shown(target: Any) -> str:
         return f"the class {target.__name__}: a node is needed, {target.__name__}()"
     if isinstance(target, str):
         return f"{target!r:.60}: a node is needed, not its name"
+    if isinstance(target, _ConditionalTransition):
+        return f"{target!r}, an arrow without a target: the node alone is needed, {base_name(target.src)}"
     if callable(target) and hasattr(target, "__name__"):
         return f"the function {target.__name__}: a node is needed, node({target.__name__})"
     return f"something of type {type(target).__name__}: a node is needed"

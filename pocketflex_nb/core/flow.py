@@ -6,12 +6,13 @@ import copy
 import warnings
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 from pocketflex_nb.core import ports
+from pocketflex_nb.core.copying import copied_flow, rewired
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.names import ids_of
-from pocketflex_nb.core.nodes import BaseNode, Fork, check_concurrency, check_seconds
+from pocketflex_nb.core.nodes import BaseNode, check_concurrency, check_seconds, whole
 
 __all__ = ["BatchFlow", "Flow", "check_limits", "linear", "with_nodes"]
 
@@ -218,6 +219,38 @@ class Flow(BaseNode):
         twin: Flow = with_nodes(self, swap)
         return twin
 
+    def copy(self, name: str | None = None) -> Self:
+        """A copy of this flow for a second place: its nodes and arrows are its own, those of nested flows too.
+
+        Parameters
+        ----------
+        name : str, optional
+            The copy's name; default: this flow's.
+
+        Returns
+        -------
+        Flow
+            Without the arrows that leave this flow. What the nodes hold (a client, a lock) is shared.
+
+        Examples
+        --------
+        >>> from pocketflex_nb import Node, linear
+        >>> draft = linear(Node(name="write"), Node(name="review"), name="draft")
+        >>> twice = linear(draft, draft.copy("again"), name="twice")
+        >>> print(twice.to_text())
+        twice
+        draft/    → again
+          write   → review
+          review
+        again/
+          write   → review
+          review
+        """
+        twin: Self = copied_flow(self)
+        if name is not None:
+            twin.name = name
+        return twin
+
     def check(self) -> list[Any]:
         """Look at the drawing once: raise `CheckError` for errors, return the warnings."""
         from pocketflex_nb.core.checks import check  # most programs never ask
@@ -314,27 +347,16 @@ def with_nodes(flow: Any, swap: Mapping[str, Any]) -> Any:
 
     Nodes are copied, what they hold (a client, a lock) is shared with the flow as it was; so are the insides of nested flows.
     """
-    by_id = {short: node for node, short in ids_of(flow).items()}
+    by_short = {short: node for node, short in ids_of(flow).items()}
     for short, new in swap.items():
-        if short not in by_id:
-            raise ValueError(f"flow {flow.name or type(flow).__name__!r} has no node {short!r}{nearest(short, by_id)}")
+        if short not in by_short:
+            raise ValueError(f"flow {flow.name or type(flow).__name__!r} has no node {short!r}{nearest(short, by_short)}")
         if not isinstance(new, BaseNode):
             raise TypeError(f"with_nodes({short}={new!r}): a node or a flow is needed")
-    twins = {node: copy.copy(swap.get(short, node)) for short, node in by_id.items()}
-
-    def twin_of(target: Any) -> Any:
-        if isinstance(target, Fork) and target not in twins:
-            fork = twins[target] = copy.copy(target)  # before its heads, since it may be among those behind it
-            fork.heads, fork.detached = [twin_of(head) for head in target.heads], [twin_of(head) for head in target.detached]
-        return twins.get(target, target)
-
-    for short, node in by_id.items():
-        twin = twins[node]
-        twin.successors = {action: twin_of(target) for action, target in node.successors.items()}
-        if short in swap:
-            twin._pfx_id = short
-        if "_pfx_on_error" in node.__dict__:
-            twin._pfx_on_error = twin_of(node._pfx_on_error)
+    twins = {node: copy.copy(swap.get(short, node)) for short, node in by_short.items()}
+    twin_of = rewired(twins, list(twins))
+    for short in swap:
+        twins[by_short[short]]._pfx_id = short
     whole = copy.copy(flow)
     whole.successors, whole.start_node = dict(flow.successors), twin_of(flow.start_node)
     return whole
@@ -365,6 +387,7 @@ def linear(*nodes: Any, name: str | None = None, on_error: Any = None) -> Flow:
     """
     if not nodes:
         raise ValueError("linear() needs at least one node")
+    nodes = tuple(map(whole, nodes))
     for here, there in pairwise(nodes):
         here.next(there)
     if on_error is not None:

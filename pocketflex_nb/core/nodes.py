@@ -20,7 +20,7 @@ from pocketflex_nb.core.outcomes import check_on_error
 
 __all__ = [
     "END", "AsyncFunctionNode", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "FunctionNode", "Node", "Retry",
-    "check_concurrency", "check_seconds", "node",
+    "check_concurrency", "check_seconds", "checked_name", "node", "whole",
 ]
 
 
@@ -160,6 +160,9 @@ class BaseNode:
         BaseNode
             `node`, or the `Fork` made of a list.
         """
+        if isinstance(node, _ConditionalTransition):  # ``a >> b - "back" >> c``: Python reads it as ``a >> (b - "back") >> c``
+            self.next(node.src, action)
+            return node
         target = Fork(node) if isinstance(node, (list, tuple)) else node
         if action in self.successors:
             warnings.warn(f"Overwriting successor for action '{action}'", stacklevel=2)
@@ -176,7 +179,7 @@ class BaseNode:
         node : BaseNode, END, or list of them
             Where to go.
         """
-        self.next(node, action)
+        self.next(whole(node), action)
         return self
 
     def branch(self, targets: Mapping[str, Any]) -> BaseNode:
@@ -188,7 +191,7 @@ class BaseNode:
             Action to where it leads: ``n.branch({"ok": a, "retry": b})``.
         """
         for action, target in targets.items():
-            self.next(target, action)
+            self.next(whole(target), action)
         return self
 
     def on_error(self, handler: Any) -> Any:
@@ -201,7 +204,7 @@ class BaseNode:
         handler : BaseNode
             The node or flow that goes on from there; its own arrows lead back or out.
         """
-        self._pfx_on_error = handler
+        self._pfx_on_error = whole(handler)
         return handler
 
     def prep(self, shared: Any) -> Any:
@@ -286,11 +289,31 @@ class BaseNode:
 
 
 class _ConditionalTransition:
+    """``a - "go"``: an arrow that has no target yet."""
+
     def __init__(self, src: BaseNode, action: str) -> None:
         self.src, self.action = src, action
 
     def __rshift__(self, tgt: Any) -> Any:
         return self.src.next(tgt, self.action)
+
+    def __sub__(self, action: Any) -> Any:
+        raise TypeError(f"{self!r} is an arrow without a target yet, and takes no second action: write {self!r} >> target first")
+
+    def __repr__(self) -> str:
+        return f"{_called(self.src)} - {self.action!r}"
+
+
+def _called(node: Any) -> str:
+    """What a node is called in a line of wiring."""
+    return node.name if isinstance(node.name, str) and node.name else type(node).__name__
+
+
+def whole(target: Any) -> Any:
+    """`target`, which must not be half an arrow."""
+    if isinstance(target, _ConditionalTransition):
+        raise TypeError(f"{target!r} is an arrow without a target: name the node alone here, and write {target!r} >> target by itself")
+    return target
 
 
 #: (node, number) of the attempt that the running code belongs to
@@ -327,9 +350,14 @@ class Node(BaseNode):
         Seconds one attempt of `exec` may take; paused and asking time does not count.
     retry : Retry, optional
         What `max_retries` and `wait` cannot say; wins over them.
+    name : str, optional
+        What pictures, runs and messages call it; default: its class name.
 
     Notes
     -----
+    An ``async def`` `exec` with ``yield`` streams: texts are tokens of its lane as they come, and the result is the joined text, or
+    the list when something else was yielded. A try that fails begins anew; what it told stays told.
+
     `prep`, `exec` and `post` may each be ``def`` or ``async def``. `cur_retry` (0-based) is readable inside `exec`.
     A plain `exec` of a launched flow runs in a thread pool; ``blocking = False`` on the class keeps it on the engine thread.
 
@@ -354,9 +382,13 @@ class Node(BaseNode):
     _pfx_tuned = False  # whether `exec` needs more than PocketFlow's loop: one test in the hot path
     cur_retry = CurrentRetry()
 
-    def __init__(self, max_retries: int = 1, wait: float = 0, *, timeout: float | None = None, retry: Retry | None = None) -> None:
+    def __init__(
+        self, max_retries: int = 1, wait: float = 0, *, timeout: float | None = None, retry: Retry | None = None, name: str | None = None
+    ) -> None:
         super().__init__()
         self.max_retries, self.wait = max_retries, wait
+        if name is not None:
+            self.name = checked_name(type(self).__name__, name)
         if timeout is not None:
             check_seconds(type(self).__name__, timeout)
             self._pfx_timeout, self._pfx_tuned = timeout, True
@@ -396,8 +428,8 @@ class BatchNode(Node):
     on_error : {"raise", "collect"}
         ``"raise"``: the first item that fails for good ends the batch. ``"collect"``: its exception stands in the results, and
         ``exec_res.failures`` is a list of `ItemFailure`, each with ``index``, ``cause`` and ``item``.
-    max_retries, wait, timeout, retry
-        As for `Node`, per item.
+    max_retries, wait, timeout, retry, name
+        As for `Node`, the first four per item.
 
     Raises
     ------
@@ -437,6 +469,15 @@ class BatchNode(Node):
         return ports.engine.attempt_items(self, items)
 
 
+def checked_name(what: str, name: str) -> str:
+    """The name given to a node; raise unless it is a text that says something."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what}(name={name!r}): a text is needed")
+    if not name.strip():
+        raise ValueError(f"{what}(name={name!r}): a text that says something is needed, or None for the class name")
+    return name
+
+
 def check_concurrency(what: str, limit: int | None) -> None:
     """Raise ValueError unless `limit` is None or at least 1."""
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
@@ -466,7 +507,7 @@ class Fork(BaseNode):
     def __init__(self, heads: Iterable[Any], detached: Iterable[Any] = ()) -> None:
         super().__init__()
         self.heads, self.detached = list(heads), list(detached)
-        for head in self.heads + self.detached:
+        for head in map(whole, self.heads + self.detached):
             if not isinstance(head, BaseNode):
                 raise TypeError(f"fan-out to {head!r}: every branch must be a node or a flow")
         if not self.heads and not self.detached:
@@ -474,6 +515,9 @@ class Fork(BaseNode):
 
     def next(self, node: Any, action: str = "default") -> Any:
         """Draw the arrow from the end of every branch to `node`."""
+        if isinstance(node, _ConditionalTransition):
+            self.next(node.src, action)
+            return node
         target = Fork(node) if isinstance(node, (list, tuple)) else node
         tails = [_tail(head) if action == "default" else head for head in self.heads]
         for tail in {id(tail): tail for tail in tails if tail is not target}.values():  # branches may share their end
@@ -528,7 +572,7 @@ class FunctionNode(Node):
         super().__init__(**options)
         self._pfx_fn = fn
         self._pfx_takes_shared = _takes_an_argument(fn)
-        self.name = getattr(fn, "__name__", type(fn).__name__)
+        self.name = self.name or getattr(fn, "__name__", type(fn).__name__)
         self.__doc__ = fn.__doc__
 
     def prep(self, shared: Any) -> Any:
@@ -597,7 +641,7 @@ def node(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     fn : callable
         Takes the shared store (or nothing) and returns the action: a str, or None for ``"default"``.
     **options
-        As for `Node`: ``@node(max_retries=3, wait=1)``.
+        As for `Node`: ``@node(max_retries=3, wait=1)``. ``name=``: default is the function's own.
 
     Notes
     -----

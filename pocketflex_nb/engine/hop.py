@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from time import perf_counter_ns as now
+from types import NoneType
 from typing import Any
 
 from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
@@ -64,12 +66,31 @@ def no_arrow(frame: Frame, node: Any, action: Any) -> Any:
         return None
     known = list(node.successors)
     name = frame.run.log._id(frame, frame.node)
-    text = f"{name}: no arrow for action {action!r}; the flow ended there{nearest(str(action), known)}"
+    last = _last_of(frame, node, action)
+    where = f", which its node {last!r} ended it with" if last else ""
+    text = f"{name}: no arrow for action {action!r}{where}; the flow ended there{nearest(str(action), known)}"
     frame.note("unknown_action", action=action, known=known, text=text)
     if frame.flow._pfx_strict:
         raise UnknownAction(
-            f"node {name!r} of flow {frame.run.name!r} returned {action!r}, and no arrow has that name{nearest(str(action), known)}",
+            f"node {name!r} of flow {frame.run.name!r} returned {action!r}{where}, and no arrow has that name{nearest(str(action), known)}",
             node=name, action=action, known=known,
         )
+    if last:  # PocketFlow's warning, which does not say where in the nested flow the action comes from
+        warnings.warn(f"Flow ends: '{action}' not found in {known}; {text}", stacklevel=2)
+        return None
     frame.flow.get_next_node(node, action)
     return None
+
+
+def _last_of(frame: Frame, flow: Any, action: Any) -> str:
+    """The graph path of the node that ended the nested flow just visited with `action`; ``""`` for what is no flow, or ended otherwise."""
+    if not hasattr(flow, "start_node"):
+        return ""
+    records = frame.run.records
+    for at in range(len(records) - 10, max(-1, len(records) - 5_000), -5):  # the very last one is the visit of the flow itself
+        inner = records[at]
+        if inner is frame:
+            return ""
+        if isinstance(inner, Frame) and inner.parent is frame and isinstance(records[at + 2], (str, NoneType)):
+            return str(inner.path(records[at + 1])) if records[at + 2] == action else ""
+    return ""

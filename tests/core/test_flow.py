@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pocketflex_nb import END, BatchFlow, Flow, Node, linear, node
-from pocketflex_nb.core.errors import UnknownAction
+from pocketflex_nb import END, BatchFlow, BatchNode, Flow, Node, linear, node
+from pocketflex_nb.core.errors import StepLimit, UnknownAction
+from pocketflex_nb.core.graph import graph_of, ids_of, nodes_by_path
 
 
 class Says(Node):
@@ -293,3 +295,133 @@ def test_with_nodes_names_the_nearest_for_an_unknown_id() -> None:
 def test_a_wrong_limit_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Flow(**wrong)
+
+
+# names, copies, and arrows that Python reads in another order ----------------------------------------------------------------------
+def test_nodes_and_functions_may_be_given_a_name() -> None:
+    @node(name="greeter", max_retries=2)
+    def greet(shared: Any) -> None: ...
+
+    class Batch(BatchNode):
+        name = "of the class"
+
+    assert [Node(name="plan").name, greet.name, node(len, name="count").name, BatchNode(name="many").name] == [
+        "plan", "greeter", "count", "many"
+    ]
+    assert Batch().name == "of the class"
+    assert list(ids_of(linear(Node(name="plan"), Node(name="plan"))).values()) == ["plan", "plan_2"]
+
+
+@pytest.mark.parametrize(("name", "error"), [(3, TypeError), (" ", ValueError), ("", ValueError), (["a"], TypeError)])
+def test_a_name_that_says_nothing_is_refused(name: Any, error: Any) -> None:
+    with pytest.raises(error, match="name="):
+        Node(name=name)
+
+
+def test_arrows_may_be_chained_with_their_actions() -> None:
+    a, b = Says("a", "go"), Says("b", "back")
+
+    assert (a - "go" >> b - "back" >> a) is a
+
+    assert a.successors == {"go": b}
+    assert b.successors == {"back": a}
+    with pytest.raises(StepLimit):
+        Flow(a, max_steps=4).run({})
+
+
+def test_an_action_in_a_chain_belongs_to_the_node_before_it() -> None:
+    a, b, c, d = Says("a"), Says("b", "ok"), Says("c"), Says("d")
+
+    a >> b - "ok" >> [c, d]
+
+    assert seen(Flow(a))[:2] == ["a", "b"]
+    assert sorted(seen(Flow(a))[2:]) == ["c", "d"]
+
+
+def test_an_action_behind_a_fan_out_is_drawn_from_where_it_joins() -> None:
+    a, b, c, d, e = (Says(name) for name in "abcde")
+    d.action = "ok"
+
+    a >> [b, c] >> d - "ok" >> e
+
+    assert seen(Flow(a))[-2:] == ["d", "e"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda a, b: a >> [b - "x"],
+        lambda a, b: a.on("go", b - "x"),
+        lambda a, b: a.branch({"go": b - "x"}),
+        lambda a, b: a.on_error(b - "x"),
+        lambda a, b: linear(a, b - "x"),
+        lambda a, b: linear(a - "x", b),
+    ],
+)
+def test_half_an_arrow_is_refused_where_a_node_is_needed(write: Any) -> None:
+    with pytest.raises(TypeError, match=r"[ab] - 'x' is an arrow without a target: .* >> target"):
+        write(Says("a"), Says("b"))
+
+
+def test_a_second_action_on_half_an_arrow_is_refused_with_the_mend() -> None:
+    a = Says("a")
+
+    with pytest.raises(TypeError, match="takes no second action"):
+        a - "x" - "y"
+
+
+def test_a_copy_of_a_flow_has_nodes_and_arrows_of_its_own() -> None:
+    class Holds(Says):
+        def __init__(self, word: str) -> None:
+            super().__init__(word)
+            self.lock = threading.Lock()
+
+    a, b = Holds("a"), Says("b")
+    a >> [b, Says("c")] >> Says("d")
+    a.on_error(b)
+    inner = Flow(a, name="inner")
+    outer = linear(inner, Says("e"), name="outer")
+
+    twin = outer.copy(name="twin")
+
+    assert (twin.name, outer.name) == ("twin", "outer")
+    mine, theirs = nodes_by_path(outer), nodes_by_path(twin)
+    assert mine.keys() == theirs.keys()
+    assert not {id(n) for n in mine.values()} & {id(n) for n in theirs.values()}
+    assert theirs["inner/a"].lock is a.lock
+    assert theirs["inner/a"]._pfx_on_error is theirs["inner/b"]
+    assert replace(graph_of(twin), name="outer") == graph_of(outer)
+
+
+def test_a_copy_has_not_the_arrows_that_leave_the_flow() -> None:
+    inner = Flow(Says("a"), name="inner")
+    inner >> Says("b")
+    inner.on_error(Says("c"))
+
+    assert inner.copy().successors == {}
+    assert not hasattr(inner.copy(), "_pfx_on_error")
+    s = Says("s")
+    s >> inner.copy() >> Says("m") >> inner.copy("again")
+    assert seen(Flow(s)) == ["s", "a", "m", "a"]
+
+
+def test_a_flow_nested_in_itself_is_nested_in_its_copy() -> None:
+    a = Says("a")
+    flow = Flow(a, name="again")
+    a - "more" >> flow
+
+    twin = flow.copy()
+
+    assert twin.start_node.successors["more"] is twin
+    assert twin.start_node is not a
+
+
+def test_a_copy_keeps_its_class_and_its_settings() -> None:
+    class Team(BatchFlow):
+        def prep(self, shared: Any) -> Any:
+            return [{"n": 1}]
+
+    team = Team(Says("a"), name="team", max_steps=5)
+
+    assert type(team.copy()) is Team
+    assert (team.copy()._pfx_max_steps, team.copy().name) == (5, "team")

@@ -6,17 +6,17 @@ import asyncio
 from time import perf_counter_ns
 from typing import Any
 
-from pocketflex_nb.agents.errors import AgentDown, CallingSelf, CallTimeout, NotRunning
+from pocketflex_nb.agents.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, check_time
 from pocketflex_nb.agents.home import pulse
 from pocketflex_nb.agents.log import PLAIN, warn
 from pocketflex_nb.agents.mail import Caller, CrossFuture, Order
 from pocketflex_nb.agents.monitor import Gone
-from pocketflex_nb.agents.reasons import DEAD, Stop
+from pocketflex_nb.agents.reasons import DEAD, Stop, short
 from pocketflex_nb.agents.registry import wait_for_name
 from pocketflex_nb.agents.strict import copied
 from pocketflex_nb.core.context import AGENT
 
-__all__ = ["LATE", "ask", "ask_across", "ask_late", "portable", "put", "put_order", "stop_it", "successor"]
+__all__ = ["LATE", "ask", "ask_across", "ask_late", "portable", "put", "put_now", "put_order", "stop_it", "successor"]
 
 #: seconds a waiting thread or foreign loop allows beyond a call's timeout for the agent's own clock to say so
 LATE = 1.0
@@ -65,7 +65,7 @@ async def ask_across(life: Any, message: Any, timeout: float | None, is_cancelli
         raise NotRunning(life.name)
     loop = asyncio.get_running_loop()
     waiting = CrossFuture(loop)
-    life.home.post(ask_late, life, portable(life, message), waiting, AGENT.get(), timeout, is_cancelling)
+    life.home.post_to(life, ask_late, life, portable(life, message), waiting, AGENT.get(), timeout, is_cancelling)
     timer = None
     if timeout is not None and life.home.is_real:
         timer = loop.call_later(timeout + LATE, waiting._set, waiting.future.set_exception, CallTimeout(life.name, timeout))
@@ -78,8 +78,30 @@ async def ask_across(life: Any, message: Any, timeout: float | None, is_cancelli
 
 
 async def successor(life: Any, seconds: float) -> Any:
-    """The life that takes over a name of `life` within `seconds`."""
-    return (await wait_for_name(life.name, seconds))._life
+    """The life that comes, within `seconds`, to the name that the dead `life` had, or, if it had none, to its place under a supervisor.
+
+    Raises
+    ------
+    NotRunning
+        Nobody came.
+    """
+    if life.known is not None:
+        return (await wait_for_name(life.known, seconds))._life
+    check_time(seconds, "wait")
+    slot, waiting = life.slot, CrossFuture(asyncio.get_running_loop())
+    if life.boss is not None:
+        slot.waiting = slot.waiting or []
+        slot.waiting.append(waiting)
+        found = slot.tenant() if slot.tenant is not None else None
+        if found is not None and found.ref.is_alive:  # it came before the wait began
+            waiting.set_result(found.ref)
+        try:
+            async with asyncio.timeout(seconds):
+                with pulse():
+                    return (await waiting.future)._life
+        except TimeoutError:
+            pass
+    raise NotRunning(life.name)
 
 
 def portable(life: Any, message: Any) -> Any:
@@ -91,13 +113,21 @@ def put(life: Any, verb: str, message: Any, by: Any) -> None:
     """Lay a cast or info in the mailbox; on the home's loop."""
     if life.status is DEAD or (by is not None and by.fenced):
         if life.is_strict or getattr(life.cls, "strict_cast", False):
-            warn(f"a message to {life.name!r} was lost, it is dead: {message!r}")
+            warn(f"a message to {life.name!r} was lost, it is dead: {short(message)}")
         return
     seq = life.note(verb, life.log.describe(message), None if by is None else by.cause, by)
     life.put((seq, 0, verb, None, message, None, None))
 
 
-def put_order(life: Any, order: Order) -> None:
+def put_order(life: Any, order: Any) -> None:
+    """Lay an order in the mailbox, after what other threads have sent before it; on the home's loop."""
+    if life.inbound:
+        life.home.post_to(life, put_now, life, order)
+    else:
+        put_now(life, order)
+
+
+def put_now(life: Any, order: Any) -> None:
     """Lay an order in the mailbox; on the home's loop."""
     if life.status is not DEAD:
         life.put(order)
@@ -108,7 +138,7 @@ async def stop_it(life: Any, reason: Any, timeout: float | None) -> None:
     if life.status is DEAD:
         raise NotRunning(life.name)
     gone = Gone(life)
-    life.put(Order(lambda life: Stop(reason)))
+    put_order(life, Order(lambda life: Stop(reason)))
     timer = None
     if timeout is not None:
         timer = life.home.clock.call_later(timeout, gone.expire, CallTimeout(life.name, timeout, "stop"))
@@ -118,5 +148,13 @@ async def stop_it(life: Any, reason: Any, timeout: float | None) -> None:
         gone.detach()
         if timer is not None:
             timer.cancel()
-    if ended != reason:
+    if not _same(ended, reason):
         raise AgentDown(ended, life.name)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two exit reasons are equal; those that cannot be compared are not."""
+    try:
+        return one is other or bool(one == other)
+    except Exception:  # an `==` of the user's that raises
+        return False

@@ -15,6 +15,7 @@
     ├── StartError                       a child did not start: `.id`, `.reason`
     ├── SupervisorExit                   the supervisor gave up inside ``async with``: `.reason`
     ├── AlreadyStarted                   `.ref` lives under that name or id
+    │   └── NameTaken(StartError)        a supervisor's child did not start for that
     ├── AlreadyPresent                   a child spec of that id is there, not running
     ├── StillRunning                     stop the child first
     ├── Restarting                       the child is between two tries
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketflex_nb.agents.reasons import Crash, tell
+from pocketflex_nb.agents.reasons import Crash, short, tell
 from pocketflex_nb.core.errors import AgentError, PocketflexError
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "CallTimeout",
     "CallingSelf",
     "MaxChildren",
+    "NameTaken",
     "NotFound",
     "NotOwner",
     "NotPortable",
@@ -84,11 +86,15 @@ class AgentDown(AgentError):
     def __init__(self, reason: Any = "killed", who: str = "") -> None:
         super().__init__(reason, who)
         self.reason, self.who = reason, who
+        self._told = tell(reason)  # now: told later, a chain of a thousand of them would be told one inside the other
         if isinstance(reason, Crash):
             self.__cause__ = reason.error
 
     def __str__(self) -> str:
-        return f"agent {self.who!r} ended before it replied ({tell(self.reason)})"
+        return f"agent {self.who!r} ended before it replied ({self._told})"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._told!r}, {self.who!r})"
 
 
 class NotRunning(AgentDown, LookupError):
@@ -113,6 +119,9 @@ class NotRunning(AgentDown, LookupError):
 
     def __str__(self) -> str:
         return f"no agent {self.who!r} runs here{self.hint}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.who!r})"
 
 
 class CallTimeout(AgentError, TimeoutError):
@@ -282,11 +291,15 @@ class StartError(AgentError):
     def __init__(self, id: Any = None, reason: Any = None) -> None:
         super().__init__(id, reason)
         self.id, self.reason = id, reason
+        self._told = tell(reason)
         if isinstance(reason, Crash):
             self.__cause__ = reason.error
 
     def __str__(self) -> str:
-        return f"{self.id!r} did not start ({tell(self.reason)})"
+        return f"{short(self.id)} did not start ({self._told})"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({short(self.id)}, {self._told!r})"
 
 
 class SupervisorExit(AgentError):
@@ -352,6 +365,41 @@ class AlreadyStarted(AgentError):
 
     def __str__(self) -> str:
         return f"{self.name!r} is taken by {self.ref!r}: stop it first, or choose another name"
+
+
+class NameTaken(StartError, AlreadyStarted):
+    """A child did not start, because its name is taken: a `StartError` that is an `AlreadyStarted` too.
+
+    Attributes
+    ----------
+    id : object
+        Which child.
+    ref : AgentRef
+        Who has the name.
+    name : hashable
+        What is taken.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, AlreadyStarted, Supervisor, child
+    >>> class Writer(Agent):
+    ...     pass
+    >>> first = Writer.start_sync(name="writer")
+    >>> try:
+    ...     Supervisor([child(Writer, name="writer")]).start_sync()
+    ... except AlreadyStarted as taken:
+    ...     print(type(taken).__name__, taken.id, taken.ref is first)
+    NameTaken writer True
+    >>> first.stop_sync()
+    """
+
+    def __init__(self, id: Any, taken: AlreadyStarted) -> None:
+        StartError.__init__(self, id, Crash(taken))
+        self.args = (id, taken)
+        self.ref, self.name = taken.ref, taken.name
+
+    def __str__(self) -> str:
+        return f"{short(self.id)} did not start: {self.__cause__}"
 
 
 class _ChildError(AgentError):

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from pocketflex_nb.agents.clock import Clock, LoopClock
 from pocketflex_nb.agents.errors import BadSpec
+from pocketflex_nb.agents.inbox import Inbox
 from pocketflex_nb.agents.log import Log
 from pocketflex_nb.agents.slot import PLACES
 from pocketflex_nb.core.context import AGENT
@@ -69,8 +70,9 @@ class Home:
         self.deadlines = Deadlines(clock)
         self.ident: int | None = None
         self.is_real = getattr(clock, "is_real", False)
-        self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
-        self._is_woken = self.is_watched = False
+        self._inbox = Inbox(loop)
+        self.signals: deque[tuple[Any, ...]] = deque()
+        self.is_watched = self.is_delivering = False
         self._parking: list[Any] = []
 
     def watch_park(self, life: Any) -> None:
@@ -93,25 +95,24 @@ class Home:
         return running_loop() is self.loop
 
     def post(self, fn: Callable[..., Any], *args: Any) -> None:
-        """Have ``fn(*args)`` called on the loop, from any thread, in the order of the posts; one wake-up serves many."""
-        self._inbox.append((fn, args))
-        if not self._is_woken:
-            self._is_woken = True
-            try:
-                self.loop.call_soon_threadsafe(self._unpack)
-            except RuntimeError:  # the loop is closed: whoever waits is told by `is_closed`
-                self._is_woken = False
-                self._inbox.clear()
+        """Have ``fn(*args)`` called on the loop, from any thread, in the order of the posts and before messages that come later."""
+        self._inbox.post(fn, args)
 
-    def _unpack(self) -> None:
-        self._is_woken = False
-        inbox = self._inbox
-        while inbox:
-            fn, args = inbox.popleft()
-            try:
-                fn(*args)
-            except Exception as exc:
-                self.loop.call_exception_handler({"message": f"a message to an agent failed in {fn!r}", "exception": exc})
+    def post_to(self, life: Any, fn: Callable[..., Any], *args: Any) -> None:
+        """Have ``fn(*args)`` called on the loop, from any thread, after what was sent to `life` before."""
+        self._inbox.post_to(life, fn, args)
+
+    def deliver(self) -> None:
+        """Carry out the exit signals that wait, one after another: a chain of links, however long, is no recursion."""
+        if self.is_delivering:
+            return
+        self.is_delivering = True
+        try:
+            while self.signals:
+                peer, reason, by, cause = self.signals.popleft()
+                peer.hit(reason, by, cause, is_linked=True)
+        finally:
+            self.is_delivering = False
 
     async def do(self, fn: Callable[..., Awaitable[_T]], *args: Any) -> _T:
         """Await ``fn(*args)`` on this home's loop, from any loop."""
@@ -132,9 +133,14 @@ class Home:
         self.must_not_wait("use `await` here")
         return in_slices(asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop), timeout)
 
+    @property
+    def can_do_now(self) -> bool:
+        """Whether the calling code need not, or cannot, wait for the loop: it is the loop's, or the loop is closed."""
+        return self.is_here or self.loop.is_closed() or (running_loop() is not None and threading.get_ident() == self.ident)
+
     def now_here(self, fn: Callable[..., _T], *args: Any) -> _T:
         """Call the plain function `fn` on the loop's thread and give its value; at once if this is it."""
-        if self.is_here or self.loop.is_closed() or (running_loop() is not None and threading.get_ident() == self.ident):
+        if self.can_do_now:
             return fn(*args)
         future: cf.Future[_T] = cf.Future()
         context = contextvars.copy_context()
@@ -156,7 +162,10 @@ class Home:
         """End every life here at once: the loop is going away, nothing can be awaited or restarted."""
         for life in list(self.lives.values()):
             life.on_exit = life.links = None
-            life.die("shutdown")
+            try:
+                life.die("shutdown")
+            except RuntimeError:  # whoever waited did so on the closed loop
+                continue
 
     def must_not_wait(self, mend: str) -> None:
         """Raise if this thread is the one that runs the agents."""
@@ -226,6 +235,18 @@ def pulse() -> AbstractContextManager[None]:
     return beat
 
 
+class _Due(deque[Any]):
+    """Those that wait equally long.
+
+    Attributes
+    ----------
+    most : int
+        More of them, and the answered ones among them are let go.
+    """
+
+    __slots__ = ("most",)
+
+
 class Deadlines:
     """The timers of calls: one queue per length of time, so that a call costs an append instead of a timer."""
 
@@ -233,19 +254,26 @@ class Deadlines:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self._queues: dict[float, deque[Any]] = {}
+        self._queues: dict[float, _Due] = {}
 
     def add(self, seconds: float, waiting: Any) -> None:
         """Call ``waiting.expire(seconds)`` after `seconds`, unless ``waiting.fut`` is done by then. Sets ``waiting.due``."""
         waiting.due = self.clock.time() + seconds
         queue = self._queues.get(seconds)
         if queue is None:
-            queue = self._queues[seconds] = deque()
+            queue = self._queues[seconds] = _Due()
+            queue.most = KEPT
             self.clock.call_later(seconds, self._ring, seconds)
         queue.append(waiting)
-        if len(queue) > KEPT:
-            while queue[0].fut.done():
-                queue.popleft()
+        if len(queue) > queue.most:
+            self._forget_answered(queue)
+
+    def _forget_answered(self, queue: _Due) -> None:
+        """Let go of the answered calls, and with them of their messages; the work is shared out over as many calls as are left."""
+        left = [waiting for waiting in queue if not waiting.fut.done()]
+        queue.clear()
+        queue.extend(left)
+        queue.most = max(KEPT, 2 * len(left))
 
     def _ring(self, seconds: float) -> None:
         queue, now = self._queues[seconds], self.clock.time()
@@ -315,9 +343,12 @@ def _make_home(loop: asyncio.AbstractEventLoop, clock: Clock) -> Home:
             del _homes[closed]
         of_loop = _homes.setdefault(loop, {})
         if clock not in of_loop:
-            log = next(iter(of_loop.values())).log if of_loop else Log()  # one numbering per loop, whatever the clocks
+            known = next(iter(of_loop.values()), None)
+            log = known.log if known is not None else Log()  # one numbering per loop, whatever the clocks
             of_loop[clock] = home = Home(loop, clock, log)
-            home.ident = next((known.ident for known in of_loop.values() if known.ident), ident)
+            if known is not None:
+                home.signals, home._inbox = known.signals, known._inbox
+            home.ident = next((one.ident for one in of_loop.values() if one.ident), ident)
         return of_loop[clock]
 
 

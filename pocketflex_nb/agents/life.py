@@ -32,6 +32,8 @@ from pocketflex_nb.agents.reasons import (
     Exit,
     Idle,
     Stop,
+    is_reason,
+    short,
     tell,
     where,
 )
@@ -76,11 +78,19 @@ class Life(Mailbox):
         Whether the task is emptying the mailbox now.
     is_open : bool
         Whether messages may simply be laid in the mailbox: alive, not strict.
+    known : Via or None
+        The first unique name it had: where its successor is looked for.
+    names : dict
+        What it is registered under now: of ``(registry, key)``, the numbers of its entries.
+    inbound, is_listed
+        See :mod:`pocketflex_nb.agents.inbox`.
+    idle : float or None
+        Seconds without a message after which `handle_info` gets ``"timeout"``.
     """
 
     __slots__ = (
         "__weakref__",
-        "ancestors",
+        "ancestry",
         "birth",
         "boss",
         "callers",
@@ -91,6 +101,7 @@ class Life(Mailbox):
         "is_open",
         "is_strict",
         "isolation",
+        "known",
         "links",
         "log",
         "names",
@@ -125,10 +136,14 @@ class Life(Mailbox):
         self.side: set[asyncio.Task[Any]] | None = None
         self.watchers: list[Any] | None = None
         self.links: set[Life] | None = None
-        self.names: list[tuple[Any, Any]] | None = None
+        self.names: dict[tuple[Any, Any], list[int]] | None = None
+        self.known: Any = None
         self.cleanups: list[Callable[[Life], Any]] | None = None
         self.on_exit: Callable[[Life, Any], Any] | None = None
         self.timer: Any = None
+        self.idle: float | None = None
+        self.inbound: deque[Any] | None = None
+        self.is_listed = False
         self.started: asyncio.Future[Any] | None = None
         self.reason: Any = None
         self.isolation: str | None = None
@@ -138,7 +153,16 @@ class Life(Mailbox):
         self.parked: asyncio.Future[None] | None = None
         self.is_open = True
         self.callers: tuple[AgentRef, ...] = ()
-        self.ancestors: tuple[AgentRef, ...] = (by.ref, *by.ancestors) if by is not None else ()
+        self.ancestry: tuple[Any, ...] = (by.ref, by.ancestry) if by is not None else ()
+
+    @property
+    def ancestors(self) -> tuple[AgentRef, ...]:
+        """Who started it, who started that, and so on."""
+        found, left = [], self.ancestry
+        while left:
+            ref, left = left
+            found.append(ref)
+        return tuple(found)
 
     @property
     def slot(self) -> Slot:
@@ -194,7 +218,7 @@ class Life(Mailbox):
             if out.__class__ is Stop:
                 raise Ending(out)
             if not (out is None or out is IGNORE or out.__class__ in DIRECTIVES):
-                raise BadReturn(f"init of {self.name!r} returned {out!r}: give None, Idle, Continue, IGNORE or Stop")
+                raise BadReturn(f"init of {self.name!r} returned {short(out)}: give None, Idle, Continue, IGNORE or Stop")
             if out.__class__ is Idle:
                 check_time(out.seconds, "Idle: seconds", none=False)
         except BaseException as exc:
@@ -238,18 +262,18 @@ class Life(Mailbox):
     def _terminates(self) -> bool:
         return self.agent is not None and not getattr(type(self.agent).terminate, "is_default", False)
 
-    def hit(self, reason: Any, by: Life | None, cause: int | None = None) -> None:
-        """An exit signal from `by`: over a link, or by ``ref.exit``."""
+    def hit(self, reason: Any, by: Life | None, cause: int | None = None, *, is_linked: bool = False) -> None:
+        """An exit signal from `by`: by ``ref.exit``, or over a link, where ``"kill"`` is a reason like any other."""
         if self.status is DEAD:
             return
-        if reason == "kill":
+        if is_reason(reason, "kill") and not is_linked:
             self.kill(cause)
         elif by is not None and by is self.boss:
-            self.end(reason, polite=self.status is RUNNING, cause=cause)
+            self.end(reason, polite=self.status is not STARTING, cause=cause)
             self.home.clock.call_later(LAST_WORDS, self.kill)
         elif self.traps:
             self.inform(Exit(by.ref if by is not None else None, reason), by, cause)
-        elif reason != "normal":
+        elif not is_reason(reason, "normal"):
             self.end(reason, cause=cause)
             self._guard()
 
@@ -258,11 +282,14 @@ class Life(Mailbox):
         if self.status is RUNNING and self.traps:
             self.put(Order(lambda life: Stop(reason)))
         else:
-            self.end(reason, polite=self.status is RUNNING, cause=cause)
+            self.end(reason, polite=self.status is not STARTING, cause=cause)
 
     def end(self, reason: Any, *, polite: bool = False, cause: int | None = None) -> None:
-        """Drop the mailbox, cancel what is in flight, and end with `reason`; with `terminate` if `polite`."""
-        if self.status in (DEAD, STOPPING) or (self.doom is not None and not self.doom[1]):
+        """Drop the mailbox, cancel what is in flight, and end with `reason`; with `terminate` if `polite`.
+
+        In the midst of `terminate` only an impolite end makes a difference: it cuts that short.
+        """
+        if self.status is DEAD or (self.status is STOPPING and polite) or (self.doom is not None and not self.doom[1]):
             return
         self.is_held = True
         self.doom, self.cause = (reason, polite), cause if cause is not None else self.cause
@@ -356,7 +383,7 @@ class Life(Mailbox):
         has_started = self.status is not STARTING
         self.status, self.reason, self.is_open = DEAD, reason, False
         self.home.lives.pop(self.pid, None)
-        for registry, key in self.names or ():
+        for registry, key in list(self.names or ()):
             registry.forget(key, self)
         for cleanup in self.cleanups or ():
             cleanup(self)
@@ -377,24 +404,30 @@ class Life(Mailbox):
         for peer in links:
             if peer.links:
                 peer.links.discard(self)
-            if told != "normal" and peer is not self.boss:
-                peer.hit(told, self, seq)
+            if peer is not self.boss:
+                self.home.signals.append((peer, told, self, seq))
         if self.on_exit is not None:
             self.on_exit(self, told)
+        self.home.deliver()
 
     def _note_exit(self, reason: Any, zombie: bool) -> int:
         error = reason.error if isinstance(reason, Crash) else None
         facts = {
-            "reason": "crash" if error is not None else reason if isinstance(reason, str) else tell(reason),
+            "reason": "crash" if error is not None else tell(reason),
             "error": tell(reason).removeprefix("crash: ") if error is not None else None,
             "where": where(error) if error is not None else None,
             "zombie": zombie,
             "type": self.type,
+            **self._facts(),
         }
         seq = self.note("exit", facts, self.cause)
         if zombie:
             self.note("zombie", {"reason": tell(reason)}, seq)
         return seq
+
+    def _facts(self) -> dict[str, Any]:
+        """What else its end tells."""
+        return {}
 
     def _fail_callers(self, reason: Any) -> None:
         waiting = [self.hand, *(self.box or ()), *(self.owed or ())]

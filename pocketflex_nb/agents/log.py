@@ -7,8 +7,8 @@ only its place, or its number there: a ring must not keep the user's data alive.
 ==========  ==============================================================================================================
 kind        data (besides ``id``, ``pid`` and, where known, ``by``: the address of who caused it)
 ==========  ==============================================================================================================
-start       type, cls, restarts
-exit        reason, error (text or None), where (file:line or None), zombie
+start       type, cls, restarts; of a task also owner (address, "" for plain code)
+exit        reason, error (text or None), where (file:line or None), zombie; of a task also owner, and value, as of a message
 restart     reason, attempt (number of entries within the period), strategy, restarts
 giveup      restarts, max_restarts, max_seconds
 call        what, from, to
@@ -16,6 +16,7 @@ reply       what, from, to, seconds, error
 cast, info  what, from, to
 down        of (address), reason, from, to
 lag         seconds, handler, where
+flood       waiting (number of messages)
 zombie      reason
 unhandled   what
 ==========  ==============================================================================================================
@@ -31,6 +32,7 @@ from itertools import count
 from time import perf_counter_ns
 from typing import Any, overload
 
+from pocketflex_nb.agents.reasons import short
 from pocketflex_nb.agents.slot import Place, Slot, place_of
 from pocketflex_nb.core.events import EPOCH, Event
 
@@ -57,17 +59,12 @@ def label(message: Any) -> Any:
         return message if len(message) <= 80 else message[:79] + "…"
     if cls is tuple and message and message[0].__class__ is str:
         return message[0]
-    return getattr(message, "label", None) or cls.__name__
+    return message.label if hasattr(cls, "pfx_label") else cls.__name__
 
 
 def full(message: Any) -> Any:
     """What is told of `message` while somebody traces."""
-    told = getattr(message, "told", None)
-    try:
-        text = str(told()) if callable(told) else repr(message)
-    except Exception:  # a repr of the user's that raises must not stop the message
-        return message.__class__.__name__
-    return text if len(text) <= 200 else text[:199] + "…"
+    return short(message, type(message).told if hasattr(type(message), "pfx_label") else repr)
 
 
 class Log:
@@ -85,12 +82,14 @@ class Log:
         Called with each record, on the thread where it happens.
     describe : callable
         How a message becomes its label.
+    lock : threading.Lock
+        For what threads may make once only.
     """
 
-    __slots__ = ("_lock", "add", "count", "describe", "lives", "traffic", "watchers")
+    __slots__ = ("add", "count", "describe", "lives", "lock", "traffic", "watchers")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.count = count()
         self.traffic: deque[Record] = deque(maxlen=TRAFFIC)
         self.add = self.traffic.append
@@ -115,13 +114,13 @@ class Log:
 
     def watch(self, watcher: Callable[[Record], Any]) -> None:
         """Call `watcher` with each record from now on."""
-        with self._lock:
+        with self.lock:
             self.watchers = (*self.watchers, watcher)
             self.describe = full
 
     def unwatch(self, watcher: Callable[[Record], Any]) -> None:
         """Do not call `watcher` any more."""
-        with self._lock:
+        with self.lock:
             self.watchers = tuple(w for w in self.watchers if w != watcher)  # bound methods: equal, not the same
             self.describe = full if self.watchers else label
 
@@ -163,12 +162,19 @@ def to_event(record: Record) -> Event:
     if kind in _MESSAGES:
         facts |= _message_facts(kind, place, data, by)
     else:
-        facts |= {"type": place.type, "cls": place.cls, "restarts": place.restarts} if kind == "start" else data or {}
+        facts |= _start_facts(place) if kind == "start" else data or {}
         if by is not None:
             facts["by"] = by.address
     if place.callers:
         facts["callers"] = list(place.callers)
     return Event(seq, ns, kind, place.slot.root.path, place.address, "", facts, cause, (ns + EPOCH) / 1e9)
+
+
+def _start_facts(place: Place) -> dict[str, Any]:
+    facts = {"type": place.type, "cls": place.cls, "restarts": place.restarts}
+    if place.type == "task":
+        facts["owner"] = place.callers[0] if place.callers else ""
+    return facts
 
 
 def name_of(fn: Any) -> str:

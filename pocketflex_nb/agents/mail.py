@@ -1,7 +1,7 @@
 """What lies in a mailbox? Calls, casts and infos, orders; and how a reply finds its way back to a loop or thread.
 
 A cast or info is a plain tuple, shaped as a record of the log with the message in the place of its label; a call is a `Caller`; an
-`Order` is the system's own message.
+`Order` and a `Turn` are the system's own messages.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 from pocketflex_nb.agents.errors import AgentDown, CallTimeout
 from pocketflex_nb.agents.log import PLAIN
+from pocketflex_nb.agents.reasons import short
 from pocketflex_nb.core.context import AGENT
 
-__all__ = ["CAST", "INFO", "Ask", "Caller", "CrossFuture", "Order", "ThreadWait"]
+__all__ = ["CAST", "INFO", "Ask", "Caller", "CrossFuture", "Order", "ThreadWait", "Turn"]
 
 CAST, INFO = "cast", "info"
 
@@ -25,6 +26,8 @@ class Ask:
     """A message that names one of the agent's methods: what ``ref.pop(1)`` sends."""
 
     __slots__ = ("args", "is_reentrant", "kwargs", "label")
+    #: a mark on our own class: the label of a user's message is the name of its class
+    pfx_label = True
 
     def __init__(self, label: str, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, is_reentrant: bool = False) -> None:
         self.label, self.args, self.kwargs, self.is_reentrant = label, args, kwargs, is_reentrant
@@ -36,8 +39,8 @@ class Ask:
 
     def told(self) -> str:
         """The call as it was written."""
-        parts = [repr(arg) for arg in self.args]
-        parts += [f"{name}={value!r}" for name, value in (self.kwargs or {}).items()]
+        parts = [short(arg) for arg in self.args]
+        parts += [f"{name}={short(value)}" for name, value in (self.kwargs or {}).items()]
         return f"{self.label}({', '.join(parts)})"
 
     def __repr__(self) -> str:
@@ -80,11 +83,11 @@ class Caller:
     ['open', 'open']
     """
 
-    __slots__ = ("by", "due", "fut", "is_cancelling", "life", "message", "seq", "start")
+    __slots__ = ("by", "due", "fut", "is_cancelling", "life", "message", "seq", "start", "task")
 
     def __init__(self, life: Any, message: Any, fut: Any, by: Any, seq: int, start: int, is_cancelling: bool = False) -> None:
         self.life, self.message, self.fut, self.by, self.seq, self.start = life, message, fut, by, seq, start
-        self.is_cancelling = is_cancelling  # and `due`, which only a call with a timeout has
+        self.is_cancelling = is_cancelling  # and `due`, which only a call with a timeout has; `task`, if a reentrant handler has it
 
     @property
     def ref(self) -> Any:
@@ -114,6 +117,7 @@ class Caller:
         """`reply` with `value`, on the home's loop, while the call is being handled; of this room."""
         fut = self.fut
         if fut.done():
+            self.life.calm(self)
             return
         log, now = self.life.log, perf_counter_ns()
         what = value if value.__class__ in PLAIN else log.describe(value)
@@ -136,7 +140,10 @@ class Caller:
     def down(self, reason: Any) -> None:
         """Tell the caller that the agent died by `reason`; of this room."""
         if not self.fut.done():
-            self.fut.set_exception(AgentDown(reason, self.life.name))
+            try:
+                self.fut.set_exception(AgentDown(reason, self.life.name))
+            except RuntimeError:  # its loop is closed: nobody waits
+                pass
 
     def expire(self, seconds: float) -> None:
         """Tell the caller that its `seconds` are over; of this room."""
@@ -149,7 +156,19 @@ class Caller:
 
 
 class Order:
-    """The system's own message: `run(life)` is called between two messages, in its turn; it may give a `Stop` or an awaitable."""
+    """A system message: `run(life)` is called between two messages, in its turn, also while the agent is suspended.
+
+    What it gives is read as a handler's return value, and awaited before.
+    """
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[Any], Any]) -> None:
+        self.run = run
+
+
+class Turn:
+    """Like `Order`, but a message as any other: it waits while the agent is suspended, and ends its idle time."""
 
     __slots__ = ("run",)
 

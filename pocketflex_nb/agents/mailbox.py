@@ -9,27 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
+from time import perf_counter
 from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.agents.errors import BadReturn, ReplyError, check_time
 from pocketflex_nb.agents.home import Home
 from pocketflex_nb.agents.log import warn
-from pocketflex_nb.agents.mail import INFO, Ask, Caller, Order
-from pocketflex_nb.agents.reasons import DEAD, NO_REPLY, RUNNING, Continue, Crash, Idle, Stop
+from pocketflex_nb.agents.mail import INFO, Ask, Caller, Order, Turn
+from pocketflex_nb.agents.reasons import DEAD, NO_REPLY, RUNNING, Continue, Idle, Stop, short
 
-__all__ = ["BURST", "DIRECTIVES", "Ending", "Mailbox"]
+__all__ = ["BURST", "DIRECTIVES", "SLOT", "Ending", "Mailbox"]
 
-#: messages handled before the other tasks of the loop get their turn
-BURST = 256
+#: messages handled before a look at the time; seconds of handling before the other tasks of the loop get their turn
+BURST, SLOT = 32, 0.0003
 #: what a handler may give besides None to say how to go on
 DIRECTIVES = frozenset({Stop, Idle, Continue})
 
 
-class Ending(Exception):
-    """The agent gave `Stop`."""
+class Ending(BaseException):
+    """The agent gave `Stop`, or called `exit`. No ``except Exception`` of a handler's is meant by it."""
 
     def __init__(self, stop: Stop) -> None:
+        super().__init__(stop)  # which lets it travel from a process of its own
         self.stop = stop
 
 
@@ -45,8 +47,11 @@ class Mailbox:
         "hand",
         "handled",
         "home",
+        "idle",
+        "inbound",
         "is_awake",
         "is_held",
+        "is_listed",
         "is_parking",
         "is_suspended",
         "loop",
@@ -66,8 +71,11 @@ class Mailbox:
     hand: Caller | None
     handled: int
     home: Home
+    idle: float | None
+    inbound: deque[Any] | None
     is_awake: bool
     is_held: bool
+    is_listed: bool
     is_parking: bool
     is_suspended: bool
     loop: asyncio.AbstractEventLoop
@@ -94,6 +102,9 @@ class Mailbox:
     async def _conclude(self, exc: BaseException | None) -> None:
         raise NotImplementedError
 
+    def _reason_of(self, exc: BaseException | None) -> tuple[Any, bool, Stop | None]:
+        raise NotImplementedError
+
     def put(self, item: Any) -> None:
         """Lay `item` in the mailbox."""
         box = self.box
@@ -110,6 +121,7 @@ class Mailbox:
     async def serve(self, first: Any = None) -> None:
         """Handle what lies in the mailbox until it stays empty for a moment or this life ends."""
         self._quiet()
+        self._stay_idle()
         self.is_awake = True
         while True:
             try:
@@ -131,10 +143,12 @@ class Mailbox:
         self.task = self.hand = None
         if not self.box:
             self.box = None
+            if self.idle is not None and not self.is_suspended:
+                self.timer = self.home.clock.call_later(self.idle, self._idle_over)
 
     async def _empty(self) -> None:
         """The loop of `serve`, in one piece since it is run for each message; what is rare is looked at behind `is_held` only."""
-        box, loop = self.box, self.loop
+        box, loop, until = self.box, self.loop, perf_counter() + SLOT
         while box is not None:
             agent = self.agent
             for handled in range(BURST):
@@ -175,11 +189,13 @@ class Mailbox:
                     agent = self.agent
             else:
                 self.handled += BURST
-                await asyncio.sleep(0)
+                if perf_counter() > until:
+                    await asyncio.sleep(0)
+                    until = perf_counter() + SLOT
             if self.is_held and (self.doom is not None or (self.is_suspended and not await self._obey_first())):
                 return
             if not box:
-                if self.timer is not None:
+                if self.idle is not None:
                     return
                 # Waking a task that waits a moment is cheaper than making one; the home wakes it when nothing comes.
                 self.is_awake = False
@@ -191,6 +207,7 @@ class Mailbox:
                 self.parked, self.is_awake = None, True
                 if not box:
                     return
+                until = perf_counter() + SLOT
 
     def _asked(self, item: Any, message: Ask) -> Any:
         """Start a method that a message names."""
@@ -201,11 +218,19 @@ class Mailbox:
         return out if item.__class__ is Caller else _quietly(out)
 
     async def _without_reply(self, item: Caller, out: Any) -> None:
+        """`handle_call` returned no plain reply: `NO_REPLY`, or what to do next, perhaps with the reply."""
         if out.__class__ is Stop:
             raise Ending(out)
-        if not item.fut.done():
+        if self.doom is not None:
+            return  # `hand` is told
+        if out is not NO_REPLY and out.has_reply:
+            item.answer(out.reply)
+        elif not item.fut.done():
             self.owed = self.owed or set()
             self.owed.add(item)
+        else:
+            self.calm(item)
+        self.hand = None  # what is handled from here on is not this call any more
         if out is not NO_REPLY:
             await self._follow(out)
 
@@ -217,28 +242,29 @@ class Mailbox:
                 raise Ending(out)
             if cls is Idle:
                 check_time(out.seconds, "Idle: seconds", none=False)
-                if self.box:
-                    return  # a message waits: no time to be idle
-                self.timer = self.home.clock.call_later(out.seconds, self._idle_over)
+                self.idle = out.seconds  # the time begins when the mailbox is empty
+                self._stay_idle()
                 return
             if cls is not Continue:
-                raise BadReturn(f"a handler of {self.name!r} returned {out!r}: give None, Idle, Continue or Stop")
+                raise BadReturn(f"a handler of {self.name!r} returned {short(out)}: give None, Idle, Continue or Stop")
             out = self.agent.handle_continue(out.value)
             if out.__class__ is CoroutineType:
                 out = await out
 
-    async def _obey(self, order: Order) -> None:
+    async def _obey(self, order: Order | Turn) -> None:
         out = order.run(self)
         if out.__class__ is CoroutineType:
             out = await out
         if out is not None:
             await self._follow(out)
+        self._stay_idle()
 
     async def _obey_first(self) -> bool:
-        """Suspended: carry out the next order of the mailbox, if there is one."""
-        for item in self.box or ():
+        """Suspended: carry out the next system message of the mailbox, if there is one."""
+        box = self.box or ()
+        for n, item in enumerate(box):
             if item.__class__ is Order:
-                self.box.remove(item)  # type: ignore[union-attr]  # it was just iterated
+                del box[n]  # type: ignore[union-attr]  # it was just iterated
                 await self._obey(item)
                 return True
         return False
@@ -248,6 +274,8 @@ class Mailbox:
         if self.side is None:
             self.side = set()
         task = self.home.loop.create_task(self._aside(item, message), context=self.context)
+        if item.__class__ is Caller:
+            item.task = task
         self.side.add(task)
         task.add_done_callback(self.side.discard)
 
@@ -266,8 +294,12 @@ class Mailbox:
             if caller is not None:
                 caller.fail(exc.exc)
         except BaseException as exc:
+            if caller is not None and isinstance(exc, asyncio.CancelledError) and self._lets_go(caller):
+                if self.owed:
+                    self.owed.discard(caller)
+                return
             if self.doom is None and self.status is not DEAD:
-                self.end(Crash(exc), polite=True)
+                self.end(self._reason_of(exc)[0], polite=True)
 
     # times -----------------------------------------------------------------------------------------------------------
     def _quiet(self) -> None:
@@ -275,25 +307,47 @@ class Mailbox:
             self.timer.cancel()
             self.timer = None
 
+    def _stay_idle(self) -> None:
+        """Any message ends the idle time; a system message only starts it anew."""
+        if self.idle is not None and self.box and self.box[0].__class__ is not Order:
+            self.idle = None
+
     def _idle_over(self) -> None:
         self.timer = None
-        if self.status is RUNNING and not self.is_awake and not self.box:
+        if self.status is RUNNING and not self.is_awake and not self.box and not self.is_suspended:
+            self.idle = None
             self.inform("timeout")
 
     def give_up(self, caller: Caller) -> None:
         """Nobody waits for `caller` any more, and it asked for its work to be cancelled."""
-        if self.hand is caller and self.task is not None:
+        task = getattr(caller, "task", None)
+        if task is not None:
+            task.cancel()
+        elif self.hand is caller and self.task is not None:
             self.task.cancel()
-        elif self.box and caller in self.box:
-            self.box.remove(caller)
+        elif self.box:
+            for n, item in enumerate(self.box):
+                if item is caller:
+                    del self.box[n]
+                    return
 
     def _lets_go(self, item: Caller) -> bool:
         """Whether a cancellation came from `give_up`, so that the agent goes on."""
-        task = asyncio.current_task()
-        if self.doom is None and item.is_cancelling and item.fut.done() and task is not None and task.cancelling():
-            task.uncancel()
-            return True
-        return False
+        return self.doom is None and self.calm(item)
+
+    def calm(self, item: Caller) -> bool:
+        """Whether the running task was cancelled for `item`, which nobody waits for; then that is over, for what it handles next."""
+        if not item.is_cancelling or not item.fut.done():
+            return False
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            return False
+        mine = getattr(item, "task", None) or (self.task if self.hand is item else None)
+        if task is None or task is not mine or not task.cancelling():
+            return False
+        task.uncancel()
+        return True
 
 
 async def _quietly(out: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pocketflex_nb.agents.errors import AgentDown, AgentError, BadSpec, NotOwner
 from pocketflex_nb.agents.home import in_slices, pulse
-from pocketflex_nb.agents.mail import Order
+from pocketflex_nb.agents.mail import Turn
 from pocketflex_nb.agents.reasons import DEAD, Down, tell
 from pocketflex_nb.core.context import AGENT
 
@@ -33,7 +33,10 @@ class Gone:
     def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
         """It ended."""
         if not self.future.done():
-            self.future.set_result((reason, zombie))
+            try:
+                self.future.set_result((reason, zombie))
+            except RuntimeError:  # the loop is closed: nobody waits
+                pass
 
     def expire(self, error: Exception) -> None:
         """Time is over."""
@@ -111,7 +114,7 @@ class Monitor:
             return life.agent.handle_info(down)
 
         if self._owner.status is not DEAD:
-            self._owner.put(Order(order))
+            self._owner.put(Turn(order))
 
     def settle(self, value: Any) -> None:
         """Give `value` to whoever waits."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pocketflex_nb.agents.home import home_for
 from pocketflex_nb.agents.ref import AgentRef
 from pocketflex_nb.agents.registry import not_running, place_of, wait_for_name
+from pocketflex_nb.agents.sending import Sending
 
-__all__ = ["call", "call_sync", "cast", "whereis"]
+__all__ = ["call", "call_sync", "cast", "send_after", "whereis"]
 
 
 def whereis(name: Any) -> AgentRef | None:
@@ -159,3 +161,36 @@ def cast(name: Any, message: Any) -> None:
     ref = name if isinstance(name, AgentRef) else whereis(name)
     if ref is not None:
         ref.cast(message)
+
+
+def send_after(name: Any, message: Any, seconds: float) -> Sending:
+    """Send a message for `handle_info` to whoever is called `name` when `seconds` are over; never fails.
+
+    Parameters
+    ----------
+    name : hashable, Via or AgentRef
+        Who; a name is looked up when time is over.
+    message : object
+        What the handler gets.
+    seconds : float
+        From now; by the agent's clock if a ref is given, else by the engine's.
+
+    Returns
+    -------
+    Sending
+        Its `cancel` takes the message back.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Stop, send_after
+    >>> class Egg(Agent):
+    ...     async def handle_info(self, message):
+    ...         return Stop(message)
+    >>> ended = Egg.start_sync(name="egg").monitor()
+    >>> sending = send_after("egg", "done", 0.01)
+    >>> ended.wait(5).reason
+    'done'
+    """
+    if isinstance(name, AgentRef):
+        return name.send_after(message, seconds)
+    return Sending(home_for(), lambda: whereis(name), message, seconds)

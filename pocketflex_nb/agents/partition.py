@@ -73,7 +73,7 @@ class PartitionRef(SupervisorRef):
     def route(self, key: Any) -> AgentRef:
         """See `PartitionSupervisor.route`."""
         number = partition_of(key, self._agent().partitions)
-        found = self[number]
+        found = next((child.ref for child in list(self._agent().order) if child.spec.id == number), None)
         if found is None:
             raise NotRunning(f"{self.name}/{number}", ": it does not run now")
         ref: AgentRef = found

@@ -5,7 +5,7 @@ An exit reason is ``"normal"``, ``"shutdown"``, ``Shutdown(term)``, ``Crash(erro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
@@ -27,9 +27,15 @@ __all__ = [
     "TaskDone",
     "Unregistered",
     "is_abnormal",
+    "is_reason",
+    "short",
     "tell",
     "where",
 ]
+
+#: characters that are told of a value
+TOLD = 200
+
 
 
 #: what a life is doing
@@ -55,6 +61,7 @@ class _Word:
 IGNORE = _Word("IGNORE")
 #: returned by `handle_call`: the answer comes later, by ``caller.reply(value)``
 NO_REPLY = _Word("NO_REPLY")
+_NOTHING = _Word("_NOTHING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ class Crash:
         return self.error
 
     def __repr__(self) -> str:
-        return f"Crash({self.error!r})"
+        return f"Crash({short(self.error)})"
 
     @property
     def where(self) -> str:
@@ -130,7 +137,9 @@ class Idle:
     Parameters
     ----------
     seconds : float
-        Without a message.
+        Without a message. System messages (`AgentRef.suspend`, `AgentRef.replace_state`, ...) start the time anew.
+    reply : object, optional
+        For the call that is being handled.
 
     Examples
     --------
@@ -145,6 +154,12 @@ class Idle:
     """
 
     seconds: float
+    reply: Any = field(default=_NOTHING, repr=False)
+
+    @property
+    def has_reply(self) -> bool:
+        """Whether a reply was given (None is one)."""
+        return self.reply is not _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +170,8 @@ class Continue:
     ----------
     value : object
         For `handle_continue`.
+    reply : object, optional
+        For the call that is being handled: it is sent first, then `handle_continue` runs.
 
     Examples
     --------
@@ -173,9 +190,12 @@ class Continue:
     """
 
     value: Any = None
+    reply: Any = field(default=_NOTHING, repr=False)
 
-
-_NOTHING = _Word("_NOTHING")
+    @property
+    def has_reply(self) -> bool:
+        """Whether a reply was given (None is one)."""
+        return self.reply is not _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,21 +427,26 @@ class Unregistered:
     ref: Any
 
 
+def is_reason(reason: Any, word: str) -> bool:
+    """Whether `reason` is the text `word`, whatever its own ``==`` does."""
+    return isinstance(reason, str) and str.__eq__(reason, word)
+
+
 def is_abnormal(reason: Any) -> bool:
     """Whether a transient child is restarted after it."""
-    return not (reason == "normal" or reason == "shutdown" or isinstance(reason, Shutdown))
+    return not (is_reason(reason, "normal") or is_reason(reason, "shutdown") or isinstance(reason, Shutdown))
 
 
 def tell(reason: Any) -> str:
     """The reason as one short text: ``crash: ValueError: x``."""
     if isinstance(reason, str):
-        return reason
+        return str(reason)
     if isinstance(reason, Shutdown):
-        return f"shutdown: {_short(reason.term)}"
+        return f"shutdown: {short(reason.term)}"
     error = reason.error if isinstance(reason, Crash) else reason
     if isinstance(error, BaseException):
-        return f"crash: {type(error).__name__}: {_short(error, str)}".rstrip(": ")
-    return _short(error)
+        return f"crash: {type(error).__name__}: {short(error, str)}".rstrip(": ")
+    return short(error)
 
 
 def where(error: BaseException) -> str:
@@ -432,9 +457,12 @@ def where(error: BaseException) -> str:
     return f"{tb.tb_frame.f_code.co_filename}:{tb.tb_lineno}" if tb is not None else ""
 
 
-def _short(value: Any, form: Any = repr) -> str:
+def short(value: Any, form: Any = repr) -> str:
+    """``form(value)``, at most `TOLD` characters of it; the name of its class where that raises."""
     try:
         text = str(form(value))
-    except Exception:  # a repr of the user's that raises must not lose the event
-        text = type(value).__name__
-    return text if len(text) <= 200 else text[:199] + "…"
+    except BaseException as exc:  # whatever a method of the user's raises must not lose the event
+        if isinstance(exc, KeyboardInterrupt):
+            raise
+        text = f"<{type(value).__name__} whose {form.__name__} raises {type(exc).__name__}>"
+    return text if len(text) <= TOLD else text[: TOLD - 1] + "…"

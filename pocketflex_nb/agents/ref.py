@@ -8,13 +8,14 @@ from threading import get_ident
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.agents.asking import LATE, ask, ask_across, ask_late, portable, put, put_order, stop_it, successor
+from pocketflex_nb.agents.asking import LATE, ask, ask_across, ask_late, portable, put, put_now, put_order, stop_it, successor
 from pocketflex_nb.agents.errors import CallingSelf, CallTimeout, NotRunning, ReplyError, check_time
 from pocketflex_nb.agents.home import SLICE, running_loop
 from pocketflex_nb.agents.log import PLAIN
-from pocketflex_nb.agents.mail import CAST, INFO, Order, ThreadWait
+from pocketflex_nb.agents.mail import CAST, INFO, Order, ThreadWait, Turn
 from pocketflex_nb.agents.monitor import Monitor, Pending
-from pocketflex_nb.agents.reasons import DEAD
+from pocketflex_nb.agents.reasons import DEAD, is_reason
+from pocketflex_nb.agents.sending import Sending
 from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.agents.sugar import Within, ref_type
 from pocketflex_nb.core.context import AGENT
@@ -169,7 +170,7 @@ class AgentRef:
         timeout : float or None
             Seconds, by the agent's clock.
         wait : float or None
-            Seconds to wait for an agent of that name when this one is gone.
+            Seconds to wait for an agent of that name (of that place under its supervisor, if it had none) when this one is gone.
         cancel_on_timeout : bool
             Cancel the handler (or take the message back) when time is over. Else the agent goes on, and its late reply is dropped.
 
@@ -228,7 +229,7 @@ class AgentRef:
         if not self.is_alive:
             raise NotRunning(life.name)
         waiting = ThreadWait()
-        home.post(ask_late, life, portable(life, message), waiting, by, timeout, False)
+        home.post_to(life, ask_late, life, portable(life, message), waiting, by, timeout, False)
         if not waiting.wait(None if timeout is None or not home.is_real else timeout + LATE, SLICE):
             raise CallTimeout(life.name, timeout, "")
         return waiting.result()
@@ -268,7 +269,7 @@ class AgentRef:
         if life.home.is_here:
             put(life, CAST, message, by)
         else:
-            life.home.post(put, life, CAST, message, by)
+            life.home.post_to(life, put, life, CAST, message, by)
 
     def send(self, message: Any) -> None:
         """Send a message for `handle_info`; never fails.
@@ -283,7 +284,7 @@ class AgentRef:
         if life.home.is_here:
             put(life, INFO, message, by)
         else:
-            life.home.post(put, life, INFO, message, by)
+            life.home.post_to(life, put, life, INFO, message, by)
 
     def within(self, seconds: float | None) -> Within:
         """The same agent with another timeout: ``await ref.within(2.0).pop()``.
@@ -359,6 +360,9 @@ class AgentRef:
         -----
         A kill cancels what is in flight. What still runs after 0.2 s is fenced: dead to everybody, a zombie. Called from another thread
         while the agent's code holds the loop, it raises an exception inside that code; a single long C call has to return first.
+
+        A supervisor that no other supervises ends its children in order and then itself, when plain code (or the agent that started
+        it) sends the signal; any other supervisor takes no notice, as in OTP, but of a kill.
         """
         life, by = self._life, AGENT.get()
         if by is not None and by.fenced:
@@ -366,11 +370,30 @@ class AgentRef:
         if life.home.is_here:
             life.hit(reason, by, None if by is None else by.cause)
             return
-        life.home.post(life.hit, reason, None)
-        if reason == "kill":
-            from pocketflex_nb.agents.watchdog import hunt  # here: it stands above this file
+        if not is_reason(reason, "kill"):
+            life.home.post_to(life, life.hit, reason, by)
+            return
+        life.home.post(life.hit, reason, by)
+        from pocketflex_nb.agents.watchdog import hunt  # here: it stands above this file
 
-            hunt(life)
+        hunt(life)
+
+    def send_after(self, message: Any, seconds: float) -> Sending:
+        """Send a message for `handle_info` when `seconds` are over; never fails.
+
+        Parameters
+        ----------
+        message : object
+            For the agent; lost when that has ended by then.
+        seconds : float
+            From now, by the agent's clock.
+
+        Returns
+        -------
+        Sending
+            Its `cancel` takes the message back.
+        """
+        return Sending(self._life.home, lambda: self, message, seconds)
 
     def monitor(self) -> Monitor:
         """Be told when it ends: ``down = await ref.monitor()``; in an agent it also comes to `handle_info` as a `Down`."""
@@ -405,7 +428,7 @@ class AgentRef:
         return Answered(
             status=life.status,
             handled=life.handled,
-            mailbox=len(box) if box else 0,
+            mailbox=(len(box) if box else 0) + len(life.inbound or ()),
             is_busy=life.is_awake,
             is_suspended=life.is_suspended,
             is_zombie=self.is_zombie,
@@ -427,7 +450,11 @@ class AgentRef:
         return _Nothing()
 
     def suspend(self) -> Any:
-        """Handle no more messages until `resume`; what is in flight ends first. System messages such as `stop` are handled."""
+        """Handle no more messages until `resume`; what is in flight ends first.
+
+        System messages (`stop`, `replace_state`, `upgrade`, a supervisor's shutdown) are handled; everything else waits, `Down` messages
+        and a supervisor's restarts too.
+        """
         self._life.is_suspended = self._life.is_held = True
         return _Nothing()
 
@@ -509,10 +536,10 @@ class AgentRef:
     def _order(self, run: Callable[[Any], Any]) -> None:
         life = self._life
         if self.is_alive:
-            life.home.post(put_order, life, Order(run))
+            life.home.post_to(life, put_now, life, Order(run))
 
-    def _ordered(self, run: Callable[[Any], Any], give: Callable[[Any], Any]) -> Pending:
-        """Have `run` called between two messages; the result can be awaited from any loop."""
+    def _ordered(self, run: Callable[[Any], Any], give: Callable[[Any], Any], kind: type[Order | Turn] = Order) -> Pending:
+        """Have `run` called between two messages, as a message of that kind; the result can be awaited from any loop."""
         life = self._life
         self._agent()
         waiting = Pending(self, None)
@@ -529,8 +556,8 @@ class AgentRef:
 
         if life.home.is_here:
             waiting.attach(life)
-            put_order(life, Order(order))
+            put_order(life, kind(order))
         else:
             life.home.post(waiting.attach, life)
-            life.home.post(put_order, life, Order(order))
+            life.home.post_to(life, put_now, life, kind(order))
         return waiting

@@ -7,16 +7,20 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 from pocketflex_nb.agents.errors import AlreadyStarted, BadSpec, NotOwner, NotRunning, check_time
 from pocketflex_nb.agents.home import home_for
 from pocketflex_nb.agents.mail import CrossFuture
-from pocketflex_nb.agents.reasons import DEAD, Registered, Unregistered
+from pocketflex_nb.agents.reasons import DEAD, Registered, Unregistered, short
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["Registry", "Via", "names", "not_running", "place_of", "wait_for_name"]
+__all__ = ["NEAR", "Registry", "Via", "names", "not_running", "place_of", "wait_for_name"]
+
+#: keys among which the nearest name is looked for
+NEAR = 1_000
 
 
 class Via:
@@ -87,7 +91,8 @@ class Registry:
         self.listeners = list(listeners)
         self.on_death = on_death
         self._lock = threading.RLock()
-        self._entries: dict[Any, list[tuple[Any, Any, Any]]] = {}  # tagged key -> [(life, key, value)]
+        self._entries: dict[Any, dict[int, tuple[Any, Any, Any]]] = {}  # tagged key -> number -> (life, key, value)
+        self._numbers = count(1)
         self._locks: dict[Any, deque[Any]] = {}
         self._waiting: dict[Any, list[Any]] = {}
 
@@ -115,11 +120,20 @@ class Registry:
         """Give `key` with `value` to `life`, as `register` does for the current agent; of this room."""
         tagged = _tagged(key)
         with self._lock:
-            entries = self._entries[tagged] = [e for e in self._entries.get(tagged, ()) if e[0].ref.is_alive]  # its loop may be closed
-            if self.is_unique and entries:
-                raise AlreadyStarted(entries[0][0].ref, key)
-            entries.append((life, key, value))
-            life.names = [*(life.names or ()), (self, tagged)]
+            entries = self._entries.get(tagged)
+            if entries is None:
+                entries = self._entries[tagged] = {}
+            elif self.is_unique:
+                for number, (owner, _, _) in list(entries.items()):
+                    if owner.ref.is_alive:
+                        raise AlreadyStarted(owner.ref, key)
+                    del entries[number]  # its loop was closed
+            number = next(self._numbers)
+            entries[number] = (life, key, value)
+            life.names = life.names if life.names is not None else {}
+            life.names.setdefault((self, tagged), []).append(number)
+            if self.is_unique and life.known is None:
+                life.known = Via(self, key)
             waiting = self._waiting.pop(tagged, ())
         for future in waiting:
             if not future.done():
@@ -164,13 +178,14 @@ class Registry:
         if not self.is_unique:
             raise TypeError("update_value needs a registry with unique keys")
         with self._lock:
-            entries = self._entries.get(_tagged(key), [])
-            if not entries or entries[0][0] is not life:
-                return None
-            old = entries[0][2]
-            new = fn(old)
-            entries[0] = (life, key, new)
-            return new, old
+            entries = self._entries.get(_tagged(key), {})
+            for number, (owner, _, old) in entries.items():
+                if owner is not life:
+                    break
+                new = fn(old)
+                entries[number] = (life, key, new)
+                return new, old
+            return None
 
     def forget(self, tagged: Any, life: Any) -> None:
         """Take away the entry under `tagged` of a dead `life`; of this room."""
@@ -179,17 +194,14 @@ class Registry:
             self._tell(Unregistered(self, key[0], life.ref))
 
     def _drop(self, tagged: Any, life: Any) -> tuple[Any] | None:
+        """Take the entries of `life` under `tagged` away, at a cost that does not grow with other entries; gives the key in a tuple."""
         with self._lock:
-            entries = self._entries.get(tagged, [])
-            mine = [entry for entry in entries if entry[0] is life]
-            rest = [entry for entry in entries if entry[0] is not life]
-            if rest:
-                self._entries[tagged] = rest
-            else:
+            numbers = life.names.pop((self, tagged), ()) if life.names else ()
+            entries = self._entries.get(tagged, {})
+            gone = [entry for number in numbers if (entry := entries.pop(number, None)) is not None]
+            if not entries:
                 self._entries.pop(tagged, None)
-            if life.names:
-                life.names = [name for name in life.names if name != (self, tagged)]
-        return (mine[0][1],) if mine else None
+        return (gone[0][1],) if gone else None
 
     def _me(self, what: str) -> Any:
         life = AGENT.get()
@@ -241,7 +253,7 @@ class Registry:
             Which key; one that nobody has gives an empty list.
         """
         with self._lock:
-            return [(life.ref, value) for life, _, value in self._entries.get(_tagged(key), ()) if life.ref.is_alive]
+            return [(life.ref, value) for life, _, value in self._entries.get(_tagged(key), {}).values() if life.ref.is_alive]
 
     def keys(self, ref: Any) -> list[Any]:
         """The keys of one agent.
@@ -251,7 +263,10 @@ class Registry:
         ref : AgentRef
             Which agent.
         """
-        return [key for key, owner, _ in self._all() if owner is ref]
+        with self._lock:
+            owned = list((getattr(ref, "_life", None) and ref._life.names) or {})
+            mine = [self._entries[tagged] for registry, tagged in owned if registry is self and tagged in self._entries]
+            return [key for entries in mine for owner, key, _ in entries.values() if owner.ref is ref and ref.is_alive]
 
     def values(self, key: Hashable, ref: Any = None) -> list[Any]:
         """The values under `key` (of one agent).
@@ -277,7 +292,8 @@ class Registry:
 
     def count(self) -> int:
         """Number of entries."""
-        return len(self._all())
+        with self._lock:
+            return sum(life.ref.is_alive for entries in self._entries.values() for life, _, _ in entries.values())
 
     def dispatch(self, key: Hashable, fn: Callable[[list[tuple[Any, Any]]], Any]) -> None:
         """Call ``fn([(ref, value), ...])`` here, if there is any entry; what it raises comes out here.
@@ -373,9 +389,16 @@ class Registry:
                 self._waiting.setdefault(_tagged(key), []).append(waiting)
         return waiting
 
+    def some_keys(self, most: int) -> list[str]:
+        """The keys as texts, to find a misspelt one among them; none when there are more than `most`; of this room."""
+        with self._lock:
+            if len(self._entries) > most:
+                return []
+            return [short(key, str) for entries in self._entries.values() for _, key, _ in [next(iter(entries.values()))]]
+
     def _all(self) -> list[tuple[Any, Any, Any]]:
         with self._lock:
-            found = [entry for entries in self._entries.values() for entry in entries if entry[0].ref.is_alive]
+            found = [entry for entries in self._entries.values() for entry in entries.values() if entry[0].ref.is_alive]
             return [(key, life.ref, value) for life, key, value in found]
 
     def __repr__(self) -> str:
@@ -414,7 +437,8 @@ def place_of(name: Any) -> tuple[Registry, Hashable]:
 def not_running(name: Any) -> NotRunning:
     """The error that nobody is called `name`, with the nearest name."""
     registry, key = place_of(name)
-    return NotRunning(str(key), nearest(str(key), [str(known) for known, _, _ in registry.select()]))
+    known = registry.some_keys(NEAR)
+    return NotRunning(key if isinstance(key, str) else short(key), nearest(str(key), known) if known else "")
 
 
 async def wait_for_name(name: Any, seconds: float) -> Any:

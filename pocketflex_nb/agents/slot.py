@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 __all__ = ["PLACES", "Place", "Slot", "place_of"]
@@ -16,17 +17,38 @@ class Slot:
         The child's id, or the name of a lone agent.
     parent : Slot or None
         The supervisor's slot.
+    tenant : weakref of Life, or None
+        Who was started here last, by a supervisor.
+    waiting : list of future, or None
+        Who waits for the next one.
     """
 
-    __slots__ = ("id", "parent")
+    __slots__ = ("id", "parent", "tenant", "waiting")
 
     def __init__(self, id: Any, parent: Slot | None = None) -> None:
         self.id, self.parent = id, parent
+        self.tenant: Any = None
+        self.waiting: list[Any] | None = None
+
+    def take(self, life: Any) -> None:
+        """`life` stands here from now on."""
+        self.tenant = weakref.ref(life)
+        waiting, self.waiting = self.waiting, None
+        for future in waiting or ():
+            if not future.done():
+                future.set_result(life.ref)
 
     @property
     def path(self) -> str:
         """The way from the top: ``"team/writers/w1"``."""
-        return str(self.id) if self.parent is None else f"{self.parent.path}/{self.id}"
+        parts, slot = [], self.parent
+        text = str(self.id)
+        if slot is None:
+            return text
+        while slot is not None:
+            parts.append(str(slot.id))
+            slot = slot.parent
+        return "/".join([*reversed(parts), text])
 
     @property
     def root(self) -> Slot:
@@ -65,7 +87,7 @@ class Place:
     restarts : int
         How often its child had been restarted when it began.
     callers : tuple of str
-        Addresses of who asked for a task.
+        Addresses of who asked for a task; the first is its owner.
     """
 
     __slots__ = ("callers", "cls", "pid", "restarts", "slot", "type")

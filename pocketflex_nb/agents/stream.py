@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.agents.ending import stop_life
-from pocketflex_nb.agents.errors import BadSpec, CallTimeout, check_time
+from pocketflex_nb.agents.errors import AgentDown, BadSpec, CallTimeout, check_time
 from pocketflex_nb.agents.home import Home, home_for, pulse, running_loop
-from pocketflex_nb.agents.reasons import DEAD, Exit, Ok
+from pocketflex_nb.agents.reasons import DEAD, Exit, Ok, is_reason
 from pocketflex_nb.agents.tasks import TaskLife, spawn
+from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["AT_ONCE", "Stream", "stream"]
@@ -30,6 +31,7 @@ def stream(
     timeout: float | None = 5.0,
     on_timeout: str = "raise",
     zip_input: bool = False,
+    link: bool = False,
     engine: Any = None,
     clock: Any = None,
 ) -> Stream:
@@ -51,18 +53,24 @@ def stream(
         Raise `CallTimeout` here and end everything, or kill that task and give ``Exit(ref, "timeout")``.
     zip_input : bool
         The reason of an `Exit` is ``(item, reason)``.
+    link : bool
+        A task that ends otherwise than normally ends everything: `AgentDown` is raised here, as OTP's linked tasks end their caller. An
+        agent with ``trap_exit`` gets its `Exit` and goes on.
     engine, clock
         See `Agent.start`.
 
     Yields
     ------
     Ok or Exit
-        Leaving the loop early ends the tasks that run.
+        A task is started when its outcome, or one before it, is asked for and a place is free. Leaving the loop early ends the tasks
+        that run and closes `items` (``close`` or ``aclose``, where it has one); ``await outcomes.aclose()`` waits for that.
 
     Raises
     ------
     ValueError
         An argument that cannot be; before anything runs.
+    AgentDown
+        With ``link=True``: a task crashed.
 
     Examples
     --------
@@ -85,6 +93,7 @@ def stream(
         zip_input,
         lambda fn, item: _spawn_here(fn, item, engine, clock),
         lambda: home_for(engine, clock),
+        link,
     )
 
 
@@ -95,13 +104,14 @@ def _spawn_here(fn: Any, item: Any, engine: Any, clock: Any) -> Any:
 class _Work:
     """One item and its task; watches its end."""
 
-    __slots__ = ("__weakref__", "_stream", "item", "life", "outcome", "timer")
+    __slots__ = ("__weakref__", "_stream", "is_late", "is_seen", "item", "life", "outcome", "timer")
 
     def __init__(self, stream: Stream, item: Any) -> None:
         self._stream, self.item = weakref.ref(stream), item  # a stream that nobody reads any more must go, and end its tasks
         self.life: Any = None
         self.outcome: Ok | Exit | None = None
         self.timer: Any = None
+        self.is_late = self.is_seen = False
 
     def attach(self, timeout: float | None) -> None:
         """Watch and time it; on the home's loop."""
@@ -119,6 +129,7 @@ class _Work:
 
     def _late(self) -> None:
         if self.outcome is None:
+            self.is_late = True
             self.life.outcome = Exit(self.life.ref, "timeout")
             self._end(self.life.outcome)
             self.life.kill()
@@ -162,6 +173,7 @@ class Stream:
         zip_input: bool,
         start: Callable[[Any, Any], Any],
         home: Callable[[], Home],
+        link: bool = False,
     ) -> None:
         known = ("raise", "kill")
         if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
@@ -178,7 +190,8 @@ class Stream:
         self._home = home()
         self._queue: deque[_Work] = deque()  # in order of their start, not yet given
         self._running: set[_Work] = set()
-        self._done: deque[_Work] = deque()  # in order of their end, not yet given
+        self._ended_works: deque[_Work] = deque()  # in order of their end, not yet looked at: they still hold their places
+        self._is_linked, self._owner = link, AGENT.get()
         self._pull: asyncio.Task[Any] | None = None
         self._has_more, self._is_over = True, False
         self._loop: Any = None
@@ -211,15 +224,19 @@ class Stream:
         return Exit(outcome.ref, (work.item, outcome.reason)) if self._zip else outcome
 
     async def _next(self) -> _Work | None:
-        """The next one to give; None at the end."""
+        """The next one to give; None at the end. The order of the steps is that of `Task.async_stream`: it decides what is started."""
         while True:
             self._wake.clear()
             if self._error is not None:
                 raise self._error
+            if self._queue and self._queue[0].is_seen:
+                return self._queue.popleft()
             self._fill()
-            ready = self._take()
-            if ready is not None:
-                return ready
+            if self._ended_works:
+                work = self._look_at(self._ended_works.popleft())
+                if not self._ordered:
+                    return work
+                continue
             if not self._queue and not self._running and not self._has_more and self._pull is None:
                 return None
             if self._home.loop is self._loop:
@@ -228,12 +245,18 @@ class Stream:
                 with pulse():
                     await self._wake.wait()
 
-    def _take(self) -> _Work | None:
-        if self._ordered:
-            if self._queue and self._queue[0].outcome is not None:
-                return self._queue.popleft()
-            return None
-        return self._done.popleft() if self._done else None
+    def _look_at(self, work: _Work) -> _Work:
+        """Take note that `work` has ended: its place is free."""
+        self._running.discard(work)
+        work.is_seen = True
+        outcome = work.outcome
+        if isinstance(outcome, Exit):
+            if is_reason(outcome.reason, "timeout") and work.is_late:
+                if self._on_timeout == "raise":
+                    raise CallTimeout(work.life.name, self._timeout, "")
+            elif self._is_linked and not is_reason(outcome.reason, "normal") and not (self._owner is not None and self._owner.traps):
+                raise AgentDown(outcome.reason, work.life.name)
+        return work
 
     def _fill(self) -> None:
         """Start tasks while there is a place."""
@@ -289,31 +312,45 @@ class Stream:
 
     def _settle(self, work: _Work) -> None:
         if work in self._running:
-            self._running.discard(work)
-            if isinstance(work.outcome, Exit) and work.outcome.reason == "timeout" and self._on_timeout == "raise":
-                self._error = CallTimeout(work.life.name, self._timeout, "")
-            if not self._ordered:
-                self._done.append(work)
+            self._ended_works.append(work)
             self._wake.set()
 
     async def aclose(self) -> None:
-        """End the tasks that run; nothing more comes."""
-        self._is_over, self._has_more = True, False
-        if self._pull is not None:
-            self._pull.cancel()
+        """End the tasks that run, and close the source; nothing more comes."""
+        is_early, self._is_over, self._has_more = not self._is_over, True, False
+        pull, self._pull = self._pull, None
+        if pull is not None:
+            pull.cancel()
+            await asyncio.wait([pull])  # a source that is being read cannot be closed
         running, self._running = list(self._running), set()
         self._queue.clear()
-        self._done.clear()
-        if running:
-            await self._home.do(_end_all, [work.life for work in running])
+        self._ended_works.clear()
+        try:
+            if running:
+                await self._home.do(_end_all, [work.life for work in running])
+        finally:
+            if is_early:
+                await self._close_source()
+
+    async def _close_source(self) -> None:
+        close = getattr(self._source, "aclose" if self._is_async else "close", None)
+        if callable(close):
+            out = close()
+            if self._is_async:
+                await out
 
     def __del__(self) -> None:
-        for work in getattr(self, "_running", ()):  # the loop over it was left early
+        if getattr(self, "_is_over", True):
+            return
+        for work in self._running:  # the loop over it was left early
             if work.life.status is not DEAD:
                 work.life.home.post(work.life.end, "shutdown")
-        pull = getattr(self, "_pull", None)
-        if pull is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(pull.cancel)
+        if not self._is_async:
+            close = getattr(self._source, "close", None)
+            if callable(close):
+                close()
+        elif self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_close_later, self._loop, self._pull, self._source)
 
 
 _NO_MORE = object()
@@ -331,6 +368,25 @@ async def _pull_one(stream: weakref.ref[Stream], source: Any) -> None:
         reader = stream()
         if reader is not None:
             reader._pulled(item)
+
+
+def _close_later(loop: Any, pull: Any, source: Any) -> None:
+    """Close an async source that nobody reads any more."""
+
+    async def close() -> None:
+        if pull is not None:
+            pull.cancel()
+            await asyncio.wait([pull])
+        if callable(getattr(source, "aclose", None)):
+            await source.aclose()
+
+    task = loop.create_task(close())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+#: tasks that close sources: asyncio itself holds them weakly
+_closing: set[Any] = set()
 
 
 async def _end_all(lives: list[Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from pocketflex_nb.agents.dynamic import DynamicTree, check_limit
-from pocketflex_nb.agents.errors import BadSpec, ReplyError
+from pocketflex_nb.agents.errors import BadSpec, NotRunning, ReplyError
 from pocketflex_nb.agents.life import Life
 from pocketflex_nb.agents.reasons import DEAD
 from pocketflex_nb.agents.ref import AgentRef
@@ -43,6 +43,8 @@ class TaskTree(DynamicTree):
 
     def admit_task(self, spec: ChildSpec, life_class: Any, owner: Life | None, is_linked: bool) -> Any:
         """Make a place and start the task; on the home's loop."""
+        if self.is_over or self.life.status is DEAD:  # it is ending its tasks: this one would outlive it
+            raise NotRunning(self.life.name, ": it is ending its tasks")
         try:
             self.check_room()
         except ReplyError as exc:
@@ -167,12 +169,13 @@ class TaskSupervisor(AnySupervisor):
         timeout: float | None = 5.0,
         on_timeout: str = "raise",
         zip_input: bool = False,
+        link: bool = False,
     ) -> Stream:
         """`pocketflex_nb.stream` with tasks of this supervisor.
 
         Parameters
         ----------
-        fn, items, max_concurrency, ordered, timeout, on_timeout, zip_input
+        fn, items, max_concurrency, ordered, timeout, on_timeout, zip_input, link
             See `pocketflex_nb.stream`.
 
         Returns
@@ -190,6 +193,7 @@ class TaskSupervisor(AnySupervisor):
             zip_input,
             lambda fn, item: self.spawn(fn, item, link=False)._life,
             lambda: self.ref._life.home,
+            link,
         )
 
     def children(self) -> list[ChildInfo]:
@@ -200,7 +204,7 @@ class TaskSupervisor(AnySupervisor):
         ref = self.ref
         tree, life = ref._agent(), ref._life
         if life.status is DEAD:
-            raise RuntimeError(f"{ref!r} does not run")
+            raise NotRunning(life.name)
         return life.home.now_here(tree.admit_task, spec, life_class, owner, link)
 
 

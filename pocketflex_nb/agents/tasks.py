@@ -15,7 +15,7 @@ from pocketflex_nb.agents.errors import AgentDown, BadSpec, CallTimeout, NotOwne
 from pocketflex_nb.agents.home import Home, home_for, in_slices, pulse
 from pocketflex_nb.agents.life import Life
 from pocketflex_nb.agents.log import name_of
-from pocketflex_nb.agents.mail import INFO, Order
+from pocketflex_nb.agents.mail import INFO, Turn
 from pocketflex_nb.agents.monitor import Gone
 from pocketflex_nb.agents.reasons import DEAD, RUNNING, Down, Exit, Ok, TaskDone, tell
 from pocketflex_nb.agents.ref import AgentRef
@@ -137,6 +137,12 @@ class TaskLife(Life):
         value = await offload(lambda: fn(*args, **kwargs))
         return await value if value.__class__ is CoroutineType else value
 
+    def _facts(self) -> dict[str, Any]:
+        facts = {"owner": self.owner.address if self.owner is not None else ""}
+        if isinstance(self.outcome, Ok):
+            facts["value"] = self.home.log.describe(self.outcome.value)
+        return facts
+
     async def _conclude(self, exc: BaseException | None) -> None:
         if self.status is not DEAD and exc is None and self.doom is None:
             return
@@ -181,7 +187,7 @@ class TaskLife(Life):
             life.cause = cause
             return life.agent.handle_info(message)
 
-        owner.put(Order(order)) if owner.home.is_here else owner.home.post(owner.put, Order(order))
+        owner.put(Turn(order)) if owner.home.is_here else owner.home.post(owner.put, Turn(order))
 
 
 class TaskRef(AgentRef):
@@ -494,7 +500,7 @@ async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> l
     check_time(timeout, "timeout")
     refs = _refs(tasks, "results")
     lives = [ref._own("results") for ref in refs]
-    waits = [asyncio.ensure_future(_outcome(life, timeout)) for life in lives]
+    waits = {asyncio.ensure_future(_outcome(life, timeout)): life for life in lives}
     try:
         with pulse():
             await _first_failure(waits)
@@ -515,16 +521,17 @@ def _refs(tasks: Iterable[TaskRef], what: str) -> list[TaskRef]:
     return refs
 
 
-async def _first_failure(waits: list[Any]) -> None:
+async def _first_failure(waits: dict[Any, Any]) -> None:
+    """Wait until all have a value, one has failed (which is raised), or time is over."""
     pending = set(waits)
     while pending:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for wait in [wait for wait in waits if wait in done]:
-            outcome = wait.result()
-            if isinstance(outcome, Exit):
-                raise AgentDown(outcome.reason, outcome.ref.name)
-            if outcome is None:
-                return
+        is_late = any(wait.result() is None for wait in done)
+        for life in waits.values() if is_late else [waits[wait] for wait in waits if wait in done]:
+            if isinstance(life.outcome, Exit):  # at the last moment, too
+                raise AgentDown(life.outcome.reason, life.outcome.ref.name)
+        if is_late:
+            return
 
 
 def _cancel_linked(lives: list[Any]) -> None:

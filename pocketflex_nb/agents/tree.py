@@ -14,6 +14,7 @@ from pocketflex_nb.agents.errors import (
     AgentError,
     AlreadyPresent,
     AlreadyStarted,
+    NameTaken,
     NotFound,
     ReplyError,
     Restarting,
@@ -21,8 +22,8 @@ from pocketflex_nb.agents.errors import (
     StillRunning,
 )
 from pocketflex_nb.agents.life import Life
-from pocketflex_nb.agents.mail import Order
-from pocketflex_nb.agents.reasons import DEAD, STARTING, Crash, Shutdown, Stop, is_abnormal, tell
+from pocketflex_nb.agents.mail import Ask, Turn
+from pocketflex_nb.agents.reasons import DEAD, STARTING, Crash, Shutdown, Stop, is_abnormal, is_reason, tell
 from pocketflex_nb.agents.ref import AgentRef
 from pocketflex_nb.agents.slot import Place, Slot
 from pocketflex_nb.agents.spec import ChildInfo, ChildSpec, Counts, Intensity, as_spec, check_significant, needs_restart
@@ -179,7 +180,7 @@ class SupervisorRef(AgentRef):
         return await self._ask("restart_child", id)
 
     def delete_child(self, id: Any) -> None:
-        """Forget a child that does not run.
+        """Forget a child that does not run; called in another thread than the supervisor's, in its turn among that one's messages.
 
         Parameters
         ----------
@@ -189,11 +190,15 @@ class SupervisorRef(AgentRef):
         Raises
         ------
         NotFound, StillRunning, Restarting
-            No such child; it runs; it is between two tries.
+            No such child; it runs, starts or stops; it is between two tries.
         """
         life = self._life
         agent = self._agent()
-        life.home.now_here(agent.delete_child, id)
+        if life.home.can_do_now:
+            agent.delete_child(id)
+            return
+        waiting = self._ordered(lambda life: life.agent.delete_child(id), lambda life: None, Turn)
+        waiting.wait()
 
     @property
     def zombies(self) -> int:
@@ -201,8 +206,6 @@ class SupervisorRef(AgentRef):
         return sum(life.slot.is_under(self.slot) for life in list(self._life.home.zombies))
 
     async def _ask(self, verb: str, *args: Any) -> Any:
-        from pocketflex_nb.agents.mail import Ask
-
         return await self.call(Ask(verb, args), timeout=None)
 
 
@@ -212,6 +215,15 @@ class SupervisorLife(Life):
     __slots__ = ()
     type = "supervisor"
     ref_class = SupervisorRef
+
+    def hit(self, reason: Any, by: Life | None, cause: int | None = None, *, is_linked: bool = False) -> None:
+        """An exit signal: from whoever started a supervisor that nobody supervises, it ends that one in order, as OTP's parent's does."""
+        is_start = self.ancestry and by is not None and self.ancestry[0] is by.ref
+        is_parent = self.boss is None and not is_linked and (by is None or is_start)
+        if is_parent and not is_reason(reason, "kill") and not is_reason(reason, "normal"):
+            self.shutdown(reason, cause)
+        else:
+            super().hit(reason, by, cause, is_linked=is_linked)
 
 
 async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()) -> bool:
@@ -242,12 +254,13 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
     finally:
         if not is_up:
             child.life = None
-        if life.status is DEAD and boss.links:
+        if (not is_up or life.status is DEAD) and boss.links:
             boss.links.discard(life)
     child.last = life.place
     child.is_restarting = False
     child.see(life.cls)     # a supervisor's is not what its spec names
     if is_up:
+        child.slot.take(life)
         if spec.tree is not None:
             spec.tree._stands_for(life)
         life.on_exit = lambda life, reason: tell_boss(boss, child, life, reason)
@@ -259,7 +272,7 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
 def tell_boss(boss: Life, child: Child, life: Life, reason: Any) -> None:
     """Let the supervisor hear, in its turn, that a child has ended."""
     if boss.status is not DEAD:
-        boss.put(Order(lambda boss: boss.agent.child_ended(child, life, reason)))
+        boss.put(Turn(lambda boss: boss.agent.child_ended(child, life, reason)))
 
 
 class Tree(Agent):
@@ -355,7 +368,7 @@ class Tree(Agent):
 
     def retry_later(self, child: Child, reason: Any) -> None:
         """Try again after the messages that wait now."""
-        self.life.put(Order(lambda life: self._retry(child, reason)))
+        self.life.put(Turn(lambda life: self._retry(child, reason)))
 
     async def _retry(self, child: Child, reason: Any) -> Stop | None:
         if not child.is_restarting or child not in self.order or self.is_over:
@@ -406,7 +419,7 @@ class Tree(Agent):
     async def _end_children(self) -> None:
         """Stop everybody, the last one first, one after another."""
         self.is_over = True
-        for child in reversed(self.order):
+        for child in self.order[::-1]:  # a copy: one may be deleted meanwhile
             await self._stop(child)
 
     async def terminate(self, reason: Any) -> None:
@@ -423,6 +436,8 @@ class Tree(Agent):
         child = Child(spec, self.life.slot)
         try:
             await self._boot(child)
+        except NameTaken as exc:
+            raise ReplyError(AlreadyStarted(exc.ref, exc.name)) from None
         except StartError as exc:
             raise ReplyError(exc) from None
         return child.ref
@@ -465,7 +480,7 @@ class Tree(Agent):
 def _must_not_run(child: Child) -> None:
     if child.is_restarting:
         raise ReplyError(Restarting(child.spec.id))
-    if child.ref is not None:
+    if child.life is not None and child.life.status is not DEAD:  # running, or on its way there
         raise ReplyError(StillRunning(child.spec.id))
 
 
@@ -478,6 +493,8 @@ def check_ok(check: Callable[..., Any], *args: Any) -> None:
 
 
 def _as_start_error(child: Child, exc: AgentError) -> StartError:
+    if isinstance(exc, AlreadyStarted) and not isinstance(exc, NameTaken):
+        return NameTaken(child.spec.id, exc)
     return exc if isinstance(exc, StartError) else StartError(child.spec.id, Crash(exc))
 
 

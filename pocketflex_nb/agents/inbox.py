@@ -1,0 +1,90 @@
+"""How does what other threads send reach the agents' loop, so that a flood at one agent keeps nobody else waiting?
+
+Signals, starts and monitors go to one queue, which is emptied first. Messages wait in a queue of their agent's own; each agent's turn
+is bounded, and so is the whole: what is left comes after the loop's other work. The order of what one thread sends to one agent is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+__all__ = ["TURN", "TURN_TIME", "Inbox"]
+
+#: messages that one agent gets at a turn; seconds that a turn takes at most
+TURN, TURN_TIME = 256, 0.004
+
+
+class Inbox:
+    """What came from other threads to one loop and was not looked at yet."""
+
+    __slots__ = ("_control", "_is_woken", "_loop", "_ready")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._control: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._ready: deque[Any] = deque()  # lives with messages in `inbound`
+        self._is_woken = False
+
+    def post(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Have ``fn(*args)`` called before any message that is posted later; from any thread."""
+        self._control.append((fn, args))
+        self._wake()
+
+    def post_to(self, life: Any, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Have ``fn(*args)`` called in the turn of `life`, after what was posted to it before; from any thread."""
+        queue = life.inbound
+        if queue is None:
+            with life.log.lock:  # two threads at once must not make two
+                queue = life.inbound = life.inbound if life.inbound is not None else deque()
+        queue.append((fn, args))
+        if not life.is_listed:  # set twice by two threads, it only gets two turns
+            life.is_listed = True
+            self._ready.append(life)
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._is_woken:
+            self._is_woken = True
+            try:
+                self._loop.call_soon_threadsafe(self._unpack)
+            except RuntimeError:  # the loop is closed: whoever waits is told by the watchdog
+                self._is_woken = False
+                self._control.clear()
+                self._ready.clear()
+
+    def _unpack(self) -> None:
+        self._is_woken = False
+        try:
+            for _ in range(len(self._control)):
+                self._do(*self._control.popleft())
+            self._take_turns(perf_counter() + TURN_TIME)
+        finally:
+            if (self._control or self._ready) and not self._is_woken:
+                self._is_woken = True
+                self._loop.call_soon(self._unpack)
+
+    def _take_turns(self, until: float) -> None:
+        ready = self._ready
+        for _ in range(len(ready)):
+            life = ready.popleft()
+            life.is_listed = False  # before the look at the queue: what comes from now on lists it again
+            queue = life.inbound
+            some = min(len(queue), TURN)
+            if not self._control:  # else: what was posted before these messages has to be done first
+                for _ in range(some):
+                    self._do(*queue.popleft())
+            if queue and not life.is_listed:
+                life.is_listed = True
+                ready.append(life)
+            if self._control or perf_counter() > until:
+                return
+
+    def _do(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            fn(*args)
+        except Exception as exc:
+            self._loop.call_exception_handler({"message": f"a message to an agent failed in {fn!r}", "exception": exc})

@@ -93,6 +93,7 @@ from pocketflex_nb.agents.errors import (
     CallingSelf,
     CallTimeout,
     MaxChildren,
+    NameTaken,
     NotFound,
     NotOwner,
     NotPortable,
@@ -105,9 +106,10 @@ from pocketflex_nb.agents.errors import (
     Unhandled,
 )
 from pocketflex_nb.agents.flow_agent import FlowAgent
+from pocketflex_nb.agents.leaving import exit
 from pocketflex_nb.agents.mail import Caller
 from pocketflex_nb.agents.monitor import Monitor, link, unlink
-from pocketflex_nb.agents.names import call, call_sync, cast, whereis
+from pocketflex_nb.agents.names import call, call_sync, cast, send_after, whereis
 from pocketflex_nb.agents.partition import PartitionSupervisor, partition_of
 from pocketflex_nb.agents.reasons import (
     IGNORE,
@@ -127,6 +129,7 @@ from pocketflex_nb.agents.reasons import (
 from pocketflex_nb.agents.ref import AgentRef
 from pocketflex_nb.agents.registry import Registry, Via, names
 from pocketflex_nb.agents.scope import Scope, living, start_scope, stop_scope
+from pocketflex_nb.agents.sending import Sending
 from pocketflex_nb.agents.spec import ChildInfo, ChildSpec, Counts, child
 from pocketflex_nb.agents.stream import Stream, stream
 from pocketflex_nb.agents.supervisor import Supervisor
@@ -163,6 +166,7 @@ __all__ = [
     "Idle",
     "MaxChildren",
     "Monitor",
+    "NameTaken",
     "NotFound",
     "NotOwner",
     "NotPortable",
@@ -174,6 +178,7 @@ __all__ = [
     "ReplyError",
     "Restarting",
     "Scope",
+    "Sending",
     "Shutdown",
     "StartError",
     "StillRunning",
@@ -194,6 +199,7 @@ __all__ = [
     "cast",
     "child",
     "current",
+    "exit",
     "handles",
     "link",
     "living",
@@ -202,6 +208,7 @@ __all__ = [
     "partition_of",
     "poll_many",
     "results",
+    "send_after",
     "spawn",
     "start_scope",
     "stop_scope",

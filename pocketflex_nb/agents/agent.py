@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from pocketflex_nb.agents.errors import Unhandled
-from pocketflex_nb.agents.reasons import Down, Exit, TaskDone, tell
+from pocketflex_nb.agents.errors import NotOwner, Unhandled
+from pocketflex_nb.agents.reasons import Down, Exit, TaskDone, short, tell
 from pocketflex_nb.agents.ref import AgentRef
 from pocketflex_nb.agents.starting import start_lone
 from pocketflex_nb.core.context import AGENT
@@ -113,6 +113,7 @@ class Agent:
         Whether exit signals of links come to `handle_info` as `Exit` messages, and messages received before a shutdown are handled.
     isolation : None or "process"
         A process of its own: memory and kill are real, values travel by cloudpickle.
+        It is no security boundary: it keeps faults apart, not attackers.
     strict : bool
         Deep-copy messages and refuse what could not travel to a process.
     strict_cast : bool
@@ -176,6 +177,8 @@ class Agent:
     async def handle_call(self, message: Any, caller: Any) -> Any:
         """Answer a call: the return value is the reply; or `NO_REPLY` and later ``caller.reply(x)``, or ``Stop(reason, reply=x)``.
 
+        ``Continue(value, reply=x)`` and ``Idle(seconds, reply=x)`` reply, and say how to go on.
+
         Parameters
         ----------
         message : object
@@ -183,7 +186,7 @@ class Agent:
         caller : Caller
             Who waits for the answer.
         """
-        raise Unhandled(f"{type(self).__name__} got the call {message!r} and has no handle_call: write one, or use @handles.call")
+        raise Unhandled(f"{type(self).__name__} got the call {short(message)} and has no handle_call: write one, or use @handles.call")
 
     async def handle_cast(self, message: Any) -> Any:
         """Take a message that nobody waits for. Return None, `Idle`, `Continue` or `Stop`.
@@ -193,7 +196,7 @@ class Agent:
         message : object
             What was sent by `AgentRef.cast`.
         """
-        raise Unhandled(f"{type(self).__name__} got the cast {message!r} and has no handle_cast: write one, or use @handles.cast")
+        raise Unhandled(f"{type(self).__name__} got the cast {short(message)} and has no handle_cast: write one, or use @handles.cast")
 
     async def handle_info(self, message: Any) -> Any:
         """Take any other message: `Down`, `Exit`, `TaskDone`, ``"timeout"``, what `send` sends.
@@ -217,7 +220,7 @@ class Agent:
         value : object
             The one of the `Continue`.
         """
-        raise Unhandled(f"{type(self).__name__} asked to continue with {value!r} and has no handle_continue")
+        raise Unhandled(f"{type(self).__name__} asked to continue with {short(value)} and has no handle_continue")
 
     @_default
     async def terminate(self, reason: Any) -> None:
@@ -277,6 +280,7 @@ class Agent:
             Let it live on when the cell that started it is run again.
         isolation : None or "process"
             A process of its own; None: as the class says.
+            It is no security boundary: it keeps faults apart, not attackers.
         strict : bool or None
             Deep-copy messages and refuse what could not travel to a process; None: as the class says.
 
@@ -294,6 +298,84 @@ class Agent:
         """
         options = {"name": name, "clock": clock, "engine": engine, "keep": keep, "isolation": isolation, "strict": strict}
         return await start_lone(cls, args, kwargs, options)
+
+    @classmethod
+    async def start_link(cls, *args: Any, **kwargs: Any) -> Any:
+        """`start` one that is linked to the current agent from its beginning.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for `start`.
+
+        Returns
+        -------
+        AgentRef or None
+            None when `init` returned `IGNORE`.
+
+        Raises
+        ------
+        NotOwner
+            Called outside of any agent.
+        BadSpec
+            It would live on another loop.
+        AlreadyStarted, StartError
+            As `start`; the current agent is told by this alone, not over the link too.
+
+        Examples
+        --------
+        >>> class Engine(Agent):
+        ...     pass
+        >>> class Car(Agent):
+        ...     async def init(self):
+        ...         self.engine = await Engine.start_link()
+        >>> car = Car.start_sync()
+        >>> ended = car.monitor()
+        >>> car.state()["engine"].exit("overheated")
+        >>> ended.wait(5).reason
+        'overheated'
+        """
+        me = AGENT.get()
+        if me is None:
+            raise NotOwner(f"{cls.__name__}.start_link() stands outside of any agent: use start(), or start_monitor()")
+        rest, options = _split(cls.start, kwargs)
+        return await start_lone(cls, args, rest, options, linked_to=me)
+
+    @classmethod
+    async def start_monitor(cls, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """`start` one and monitor it from its beginning.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for `start`.
+
+        Returns
+        -------
+        (AgentRef, Monitor)
+            ``(None, None)`` when `init` returned `IGNORE`.
+
+        Raises
+        ------
+        AlreadyStarted, StartError
+            As `start`.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> from pocketflex_nb.agents import Stop
+        >>> class Mayfly(Agent):
+        ...     async def handle_cast(self, message):
+        ...         return Stop(message)
+        >>> async def main():
+        ...     ref, monitor = await Mayfly.start_monitor()
+        ...     ref.cast("dusk")
+        ...     return (await monitor).reason
+        >>> asyncio.run(main())
+        'dusk'
+        """
+        ref = await cls.start(*args, **kwargs)
+        return (ref, ref.monitor()) if ref is not None else (None, None)
 
     @classmethod
     def start_sync(
@@ -341,6 +423,16 @@ class Agent:
         return agent, agent.init(*args, **kwargs)
 
 
+def _split(start: Any, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments for `init`, and the options of `start` with their defaults."""
+    from inspect import signature
+
+    options = {name: one.default for name, one in signature(start).parameters.items() if one.kind is one.KEYWORD_ONLY}
+    return {name: value for name, value in given.items() if name not in options}, {
+        name: given.get(name, default) for name, default in options.items()
+    }
+
+
 def latest(cls: type) -> type:
     """The class now bound where `cls` was defined, if that is the notebook; else `cls`."""
     if cls.__module__ != "__main__" or "<locals>" in cls.__qualname__:
@@ -361,4 +453,4 @@ def _told(message: Any) -> str:
         return f"{type(message).__name__} of {message.ref!r} ({tell(message.reason)})"
     if isinstance(message, TaskDone):
         return f"the value of {message.ref!r}"
-    return repr(message)[:200]
+    return short(message)

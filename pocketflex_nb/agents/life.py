@@ -304,6 +304,10 @@ class Life(Mailbox):
         else:
             self.die(reason)
 
+    def leave(self, reason: Any) -> None:
+        """End with `reason`, `terminate` included: `exit` was called beside the agent's own task."""
+        self.end(reason, polite=self.status is not STARTING)
+
     def kill(self, cause: int | None = None) -> None:
         """End it as ``"killed"``: no `terminate`; what goes on after a grace time is fenced off."""
         if self.status is DEAD:

@@ -2,6 +2,9 @@
 
 Everything about mailbox, supervision and names stays as it is; memory and death become real. A kill is SIGKILL. A process that goes by
 itself (a segfault, `os._exit`, the kernel's memory killer) ends the agent as ``"worker_lost"``.
+
+A process of its own is no security boundary. It has the rights of this one, and the two unpickle what they send each other: code of the
+agent can run code here. It keeps faults apart, not attackers.
 """
 
 from __future__ import annotations
@@ -11,21 +14,23 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import Any
 
 from pocketflex_nb.agents.errors import NotPortable, NotRunning, ReplyError
-from pocketflex_nb.agents.frames import Pipe, portable_error
+from pocketflex_nb.agents.frames import Frame, Pipe, Writer, opened, portable_error
 from pocketflex_nb.agents.mail import Ask
 from pocketflex_nb.agents.monitor import Pending
-from pocketflex_nb.agents.reasons import DEAD, NO_REPLY
+from pocketflex_nb.agents.reasons import DEAD, NO_REPLY, is_reason
+from pocketflex_nb.agents.travel import find, origin
 
-__all__ = ["PARTING", "Proxy", "make_proxy"]
+__all__ = ["DRAINING", "PARTING", "Proxy", "make_proxy"]
 
 #: seconds a process gets to go by itself after its agent has ended
 PARTING = 2.0
+#: seconds within which what a process has sent before its end is read
+DRAINING = 0.3
 
 
 class Proxy:
@@ -47,8 +52,11 @@ class Proxy:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._pipe = Pipe(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]  # binary: no text mode was asked for
+        self._writer = Writer(self._pipe, f"pocketflex-to-{life.pid}")
         life.cleanups = [*(life.cleanups or ()), self._part]
-        threading.Thread(target=self._listen, name=f"pocketflex-agent-{life.pid}", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, name=f"pocketflex-agent-{life.pid}", daemon=True)
+        self._listener.start()
+        threading.Thread(target=self._watch, name=f"pocketflex-wait-{life.pid}", daemon=True).start()
 
     @property
     def os_pid(self) -> int:
@@ -58,7 +66,7 @@ class Proxy:
     # what the life asks for ------------------------------------------------------------------------------------------
     async def init(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make the agent over there."""
-        me = (self._life.pid, self._life.name, self._life.address)
+        me = (self._life.pid, self._life.name, self._life.address, origin())
         return await self._ask("init", self._cls, args, kwargs, me)
 
     async def handle_call(self, message: Any, caller: Any) -> Any:
@@ -136,31 +144,38 @@ class Proxy:
         finally:
             del self._waiting[number]
 
-    def _send(self, *message: Any) -> None:
-        try:
-            self._pipe.send(message)
-        except (OSError, ValueError):  # it is gone: `_listen` tells
-            pass
+    def _send(self, kind: str, number: int, *payload: Any) -> None:
+        self._writer.send(kind, number, *payload)
 
     # what comes from there -------------------------------------------------------------------------------------------
     def _listen(self) -> None:
         """Read until the other side is gone; in a thread."""
         home = self._life.home
         try:
-            while (message := self._pipe.receive()) is not None:
-                home.post(self._hear, *message)
-        except Exception as exc:
+            while (frame := self._pipe.receive()) is not None:
+                home.post(self._hear, frame)
+        except Exception as exc:  # what is no frame: something else writes to the pipe, such as a child of its own
             home.post(self._lost, f"{type(exc).__name__}: {exc}")
-        else:
-            home.post(self._lost, "")
+
+    def _watch(self) -> None:
+        """Tell of the end of the process, also when children of its own keep its pipes open; in a thread."""
         self._process.wait()
+        self._listener.join(DRAINING)  # what it sent before it ended comes first
+        self._life.home.post(self._lost, "")
+        self._listener.join()
         self._process.stdout.close()  # type: ignore[union-attr]  # it was asked for
 
     def _lost(self, why: str) -> None:
         if self._life.status is not DEAD:
             self._life.end("worker_lost")
 
-    def _hear(self, kind: str, number: int, *payload: Any) -> None:
+    def _hear(self, frame: Frame) -> None:
+        kind, number = frame[:2]
+        try:
+            payload = opened(frame)
+        except NotPortable as exc:
+            self._unread(kind, number, frame[2], exc)
+            return
         if kind == "reply":
             caller = self._callers.pop(number, None)
             if caller is not None:
@@ -173,6 +188,19 @@ class Proxy:
         else:
             self._settle(kind, number, payload[0])
 
+    def _unread(self, kind: str, number: int, told: str, error: NotPortable) -> None:
+        """A payload that cannot be read here: whoever waits for it is told."""
+        if kind == "reply":
+            caller = self._callers.pop(number, None)
+            if caller is not None:
+                caller.fail(error)
+        elif kind == "request":
+            self._send("failed", number, error)
+        elif kind == "failed":
+            self._settle("failed", number, RuntimeError(told))
+        elif kind == "done":
+            self._settle("failed", number, error)
+
     def _settle(self, kind: str, number: int, value: Any) -> None:
         future = self._waiting.get(number)
         if future is None or future.done():
@@ -182,10 +210,10 @@ class Proxy:
         else:
             future.set_exception(value)
 
-    async def _serve(self, number: int, pid: int, name: str, verb: str, args: Any, kwargs: Any) -> None:
+    async def _serve(self, number: int, pid: int, of: str, name: str, verb: str, args: Any, kwargs: Any) -> None:
         """Do what the agent over there asks of another agent here."""
         try:
-            life = self._life.home.lives.get(pid)
+            life = find(pid, of)
             if life is None:
                 raise NotRunning(name)
             out = _do_verb(life.ref, verb, args, kwargs)
@@ -201,16 +229,16 @@ class Proxy:
         """The agent has ended: so does its process."""
         for task in list(self._serving):
             task.cancel()
-        if life.reason in ("killed", "worker_lost"):
+        self._writer.close()
+        if is_reason(life.reason, "killed") or is_reason(life.reason, "worker_lost"):
             self._process.kill()
-        else:
-            self._pipe.close()
-            timer = threading.Timer(PARTING, self._process.kill)
-            timer.daemon = True
+            return
+        timer = threading.Timer(PARTING, self._process.kill)
+        timer.daemon = True
+        try:
             timer.start()
-            threading.Thread(target=_wait_and(self._process.wait, timer.cancel), daemon=True).start()
-        if self._process.stdin is not None:
-            self._pipe.close()
+        except RuntimeError:  # the interpreter is ending: so will the process, when its pipe is closed
+            pass
 
 
 def _do_verb(ref: Any, verb: str, args: Any, kwargs: Any) -> Any:
@@ -219,14 +247,6 @@ def _do_verb(ref: Any, verb: str, args: Any, kwargs: Any) -> Any:
         ask = Ask(args[0], tuple(args[1]), args[2], kind[1])
         return ref.call(ask, **kwargs) if kind[0] == "call" else ref.cast(ask)
     return getattr(ref, verb)(*args, **kwargs)
-
-
-def _wait_and(wait: Callable[[], Any], then: Callable[[], Any]) -> Callable[[], None]:
-    def run() -> None:
-        wait()
-        then()
-
-    return run
 
 
 def make_proxy(life: Any, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Proxy, Any]:

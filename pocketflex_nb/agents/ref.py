@@ -144,9 +144,9 @@ class AgentRef:
         return f"<{type(self).__name__} {self.address} {self.pid}{'' if self.is_alive else ' dead'}>"
 
     def __reduce__(self) -> Any:
-        from pocketflex_nb.agents.travel import revive  # here: it knows processes, which few agents are
+        from pocketflex_nb.agents.travel import origin, revive  # here: it knows processes, which few agents are
 
-        return revive, (self.pid, self._life.name, self.address)
+        return revive, (self.pid, self._life.name, self.address, getattr(self._life, "origin", None) or origin())
 
     def __copy__(self) -> AgentRef:
         return self

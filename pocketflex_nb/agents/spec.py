@@ -176,6 +176,7 @@ def child(
         Registered name.
     isolation : None or "process"
         A process of its own; None is what the class says.
+        It is no security boundary: it keeps faults apart, not attackers.
     strict : bool or None
         Copy messages and refuse what could not travel; None is what the class, or the supervisor, says.
 

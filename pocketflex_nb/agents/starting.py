@@ -7,7 +7,8 @@ from typing import Any
 from pocketflex_nb.agents.errors import BadSpec, StartError
 from pocketflex_nb.agents.home import Home, home_for
 from pocketflex_nb.agents.life import Life
-from pocketflex_nb.agents.reasons import IGNORE
+from pocketflex_nb.agents.parting import part_at_exit
+from pocketflex_nb.agents.reasons import DEAD, IGNORE
 from pocketflex_nb.agents.ref import AgentRef
 from pocketflex_nb.agents.registry import Via, place_of
 from pocketflex_nb.agents.scope import adopt, make_room
@@ -31,6 +32,7 @@ async def bring_up(life: Life, name: Any, args: tuple[Any, ...], kwargs: dict[st
     if name is not None:
         registry, key = place_of(name)
         registry.claim(key, life)
+    part_at_exit()
     try:
         out = await life.begin(*args, **kwargs)
     except BaseException:
@@ -60,13 +62,19 @@ def named(name: Any, cls: Any) -> Any:
     return name.key if isinstance(name, Via) else name
 
 
-async def start_lone(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> AgentRef | None:
-    """Start an agent without a supervisor."""
+async def start_lone(
+    cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], linked_to: Life | None = None
+) -> AgentRef | None:
+    """Start an agent without a supervisor, perhaps linked to another one."""
     home = home_for(options["engine"], options["clock"])
-    return await home.do(_start, home, cls, args, kwargs, options)
+    if linked_to is not None and linked_to.home.loop is not home.loop:
+        raise BadSpec(f"{cls.__name__}.start_link(): it would live on another loop; use start_monitor()")
+    return await home.do(_start, home, cls, args, kwargs, options, linked_to)
 
 
-async def _start(home: Home, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> AgentRef | None:
+async def _start(
+    home: Home, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], linked_to: Life | None
+) -> AgentRef | None:
     name = options["name"]
     await make_room(name)
     life = Life(home, cls, Slot(named(name, cls)))
@@ -75,4 +83,19 @@ async def _start(home: Home, cls: Any, args: tuple[Any, ...], kwargs: dict[str, 
     set_up(life, options["isolation"], options["strict"])
     if AGENT.get() is None:
         adopt(life, options["keep"])
-    return life.ref if await bring_up(life, name, args, kwargs) is not None else None
+    if await bring_up(life, name, args, kwargs) is None:
+        return None
+    if linked_to is not None:
+        _tie(life, linked_to)
+    return life.ref
+
+
+def _tie(life: Life, other: Life) -> None:
+    """Link two lives; if one has ended since its start, the other hears of it now."""
+    for one, two in ((life, other), (other, life)):
+        if one.status is DEAD:
+            two.hit(one.reason, one, is_linked=True)
+            return
+    for one, two in ((life, other), (other, life)):
+        one.links = one.links or set()
+        one.links.add(two)

@@ -1,5 +1,7 @@
 """Who holds the loop? A thread that looks whether the agents' loops still turn, names who stops them, and kills where it was asked to.
 
+It also tells of mailboxes that grow and grow, and ends the agents of a loop that was closed, so that who watches them from elsewhere hears.
+
 A coroutine that never awaits cannot be cancelled. `hunt` raises an exception inside it from here, which works in Python code; a long C
 call has to return first.
 """
@@ -15,7 +17,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import AGENT
 
-__all__ = ["FAIR", "LAG", "QUICK", "TICK", "AsyncKill", "hunt", "watch_over"]
+__all__ = ["FAIR", "FLOOD", "LAG", "LOOK", "QUICK", "TICK", "AsyncKill", "hunt", "watch_over"]
 
 #: seconds after which a loop that does not turn is an event
 LAG = 0.25
@@ -23,6 +25,8 @@ LAG = 0.25
 TICK, QUICK = 0.1, 0.02
 #: seconds that a loop gets to carry out a kill by itself
 FAIR = 0.1
+#: messages that may wait at one agent before that is an event, and again whenever they have doubled; seconds between two counts
+FLOOD, LOOK = 100_000, 0.5
 
 
 class AsyncKill(BaseException):
@@ -32,12 +36,14 @@ class AsyncKill(BaseException):
 class _Watch:
     """What is known of one home: when it was asked to answer, and whether its silence has been told."""
 
-    __slots__ = ("asked", "home", "is_told")
+    __slots__ = ("asked", "floods", "home", "is_told", "looked")
 
     def __init__(self, home: Any) -> None:
         self.home = home
         self.asked: float | None = None
         self.is_told = False
+        self.looked = 0.0
+        self.floods: dict[Any, int] = {}  # by agent, how many messages more will be told
 
     def answer(self) -> None:
         """Called on the loop."""
@@ -97,6 +103,11 @@ def _patrol() -> None:
 
 def _look_at(watch: _Watch) -> None:
     home, now = watch.home, time.monotonic()
+    if home.loop.is_closed():
+        home.close()
+    elif now - watch.looked > LOOK:
+        watch.looked = now
+        _count_mail(watch)
     if home.loop.is_closed() or not home.lives:
         with _lock:
             if home.loop.is_closed() or not home.lives:
@@ -111,6 +122,22 @@ def _look_at(watch: _Watch) -> None:
     elif now - watch.asked > LAG and not watch.is_told:
         watch.is_told = True
         _tell(home, now - watch.asked)
+
+
+def _count_mail(watch: _Watch) -> None:
+    """Tell of mailboxes that are longer than anybody can mean."""
+    lives = list(watch.home.lives.values())
+    for life in lives:
+        waiting = len(life.box or ()) + len(life.inbound or ())
+        if waiting < watch.floods.get(life, FLOOD):
+            continue
+        watch.floods[life] = 2 * waiting
+        from pocketflex_nb.agents.log import warn  # here: most are never flooded
+
+        warn(f"agent {life.name!r} has {waiting} messages waiting and is sent more than it handles: each takes memory; call it, or send less")
+        life.note("flood", {"waiting": waiting}, life.cause)
+    if watch.floods:
+        watch.floods = {life: most for life, most in watch.floods.items() if life.status != "dead"}
 
 
 def _tell(home: Any, seconds: float) -> None:

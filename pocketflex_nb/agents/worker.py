@@ -12,8 +12,10 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.agents import travel
-from pocketflex_nb.agents.frames import Pipe, portable_error
+from pocketflex_nb.agents.errors import NotPortable
+from pocketflex_nb.agents.frames import Frame, Pipe, opened, portable_error
 from pocketflex_nb.agents.mail import Ask
+from pocketflex_nb.agents.reasons import short
 from pocketflex_nb.core.context import AGENT
 
 __all__ = ["RemoteRef", "Worker", "main"]
@@ -30,7 +32,7 @@ class _Home:
         @staticmethod
         def describe(message: Any) -> str:
             """A short `repr`."""
-            return repr(message)[:200]
+            return short(message)
 
 
 class _Life:
@@ -44,9 +46,9 @@ class _Life:
     isolation = None
     home = _Home()
 
-    def __init__(self, worker: Worker, me: tuple[int, str, str]) -> None:
+    def __init__(self, worker: Worker, me: tuple[int, str, str, str]) -> None:
         self._worker = worker
-        self.pid, self.name, self.address = me
+        self.pid, self.name, self.address, _ = me
         self.ref = RemoteRef(*me)
         self.agent: Any = None
 
@@ -72,10 +74,10 @@ class _Caller:
 class RemoteRef:
     """The address of an agent of the other process."""
 
-    __slots__ = ("_address", "_name", "_pid")
+    __slots__ = ("_address", "_name", "_origin", "_pid")
 
-    def __init__(self, pid: int, name: str, address: str) -> None:
-        self._pid, self._name, self._address = pid, name, address
+    def __init__(self, pid: int, name: str, address: str, of: str = "") -> None:
+        self._pid, self._name, self._address, self._origin = pid, name, address, of
 
     @property
     def pid(self) -> int:
@@ -94,41 +96,41 @@ class RemoteRef:
 
     async def call(self, message: Any, *, timeout: float | None = 5.0) -> Any:
         """See `AgentRef.call`."""
-        return await _worker().request(self._pid, self._name, "call", (message,), {"timeout": timeout})
+        return await _worker().request(self, "call", (message,), {"timeout": timeout})
 
     def cast(self, message: Any) -> None:
         """See `AgentRef.cast`."""
-        _worker().request(self._pid, self._name, "cast", (message,), {})
+        _worker().request(self, "cast", (message,), {})
 
     def send(self, message: Any) -> None:
         """See `AgentRef.send`."""
-        _worker().request(self._pid, self._name, "send", (message,), {})
+        _worker().request(self, "send", (message,), {})
 
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
         """See `AgentRef.stop`."""
-        await _worker().request(self._pid, self._name, "stop", (reason, timeout), {})
+        await _worker().request(self, "stop", (reason, timeout), {})
 
     def exit(self, reason: Any = "shutdown") -> None:
         """See `AgentRef.exit`."""
-        _worker().request(self._pid, self._name, "exit", (reason,), {})
+        _worker().request(self, "exit", (reason,), {})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
 
         def ask(*args: Any, **kwargs: Any) -> Any:
-            return _worker().request(self._pid, self._name, "named", (name, args, kwargs), {})
+            return _worker().request(self, "named", (name, args, kwargs), {})
 
         return ask
 
     def __reduce__(self) -> Any:
-        return travel.revive, (self._pid, self._name, self._address)
+        return travel.revive, (self._pid, self._name, self._address, self._origin)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RemoteRef) and other._pid == self._pid
+        return isinstance(other, RemoteRef) and (other._pid, other._origin) == (self._pid, self._origin)
 
     def __hash__(self) -> int:
-        return hash(self._pid)
+        return hash((self._pid, self._origin))
 
     def __repr__(self) -> str:
         return f"<RemoteRef {self._address} {self._pid}>"
@@ -153,41 +155,51 @@ class Worker:
 
     def _listen(self) -> None:
         try:
-            while (message := self.pipe.receive()) is not None:
-                self.loop.call_soon_threadsafe(self._hear, *message)
+            while (frame := self.pipe.receive()) is not None:
+                self.loop.call_soon_threadsafe(self._hear, frame)
         finally:
             self.loop.call_soon_threadsafe(self.over.set)
 
-    def send(self, *message: Any) -> None:
+    def send(self, kind: str, number: int, *payload: Any) -> None:
         """Tell the other side."""
-        self.pipe.send(message)
+        self.pipe.send(kind, number, *payload)
 
-    def request(self, pid: int, name: str, verb: str, args: Any, kwargs: Any) -> asyncio.Future[Any]:
+    def request(self, ref: RemoteRef, verb: str, args: Any, kwargs: Any) -> asyncio.Future[Any]:
         """Ask something of an agent over there."""
         number = next(self._numbers)
         future: asyncio.Future[Any] = self.loop.create_future()
         self._asked[number] = future
         future.add_done_callback(_seen)
-        self.send("request", number, pid, name, verb, args, kwargs)
+        self.send("request", number, ref._pid, ref._origin, ref._name, verb, args, kwargs)
         return future
 
-    def _hear(self, verb: str, number: int, *payload: Any) -> None:
+    def _hear(self, frame: Frame) -> None:
+        verb, number = frame[:2]
         if verb == "cancel":
             task = self._tasks.get(number)
             if task is not None:
                 task.cancel()
         elif verb in ("done", "failed"):
-            future = self._asked.pop(number, None)
-            if future is not None and not future.done():
-                future.set_result(payload[0]) if verb == "done" else future.set_exception(payload[0])
+            self._answered(number, frame)
         else:
-            self._tasks[number] = self.loop.create_task(self._serve(verb, number, payload))
+            self._tasks[number] = self.loop.create_task(self._serve(verb, number, frame))
 
-    async def _serve(self, verb: str, number: int, payload: Any) -> None:
+    def _answered(self, number: int, frame: Frame) -> None:
+        future = self._asked.pop(number, None)
+        if future is None or future.done():
+            return
+        try:
+            value = opened(frame)[0]
+        except NotPortable as exc:
+            future.set_exception(exc)
+        else:
+            future.set_result(value) if frame[0] == "done" else future.set_exception(value)
+
+    async def _serve(self, verb: str, number: int, frame: Frame) -> None:
         try:
             if self.life is not None:
                 AGENT.set(self.life)
-            out = self._do(verb, payload)
+            out = self._do(verb, opened(frame))
             self.send("done", number, await out if out.__class__ is CoroutineType else out)
         except BaseException as exc:
             told = "".join(traceback.format_exception(exc)).rstrip()
@@ -212,7 +224,7 @@ class Worker:
             return _upgrade(agent, payload[0])
         return getattr(agent, "terminate" if verb == "terminate" else f"handle_{verb}")(*payload)
 
-    def _init(self, cls: Any, args: Any, kwargs: Any, me: tuple[int, str, str]) -> Any:
+    def _init(self, cls: Any, args: Any, kwargs: Any, me: tuple[int, str, str, str]) -> Any:
         self.life = _Life(self, me)
         AGENT.set(self.life)
         self.life.agent, out = cls._pfx_make(self.life, args, kwargs)

@@ -17,9 +17,11 @@ __all__ = ["LIMIT", "Step", "sequence", "sequence_svg", "steps_of"]
 #: rows of one diagram
 LIMIT = 300
 _MESSAGES = {"call": "->>", "reply": "-->>", "cast": "-)", "info": "-)", "down": "--x"}
+#: the arrows of a task's start and end
+_TASKS = {"start": "-)", "exit": "-->>"}
 _LIVES = {
     "start": "starts", "exit": "ends", "restart": "restarts", "giveup": "gives up", "zombie": "does not stop",
-    "lag": "holds the loop", "unhandled": "does not know",
+    "lag": "holds the loop", "flood": "is flooded:", "unhandled": "does not know",
 }
 
 
@@ -60,12 +62,25 @@ def _step(event: Any) -> Step:
         if data.get("error"):
             text = f"{text} failed: {data['error']}".strip()
         return Step(event.seq, event.ns, event.kind, source, target, _said(text), float(seconds))
+    if data.get("owner") is not None and event.kind in ("start", "exit"):
+        return _task_step(event, here)
     text = _LIVES[event.kind]
     detail = data.get("error") or data.get("reason") or data.get("what") or data.get("handler") or ""
+    if event.kind == "flood":
+        detail = f"{data.get('waiting')} messages wait"
     if event.kind == "lag":
         detail = f"{seconds:.2f} s {data.get('where') or detail}"
     text = text if event.kind == "start" else f"{text} {detail}"
     return Step(event.seq, event.ns, event.kind, here, "", _said(text), float(seconds))
+
+
+def _task_step(event: Any, here: str) -> Step:
+    """A task's start and end are messages between it and its owner: the work, and the value."""
+    data, owner = event.data, str(event.data["owner"] or "outside")
+    if event.kind == "start":
+        return Step(event.seq, event.ns, "start", owner, here, _said(f"spawn {data.get('cls', '')}"))
+    text = f"value {data['value']}" if "value" in data else f"ends {data.get('error') or data.get('reason') or ''}"
+    return Step(event.seq, event.ns, "exit", here, owner, _said(text))
 
 
 def _said(text: str) -> str:
@@ -98,7 +113,7 @@ def sequence(events: Iterable[Any], *, limit: int = LIMIT, **filters: Any) -> st
     for s in steps:
         if s.target:
             took = f" ({s.seconds:.3g} s)" if s.kind == "reply" and s.seconds else ""
-            lines.append(f"    {names[s.source]}{_MESSAGES[s.kind]}{names[s.target]}: {_escaped(s.text or s.kind)}{took}")
+            lines.append(f"    {names[s.source]}{(_MESSAGES | _TASKS)[s.kind]}{names[s.target]}: {_escaped(s.text or s.kind)}{took}")
         else:
             lines.append(f"    Note over {names[s.source]}: {_escaped(s.text)}")
     if more:
@@ -114,7 +129,7 @@ def _escaped(text: str) -> str:
 
 
 _DASHES = {
-    "reply": ' stroke-dasharray="5 4"', "down": ' stroke-dasharray="5 4"',
+    "reply": ' stroke-dasharray="5 4"', "down": ' stroke-dasharray="5 4"', "exit": ' stroke-dasharray="5 4"',
     "info": ' stroke-dasharray="1.5 4" stroke-linecap="round"',
 }
 _COLUMN, _ROW, _TOP, _SIDE = 150.0, 30.0, 54.0, 24.0
@@ -191,7 +206,7 @@ def _message(s: Step, x: dict[str, float], y: float) -> str:
 
 
 _STATES = {
-    "start": "running", "exit": "cancelled", "restart": "asking", "giveup": "failed", "zombie": "failed", "lag": "waiting",
+    "start": "running", "exit": "cancelled", "restart": "asking", "giveup": "failed", "zombie": "failed", "lag": "waiting", "flood": "waiting",
     "unhandled": "asking",
 }
 

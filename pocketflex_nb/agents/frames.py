@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from pocketflex_nb.agents.errors import NotPortable
+from pocketflex_nb.agents.errors import NotPortable, ReplyError
 from pocketflex_nb.agents.pickling import dumps, loads
 
 __all__ = ["Frame", "Pipe", "Writer", "opened", "packed", "portable_error"]
@@ -146,9 +146,9 @@ def opened(frame: Frame) -> tuple[Any, ...]:
     try:
         payload: tuple[Any, ...] = loads(frame[3])
     except BaseException as exc:  # the values' own code runs here, and this thread serves others
+        why = f"{type(exc).__name__}: {_safe(str, exc)}"
         raise NotPortable(
-            f"{frame[2] or 'a value'} was sent by another process and cannot be read in this one ({type(exc).__name__}: {_safe(str, exc)}); "
-            "send plain data instead"
+            f"{frame[2] or 'a value'} was sent by another process and cannot be read in this one ({why}); send plain data instead"
         ) from exc
     return payload
 
@@ -156,6 +156,8 @@ def opened(frame: Frame) -> tuple[Any, ...]:
 def portable_error(error: BaseException, told: str) -> BaseException:
     """`error` as it can travel, with the traceback of this process as a note; its text in a `RuntimeError`, if it cannot."""
     error.__traceback__ = None
+    if isinstance(error, ReplyError):  # the caller's error: the agent lives
+        return ReplyError(portable_error(error.exc, told))
     try:
         if not isinstance(loads(dumps(error)), BaseException):
             raise TypeError("it comes back as something else")

@@ -245,6 +245,7 @@ class _Due(deque[Any]):
     """
 
     __slots__ = ("most",)
+    most: int
 
 
 class Deadlines:

@@ -84,6 +84,8 @@ class Caller:
     """
 
     __slots__ = ("by", "due", "fut", "is_cancelling", "life", "message", "seq", "start", "task")
+    due: float
+    task: asyncio.Task[Any]
 
     def __init__(self, life: Any, message: Any, fut: Any, by: Any, seq: int, start: int, is_cancelling: bool = False) -> None:
         self.life, self.message, self.fut, self.by, self.seq, self.start = life, message, fut, by, seq, start

@@ -15,6 +15,7 @@ __all__ = [
     "RUNNING",
     "STARTING",
     "STOPPING",
+    "TOLD",
     "Continue",
     "Crash",
     "Down",

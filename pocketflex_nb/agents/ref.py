@@ -18,9 +18,10 @@ from pocketflex_nb.agents.reasons import DEAD, is_reason
 from pocketflex_nb.agents.sending import Sending
 from pocketflex_nb.agents.slot import Slot
 from pocketflex_nb.agents.sugar import Within, ref_type
+from pocketflex_nb.agents.travel import REMOTE, Absent, find, origin
 from pocketflex_nb.core.context import AGENT
 
-__all__ = ["AgentRef", "Answered"]
+__all__ = ["AgentRef", "Answered", "revive"]
 
 class Answered(dict[str, Any]):
     """Facts that can be read at once or awaited: ``ref.state()`` and ``await ref.state()`` both give them."""
@@ -144,8 +145,6 @@ class AgentRef:
         return f"<{type(self).__name__} {self.address} {self.pid}{'' if self.is_alive else ' dead'}>"
 
     def __reduce__(self) -> Any:
-        from pocketflex_nb.agents.travel import origin, revive  # here: it knows processes, which few agents are
-
         return revive, (self.pid, self._life.name, self.address, getattr(self._life, "origin", None) or origin())
 
     def __copy__(self) -> AgentRef:
@@ -561,3 +560,11 @@ class AgentRef:
             life.home.post(waiting.attach, life)
             life.home.post_to(life, put_now, life, kind(order))
         return waiting
+
+
+def revive(pid: int, name: str, address: str, of: str = "") -> Any:
+    """The ref of a life of this process, or, in an agent's own process, one that speaks through the pipe; else that of a dead one."""
+    if REMOTE:
+        return REMOTE[0](pid, name, address, of)
+    life = find(pid, of)
+    return life.ref if life is not None else AgentRef(Absent(pid, name, address, of))

@@ -10,7 +10,7 @@ from pocketflex_nb.agents.home import home_for, homes
 from pocketflex_nb.agents.reasons import DEAD
 from pocketflex_nb.agents.slot import Slot
 
-__all__ = ["REMOTE", "find", "origin", "revive"]
+__all__ = ["REMOTE", "Absent", "find", "origin"]
 
 #: in a process of its own, an agent's refs of the other process: filled by :mod:`pocketflex_nb.agents.worker`
 REMOTE: list[Any] = []
@@ -35,23 +35,11 @@ def find(pid: int, of: str) -> Any:
     return None
 
 
-def revive(pid: int, name: str, address: str, of: str = "") -> Any:
-    """The ref of a life of this process, or, in an agent's own process, one that speaks through the pipe; else that of a dead one."""
-    if REMOTE:
-        return REMOTE[0](pid, name, address, of)
-    life = find(pid, of)
-    if life is not None:
-        return life.ref
-    from pocketflex_nb.agents.ref import AgentRef  # here: that file knows this one
-
-    return AgentRef(_Absent(pid, name, address, of))
-
-
-class _Absent:
+class Absent:
     """So much of a life as a ref asks for, of an agent that is dead or lives in another process."""
 
     status, reason = DEAD, "noproc"
-    fenced = is_open = is_awake = is_suspended = is_strict = False
+    fenced = is_open = is_awake = is_listed = is_suspended = is_strict = False
     agent = box = inbound = names = known = boss = ident = cause = cls = None
     handled = 0
     type = "worker"

@@ -495,7 +495,14 @@ def check_ok(check: Callable[..., Any], *args: Any) -> None:
 def _as_start_error(child: Child, exc: AgentError) -> StartError:
     if isinstance(exc, AlreadyStarted) and not isinstance(exc, NameTaken):
         return NameTaken(child.spec.id, exc)
-    return exc if isinstance(exc, StartError) else StartError(child.spec.id, Crash(exc))
+    if not isinstance(exc, StartError):
+        return StartError(child.spec.id, Crash(exc))
+    below = exc.reason.term if isinstance(exc.reason, Shutdown) else None
+    if isinstance(below, NameTaken):  # a child of the child
+        taken = NameTaken(child.spec.id, AlreadyStarted(below.ref, below.name))
+        taken.reason = exc.reason
+        return taken
+    return exc
 
 
 def _cause(exc: BaseException) -> BaseException | None:

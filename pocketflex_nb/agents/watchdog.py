@@ -134,7 +134,8 @@ def _count_mail(watch: _Watch) -> None:
         watch.floods[life] = 2 * waiting
         from pocketflex_nb.agents.log import warn  # here: most are never flooded
 
-        warn(f"agent {life.name!r} has {waiting} messages waiting and is sent more than it handles: each takes memory; call it, or send less")
+        text = "is sent more than it handles, and each message takes memory: call it instead of casting, or send less"
+        warn(f"agent {life.name!r} has {waiting} messages waiting: it {text}")
         life.note("flood", {"waiting": waiting}, life.cause)
     if watch.floods:
         watch.floods = {life: most for life, most in watch.floods.items() if life.status != "dead"}

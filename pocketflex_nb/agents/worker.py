@@ -16,6 +16,7 @@ from pocketflex_nb.agents.errors import NotPortable
 from pocketflex_nb.agents.frames import Frame, Pipe, opened, portable_error
 from pocketflex_nb.agents.mail import Ask
 from pocketflex_nb.agents.reasons import short
+from pocketflex_nb.agents.ref import revive
 from pocketflex_nb.core.context import AGENT
 
 __all__ = ["RemoteRef", "Worker", "main"]
@@ -124,7 +125,7 @@ class RemoteRef:
         return ask
 
     def __reduce__(self) -> Any:
-        return travel.revive, (self._pid, self._name, self._address, self._origin)
+        return revive, (self._pid, self._name, self._address, self._origin)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RemoteRef) and (other._pid, other._origin) == (self._pid, self._origin)

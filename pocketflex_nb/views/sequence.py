@@ -206,8 +206,8 @@ def _message(s: Step, x: dict[str, float], y: float) -> str:
 
 
 _STATES = {
-    "start": "running", "exit": "cancelled", "restart": "asking", "giveup": "failed", "zombie": "failed", "lag": "waiting", "flood": "waiting",
-    "unhandled": "asking",
+    "start": "running", "exit": "cancelled", "restart": "asking", "giveup": "failed", "zombie": "failed", "lag": "waiting",
+    "flood": "waiting", "unhandled": "asking",
 }
 
 

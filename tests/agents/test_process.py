@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from pocketflex_nb.agents import (
     Stop,
     Supervisor,
     child,
+    exit,
     handles,
 )
 from pocketflex_nb.testing import Recorder
@@ -158,3 +160,136 @@ async def test_a_kill_is_real_even_in_an_endless_loop() -> None:
         await asyncio.sleep(0.01)
     else:
         pytest.fail("the process lives on")
+
+
+class Stubborn(Exception):
+    """Pickles and does not unpickle, as many clients' errors do."""
+
+    def __init__(self, message: str, *, response: int) -> None:
+        super().__init__(message)
+        self.response = response
+
+
+class Unreadable:
+    """Pickles and does not unpickle."""
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+
+    def __reduce__(self) -> Any:
+        return _never, (self.said,)
+
+    def __repr__(self) -> str:
+        return f"<{self.said}>"
+
+
+def _never(said: str) -> None:
+    raise SystemExit(f"no {said}")
+
+
+class Odd(Agent):
+    """Says what others cannot read."""
+
+    isolation = "process"
+
+    @handles.call
+    async def fail(self) -> None:
+        raise Stubborn("quota exceeded", response=429)
+
+    @handles.call
+    async def refuse(self) -> None:
+        raise ReplyError(Stubborn("quota exceeded", response=429))
+
+    @handles.call
+    async def answer(self) -> Any:
+        return [Unreadable("the answer")]
+
+    async def handle_call(self, message: Any, caller: Any) -> Any:
+        if message == "later":
+            caller.reply(Unreadable("the late answer"))
+            return NO_REPLY
+        return "fine"
+
+    async def handle_cast(self, message: Any) -> None:
+        """Nothing."""
+
+    @handles.call
+    async def part(self) -> None:
+        exit("parted")
+
+    @handles.call
+    async def fork(self) -> None:
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+        os._exit(1)
+
+
+async def test_what_cannot_be_read_here_is_told_with_its_text() -> None:
+    ref = await Odd.start(**HERE)
+    for ask in (ref.answer, lambda: ref.call("later")):
+        with pytest.raises(NotPortable, match=r"the (late )?answer.*no the"):
+            await ask()
+    with pytest.raises(NotPortable, match="no the question"):
+        await ref.call(Unreadable("the question"))
+    ref.cast(Unreadable("the cast"))
+    assert await ref.call("and now") == "fine"
+
+    with pytest.raises(RuntimeError, match="Stubborn: quota exceeded") as refused:
+        await ref.refuse()
+    assert not isinstance(refused.value, AgentDown)
+    with pytest.raises(AgentDown, match="Stubborn: quota exceeded"):
+        await ref.fail()
+    ref = await Odd.start(**HERE)
+    with pytest.raises(AgentDown) as down:
+        await ref.part()
+    assert down.value.reason == "parted"
+
+
+async def test_start_arguments_that_cannot_be_read_fail_the_start_with_their_text() -> None:
+    with pytest.raises(StartError, match="no the argument"):
+        await Far.start(Unreadable("the argument"), **HERE)
+
+
+@pytest.mark.parametrize("size", [1, 4_000_000])
+async def test_a_stopped_process_keeps_nobody_waiting_and_can_be_killed(size: int) -> None:
+    far, near = await Odd.start(**HERE), await Counter.start(**HERE)
+    monitor = far.monitor()
+    os.kill(far.os_pid, signal.SIGSTOP)
+    asking = asyncio.create_task(far.call("x" * size, timeout=None))
+    for _ in range(5):
+        far.cast("x" * size)
+
+    assert await near.call("get", timeout=1.0) == 0
+    far.exit("kill")
+
+    assert (await monitor).reason == "killed"
+    with pytest.raises(AgentDown):
+        await asking
+    await near.stop()
+
+
+async def test_a_dead_process_is_noticed_although_its_own_child_lives() -> None:
+    ref = await Odd.start(**HERE)
+    monitor = ref.monitor()
+    start = time.monotonic()
+
+    with pytest.raises(AgentDown):
+        await ref.fork()
+
+    assert (await monitor).reason == "worker_lost"
+    assert time.monotonic() - start < 10
+
+
+async def test_an_agent_of_another_process_reaches_agents_of_other_homes_and_no_strangers() -> None:
+    far, near = await Far.start(**HERE), await Counter.start(10)
+    assert await far.add_to(near, 5) == 16
+
+    await near.stop()
+    with pytest.raises(AgentDown):
+        await far.add_to(near, 5)
+
+
+def test_the_docstring_says_that_a_process_is_no_security_boundary() -> None:
+    for told in (Agent.__doc__, child.__doc__, Agent.start.__doc__):
+        assert "no security boundary" in (told or "")

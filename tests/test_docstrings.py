@@ -14,7 +14,7 @@ MODULES = ("pocketflex_nb", "pocketflex_nb.agents", "pocketflex_nb.notebook", "p
 
 HANDED_OUT = "handed out by the room; no user calls the class"
 NOT_CALLED = {
-    "AgentRef": HANDED_OUT, "Caller": HANDED_OUT, "Monitor": HANDED_OUT, "Scope": HANDED_OUT, "Stream": HANDED_OUT,
+    "AgentRef": HANDED_OUT, "Caller": HANDED_OUT, "Monitor": HANDED_OUT, "Scope": HANDED_OUT, "Sending": HANDED_OUT, "Stream": HANDED_OUT,
     "SupervisorRef": HANDED_OUT, "TaskRef": HANDED_OUT, "Trace": HANDED_OUT, "Via": HANDED_OUT,
 }
 #: methods that the rooms call on what a user holds: no section, but each parameter stands in the sentence
@@ -23,7 +23,7 @@ PLUMBING = {
     "FlowAgent": {"handle_call", "handle_cast", "handle_info", "init", "redact"},
     "Monitor": {"attach", "down", "fail", "settle"},
     "PatchedView": {"tell_all"},
-    "Registry": {"claim", "expect", "forget"},
+    "Registry": {"claim", "expect", "forget", "some_keys"},
     "Run": {
         "adopt", "cancelling", "end", "enter", "fail", "fence", "finish", "hold", "hold_async", "join_of", "leave", "live_class",
         "use_classes",

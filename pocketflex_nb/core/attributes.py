@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Reader", "is_looked_into", "is_record", "reader_of"]
+__all__ = ["Reader", "is_looked_into", "is_record", "reader_of", "set_attributes"]
 
 #: gives the attributes of an object by name
 Reader = Callable[[Any], dict[str, Any]]
@@ -78,3 +78,29 @@ def reader_of(cls: type) -> Reader | None:
         return {**found, **(extra or {}), **(private or {})}
 
     return read_model
+
+
+def set_attributes(value: Any, attributes: dict[str, Any]) -> None:
+    """Have a record hold these attributes and no others, without calling its class's `__setattr__`."""
+    cls = type(value)
+    read = reader_of(cls)
+    now = read(value) if read is not None else {}
+    model = hasattr(cls, "model_construct")
+    if model:
+        fields = set(getattr(cls, "__pydantic_fields__", ()))
+        hidden = set(getattr(cls, "__private_attributes__", None) or ())
+        extra = {name: item for name, item in attributes.items() if name not in fields and name not in hidden}
+        private = {name: item for name, item in attributes.items() if name in hidden}
+        if getattr(value, _EXTRA, None) is not None or (extra and cls.model_config.get("extra") == "allow"):
+            object.__setattr__(value, _EXTRA, extra)
+            attributes = {name: item for name, item in attributes.items() if name not in extra}
+        if private or getattr(value, _PRIVATE, None) is not None:
+            object.__setattr__(value, _PRIVATE, private)
+            attributes = {name: item for name, item in attributes.items() if name not in private}
+        now = dict(vars(value))
+    for name in now:
+        if name not in attributes:
+            object.__delattr__(value, name)
+    for name, item in attributes.items():
+        if name not in now or now[name] is not item:
+            object.__setattr__(value, name, item)

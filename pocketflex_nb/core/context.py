@@ -9,6 +9,7 @@ per walk. Core reads only these attributes of it, all plain:
 - ``life``: what `AGENT` was when it was made
 - ``timed``: whether each write takes the time; the walk gives its changes that of the hop's end if not
 - ``touched``: dict of cell -> store for mutable values read or written since, or None
+- ``undo``: while a try may fail, a dict in which stores note the values that it replaces; else None
 - ``writers``: dict of node -> writer, or None: made and kept by stores, so that a name is told once a walk and node
 - ``page``, ``at``: the place of the first change that the node in flight made, ``page`` None if there is none; ``changes``: the flat
   list of the places of all its changes, or None while there is one at most

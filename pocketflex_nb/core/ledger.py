@@ -183,14 +183,17 @@ class Cell:
         Who made it.
     kept : list or None
         The record of that write, once its page is gone.
+    views : dict or None
+        What nodes in flight were handed instead of the store's own object (:mod:`pocketflex_nb.core.handed`).
     """
 
-    __slots__ = ("frozen", "kept", "key", "mark", "plain", "quick", "value", "version", "writer")
+    __slots__ = ("frozen", "kept", "key", "mark", "plain", "quick", "value", "version", "views", "writer")
 
     def __init__(self, key: Any, value: Any, frozen: Any, version: int, writer: Writer, kept: list[Any] | None = None) -> None:
         self.key, self.value, self.frozen, self.version, self.writer, self.kept = key, value, frozen, version, writer, kept
         self.plain = self.quick = False
         self.mark: Any = UNMARKED
+        self.views: dict[Any, Any] | None = None
 
     def is_of(self, plain: bool, hidden: bool) -> None:
         """Note what kind of value it holds: one that never changes in place, one that is not to be looked at."""

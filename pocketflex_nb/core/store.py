@@ -17,11 +17,12 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal
 
+from pocketflex_nb.core.alone import alone
 from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.errors import ConflictError, StoreError, nearest
+from pocketflex_nb.core.handed import TOUCHED_BOUND, Handed, holds, is_fenced, loan, owner_of
 from pocketflex_nb.core.ledger import (
     FIELDS,
     KEY,
@@ -41,6 +42,7 @@ from pocketflex_nb.core.ledger import (
 from pocketflex_nb.core.lock import KeyLock, Lock
 from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.snapshot import LONG, MISSING, PLAIN, Opaque, Work, is_plain, thaw
+from pocketflex_nb.core.three_way import rule_name
 from pocketflex_nb.core.versions import Snapshot, Versions
 from pocketflex_nb.core.watch import Listener, Watch
 
@@ -50,8 +52,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TOUCHED_BOUND", "WRITTEN_BOUND", "ConflictWarning", "Snapshot", "Store", "as_store", "settle"]
 
-#: estimated bytes of work to look at one touched key at a node's end; beyond it the change is "maybe"
-TOUCHED_BOUND = 64 * 1024
 #: the same for the first copy of a value that is written
 WRITTEN_BOUND = 16 * TOUCHED_BOUND
 _FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -67,28 +67,7 @@ class ConflictWarning(UserWarning):
     """A key was overwritten that another concurrent run or branch had written meanwhile."""
 
 
-def _alone(method: Callable[..., Any]) -> Any:
-    """Have a method of the store run under its lock, with every write on the long way, and call subscribers after it."""
-
-    @wraps(method)
-    def locked(self: Store, *args: Any, **options: Any) -> Any:
-        with self._lock:
-            self._busy += 1
-            self._ledger.room = 0
-            try:
-                given = method(self, *args, **options)
-            finally:
-                self._busy -= 1
-                if not self._busy:
-                    self._ledger.room = self._ledger.end
-        if self._outbox:
-            self._deliver()
-        return given
-
-    return locked
-
-
-class Store(dict[Any, Any]):
+class Store(Handed):
     """The shared store: a dict that keeps, per key, its version, who wrote it and when.
 
     Parameters
@@ -103,7 +82,8 @@ class Store(dict[Any, Any]):
         Rules that resolve such a write instead, without an event: ``rule(theirs, mine)`` gives what is written, theirs being
         what stands in the store. With ``{"notes": operator.add}`` every node writes its own contribution, and concurrent ones
         are added up; what is written one after the other overwrites, as ever. A rule of three arguments gets ``(base, theirs,
-        mine)``, base being what stood there when this node's `prep` began, or None.
+        mine)``, base being what stood there when this node's `prep` began, or None. A key inside of a value is named with dots:
+        ``{"stats.n": rule}`` for ``store["stats"]["n"]``, ``{"rows.0.title": rule}`` for what stands in a list or an object.
     transient : iterable of keys, optional
         Keys whose values are never copied, compared or journaled (a client, a connection): history and snapshots hold a mark
         for them.
@@ -120,11 +100,20 @@ class Store(dict[Any, Any]):
     Equality, order, `json.dumps` and ``isinstance(store, dict)`` are a dict's. Nested changes, such as
     ``store["notes"].append(x)``, are found at the end of the node that read the key: lists, dicts, sets, dataclasses and
     pydantic models are compared with their last copy, up to 64 KiB of estimated work for each key, beyond which the change is
-    called ``"maybe"``. Not promised: changes through a reference that was kept from an earlier node, or that came from a bulk
-    read (`values`, `items`, `json.dumps`, `copy`). Outside of runs, nested changes are found when `snapshot`, `diff`,
-    `history`, `at` or `who` is next asked. Objects of other classes of yours count as changed when one of their attributes does,
-    declared or not; objects of libraries when they are replaced; arrays of up to 64 KiB (numpy, `bytearray`) when their bytes do.
+    called ``"maybe"``. Not promised: changes through a reference that was kept from an earlier node, or that came from
+    ``dict(store)``. Outside of runs, nested changes are found when `snapshot`, `diff`, `history`, `at` or `who` is next
+    asked. Objects of other classes of yours count as changed when one of their attributes does, declared or not; objects of
+    libraries when they are replaced; arrays of up to 64 KiB (numpy, `bytearray`) when their bytes do.
     The store runs no code of a value's class: no `__eq__`, `__iter__`, `__repr__`, no property.
+
+    A node that reads a list, dict, set or record while another run or branch works on it is handed a copy, as it was when that one
+    began; what both did is merged when they end, and where both changed the same place, that is a lost update like a flat one.
+    A node that reads a key again and again without changing it, because it waits for another one, is shown what the others did
+    after 0.1 s. What cannot be copied (objects of other classes, values of more than 16 384 parts) is shared as it is.
+
+    What a failed try of a node that may be tried again (`max_retries`, `Retry`, `timeout`) wrote is taken back, nested values in
+    place, except keys that somebody else has written since. A step that was abandoned keeps what it was handed, and the store goes
+    on with other objects.
 
     Cost: a read about 4 to 5 times a dict's; a write about half a microsecond; neither grows with the number of keys. The
     methods are safe to call from any thread and from any loop; a value's own methods are as safe as the value.
@@ -145,7 +134,7 @@ class Store(dict[Any, Any]):
 
     __slots__ = (
         "__weakref__", "_begin", "_busy", "_cells", "_dropped", "_ledger", "_listeners", "_lock", "_locks", "_loose", "_merge",
-        "_on_conflict", "_outbox", "_transient", "_versions", "_warned", "version",
+        "_nested_rules", "_on_conflict", "_outbox", "_transient", "_versions", "_warned", "version",
     )
 
     def __init__(
@@ -169,6 +158,7 @@ class Store(dict[Any, Any]):
         self.version = 0
         self._on_conflict = on_conflict
         self._merge = _rules(merge) if merge else None
+        self._nested_rules = frozenset(key.split(".")[0] for key in merge or () if isinstance(key, str) and "." in key)
         self._transient = frozenset((transient,) if isinstance(transient, str) else transient)
         self._lock = threading.RLock()
         self._busy = int(_FREE_THREADED)
@@ -192,9 +182,7 @@ class Store(dict[Any, Any]):
             return self._first(key)
         if cell.plain:
             return cell.value
-        if cell.mark is not _frame():
-            self._touch(cell)
-        return cell.value
+        return cell.value if cell.mark is _frame() else self._hand(cell)
 
     def get(self, key: Any, default: Any = None, /) -> Any:
         """The value of `key`, or `default` when it is missing."""
@@ -207,9 +195,7 @@ class Store(dict[Any, Any]):
                 return default
         if cell.plain:
             return cell.value
-        if cell.mark is not _frame():
-            self._touch(cell)
-        return cell.value
+        return cell.value if cell.mark is _frame() else self._hand(cell)
 
     def _first(self, key: Any) -> Any:
         """Read a key that has no cell yet."""
@@ -271,7 +257,7 @@ class Store(dict[Any, Any]):
         if (
             frame is None
             or not (cls is int or cls in _SHORT or (cls is str and len(value) < LONG))
-            or (frame.parent is not None and _is_fenced(frame.parent))
+            or (frame.parent is not None and is_fenced(frame.parent))
             or frame.life is not None
         ):
             self._write(key, value)
@@ -315,7 +301,7 @@ class Store(dict[Any, Any]):
         if found is not None:
             self._tell(key, frame, found, done)
 
-    @_alone
+    @alone
     def _put(self, key: Any, value: Any, frozen: tuple[Any, int], frame: Any) -> tuple[Writer | None, bool]:
         """Write unless a conflict forbids it; the other writer of a conflict, and whether it was written."""
         cell = self._cell(key)
@@ -337,6 +323,8 @@ class Store(dict[Any, Any]):
         known = cell is not None
         if cell is None:
             cell = Cell(key, value, copy_, version, writer)
+        elif cell.value is not value and not (cell.plain and not hidden):
+            self._give_way(cell, frame)
         place = self._lay(record)
         cell.value, cell.frozen, cell.version, cell.writer, cell.mark = value, copy_, version, writer, UNMARKED
         cell.is_of(plain, hidden)
@@ -347,6 +335,12 @@ class Store(dict[Any, Any]):
         self._note(place, frame)
         if not cell.plain:
             self._touch(cell)
+
+    def _give_way(self, cell: Cell, frame: Any) -> None:
+        """The value of a cell is about to be replaced: keep it for the tries that may fail, and for others that work on it."""
+        self._set_aside_views(cell, frame)
+        if frame is not None and frame.undo is not None:
+            frame.undo.setdefault((id(self), cell.key), cell.value)
 
     def _lay(self, record: list[Any]) -> Place:
         """Lay a record on the last page, and count the version that it makes; where it stands. The lock is held."""
@@ -368,12 +362,12 @@ class Store(dict[Any, Any]):
             self._publish(place)
 
     # late writes and lost ones ---------------------------------------------------------------------------------------
-    def _is_late(self, frame: Any) -> bool:
-        """Whether a write comes too late: its step was abandoned, or its agent was given up. Noted once a step."""
+    def _is_late(self, frame: Any, told: bool = True) -> bool:
+        """Whether a write comes too late: its step was abandoned, or its agent was given up. Noted once a step if it is to be told."""
         life = _agent()
-        if not (frame is not None and _is_fenced(frame)) and not (life is not None and getattr(life, "fenced", False)):
+        if not (frame is not None and is_fenced(frame)) and not (life is not None and getattr(life, "fenced", False)):
             return False
-        if frame is not None:
+        if frame is not None and told:
             with self._lock:
                 known = self._dropped = self._dropped if self._dropped is not None and len(self._dropped) < 1_000 else set()
                 first = id(frame) not in known
@@ -402,21 +396,23 @@ class Store(dict[Any, Any]):
             exc.add_note(f"raised by the merge rule of store key {key!r}, called with {preview(cell.value)} and {preview(value)}")
             raise
 
-    def _tell(self, key: Any, frame: Any, other: Writer, done: bool) -> None:
+    def _tell(self, key: Any, frame: Any, other: Writer, done: bool, path: tuple[Any, ...] = ()) -> None:
         """Say that an update was lost."""
         mine = writer_of(frame, self._ledger.unresolved)
         verb = "overwrote" if done else "was kept from overwriting"
+        name = rule_name(path) if len(path) > 1 else key
+        since = "read it" if len(path) > 1 else "began"
         text = (
-            f"{mine.name} {verb} {key!r}, which {other.name} had written after this node began; "
-            f"combine them: Store(merge={{{key!r}: rule}}), or write with store.update({key!r}, fn)"
+            f"{mine.name} {verb} {name!r}, which {other.name} had written after this node {since}; "
+            f"combine them: Store(merge={{{name!r}: rule}}), or write with store.update({key!r}, fn)"
         )
-        frame.note("conflict", key=key, writer=mine.name, other=other.name, text=text)
+        frame.note("conflict", key=key, writer=mine.name, other=other.name, text=text, **({"path": path} if len(path) > 1 else {}))
         if not done:
             raise ConflictError(text, key=key, writer=mine.name, other=other.name)
         if self._on_conflict == "warn":
             with self._lock:
                 known = self._warned = self._warned if self._warned is not None else set()
-                pair = (key, mine.path, other.path)
+                pair = (name, mine.path, other.path)
                 first = pair not in known
                 known.add(pair)
             if first:
@@ -432,13 +428,13 @@ class Store(dict[Any, Any]):
         """Delete `key` and give its value; KeyError if it is not there."""
         frame = _frame()
         if self._is_late(frame):
-            return _get(self, key)
+            return self[key]
         value, other, done = self._take(key, frame, check)
         if other is not None:
             self._tell(key, frame, other, done)
         return value
 
-    @_alone
+    @alone
     def _take(self, key: Any, frame: Any, check: bool) -> tuple[Any, Writer | None, bool]:
         cell = self._cell(key)
         if cell is None:
@@ -446,7 +442,10 @@ class Store(dict[Any, Any]):
         other = self._other(key, cell, frame) if check else None
         if other is not None and self._on_conflict == "raise":
             return cell.value, other, False
-        ledger, value = self._ledger, cell.value
+        view = cell.views.get(owner_of(frame)) if cell.views and frame is not None else None
+        ledger, value = self._ledger, cell.value if view is None else view.value
+        if not cell.plain or key in self._transient:
+            self._give_way(cell, frame)
         writer = writer_of(frame, ledger.unresolved)
         place = self._lay([self.version + 1, key, "delete", cell.frozen, MISSING, writer, 0, _now(), -1])
         cell.quick = False
@@ -524,12 +523,14 @@ class Store(dict[Any, Any]):
             raise TypeError(f"update({key!r}, {preview(fn)}): give a key and a function, or one mapping")
         return self._change(key, lambda value: _settled(key, fn(value)), default)
 
-    @_alone
+    @alone
     def _change(self, key: Any, fn: Callable[[Any], Any], default: Any) -> Any:
         frame, cell = _frame(), self._cell(key)
         value = default if cell is None else cell.value
         if self._is_late(frame):
-            return value
+            return value if cell is None or cell.plain else loan(cell)
+        if cell is not None and not cell.plain and (cell.views is not None or holds(cell.mark, cell)):
+            value = self._apart(cell, frame)
         value = fn(value)
         cell = self._cell(key)  # `fn` may have written, too
         self._commit(key, cell, value, self._frozen(key, value, MISSING if cell is None else cell.frozen), frame)
@@ -563,7 +564,7 @@ class Store(dict[Any, Any]):
 
         return self._change(key, add, 0)
 
-    @_alone
+    @alone
     def insert_new(self, key: Any, value: Any) -> bool:
         """Set `key` unless it is there already; whether it was set. Atomic.
 
@@ -580,7 +581,7 @@ class Store(dict[Any, Any]):
         self._commit(key, None, value, self._frozen(key, value, MISSING), frame)
         return True
 
-    @_alone
+    @alone
     def cas(self, key: Any, old: Any, new: Any) -> bool:
         """Set `key` to `new` if it is equal to `old`; whether it was set. False when it is missing. Atomic.
 
@@ -601,7 +602,7 @@ class Store(dict[Any, Any]):
 
     def copy(self) -> Store:
         """A new store with the same keys, values and options; its versions and history begin anew."""
-        return type(self)(self, **self._options())
+        return type(self)(self if _frame() is None else self._handed(), **self._options())
 
     __copy__ = copy
 
@@ -766,11 +767,12 @@ class Store(dict[Any, Any]):
         """Find the nested changes made outside of runs, and those that the node in flight has made so far."""
         loose, self._loose = self._loose, None
         for cell in loose or ():
-            cell.mark = UNMARKED
+            if cell.mark is None:
+                cell.mark = UNMARKED
             self._look(cell, None)
         frame = _frame()
         for cell, store in list((frame.touched or {}).items()) if frame is not None else ():
-            if store is self:
+            if store is self and not (cell.views and owner_of(frame) in cell.views):
                 self._look(cell, frame)
 
     def _look(self, cell: Cell, frame: Any) -> None:
@@ -787,13 +789,13 @@ class Store(dict[Any, Any]):
                 frozen, op = _too_large(value), "maybe"
             done = frozen is before or self._nested(cell, value, before, op, (frozen, work.fresh), frame)
 
-    @_alone
+    @alone
     def _nested(self, cell: Cell, value: Any, before: Any, op: str, frozen: tuple[Any, int], frame: Any) -> bool:
         """Record a nested change; False if somebody else changed the key meanwhile, and it must be looked at again."""
         if self._cells.get(cell.key) is not cell:
             return True  # deleted meanwhile
         if cell.value is not value or cell.frozen is not before:
-            return cell.plain
+            return cell.plain or (cell.views is not None and frame in cell.views)
         copy_, weight = frozen
         writer = writer_of(frame, self._ledger.unresolved)
         place = self._lay([self.version + 1, cell.key, op, before, copy_, writer, 0, _now(), -weight])
@@ -873,12 +875,12 @@ class Store(dict[Any, Any]):
         self._listen(listener)
         return lambda: self._forget(listener)
 
-    @_alone
+    @alone
     def _listen(self, listener: Any) -> None:
         self._listeners = [*(self._listeners or ()), listener.reference()]
         self._busy += 1  # writes take the long way while somebody listens
 
-    @_alone
+    @alone
     def _forget(self, listener: Any) -> None:
         kept = [known for known in self._listeners or () if known() is not None and known() is not listener]
         self._busy -= len(self._listeners or ()) - len(kept)
@@ -902,7 +904,7 @@ class Store(dict[Any, Any]):
 
     def _deliver(self) -> None:
         """Call subscribers, unless this thread still holds the lock: then whoever took it first does it in the end."""
-        if self._lock._is_owned():  # type: ignore[attr-defined]  # as threading.Condition asks it
+        if self._lock._is_owned():  # as threading.Condition asks it
             return
         while self._outbox:
             try:
@@ -910,15 +912,6 @@ class Store(dict[Any, Any]):
             except IndexError:  # another thread was quicker
                 return
             listener.call(change)
-
-
-def _is_fenced(frame: Any) -> bool:
-    """Whether a frame, or one that it was entered from, was abandoned."""
-    while frame is not None:
-        if frame.fenced:
-            return True
-        frame = frame.parent
-    return False
 
 
 def settle(frame: Any) -> list[Any] | None:
@@ -935,13 +928,21 @@ def settle(frame: Any) -> list[Any] | None:
         In the order they were found, of each record its page and where it begins there, in turn; None when there are none.
         `places_in` goes along them, `Changes` reads them, `numbered` tells them the hop's number.
     """
-    touched = frame.touched
+    touched, error = frame.touched, None
     if touched:
         frame.touched = None
         for cell, store in touched.items():
-            cell.mark = UNMARKED
-            if not cell.plain:
-                store._look(cell, frame)
+            if cell.mark is frame or not holds(cell.mark, cell):
+                cell.mark = UNMARKED
+            try:
+                if cell.views is not None:
+                    store._end_view(cell, frame)
+                elif not cell.plain:
+                    store._look(cell, frame)
+            except Exception as exc:  # a conflict, or what a shared store refuses: the other keys are looked at first
+                error = error or exc
+    if error is not None:
+        raise error
     return changes_of(frame)
 
 

@@ -15,6 +15,7 @@ from pocketflex_nb.engine.items import ends_run, items_async, note_failure
 from pocketflex_nb.engine.plan import is_async
 from pocketflex_nb.engine.steps import attempt_async, limit, patience, retried
 from pocketflex_nb.engine.streaming import LAZY, streamed, watched
+from pocketflex_nb.engine.tries import begin_try, end_tries, take_back
 from pocketflex_nb.engine.visit_flow import entered
 from pocketflex_nb.engine.wait import wait_here
 
@@ -28,18 +29,24 @@ def attempt(node: Any, prep_res: Any) -> Any:
     if node._pfx_timeout is not None:
         return _waited(node, attempt_async(node, prep_res))
     tries, on, wait = patience(node)
+    outer = FRAME.get() if tries > 1 else None
     for number in range(tries):
         node.cur_retry = number
+        if outer is not None:
+            begin_try(outer)
         try:
             result = node.exec(prep_res)
             return watched(result, node, "exec") if result.__class__ in LAZY else result
         except Exception as exc:
+            prep_res = take_back(outer, prep_res)
             if number == tries - 1 or not isinstance(exc, on):
                 return node.exec_fallback(prep_res, exc)
             frame = FRAME.get()
             if frame is not None and frame.run.ending is not None:  # no other try for a run that is to end
                 raise
             retried(node, frame, number, exc)
+        finally:
+            end_tries(outer)
         if (seconds := wait(number)) > 0:
             time.sleep(seconds)
     return None

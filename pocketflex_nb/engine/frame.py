@@ -99,7 +99,7 @@ class Frame:
 
     __slots__ = (
         "__dict__", "at", "began", "changes", "error", "fenced", "flow", "life", "node", "page", "parent", "put", "run", "store", "timed",
-        "touched", "writers",
+        "touched", "undo", "writers",
     )
     # rare, so kept in the `__dict__`
     branch: Any = None
@@ -111,6 +111,7 @@ class Frame:
     item: int | None = None
     items: int = 0
     outer: Any = None  # the node of `parent` that this walk belongs to
+    swapped: Any = None  # what an abandoned step was handed, by id, with what took its place
     step: bool = False  # whether this is one step of `parent`'s node in a thread or task of its own
 
     def __init__(self, run: Any, parent: Frame | None, flow: Any, branch: Any = None, item: int | None = None) -> None:
@@ -120,6 +121,7 @@ class Frame:
         self.node: Any = None
         self.error: BaseException | None = None
         self.touched: Any = None
+        self.undo: Any = None  # while a try may fail: the values that it replaced
         self.page: Any = None
         self.changes: Any = None
         self.writers: Any = None  # the store's own, made at the first write
@@ -140,6 +142,7 @@ class Frame:
         """A frame for one attempt of the node in flight that works beside this walk, so that it can be fenced alone."""
         step = Frame(self.run, self, self.flow, None, item)
         step.node, step.error, step.began, step.step = self.node, self.error, self.began, True
+        step.undo = self.undo
         return step
 
     def absorb(self, step: Frame) -> None:
@@ -147,7 +150,7 @@ class Frame:
         for page, at in places_in(changes_of(step) or []):
             add_change(self, page, at)
         if step.touched:
-            self.touched = {**(self.touched or {}), **step.touched}
+            self.touched, step.touched = {**(self.touched or {}), **step.touched}, None
 
     @property
     def hops(self) -> int:

@@ -121,7 +121,9 @@ class Log:
         where = self._prefix(counts, frame)
         if node is None:
             return where
-        walk = frame.parent if frame.step and frame.parent is not None else frame
+        walk = frame
+        while walk.step and walk.parent is not None:
+            walk = walk.parent
         visit = counts.visits.get((walk, node), 0) + ahead
         item = f"[{frame.item}]" if frame.step and frame.item is not None else ""
         return f"{where}/{self._id(walk, node)}#{visit}{item}"

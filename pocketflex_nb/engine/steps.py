@@ -24,6 +24,7 @@ from pocketflex_nb.engine.frame import Frame, told
 from pocketflex_nb.engine.plan import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.streaming import LAZY, streamed, watched
 from pocketflex_nb.engine.thread import EngineLoop, engine_thread
+from pocketflex_nb.engine.tries import begin_try, end_tries, take_back, withdraw
 
 __all__ = [
     "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "limit", "mode_here",
@@ -62,7 +63,7 @@ async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
     When the caller is cancelled while the thread works, the thread is abandoned: it is reported, and what it writes to a `Store`
     from then on is dropped.
     """
-    step = frame.step_frame() if not frame.step else frame
+    step = frame.step_frame(frame.item if frame.step else None)
     context = contextvars.copy_context()
     context.run(FRAME.set, step)
     future = engine_thread.pool.submit(context.run, _parcelled, fn, *args, told=lambda text: step.note("pool_full", text=text))
@@ -73,14 +74,14 @@ async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
             abandon(step, future)
         raise
     finally:
-        if step is not frame:
-            frame.absorb(step)
+        frame.absorb(step)
 
 
 def abandon(step: Frame, future: Any) -> None:
     """Report a thread that nobody waits for any more, fence it, and give its place in the pool to another."""
     step.fenced = True
     step.run.fence(step)
+    withdraw(step)
     step.note("abandoned", what="thread", text=f"{step.node_id}: a thread could not be stopped; its late writes are dropped")
     pool = engine_thread.pool
     pool.abandon()
@@ -160,14 +161,22 @@ async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> An
     mode = mode_here() if mode is None else mode
     frame = FRAME.get()
     tries, on, wait = patience(node)
+    undoes = tries > 1 or node._pfx_timeout is not None
     for number in range(tries):
         node.cur_retry = number
+        if undoes:
+            begin_try(frame)
         try:
             return await once(node, prep_res, mode, frame)
         except Exception as exc:
+            if undoes:
+                prep_res = take_back(frame, prep_res)
             if number == tries - 1 or not isinstance(exc, on):
                 return await fall_back(node, prep_res, exc, mode)
             retried(node, frame, number, exc)
+        finally:
+            if undoes:
+                end_tries(frame)
         if (seconds := wait(number)) > 0:
             await asyncio.sleep(seconds)
     return None

@@ -48,6 +48,8 @@ class Entry:
 
     __slots__ = ("_frozen", "is_whole", "key", "mark", "plain", "text", "value", "version", "who", "writer")
 
+    views = None  # what is kept elsewhere is merged where it is kept
+
     def __init__(self, key: Any) -> None:
         self.key, self.mark = key, UNMARKED
 

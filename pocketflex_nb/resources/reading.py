@@ -11,7 +11,7 @@ from pocketflex_nb.core.errors import DecodingError
 from pocketflex_nb.core.ledger import UNMARKED
 from pocketflex_nb.core.preview import preview
 from pocketflex_nb.core.values import decode
-from pocketflex_nb.resources.linked import Linked
+from pocketflex_nb.resources.linked import STILL, Linked
 from pocketflex_nb.resources.mirror import Entry
 
 __all__ = ["Readable", "Visit"]
@@ -23,6 +23,7 @@ class Visit:
     """One visit of a node to the store: the version that it began to see. Stands among what the node touched, until its end."""
 
     __slots__ = ("is_over", "mark", "plain", "since")
+    views = None
 
     def __init__(self, since: int) -> None:
         self.since, self.is_over, self.plain = since, False, False
@@ -49,6 +50,10 @@ class Readable(Linked):
     def _entry(self, key: Any) -> Entry | None:
         self._seen()
         return self._mirror.entries.get(key)
+
+    def _asking(self) -> Any:
+        """The frame of the node in flight; None outside of any, and while reads answer from the mirror alone."""
+        return None if STILL.get() else _frame()
 
     def _live(self, entry: Entry) -> Any:
         if not entry.plain:

@@ -13,8 +13,9 @@ from pocketflex_nb.core.ledger import OUTSIDE, UNMARKED, Writer
 from pocketflex_nb.core.values import decode
 from pocketflex_nb.resources.leases import HELD, fence_of
 from pocketflex_nb.resources.mirror import Entry
+from pocketflex_nb.resources.nested import Nested
 from pocketflex_nb.resources.place import Changed, Lost
-from pocketflex_nb.resources.reading import Readable, Visit
+from pocketflex_nb.resources.reading import Visit
 from pocketflex_nb.resources.who import who_text
 
 __all__ = ["Writable"]
@@ -23,7 +24,7 @@ _EXACT = 2**53
 _frame, _agent, _held = FRAME.get, AGENT.get, HELD.get
 
 
-class Writable(Readable):
+class Writable(Nested):
     """A store's writing methods, and what finds nested changes."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -253,38 +254,6 @@ class Writable(Readable):
             if current is cell:
                 cell.holds(decode(cell.text, unloaded="keep"), cell.text, cell.version, cell.who, cell.writer)
                 dict.__setitem__(self, cell.key, cell.value)
-
-    def _send_nested(self, cell: Any, text: str, frame: Any) -> None:
-        """Send a value that was changed in place, or what a rule makes of it and of what stands there by now."""
-        key, value = cell.key, cell.value
-        rule = self._merge is not None and key in self._merge
-        while True:
-            current = self._mirror.entries.get(key)
-            is_lost = current is not cell
-            if is_lost and self._is_settled(key, current, frame):
-                return
-            if is_lost and rule:
-                value = self._merged_with(key, cell.value, cell.text)
-                text = self._encoded(key, value)
-            try:
-                self._send(key, text, frame, 0 if current is None else current.version, value, None if is_lost and rule else cell)
-            except Changed:
-                self._pull()
-                continue
-            if is_lost and not rule and current is not None and frame is not None:
-                self._tell(key, frame, current.writer.resolve(), True)
-            return
-
-    def _is_settled(self, key: Any, current: Entry | None, frame: Any) -> bool:
-        """The key was written or deleted since the value was read; whether nothing of the nested change is to be sent any more."""
-        if current is None:
-            return True  # deleted meanwhile
-        writer = current.writer
-        if writer is OUTSIDE or (frame is not None and writer.is_related(frame)):
-            return True
-        if self._on_conflict == "raise" and frame is not None and not (self._merge and key in self._merge):
-            self._tell(key, frame, writer.resolve(), False)
-        return False
 
 
 class _NotDone(Exception):

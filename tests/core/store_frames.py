@@ -27,6 +27,7 @@ class Frame:
     def __init__(self, run: Run, node: str, parent: Frame | None = None) -> None:
         self.run, self.node, self.parent = run, node, parent
         self.touched: Any = None
+        self.undo: Any = None
         self.page: Any = None
         self.at, self.timed, self.life = 0, True, AGENT.get()
         self.changes: Any = None

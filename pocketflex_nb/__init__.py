@@ -24,6 +24,7 @@ from typing import Any as _Any
 from pocketflex_nb.core import ports as _ports
 from pocketflex_nb.core.flow import BatchFlow, Flow, linear
 from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Node, Retry, node
+from pocketflex_nb.core.outcomes import ItemFailure
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine import entry as _entry
 from pocketflex_nb.engine.asking import ask
@@ -43,9 +44,9 @@ if _TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "END", "Agent", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "DynamicSupervisor", "Flow", "FlowAgent", "Limiter", "Node",
-    "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "forget", "launch", "linear",
-    "node", "open_queue", "open_store", "open_topic", "replay", "runs", "spawn", "stream", "trace",
+    "END", "Agent", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "DynamicSupervisor", "Flow", "FlowAgent", "ItemFailure", "Limiter",
+    "Node", "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "forget", "launch",
+    "linear", "node", "open_queue", "open_store", "open_topic", "replay", "runs", "spawn", "stream", "trace",
 ]
 
 _AGENTS = {"Agent", "DynamicSupervisor", "FlowAgent", "Registry", "Supervisor", "child", "spawn", "stream", "trace"}

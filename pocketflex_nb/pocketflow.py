@@ -22,6 +22,7 @@ from typing import Any
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.flow import BatchFlow, Flow
 from pocketflex_nb.core.nodes import BaseNode, BatchNode, Node
+from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
 
 __all__ = [
     "AsyncBatchFlow", "AsyncBatchNode", "AsyncFlow", "AsyncNode", "AsyncParallelBatchFlow", "AsyncParallelBatchNode", "BaseNode",
@@ -169,7 +170,7 @@ class AsyncBatchNode(AsyncNode, BatchNode):
     """
 
     async def _exec(self, items: Any) -> Any:
-        if self._pfx_max_concurrency != 1 or self._pfx_on_item_error != "raise":
+        if self._pfx_max_concurrency != 1 or self._pfx_on_item_error != "raise" or is_awaited(items):
             return await _each(self, super()._exec, items)
         return [await super(AsyncBatchNode, self)._exec(i) for i in items]
 
@@ -208,23 +209,29 @@ class AsyncParallelBatchNode(AsyncNode, BatchNode):
         super().__init__(max_retries, wait, max_concurrency=max_concurrency, **options)
 
     async def _exec(self, items: Any) -> Any:
-        if self._pfx_max_concurrency is not None or self._pfx_on_item_error != "raise":
+        if self._pfx_max_concurrency is not None or self._pfx_on_item_error != "raise" or is_awaited(items):
             return await _each(self, super()._exec, items)
         return await asyncio.gather(*(super(AsyncParallelBatchNode, self)._exec(i) for i in items))
 
 
 async def _each(node: Any, attempt: Callable[[Any], Awaitable[Any]], items: Any) -> list[Any]:
     """Every item of a batch, as many at once as the node says; an error in place of its result when the node collects them."""
+    collects = node._pfx_on_item_error == "collect"
+    failures: list[ItemFailure] = []
+    items = [item async for item in items] if is_awaited(items) else given(items)
 
-    async def one(item: Any) -> Any:
+    async def one(pair: tuple[int, Any]) -> Any:
+        index, item = pair
         try:
             return await attempt(item)
         except Exception as exc:
-            if node._pfx_on_item_error == "collect":
-                return exc
-            raise
+            if not collects or not ports.engine.collected(exc, index, item):
+                raise
+            failures.append(ItemFailure(index, exc, item))
+            return exc
 
-    return await _gathered(one, items or [], node._pfx_max_concurrency)
+    results = await _gathered(one, enumerate(items), node._pfx_max_concurrency)
+    return Outcomes(results, failures) if collects else results
 
 
 async def _gathered(work: Callable[[Any], Awaitable[Any]], things: Iterable[Any], limit: int | None) -> list[Any]:
@@ -270,7 +277,7 @@ class AsyncFlow(Flow, AsyncNode):
 
     async def _run_async(self, shared: Any) -> Any:
         p = await self.prep_async(shared)
-        o = await self._orch_async(shared)
+        o = await (self._orch_async(shared) if self._pfx_private is None else ports.engine.walk_private(self, shared))
         return await self.post_async(shared, p, o)
 
     def run_async(self, shared: Any) -> Any:
@@ -297,7 +304,7 @@ class AsyncFlow(Flow, AsyncNode):
         exec_res : str or None
             The last action.
         """
-        return exec_res
+        return None if isinstance(exec_res, Outcomes) else exec_res
 
 
 # it gives a coroutine without being one more; whoever asks (starlette's background tasks do) is told that it is to be awaited
@@ -308,6 +315,11 @@ else:
 
 #: the hooks of an `AsyncFlow` whose visit is nothing but its walk
 AsyncFlow._pfx_bare = (AsyncFlow._run_async, AsyncFlow._orch_async, AsyncFlow.prep_async, AsyncFlow.post_async)
+
+
+def _is_more(flow: Any, items: Any) -> bool:
+    """Whether a batch flow is asked for more than PocketFlow's: stores of its items' own, failures collected, items that are awaited."""
+    return flow._pfx_private is not None or flow._pfx_on_item_error == "collect" or is_awaited(items)
 
 
 class AsyncBatchFlow(AsyncFlow, BatchFlow):
@@ -337,7 +349,9 @@ class AsyncBatchFlow(AsyncFlow, BatchFlow):
     """
 
     async def _run_async(self, shared: Any) -> Any:
-        pr = await self.prep_async(shared) or []
+        pr = given(await self.prep_async(shared))
+        if _is_more(self, pr):
+            return await self.post_async(shared, pr, await ports.engine.walk_items(self, shared, pr))
         if self._pfx_items_at_once != 1:
             await _gathered(lambda bp: self._orch_async(shared, {**self.params, **bp}), pr, self._pfx_items_at_once)
         else:
@@ -379,6 +393,8 @@ class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):
         super().__init__(start, max_concurrency=max_concurrency, **options)
 
     async def _run_async(self, shared: Any) -> Any:
-        pr = await self.prep_async(shared) or []
+        pr = given(await self.prep_async(shared))
+        if _is_more(self, pr):
+            return await self.post_async(shared, pr, await ports.engine.walk_items(self, shared, pr))
         await _gathered(lambda bp: self._orch_async(shared, {**self.params, **bp}), pr, self._pfx_items_at_once)
         return await self.post_async(shared, pr, None)

@@ -14,9 +14,10 @@ node_retried       attempt (0-based number of the attempt that failed), error
 node_finished      action, start (monotonic ns), seconds, visit; branches (action -> number) where post returned a list
 node_failed        error, start, seconds, visit
 unknown_action     action, known
-store_changed      changes: list of {key, version, op: "set" | "delete" | "maybe", old, new}
+store_changed      changes: list of {key, version, op: "set" | "delete" | "maybe", old, new}; store: address of the private one
 output             stream ("print", "token", "log"), text
-item_failed        index, error; path of the node where it is not the event's own: an item's or a branch's failure that is collected
+forked             branches (path of a node -> number of branches that begin there), where `post` returned a list of actions
+item_failed        index, error, path (of the node, "" for the event's own): a failure that is collected
 usage              tokens, cost
 progress           done, total
 asked              question, choices, schema, ask (number)

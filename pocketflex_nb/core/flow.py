@@ -13,6 +13,8 @@ from pocketflex_nb.core.copying import copied_flow, rewired
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.names import ids_of
 from pocketflex_nb.core.nodes import BaseNode, check_concurrency, check_seconds, whole
+from pocketflex_nb.core.outcomes import Outcomes, check_on_error
+from pocketflex_nb.core.private import Private, declared
 
 __all__ = ["BatchFlow", "Flow", "check_limits", "linear", "with_nodes"]
 
@@ -36,6 +38,17 @@ class Flow(BaseNode):
         Any of ``steps``, ``seconds``, ``tokens``, ``cost``: a run that spends more stops with `BudgetSpent`, the store kept.
     max_concurrency : int, optional
         Branches of one fan-out that work at once; None is all of them.
+    inputs, outputs : str, iterable of str, or mapping, optional
+        With either of them the flow walks on a `Store` of its own, which begins with its inputs and whose outputs are written back when the
+        flow is over: names of keys, or a mapping in the direction that the value goes, ``inputs={"question": "topic"}`` and
+        ``outputs={"draft": "answer"}``. Lists, dicts and sets are copied on the way in. The flow's own `prep` and `post` see the store
+        around it.
+    merge : mapping of key to callable, optional
+        Rules for outputs, by the outer name: ``rule(theirs, mine)``, or ``rule(base, theirs, mine)``, base being what stood there when
+        the flow began, gives what is written where the key exists already. They hold for parallel branches inside, too.
+    on_error : {"raise", "collect"}
+        ``"raise"``: the first branch of a fan-out that fails ends the others. ``"collect"``: the others go on, and the join finds what
+        failed in ``current().failures``, a list of `ItemFailure`.
 
     Notes
     -----
@@ -67,6 +80,7 @@ class Flow(BaseNode):
     _pfx_budget: Mapping[str, float] | None = None
     _pfx_fork_limit: int | None = None
     _pfx_on_branch_error = "raise"
+    _pfx_private: Private | None = None
 
     def __init__(
         self,
@@ -78,6 +92,10 @@ class Flow(BaseNode):
         timeout: float | None = None,
         budget: Mapping[str, float] | None = None,
         max_concurrency: int | None = None,
+        inputs: Any = None,
+        outputs: Any = None,
+        merge: Mapping[Any, Any] | None = None,
+        on_error: str = "raise",
     ) -> None:
         super().__init__()
         self.start_node = start
@@ -87,6 +105,11 @@ class Flow(BaseNode):
             self._pfx_strict = True
         if (max_steps, timeout, budget, max_concurrency) != (None, None, None, None):
             self._pfx_limit(max_steps, timeout, budget, max_concurrency)
+        if (inputs, outputs, merge) != (None, None, None):
+            self._pfx_private = declared(type(self).__name__, inputs, outputs, merge)
+        if on_error != "raise":
+            check_on_error(type(self).__name__, on_error)
+            self._pfx_on_branch_error = on_error
 
     def _pfx_limit(
         self, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None, max_concurrency: int | None
@@ -306,14 +329,19 @@ def _check_budget(budget: Mapping[str, float] | None) -> None:
 
 
 class BatchFlow(Flow):
-    """Runs its nodes once per item of the list of params that `prep` returns; `post` gets None as `exec_res`.
+    """Runs its nodes once per item of the params that `prep` returns, any iterable of dicts; `post` gets None as `exec_res`.
 
     Parameters
     ----------
     start, **options
-        As for `Flow`.
+        As for `Flow`. With ``inputs`` and ``outputs`` each item has a store of its own: an input is looked up in the item's params, then
+        in the store around; an output is written back as the list of what the items gave, in their order (None for an item that
+        failed), or merged one after the other where it has a rule.
     max_concurrency : int or None
         Items at once: 1 is one after the other, None all.
+    on_error : {"raise", "collect"}
+        ``"raise"``: the first item that fails ends the others. ``"collect"``: they go on; `post` gets, as `exec_res`, a list of each
+        item's last action, or its exception, whose ``failures`` are `ItemFailure` objects with ``index``, ``cause`` and ``item``.
 
     Examples
     --------
@@ -331,12 +359,30 @@ class BatchFlow(Flow):
     """
 
     _pfx_items_at_once: int | None = 1
+    _pfx_on_item_error = "raise"
 
-    def __init__(self, start: Any = None, *, max_concurrency: int | None = 1, **options: Any) -> None:
+    def __init__(self, start: Any = None, *, max_concurrency: int | None = 1, on_error: str = "raise", **options: Any) -> None:
         super().__init__(start, **options)
+        if on_error != "raise":
+            check_on_error(type(self).__name__, on_error)
+            self._pfx_on_item_error = on_error
         check_concurrency(type(self).__name__, max_concurrency)
         if max_concurrency != self._pfx_items_at_once:
             self._pfx_items_at_once = max_concurrency
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        """Nothing: the default action.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store.
+        prep_res : iterable of dict
+            The items.
+        exec_res : list or None
+            What became of them, with ``on_error="collect"``; else None.
+        """
+        return None if isinstance(exec_res, Outcomes) else exec_res
 
     def _run(self, shared: Any) -> Any:
         return ports.engine.visit_batch_flow(self, shared)

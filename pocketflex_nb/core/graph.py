@@ -22,6 +22,7 @@ from pocketflex_nb.core.names import (
     nodes_by_path,
 )
 from pocketflex_nb.core.nodes import END, BatchNode
+from pocketflex_nb.core.private import names_setting, names_text
 
 __all__ = [
     "Edge", "Graph", "GraphNode", "Group", "action_text", "arrows", "base_id", "base_name", "branches", "first_nodes",
@@ -74,7 +75,8 @@ class Edge:
 class Group:
     """A nested flow: a box around the nodes whose `group` is this id. `parent` is the group it stands in, or ``""``.
 
-    `start` is the id of its first node (or group), `starts` all of them when the flow begins with a fan-out.
+    `start` is the id of its first node (or group), `starts` all of them when the flow begins with a fan-out. `store` tells of a flow with a
+    store of its own what that takes and gives: ``"topic, style -> draft"``; it is ``""`` for others.
     """
 
     id: str
@@ -82,6 +84,12 @@ class Group:
     parent: str = ""
     start: str = ""
     starts: tuple[str, ...] = ()
+    store: str = ""
+
+    @property
+    def title(self) -> str:
+        """What stands above the box: the label, and what its own store takes and gives."""
+        return f"{self.label} ({self.store})" if self.store else self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,17 @@ def graph_of(flow: Any, name: str | None = None) -> Graph:
 
 
 def _drawn(thing: Any, path: str) -> list[tuple[str, str, str]]:
-    return [(path, setting, value) for setting, value in getattr(thing, "_pfx_drawn", {}).items()]
+    settings = dict(getattr(thing, "_pfx_drawn", {}))
+    private = getattr(thing, "_pfx_private", None)
+    if private is not None:
+        given = {"inputs": names_setting(private.takes), "outputs": names_setting(private.gives)}
+        settings = {name: text for name, text in given.items() if text} | settings
+    return [(path, setting, value) for setting, value in settings.items()]
+
+
+def _store_of(flow: Any) -> str:
+    private = getattr(flow, "_pfx_private", None)
+    return "" if private is None else f"{names_text(private.takes)} -> {names_text(private.gives)}".strip()
 
 
 def _starts(flow: Any, group: str) -> tuple[str, ...]:
@@ -140,7 +158,7 @@ def _read(
         settings += _drawn(node, path)
         if first_nodes(node) and not any(node is outer for outer in inside):
             starts = _starts(node, path)
-            groups.append(Group(path, label, group, starts[0], starts))
+            groups.append(Group(path, label, group, starts[0], starts, _store_of(node)))
             _read(node, path, nodes, edges, groups, settings, (*inside, node))
         else:
             nodes.append(GraphNode(path, label, _kind(node), group, getattr(node, "_pfx_shape", None) or "rect"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from pocketflex_nb.core.flow import BatchFlow, Flow
 from pocketflex_nb.core.nodes import BatchNode, Node, Retry, check_concurrency
+from pocketflex_nb.core.private import Private, declared, read_names
 
 __all__ = ["FLOW_SETTINGS", "NODE_SETTINGS", "apply", "seconds", "value_of"]
 
@@ -99,9 +100,20 @@ def _flag(value: Any, what: str) -> bool:
 
 
 def _on_item_error(thing: Any, value: Any) -> None:
-    if not isinstance(thing, BatchNode) or value not in ("raise", "collect"):
-        raise ValueError(f"on_error={value!r}: 'raise' or 'collect', of a batch node; for error arrows write '-.->'")
-    thing._pfx_on_item_error = value
+    if not isinstance(thing, (BatchNode, Flow)) or value not in ("raise", "collect"):
+        raise ValueError(f"on_error={value!r}: 'raise' or 'collect', of a flow or a batch node; for error arrows write '-.->'")
+    if isinstance(thing, (BatchNode, BatchFlow)):
+        thing._pfx_on_item_error = value
+    else:
+        thing._pfx_on_branch_error = value
+
+
+def _own_store(thing: Any, option: str, value: Any) -> None:
+    """Give a flow a store of its own: names with ``&`` between them, ``outer as inner`` for inputs, ``inner as outer`` for outputs."""
+    names = read_names(value) if isinstance(value, str) else value
+    known = thing._pfx_private or Private()
+    options = {"inputs": known.takes, "outputs": known.gives, option: names}
+    thing._pfx_private = declared(f"{thing.name or type(thing).__name__}", options["inputs"], options["outputs"], known.rules or None)
 
 
 _Set = Callable[[Any, Any], None]
@@ -120,6 +132,9 @@ _FLOW: dict[str, _Set] = {
     "max_steps": lambda thing, value: setattr(thing, "_pfx_max_steps", _whole(value, "max_steps")),
     "strict": lambda thing, value: setattr(thing, "_pfx_strict", _flag(value, "strict")),
     "concurrency": _concurrency,
+    "inputs": lambda thing, value: _own_store(thing, "inputs", value),
+    "outputs": lambda thing, value: _own_store(thing, "outputs", value),
+    "on_error": _on_item_error,
     "name": lambda thing, value: setattr(thing, "name", str(value)),
 }
 #: what may be set on a node, and on a flow; ``start`` and ``id`` are read by the wiring itself

@@ -37,8 +37,9 @@ class Span:
 class NodeState:
     """One node of the picture: `status` is idle, running, waiting (paused), asking, done, failed, cancelled or cached.
 
-    `visits`, `retries` and `lost` (items and branches whose failure was collected) count all; `seconds` is the time of those visits that
-    were folded in: of a run's oldest records, dropped before anybody looked, only the number is known.
+    `visits`, `retries` and `lost` (items and branches whose failure was collected) count all; `due` is the number of visits after which the
+    branches that a list of actions began here are all through. `seconds` is the time of those visits that were folded in: of a run's
+    oldest records, dropped before anybody looked, only the number is known.
     """
 
     status: str = "idle"
@@ -49,6 +50,7 @@ class NodeState:
     action: str = ""
     error: str = ""
     lost: int = 0
+    due: int = 0
 
 
 @dataclass(slots=True)
@@ -78,7 +80,8 @@ class State:
     spans : deque of Span
         Finished visits for the timeline. Bounded.
     changes : deque of dict
-        Store changes: {seq, node, address, key, version, op, old, new}. Bounded.
+        Store changes: {seq, node, address, store, key, version, op, old, new}; `store` is ``""`` for the run's own, else the address of the
+        flow whose private store it is. Bounded.
     asking : dict of int to Event
         Open questions.
     problems : list of str
@@ -250,6 +253,12 @@ def _node_retried(s: State, e: Event) -> None:
     n.error = str(e.get("error") or "")
 
 
+def _forked(s: State, e: Event) -> None:
+    for path, times in e.get("branches", {}).items():
+        n = s.node(path)
+        n.due = n.visits + times
+
+
 def _item_failed(s: State, e: Event) -> None:
     n = s.node(str(e.get("path") or e.node))
     n.lost += 1
@@ -276,7 +285,7 @@ def _progress(s: State, e: Event) -> None:
 
 def _store_changed(s: State, e: Event) -> None:
     for change in e.get("changes", ()):
-        s.changes.append({"seq": e.seq, "node": e.node, "address": e.address, **change})
+        s.changes.append({"seq": e.seq, "node": e.node, "address": e.address, "store": e.get("store", ""), **change})
 
 
 def _asked(s: State, e: Event) -> None:
@@ -302,7 +311,7 @@ def _problem(s: State, e: Event) -> None:
 _FOLDS = {
     "run_started": _run_started, "run_paused": _run_paused, "run_resumed": _run_resumed, "run_finished": _run_finished,
     "node_started": _node_started, "node_finished": _node_finished, "node_failed": _node_failed, "node_retried": _node_retried,
-    "item_failed": _item_failed,
+    "forked": _forked, "item_failed": _item_failed,
     "output": _output, "usage": _usage, "progress": _progress, "store_changed": _store_changed, "asked": _asked,
     "answered": _answered, "unknown_action": _problem, "conflict": _problem, "abandoned": _problem, "pool_full": _problem,
     "overdue": _problem,

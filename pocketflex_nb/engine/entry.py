@@ -9,23 +9,25 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.outcomes import ItemFailure
 from pocketflex_nb.engine.attempt import attempt, attempt_items, attempt_spelled
 from pocketflex_nb.engine.frame import left
 from pocketflex_nb.engine.hot import classes_now
+from pocketflex_nb.engine.items import ends_run, note_failure
 from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.plan import is_bare
 from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import retried as note_retry
 from pocketflex_nb.engine.streaming import streamed
-from pocketflex_nb.engine.visit_flow import entered, visit_batch_flow, visit_flow
+from pocketflex_nb.engine.visit_flow import entered, visit_batch_flow, visit_flow, walk_items, walk_private
 from pocketflex_nb.engine.wait import wait_step
 from pocketflex_nb.engine.walk import visit
 from pocketflex_nb.engine.walk import walk as walk_nodes
 from pocketflex_nb.engine.walk_async import walk_async as walk_nodes_async
 
 __all__ = [
-    "attempt", "attempt_items", "attempt_spelled", "launch", "launch_each", "retried", "run", "run_async", "run_node", "streamed", "visit",
-    "visit_batch_flow", "visit_flow", "walk", "walk_async",
+    "attempt", "attempt_items", "attempt_spelled", "collected", "launch", "launch_each", "retried", "run", "run_async", "run_node",
+    "streamed", "visit", "visit_batch_flow", "visit_flow", "walk", "walk_async", "walk_items", "walk_private",
 ]
 
 
@@ -90,6 +92,15 @@ def run_node(node: Any, shared: Any) -> Any:
 def retried(node: Any, number: int, exc: BaseException) -> None:
     """Note that try `number` of a node in the `*_async` spelling failed and another follows."""
     note_retry(node, FRAME.get(), number, exc)
+
+
+def collected(error: Exception, index: int, item: Any) -> bool:
+    """Note that a batch in the `*_async` spelling collected a failure; False when it must not, since the error ends the run."""
+    frame = FRAME.get()
+    if ends_run(frame, error):
+        return False
+    note_failure(frame, ItemFailure(index, error, item))
+    return True
 
 
 def walk(flow: Any, shared: Any, params: dict[str, Any] | None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -91,10 +92,13 @@ async def _walk_branches(
             return None, _FAILED
         finally:
             run.leave(walk)
+            FRAME.set(frame)  # branches that are walked one after the other share this task
 
     async def further(index: int, _: int) -> tuple[Any, Any]:
         return await branch(fork.heads[index], index, ends[index][1])
 
+    if given is not None:
+        frame.note("forked", branches=dict(Counter(run.log.path(frame, head) for head in fork.heads)))
     for index, head in enumerate(fork.detached, len(fork.heads)):
         _detach(run, branch(head, index))
     if not fork.heads:

@@ -105,6 +105,7 @@ class Frame:
     branch: Any = None
     given: Any = None  # the params of the nodes that it walks
     failures: Any = ()
+    private: Any = None  # the store of its own that a whole walk is on, if it has one
     meeting: Any = None  # of a branch: where it meets its siblings, and all nodes that it stops at
     stops: Any = None
     clock: Any = None  # (loop, asyncio.timeout) that bounds the attempt in flight, if any
@@ -131,6 +132,14 @@ class Frame:
         self.began = self.at = 0
 
     @property
+    def scope(self) -> Frame | None:
+        """The nearest walk around, or this one, that is on a store of its own; None on the run's."""
+        walk: Frame | None = self
+        while walk is not None and walk.private is None:
+            walk = walk.parent
+        return walk
+
+    @property
     def params(self) -> dict[str, Any]:
         """The params of the node in flight, as ``self.params`` in a class: what function nodes read."""
         walk = self
@@ -143,6 +152,8 @@ class Frame:
         step = Frame(self.run, self, self.flow, None, item)
         step.node, step.error, step.began, step.step = self.node, self.error, self.began, True
         step.undo = self.undo
+        if self.failures:
+            step.failures = self.failures
         return step
 
     def absorb(self, step: Frame) -> None:

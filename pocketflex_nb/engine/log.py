@@ -117,6 +117,12 @@ class Log:
             self._fold()
             return self._address(self._cursor or Counts(), frame, frame.node, 1)
 
+    def walk_address(self, frame: Frame) -> str:
+        """The address of the walk of `frame` itself."""
+        with self._folding:
+            self._fold()
+            return self._prefix(self._cursor or Counts(), frame)
+
     def _address(self, counts: Counts, frame: Frame, node: Any, ahead: int) -> str:
         where = self._prefix(counts, frame)
         if node is None:
@@ -242,6 +248,9 @@ class Log:
             changes = list(places_in(start)) if end < 0 else [(start, end)]
             end = -end if end < 0 else start[end + TIME]
             data = {"changes": Changes(changes)}
+            scope = frame.scope if frame is not None else None
+            if scope is not None:
+                data["store"] = self._prefix(counts, scope)
         elif what.kind == "run_finished":
             data = self._of_the_run(data)
         return Event(seq, end, what.kind, self.run.name, address, path, data, what.cause, (end + EPOCH) / 1e9)

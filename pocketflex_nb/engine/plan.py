@@ -66,7 +66,7 @@ def is_bare(flow: Any) -> bool:
         bare = (cls._run_async, cls._orch_async, cls.prep_async, cls.post_async) == cls._pfx_bare
     else:
         bare = (cls._run, cls._orch, cls._orch_async, cls.prep, cls.post) == _BARE
-    return bare and _HOOKS.isdisjoint(flow.__dict__)
+    return bare and flow._pfx_private is None and _HOOKS.isdisjoint(flow.__dict__)
 
 
 def is_simple_copy(cls: Any) -> bool:

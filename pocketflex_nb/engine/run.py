@@ -7,7 +7,7 @@ import concurrent.futures as cf
 import logging
 import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GRACE", "SLICE", "Run", "beginning", "limited", "subscribe"]
 
+#: stores of flows with their own that a run keeps
+PRIVATE_STORES = 100
 #: seconds between two looks of a waiting main thread, so that an interrupt gets through
 SLICE = 0.05
 #: seconds that a cancelled run gets to end before its waiter goes
@@ -138,6 +140,7 @@ class Run:
     branches: int | None = None  # of one fan-out at once, as `launch` was told
     blocks: bool = False  # whether it keeps the main thread waiting, so that no click can arrive
     children: Any = None
+    privates: Any = None  # the latest walks on stores of their own
     cursors: Any = None
     detached: Any = None
     lazy: Any = None  # weak references to generators that steps gave, each with the look at its end
@@ -224,6 +227,28 @@ class Run:
     def state(self) -> State:
         """What is known now: the fold of its events, with the nodes in flight marked."""
         return self.log.state()
+
+    @property
+    def stores(self) -> dict[str, Any]:
+        """Its store under ``""``, and the stores of flows that have their own by address: those in use, and the last 100.
+
+        Examples
+        --------
+        >>> from pocketflex_nb import Flow, linear, node
+        >>> @node
+        ... def draft(shared):
+        ...     shared["notes"] = ["sun"]
+        ...     shared["draft"] = f"about {shared['topic']}"
+        >>> flow = linear(Flow(draft, name="write", inputs=["topic"], outputs=["draft"]))
+        >>> run = flow.launch({"topic": "tides"}, name="stores").wait(10)
+        >>> dict(run.store)
+        {'topic': 'tides', 'draft': 'about tides'}
+        >>> dict(run.stores["Flow/write#1"])
+        {'topic': 'tides', 'notes': ['sun'], 'draft': 'about tides'}
+        """
+        walks = [*(walk for walk in self.frames() if walk.private is not None), *(self.privates or ())]
+        found = {"": self.store}
+        return found | {self.log.walk_address(walk): walk.private for walk in dict.fromkeys(walks)}
 
     def frames(self) -> list[Frame]:
         """The cursors of all its walks that go on."""
@@ -558,6 +583,12 @@ class Run:
         """The walk of `frame` is over."""
         if self.cursors is not None:
             self.cursors.pop(frame, None)
+
+    def keep_store(self, walk: Frame) -> None:
+        """`walk`, on a store of its own, begins: the store is kept for `stores`."""
+        if self.privates is None:
+            self.privates = deque(maxlen=PRIVATE_STORES)
+        self.privates.append(walk)
 
     def adopt(self, child: Run) -> None:
         """A node of this run began `child`, which is cancelled with it."""

@@ -9,16 +9,16 @@ from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.flow import BatchFlow
+from pocketflex_nb.core.outcomes import given, is_awaited
 from pocketflex_nb.engine.crossing import cross
+from pocketflex_nb.engine.flow_items import ItemWalks, item, privately, settled
 from pocketflex_nb.engine.frame import Frame
-from pocketflex_nb.engine.hop import keep
-from pocketflex_nb.engine.items import each
 from pocketflex_nb.engine.run import Run
 from pocketflex_nb.engine.scope import counted, has_limits, is_timed, timed
 from pocketflex_nb.engine.steps import CALLER, mode_here
 from pocketflex_nb.engine.wait import wait_here, wait_step
 
-__all__ = ["entered", "item", "settled", "visit_batch_flow", "visit_flow", "visit_flow_async", "walk_items"]
+__all__ = ["entered", "visit_batch_flow", "visit_flow", "visit_flow_async", "walk_items", "walk_private"]
 
 
 @contextmanager
@@ -61,12 +61,6 @@ def entered(flow: Any, shared: Any, is_item: bool = False) -> Iterator[Frame]:
         frame.run.leave(frame)
 
 
-def settled(frame: Frame) -> None:
-    """Note what the flow's own prep or post changed."""
-    if frame.touched or frame.page is not None:
-        keep(frame)
-
-
 def visit_flow(flow: Any, shared: Any) -> Any:
     """`Flow._run`: the flow's own prep, its walk, its post."""
     return _bounded(_visit_flow, flow, shared) if has_limits(flow) and _is_inside(flow) else _visit_flow(flow, shared)
@@ -89,12 +83,19 @@ def _bounded(visit: Callable[[Any, Any], Any], flow: Any, shared: Any) -> Any:
 def _visit_flow(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
         p = _now(flow.prep(shared), frame)
-        last = flow._orch(shared)
-        if last.__class__ is CoroutineType:
-            last = wait_step(last, frame)
+        if flow._pfx_private is None:
+            last = _walked(flow, shared, frame)
+        else:
+            with privately(frame, flow, shared) as store:
+                last = _walked(flow, store, frame)
         action = _now(flow.post(shared, p, last), frame)
         settled(frame)
         return action
+
+
+def _walked(flow: Any, shared: Any, frame: Frame) -> Any:
+    last = flow._orch(shared)
+    return wait_step(last, frame) if last.__class__ is CoroutineType else last
 
 
 async def visit_flow_async(flow: Any, shared: Any) -> Any:
@@ -112,7 +113,11 @@ async def visit_flow_async(flow: Any, shared: Any) -> Any:
 async def _visit_flow_async(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
         p = await _then(flow.prep(shared))
-        last = await flow._orch_async(shared)
+        if flow._pfx_private is None:
+            last = await flow._orch_async(shared)
+        else:
+            with privately(frame, flow, shared) as store:
+                last = await flow._orch_async(store)
         action = await _then(flow.post(shared, p, last))
         settled(frame)
         return action
@@ -125,50 +130,41 @@ def visit_batch_flow(flow: Any, shared: Any) -> Any:
 
 def _visit_batch_flow(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
-        items = _now(flow.prep(shared), frame) or []
-        if flow._pfx_items_at_once == 1:
-            for index, params in enumerate(items):
-                with item(frame, flow, index):
-                    flow._orch(shared, {**flow.params, **params})
+        items = given(_now(flow.prep(shared), frame))
+        walks = ItemWalks(frame, flow, shared)
+        if flow._pfx_items_at_once != 1 or is_awaited(items):
+            outcome = wait_here(walks.walk_all(items), frame)
         else:
-            wait_here(walk_items(frame, flow, shared, items, flow._pfx_items_at_once), frame)
-        action = _now(flow.post(shared, items, None), frame)
+            count = 0
+            for index, params in enumerate(items):
+                with walks.one(params, index) as (store, own):
+                    walks.actions[index] = flow._orch(store, own)
+                count = index + 1
+            outcome = walks.gathered(count)
+        action = _now(flow.post(shared, items, outcome), frame)
         settled(frame)
         return action
 
 
 async def _visit_batch_flow_async(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
-        items = await _then(flow.prep(shared)) or []
-        await walk_items(frame, flow, shared, items, flow._pfx_items_at_once)
-        action = await _then(flow.post(shared, items, None))
+        items = given(await _then(flow.prep(shared)))
+        outcome = await ItemWalks(frame, flow, shared).walk_all(items)
+        action = await _then(flow.post(shared, items, outcome))
         settled(frame)
         return action
 
 
-async def walk_items(frame: Frame, flow: Any, shared: Any, items: Any, limit: int | None) -> list[Any]:
-    """Walk `flow` once per item, at most `limit` at once; the first failure cancels the others."""
-
-    async def one(params: Any, index: int) -> Any:
-        with item(frame, flow, index):
-            return await flow._orch_async(shared, {**flow.params, **params})
-
-    return await each(one, items, limit)
+async def walk_private(flow: Any, shared: Any) -> Any:
+    """The walk of a flow in the `*_async` spelling on a store of its own."""
+    with entered(flow, shared) as frame, privately(frame, flow, shared) as store:
+        return await flow._orch_async(store)
 
 
-@contextmanager
-def item(frame: Frame, flow: Any, index: int) -> Iterator[Frame]:
-    """The frame for one item of a batch flow, which the walk inside will use."""
-    walk = Frame(frame.run, frame, flow, item=index)
-    frame.items = index + 1
-    walk.error = frame.error
-    token = FRAME.set(walk)
-    frame.run.enter(walk)
-    try:
-        yield walk
-    finally:
-        frame.run.leave(walk)
-        FRAME.reset(token)
+async def walk_items(flow: Any, shared: Any, items: Any) -> Any:
+    """The walks of a batch flow in the `*_async` spelling; what its `post_async` gets as `exec_res`."""
+    with entered(flow, shared) as frame:
+        return await ItemWalks(frame, flow, shared).walk_all(items)
 
 
 def _now(result: Any, frame: Frame) -> Any:

@@ -24,7 +24,7 @@ from pocketflex_nb.notebook.panel import clean, error_card
 from pocketflex_nb.notebook.past import Past
 from pocketflex_nb.notebook.under_way import Open, UnderWay
 from pocketflex_nb.views.said import masked_lines
-from pocketflex_nb.views.svg import caption_of
+from pocketflex_nb.views.svg import branches_of, caption_of
 from pocketflex_nb.views.words import shown
 
 __all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "Picture", "flow_names", "graphs_of", "summed"]
@@ -55,6 +55,8 @@ def summed(states: Sequence[State]) -> State:
             known = total.nodes.setdefault(path, NodeState())
             known.visits += node.visits
             known.active += node.active
+            known.due += node.due
+            known.lost += node.lost
             known.seconds += node.seconds
             known.error = known.error or node.error
             if urgency.get(node.status, 0) > urgency.get(known.status, 0):
@@ -230,7 +232,8 @@ class Picture:
 
     def _caption(self, node: NodeState, runs: int) -> str:
         if runs == 1 or not node.visits:
-            return f"{node.active} here" if node.active > 1 else caption_of(node.status, node.seconds)
+            here = f"{node.active} here" if node.active > 1 else ""
+            return branches_of(node) or here or caption_of(node.status, node.seconds)
         here = f"{node.active} here, " if node.active else ""
         return f"{here}{node.visits} done" if node.status != "failed" else f"{here}{node.visits} visits, failed"
 

@@ -60,7 +60,7 @@ class _Dot:
                 self.lines.append(pad + self.node(member))
             else:
                 self.lines.append(f"{pad}subgraph {_quoted('cluster_' + member.id)} {{")
-                self.lines.append(f'{pad}  label={_quoted(member.label)}; style="rounded,dashed"; color="#7d8797"')
+                self.lines.append(f'{pad}  label={_quoted(member.title)}; style="rounded,dashed"; color="#7d8797"')
                 stack.append((member.id, depth + 1, list(self.inside[member.id])))
 
     def node(self, node: GraphNode) -> str:

@@ -17,7 +17,7 @@ from pocketflex_nb.views.secrets import redacted_head
 from pocketflex_nb.views.shapes import FONT, LINE, number, outline, text_lines
 from pocketflex_nb.views.words import attribute, cut, shown, width, xml
 
-__all__ = ["caption_of", "edge_key", "svg"]
+__all__ = ["branches_of", "caption_of", "edge_key", "svg"]
 
 _SMALL = 11.0
 _DASHES = {"error": ' stroke-dasharray="5 4"', "detached": ' stroke-dasharray="1.5 4.5" stroke-linecap="round"'}
@@ -79,6 +79,12 @@ def caption_of(status: str, seconds: float = 0.0) -> str:
     return status
 
 
+def branches_of(node: Any) -> str:
+    """How many of the branches that a list of actions began here are through, while they are at work; else ``""``."""
+    visits, due = getattr(node, "visits", 0), getattr(node, "due", 0)
+    return f"{visits} of {due} done" if due > max(visits, 1) and getattr(node, "active", 0) else ""
+
+
 class _Picture:
     def __init__(self, graph: Graph, state: Any, captions: Mapping[str, str], stateful: bool, place: Layout) -> None:
         self.graph, self.captions, self.stateful, self.place = graph, captions, stateful, place
@@ -115,11 +121,11 @@ class _Picture:
 
     def _group(self, group: Group) -> str:
         box, status = self.place.groups[group.id], self._status(group.id)
-        title = cut(shown(group.label, 400), min(220.0, box.w - 40), _SMALL)
+        title = cut(shown(group.title, 400), min(220.0 if not group.store else 400.0, box.w - 40), _SMALL)
         w = width(title, _SMALL) * 1.08 + 16
         line, ink = PALETTE["light"][status].line, INK["light"]
         return (
-            f'<g class="pf-group" data-node="{attribute(group.id)}" data-state="{status}">{_full(group.label, title)}'
+            f'<g class="pf-group" data-node="{attribute(group.id)}" data-state="{status}">{_full(group.title, title)}'
             f'<rect class="pf-box" x="{number(box.x)}" y="{number(box.y)}" width="{number(box.w)}" height="{number(box.h)}" '
             f'rx="12" fill="{ink["edge"]}" fill-opacity="0.09" stroke="{line}" stroke-width="1.2" stroke-dasharray="5 4"/>'
             f'<g class="pf-title"><rect x="{number(box.x + 12)}" y="{number(box.y + 8)}" width="{number(w)}" height="18" rx="9" '
@@ -224,7 +230,7 @@ class _Picture:
         lines = text_lines(node.label)
         caption = self.captions.get(node.id)
         if caption is None:
-            caption = caption_of(status, float(getattr(known, "seconds", 0.0))) if self.stateful else ""
+            caption = branches_of(known) or caption_of(status, float(getattr(known, "seconds", 0.0))) if self.stateful else ""
         caption = cut(shown(caption, 200), max(box.w - 16, 40.0), 10.0)
         said = shown(node.label, 300) + (f": {status}" if self.stateful else "") + (f", {visits} visits" if visits > 1 else "")
         error = str(getattr(known, "error", "") or "")

@@ -63,14 +63,16 @@ class _Lines:
         label = shown(member.label, 60)
         name = short if label == short else f"{short} [{label}]"
         if isinstance(member, Group):
-            name += "/"
+            name += "/" + (f" ({shown(member.store, 60)})" if member.store else "")
         known = self.nodes.get(member.id)
         if self.state is None:
             return f"{'  ' * depth}{name}"
         sign = SIGNS.get(getattr(known, "status", "idle"), "o")
         visits = getattr(known, "visits", 0)
         seconds = getattr(known, "seconds", 0.0)
-        facts = (f" ×{visits}" if visits > 1 else "") + (f" {seconds:.1f} s" if seconds >= 0.05 else "")
+        due, lost = getattr(known, "due", 0), getattr(known, "lost", 0)
+        facts = (f" ×{visits}" if visits > 1 else "") + (f" of {due}" if due > max(visits, 1) else "") + (f" {lost} failed" if lost else "")
+        facts += (f" {seconds:.1f} s" if seconds >= 0.05 else "")
         return f"{sign:<2} {'  ' * depth}{name}{facts}"
 
     def right(self, member: GraphNode | Group) -> str:

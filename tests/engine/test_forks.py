@@ -434,3 +434,16 @@ def test_a_fan_out_of_one_is_a_walk_like_any_other(walk: Way) -> None:
     _, store = walk(Flow(plan), {"seen": []})
 
     assert store["seen"] == ["plan", "a", "join"]
+
+
+def test_a_join_behind_branches_one_after_the_other_is_no_part_of_the_last_branch(walk: Way) -> None:
+    class Where(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["where"] = current().branch, current().address
+
+    plan = Node()
+    plan >> [AsyncStep("a"), AsyncStep("b")] >> Where()
+
+    _, store = walk(Flow(plan, max_concurrency=1), {"seen": []})
+
+    assert store["where"] == (None, "Flow/Where#1")

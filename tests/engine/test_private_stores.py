@@ -157,17 +157,19 @@ def test_a_rule_holds_for_branches_inside_too(walk: Way) -> None:
 
 
 def test_a_lost_update_of_what_is_given_is_told(walk: Way) -> None:
+    began, written = threading.Event(), threading.Event()
+
     class Slow(AsyncLook):
         async def exec(self, prep_res: Any) -> Any:  # type: ignore[override]
-            for _ in range(50):
-                await asyncio.sleep(0)
+            began.set()
+            await asyncio.to_thread(written.wait, 20)
             return "slow"
 
     @node
     async def quick(shared: Any) -> None:
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await asyncio.to_thread(began.wait, 20)
         shared["found"] = ["quick"]
+        written.set()
 
     plan = Node()
     plan >> [quick, Flow(Slow(), name="slow", inputs=["topic"], outputs=["found"])] >> Node()

@@ -252,7 +252,7 @@ class AsyncFlow(Flow, AsyncNode):
 
     Parameters
     ----------
-    start, name, strict, max_steps, timeout, budget, max_concurrency
+    start, name, strict, max_steps, timeout, budget, max_concurrency, inputs, outputs, merge, on_error
         As for `Flow`.
 
     Examples
@@ -329,7 +329,7 @@ class AsyncBatchFlow(AsyncFlow, BatchFlow):
     ----------
     start, **options
         As for `Flow`.
-    max_concurrency
+    max_concurrency, on_error
         As for `BatchFlow`.
 
     Examples

@@ -25,7 +25,7 @@ PLUMBING = {
     "PatchedView": {"tell_all"},
     "Registry": {"claim", "expect", "forget", "some_keys"},
     "Run": {
-        "adopt", "cancelling", "end", "enter", "fail", "fence", "finish", "hold", "hold_async", "join_of", "leave", "live_class",
+        "adopt", "cancelling", "end", "enter", "fail", "fence", "finish", "hold", "hold_async", "join_of", "keep_store", "leave", "live_class",
         "use_classes",
     },
     "RunGroup": {"limit"},

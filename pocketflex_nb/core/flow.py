@@ -72,6 +72,19 @@ class Flow(BaseNode):
     >>> Flow(count).run(shared)
     >>> shared["said"]
     'counted to 3'
+
+    A flow with a store of its own:
+
+    >>> from pocketflex_nb import linear, node
+    >>> @node
+    ... def search(shared):
+    ...     shared["page"] = 7                       # nobody outside sees it
+    ...     shared["notes"] = [f"{shared['topic']} on page {shared['page']}"]
+    >>> look = Flow(search, name="look", inputs={"question": "topic"}, outputs=["notes"], merge={"notes": lambda old, new: old + new})
+    >>> store = {"question": "tides", "notes": ["the moon pulls"]}
+    >>> linear(look).run(store)
+    >>> store
+    {'question': 'tides', 'notes': ['the moon pulls', 'tides on page 7']}
     """
 
     _pfx_strict = False
@@ -356,6 +369,22 @@ class BatchFlow(Flow):
     >>> Squares(Square()).run(shared)
     >>> shared["squares"]
     [1, 4, 9]
+
+    With a store for each item, and failures collected:
+
+    >>> from pocketflex_nb import node
+    >>> @node
+    ... def halve(shared):
+    ...     shared["half"] = shared["n"] / 2
+    >>> class Halves(BatchFlow):
+    ...     def prep(self, shared):
+    ...         return [{"n": n} for n in shared["numbers"]]
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["failed"] = [lost.index for lost in exec_res.failures]
+    >>> store = {"numbers": [2, "two", 6]}
+    >>> Halves(halve, inputs=["n"], outputs={"half": "halves"}, on_error="collect").run(store)
+    >>> store
+    {'numbers': [2, 'two', 6], 'halves': [1.0, None, 3.0], 'failed': [1]}
     """
 
     _pfx_items_at_once: int | None = 1

@@ -236,7 +236,7 @@ class BaseNode:
         """
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """Write to `shared` and return the action; None means ``"default"``.
+        """Write to `shared` and return the action; None means ``"default"``, a list starts several.
 
         Parameters
         ----------
@@ -249,8 +249,28 @@ class BaseNode:
 
         Returns
         -------
-        str or None
-            The action: which arrow to follow.
+        str, None, or list
+            The action: which arrow to follow. A list of actions follows all of them in parallel; where an entry is a pair
+            ``(action, params)`` that branch has params of its own, ``[("read", {"page": n}) for n in pages]``. They are joined as a drawn
+            fan-out is; an empty list goes on where they would have met.
+
+        Examples
+        --------
+        >>> from pocketflex_nb import Flow, Node
+        >>> class Plan(Node):
+        ...     def post(self, shared, prep_res, exec_res):
+        ...         return [("read", {"page": page}) for page in shared["pages"]]
+        >>> class Read(Node):
+        ...     def post(self, shared, prep_res, exec_res):
+        ...         shared["read"].add(self.params["page"])
+        >>> class Tell(Node):
+        ...     def post(self, shared, prep_res, exec_res):
+        ...         shared["said"] = f"{len(shared['read'])} pages"
+        >>> plan = Plan()
+        >>> _ = plan - "read" >> Read() >> Tell()
+        >>> Flow(plan).run(store := {"pages": [1, 2, 3], "read": set()})
+        >>> store["said"]
+        '3 pages'
         """
 
     def _exec(self, prep_res: Any) -> Any:

@@ -13,7 +13,7 @@ __all__ = ["ItemFailure", "Outcomes", "check_on_error", "given", "is_awaited"]
 class ItemFailure:
     """One item, or one branch, that failed for good where failures are collected.
 
-    Attributes
+    Parameters
     ----------
     index : int
         Its place among the items, or among the branches in written order; from 0.

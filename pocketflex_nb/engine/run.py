@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["GRACE", "SLICE", "Run", "beginning", "limited", "subscribe"]
 
 #: stores of flows with their own that a run keeps
-PRIVATE_STORES = 100
+_PRIVATE_STORES = 100
 #: seconds between two looks of a waiting main thread, so that an interrupt gets through
 SLICE = 0.05
 #: seconds that a cancelled run gets to end before its waiter goes
@@ -587,7 +587,7 @@ class Run:
     def keep_store(self, walk: Frame) -> None:
         """`walk`, on a store of its own, begins: the store is kept for `stores`."""
         if self.privates is None:
-            self.privates = deque(maxlen=PRIVATE_STORES)
+            self.privates = deque(maxlen=_PRIVATE_STORES)
         self.privates.append(walk)
 
     def adopt(self, child: Run) -> None:

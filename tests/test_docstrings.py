@@ -25,8 +25,8 @@ PLUMBING = {
     "PatchedView": {"tell_all"},
     "Registry": {"claim", "expect", "forget", "some_keys"},
     "Run": {
-        "adopt", "cancelling", "end", "enter", "fail", "fence", "finish", "hold", "hold_async", "join_of", "keep_store", "leave", "live_class",
-        "use_classes",
+        "adopt", "cancelling", "end", "enter", "fail", "fence", "finish", "hold", "hold_async", "join_of", "keep_store", "leave",
+        "live_class", "use_classes",
     },
     "RunGroup": {"limit"},
     "Scope": {"add", "drop"},

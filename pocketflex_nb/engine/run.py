@@ -16,7 +16,7 @@ from time import perf_counter_ns as now
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CELL, FRAME
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.joins import join_of
@@ -104,6 +104,8 @@ class Run:
         Finished hops so far, those that failed among them: what ``at=`` counts.
     events : list of Event
         What happened; the last 10 000 records at least are kept.
+    cell : str or None
+        Id of the notebook's cell that it was started in.
     parent : Run or None
         The run whose node started this one; cancelling it cancels this one.
 
@@ -123,8 +125,8 @@ class Run:
     """
 
     __slots__ = (
-        "__dict__", "__weakref__", "_base", "_status", "action", "finished", "flow", "held", "hops", "number", "parent", "records", "root",
-        "signal", "started", "store", "task",
+        "__dict__", "__weakref__", "_base", "_status", "action", "cell", "finished", "flow", "held", "hops", "number", "parent", "records",
+        "root", "signal", "started", "store", "task",
     )
     # rare, so kept in the `__dict__`, which ten thousand runs that nobody looks at never make
     _callbacks: Any = None
@@ -155,7 +157,7 @@ class Run:
         outer = FRAME.get()
         self.flow, self.store, self._base = flow, store, name
         self.parent: Run | None = outer.run if outer is not None else None
-        self.number = next(_count)
+        self.number, self.cell = next(_count), CELL.get()
         self.records: list[Any] = []  # walks extend it; see engine.log
         self.root = Frame(self, None, flow)
         self._status = "pending"

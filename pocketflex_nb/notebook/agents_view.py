@@ -20,6 +20,7 @@ from pocketflex_nb.engine.thread import engine_thread
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.panel import clean
 from pocketflex_nb.notebook.standing import Standing, stand
+from pocketflex_nb.notebook.view_lifetimes import below
 from pocketflex_nb.views.diff import lines_of, text_of
 from pocketflex_nb.views.palette import GLYPHS
 from pocketflex_nb.views.preview import preview
@@ -325,9 +326,13 @@ class TraceView(Standing, anywidget.AnyWidget):
 
 def show_supervisor(supervisor: Any) -> None:
     """Show a supervisor's tree live, and its static form beside it."""
-    stand(SupervisorView(supervisor))
+    view = SupervisorView(supervisor)
+    below(view)
+    stand(view)
 
 
 def show_trace(trace: Any) -> None:
     """Show a trace's sequence diagram live, and its static form beside it."""
-    stand(TraceView(trace))
+    view = TraceView(trace)
+    below(view)
+    stand(view)

@@ -1,17 +1,24 @@
 """How do views follow runs without sitting in their way? One thread that looks ten times a second, and tells only what changed.
 
 A run never calls a view. A look that takes long is followed by a longer rest, so that all views together cost a few hundredths of
-the time, whatever they show. A view that failed is closed and reported once in the log; display code never raises into the user's
-code.
+the time, whatever they show. A view that failed, whatever a value raised that it was to show, is closed and reported once in the log, with
+that value's class and key; display code never raises into the user's code.
+
+The thread stays when no view is open: a kernel gives each thread that tells the page something a pipe of its own, and takes it back ten
+seconds after the thread's end. Quick cells with a new thread each would run out of file descriptors.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from math import inf
 from time import perf_counter, process_time, sleep, thread_time
 from typing import Any, Protocol
+
+from pocketflex_nb.core.preview import class_name
+from pocketflex_nb.views.words import shown
 
 __all__ = ["BEAT", "HEAVY", "PATIENCE", "PER_SECOND", "REST", "SLOWEST", "Follower", "Pump", "pump"]
 
@@ -34,6 +41,10 @@ _NOW: tuple[float, float] = (0.0, 0.0)
 _LOOKING: tuple[float, float] = (-1.0, -1.0)
 
 
+_log = logging.getLogger("pocketflex_nb")
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
 class Follower(Protocol):
     """A view that the pump keeps up to date."""
 
@@ -43,20 +54,22 @@ class Follower(Protocol):
 
 
 class Pump:
-    """Calls `look` of every open view, from one daemon thread that ends when none is open."""
+    """Calls `look` of every open view, from one daemon thread that rests when none is open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: list[Follower] = []
         self._due: dict[int, tuple[float, float]] = {}  # id of a view: by which clock, or which processor time, it is looked after
         self._thread: threading.Thread | None = None
+        self._rests = False  # whether the thread waits for a view
         self._wake = threading.Event()
-        self._looking = threading.Lock()  # held during a look
+        self._looking = threading.RLock()  # held during a look
+        self._is_looking = False
 
     @property
     def is_running(self) -> bool:
-        """Whether its thread runs: whether any view is open."""
-        return self._thread is not None
+        """Whether it has anything to look at: whether any view is open, or being looked at."""
+        return bool(self._open) or self._is_looking
 
     def follow(self, view: Follower) -> None:
         """Keep `view` up to date until it says that it is done. It gets at least one look that begins after this call."""
@@ -64,9 +77,12 @@ class Pump:
             if not any(known is view for known in self._open):
                 self._open.append(view)
             self._due[id(view)] = _NOW
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # the first time, and in a forked child
                 self._thread = threading.Thread(target=self._turn, name="pocketflex-views", daemon=True)
                 self._thread.start()
+            elif self._rests:
+                self._rests = False
+                self._wake.set()
 
     def hurry(self) -> None:
         """Look now: somebody pressed a button."""
@@ -79,12 +95,24 @@ class Pump:
         notebook would show runs that are over as running.
         """
         last = [view for view in self._open if getattr(view, "is_last", False)]
-        for view in last:
-            self.follow(view)
-        self.hurry()
-        until = perf_counter() + PATIENCE
-        while any(view in last for view in self._open) and perf_counter() < until:
+        if not last:
+            return
+        try:
+            for view in last:
+                self.follow(view)
+            self.hurry()
+            until = perf_counter() + PATIENCE
+            while any(view in last for view in self._open) and perf_counter() < until:
+                sleep(_LEAST)
+        except KeyboardInterrupt:  # the stop button, when there is nothing left to stop: the cell is over
+            return
+
+    def rested(self, seconds: float = PATIENCE) -> bool:
+        """Wait, at most so many `seconds`, until there is nothing to look at; whether there is nothing."""
+        until = perf_counter() + seconds
+        while self.is_running and perf_counter() < until:
             sleep(_LEAST)
+        return not self.is_running
 
     def last(self, view: Follower) -> None:
         """Look at `view` for the last time, here and now, when the look under way, if any, is over."""
@@ -103,17 +131,25 @@ class Pump:
 
     def _turn(self) -> None:
         while True:
+            try:
+                self._turn_once()
+            except BaseException:  # code of the user's, such as a signal handler's or a finalizer's, may raise anywhere
+                _log.exception("the views' thread was disturbed and goes on")
+
+    def _turn_once(self) -> None:
+        self._is_looking = True
+        try:
             for view in list(self._open):
                 clock, processor = self._due.get(id(view), _NOW)
                 if clock <= perf_counter() or processor <= process_time():
                     self._serve(view)
-            with self._lock:
-                if not self._open:
-                    self._thread = None
-                    return
-                first = min(clock for clock, _ in self._due.values())
-            self._wake.wait(min(max(first - perf_counter(), _LEAST), BEAT))
-            self._wake.clear()
+        finally:
+            self._is_looking = False
+        with self._lock:
+            self._rests = not self._open
+            first = min((clock for clock, _ in self._due.values()), default=inf)
+        self._wake.wait(None if self._rests else min(max(first - perf_counter(), _LEAST), BEAT))
+        self._wake.clear()
 
     def _serve(self, view: Follower) -> None:
         with self._lock:
@@ -134,9 +170,22 @@ class Pump:
         try:
             with self._looking:
                 return view.look()
-        except Exception:
-            logging.getLogger("pocketflex_nb").exception("a view could not be brought up to date and was closed")
+        except BaseException as error:  # a value's own code may raise SystemExit, too, and must not end this thread
+            _log.exception("a view could not be brought up to date and was closed%s", _culprit(error))
             return False
+
+
+def _culprit(error: BaseException) -> str:
+    """Which value was being shown when `error` was raised, as far as our own steps on the way tell."""
+    where, key, trace = "", "", error.__traceback__
+    while trace is not None:
+        names = trace.tb_frame.f_locals
+        if trace.tb_frame.f_code.co_filename.startswith(_OURS):
+            key = key if not isinstance(names.get("key"), (str, int, tuple)) else shown(f"{names['key']!r}"[:200])
+            if "value" in names:
+                where = class_name(names["value"])
+        trace = trace.tb_next
+    return f": a value of class {where}{f' under {key}' if key else ''} raised {class_name(error)}" if where else ""
 
 
 def _after(spent: float, ended: float, beat: float) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from pocketflex_nb.core.snapshot import MISSING
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.hot import is_stale
 from pocketflex_nb.engine.run import GRACE, SLICE, Run
-from pocketflex_nb.engine.run_registry import forget, runs
+from pocketflex_nb.engine.run_registry import runs
 from pocketflex_nb.notebook.call import Call, Command, Table
 from pocketflex_nb.notebook.cell import CellWait
 from pocketflex_nb.notebook.options import amount, duration, value_of, whole
@@ -27,6 +27,7 @@ from pocketflex_nb.notebook.short import Interrupted, usage
 from pocketflex_nb.notebook.show import show
 from pocketflex_nb.notebook.starting import find_run
 from pocketflex_nb.notebook.terms import CONFIG, VIEWS
+from pocketflex_nb.notebook.view_lifetimes import forget_all
 from pocketflex_nb.views.preview import preview
 from pocketflex_nb.views.said import masked_lines
 from pocketflex_nb.views.secrets import redacted
@@ -268,7 +269,7 @@ def _replay(call: Call) -> None:
 
 def _clear(call: Call) -> None:
     call.end()
-    say(f"forgot {_count(forget())}")
+    say(f"forgot {_count(forget_all())}")
 
 
 RUN_COMMANDS = [

@@ -23,7 +23,8 @@ __all__ = ["STORE_COMMANDS", "parts_of", "value_at"]
 def _store(call: Call) -> Any:
     if call.has("--at") and call.has("--diff"):
         raise usage("--at and --diff exclude each other")
-    held, title = _held(call.word("the run's name"), call.names)
+    name = call.word("the run's name")
+    held, title = _held(name, call.names)
     path = call.word("the path") if call.words else None
     call.end()
     if call.has("--diff"):
@@ -36,7 +37,8 @@ def _store(call: Call) -> Any:
     if at is None and isinstance(held, Store):
         from pocketflex_nb.notebook.store_inspector import inspect_store
 
-        return inspect_store(held, title)
+        found = call.names.get(name)
+        return inspect_store(held if isinstance(found, Store) else runs_of(find_run(name, call.names))[0], title)
     return held
 
 

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.engine.thread import engine_thread
-from pocketflex_nb.notebook import await_cell, cell_interrupts, cell_scope, complete, formatters, hot, lanes
+from pocketflex_nb.notebook import await_cell, cell_interrupts, cell_scope, complete, formatters, hot, lanes, view_lifetimes
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.magics import PocketflexMagics
 from pocketflex_nb.notebook.show import begin_cell, show
@@ -27,6 +27,7 @@ def load(shell: Any) -> None:
     _loaded[shell] = {(kind, name): magics[kind][name] for kind, name in _NAMES if name in magics[kind]}
     shell.register_magics(PocketflexMagics)
     cell_interrupts.install(shell)
+    view_lifetimes.install(shell)
     await_cell.install(shell)
     shell.events.register("pre_run_cell", begin_cell)
     cell_scope.install(shell)
@@ -59,6 +60,7 @@ def unload(shell: Any) -> None:
             magics[kind][name] = before[kind, name]
     shell.magics_manager.registry.pop(PocketflexMagics.__name__, None)
     cell_interrupts.remove(shell)
+    view_lifetimes.remove(shell)
     await_cell.remove(shell)
     shell.events.unregister("pre_run_cell", begin_cell)
     shell.events.unregister("post_run_cell", pump.finish)

@@ -27,12 +27,26 @@ class Launched:
     def __init__(self) -> None:
         self.runs: list[Run] = []
         self._asked: dict[int, tuple[str, Terms]] = {}
+        self._dropped: Counter[str] = Counter()  # runs that are over and have no row any more, by status
 
     def add(self, runs: list[Run], flow: str, terms: Terms) -> None:
-        """Take in runs of the flow bound to the name `flow`."""
+        """Take in runs of the flow bound to the name `flow`. Of those that are over only the latest are kept."""
+        over = [run for run in self.runs if run.done()]
+        self._drop(over[: max(len(over) - ROWS, 0)])
         self.runs += runs
         for run in runs:
             self._asked[run.number] = flow, terms
+
+    def let_go(self, gone: set[int]) -> None:
+        """Runs of these numbers are forgotten."""
+        self._drop([run for run in self.runs if run.number in gone and run.done()])
+
+    def _drop(self, runs: list[Run]) -> None:
+        numbers = {run.number for run in runs}
+        self._dropped.update(run.status for run in runs)
+        self.runs = [run for run in self.runs if run.number not in numbers]
+        for number in numbers:
+            self._asked.pop(number, None)
 
     def find(self, number: int) -> Run:
         """The run of that number.
@@ -68,9 +82,10 @@ class Launched:
     # told ------------------------------------------------------------------------------------------------------------
     def strip(self) -> dict[str, Any]:
         """How many runs there are in each state, and how many are over."""
-        counts = Counter(run.status for run in self.runs)
+        counts = self._dropped + Counter(run.status for run in self.runs)
         over = sum(run.done() for run in self.runs)
-        return {"runs": len(self.runs), "over": over, "counts": dict(counts), "shown": min(len(self.runs), ROWS)}
+        dropped = self._dropped.total()
+        return {"runs": len(self.runs) + dropped, "over": over + dropped, "counts": dict(counts), "shown": min(len(self.runs), ROWS)}
 
     def rows(self) -> list[dict[str, Any]]:
         """What a row says, the latest first; where there are too many, those that go on."""

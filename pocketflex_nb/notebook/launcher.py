@@ -29,6 +29,7 @@ from pocketflex_nb.notebook.short import usage
 from pocketflex_nb.notebook.standing import Standing, Still, model_of, stand
 from pocketflex_nb.notebook.starting import as_flow, fresh, plan_text, runs_of, start
 from pocketflex_nb.notebook.terms import read_terms
+from pocketflex_nb.notebook.view_lifetimes import hold
 from pocketflex_nb.views.palette import GLYPHS
 
 __all__ = ["Launcher"]
@@ -102,14 +103,20 @@ class Launcher(Standing, anywidget.AnyWidget):
         comm = self.comm
         if comm is not None and hasattr(comm, "_reply_subshell_for"):  # have clicks handled while a cell is busy
             comm._reply_subshell_for = lambda data, default: default
+        hold(self)
         pump.follow(self)
+
+    def let_go(self, gone: set[int]) -> None:
+        """Runs of these numbers are forgotten: they are counted, and have no row any more."""
+        self._launched.let_go(gone)
+        self._next_rows = 0.0
 
     def __repr__(self) -> str:
         return f"Launcher({self._filled.flow!r})" if self._filled.flow else "Launcher()"
 
     @property
     def runs(self) -> list[Run]:
-        """What it has started, the latest last."""
+        """What it has started, the latest last: what goes on, and the latest that are over."""
         return list(self._launched.runs)
 
     @property

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import traitlets
 
@@ -21,6 +21,7 @@ from pocketflex_nb.notebook.patched import PatchedView
 from pocketflex_nb.notebook.picture import LANES, Picture, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.standing import Standing
 from pocketflex_nb.notebook.text_view import TextView
+from pocketflex_nb.notebook.view_lifetimes import hold
 from pocketflex_nb.views.palette import FAMILY, GLYPHS
 from pocketflex_nb.views.svg import svg
 from pocketflex_nb.views.words import xml
@@ -32,6 +33,15 @@ _HERE = Path(__file__).parent
 _SPANS_EVERY, _SPANS_RATE = 0.5, 4_000
 #: nodes above which the still picture is drawn lean: a browser reads the whole of it in one go
 _LARGE = 60
+
+
+class _Kept(NamedTuple):
+    """What a view still tells when it has let its runs go."""
+
+    title: str
+    still: dict[str, str]
+    summary: str
+    plain: str
 
 
 class RunView(Standing, PatchedView):
@@ -102,12 +112,14 @@ class RunView(Standing, PatchedView):
         self._tab = tabs[0] if tabs else ""
         self._wishes: deque[dict[str, Any]] = deque()
         self._follows = follow
+        self._kept: _Kept | None = None  # what is left when its runs were forgotten
         self.on_final: Any = None
         self._draw()
         shown = self._shown(final=False, timely=True)
         super().__init__(height=height, signs=dict(GLYPHS), tabs=tabs, pictures=self._drawn, **shown, **options)
         self.on_msg(self._command)
         self._answer_here()
+        hold(self)
         if follow:
             pump.follow(self)
 
@@ -116,7 +128,7 @@ class RunView(Standing, PatchedView):
 
     @property
     def runs(self) -> list[Any]:
-        """The runs it shows."""
+        """The runs it shows; none when they were forgotten, or it was closed."""
         return self._picture.runs
 
     @property
@@ -124,6 +136,8 @@ class RunView(Standing, PatchedView):
         """What the strip says."""
         if self._name:
             return str(self._name)
+        if self._kept is not None:
+            return self._kept.title
         return str(self.runs[0].name) if len(self.runs) == 1 else f"{len(self.runs)} runs"
 
     def add(self, runs: Iterable[Any]) -> None:
@@ -137,7 +151,7 @@ class RunView(Standing, PatchedView):
         new = [run for run in runs if run not in self.runs]
         if new:
             self._picture.runs.extend(new)
-            self._name = None
+            self._name = self._kept = None
             self._draw()
             self.pictures = self._drawn
             self._seen = None
@@ -148,10 +162,32 @@ class RunView(Standing, PatchedView):
         """Whether all its runs are over, so that the next look is the last."""
         return all(run.done() for run in self.runs)
 
+    # letting go ------------------------------------------------------------------------------------------------------
+    def let_go(self, gone: set[int]) -> None:
+        """Runs of these numbers are forgotten: when it shows no others, it stays on the page as it is, and keeps them no longer."""
+        if self.runs and all(run.number in gone for run in self.runs):
+            pump.last(self)
+            self._empty()
+
+    def close(self) -> None:
+        """Show it no more, and keep its runs and their stores no longer."""
+        if hasattr(self, "_picture"):  # ipywidgets closes what was never finished, too
+            pump.close(self)
+            self._empty()
+        super().close()
+
+    def _empty(self) -> None:
+        if self._kept is None and self.runs:
+            self._kept = _Kept(self.title, self.still_bundle() if self.static else {}, self.summary(), self.plain())
+        self._picture, self._flows, self._seen, self.on_final = Picture([]), [], None, None
+        self._wishes.clear()
+
     # the pump's side -------------------------------------------------------------------------------------------------
     def look(self) -> bool:
         """Send what changed since the last look; False when every run is over and was shown."""
         wished = self._grant()
+        if self._kept is not None:
+            return False
         live = self._picture.is_live()
         if live and not wished and not self.may_tell():
             return self._follows
@@ -180,6 +216,8 @@ class RunView(Standing, PatchedView):
         do, picture = wish.get("do"), self._picture
         if do == "fresh":
             self.tell_all(int(wish["turn"]))
+        elif self._kept is not None:
+            return
         elif do == "focus":
             index = int(wish.get("run", -1))
             picture.focus = index if 0 <= index < len(self.runs) > 1 else None
@@ -282,6 +320,9 @@ class RunView(Standing, PatchedView):
 
     def _take_out(self, content: dict[str, Any]) -> None:
         """Write a file, or send the diagram's text for the page's clipboard; the page is told what came of it."""
+        if self._kept is not None:
+            self.send({"said": "Its runs were forgotten: there is nothing left to write."})
+            return
         flow = self._flows[min(max(int(content.get("flow", 0)), 0), len(self._flows) - 1)]
         if content["do"] == "mermaid":
             self.send({"copied": flow.to_mermaid(), "said": "The diagram is in the clipboard, as Mermaid text."})
@@ -310,6 +351,8 @@ class RunView(Standing, PatchedView):
     # the static form -------------------------------------------------------------------------------------------------
     def snapshot(self) -> str:
         """The diagram as it stands, as SVG text."""
+        if self._kept is not None:
+            return self._kept.still.get("image/svg+xml", "")
         return self._diagram(self._flows[0])
 
     def _diagram(self, flow: Any) -> str:
@@ -323,11 +366,13 @@ class RunView(Standing, PatchedView):
 
     def still_bundle(self) -> dict[str, str]:
         """The diagram as it stands, and the counts."""
+        if self._kept is not None:
+            return self._kept.still
         return {"image/svg+xml": self.snapshot().replace("<svg ", f'<svg data-static="{self.static}" ', 1), "text/plain": self.summary()}
 
     def first_bundle(self) -> dict[str, str] | None:
         """The counts alone where the diagram is large: the page shall not draw it twice while it opens."""
-        if not self._is_large():
+        if self._kept is not None or not self._is_large():
             return None
         words = xml(self.summary())
         light = (
@@ -341,10 +386,14 @@ class RunView(Standing, PatchedView):
 
     def plain(self) -> str:
         """What a terminal shows: a line for each run."""
+        if self._kept is not None:
+            return self._kept.plain
         return TextView(self.runs, self.title, is_kernel=False).text()
 
     def summary(self) -> str:
         """One line of plain text."""
+        if self._kept is not None:
+            return self._kept.summary
         strip = self._picture.strip(self.title)
         counts = ", ".join(f"{n} {status}" for status, n in strip["counts"].items())
         steps = f", {strip['steps']}{'/' + str(strip['most']) if 'most' in strip else ''} steps" if "steps" in strip else ""
@@ -357,7 +406,14 @@ class RunView(Standing, PatchedView):
         ----------
         path : str or Path
             The file to write.
+
+        Raises
+        ------
+        RuntimeError
+            Its runs were forgotten, or it was closed.
         """
+        if self._kept is not None:
+            raise RuntimeError(f"the runs of the view {self.title!r} were forgotten: there is nothing left to write")
         return write_page(self._picture.chosen(), path, title=self.title)
 
 

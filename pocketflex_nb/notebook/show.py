@@ -9,26 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pocketflex_nb.core.context import CELL
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.notebook.standing import has_widgets, stand
+from pocketflex_nb.notebook.view_lifetimes import begin_again, below
 
 __all__ = ["begin_cell", "is_shown", "show", "shown_in_cell"]
 
 _in_cell: list[Any] = []
 #: runs of this cell that are not to be seen
 _unseen: list[Any] = []
-#: the views that stand below each cell because something was launched there: nobody else has a name for them
-_below: dict[str, list[Any]] = {}
 
 
 def begin_cell(info: Any = None) -> None:
     """A cell starts: what it launches gets one view. The one it had is off the page, and would keep its runs alive for good."""
     _in_cell.clear()
     _unseen.clear()
-    for view in _below.pop(getattr(info, "cell_id", None) or "", ()):
-        pump.close(view)
-        view.close()
+    if cell_id := getattr(info, "cell_id", None):
+        begin_again(cell_id)
 
 
 def shown_in_cell() -> Any:
@@ -76,7 +73,7 @@ def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto
         from pocketflex_nb.notebook.store_inspector import inspect_store
 
         _unseen.extend(runs)
-        inspect_store(runs[0].store, runs[0].name)
+        inspect_store(runs[0], runs[0].name)
         return None
     if view == "text" or not has_widgets():
         return _show_text(runs, getattr(thing, "name", None))
@@ -90,8 +87,7 @@ def _show_widget(thing: Any, height: int, only: str) -> Any:
     if only in ("graph", "lanes", "timeline"):
         view.add_class(f"pf-only-{only}")
     _in_cell.append(view)
-    if cell_id := CELL.get():
-        _below.setdefault(cell_id, []).append(view)
+    below(view)
     stand(view)
     return view
 

@@ -25,6 +25,7 @@ from pocketflex_nb.notebook.standing import Standing, stand
 from pocketflex_nb.notebook.store_breaks import KeyBreaks
 from pocketflex_nb.notebook.store_image import image_of
 from pocketflex_nb.notebook.store_past import StorePast, put
+from pocketflex_nb.notebook.view_lifetimes import below, hold
 from pocketflex_nb.notebook.watching import Numbers
 from pocketflex_nb.views.plain import json_text
 from pocketflex_nb.views.preview import detail, kind_of, preview
@@ -116,23 +117,42 @@ class StoreInspector(Standing, PatchedView):
         self._paths: list[tuple[Any, ...]] = []
         self._wishes: deque[dict[str, Any]] = deque()
         self._seen: Any = None
+        self._has_let_go = False
         super().__init__(**options)
         self._tell()
         self.on_msg(self._command)
         comm = self.comm
         if comm is not None and hasattr(comm, "_reply_subshell_for"):
             comm._reply_subshell_for = lambda data, default: default
+        hold(self)
         pump.follow(self)
 
     def __repr__(self) -> str:
+        if self._has_let_go:
+            return f"StoreInspector({self._title!r}, closed)"
         with mirrored(self._store):
             return f"StoreInspector({self._title!r}, {len(self._store)} keys)"
 
     def close(self) -> None:
-        """Show it no more; breaks that were set here are taken away."""
+        """Show it no more, and keep its store no longer; breaks that were set here are taken away."""
         if breaks := getattr(self, "_breaks", None):  # ipywidgets closes what was never finished, too
+            pump.close(self)
             breaks.close()
+            self._hold_nothing()
         super().close()
+
+    def let_go(self, gone: set[int]) -> None:
+        """Runs of these numbers are forgotten: when it was made for one of them, it stays on the page as it is, and looks no longer."""
+        if self._run is not None and self._run.number in gone:
+            pump.last(self)
+            self._breaks.close()
+            self._hold_nothing()
+
+    def _hold_nothing(self) -> None:
+        self._has_let_go = True
+        self._wishes.clear()
+        self._run, self._store, self._group, self._chosen, self._version = None, {}, [], None, None
+        self._past, self._breaks = StorePast(self._store), KeyBreaks(self._store, lambda: None)
 
     # the pump's side -------------------------------------------------------------------------------------------------
     def look(self) -> bool:
@@ -141,6 +161,8 @@ class StoreInspector(Standing, PatchedView):
         while self._wishes:
             with contextlib.suppress(LookupError, TypeError, ValueError):  # a page may send anything
                 self._wish(self._wishes.popleft())
+        if self._has_let_go:
+            return False
         if not wished and not self.may_tell():
             return self.comm is not None
         seen = self._stamp()
@@ -400,6 +422,8 @@ class StoreInspector(Standing, PatchedView):
         if do == "fresh":
             self.tell_all(int(wish["turn"]))
             return
+        if self._has_let_go:
+            return
         self._note = ""
         if do == "filter":
             self._filter = str(wish.get("text", "")).lower()[:100]
@@ -499,13 +523,16 @@ class StoreInspector(Standing, PatchedView):
 
 
 def inspect_store(store: Any, title: str | None = None) -> None:
-    """Show a store live, with its static form beside it for readers without a kernel."""
+    """Show a store, or a run's, live, with its static form beside it for readers without a kernel."""
     from IPython import get_ipython
 
     if getattr(get_ipython(), "kernel", None) is None:
-        print("\n".join(f"{clean(row.key, 200)}: {clean(row.preview)}" for row in tree_rows(store)) or "the store is empty")
+        held = store.store if isinstance(store, Run) else store
+        print("\n".join(f"{clean(row.key, 200)}: {clean(row.preview)}" for row in tree_rows(held)) or "the store is empty")
         return
-    stand(StoreInspector(store, title=title))
+    view = StoreInspector(store, title=title)
+    below(view)
+    stand(view)
 
 
 def _sign_of(path: tuple[Any, ...], differ: list[tuple[tuple[Any, ...], str]]) -> str:

@@ -30,24 +30,17 @@ class View:
         return self.left > 0
 
 
-def _ended(pump: Pump) -> bool:
-    thread = pump._thread
-    if thread is not None:
-        thread.join(10)
-    return not pump.is_running
-
-
-def test_the_thread_ends_when_no_view_is_open_and_starts_again_for_the_next() -> None:
+def test_one_thread_serves_all_views_and_rests_between_them() -> None:
     pump = Pump()
-    first, second = View(2), View(1)
+    pump.follow(View(2))
+    assert pump.rested(10)
+    thread = pump._thread
+    second = View(1)
 
-    pump.follow(first)
-    ended = _ended(pump)
     pump.follow(second)
 
-    assert ended
-    assert second.over.wait(10)
-    assert _ended(pump)
+    assert second.over.wait(10) and pump.rested(10)
+    assert pump._thread is thread and thread is not None and thread.is_alive()
 
 
 def test_two_looks_at_one_view_are_a_tenth_of_a_second_apart() -> None:
@@ -81,7 +74,7 @@ def test_who_follows_during_the_last_look_gets_one_more() -> None:
     view = Again(1)
     pump.follow(view)
 
-    assert _ended(pump)
+    assert pump.rested(10)
     assert len(view.times) == 2
 
 
@@ -96,6 +89,6 @@ def test_a_view_that_fails_is_closed_and_told_once_while_the_others_go_on(caplog
         pump.follow(Fails())
         pump.follow(other)
         assert other.over.wait(10)
-        assert _ended(pump)
+        assert pump.rested(10)
 
     assert [record.message for record in caplog.records] == ["a view could not be brought up to date and was closed"]

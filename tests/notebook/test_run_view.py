@@ -51,9 +51,7 @@ def _flow(name: str = "count", *, fails: bool = False) -> Flow:
 
 
 def _settle() -> None:
-    thread = pump._thread
-    if thread is not None:
-        thread.join(20)
+    assert pump.rested(20)
 
 
 def _wish(view: RunView, **wish: Any) -> None:

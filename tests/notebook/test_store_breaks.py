@@ -48,9 +48,8 @@ class End(Node):
 def _look_into(source: Any) -> StoreInspector:
     view = StoreInspector(source)
     pump.close(view)  # the test looks itself, once the look under way is over
-    if (thread := pump._thread) is not None:
-        pump.hurry()
-        thread.join(10)
+    pump.hurry()
+    assert pump.rested(10)
     return view
 
 

@@ -53,7 +53,8 @@ class _Asked(threading.Thread):
             return None
         text, error, self.text, self.error = self.text, self.error, None, None
         if error is not None:
-            raise error
+            # one that is no Exception would end who looks, as the stop button and the interpreter's end do: it gets the same name
+            raise error if isinstance(error, Exception) else type(type(error).__name__, (RuntimeError,), {})(*error.args)
         return text
 
 
@@ -62,7 +63,7 @@ def repr_of(value: Any) -> str | None:
 
     Raises
     ------
-    BaseException
+    Exception
         What the `repr` raises.
     """
     global _asked

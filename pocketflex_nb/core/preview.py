@@ -6,6 +6,7 @@ A store may hold anything: objects whose `repr` raises, takes a second, asks a d
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable
 from itertools import islice
 from types import MethodType
@@ -13,7 +14,7 @@ from typing import Any
 
 from pocketflex_nb.core.foreign_repr import repr_of
 
-__all__ = ["Teller", "class_name", "cut", "has_repr_of", "is_shaped", "listed", "mapped", "preview", "shape_of"]
+__all__ = ["Teller", "class_name", "cut", "has_repr_of", "is_shaped", "listed", "mapped", "preview", "shape_of", "stop_goes_on"]
 
 #: rooms of arrays and tables: told by their shape, since their `repr` costs milliseconds
 _SHAPED = frozenset({
@@ -71,6 +72,12 @@ def class_name(value: Any) -> str:
     return str(name)
 
 
+def stop_goes_on(error: BaseException) -> None:
+    """Raise `error` again when it is the stop button's, which is heard in the main thread: any other comes from the value that is told."""
+    if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise error
+
+
 class Teller:
     """One value on its way to a short text. A class below it may hide parts, or change how texts are told.
 
@@ -87,7 +94,8 @@ class Teller:
         """The text of `value`; never raises."""
         try:
             return cut(self.told(value, _DEEP), self.limit)
-        except Exception as exc:  # a class may lie about anything, its length included
+        except BaseException as exc:  # a class may lie about anything, its length included
+            stop_goes_on(exc)
             return f"<{class_name(value)}: cannot be shown, {type(exc).__name__}>"
 
     def told(self, value: Any, deep: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.preview import stop_goes_on
 from pocketflex_nb.core.state import Span
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.views.diff import change_lines
@@ -195,7 +196,8 @@ def error_card(run: Any) -> dict[str, Any]:
 def _said(error: BaseException) -> str:
     try:
         return str(error) or "(no message)"
-    except Exception:  # an error's own __str__ may fail
+    except BaseException as error:  # an error's own __str__ may fail
+        stop_goes_on(error)
         return "(its text cannot be read)"
 
 

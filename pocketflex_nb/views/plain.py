@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from pocketflex_nb.core.frozen import Frozen
+from pocketflex_nb.core.preview import stop_goes_on
 from pocketflex_nb.views.preview import PAGE, size_of, told
 from pocketflex_nb.views.secrets import MASK, redacted, redacted_head
 from pocketflex_nb.views.tree import children_of
@@ -44,7 +45,8 @@ def json_text(value: Any, *, limit: int = 20_000) -> str:
     """
     try:
         text = json.dumps(_plain(value, (), ()), indent=2, ensure_ascii=False, default=str)
-    except Exception as error:  # the user's containers are walked here
+    except BaseException as error:  # the user's containers are walked here
+        stop_goes_on(error)
         return f"(cannot be shown as JSON: {type(error).__name__})"
     text = "\n".join(shown(line, len(line)) for line in text.split("\n"))
     return text if len(text) <= limit else f"{text[:limit]}…\n({len(text):,} characters)"

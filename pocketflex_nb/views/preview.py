@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from pocketflex_nb.core.frozen import Frozen
-from pocketflex_nb.core.preview import class_name
+from pocketflex_nb.core.preview import class_name, stop_goes_on
 from pocketflex_nb.core.preview import cut as shortened
 from pocketflex_nb.views.secrets import MARGIN, MASK, is_secret_key, redacted, redacted_head
 from pocketflex_nb.views.veil import Veiled, hidden_among, hides
@@ -55,7 +55,8 @@ def kind_of(value: Any) -> str:
             return f"{name} {'x'.join(map(str, shape))}"
         size = size_of(value)
         return name if size is None else f"{name} {size}"
-    except Exception:  # a class may lie about anything
+    except BaseException as error:  # a class may lie about anything
+        stop_goes_on(error)
         return class_name(value)
 
 
@@ -65,7 +66,8 @@ def size_of(value: Any) -> int | None:
         return None
     try:
         return len(value)  # type: ignore[arg-type]
-    except Exception:  # a frozen object without a length, or a subclass that lies
+    except BaseException as error:  # a frozen object without a length, or a subclass that lies
+        stop_goes_on(error)
         return None
 
 
@@ -75,7 +77,8 @@ def detail(value: Any, limit: int = PAGE, *, key: object = "") -> str:
         return MASK
     try:
         text = _page(value, limit)
-    except Exception as error:  # the user's object was asked; whatever it raised is told instead
+    except BaseException as error:  # the user's object was asked; whatever it raised is told instead
+        stop_goes_on(error)
         text = f"<{class_name(value)}: cannot be shown, {class_name(error)}>"
     return text
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pocketflex_nb.core.diff import path_text
 from pocketflex_nb.core.frozen import Frozen
+from pocketflex_nb.core.preview import stop_goes_on
 from pocketflex_nb.views.preview import kind_of, preview, size_of, told
 from pocketflex_nb.views.secrets import MASK, is_secret_key, redacted
 from pocketflex_nb.views.veil import hidden_among, is_hidden_at
@@ -84,7 +85,8 @@ def _count(value: Any) -> int:
     if isinstance(value, Frozen):
         try:
             first = next(iter(value.children()), None)
-        except Exception:  # a leaf of the frozen kind has no children to give
+        except BaseException as error:  # a leaf of the frozen kind has no children to give
+            stop_goes_on(error)
             return 0
         return (size_of(value) or 0) if first is not None else 0
     return 0
@@ -122,7 +124,8 @@ def rows(value: Any, path: tuple[Any, ...] = (), *, offset: int = 0, limit: int 
             return []
         hidden = hidden_among(inside)
         return [_row(path, key, child, hidden) for key, child in islice(children_of(inside), offset, offset + limit)]
-    except Exception:  # the user's containers are walked here
+    except BaseException as error:  # the user's containers are walked here
+        stop_goes_on(error)
         return []
 
 

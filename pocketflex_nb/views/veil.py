@@ -12,7 +12,7 @@ from typing import Any
 
 from pocketflex_nb.core.changes import Changes
 from pocketflex_nb.core.frozen import Frozen, FrozenDict, FrozenList, FrozenObject, FrozenText
-from pocketflex_nb.core.preview import Teller
+from pocketflex_nb.core.preview import Teller, stop_goes_on
 from pocketflex_nb.views.secrets import MARGIN, MASK, is_secret_key, redacted_head
 
 __all__ = ["Veiled", "hidden_among", "hides", "is_hidden_at", "veiled"]
@@ -39,7 +39,8 @@ def hidden_among(value: Any) -> frozenset[Any]:
             return _in_record(value)
         if isinstance(value, (list, tuple)) or (isinstance(value, FrozenList) and issubclass(value.cls, (list, tuple))):
             return _in_list(list(islice(value, _LOOKED)))
-    except Exception:  # the user's containers are walked here
+    except BaseException as error:  # the user's containers are walked here
+        stop_goes_on(error)
         return frozenset()
     return frozenset()
 
@@ -79,7 +80,8 @@ def is_hidden_at(root: Any, path: tuple[Any, ...]) -> bool:
             return True
         try:
             value = _child(value, part)
-        except Exception:  # gone, or the user's container
+        except BaseException as error:  # gone, or the user's container
+            stop_goes_on(error)
             return False
     return False
 

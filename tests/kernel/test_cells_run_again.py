@@ -69,3 +69,75 @@ def test_a_run_in_the_background_goes_on_without_the_view_it_had(kernel: Kernel)
 
     assert kernel.run("time.sleep(0.3); print(first.status, second.status)").text == "running running\n"
     assert kernel.run("first.cancel(), second.cancel(); print(first.wait(5).status, second.wait(5).status)").text == "cancelled cancelled\n"
+
+
+_WAYS = {
+    "launch": "run = says.launch({'x': Big()}); run.wait(9)",
+    "unseen": "run = says.launch({'x': Big()}, show=False); run.wait(9)",
+    "as a value": "run = says.launch({'x': Big()}); run.wait(9); run",
+    "group as a value": "runs_of_it = launch([says] * 2, {'x': Big()}).wait(9); runs_of_it",
+    "plain": "Flow(Says()).run({'x': Big()})",
+    "awaited": "await Flow(Says()).run_async({'x': Big()})",
+    "magic": "%pocketflex run says --seed x=Big() -o run",
+    "inspector": "run = says.launch({'x': Big()}, show=False); run.wait(9)\n%pocketflex store run",
+    "store as a value": "run = says.launch({'x': Big()}, show=False); run.wait(9); run.store",
+}
+_BIG = """
+class Big:
+    pass
+
+def big():
+    gc.collect()
+    return sum(isinstance(thing, Big) for thing in gc.get_objects())
+"""
+
+
+@pytest.mark.parametrize("way", _WAYS)
+def test_a_cell_run_again_and_again_keeps_one_store_at_most_beside_what_ipython_keeps(kernel: Kernel, way: str) -> None:
+    kernel.run(_BIG)
+    kernel.run("for name in ('run', 'runs_of_it'): globals().pop(name, None)")
+
+    for _ in range(6):
+        assert kernel.run(_WAYS[way], cell_id=f"again {way}").status == "ok"
+
+    kernel.run("for name in ('run', 'runs_of_it'): globals().pop(name, None)")
+    kernel.run("get_ipython().run_line_magic('reset', '-f out')" if way == "store as a value" else "pass")
+    assert int(kernel.run("print(big())").text) <= (1 if way != "group as a value" else 2)
+
+
+def test_clear_frees_the_runs_that_views_and_out_keep_and_the_page_stays(kernel: Kernel) -> None:
+    kernel.run(_BIG)
+    for _ in range(5):  # a front end that names no cells
+        kernel.run("run = says.launch({'x': Big()}); run.wait(9); run")
+    kernel.run("run = None")
+    before = int(kernel.run("print(views())").text)
+    assert int(kernel.run("print(big())").text) >= 5
+
+    assert kernel.run("%pf clear").text.startswith("forgot ")
+
+    assert kernel.run("print(big(), views())").text == f"0 {before}\n"
+
+
+def test_a_closed_view_keeps_nothing_although_somebody_keeps_it(kernel: Kernel) -> None:
+    kernel.run(_BIG)
+    kernel.run("from pocketflex_nb.notebook import StoreInspector\nfrom pocketflex_nb import forget")
+    kernel.run("run = says.launch({'x': Big()}, show=False).wait(9); view, inside = RunView(run), StoreInspector(run)")
+    kernel.run("forget(run); run = None")
+    assert kernel.run("print(big())").text == "0\n"  # both were made for a run that is forgotten
+    kernel.run("run = says.launch({'x': Big()}, show=False).wait(9); view, inside = RunView(run), StoreInspector(run.store)")
+    kernel.run("view.close(); inside.close(); forget(run); run = None")
+
+    assert kernel.run("print(big(), view.runs)").text == "0 []\n"
+
+
+def test_quick_cells_grow_neither_threads_nor_file_descriptors(kernel: Kernel) -> None:
+    count = "import psutil, threading\nprint(psutil.Process().num_fds(), threading.active_count())"
+    for _ in range(3):
+        kernel.run("run = says.launch({}); run.wait(9); run")
+    fds, threads = map(int, kernel.run(count).text.split())
+
+    for _ in range(60):
+        kernel.run("run = says.launch({}); run.wait(9); run")
+
+    now, then = map(int, kernel.run(count).text.split())
+    assert now - fds <= 10 and then - threads <= 3

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import signal
 import threading
+from collections.abc import Iterator
 from time import perf_counter, thread_time
+from typing import Any
 
 import pytest
 
-from pocketflex_nb.notebook.bridge import REST, SLOWEST, Pump
+from pocketflex_nb import Flow, Node
+from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.notebook import RunView, StoreInspector, bridge
+from pocketflex_nb.notebook.bridge import REST, SLOWEST, Pump, pump
 
 
 class View:
@@ -92,3 +100,129 @@ def test_a_view_that_fails_is_closed_and_told_once_while_the_others_go_on(caplog
         assert pump.rested(10)
 
     assert [record.message for record in caplog.records] == ["a view could not be brought up to date and was closed"]
+
+
+class Ends(BaseException):
+    """Neither an error nor an exit that anybody knows."""
+
+
+class Raises:
+    """Raises at whatever it is asked."""
+
+    def __init__(self, error: type[BaseException], at: str) -> None:
+        self.__dict__.update(_error=error, _at=at)
+
+    def _ask(self, what: str) -> None:
+        if self.__dict__["_at"] in (what, "all"):
+            raise self.__dict__["_error"]("of the value")
+
+    def __repr__(self) -> str:
+        self._ask("repr")
+        return "Raises()"
+
+    def __str__(self) -> str:
+        self._ask("str")
+        return "Raises()"
+
+    def __len__(self) -> int:
+        self._ask("len")
+        return 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self._ask("iter")
+        return iter(())
+
+    def __eq__(self, other: object) -> bool:
+        self._ask("eq")
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("__"):
+            self._ask("attribute")
+        raise AttributeError(name)
+
+
+@pytest.mark.parametrize("at", ["repr", "str", "len", "iter", "eq", "attribute", "all"])
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, Ends])
+def test_whatever_a_value_raises_its_view_and_the_thread_live_on(error: type[BaseException], at: str) -> None:
+    opened = asyncio.Event()
+
+    class Puts(Node):
+        async def exec(self, prep_res: Any) -> None:
+            await opened.wait()
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["odd"] = Raises(error, at)
+
+    run = Flow(Puts()).launch({"n": 1}, show=False)
+    views: list[Any] = [RunView(run, tabs=["store"]), StoreInspector(run)]  # here, in the main thread, an interrupt is the stop button's
+    try:
+        engine_thread.call_soon(opened.set)
+        run.wait(10)
+        for view in views:
+            view._wishes.append({})
+            pump.follow(view)
+        pump.hurry()
+        later = View(1)
+        pump.follow(later)
+        assert later.over.wait(10)
+        told = str(views[0].panel) + str(views[1].rows)
+    finally:
+        for view in views:
+            view.close()
+
+    assert told.count("odd") >= 2 and "Raises" in told
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, Ends])
+def test_a_view_that_fails_is_closed_and_the_log_names_the_value(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge, "_OURS", os.path.dirname(__file__))  # the frames below stand for a view's
+
+    def shown(value: Any, key: str) -> bool:
+        return bool(repr(value))
+
+    class Fails(View):
+        def look(self) -> bool:
+            return shown(Raises(error, "repr"), "the key")
+
+    pump, later = Pump(), View(1)
+
+    pump.follow(Fails(1))
+    pump.follow(later)
+
+    assert later.over.wait(10) and pump.rested(10)
+    assert "was closed: a value of class Raises under 'the key' raised " + error.__name__ in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_the_thread_goes_on_although_it_is_disturbed_between_two_looks(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    pump, view = Pump(), View(2)
+    after, raised = bridge._after, []
+
+    def disturbed(*args: Any) -> Any:
+        if not raised:
+            raised.append(True)
+            raise error
+        return after(*args)
+
+    monkeypatch.setattr(bridge, "_after", disturbed)
+
+    pump.follow(view)
+
+    assert view.over.wait(10) and raised
+
+
+def test_an_interrupt_at_a_cells_end_is_no_error_of_ours() -> None:
+    pump, view = Pump(), View(1_000)
+    view.is_last = True  # type: ignore[attr-defined]
+    threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
+
+    pump.finish()
+    pump.follow(view)
+    pump.finish()
+
+    pump.close(view)

@@ -106,7 +106,7 @@ class Launcher(Standing, anywidget.AnyWidget):
         hold(self)
         pump.follow(self)
 
-    def let_go(self, gone: set[int]) -> None:
+    def _let_go(self, gone: set[int]) -> None:
         """Runs of these numbers are forgotten: they are counted, and have no row any more."""
         self._launched.let_go(gone)
         self._next_rows = 0.0

@@ -163,7 +163,7 @@ class RunView(Standing, PatchedView):
         return all(run.done() for run in self.runs)
 
     # letting go ------------------------------------------------------------------------------------------------------
-    def let_go(self, gone: set[int]) -> None:
+    def _let_go(self, gone: set[int]) -> None:
         """Runs of these numbers are forgotten: when it shows no others, it stays on the page as it is, and keeps them no longer."""
         if self.runs and all(run.number in gone for run in self.runs):
             pump.last(self)

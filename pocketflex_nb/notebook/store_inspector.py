@@ -141,7 +141,7 @@ class StoreInspector(Standing, PatchedView):
             self._hold_nothing()
         super().close()
 
-    def let_go(self, gone: set[int]) -> None:
+    def _let_go(self, gone: set[int]) -> None:
         """Runs of these numbers are forgotten: when it was made for one of them, it stays on the page as it is, and looks no longer."""
         if self._run is not None and self._run.number in gone:
             pump.last(self)

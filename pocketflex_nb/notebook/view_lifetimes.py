@@ -20,7 +20,7 @@ __all__ = ["Holder", "begin_again", "below", "forget_all", "hold", "install", "r
 class Holder(Protocol):
     """A view that keeps runs."""
 
-    def let_go(self, gone: set[int]) -> None:
+    def _let_go(self, gone: set[int]) -> None:
         """Runs of these numbers are forgotten: keep none of them if there is nothing else to show."""
         ...
 
@@ -68,7 +68,7 @@ def forget_all() -> int:
 def _let_go(gone: Iterable[Any]) -> None:
     numbers = {run.number for run in gone}
     for view in list(_holders):
-        view.let_go(numbers)
+        view._let_go(numbers)
 
 
 # what IPython keeps --------------------------------------------------------------------------------------------------

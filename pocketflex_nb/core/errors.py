@@ -25,6 +25,7 @@
     └── ResourceError(RuntimeError)      a store or queue outside of this process: `.url`, masked
         ├── BadURL(ValueError)
         ├── MissingExtra(ImportError)    the client is not installed; the pip line is in the message
+        ├── CallFailed                   nobody will reply to a `queue.call`: `.reason`
         ├── Unreachable(ConnectionError) no server answers: `.host`, `.port`
         └── Refused(PermissionError)     the server answers, and refuses: password, database, rights
 """
@@ -35,9 +36,9 @@ from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
-    "AgentError", "BadURL", "BreakerOpen", "BudgetSpent", "CannotAsk", "CheckError", "ConflictError", "DecodingError", "DiagramError",
-    "EncodingError", "FlowError", "LockLost", "MissingExtra", "NodeTimeout", "NotLoaded", "PocketflexError", "Refused", "ResourceError",
-    "RunCancelled", "RunError", "RunTimeout", "StepLimit", "StoreError", "UnknownAction", "Unreachable", "nearest",
+    "AgentError", "BadURL", "BreakerOpen", "BudgetSpent", "CallFailed", "CannotAsk", "CheckError", "ConflictError", "DecodingError",
+    "DiagramError", "EncodingError", "FlowError", "LockLost", "MissingExtra", "NodeTimeout", "NotLoaded", "PocketflexError", "Refused",
+    "ResourceError", "RunCancelled", "RunError", "RunTimeout", "StepLimit", "StoreError", "UnknownAction", "Unreachable", "nearest",
 ]
 
 
@@ -205,6 +206,20 @@ class MissingExtra(ResourceError, ImportError):
     def __init__(self, message: str, *, url: str = "", extra: str = "") -> None:
         super().__init__(message, url=url)
         self.extra = extra
+
+
+class CallFailed(ResourceError):
+    """Nobody will reply to a message that was called: it is a dead letter.
+
+    Attributes
+    ----------
+    reason : str
+        What the last consumer raised, or how it was lost.
+    """
+
+    def __init__(self, message: str, *, url: str = "", reason: str = "") -> None:
+        super().__init__(message, url=url)
+        self.reason = reason
 
 
 class Unreachable(ResourceError, ConnectionError):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from pocketflex_nb.core.errors import DecodingError, NotLoaded
+from pocketflex_nb.core.inert_class import factory_made, made_of, static
 
 __all__ = ["Refusal", "class_named", "name_of", "pack", "unpack"]
 
@@ -45,11 +47,18 @@ def class_named(name: str, base: type) -> type:
     if found is None:
         raise NotLoaded(f"{name} is not loaded here, and nothing is imported because of what was read; import {module} first")
     for part in path.split("."):
-        found = getattr(found, "__dict__", {}).get(part)
-    if not isinstance(found, type) or not issubclass(found, base):
+        found = _inside(found).get(part)
+    if not isinstance(found, type) or base not in type.__dict__["__mro__"].__get__(found):
         mend = "run the cell that defines it first" if module == "__main__" else "it has been renamed or moved since it was written"
         raise NotLoaded(f"there is no class {path} in {module} here; {mend}")
     return found
+
+
+def _inside(found: Any) -> Any:
+    """What stands in a module or a class, whatever its metaclass would say."""
+    if isinstance(found, ModuleType):
+        return object.__getattribute__(found, "__dict__")
+    return type.__dict__["__dict__"].__get__(found) if isinstance(found, type) else {}
 
 
 def pack(value: Any, packing: Any) -> Any:
@@ -90,7 +99,9 @@ def _pack_pydantic(pydantic: Any, value: Any, packing: Any) -> Any:
 
 def _read_pydantic(pydantic: Any, members: dict[str, Any]) -> Any:
     cls: Any = class_named(members["c"], pydantic.BaseModel)
-    given, fields = dict(members["v"]), cls.model_fields
+    given, fields = dict(members["v"]), static(cls, "__pydantic_fields__", None)
+    if fields is None:  # before pydantic 2.10
+        fields = static(cls, "model_fields")
     unknown = [name for name in given if name not in fields]
     lacking = [name for name in fields if name not in given and fields[name].is_required()]
     if unknown or lacking:
@@ -98,13 +109,15 @@ def _read_pydantic(pydantic: Any, members: dict[str, Any]) -> Any:
         raise DecodingError(f"the fields of {members['c']} have changed since it was written ({names}); give new ones a default")
     for name in fields:
         if name not in given:
-            given[name] = fields[name].get_default(call_default_factory=True)
-    extra = members.get("extra") or ({} if cls.model_config.get("extra") == "allow" else None)
-    private = members.get("private") or ({} if cls.__private_attributes__ else None)
-    made = cls.__new__(cls)  # no validators: they are the user's code, and the value was valid when it was written
-    made.__setstate__({
-        "__dict__": given, "__pydantic_fields_set__": set(members["set"]), "__pydantic_extra__": extra, "__pydantic_private__": private,
-    })
+            factory = fields[name].default_factory
+            default = fields[name].default
+            default = default.copy() if default.__class__ in (list, dict, set) else default
+            given[name] = default if factory is None else factory_made(factory, f"{members['c']}.{name}")
+    extra = members.get("extra") or ({} if static(cls, "model_config", {}).get("extra") == "allow" else None)
+    private = members.get("private") or ({} if static(cls, "__private_attributes__", {}) else None)
+    # no validators and no __setstate__: they are the user's code, and the value was valid when it was written
+    made = made_of(cls, {"__pydantic_fields_set__": set(members["set"]), "__pydantic_extra__": extra, "__pydantic_private__": private})
+    object.__setattr__(made, "__dict__", given)
     return made
 
 

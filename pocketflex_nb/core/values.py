@@ -20,20 +20,25 @@ import enum
 import fractions
 import json
 import math
+import os
 import pathlib
 import re
 import uuid
 import zoneinfo
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, Literal
 
 from pocketflex_nb.core import foreign
 from pocketflex_nb.core.diff import path_text
-from pocketflex_nb.core.errors import DecodingError, EncodingError
+from pocketflex_nb.core.errors import DecodingError, EncodingError, NotLoaded
 from pocketflex_nb.core.foreign import Refusal, class_named, name_of
+from pocketflex_nb.core.inert_class import check_hashable, factory_made, made_of, static
 
-__all__ = ["DEEPEST", "FORMAT", "Unloaded", "decode", "encode", "is_whole"]
+__all__ = ["DEEPEST", "FORMAT", "UNREADABLE", "Unloaded", "decode", "encode", "is_whole"]
 
+#: tag of a text that is no value, kept among values
+UNREADABLE = "unreadable"
 #: number of this format, kept beside what is written in it
 FORMAT = 1
 #: containers in one another, at most
@@ -44,26 +49,35 @@ _Pack = Callable[[Any], Any]
 
 
 class Unloaded:
-    """A value whose class is not loaded here, as `decode` gives it with ``unloaded="keep"``. Written again as it was read.
+    """A value that cannot be read here, as `decode` gives it with ``unloaded="keep"``. Written again as it was read.
 
     Attributes
     ----------
     tag : str
-        The kind: ``"dataclass"``, ``"enum"``, ``"ndarray"`` ...
+        The kind: ``"dataclass"``, ``"enum"``, ``"ndarray"`` ...; ``"unreadable"`` for a text that is no value at all.
     cls : str
         Module and name of its class: ``"__main__:Point"``.
     members : dict
         What was written down.
+    reason : str
+        Why it cannot be read; empty when its class is not loaded here.
     """
 
-    __slots__ = ("cls", "members", "tag")
+    __slots__ = ("cls", "members", "reason", "tag")
 
-    def __init__(self, members: dict[str, Any]) -> None:
-        self.members = members
+    def __init__(self, members: dict[str, Any], reason: str = "") -> None:
+        self.members, self.reason = members, reason
         self.tag, self.cls = str(members["$"]), str(members.get("c", members["$"]))
 
+    @classmethod
+    def of_text(cls, text: Any, reason: str) -> Unloaded:
+        """What stands for a text that is no value."""
+        return cls({"$": UNREADABLE, "v": text if isinstance(text, str) else repr(text)}, reason)
+
     def __repr__(self) -> str:
-        return f"<{self.cls}, whose class is not loaded here>"
+        if self.tag == UNREADABLE:
+            return f"<unreadable: {self.reason or 'no value of this version'}>"
+        return f"<{self.cls}, {f'which cannot be read here: {self.reason}' if self.reason else 'whose class is not loaded here'}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Unloaded) and other.members == self.members
@@ -106,6 +120,8 @@ def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
     cls = value.__class__
     if cls is int and -_SAFE < value < _SAFE:
         return repr(value)
+    if cls is Unloaded and value.tag == UNREADABLE:
+        return str(value.members["v"])  # as it was read
     if cls is dict and (short := _short(value)):
         return short
     try:
@@ -162,16 +178,19 @@ def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -
     Parameters
     ----------
     unloaded : {"raise", "keep"}
-        What becomes of values whose class is not loaded here: an error, or an `Unloaded` that is written again unchanged.
+        What becomes of what cannot be read here, since its class is not loaded, has changed, or it is no value at all: an error, or an
+        `Unloaded` that is written again unchanged.
 
     Raises
     ------
     DecodingError
-        When it was not written by `encode`, or its class is not loaded here.
+        When it was not written by `encode`, or its class is not loaded here. With ``unloaded="keep"``: never.
 
     Notes
     -----
-    Imports nothing and runs no code of the classes that it meets.
+    Imports nothing (where the system has no time zones, the ``tzdata`` package is asked for them) and runs no code of the classes that it
+    meets: no ``__init__``, ``__new__``, ``__setstate__``, ``_missing_``, default factory, descriptor or hash of theirs. What cannot be
+    made without is not made.
 
     Examples
     --------
@@ -182,12 +201,47 @@ def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -
         if isinstance(text, bytes):
             text = text.decode()
         if '"$"' not in text:  # no tag, hence nothing that JSON does not say by itself
-            return _plain(text)
-        return _strict(text) if unloaded == "raise" else _keeping(text)
-    except DecodingError:
-        raise
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as exc:
-        raise DecodingError(f"this was not written by pocketflex_nb: {type(exc).__name__}: {exc}") from exc
+            value = _plain(text)
+        else:
+            value = _strict(text) if unloaded == "raise" else _keeping(text)
+        if text.count("[") + text.count("{") > DEEPEST:
+            _check_depth(value)
+        return value
+    except Exception as exc:
+        error = exc if isinstance(exc, DecodingError) else _unwritten(exc)
+        if unloaded == "keep":
+            return Unloaded.of_text(text, str(error))
+        if error is exc:
+            raise
+        raise error from exc
+
+
+def _unwritten(exc: Exception) -> DecodingError:
+    """The error of a text that `encode` cannot have written."""
+    try:
+        told = str(exc)[:300]
+    except Exception:  # a class of somebody else's
+        told = ""
+    return DecodingError(f"this was not written by pocketflex_nb: {type(exc).__name__}: {told}")
+
+
+def _check_depth(value: Any) -> None:
+    """See that a value is no deeper than one that could be written again."""
+    level, deep = [value], 0
+    while level:
+        deep += 1
+        if deep > DEEPEST + 1:
+            raise DecodingError(f"it stands more than {DEEPEST} levels deep, which no version of this writes")
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                below += [item for item in one.values() if isinstance(item, _NESTING)]
+            elif isinstance(one, (list, tuple)):
+                below += [item for item in one if isinstance(item, _NESTING)]
+        level = below
+
+
+_NESTING = (dict, list, tuple)
 
 
 def is_whole(value: Any) -> bool:
@@ -239,6 +293,8 @@ class _Packing:
         if compound is not None:
             return compound(self, value)
         if cls is Unloaded:
+            if value.tag == UNREADABLE:
+                return {"$": UNREADABLE, "v": value.members["v"]}
             return {name: self.pack(member) for name, member in value.members.items()}
         return self._classed(cls, value)
 
@@ -417,12 +473,14 @@ def _untag_or_keep(members: dict[str, Any]) -> Any:
     tag = members.get("$")
     if tag is None:
         return members
-    if not is_whole(members):
-        return Unloaded(members) if tag not in _OPEN else _READ[tag](members)
     try:
+        if not is_whole(members):
+            return Unloaded(members) if tag not in _OPEN else _READ[tag](members)
         return _untag(members)
-    except DecodingError:
+    except NotLoaded:
         return Unloaded(members)
+    except Exception as exc:  # whatever a reader, or a library that it asks, makes of what it was given
+        return Unloaded(members, str(exc if isinstance(exc, DecodingError) else _unwritten(exc)))
 
 
 #: made once each: `json.loads` makes a decoder for each call that wants other than its defaults
@@ -442,39 +500,72 @@ def _read_timezone(members: dict[str, Any]) -> dt.timezone:
 
 def _read_enum(members: dict[str, Any]) -> Any:
     cls: Any = class_named(members["c"], enum.Enum)
+    wanted = members["v"]
     if issubclass(cls, enum.Flag):
-        return cls(members["v"])
-    if members["v"] not in cls.__members__:
-        raise DecodingError(f"{members['c']} has no member {members['v']!r} here: the class has changed since it was written")
-    return cls[members["v"]]
+        return _read_flag(cls, wanted, members["c"])
+    known = static(cls, "_member_map_", {})
+    if wanted not in known:
+        raise DecodingError(f"{members['c']} has no member {wanted!r} here: the class has changed since it was written")
+    return known[wanted]
+
+
+def _read_flag(cls: Any, wanted: Any, name: str) -> Any:
+    """A member, or several in one, of a class of flags that makes those in Python's own way."""
+    if wanted.__class__ is not int:
+        raise DecodingError(f"{name} has no member {wanted!r}: flags are whole numbers")
+    member = static(cls, "_value2member_map_", {}).get(wanted)
+    if member is not None:
+        return member
+    own = [special for special in ("_missing_", "__new__", "__init__", "_numeric_repr_") if _is_own(static(cls, special, None))]
+    if own or type(cls).__call__ is not enum.EnumMeta.__call__:
+        raise DecodingError(f"{name} has no member {wanted!r}, and makes others by code of its own, which is not run by reading")
+    made = cls(wanted)
+    if made.__class__ is not cls:
+        raise DecodingError(f"{name} has no member {wanted!r} here: the class has changed since it was written")
+    return made
+
+
+def _is_own(found: Any) -> bool:
+    """Whether a special method is the user's."""
+    function = getattr(found, "__func__", found)
+    return function.__class__ is FunctionType and function.__globals__.get("__name__") != "enum"
 
 
 def _read_namedtuple(members: dict[str, Any]) -> Any:
     cls: Any = class_named(members["c"], tuple)
-    given, known = members["v"], getattr(cls, "_field_defaults", {})
-    _same_fields(members["c"], given, cls._fields, known)
-    return tuple.__new__(cls, [given[name] if name in given else known[name] for name in cls._fields])
+    given, known, fields = members["v"], static(cls, "_field_defaults", {}), static(cls, "_fields", None)
+    if fields.__class__ is not tuple:
+        raise DecodingError(f"{members['c']} is no named tuple here: the class has changed since it was written")
+    _same_fields(members["c"], given, fields, known)
+    return tuple.__new__(cls, [given[name] if name in given else known[name] for name in fields])
 
 
 def _read_dataclass(members: dict[str, Any]) -> Any:
     cls: Any = class_named(members["c"], object)
-    if not hasattr(cls, "__dataclass_fields__"):
+    known = static(cls, "__dataclass_fields__", None)
+    if known.__class__ is not dict:
         raise DecodingError(f"{members['c']} is no dataclass here: the class has changed since it was written")
-    given, fields = members["v"], dataclasses.fields(cls)
+    given, fields = members["v"], [field for field in known.values() if field._field_type is _FIELD]
     defaults = {field.name: field for field in fields if _has_default(field)}
     _same_fields(members["c"], given, [field.name for field in fields], defaults)
-    made = object.__new__(cls)  # no __init__ and no __post_init__: nothing of a file runs
-    for field in fields:
-        object.__setattr__(made, field.name, given[field.name] if field.name in given else _default(field))
-    return made
+    values = {field.name: given[field.name] if field.name in given else _default(field, members["c"]) for field in fields}
+    return made_of(cls, values)  # no __init__ and no __post_init__: nothing of a file runs
 
 
 def _has_default(field: Any) -> bool:
     return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
 
 
-def _default(field: Any) -> Any:
-    return field.default if field.default is not dataclasses.MISSING else field.default_factory()
+def _default(field: Any, name: str) -> Any:
+    return field.default if field.default is not dataclasses.MISSING else factory_made(field.default_factory, f"{name}.{field.name}")
+
+
+@dataclasses.dataclass
+class _Sample:
+    of: int
+
+
+_FIELD: Any = _Sample.__dataclass_fields__["of"]._field_type  # type: ignore[attr-defined]  # what tells a field from a class variable
 
 
 def _same_fields(name: str, given: Any, fields: Any, defaults: Any) -> None:
@@ -483,6 +574,39 @@ def _same_fields(name: str, given: Any, fields: Any, defaults: Any) -> None:
     if unknown or lacking:
         told = f"unknown here: {unknown}" if unknown else f"lacking in what was written: {lacking}"
         raise DecodingError(f"the fields of {name} have changed since it was written, {told}; give new fields a default")
+
+
+def _hashed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a set of the members."""
+
+    def read(members: Any) -> Any:
+        check_hashable(members)
+        return make(members)
+
+    return read
+
+
+def _keyed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a mapping of pairs."""
+
+    def read(pairs: Any) -> Any:
+        check_hashable([key for key, _ in pairs])
+        return make(pairs)
+
+    return read
+
+
+def _read_zone(key: Any) -> Any:
+    """A time zone that the system knows; ``tzdata`` is imported only where the system has no zones at all."""
+    if not isinstance(key, str) or not _ZONE.fullmatch(key) or ".." in key:
+        raise DecodingError(f"{str(key)[:80]!r} is no name of a time zone")
+    is_known = any(os.path.isfile(os.path.join(folder, key)) for folder in zoneinfo.TZPATH)
+    if not is_known and any(map(os.path.isdir, zoneinfo.TZPATH)):
+        raise DecodingError(f"the time zone {key!r} is not known here")
+    return zoneinfo.ZoneInfo(key)
+
+
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+\-/]{0,79}")
 
 
 def _member(make: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
@@ -496,23 +620,25 @@ _READ: dict[str, Callable[[dict[str, Any]], Any]] = {
     "ellipsis": lambda members: ...,
     "bytes": _member(base64.b64decode),
     "bytearray": _member(lambda v: bytearray(base64.b64decode(v))),
-    "dict": _member(dict),
+    "dict": _member(_keyed(dict)),
     "tuple": _member(tuple),
-    "set": _member(set),
-    "frozenset": _member(frozenset),
+    "set": _member(_hashed(set)),
+    "frozenset": _member(_hashed(frozenset)),
     "range": _member(lambda v: range(*(int(part, 16) for part in v))),
     "slice": _member(lambda v: slice(*v)),
     "deque": lambda members: collections.deque(members["v"], members["max"]),
-    "ordereddict": _member(collections.OrderedDict),
-    "counter": _member(lambda v: collections.Counter(dict(v))),
-    "defaultdict": lambda members: collections.defaultdict(_FACTORIES[members["of"]] if members["of"] else None, members["v"]),
-    "pattern": lambda members: re.compile(members["v"], members["flags"]),
+    "ordereddict": _member(_keyed(collections.OrderedDict)),
+    "counter": _member(_keyed(lambda v: collections.Counter(dict(v)))),
+    "defaultdict": lambda members: collections.defaultdict(
+        _FACTORIES[members["of"]] if members["of"] else None, _keyed(dict)(members["v"])
+    ),
+    "pattern": lambda members: re.compile(members["v"], members["flags"] & ~re.DEBUG),  # which prints
     "date": _member(dt.date.fromisoformat),
     "datetime": lambda members: _timed(dt.datetime.fromisoformat(members["v"]), members),
     "time": lambda members: _timed(dt.time.fromisoformat(members["v"]), members),
     "timedelta": _member(lambda v: dt.timedelta(*v)),
     "timezone": _read_timezone,
-    "zone": _member(zoneinfo.ZoneInfo),
+    "zone": _member(_read_zone),
     "decimal": _member(decimal.Decimal),
     "fraction": _member(lambda v: fractions.Fraction(int(v[0], 16), int(v[1], 16))),
     "uuid": _member(lambda v: uuid.UUID(hex=v)),

@@ -17,6 +17,7 @@ https://www.rabbitmq.com/docs/quorum-queues, https://www.rabbitmq.com/docs/confi
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import math
 import time
@@ -25,7 +26,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from pocketflex_nb.resources.io_thread import PerLoop
-from pocketflex_nb.resources.messages import Mail, QueueStats
+from pocketflex_nb.resources.messages import Mail, QueueStats, mail_from
 from pocketflex_nb.resources.urls import CONNECT, Address, missing_extra, refused, unreachable
 from pocketflex_nb.resources.waiting import remaining
 
@@ -483,9 +484,12 @@ def _nack(message: Any) -> None:
 
 def mail_of(message: Any, tag: Any, *, times: int = 1) -> Mail:
     """The message that AMQP brought."""
-    headers, body = message.headers, message.body
-    length = int(headers.get("l", 0))
-    written = body[:length].decode() if length else str(headers.get("h", "{}"))
-    count = int(headers.get("n", 0)) + times * (int(headers.get("x-delivery-count", 0)) + 1)
-    return Mail(str(message.message_id), body[length:].decode(), written, headers.get("k"), float(headers.get("t", 0)), count,
-                str(headers.get("e", "")), tag)
+    headers, body = message.headers or {}, message.body
+    length = headers.get("l", 0) if isinstance(headers.get("l", 0), int) else 0
+    written = body[:length].decode("utf-8", "backslashreplace") if length else headers.get("h")
+    before, again = headers.get("n", 0), headers.get("x-delivery-count", 0)
+    count = before + times * (again + 1) if isinstance(before, int) and isinstance(again, int) else before
+    return mail_from(
+        hashlib.sha256(body).hexdigest()[:16], tag, id=message.message_id, body=body[length:].decode("utf-8", "backslashreplace"),
+        headers=written, key=headers.get("k"), put_at=headers.get("t", 0), count=count, error=headers.get("e"),
+    )

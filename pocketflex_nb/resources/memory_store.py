@@ -20,7 +20,7 @@ def sum_text(text: str | None, n: float, limit: float | None, reset: float | Non
     """The text of the number in `text` (None: 0) plus `n`, within its bounds; None if there is no plain number."""
     try:
         value = 0 if text is None else int(text) if text.isdigit() else json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if value.__class__ not in (int, float):
         return None

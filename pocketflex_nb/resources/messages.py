@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from pocketflex_nb.core.values import decode
+from pocketflex_nb.core.values import UNREADABLE, Unloaded, decode, is_whole
 from pocketflex_nb.resources.io_thread import io_thread
 
-__all__ = ["DeadLetter", "Mail", "Message", "QueueStats", "new_id", "told"]
+__all__ = ["DeadLetter", "Mail", "Message", "QueueStats", "mail_from", "new_id", "told"]
 
 _ERROR = 500  # characters of an error that are kept
 _process = os.urandom(10).hex()
@@ -53,6 +53,8 @@ class Mail:
         Why it was last given back.
     tag : object
         What the kind of queue finds it by.
+    broken : str
+        Why an entry is no message, though it stands among them; empty for a message.
     """
 
     id: str
@@ -63,6 +65,41 @@ class Mail:
     deliveries: int = 0
     error: str = ""
     tag: Any = None
+    broken: str = ""
+
+
+def mail_from(
+    found: str, tag: Any, *, id: Any, body: Any, headers: Any = None, key: Any = None, put_at: Any = 0.0, count: Any = 0, error: Any = ""
+) -> Mail:
+    """A message from what a place keeps, whatever that is: an entry that is none says why, and keeps nobody from the others.
+
+    Parameters
+    ----------
+    found : str
+        What names the entry where it has no id of its own.
+    tag : object
+        What the kind of queue finds it by.
+    """
+    wrong = []
+    if not isinstance(id, str) or not id:
+        wrong.append("it has no id")
+        id = f"unreadable-{found}"
+    if not isinstance(body, str):
+        wrong.append("it has no text as its body")
+        body = "" if body is None else repr(body)
+    headers = "{}" if headers is None else headers if isinstance(headers, str) else repr(headers)
+    try:
+        when = float(put_at)
+    except (TypeError, ValueError, OverflowError):
+        wrong.append(f"its time is {str(put_at)[:40]!r}")
+        when = 0.0
+    try:
+        times = int(count)
+    except (TypeError, ValueError, OverflowError):
+        wrong.append(f"its count is {str(count)[:40]!r}")
+        times = 0
+    broken = f"unreadable: {', '.join(wrong)}" if wrong else ""
+    return Mail(id, body, headers, None if key is None else str(key), when, times, str(error or ""), tag, broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +195,15 @@ class Message:
         self._queue, self._mail, self._item, self._settled = queue, mail, _UNREAD, False
         self.is_lost = False
 
+    def _read(self) -> str:
+        """Read the item; why it is none at all, if that is so. One whose class is not loaded here is left for who asks for it."""
+        item = decode(self._mail.body, unloaded="keep")
+        if item.__class__ is Unloaded and item.tag == UNREADABLE:
+            return f"unreadable: {item.reason}"
+        if '"$"' not in self._mail.body or is_whole(item):
+            self._item = item
+        return ""
+
     @property
     def item(self) -> Any:
         """What was put, read when it is first asked for: an item that cannot be read here is given back like any other failure."""
@@ -169,7 +215,7 @@ class Message:
     def headers(self) -> dict[str, Any]:
         """What was put beside the item."""
         headers: dict[str, Any] = decode(self._mail.headers)
-        return headers
+        return {name: value for name, value in headers.items() if name not in ("pfx_caller", "pfx_call")}
 
     @property
     def id(self) -> str:
@@ -228,6 +274,33 @@ class Message:
         self._settled = True
         done: bool = await self._queue._give_back(self, told(error), delay)
         return done
+
+    async def reply(self, value: Any) -> bool:
+        """Answer whoever waits in `Queue.call`, and say that the message was handled.
+
+        Parameters
+        ----------
+        value : object
+            What :func:`pocketflex_nb.core.values.encode` can write.
+
+        Returns
+        -------
+        bool
+            False when the message had been settled, or was lost to another consumer: the caller takes the first reply.
+
+        Raises
+        ------
+        ValueError
+            It was put, not called: nobody waits.
+        EncodingError
+            With the path of what cannot be written; the message is still in hand.
+        """
+        done: bool = await self._queue._reply(self, value)
+        return done
+
+    def reply_sync(self, value: Any) -> bool:
+        """`reply` from plain code."""
+        return io_thread.run(self.reply(value))
 
     def ack_sync(self) -> bool:
         """`ack` from plain code."""

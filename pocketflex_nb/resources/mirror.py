@@ -9,11 +9,11 @@ from typing import Any
 from pocketflex_nb.core.diff import Difference, compare
 from pocketflex_nb.core.errors import DecodingError, StoreError
 from pocketflex_nb.core.ledger import FORGOTTEN, UNMARKED, Writer
-from pocketflex_nb.core.snapshot import MISSING, Opaque, TooLarge, Work, is_plain
+from pocketflex_nb.core.snapshot import MISSING, Opaque, Work, is_plain
 from pocketflex_nb.core.store import WRITTEN_BOUND
-from pocketflex_nb.core.values import decode, is_whole
+from pocketflex_nb.core.values import Unloaded, decode, is_whole
 from pocketflex_nb.core.versions import Versions
-from pocketflex_nb.resources.place import Row
+from pocketflex_nb.resources.place import Row, read_row
 from pocketflex_nb.resources.who import Elsewhere, SharedChange, SharedWritten, read_who
 
 __all__ = ["Entry", "Kept", "Mirror", "frozen_of"]
@@ -29,7 +29,7 @@ def frozen_of(text: str | None) -> Any:
     value = decode(text, unloaded="keep")
     try:
         return Work(WRITTEN_BOUND).freeze(value, MISSING)
-    except (TooLarge, RuntimeError):
+    except Exception:  # too large, or a class that cannot be frozen: one entry that is told by its size
         return Opaque(type(value), f"<{type(value).__name__} of {len(text):,} characters>")
 
 
@@ -57,7 +57,7 @@ class Entry:
         """Take over a new value."""
         self.value, self.text, self.version, self.who, self.writer = value, text, version, who, writer
         self.plain, self._frozen = value.__class__ not in _CONTAINERS and is_plain(value), _UNREAD
-        self.is_whole = self.plain or '"$"' not in text or is_whole(value)
+        self.is_whole = value.__class__ is not Unloaded and (self.plain or '"$"' not in text or is_whole(value))
         return self
 
     @property
@@ -123,7 +123,8 @@ class Mirror:
         self.kept.clear()
         self.version = self.floor = version
         self._is_deep, self._versions = False, None
-        for at, name, text, who in rows:
+        for row in rows:
+            at, name, text, who = read_row(row)
             if text is not None:
                 self._hold(name, text, at, who)
 
@@ -133,7 +134,12 @@ class Mirror:
         if key is None:
             if len(self._keys) > 100_000:
                 self._keys.clear()
-            key = self._keys[name] = decode(name, unloaded="keep")
+            key = decode(name, unloaded="keep")
+            try:
+                hash(key)
+            except TypeError:
+                key = Unloaded.of_text(name, f"a {type(key).__name__} is no key")
+            self._keys[name] = key
             if not is_whole(key):
                 self.strange[name] = key
         return key
@@ -143,9 +149,11 @@ class Mirror:
         named = {}
         for name, strange in self.strange.items():
             try:
-                named[strange] = self._keys[name] = decode(name)
-            except DecodingError:
+                key = decode(name)
+                hash(key)
+            except (DecodingError, TypeError):
                 continue
+            named[strange] = self._keys[name] = key
         if not named:
             return False
         self.strange = {name: key for name, key in self.strange.items() if key not in named}
@@ -159,14 +167,23 @@ class Mirror:
         return True
 
     def _hold(self, name: str, text: str, version: int, who: str) -> Entry:
+        entry = self._read(name, text, version, who)
+        self.entries[entry.key] = entry
+        return entry
+
+    def _read(self, name: str, text: str, version: int, who: str) -> Entry:
+        """An entry of what a place keeps: whatever that is, it is one entry, and the others have nothing to do with it."""
         key = self.key(name)
-        entry = self.entries[key] = Entry(key)
-        return entry.holds(decode(text, unloaded="keep"), text, version, who, Elsewhere(who))
+        try:
+            return Entry(key).holds(decode(text, unloaded="keep"), text, version, who, Elsewhere(who))
+        except Exception as exc:  # it was decoded, and cannot be looked at
+            return Entry(key).holds(Unloaded.of_text(text, f"{type(exc).__name__}"), text, version, who, Elsewhere(who))
 
     def apply(self, row: Row, own: tuple[Writer, Any, Entry | None] | None = None) -> Kept:
         """Take in the next change; `own` if this store object made it: writer, live value, and the entry it changed in place."""
-        version, name, text, who = row
+        version, name, text, who = row = read_row(row)
         key = self.key(name)
+        fresh = self._read(name, text, version, who) if text is not None and own is None else None  # first, then it is registered
         before = self.entries.get(key)
         kept = Kept(key, None if before is None else before.text, row)
         if len(self.kept) == self.kept.maxlen:
@@ -181,9 +198,9 @@ class Mirror:
             return kept
         if self.gone:
             self.gone.pop(key, None)
-        if own is None:
-            self._hold(name, text, version, who)
-        else:
+        if fresh is not None:
+            self.entries[key] = fresh
+        elif own is not None:
             writer, value, entry = own
             self.entries[key] = (entry or Entry(key)).holds(value, text, version, who, writer)
         return kept

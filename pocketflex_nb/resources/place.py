@@ -6,16 +6,32 @@ of a change is the store's version: 1, 2, 3 ... without gaps, and given in the o
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from pocketflex_nb.resources.urls import Address
 
-__all__ = ["Changed", "Fence", "Lost", "Place", "Row"]
+__all__ = ["Changed", "Fence", "Lost", "Place", "Row", "read_row"]
 
 #: version, key as text, value as text (None: deleted), and who wrote it, as text
 Row = tuple[int, str, str | None, str]
 #: names of locks with the tokens they must still have
 Fence = tuple[tuple[str, int], ...]
+
+
+def read_row(row: Any) -> Row:
+    """A row as a place gave it, with texts where somebody has written something else."""
+    version, name, text, who = row
+    if version.__class__ is int and name.__class__ is str and who.__class__ is str and (text is None or text.__class__ is str):
+        return version, name, text, who
+    return version if version.__class__ is int else 0, _text(name), None if text is None else _text(text), _text(who)
+
+
+def _text(found: Any) -> str:
+    if found.__class__ is str:
+        return str(found)
+    if isinstance(found, (bytes, bytearray, memoryview)):
+        return bytes(found).decode("utf-8", "backslashreplace")
+    return repr(found)
 
 
 class Changed(Exception):

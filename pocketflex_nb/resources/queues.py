@@ -37,6 +37,7 @@ or change a value and note the key in one atomic step ::
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import threading
 import time
@@ -44,19 +45,22 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
 
-from pocketflex_nb.core.errors import EncodingError, ResourceError
+from pocketflex_nb.core.errors import DecodingError, EncodingError, ResourceError
 from pocketflex_nb.core.values import encode
+from pocketflex_nb.resources.calls import Calls, called
 from pocketflex_nb.resources.io_thread import io_thread
 from pocketflex_nb.resources.keeping import Keeper
-from pocketflex_nb.resources.messages import DeadLetter, Mail, Message, QueueStats, new_id
+from pocketflex_nb.resources.messages import DeadLetter, Mail, Message, QueueStats, new_id, told
+from pocketflex_nb.resources.opening import opened, renamed
 from pocketflex_nb.resources.queue_place import QueuePlace
-from pocketflex_nb.resources.urls import CONNECT, Address, parse, unreachable
+from pocketflex_nb.resources.urls import Address, parse
 from pocketflex_nb.resources.waiting import wanted_here
 
 __all__ = ["KINDS", "Getting", "Messages", "Queue", "open_queue", "opened", "renamed"]
 
 #: characters of an idempotency key
 _KEY = 10_000
+_log = logging.getLogger("pocketflex_nb")
 #: kinds of URL that a queue may have
 KINDS = ("memory", "sqlite", "redis", "amqp")
 
@@ -132,27 +136,6 @@ def open_queue(
     return Queue(place, max_deliveries, retry_delay, lease)
 
 
-def renamed(address: Address, name: str) -> Address:
-    """The same place, and another queue or topic there."""
-    from dataclasses import replace
-
-    checked = parse(f"memory:{name}", what="queue", kinds=KINDS)
-    return checked if address.kind == "memory" else replace(address, name=checked.name)
-
-
-def opened(place: Any, address: Address) -> None:
-    """Open a place on the thread where plain calls wait, or say within 5 s why not."""
-
-    async def connect() -> None:
-        try:
-            async with asyncio.timeout(CONNECT):
-                await place.open()
-        except TimeoutError:
-            raise unreachable(address, f"no answer within {CONNECT:g} s") from None
-
-    io_thread.run(connect())
-
-
 def _place(address: Address, lease: float, prefetch: int) -> QueuePlace:
     """The file of that kind; imported here, since most notebooks need one."""
     if address.kind == "memory":
@@ -190,6 +173,7 @@ class Queue:
         self._place, self._max, self._retry_delay = place, max_deliveries, retry_delay
         self._closed = threading.Event()
         self._keeper = Keeper(place, lease) if place.is_leased else None
+        self._calls = Calls(place.address)
 
     @property
     def name(self) -> str:
@@ -250,6 +234,86 @@ class Queue:
         """`put` from plain code."""
         return io_thread.run(self.put(item, headers=headers, delay=delay, key=key))
 
+    async def call(
+        self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
+    ) -> Any:
+        """Put a message, and wait for what its consumer replies.
+
+        Parameters
+        ----------
+        item : object
+            What :func:`pocketflex_nb.core.values.encode` can write.
+        timeout : float or None
+            Seconds to wait for the reply, from now; None: as long as it takes.
+        headers : dict, optional
+            More such values, beside the item.
+        key : str, optional
+            Idempotency key.
+
+        Returns
+        -------
+        object
+            What was given to `Message.reply`.
+
+        Raises
+        ------
+        TimeoutError
+            No reply came in time. The message stays in the queue, and a late reply is dropped.
+        CallFailed
+            The message has become a dead letter: its consumers failed, or were lost, as often as it is delivered.
+        ResourceError
+            The queue was closed, or the connection for the reply ended.
+
+        Notes
+        -----
+        A consumer that is killed with the message in hand replies nothing; the message is delivered again, after the lease at the latest,
+        and the next consumer replies. It may hence be handled twice. Calls of one loop are put in the order in which they were made.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> async def main():
+        ...     async with open_queue("memory:") as queue:
+        ...         async def serve():
+        ...             async with queue.get() as msg:
+        ...                 await msg.reply(msg.item * 2)
+        ...         serving = asyncio.create_task(serve())
+        ...         return await queue.call(21, timeout=5)
+        >>> asyncio.run(main())
+        42
+        """
+        self._check()
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"call(timeout={timeout!r}): seconds, 0 or more")
+        given = dict(headers or {})
+
+        async def put(call: dict[str, Any]) -> str:
+            return await self.put(item, headers={**given, **call}, key=key)
+
+        return await self._calls.call(put, timeout, lambda: not self.is_closed)
+
+    def call_sync(
+        self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
+    ) -> Any:
+        """`call` from plain code. A step that was abandoned by its run waits no longer."""
+        is_wanted = wanted_here()
+        return io_thread.run(self.call(item, timeout=timeout, headers=headers, key=key), is_wanted=is_wanted)
+
+    async def _reply(self, message: Message, value: Any) -> bool:
+        if not await self._calls.reply(message._mail, value=value):
+            raise ValueError(f"{message!r} was put, not called, so that nobody waits for a reply; see `Queue.call`")
+        return await message.ack()
+
+    async def _bury(self, mail: Mail) -> bool:
+        """Make it a dead letter, and tell who waits for a reply to it."""
+        done = await self._place.bury(mail)
+        if done and called(mail) is not None:
+            try:
+                await self._calls.reply(mail, error=mail.error or "no reason was given")
+            except ResourceError as exc:  # who calls is told by the end of its time
+                _log.warning("the caller of message %s of queue %r was not told that it is a dead letter: %s", mail.id, self.name, exc)
+        return done
+
     # consumers -------------------------------------------------------------------------------------------------------
     def get(self, timeout: float | None = None) -> Getting:
         """The next message: ``async with queue.get() as msg``.
@@ -266,6 +330,8 @@ class Queue:
         ------
         TimeoutError
             None came. Raised by ``async with``.
+        DecodingError
+            What came is no message of this package. It is a dead letter now, with the reason; the next `get` goes on behind it.
         """
         self._check()
         if timeout is not None and not timeout >= 0:
@@ -302,12 +368,18 @@ class Queue:
                 mail.deliveries -= 1
                 await self._place.give_back(mail, 0)
                 raise asyncio.CancelledError
-            if mail.deliveries <= self._max:
+            message = Message(self, mail)
+            wrong = mail.broken or (message._read() if mail.deliveries <= self._max else "")
+            if not wrong and mail.deliveries <= self._max:
                 break
+            message._settled = True
             mail.deliveries -= 1  # it is not handed out this time
-            mail.error = mail.error or f"its consumer ended without an answer, {mail.deliveries} times"
-            await self._place.bury(mail)
-        message = Message(self, mail)
+            mail.error = told(wrong) if wrong else mail.error or f"its consumer ended without an answer, {mail.deliveries} times"
+            await self._bury(mail)
+            if wrong:
+                raise DecodingError(
+                    f"an entry of queue {self.name!r} at {self.url} is no message of ours and is a dead letter now, id {mail.id!r}: {wrong}"
+                )
         if self._keeper is not None:
             self._keeper.hold(message)
         return message
@@ -325,7 +397,7 @@ class Queue:
         if self.is_closed:  # which has given it back
             done = False
         elif mail.deliveries >= self._max:
-            done = await self._place.bury(mail)
+            done = await self._bury(mail)
         else:
             done = await self._place.give_back(mail, self._retry_delay if delay is None else delay)
         message.is_lost = message.is_lost or not done
@@ -382,6 +454,7 @@ class Queue:
             self._closed.set()
             if self._keeper is not None:
                 self._keeper.close()
+            await self._calls.close()
             await self._place.close()
 
     def close_sync(self) -> None:
@@ -445,12 +518,15 @@ class Messages:
         if held is not None and not held.is_settled:
             await held.ack()
         self._loop = asyncio.get_running_loop()
-        try:
-            self._held = await self._queue.get()
-        except ResourceError:
-            if self._queue.is_closed:
-                raise StopAsyncIteration from None
-            raise
+        while self._held is None:
+            try:
+                self._held = await self._queue.get()
+            except DecodingError as exc:  # a dead letter by now, which keeps nobody from the rest
+                _log.warning("%s", exc)
+            except ResourceError:
+                if self._queue.is_closed:
+                    raise StopAsyncIteration from None
+                raise
         return self._held
 
     def __del__(self) -> None:

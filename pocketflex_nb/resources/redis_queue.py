@@ -27,7 +27,7 @@ from typing import Any
 
 from pocketflex_nb.core.errors import BadURL
 from pocketflex_nb.resources.io_thread import PerLoop
-from pocketflex_nb.resources.messages import Mail, QueueStats
+from pocketflex_nb.resources.messages import Mail, QueueStats, mail_from
 from pocketflex_nb.resources.urls import CONNECT, Address, missing_extra, refused, unreachable
 from pocketflex_nb.resources.waiting import remaining
 
@@ -41,17 +41,32 @@ _ANSWER = 2 * CONNECT
 _TICK = 0.25
 _GROUP = "workers"
 _NOW = "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-#: stream, delayed; group -> milliseconds until the next is due (-1: none) and how many were moved
-_RIPEN = _NOW + """
+#: A clock that was set back would hold up what is delayed: what is due is counted from the latest time that was known.
+_BACK = _NOW + """
+local known = tonumber(redis.call('GET', KEYS[4]) or '0') or 0
+if known > now + 1000 then
+  local all = redis.call('ZRANGE', KEYS[2], 0, -1)
+  for _, member in ipairs(all) do redis.call('ZINCRBY', KEYS[2], now - known, member) end
+end
+redis.call('SET', KEYS[4], string.format('%.0f', now))
+"""
+#: stream, delayed, dead, clock; group -> milliseconds until the next is due (-1: none) and how many were moved
+_RIPEN = _BACK + """
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 100)
 for _, member in ipairs(due) do
   redis.call('ZREM', KEYS[2], member)
-  redis.call('XADD', KEYS[1], '*', unpack(cjson.decode(member)))
+  local ok, fields = pcall(cjson.decode, member)
+  local told = ok and type(fields) == 'table' and #fields > 0 and #fields % 2 == 0
+    and redis.pcall('XADD', KEYS[1], '*', unpack(fields)) or {err = 'no message'}
+  if type(told) == 'table' and told.err then
+    redis.call('XADD', KEYS[3], '*', 'i', 'unreadable-' .. redis.sha1hex(member), 'b', member, 't', '0', 'e',
+      'unreadable: an entry among the delayed ones that is no message')
+  end
 end
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local wait = first[2] and math.max(first[2] - now, 0) or -1
 """
-#: stream, delayed; group, consumer, lease in ms, where to go on -> wait, moved, where to go on, entry, how often it was delivered
+#: stream, delayed, dead, clock; group, consumer, lease in ms, where to go on -> wait, moved, where to go on, entry, times delivered
 _MAINTAIN = _RIPEN + """
 local told = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 'COUNT', 1)
 local entry = told[2][1]
@@ -75,7 +90,8 @@ else
 end
 return 1
 """
-_DELAY = _NOW + "return redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[2])"
+#: stream, delayed, dead, clock; ms, fields
+_DELAY = _BACK + "return redis.call('ZADD', KEYS[2], now + ARGV[1], ARGV[2])"
 #: stream; group, consumer, entry, times delivered
 _RENEW = _HOLDS + """
 if holds then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'JUSTID') return 1 end
@@ -96,10 +112,11 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
     if fields[i] == 'i' then id = fields[i + 1] end
     if fields[i] ~= 'n' and fields[i] ~= 'e' then kept[#kept + 1] = fields[i] kept[#kept + 1] = fields[i + 1] end
   end
+  if not id then id = 'unreadable-' .. entry[1] end
   if all or chosen[id] then
     count = count + 1
     redis.call('XDEL', KEYS[1], entry[1])
-    if ARGV[1] == 'revive' then redis.call('XADD', KEYS[2], '*', unpack(kept)) end
+    if ARGV[1] == 'revive' and #kept > 0 then redis.call('XADD', KEYS[2], '*', unpack(kept)) end
   end
 end
 return count
@@ -142,7 +159,8 @@ class RedisLines:
         try:
             # no socket_timeout: the client's asyncio.wait_for would lose a cancellation on Python 3.11 (cpython #81839)
             return self._client.Redis.from_url(
-                address.url, decode_responses=True, encoding="utf-8", socket_connect_timeout=CONNECT, socket_timeout=None,
+                address.url, decode_responses=True, encoding="utf-8", encoding_errors="surrogateescape",
+                socket_connect_timeout=CONNECT, socket_timeout=None,
                 retry=self._never, protocol=2, health_check_interval=0,
             )
         except (ValueError, TypeError, AttributeError) as exc:
@@ -224,6 +242,7 @@ class RedisQueue:
         self._lines = RedisLines(address)
         base = f"pfx:{{{address.name}}}:queue"  # the braces keep a queue's keys on one node of a cluster
         self._stream, self._delayed, self._dead = base, f"{base}:delayed", f"{base}:dead"
+        self._clock = f"{base}:clock"
         self._who = uuid.uuid4().hex[:12]
         self._next_tick, self._cursor, self._due = 0.0, "0-0", 0.0
 
@@ -262,7 +281,8 @@ class RedisQueue:
         """XADD, or ZADD for later."""
         fields = fields_of(mail)
         if delay > 0:
-            await self._script(_DELAY, (self._delayed,), int(delay * 1000), _json(fields))
+            keys = (self._stream, self._delayed, self._dead, self._clock)
+            await self._script(_DELAY, keys, int(delay * 1000), _json(fields))
         else:
             await self._grouped(lambda: self._lines.command("XADD", self._stream, "*", *fields))
 
@@ -299,7 +319,7 @@ class RedisQueue:
 
     async def _maintain(self) -> Mail | None:
         self._next_tick, self._due = time.monotonic() + _TICK, float("inf")
-        keys = (self._stream, self._delayed)
+        keys = (self._stream, self._delayed, self._dead, self._clock)
         wait, _, self._cursor, *claimed = await self._script(_MAINTAIN, keys, _GROUP, self._consumer, self._lease, self._cursor)
         if wait >= 0:
             self._due = time.monotonic() + wait / 1000
@@ -403,6 +423,8 @@ def _json(fields: list[str]) -> str:
 
 def mail_of(entry: str, fields: dict[str, str], times: int) -> Mail:
     """The message in an entry that was delivered so many times."""
-    count = int(fields.get("n", 0)) + times
-    return Mail(fields["i"], fields["b"], fields.get("h", "{}"), fields.get("k"), float(fields["t"]), count, fields.get("e", ""),
-                (entry, times))
+    count = fields.get("n", "0")
+    return mail_from(
+        entry, (entry, times), id=fields.get("i"), body=fields.get("b"), headers=fields.get("h"), key=fields.get("k"),
+        put_at=fields.get("t"), count=int(count) + times if count.isdecimal() else count, error=fields.get("e"),
+    )

@@ -23,7 +23,16 @@ __all__ = ["RedisPlace"]
 
 _PAGE = 5_000
 _CHECK = "for i = 5, #KEYS do if redis.call('GET', KEYS[i]) ~= ARGV[i + 2] then return {-1, i - 4} end end\n"
-_LOG = "redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[6], string.format('%.0f-0', n), 'k', ARGV[1], 'v', text, 'w', who)\n"
+_ADDED = "('XADD', KEYS[4], 'MAXLEN', '~', ARGV[6], string.format('%.0f-0', n), 'k', ARGV[1], 'v', text, 'w', who)\n"
+#: an entry that somebody else has put behind the last number keeps nobody from writing: the numbers go on behind it
+_LOG = "local told = redis.pcall" + _ADDED + """
+if type(told) == 'table' and told.err then
+  local facts, last = redis.call('XINFO', 'STREAM', KEYS[4]), '0'
+  for i = 1, #facts, 2 do if facts[i] == 'last-generated-id' then last = facts[i + 1] end end
+  n = tonumber(string.match(last, '^%d+')) + 1
+  redis.call('SET', KEYS[3], string.format('%.0f', n))
+  if text ~= '' then redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f ', n) .. who) end
+  redis.call""" + _ADDED + "end\n"
 _HOLD = "redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f ', n) .. who)\n"
 #: key, text ('' deletes), who, version expected or '', nothing, changes kept; the tokens
 _WRITE = _CHECK + """
@@ -98,7 +107,7 @@ class RedisPlace:
         try:
             pool = redis.ConnectionPool.from_url(
                 address.url, socket_connect_timeout=CONNECT, socket_timeout=CONNECT, retry=Retry(NoBackoff(), 0), protocol=2,
-                decode_responses=True, encoding="utf-8", health_check_interval=0,
+                decode_responses=True, encoding="utf-8", encoding_errors="surrogateescape", health_check_interval=0,
             )
             line = pool.make_connection()
         except (ValueError, TypeError, AttributeError) as exc:
@@ -154,12 +163,20 @@ class RedisPlace:
     def load(self) -> tuple[int, list[Row]]:
         """See `Place`."""
         version, values, told = self._run(_LOAD, self._keys)
-        text = dict(zip(values[::2], values[1::2], strict=True))
+        whose = dict(zip(told[::2], told[1::2], strict=True))
         rows: list[Row] = []
-        for key, who in zip(told[::2], told[1::2], strict=True):
-            number, _, writer = who.partition(" ")
-            rows.append((int(number), key, text[key], writer))
-        return int(version), sorted(rows, key=lambda row: row[0])
+        for key, text in zip(values[::2], values[1::2], strict=True):
+            number, _, writer = whose.get(key, "").partition(" ")
+            rows.append((int(number) if number.isdecimal() else 0, key, text, writer))
+        return self._number(version), sorted(rows, key=lambda row: row[0])
+
+    def _number(self, version: Any) -> int:
+        if not str(version or "0").isdecimal():
+            raise ResourceError(
+                f"{self.address.safe}: {self._keys[2]!r} holds {str(version)[:40]!r} where the version stands; delete it, or set it to a "
+                "number beyond all that were given", url=self.address.safe,
+            )
+        return int(version or 0)
 
     def since(self, version: int) -> tuple[int, list[Row]]:
         """See `Place`."""
@@ -167,14 +184,15 @@ class RedisPlace:
         while True:
             after = rows[-1][0] if rows else version
             now, found = self._sent((("GET", self._keys[2]), ("XREAD", "COUNT", _PAGE, "STREAMS", self._keys[3], f"{after}-0")))
-            page = [_row(entry) for entry in found[0][1]] if found else []
-            rows += page
+            page = found[0][1] if found else []
+            rows += [row for entry in page if (row := _row(entry)) is not None and row[0] > after]
             if len(page) < _PAGE:
-                return max(int(now or 0), rows[-1][0] if rows else 0), rows
+                return max(self._number(now), rows[-1][0] if rows else 0), rows
 
     def past(self, version: int) -> list[Row]:
         """See `Place`."""
-        return [_row(entry) for entry in self._do("XRANGE", self._keys[3], "-", f"{version}-0")]
+        entries = self._do("XRANGE", self._keys[3], "-", f"{version}-0")
+        return [row for entry in entries if (row := _row(entry)) is not None]
 
     # writing ---------------------------------------------------------------------------------------------------------
     def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
@@ -265,12 +283,14 @@ def _packed(command: tuple[Any, ...]) -> bytes:
     """A command as it goes over the wire; redis-py's own packing costs several times as much, and this is every write's."""
     parts = [b"*%d\r\n" % len(command)]
     for part in command:
-        data = part.encode() if part.__class__ is str else b"%d" % part
+        data = part.encode("utf-8", "surrogateescape") if part.__class__ is str else b"%d" % part
         parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return b"".join(parts)
 
 
-def _row(entry: Any) -> Row:
-    """An entry of the stream."""
+def _row(entry: Any) -> Row | None:
+    """An entry of the stream; None for one that is no change of a store."""
     ident, fields = entry
+    if len(fields) != 6 or fields[::2] != ["k", "v", "w"] or not ident.endswith("-0"):
+        return None
     return int(ident.partition("-")[0]), fields[1], fields[3] or None, fields[5]

@@ -69,7 +69,7 @@ class RedisTopic:
                 continue
             entries: list[tuple[str, dict[str, Any]]] = told[0][1]
             first = int(entries[0][0].partition("-")[0])
-            missed, last = first - last - 1, int(entries[-1][0].partition("-")[0])
+            missed, last = max(first - last - 1, 0), int(entries[-1][0].partition("-")[0])
             if not feed.push([mail_of(entry, fields, 0) for entry, fields in entries], missed):
                 return
 

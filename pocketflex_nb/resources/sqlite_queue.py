@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from pocketflex_nb.core.errors import ResourceError, Unreachable
-from pocketflex_nb.resources.messages import Mail, QueueStats, new_id
+from pocketflex_nb.resources.messages import Mail, QueueStats, mail_from, new_id
 from pocketflex_nb.resources.process import pid
+from pocketflex_nb.resources.sqlite_files import OpenedFile, SteadyClock, made_private, refuse_triggers, text_of
 from pocketflex_nb.resources.urls import Address
 from pocketflex_nb.resources.waiting import Waiters, remaining
 
@@ -40,7 +41,10 @@ _PUT = "INSERT INTO pfx_queue (queue, id, key, body, headers, put_at, due) VALUE
 _NEXT = "SELECT seq FROM pfx_queue WHERE queue = ? AND dead = 0 AND due <= ? ORDER BY due, seq LIMIT 1"
 _COLUMNS = "id, body, headers, key, put_at, deliveries, error, seq"
 _TAKE = f"UPDATE pfx_queue SET due = ?, owner = ?, deliveries = deliveries + 1 WHERE seq = ({_NEXT}) RETURNING {_COLUMNS}"
-_DUE = "SELECT min(due) FROM pfx_queue WHERE queue = ? AND dead = 0"
+_DUE = "SELECT due, put_at FROM pfx_queue WHERE queue = ? AND dead = 0 ORDER BY due LIMIT 1"
+#: rows whose time is no time: they would never be due
+_TIMELESS = """UPDATE pfx_queue SET dead = 1, due = ?, error = 'unreadable: its time is no number'
+               WHERE queue = ? AND dead = 0 AND typeof(due) NOT IN ('real', 'integer')"""
 _MINE = "WHERE seq = ? AND owner = ? AND dead = 0"
 
 
@@ -61,13 +65,16 @@ class SqliteFile:
     def _opened(self) -> Any:
         if self._connection is None or self._pid != pid():
             made = None
+            made_private(self.address.path)
             try:
                 # timeout 5: making the tables and the switch to WAL are rare, and may wait here
                 made = sqlite3.connect(self.address.path, timeout=5, isolation_level=None, check_same_thread=False)
                 made.execute("PRAGMA journal_mode = WAL")
                 made.execute("PRAGMA synchronous = NORMAL")
                 made.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MB: the one moment that waits for the disk comes less often
+                made.text_factory = text_of
                 made.executescript(self._schema)
+                refuse_triggers(made.execute, self.address)
                 made.execute("PRAGMA busy_timeout = 0")
             except sqlite3.Error as exc:
                 if made is not None:
@@ -76,13 +83,20 @@ class SqliteFile:
                     f"{self.address.safe} cannot be opened ({exc}); is the folder there, writable, and the file an SQLite file?",
                     url=self.address.safe,
                 ) from exc
+            except ResourceError:
+                if made is not None:
+                    made.close()
+                raise
             self._connection, self._pid = made, pid()
+            self._file = OpenedFile(self.address.path, self.address)
         return self._connection
 
     def once(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """Rows and row count of one statement. Raises `sqlite3.OperationalError` when the file is locked."""
         with self._lock:
-            cursor = self._opened().execute(sql, values)
+            line = self._opened()
+            self._file.check()
+            cursor = line.execute(sql, values)
             return cursor.fetchall() if cursor.description else [], cursor.rowcount
 
     async def do(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
@@ -91,8 +105,8 @@ class SqliteFile:
         while True:
             try:
                 return self.once(sql, values)
-            except sqlite3.OperationalError as exc:
-                if not is_busy(exc):
+            except sqlite3.DatabaseError as exc:
+                if not isinstance(exc, sqlite3.OperationalError) or not is_busy(exc):
                     raise ResourceError(f"{self.address.safe}: {exc}", url=self.address.safe) from exc
                 now = time.monotonic()
                 end = end or now + PATIENCE
@@ -128,6 +142,7 @@ class SqliteQueue:
         self._name = address.name
         self._lock = threading.Lock()
         self._waiters = Waiters(self._lock)
+        self._clock = SteadyClock()
 
     async def open(self) -> None:
         """Open the file."""
@@ -135,8 +150,10 @@ class SqliteQueue:
 
     async def put(self, mail: Mail, delay: float) -> None:
         """Insert a row."""
-        due = mail.put_at + delay
-        await self._file.do(_PUT, (self._name, mail.id, mail.key, mail.body, mail.headers, mail.put_at, due))
+        now = self._clock.now()
+        _, count = await self._file.do(_PUT, (self._name, mail.id, mail.key, mail.body, mail.headers, now, now + delay))
+        if count != 1:
+            raise ResourceError(f"{self.address.safe} did not take a message: a trigger drops it?", url=self.address.safe)
         self._wake(delay)
 
     def _wake(self, delay: float) -> None:
@@ -154,8 +171,14 @@ class SqliteQueue:
             if mail is not None:
                 return mail
             while is_open():
-                due = (await self._file.do(_DUE, (self._name,)))[0][0][0]
-                now, left = time.time(), remaining(until)
+                first, _ = await self._file.do(_DUE, (self._name,))
+                due, put_at = first[0] if first else (None, None)
+                if due is not None and not isinstance(due, (int, float)):
+                    await self._file.do(_TIMELESS, (self._clock.now(), self._name))
+                    continue
+                if isinstance(put_at, (int, float)):
+                    self._clock.saw(put_at)  # a message from the future: the clock was set back
+                now, left = self._clock.now(), remaining(until)
                 if due is not None and due <= now:
                     break
                 if left is not None and left <= 0:
@@ -171,7 +194,7 @@ class SqliteQueue:
         await self._waiters.wait(waiter, max(seconds, 0.001))
 
     async def _lease_next(self) -> Mail | None:
-        now = time.time()
+        now = self._clock.now()
         owner = new_id()
         rows, _ = await self._file.do(_TAKE, (now + self._lease, owner, self._name, now))
         return _mail(rows[0], owner) if rows else None
@@ -183,26 +206,26 @@ class SqliteQueue:
     async def give_back(self, mail: Mail, delay: float) -> bool:
         """Make the row due."""
         sql = f"UPDATE pfx_queue SET due = ?, owner = NULL, error = ? {_MINE}"
-        done = (await self._file.do(sql, (time.time() + delay, mail.error, *mail.tag)))[1] == 1
+        done = (await self._file.do(sql, (self._clock.now() + delay, mail.error, *mail.tag)))[1] == 1
         self._wake(delay)
         return done
 
     async def bury(self, mail: Mail) -> bool:
         """Mark the row dead."""
         sql = f"UPDATE pfx_queue SET dead = 1, due = ?, owner = NULL, error = ?, deliveries = ? {_MINE}"
-        return (await self._file.do(sql, (time.time(), mail.error, mail.deliveries, *mail.tag)))[1] == 1
+        return (await self._file.do(sql, (self._clock.now(), mail.error, mail.deliveries, *mail.tag)))[1] == 1
 
     async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
         """Put the end of each lease off."""
         sql = f"UPDATE pfx_queue SET due = ? {_MINE}"
-        return [mail for mail in mails if (await self._file.do(sql, (time.time() + self._lease, *mail.tag)))[1] == 0]
+        return [mail for mail in mails if (await self._file.do(sql, (self._clock.now() + self._lease, *mail.tag)))[1] == 0]
 
     async def stats(self) -> QueueStats:
         """Count the rows."""
         sql = """SELECT count(*) FILTER (WHERE dead = 0 AND due <= ?1), count(*) FILTER (WHERE dead = 0 AND due > ?1 AND owner IS NULL),
                  count(*) FILTER (WHERE dead = 0 AND due > ?1 AND owner IS NOT NULL), count(*) FILTER (WHERE dead = 1)
                  FROM pfx_queue WHERE queue = ?2"""
-        return QueueStats(*(await self._file.do(sql, (time.time(), self._name)))[0][0])
+        return QueueStats(*(await self._file.do(sql, (self._clock.now(), self._name)))[0][0])
 
     async def dead(self, limit: int) -> list[Mail]:
         """The oldest dead rows."""
@@ -213,7 +236,7 @@ class SqliteQueue:
         """Mark them as living and due."""
         where, values = self._dead(ids)
         sql = f"UPDATE pfx_queue SET dead = 0, due = ?, deliveries = 0, error = '' {where}"
-        count = (await self._file.do(sql, (time.time(), *values)))[1]
+        count = (await self._file.do(sql, (self._clock.now(), *values)))[1]
         with self._lock:
             self._waiters.wake_all()
         return count
@@ -239,4 +262,4 @@ class SqliteQueue:
 
 def _mail(row: tuple[Any, ...], owner: str) -> Mail:
     id, body, headers, key, put_at, deliveries, error, seq = row
-    return Mail(id, body, headers, key, put_at, deliveries, error, (seq, owner))
+    return mail_from(str(seq), (seq, owner), id=id, body=body, headers=headers, key=key, put_at=put_at, count=deliveries, error=error)

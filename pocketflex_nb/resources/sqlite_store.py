@@ -26,8 +26,9 @@ from typing import Any
 
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError, Unreachable
 from pocketflex_nb.resources.memory_store import sum_text
-from pocketflex_nb.resources.place import Changed, Fence, Row
+from pocketflex_nb.resources.place import Changed, Fence, Row, read_row
 from pocketflex_nb.resources.process import pid
+from pocketflex_nb.resources.sqlite_files import FOLLOWER, OpenedFile, made_private, refuse_triggers, text_of
 from pocketflex_nb.resources.urls import Address
 
 __all__ = ["SqlitePlace"]
@@ -50,6 +51,23 @@ CREATE TABLE IF NOT EXISTS pfx_log (at INTEGER PRIMARY KEY, key TEXT NOT NULL, v
 CREATE TABLE IF NOT EXISTS pfx_entries (
     store INTEGER NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, value TEXT NOT NULL, who TEXT NOT NULL, PRIMARY KEY (store, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pfx_guard (store INTEGER PRIMARY KEY, edits INTEGER NOT NULL, folding INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS pfx_guard_log AFTER UPDATE ON pfx_log BEGIN
+    UPDATE pfx_guard SET edits = edits + 1 WHERE store = OLD.at >> 40;
+END;
+CREATE TRIGGER IF NOT EXISTS pfx_guard_cut AFTER DELETE ON pfx_log
+    WHEN (SELECT folding FROM pfx_guard WHERE store = OLD.at >> 40) = 0
+BEGIN
+    UPDATE pfx_guard SET edits = edits + 1 WHERE store = OLD.at >> 40;
+END;
+CREATE TRIGGER IF NOT EXISTS pfx_guard_entries AFTER UPDATE ON pfx_entries BEGIN
+    UPDATE pfx_guard SET edits = edits + 1 WHERE store = OLD.store;
+END;
+CREATE TRIGGER IF NOT EXISTS pfx_guard_gone AFTER DELETE ON pfx_entries
+    WHEN (SELECT folding FROM pfx_guard WHERE store = OLD.store) = 0
+BEGIN
+    UPDATE pfx_guard SET edits = edits + 1 WHERE store = OLD.store;
+END;
 CREATE TABLE IF NOT EXISTS pfx_locks (
     store INTEGER NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, until REAL NOT NULL, PRIMARY KEY (store, name)
 ) WITHOUT ROWID;
@@ -76,6 +94,8 @@ def _in_wal_mode(connection: sqlite3.Connection) -> str:
             time.sleep(0.01)
 
 
+#: a row that follows nothing: the store is to be read anew
+_ANEW: Row = (-1, "", None, "")
 #: version and text of a key that is not there
 _NOTHING: tuple[int, str | None] = (0, None)
 
@@ -93,15 +113,21 @@ class SqlitePlace:
         self._synchronous = _SYNCHRONOUS[wanted]
         self._using = threading.Lock()
         self._woken = threading.Event()
+        self._untold = ""  # what somebody else has done to the tables, until a verb tells it
+        self._is_stale = False
+        self._guarded = -1  # PRAGMA data_version when it was last seen that only ours have written
         self._use(self._opened())
         self._stamp = -1  # PRAGMA data_version when `_at` was the last version
         self._store = self._numbered()
+        with self._alone() as do:
+            self._schema, self._edits = self._schema_now(do), self._edits_now(do)
         self._base, self._end = self._store << _STORE, (self._store + 1) << _STORE
         self._now: dict[str, tuple[int, str]] = {}  # what every key holds at version `_at`
         self._at = self._wary = 0
 
     def _opened(self) -> sqlite3.Connection:
         path = self._path
+        made_private(path)
         try:
             # no transaction but those that are begun here; autocommit of 3.12 would be another way, 3.11 has not
             connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
@@ -112,7 +138,12 @@ class SqlitePlace:
             mode = _in_wal_mode(connection)
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT}")
+            connection.text_factory = text_of
             connection.executescript(_TABLES)
+            refuse_triggers(connection.execute, self.address)
+        except ResourceError:
+            connection.close()
+            raise
         except sqlite3.Error as exc:
             connection.close()
             raise ResourceError(f"{self.address.safe} is not a SQLite file that this process may write ({exc}); name another file") from exc
@@ -123,6 +154,8 @@ class SqlitePlace:
 
     def _use(self, connection: sqlite3.Connection) -> None:
         self._connection, self._pid = connection, pid()
+        self._file = OpenedFile(self._path, self.address)
+        self._look = connection.cursor().execute
         self._write = connection.cursor().execute  # one cursor for all writes: making one is a tenth of a write
 
     @contextlib.contextmanager
@@ -131,6 +164,7 @@ class SqlitePlace:
         with self._using:
             if self._pid != pid():
                 self._use(self._opened())
+            self._file.check()
             try:
                 yield self._connection.execute
             except sqlite3.OperationalError as exc:
@@ -161,15 +195,54 @@ class SqlitePlace:
         with self._writing() as do:
             found = do("SELECT id FROM pfx_stores WHERE name = ?", (self.address.name,)).fetchone()
             if found is None:
-                made = do("INSERT INTO pfx_stores (name, folded) VALUES (?, 0)", (self.address.name,)).lastrowid
-                do("INSERT INTO pfx_log VALUES (?, '', NULL, '')", (made << _STORE,))
-                return int(made)
-            return int(found[0])
+                number = int(do("INSERT INTO pfx_stores (name, folded) VALUES (?, 0)", (self.address.name,)).lastrowid)
+                do("INSERT OR IGNORE INTO pfx_log VALUES (?, '', NULL, '')", (number << _STORE,))
+            else:
+                number = int(found[0])
+            do("INSERT OR IGNORE INTO pfx_guard VALUES (?, 0, 0)", (number,))
+            return number
+
+    # what others have done to the tables -----------------------------------------------------------------------------
+    def _schema_now(self, do: Any) -> int:
+        return int(do("PRAGMA schema_version").fetchone()[0])
+
+    def _edits_now(self, do: Any) -> int:
+        found = do("SELECT edits FROM pfx_guard WHERE store = ?", (self._store,)).fetchone()
+        return -1 if found is None else int(found[0])
+
+    def _guard(self, do: Any) -> None:
+        """After somebody has written to the file: see whether it was one of us, and keep what is to be told if not."""
+        self._guarded = do("PRAGMA data_version").fetchone()[0]
+        schema, edits = self._schema_now(do), self._edits_now(do)
+        if schema != self._schema:
+            refuse_triggers(do, self.address)
+            self._schema = schema
+        begun = do("SELECT 1 FROM pfx_log WHERE at = ?", (self._base,)).fetchone()
+        known = do("SELECT 1 FROM pfx_stores WHERE id = ?", (self._store,)).fetchone()
+        if edits == self._edits and begun and known:
+            return
+        if not begun or not known or edits < 0:
+            what = "emptied"
+            do("INSERT OR IGNORE INTO pfx_stores VALUES (?, ?, 0)", (self._store, self.address.name))
+            do("INSERT OR IGNORE INTO pfx_log VALUES (?, '', NULL, '')", (self._base,))
+            do("INSERT OR IGNORE INTO pfx_guard VALUES (?, 0, 0)", (self._store,))
+            edits = self._edits_now(do)
+        else:
+            what = "edited"
+        self._edits, self._is_stale = edits, True
+        self._untold = f"the tables of {self.address.safe} were {what} by another program while the store was open; it was read anew"
+
+    def _tell(self) -> None:
+        """Tell once what was done, to who uses the store: not to the thread that follows it."""
+        if self._untold and threading.current_thread().name != FOLLOWER:
+            told, self._untold = self._untold, ""
+            raise ResourceError(told, url=self.address.safe)
 
     # reading ---------------------------------------------------------------------------------------------------------
     def load(self) -> tuple[int, list[Row]]:
         """See `Place`."""
         with self._alone() as do:
+            self._is_stale = False
             do("BEGIN")
             try:
                 return self._read(do)
@@ -178,11 +251,11 @@ class SqlitePlace:
 
     def _read(self, do: Any) -> tuple[int, list[Row]]:
         """What the entries hold, and what the log says since they were folded."""
-        folded = do("SELECT folded FROM pfx_stores WHERE id = ?", (self._store,)).fetchone()[0]
+        folded = self._folded(do)
         known = do("SELECT version, key, value, who FROM pfx_entries WHERE store = ? ORDER BY version", (self._store,))
-        rows: dict[str, Row] = {row[1]: row for row in known}
+        rows: dict[str, Row] = {row[1]: row for row in map(read_row, known)}
         version = folded
-        for row in do(_AFTER, (self._base, self._base + folded, self._end)):
+        for row in map(read_row, do(_AFTER, (self._base, self._base + folded, self._end))):
             version = row[0]
             rows.pop(row[1], None)
             if row[2] is not None:
@@ -190,18 +263,28 @@ class SqlitePlace:
         self._now, self._at = {key: (row[0], str(row[2])) for key, row in rows.items()}, version
         return version, list(rows.values())
 
+    def _folded(self, do: Any) -> int:
+        found = do("SELECT folded FROM pfx_stores WHERE id = ?", (self._store,)).fetchone()
+        return 0 if found is None else int(found[0])
+
     def _version(self, do: Any) -> int:
-        return int(do("SELECT max(at) FROM pfx_log WHERE at < ?", (self._end,)).fetchone()[0]) - self._base
+        found = do("SELECT max(at) FROM pfx_log WHERE at >= ? AND at < ?", (self._base, self._end)).fetchone()[0]
+        return 0 if found is None else int(found) - self._base
 
     def since(self, version: int) -> tuple[int, list[Row]]:
         """See `Place`. When no other connection has written, that is told by a number in shared memory."""
-        if self._pid == pid():
+        if self._pid == pid() and not self._untold and not self._is_stale:
             with self._using:
-                if version == self._at and self._connection.execute("PRAGMA data_version").fetchone()[0] == self._stamp:
+                self._file.check()
+                if version == self._at and self._look("PRAGMA data_version").fetchone()[0] == self._stamp:
                     return version, []
         with self._alone() as do:
             stamp = do("PRAGMA data_version").fetchone()[0]
-            rows = do(_AFTER, (self._base, self._base + version, self._end)).fetchall()
+            self._guard(do)
+            self._tell()
+            if self._is_stale:
+                return version, [_ANEW]
+            rows = list(map(read_row, do(_AFTER, (self._base, self._base + version, self._end))))
             now = rows[-1][0] if rows else self._version(do)
             self._learn(rows)
             self._stamp = stamp if now == self._at else -1
@@ -219,7 +302,7 @@ class SqlitePlace:
     def past(self, version: int) -> list[Row]:
         """See `Place`."""
         with self._alone() as do:
-            return list(do(_AFTER, (self._base, self._base, self._base + version + 1)))
+            return list(map(read_row, do(_AFTER, (self._base, self._base, self._base + version + 1))))
 
     # writing ---------------------------------------------------------------------------------------------------------
     def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
@@ -258,6 +341,9 @@ class SqlitePlace:
             return 0
         with self._using:
             version = self._at
+            self._file.check()
+            if self._look("PRAGMA data_version").fetchone()[0] != self._guarded:
+                return 0
             try:
                 is_done = self._write(_PUT, (key, text, who, self._base + version)).rowcount == 1
             except sqlite3.Error:  # told by the other way, if it stays
@@ -276,7 +362,12 @@ class SqlitePlace:
 
     def _catch_up(self, do: Any) -> None:
         """Learn what others have written. Inside a transaction that writes, so that it stays true until its end."""
-        rows = do(_AFTER, (self._base, self._base + self._at, self._end)).fetchall()
+        self._guard(do)
+        if self._untold:
+            do("COMMIT")  # what the guard has mended stays
+            self._tell()
+            do("BEGIN IMMEDIATE")
+        rows = list(map(read_row, do(_AFTER, (self._base, self._base + self._at, self._end))))
         if rows and rows[0][0] == self._at + 1:
             self._learn(rows)
         elif rows or self._version(do) != self._at:
@@ -284,7 +375,8 @@ class SqlitePlace:
 
     def _insert(self, do: Any, key: str, text: str | None, who: str) -> int:
         version = self._at + 1
-        do("INSERT INTO pfx_log VALUES (?, ?, ?, ?)", (self._base + version, key, text, who))
+        if do("INSERT INTO pfx_log VALUES (?, ?, ?, ?)", (self._base + version, key, text, who)).rowcount != 1:
+            raise ResourceError(f"{self.address.safe} did not take a write: a trigger drops it?", url=self.address.safe)
         return self._noted(version, key, text)
 
     def _noted(self, version: int, key: str, text: str | None) -> int:
@@ -314,15 +406,17 @@ class SqlitePlace:
     def _fold(self, version: int) -> None:
         """Bring the entries up to `version`, and drop what is older than is kept."""
         do = self._connection.execute
-        folded = do("SELECT folded FROM pfx_stores WHERE id = ?", (self._store,)).fetchone()[0]
+        folded = self._folded(do)
         if folded >= version:  # somebody who came later was quicker
             return
         keys = {key for (key,) in do(_KEYS, (self._base + folded, self._base + version))}
+        do("UPDATE pfx_guard SET folding = 1 WHERE store = ?", (self._store,))
         now, many = self._now, self._connection.executemany  # the version to fold is the last: what is known here is what stands there
         many(_FOLD_LIVING, [(self._store, self._base, now[key][0]) for key in keys if key in now])
         many(_FOLD_GONE, [(self._store, key) for key in keys if key not in now])
         do("UPDATE pfx_stores SET folded = ? WHERE id = ?", (version, self._store))
         do("DELETE FROM pfx_log WHERE at > ? AND at <= ?", (self._base, self._base + version - self.keep))
+        do("UPDATE pfx_guard SET folding = 0 WHERE store = ?", (self._store,))
 
     def _check(self, do: Any, fence: Fence) -> None:
         for name, token in fence:
@@ -378,6 +472,7 @@ class SqlitePlace:
             if self._woken.wait(_LOOK):
                 self._woken.clear()
                 return
+            self._file.check()
             with self._alone() as do:
                 if do("PRAGMA data_version").fetchone()[0] != begin:
                     return

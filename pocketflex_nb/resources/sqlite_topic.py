@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from pocketflex_nb.resources.messages import Mail
+from pocketflex_nb.resources.messages import Mail, mail_from
 from pocketflex_nb.resources.sqlite_queue import SqliteFile
 from pocketflex_nb.resources.topic_place import Feed, followed
 from pocketflex_nb.resources.urls import Address
@@ -64,7 +64,7 @@ class SqliteTopic:
                 waiter = self._waiters.add()  # before looking: what is published meanwhile wakes
             rows, _ = await self._file.do(_NEWS, (self.address.name, last, _PAGE))
             if rows:
-                mails = [Mail(id, body, headers, None, put_at) for _, id, body, headers, put_at in rows]
+                mails = [mail_from(str(n), None, id=id, body=body, headers=headers, put_at=put_at) for n, id, body, headers, put_at in rows]
                 missed, last, look = rows[0][0] - last - 1, rows[-1][0], _LOOK[0]
                 waiter.wake()
                 if not feed.push(mails, missed):

@@ -36,12 +36,12 @@ from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.core.values import decode, encode
 from pocketflex_nb.resources.io_thread import io_thread
 from pocketflex_nb.resources.messages import Mail, new_id
-from pocketflex_nb.resources.queues import opened, renamed
+from pocketflex_nb.resources.opening import opened, renamed
 from pocketflex_nb.resources.topic_place import TopicPlace
 from pocketflex_nb.resources.urls import Address, parse
 from pocketflex_nb.resources.waiting import Waiters, remaining, wanted_here
 
-__all__ = ["KINDS", "News", "Subscription", "Topic", "open_topic"]
+__all__ = ["KINDS", "News", "Subscription", "Topic", "open_topic", "topic_at"]
 
 #: kinds of URL that a topic may have
 KINDS = ("memory", "sqlite", "redis", "postgres", "amqp")
@@ -84,6 +84,11 @@ def open_topic(url: str, *, name: str | None = None, keep: int = 10_000) -> Topi
         address = renamed(address, name)
     if not isinstance(keep, int) or keep < 1:
         raise ValueError(f"keep={keep!r}: a whole number, 1 or more")
+    return topic_at(address, keep)
+
+
+def topic_at(address: Address, keep: int = 10_000) -> Topic:
+    """The topic at an address that was read already; see `open_topic`."""
     place = _place(address, keep)
     opened(place, address)
     return Topic(place)

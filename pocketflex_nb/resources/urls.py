@@ -138,13 +138,25 @@ def _file(url: str, what: str) -> Address:
     place, _, query = url.partition("?")
     path = place.partition(":")[2]
     if not path.startswith("///") or path.strip("/") in ("", ":memory:"):
-        mend = "write 'memory:'" if ":memory:" in path or path in ("", "//") else f"write 'sqlite:///{path.strip('/') or f'{what}.db'}'"
-        raise BadURL(f"open_{what}({url!r}): sqlite URLs name a file after three slashes, a fourth for an absolute path; {mend}", url=url)
+        file = path.rpartition("@")[2].strip("/") or f"{what}.db"
+        mend = "write 'memory:'" if ":memory:" in path or path in ("", "//") else f"write 'sqlite:///{file}'"
+        told = _without_login(url)
+        raise BadURL(f"open_{what}({told!r}): sqlite URLs name a file after three slashes, a fourth for an absolute path; {mend}", url=told)
     path = unquote(path[3:])
     if re.match(r"/[A-Za-z]:[/\\]", path):  # sqlite:////C:/file.db
         path = path[1:]
     name, options = _options(query, what)
     return Address("sqlite", f"sqlite:///{path}", path, path=path, name=name, options=options)
+
+
+def _without_login(url: str) -> str:
+    """A URL that names no file, without a password that somebody may have put into it."""
+    scheme, _, rest = url.partition(":")
+    place, mark, query = rest.partition("?")
+    if "@" in place:
+        place = f"//{MASK}@{place.rpartition('@')[2]}"
+    options = "&".join(f"{name}={MASK}" if _SECRET.search(name) else f"{name}={value}" for name, value in parse_qsl(query))
+    return f"{scheme}:{place}{mark}{options}"
 
 
 def _server(url: str, scheme: str, what: str) -> Address:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.core.context import AGENT, FRAME
-from pocketflex_nb.core.errors import EncodingError, LockLost
+from pocketflex_nb.core.errors import DecodingError, EncodingError, LockLost
 from pocketflex_nb.core.ledger import OUTSIDE, UNMARKED, Writer
 from pocketflex_nb.core.values import decode
 from pocketflex_nb.resources.leases import HELD, fence_of
@@ -94,10 +94,17 @@ class Writable(Nested):
         entry = self._mirror.entries.get(key)
         if entry is None:
             return mine
-        theirs = self._decoded(entry)
+        try:
+            theirs = self._decoded(entry)
+        except DecodingError:  # there is nothing to merge with: it is overwritten
+            return mine
         if not takes_base:
             return rule(theirs, mine)
-        return rule(decode(base) if isinstance(base, str) else None, theirs, mine)
+        try:
+            before = decode(base) if isinstance(base, str) else None
+        except DecodingError:
+            before = None
+        return rule(before, theirs, mine)
 
     def _remove(self, key: Any, check: bool) -> Any:
         if key in self._aside:

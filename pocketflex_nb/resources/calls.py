@@ -25,7 +25,7 @@ from pocketflex_nb.resources.process import pid
 from pocketflex_nb.resources.topics import Topic, topic_at
 from pocketflex_nb.resources.urls import Address
 
-__all__ = ["CALL", "Calls"]
+__all__ = ["CALL", "Calls", "called"]
 
 #: names of the headers that make a message a call
 CALL = ("pfx_caller", "pfx_call")

@@ -31,9 +31,14 @@ PLAIN_NAMES = frozenset({
     "state_keys", "row_keys", "hash_keys", "eos_token", "bos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token",
     "special_token", "stop_token", "start_token", "first_token", "last_token", "next_token", "prev_token", "time_to_first_token",
     "cost_per_token", "price_per_token", "per_token", "continuation_token", "page_token", "next_page_token", "token_ids", "token_id",
-    "by_token", "first_pass", "second_pass", "third_pass", "last_pass", "next_pass", "forward_pass", "backward_pass", "low_pass",
-    "high_pass", "band_pass", "one_pass", "two_pass", "single_pass", "multi_pass", "all_pass", "must_pass", "did_pass", "tests_pass",
-    "test_pass", "checks_pass", "boarding_pass", "by_pass", "render_pass", "final_pass", "train_pass",
+    "by_token", "legend_key", "time_key", "date_key", "id_key", "name_key", "context_key", "prompt_key", "result_key", "metric_key",
+    "feature_key", "target_key", "source_key", "issue_key", "project_key", "ticket_key", "document_key", "doc_key", "file_key",
+    "page_key", "section_key", "topic_key", "question_key", "env_key", "json_key", "param_key", "option_key", "setting_key",
+    "property_key", "attribute_key", "event_key", "job_key", "task_key", "step_key", "run_key", "edge_key", "lock_key", "queue_key",
+    "meta_key", "value_key", "text_key", "first_pass", "second_pass", "third_pass", "last_pass", "next_pass", "forward_pass",
+    "backward_pass", "low_pass", "high_pass", "band_pass", "one_pass", "two_pass", "single_pass", "multi_pass", "all_pass",
+    "must_pass", "did_pass", "tests_pass", "test_pass", "checks_pass", "boarding_pass", "by_pass", "render_pass", "final_pass",
+    "train_pass",
 })
 #: words at the end of a name that speak about a secret
 _ABOUT = frozenset({
@@ -41,7 +46,8 @@ _ABOUT = frozenset({
     "length", "size", "sizes", "policy", "expiry", "expires", "expired", "ttl", "valid", "enabled", "disabled", "format", "min",
     "max", "strength", "method", "scheme", "scope", "scopes", "version", "status", "error", "errors", "rotation", "consent", "index",
     "indices", "position", "offset", "offsets", "probs", "logprobs", "budgets", "total", "cost", "price", "rate", "model", "window",
-    "stats", "path", "provided", "present", "missing", "used",
+    "stats", "path", "provided", "present", "details", "detail", "ids", "map", "embedding", "embeddings", "seconds", "second",
+    "ratio", "frequency", "vocab", "span", "spans", "logits", "missing", "used",
 })
 _TOKENS_OF = frozenset({
     "access", "refresh", "auth", "api", "bearer", "session", "secret", "csrf", "device", "bot", "jwt", "oauth", "personal",
@@ -50,7 +56,8 @@ _TOKENS_OF = frozenset({
 #: words that name a secret wherever they stand
 _WORDS = frozenset({
     "secret", "secrets", "bearer", "authorization", "authorisation", "cookie", "cookies", "credentials", "credential", "creds",
-    "cred", "jwt", "passwort", "kennwort", "contraseña", "contrasena", "senha", "密码", "mnemonic", "apikey", "apikeys", "token",
+    "cred", "jwt", "passwort", "kennwort", "contraseña", "contrasena", "senha", "密码", "mnemonic", "пароль", "токен", "パスワード",
+    "apikey", "apikeys", "token",
 })
 _PARTS = ("password", "passwd", "passphrase", "passcode", "credential", "apikey", "cookie")
 _ENDS = (
@@ -58,7 +65,10 @@ _ENDS = (
     "masterkey",
 )
 _LASTS = frozenset({"auth", "pwd", "passkey", "passkeys", "pw"})
-_KEYS_OF = frozenset({"private", "api", "access", "secret", "encryption", "signing", "ssh", "master", "auth", "account"})
+_KEYS_OF = frozenset({
+    "private", "api", "access", "secret", "encryption", "signing", "ssh", "master", "auth", "account", "client", "server", "service",
+    "ssl", "tls", "rsa", "license", "deploy", "admin", "subscription",
+})
 _SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 #: characters at the end of a name that are looked at
 _LONGEST = 200
@@ -133,8 +143,10 @@ FORMS: tuple[Form, ...] = (
     Form("Basic", ("asic",), re.compile(r"\b[Bb]asic\s+(?P<s>[A-Za-z0-9+/_\-.=]{8,})"), _basic),
 )
 #: letters that every secret name has some of, in lower case: a text without any is not read for names
-_HINTS = ("key", "token", "secret", "pass", "pwd", "pw", "auth", "cred", "cookie", "bearer", "jwt", "kennwort", "contrase", "senha", "密码",
-          "mnemonic", "phrase", "sig", "code", "session")
+_HINTS = (
+    "key", "token", "secret", "pass", "pwd", "pw", "auth", "cred", "cookie", "bearer", "jwt", "kennwort", "contrase", "senha", "密码",
+    "mnemonic", "пароль", "токен", "パスワード", "phrase", "sig", "code", "session",
+)
 
 _names: set[str] = set()
 _plain: set[str] = set()

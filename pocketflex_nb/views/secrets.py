@@ -31,16 +31,23 @@ _KEY_OF = re.compile(r"(?:api|access|secret|private|encryption|signing|account|a
 _HEADERS = re.compile(
     r"(?:proxy-)?authori[sz]ation|(?:set-)?cookie2?|x-[\w\-]*(?:token|key|auth|secret)[\w\-]*|passphrase|mnemonic", re.IGNORECASE,
 )
-_SIGNED = frozenset({"sig", "signature", "key", "x-amz-signature", "x-amz-credential", "code", "auth", "session"})
+_SIGNED = frozenset({"sig", "signature", "key", "x-amz-signature", "x-amz-credential", "code", "auth", "session", "pass"})
 _URL = re.compile(
     r"""://(?P<who>[^\s/:@'"?#]*)(?::(?P<word>(?!\d{1,5}(?:[/?#]|(?![^\s/'"@])))(?:(?!://)[^\s'"<>]){0,4000}@"""
     r"""|(?!\d{1,5}(?![^\s/'"]))[^\s/'"<>]+(?=…|\Z))|@)""",
 )
 _COMMAND = re.compile(
-    r"""(?:(?<![\w\-])(?:-u|--user|--proxy-user)[= ]+['"]?[^\s:'"]*:(?P<curl>[^\s'"]+)|\bsshpass[ ]+-p[ ]*(?P<ssh>[^\s]+)"""
+    r"""(?:\b(?:curl|wget|https?)[ ][^\n|;]{0,300}?(?<=[ ])(?:-u|--user|--proxy-user)[= ]*['"]?[^\s:'"]*:(?P<curl>[^\s'"]+)"""
+    r"""|\bsshpass[ ]+-p[ ]*(?P<ssh>[^\s]+)"""
     r"""|\bmysql(?:dump|admin)?\b[^\n|;]{0,200}?[ ]-p(?P<mysql>[^\s'"]+)"""
     r"""|\b(?:docker|podman|helm)[ ][^\n|;]{0,80}?\blogin\b[^\n|;]{0,120}?[ ]-p[ ]+(?P<docker>[^\s]+))""",
 )
+_TAG = re.compile(r"<(?:\w{1,20}:)?(?P<name>[\w.\-]{1,80})(?:[ \n][^<>]{0,300})?>(?P<value>[^<]{1,4000})</")
+_FIELD = re.compile(
+    r"""\bname=\\*(?P<q>['"]?)(?P<name>[\w.\-]{1,80})(?P=q)[^<>]{0,100}?\bvalue=(?P<value>'[^'<>]*'?|"[^"<>]*"?|[^\s<>'"]+)""",
+)
+_NETRC = re.compile(r"\blogin[ \t\n]+\S{1,100}[ \t\n]+password[ \t\n]+(?P<value>\S+)")
+_SCHEME = re.compile(r"(?:bearer|basic|token|digest|api-?key|key|negotiate|aws4-hmac-sha256)", re.IGNORECASE)
 _NAMED = re.compile(
     r"""(?P<q>\\*['"])(?:name|key|header|field)(?P=q)[ ]*:[ ]*(?P=q)(?P<name>[^'"\\\n]{1,120})(?P=q)[ ]*,[ ]*"""
     r"""(?P=q)(?:value|val|content)(?P=q)[ ]*:[ ]*""",
@@ -158,6 +165,11 @@ def secret_spans(text: str) -> list[tuple[int, int]]:
         found += (match.span(match.lastgroup or 0) for match in _COMMAND.finditer(text))
     if "-----END" in text:
         found += _ended(text)
+    if "</" in text or "value=" in text:
+        tagged = (match for pattern in (_TAG, _FIELD) for match in pattern.finditer(text))
+        found += (match.span("value") for match in tagged if is_secret_key(match["name"]))
+    if "login" in text:
+        found += (match.span("value") for match in _NETRC.finditer(text))
     if len(found) < 2:
         return found
     found.sort()
@@ -205,7 +217,7 @@ def _valued(text: str) -> Iterator[tuple[int, int]]:
         if not sign and not match["dashes"]:
             at = match.end() - len(match["sign"]) if match["name"] else match.start() + len(match["quote"])
             continue
-        if sign == "," and not (match["quoted"] and text[max(match.start() - 2, 0) : match.start()].rstrip("bB \n\t").endswith(("(", "["))):
+        if sign == "," and not _begins_pair(text, match):
             at = match.start() + len(match["quote"]) if match["quoted"] else match.end("name")
             continue
         if not _is_secret(text, match, name):
@@ -221,6 +233,14 @@ def _valued(text: str) -> Iterator[tuple[int, int]]:
         if end > start and not _is_harmless(name, text[start:end]):
             yield start, end
         at = max(end, at)
+
+
+def _begins_pair(text: str, match: re.Match[str]) -> bool:
+    """Whether a quoted name before a comma is the first of a pair, or an option in a list of a command's words."""
+    if not match["quoted"]:
+        return False
+    before = text[max(match.start() - 2, 0) : match.start()].rstrip("bB \n\t")
+    return before.endswith(("(", "[")) or match["quoted"].startswith("-")
 
 
 def _is_secret(text: str, match: re.Match[str], name: str) -> bool:
@@ -240,7 +260,8 @@ def _is_harmless(name: str, value: str) -> bool:
 
 def _value(text: str, match: re.Match[str], name: str, sign: str) -> tuple[int, int]:
     start = match.end()
-    if match["name"] and sign == ":" and _HEADERS.fullmatch(name):
+    is_header = sign == ":" and _HEADERS.fullmatch(name) is not None
+    if match["name"] and (is_header or ("cookie" in name.lower() and text[start : start + 1] not in "'\"([{")):
         end = _line_end(text, start, "'\"" if match.start() and text[match.start() - 1] in "'\"" else "")
         return start, end
     if sign in (":", "=") and (block := _BLOCK.match(text, start)) and block.end() > start:
@@ -248,6 +269,8 @@ def _value(text: str, match: re.Match[str], name: str, sign: str) -> tuple[int, 
     if sign in (":", "=") and start == len(text):
         return start, start
     end = _value_end(text, start)
+    if end < len(text) and text[end] == " " and _SCHEME.fullmatch(text[start:end]):
+        end = _value_end(text, end + 1)
     if text[match.start() - 1 : match.start()] in ("?", "&") and (cut := text.find("&", start, end)) >= 0:
         end = cut
     elif text[end : end + 1] == "&" and text[match.start() - 1 : match.start()] not in ("?", "&"):

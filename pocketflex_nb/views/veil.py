@@ -58,6 +58,9 @@ def _in_list(items: list[Any]) -> frozenset[Any]:
     found = set()
     if len(items) == 2 and _is_secret(items[0]):
         found.add(1)
+    if items and items[0] in ("curl", "wget", "http", "https"):
+        options = (index + 1 for index, item in enumerate(items[:-1]) if item in ("-u", "--user", "--proxy-user"))
+        found |= {index for index in options if isinstance(items[index], str) and ":" in items[index]}
     for index, item in enumerate(items[:-1]):
         if isinstance(item, str) and len(item) < 80 and (
             (item.startswith("-") and "=" not in item and is_secret_key(item)) or item.lower() in _HEADERS

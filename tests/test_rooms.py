@@ -43,7 +43,7 @@ MANY = float("inf")
 ROOMS = {
     # a store's lock and watch are awaited by whoever asks for them; nothing else of the room knows a loop
     "core": Rule(may_wait=False, waits_for_its_caller=frozenset({"pocketflex_nb.core.lock", "pocketflex_nb.core.watch"})),
-    "engine": Rule(frozenset({"core"}), {"nest_asyncio": 1, "nest_asyncio2": 1}),
+    "engine": Rule(frozenset({"core"}), {"greenlet": 1}),
     "agents": Rule(frozenset({"core", "engine"}), {"cloudpickle": 1}),
     "resources": Rule(frozenset({"core"}), dict.fromkeys(SERVERS, 2), may_write=True),
     "journal": Rule(frozenset({"core"}), may_write=True),
@@ -61,7 +61,7 @@ ROOMS = {
     "": Rule(frozenset({"core", "engine", "agents", "resources", "journal", "views", "notebook"}), {"pandas": 1}, may_write=True),
 }
 #: foreign packages that no module may import before it is asked to do something with them
-ALWAYS_LAZY = {"nest_asyncio", "nest_asyncio2", "cloudpickle", "graphviz", "pandas", *SERVERS}
+ALWAYS_LAZY = {"greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "pandas", *SERVERS}
 
 #: hooks that IPython calls by name, and nobody imports
 CALLED_BY_IPYTHON = {"load_ipython_extension", "unload_ipython_extension"}

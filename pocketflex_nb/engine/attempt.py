@@ -11,9 +11,10 @@ from typing import Any
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
 from pocketflex_nb.core.yielding import is_stream
+from pocketflex_nb.engine.clock import limit
 from pocketflex_nb.engine.items import ends_run, items_async, note_failure
 from pocketflex_nb.engine.plan import is_async
-from pocketflex_nb.engine.steps import attempt_async, limit, patience, retried
+from pocketflex_nb.engine.steps import attempt_async, patience, retried
 from pocketflex_nb.engine.streaming import LAZY, streamed, watched
 from pocketflex_nb.engine.tries import begin_try, end_tries, take_back
 from pocketflex_nb.engine.visit_flow import entered
@@ -59,10 +60,11 @@ def attempt_items(node: Any, items: Any) -> Any:
         return items_async(node, items)
     if node._pfx_max_concurrency != 1 or node._pfx_timeout is not None or is_awaited(items):
         return _waited(node, items_async(node, items))
+    frame = FRAME.get()
     if node._pfx_on_item_error != "collect":
-        return [_item(node, item, index) for index, item in enumerate(items)]
+        return [_item(node, item, index, frame) for index, item in enumerate(items)]
     failures: list[ItemFailure] = []
-    return Outcomes([_item(node, item, index, failures) for index, item in enumerate(items)], failures)
+    return Outcomes([_item(node, item, index, frame, failures) for index, item in enumerate(items)], failures)
 
 
 async def attempt_spelled(node: Any, prep_res: Any) -> Any:
@@ -104,7 +106,9 @@ def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:
         return wait_here(coro, frame)
 
 
-def _item(node: Any, item: Any, index: int, failures: list[ItemFailure] | None = None) -> Any:
+def _item(node: Any, item: Any, index: int, frame: Any, failures: list[ItemFailure] | None = None) -> Any:
+    if frame is not None and frame.run.signal:  # a limit that the items before have overrun
+        frame.run.check(frame)
     try:
         return attempt(node, item)
     except Exception as exc:

@@ -15,9 +15,11 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.engine.interrupt import Latch
+from pocketflex_nb.engine.parcel import opened, parcel
+from pocketflex_nb.engine.reentry import cancel_task
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["GRACE", "Crossing", "cross", "opened", "parcel"]
+__all__ = ["GRACE", "Crossing", "cross"]
 
 #: seconds that cancelled work gets to end before the waiter goes
 GRACE = 5.0
@@ -55,7 +57,8 @@ class Crossing(Future[Any]):
         if self._task is None:  # the interrupt came before `begin`
             _close(self._coro)
             self._give_up()
-        elif self._task.cancel():
+        elif not self._task.done():
+            cancel_task(self._task)
             engine_thread.loop.call_later(GRACE, self._give_up)
 
     def _give_up(self) -> None:
@@ -84,31 +87,6 @@ def _close(coro: Any) -> None:
             if given.__class__ is CoroutineType:
                 _close(given)
     coro.close()
-
-
-async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
-    """The outcome of `coro` as a value.
-
-    A future that joins two threads makes new objects of some errors (TimeoutError), refuses others (StopIteration), and an interrupt
-    would end the loop; the caller is owed the very object that was raised.
-    """
-    try:
-        return await coro, None
-    except asyncio.CancelledError:
-        raise
-    except BaseException as exc:
-        return None, exc
-
-
-def opened(outcome: tuple[Any, BaseException | None]) -> Any:
-    """What a `parcel` holds: its value, or its error raised."""
-    value, error = outcome
-    if error is not None:
-        try:
-            raise error
-        finally:
-            del error, outcome
-    return value
 
 
 async def cross(coro: Coroutine[Any, Any, Any]) -> Any:

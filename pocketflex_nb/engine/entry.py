@@ -20,7 +20,7 @@ from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.steps import retried as note_retry
 from pocketflex_nb.engine.streaming import streamed
 from pocketflex_nb.engine.visit_flow import entered, visit_batch_flow, visit_flow, walk_items, walk_private
-from pocketflex_nb.engine.wait import wait_step
+from pocketflex_nb.engine.wait import loop_here, wait_step
 from pocketflex_nb.engine.walk import visit
 from pocketflex_nb.engine.walk import walk as walk_nodes
 from pocketflex_nb.engine.walk_async import walk_async as walk_nodes_async
@@ -39,18 +39,20 @@ def run(flow: Any, shared: Any) -> Any:
         limited(this, flow)
         if "IPython" in sys.modules:
             this.use_classes(classes_now(flow))
+        if this.outer is not None and (loop := loop_here(this)) is not None:  # in a step of another run, which is not to stop the others
+            this.loop_below, this.signal = loop, True
         FRAME.set(this.root)
         this.begin()
         action = flow._run(shared)
         if action.__class__ is CoroutineType:
             action = wait_step(action, this.root)
+        this.conclude(action)
+        return action
     except BaseException as exc:
         this.fail(exc)
         raise
-    else:
-        this.finish(action)
-        return action
     finally:
+        this.loop_below = None  # what is remembered of a run keeps no loop alive
         FRAME.set(outer)
 
 
@@ -69,12 +71,11 @@ async def _run_async(flow: Any, shared: Any) -> Any:
         this.task = asyncio.current_task()
         this.begin()
         action = await drive(flow, shared)
+        this.conclude(action)
+        return action
     except BaseException as exc:
         this.fail(exc)
         raise
-    else:
-        this.finish(action)
-        return action
     finally:
         left(token)
 

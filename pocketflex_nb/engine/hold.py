@@ -7,14 +7,17 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from time import monotonic
 from time import perf_counter_ns as now
 from typing import Any
 
-from pocketflex_nb.core.errors import BudgetSpent, RunTimeout, StepLimit
+from pocketflex_nb.core.errors import BudgetSpent, RunCancelled, RunError, RunTimeout, StepLimit
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.engine.clock import LATE, unwatch, watch
 from pocketflex_nb.engine.frame import Frame
 from pocketflex_nb.engine.log import Counts
 from pocketflex_nb.engine.question import Question, Questions
+from pocketflex_nb.engine.reentry import run_nested
 from pocketflex_nb.engine.scope import Scope
 from pocketflex_nb.engine.thread import engine_thread
 
@@ -22,6 +25,8 @@ __all__ = ["SLICE", "Hold"]
 
 #: seconds between two looks of a paused plain run: a main thread must see interrupts
 SLICE = 0.05
+#: seconds for which a plain walk in a step on a loop may keep that loop from turning between two nodes
+_TURN = 0.02
 _log = logging.getLogger("pocketflex_nb")
 
 
@@ -57,7 +62,8 @@ class Hold:
         self._steps = 0
         self._max_steps: int | None = None
         self._timeout: float | None = None
-        self._timed = False
+        self._timed = self._is_told = False
+        self._turned = monotonic()
         self._clock: asyncio.TimerHandle | None = None
         self._budget: dict[str, float] = {}
         self._spent: Counter[str] = Counter()
@@ -78,6 +84,7 @@ class Hold:
         self._timed = bool(timeout or self._budget.get("seconds"))
         if self._timed:
             self._arm()
+            watch(self)
 
     @property
     def most_steps(self) -> int | None:
@@ -117,6 +124,35 @@ class Hold:
         if seconds and active >= seconds:
             return self._overspent("seconds", active, seconds)
         return None
+
+    def overrun(self) -> BaseException | None:
+        """The limit that a walk which came to its end has overrun all the same, if any: its last step could not be cut off, say."""
+        ending = self.run.ending
+        if isinstance(ending, BudgetSpent):
+            return ending if self._spent.get(ending.what, ending.spent) > ending.allowed or ending.what == "seconds" else None
+        if isinstance(ending, RunError) and not isinstance(ending, RunCancelled):
+            return ending
+        return self._overtime() if self._timed else None
+
+    def look(self) -> None:
+        """Tell it once if the run goes on although its time is over: a step blocks. From the thread that watches."""
+        if self._is_told or self._since or self.run.done():
+            return
+        seconds = min(s for s in (self._timeout, self._budget.get("seconds")) if s)
+        if self.active >= seconds + LATE:
+            self._is_told = True
+            where = ", ".join(self.run.in_flight()) or "it"
+            self.run.root.note(
+                "overdue", limit=seconds,
+                text=f"{where}: goes on past the run's limit of {seconds:g} s; it blocks, or swallows its cancellation",
+            )
+
+    def check(self, frame: Frame) -> None:
+        """Raise what the walk of `frame` is to end with, if it is; between two items of a batch."""
+        if self.run.ending is not None:
+            raise self.run.ending
+        for scope in self.around(frame) if self.scopes else ():
+            scope.check()
 
     def _overspent(self, what: str, spent: float, allowed: float) -> BudgetSpent:
         return BudgetSpent(
@@ -165,10 +201,7 @@ class Hold:
             self.tell()
         if self.run.ending is None and not self.paused and first and self._breaks_at(frame):
             self.pause()
-        if self.run.ending is not None:
-            raise self.run.ending
-        for scope in self.around(frame) if self.scopes else ():
-            scope.check()
+        self.check(frame)
         return not self.paused or self._take_permit()
 
     def _breaks_at(self, frame: Frame) -> bool:
@@ -196,12 +229,19 @@ class Hold:
             frame.note("node_started")
 
     def before(self, frame: Frame) -> None:
-        """Hold a plain walk here as long as the run is paused."""
+        """Hold a plain walk here as long as the run is paused. One in a step on a loop lets that loop turn now and then."""
+        loop = self.run.loop_below
+        if loop is not None and monotonic() > self._turned + _TURN:
+            run_nested(loop, asyncio.sleep(0), self.run.cancelling)
+            self._turned = monotonic()
         try:
             first = True
             while not self._look(frame, first=first):
                 first = False
                 self.waiting.add(frame)
+                if loop is not None:
+                    run_nested(loop, asyncio.sleep(SLICE), self.run.cancelling)
+                    continue
                 with self._lock:
                     self._gate.wait(SLICE)
         finally:
@@ -319,6 +359,7 @@ class Hold:
     def over(self) -> None:
         """The run is over."""
         self.wake()
+        unwatch(self)
         if self._clock is not None:  # else a run with an hour to go would be kept for an hour
             engine_thread.call_soon(self._clock.cancel)
         if self.subscribers:

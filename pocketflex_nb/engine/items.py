@@ -11,6 +11,7 @@ from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
 from pocketflex_nb.engine.crossing import cross
 from pocketflex_nb.engine.frame import Frame, told
+from pocketflex_nb.engine.reentry import cancel_task
 from pocketflex_nb.engine.steps import CALLER, attempt_async, mode_here
 from pocketflex_nb.engine.thread import engine_thread
 
@@ -38,14 +39,14 @@ async def _end(tasks: list[asyncio.Task[Any]]) -> None:
     """Cancel `tasks` and wait until they are over, also when the waiter is cancelled meanwhile, which is passed on then."""
     cancelled: asyncio.CancelledError | None = None
     for task in tasks:
-        task.cancel()
+        cancel_task(task)
     while left := [t for t in tasks if not t.done()]:
         try:
             await asyncio.wait(left)
         except asyncio.CancelledError as exc:
             cancelled = exc
             for task in left:
-                task.cancel()
+                cancel_task(task)
     if cancelled is not None:
         raise cancelled
 
@@ -174,6 +175,8 @@ async def items_async(node: Any, items: Any, mode: int | None = None) -> list[An
     async def work(item: Any, index: int) -> Any:
         step = None
         if outer is not None:
+            if outer.run.signal:  # a limit that the items before have overrun
+                outer.run.check(outer)
             step = outer.step_frame(index)
             FRAME.set(step)
         try:

@@ -50,14 +50,12 @@ async def _main(run: Run) -> None:
     run.task = asyncio.current_task()
     run.begin()
     try:
-        action = await drive(run.flow, run.store)
+        run.conclude(await drive(run.flow, run.store))
     except BaseException as exc:
         ended = isinstance(exc, (asyncio.CancelledError, RunCancelled)) and run.ending is not None
         run.finish(error=run.ending if ended else exc)
         if isinstance(exc, (KeyboardInterrupt, SystemExit, GeneratorExit)):
             return  # it ends this run, never the engine thread
-    else:
-        run.finish(action)
 
 
 def launch(

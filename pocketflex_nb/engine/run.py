@@ -26,6 +26,7 @@ from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.interrupt import Latch
 from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.question import Question, next_question, next_question_async, would_await
+from pocketflex_nb.engine.reentry import cancel_task, is_cut
 from pocketflex_nb.engine.run_registry import began, began_elsewhere, ended, gone, runs
 from pocketflex_nb.engine.thread import engine_thread
 
@@ -143,6 +144,7 @@ class Run:
     blocks: bool = False  # whether it keeps the main thread waiting, so that no click can arrive
     children: Any = None
     privates: Any = None  # the latest walks on stores of their own
+    crosses: bool = False  # whether it is a plain run in a step on a user's loop: its async steps are awaited on the engine thread
     cursors: Any = None
     detached: Any = None
     lazy: Any = None  # weak references to generators that steps gave, each with the look at its end
@@ -150,6 +152,7 @@ class Run:
     error: BaseException | None = None
     launched: bool = False
     limits: Any = None
+    loop_below: Any = None  # the loop that a plain run in a step of another stands on
     outer: Any = None  # the frame that it was begun in, if any
     trace: Any = None  # the traceback of `error`, as it was when that ended the run
 
@@ -410,8 +413,7 @@ class Run:
     def _cancel_task(self, task: Any) -> None:
         """Cancel the task that walks, unless the walk is over meanwhile: what its task does then is none of ours."""
         if self.task is task and not self.done():
-            self.cancels += 1
-            task.cancel()
+            self.cancels += cancel_task(task)
 
     def pause(self) -> None:
         """Hold before the next node. Nodes in flight end first."""
@@ -571,6 +573,19 @@ class Run:
         """Wait before the node at which `frame` stands, on a loop, when `signal` is set."""
         await self.hold_state().before_async(frame)
 
+    def check(self, frame: Frame) -> None:
+        """Raise what a walk is to end with, if it is; asked between two items of a batch when `signal` is set.
+
+        Parameters
+        ----------
+        frame : Frame
+            The walk.
+        """
+        if self.ending is not None:
+            raise self.ending
+        if self.held is not None:
+            self.held.check(frame)
+
     def live_class(self, code: Any) -> Any:
         """The class or function that this run uses for `code`: the one bound in the notebook when it was launched."""
         return self._classes.get(code, code) if self._classes else code
@@ -647,6 +662,19 @@ class Run:
             self.signal = True
             self.hold_state().subscribe(fn, from_start=True)
 
+    def conclude(self, action: Any) -> None:
+        """Its walk came to its end: it is done, unless a limit was overrun all the same, which is raised.
+
+        Parameters
+        ----------
+        action : object
+            The last action.
+        """
+        if self.held is not None and (late := self.held.overrun()) is not None:
+            self.ending = late
+            raise late
+        self.finish(action)
+
     def fail(self, error: BaseException) -> None:
         """It is over because of `error`; when that is the cancellation that `end` made, raise what `end` was given instead."""
         ending = self.ending
@@ -656,6 +684,8 @@ class Run:
         self.finish(error=ending)
         if error is ending:
             return
+        if is_cut(error) and self.parent is not None and self.parent.ending is not None:
+            return  # the step around this is cancelled: it is to see that
         task = asyncio.current_task() if self.task is not None else None
         self.task = None
         if task is not None:
@@ -726,7 +756,7 @@ def _on_loop(task: Any, fn: Callable[..., Any], *args: Any) -> None:
 
 def _cancel_anywhere(task: Any) -> None:
     if isinstance(task, asyncio.Future):
-        _on_loop(task, task.cancel)
+        _on_loop(task, cancel_task, task)
     else:
         task.cancel()
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.errors import BudgetSpent, RunError, RunTimeout, StepLimit
+from pocketflex_nb.engine.clock import Clock
 
 if TYPE_CHECKING:
     from pocketflex_nb.engine.frame import Frame
@@ -83,6 +84,14 @@ class Scope:
                 if allowed and self.spent[what] >= allowed and self.ending is None:
                     self.ending = self.overspent(what, self.spent[what], allowed)
 
+    def settle(self) -> None:
+        """Its walk came to its end: raise the limit that was overrun all the same, by a last step that could not be cut off, say."""
+        ending = self.ending or (self.late() if self.began is not None else None)
+        if ending is None or (isinstance(ending, BudgetSpent) and self.spent.get(ending.what, ending.spent) <= ending.allowed):
+            return
+        self.ending = ending
+        raise ending
+
     def overspent(self, what: str, spent: float, allowed: float) -> BudgetSpent:
         """The error that says so."""
         return BudgetSpent(
@@ -114,6 +123,7 @@ def counted(frame: Frame, flow: Any) -> Iterator[Scope]:
     frame.run.signal = True
     try:
         yield scope
+        scope.settle()
     finally:
         del hold.scopes[frame]
 
@@ -121,7 +131,7 @@ def counted(frame: Frame, flow: Any) -> Iterator[Scope]:
 @asynccontextmanager
 async def timed(scope: Scope) -> AsyncIterator[None]:
     """Cancel what goes on inside when the time of `scope` is over. Time in which the run is paused or asks does not count."""
-    loop, clock = asyncio.get_running_loop(), asyncio.timeout(None)
+    loop, clock = asyncio.get_running_loop(), Clock()
     scope.began = scope.frame.run.hold_state().active
     limit = min(seconds for seconds in (scope.flow._pfx_timeout, scope.budget.get("seconds")) if seconds)
 
@@ -131,15 +141,16 @@ async def timed(scope: Scope) -> AsyncIterator[None]:
             alarms.append(loop.call_later(max(limit - scope.active, _SLICE), look))
         else:
             scope.ending = late
-            clock.reschedule(loop.time())
+            clock.end()
 
     alarms = deque([loop.call_later(limit, look)], maxlen=1)
     try:
-        async with clock:
-            yield
-    except TimeoutError as exc:
-        if scope.ending is None or not clock.expired():
+        yield
+    except BaseException as exc:
+        if not clock.is_its(exc) or scope.ending is None:
             raise
         raise scope.ending from exc
+    else:
+        clock.is_its(None)
     finally:
         alarms[0].cancel()

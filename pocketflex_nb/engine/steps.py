@@ -16,18 +16,19 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.core.errors import NodeTimeout
 from pocketflex_nb.core.nodes import BaseNode, Node
 from pocketflex_nb.core.yielding import is_stream
-from pocketflex_nb.engine.crossing import cross, opened
+from pocketflex_nb.engine.clock import limit
+from pocketflex_nb.engine.crossing import cross
 from pocketflex_nb.engine.frame import Frame, told
+from pocketflex_nb.engine.parcel import opened
 from pocketflex_nb.engine.plan import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.streaming import LAZY, streamed, watched
 from pocketflex_nb.engine.thread import EngineLoop, engine_thread
 from pocketflex_nb.engine.tries import begin_try, end_tries, take_back, withdraw
 
 __all__ = [
-    "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "limit", "mode_here",
+    "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here",
     "once", "patience", "retried", "run_stream", "with_tries",
 ]
 
@@ -46,8 +47,12 @@ def mode_here() -> int:
         return USER
     if loop is EngineLoop or loop is CallerLoop:
         return ENGINE if loop is EngineLoop else CALLER
-    frame = FRAME.get() if engine_thread.is_borrowed else None
-    return ENGINE if frame is not None and frame.run.launched else USER
+    frame = FRAME.get()
+    if frame is None:
+        return USER
+    if frame.run.crosses:
+        return CALLER
+    return ENGINE if engine_thread.is_borrowed and frame.run.launched else USER
 
 
 def _parcelled(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
@@ -86,29 +91,6 @@ def abandon(step: Frame, future: Any) -> None:
     pool = engine_thread.pool
     pool.abandon()
     future.add_done_callback(lambda _: pool.reclaim())
-
-
-class limit:
-    """``async with limit(seconds, frame)``: the attempt inside may take so long; asking time does not count."""
-
-    __slots__ = ("_clock", "_frame", "_seconds")
-
-    def __init__(self, seconds: float, frame: Frame) -> None:
-        self._clock, self._frame, self._seconds = asyncio.timeout(seconds), frame, seconds
-
-    async def __aenter__(self) -> None:
-        await self._clock.__aenter__()
-        self._frame.clock = asyncio.get_running_loop(), self._clock
-
-    async def __aexit__(self, kind: Any, exc: Any, trace: Any) -> None:
-        self._frame.clock = None
-        try:
-            await self._clock.__aexit__(kind, exc, trace)
-        except TimeoutError as late:
-            raise NodeTimeout(
-                f"node {self._frame.node_id!r} took longer than {self._seconds:g} s; "
-                f"give it more with timeout=, or tries with max_retries="
-            ) from late
 
 
 async def once(node: Any, prep_res: Any, mode: int, frame: Frame) -> Any:

@@ -30,7 +30,10 @@ _BaseLoop: Any = asyncio.ProactorEventLoop if os.name == "nt" else asyncio.Selec
 
 
 class EngineLoop(_BaseLoop):  # type: ignore[misc]
-    """Our own loop class, so that re-entrancy can be patched in here and nowhere else."""
+    """Our own loop class: code that runs here knows by it where it is."""
+
+    #: an interrupt that leaves a task's step does not stop it
+    _pfx_goes_on = True
 
 
 class EngineThread:

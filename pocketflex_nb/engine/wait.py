@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any
 
 from pocketflex_nb.core.errors import RunCancelled
-from pocketflex_nb.engine.crossing import GRACE, Crossing, opened
+from pocketflex_nb.engine.crossing import GRACE, Crossing, cross
 from pocketflex_nb.engine.frame import Frame
-from pocketflex_nb.engine.reentry import run_nested
+from pocketflex_nb.engine.parcel import opened
+from pocketflex_nb.engine.reentry import can_nest, cancel_task, run_nested
 from pocketflex_nb.engine.steps import CallerLoop
 from pocketflex_nb.engine.thread import engine_thread
 
-__all__ = ["GRACE", "SLICE", "wait_here", "wait_step"]
+__all__ = ["GRACE", "SLICE", "loop_here", "wait_here", "wait_step"]
 
 #: seconds between two looks of a waiting main thread: a signal handler of Python's runs only then on some platforms
 SLICE = 0.05
@@ -26,10 +27,18 @@ SLICE = 0.05
 def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     """Have an ``async def`` step awaited on the engine thread, and wait for it here."""
     if engine_thread.is_here:
-        return run_nested(engine_thread.loop, coro)
+        return run_nested(engine_thread.loop, coro, frame.run.cancelling)
+    if (loop := loop_here(frame.run)) is not None:
+        return run_nested(loop, cross(coro), frame.run.cancelling)
     future = Crossing(coro)
     with frame.run.cancelling(future.cancel), engine_thread.pool.lent():
         return opened(_result(future, frame.run))
+
+
+def loop_here(run: Any) -> Any:
+    """The loop of this thread, if `run` is a plain one in a step that this loop runs; to block it would stop the steps beside it."""
+    loop = asyncio._get_running_loop() if run.outer is not None else None
+    return loop if loop is not None and can_nest(loop) else None
 
 
 def _result(future: Crossing, run: Any) -> Any:
@@ -50,7 +59,10 @@ def _result(future: Crossing, run: Any) -> Any:
 def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     """Run `coro` to its end in this thread, on a private loop, also when this thread's own loop is running."""
     if engine_thread.is_here:
-        return run_nested(engine_thread.loop, coro)
+        return run_nested(engine_thread.loop, coro, frame.run.cancelling)
+    if (loop := loop_here(frame.run)) is not None:
+        frame.run.crosses = True
+        return run_nested(loop, coro, frame.run.cancelling)
     with engine_thread.pool.lent(), _private_loop() as loop:
         task = loop.create_task(coro)
         with frame.run.cancelling(partial(_cancel, loop, task)):
@@ -66,7 +78,7 @@ def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
 
 def _cancel(loop: CallerLoop, task: asyncio.Task[Any]) -> None:
     try:
-        loop.call_soon_threadsafe(task.cancel)
+        loop.call_soon_threadsafe(cancel_task, task)
     except RuntimeError:  # the loop was closed meanwhile: the task is over
         pass
 

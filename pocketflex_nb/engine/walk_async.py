@@ -23,6 +23,7 @@ from pocketflex_nb.engine.frame import TRIM_AT, Frame, Several, left
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
 from pocketflex_nb.engine.items import items_async
 from pocketflex_nb.engine.log import LOOK_EVERY
+from pocketflex_nb.engine.parcel import drained
 from pocketflex_nb.engine.plan import BATCH, FLOW, NODE, SPELLED, Plan, copied, is_async, is_step, overrides_flow_hooks, plan_of, twin
 from pocketflex_nb.engine.run import Run, limited
 from pocketflex_nb.engine.spread import is_chosen_by_flow, spread
@@ -161,7 +162,9 @@ async def walk_async(
             action = action.last
         if self is None:
             return action, None
-        run.finish(action)
+        if run.children is not None:  # runs that its steps began
+            await drained()
+        run.conclude(action)
         return action
     except BaseException as exc:
         if self is not None:

@@ -17,7 +17,7 @@ from pocketflex_nb.notebook.standing import has_widgets
 
 __all__ = ["report"]
 
-_PACKAGES = ("ipython", "ipykernel", "ipywidgets", "anywidget", "jupyterlab", "notebook", "graphviz", "nest-asyncio", "nest-asyncio2")
+_PACKAGES = ("ipython", "ipykernel", "ipywidgets", "anywidget", "jupyterlab", "notebook", "graphviz", "greenlet", "nest-asyncio2")
 
 
 def report(shell: Any) -> str:

@@ -1,0 +1,64 @@
+"""How does the outcome of work reach whoever waits for it elsewhere? As a value, so that the very error that was raised arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+__all__ = ["drained", "opened", "parcel"]
+
+
+async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
+    """The outcome of `coro` as a value.
+
+    A future that joins two threads makes new objects of some errors (TimeoutError), refuses others (StopIteration), and an interrupt
+    would end the loop; the caller is owed the very object that was raised.
+    """
+    try:
+        outcome: tuple[Any, BaseException | None] = await coro, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as exc:
+        outcome = None, exc
+    await drained()
+    return outcome
+
+
+class _Sink:
+    """An awaitable that a cancellation ends in."""
+
+    _asyncio_future_blocking = False
+
+    def get_loop(self) -> Any:
+        return asyncio.get_running_loop()
+
+    def cancel(self, msg: Any = None) -> bool:
+        return True
+
+    def add_done_callback(self, fn: Any, *, context: Any = None) -> None:
+        asyncio.get_running_loop().call_soon(fn, self, context=context)
+
+    def result(self) -> None:
+        return None
+
+    def __await__(self) -> Any:
+        self._asyncio_future_blocking = True
+        yield self
+
+
+async def drained() -> None:
+    """Take back what a request to cancel this task that was taken back has left: before Python 3.13 its next await would raise."""
+    task: Any = asyncio.current_task()
+    if getattr(task, "_must_cancel", False) and not task.cancelling():
+        await _Sink()
+
+
+def opened(outcome: tuple[Any, BaseException | None]) -> Any:
+    """What a `parcel` holds: its value, or its error raised."""
+    value, error = outcome
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error, outcome
+    return value

@@ -22,11 +22,19 @@ usage              tokens, cost
 progress           done, total
 asked              question, choices, schema, ask (number)
 answered           ask, value, by
+child_started      flow, name, parent: a run that a step began, and that is a part of this one
+child_paused       –
+child_resumed      –
+child_finished     status, action, error
 conflict           key, writer, other
 abandoned          what (a thread that could not be stopped; its late writes are dropped)
 pool_full          text (all threads are taken; this plain step waited for one)
 overdue            limit (seconds), text (a step that its time limit could not cut off goes on)
 =================  ============================================================================================
+
+Any other kind is the user's own, as `emit` told it, with its fields as data. The events of a run that a step began stand in the log of the
+run around it too, with `depth` 1, under the address of that step: ``report/survey#1/reader#1/search#1`` is the first visit of ``search``
+in the first run of ``reader`` that ``survey`` began. Those of its whole run are called ``child_...`` there.
 
 The agents' kinds (start, exit, restart, giveup, call, reply, cast, info, down, lag, zombie, unhandled) are listed in
 :mod:`pocketflex_nb.agents`.
@@ -63,7 +71,7 @@ class Event:
     kind : str
         See the table of this module.
     run : str
-        Name of the run, or of the supervisor or agent, whose log this is.
+        Name of the run, or of the supervisor or agent, that did it: the one whose log this is, or a run inside of it.
     address : str
         Where: the path through nested flows, or the agent's path in its supervision tree. ``""`` for the run itself.
     node : str
@@ -74,6 +82,8 @@ class Event:
         `seq` of the event that led to this one, where known.
     time : float
         Wall clock, seconds since the epoch (UTC).
+    depth : int
+        0 for what the run itself did, 1 for a run that one of its steps began, and so on.
     """
 
     seq: int
@@ -85,6 +95,7 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
     cause: int | None = None
     time: float = 0.0
+    depth: int = 0
 
     def __getitem__(self, name: str) -> Any:
         """The fact `name` of this event: ``event["action"]``."""

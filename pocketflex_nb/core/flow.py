@@ -226,7 +226,7 @@ class Flow(BaseNode):
         show : bool, optional
             Show the live view; default: in a notebook, once per cell.
         **options
-            ``timeout``, ``budget``, ``max_steps``, ``max_concurrency``: as for `Flow`, for this run.
+            ``timeout``, ``budget``, ``max_steps``, ``max_concurrency``: as for `Flow`, for this run; ``detached``: see `launch`.
 
         Returns
         -------

@@ -40,6 +40,7 @@ class NodeState:
     `visits`, `retries` and `lost` (items and branches whose failure was collected) count all; `due` is the number of visits after which the
     branches that a list of actions began here are all through. `seconds` is the time of those visits that were folded in: of a run's
     oldest records, dropped before anybody looked, only the number is known.
+    `runs` counts the runs that its visits began, by status.
     """
 
     status: str = "idle"
@@ -51,6 +52,7 @@ class NodeState:
     error: str = ""
     lost: int = 0
     due: int = 0
+    runs: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -72,7 +74,8 @@ class State:
     error : str
         What ended it.
     nodes : dict of str to NodeState
-        By graph path (`GraphNode.id`, or a group's id for a nested flow).
+        By graph path (`GraphNode.id`, or a group's id for a nested flow). Below a step that began runs stand their nodes too:
+        ``survey/reader/search``; their visits are no steps of this run.
     edges : dict of (str, str) to int
         (source path, action) to the number of times it was taken; error edges have the action ``"!error"``.
     lines : deque of (ns, stream, text, node)
@@ -151,7 +154,7 @@ class State:
         event : Event
             The next one, in the order of `seq`.
         """
-        fold = _FOLDS.get(event.kind)
+        fold = (_INNER if event.depth else _FOLDS).get(event.kind)
         if fold is not None:
             fold(self, event)
         self.seq = event.seq
@@ -308,6 +311,34 @@ def _problem(s: State, e: Event) -> None:
     s.problems.append(str(e.get("text") or e.kind))
 
 
+def _inner_started(s: State, e: Event) -> None:
+    runs = s.node(e.node.rpartition("/")[0]).runs
+    runs["running"] = runs.get("running", 0) + 1
+
+
+def _inner_finished(s: State, e: Event) -> None:
+    runs = s.node(e.node.rpartition("/")[0]).runs
+    if runs.get("running", 0) > 1:
+        runs["running"] -= 1
+    else:
+        runs.pop("running", None)
+    runs[e["status"]] = runs.get(e["status"], 0) + 1
+    for path, n in s.nodes.items():
+        if n.status in ("running", "waiting", "asking") and path.startswith(f"{e.node}/") and not runs.get("running"):
+            n.status, n.active = e["status"] if e["status"] in ("failed", "cancelled") else "done", 0
+
+
+def _inner_visit(s: State, e: Event) -> None:
+    n = s.node(e.node)
+    n.visits += 1
+    n.active = max(n.active - 1, 0)
+    n.seconds += e.get("seconds", 0.0)
+    if e.kind == "node_failed":
+        n.status, n.error = e.get("status", "failed"), str(e.get("error") or "")
+    else:
+        n.status, n.action = "running" if n.active else "done", str(e.get("action") or "default")
+
+
 _FOLDS = {
     "run_started": _run_started, "run_paused": _run_paused, "run_resumed": _run_resumed, "run_finished": _run_finished,
     "node_started": _node_started, "node_finished": _node_finished, "node_failed": _node_failed, "node_retried": _node_retried,
@@ -315,4 +346,10 @@ _FOLDS = {
     "output": _output, "usage": _usage, "progress": _progress, "store_changed": _store_changed, "asked": _asked,
     "answered": _answered, "unknown_action": _problem, "conflict": _problem, "abandoned": _problem, "pool_full": _problem,
     "overdue": _problem,
+}
+#: what runs inside do: no step, no change and no end of this one
+_INNER = {
+    kind: fold for kind, fold in _FOLDS.items() if not kind.startswith("run_") and kind != "store_changed"
+} | {
+    "child_started": _inner_started, "child_finished": _inner_finished, "node_finished": _inner_visit, "node_failed": _inner_visit,
 }

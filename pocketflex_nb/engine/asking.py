@@ -13,6 +13,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import CannotAsk, RunCancelled
+from pocketflex_nb.engine.outside import around
 from pocketflex_nb.engine.question import Question
 from pocketflex_nb.engine.thread import engine_thread
 
@@ -142,18 +143,25 @@ class _Asking:
         )
 
     def _is_deaf(self) -> bool:
-        if self.hold.headless is not None:
-            return bool(self.hold.headless)
-        if self.run.blocks:
-            return True
-        return not self.run.launched and threading.current_thread() is threading.main_thread() and _has_no_loop()
+        told = self._told()
+        return told if told is not None else threading.current_thread() is threading.main_thread() and _has_no_loop()
+
+    def _told(self) -> bool | None:
+        """Whether nobody can answer this run, or the run that it is a part of; None when nothing says so."""
+        for run in (self.run, *around(self.run)):
+            if run.held is not None and run.held.headless is not None:
+                return bool(run.held.headless)
+            if run.blocks:
+                return True
+            if run.launched:
+                return False
+        return None
 
     def pass_over(self) -> Any:
         """Answer a plain step on a running loop, which may not wait there: the default when nobody could answer anyhow, else an error."""
-        nobody = self.hold.headless or (self.hold.headless is None and not self.run.launched)
-        if nobody and self.default is not NOTHING:
+        if self._told() is not False and self.default is not NOTHING:
             return self.default
-        if self.run.blocks:
+        if any(run.blocks for run in (self.run, *around(self.run))):
             raise self._deaf()
         raise CannotAsk(
             f"a plain step of node {self.frame.node_id!r} asks {self.question.text!r} on the thread of a running event loop, where it may "
@@ -222,24 +230,38 @@ class _Asking:
             resume()
 
     def _stop_clock(self) -> Callable[[], None]:
-        """Stop the clock of the attempt that asks; gives the way to let it go on."""
-        outer = self.frame.parent if self.frame.step and self.frame.clock is None else self.frame
-        if outer is None or outer.clock is None:
-            return lambda: None
-        loop, clock = outer.clock
-        left: list[float] = []
+        """Stop the clocks of the attempt that asks, and of those around its run; gives the way to let them go on."""
+        frames = [self.frame]
+        for run in (self.run, *around(self.run)):
+            if run.outer is not None and run.outer_run is not None:
+                frames.append(run.outer)
+        resumes = [_stop_clock(frame) for frame in frames]
 
-        def stop() -> None:
-            if clock.when() is not None and not clock.expired():
-                left.append(clock.when() - loop.time())
-                clock.reschedule(None)
+        def resume() -> None:
+            for go_on in resumes:
+                go_on()
 
-        def go_on() -> None:
-            if left and not clock.expired() and outer.clock is not None and outer.clock[1] is clock:
-                clock.reschedule(loop.time() + left.pop())
+        return resume
 
-        loop.call_soon_threadsafe(stop)
-        return lambda: loop.call_soon_threadsafe(go_on)
+
+def _stop_clock(frame: Any) -> Callable[[], None]:
+    outer = frame.parent if frame.step and frame.clock is None else frame
+    if outer is None or outer.clock is None:
+        return lambda: None
+    loop, clock = outer.clock
+    left: list[float] = []
+
+    def stop() -> None:
+        if clock.when() is not None and not clock.expired():
+            left.append(clock.when() - loop.time())
+            clock.reschedule(None)
+
+    def go_on() -> None:
+        if left and not clock.expired() and outer.clock is not None and outer.clock[1] is clock:
+            clock.reschedule(loop.time() + left.pop())
+
+    loop.call_soon_threadsafe(stop)
+    return lambda: loop.call_soon_threadsafe(go_on)
 
 
 def _has_no_loop() -> bool:

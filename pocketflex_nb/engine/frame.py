@@ -204,7 +204,7 @@ class Frame:
         run, ns = self.run, perf_counter_ns()
         run.records.extend((self, self.node, Note(kind, data, cause), ns, ns))
         if run.held is not None and run.held.subscribers:
-            run.held.tell()
+            run.held.subscribers.tell()
         if len(run.records) > TRIM_AT:  # one step may tell a million things before its walk looks
             run.log.trim()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +11,13 @@ from time import perf_counter_ns as now
 from typing import Any
 
 from pocketflex_nb.core.errors import BudgetSpent, RunCancelled, RunError, RunTimeout, StepLimit
-from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.clock import LATE, unwatch, watch
 from pocketflex_nb.engine.frame import Frame
-from pocketflex_nb.engine.log import Counts
+from pocketflex_nb.engine.outside import Outside, alert, inner_holds
 from pocketflex_nb.engine.question import Question, Questions
 from pocketflex_nb.engine.reentry import run_nested
 from pocketflex_nb.engine.scope import Scope
+from pocketflex_nb.engine.subscribers import Subscribers
 from pocketflex_nb.engine.thread import engine_thread
 
 __all__ = ["SLICE", "Hold"]
@@ -27,7 +26,6 @@ __all__ = ["SLICE", "Hold"]
 SLICE = 0.05
 #: seconds for which a plain walk in a step on a loop may keep that loop from turning between two nodes
 _TURN = 0.02
-_log = logging.getLogger("pocketflex_nb")
 
 
 class Hold:
@@ -55,10 +53,8 @@ class Hold:
         self._lock = threading.RLock()  # taken by itself: an interrupt may leave a Condition that is entered locked for ever
         self._gate = threading.Condition(self._lock)
         self._waiters: list[tuple[Any, asyncio.Future[None]]] = []
-        self.subscribers: list[Callable[[Event], Any]] = []
-        self._telling = threading.RLock()
-        self._is_telling = False
-        self._heard = Counts()
+        self.subscribers = Subscribers(run)
+        self.outside = Outside(run) if run.outer is not None else None
         self._steps = 0
         self._max_steps: int | None = None
         self._timeout: float | None = None
@@ -66,7 +62,7 @@ class Hold:
         self._turned = monotonic()
         self._clock: asyncio.TimerHandle | None = None
         self._budget: dict[str, float] = {}
-        self._spent: Counter[str] = Counter()
+        self.spent: Counter[str] = Counter()
         self.scopes: dict[Frame, Scope] = {}  # limits of flows inside the run's, by the frame they count below
 
     @property
@@ -74,13 +70,18 @@ class Hold:
         """What the run is kept by: running when by nothing."""
         if self.questions.open:
             return "asking"
-        return "paused" if self.paused else "running"
+        return "paused" if self.is_paused else "running"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it, or a run around it, is paused."""
+        return self.paused or (self.outside is not None and self.outside.is_paused)
 
     # limits ------------------------------------------------------------------------------------------------------------
     def limit(self, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None) -> None:
         """Set the limits and start the clock. A budget's steps and seconds count as those limits, with an error of their own."""
         self._max_steps, self._timeout, self._budget = max_steps, timeout, dict(budget or {})
-        self.run.signal = True
+        alert(self.run)
         self._timed = bool(timeout or self._budget.get("seconds"))
         if self._timed:
             self._arm()
@@ -129,7 +130,7 @@ class Hold:
         """The limit that a walk which came to its end has overrun all the same, if any: its last step could not be cut off, say."""
         ending = self.run.ending
         if isinstance(ending, BudgetSpent):
-            return ending if self._spent.get(ending.what, ending.spent) > ending.allowed or ending.what == "seconds" else None
+            return ending if self.spent.get(ending.what, ending.spent) > ending.allowed or ending.what == "seconds" else None
         if isinstance(ending, RunError) and not isinstance(ending, RunCancelled):
             return ending
         return self._overtime() if self._timed else None
@@ -153,6 +154,8 @@ class Hold:
             raise self.run.ending
         for scope in self.around(frame) if self.scopes else ():
             scope.check()
+        if self.outside is not None:
+            self.outside.check()
 
     def _overspent(self, what: str, spent: float, allowed: float) -> BudgetSpent:
         return BudgetSpent(
@@ -173,11 +176,14 @@ class Hold:
             scope.spend(amounts)
         for what in ("tokens", "cost"):
             if amounts.get(what):
-                self._spent[what] += amounts[what]
+                with self._lock:  # runs inside spend in threads of their own
+                    self.spent[what] += amounts[what]
                 allowed = self._budget.get(what)
-                if allowed and self._spent[what] >= allowed and self.run.ending is None:
-                    self.run.ending = self._overspent(what, self._spent[what], allowed)
-                    self.run.signal = True
+                if allowed and self.spent[what] >= allowed and self.run.ending is None:
+                    self.run.ending = self._overspent(what, self.spent[what], allowed)
+                    alert(self.run)
+        if self.outside is not None:
+            self.outside.spend(amounts)
 
     def _count_step(self, frame: Frame) -> None:
         if self._max_steps is not None and self._steps >= self._max_steps:
@@ -198,33 +204,50 @@ class Hold:
     def _look(self, frame: Frame, *, first: bool) -> bool:
         """Raise when the run is to end; return whether it may go on at once. Only the first look stops at a breakpoint."""
         if self.subscribers:
-            self.tell()
-        if self.run.ending is None and not self.paused and first and self._breaks_at(frame):
-            self.pause()
+            self.subscribers.tell()
+        if first:
+            if self.has_breaks:
+                self.stop_at(frame.node_id, frame)
+            if self.outside is not None:
+                self.outside.stop_at(frame)
         self.check(frame)
-        return not self.paused or self._take_permit()
+        return (not self.paused or self.take_permit()) and (self.outside is None or self.outside.may_go())
 
-    def _breaks_at(self, frame: Frame) -> bool:
-        if not self.breaks and self.break_if is None:
-            return False
-        path = frame.node_id
+    @property
+    def has_breaks(self) -> bool:
+        """Whether it is to stop anywhere."""
+        return bool(self.breaks) or self.break_if is not None
+
+    def stop_at(self, path: str, frame: Frame) -> None:
+        """Pause before the node at `path` when there is a breakpoint, unless it is paused or to end anyhow."""
+        if self.run.ending is None and not self.paused and self._breaks_at(path, frame):
+            self.pause()
+
+    def _breaks_at(self, path: str, frame: Frame) -> bool:
         if path in self.breaks or path.rsplit("/", 1)[-1] in self.breaks:
             return True
         return self.break_if is not None and bool(self.break_if(frame))
 
-    def _take_permit(self) -> bool:
+    def take_permit(self) -> bool:
+        """Whether a step was asked for while it is paused; takes that."""
         with self._lock:
             if self.permits:
                 self.permits -= 1
                 return True
             return False
 
-    def _go(self, frame: Frame) -> None:
+    def count(self, frame: Frame) -> None:
+        """One more step, here and around; raise when that is one too many."""
         self._count_step(frame)
         if self.run.ending is not None:
             raise self.run.ending
         for scope in self.around(frame) if self.scopes else ():
             scope.count()
+        if self.outside is not None:
+            self.outside.count()
+
+    def _go(self, frame: Frame) -> None:
+        self.count(frame)
         if self.subscribers:
             frame.note("node_started")
 
@@ -259,7 +282,7 @@ class Hold:
                 waiter = loop.create_future()
                 with self._lock:
                     self._waiters.append((loop, waiter))
-                if not self.paused or self.permits or self.run.ending is not None:
+                if not self.is_paused or self.permits or self.run.ending is not None:
                     self.wake()
                 await waiter
         finally:
@@ -274,6 +297,8 @@ class Hold:
         for loop, waiter in waiters:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_set, waiter)
+        for held in inner_holds(self.run):
+            held.wake()
 
     # pause --------------------------------------------------------------------------------------------------------------
     def pause(self) -> None:
@@ -281,6 +306,8 @@ class Hold:
         if not self.paused:
             self.paused = True
             self._rest()
+            for held in inner_holds(self.run):
+                held._rest()
             self.run.root.note("run_paused")
 
     def resume(self) -> None:
@@ -288,6 +315,8 @@ class Hold:
         if self.paused:
             self.paused, self.permits = False, 0
             self._unrest()
+            for held in inner_holds(self.run):
+                held._unrest()
             self.run.root.note("run_resumed")
         self.wake()
 
@@ -302,7 +331,7 @@ class Hold:
             self._since = now()
 
     def _unrest(self) -> None:
-        if self._since and not self.paused and not self.questions.open:
+        if self._since and not self.is_paused and not self.questions.open:
             self.idle += now() - self._since
             self._since = 0
 
@@ -311,50 +340,16 @@ class Hold:
         """Park the asking step until its question is answered."""
         self.questions.add(question)
         self._rest()
+        if self.outside is not None:
+            self.outside.open(question)
 
     def close(self, question: Question) -> None:
         """The question is answered, or nobody waits for it any more."""
         self.questions.drop(question)
         self._unrest()
-
-    # subscribers ---------------------------------------------------------------------------------------------------------
-    def subscribe(self, fn: Callable[[Event], Any], *, from_start: bool = False) -> Callable[[], None]:
-        """Call `fn` with each event from now on."""
-        with self._telling:
-            if not self.subscribers and not from_start:
-                _, self._heard = self.run.log.follow(self._heard)
-            self.subscribers.append(fn)
-        return lambda: self.unsubscribe(fn)
-
-    def unsubscribe(self, fn: Callable[[Event], Any]) -> None:
-        """Call `fn` no more."""
-        with self._telling:
-            if fn in self.subscribers:
-                self.subscribers.remove(fn)
-
-    def tell(self) -> None:
-        """Give the subscribers what they have not heard. What they do meanwhile is told when they have heard the rest."""
-        with self._telling:
-            if self._is_telling:
-                return
-            self._is_telling = True
-            try:
-                while self.subscribers:
-                    events, self._heard = self.run.log.follow(self._heard)
-                    if not events:
-                        return
-                    for event in events:
-                        self._tell_all(event)
-            finally:
-                self._is_telling = False
-
-    def _tell_all(self, event: Event) -> None:
-        for fn in list(self.subscribers):
-            try:
-                fn(event)
-            except Exception:
-                self.unsubscribe(fn)
-                _log.exception("a subscriber of run %r failed at %r; it hears no more", self.run.name, event.kind)
+        if question.seen is not None:
+            held, seen = question.seen
+            held.close(seen)
 
     def over(self) -> None:
         """The run is over."""
@@ -363,7 +358,7 @@ class Hold:
         if self._clock is not None:  # else a run with an hour to go would be kept for an hour
             engine_thread.call_soon(self._clock.cancel)
         if self.subscribers:
-            self.tell()
+            self.subscribers.tell()
         self.questions.tell()
 
 

@@ -28,7 +28,7 @@ def keep(frame: Frame) -> None:
         numbered(places_in(changes), run.hops + 1, ns)
         run.records.extend((frame, frame.node, CHANGED, changes, -ns))
         if run.held is not None and run.held.subscribers:
-            run.held.tell()
+            run.held.subscribers.tell()
 
 
 def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:

@@ -70,6 +70,7 @@ def launch(
     max_steps: int | None = None,
     max_concurrency: int | None = None,
     on_error: str = "others",
+    detached: bool = False,
 ) -> Any:
     """Start a flow, or several at once, on the engine thread.
 
@@ -91,6 +92,10 @@ def launch(
         Runs of the group at once; default: all of them. For a single flow: branches of its forks at once.
     on_error : {"others", "stop"}
         Whether the other runs of a group go on when one fails.
+    detached : bool
+        In a step of another run: a run of its own. Without it, what a step launches is a part of the run around it: its tokens and cost
+        count against the outer budget, its questions and events show there, and pause, cancel and limits reach it, as long as the outer
+        run goes on.
 
     Returns
     -------
@@ -120,7 +125,7 @@ def launch(
     """
     check_limits("launch", max_steps, timeout, budget)
     check_concurrency("launch", max_concurrency)
-    options = {"timeout": timeout, "budget": budget, "max_steps": max_steps}
+    options = {"timeout": timeout, "budget": budget, "max_steps": max_steps, "detached": detached}
     if isinstance(flows, BaseNode):
         if share is not None and shared is not None:
             raise TypeError("launch(): give the store once, as shared or as share")
@@ -172,12 +177,12 @@ def all_or_none(made: list[Run]) -> Iterator[Callable[[Run], Run]]:
 def launch_each(
     flow: Any, key: str | None, items: Iterable[Any], *, store: Any = None, name: str | None = None, show: bool | None = None,
     max_concurrency: int | None = AT_ONCE, timeout: float | None = None, budget: Mapping[str, float] | None = None,
-    max_steps: int | None = None, on_error: str = "others",
+    max_steps: int | None = None, on_error: str = "others", detached: bool = False,
 ) -> RunGroup:
     """Start one run of `flow` per item; see `Flow.launch_each`."""
     check_limits("launch_each", max_steps, timeout, budget)
     check_concurrency("launch_each", max_concurrency)
-    options = {"timeout": timeout, "budget": budget, "max_steps": max_steps}
+    options = {"timeout": timeout, "budget": budget, "max_steps": max_steps, "detached": detached}
     base = dict(as_store(store)) if store is not None else {}
     runs = []
     with _stopped_together() as started:
@@ -209,13 +214,13 @@ def _shown(thing: Any, show: bool | None) -> Any:
 
 
 def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any]) -> Run:
-    """A run that waits to be started, told to `all_or_none`. `options` may name ``timeout``, ``budget``, ``max_steps``."""
+    """A run that waits to be started, told to `all_or_none`. `options` may name ``timeout``, ``budget``, ``max_steps``, ``detached``."""
     if not isinstance(flow, BaseNode):
         raise TypeError(f"launch() needs a flow, got {flow!r}; put nodes into one: Flow(start=...)")
     if not isinstance(flow, Flow):
         flow = Flow(flow, name=getattr(flow, "name", None) or type(flow).__name__)
     store = shared if isinstance(shared, Store) else as_store({} if shared is None else shared)
-    run = Run(flow, store, name=name, launched=True)
+    run = Run(flow, store, name=name, launched=True, is_detached=bool(options.get("detached")))
     run.use_classes(classes_now(flow))
     limits = {
         "max_steps": options.get("max_steps") or flow._pfx_max_steps,

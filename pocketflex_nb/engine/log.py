@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.ledger import MORE, TIME, places_in
 from pocketflex_nb.core.names import base_id, ids_of
+from pocketflex_nb.engine.blocks import NESTED, Block, inner_event
 from pocketflex_nb.engine.frame import KEPT, TRIM_AT, WIDTH, Failure, Frame, Note, Several, told
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def rows(records: list[Any]) -> Iterator[tuple[Any, ...]]:
 class Counts:
     """What dropped or passed records have left behind: per walk and node the finished visits, per node path the sums."""
 
-    __slots__ = ("edges", "prefixes", "row", "seq", "steps", "sums", "visits")
+    __slots__ = ("begun", "edges", "inner", "prefixes", "row", "seq", "steps", "sums", "visits")
 
     def __init__(self) -> None:
         self.row = self.seq = self.steps = 0
@@ -58,6 +59,8 @@ class Counts:
         self.prefixes: dict[Frame, str] = {}
         self.sums: dict[str, tuple[int, float]] = {}
         self.edges: dict[tuple[str, str], int] = {}
+        self.inner: dict[int, tuple[str, str]] = {}  # number of an inner run that goes on: its address and graph path
+        self.begun: dict[str, int] = {}  # inner runs of one name within one step
 
     def copy(self) -> Counts:
         """The same counts, to count on from."""
@@ -65,6 +68,7 @@ class Counts:
         twin.row, twin.seq, twin.steps = self.row, self.seq, self.steps
         twin.visits, twin.prefixes = dict(self.visits), dict(self.prefixes)
         twin.sums, twin.edges = dict(self.sums), dict(self.edges)
+        twin.inner, twin.begun = dict(self.inner), dict(self.begun)
         return twin
 
 
@@ -167,11 +171,45 @@ class Log:
             return [], counts
         counts, kept = self._behind(counts)
         events = [] if counts.seq else [self._start(counts)]
-        events += [self._event(counts, *record) for record in kept]
+        events += self._read(counts, kept)
         return events, counts
+
+    def _read(self, counts: Counts, kept: Iterator[tuple[Any, ...]]) -> Iterator[Event]:
+        """The events that records stand for: one each, but for a block of an inner run's."""
+        for record in kept:
+            if record[2] is NESTED:
+                yield from self._of_block(counts, record[0], record[1], record[3])
+            else:
+                yield self._event(counts, *record)
+
+    def _of_block(self, counts: Counts, frame: Frame, node: Any, block: Block) -> list[Event]:
+        seq, counts.seq = counts.seq, counts.seq + block.number
+        address, path = self._inner(counts, frame, node, block, 1)
+        first, child, held = block.first, block.child, self.run.held
+        asks = {} if held is None else held.questions.inner
+        return [inner_event(event, seq + event.seq - first, first, seq, address, path, asks, child) for event in block.read()]
+
+    def _inner(self, counts: Counts, frame: Frame, node: Any, block: Block, ahead: int) -> tuple[str, str]:
+        """Address and graph path of an inner run; fixed when it is first asked for, while its step is in flight."""
+        known = counts.inner.pop(block.key, None) if block.is_last else counts.inner.get(block.key)
+        if known is None:
+            if block.child is None:
+                return "", ""
+            id_ = block.child.flow_id
+            where = f"{self._address(counts, frame, node, ahead)}/{id_}"
+            counts.begun[where] = number = counts.begun.get(where, 0) + 1
+            if len(counts.begun) > WALKS:
+                for old in list(counts.begun)[: WALKS // 2]:
+                    del counts.begun[old]
+            known = f"{where}#{number}", f"{self.path(frame, node)}/{id_}"
+            if not block.is_last:
+                counts.inner[block.key] = known
+        return known
 
     def _behind(self, counts: Counts) -> tuple[Counts, Iterator[tuple[Any, ...]]]:
         """`counts`, moved on to the first kept record if need be, and the records behind it."""
+        if self.run.nest is not None:
+            self.run.nest.take()
         with self._lock:
             first = 0
             if self._base is not None:
@@ -200,8 +238,8 @@ class Log:
         if cursor is not self._cursor:
             self._cursor = cursor
             self._catch_up(state, cursor)
-        for record in kept:
-            state.add(self._event(cursor, *record))
+        for event in self._read(cursor, kept):
+            state.add(event)
         if not self.run.done():
             self._mark(state)
         return state
@@ -210,17 +248,26 @@ class Log:
         """Mark the nodes in flight: they are fields of the cursors, no records."""
         for node in state.nodes.values():
             node.active = 0
-        waiting = self.run.held.waiting if self.run.held is not None else ()
         asking = {event.node for event in state.asking.values()}
-        for frame in self.run.frames():
-            here = frame.node
-            if here is None:
-                continue
-            path = self.path(frame, here)
+        inside = tuple(event.node for event in state.asking.values() if event.depth)
+        for path, is_waiting in self._here():
             node = state.node(path)
             node.active += 1
-            node.status = "asking" if path in asking else "waiting" if frame in waiting else "running"
+            asks = path in asking or any(inner.startswith(f"{path}/") for inner in inside)
+            node.status = "asking" if asks else "waiting" if is_waiting else "running"
         state.status = self.run.status
+
+    def _here(self) -> Iterator[tuple[str, bool]]:
+        """Graph paths of the nodes in flight, those of runs inside among them, and whether they wait before the node."""
+        run = self.run
+        waiting = run.held.waiting if run.held is not None else ()
+        for frame in run.frames():
+            if (node := frame.node) is not None:
+                yield self.path(frame, node), frame in waiting
+        for child, (_, frame, node) in list(run.nest.live.items()) if run.nest is not None else ():
+            outer = f"{self.path(frame, node)}/{child.flow_id}"
+            for path, is_waiting in child.log._here() if child.started else ():
+                yield f"{outer}/{path}", is_waiting
 
     def in_flight(self) -> list[str]:
         """Graph paths of the nodes being visited now."""
@@ -287,6 +334,19 @@ class Log:
         return Event(seq, end, kind, self.run.name, address, path, data, None, (end + EPOCH) / 1e9)
 
     # bounds ----------------------------------------------------------------------------------------------------------
+    def size(self) -> int:
+        """How many events there are, those that were dropped among them."""
+        if self.run.nest is not None:
+            self.run.nest.take()
+        with self._lock:
+            records, seq = self.records, self._base.seq if self._base is not None else 1
+            seq += len(records) // WIDTH
+            if self.run.has_changes:
+                seq += _joined(records[3::WIDTH], records[2::WIDTH])
+            if self.run.nest is not None:
+                seq += sum(block.number - 1 for what, block in zip(records[2::WIDTH], records[3::WIDTH], strict=True) if what is NESTED)
+            return seq
+
     def trim(self) -> None:
         """Count and drop the oldest records when there are a quarter more than `KEPT`. Called by walks now and then."""
         with self._lock:
@@ -297,6 +357,8 @@ class Log:
             frames, nodes, whats = records[:size:WIDTH], records[1:size:WIDTH], records[2:size:WIDTH]
             base.row += len(nodes)
             base.seq = (base.seq or 1) + len(nodes)
+            if self.run.nest is not None:
+                self._pass_blocks(base, frames, nodes, whats, records[3:size:WIDTH])
             if self.run.has_changes:
                 base.seq += _joined(records[3:size:WIDTH], whats)
             for (frame, node, action), times in _tally(frames, nodes, whats).items():
@@ -306,6 +368,16 @@ class Log:
             del records[:size]
             if len(base.visits) + len(base.prefixes) > WALKS:
                 self._forget(base)
+
+    def _pass_blocks(self, base: Counts, frames: list[Any], nodes: list[Any], whats: list[Any], starts: list[Any]) -> None:
+        """Count the events of blocks that are dropped, and keep the addresses of those that go on."""
+        for row, block in enumerate(starts):
+            if whats[row] is NESTED:
+                base.seq += block.number - 1
+                frame, node = frames[row], nodes[row]
+                walk = frame.parent if frame.step and frame.parent is not None else frame
+                done = sum(f is walk and n is node and type(w) is not Note for f, n, w in zip(frames[:row], nodes, whats, strict=False))
+                self._inner(base, frame, node, block, 1 + done)
 
     def _count(self, counts: Counts, frame: Frame, node: Any, action: Any, times: int) -> None:
         self._prefix(counts, frame)

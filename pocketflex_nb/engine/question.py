@@ -47,6 +47,7 @@ class Question:
         ends: Callable[[Any, str], Any] = lambda value, by: None,
     ) -> None:
         self.number = 0
+        self.seen: Any = None  # what holds the run around, and this question there
         self.text, self.choices, self.schema, self.run, self.node = text, choices, schema, run, node
         self.value: Any = None
         self.ended = Future[None]()  # done when nobody can answer any more: what the asking step waits for

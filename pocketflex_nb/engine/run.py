@@ -25,6 +25,8 @@ from pocketflex_nb.engine.frame import FINISHED, Frame
 from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.interrupt import Latch
 from pocketflex_nb.engine.log import Log
+from pocketflex_nb.engine.nested import Nest
+from pocketflex_nb.engine.outside import alert
 from pocketflex_nb.engine.question import Question, next_question, next_question_async, would_await
 from pocketflex_nb.engine.reentry import cancel_task, is_cut
 from pocketflex_nb.engine.run_registry import began, began_elsewhere, ended, gone, runs
@@ -68,7 +70,7 @@ def subscribe(fn: Callable[[Event], Any]) -> Callable[[], None]:
             _hearers.remove(fn)
         for run in runs(live=True):
             if run.held is not None:
-                run.held.unsubscribe(fn)
+                run.held.subscribers.drop(fn)
 
     return stop
 
@@ -86,6 +88,8 @@ class Run:
         Default: the flow's name; numbered when another run has it.
     launched : bool
         Whether it walks on the engine thread, and its prints go to its lane.
+    is_detached : bool
+        Whether it is no part of the run whose step makes it.
 
     Attributes
     ----------
@@ -108,7 +112,10 @@ class Run:
     cell : str or None
         Id of the notebook's cell that it was started in.
     parent : Run or None
-        The run whose node started this one; cancelling it cancels this one.
+        The run whose node started this one, which is a part of it: pause, cancel, limits and budgets of the parent reach it, its questions
+        and events show there. ``launch(detached=True)`` gives a run without one.
+    children : list of Run
+        The runs that its nodes started, oldest first: those that go on, and the last 200 that are over.
 
     Examples
     --------
@@ -142,9 +149,9 @@ class Run:
     _over: Any = None  # the latch that opens when a launched run is over
     branches: int | None = None  # of one fan-out at once, as `launch` was told
     blocks: bool = False  # whether it keeps the main thread waiting, so that no click can arrive
-    children: Any = None
     privates: Any = None  # the latest walks on stores of their own
     crosses: bool = False  # whether it is a plain run in a step on a user's loop: its async steps are awaited on the engine thread
+    nest: Any = None  # the runs that its steps began
     cursors: Any = None
     detached: Any = None
     lazy: Any = None  # weak references to generators that steps gave, each with the look at its end
@@ -153,11 +160,13 @@ class Run:
     launched: bool = False
     limits: Any = None
     loop_below: Any = None  # the loop that a plain run in a step of another stands on
-    outer: Any = None  # the frame that it was begun in, if any
+    outer: Any = None  # the frame of the run around it that it was begun in, if it is a part of one
     trace: Any = None  # the traceback of `error`, as it was when that ended the run
 
-    def __init__(self, flow: Any, store: Any, *, name: str | None = None, launched: bool = False) -> None:
-        outer = FRAME.get()
+    def __init__(
+        self, flow: Any, store: Any, *, name: str | None = None, launched: bool = False, is_detached: bool = False
+    ) -> None:
+        outer = None if is_detached else FRAME.get()
         self.flow, self.store, self._base = flow, store, name
         self.parent: Run | None = outer.run if outer is not None else None
         self.number, self.cell = next(_count), CELL.get()
@@ -171,9 +180,9 @@ class Run:
         self.task: Any = None
         if launched:
             self.launched, self._over = True, Latch()
-        if self.parent is not None:
+        if outer is not None and outer.run._status == "running":
             self.outer = outer
-            self.parent.adopt(self)
+            outer.run.adopt(self, outer)
 
     # what it is ------------------------------------------------------------------------------------------------------
     @property
@@ -199,6 +208,24 @@ class Run:
             self._log = Log(self, self.records)
         log: Log = self._log
         return log
+
+    @property
+    def children(self) -> list[Run]:
+        """The runs that its steps began, oldest first: those that go on, and the last 200 that are over."""
+        return sorted([*self.nest.ended, *self.nest.live], key=lambda run: run.number) if self.nest is not None else []
+
+    @property
+    def outer_run(self) -> Run | None:
+        """The run that this one is a part of, as long as that goes on."""
+        return self.parent if self.outer is not None and self.parent is not None and not self.parent.done() else None
+
+    @property
+    def lane_run(self) -> Run | None:
+        """The launched run, this one or one around it, whose lane shows what this one prints."""
+        if self.launched:
+            return self
+        outer = self.outer_run
+        return None if outer is None else outer.lane_run
 
     @property
     def flow_id(self) -> str:
@@ -402,7 +429,7 @@ class Run:
             self.held.wake()
         if task is not None:
             _on_loop(task, self._cancel_task, task)
-        for child in list(self.children or ()):  # after its own task, or a step that waits for them would see them end, and go on
+        for child in list(self.nest.live) if self.nest is not None else ():  # after its own task, or a step that waits for them goes on
             child.cancel()
         for cancel in list((self._cancels or {}).values()):
             cancel()
@@ -418,7 +445,7 @@ class Run:
     def pause(self) -> None:
         """Hold before the next node. Nodes in flight end first."""
         if not self.done():
-            self.signal = True
+            alert(self)
             self.hold_state().pause()
 
     def resume(self) -> None:
@@ -498,10 +525,11 @@ class Run:
         return next_question(self, timeout)
 
     def subscribe(self, fn: Callable[[Event], Any]) -> Callable[[], None]:
-        """Have `fn` called with each event, in order, from the thread that walks; returns the way to stop it.
+        """Have `fn` called with each event, in order, from the first on; returns the way to stop it.
 
-        Starts of nodes are recorded too from then on. A slow `fn` slows the run; one that raises is reported by `logging` and
-        hears no more.
+        What has happened already is told at once, in the caller's thread, as far as it is kept; the rest from the threads that walk. Runs
+        that steps begin are told of too. Starts of nodes are recorded from now on. A slow `fn` slows the run; one that raises is
+        reported by `logging` and hears no more.
 
         Parameters
         ----------
@@ -513,9 +541,10 @@ class Run:
         callable
             Called without arguments, it ends this.
         """
-        self.signal = True
-        stop: Callable[[], None] = self.hold_state().subscribe(fn)
-        return stop
+        subscribers = self.hold_state().subscribers
+        alert(self)
+        subscribers.add(fn)
+        return lambda: subscribers.drop(fn)
 
     def show(self, **options: Any) -> Any:
         """Show the live view in the notebook."""
@@ -607,16 +636,20 @@ class Run:
             self.privates = deque(maxlen=_PRIVATE_STORES)
         self.privates.append(walk)
 
-    def adopt(self, child: Run) -> None:
-        """A node of this run began `child`, which is cancelled with it."""
-        if self._status == "running":
-            if self.children is None:
-                self.children = {}
-            self.children[child] = None
+    def adopt(self, child: Run, frame: Frame) -> None:
+        """The step at `frame` began `child`, which is a part of this run from now on."""
+        if self.nest is None:
+            with _making:
+                if self.nest is None:
+                    self.nest = Nest(self)
+        self.nest.adopt(child, frame)
+        if self.signal:
+            child.signal = True
+            child.hold_state()
 
     def fence(self, step: Frame) -> None:
         """`step` was abandoned: plain runs that it began in its thread end too, and what they still write is dropped."""
-        for child in list(self.children or ()):
+        for child in list(self.nest.live) if self.nest is not None else ():
             if child.outer is step and not child.launched:
                 for frame in child.frames():
                     frame.fenced = True
@@ -626,8 +659,8 @@ class Run:
     def discard(self) -> None:
         """It was made and cannot be started after all."""
         gone(self)
-        if self.parent is not None and self.parent.children:
-            self.parent.children.pop(self, None)
+        if self.outer is not None and self.parent is not None and self.parent.nest is not None:
+            self.parent.nest.release(self)
 
     def use_classes(self, classes: dict[Any, Any] | None) -> None:
         """Let `live_class` answer from `classes`, which map old code to the newest."""
@@ -660,7 +693,7 @@ class Run:
         self._status, self.started = "running", now()
         for fn in _hearers:
             self.signal = True
-            self.hold_state().subscribe(fn, from_start=True)
+            self.hold_state().subscribers.add(fn, is_of_all=True)
 
     def conclude(self, action: Any) -> None:
         """Its walk came to its end: it is done, unless a limit was overrun all the same, which is raised.
@@ -710,6 +743,8 @@ class Run:
             if cancelled and not isinstance(error, RunCancelled):
                 error = RunCancelled(f"run {self.name!r} was cancelled")
             self.error, self.trace = error, error.__traceback__
+        if self.nest is not None:
+            self.nest.over()
         self.records.extend((self.root, None, FINISHED[status], self.finished, self.finished))
         self._status = status
         if error is None:

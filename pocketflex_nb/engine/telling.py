@@ -83,7 +83,7 @@ def hear_logging() -> None:
     def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         frame = FRAME.get()
-        if frame is not None and frame.run.launched and not frame.fenced:
+        if frame is not None and not frame.fenced and frame.run.lane_run is not None:
             frame.note("output", stream="log", text=_line(record), level=record.levelname, logger=record.name)
             _here.has_noted = True
         return record

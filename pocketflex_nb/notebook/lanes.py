@@ -55,13 +55,14 @@ class Lane:
     def write(self, text: str) -> int:
         """Write `text` to the lane of the run that prints, else to the stream behind."""
         frame = FRAME.get()
-        if frame is None or not frame.run.launched:
+        lane = None if frame is None else frame.run.lane_run
+        if lane is None:
             return int(self._behind.write(text) or 0)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if frame.run.number in teed:
+        if lane.number in teed:
             self._tee(frame, text)
-        if not frame.fenced and frame.run.number not in quiet and not is_logging():
+        if not frame.fenced and lane.number not in quiet and not is_logging():
             self._keep(frame, text)
         return len(text)
 
@@ -85,7 +86,7 @@ class Lane:
         before = self._begun.pop(key, "")
         told = redacted_pieces([before, text])[1]
         line = (before + text).rpartition("\n")[2]
-        if line and frame.run.number in teed:
+        if line and frame.run.lane_run is not None:
             self._begun[key] = line[-_BEGUN:]
             self._follow(frame.run)
         self._behind.write(inert(told) if _is_terminal(self._behind) else told)
@@ -164,7 +165,8 @@ def settle(run: Any) -> None:
 def _show_warning(message: Any, category: Any, *where: Any, **more: Any) -> None:
     """Show a warning as ever, but for what a launched run's own events tell: its views mark that, once and without our file's name."""
     frame = FRAME.get()
-    if frame is None or not frame.run.launched or frame.run.number in teed or not _is_told(message, category):
+    lane = None if frame is None else frame.run.lane_run
+    if lane is None or lane.number in teed or not _is_told(message, category):
         _behind[0](message, category, *where, **more)
 
 

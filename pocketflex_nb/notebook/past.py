@@ -31,8 +31,13 @@ class Reel:
     def read(self) -> list[Event]:
         """All events so far."""
         new, self._counts = self.run.log.follow(self._counts)
+        is_late = bool(new and self._times) and min(event.ns for event in new) < self._times[-1]
         self.events += new
         self._times += [event.ns for event in new]
+        if is_late or any(event.depth for event in new):  # what an inner run did is taken over when somebody looks
+            self.events.sort(key=lambda event: event.ns)
+            self._times.sort()
+            self._state, self._place = State(), 0
         return self.events
 
     def until(self, ns: int | None) -> list[Event]:

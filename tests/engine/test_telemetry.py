@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb import Flow, Node, ask, current, emit, launch, node, replay
+from pocketflex_nb import Flow, Node, ask, current, emit, launch, node, replay, runs
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import TOKENS, State
 from pocketflex_nb.engine.frame import KEPT, TRIM_AT, WIDTH
@@ -80,7 +80,7 @@ def test_a_question_is_heard_while_it_is_open() -> None:
     assert run.result(10) == "yes"
 
 
-def test_a_subscriber_of_a_run_hears_from_then_on() -> None:
+def test_a_subscriber_that_comes_late_hears_from_the_first_event_on() -> None:
     gate, begun = threading.Event(), threading.Event()
 
     @node
@@ -97,10 +97,67 @@ def test_a_subscriber_of_a_run_hears_from_then_on() -> None:
     assert begun.wait(10)
 
     run.subscribe(lambda e: heard.append(f"{e.kind} {e.node}".strip()))
+    assert heard == ["run_started"]
     gate.set()
     run.result(10)
 
-    assert heard == ["node_finished first", "node_started second", "node_finished second", "run_finished"]
+    assert heard == ["run_started", "node_finished first", "node_started second", "node_finished second", "run_finished"]
+
+
+def test_a_subscriber_that_comes_after_the_end_hears_all_of_it(walk: Way) -> None:
+    heard: list[Event] = []
+    walk(steps(), {})
+    run = runs()[-1]
+
+    run.subscribe(heard.append)
+
+    assert heard == run.events
+    assert [e.kind for e in heard] == ["run_started", "output", "node_finished", "usage", "node_finished", "run_finished"]
+
+
+def test_subscribers_that_come_one_after_the_other_hear_the_same() -> None:
+    go = threading.Event()
+
+    class Loop(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            go.wait(10)
+            shared["n"] = shared.get("n", 0) + 1
+            return "again" if shared["n"] < 500 else "over"
+
+    loop = Loop()
+    loop - "again" >> loop
+    loop - "over" >> Node()
+    run = Flow(loop).launch({}, show=False)
+    heard: list[list[int]] = [[] for _ in range(8)]
+
+    def come(late: list[int]) -> None:
+        run.subscribe(lambda event: late.append(event.seq))
+
+    threads = [threading.Thread(target=come, args=(late,)) for late in heard]
+    for thread in threads:
+        thread.start()
+        go.set()
+    for thread in threads:
+        thread.join(10)
+    run.result(20)
+
+    assert all(late == list(range(len(run.events))) for late in heard)
+
+
+def test_a_subscriber_may_bring_another_that_hears_everything_too() -> None:
+    first: list[int] = []
+    second: list[int] = []
+    run = steps().launch({}, show=False)
+
+    def hear(event: Event) -> None:
+        first.append(event.seq)
+        if event.seq == 2:
+            run.subscribe(lambda later: second.append(later.seq))
+
+    run.subscribe(hear)
+    run.result(10)
+
+    assert first == second == list(range(len(run.events)))
 
 
 def test_a_subscriber_that_raises_is_reported_and_ends_nothing(walk: Way, caplog: pytest.LogCaptureFixture) -> None:

@@ -78,7 +78,7 @@ def _diff(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, 
     changes = [change for change in list(state.changes) if change["address"] == span.address]
     rows = [[line.sign, clean(line.where), clean(line.text), ""] for line in change_lines(changes, limit=60)]
     if rows:
-        return {"rows": rows}
+        return {"rows": rows, "note": _of_private(changes[0]["store"])}
     if not isinstance(run.store, Store):
         return {"rows": [], "note": "A run over a plain dict keeps its steps, not its changes: launch it, or give it a Store, to see them."}
     return {"rows": [], "note": f"{clean(span.node)} changed nothing in the store."}
@@ -142,25 +142,39 @@ def _store(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str,
     run = at[0] if at is not None else runs[0] if runs else None
     if run is None or not hasattr(run.store, "keys"):
         return {"rows": [], "note": "There is no store to look into."}
-    with mirrored(run.store):
-        return _store_rows(run, moment, past)
+    place, store = _store_of(run, "" if at is None else at[1].address)
+    with mirrored(store):
+        return _store_rows(run, place, store, moment, past)
 
 
-def _store_rows(run: Any, moment: int | None, past: Any) -> dict[str, Any]:
-    held, note = run.store, ""
+def _store_of(run: Any, address: str) -> tuple[str, Any]:
+    """The store that the step at `address` was on: the private one of the nearest flow around it, by address, else the run's."""
+    around = [place for place in run.stores if place and address.startswith(f"{place}/")]
+    place = max(around, key=len, default="")
+    return place, run.stores.get(place, run.store)
+
+
+def _of_private(place: str) -> str:
+    return f"In the private store of {clean(place, 160)}." if place else ""
+
+
+def _store_rows(run: Any, place: str, store: Any, moment: int | None, past: Any) -> dict[str, Any]:
+    held, note = store, _of_private(place)
     if moment is not None:
-        held, note = _store_then(run, moment, past)
-    rows = [[row.kind, clean(row.key), clean(row.preview), _writer(run.store, row.path[0], moment)] for row in tree_rows(held, limit=60)]
+        held, then = _store_then(run, place, store, moment, past)
+        note = then or note
+    rows = [[row.kind, clean(row.key), clean(row.preview), _writer(store, row.path[0], moment)] for row in tree_rows(held, limit=60)]
     more = len(held) - len(rows) if hasattr(held, "__len__") else 0
     return {"rows": rows, "note": note or (f"{more:,} more keys: %pocketflex store" if more > 0 else "" if rows else "The store is empty.")}
 
 
-def _store_then(run: Any, moment: int, past: Any) -> tuple[Any, str]:
-    if not isinstance(run.store, Store):
-        return run.store, "A plain dict keeps no past: this is the store as it is now."
-    versions = [c["version"] for event in past.reel(run).until(moment) if event.kind == "store_changed" for c in event["changes"]]
+def _store_then(run: Any, place: str, store: Any, moment: int, past: Any) -> tuple[Any, str]:
+    if not isinstance(store, Store):
+        return store, "A plain dict keeps no past: this is the store as it is now."
+    changed = (event for event in past.reel(run).until(moment) if event.kind == "store_changed" and event.get("store", "") == place)
+    versions = [c["version"] for event in changed for c in event["changes"]]
     try:
-        return run.store.at(max(versions, default=0)), ""
+        return store.at(max(versions, default=0)), ""
     except StoreError as exc:
         return {}, str(exc)
 

@@ -212,7 +212,8 @@ class StoreInspector(Standing, PatchedView):
         """The stores of other runs by name: of the group's, else of the latest."""
         among = self._group or runs()[-20:]
         mine = self._store
-        return {
+        private = self._run.stores if self._run is not None else {}
+        return {clean(f"private store of {place}", 120): store for place, store in private.items() if place} | {
             clean(run.name, 80): run.store for run in among
             if run is not self._run and run.store is not mine and isinstance(run.store, Mapping) and self._run is not None
         }

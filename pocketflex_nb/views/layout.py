@@ -190,7 +190,7 @@ class _Drawing:
         if isinstance(member, GraphNode):
             return size_of(member, text_lines(member.label))
         inner = self.inside[member.id]
-        title = min(width(shown(member.label, 400), SMALL) * 1.08, 240.0) + 40
+        title = min(width(shown(member.title, 400), SMALL) * 1.08, 400.0 if member.store else 240.0) + 40
         return max(inner.w + 2 * INSET, title), inner.h + 2 * INSET + TITLE - 6
 
     def _link(self, source: int, target: int, text: str) -> Link:

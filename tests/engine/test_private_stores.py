@@ -505,3 +505,21 @@ def test_branches_of_a_list_are_drawn_with_their_count_while_they_run() -> None:
     run.wait(20)
     assert Picture([run]).states(run.flow)["Work"][:2] == ["done", 5]
     assert replay(run.events).nodes["Work"].due == 5
+
+
+def test_the_store_tab_shows_the_private_store_of_the_step_under_the_cursor() -> None:
+    from pocketflex_nb.notebook.panel import panel
+    from pocketflex_nb.notebook.past import Past
+
+    sub = Flow(Look(), name="sub", inputs=["topic"], outputs=["found"])
+    run = linear(Node(), sub, Node()).launch({"topic": "sun"}, show=False).wait(20)
+    inside, after = (next(s for s in run.state().spans if s.node == name) for name in ("sub/Look", "Node_2"))
+    past = Past()
+
+    for moment in (None, inside.end):
+        told = panel("store", [run], moment, (run, inside), past)
+        assert "private store of Flow/sub#1" in told["note"]
+        assert sorted(row[1] for row in told["rows"]) == ["found", "scratch", "topic"]
+    assert "private store of Flow/sub#1" in panel("diff", [run], None, (run, inside), past)["note"]
+    told = panel("store", [run], after.end, (run, after), past)
+    assert (sorted(row[1] for row in told["rows"]), told["note"]) == (["found", "topic"], "")

@@ -15,6 +15,7 @@ from pocketflex_nb.core.names import ids_of
 from pocketflex_nb.core.nodes import BaseNode, check_concurrency, check_seconds, whole
 from pocketflex_nb.core.outcomes import Outcomes, check_on_error
 from pocketflex_nb.core.private import Private, declared
+from pocketflex_nb.core.standing import enter, stands_elsewhere
 
 __all__ = ["BatchFlow", "Flow", "check_limits", "linear", "with_nodes"]
 
@@ -123,6 +124,8 @@ class Flow(BaseNode):
         if on_error != "raise":
             check_on_error(type(self).__name__, on_error)
             self._pfx_on_branch_error = on_error
+        if start is not None:
+            enter(self, start, is_named=name is not None)
 
     def _pfx_limit(
         self, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None, max_concurrency: int | None
@@ -141,6 +144,7 @@ class Flow(BaseNode):
             A node or a flow.
         """
         self.start_node = start
+        enter(self, start, is_named="name" in self.__dict__)
         return start
 
     def get_next_node(self, curr: Any, action: Any) -> Any:
@@ -285,6 +289,7 @@ class Flow(BaseNode):
         twin: Self = copied_flow(self)
         if name is not None:
             twin.name = name
+        enter(twin, twin.start_node, is_named=True)
         return twin
 
     def check(self) -> list[Any]:
@@ -434,11 +439,23 @@ def with_nodes(flow: Any, swap: Mapping[str, Any]) -> Any:
         twins[by_short[short]]._pfx_id = short
     whole = copy.copy(flow)
     whole.successors, whole.start_node = dict(flow.successors), twin_of(flow.start_node)
+    enter(whole, whole.start_node, is_named=True)
     return whole
+
+
+def _own(nodes: list[Any], name: str | None) -> list[Any]:
+    """`nodes` for a flow of this name: of one that stands in another flow a copy, with its named arrows and without its default one."""
+    twins = {step: copy.copy(step) for step in nodes if stands_elsewhere(step, name)}
+    rewired(twins, list(twins))
+    for twin in twins.values():
+        twin.successors.pop("default", None)
+    return [twins.get(step, step) for step in nodes]
 
 
 def linear(*nodes: Any, name: str | None = None, on_error: Any = None) -> Flow:
     """Wire `nodes` one after the other and return the flow that starts with the first.
+
+    A node that stands in another flow stays there as it is: a copy of it is taken, which shares what it holds (a client, a lock).
 
     Parameters
     ----------
@@ -462,10 +479,10 @@ def linear(*nodes: Any, name: str | None = None, on_error: Any = None) -> Flow:
     """
     if not nodes:
         raise ValueError("linear() needs at least one node")
-    nodes = tuple(map(whole, nodes))
-    for here, there in pairwise(nodes):
+    steps = _own([whole(step) for step in nodes], name)
+    for here, there in pairwise(steps):
         here.next(there)
     if on_error is not None:
-        for step in nodes:
+        for step in steps:
             step.on_error(on_error)
-    return Flow(nodes[0], name=name)
+    return Flow(steps[0], name=name)

@@ -17,6 +17,7 @@ from typing import Any, overload
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.outcomes import check_on_error
+from pocketflex_nb.core.standing import arrow_drawn, forget_arrows
 
 __all__ = [
     "END", "AsyncFunctionNode", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "FunctionNode", "Node", "Retry",
@@ -146,7 +147,9 @@ class BaseNode:
     def next(self, node: Any, action: str = "default") -> Any:
         """Draw the arrow `action` to `node`, and return `node`.
 
-        A list or tuple of nodes becomes one `Fork`, whose branches run in parallel. Drawing an action twice warns, the last wins.
+        A list or tuple of nodes becomes one `Fork`, whose branches run in parallel. Drawing an action twice warns, the last wins; a
+        notebook's cell that is run again draws its arrows anew, without a word. An arrow that makes a node stand in two flows which
+        have names, or leaves one that does, warns once.
 
         Parameters
         ----------
@@ -164,9 +167,12 @@ class BaseNode:
             self.next(node.src, action)
             return node
         target = Fork(node) if isinstance(node, (list, tuple)) else node
+        forget_arrows(self)
         if action in self.successors:
             warnings.warn(f"Overwriting successor for action '{action}'", stacklevel=2)
+        is_over = self.successors.get(action, target) is not target
         self.successors[action] = target
+        arrow_drawn(self, action, target, is_over=is_over)
         return target
 
     def on(self, action: str, node: Any) -> BaseNode:
@@ -204,7 +210,11 @@ class BaseNode:
         handler : BaseNode
             The node or flow that goes on from there; its own arrows lead back or out.
         """
-        self._pfx_on_error = whole(handler)
+        whole(handler)
+        forget_arrows(self)
+        is_over = getattr(self, "_pfx_on_error", handler) is not handler
+        self._pfx_on_error = handler
+        arrow_drawn(self, None, handler, is_over=is_over)
         return handler
 
     def prep(self, shared: Any) -> Any:
@@ -524,6 +534,8 @@ class Fork(BaseNode):
     _pfx_each: Any = None  # of a fork that a list of actions made: per head its own params or None
     _pfx_join: Any = None  # and where its branches meet, or None
 
+    _pfx_is_fork = True
+
     def __init__(self, heads: Iterable[Any], detached: Iterable[Any] = ()) -> None:
         super().__init__()
         self.heads, self.detached = list(heads), list(detached)
@@ -565,6 +577,7 @@ class _End(BaseNode):
     """The reserved target `END`: the flow ends here, silently."""
 
     name = "END"
+    _pfx_stands = False
 
     def __copy__(self) -> _End:
         return self

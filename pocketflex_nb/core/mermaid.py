@@ -13,11 +13,18 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from pocketflex_nb.core.errors import DiagramError, nearest
-from pocketflex_nb.core.scanning import ID, NOTHING, Scanner, decoded
+from pocketflex_nb.core.scanning import ID, NOTHING, STATEMENT, Scanner, decoded, said
 
-__all__ = ["HEADERS", "Diagram", "DiagramEdge", "DiagramNode", "Directive", "Subgraph", "is_mermaid", "parse"]
+__all__ = ["HEADERS", "OTHERS", "Diagram", "DiagramEdge", "DiagramNode", "Directive", "Subgraph", "is_mermaid", "parse"]
 
 HEADERS = ("flowchart", "graph", "stateDiagram-v2", "stateDiagram", "flowchart-elk")
+#: Mermaid's other kinds of diagrams
+OTHERS = frozenset({
+    "architecture", "architecture-beta", "block", "block-beta", "C4Component", "C4Container", "C4Context", "C4Deployment", "C4Dynamic",
+    "classDiagram", "classDiagram-v2", "erDiagram", "gantt", "gitGraph", "info", "journey", "kanban", "mindmap", "packet", "packet-beta",
+    "pie", "quadrantChart", "radar-beta", "requirement", "requirementDiagram", "sankey", "sankey-beta", "sequenceDiagram", "timeline",
+    "treemap", "treemap-beta", "xychart", "xychart-beta", "zenuml",
+})
 _DIRECTIONS = {"TB": "TD", "TD": "TD", "BT": "BT", "RL": "RL", "LR": "LR", ">": "LR", "<": "RL", "^": "BT", "v": "TD"}
 _KEPT = ("classDef", "class", "style", "click", "linkStyle", "accTitle", "accDescr", "direction")
 _HEADER = re.compile(r"([\w-]+)[ \t]*(?:(TB|TD|BT|RL|LR|[<>^]|v)(?!\w))?[ \t]*(?=;|%%|$)", re.MULTILINE)
@@ -186,8 +193,13 @@ class _Reader(Scanner):
             self.fail("the diagram is empty: begin with 'flowchart LR'")
         head = _HEADER.match(self.text, self.at)
         word = head[1] if head else (self.rest().split() or [""])[0]
+        if word.rstrip(";:") in OTHERS:
+            self.fail(f"a {word.rstrip(';:')} draws no flow: a flowchart or a state diagram is needed; begin with 'flowchart LR'")
         if word.rstrip(";") not in HEADERS:
-            self.fail(f"{word!r} begins no flow{nearest(word, HEADERS[:3])}")
+            near = nearest(word, HEADERS[:3])
+            if near.startswith("; did"):
+                self.fail(f"{word!r} begins no diagram{near}")
+            self.fail("the diagram has no header: begin with 'flowchart LR' on a line of its own")
         if head is None:
             self.fail(f"LR, TD, RL or BT is needed behind {word!r}, and then a new line or ';'", self.at + len(word))
         self.is_state = word.startswith("stateDiagram")
@@ -400,8 +412,7 @@ class _Reader(Scanner):
         elif name and (described := re.match(rf"{re.escape(name)}\s*:(?!::)", rest)):
             at = self.at
             self.at += described.end()
-            self.mention(name, decoded(self.rest().split(";")[0].strip()), "round", at)
-            self.at += len(self.rest().split(";")[0])
+            self.mention(name, said(self.to_end()), "round", at)
         else:
             return False
         return True
@@ -434,10 +445,13 @@ class _Reader(Scanner):
 
     def state_label(self) -> str:
         self.at += 1
-        raw = re.match(r"[^;\n]*", self.text[self.at :])
-        text = (raw[0] if raw else "").split("%%")[0]
-        self.at += len(text)
-        return decoded(text.strip().strip('"')) or "default"
+        return said(self.to_end()) or "default"
+
+    def to_end(self) -> str:
+        """The rest of the statement, and pass it."""
+        rest = STATEMENT.match(self.text, self.at)
+        self.at += len(rest[0]) if rest else 0
+        return rest[0] if rest else ""
 
 
 def _split(text: str) -> list[str]:

@@ -9,10 +9,13 @@ from typing import NoReturn
 
 from pocketflex_nb.core.errors import DiagramError
 
-__all__ = ["ID", "NOTHING", "Scanner", "decoded"]
+__all__ = ["ID", "NOTHING", "STATEMENT", "Scanner", "decoded", "first_outside", "said"]
 
 #: stands before an empty text in quotes, since Mermaid's own parser refuses to read none
 NOTHING = "\u200b"
+
+#: the rest of a statement: up to a line end or a semicolon that ends no entity and stands in no quotation, or a comment
+STATEMENT = re.compile(r'(?:#(?:\d{1,7}|[A-Za-z][A-Za-z0-9]{0,31});|"[^"\n]*"|(?!%%)[^;\n])*')
 
 ID = re.compile(r"\w+(?:[.\-](?=\w)\w+)*")
 #: opening bracket, closing ones with their shapes; longest first
@@ -25,6 +28,8 @@ _BRACKETS: tuple[tuple[str, dict[str, str]], ...] = (
 _ARROW = re.compile(r"(?P<action>-{2,}>)|(?P<error>-\.+->)|(?P<detached>={2,}>)")
 _OPENED = re.compile(r"(?P<action>--)|(?P<error>-\.)|(?P<detached>==)")
 _CLOSED = {"action": re.compile(r"-{2,}>"), "error": re.compile(r"\.+->"), "detached": re.compile(r"={2,}>")}
+_BAR, _BRACE = re.compile(r"\|"), re.compile(r"\}")
+_QUOTED, _QUOTED_LINES = re.compile(r'"[^"\n]*"'), re.compile(r'"[^"]*"')
 _ENTITY = re.compile(r"#(\d{1,7}|[A-Za-z][A-Za-z0-9]{0,31});")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _NAMED_SHAPES = {
@@ -90,6 +95,7 @@ class Scanner:
     def bracket_text(self, opening: str, closings: dict[str, str], start: int) -> tuple[str, str]:
         """The text up to a closing bracket, and the shape that this one makes."""
         self.blank_lines()
+        began = self.at
         if self.text.startswith('"', self.at):
             label = self.quoted()
             self.blank_lines()
@@ -97,13 +103,18 @@ class Scanner:
                 if self.text.startswith(closing, self.at):
                     self.at += len(closing)
                     return label, shape
-            self.fail(f"{next(iter(closings))!r} is needed after the text that {opening!r} opened", self.at)
+            if not any(closing in self.rest() for closing in closings):
+                self.fail(f"{next(iter(closings))!r} is needed after the text that {opening!r} opened", self.at)
+            self.at = began  # the text only begins with a quotation
         line, depth = self.rest(), 0
+        quoted = _quotations(line)
         for number in range(len(line)):
+            if number in quoted:
+                continue
             for closing, shape in closings.items():
                 if line.startswith(closing, number) and not depth:
                     self.at += number + len(closing)
-                    return decoded(line[:number].strip()), shape
+                    return said(line[:number]), shape
             depth += (line[number] == opening) - (depth > 0 and line[number] in closings)
         wanted = next(iter(closings))
         return self.fail(f"{opening!r} is never closed on this line: write {wanted!r}, or put the text in quotes", start)
@@ -126,14 +137,18 @@ class Scanner:
 
     def attributes(self) -> tuple[str | None, str]:
         """``@{ shape: diam, label: "text" }`` behind an id."""
-        end = self.text.find("}", self.at)
-        if end < 0:
+        found = first_outside(_BRACE, self.text[self.at :], lines=True)
+        if found is None:
             self.fail("'@{' is never closed: write '}'")
-        body = self.text[self.at + 2 : end]
-        self.at = end + 1
-        label = re.search(r'label\s*:\s*(?:"([^"]*)"|([^,}\n]+))', body)
+        body = self.text[self.at + 2 : self.at + found.start()]
+        self.at += found.end()
+        label = re.search(r"label\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^']|'')*)'|([^,}\n]+))", body)
         shape = re.search(r'shape\s*:\s*"?([\w-]+)', body)
-        text = None if label is None else decoded((label[1] if label[1] is not None else label[2]).strip())
+        text = None
+        if label is not None:
+            double, single, bare = label.groups()
+            text = re.sub(r"\\(.)", r"\1", double) if double is not None else single.replace("''", "'") if single is not None else bare
+            text = decoded(text.strip())
         return text, _NAMED_SHAPES.get(shape[1], "rect") if shape else "rect"
 
     def arrow(self) -> tuple[str, str] | None:
@@ -162,18 +177,19 @@ class Scanner:
         kind, start = str(opened.lastgroup), opened.start()
         self.at = opened.end()
         self.blank()
-        if self.text.startswith('"', self.at):
+        line = self.rest()
+        closed = first_outside(_CLOSED[kind], line)
+        if closed is None and self.text.startswith('"', self.at):  # a quoted text may have several lines
             action = self.quoted()
             self.blank()
-            closed = _CLOSED[kind].match(self.text, self.at)
-        else:
             line = self.rest()
-            closed = _CLOSED[kind].search(self.text, self.at, self.at + len(line))
-            action = decoded(self.text[self.at : closed.start()].strip()) if closed else ""
+            closed = _CLOSED[kind].match(line)
+        else:
+            action = said(line[: closed.start()]) if closed else ""
         if closed is None:
             wanted = {"action": "-->", "error": ".->", "detached": "==>"}[kind]
             self.fail(f"this arrow is never finished: write {wanted!r} behind its text", start)
-        self.at = closed.end()
+        self.at += closed.end()
         return kind, action or "default"
 
     def pipe(self) -> str:
@@ -181,19 +197,47 @@ class Scanner:
         start = self.at
         self.at += 1
         self.blank()
-        if self.text.startswith('"', self.at):
+        line = self.rest()
+        end = first_outside(_BAR, line)
+        if end is None and self.text.startswith('"', self.at):  # a quoted text may have several lines
             action = self.quoted()
             self.blank()
             if not self.text.startswith("|", self.at):
                 self.fail("'|' is needed behind the action", self.at)
             self.at += 1
             return action
-        line = self.rest()
-        end = line.find("|")
-        if end < 0:
+        if end is None:
             self.fail("this '|' is never closed: write '-->|action|'", start)
-        self.at += end + 1
-        return decoded(line[:end].strip()) or "default"
+        self.at += end.end()
+        written = line[: end.start()].strip()
+        return said(written) if written else "default"
+
+
+def first_outside(pattern: re.Pattern[str], text: str, *, lines: bool = False) -> re.Match[str] | None:
+    """The first match that does not begin within a quotation, else the first one at all, else None."""
+    quoted = _quotations(text, lines=lines)
+    hits = list(pattern.finditer(text)) if quoted else []
+    return next((hit for hit in hits if hit.start() not in quoted), pattern.search(text))
+
+
+def _quotations(text: str, *, lines: bool = False) -> set[int]:
+    """The places in `text` that stand between two double quotes."""
+    found: set[int] = set()
+    for quotation in (_QUOTED_LINES if lines else _QUOTED).finditer(text):
+        found.update(range(quotation.start(), quotation.end()))
+    return found
+
+
+def said(text: str) -> str:
+    """A text as written: what is one quotation is without its quotes, any other keeps them."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        inner = text[1:-1]
+        if len(inner) > 1 and inner[0] == inner[-1] == "`":
+            inner = inner[1:-1]
+        if '"' not in inner:
+            return decoded(inner).removeprefix(NOTHING)
+    return decoded(text)
 
 
 def decoded(text: str) -> str:

@@ -90,6 +90,17 @@ def is_wireable(name: str, thing: Any) -> bool:
     return isinstance(thing, BaseNode) or (isinstance(thing, type) and issubclass(thing, BaseNode)) or _is_function(thing)
 
 
+def _is_node(name: str, thing: Any) -> bool:
+    return is_wireable(name.lstrip("_") or name, thing)
+
+
+def _are_two(thing: Any, other: Any) -> bool:
+    """Whether two things that names are bound to are two: a node and its own class are one, a node and the function it was made of too."""
+    if thing is other or (isinstance(other, type) and isinstance(thing, other)) or (isinstance(thing, type) and isinstance(other, thing)):
+        return False
+    return getattr(thing, "_pfx_fn", thing) is not getattr(other, "_pfx_fn", other)
+
+
 def _is_function(thing: Any) -> bool:
     return inspect.isroutine(thing) or isinstance(thing, functools.partial)
 
@@ -190,12 +201,7 @@ class _Wiring:
     def node(self, written: DiagramNode) -> Any:
         """The node, flow or function that an id means, as a copy of this diagram's own."""
         name = self.ids.get(written.id, written.id)
-        source = name
-        if source not in self.namespace:
-            text = (written.label or "").strip()
-            if text not in self.namespace or not is_wireable(text, self.namespace[text]):
-                self.unknown(written, name)
-            source = text
+        source = self.source(written, name)
         made = self.instance(self.namespace[source], source, written)
         made._pfx_id = name
         made._pfx_label = written.id if written.label is None else written.label
@@ -204,6 +210,24 @@ class _Wiring:
         made._pfx_shape = written.shape
         made._pfx_source = source
         return made
+
+    def source(self, written: DiagramNode, name: str) -> str:
+        """The name that an id stands for: its own where that is bound to a node, else its text where that is; never a choice of two."""
+        text = (written.label or "").strip()
+        is_named = text != name and text in self.namespace and is_wireable(text, self.namespace[text])
+        if name in self.namespace and _is_node(name, self.namespace[name]):
+            if is_named and written.id not in self.ids and _are_two(self.namespace[name], self.namespace[text]):
+                self.diagram.fail(
+                    f"the id {name!r} is one node and its text {text!r} names another: write {text} for that one, or another text; "
+                    f"'%% pf: {name}.id={name}' says that the id is meant",
+                    written.line, written.column,
+                )
+            return name
+        if is_named:
+            return text
+        if name not in self.namespace:
+            self.unknown(written, name)
+        return name
 
     def unknown(self, written: DiagramNode, name: str) -> NoReturn:
         known = [key for key, thing in self.namespace.items() if is_wireable(key, thing)]

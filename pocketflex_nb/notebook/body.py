@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,16 +15,24 @@ from pocketflex_nb.notebook.short import usage
 
 __all__ = ["Body", "is_mermaid", "read_mermaid", "read_python"]
 
+#: an arrow behind an id, with no quote, comment or assignment before it
+_ARROW = re.compile(r"^[ \t]*(?:\[\*\]|[\w.\-]+)[^\"'#=\n]*?(?:-->|-\.+->|==>)", re.MULTILINE)
 _FORMS = ("mermaid", "python")
 
 
 def is_mermaid(body: str, forced: str | None) -> bool:
-    """Whether the body is Mermaid: its first line that is neither blank nor a comment is the head of a diagram."""
+    """Whether the body is Mermaid: its first line that is neither blank nor a comment is the head of a diagram.
+
+    What Python cannot read and has a diagram's arrow, or the head of another kind of diagram, is taken for Mermaid too: the words about
+    what is wrong are Mermaid's then.
+    """
     if forced is not None:
         if forced not in _FORMS:
             raise usage(f"--as {forced!r}: mermaid or python{nearest(forced, _FORMS)}")
         return forced == "mermaid"
-    return mermaid.is_mermaid(body) or (_first_word(body) in mermaid.HEADERS and _tree(body) is None)
+    if mermaid.is_mermaid(body):
+        return True
+    return (_first_word(body) in (*mermaid.HEADERS, *mermaid.OTHERS) or _ARROW.search(body) is not None) and _tree(body) is None
 
 
 def _first_word(body: str) -> str:

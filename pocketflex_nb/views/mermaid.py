@@ -90,9 +90,12 @@ class _Text:
         for short in shorts.values():
             counts[short] = counts.get(short, 0) + 1
         taken = {s for s in shorts.values() if counts[s] == 1 and _is_safe(s)}
+        said = {n.id: n.label.strip() for n in self.graph.nodes}
         for path, short in shorts.items():
             if counts[short] == 1 and short in taken:
                 self.names[path] = short
+                if said.get(path, short) != short and said[path] in counts:  # a text that is another node's id: the id is meant
+                    self.aliases.append((short, short))
                 continue
             self.names[path] = name = self.free(re.sub(r"\W+", "_", path, flags=re.ASCII).strip("_") or "n", taken)
             self.aliases.append((name, short))

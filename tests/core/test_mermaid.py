@@ -70,6 +70,50 @@ def test_labels_may_be_quoted_escaped_and_of_any_script() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        ('say "hi"', 'say "hi"'), ('"hi" she said', '"hi" she said'), ('she said "hi"', 'she said "hi"'),
+        ('"hi" and "ho"', '"hi" and "ho"'),
+        ('"hi"', "hi"), ('"`hi`"', "hi"), ('"say #quot;hi#quot;"', 'say "hi"'), ("say #quot;hi#quot;", 'say "hi"'), ('5" pipe', '5" pipe'),
+        ('say "x --> y" z', 'say "x --> y" z'), ('"x; y"', "x; y"), ('a "b; c" d', 'a "b; c" d'),
+        ('say "x | y ] } ) == .->" z', 'say "x | y ] } ) == .->" z'),
+    ],
+)
+def test_quotes_in_labels_of_every_form_survive(written: str, label: str) -> None:
+    forms = [
+        f"flowchart LR\n a -->|{written}| b", f"flowchart LR\n a -- {written} --> b", f"flowchart LR\n a == {written} ==> b",
+        f"stateDiagram-v2\n a --> b : {written}",
+    ]
+    nodes = [
+        f"flowchart LR\n a{opening}{written}{closing} --> b"
+        for opening, closing in (("[", "]"), ("(", ")"), ("{", "}"), ("([", "])"), ("[[", "]]"), ("((", "))"), ("{{", "}}"), (">", "]"))
+    ]
+    nodes += [f"stateDiagram-v2\n a : {written}\n a --> b", f"flowchart LR\n subgraph a[{written}]\n b\n end\n a --> c"]
+
+    for text in forms:
+        assert [(e.source, e.action, e.target) for e in parse(text).edges] == [("a", label, "b")], text
+    for text in nodes:
+        diagram = parse(text)
+        assert [n.label for n in (*diagram.nodes, *diagram.subgraphs) if n.id == "a"] == [label], text
+
+
+def test_attributes_may_be_quoted_either_way() -> None:
+    text = """flowchart LR
+    a@{ label: 'say "hi"', shape: round } --> b@{ shape: diam, label: "say \\"hi\\" } now" } --> c@{ label: 'it''s' }"""
+
+    assert [n.label for n in parse(text).nodes] == ['say "hi"', 'say "hi" } now', "it's"]
+
+
+def test_an_entity_and_a_comment_end_a_state_label_where_they_should() -> None:
+    text = "stateDiagram-v2\n a --> b : x#59;y; b --> c : z %% said\n c : #quot;c#quot;; c --> d"
+
+    diagram = parse(text)
+
+    assert [(e.source, e.action) for e in diagram.edges] == [("a", "x;y"), ("b", "z"), ("c", "default")]
+    assert [n.label for n in diagram.nodes if n.id == "c"] == ['"c"']
+
+
 def test_brackets_within_brackets_are_text() -> None:
     assert labels("a(f(x)) --> b[g[0]]") == {"a": ("f(x)", "round"), "b": ("g[0]", "rect")}
 
@@ -173,8 +217,12 @@ def test_composite_states_are_subgraphs() -> None:
 
 @pytest.mark.parametrize(("text", "line", "column", "said"), [
     ("", 1, 1, "the diagram is empty"),
-    ("flowchrt LR\n a --> b", 1, 1, "'flowchrt' begins no flow; did you mean 'flowchart'?"),
-    ("sequenceDiagram\n a->>b: x", 1, 1, "'sequenceDiagram' begins no flow"),
+    ("flowchrt LR\n a --> b", 1, 1, "'flowchrt' begins no diagram; did you mean 'flowchart'?"),
+    ("sequenceDiagram\n a->>b: x", 1, 1, "a sequenceDiagram draws no flow: a flowchart or a state diagram is needed; begin with "),
+    ("erDiagram\n a ||--o{ b : x", 1, 1, "a erDiagram draws no flow"),
+    ("pie title Pets", 1, 1, "a pie draws no flow"),
+    ("plan --> write", 1, 1, "the diagram has no header: begin with 'flowchart LR' on a line of its own"),
+    ("%% said\n\n[*] --> plan", 3, 1, "the diagram has no header"),
     ("flowchart XY\n a --> b", 1, 10, "LR, TD, RL or BT is needed"),
     ("flowchart LR\n a --- b", 2, 4, "'---' has no arrow head: write '-->'"),
     ("flowchart LR\n a -- x --- b", 2, 4, "this arrow is never finished: write '-->'"),
@@ -188,7 +236,7 @@ def test_composite_states_are_subgraphs() -> None:
     ("flowchart LR\n a -->|ok b", 2, 7, "this '|' is never closed"),
     ("flowchart LR\n a[open --> b", 2, 3, "'[' is never closed on this line: write ']'"),
     ('flowchart LR\n a["open] --> b', 2, 4, "this quote is never closed"),
-    ('flowchart LR\n a["x" y] --> b', 2, 8, "']' is needed after the text"),
+    ('flowchart LR\n a["x" y --> b', 2, 8, "']' is needed after the text"),
     ("flowchart LR\n a b", 2, 4, "'b' is not understood here"),
     ("flowchart LR\n --> b", 2, 2, "a node's id is needed here, not '-->'"),
     ("flowchart LR\n a --> end", 2, 8, "'end' closes a subgraph: for the end of the flow write END"),

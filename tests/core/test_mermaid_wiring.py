@@ -14,7 +14,7 @@ from pocketflex_nb.core.flow import BatchFlow, Flow
 from pocketflex_nb.core.graph import Edge, graph_of, ids_of
 from pocketflex_nb.core.joins import join_of
 from pocketflex_nb.core.mermaid import parse
-from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Fork, Node, Retry
+from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Fork, Node, Retry, node
 from pocketflex_nb.core.wiring import build, is_wireable, rebuild
 
 MULTI_AGENT = """
@@ -116,9 +116,36 @@ def test_text_in_brackets_names_the_node_when_the_id_does_not(names: dict[str, A
 
 
 def test_text_in_brackets_is_only_a_label_when_the_id_is_known(names: dict[str, Any]) -> None:
-    parts = nodes(made("plan[search] --> write", names))
+    parts = nodes(made("plan[look it up] --> write[Write]", names))
 
+    assert (type(parts["plan"]), parts["plan"]._pfx_label) == (Plan, "look it up")
+
+
+def test_an_id_and_its_text_that_are_two_nodes_are_refused_with_both_names(names: dict[str, Any]) -> None:
+    with pytest.raises(DiagramError, match=r"the id 'plan' is one node and its text 'search' names another: .*%% pf: plan.id=plan"):
+        made("plan[search] --> write", names)
+
+    parts = nodes(made("plan[search] --> write\n%% pf: plan.id=plan", names))
     assert (type(parts["plan"]), parts["plan"]._pfx_label) == (Plan, "search")
+
+
+def test_a_text_that_names_the_same_node_its_class_or_its_function_is_a_text(names: dict[str, Any]) -> None:
+    def greet(shared: Any) -> None: ...
+
+    more = {**names, "Plan": Plan, "same": names["plan"], "greet": greet, "hello": node(greet), "five": 5}
+
+    parts = nodes(made("plan[Plan] --> same[plan] --> hello[greet] --> write[five]", more))
+
+    assert [n._pfx_source for n in parts.values()] == ["plan", "same", "hello", "write"]
+
+
+@pytest.mark.parametrize("thing", [5, "text", None, {"a": 1}, int, ValueError, pytest], ids=str)
+def test_an_id_that_is_no_node_is_passed_over_when_the_text_names_one(thing: Any, names: dict[str, Any]) -> None:
+    parts = nodes(made("A[plan] --> write", {**names, "A": thing}))
+
+    assert [(n._pfx_id, n._pfx_source) for n in parts.values()] == [("A", "plan"), ("write", "write")]
+    with pytest.raises(DiagramError, match=r"'A' is .*: a node, a flow or a function is needed"):
+        made("A[nothing of that name] --> write", {**names, "A": thing})
 
 
 def test_each_diagram_works_on_copies_of_its_own(names: dict[str, Any]) -> None:

@@ -96,3 +96,25 @@ def test_the_full_traceback_is_shown_when_it_is_asked_for(shell: Shell) -> None:
         shell.run("%pocketflex run fails --traceback --view none")
 
     assert getattr(caught.value, "_render_traceback_", None) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("plan --> search", "line 2: the diagram has no header: begin with 'flowchart LR'"),
+        ("  plan -->|ok| search\n  search --> END", "line 2: the diagram has no header"),
+        ("[*] --> plan", "line 2: the diagram has no header"),
+        ("plan[Plan it] -.-> search", "line 2: the diagram has no header"),
+        ("%% a comment\nplan -- go --> search", "line 3: the diagram has no header"),
+        ("sequenceDiagram\n  plan->>search: hi", "line 2: a sequenceDiagram draws no flow"),
+        ("erDiagram\n  A ||--o{ B : has", "line 2: a erDiagram draws no flow"),
+        ("flowchrt LR\n  plan --> search", "line 2: 'flowchrt' begins no diagram; did you mean 'flowchart'?"),
+    ],
+)
+def test_a_diagram_without_its_header_or_of_another_kind_gets_words_about_mermaid(shell: Shell, body: str, said: str) -> None:
+    assert shell.refuse(f"%%pocketflex\n{body}").splitlines()[0].startswith(said)
+
+
+@pytest.mark.parametrize("body", ['x = "a --> b"\ny = = 2', "# a --> b\ny = = 2", "!echo --> x\ny = = 2"])
+def test_an_arrow_in_a_text_or_comment_makes_no_diagram(shell: Shell, body: str) -> None:
+    assert "SyntaxError" in shell.refuse(f"%%pocketflex\n{body}").splitlines()[0]

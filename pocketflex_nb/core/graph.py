@@ -25,7 +25,7 @@ from pocketflex_nb.core.nodes import END, BatchNode
 from pocketflex_nb.core.private import names_setting, names_text
 
 __all__ = [
-    "Edge", "Graph", "GraphNode", "Group", "action_text", "arrows", "base_id", "base_name", "branches", "first_nodes",
+    "Cluster", "Edge", "Graph", "GraphNode", "Group", "action_text", "arrows", "base_id", "base_name", "branches", "first_nodes",
     "graph_of", "ids_of", "label_of", "members", "nodes_by_path",
 ]
 
@@ -93,11 +93,27 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """A box that decorates: a Mermaid ``subgraph`` that no arrow names, so that it is no flow.
+
+    `group` is the nested flow that it stands in, ``""`` for the outermost; `parent` the id of the box around it, or ``""``. `members` are
+    the ids of the nodes and groups that stand in it, and in no box within it.
+    """
+
+    id: str
+    label: str
+    group: str = ""
+    parent: str = ""
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """A flow as data. `start` is the id of the first node, or of the group it is, or ``""`` for an empty flow.
 
     `starts` holds every first node: more than one when the flow begins with a fan-out. `settings` are those that a diagram gave, as written
-    there: (id, setting, value), the id ``""`` for the flow itself.
+    there: (id, setting, value), the id ``""`` for the flow itself. `clusters` are the boxes that only decorate,
+    each after the one around it.
     """
 
     name: str
@@ -108,6 +124,7 @@ class Graph:
     direction: str = "LR"
     starts: tuple[str, ...] = ()
     settings: tuple[tuple[str, str, str], ...] = ()
+    clusters: tuple[Cluster, ...] = ()
 
     def ids(self) -> list[str]:
         """Every id that an edge may name: nodes and groups."""
@@ -120,12 +137,13 @@ def graph_of(flow: Any, name: str | None = None) -> Graph:
     edges: list[Edge] = []
     groups: list[Group] = []
     settings = _drawn(flow, "")
-    _read(flow, "", nodes, edges, groups, settings, (flow,))
+    clusters: list[Cluster] = []
+    _read(flow, "", nodes, edges, groups, settings, clusters, (flow,))
     starts = _starts(flow, "")
     return Graph(
         name=name or base_name(flow), nodes=tuple(nodes), edges=tuple(edges), groups=tuple(groups),
         start=starts[0] if starts else "", direction=getattr(flow, "_pfx_direction", "LR"), starts=starts,
-        settings=tuple(settings),
+        settings=tuple(settings), clusters=tuple(clusters),
     )
 
 
@@ -150,20 +168,40 @@ def _starts(flow: Any, group: str) -> tuple[str, ...]:
 
 def _read(
     flow: Any, group: str, nodes: list[GraphNode], edges: list[Edge], groups: list[Group], settings: list[tuple[str, str, str]],
-    inside: tuple[Any, ...],
+    clusters: list[Cluster], inside: tuple[Any, ...],
 ) -> None:
     ids = {node: f"{group}/{short}" if group else short for node, short in ids_of(flow).items()}
+    clusters += _clusters(flow, group, list(ids.values()))
     for node, path in ids.items():
         label = label_of(node)
         settings += _drawn(node, path)
         if first_nodes(node) and not any(node is outer for outer in inside):
             starts = _starts(node, path)
             groups.append(Group(path, label, group, starts[0], starts, _store_of(node)))
-            _read(node, path, nodes, edges, groups, settings, (*inside, node))
+            _read(node, path, nodes, edges, groups, settings, clusters, (*inside, node))
         else:
             nodes.append(GraphNode(path, label, _kind(node), group, getattr(node, "_pfx_shape", None) or "rect"))
         for kind, action, target, together in arrows(node):
             edges.append(Edge(path, "END" if target is END else ids.get(target, "END"), action_text(action), kind, together))
+
+
+def _clusters(flow: Any, group: str, known: list[str]) -> list[Cluster]:
+    """The boxes of `flow` itself that hold anything, by graph path; in the order of their first nodes, a box before those in it."""
+    lead = f"{group}/" if group else ""
+    place = {path: at for at, path in enumerate(known)}
+    found: dict[str, Cluster] = {}
+    for name, label, parent, inside in getattr(flow, "_pfx_clusters", ()):
+        held = sorted((lead + m for m in inside if lead + m in place), key=place.__getitem__)
+        found[lead + name] = Cluster(lead + name, label, group, lead + parent if parent else "", tuple(held))
+    keys: dict[str, tuple[int, int]] = {}
+    for cluster in found.values():
+        around = [cluster.id]
+        while (outer := found[around[-1]].parent) in found:
+            around.append(outer)
+        for depth, name in enumerate(reversed(around)):
+            if cluster.members:
+                keys[name] = min(keys.get(name, (len(known), 0)), (place[cluster.members[0]], depth))
+    return [found[name] for name in sorted(keys, key=keys.__getitem__)]
 
 
 def _kind(node: Any) -> str:

@@ -163,6 +163,7 @@ class _Wiring:
             self.made[group] = self.group(self.subgraphs[group])
         for home, inside in members.items():
             self.wire(flow if home == "" else self.made[home], home, inside, edges[home])
+            self.decorate(flow if home == "" else self.made[home], home)
         flow.name = "flow"
         self.set(flow, "", FLOW_SETTINGS)
         if name is not None:
@@ -262,6 +263,20 @@ class _Wiring:
         flow._pfx_label = name if written.label is None else written.label  # type: ignore[attr-defined]
         flow._pfx_direction = self.diagram.direction  # type: ignore[attr-defined]
         return flow
+
+    def decorate(self, flow: Any, home: str) -> None:
+        """Keep the boxes of a flow that are no flows: id, text, the box around it, and the ids of what stands in it."""
+        boxes = []
+        for box in self.subgraphs.values():
+            if box.id in self.flows or self.home_of_group(box.id) != home:
+                continue
+            held = [n.id for n in self.written.values() if n.group == box.id]
+            held += [g.id for g in self.subgraphs.values() if g.id in self.flows and g.parent == box.id]
+            name = self.ids.get(box.id, box.id)
+            parent = "" if box.parent in self.flows else self.ids.get(box.parent, box.parent)
+            boxes.append((name, name if box.label is None else box.label, parent, tuple(self.ids.get(m, m) for m in held)))
+        if boxes:
+            flow._pfx_clusters = tuple(boxes)
 
     # -- arrows
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketflex_nb.core.graph import Edge, Graph, GraphNode, Group
+from pocketflex_nb.core.graph import Cluster, Edge, Graph, GraphNode
+from pocketflex_nb.views.boxes import arranged
 from pocketflex_nb.views.palette import INK, PALETTE
 from pocketflex_nb.views.words import shown
 
@@ -27,11 +28,7 @@ class _Dot:
     def __init__(self, graph: Graph, state: Any) -> None:
         self.graph = graph
         self.nodes = getattr(state, "nodes", {}) if state is not None else {}
-        self.inside: dict[str, list[GraphNode | Group]] = {"": [], **{g.id: [] for g in graph.groups}}
-        every: list[GraphNode | Group] = [*graph.nodes, *graph.groups]
-        for member in every:
-            home = member.group if isinstance(member, GraphNode) else member.parent
-            self.inside[home if home in self.inside else ""].append(member)
+        self.inside = arranged(graph)
         self.lines: list[str] = []
 
     def text(self) -> str:
@@ -48,7 +45,7 @@ class _Dot:
         return "\n".join([*self.lines, "}"]) + "\n"
 
     def members(self) -> None:
-        stack: list[tuple[str, int, list[GraphNode | Group]]] = [("", 1, list(self.inside[""]))]
+        stack = [("", 1, list(self.inside[""]))]
         while stack:
             _, depth, todo = stack[-1]
             pad = "  " * depth
@@ -60,7 +57,8 @@ class _Dot:
                 self.lines.append(pad + self.node(member))
             else:
                 self.lines.append(f"{pad}subgraph {_quoted('cluster_' + member.id)} {{")
-                self.lines.append(f'{pad}  label={_quoted(member.title)}; style="rounded,dashed"; color="#7d8797"')
+                title, style = (member.label, "rounded") if isinstance(member, Cluster) else (member.title, "rounded,dashed")
+                self.lines.append(f'{pad}  label={_quoted(title)}; style="{style}"; color="#7d8797"')
                 stack.append((member.id, depth + 1, list(self.inside[member.id])))
 
     def node(self, node: GraphNode) -> str:

@@ -9,15 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pocketflex_nb.core.graph import Edge, Graph, GraphNode, Group
+from pocketflex_nb.views.boxes import Reach, items_within, make_room, reaches
 from pocketflex_nb.views.ranks import Item, Level, Link, ranked
 from pocketflex_nb.views.routes import Path, Step, loop_reaches, routed
 from pocketflex_nb.views.shapes import size_of, text_lines
 from pocketflex_nb.views.words import cut, shown, width
 
-__all__ = ["DOT", "INSET", "MARGIN", "RING", "SMALL", "TITLE", "Box", "Layout", "Route", "edge_text", "layout"]
+__all__ = ["DOT", "INSET", "MARGIN", "PAD", "RING", "SMALL", "TITLE", "Box", "Layout", "Route", "edge_text", "layout"]
 
 #: room inside a group's border, height of its title, size of start and end marks, margin of the picture, font size of edge labels
 INSET, TITLE, DOT, RING, MARGIN, SMALL = 16.0, 22.0, 10.0, 16.0, 14.0, 11.0
+#: room inside a cluster's border
+PAD = 12.0
 _LABEL_ROOM = 150.0
 
 
@@ -49,7 +52,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The finished drawing: boxes of nodes and groups by id, arrows, and the middles of start and end marks."""
+    """The finished drawing: boxes of nodes, groups and clusters by id, arrows, and the middles of start and end marks."""
 
     width: float
     height: float
@@ -58,6 +61,7 @@ class Layout:
     routes: tuple[Route, ...]
     starts: tuple[tuple[float, float], ...] = ()
     ends: tuple[tuple[float, float], ...] = ()
+    clusters: dict[str, Box] = field(default_factory=dict)
 
 
 def edge_text(edge: Edge) -> str:
@@ -92,6 +96,7 @@ class _Inside:
     edges: list[int] = field(default_factory=list)
     level: Level = field(default_factory=Level)
     paths: list[Path] = field(default_factory=list)
+    boxes: dict[str, Reach] = field(default_factory=dict)  # of clusters
     left: float = 0.0
     top: float = 0.0
     w: float = 0.0
@@ -124,6 +129,7 @@ class _Drawing:
         whole = self.inside[""] = self._lay_out("", self.graph.starts or (self.graph.start,))
         nodes: dict[str, Box] = {}
         groups: dict[str, Box] = {}
+        clusters: dict[str, Box] = {}
         routes: list[Route] = []
         marks: dict[str, list[tuple[float, float]]] = {"start": [], "end": []}
         todo = [("", MARGIN, MARGIN)]
@@ -141,10 +147,13 @@ class _Drawing:
                     groups[name] = box = Box(x - w / 2, y - h / 2, w, h)
                     inner = self.inside[name]
                     todo.append((name, box.x + (box.w - inner.w) / 2, box.y + TITLE + INSET - 6))
+            for name, (a0, a1, c0, c1) in here.boxes.items():
+                (x0, y0), (x1, y1) = move((a0, c0)), move((a1, c1))
+                clusters[name] = Box(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0))
             routes += self._routes(here, dx, dy)
         routes.sort(key=lambda r: r.edge)
         return Layout(
-            whole.w + 2 * MARGIN, whole.h + 2 * MARGIN, nodes, groups, tuple(routes), tuple(marks["start"]), tuple(marks["end"])
+            whole.w + 2 * MARGIN, whole.h + 2 * MARGIN, nodes, groups, tuple(routes), tuple(marks["start"]), tuple(marks["end"]), clusters
         )
 
     def _lay_out(self, home: str, starts: tuple[str, ...]) -> _Inside:
@@ -182,9 +191,20 @@ class _Drawing:
             known.insert(0, start)
         self._make_room_for_loops(here)
         here.level = ranked(here.items, here.links, known)
+        self._make_boxes(here, home, number)
         here.paths = routed(here.level, here.items, here.links, shapes, loops_after=self.upright)
         self._measure(here)
         return here
+
+    def _make_boxes(self, here: _Inside, home: str, number: dict[str, int]) -> None:
+        within = items_within(self.graph, home, number)
+        if not within:
+            return
+        top = PAD + TITLE
+        pads = (PAD, PAD, top, PAD) if not self.upright else (PAD, top, PAD, PAD) if self.back else (top, PAD, PAD, PAD)
+        parents = {cluster.id: cluster.parent for cluster in self.graph.clusters}
+        make_room(here.level, here.items, within, parents, pads)
+        here.boxes = reaches(here.level, here.items, within, parents, pads)
 
     def _size(self, member: GraphNode | Group) -> tuple[float, float]:
         if isinstance(member, GraphNode):
@@ -222,6 +242,8 @@ class _Drawing:
             if path.label is not None:
                 a, c = path.label
                 points += [(a - link.along / 2, c - link.across / 2), (a + link.along / 2, c + link.across / 2)]
+        for a0, a1, c0, c1 in here.boxes.values():
+            points += [(a0, c0), (a1, c1)]
         first, second = [p[0] for p in points], [p[1] for p in points]
         if self.back:
             first = [-a for a in first]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pocketflex_nb.core.graph import Edge, Graph, GraphNode
+from pocketflex_nb.core.graph import Cluster, Edge, Graph, GraphNode
 from pocketflex_nb.core.scanning import NOTHING
+from pocketflex_nb.views.boxes import arranged
 from pocketflex_nb.views.palette import INK, PALETTE
 
 __all__ = ["mermaid"]
@@ -79,13 +80,14 @@ class _Text:
         self.edges: dict[str, list[Edge]] = {home: [] for home in self.members}
         for edge in graph.edges:
             self.edges[self.homes.get(edge.source, "")].append(edge)
+        self.inside = arranged(graph)
         self.names: dict[str, str] = {}
         self.aliases: list[tuple[str, str]] = []
         self.make_names()
 
     def make_names(self) -> None:
         """A name for each id that is short, unique in the text, and harmless to Mermaid."""
-        shorts = {path: path.rsplit("/", 1)[-1] for path in self.graph.ids()}
+        shorts = {path: path.rsplit("/", 1)[-1] for path in (*self.graph.ids(), *(box.id for box in self.graph.clusters))}
         counts: dict[str, int] = {}
         for short in shorts.values():
             counts[short] = counts.get(short, 0) + 1
@@ -124,12 +126,12 @@ class _Text:
 
     def level(self) -> None:
         """Write every level, nested ones where their group is, without recursion."""
-        stack: list[tuple[str, int, list[Any]]] = [("", 1, list(self.members[""]))]
+        stack: list[tuple[str, int, list[Any]]] = [("", 1, list(self.inside[""]))]
         while stack:
             home, depth, todo = stack[-1]
             pad = "    " * depth
             if not todo:
-                self.lines += [f"{pad}{self.arrow(edge)}" for edge in self.edges[home]]
+                self.lines += [f"{pad}{self.arrow(edge)}" for edge in self.edges.get(home, ())]
                 stack.pop()
                 if stack:
                     self.lines.append(f"{'    ' * (depth - 1)}end")
@@ -140,7 +142,7 @@ class _Text:
             else:
                 title = "" if member.label == self.names[member.id] else f"[{_quoted(member.label)}]"
                 self.lines.append(f"{pad}subgraph {self.names[member.id]}{title}")
-                stack.append((member.id, depth + 1, list(self.members[member.id])))
+                stack.append((member.id, depth + 1, list(self.inside[member.id])))
 
     def node(self, node: GraphNode) -> str:
         name = self.names[node.id]
@@ -157,7 +159,7 @@ class _Text:
 
     def start(self, home: str, starts: tuple[str, ...], ref: str) -> None:
         """Say where a level begins, unless it begins where a reader would look anyway."""
-        inside = [m.id for m in self.members[home]]
+        inside = self.written(home)
         known = [s for s in starts if s in inside]
         aimed = {e.target for e in self.edges[home] if e.source != e.target}
         first = next((m for m in inside if m not in aimed), None)
@@ -165,6 +167,17 @@ class _Text:
         is_unnamed_flow = any(s in self.members and s not in named for s in known)  # would be read as decoration
         if known and (known != [first] or is_unnamed_flow):
             self.lines.append(f"    %% pf: {ref}start={' & '.join(self.names[s] for s in known)}")
+
+    def written(self, home: str) -> list[str]:
+        """The ids of what stands in a level, boxes opened, in the order of the text."""
+        found, todo = [], list(self.inside[home])
+        while todo:
+            member = todo.pop(0)
+            if isinstance(member, Cluster):
+                todo[:0] = self.inside[member.id]
+            else:
+                found.append(member.id)
+        return found
 
     def settings(self) -> None:
         """What the diagram had set, a line for each node."""

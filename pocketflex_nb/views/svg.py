@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pocketflex_nb.core.graph import Edge, Graph, GraphNode, Group
+from pocketflex_nb.core.graph import Cluster, Edge, Graph, GraphNode, Group
 from pocketflex_nb.views.layout import Box, Layout, Route, edge_text, layout
 from pocketflex_nb.views.palette import FAMILY, GLYPHS, INK, PALETTE, style
 from pocketflex_nb.views.secrets import redacted_head
@@ -98,6 +98,7 @@ class _Picture:
             f'<svg xmlns="http://www.w3.org/2000/svg" class="pf-svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" '
             f'aria-label="{attribute(self._summary(), 600)}" font-family="{FAMILY}" font-size="13">',
             f"<style>{style()}</style>",
+            *(self._cluster(box) for box in self.graph.clusters if box.id in self.place.clusters),
             *(self._group(group) for group in self.graph.groups if group.id in self.place.groups),
             *self._marks(),
             *(self._arrows_at_once() if self.lean else map(self._arrow, self.place.routes)),
@@ -131,6 +132,16 @@ class _Picture:
             f'<g class="pf-title"><rect x="{number(box.x + 12)}" y="{number(box.y + 8)}" width="{number(w)}" height="18" rx="9" '
             f'fill="{ink["chip"]}"/><text x="{number(box.x + 20)}" y="{number(box.y + 21)}" font-size="11" font-weight="600" '
             f'fill="{ink["chip-ink"]}">{xml(title)}</text></g></g>'
+        )
+
+    def _cluster(self, cluster: Cluster) -> str:
+        box, ink = self.place.clusters[cluster.id], INK["light"]
+        title = cut(shown(cluster.label, 400), max(box.w - 20, 20.0), _SMALL)
+        return (
+            f'<g class="pf-cluster">{_full(cluster.label, title)}'
+            f'<rect x="{number(box.x)}" y="{number(box.y)}" width="{number(box.w)}" height="{number(box.h)}" rx="8" '
+            f'fill="{ink["edge"]}" fill-opacity="0.05" stroke="{ink["edge"]}" stroke-opacity="0.6"/>'
+            f'<text x="{number(box.x + 10)}" y="{number(box.y + 18)}" font-size="11" fill="{ink["chip-ink"]}">{xml(title)}</text></g>'
         )
 
     def _marks(self) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketflex_nb.core.graph import Edge, Graph, GraphNode, Group
+from pocketflex_nb.core.graph import Cluster, Edge, Graph, GraphNode, Group
+from pocketflex_nb.views.boxes import arranged
 from pocketflex_nb.views.palette import SIGNS
 from pocketflex_nb.views.secrets import redacted_head
 from pocketflex_nb.views.words import shown
@@ -31,11 +32,7 @@ class _Lines:
     def __init__(self, graph: Graph, state: Any) -> None:
         self.graph, self.state = graph, state
         self.nodes = getattr(state, "nodes", {}) if state is not None else {}
-        self.inside: dict[str, list[GraphNode | Group]] = {"": [], **{g.id: [] for g in graph.groups}}
-        every: list[GraphNode | Group] = [*graph.nodes, *graph.groups]
-        for member in every:
-            home = member.group if isinstance(member, GraphNode) else member.parent
-            self.inside[home if home in self.inside else ""].append(member)
+        self.inside = arranged(graph)
         self.arrows: dict[str, list[Edge]] = {}
         for edge in graph.edges:
             self.arrows.setdefault(edge.source, []).append(edge)
@@ -50,11 +47,14 @@ class _Lines:
 
     def rows(self) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
-        stack: list[tuple[GraphNode | Group, int]] = [(m, 0) for m in reversed(self.inside[""])]
+        stack: list[tuple[GraphNode | Group | Cluster, int]] = [(m, 0) for m in reversed(self.inside[""])]
         while stack:
             member, depth = stack.pop()
-            found.append((self.left(member, depth), self.right(member)))
-            if isinstance(member, Group):
+            if isinstance(member, Cluster):
+                found.append((f"{'' if self.state is None else '   '}{'  ' * depth}({shown(member.label or member.id, 60)})", ""))
+            else:
+                found.append((self.left(member, depth), self.right(member)))
+            if not isinstance(member, GraphNode):
                 stack += [(m, depth + 1) for m in reversed(self.inside[member.id])]
         return found
 

@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 __all__ = [
-    "FORMS", "PLAIN_NAMES", "Form", "add_plain_names", "add_secret_form", "add_secret_names", "forget_additions", "forms", "is_secret_key",
-    "may_name",
+    "FORMS", "PLAIN_NAMES", "Form", "add_plain_names", "add_secret_form", "add_secret_names", "forget_additions", "forms", "hinted",
+    "is_secret_key", "may_name",
 ]
 
 #: names that hold no secret, though a word of theirs says so; in lower case, words joined by ``_``
@@ -148,6 +148,8 @@ _HINTS = (
     "mnemonic", "пароль", "токен", "パスワード", "phrase", "sig", "code", "session",
 )
 
+_HINTED = tuple((hint, form) for form in FORMS for hint in form.hints)
+
 _names: set[str] = set()
 _plain: set[str] = set()
 _forms: list[Form] = []
@@ -158,10 +160,22 @@ def forms() -> Sequence[Form]:
     return (*FORMS, *_forms) if _forms else FORMS
 
 
+def hinted(text: str) -> list[Form]:
+    """The forms that may stand in a text."""
+    found = []
+    for hint, form in _HINTED:  # a plain loop: this is asked of every text that is shown
+        if hint in text and form not in found:
+            found.append(form)
+    return [*found, *_forms] if _forms else found
+
+
 def may_name(text: str) -> bool:
     """Whether a text can hold the name of a secret: quick, and true too often."""
     text = text.lower()
-    return any(hint in text for hint in _HINTS) or any(name.partition("_")[0] in text for name in _names)
+    for hint in _HINTS:
+        if hint in text:
+            return True
+    return any(name.partition("_")[0] in text for name in _names)
 
 
 def add_secret_names(*names: str) -> None:

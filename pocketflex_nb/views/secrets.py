@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from pocketflex_nb.views.secret_forms import forms, is_secret_key, may_name
+from pocketflex_nb.views.secret_forms import FORMS, forms, hinted, is_secret_key, may_name
 
 __all__ = ["MARGIN", "MASK", "is_secret_key", "masked", "opens_secret", "redacted", "redacted_head", "redacted_pieces", "secret_spans"]
 
@@ -55,6 +55,8 @@ _NAMED = re.compile(
 _ENDED = re.compile(r"-----END[ A-Z0-9]{0,40}PRIVATE KEY[ A-Z]{0,20}-----")
 _OPENS = re.compile(r"""-----BEGIN|-----END|[:=][ \t]*(?:[|>][+\-]?\d?)?[ \t]*$|[({\[]\s*$|(?:=|:[ \t]*)['"]{3}|\\$""", re.MULTILINE)
 _OPENING, _CLOSING = {"(": ")", "[": "]", "{": "}"}, frozenset(")]}")
+#: characters of the shortest text that has one of the kept forms
+_SHORTEST = 11
 #: characters of one quoted value
 _QUOTED = 20_000
 
@@ -183,11 +185,12 @@ def secret_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _shaped(text: str) -> Iterator[tuple[int, int]]:
-    for form in forms():
-        if any(hint in text for hint in form.hints):
-            for match in form.pattern.finditer(text):
-                if form.fits(match["s"] if form.pattern.groupindex else match.group()):
-                    yield match.span()
+    if len(text) < _SHORTEST and forms() is FORMS:
+        return
+    for form in hinted(text):
+        for match in form.pattern.finditer(text):
+            if form.fits(match["s"] if form.pattern.groupindex else match.group()):
+                yield match.span()
 
 
 def _in_addresses(text: str) -> Iterator[tuple[int, int]]:

@@ -122,7 +122,7 @@ def rows(value: Any, path: tuple[Any, ...] = (), *, offset: int = 0, limit: int 
         inside = value_at(value, path) if path else value
         if any(is_secret_key(part) for part in path) or is_hidden_at(value, path):
             return []
-        hidden = hidden_among(inside)
+        hidden = hidden_among(inside, offset, offset + limit)
         return [_row(path, key, child, hidden) for key, child in islice(children_of(inside), offset, offset + limit)]
     except BaseException as error:  # the user's containers are walked here
         stop_goes_on(error)

@@ -20,8 +20,9 @@ __all__ = ["Veiled", "hidden_among", "hides", "is_hidden_at", "veiled"]
 _NAMES, _VALUES = ("name", "key", "header", "field"), frozenset({"value", "val", "values", "content", "old", "new"})
 _HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key"})
 _TEXTS = (str, bytes)
-#: items of one list that are looked at, levels of a copy
-_LOOKED, _DEEPEST = 10_000, 40
+_CLIENTS, _LOGINS = frozenset({"curl", "wget", "http", "https"}), frozenset({"-u", "--user", "--proxy-user"})
+#: levels of a copy
+_DEEPEST = 40
 
 
 def hides(key: object, value: object) -> bool:
@@ -32,13 +33,19 @@ def hides(key: object, value: object) -> bool:
     return not (is_count and isinstance(key, str) and "token" in key.lower())
 
 
-def hidden_among(value: Any) -> frozenset[Any]:
-    """Keys or indices of what is hidden directly inside a container; of a mapping only those that a record names."""
+def hidden_among(value: Any, first: int = 0, last: int = 256) -> frozenset[Any]:
+    """Keys or indices of what is hidden directly inside a container, by what stands beside it.
+
+    Parameters
+    ----------
+    first, last : int
+        Of a list, the indices that are asked for.
+    """
     try:
         if isinstance(value, (Mapping, FrozenDict)):
             return _in_record(value)
         if isinstance(value, (list, tuple)) or (isinstance(value, FrozenList) and issubclass(value.cls, (list, tuple))):
-            return _in_list(list(islice(value, _LOOKED)))
+            return _in_list(value, first, min(last, len(value)))
     except BaseException as error:  # the user's containers are walked here
         stop_goes_on(error)
         return frozenset()
@@ -54,19 +61,28 @@ def _in_record(value: Any) -> frozenset[Any]:
     return frozenset()
 
 
-def _in_list(items: list[Any]) -> frozenset[Any]:
-    found = set()
-    if len(items) == 2 and _is_secret(items[0]):
+def _in_list(value: Any, first: int, last: int) -> frozenset[Any]:
+    """Behind a secret name that is the first of two, and behind options of a command and headers in a flat list."""
+    start = max(first - 1, 0)
+    items = value[start:last] if isinstance(value, (list, tuple)) else _sliced(value, start, last)
+    found = {index for index, item in enumerate(items[:-1], start + 1) if isinstance(item, str) and _announces(item)}
+    if len(value) == 2 and start == 0 and _is_secret(items[0]):
         found.add(1)
-    if items and items[0] in ("curl", "wget", "http", "https"):
-        options = (index + 1 for index, item in enumerate(items[:-1]) if item in ("-u", "--user", "--proxy-user"))
-        found |= {index for index in options if isinstance(items[index], str) and ":" in items[index]}
-    for index, item in enumerate(items[:-1]):
-        if isinstance(item, str) and len(item) < 80 and (
-            (item.startswith("-") and "=" not in item and is_secret_key(item)) or item.lower() in _HEADERS
-        ):
-            found.add(index + 1)
+    if any(item.__class__ is str and item in _LOGINS for item in items) and next(iter(value)) in _CLIENTS:
+        found |= {index for index, item in enumerate(items[:-1], start + 1) if item.__class__ is str and item in _LOGINS}
     return frozenset(found)
+
+
+def _sliced(value: FrozenList, start: int, last: int) -> list[Any]:
+    """Items of a frozen list: a few are found by their leaves, many by going through it."""
+    return [value[index] for index in range(start, last)] if last - start <= 2 else list(islice(value, start, last))
+
+
+def _announces(item: str) -> bool:
+    """Whether a text in a list says that the next one is a secret."""
+    if len(item) >= 80:
+        return False
+    return (item.startswith("-") and "=" not in item and is_secret_key(item)) or item.lower() in _HEADERS
 
 
 def _is_secret(item: Any) -> bool:
@@ -79,7 +95,8 @@ def is_hidden_at(root: Any, path: tuple[Any, ...]) -> bool:
         return True
     value = root
     for part in path:
-        if part in hidden_among(value):
+        here = (part, part + 1) if isinstance(part, int) and not isinstance(value, (Mapping, FrozenDict)) else (0, 0)
+        if part in hidden_among(value, *here):
             return True
         try:
             value = _child(value, part)

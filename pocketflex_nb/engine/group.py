@@ -18,6 +18,8 @@ __all__ = ["RunGroup"]
 
 #: seconds between two looks at whether runs that were cancelled are over
 _LOOK = 0.005
+#: runs that a timeline has rows for
+_ROWS = 1_000
 
 
 class RunGroup:
@@ -56,7 +58,7 @@ class RunGroup:
         self._runs = list(made)
         self._name = name
         self._stops = on_error == "stop"
-        self._left = list(made)
+        self._left = deque(made)
         self._at_once: int | None = None
         self.then: Callable[[list[Run]], None] = lambda ready: None
         for run in made:
@@ -247,7 +249,7 @@ class RunGroup:
     # steering ----------------------------------------------------------------------------------------------------------
     def cancel(self) -> None:
         """End every run."""
-        self._left = []
+        self._left.clear()
         for run in self._runs:
             run.cancel()
 
@@ -292,8 +294,8 @@ class RunGroup:
         return ports.export(self._runs, "html", path=path, title=self.name)
 
     def to_timeline(self) -> str:
-        """The timelines of all runs below each other, as the text of an SVG file."""
-        return str(ports.export({run.name: run.state() for run in self._runs}, "timeline"))
+        """The timelines of the runs below each other, the first 1000 of them, as the text of an SVG file."""
+        return str(ports.export({run.name: run.state() for run in self._runs[:_ROWS]}, "timeline"))
 
     # for the engine ----------------------------------------------------------------------------------------------------
     def limit(self, at_once: int | None) -> None:
@@ -303,14 +305,16 @@ class RunGroup:
     def take_first(self) -> list[Run]:
         """The runs to start with."""
         number = len(self._left) if self._at_once is None else self._at_once
-        first, self._left = self._left[:number], self._left[number:]
-        return first
+        return [self._left.popleft() for _ in range(min(number, len(self._left)))]
 
     def _over(self, run: Run) -> None:
         if run.status == "failed" and self._stops:
             self.cancel()
         elif self._left:
-            following, self._left = self._left[0], self._left[1:]
+            try:
+                following = self._left.popleft()
+            except IndexError:  # another run ended at the same moment, or the group was cancelled
+                return
             self.then([following])
 
 

@@ -10,7 +10,7 @@ from pocketflex_nb.core.flow import Flow
 from pocketflex_nb.core.graph import graph_of
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.run import Run
-from pocketflex_nb.notebook.picture import summed
+from pocketflex_nb.notebook.picture import MANY, Picture, summed
 from pocketflex_nb.notebook.show import is_shown
 from pocketflex_nb.notebook.standing import has_widgets
 from pocketflex_nb.views.svg import svg
@@ -30,7 +30,9 @@ def _group_svg(group: RunGroup) -> str | None:
     runs = list(group)
     if not runs or is_shown(runs[0]):
         return None
-    return svg(runs[0].graph, summed([run.state() for run in runs if run.flow is runs[0].flow][:60]))
+    alike = [run for run in runs if run.flow is runs[0].flow]
+    state = summed([run.state() for run in alike]) if len(alike) <= MANY else Picture(alike).crowd_state(runs[0].flow)
+    return svg(runs[0].graph, state)
 
 
 def _live(show: Callable[[Any], None]) -> Callable[[Any], Any]:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 from pocketflex_nb.core.errors import StoreError
@@ -198,7 +198,7 @@ def _error(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str,
 def error_card(run: Any) -> dict[str, Any]:
     """What failed, where, on what input, and the user's own lines of the traceback."""
     error = run.error
-    steps = _user_steps(error)
+    steps = _user_steps(getattr(run, "trace", None) or error.__traceback__)  # what whoever raised it again added is none of the run's
     node = next((span.node for span in reversed(list(run.state().spans)) if span.failed), "")
     return {
         "run": clean(run.name, 120), "node": clean(node, 120), "type": type(error).__name__,
@@ -219,8 +219,8 @@ def _is_cell(name: str) -> bool:
     return "ipykernel" in name or name.startswith("<")
 
 
-def _user_steps(error: BaseException) -> list[tuple[FrameType, int]]:
-    walked = traceback.walk_tb(error.__traceback__)
+def _user_steps(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
+    walked = traceback.walk_tb(trace)
     return [(frame, line) for frame, line in walked if not frame.f_code.co_filename.startswith(_OURS)]
 
 

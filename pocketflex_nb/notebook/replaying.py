@@ -35,7 +35,7 @@ class Replay:
         self.name = self.base = f"{run.name} again"
         self.root, self.parent = run.root, None
         self.launched = False
-        self._end_error = run.error
+        self._end_error, self.trace = run.error, getattr(run, "trace", None)
         self.started = now()
         self._events = _told(run.events, self.started, speed, first)
         self._at = 0

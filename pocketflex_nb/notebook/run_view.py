@@ -18,7 +18,7 @@ from pocketflex_nb.notebook.exports import EXPORTS, exported
 from pocketflex_nb.notebook.page import write_page
 from pocketflex_nb.notebook.panel import TABS, clean, panel
 from pocketflex_nb.notebook.patched import PatchedView
-from pocketflex_nb.notebook.picture import LANES, Picture, flow_names, graphs_of, summed
+from pocketflex_nb.notebook.picture import LANES, MANY, Picture, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.standing import Standing
 from pocketflex_nb.notebook.text_view import TextView
 from pocketflex_nb.notebook.view_lifetimes import hold
@@ -357,7 +357,10 @@ class RunView(Standing, PatchedView):
 
     def _diagram(self, flow: Any) -> str:
         runs = [run for run in self._picture.chosen() if run.flow is flow]
-        state = summed([run.state() for run in runs]) if runs else State()
+        if len(runs) > MANY:
+            state = self._picture.crowd_state(flow)
+        else:
+            state = summed([run.state() for run in runs]) if runs else State()
         captions = {path: text for path, (_, _, text) in self._picture.states(flow).items() if text}
         return svg(self._graph(flow), state, captions=captions if len(runs) > 1 else None, lean=self._is_large())
 

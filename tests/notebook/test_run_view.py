@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from pocketflex_nb import Flow, Node, ask, emit, launch, open_store
+from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.run import subscribe
 from pocketflex_nb.notebook.bridge import pump
-from pocketflex_nb.notebook.panel import panel
+from pocketflex_nb.notebook.panel import error_card, panel
+from pocketflex_nb.notebook.picture import MANY, summed
 from pocketflex_nb.notebook.replaying import Replay
 from pocketflex_nb.notebook.run_view import RunView
 from pocketflex_nb.notebook.standing import Still
@@ -317,3 +319,43 @@ def test_the_strip_tells_how_many_of_the_allowed_steps_are_made() -> None:
     assert one.summary() == f"{limited.name}: 1 done, 5/200 steps"
     assert (two.strip["steps"], two.strip["most"]) == (10, 260), "the smaller of two limits counts"
     assert "most" not in mixed.strip, "a run without a limit has no end to count to"
+
+
+def test_the_still_form_of_a_crowd_has_the_sums_that_folding_every_run_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = _flow()
+    group = flow.launch_each("i", range(MANY + 40), show=False).wait(30)
+    folded = summed([run.state() for run in group])
+    monkeypatch.setattr(Log, "state", lambda self: pytest.fail("a run of the crowd was folded"))
+
+    view = RunView(group, follow=False)
+    state, still = view._picture.crowd_state(flow), view.still_bundle()
+    view.close()
+
+    assert {path: node.visits for path, node in state.nodes.items()} == {path: node.visits for path, node in folded.nodes.items()}
+    assert {path: node.status for path, node in state.nodes.items()} == {path: node.status for path, node in folded.nodes.items()}
+    assert dict(state.edges) == dict(folded.edges)
+    assert f"{MANY + 40} done" in still["text/plain"]
+
+
+def test_a_crowd_with_failures_shows_them_where_they_happened() -> None:
+    group = _flow(fails=True).launch_each("i", range(MANY + 1), show=False).wait(30)
+
+    view = RunView(group, follow=False)
+    told = view._picture.states(group[0].flow)
+    view.close()
+
+    assert [status for status, _, text in told.values() if "failed" in text] == ["failed"]
+
+
+def test_the_error_card_tells_the_runs_own_steps_however_often_its_error_was_raised_again() -> None:
+    run = _flow(fails=True).launch({}, show=False).wait(10)
+    before = error_card(run)
+
+    def raised_again() -> None:
+        run.result()
+
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            raised_again()
+
+    assert error_card(run) == before and "raised_again" not in str(before)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from time import sleep
 from typing import Any
 
 from pocketflex_nb.core.flow import Flow
@@ -11,6 +9,7 @@ from pocketflex_nb.core.nodes import Node
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.engine.launch import launch
 from pocketflex_nb.notebook.lessons.exercise import Checked, exercise, point, slip, trouble
+from pocketflex_nb.notebook.lessons.two_desks import total_of_two_desks
 
 __all__ = ["TITLE"]
 
@@ -150,43 +149,21 @@ def _twice(count: Any) -> Checked:
     yield slip(store["total"] == 342, "The first module came again and was counted again: 138 + 66 + 138.")
     total = store["total"]
     yield point(total == 204, "The first one comes again, and changes nothing.", f"It came again, and the total is {total!r}.")
-    lost = _at_once(count)
+    try:
+        twice, apart = total_of_two_desks(count, ["argparse"] * 2, 138), total_of_two_desks(count, ["argparse", "calendar"], 204)
+    except Exception as exc:
+        yield point(False, "", f"With two desks at work: {trouble(exc)}.")
+        return
     yield point(
-        lost is None, "Nor when two desks have it at the same moment.",
-        f"When two desks have the same message at the same moment, the total is {lost}: they both look before either writes. "
+        twice is None, "Nor when two desks have it at the same moment.",
+        f"When two desks have the same message at the same moment, the total is {twice}: they both look before either writes. "
         "One call has to do both.",
     )
-
-
-def _at_once(count: Any) -> int | None:
-    """The wrong total that two desks make of the same message; None when it is right."""
-    with ThreadPoolExecutor(2) as desks:
-        for _ in range(20):
-            store = _Slow({"total": 0})
-            list(desks.map(lambda _, store=store: count(store, "argparse", 138), range(2)))
-            if store["total"] != 138:
-                return int(store["total"])
-    return None
-
-
-class _Slow(Store):
-    """A store whose readers take their time, as they do over a network."""
-
-    __slots__ = ()
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._slowly(super().__getitem__(key))
-
-    def get(self, key: Any, default: Any = None, /) -> Any:
-        return self._slowly(super().get(key, default))
-
-    def __contains__(self, key: Any) -> bool:
-        return bool(self._slowly(super().__contains__(key)))
-
-    @staticmethod
-    def _slowly(value: Any) -> Any:
-        sleep(0.002)
-        return value
+    yield point(
+        apart is None, "And two desks with two modules lose neither.",
+        f"When two desks count two modules at the same moment, the total is {apart}: both read it before either writes. "
+        "One call has to do both there, too.",
+    )
 
 
 @exercise(

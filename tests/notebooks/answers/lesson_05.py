@@ -63,6 +63,20 @@ WRONG = {
         (_count('if store.insert_new("counted", True):\n        store.increment("total", functions)'), "another one, is not counted"),
         (_count('if store.get(module) is None:\n        store[module] = 1\n        store.increment("total", functions)'), "same moment"),
         (_count('store.insert_new(f"counted/{module}", functions)'), "Nothing is counted"),
+        (_count('seen = store.setdefault("seen", [])\n    if module not in seen:\n        seen.append(module)\n'
+                '        store["total"] = store.get("total", 0) + functions'), "same moment"),
+        (_count('if module not in store:\n        store[module] = 1\n        store.increment("total", functions)'), "same moment"),
+        (_count('if module not in store.keys():\n        store[module] = 1\n        store.increment("total", functions)'), "same moment"),
+        (_count('if module not in list(store):\n        store[module] = 1\n        store.increment("total", functions)'), "same moment"),
+        (_count('if not any(key == module for key, _ in store.items()):\n        store[module] = 1\n'
+                '        store.increment("total", functions)'), "same moment"),
+        (_count('seen = dict(store.get("seen", {}))\n    if module not in seen:\n        store["seen"] = {**seen, module: 1}\n'
+                '        store.increment("total", functions)'), "same moment"),
+        (_count('try:\n        store[module]\n    except KeyError:\n        store[module] = 1\n'
+                '        store.increment("total", functions)'), "same moment"),
+        (_count('if not store.pop(module, None):\n        store.increment("total", functions)\n    store[module] = 1'), "same moment"),
+        (_count('if store.insert_new(f"counted/{module}", True):\n        store["total"] = store.get("total", 0) + functions'),
+         "two modules at the same moment"),
         (_count('store.incremnt("total", functions)'), "incremnt"),
     ],
     "05.3": [

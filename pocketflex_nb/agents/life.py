@@ -84,6 +84,8 @@ class Life(Mailbox):
         What it is registered under now: of ``(registry, key)``, the numbers of its entries.
     inbound, is_listed
         See :mod:`pocketflex_nb.agents.inbox`.
+    lane : Frame or None
+        Of the node that started it: where its prints go while that run lasts.
     idle : float or None
         Seconds without a message after which `handle_info` gets ``"timeout"``.
     """
@@ -102,6 +104,7 @@ class Life(Mailbox):
         "is_strict",
         "isolation",
         "known",
+        "lane",
         "links",
         "log",
         "names",
@@ -138,6 +141,7 @@ class Life(Mailbox):
         self.links: set[Life] | None = None
         self.names: dict[tuple[Any, Any], list[int]] | None = None
         self.known: Any = None
+        self.lane: Any = by.lane if by is not None else None
         self.cleanups: list[Callable[[Life], Any]] | None = None
         self.on_exit: Callable[[Life, Any], Any] | None = None
         self.timer: Any = None
@@ -201,7 +205,9 @@ class Life(Mailbox):
 
     def _enter(self) -> None:
         AGENT.set(self)
-        if FRAME.get() is not None:  # started by a node: this is a life of its own, not a part of that run
+        frame = FRAME.get()
+        if frame is not None:  # started by a node: this is a life of its own, not a part of that run
+            self.lane = frame
             FRAME.set(None)
 
     def make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
@@ -399,6 +405,7 @@ class Life(Mailbox):
             task.cancel()
         watchers, links = self.watchers or (), self.links or ()
         self.agent = self.context = self.box = self.hand = self.side = self.owed = self.watchers = self.links = self.names = None
+        self.lane = None
         if self.task is not None and not zombie:
             self.task = None
         if self.started is not None and not self.started.done():

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.store import ConflictWarning
 from pocketflex_nb.engine.telling import is_logging
+from pocketflex_nb.notebook.agent_lines import AgentLines
 from pocketflex_nb.views.secrets import redacted_pieces
 from pocketflex_nb.views.words import inert
 
@@ -50,6 +51,7 @@ class Lane:
         self._open: dict[tuple[int, int, int], _Line] = {}  # one per walk, thread and task: lines of siblings never mix
         self._begun: dict[tuple[int, int, int], str] = {}  # what the lines that go to the cell as well have had so far
         self._followed: set[int] = set()
+        self._agents = AgentLines(behind)
         _lanes.add(self)
 
     def write(self, text: str) -> int:
@@ -57,7 +59,10 @@ class Lane:
         frame = FRAME.get()
         lane = None if frame is None else frame.run.lane_run
         if lane is None:
-            return int(self._behind.write(text) or 0)
+            life = AGENT.get()
+            if life is None or not isinstance(text, str):
+                return int(self._behind.write(text) or 0)
+            return self._agents.write(life, text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if lane.number in teed:
@@ -78,6 +83,8 @@ class Lane:
         if line is not None and line.text:
             line.frame.note("output", stream="token", text=line.text)
             line.text, line.told = "", True
+        if frame is None and (life := AGENT.get()) is not None:
+            self._agents.flush(life)
         self._behind.flush()
 
     def _tee(self, frame: Any, text: str) -> None:

@@ -164,7 +164,7 @@ class SupervisorView(Standing, anywidget.AnyWidget):
         if do == "filter":
             self._filter = str(content.get("text", "")).lower()[:100]
         elif do == "stop":
-            self._supervisor.exit("shutdown")
+            engine_thread.submit(_stop_all(self._supervisor.ref))
         elif do == "fold":
             self._folded ^= {name}
         elif do == "choose":
@@ -234,6 +234,15 @@ def _infos(holder: Any) -> list[Any]:
 async def _state(ref: Any) -> Any:
     async with asyncio.timeout(STATE_TIME):
         return await ref.state()
+
+
+async def _stop_all(ref: Any) -> None:
+    """End a team in order. One below another supervisor is ended by that, else it would be restarted."""
+    boss = ref._life.boss
+    if boss is None:
+        ref.exit("shutdown")
+    else:
+        await boss.ref.terminate_child(ref if hasattr(boss.agent, "by_slot") else ref.id)
 
 
 async def _restart(holder: Any, info: Any) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb.agents import Agent, AgentDown, Supervisor, child, handles, home, trace
+from pocketflex_nb.agents import Agent, AgentDown, Supervisor, child, handles, home, poll_many, spawn, trace
 from pocketflex_nb.agents.slot import PLACES
 from pocketflex_nb.core import ports
 from pocketflex_nb.testing import VirtualClock, settle
+from pocketflex_nb.views.sequence import sequence_svg, steps_of
 from tests.agents.people import HERE, Boom, Counter, crash
 
 
@@ -169,3 +170,38 @@ async def test_messages_to_the_dead_keep_their_names_while_the_log_holds_them(cl
             await sup.start_child(child(Counter, id=f"d{number}", restart="temporary"))
             await sup.terminate_child(f"d{number}")
         assert len(PLACES) < before + 20  # nothing names them any more
+
+
+async def test_a_trace_of_tasks_shows_who_owns_them_and_what_they_give() -> None:
+    class Boss(Agent):
+        async def handle_call(self, message: Any, caller: Any) -> Any:
+            tasks = [spawn(double, message), spawn(fail, link=False)]
+            await tasks[0]
+            await poll_many(tasks)
+            return None
+
+    async def double(n: int) -> dict[str, int]:
+        return {"twice": 2 * n}
+
+    async def fail() -> None:
+        raise ValueError("no")
+
+    boss = await Boss.start(name="boss", engine="inline")
+    with trace(boss) as seen:
+        await boss.call(3)
+    await spawn(double, 4, engine="inline")
+    await boss.stop()
+
+    told = {(e.kind, e["id"].rpartition("-")[0]): e for e in seen.events if e.kind in ("start", "exit")}
+    assert {e["owner"] for e in told.values()} == {"boss"}
+    assert told["exit", "double"]["value"] == "{'twice': 6}"
+    assert "value" not in told["exit", "fail"].data
+    rows = [(s.source.split("-")[0], s.target.split("-")[0], s.text) for s in steps_of(seen.events) if s.kind in ("start", "exit")]
+    name = "test_a_trace_of_tasks_shows_who_owns_them_and_what_they_give.<locals>."
+    assert ("boss", "boss/double", f"spawn {name}double") in rows
+    assert ("boss/double", "boss", "value {'twice': 6}") in rows
+    assert ("boss/fail", "boss", "ends ValueError: no") in rows
+    drawn = seen.to_mermaid()
+    assert "value" in drawn
+    assert "-)" in drawn
+    assert "value" in sequence_svg(seen.events)

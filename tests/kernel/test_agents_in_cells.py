@@ -99,3 +99,32 @@ def test_an_agent_that_never_awaits_is_killed_while_other_cells_answer(kernel: K
     ran = kernel.run("spinner.exit('kill'); print(spinner.monitor().wait(10).ref is spinner, await sup['t'].call('?') >= 0)")
     assert ran.text.split() == ["True", "True"], ran.errors
     assert kernel.run("print([e.kind for e in sup.events if e.kind == 'restart'])").text == "['restart']\n"
+
+
+def test_prints_of_agents_go_to_the_cell_that_started_them(kernel: Kernel) -> None:
+    run_as(kernel, None, "class Says(Agent):\n    async def handle_call(self, message, caller):\n        print('said', message)\n"
+                         "    async def handle_cast(self, message):\n        1 / 0")
+    first = kernel.start('sup = await Supervisor([child(Says, name="ann")]).start(); await sup["ann"].call(1)')
+    kernel.finish(first)
+
+    second = kernel.start('await sup["ann"].call(2); sup["ann"].cast(0); await asyncio.sleep(0.1); await sup["ann"].call(3); print("here")')
+    kernel.finish(second)
+
+    kernel.wait_for_text(first, "[ann] said 1")
+    kernel.wait_for_text(first, "[ann] said 3")
+    text = "".join(m["content"].get("text", "") for m in kernel.seen(second) if m["msg_type"] == "stream")
+    assert "said" not in text
+    assert "here" in text
+    run_as(kernel, None, "await sup.stop()")
+
+
+def test_terminate_runs_when_the_kernel_is_shut_down(kernel: Kernel, tmp_path: Any) -> None:
+    told = tmp_path / "told"
+    run_as(kernel, None, f"told = {str(told)!r}\nclass Last(Agent):\n    async def init(self, name):\n        self.name = name\n"
+                         "    async def terminate(self, reason):\n        with open(told, 'a') as file:\n"
+                         "            print(self.name, reason, file=file)")
+    run_as(kernel, None, 'sup = await Supervisor([child(Last, n, id=n) for n in "abc"]).start(); ref = await Last.start("late")')
+
+    kernel.manager.shutdown_kernel()
+
+    assert told.read_text().splitlines() == ["late shutdown", "c shutdown", "b shutdown", "a shutdown"]

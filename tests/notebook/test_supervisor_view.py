@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from pocketflex_nb.agents import Agent, Supervisor, child
+from pocketflex_nb.agents import Agent, DynamicSupervisor, Supervisor, child
 from pocketflex_nb.notebook.agents_view import SupervisorView
 from pocketflex_nb.notebook.bridge import pump
 from pocketflex_nb.testing import Recorder
@@ -52,6 +53,33 @@ def test_a_tree_says_that_its_supervisor_was_stopped(team: Any, view: Supervisor
     view.look()
 
     assert view.head["ended"] == "ended: shutdown"
+
+
+def test_stop_all_ends_the_team_in_order(team: Any, view: SupervisorView) -> None:
+    with Recorder(team) as seen:
+        view._command(view, {"do": "stop"}, [])
+        seen.wait("exit", "viewed")
+    view.look()
+
+    assert [event["id"] for event in seen.events if event.kind == "exit"] == ["leaf", "inner", "a", "viewed"]
+    assert not team.is_alive
+    assert view.head["ended"] == "ended: shutdown"
+
+
+@pytest.mark.parametrize("above", [Supervisor, DynamicSupervisor])
+def test_stop_all_ends_a_team_below_another_for_good(above: Any) -> None:
+    inner = Supervisor([child(Idler, id="leaf")], name="inner-team")
+    top = above().start_sync()
+    asyncio.run(top.start_child(inner))
+    made = SupervisorView(inner)
+    pump.close(made)
+    with Recorder(top) as seen:
+        made._command(made, {"do": "stop"}, [])
+        seen.wait("exit", inner.ref.id)
+
+    assert not inner.is_alive
+    assert top.count().active == 0
+    top.stop_sync()
 
 
 def test_a_supervisor_below_another_has_one_version_of_its_code(view: SupervisorView) -> None:

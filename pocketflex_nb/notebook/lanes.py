@@ -83,7 +83,8 @@ class Lane:
         if line is not None and line.text:
             line.frame.note("output", stream="token", text=line.text)
             line.text, line.told = "", True
-        if frame is None and (life := AGENT.get()) is not None:
+        life = AGENT.get()
+        if life is not None and (frame is None or frame.run.lane_run is None):
             self._agents.flush(life)
         self._behind.flush()
 

@@ -5,6 +5,7 @@ per walk. Core reads only these attributes of it, all plain:
 
 - ``run``: the run, with ``name`` and ``live_class(code)``; ``parent``: the frame this one was entered from, or None
 - ``node``: the node in flight (the original, not the visit's copy); ``path(node)``: its graph path, e.g. ``"research/search"``
+- ``scope``: the frame of the nearest walk around on a store of its own, its ``private``; None on the run's store
 - ``began``: the store's `version` when the node in flight began its `prep` (set by the engine for a `Store` only)
 - ``life``: what `AGENT` was when it was made
 - ``timed``: whether each write takes the time; the walk gives its changes that of the hop's end if not
@@ -22,7 +23,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["AGENT", "CELL", "FRAME"]
+__all__ = ["AGENT", "CELL", "FRAME", "walked_with"]
 
 #: the frame of the walk that the running code belongs to, or None outside of any run
 FRAME: ContextVar[Any] = ContextVar("pocketflex_nb_frame", default=None)
@@ -33,3 +34,9 @@ AGENT: ContextVar[Any] = ContextVar("pocketflex_nb_agent", default=None)
 
 #: the notebook cell that the running code belongs to: its id, ``""`` where the front end sends none, None outside of a notebook
 CELL: ContextVar[str | None] = ContextVar("pocketflex_nb_cell", default=None)
+
+
+def walked_with(frame: Any) -> Any:
+    """The store that the walk of `frame` is on: the private one of the nearest flow around that has one, else the run's."""
+    scope = getattr(frame, "scope", None)
+    return getattr(frame.run, "store", None) if scope is None else scope.private

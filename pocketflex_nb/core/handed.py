@@ -15,7 +15,7 @@ from time import time as now
 from typing import Any
 
 from pocketflex_nb.core.alone import alone
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import FRAME, walked_with
 from pocketflex_nb.core.copies import NotCopied, copy_of, restore
 from pocketflex_nb.core.ledger import KEY, OLD, UNMARKED, VERSION, WRITER, Cell, writer_of
 from pocketflex_nb.core.snapshot import MISSING, Opaque, Work, is_plain
@@ -173,7 +173,7 @@ class Handed(dict[Any, Any]):
 
     def _as_it_began(self, cell: Cell, frame: Any) -> Any:
         """The frozen value of a cell when the node in flight began, if another one has written it since."""
-        if cell.version <= frame.began or getattr(frame.run, "store", None) is not self or cell.writer.is_related(frame):
+        if cell.version <= frame.began or walked_with(frame) is not self or cell.writer.is_related(frame):
             return cell.frozen
         base = [page[at + OLD] for page, at in self._ledger.after(frame.began, self.version) if page[at + KEY] == cell.key]
         return base[-1] if base and base[-1] is not MISSING and not isinstance(base[-1], Opaque) else cell.frozen

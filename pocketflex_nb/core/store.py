@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pocketflex_nb.core.alone import alone
-from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.context import AGENT, FRAME, walked_with
 from pocketflex_nb.core.errors import ConflictError, StoreError, nearest
 from pocketflex_nb.core.handed import TOUCHED_BOUND, Handed, holds, is_fenced, loan, owner_of
 from pocketflex_nb.core.ledger import (
@@ -379,7 +379,7 @@ class Store(Handed):
     def _other(self, key: Any, cell: Cell | None, frame: Any) -> Writer | None:
         """Who else wrote `key` since the node in flight began, if that run or branch is another one."""
         version, writer = self._ledger.gone.get(key, (0, OUTSIDE)) if cell is None else (cell.version, cell.writer)
-        if frame is None or version <= frame.began or _walked_with(frame) is not self:
+        if frame is None or version <= frame.began or walked_with(frame) is not self:
             return None  # `began` counts the versions of the store that is walked with
         return None if writer is OUTSIDE or writer.is_related(frame) else writer
 
@@ -987,12 +987,6 @@ def _refuse_options(unknown: Mapping[str, Any]) -> None:
     name = next(iter(unknown))
     known = ("on_conflict", "merge", "transient", "history")
     raise TypeError(f"Store has no option {name!r}{nearest(name, known)}; keys are given as a mapping: Store({{{name!r}: ...}})")
-
-
-def _walked_with(frame: Any) -> Any:
-    """The store that the walk of `frame` is on: the private one of the nearest flow around that has one, else the run's."""
-    scope = getattr(frame, "scope", None)
-    return getattr(frame.run, "store", None) if scope is None else scope.private
 
 
 def _too_large(value: Any) -> Opaque:

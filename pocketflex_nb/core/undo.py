@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pocketflex_nb.core.context import walked_with
 from pocketflex_nb.core.copies import NotCopied
 from pocketflex_nb.core.ledger import FIELDS, KEY, OLD, places_in
 from pocketflex_nb.core.snapshot import MISSING
@@ -58,7 +59,8 @@ def put_back(frame: Any) -> tuple[list[tuple[Any, str]], dict[int, tuple[Any, An
     failed: list[tuple[Any, str]] = []
     swapped: dict[int, tuple[Any, Any]] = {}
     touched = dict(frame.touched or {})
-    stores = {id(store): store for store in (frame.run.store, frame.store, *touched.values()) if isinstance(store, Store)}
+    known = (walked_with(frame), frame.run.store, frame.store, *touched.values())
+    stores = {id(store): store for store in known if isinstance(store, Store)}
     for first, last in _written(frame, undo.began).values():
         for store in stores.values():
             try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pocketflex_nb.core.context import walked_with
 from pocketflex_nb.core.copies import NotCopied
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.core.undo import is_tracking, put_back, set_out
@@ -19,7 +20,7 @@ __all__ = ["begin_try", "end_tries", "take_back", "withdraw"]
 
 def begin_try(frame: Frame | None) -> None:
     """From here on what the node in flight writes may be taken back."""
-    if frame is not None and (isinstance(frame.run.store, Store) or is_tracking(frame)):
+    if frame is not None and (isinstance(walked_with(frame), Store) or is_tracking(frame)):
         set_out(frame)
 
 

@@ -523,3 +523,18 @@ def test_the_store_tab_shows_the_private_store_of_the_step_under_the_cursor() ->
     assert "private store of Flow/sub#1" in panel("diff", [run], None, (run, inside), past)["note"]
     told = panel("store", [run], after.end, (run, after), past)
     assert (sorted(row[1] for row in told["rows"]), told["note"]) == (["found", "topic"], "")
+
+
+def test_what_a_failed_try_wrote_to_a_private_store_is_taken_back(walk: Way) -> None:
+    tries = []
+
+    @node(max_retries=2)
+    def flaky(shared: Any) -> None:
+        shared["tries"] = shared.get("tries", 0) + 1
+        tries.append(1)
+        if len(tries) == 1:
+            raise ConnectionError("once")
+
+    _, store = walk(linear(Flow(flaky, outputs=["tries"])), {})
+
+    assert (store["tries"], len(tries)) == (1, 2)

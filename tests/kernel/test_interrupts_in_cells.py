@@ -1,0 +1,161 @@
+"""The stop button, in every way in which a cell can wait, and at every moment: the next cell runs and prints as ever."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.kernel.kernels import Kernel
+
+_SETUP = """
+%load_ext pocketflex_nb
+import asyncio, queue, signal, sys, threading, time
+from pocketflex_nb import Flow, Node, current, launch, node, runs, stream
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.engine.thread import engine_thread
+
+class Waits(Node):
+    async def exec(self, prep_res):
+        await asyncio.sleep(600)
+
+class Short(Node):
+    async def exec(self, prep_res):
+        await asyncio.sleep(0.002)
+
+class Plain(Node):
+    def exec(self, prep_res):
+        return sum(range(5))
+
+waits, short, plain = (Flow(n(), name=n.__name__.lower()) for n in (Waits, Short, Plain))
+limited = Flow(Waits(), max_steps=9)
+both = node(lambda shared: None)
+both >> [Plain(), Short()]
+fork = Flow(both)
+
+async def slow(item):
+    await asyncio.sleep(600)
+
+def works():
+    async def nothing():
+        return True
+    return engine_thread.pool.submit(int, 3).result(5) == 3 and engine_thread.submit(nothing()).result(5)
+
+def interrupt_at(number):
+    count = 0
+    def look(frame, event, arg):
+        nonlocal count
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        if event == "opcode":
+            count += 1
+            if count == number:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return look
+    sys.settrace(look)
+"""
+
+#: cells that wait for ever, by what they wait in
+_WAITS = {
+    "run.wait": "waits.launch({}, show=False).wait()",
+    "run.result": "waits.launch({}, show=False).result()",
+    "await run": "await waits.launch({}, show=False)",
+    "flow.run": "waits.run({})",
+    "await run_async": "await waits.run_async({})",
+    "await run_async with limits": "await limited.run_async({})",
+    "gather of run_async": "await asyncio.gather(*(waits.run_async({}) for _ in range(5)))",
+    "group.wait": "waits.launch_each('i', range(3), show=False).wait()",
+    "group.results": "waits.launch_each('i', range(3), show=False).results()",
+    "await group": "await waits.launch_each('i', range(3), show=False)",
+    "as_completed": "for run in waits.launch_each('i', range(3), show=False).as_completed(): pass",
+    "async for in group": "async for run in waits.launch_each('i', range(3), show=False): pass",
+    "run.stream": "async for event in waits.launch({}, show=False).stream(): pass",
+    "await in a cell": "await asyncio.sleep(600)",
+    "plain code behind an await": "await asyncio.sleep(0)\ntime.sleep(600)",
+    "async for in stream": "async for result in stream(range(3), slow): pass",
+    "magic": "%pocketflex run waits --view none",
+    "magic with a body": "%%pocketflex --view none\nprint('here', flush=True)\nwaits",
+}
+#: those whose runs belong to nobody but the cell, so that none is to be left
+_LEFT = {"run.stream"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _setup(kernel: Kernel) -> None:
+    assert kernel.run(_SETUP).status == "ok"
+    kernel.run("short.run({}); plain.run({}); fork.run({}); short.launch({}, show=False).wait(9)")
+
+
+def _is_as_ever(kernel: Kernel) -> None:
+    ran = kernel.run("print('as ever', FRAME.get(), [run for run in runs(live=True)], current(), works())", timeout=20)
+    assert ran.text == "as ever None [] None True\n", (ran.text, ran.errors)
+
+
+@pytest.mark.parametrize("way", _WAITS)
+def test_the_stop_button_is_heard_wherever_a_cell_waits(kernel: Kernel, way: str) -> None:
+    code = _WAITS[way] if _WAITS[way].startswith("%%") else f"print('here', flush=True)\n{_WAITS[way]}"
+    cell = kernel.start(code)
+    kernel.wait_for_text(cell, "here")
+    time.sleep(0.15)  # most of the time it waits by then; whether it does is not what is tested
+    pressed = time.monotonic()
+
+    kernel.interrupt()
+
+    assert kernel.finish(cell, timeout=20).status == "error"
+    assert time.monotonic() - pressed < 4
+    if way in _LEFT:
+        kernel.run("for run in runs(live=True): run.cancel(); run.wait(9)")
+    _is_as_ever(kernel)
+
+
+#: cells that end by themselves, and steps of the interpreter that they take at least
+_ENDS = {
+    "flow.run, async": ("short.run({})", 800), "flow.run, plain": ("plain.run({})", 500), "fork": ("fork.run({})", 1_500),
+    "launch": ("short.launch({}, show=False).wait()", 1_200),
+    "group": ("for run in short.launch_each('i', range(2), show=False).as_completed(): pass", 1_800),
+    "body of a magic": ("%%pocketflex\ninterrupt_at({at})\nshort.run({})\nsys.settrace(None)", 800),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", _ENDS)
+def test_an_interrupt_between_any_two_steps_leaves_nothing_behind(kernel: Kernel, way: str) -> None:
+    code, steps = _ENDS[way]
+    for at in range(3, steps, max(steps // 23, 1)):
+        cell = code.replace("{at}", str(at)) if "{at}" in code else f"interrupt_at({at})\n{code}\nsys.settrace(None)"
+
+        ran = kernel.run(cell, timeout=20)
+
+        assert ran.status in ("ok", "error")
+        _is_as_ever(kernel)
+
+
+def test_presses_at_any_time_leave_nothing_behind(kernel: Kernel) -> None:
+    for number in range(12):
+        cell = kernel.start("%%pocketflex --view none\nprint('here', flush=True)\nwaits.run({})")
+        kernel.wait_for_text(cell, "here")
+        time.sleep(number * 0.0007)  # through the print's end, the begin of the run, and the wait for it
+
+        kernel.interrupt()
+
+        assert kernel.finish(cell, timeout=20).status == "error"
+        _is_as_ever(kernel)
+
+
+def test_a_cell_begins_outside_of_every_run_and_its_prints_name_it(kernel: Kernel) -> None:
+    kernel.run(
+        "from pocketflex_nb.engine.run import Run\nleft = Run(plain, {})\nleft.blocks = True\nFRAME.set(left.root)\nleft.begin()\n"
+        "sys.stdout.set_parent({'header': {'msg_id': 'another'}})"
+    )
+
+    ran = kernel.run("print('here', current(), left.status)")
+
+    assert ran.text == "here None cancelled\n"
+
+
+def test_code_that_a_step_runs_as_a_cell_stays_inside_of_its_run(kernel: Kernel) -> None:
+    kernel.run("inside = Flow(node(lambda shared: get_ipython().run_cell('seen = current() is not None') and None))")
+
+    kernel.run("inside.run({})")
+
+    assert kernel.run("print(seen, runs()[-1].status)").text == "True done\n"

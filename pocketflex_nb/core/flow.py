@@ -213,6 +213,12 @@ class Flow(BaseNode):
         -------
         awaitable
             Gives the last action.
+
+        Notes
+        -----
+        The kernel's stop button cancels what a cell awaits, and the cell shows `CancelledError`, which is ipykernel's way. It is heard at
+        once where ``%load_ext pocketflex_nb`` was run; without it, ipykernel hears it when its loop wakes for another reason. In a
+        cell of a subshell it is never heard: Python gives signals to the main thread alone.
         """
         if self.successors:
             warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)

@@ -23,6 +23,7 @@ from pocketflex_nb.core import ports
 from pocketflex_nb.core.flow import BatchFlow, Flow
 from pocketflex_nb.core.nodes import BaseNode, BatchNode, Node
 from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.engine.foreign_errors import step_error
 
 __all__ = [
     "AsyncBatchFlow", "AsyncBatchNode", "AsyncFlow", "AsyncNode", "AsyncParallelBatchFlow", "AsyncParallelBatchNode", "BaseNode",
@@ -109,7 +110,8 @@ class AsyncNode(Node):
             try:
                 result: Any = self.exec_async(prep_res)
                 return await (ports.engine.streamed(result) if result.__class__ is AsyncGeneratorType else result)
-            except Exception as exc:
+            except (Exception, asyncio.CancelledError) as caught:
+                exc = step_error(caught)
                 if number == self.max_retries - 1:
                     return await self.exec_fallback_async(prep_res, exc)
                 ports.engine.retried(self, number, exc)

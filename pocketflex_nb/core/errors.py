@@ -12,6 +12,7 @@
     │   └── LockLost                     the lease ended while its holder still wrote
     ├── RunError(RuntimeError)
     │   ├── RunCancelled                 `result()` of a cancelled run
+    │   ├── StepCancelled                a step was left by a cancellation that nobody here asked for
     │   ├── NodeTimeout(TimeoutError)    one attempt of a node took too long
     │   ├── RunTimeout(TimeoutError)     the run took too long
     │   ├── StepLimit                    `max_steps` reached; the hot path is named
@@ -38,7 +39,8 @@ from typing import Any
 __all__ = [
     "AgentError", "BadURL", "BreakerOpen", "BudgetSpent", "CallFailed", "CannotAsk", "CheckError", "ConflictError", "DecodingError",
     "DiagramError", "EncodingError", "FlowError", "LockLost", "MissingExtra", "NodeTimeout", "NotLoaded", "PocketflexError", "Refused",
-    "ResourceError", "RunCancelled", "RunError", "RunTimeout", "StepLimit", "StoreError", "UnknownAction", "Unreachable", "nearest",
+    "ResourceError", "RunCancelled", "RunError", "RunTimeout", "StepCancelled", "StepLimit", "StoreError",
+    "UnknownAction", "Unreachable", "nearest",
 ]
 
 
@@ -130,6 +132,10 @@ class RunError(PocketflexError, RuntimeError):
 
 class RunCancelled(RunError):
     """The run was cancelled: `result()` has nothing to give. The store is kept."""
+
+
+class StepCancelled(RunError):
+    """A step was left by a `CancelledError` that nobody here asked for, its cause: a failure like any other."""
 
 
 class NodeTimeout(RunError, TimeoutError):

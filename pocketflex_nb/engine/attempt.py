@@ -12,6 +12,7 @@ from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
 from pocketflex_nb.core.yielding import is_stream
 from pocketflex_nb.engine.clock import limit
+from pocketflex_nb.engine.foreign_errors import raised_by_step, step_error
 from pocketflex_nb.engine.items import ends_run, items_async, note_failure
 from pocketflex_nb.engine.plan import is_async
 from pocketflex_nb.engine.steps import attempt_async, patience, retried
@@ -38,13 +39,16 @@ def attempt(node: Any, prep_res: Any) -> Any:
         try:
             result = node.exec(prep_res)
             return watched(result, node, "exec") if result.__class__ in LAZY else result
-        except Exception as exc:
+        except (Exception, asyncio.CancelledError) as caught:
+            exc = step_error(caught)
             prep_res = take_back(outer, prep_res)
             if number == tries - 1 or not isinstance(exc, on):
                 return node.exec_fallback(prep_res, exc)
             frame = FRAME.get()
             if frame is not None and frame.run.ending is not None:  # no other try for a run that is to end
-                raise
+                if exc is caught:
+                    raise
+                raise exc  # noqa: B904 - it has its cause
             retried(node, frame, number, exc)
         finally:
             end_tries(outer)
@@ -82,7 +86,8 @@ async def attempt_spelled(node: Any, prep_res: Any) -> Any:
                 return await _spelled_once(node, prep_res)
             async with limit(node._pfx_timeout, frame):
                 return await _spelled_once(node, prep_res)
-        except Exception as exc:
+        except (Exception, asyncio.CancelledError) as caught:
+            exc = step_error(caught)
             if number == tries - 1 or not isinstance(exc, on):
                 return await node.exec_fallback_async(prep_res, exc)
             retried(node, frame, number, exc)
@@ -111,11 +116,15 @@ def _item(node: Any, item: Any, index: int, frame: Any, failures: list[ItemFailu
         frame.run.check(frame)
     try:
         return attempt(node, item)
-    except Exception as exc:
+    except Exception as caught:
+        exc = raised_by_step(caught)
+        assert isinstance(exc, Exception)
         exc.add_note(f"in item {index} of the batch {type(node).__name__}")
         frame = FRAME.get()
         if failures is None or ends_run(frame, exc):
-            raise
+            if exc is caught:
+                raise
+            raise exc  # noqa: B904 - it has its cause
         failures.append(ItemFailure(index, exc, item))
         note_failure(frame, failures[-1])
         return exc

@@ -11,6 +11,7 @@ from typing import Any
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.outcomes import ItemFailure
 from pocketflex_nb.engine.attempt import attempt, attempt_items, attempt_spelled
+from pocketflex_nb.engine.foreign_errors import raised_by_step
 from pocketflex_nb.engine.frame import left
 from pocketflex_nb.engine.hot import classes_now
 from pocketflex_nb.engine.items import ends_run, note_failure
@@ -48,9 +49,12 @@ def run(flow: Any, shared: Any) -> Any:
             action = wait_step(action, this.root)
         this.conclude(action)
         return action
-    except BaseException as exc:
+    except BaseException as caught:
+        exc = raised_by_step(caught)
         this.fail(exc)
-        raise
+        if exc is caught:
+            raise
+        raise exc  # noqa: B904 - it has its cause
     finally:
         this.loop_below = None  # what is remembered of a run keeps no loop alive
         FRAME.set(outer)

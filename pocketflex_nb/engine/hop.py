@@ -12,6 +12,7 @@ from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
 from pocketflex_nb.core.ledger import numbered, places_in
 from pocketflex_nb.core.nodes import END
 from pocketflex_nb.core.store import settle
+from pocketflex_nb.engine.foreign_errors import raised_by_step
 from pocketflex_nb.engine.frame import Failure, Frame, Several
 from pocketflex_nb.engine.hot import name_the_cell
 from pocketflex_nb.engine.log import CHANGED
@@ -34,6 +35,7 @@ def keep(frame: Frame) -> None:
 def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
     """Record that a visit failed, and return the node behind its error edge, None for `END`; raise `error` when there is none."""
     run = frame.run
+    error = raised_by_step(error)
     if frame.touched or frame.page is not None:
         keep(frame)
     if run._classes is not None and isinstance(error, AttributeError):

@@ -10,6 +10,7 @@ from typing import Any
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
 from pocketflex_nb.engine.crossing import cross
+from pocketflex_nb.engine.foreign_errors import raised_by_step
 from pocketflex_nb.engine.frame import Frame, told
 from pocketflex_nb.engine.reentry import cancel_task
 from pocketflex_nb.engine.steps import CALLER, attempt_async, mode_here
@@ -184,10 +185,14 @@ async def items_async(node: Any, items: Any, mode: int | None = None) -> list[An
                 with engine_thread.pool.place():
                     return await attempt_async(node, item, mode)
             return await attempt_async(node, item, mode)
-        except Exception as exc:
+        except Exception as caught:
+            exc = raised_by_step(caught)
+            assert isinstance(exc, Exception)
             exc.add_note(f"in item {index} of the batch {type(node).__name__}")
             if not collects or ends_run(outer, exc):
-                raise
+                if exc is caught:
+                    raise
+                raise exc  # noqa: B904 - it has its cause
             failures.append(ItemFailure(index, exc, item))
             note_failure(outer, failures[-1])
             return exc

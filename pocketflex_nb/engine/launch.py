@@ -16,6 +16,7 @@ from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.flow import Flow, check_limits
 from pocketflex_nb.core.nodes import BaseNode, check_concurrency
 from pocketflex_nb.core.store import Store, as_store
+from pocketflex_nb.engine.foreign_errors import raised_by_step
 from pocketflex_nb.engine.group import RunGroup
 from pocketflex_nb.engine.hot import classes_now
 from pocketflex_nb.engine.plan import overrides_flow_hooks
@@ -53,7 +54,7 @@ async def _main(run: Run) -> None:
         run.conclude(await drive(run.flow, run.store))
     except BaseException as exc:
         ended = isinstance(exc, (asyncio.CancelledError, RunCancelled)) and run.ending is not None
-        run.finish(error=run.ending if ended else exc)
+        run.finish(error=run.ending if ended else raised_by_step(exc))
         if isinstance(exc, (KeyboardInterrupt, SystemExit, GeneratorExit)):
             return  # it ends this run, never the engine thread
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from pocketflex_nb.engine.foreign_errors import as_failure, is_ours
+
 __all__ = ["drained", "opened", "parcel"]
 
 
@@ -16,8 +18,10 @@ async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
     """
     try:
         outcome: tuple[Any, BaseException | None] = await coro, None
-    except asyncio.CancelledError:
-        raise
+    except asyncio.CancelledError as exc:
+        if is_ours(exc):
+            raise
+        outcome = None, as_failure(exc)
     except BaseException as exc:
         outcome = None, exc
     await drained()

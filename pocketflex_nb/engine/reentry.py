@@ -18,9 +18,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from pocketflex_nb.engine.foreign_errors import cut
 from pocketflex_nb.engine.parcel import opened, parcel
 
-__all__ = ["KEPT", "Stacks", "can_nest", "cancel_task", "is_cut", "run_nested"]
+__all__ = ["KEPT", "Stacks", "can_nest", "cancel_task", "run_nested"]
 
 #: stacks that have nothing to do and are kept
 KEPT = 8
@@ -28,17 +29,6 @@ _MEND = (
     "a plain flow.run() inside an async step leaves its stack with greenlet, which cannot be imported here ({why}): "
     "pip install greenlet, or write `await flow.run_async(shared)`"
 )
-
-
-def is_cut(error: BaseException) -> bool:
-    """Whether `error` is what plain code that waited here was left with: its task, or what it waited for, was cancelled."""
-    return getattr(error, "_pfx_cut", False) is True
-
-
-def _cut() -> asyncio.CancelledError:
-    error = asyncio.CancelledError()  # no class of its own: `asyncio.timeout` knows the very class only
-    error._pfx_cut = True  # type: ignore[attr-defined]
-    return error
 
 
 def can_nest(loop: Any) -> bool:
@@ -185,7 +175,7 @@ class Stacks:
                     inner.cancel()
         coro.close()  # if it was cancelled before it began
         if inner.cancelled() or wait.is_cut:
-            raise _cut()
+            raise cut()
         return opened(inner.result())
 
     # the stacks ----------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.joins import join_of
 from pocketflex_nb.core.names import base_id, base_name
+from pocketflex_nb.engine.foreign_errors import is_cut
 from pocketflex_nb.engine.frame import FINISHED, Frame
 from pocketflex_nb.engine.hold import Hold
 from pocketflex_nb.engine.interrupt import Latch
@@ -28,7 +29,7 @@ from pocketflex_nb.engine.log import Log
 from pocketflex_nb.engine.nested import Nest
 from pocketflex_nb.engine.outside import alert
 from pocketflex_nb.engine.question import Question, next_question, next_question_async, would_await
-from pocketflex_nb.engine.reentry import cancel_task, is_cut
+from pocketflex_nb.engine.reentry import cancel_task
 from pocketflex_nb.engine.run_registry import began, began_elsewhere, ended, gone, runs
 from pocketflex_nb.engine.thread import engine_thread
 
@@ -737,7 +738,8 @@ class Run:
         self.started = self.started or self.finished
         status = "done"
         if error is not None:
-            cancelled = isinstance(error, (RunCancelled, asyncio.CancelledError, cf.CancelledError, KeyboardInterrupt))
+            cancelled = isinstance(error, (RunCancelled, asyncio.CancelledError, KeyboardInterrupt))
+            cancelled = cancelled or (isinstance(error, cf.CancelledError) and self.is_ended)
             cancelled = cancelled or (isinstance(error, GeneratorExit) and not self.launched)  # its coroutine was closed
             status = "cancelled" if cancelled else "failed"
             if cancelled and not isinstance(error, RunCancelled):

@@ -20,6 +20,7 @@ from pocketflex_nb.core.nodes import BaseNode, Node
 from pocketflex_nb.core.yielding import is_stream
 from pocketflex_nb.engine.clock import limit
 from pocketflex_nb.engine.crossing import cross
+from pocketflex_nb.engine.foreign_errors import step_error
 from pocketflex_nb.engine.frame import Frame, told
 from pocketflex_nb.engine.parcel import opened
 from pocketflex_nb.engine.plan import is_async, is_exec_step, is_step
@@ -150,7 +151,8 @@ async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> An
             begin_try(frame)
         try:
             return await once(node, prep_res, mode, frame)
-        except Exception as exc:
+        except (Exception, asyncio.CancelledError) as caught:
+            exc = step_error(caught, is_plain=not is_async(node.exec))
             if undoes:
                 prep_res = take_back(frame, prep_res)
             if number == tries - 1 or not isinstance(exc, on):

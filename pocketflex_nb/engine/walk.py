@@ -6,6 +6,7 @@ whole record. What a hop may meet besides three plain calls stands elsewhere: tr
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from itertools import repeat
 from time import perf_counter_ns as now
 from types import CoroutineType
@@ -16,6 +17,7 @@ from pocketflex_nb.core.nodes import END, Fork
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.core.yielding import is_stream
 from pocketflex_nb.engine.attempt import attempt
+from pocketflex_nb.engine.foreign_errors import step_error
 from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import TRIM_AT, Frame, Several
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
@@ -94,8 +96,8 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                         if c.max_retries == 1 and not c._pfx_tuned:
                             try:
                                 e = c.exec(p)
-                            except Exception as exc:
-                                e = c.exec_fallback(p, exc)
+                            except (Exception, CancelledError) as exc:
+                                e = c.exec_fallback(p, step_error(exc))
                         else:
                             e = attempt(c, p)
                         if type(e) is CoroutineType and is_exec_step(c):

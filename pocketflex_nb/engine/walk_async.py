@@ -6,7 +6,7 @@ Nothing is awaited between two nodes unless the run is held: the hand-over of a 
 
 from __future__ import annotations
 
-from asyncio import current_task, sleep
+from asyncio import CancelledError, current_task, sleep
 from collections.abc import Set as AbstractSet
 from itertools import repeat
 from time import perf_counter_ns as now
@@ -18,6 +18,7 @@ from pocketflex_nb.core.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store import Store
 from pocketflex_nb.core.yielding import is_stream
 from pocketflex_nb.engine.crossing import cross
+from pocketflex_nb.engine.foreign_errors import step_error
 from pocketflex_nb.engine.fork import walk_fork
 from pocketflex_nb.engine.frame import TRIM_AT, Frame, Several, left
 from pocketflex_nb.engine.hop import failed, keep, no_arrow
@@ -109,15 +110,15 @@ async def walk_async(
                             p = await c.prep_async(shared)
                             try:
                                 e = await c.exec_async(p)
-                            except Exception as exc:
-                                e = await c.exec_fallback_async(p, exc)
+                            except (Exception, CancelledError) as exc:
+                                e = await c.exec_fallback_async(p, step_error(exc))
                             action = await c.post_async(shared, p, e)
                         elif plan.is_async and mode != CALLER and c.max_retries == 1 and not c._pfx_tuned:
                             p = await c.prep(shared)
                             try:
                                 e = await c.exec(p)
-                            except Exception as exc:
-                                e = await fall_back(c, p, exc, mode)
+                            except (Exception, CancelledError) as exc:
+                                e = await fall_back(c, p, step_error(exc), mode)
                             action = await c.post(shared, p, e)
                         elif plan.is_plain:
                             action = await _visit_plain(c, shared, plan, mode)
@@ -185,8 +186,8 @@ async def _visit_plain(c: Any, shared: Any, plan: Plan, mode: int) -> Any:
             e = c.exec(p)
             if type(e) is CoroutineType and is_step(e, c.exec):
                 e = await (e if mode != CALLER else cross(e))
-        except Exception as exc:
-            e = await fall_back(c, p, exc, mode)
+        except (Exception, CancelledError) as exc:
+            e = await fall_back(c, p, step_error(exc), mode)
     else:
         e = await attempt_async(c, p, mode)
     action = c.post(shared, p, e)

@@ -637,7 +637,7 @@ class FunctionNode(Node):
                 f"its texts are streamed as tokens then"
             )
         raise TypeError(
-            f"node {self.name!r} returned {exec_res!r}: a function node returns its action, a str or None; "
+            f"node {self.name!r} returned {exec_res!r}: a function node returns its action, a str, None, or a list; "
             f"write results to the store: shared[{self.name!r}] = ..."
         )
 

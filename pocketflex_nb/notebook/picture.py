@@ -16,7 +16,7 @@ from typing import Any
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.graph import Graph, base_name, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
-from pocketflex_nb.engine.frame import WIDTH, Failure, Note
+from pocketflex_nb.engine.frame import WIDTH, Failure, Note, Several
 from pocketflex_nb.engine.hot import is_stale
 from pocketflex_nb.engine.log import rows
 from pocketflex_nb.engine.run import Run
@@ -281,7 +281,10 @@ class Picture:
                 self._visits[node] += times
                 if action.__class__ is Failure and not action.handled:
                     self._failed[node] += times
-                if action is None or isinstance(action, str):
+                if action.__class__ is Several:
+                    for name, n in action.counts.items():
+                        self._taken[node, name] += n * times
+                elif action is None or isinstance(action, str):
                     self._taken[node, action or "default"] += times
 
     # the lanes -------------------------------------------------------------------------------------------------------

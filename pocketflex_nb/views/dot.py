@@ -7,6 +7,7 @@ from typing import Any
 from pocketflex_nb.core.graph import Cluster, Edge, Graph, GraphNode
 from pocketflex_nb.views.boxes import arranged
 from pocketflex_nb.views.palette import INK, PALETTE
+from pocketflex_nb.views.svg import branches_of
 from pocketflex_nb.views.words import shown
 
 __all__ = ["dot"]
@@ -66,7 +67,8 @@ class _Dot:
         status = getattr(known, "status", "idle")
         colours = PALETTE["light"].get(status, PALETTE["light"]["idle"])
         visits = getattr(known, "visits", 0)
-        label = node.label + (f"\n{status} ×{visits}" if visits > 1 else f"\n{status}" if status != "idle" else "")
+        facts = branches_of(known) or (f"{status} ×{visits}" if visits > 1 else status)
+        label = node.label + ("" if facts == "idle" else f"\n{facts}")
         more = f', fillcolor="{colours.fill}", color="{colours.line}", fontcolor="{INK["light"]["ink"]}"' if known else ""
         shape = _SHAPES.get(node.shape, "box")
         style = "" if shape == "box" and node.shape != "subroutine" else ', style="filled"'

@@ -497,9 +497,13 @@ def test_branches_of_a_list_are_drawn_with_their_count_while_they_run() -> None:
         threading.Event().wait(0.002)
 
     from pocketflex_nb.notebook.picture import Picture
+    from pocketflex_nb.views.dot import dot
+    from pocketflex_nb.views.text import text
 
     assert Picture([run]).states(run.flow)["Work"] == ["running", 2, "2 of 5 done"]
     assert "2 of 5 done" in run.to_svg()
+    assert "2 of 5 done" in dot(run.graph, run.state())
+    assert "Work ×2 of 5" in text(run.graph, run.state())
     assert run.state().nodes["Work"].active == 3
     gate.set()
     run.wait(20)
@@ -538,3 +542,22 @@ def test_what_a_failed_try_wrote_to_a_private_store_is_taken_back(walk: Way) -> 
     _, store = walk(linear(Flow(flaky, outputs=["tries"])), {})
 
     assert (store["tries"], len(tries)) == (1, 2)
+
+
+def test_a_crowd_of_runs_counts_every_arrow_of_a_list() -> None:
+    from pocketflex_nb import launch
+    from pocketflex_nb.notebook.picture import Picture
+
+    class Plan(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            return ["each", "each", "other"]
+
+    plan = Plan()
+    plan - "each" >> Node()
+    plan - "other" >> Node()
+    flow = Flow(plan)
+    group = launch([flow] * 70, show=False).wait(30)
+    picture = Picture(list(group))
+    picture.states(flow)
+
+    assert picture.edges(flow) == {"Plan|each": 140, "Plan|other": 70}

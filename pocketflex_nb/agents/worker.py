@@ -12,11 +12,13 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.agents import travel
+from pocketflex_nb.agents.clock import LoopClock
 from pocketflex_nb.agents.errors import NotPortable
 from pocketflex_nb.agents.frames import Frame, Pipe, opened, portable_error
 from pocketflex_nb.agents.mail import Ask
 from pocketflex_nb.agents.reasons import short
 from pocketflex_nb.agents.ref import revive
+from pocketflex_nb.agents.sending import Sending
 from pocketflex_nb.core.context import AGENT
 
 __all__ = ["RemoteRef", "Worker", "main"]
@@ -34,6 +36,13 @@ class _Home:
         def describe(message: Any) -> str:
             """A short `repr`."""
             return short(message)
+
+
+class _Clocked:
+    """So much of a home as a `Sending` asks for."""
+
+    is_here = True
+    clock = LoopClock()
 
 
 class _Life:
@@ -106,6 +115,10 @@ class RemoteRef:
     def send(self, message: Any) -> None:
         """See `AgentRef.send`."""
         _worker().request(self, "send", (message,), {})
+
+    def send_after(self, message: Any, seconds: float) -> Sending:
+        """See `AgentRef.send_after`; the time runs in this process."""
+        return Sending(_Clocked, lambda: self, message, seconds)
 
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
         """See `AgentRef.stop`."""

@@ -218,6 +218,13 @@ class Odd(Agent):
         exit("parted")
 
     @handles.call
+    async def remind(self, seconds: float) -> None:
+        self.ref.send_after("remember", seconds)
+
+    async def handle_info(self, message: Any) -> Any:
+        return Stop(message)
+
+    @handles.call
     async def fork(self) -> None:
         if os.fork() == 0:
             time.sleep(20)
@@ -244,6 +251,15 @@ async def test_what_cannot_be_read_here_is_told_with_its_text() -> None:
     with pytest.raises(AgentDown) as down:
         await ref.part()
     assert down.value.reason == "parted"
+
+
+async def test_an_agent_of_another_process_sends_to_itself_later() -> None:
+    ref = await Odd.start(**HERE)
+    monitor = ref.monitor()
+
+    await ref.remind(0.01)
+
+    assert (await monitor).reason == "remember"
 
 
 async def test_start_arguments_that_cannot_be_read_fail_the_start_with_their_text() -> None:

@@ -201,6 +201,10 @@ class Frame:
 
     def note(self, kind: str, *, cause: int | None = None, **data: Any) -> None:
         """Append an event to the run's log."""
+        self.tell(kind, data, cause)
+
+    def tell(self, kind: str, data: dict[str, Any], cause: int | None = None) -> None:
+        """The same, with the facts as a dict, whatever their names."""
         run, ns = self.run, perf_counter_ns()
         run.records.extend((self, self.node, Note(kind, data, cause), ns, ns))
         if run.held is not None and run.held.subscribers:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from time import monotonic
 from typing import Any
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.run import GRACE, SLICE, Run
+from pocketflex_nb.engine.stream import EventStream, kinds_of
 from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.engine.usage import Usage, usage_of
 
 __all__ = ["RunGroup"]
 
@@ -245,6 +248,30 @@ class RunGroup:
                 await self._stopped_async()
                 raise
             yield ended.popleft()
+
+    def stream(self, kinds: str | Iterable[str] | None = None, *more: str, since: int | Event = 0, nested: bool = True) -> EventStream:
+        """The events of all its runs as they come: ``async for event in group.stream(): ...``; `Event.run` names the run.
+
+        Parameters
+        ----------
+        kinds, *more : str or iterable of str, optional
+            Only these kinds of events; ``"token"``, ``"print"`` and ``"log"`` stand for those outputs. Default: all.
+        since : int or Event
+            The number of the first event of each run to tell, or an event: those after it. Default: the first.
+        nested : bool
+            Whether runs that steps began are told of too.
+
+        Returns
+        -------
+        EventStream
+            An async iterator, in order for each run, that ends when every run is over. See `Run.stream`.
+        """
+        return EventStream(self._runs, kinds_of(kinds, more), since, nested)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens and the cost of all its runs so far."""
+        return usage_of(self._runs)
 
     # steering ----------------------------------------------------------------------------------------------------------
     def cancel(self) -> None:

@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from time import monotonic
@@ -31,7 +31,9 @@ from pocketflex_nb.engine.outside import alert
 from pocketflex_nb.engine.question import Question, next_question, next_question_async, would_await
 from pocketflex_nb.engine.reentry import cancel_task
 from pocketflex_nb.engine.run_registry import began, began_elsewhere, ended, gone, runs
+from pocketflex_nb.engine.stream import EventStream, kinds_of
 from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.engine.usage import Usage, usage_of
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.graph import Graph
@@ -547,6 +549,55 @@ class Run:
         subscribers.add(fn)
         return lambda: subscribers.drop(fn)
 
+    def stream(self, kinds: str | Iterable[str] | None = None, *more: str, since: int | Event = 0, nested: bool = True) -> EventStream:
+        """Its events as they come, from the first to the last: ``async for event in run.stream(): ...``.
+
+        However late it begins, it tells what is kept of the past, and it ends when the run is over, be it done, failed or cancelled.
+
+        Parameters
+        ----------
+        kinds, *more : str or iterable of str, optional
+            Only these kinds of events; ``"token"``, ``"print"`` and ``"log"`` stand for those outputs. Default: all.
+        since : int or Event
+            The number of the first event to tell, or an event: those after it. Default: the first.
+        nested : bool
+            Whether runs that its steps began are told of too (`Event.depth`, `Event.address`).
+
+        Returns
+        -------
+        EventStream
+            An async iterator; leaving the loop ends it, and so does its `aclose`. The run goes on.
+
+        Notes
+        -----
+        Nothing is dropped: what a slow reader has not read waits in memory. Starts of nodes are recorded from then on. In a notebook the
+        stop button cancels the run, as with ``await run``.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> from pocketflex_nb import emit, launch, linear, node
+        >>> @node
+        ... def think(shared):
+        ...     for word in ("to", "be"):
+        ...         emit("token", word)
+        >>> async def follow():
+        ...     return [event["text"] async for event in launch(linear(think)).stream("token")]
+        >>> asyncio.run(follow())
+        ['to', 'be']
+        """
+        return EventStream([self], kinds_of(kinds, more), since, nested)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens and the cost so far, with those of runs inside: ``run.usage.tokens``, ``run.usage.cost``."""
+        return usage_of([self])
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What its steps, and runs inside, told by ``emit("message", text, role=...)``, oldest first: a dict each, as far as it is kept."""
+        return [dict(event.data) for event in self.events if event.kind == "message"]
+
     def show(self, **options: Any) -> Any:
         """Show the live view in the notebook."""
         if ports.display is None:
@@ -581,10 +632,7 @@ class Run:
 
     def rows(self) -> list[dict[str, Any]]:
         """The events as flat dicts, a table's rows."""
-        return [
-            {"run": e.run, "seq": e.seq, "time": e.time, "kind": e.kind, "address": e.address, "node": e.node, **e.data}
-            for e in self.events
-        ]
+        return [_row(event) for event in self.events]
 
     # for the engine ---------------------------------------------------------------------------------------------------
     def hold_state(self) -> Any:
@@ -766,6 +814,12 @@ def limited(run: Run, flow: Any) -> None:
     if flow._pfx_max_steps or flow._pfx_timeout or flow._pfx_budget:
         run.started = now()
         run.hold_state().limit(flow._pfx_max_steps, flow._pfx_timeout, flow._pfx_budget)
+
+
+def _row(e: Event) -> dict[str, Any]:
+    """An event as a flat dict; a fact of the user's that has the name of a column gives way."""
+    own = {"run": e.run, "seq": e.seq, "time": e.time, "kind": e.kind, "address": e.address, "node": e.node}
+    return {**own, **e.data, **own}
 
 
 def _name_of(flow: Any) -> str:

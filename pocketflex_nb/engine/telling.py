@@ -13,6 +13,14 @@ from pocketflex_nb.core.errors import nearest
 __all__ = ["emit", "hear_logging", "is_logging"]
 
 _KINDS = ("token", "usage", "progress", "log")
+#: kinds that the engine tells, besides those that begin with ``run_``, ``node_`` or ``child_``
+_ENGINES = frozenset({
+    "abandoned", "answered", "asked", "conflict", "forked", "item_failed", "output", "overdue", "pool_full", "store_changed",
+    "unknown_action",
+})
+#: kinds of users' own that were looked at already, and how many of them are remembered
+_known: set[str] = {"message"}
+_MOST = 1_000
 
 
 def emit(kind: str, text: Any = None, **fields: Any) -> None:
@@ -20,18 +28,20 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
 
     Parameters
     ----------
-    kind : {"token", "usage", "progress", "log"}
+    kind : str
         ``token``: a piece of streamed text. ``usage``: ``tokens=``, ``cost=``, counted against the run's budget. ``progress``:
-        ``done=``, ``total=``. ``log``: a line.
+        ``done=``, ``total=``. ``log``: a line. ``message``: what was said, with ``role=``, for `Run.messages`. Any other name or prefixed
+        name (``"score"``, ``"shop.order"``) is a kind of your own: an event with `text` and the fields as its data.
     text : str, optional
-        For tokens and logs.
+        For tokens, logs and messages, and for kinds of your own.
     **fields
         See `kind`; more are kept with the event.
 
     Raises
     ------
     ValueError
-        For another kind.
+        For a kind that the engine itself tells (``node_finished``), and for one that looks like ``token``, ``usage``, ``progress`` or
+        ``log`` misspelt: with a prefix (``my.tokens``) it is one of your own.
 
     Examples
     --------
@@ -40,24 +50,50 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
     ...     def exec(self, prep_res):
     ...         emit("usage", tokens=120, cost=0.002)
     ...         emit("progress", done=1, total=4)
+    ...         emit("score", value=0.8)
     >>> run = launch(Flow(Think())).wait(10)
     >>> state = replay(run.events)
     >>> state.tokens, state.done, state.total
     (120, 1, 4)
+    >>> [event["value"] for event in run.events if event.kind == "score"]
+    [0.8]
     """
-    if kind not in _KINDS:
-        raise ValueError(f"emit({kind!r}): no such kind{nearest(kind, _KINDS)}")
+    if kind not in _KINDS and kind not in _known:
+        _check_own(kind)
     frame = FRAME.get()
     if frame is None or frame.fenced:
         return
     if kind in ("token", "log"):
-        frame.note("output", stream=kind, text="" if text is None else str(text), **fields)
+        frame.tell("output", {"stream": kind, "text": "" if text is None else str(text), **fields})
         return
     if text is not None:
         fields["text"] = str(text)
-    frame.note(kind, **fields)
+    frame.tell(kind, fields)
     if kind == "usage":
         frame.run.hold_state().spend(fields, frame)
+
+
+def _check_own(kind: Any) -> None:
+    """Refuse what is no kind of the user's own; remember what is."""
+    if not isinstance(kind, str):
+        raise TypeError(f"emit({kind!r}): the kind is a text, such as 'token' or 'shop.order'")
+    if kind in _ENGINES or kind.startswith(("run_", "node_", "child_")):
+        raise ValueError(f"emit({kind!r}): the engine tells this kind itself; give yours a prefix: 'my.{kind}'")
+    if not kind or not _is_own(kind):
+        near = nearest(kind, _KINDS)
+        raise ValueError(f"emit({kind!r}): no such kind{near}; a kind of your own has another name, or a prefix: 'my.{kind}'")
+    if len(_known) < _MOST:
+        _known.add(kind)
+
+
+def _is_own(kind: str) -> bool:
+    """Whether a name is far enough from the known ones, or prefixed."""
+    if any(mark in kind for mark in ".:/"):
+        return True
+    from difflib import get_close_matches  # once for each kind
+
+    name = kind.lower().strip()
+    return name not in _KINDS and name.removesuffix("s") not in _KINDS and not get_close_matches(name, _KINDS[:3], n=1, cutoff=0.86)
 
 
 _heard = False

@@ -1,0 +1,37 @@
+"""What did a run spend? The sums of what its steps told as ``usage``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Usage", "usage_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and cost, as `emit` was told them, those of runs inside among them.
+
+    Attributes
+    ----------
+    tokens : float
+        Their number.
+    cost : float
+        In whatever currency the steps count.
+    """
+
+    tokens: float = 0
+    cost: float = 0.0
+
+    def __getitem__(self, name: str) -> float:
+        """The same by name: ``usage["tokens"]``."""
+        if name not in ("tokens", "cost"):
+            raise KeyError(name)
+        return float(getattr(self, name)) if name == "cost" else self.tokens
+
+
+def usage_of(runs: Iterable[Any]) -> Usage:
+    """What these runs spent together."""
+    spent = [run.held.spent for run in runs if run.held is not None]
+    return Usage(sum(one["tokens"] for one in spent), float(sum(one["cost"] for one in spent)))

@@ -21,7 +21,7 @@ from pocketflex_nb.core.standing import arrow_drawn, forget_arrows
 
 __all__ = [
     "END", "AsyncFunctionNode", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "FunctionNode", "Node", "Retry",
-    "check_concurrency", "check_seconds", "checked_name", "node", "whole",
+    "attempt_of", "check_concurrency", "check_seconds", "checked_name", "node", "whole",
 ]
 
 
@@ -365,6 +365,13 @@ class CurrentRetry:
 
     def __set__(self, node: Any, number: int) -> None:
         _ATTEMPT.set((node, number))
+
+
+def attempt_of(node: Any) -> int:
+    """The 0-based number of the try in flight of `node`, as it is wired: a visit tries a copy of it."""
+    attempt = _ATTEMPT.get()
+    is_its_own = attempt is not None and getattr(attempt[0], "successors", None) is getattr(node, "successors", node)
+    return attempt[1] if attempt is not None and is_its_own else 0
 
 
 class Node(BaseNode):

@@ -13,6 +13,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.ledger import add_change, changes_of, places_in
+from pocketflex_nb.core.nodes import attempt_of
 
 __all__ = ["FINISHED", "KEPT", "TRIM_AT", "WIDTH", "Failure", "Frame", "Note", "Several", "current", "left", "told"]
 
@@ -176,7 +177,7 @@ class Frame:
     @property
     def attempt(self) -> int:
         """The 0-based number of the try in flight."""
-        return int(getattr(self.node, "cur_retry", 0))
+        return attempt_of(self.node)
 
     @property
     def node_id(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb import BatchNode, Flow, Node, Retry
+from pocketflex_nb import BatchNode, Flow, Node, Retry, current, node
 from pocketflex_nb.core.errors import NodeTimeout
 from tests.engine.conftest import Way
 
@@ -250,3 +250,25 @@ def test_a_batch_that_is_run_alone_works_on_several_items_at_once(is_async: bool
     (MeetAsync if is_async else Meet)(max_concurrency=2).run(store)
 
     assert store == {"met": [1, 2]}
+
+
+@pytest.mark.parametrize("how", ["run", "launch"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_function_node_reads_the_number_of_its_try(how: str, is_async: bool) -> None:
+    def work(shared: Any) -> None:
+        tries.append(current().attempt)
+        if len(tries) < 3:
+            raise ConnectionError
+
+    async def work_async(shared: Any) -> None:
+        work(shared)
+
+    tries: list[int] = []
+    flow = Flow(node(max_retries=3)(work_async if is_async else work))
+
+    if how == "run":
+        flow.run({})
+    else:
+        flow.launch({}, show=False).result(10)
+
+    assert tries == [0, 1, 2]

@@ -80,7 +80,7 @@ def _pigeon(flow: Any) -> Checked:
     yield point(storm.error is None, "In a storm it gets through.", "In a storm the wire fails, and all ends. Which arrow is for that?")
     yield point("pigeon" in names, "The pigeon flies.", "In a storm the pigeon has to fly: lead the dotted arrow to it.")
     yield point(names[-1] == "note", "Then comes the note.", "After the pigeon nothing comes. Lead an arrow from it to `note`.")
-    fair = tried(flow, {"module": "json", "tries": 2})
+    fair = tried(flow, {"module": "json", "calm": True})
     yield from _ends_well(fair)
     yield point(way(fair)[0] == ["fetch", "wire", "note"], "On a fair day it stays at home.", "And on a fair day it has to stay at home.")
 
@@ -96,7 +96,7 @@ def _pigeon(flow: Any) -> Checked:
 def _patient(flow: Any) -> Checked:
     yield from _is_flow(flow)
     fair = tried(flow, {"module": "json"})
-    tries = fair.store.get("tries", 0)
+    tries = _tries(fair)
     yield slip(tries == 2, "`retries` counts all tries, the first one too: three tries are `retries=3`.")
     yield slip(tries == 1, "The wire tries once. The setting is a line of the diagram, `%% pf: wire.retries=...`.")
     yield point(tries == 3, "The wire tries three times.", f"The wire tries {tries} times.")
@@ -106,8 +106,13 @@ def _patient(flow: Any) -> Checked:
         storm.error is None and storm.store.get("sent by") == "pigeon", "In a storm the pigeon flies, after three tries.",
         "In a storm all three tries fail, and then? As in the exercise before.",
     )
-    yield slip(storm.store["tries"] != 3, f"In a storm the wire tries {storm.store['tries']} times: three are enough.")
+    yield slip(_tries(storm) != 3, f"In a storm the wire tries {_tries(storm)} times: three are enough.")
     yield point(way(storm)[0][-1] == "note", "Then comes the note.", "After the pigeon nothing comes. Lead an arrow from it to `note`.")
+
+
+def _tries(run: Any) -> int:
+    """How often the wire was tried."""
+    return 1 + len([event for event in run.events if event.kind == "node_retried"])
 
 
 def _is_flow(flow: Any) -> Iterator[Point]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pocketflex_nb.core.errors import DecodingError, NotLoaded
 from pocketflex_nb.core.inert_class import factory_made, made_of, static
+from pocketflex_nb.core.tag_shapes import read_zone
 
 __all__ = ["Refusal", "class_named", "name_of", "pack", "unpack"]
 
@@ -171,19 +172,13 @@ def _read_array(np: Any, members: dict[str, Any]) -> Any:
     shape = tuple(members["shape"])
     if members["dtype"] == "O":
         made = np.empty(len(members["v"]), dtype=object)
-        made[:] = members["v"] if not any(isinstance(v, (list, tuple, np.ndarray)) for v in members["v"]) else _filled(np, members["v"])
+        for at, value in enumerate(members["v"]):  # one by one: no item is asked whether it is a sequence
+            made[at] = value
         return made.reshape(shape)
     dtype = np.lib.format.descr_to_dtype(_as_descr(members["dtype"]))
     if dtype.hasobject:
         raise DecodingError("an array of objects cannot be made from bytes")
     return np.frombuffer(base64.b64decode(members["v"]), dtype=dtype).reshape(shape).copy()
-
-
-def _filled(np: Any, values: list[Any]) -> Any:
-    made = np.empty(len(values), dtype=object)
-    for at, value in enumerate(values):
-        made[at] = value
-    return made
 
 
 # pandas --------------------------------------------------------------------------------------------------------------
@@ -268,11 +263,15 @@ def _read_column(pd: Any, members: dict[str, Any]) -> Any:
     if members["$"] == "categorical":
         return pd.Categorical.from_codes(members["codes"], _read_index(pd, members["v"]), ordered=members["ordered"])
     if members["$"] == "zoned":
-        return pd.DatetimeIndex(members["v"]).tz_localize("UTC").tz_convert(members["tz"]).array
+        return pd.DatetimeIndex(members["v"]).tz_localize("UTC").tz_convert(_zone(members["tz"])).array
     dtype = members["dtype"]
     if isinstance(dtype, list):
         storage, is_na = dtype
+        if storage not in ("python", "pyarrow") or (storage == "pyarrow" and "pyarrow" not in sys.modules):
+            raise NotLoaded(f"texts of pandas that {storage} holds were read, and it is not loaded here; write `import pyarrow` first")
         dtype = pd.StringDtype(storage) if is_na else pd.StringDtype(storage, na_value=np.nan)
+    elif dtype not in _NULLABLE:
+        raise DecodingError(f"{str(dtype)[:40]!r} is no dtype of pandas that is read")
     return pd.array(members["v"], dtype=dtype)
 
 
@@ -309,7 +308,14 @@ def _object(values: Any) -> Any:
 def _read_timestamp(pd: Any, members: dict[str, Any]) -> Any:
     np = sys.modules["numpy"]
     made = pd.Timestamp(np.int64(members["v"]).view(f"M8[{members['unit']}]"))
-    return made if members["tz"] is None else made.tz_localize("UTC").tz_convert(members["tz"])
+    return made if members["tz"] is None else made.tz_localize("UTC").tz_convert(_zone(members["tz"]))
+
+
+def _zone(name: Any) -> Any:
+    """The name of a time zone, if it is one that the system knows, or no name of a place at all, such as ``UTC+01:00``."""
+    if isinstance(name, str) and "/" in name and not name.startswith(("dateutil/", "tzfile(")):
+        read_zone(name)
+    return name
 
 
 def _read_timedelta(pd: Any, members: dict[str, Any]) -> Any:

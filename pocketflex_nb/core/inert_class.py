@@ -40,7 +40,7 @@ def factory_made(factory: Any, what: str) -> Any:
     DecodingError
         It is code of the user's.
     """
-    if factory.__class__ is type and factory in _FACTORIES:
+    if type(factory) is type and factory in _FACTORIES:
         return factory()
     raise DecodingError(f"{what} is lacking in what was written, and its default is made by code, which is not run by reading")
 
@@ -70,18 +70,27 @@ def check_hashable(values: Iterable[Any]) -> None:
     DecodingError
         A hash or a comparison of the user's own would be asked.
     """
-    stack = [value for value in values if value.__class__ not in _PLAIN]
+    stack = [value for value in values if type(value) not in _PLAIN]
     while stack:
         value = stack.pop()
         cls = type(value)
-        for name in ("__hash__", "__eq__"):
+        for name in ("__hash__", "__eq__", "__getattribute__"):
             if not _is_known(static(cls, name, None)):
                 raise DecodingError(f"{cls.__qualname__} has a {name} of its own, which is not run by reading")
-        if isinstance(value, (tuple, frozenset)):
-            stack += [item for item in value if item.__class__ not in _PLAIN]
+        if issubclass(cls, tuple):
+            stack += [item for item in tuple.__iter__(value) if type(item) not in _PLAIN]
+        elif issubclass(cls, frozenset):
+            stack += [item for item in frozenset.__iter__(value) if type(item) not in _PLAIN]
         elif static(cls, "__dataclass_fields__", None) is not None:
-            parts = (getattr(value, name, None) for name in static(cls, "__dataclass_fields__"))
-            stack += [part for part in parts if part.__class__ not in _PLAIN]
+            parts = (_part(value, name) for name in static(cls, "__dataclass_fields__"))
+            stack += [part for part in parts if type(part) not in _PLAIN]
+
+
+def _part(value: Any, name: str) -> Any:
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:
+        return None
 
 
 def _is_known(found: Any) -> bool:

@@ -20,7 +20,6 @@ import enum
 import fractions
 import json
 import math
-import os
 import pathlib
 import re
 import uuid
@@ -34,6 +33,7 @@ from pocketflex_nb.core.diff import path_text
 from pocketflex_nb.core.errors import DecodingError, EncodingError, NotLoaded
 from pocketflex_nb.core.foreign import Refusal, class_named, name_of
 from pocketflex_nb.core.inert_class import check_hashable, factory_made, made_of, static
+from pocketflex_nb.core.tag_shapes import check_foreign, check_shape, read_zone
 
 __all__ = ["DEEPEST", "FORMAT", "UNREADABLE", "Unloaded", "decode", "encode", "is_whole"]
 
@@ -67,7 +67,9 @@ class Unloaded:
 
     def __init__(self, members: dict[str, Any], reason: str = "") -> None:
         self.members, self.reason = members, reason
-        self.tag, self.cls = str(members["$"]), str(members.get("c", members["$"]))
+        tag, named = members["$"], members.get("c")
+        self.tag = tag if type(tag) is str else "unknown"
+        self.cls = named if type(named) is str else self.tag
 
     @classmethod
     def of_text(cls, text: Any, reason: str) -> Unloaded:
@@ -234,10 +236,10 @@ def _check_depth(value: Any) -> None:
             raise DecodingError(f"it stands more than {DEEPEST} levels deep, which no version of this writes")
         below: list[Any] = []
         for one in level:
-            if isinstance(one, dict):
-                below += [item for item in one.values() if isinstance(item, _NESTING)]
-            elif isinstance(one, (list, tuple)):
-                below += [item for item in one if isinstance(item, _NESTING)]
+            if issubclass(type(one), dict):
+                below += [item for item in one.values() if issubclass(type(item), _NESTING)]
+            elif issubclass(type(one), (list, tuple)):
+                below += [item for item in one if issubclass(type(item), _NESTING)]
         level = below
 
 
@@ -246,11 +248,12 @@ _NESTING = (dict, list, tuple)
 
 def is_whole(value: Any) -> bool:
     """Whether nothing in `value`, as `decode` gave it, is `Unloaded`. Looks into lists, tuples and dicts, their keys too."""
-    if value.__class__ is Unloaded:
+    cls = type(value)
+    if cls is Unloaded:
         return False
-    if isinstance(value, dict):
+    if issubclass(cls, dict):
         return all(map(is_whole, value.values())) and (_NAMES.issuperset(map(type, value)) or all(map(is_whole, value)))
-    return all(map(is_whole, value)) if isinstance(value, (list, tuple)) else True
+    return all(map(is_whole, value)) if issubclass(cls, (list, tuple)) else True
 
 
 # writing -------------------------------------------------------------------------------------------------------------
@@ -465,8 +468,14 @@ def _untag(members: dict[str, Any]) -> Any:
     tag = members.get("$")
     if tag is None:
         return members
+    if tag.__class__ is not str:
+        raise DecodingError(f"a {type(tag).__name__} is no kind of value")
     read = _READ.get(tag)
-    return read(members) if read is not None else foreign.unpack(tag, members)
+    if read is not None:
+        check_shape(tag, members)
+        return read(members)
+    check_foreign(tag, members)
+    return foreign.unpack(tag, members)
 
 
 def _untag_or_keep(members: dict[str, Any]) -> Any:
@@ -475,7 +484,10 @@ def _untag_or_keep(members: dict[str, Any]) -> Any:
         return members
     try:
         if not is_whole(members):
-            return Unloaded(members) if tag not in _OPEN else _READ[tag](members)
+            if tag.__class__ is not str or tag not in _OPEN:
+                return Unloaded(members)
+            check_shape(tag, members)
+            return _READ[tag](members)
         return _untag(members)
     except NotLoaded:
         return Unloaded(members)
@@ -596,19 +608,6 @@ def _keyed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return read
 
 
-def _read_zone(key: Any) -> Any:
-    """A time zone that the system knows; ``tzdata`` is imported only where the system has no zones at all."""
-    if not isinstance(key, str) or not _ZONE.fullmatch(key) or ".." in key:
-        raise DecodingError(f"{str(key)[:80]!r} is no name of a time zone")
-    is_known = any(os.path.isfile(os.path.join(folder, key)) for folder in zoneinfo.TZPATH)
-    if not is_known and any(map(os.path.isdir, zoneinfo.TZPATH)):
-        raise DecodingError(f"the time zone {key!r} is not known here")
-    return zoneinfo.ZoneInfo(key)
-
-
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+\-/]{0,79}")
-
-
 def _member(make: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
     return lambda members: make(members["v"])
 
@@ -638,7 +637,7 @@ _READ: dict[str, Callable[[dict[str, Any]], Any]] = {
     "time": lambda members: _timed(dt.time.fromisoformat(members["v"]), members),
     "timedelta": _member(lambda v: dt.timedelta(*v)),
     "timezone": _read_timezone,
-    "zone": _member(_read_zone),
+    "zone": _member(read_zone),
     "decimal": _member(decimal.Decimal),
     "fraction": _member(lambda v: fractions.Fraction(int(v[0], 16), int(v[1], 16))),
     "uuid": _member(lambda v: uuid.UUID(hex=v)),

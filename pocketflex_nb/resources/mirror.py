@@ -56,8 +56,8 @@ class Entry:
     def holds(self, value: Any, text: str, version: int, who: str, writer: Writer) -> Entry:
         """Take over a new value."""
         self.value, self.text, self.version, self.who, self.writer = value, text, version, who, writer
-        self.plain, self._frozen = value.__class__ not in _CONTAINERS and is_plain(value), _UNREAD
-        self.is_whole = value.__class__ is not Unloaded and (self.plain or '"$"' not in text or is_whole(value))
+        self.plain, self._frozen = type(value) not in _CONTAINERS and is_plain(value), _UNREAD
+        self.is_whole = type(value) is not Unloaded and (self.plain or '"$"' not in text or is_whole(value))
         return self
 
     @property

@@ -49,6 +49,11 @@ def _own_node(longest: Any) -> Checked:
     yield slip(written == max(_SOURCE.splitlines()), "That is the last line by alphabet: tell `max` what to compare, `key=len`.")
     yield slip(written == max(_SOURCE.split(), key=len), "That is the longest word. `splitlines()` gives the lines.")
     yield point(written == _LONGEST, "It finds the longest line.", f"`longest` became `{written!r}`, and should be `{_LONGEST!r}`.")
+    for place in (0, 150, 400):
+        others = ["x = 1"] * 400
+        others.insert(place, _LONGEST)
+        found = tried(longest, {"source": "\n".join(others), "module": "test"}).store.get("longest")
+        yield slip(found != _LONGEST, f"In a module of 401 lines whose longest is number {place + 1}, it became `{found!r}`.")
 
 
 @exercise(
@@ -119,6 +124,9 @@ def _third_way(flow: Any) -> Checked:
         ends["short"][2][-1] == "ShortStory" and ends["long"][2][-1] == "Novel", "The two old ways still go where they went.",
         f"With 10 lines the way ends at {ends['short'][2][-1]}, with 600 at {ends['long'][2][-1]}: keep `\"short\"` and `\"long\"`.",
     )
+    for lines, end in ((2_001, "Saga"), (2_000, "Novel"), (300, "Novel"), (299, "ShortStory")):
+        names, _ = way(tried(flow, {"source": "x = 1\n" * lines, "module": "test"}))
+        yield slip(names[-1] != end, f"A module of {lines} lines goes to {names[-1]}, and not to {end}: more than 2 000, fewer than 300.")
 
 
 @exercise(
@@ -149,6 +157,8 @@ def _fails(careful: Any) -> Checked:
     yield point(text == "", "What it cannot read is empty.", f"The text became `{text!r}`: an empty one, please.")
     kept = tried(careful, {"module": "textwrap"}).store.get("source", "")
     yield point("def wrap" in kept, "What it can read is read as before.", "And now `textwrap` is not read: leave `exec` as it is.")
+    again = sum(event.kind == "node_retried" for event in run.events)
+    yield slip(again != 2, "Three tries may be, and it tries once: an error that `exec` catches itself is no reason to try again.")
 
 
 def _named(thing: Any) -> str:

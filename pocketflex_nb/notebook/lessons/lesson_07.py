@@ -37,6 +37,9 @@ def _gate(gate: Any) -> Checked:
     )
     yield point(asked, "It asks.", "" if run.error is None else f"{trouble(run.error)}.")
     yield slip(asked[0]["schema"] is not None, "A form has fields to fill in. Here are two buttons enough.")
+    yield slip(
+        asked[0]["timeout"] is not None, "When the time is over it goes its way unseen. Here it has to wait for the editor: no `timeout`."
+    )
     yield slip(asked[0]["choices"] is None, "Anything may be answered now, `\"perhaps\"` too: give `ask` the choices.")
     choices = set(asked[0]["choices"])
     yield point(
@@ -103,6 +106,7 @@ def _night(night: Any) -> Checked:
     limit = asked[0]["timeout"]
     yield slip(limit is None, "It waits for ever when the editor sleeps: how long may it wait at most? `timeout`, in seconds.")
     yield slip(limit > 1, f"It waits {limit:g} seconds, and should wait one at most.")
+    yield slip(limit < 0.25, f"In {limit:g} seconds nobody can answer: wait half a second.")
     asleep = tried(_sorted(night), {"sentence": _SENTENCE})
     yield slip(isinstance(asleep.error, TimeoutError), "When the time is over it fails: what shall hold then? `default`.")
     yield point(asleep.error is None, "It goes on without an answer.", "" if asleep.error is None else f"{trouble(asleep.error)}.")

@@ -80,6 +80,10 @@ def _two_at_once(team: Any) -> Checked:
     yield point(run.error is None, "It runs.", "" if run.error is None else f"{trouble(run.error)}.")
     yield slip("Report" not in names, "Nobody reports: an arrow has to lead from the two to `report`.")
     yield slip(names.count("Report") > 1, "Two reports: both readers have to lead to the same one, by one arrow.")
+    into = {edge.source for edge in run.graph.edges if edge.target == "Report" and edge.kind == "action"}
+    yield slip("Load" in into, "The report begins with the two and waits for neither: it belongs behind the list, not into it.")
+    yield slip(into == {"Words"}, "The report waits for the words only: the list of both has to lead there.")
+    yield slip(into == {"Lines"} and "Words" in names[:1], "The report waits for the lines only: the list of both has to lead there.")
     yield point(
         type(team.start_node.successors.get("default")).__name__ not in ("Words", "Lines"),
         "Both read at the same time, and one report waits for them.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pocketflex_nb.core.nodes import Retry
@@ -44,6 +45,30 @@ def _read_stream(pieces: Any) -> Checked:
     whole = any("choices" in str(piece) for piece in read)
     yield slip(whole, "Those are whole records. The text stands deeper: `choices`, 0, `delta`, `content`.")
     yield point(read == _PIECES, "Every piece of text, and nothing else.", f"The pieces were {read!r}, and should be {_PIECES!r}.")
+    first, rest = _in_time(pieces, lines)
+    yield slip(
+        first >= lines.index("data: [DONE]"),
+        "The first piece came when the whole stream was there: give each piece when its line comes, and keep no list of them.",
+    )
+    yield slip(rest, "Behind `[DONE]` it reads on. A provider may keep the line open, and it would wait there for ever: `return`.")
+
+
+def _in_time(pieces: Any, lines: list[str]) -> tuple[int, bool]:
+    """How many lines were read when the first piece came, and whether any was read behind the last piece's `[DONE]`."""
+    taken = 0
+
+    def come() -> Iterator[str]:
+        nonlocal taken
+        for line in lines:
+            taken += 1
+            yield line
+
+    source = iter(pieces(come()))
+    next(source)
+    first = taken
+    for _ in source:
+        pass
+    return first, taken > lines.index("data: [DONE]") + 1
 
 
 @exercise(

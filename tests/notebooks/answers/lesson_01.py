@@ -88,6 +88,8 @@ def _careful(body: str = 'def exec_fallback(self, module, exc): return ""', make
 SOLUTIONS = {"01.1": _longest(), "01.2": _wire(), "01.3": _three(), "01.4": _careful()}
 WRONG = {
     "01.1": [
+        (_longest(exec="return source.splitlines()[-1]"), "whose longest is number 1"),
+        (_longest(exec="return max(source.splitlines()[:100], key=len)"), "whose longest is number 151"),
         (_longest(make="Longest"), "Make a node of it by calling it"),
         (_longest(make="max"), "not a node"),
         (_longest(exec='return max(shared["source"].splitlines(), key=len)'), "exec does not see the store"),
@@ -111,6 +113,9 @@ WRONG = {
         (_wire("read >> longest >> judge"), "judge needs both its arrows"),
     ],
     "01.3": [
+        (_three(post=_POST.replace("> 2000", ">= 2000")), "A module of 2000 lines goes to Saga"),
+        (_three(post=_POST.replace("> 2000", "> 2500")), "A module of 2001 lines goes to Novel"),
+        (_three(post=_POST.replace("< 300", "<= 300")), "A module of 300 lines goes to ShortStory"),
         (_three(post='return "short" if exec_res < 300 else "long" if exec_res < 2000 else "big"'), "returned 'big', and not 'huge'"),
         (_three(post='return "short" if exec_res < 300 else "long" if exec_res > 300 else "huge"'), "ask for more than 2 000 first"),
         (_three(arrow=""), "no arrow has that name"),
@@ -118,6 +123,8 @@ WRONG = {
         (_three(post='return "huge" if exec_res > 2000 else "short"'), "with 600 at ShortStory"),
     ],
     "01.4": [
+        (_careful(body='def exec(self, module):\n        try: return super().exec(module)\n        except Exception: return ""'),
+         "it tries once"),
         (_careful(make="CarefulRead"), "Make a node of it"),
         (_careful(make="CarefulRead()"), "It tries 1 time:"),
         (_careful(make="CarefulRead(max_retries=2)"), "counts all tries"),

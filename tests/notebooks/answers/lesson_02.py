@@ -20,6 +20,7 @@ SOLUTIONS = {
 }
 WRONG = {
     "02.1": [
+        ('my_modules = ["csv", "heapq", "pprint"]\ncrew = ask.launch_each("module", my_modules)', "With three modules"),
         (_MODULES + 'ask.launch_each("module", my_modules)', "6 were on their way at once"),
         (_MODULES + 'ask.launch_each("module", my_modules, max_concurrency=1)', "one by one"),
         (_MODULES + 'ask.launch_each("module", my_modules, max_concurrency=2)', "No more than 2"),

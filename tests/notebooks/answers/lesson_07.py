@@ -24,6 +24,7 @@ SOLUTIONS = {
 }
 WRONG = {
     "07.1": [
+        ('def gate(shared):\n    return ask(shared["sentence"], ["print", "drop"], default="print", timeout=0.01)', "goes its way unseen"),
         (_gate('return "print"'), "decides by itself"),
         (_gate('return ask(shared["sentence"])'), "give ask the choices"),
         (_gate('return ask(shared["sentence"], ["yes", "no"])'), "the arrows are named"),
@@ -42,6 +43,7 @@ WRONG = {
         (_step("sign", 'shared["credit"] = {"name": "Greg Ward", "year": 1999}'), "Nobody was asked"),
     ],
     "07.3": [
+        ('def night(shared):\n    return ask(shared["sentence"], ["print", "drop"], default="drop", timeout=0.001)', "nobody can answer"),
         (_step("night", _asks()), "waits for ever"),
         (_step("night", _asks("default='drop'")), "waits for ever"),
         (_step("night", _asks("timeout=0.5")), "what shall hold then"),

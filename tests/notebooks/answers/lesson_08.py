@@ -27,6 +27,12 @@ WRONG = {
         ('picky2 = Picky()\npicky2 - "aprove" >> Publish()\nloud = Flow(start=picky2)', "mended the word"),
     ],
     "08.3": [
+        ('load, words, lines, report = Load(), Words(), Lines(), Report()\nload >> [lines, words, report]\n'
+         'team = Flow(start=load)',
+         "waits for neither"),
+        ('load, words, lines, report = Load(), Words(), Lines(), Report()\nload >> [lines, words]\n'
+         'lines >> report\nteam = Flow(start=load)',
+         "KeyError|waits for the lines only|waits for"),
         (_TEAM + "load >> words >> lines >> report\nteam = Flow(start=load)", "one after the other"),
         (_TEAM + "team = load >> [words, lines] >> report", "gives back its target"),
         (_TEAM + "load >> [words, lines]\nteam = Flow(start=load)", "Nobody reports"),

@@ -30,6 +30,12 @@ SOLUTIONS = {
 }
 WRONG = {
     "09.1": [
+        ('def pieces(lines):\n    for line in list(lines):\n        if line.startswith("data: {"):\n'
+         '            text = json.loads(line[6:])["choices"][0]["delta"].get("content")\n            if text: yield text',
+         "whole stream was there"),
+        ('def pieces(lines):\n    for line in lines:\n        if line.startswith("data: {"):\n'
+         '            text = json.loads(line[6:])["choices"][0]["delta"].get("content")\n            if text: yield text',
+         "reads on"),
         (_pieces(skip=""), "was not JSON"),
         (_pieces(stop=""), "was not JSON"),
         (_pieces(give='yield delta["content"]'), "has a role"),

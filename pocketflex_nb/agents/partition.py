@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from pocketflex_nb.agents.errors import BadSpec, NotRunning
+from pocketflex_nb.agents.mail import Turn
 from pocketflex_nb.agents.ref import AgentRef
 from pocketflex_nb.agents.spec import as_spec
 from pocketflex_nb.agents.supervisor import AnySupervisor, Options
@@ -97,7 +98,7 @@ class PartitionRef(SupervisorRef):
         async def resize(life: Any) -> None:
             await life.agent.resize(partitions)
 
-        return self._ordered(resize, lambda life: None)
+        return self._ordered(resize, lambda life: None, Turn)
 
 
 class PartitionLife(SupervisorLife):

@@ -23,6 +23,7 @@ from pocketflex_nb.agents.frames import Frame, Pipe, Writer, opened, portable_er
 from pocketflex_nb.agents.mail import Ask
 from pocketflex_nb.agents.monitor import Pending
 from pocketflex_nb.agents.reasons import DEAD, NO_REPLY, is_reason
+from pocketflex_nb.agents.said import say
 from pocketflex_nb.agents.travel import find, origin
 
 __all__ = ["DRAINING", "PARTING", "Proxy", "make_proxy"]
@@ -180,6 +181,8 @@ class Proxy:
             caller = self._callers.pop(number, None)
             if caller is not None:
                 caller.reply(payload[0])
+        elif kind == "said":
+            say(self._life, *payload)
         elif kind == "note":
             self._life.note(payload[0], payload[1], self._life.cause)
         elif kind == "request":

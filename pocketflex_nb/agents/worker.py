@@ -18,6 +18,7 @@ from pocketflex_nb.agents.frames import Frame, Pipe, opened, portable_error
 from pocketflex_nb.agents.mail import Ask
 from pocketflex_nb.agents.reasons import short
 from pocketflex_nb.agents.ref import revive
+from pocketflex_nb.agents.said import Said
 from pocketflex_nb.agents.sending import Sending
 from pocketflex_nb.core.context import AGENT
 
@@ -178,6 +179,10 @@ class Worker:
         """Tell the other side."""
         self.pipe.send(kind, number, *payload)
 
+    def said(self, name: str, text: str) -> None:
+        """Tell the other side what was printed."""
+        self.send("said", 0, name, text)
+
     def request(self, ref: RemoteRef, verb: str, args: Any, kwargs: Any) -> asyncio.Future[Any]:
         """Ask something of an agent over there."""
         number = next(self._numbers)
@@ -213,8 +218,13 @@ class Worker:
         try:
             if self.life is not None:
                 AGENT.set(self.life)
-            out = self._do(verb, opened(frame))
-            self.send("done", number, await out if out.__class__ is CoroutineType else out)
+            try:
+                out = self._do(verb, opened(frame))
+                value = await out if out.__class__ is CoroutineType else out
+            finally:  # what it printed comes before what it gives
+                sys.stdout.flush()
+                sys.stderr.flush()
+            self.send("done", number, value)
         except BaseException as exc:
             told = "".join(traceback.format_exception(exc)).rstrip()
             self.send("failed", number, portable_error(exc, told))
@@ -272,15 +282,15 @@ def _worker() -> Worker:
 
 
 def main() -> None:
-    """Serve one agent over this process's pipes; prints go to stderr."""
+    """Serve one agent over this process's pipes; prints go to the other side, what writes to the descriptors itself to stderr."""
     writing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     reading = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.stdout = sys.stderr
     travel.REMOTE.append(RemoteRef)
     worker = Worker(Pipe(reading, writing))
     _workers.append(worker)
+    sys.stdout, sys.stderr = (Said(name, worker.said, sys.__stderr__) for name in ("stdout", "stderr"))
     try:
         asyncio.run(worker.run())
     except KeyboardInterrupt:  # the stop button reaches the whole process group; the other side decides

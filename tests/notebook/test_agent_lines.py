@@ -64,3 +64,10 @@ def test_an_agent_that_outlives_its_run_prints_into_the_cell(says: Shell) -> Non
     says.run("ref = run.store['ref']; ref.call_sync(lambda: print('later')); ref.stop_sync()")
 
     assert "[stays] later" in says.said
+
+
+def test_an_agent_with_a_process_of_its_own_prints_as_any_other(says: Shell) -> None:
+    says.run("ref = Says.start_sync(isolation='process', name='far')\n"
+             "ref.call_sync(lambda: print('a\\nb', end=''))\nref.call_sync(lambda: print('c'))\nref.stop_sync()")
+
+    assert says.said.splitlines()[:3] == ["[far] a", "[far] bc", "[far] bye"]

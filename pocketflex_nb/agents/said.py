@@ -1,0 +1,71 @@
+"""Where do prints of an agent's own process go? Line by line to the process that started it, which prints them as the agent's."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Said", "say"]
+
+
+class Said(io.TextIOBase):
+    """A text stream of a worker, whose lines travel.
+
+    Parameters
+    ----------
+    name : "stdout" or "stderr"
+        Which stream it stands for.
+    send : callable
+        Gets `name` and a text.
+    behind : text stream
+        For what cannot travel: the other side is gone, or this is a fork.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self, name: str, send: Callable[[str, str], None], behind: Any) -> None:
+        super().__init__()
+        self._name, self._send, self._behind = name, send, behind
+        self._rest = threading.local()  # of each thread the line that is not ended yet
+        self._pid = os.getpid()
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Send the lines that `text` ends."""
+        whole, newline, rest = (getattr(self._rest, "text", "") + text).rpartition("\n")
+        self._rest.text = rest
+        if newline:
+            self._tell(whole + "\n")
+        return len(text)
+
+    def flush(self) -> None:
+        """Send the line that is not ended yet."""
+        rest, self._rest.text = getattr(self._rest, "text", ""), ""
+        if rest:
+            self._tell(rest)
+
+    def _tell(self, text: str) -> None:
+        try:
+            if os.getpid() == self._pid:
+                self._send(self._name, text)
+                return
+        except (OSError, ValueError):  # the other side is gone
+            pass
+        self._behind.write(text)
+        self._behind.flush()
+
+
+def say(life: Any, name: str, text: str) -> None:
+    """Print in this process what the agent of `life` printed in its own."""
+    stream = sys.stderr if name == "stderr" else sys.stdout
+    if life.context is not None:
+        life.context.copy().run(stream.write, text)
+    else:
+        stream.write(text)

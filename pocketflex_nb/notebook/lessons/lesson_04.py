@@ -32,6 +32,7 @@ def _stamped(flow: Any) -> Checked:
     yield slip(names.index("stamp") < names.index("cut"), "It is stamped before a word was cut. First it has to fit.")
     yield slip(("cut", "send") in _arrows(run), "Stamp and send set out together, both from `cut`: one after the other, please.")
     yield slip(names.index("stamp") > names.index("send"), "It is stamped when it is gone. First the stamp, then `send`.")
+    yield from _still_cuts(run)
     yield point(("stamp", "send") in _arrows(run), "Cut, stamped, sent.", "`send` has to come right after `stamp`.")
 
 
@@ -52,6 +53,7 @@ def _billed(flow: Any) -> Checked:
     yield point(not absent, "It is sent, filed and billed.", f"The way never came to {' and '.join(f'`{name}`' for name in absent)}.")
     in_turn = ("send", "file") in arrows or ("file", "send") in arrows
     yield slip(in_turn, "Now one waits for the other. Let the arrow from `cut` lead to both at once.")
+    yield from _still_cuts(run)
     yield point({("cut", "send"), ("cut", "file")} <= arrows, "Both set out at once.", "Both have to set out from `cut`, on `fits`.")
     yield slip(("cut", "bill") in arrows, "The bill sets out together with the others. It has to come after them.")
     before = sorted(source for source, target in arrows if target == "bill")
@@ -117,6 +119,11 @@ def _tries(run: Any) -> int:
 
 def _is_flow(flow: Any) -> Iterator[Point]:
     yield slip(not isinstance(flow, Flow), "That is no flow: run the cell with the diagram first, then this one.")
+
+
+def _still_cuts(run: Any) -> Iterator[Point]:
+    lost = ("cut", "cut") not in _arrows(run)
+    yield slip(lost, "What is too long is cut once and goes out too long: the arrow `long` has to lead back to `cut`.")
 
 
 def _ends_well(run: Any) -> Iterator[Point]:

@@ -35,6 +35,7 @@ SOLUTIONS = {
 }
 WRONG = {
     "04.1": [
+        (_stamped("cut -->|long| stamp", "cut -->|fits| stamp --> send", loop="  fetch --> cut\n"), "is cut once"),
         (_stamped("cut -->|fits| stamp"), "never sent"),
         (_stamped("cut -->|fits| send", loop="  fetch --> stamp --> cut\n  cut -->|long| cut\n"), "before a word was cut"),
         (_stamped("cut -->|long| stamp", "stamp --> cut", "cut -->|fits| send", loop="  fetch --> cut\n"), "the stamp stands in the loop"),

@@ -15,6 +15,7 @@ from IPython.core.error import UsageError
 from pocketflex_nb.core.errors import CheckError, DiagramError, PocketflexError
 from pocketflex_nb.views.said import inert_but_colours, speakable
 from pocketflex_nb.views.secrets import redacted
+from pocketflex_nb.views.words import inert
 
 __all__ = ["Interrupted", "fail", "own_error", "own_traceback", "shortened", "syntax_error", "usage", "users_line"]
 
@@ -26,12 +27,12 @@ class Interrupted(KeyboardInterrupt):
     """The kernel's stop button ended the runs of this cell."""
 
     def _render_traceback_(self) -> list[str]:
-        return [str(self)]
+        return [speakable(str(self))]
 
 
 def usage(message: str) -> UsageError:
     """An error of one line, without a traceback."""
-    return UsageError(message)
+    return UsageError(inert(message))
 
 
 def shortened(error: PocketflexError) -> BaseException:

@@ -47,6 +47,11 @@ _FIELD = re.compile(
     r"""\bname=\\*(?P<q>['"]?)(?P<name>[\w.\-]{1,80})(?P=q)[^<>]{0,100}?\bvalue=(?P<value>'[^'<>]*'?|"[^"<>]*"?|[^\s<>'"]+)""",
 )
 _NETRC = re.compile(r"\blogin[ \t\n]+\S{1,100}[ \t\n]+password[ \t\n]+(?P<value>\S+)")
+_BASIC = re.compile(r"""BasicAuth\([ ]?['"][^'"\n]{0,200}['"],[ ]?(?P<value>'[^'\n]*'?|"[^"\n]*"?)""")
+_REVERSED = re.compile(
+    r"""(?P<q>\\*['"])(?:value|val|content)(?P=q)[ ]*:[ ]*(?P<value>(?P=q)[^'"\\\n]{0,2000}(?P=q))[ ]*,[ ]*"""
+    r"""(?P=q)(?:name|key|header|field)(?P=q)[ ]*:[ ]*(?P=q)(?P<name>[^'"\\\n]{1,120})(?P=q)""",
+)
 _SCHEME = re.compile(r"(?:bearer|basic|token|digest|api-?key|key|negotiate|aws4-hmac-sha256)", re.IGNORECASE)
 _NAMED = re.compile(
     r"""(?P<q>\\*['"])(?:name|key|header|field)(?P=q)[ ]*:[ ]*(?P=q)(?P<name>[^'"\\\n]{1,120})(?P=q)[ ]*,[ ]*"""
@@ -170,6 +175,10 @@ def secret_spans(text: str) -> list[tuple[int, int]]:
     if "</" in text or "value=" in text:
         tagged = (match for pattern in (_TAG, _FIELD) for match in pattern.finditer(text))
         found += (match.span("value") for match in tagged if is_secret_key(match["name"]))
+    if "val" in text or "content" in text:
+        found += (match.span("value") for match in _REVERSED.finditer(text) if is_secret_key(match["name"]))
+    if "BasicAuth" in text:
+        found += (match.span("value") for match in _BASIC.finditer(text))
     if "login" in text:
         found += (match.span("value") for match in _NETRC.finditer(text))
     if len(found) < 2:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pocketflex_nb.core.attributes import is_record, reader_of, set_attributes
 from pocketflex_nb.core.frozen import Cycle, Frozen, FrozenDict, FrozenList, FrozenObject, FrozenText, Opaque
-from pocketflex_nb.core.snapshot import freeze, is_plain
+from pocketflex_nb.core.snapshot import PLAIN, freeze, is_plain
 
 __all__ = ["PARTS", "NotCopied", "copy_of", "restore"]
 
@@ -77,7 +77,8 @@ class _Maker:
         seen.add(id(value))
         if cls in _LISTS or (issubclass(cls, tuple) and hasattr(cls, "_make")):
             self._count(len(value))
-            for item in list(value):
+            items = list(value)
+            for item in items if not PLAIN.issuperset(map(type, items)) else ():
                 self._gather(item, seen)
         elif cls in _DICTS:
             self._count(len(value))
@@ -123,9 +124,13 @@ class _Maker:
     def _list(self, frozen: FrozenList) -> Any:
         self._count(frozen.count)
         plain: list[Any] = []
-        self.above.append(plain)
-        plain.extend(self.make(item) for item in frozen)
-        self.above.pop()
+        items = list(frozen)
+        if PLAIN.issuperset(map(type, items)):
+            plain = items
+        else:
+            self.above.append(plain)
+            plain.extend(self.make(item) for item in items)
+            self.above.pop()
         if frozen.cls is list:
             return plain
         if hasattr(frozen.cls, "_make"):

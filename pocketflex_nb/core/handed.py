@@ -21,12 +21,19 @@ from pocketflex_nb.core.ledger import KEY, OLD, UNMARKED, VERSION, WRITER, Cell,
 from pocketflex_nb.core.snapshot import MISSING, Opaque, Work, is_plain
 from pocketflex_nb.core.three_way import Merge
 
-__all__ = ["READS", "SECONDS", "TOUCHED_BOUND", "Handed", "View", "holds", "is_fenced", "is_related", "loan", "owner_of"]
+__all__ = [
+    "MANY", "READS", "SECONDS", "TOUCHED_BOUND", "WRITTEN_BOUND", "Handed", "View", "holds", "is_fenced", "is_related", "loan", "owner_of",
+    "too_large",
+]
 
 #: estimated bytes of work to look at one touched key at a node's end; beyond it the change is "maybe"
 TOUCHED_BOUND = 64 * 1024
+#: the same for the first copy of a value that is written
+WRITTEN_BOUND = 16 * TOUCHED_BOUND
 #: reads, and seconds, after which a node that only reads its copy is given the present state
 READS, SECONDS = 8, 0.1
+#: nodes at work on one key, beyond which one that waits is shown what they did at their ends only
+MANY = 64
 _frame = FRAME.get
 _set = dict.__setitem__
 
@@ -144,8 +151,9 @@ class Handed(dict[Any, Any]):
             if view is None:
                 self._touch(cell)
                 return cell.value
-            known = (cell.views or {}).items()
-            cell.views = {**{other: its for other, its in known if holds(other, cell)}, owner: view}
+            if cell.views is None:
+                cell.views = {}
+            cell.views[owner] = view
         for walk in (frame, owner):
             if walk.touched is None:
                 walk.touched = {}
@@ -183,7 +191,8 @@ class Handed(dict[Any, Any]):
         view.reads, view.since = 0, monotonic()
         if self._cells.get(cell.key) is not cell or cell.plain:
             return
-        for other, known in list((cell.views or {}).items()):
+        views = list((cell.views or {}).items())
+        for other, known in views if len(views) <= MANY else [(owner, view)]:
             for path, writer, done in self._merge_view(cell, other, known, ends=False):
                 self._tell(path[0], other, writer, done, path)
         if holds(cell.mark, cell):
@@ -197,20 +206,25 @@ class Handed(dict[Any, Any]):
             pass
 
     # what is handed is kept apart from what takes its place -----------------------------------------------------------
-    def _set_aside_views(self, cell: Cell, frame: Any, keeps: bool = False) -> None:
-        """`frame` replaces the store's own object: others that work on it keep it, and `frame` what it was handed if it `keeps` that."""
+    def _set_aside_views(self, cell: Cell, frame: Any, keeps: bool = False) -> bool:
+        """`frame` replaces the store's own object: others that work on it keep it, and `frame` what it was handed if it `keeps` that.
+
+        Whether somebody works on it. The lock is held.
+        """
         owner = None if frame is None else owner_of(frame)
-        if cell.views and owner in cell.views and not keeps:
-            cell.views = {known: view for known, view in cell.views.items() if known is not owner} or None
+        if cell.views and not keeps:
+            _drop_view(cell, owner)
         holder = cell.mark
         if not holds(holder, cell):
-            return
+            return False
         other = owner_of(holder)
         if owner is not None and is_related(other, owner):
-            return
+            return False
         cell.mark = UNMARKED
-        if not cell.views or other not in cell.views:
-            cell.views = {**(cell.views or {}), other: View(cell.value, cell.frozen, is_first=True)}
+        if cell.views is None:
+            cell.views = {}
+        cell.views.setdefault(other, View(cell.value, cell.frozen, is_first=True))
+        return True
 
     @alone
     def _apart(self, cell: Cell, frame: Any) -> Any:
@@ -233,7 +247,6 @@ class Handed(dict[Any, Any]):
         owner = owner_of(frame)
         view = cell.views.get(owner) if cell.views else None
         if view is not None:
-            cell.views = {known: other for known, other in cell.views.items() if known is not owner} or None  # type: ignore[union-attr]
             old, base = view.value, view.base
         elif self._cells.get(cell.key) is cell and not cell.plain:
             old, base = cell.value, cell.frozen
@@ -244,7 +257,7 @@ class Handed(dict[Any, Any]):
             cell.value, cell.mark = new, UNMARKED
             _set(self, cell.key, new)
         else:
-            cell.views = {**(cell.views or {}), owner: View(new, base)}
+            view.value, view.is_first = new, False
         return old, new
 
     # a try that failed ------------------------------------------------------------------------------------------------
@@ -319,10 +332,12 @@ class Handed(dict[Any, Any]):
     def _merge_view(self, cell: Cell, frame: Any, view: View, ends: bool) -> list[Any]:
         """Bring the changes of one view into the store; the places of lost updates, each with who else wrote and whether it was done."""
         if ends:
-            cell.views = {owner: known for owner, known in (cell.views or {}).items() if known is not view} or None
+            _drop_view(cell, frame)
         if self._is_late(frame) or self._cells.get(cell.key) is not cell:
             return []
-        mine = _frozen(view.value, view.base)
+        mine = _frozen(view.value, view.base, WRITTEN_BOUND)
+        if mine is None and ends:  # it has grown too large to be compared
+            mine = too_large(view.value)
         if mine is None or mine is view.base:
             return []
         own, other = view.value, cell.writer
@@ -351,22 +366,19 @@ class Handed(dict[Any, Any]):
 
     def _put_view(self, cell: Cell, frame: Any, view: View, merged: Any, ends: bool) -> None:
         """Have the store hold what was merged, in the object that it holds already where nobody works on that one."""
-        work = Work(TOUCHED_BOUND)
+        work = Work(WRITTEN_BOUND)
         try:
             frozen: Any = work.freeze(merged, cell.frozen)
-        except Exception:  # a class of the user's raises
-            return
+        except Exception:  # too large, or changed by a thread meanwhile
+            frozen = too_large(merged)
         if frozen is cell.frozen and not view.is_first:
             return
-        self._set_aside_views(cell, frame, keeps=not ends)
-        home = view.value if view.is_first and ends else cell.value
-        if any(known.value is home for known in (cell.views or {}).values()):
+        is_held = self._set_aside_views(cell, frame, keeps=not ends)
+        is_home = view.is_first and ends
+        try:
+            value = merged if is_held and not is_home else restore(view.value if is_home else cell.value, frozen)
+        except (NotCopied, RuntimeError):
             value = merged
-        else:
-            try:
-                value = restore(home, frozen)
-            except (NotCopied, RuntimeError):
-                value = merged
         cell.value = value
         _set(self, cell.key, value)
         cell.is_of(is_plain(value), False)
@@ -395,9 +407,25 @@ def loan(cell: Cell) -> Any:
         return cell.value
 
 
-def _frozen(value: Any, base: Any) -> Any:
-    """The frozen `value`; None when it is too large by now, or raises."""
+def _drop_view(cell: Cell, owner: Any) -> None:
+    if cell.views is not None:
+        cell.views.pop(owner, None)
+        if not cell.views:
+            cell.views = None
+
+
+def too_large(value: Any) -> Opaque:
+    """Stands for a value that is too large to be copied."""
     try:
-        return Work(TOUCHED_BOUND).freeze(value, base)
-    except Exception:  # a class of the user's raises, or a thread changes it meanwhile
+        size = f" of {len(value)}"
+    except Exception:  # a class may lie about anything
+        size = ""
+    return Opaque(type(value), f"<{type(value).__name__}{size}, too large to compare>", id(value))
+
+
+def _frozen(value: Any, base: Any, bound: int = TOUCHED_BOUND) -> Any:
+    """The frozen `value`; None when it is too large by now, or a thread changes it meanwhile."""
+    try:
+        return Work(bound).freeze(value, base)
+    except Exception:
         return None

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pocketflex_nb.core.alone import alone
 from pocketflex_nb.core.context import AGENT, FRAME, walked_with
 from pocketflex_nb.core.errors import ConflictError, StoreError, nearest
-from pocketflex_nb.core.handed import TOUCHED_BOUND, Handed, holds, is_fenced, loan, owner_of
+from pocketflex_nb.core.handed import TOUCHED_BOUND, WRITTEN_BOUND, Handed, holds, is_fenced, loan, owner_of, too_large
 from pocketflex_nb.core.ledger import (
     FIELDS,
     KEY,
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TOUCHED_BOUND", "WRITTEN_BOUND", "ConflictWarning", "Snapshot", "Store", "as_store", "settle"]
 
-#: the same for the first copy of a value that is written
-WRITTEN_BOUND = 16 * TOUCHED_BOUND
 _FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 _POLICIES = ("warn", "raise", "ignore")
 
@@ -244,7 +242,7 @@ class Store(Handed):
         try:
             return work.freeze(value, old), work.fresh
         except Exception:  # too much, changed by another thread meanwhile, or of a class of the user's that raises
-            return _too_large(value), 0
+            return too_large(value), 0
 
     # writing ---------------------------------------------------------------------------------------------------------
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -786,7 +784,7 @@ class Store(Handed):
             try:
                 frozen, op = work.freeze(value, before), "set"
             except Exception:  # as in `_frozen`
-                frozen, op = _too_large(value), "maybe"
+                frozen, op = too_large(value), "maybe"
             done = frozen is before or self._nested(cell, value, before, op, (frozen, work.fresh), frame)
 
     @alone
@@ -987,14 +985,6 @@ def _refuse_options(unknown: Mapping[str, Any]) -> None:
     name = next(iter(unknown))
     known = ("on_conflict", "merge", "transient", "history")
     raise TypeError(f"Store has no option {name!r}{nearest(name, known)}; keys are given as a mapping: Store({{{name!r}: ...}})")
-
-
-def _too_large(value: Any) -> Opaque:
-    try:
-        size = f" of {len(value)}"
-    except Exception:
-        size = ""
-    return Opaque(type(value), f"<{type(value).__name__}{size}, too large to compare>", id(value))
 
 
 def _plain_copy(state: Any) -> Any:

@@ -6,6 +6,8 @@ import asyncio
 import copy
 import dataclasses
 import operator
+import threading
+import time
 import types
 import warnings
 from collections import deque
@@ -343,8 +345,6 @@ def test_branch_that_waits_sees_what_one_still_at_work_has_done() -> None:
 @pytest.mark.parametrize("how", ["run", "launch"])
 @pytest.mark.parametrize("plain", [False, True])
 def test_branches_that_add_one_are_told_in_every_way_to_run(how: str, plain: bool) -> None:
-    import threading
-
     gate = threading.Barrier(2, timeout=5)
 
     def blocking(shared: Any) -> None:
@@ -381,3 +381,39 @@ def test_no_warning_where_nothing_was_lost() -> None:
         both(store, lambda b: b.append(1), lambda b: len(b))
 
     assert store["box"] == [1]
+
+
+def test_copy_that_grew_beyond_every_bound_still_arrives() -> None:
+    store = Store({"box": [0]}, on_conflict="ignore")
+
+    frames = both(store, lambda b: b.append(1), lambda b: b.extend(range(400_000)))
+
+    assert len(store["box"]) >= 400_001
+    assert [kind for kind, _ in frames[1].events] in ([], ["conflict"])
+
+
+def test_many_that_read_one_value_at_once_cost_no_more_each() -> None:
+    def cost(count: int) -> float:
+        store = Store({"box": {"n": 1}})
+        frames = at_once(store, count)
+        begin = time.process_time()
+        for frame in frames:
+            with inside(frame):
+                assert store["box"] == {"n": 1}
+        for frame in frames:
+            with inside(frame):
+                settled(frame)
+        return (time.process_time() - begin) / count
+
+    few, many = min(cost(200) for _ in range(5)), min(cost(4_000) for _ in range(2))
+
+    assert many < 5 * few
+
+
+def test_store_keeps_nothing_of_nodes_that_have_ended() -> None:
+    store = Store({"box": {"n": 1}})
+
+    both(store, lambda b: None, lambda b: b.update(n=2), lambda b: None)
+
+    cell = store._cells["box"]
+    assert cell.views is None and not isinstance(cell.mark, Frame)

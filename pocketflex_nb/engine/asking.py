@@ -183,10 +183,8 @@ class _Asking:
         return self.question.value
 
     def _give_up(self) -> None:
-        """Nobody waits any more: from now on an answer is refused."""
-        if self.question.is_open:
-            self.question.abandon()
-            self.hold.close(self.question)
+        """Nobody waits any more: from now on an answer is refused, and no view shows the question."""
+        self.question.end(None, "nobody")
 
     def block(self) -> Any:
         """Wait in this thread."""

@@ -26,56 +26,58 @@ _RENAMED = {
 class Block:
     """Some events of an inner run, as one record of the outer one.
 
-    Attributes
+    Parameters
     ----------
     child : Run
-        The inner run.
-    key : int
-        The inner run's number, kept when the run itself is let go.
+        The inner run. It is let go when the events are made or dropped; its number and flow stay known.
     number : int
         How many events it stands for; 0 marks the place at which the inner run began.
-    is_last : bool
-        Whether the inner run is over with it.
+    first : int
+        The number of the first of them in the inner log.
+    events : list of Event, optional
+        They, as the inner log tells them.
+    counts : Counts, optional
+        What stands before them in the log of an inner run that is over: then they are made when somebody reads them.
     """
 
-    __slots__ = ("_counts", "_events", "child", "is_last", "key", "number")
+    __slots__ = ("_events", "_source", "first", "flow_id", "is_last", "key", "number")
 
-    def __init__(self, child: Any, number: int, events: list[Event] | None = None, counts: Any = None) -> None:
-        self.child, self.key, self.number, self._events, self._counts = child, child.number, number, events, counts
+    def __init__(self, child: Any, number: int, first: int = 0, events: list[Event] | None = None, counts: Any = None) -> None:
+        self.key, self.flow_id, self.number, self.first = child.number, child.flow_id, number, first
+        self._events: Any = events or ()
+        self._source: Any = None if counts is None else (child.log, counts)
         self.is_last = counts is not None or bool(events and events[-1].kind == "run_finished" and not events[-1].depth)
 
-    def read(self) -> list[Event]:
+    def read(self) -> Any:
         """The events as the inner log tells them, those that are kept."""
-        if self._events is None and self._counts is not None and self.child is not None:
-            events, _ = self.child.log.follow(self._counts.copy())
-            return [event for event in events if event.seq < self._counts.seq + self.number]
-        return self._events or []
+        source = self._source
+        if source is None:
+            return self._events
+        log, counts = source
+        events, _ = log.follow(counts.copy())
+        return [event for event in events if event.seq < self.first + self.number]
 
-    @property
-    def first(self) -> int:
-        """Number of its first event in the inner log."""
-        if self._counts is not None:
-            return int(self._counts.seq)
-        return self._events[0].seq if self._events else 0
+    def settle(self) -> None:
+        """Make the events now, and let go of the inner run, whose store may be large."""
+        self._events, self._source = self.read(), None
 
     def empty(self) -> None:
         """Let go of the events; how many they were stays known."""
-        self._events, self._counts, self.child = [], None, None
+        self._events, self._source = (), None
 
 
-def inner_event(
-    event: Event, seq: int, first: int, base: int, address: str, path: str, asks: Mapping[tuple[int, int], int], child: Any
-) -> Event:
-    """An event of an inner run as the outer log tells it.
+def inner_event(event: Event, block: Block, base: int, address: str, path: str, asks: Mapping[tuple[int, int], int]) -> Event:
+    """An event of `block`, the first of which has the number `base` here, as the outer log tells it.
 
-    `address` and `path` lead to the inner run; `asks` numbers its questions anew; number `first` there is number `base` here.
+    `address` and `path` lead to the inner run; `asks` numbers its questions anew.
     """
     data, kind = event.data, event.kind
     if kind in ("asked", "answered"):
-        data = {**data, "ask": asks.get((child.number, data["ask"]), data["ask"])}
+        data = {**data, "ask": asks.get((block.key, data["ask"]), data["ask"])}
     elif not event.depth:
         kind = _RENAMED.get(kind, kind)
-    cause = None if event.cause is None or event.cause < first else event.cause - first + base
-    inside = event.address[len(child.flow_id) :] if event.address else ""
+    cause = None if event.cause is None or event.cause < block.first else event.cause - block.first + base
+    inside = event.address[len(block.flow_id) :] if event.address else ""
     node = f"{path}/{event.node}" if event.node else path
+    seq = event.seq - block.first + base
     return Event(seq, event.ns, kind, event.run, address + inside, node, data, cause, event.time, event.depth + 1)

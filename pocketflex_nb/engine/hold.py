@@ -84,6 +84,8 @@ class Hold:
         alert(self.run)
         self._timed = bool(timeout or self._budget.get("seconds"))
         if self._timed:
+            if self.outside is not None and self.outside.is_paused:
+                self._rest()
             self._arm()
             watch(self)
 

@@ -185,17 +185,15 @@ class Log:
     def _of_block(self, counts: Counts, frame: Frame, node: Any, block: Block) -> list[Event]:
         seq, counts.seq = counts.seq, counts.seq + block.number
         address, path = self._inner(counts, frame, node, block, 1)
-        first, child, held = block.first, block.child, self.run.held
+        held = self.run.held
         asks = {} if held is None else held.questions.inner
-        return [inner_event(event, seq + event.seq - first, first, seq, address, path, asks, child) for event in block.read()]
+        return [inner_event(event, block, seq, address, path, asks) for event in block.read()]
 
     def _inner(self, counts: Counts, frame: Frame, node: Any, block: Block, ahead: int) -> tuple[str, str]:
         """Address and graph path of an inner run; fixed when it is first asked for, while its step is in flight."""
         known = counts.inner.pop(block.key, None) if block.is_last else counts.inner.get(block.key)
         if known is None:
-            if block.child is None:
-                return "", ""
-            id_ = block.child.flow_id
+            id_ = block.flow_id
             where = f"{self._address(counts, frame, node, ahead)}/{id_}"
             counts.begun[where] = number = counts.begun.get(where, 0) + 1
             if len(counts.begun) > WALKS:

@@ -25,14 +25,15 @@ class Nest:
         self.live: dict[Any, list[Any]] = {}  # run to what of its log is taken over (`Counts`), and the frame and node it began in
         self.ended: deque[Any] = deque(maxlen=CHILDREN)
         self._lock = threading.RLock()
-        self._blocks: deque[Block] = deque()
+        self._blocks: deque[Block] = deque()  # those that stand for events
+        self._unread: deque[Block] = deque()  # those of them that are made when somebody reads
         self._kept = 0
         self._is_over = False
 
     def adopt(self, child: Any, frame: Frame) -> None:
         """A step at `frame` began `child`."""
         with self._lock:
-            self.live[child] = [Counts(), frame, frame.node]
+            self.live[child] = [None, frame, frame.node]
             self._lay(child, Block(child, 0))
 
     def take(self) -> None:
@@ -43,19 +44,23 @@ class Nest:
 
     def _take(self, child: Any) -> None:
         known = self.live[child]
-        events, known[0] = child.log.follow(known[0])
+        events, known[0] = child.log.follow(known[0] or Counts())
         if events:
-            self._lay(child, Block(child, len(events), events))
+            self._lay(child, Block(child, len(events), events[0].seq, events))
 
     def release(self, child: Any) -> None:
         """`child` is over: what nobody has read of it yet becomes one block, which is read when somebody asks."""
         with self._lock:
             if child not in self.live:
                 return
-            counts = self.live[child][0]
+            counts = self.live[child][0] or Counts()
             number = child.log.size() - counts.seq if child.started else 0
             if number > 0 and not self._is_over:
-                self._lay(child, Block(child, number, counts=counts))
+                block = Block(child, number, counts.seq, counts=counts)
+                self._lay(child, block)
+                self._unread.append(block)
+                if len(self._unread) > CHILDREN:
+                    self._unread.popleft().settle()
             del self.live[child]
             if child.started:
                 self.ended.append(child)
@@ -69,12 +74,12 @@ class Nest:
         _, frame, node = self.live[child]
         ns = now()
         self.run.records.extend((frame, node, NESTED, block, ns))
-        self._blocks.append(block)
-        self._kept += block.number
+        if block.number:
+            self._blocks.append(block)
+            self._kept += block.number
         while self._kept > KEPT and len(self._blocks) > 1:
             oldest = self._blocks.popleft()
             self._kept -= oldest.number
-            if oldest.number:
-                oldest.empty()
+            oldest.empty()
         if len(self.run.records) > TRIM_AT:
             self.run.log.trim()

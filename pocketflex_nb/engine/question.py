@@ -103,11 +103,6 @@ class Question:
             self.wake()
         return True
 
-    def abandon(self) -> None:
-        """Nobody waits for an answer any more."""
-        with self._lock:
-            self._is_over = True
-
     def wake(self) -> None:
         """Let the asking step look."""
         try:

@@ -697,10 +697,10 @@ class Run:
             child.hold_state()
 
     def fence(self, step: Frame) -> None:
-        """`step` was abandoned: plain runs that it began in its thread end too, and what they still write is dropped."""
+        """`step` was abandoned: the runs that it began end too, and what plain ones still write in its thread is dropped."""
         for child in list(self.nest.live) if self.nest is not None else ():
-            if child.outer is step and not child.launched:
-                for frame in child.frames():
+            if child.outer is step:
+                for frame in child.frames() if not child.launched else ():
                     frame.fenced = True
                     child.fence(frame)
                 child.cancel()

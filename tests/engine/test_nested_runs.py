@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -573,3 +575,109 @@ def test_a_run_without_runs_inside_keeps_no_nest() -> None:
 
     assert (run.nest, run.children) == (None, [])
     assert run in runs()
+
+
+def test_addresses_hold_when_the_outer_log_drops_its_oldest_records() -> None:
+    go = threading.Event()
+
+    @node
+    async def goes(shared: Any) -> None:
+        await asyncio.to_thread(go.wait, 20)
+        emit("token", "late")
+
+    class Survey(Node):
+        def exec(self, prep_res: Any) -> Any:
+            child = launch(Flow(goes, name="reader"), show=False)
+            for _ in range(30_000):
+                emit("progress", done=1)
+            go.set()
+            child.result(20)
+
+    run = started(Flow(Survey(), name="outer"))
+    run.result(60)
+
+    events = run.events
+    (late,) = [e for e in events if e.kind == "output"]
+    assert late.address == "outer/Survey#1/reader#1/goes#1"
+    assert len(events) < 15_000
+    assert all(later.seq == sooner.seq + 1 for sooner, later in pairwise(events))
+    assert events[-1].seq == run.log.size() - 1
+
+
+def test_a_question_that_nobody_waits_for_any_more_is_shown_no_longer(eventually: Eventually) -> None:
+    class Gives(Via):
+        async def exec(self, prep_res: Any) -> Any:  # type: ignore[override]
+            child = launch(self.inner, show=False)
+            await child.asking()
+            child.cancel()
+            await child.wait_async()
+            await asyncio.to_thread(go.wait, 20)
+
+    go = threading.Event()
+    run = started(Flow(Gives(Flow(asks))))
+
+    eventually(lambda: [e for e in run.events if e.kind == "answered"])
+
+    assert (run.status, run.state().asking) == ("running", {})
+    with pytest.raises(LookupError):
+        run.answer("a")
+    go.set()
+    run.result(20)
+
+
+def test_a_time_limit_of_the_step_ends_what_it_launched_and_waits_for(eventually: Eventually) -> None:
+    @node
+    async def waits(shared: Any) -> None:
+        await asyncio.Event().wait()
+
+    for via in (ByRun, ByLaunch, ByBlockingLaunch):
+        run = started(Flow(via(Flow(waits), timeout=0.2))).wait(20)
+
+        assert run.status == "failed"
+        (child,) = run.children
+        eventually(child.done)
+
+
+@WAYS
+def test_runs_inside_of_a_plain_run_are_part_of_it_too(via: Any) -> None:
+    Flow(via(Flow(spends, name="reader")), name="plain", budget={"tokens": 2000}).run({})
+    run = next(run for run in reversed(runs()) if run.flow.name == "plain")
+
+    assert (run.usage.tokens, len(run.children)) == (1000, 1)
+    with pytest.raises(BudgetSpent):
+        Flow(via(Flow(spends, name="reader")), name="plain", budget={"tokens": 500}).run({})
+
+
+@WAYS
+def test_runs_inside_of_an_awaited_run_are_part_of_it_too(via: Any) -> None:
+    async def main(budget: int) -> None:
+        await Flow(via(Flow(spends, name="reader")), name="awaited", budget={"tokens": budget}).run_async({})
+
+    asyncio.run(main(2000))
+    run = next(run for run in reversed(runs()) if run.flow.name == "awaited")
+
+    assert (run.usage.tokens, len(run.children)) == (1000, 1)
+    with pytest.raises(BudgetSpent):
+        asyncio.run(main(500))
+
+
+def test_the_stores_of_old_runs_inside_are_let_go_and_their_events_kept() -> None:
+    class Big(dict[str, Any]):
+        """A store that can be looked for."""
+
+    stores: list[Any] = []
+
+    class Survey(Node):
+        def exec(self, prep_res: Any) -> Any:
+            reader = Flow(Says(), name="reader")
+            for _ in range(300):
+                store = Big()
+                stores.append(weakref.ref(store))
+                reader.run(store)
+
+    run = started(Flow(Survey(), name="outer"))
+    run.result(60)
+    gc.collect()
+
+    assert sum(store() is not None for store in stores) <= 201
+    assert len([e for e in run.events if e.kind == "output"]) == 900

@@ -154,6 +154,68 @@ def test_an_answer_that_does_not_fit_is_said_in_the_card() -> None:
     assert run.store["answer"] == {"n": 3, "sure": True}
 
 
+class Survey(Node):
+    """A step that walks a flow as a run of its own, which says something and asks."""
+
+    async def exec(self, prep_res: Any) -> Any:
+        class Asks(Node):
+            async def exec(self, prep_res: Any) -> Any:
+                emit("log", "looking around")
+                emit("usage", tokens=7)
+                return await ask("Which way?", ["left", "right"])
+
+        return await Flow(Asks(), name="scout").run_async({})
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["answer"] = exec_res
+
+
+def test_a_run_inside_a_step_shows_in_the_view_of_the_outer_run_and_is_answered_there() -> None:
+    run = Flow(Survey(), name="outer").launch({}, show=False)
+    question = run.asking(10)
+    view = RunView(run, follow=False)
+
+    view.look()
+    (lane,) = view.lanes
+    states, strip = dict(view.states["0"]), dict(view.strip)
+    for _ in range(2):  # the second click finds it answered
+        view._do({"do": "answer", "run": 0, "ask": question.number, "value": "left"})
+    run.wait(10)
+    view.look()
+
+    assert (lane["status"], lane["asks"][0]["question"], lane["asks"][0]["ask"]) == ("asking", "Which way?", 1)
+    assert [line for _, line, _ in lane["lines"]] == ["looking around"]
+    assert (states["Survey"][0], states["Survey/scout/Asks"][0]) == ("asking", "asking")
+    assert (strip["tokens"], strip["status"]) == (7, "asking")
+    assert run.status == "done"
+    assert "asks" not in view.lanes[0]
+
+
+def test_the_time_cursor_goes_through_a_run_with_runs_inside() -> None:
+    class Twice(Node):
+        async def exec(self, prep_res: Any) -> None:
+            for _ in range(2):
+                await _flow("inner").run_async({"until": 3})
+
+    first, second = Twice(), Twice()
+    first >> second
+    run = Flow(first, name="outer").launch({}, show=False)
+    run.result(20)
+    view = RunView(run, follow=False)
+
+    moments = view._picture.moments()
+    reel = view._picture.past.reel(run)
+    times = [event.ns for event in reel.read()]
+    middle = reel.state(moments[0][0]).nodes["Twice/inner/Count"].visits
+    end = reel.state(times[-1])
+
+    assert [span.node.partition("_")[0] for _, _, span in moments] == ["Twice", "Twice"]  # steps of the run itself
+    assert times == sorted(times)
+    assert middle == 6
+    assert end.status == "done"
+    assert sum(node.visits for path, node in end.nodes.items() if path.endswith("/inner/Count")) == 12
+
+
 def test_many_runs_stay_small_and_one_can_be_looked_into() -> None:
     group = launch([_flow()] * 300, show=False).wait(60)
     view = RunView(group)

@@ -46,7 +46,7 @@ def test_branches_of_a_list_are_counted_while_they_run_and_a_private_store_is_na
 
     expect(branches).to_have_attribute("data-state", "running")
     expect(branches).to_contain_text("2 of 5 done")
-    expect(view.locator('g.pf-group[data-node="look"] title')).to_have_text("look (question as topic -> notes)")
+    expect(view.locator('g.pf-group[data-node="look"]')).to_contain_text("look (question as topic -> notes)")
     lab.screenshot("branches-of-a-list", of=lab.panel)
     lab.run_cell(2)
 

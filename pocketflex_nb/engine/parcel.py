@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from pocketflex_nb.engine.foreign_errors import as_failure, is_ours
+from pocketflex_nb.engine.foreign_errors import as_failure, is_cut, is_ours
 
 __all__ = ["drained", "opened", "parcel"]
 
@@ -50,10 +50,14 @@ class _Sink:
         yield self
 
 
-async def drained() -> None:
-    """Take back what a request to cancel this task that was taken back has left: before Python 3.13 its next await would raise."""
+async def drained(error: BaseException | None = None) -> None:
+    """Take back what a request to cancel this task has left when it came while plain code waited in the midst of its step.
+
+    The request was heard there: it was taken back meanwhile, or `error` is what it made. Else the next await would raise once more, and a
+    task that comes to its end would count as cancelled, result or not.
+    """
     task: Any = asyncio.current_task()
-    if getattr(task, "_must_cancel", False) and not task.cancelling():
+    if getattr(task, "_must_cancel", False) and (not task.cancelling() or (error is not None and is_cut(error))):
         await _Sink()
 
 

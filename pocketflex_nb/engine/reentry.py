@@ -25,6 +25,8 @@ __all__ = ["KEPT", "Stacks", "can_nest", "cancel_task", "run_nested"]
 
 #: stacks that have nothing to do and are kept
 KEPT = 8
+#: seconds between two turns of a user's loop while plain code waits on it: no signal wakes an idle one, nor a kernel's stop button
+_BEAT = 0.05
 _MEND = (
     "a plain flow.run() inside an async step leaves its stack with greenlet, which cannot be imported here ({why}): "
     "pip install greenlet, or write `await flow.run_async(shared)`"
@@ -145,6 +147,7 @@ class Stacks:
         self._resting: list[Any] = []
         self._main: Any = None  # the stack of the loop's `run_forever`, when it rests
         self._maker: Any = None
+        self._alarm: Any = None
         loop._ready = _Ready(loop._ready)
         loop._run_once = self._run_once
 
@@ -162,6 +165,7 @@ class Stacks:
         inner.add_done_callback(over)
         with cancelling(lambda: _soon(loop, wait.cancel)) if cancelling is not None else nullcontext():
             self.waiting[key] = wait
+            self._keep_turning()
             if outer is not None:
                 _leave_task(loop, outer)
             try:
@@ -177,6 +181,16 @@ class Stacks:
         if inner.cancelled() or wait.is_cut:
             raise cut()
         return opened(inner.result())
+
+    def _keep_turning(self) -> None:
+        """Begin to wake the loop now and then, unless it is the engine's, which gets no signals."""
+        if self._alarm is None and not getattr(self.loop, "_pfx_goes_on", False):
+            self._alarm = self.loop.call_later(_BEAT, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        if self.waiting:
+            self._keep_turning()
 
     # the stacks ----------------------------------------------------------------------------------------------------------
     def _leave(self) -> None:

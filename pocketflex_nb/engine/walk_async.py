@@ -132,6 +132,8 @@ async def walk_async(
                     if tracked and (frame.page is not None or frame.touched):
                         keep(frame)
                 except BaseException as exc:
+                    if run.children is not None:
+                        await drained(exc)
                     node, action = failed(frame, node, exc, t0), None
                     if node is None:
                         break

@@ -365,6 +365,25 @@ def test_cancelling_the_task_that_awaits_the_run_ends_it(kind: str) -> None:
     assert runs(live=True) == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cancelled_task_that_goes_on_is_cancelled_once(kind: str) -> None:
+    """As a kernel's cell: what awaits the run is cancelled, tells of it, and comes to its end with a result."""
+
+    async def cell() -> str:
+        with pytest.raises(asyncio.CancelledError):
+            await Flow(Inside(resting(None, kind))).run_async({})
+        await asyncio.sleep(0)
+        return "told"
+
+    async def main() -> str:
+        task = asyncio.create_task(cell())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        return await task
+
+    assert asyncio.run(main()) == "told"
+
+
 # plain steps only ----------------------------------------------------------------------------------------------------------
 class Again(Node):
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:

@@ -455,13 +455,21 @@ def _own(nodes: list[Any], name: str | None) -> list[Any]:
     rewired(twins, list(twins))
     for twin in twins.values():
         twin.successors.pop("default", None)
-    return [twins.get(step, step) for step in nodes]
+    own: list[Any] = []
+    for step in nodes:
+        found = twins.get(step, step)
+        if any(found is other for other in own):  # named twice, it is walked twice
+            found = copy.copy(found)
+            found.successors = {action: target for action, target in found.successors.items() if action != "default"}
+        own.append(found)
+    return own
 
 
 def linear(*nodes: Any, name: str | None = None, on_error: Any = None) -> Flow:
     """Wire `nodes` one after the other and return the flow that starts with the first.
 
-    A node that stands in another flow stays there as it is: a copy of it is taken, which shares what it holds (a client, a lock).
+    A node that stands in another flow stays there as it is: a copy of it is taken, which shares what it holds (a client, a lock). So is
+    one of a node that is named twice: ``linear(draft, check, draft)`` walks `draft` twice.
 
     Parameters
     ----------

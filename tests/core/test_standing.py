@@ -85,6 +85,14 @@ def test_a_copy_keeps_the_named_arrows_within_the_copies_and_drops_the_default_o
         assert seen(two) == "wr"
 
 
+def test_a_node_that_is_named_twice_is_walked_twice() -> None:
+    a, b = says("ab")
+    flow = linear(a, b, a, name="twice")
+
+    assert seen(flow) == "aba"
+    assert seen(linear(flow, b, flow)) == "abababa"
+
+
 def test_nodes_that_stand_nowhere_are_taken_as_they_are_with_their_arrows() -> None:
     a, b, c = says("abc")
     b >> c

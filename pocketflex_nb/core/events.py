@@ -26,7 +26,7 @@ child_started      flow, name, parent: a run that a step began, and that is a pa
 child_paused       –
 child_resumed      –
 child_finished     status, action, error
-conflict           key, writer, other
+conflict           key, writer, other, path (keys inside of the value, where only a part of it was overwritten)
 abandoned          what (a thread that could not be stopped; its late writes are dropped)
 pool_full          text (all threads are taken; this plain step waited for one)
 overdue            limit (seconds), text (a step that its time limit could not cut off goes on)

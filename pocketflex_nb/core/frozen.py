@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from operator import is_
 from typing import Any
 
@@ -56,7 +56,7 @@ def items_of(tree: tuple[Any, ...]) -> Iterator[Any]:
     """The items below a node, in order."""
     if tree.__class__ is not Inner:
         return iter(tree)
-    return (item for child in tree for item in items_of(child))
+    return chain.from_iterable(leaves_of(tree))
 
 
 def leaves_of(tree: tuple[Any, ...]) -> list[tuple[Any, ...]]:

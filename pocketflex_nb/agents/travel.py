@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from typing import Any
 
 from pocketflex_nb.agents.home import home_for, homes
@@ -21,7 +20,7 @@ def origin() -> str:
     """What tells this process from every other: numbers of agents mean something in one process only."""
     global _origin
     if _origin[0] != os.getpid():  # a fork is another process
-        _origin = os.getpid(), uuid.uuid4().hex
+        _origin = os.getpid(), os.urandom(16).hex()
     return _origin[1]
 
 

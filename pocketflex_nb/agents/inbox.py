@@ -59,29 +59,34 @@ class Inbox:
     def _unpack(self) -> None:
         self._is_woken = False
         try:
+            turns = self._turns()  # before the look at the signals: what was posted before these messages is done first
             for _ in range(len(self._control)):
                 self._do(*self._control.popleft())
-            self._take_turns(perf_counter() + TURN_TIME)
+            self._take(turns)
         finally:
             if (self._control or self._ready) and not self._is_woken:
                 self._is_woken = True
                 self._loop.call_soon(self._unpack)
 
-    def _take_turns(self, until: float) -> None:
-        ready = self._ready
-        for _ in range(len(ready)):
-            life = ready.popleft()
+    def _turns(self) -> list[tuple[Any, int]]:
+        """Who has messages now, and how many of them are taken."""
+        turns = []
+        for _ in range(len(self._ready)):
+            life = self._ready.popleft()
             life.is_listed = False  # before the look at the queue: what comes from now on lists it again
+            turns.append((life, min(len(life.inbound), TURN)))
+        return turns
+
+    def _take(self, turns: list[tuple[Any, int]]) -> None:
+        until = perf_counter() + TURN_TIME
+        for life, some in turns:
             queue = life.inbound
-            some = min(len(queue), TURN)
-            if not self._control:  # else: what was posted before these messages has to be done first
+            if perf_counter() < until:
                 for _ in range(some):
                     self._do(*queue.popleft())
             if queue and not life.is_listed:
                 life.is_listed = True
-                ready.append(life)
-            if self._control or perf_counter() > until:
-                return
+                self._ready.append(life)
 
     def _do(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:

@@ -154,15 +154,15 @@ class Proxy:
         home = self._life.home
         try:
             while (frame := self._pipe.receive()) is not None:
-                home.post(self._hear, frame)
+                home.post_to(self._life, self._hear, frame)
         except Exception as exc:  # what is no frame: something else writes to the pipe, such as a child of its own
-            home.post(self._lost, f"{type(exc).__name__}: {exc}")
+            home.post_to(self._life, self._lost, f"{type(exc).__name__}: {exc}")
 
     def _watch(self) -> None:
         """Tell of the end of the process, also when children of its own keep its pipes open; in a thread."""
         self._process.wait()
         self._listener.join(DRAINING)  # what it sent before it ended comes first
-        self._life.home.post(self._lost, "")
+        self._life.home.post_to(self._life, self._lost, "")
         self._listener.join()
         self._process.stdout.close()  # type: ignore[union-attr]  # it was asked for
 

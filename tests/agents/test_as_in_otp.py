@@ -443,7 +443,7 @@ async def test_start_link_and_start_monitor() -> None:
 
 
 # messages -----------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("verb", ["cast", "send", "call_sync"])
+@pytest.mark.parametrize("verb", ["cast", "send", "call_sync", "monitor", "exit"])
 def test_a_flood_from_threads_keeps_no_other_agent_waiting(verb: str) -> None:
     class Flooded(Agent):
         def handle_cast(self, message: Any) -> None: ...
@@ -460,7 +460,7 @@ def test_a_flood_from_threads_keeps_no_other_agent_waiting(verb: str) -> None:
         while not over.is_set():
             for _ in range(200):
                 with contextlib.suppress(AgentDown):
-                    getattr(flooded, verb)(1)
+                    getattr(flooded, verb)(*{"monitor": [], "exit": ["normal"]}.get(verb, [1]))
 
     threads = [threading.Thread(target=flood) for _ in range(3)]
     for thread in threads:

@@ -285,6 +285,31 @@ async def test_a_stopped_process_keeps_nobody_waiting_and_can_be_killed(size: in
     await near.stop()
 
 
+def test_a_process_that_floods_others_keeps_nobody_waiting() -> None:
+    class Floods(Agent):
+        isolation = "process"
+
+        async def handle_cast(self, other: Any) -> None:
+            while True:
+                for _ in range(100):
+                    other.cast(1)
+                await asyncio.sleep(0)
+
+    flooded, near = Counter.start_sync(), Counter.start_sync()
+    floods = Floods.start_sync()
+    floods.cast(flooded)
+
+    for _ in range(5):
+        assert near.call_sync("get", timeout=5.0) == 0
+
+    ended = floods.monitor()
+    floods.exit("kill")
+    assert ended.wait(10).reason == "killed"
+    flooded.exit("kill")
+    near.stop_sync()
+    flooded.monitor().wait(10)
+
+
 async def test_a_dead_process_is_noticed_although_its_own_child_lives() -> None:
     ref = await Odd.start(**HERE)
     monitor = ref.monitor()

@@ -19,6 +19,10 @@ class Waits(Node):
     async def exec(self, prep_res):
         await asyncio.sleep(600)
 
+class Inside(Node):
+    async def exec(self, prep_res):
+        return waits.run({})
+
 class Short(Node):
     async def exec(self, prep_res):
         await asyncio.sleep(0.002)
@@ -29,6 +33,9 @@ class Plain(Node):
 
 waits, short, plain = (Flow(n(), name=n.__name__.lower()) for n in (Waits, Short, Plain))
 limited = Flow(Waits(), max_steps=9)
+inside, start = Flow(Inside()), node(lambda shared: None)
+start >> [Inside(), Inside()]
+insides = Flow(start)
 both = node(lambda shared: None)
 both >> [Plain(), Short()]
 fork = Flow(both)
@@ -73,6 +80,10 @@ _WAITS = {
     "await in a cell": "await asyncio.sleep(600)",
     "plain code behind an await": "await asyncio.sleep(0)\ntime.sleep(600)",
     "async for in stream": "async for result in stream(range(3), slow): pass",
+    "plain run in a step": "await inside.run_async({})",
+    "plain runs in branches": "await insides.run_async({})",
+    "plain runs in branches of a run": "insides.run({})",
+    "plain runs in branches of a launched run": "await insides.launch({}, show=False)",
     "magic": "%pocketflex run waits --view none",
     "magic with a body": "%%pocketflex --view none\nprint('here', flush=True)\nwaits",
 }

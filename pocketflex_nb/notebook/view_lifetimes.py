@@ -8,6 +8,7 @@ are forgotten, and IPython's ``Out`` lets them go.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -73,22 +74,28 @@ def _let_go(gone: Iterable[Any]) -> None:
 
 # what IPython keeps --------------------------------------------------------------------------------------------------
 def _uncache(gone: list[Any]) -> None:
-    """Take these runs out of ``Out``, ``_3``, ``_`` and its kin: IPython's own names, under which nobody has put them."""
+    """Take these runs out of ``Out``, ``_3``, ``_`` and its kin: IPython's own names, under which nobody has put them.
+
+    Their stores go, too, unless the user has a name for one.
+    """
     numbers = {run.number for run in gone}
     for shell in _shells:
+        named = {id(value) for name, value in list(shell.user_ns.items()) if not name.startswith("_")}
+        stores = {id(run.store) for run in gone if isinstance(run.store, dict)} - named
+        lost_here = partial(_is_gone, numbers=numbers, stores=stores)
         cached = shell.user_ns.get("_oh") or {}
-        lost = [count for count, value in list(cached.items()) if _is_gone(value, numbers)]
+        lost = [count for count, value in list(cached.items()) if lost_here(value)]
         for count in lost:
             del cached[count]
         for names in (shell.user_ns, shell.user_ns_hidden):
             for count in lost:
-                if _is_gone(names.get(f"_{count}"), numbers):
+                if lost_here(names.get(f"_{count}")):
                     del names[f"_{count}"]
             for name in _LAST:
-                if _is_gone(names.get(name), numbers):
+                if lost_here(names.get(name)):
                     names[name] = ""
         for name in _LAST:
-            if _is_gone(getattr(shell.displayhook, name, None), numbers):
+            if lost_here(getattr(shell.displayhook, name, None)):
                 setattr(shell.displayhook, name, "")
 
 
@@ -100,9 +107,9 @@ def _runs_in(value: Any) -> list[Any]:
     return list(several) if several and all(isinstance(run, Run) for run in several) else []
 
 
-def _is_gone(value: Any, numbers: set[int]) -> bool:
+def _is_gone(value: Any, numbers: set[int], stores: set[int]) -> bool:
     held = _runs_in(value)
-    return bool(held) and all(run.number in numbers for run in held)
+    return id(value) in stores or (bool(held) and all(run.number in numbers for run in held))
 
 
 def install(shell: Any) -> None:

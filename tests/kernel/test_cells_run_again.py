@@ -101,7 +101,6 @@ def test_a_cell_run_again_and_again_keeps_one_store_at_most_beside_what_ipython_
         assert kernel.run(_WAYS[way], cell_id=f"again {way}").status == "ok"
 
     kernel.run("for name in ('run', 'runs_of_it'): globals().pop(name, None)")
-    kernel.run("get_ipython().run_line_magic('reset', '-f out')" if way == "store as a value" else "pass")
     assert int(kernel.run("print(big())").text) <= (1 if way != "group as a value" else 2)
 
 
@@ -141,3 +140,13 @@ def test_quick_cells_grow_neither_threads_nor_file_descriptors(kernel: Kernel) -
 
     now, then = map(int, kernel.run(count).text.split())
     assert now - fds <= 10 and then - threads <= 3
+
+
+def test_a_store_that_the_user_has_a_name_for_stays_in_out(kernel: Kernel) -> None:
+    kernel.run("from pocketflex_nb import Store\nmine = Store({'n': 1})")
+    shown = kernel.run("mine").reply["content"]["execution_count"]
+
+    for _ in range(2):
+        kernel.run("run = says.launch(mine, show=False); run.wait(9)", cell_id="with mine")
+
+    assert kernel.run(f"print(Out[{shown}] is mine)").text == "True\n"

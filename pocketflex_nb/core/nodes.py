@@ -636,7 +636,7 @@ class FunctionNode(Node):
         """The action that the function returned."""
         if exec_res is None or isinstance(exec_res, str):
             return exec_res
-        if isinstance(exec_res, list) or (self.successors and isinstance(exec_res, tuple)):  # several at once; the walk looks at each
+        if exec_res == [] or (self.successors and isinstance(exec_res, (list, tuple))):  # several at once; the walk looks at each
             return exec_res
         if exec_res.__class__ is GeneratorType:
             raise TypeError(

@@ -104,7 +104,7 @@ def _spawn_here(fn: Any, item: Any, engine: Any, clock: Any) -> Any:
 class _Work:
     """One item and its task; watches its end."""
 
-    __slots__ = ("__weakref__", "_stream", "is_late", "is_seen", "item", "life", "outcome", "timer")
+    __slots__ = ("__weakref__", "_stream", "is_late", "is_seen", "item", "life", "number", "outcome", "timer")
 
     def __init__(self, stream: Stream, item: Any) -> None:
         self._stream, self.item = weakref.ref(stream), item  # a stream that nobody reads any more must go, and end its tasks
@@ -112,6 +112,7 @@ class _Work:
         self.outcome: Ok | Exit | None = None
         self.timer: Any = None
         self.is_late = self.is_seen = False
+        self.number = 0
 
     def attach(self, timeout: float | None) -> None:
         """Watch and time it; on the home's loop."""
@@ -192,6 +193,7 @@ class Stream:
         self._running: set[_Work] = set()
         self._ended_works: deque[_Work] = deque()  # in order of their end, not yet looked at: they still hold their places
         self._is_linked, self._owner = link, AGENT.get()
+        self._count = 0
         self._pull: asyncio.Task[Any] | None = None
         self._has_more, self._is_over = True, False
         self._loop: Any = None
@@ -244,6 +246,8 @@ class Stream:
             else:
                 with pulse():
                     await self._wake.wait()
+            if len(self._ended_works) > 1:  # they ended at one moment: the first that was started comes first
+                self._ended_works = deque(sorted(self._ended_works, key=_number))
 
     def _look_at(self, work: _Work) -> _Work:
         """Take note that `work` has ended: its place is free."""
@@ -286,6 +290,7 @@ class Stream:
 
     def _begin(self, item: Any) -> None:
         work = _Work(self, item)
+        self._count = work.number = self._count + 1
         life: TaskLife = self._start(self._fn, item)
         work.life = life
         life.is_ignored = True  # its outcome comes through here
@@ -351,6 +356,10 @@ class Stream:
                 close()
         elif self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_close_later, self._loop, self._pull, self._source)
+
+
+def _number(work: _Work) -> int:
+    return work.number
 
 
 _NO_MORE = object()

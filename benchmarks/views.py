@@ -240,7 +240,7 @@ def _once(shown):
     group.wait(120)
     spent, took = process_time() - began, time.perf_counter() - wall
     if shown:
-        from pocketflex_nb.notebook.bridge import pump
+        from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
         pump.close(view); view.close()
     assert all(run.status == "done" for run in group)
     return spent, took

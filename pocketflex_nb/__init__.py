@@ -22,19 +22,19 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from pocketflex_nb.core import ports as _ports
-from pocketflex_nb.core.flow import BatchFlow, Flow, linear
-from pocketflex_nb.core.nodes import END, BaseNode, BatchNode, Node, Retry, node
-from pocketflex_nb.core.outcomes import ItemFailure
-from pocketflex_nb.core.store import Store
-from pocketflex_nb.engine import entry as _entry
-from pocketflex_nb.engine.asking import ask
-from pocketflex_nb.engine.frame import current
-from pocketflex_nb.engine.group import RunGroup
+from pocketflex_nb.core.flow.flow import BatchFlow, Flow, linear
+from pocketflex_nb.core.flow.nodes import END, BaseNode, BatchNode, Node, Retry, node
+from pocketflex_nb.core.flow.outcomes import ItemFailure
+from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine import engine_port as _entry
+from pocketflex_nb.engine.control.ask import ask
+from pocketflex_nb.engine.control.throttling import Breaker, Limiter
 from pocketflex_nb.engine.launch import launch
-from pocketflex_nb.engine.limits import Breaker, Limiter
-from pocketflex_nb.engine.run import Run
-from pocketflex_nb.engine.run_registry import forget, runs
-from pocketflex_nb.engine.telling import emit
+from pocketflex_nb.engine.records.emit import emit
+from pocketflex_nb.engine.records.frame import current
+from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run_group import RunGroup
+from pocketflex_nb.engine.runs.run_registry import forget, runs
 
 if _TYPE_CHECKING:
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
@@ -80,14 +80,14 @@ def _export(thing: _Any, form: str, **options: _Any) -> _Any:
     if form == "frame":
         import pandas
 
-        from pocketflex_nb.views.said import table_rows
+        from pocketflex_nb.views.text.safe_messages import table_rows
 
         return pandas.DataFrame(table_rows(thing))
     if form == "html":
-        from pocketflex_nb.notebook.page import write_page
+        from pocketflex_nb.notebook.reports.html_page import write_page
 
         return write_page(thing, **options)
-    from pocketflex_nb.views.export import export
+    from pocketflex_nb.views.diagrams.export import export
 
     return export(thing, form, **options)
 

@@ -19,11 +19,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import AsyncGeneratorType
 from typing import Any
 
+from pocketflex_nb.concurrency.foreign_errors import step_error
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.flow import BatchFlow, Flow
-from pocketflex_nb.core.nodes import BaseNode, BatchNode, Node
-from pocketflex_nb.core.outcomes import ItemFailure, Outcomes, given, is_awaited
-from pocketflex_nb.engine.foreign_errors import step_error
+from pocketflex_nb.core.flow.flow import BatchFlow, Flow
+from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
+from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
 
 __all__ = [
     "AsyncBatchFlow", "AsyncBatchNode", "AsyncFlow", "AsyncNode", "AsyncParallelBatchFlow", "AsyncParallelBatchNode", "BaseNode",

@@ -22,8 +22,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.machine import ROOT, isolated_jupyter
-from tests.notebooks.shelf import notebooks, strict_notebooks
+from tests.environment import ROOT, isolated_jupyter
+from tests.notebooks.notebook_files import notebooks, strict_notebooks
 from tests.reports import failed_stage, tell_again
 from tests.wheel import build_wheel, install_wheel
 

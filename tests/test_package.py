@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import pocketflex_nb
-from tests.machine import ROOT, need
+from tests.environment import ROOT, need
 from tests.wheel import build_wheel
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

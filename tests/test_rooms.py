@@ -42,7 +42,7 @@ class Rule:
 MANY = float("inf")
 ROOMS = {
     # a store's lock and watch are awaited by whoever asks for them; nothing else of the room knows a loop
-    "core": Rule(may_wait=False, waits_for_its_caller=frozenset({"pocketflex_nb.core.lock", "pocketflex_nb.core.watch"})),
+    "core": Rule(may_wait=False, waits_for_its_caller=frozenset({"pocketflex_nb.core.store.key_lock", "pocketflex_nb.core.store.watch"})),
     "engine": Rule(frozenset({"core"}), {"greenlet": 1}),
     "agents": Rule(frozenset({"core", "engine"}), {"cloudpickle": 1}),
     "resources": Rule(frozenset({"core"}), dict.fromkeys(SERVERS, 2), may_write=True),

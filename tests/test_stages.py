@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.__main__ import _nothing_left
-from tests.machine import ROOT
+from tests.environment import ROOT
 
 _MIXED = """
 import pytest
@@ -114,7 +114,7 @@ def test_only_tests_beside_other_processes_get_a_second_try() -> None:
         return _python("-c", asked, ROOT / path).returncode == 0
 
     assert gets("tests/kernel/test_kernels.py") and gets("tests/ui/test_lab.py")
-    assert not gets("tests/engine/test_forks.py") and not gets("pocketflex_nb/agents/ref.py")
+    assert not gets("tests/engine/walk/test_forks.py") and not gets("pocketflex_nb/agents/messaging/agent_ref.py")
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.machine import ROOT
+from tests.environment import ROOT
 
 
 def test_ruff_finds_nothing() -> None:

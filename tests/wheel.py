@@ -8,7 +8,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
-from tests.machine import ROOT
+from tests.environment import ROOT
 
 __all__ = ["build_wheel", "install_wheel"]
 

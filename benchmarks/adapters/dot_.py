@@ -12,7 +12,7 @@ for _case, _n in (("layout_30", 30), ("layout_1k", 1_000)):
         import time
 
         from benchmarks.adapters.pocketflex_nb_ import drawing
-        from pocketflex_nb.core.graph import graph_of
+        from pocketflex_nb.core.flow.flow_graph import graph_of
 
         if shutil.which("dot") is None:
             raise SystemExit("graphviz is not installed")

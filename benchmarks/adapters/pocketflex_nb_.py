@@ -332,8 +332,8 @@ for _case, _n in (("layout_30", 30), ("layout_1k", 1_000)):
     def _(m):
         import time
 
-        from pocketflex_nb.core.graph import graph_of
-        from pocketflex_nb.views.layout import layout
+        from pocketflex_nb.core.flow.flow_graph import graph_of
+        from pocketflex_nb.views.layout.flow_layout import layout
 
         graph, walls = graph_of(drawing(m.n)), []
         for _ in range(5):

@@ -15,7 +15,7 @@ starts it again by rule. Whoever asks is told at once when nobody will answer.
 >>> sup = Supervisor([child(Stack, "a", "b", id="stack")]).start_sync()
 >>> sup["stack"].call_sync("?")
 Traceback (most recent call last):
-pocketflex_nb.agents.errors.AgentDown: agent 'stack' ended before it replied (crash: Unhandled: Stack got the call '?' and has no \
+pocketflex_nb.agents.protocol.errors.AgentDown: agent 'stack' ended before it replied (crash: Unhandled: Stack got the call '?' and has no \
 handle_call: write one, or use @handles.call)
 >>> sup.stop_sync()
 
@@ -75,15 +75,24 @@ Tasks that a node has spawned, and agents of a supervisor that it has opened by 
 >>> Flow(Race()).launch({"topics": ["ann", "bob"]}).wait(10).store["found"]
 'about rain: 1.5'
 
-The kinds of events are listed in :mod:`pocketflex_nb.agents.log`.
+The kinds of events are listed in :mod:`pocketflex_nb.agents.host.agent_log`.
 """
 
 from __future__ import annotations
 
-from pocketflex_nb.agents.agent import Agent, handles
-from pocketflex_nb.agents.clock import Clock
-from pocketflex_nb.agents.dynamic import DynamicSupervisor
-from pocketflex_nb.agents.errors import (
+from pocketflex_nb.agents.actor.agent import Agent, handles
+from pocketflex_nb.agents.actor.cell_scope import Scope, living, start_scope, stop_scope
+from pocketflex_nb.agents.actor.exit_self import exit
+from pocketflex_nb.agents.actor.flow_agent import FlowAgent
+from pocketflex_nb.agents.host.clock import Clock
+from pocketflex_nb.agents.host.trace import Trace, trace
+from pocketflex_nb.agents.messaging.addressing import call, call_sync, cast, send_after, whereis
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.messaging.delayed_sends import Sending
+from pocketflex_nb.agents.messaging.envelopes import Caller
+from pocketflex_nb.agents.messaging.monitors import Monitor, link, unlink
+from pocketflex_nb.agents.messaging.registry import Registry, Via, names
+from pocketflex_nb.agents.protocol.errors import (
     AgentDown,
     AgentError,
     AlreadyPresent,
@@ -105,13 +114,7 @@ from pocketflex_nb.agents.errors import (
     SupervisorExit,
     Unhandled,
 )
-from pocketflex_nb.agents.flow_agent import FlowAgent
-from pocketflex_nb.agents.leaving import exit
-from pocketflex_nb.agents.mail import Caller
-from pocketflex_nb.agents.monitor import Monitor, link, unlink
-from pocketflex_nb.agents.names import call, call_sync, cast, send_after, whereis
-from pocketflex_nb.agents.partition import PartitionSupervisor, partition_of
-from pocketflex_nb.agents.reasons import (
+from pocketflex_nb.agents.protocol.exit_reasons import (
     IGNORE,
     NO_REPLY,
     Continue,
@@ -126,18 +129,15 @@ from pocketflex_nb.agents.reasons import (
     TaskDone,
     Unregistered,
 )
-from pocketflex_nb.agents.ref import AgentRef
-from pocketflex_nb.agents.registry import Registry, Via, names
-from pocketflex_nb.agents.scope import Scope, living, start_scope, stop_scope
-from pocketflex_nb.agents.sending import Sending
-from pocketflex_nb.agents.spec import ChildInfo, ChildSpec, Counts, child
-from pocketflex_nb.agents.stream import Stream, stream
-from pocketflex_nb.agents.supervisor import Supervisor
-from pocketflex_nb.agents.task_supervisor import TaskSupervisor
-from pocketflex_nb.agents.tasks import TaskRef, offload, poll_many, results, spawn
-from pocketflex_nb.agents.trace import Trace, trace
-from pocketflex_nb.agents.tree import SupervisorRef
-from pocketflex_nb.engine.frame import current
+from pocketflex_nb.agents.supervision.behaviour import SupervisorRef
+from pocketflex_nb.agents.supervision.child_spec import ChildInfo, ChildSpec, Counts, child
+from pocketflex_nb.agents.supervision.dynamic_supervisor import DynamicSupervisor
+from pocketflex_nb.agents.supervision.partition_supervisor import PartitionSupervisor, partition_of
+from pocketflex_nb.agents.supervision.supervisor import Supervisor
+from pocketflex_nb.agents.tasks.stream import Stream, stream
+from pocketflex_nb.agents.tasks.task_ref import TaskRef, offload, poll_many, results, spawn
+from pocketflex_nb.agents.tasks.task_supervisor import TaskSupervisor
+from pocketflex_nb.engine.records.frame import current
 
 __all__ = [
     "IGNORE",

@@ -10,22 +10,22 @@ from time import perf_counter_ns
 from types import CoroutineType
 from typing import Any
 
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import RunCancelled
-from pocketflex_nb.core.flow import Flow, check_limits
-from pocketflex_nb.core.nodes import BaseNode, check_concurrency
-from pocketflex_nb.core.store import Store, as_store
-from pocketflex_nb.engine.foreign_errors import raised_by_step
-from pocketflex_nb.engine.group import RunGroup
-from pocketflex_nb.engine.hot import classes_now
-from pocketflex_nb.engine.plan import overrides_flow_hooks
-from pocketflex_nb.engine.run import Run, beginning
-from pocketflex_nb.engine.run_registry import began
-from pocketflex_nb.engine.steps import USER, in_pool, mode_here
-from pocketflex_nb.engine.telling import hear_logging
-from pocketflex_nb.engine.thread import engine_thread
-from pocketflex_nb.engine.visit_flow import visit_flow_async
+from pocketflex_nb.core.flow.flow import Flow, check_limits
+from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency
+from pocketflex_nb.core.store.store import Store, as_store
+from pocketflex_nb.engine.records.emit import hear_logging
+from pocketflex_nb.engine.runs.code_reload import classes_now
+from pocketflex_nb.engine.runs.run import Run, beginning
+from pocketflex_nb.engine.runs.run_group import RunGroup
+from pocketflex_nb.engine.runs.run_registry import began
+from pocketflex_nb.engine.walk.dispatch import overrides_flow_hooks
+from pocketflex_nb.engine.walk.flow_visit import visit_flow_async
+from pocketflex_nb.engine.walk.steps import USER, in_pool, mode_here
 
 __all__ = ["AT_ONCE", "all_or_none", "begin_group", "drive", "launch", "launch_each", "make_run"]
 

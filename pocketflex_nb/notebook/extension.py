@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core import ports
-from pocketflex_nb.engine.thread import engine_thread
-from pocketflex_nb.notebook import await_cell, cell_interrupts, cell_scope, complete, formatters, hot, lanes, view_lifetimes
-from pocketflex_nb.notebook.bridge import pump
-from pocketflex_nb.notebook.magics import PocketflexMagics
-from pocketflex_nb.notebook.show import begin_cell, show
+from pocketflex_nb.notebook.cells import formatters
+from pocketflex_nb.notebook.cells.show import begin_cell, show
+from pocketflex_nb.notebook.magics import completion as complete
+from pocketflex_nb.notebook.magics.magics import PocketflexMagics
+from pocketflex_nb.notebook.requests import diagram_reload as hot
+from pocketflex_nb.notebook.shell import awaitable_magics as await_cell
+from pocketflex_nb.notebook.shell import cell_agents as cell_scope
+from pocketflex_nb.notebook.shell import cell_interrupts
+from pocketflex_nb.notebook.shell import output_capture as lanes
+from pocketflex_nb.notebook.widgets.base import view_lifetimes
+from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 
 __all__ = ["load", "unload"]
 

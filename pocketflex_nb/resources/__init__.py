@@ -2,7 +2,7 @@
 
 The room's rule: it knows :mod:`pocketflex_nb.core` alone. Each server's client is imported in one file for the store and one for
 the queue or topic, inside functions, so that only who uses a server needs its extra. Values are written by
-:mod:`pocketflex_nb.core.values` and never unpickled. URLs are read, and secrets masked, in :mod:`pocketflex_nb.resources.urls`.
+:mod:`pocketflex_nb.core.codec.encoder` and never unpickled. URLs are read, and secrets masked, in :mod:`pocketflex_nb.resources.connections.urls`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 if _TYPE_CHECKING:
-    from pocketflex_nb.resources.queues import open_queue
-    from pocketflex_nb.resources.shared import SharedStore
-    from pocketflex_nb.resources.stores import open_store
-    from pocketflex_nb.resources.topics import open_topic
+    from pocketflex_nb.resources.queues.queue import open_queue
+    from pocketflex_nb.resources.stores.open_store import open_store
+    from pocketflex_nb.resources.stores.shared_store import SharedStore
+    from pocketflex_nb.resources.topics.topic import open_topic
 
 __all__ = ["SharedStore", "open_queue", "open_store", "open_topic"]
 
@@ -22,19 +22,19 @@ __all__ = ["SharedStore", "open_queue", "open_store", "open_topic"]
 def __getattr__(name: str) -> _Any:
     """Each door is imported when it is first asked for: a store needs no queue."""
     if name == "open_store":
-        from pocketflex_nb.resources.stores import open_store
+        from pocketflex_nb.resources.stores.open_store import open_store
 
         return open_store
     if name == "SharedStore":
-        from pocketflex_nb.resources.shared import SharedStore
+        from pocketflex_nb.resources.stores.shared_store import SharedStore
 
         return SharedStore
     if name == "open_queue":
-        from pocketflex_nb.resources.queues import open_queue
+        from pocketflex_nb.resources.queues.queue import open_queue
 
         return open_queue
     if name == "open_topic":
-        from pocketflex_nb.resources.topics import open_topic
+        from pocketflex_nb.resources.topics.topic import open_topic
 
         return open_topic
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -233,7 +233,7 @@ def add_secret_form(pattern: str) -> None:
     Examples
     --------
     >>> add_secret_form(r"ACME-[0-9]{6}")
-    >>> from pocketflex_nb.views.secrets import redacted
+    >>> from pocketflex_nb.views.text.redaction import redacted
     >>> redacted("badge ACME-123456")
     'badge ••••••••'
     >>> forget_additions()

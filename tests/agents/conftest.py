@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb.agents.home import homes
-from pocketflex_nb.agents.registry import names
+from pocketflex_nb.agents.host.agent_host import homes
+from pocketflex_nb.agents.messaging.registry import names
 from pocketflex_nb.testing import VirtualClock, settle
 
 

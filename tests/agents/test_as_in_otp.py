@@ -48,9 +48,9 @@ from pocketflex_nb.agents import (
     spawn,
     stream,
 )
-from pocketflex_nb.agents.home import home_for
+from pocketflex_nb.agents.host.agent_host import home_for
 from pocketflex_nb.testing import Recorder, VirtualClock, settle
-from tests.agents.people import HERE, Boom, Counter
+from tests.agents.fakes import HERE, Boom, Counter
 
 
 class Told(Agent):
@@ -494,7 +494,7 @@ def test_what_one_thread_sends_keeps_its_order_and_stop_comes_last() -> None:
 
 
 def test_a_mailbox_that_grows_and_grows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocketflex_nb.agents.watchdog.FLOOD", 50)
+    monkeypatch.setattr("pocketflex_nb.agents.host.watchdog.FLOOD", 50)
     ref = Told.start_sync(name="mail")
     asyncio.run(_suspended(ref))
     with Recorder(ref) as seen:
@@ -566,7 +566,7 @@ async def test_cancel_on_timeout_cancels_a_reentrant_handler_and_nothing_else(cl
 
     ref = await Both.start(clock=clock, **HERE)
     patient = asyncio.create_task(ref.wait("patient"))
-    from pocketflex_nb.agents.mail import Ask
+    from pocketflex_nb.agents.messaging.envelopes import Ask
 
     late = asyncio.create_task(ref.call(Ask("wait", ("late",), None, True), timeout=1.0, cancel_on_timeout=True))
     await settle()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.binder.place import checkout, install
-from tests.machine import ROOT, need, on_ci
+from tests.environment import ROOT, need, on_ci
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import subprocess
 import venv
 from pathlib import Path
 
-from tests.machine import ROOT
+from tests.environment import ROOT
 
 __all__ = ["checkout", "install", "kernelspec"]
 

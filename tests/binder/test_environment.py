@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 
 from tests.binder.memory import Peak
 from tests.binder.place import kernelspec
-from tests.machine import isolated_jupyter
-from tests.notebooks.shelf import notebooks, read
+from tests.environment import isolated_jupyter
+from tests.notebooks.notebook_files import notebooks, read
 
 #: megabytes; Binder promises 1 GB for the kernel and JupyterLab's server, which alone holds about 100
 MOST = 700

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import need
+from tests.environment import need
 
 
 @pytest.fixture(scope="module")

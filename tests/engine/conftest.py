@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 
 Way = Callable[..., tuple[Any, Any]]
 

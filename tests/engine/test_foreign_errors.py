@@ -10,9 +10,9 @@ import pytest
 
 from pocketflex_nb import BatchNode, Flow, Node, current, node
 from pocketflex_nb.core.errors import StepCancelled
-from pocketflex_nb.engine.run import runs
+from pocketflex_nb.engine.runs.run import runs
 from tests.engine.conftest import Way
-from tests.engine.people import SOON
+from tests.engine.fakes import SOON
 
 
 def closed() -> Any:

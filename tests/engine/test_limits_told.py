@@ -12,10 +12,10 @@ import pytest
 
 from pocketflex_nb import BatchFlow, BatchNode, Flow, Node, Store, current, emit
 from pocketflex_nb.core.errors import BudgetSpent, NodeTimeout, RunTimeout
-from pocketflex_nb.engine import clock
-from pocketflex_nb.engine.run import runs
+from pocketflex_nb.engine.control import attempt_clock as clock
+from pocketflex_nb.engine.runs.run import runs
 from tests.engine.conftest import Way
-from tests.engine.people import SOON
+from tests.engine.fakes import SOON
 
 LIMIT, LATE = 0.1, 0.3
 

@@ -11,7 +11,7 @@ from tests.kernel.kernels import Kernel
 _SETUP = """
 import asyncio, contextvars, sys, threading, time
 from pocketflex_nb import Flow, Node, node
-from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 
 class Nap(Node):
     def prep(self, shared):

@@ -13,7 +13,7 @@ _SETUP = """
 import asyncio, queue, signal, sys, threading, time
 from pocketflex_nb import Flow, Node, current, launch, node, runs, stream
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 
 class Waits(Node):
     async def exec(self, prep_res):
@@ -155,7 +155,7 @@ def test_presses_at_any_time_leave_nothing_behind(kernel: Kernel) -> None:
 
 def test_a_cell_begins_outside_of_every_run_and_its_prints_name_it(kernel: Kernel) -> None:
     kernel.run(
-        "from pocketflex_nb.engine.run import Run\nleft = Run(plain, {})\nleft.blocks = True\nFRAME.set(left.root)\nleft.begin()\n"
+        "from pocketflex_nb.engine.runs.run import Run\nleft = Run(plain, {})\nleft.blocks = True\nFRAME.set(left.root)\nleft.begin()\n"
         "sys.stdout.set_parent({'header': {'msg_id': 'another'}})"
     )
 

@@ -10,7 +10,7 @@ _SETUP = """
 %load_ext pocketflex_nb
 import asyncio, time, warnings
 from pocketflex_nb import Flow, Node, runs
-from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 
 class Says(Node):
     def exec(self, prep_res):

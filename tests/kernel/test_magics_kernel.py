@@ -15,7 +15,7 @@ _SETUP = """
 %load_ext pocketflex_nb
 import asyncio, time
 from pocketflex_nb import Flow, Node, runs
-from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 
 class Says(Node):
     def exec(self, prep_res):
@@ -78,7 +78,7 @@ def test_an_interrupt_between_the_start_of_a_body_and_the_wait_for_it_ends_the_b
     """In a run of all tests such a body went on for good: the interrupt had come before its handle had a name."""
     kernel.run("""
         import signal
-        from pocketflex_nb.engine.crossing import Crossing
+        from pocketflex_nb.concurrency.portal import Crossing
         _begin = Crossing.begin
         def _begun(self):
             _begin(self)

@@ -9,8 +9,8 @@ import nbformat
 import pytest
 
 from pocketflex_nb import open_queue, open_store
+from tests.environment import ROOT
 from tests.kernel.kernels import Kernel, Ran
-from tests.machine import ROOT
 
 
 def cells(name: str) -> list[str]:

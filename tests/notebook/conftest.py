@@ -12,10 +12,10 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from pocketflex_nb.engine import run as engine_run
-from pocketflex_nb.engine.run_registry import forget, runs
-from pocketflex_nb.notebook.bridge import pump
-from pocketflex_nb.notebook.lanes import Lane
+from pocketflex_nb.engine.runs import run as engine_run
+from pocketflex_nb.engine.runs.run_registry import forget, runs
+from pocketflex_nb.notebook.shell.output_capture import Lane
+from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 
 _NODES = """
 import asyncio, time

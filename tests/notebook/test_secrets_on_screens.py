@@ -14,14 +14,14 @@ import pytest
 
 from pocketflex_nb import Flow, Node, Store, ask, emit, linear
 from pocketflex_nb.core import ports
-from pocketflex_nb.notebook import lanes
-from pocketflex_nb.notebook.bridge import pump
-from pocketflex_nb.notebook.otel import otlp_json
-from pocketflex_nb.notebook.page import page, write_page
-from pocketflex_nb.notebook.run_view import RunView
-from pocketflex_nb.notebook.store_inspector import StoreInspector
-from pocketflex_nb.notebook.text_view import TextView
-from pocketflex_nb.views.said import masked_tail, speakable
+from pocketflex_nb.notebook.reports.html_page import page, write_page
+from pocketflex_nb.notebook.reports.otel import otlp_json
+from pocketflex_nb.notebook.reports.text_view import TextView
+from pocketflex_nb.notebook.shell import output_capture as lanes
+from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
+from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import StoreInspector
+from pocketflex_nb.views.text.safe_messages import masked_tail, speakable
 from tests.notebook.conftest import Shell
 
 S = "Zq7hunter2Xtail"

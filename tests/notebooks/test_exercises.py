@@ -15,8 +15,8 @@ import nbclient
 import nbformat
 import pytest
 
-from pocketflex_nb.notebook.lessons.exercise import EXERCISES, lessons
-from tests.notebooks.shelf import notebooks, read
+from pocketflex_nb.lessons.exercise import EXERCISES, lessons
+from tests.notebooks.notebook_files import notebooks, read
 
 LESSONS = {path.stem[:2]: path for path in notebooks() if re.match(r"(?!00)\d\d_", path.stem)}
 _CHECK = re.compile(r'check\("(\d\d\.\d+)"')

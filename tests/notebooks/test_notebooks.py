@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
-from tests.notebooks.shelf import is_strict, notebooks, read
+from tests.notebooks.notebook_files import is_strict, notebooks, read
 
 EVERY = pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 

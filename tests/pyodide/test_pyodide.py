@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import ROOT
+from tests.environment import ROOT
 
 HERE = Path(__file__).resolve().parent
 NODES = """

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb.resources.shared import SharedStore
-from pocketflex_nb.resources.stores import open_store
-from tests.machine import need
+from pocketflex_nb.resources.stores.open_store import open_store
+from pocketflex_nb.resources.stores.shared_store import SharedStore
+from tests.environment import need
 from tests.resources.brokers import Redis
 from tests.resources.postgres_server import PostgresServer
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.machine import need
+from tests.environment import need
 from tests.resources.brokers import quiet_port
 
 __all__ = ["PASSWORD", "PostgresServer"]

@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from pocketflex_nb import Agent, Flow, Node, launch, open_store
-from pocketflex_nb.resources.shared import SharedStore
+from pocketflex_nb.resources.stores.shared_store import SharedStore
 
 Pair = tuple[SharedStore, SharedStore]
 

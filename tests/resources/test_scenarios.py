@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pocketflex_nb import Store
 from pocketflex_nb.resources import open_queue, open_store
-from pocketflex_nb.resources.queues import DeadLetter
-from tests.machine import ROOT
+from pocketflex_nb.resources.queues.queue import DeadLetter
+from tests.environment import ROOT
 
 _CONSUMER = """
 import asyncio, os, sys

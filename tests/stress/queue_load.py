@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketflex_nb.core.errors import Unreachable
-from pocketflex_nb.resources.queues import Queue, open_queue
-from tests.machine import ROOT
+from pocketflex_nb.resources.queues.queue import Queue, open_queue
+from tests.environment import ROOT
 from tests.resources.brokers import Broker
 
 __all__ = ["Figures", "load"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.machine import need
+from tests.environment import need
 from tests.ui.lab import ClassicPage, Lab
 from tests.ui.server import LabServer
 

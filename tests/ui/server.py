@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.machine import free_port, isolated_jupyter
+from tests.environment import free_port, isolated_jupyter
 
 __all__ = ["LabServer"]
 

@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from pocketflex_nb import Flow, Node, launch
 from pocketflex_nb.core.state import NodeState, State
-from pocketflex_nb.views.palette import STATUSES
-from pocketflex_nb.views.svg import svg
-from pocketflex_nb.views.timeline import timeline
+from pocketflex_nb.views.diagrams.flow_svg import svg
+from pocketflex_nb.views.diagrams.palette import STATUSES
+from pocketflex_nb.views.diagrams.timeline import timeline
 from tests.ui.contrast import poor_texts
 from tests.ui.lab import Lab
 from tests.ui.test_agents import _SETUP as AGENTS

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.notebooks.answers import lesson_01
-from tests.notebooks.shelf import notebooks, read
+from tests.notebooks.notebook_files import notebooks, read
 from tests.ui.lab import Lab
 
 
@@ -31,7 +31,7 @@ _BEGIN = """
 %load_ext pocketflex_nb
 import importlib, inspect
 from pocketflex_nb import Node
-from pocketflex_nb.notebook.exercises import check, hint, progress
+from pocketflex_nb.lessons.exercises import check, hint, progress
 """
 
 #: how bright a colour of an element is, from 0 to 255

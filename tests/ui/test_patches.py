@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 from playwright.sync_api import Browser, expect
 
 from pocketflex_nb import notebook
-from pocketflex_nb.notebook.delta import delta
-from tests.notebook.test_delta import VALUES
+from pocketflex_nb.notebook.widgets.base.delta import delta
+from tests.notebook.widgets.base.test_delta import VALUES
 from tests.ui.lab import Lab
 
 _HERE = Path(notebook.__file__).parent

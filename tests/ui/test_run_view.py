@@ -173,7 +173,7 @@ def test_keys_go_through_the_cells_of_a_crowd(lab: Lab) -> None:
 
 
 _FAN = """
-from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 gate = asyncio.Event()
 class Plan(Node): pass
 class Search(Node):

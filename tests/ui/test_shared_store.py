@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.machine import ROOT
+from tests.environment import ROOT
 from tests.ui.contrast import poor_texts
 from tests.ui.lab import Lab
 

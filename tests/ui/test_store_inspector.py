@@ -250,7 +250,7 @@ StoreInspector(run)
 
 
 def _waiting(lab: Lab) -> Locator:
-    from_gate = "from pocketflex_nb.engine.thread import engine_thread; engine_thread.call_soon(gate.set)"
+    from_gate = "from pocketflex_nb.concurrency.engine_thread import engine_thread; engine_thread.call_soon(gate.set)"
     scores = "for score in (4, 3, 2): run.store['score'] = score"
     lab.open(lab.write([_SETUP, _WAITING, from_gate, scores]))
     lab.run_cell(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.notebooks.shelf import FOLDER, read
+from tests.notebooks.notebook_files import FOLDER, read
 from tests.ui.lab import Lab
 
 PATH = FOLDER / "06_supervision.ipynb"

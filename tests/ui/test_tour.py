@@ -7,14 +7,14 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.machine import ROOT
+from tests.environment import ROOT
 from tests.ui.lab import Lab
 
 _SLOW = """
 %load_ext pocketflex_nb
 import asyncio
 from pocketflex_nb import Node, Flow, runs
-from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 
 class Wait(Node):
     async def exec(self, prep_res):

@@ -31,8 +31,8 @@ from pocketflex_nb.agents import (
     SupervisorExit,
     child,
 )
-from pocketflex_nb.agents.home import home_for
-from pocketflex_nb.engine.thread import engine_thread
+from pocketflex_nb.agents.host.agent_host import home_for
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 
 __all__ = [
     "Boom", "Gate", "Inline", "Thread", "Worker", "World", "asked", "error_text", "exit_text", "folded", "hit", "path", "reason",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.machine import need
+from tests.environment import need
 from tests.resources.brokers import Rabbit
 
 

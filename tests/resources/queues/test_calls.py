@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.core.errors import CallFailed, EncodingError, ResourceError
-from pocketflex_nb.resources.queues import Queue, open_queue
+from pocketflex_nb.resources.queues.queue import Queue, open_queue
 
 KINDS = ("memory", "sqlite", "redis", "amqp")
 SERVERS = {"redis": "redis_server", "amqp": "rabbit_server"}

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.core.errors import BadURL, MissingExtra, PocketflexError, Refused, Unreachable
-from pocketflex_nb.resources.queues import open_queue
+from pocketflex_nb.resources.queues.queue import open_queue
 from tests.resources.brokers import Broker, CarefulRedis, Rabbit, Redis
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -153,7 +153,7 @@ async def test_a_consumer_whose_lease_was_taken_over_is_told(redis_server: Redis
 def test_where_no_server_listens_the_error_has_host_port_and_no_secret_within_5_s(scheme: str) -> None:
     from urllib.parse import quote
 
-    from tests.machine import free_port
+    from tests.environment import free_port
 
     port = free_port()
     begin = time.monotonic()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import need
+from tests.environment import need
 from tests.resources.brokers import Broker, CarefulRedis, Rabbit
 from tests.stress.queue_load import load
 

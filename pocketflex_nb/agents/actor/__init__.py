@@ -1,0 +1,1 @@
+"""One agent from start to end."""

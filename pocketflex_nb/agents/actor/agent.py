@@ -1,0 +1,456 @@
+"""What does an agent do with a message? The class that users write."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from pocketflex_nb.agents.actor.start_agent import start_lone
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.protocol.errors import NotOwner, Unhandled
+from pocketflex_nb.agents.protocol.exit_reasons import Down, Exit, TaskDone, short, tell
+from pocketflex_nb.core.context import AGENT
+
+__all__ = ["Agent", "handles", "is_stale", "latest"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class handles:
+    """Marks methods that answer messages of their own name: ``await ref.pop()``, ``ref.push(1)``.
+
+    Examples
+    --------
+    >>> class Stack(Agent):
+    ...     async def init(self):
+    ...         self.items = []
+    ...     @handles.call
+    ...     async def pop(self):
+    ...         return self.items.pop()
+    ...     @handles.cast
+    ...     async def push(self, item):
+    ...         self.items.append(item)
+    >>> import asyncio
+    >>> async def main():
+    ...     stack = await Stack.start()
+    ...     stack.push("a")
+    ...     stack.push("b")
+    ...     top = await stack.pop()
+    ...     await stack.stop()
+    ...     return top
+    >>> asyncio.run(main())
+    'b'
+    """
+
+    @overload
+    @staticmethod
+    def call(fn: _F) -> _F: ...
+    @overload
+    @staticmethod
+    def call(fn: None = None, *, reentrant: bool = False) -> Callable[[_F], _F]: ...
+    @staticmethod
+    def call(fn: Any = None, *, reentrant: bool = False) -> Any:
+        """The return value is the reply.
+
+        Parameters
+        ----------
+        fn : callable
+            The method, when it stands as a plain ``@handles.call``.
+        reentrant : bool
+            Let the next message in while this one waits.
+        """
+        return _mark("call", fn, reentrant)
+
+    @overload
+    @staticmethod
+    def cast(fn: _F) -> _F: ...
+    @overload
+    @staticmethod
+    def cast(fn: None = None, *, reentrant: bool = False) -> Callable[[_F], _F]: ...
+    @staticmethod
+    def cast(fn: Any = None, *, reentrant: bool = False) -> Any:
+        """Nobody waits; what it returns is read as in `Agent.handle_cast`.
+
+        Parameters
+        ----------
+        fn : callable
+            The method, when it stands as a plain ``@handles.cast``.
+        reentrant : bool
+            Let the next message in while this one waits.
+        """
+        return _mark("cast", fn, reentrant)
+
+
+def _mark(kind: str, fn: Any, reentrant: bool) -> Any:
+    def mark(fn: Any) -> Any:
+        fn._pfx_handles = (kind, reentrant)
+        return fn
+
+    return mark if fn is None else mark(fn)
+
+
+def _default(fn: _F) -> _F:
+    fn.is_default = True  # type: ignore[attr-defined]  # a mark on our own function
+    return fn
+
+
+class Agent:
+    """An agent: private state, a mailbox, one message at a time.
+
+    Override `init` and the handlers; each may be ``async def`` or ``def``. State is the attributes of `self`. Start it with
+    ``await Counter.start(3)``, or under a supervisor with ``child(Counter, 3)``; an agent made by calling the class is a template of
+    that: ``Counter(3)`` may stand in a supervisor's list.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        For `init`, when it starts and at each restart.
+
+    Attributes
+    ----------
+    trap_exit : bool
+        Whether exit signals of links come to `handle_info` as `Exit` messages, and messages received before a shutdown are handled.
+    isolation : None or "process"
+        A process of its own: memory and kill are real, values travel by cloudpickle.
+        It is no security boundary: it keeps faults apart, not attackers.
+    strict : bool
+        Deep-copy messages and refuse what could not travel to a process.
+    strict_cast : bool
+        Log casts that are lost because it is dead.
+    reload : None or "on_restart"
+        A restart takes the class now bound in ``__main__``.
+    ref : AgentRef
+        Its own ref.
+
+    Examples
+    --------
+    >>> class Counter(Agent):
+    ...     async def init(self, n=0):
+    ...         self.n = n
+    ...     async def handle_call(self, message, caller):
+    ...         self.n += message
+    ...         return self.n
+    >>> ref = Counter.start_sync(3)
+    >>> ref.call_sync(4)
+    7
+    >>> ref.stop_sync()
+    """
+
+    trap_exit: bool = False
+    isolation: str | None = None
+    strict: bool = False
+    strict_cast: bool = False
+    reload: str | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, value in vars(cls).items():
+            if hasattr(value, "_pfx_handles") and hasattr(AgentRef, name):
+                raise TypeError(
+                    f"{cls.__name__}.{name} cannot be a handler of that name: every ref has its own {name!r}; call it otherwise"
+                )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        from functools import partial
+
+        self._pfx_template = (args, kwargs)
+        for name in ("start", "start_sync"):
+            setattr(self, name, partial(getattr(type(self), name), *args, **kwargs))
+
+    @property
+    def ref(self) -> AgentRef:
+        """Its own ref, while it handles a message."""
+        life = AGENT.get()
+        if life is None or life.agent is not self:
+            raise AttributeError("an agent has its ref while it handles a message")
+        ref: AgentRef = life.ref
+        return ref
+
+    # what users write ------------------------------------------------------------------------------------------------
+    @_default
+    async def init(self, *args: Any, **kwargs: Any) -> Any:
+        """Set the state up. Return None, `Idle(seconds)`, `Continue(value)`, `IGNORE` or `Stop(reason)`."""
+        if args or kwargs:
+            raise TypeError(f"{type(self).__name__} takes no arguments: it has no `async def init(self, ...)`")
+
+    async def handle_call(self, message: Any, caller: Any) -> Any:
+        """Answer a call: the return value is the reply; or `NO_REPLY` and later ``caller.reply(x)``, or ``Stop(reason, reply=x)``.
+
+        ``Continue(value, reply=x)`` and ``Idle(seconds, reply=x)`` reply, and say how to go on.
+
+        Parameters
+        ----------
+        message : object
+            What was asked.
+        caller : Caller
+            Who waits for the answer.
+        """
+        raise Unhandled(f"{type(self).__name__} got the call {short(message)} and has no handle_call: write one, or use @handles.call")
+
+    async def handle_cast(self, message: Any) -> Any:
+        """Take a message that nobody waits for. Return None, `Idle`, `Continue` or `Stop`.
+
+        Parameters
+        ----------
+        message : object
+            What was sent by `AgentRef.cast`.
+        """
+        raise Unhandled(f"{type(self).__name__} got the cast {short(message)} and has no handle_cast: write one, or use @handles.cast")
+
+    async def handle_info(self, message: Any) -> Any:
+        """Take any other message: `Down`, `Exit`, `TaskDone`, ``"timeout"``, what `send` sends.
+
+        Parameters
+        ----------
+        message : object
+            What came. Without a handler it is told in the log and dropped.
+        """
+        from pocketflex_nb.agents.host.agent_log import warn
+
+        life = AGENT.get()
+        life.note("unhandled", {"what": life.home.log.describe(message)}, life.cause)
+        warn(f"agent {life.name!r} got {_told(message)} and has no handle_info")
+
+    async def handle_continue(self, value: Any) -> Any:
+        """Go on after `Continue(value)`, before any message of the mailbox.
+
+        Parameters
+        ----------
+        value : object
+            The one of the `Continue`.
+        """
+        raise Unhandled(f"{type(self).__name__} asked to continue with {short(value)} and has no handle_continue")
+
+    @_default
+    async def terminate(self, reason: Any) -> None:
+        """Clean up. Runs at `Stop`, at a crash and at the supervisor's shutdown; never at a kill.
+
+        Parameters
+        ----------
+        reason : object
+            Exit reason: ``"normal"``, ``"shutdown"``, `Shutdown`, `Crash`, or what `Stop` was given.
+        """
+
+    def code_change(self, old_cls: type) -> Any:
+        """Mend the attributes after ``ref.upgrade(NewClass)``.
+
+        Parameters
+        ----------
+        old_cls : type
+            The class it had before.
+        """
+
+    def redact(self, state: dict[str, Any]) -> dict[str, Any]:
+        """What ``ref.state()`` and the views may show of the attributes.
+
+        Parameters
+        ----------
+        state : dict
+            A copy of the attributes; what is returned is shown in its place.
+        """
+        return state
+
+    # starting --------------------------------------------------------------------------------------------------------
+    @classmethod
+    async def start(
+        cls,
+        *args: Any,
+        name: Any = None,
+        clock: Any = None,
+        engine: Any = None,
+        keep: bool = False,
+        isolation: str | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Start one, alone, and wait until `init` has returned.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            For `init`.
+        name : hashable or Via
+            Its name in the default registry, or ``reg.via(key)``.
+        clock : Clock or None
+            For its timers and timeouts.
+        engine : None or "inline"
+            None is the engine thread; "inline" the caller's loop.
+        keep : bool
+            Let it live on when the cell that started it is run again.
+        isolation : None or "process"
+            A process of its own; None: as the class says.
+            It is no security boundary: it keeps faults apart, not attackers.
+        strict : bool or None
+            Deep-copy messages and refuse what could not travel to a process; None: as the class says.
+
+        Returns
+        -------
+        AgentRef or None
+            None when `init` returned `IGNORE`.
+
+        Raises
+        ------
+        AlreadyStarted
+            The name is taken.
+        StartError
+            `init` failed or returned `Stop`.
+        """
+        options = {"name": name, "clock": clock, "engine": engine, "keep": keep, "isolation": isolation, "strict": strict}
+        return await start_lone(cls, args, kwargs, options)
+
+    @classmethod
+    async def start_link(cls, *args: Any, **kwargs: Any) -> Any:
+        """`start` one that is linked to the current agent from its beginning.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for `start`.
+
+        Returns
+        -------
+        AgentRef or None
+            None when `init` returned `IGNORE`.
+
+        Raises
+        ------
+        NotOwner
+            Called outside of any agent.
+        BadSpec
+            It would live on another loop.
+        AlreadyStarted, StartError
+            As `start`; the current agent is told by this alone, not over the link too.
+
+        Examples
+        --------
+        >>> class Engine(Agent):
+        ...     pass
+        >>> class Car(Agent):
+        ...     async def init(self):
+        ...         self.engine = await Engine.start_link()
+        >>> car = Car.start_sync()
+        >>> ended = car.monitor()
+        >>> car.state()["engine"].exit("overheated")
+        >>> ended.wait(5).reason
+        'overheated'
+        """
+        me = AGENT.get()
+        if me is None:
+            raise NotOwner(f"{cls.__name__}.start_link() stands outside of any agent: use start(), or start_monitor()")
+        rest, options = _split(cls.start, kwargs)
+        return await start_lone(cls, args, rest, options, linked_to=me)
+
+    @classmethod
+    async def start_monitor(cls, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """`start` one and monitor it from its beginning.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for `start`.
+
+        Returns
+        -------
+        (AgentRef, Monitor)
+            ``(None, None)`` when `init` returned `IGNORE`.
+
+        Raises
+        ------
+        AlreadyStarted, StartError
+            As `start`.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> from pocketflex_nb.agents import Stop
+        >>> class Mayfly(Agent):
+        ...     async def handle_cast(self, message):
+        ...         return Stop(message)
+        >>> async def main():
+        ...     ref, monitor = await Mayfly.start_monitor()
+        ...     ref.cast("dusk")
+        ...     return (await monitor).reason
+        >>> asyncio.run(main())
+        'dusk'
+        """
+        ref = await cls.start(*args, **kwargs)
+        return (ref, ref.monitor()) if ref is not None else (None, None)
+
+    @classmethod
+    def start_sync(
+        cls,
+        *args: Any,
+        name: Any = None,
+        clock: Any = None,
+        keep: bool = False,
+        isolation: str | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """`start` from plain code, on the engine thread; its other arguments are for `init`.
+
+        Parameters
+        ----------
+        name, clock, keep, isolation, strict
+            As for `start`.
+
+        Raises
+        ------
+        AlreadyStarted, StartError
+            As `start`.
+        """
+        from pocketflex_nb.agents.host.agent_host import home_for
+
+        options = {"name": name, "clock": clock, "engine": None, "keep": keep, "isolation": isolation, "strict": strict}
+        return home_for(None, clock).do_sync(start_lone, cls, args, kwargs, options)
+
+    @classmethod
+    def _pfx_make(cls, life: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """The agent of `life`, and what `init` gave."""
+        if life.isolation == "process":
+            from pocketflex_nb.agents.isolation.process_proxy import make_proxy  # here: few agents have a process
+
+            made: tuple[Any, Any] = make_proxy(life, cls, args, kwargs)
+            return made
+        if cls.__init__ is Agent.__init__:
+            agent = cls.__new__(cls)
+        elif getattr(cls.init, "is_default", False):
+            return cls(*args, **kwargs), None
+        else:
+            agent = cls()
+        life.agent = agent
+        return agent, agent.init(*args, **kwargs)
+
+
+def _split(start: Any, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments for `init`, and the options of `start` with their defaults."""
+    from inspect import signature
+
+    options = {name: one.default for name, one in signature(start).parameters.items() if one.kind is one.KEYWORD_ONLY}
+    return {name: value for name, value in given.items() if name not in options}, {
+        name: given.get(name, default) for name, default in options.items()
+    }
+
+
+def latest(cls: type) -> type:
+    """The class now bound where `cls` was defined, if that is the notebook; else `cls`."""
+    if cls.__module__ != "__main__" or "<locals>" in cls.__qualname__:
+        return cls
+    found: Any = sys.modules.get("__main__")
+    for part in cls.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) and issubclass(found, Agent) else cls
+
+
+def is_stale(cls: type) -> bool:
+    """Whether the notebook has newer code of `cls`."""
+    return latest(cls) is not cls
+
+
+def _told(message: Any) -> str:
+    if isinstance(message, (Down, Exit)):
+        return f"{type(message).__name__} of {message.ref!r} ({tell(message.reason)})"
+    if isinstance(message, TaskDone):
+        return f"the value of {message.ref!r}"
+    return short(message)

@@ -1,0 +1,197 @@
+"""Which cell do agents belong to? Running a cell again ends what it started before, in order.
+
+The notebook sets `core.context.CELL` before each cell, and calls `stop_scope(cell_id)`; whatever the cell's code starts then, outside
+of other agents, is adopted. Where the front end sends no cell id, agents with a name make room for their namesakes instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from pocketflex_nb.agents.host.agent_host import GRACE, in_slices
+from pocketflex_nb.agents.messaging.registry import place_of
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD
+from pocketflex_nb.core.context import CELL
+
+__all__ = ["PATIENCE", "Scope", "adopt", "living", "make_room", "start_scope", "stop_scope"]
+
+#: seconds that re-running a cell waits for its old agents, before it kills what is left
+PATIENCE = 10.0
+
+_scopes: dict[str, Scope] = {}
+_lock = threading.Lock()
+
+
+class Scope:
+    """What one cell started.
+
+    Attributes
+    ----------
+    cell_id : str
+        Which cell; ``""`` where the front end does not say.
+    members : list of AgentRef
+        Living tops of trees, in order of their start.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, start_scope, stop_scope
+    >>> class Idler(Agent):
+    ...     pass
+    >>> cell = start_scope("cell-1")
+    >>> ref = Idler.start_sync(name="idler")
+    >>> cell
+    <Scope 'cell-1': 1 agents>
+    >>> [member.name for member in cell.members]
+    ['idler']
+    >>> stop_scope("cell-1")
+    """
+
+    __slots__ = ("_lives", "cell_id")
+
+    def __init__(self, cell_id: str) -> None:
+        self.cell_id = cell_id
+        self._lives: dict[Any, None] = {}
+
+    @property
+    def members(self) -> list[Any]:
+        """Refs of the living tops of trees, in order of their start."""
+        return [life.ref for life in list(self._lives) if life.status is not DEAD]
+
+    def add(self, life: Any) -> None:
+        """Adopt `life` until it ends."""
+        self._lives[life] = None
+        life.cleanups = [*(life.cleanups or ()), self.drop]
+
+    def drop(self, life: Any) -> None:
+        """`life` ended."""
+        self._lives.pop(life, None)
+
+    def __repr__(self) -> str:
+        return f"<Scope {self.cell_id!r}: {len(self.members)} agents>"
+
+
+def start_scope(cell_id: str | None) -> Scope:
+    """End what `cell_id` started before, and adopt what the code of this context starts from now on. For plain threads.
+
+    Parameters
+    ----------
+    cell_id : str or None
+        Id of the cell; None where cells have none.
+
+    Returns
+    -------
+    Scope
+        What the cell has started so far: nothing.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, start_scope, stop_scope
+    >>> class Idler(Agent):
+    ...     pass
+    >>> _ = start_scope("cell-2")
+    >>> old = Idler.start_sync()
+    >>> _ = start_scope("cell-2")        # the cell is run again
+    >>> old.status
+    'dead'
+    >>> stop_scope("cell-2")
+    """
+    stop_scope(cell_id)
+    CELL.set(cell_id or "")
+    return _scope_of(cell_id or "")
+
+
+def _scope_of(cell_id: str) -> Scope:
+    with _lock:
+        return _scopes.setdefault(cell_id, Scope(cell_id))
+
+
+def stop_scope(cell_id: str | None, *, patience: float = PATIENCE) -> None:
+    """End what `cell_id` started: the last first, each in its own order; waits, and kills what takes more than `patience` seconds.
+
+    Parameters
+    ----------
+    cell_id : str or None
+        Id of the cell; nothing happens without one.
+    patience : float
+        Seconds for each life to end in an orderly way.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, start_scope, stop_scope
+    >>> class Idler(Agent):
+    ...     pass
+    >>> _ = start_scope("cell-3")
+    >>> lost, kept = Idler.start_sync(), Idler.start_sync(keep=True)
+    >>> stop_scope("cell-3")
+    >>> lost.status, kept.status
+    ('dead', 'running')
+    >>> kept.stop_sync()
+    """
+    with _lock:
+        scope = _scopes.pop(cell_id, None) if cell_id else None
+    if scope is None:
+        return
+    for ref in reversed(scope.members):
+        _stop_hard(ref, patience)
+
+
+def _stop_hard(ref: Any, patience: float) -> None:
+    home = ref._life.home
+    if home.loop.is_closed():
+        return
+    future = asyncio.run_coroutine_threadsafe(_stop(ref._life), home.loop)
+    try:
+        in_slices(future, patience)
+    except TimeoutError:
+        ref.exit("kill")
+        ref.monitor().wait(10 * GRACE)
+
+
+async def _stop(life: Any) -> None:
+    from pocketflex_nb.agents.actor.stop_agent import stop_life
+
+    await stop_life(life, None)
+
+
+def adopt(life: Any, keep: bool) -> None:
+    """Let the current cell own a life that nobody supervises."""
+    cell_id = CELL.get()
+    if cell_id is not None and not keep:
+        _scope_of(cell_id).add(life)
+
+
+async def make_room(name: Any) -> None:
+    """Where cells have no id: end the namesake that an earlier cell started."""
+    if name is None or CELL.get() != "":
+        return
+    registry, key = place_of(name)
+    old = registry.whereis(key)
+    if old is not None and old._life.boss is None and _is_anonymous(old._life):
+        await _stop(old._life)
+
+
+def _is_anonymous(life: Any) -> bool:
+    owners = [getattr(cleanup, "__self__", None) for cleanup in life.cleanups or ()]
+    return any(isinstance(owner, Scope) and not owner.cell_id for owner in owners)
+
+
+def living() -> list[Any]:
+    """Refs of every agent, supervisor and task that lives on its own in this process, oldest first.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, living
+    >>> class Idler(Agent):
+    ...     pass
+    >>> ref = Idler.start_sync()
+    >>> ref in living()
+    True
+    >>> ref.stop_sync()
+    >>> ref in living()
+    False
+    """
+    from pocketflex_nb.agents.host.agent_host import homes
+
+    return [life.ref for home in homes() for life in list(home.lives.values()) if life.boss is None]

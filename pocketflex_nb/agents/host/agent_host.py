@@ -1,0 +1,370 @@
+"""Where do agents live? A home: one event loop with its clock, its log and the lives on it.
+
+The usual home is the engine thread. ``engine="inline"`` is the caller's own loop, for servers and unit tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as cf
+import contextvars
+import threading
+import weakref
+from asyncio.events import _get_running_loop as running_loop
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
+
+from pocketflex_nb.agents.host.agent_log import Log
+from pocketflex_nb.agents.host.clock import Clock, LoopClock
+from pocketflex_nb.agents.host.inbox import Inbox
+from pocketflex_nb.agents.protocol.errors import BadSpec
+from pocketflex_nb.agents.protocol.tree_position import PLACES
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+
+__all__ = [
+    "GRACE", "KEPT", "MANY", "PARK", "PULSE", "SLICE", "Deadlines", "Home", "admit", "home_for", "homes", "in_slices", "pulse",
+    "running_loop",
+]
+
+_T = TypeVar("_T")
+
+#: seconds between a kill and the moment the agent is given up as a zombie
+GRACE = 0.2
+#: seconds a thread that waits for an agent sleeps at most before it looks for an interrupt
+SLICE = 0.2
+#: seconds between two turns of a loop that waits for another thread
+PULSE = 0.05
+#: answered calls that a queue of deadlines may hold before it looks for them
+KEPT = 32
+#: seconds that a task waits for the next message, at most, before it goes
+PARK = 0.02
+#: places kept before those of the dead are looked for
+MANY = 30_000
+
+
+class Home:
+    """One loop and what lives on it.
+
+    Attributes
+    ----------
+    loop : asyncio.AbstractEventLoop
+        The loop.
+    clock : Clock
+        For every timer of the agents here.
+    log : Log
+        What happened here.
+    lives : dict of int to Life
+        Who lives here, oldest first.
+    zombies : set of Life
+        Who was given up and still runs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, log: Log) -> None:
+        self.loop, self.clock, self.log = loop, clock, log
+        self.lives: dict[int, Any] = {}
+        self.zombies: set[Any] = set()
+        self.deadlines = Deadlines(clock)
+        self.ident: int | None = None
+        self.is_real = getattr(clock, "is_real", False)
+        self._inbox = Inbox(loop)
+        self.signals: deque[tuple[Any, ...]] = deque()
+        self.is_watched = self.is_delivering = False
+        self._parking: list[Any] = []
+
+    def watch_park(self, life: Any) -> None:
+        """See to it that the task of `life`, which waits a moment for work, goes within `PARK` seconds."""
+        life.is_parking = True
+        if not self._parking:
+            self.loop.call_later(PARK, self._sweep)
+        self._parking.append(life)
+
+    def _sweep(self) -> None:
+        parking, self._parking = self._parking, []
+        for life in parking:
+            life.is_parking = False
+            if life.parked is not None and not life.parked.done():
+                life.parked.set_result(None)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling code runs on this home's loop."""
+        return running_loop() is self.loop
+
+    def post(self, fn: Callable[..., Any], *args: Any) -> None:
+        """Have ``fn(*args)`` called on the loop, from any thread, in the order of the posts and before messages that come later."""
+        self._inbox.post(fn, args)
+
+    def post_to(self, life: Any, fn: Callable[..., Any], *args: Any) -> None:
+        """Have ``fn(*args)`` called on the loop, from any thread, after what was sent to `life` before."""
+        self._inbox.post_to(life, fn, args)
+
+    def deliver(self) -> None:
+        """Carry out the exit signals that wait, one after another: a chain of links, however long, is no recursion."""
+        if self.is_delivering:
+            return
+        self.is_delivering = True
+        try:
+            while self.signals:
+                peer, reason, by, cause = self.signals.popleft()
+                peer.hit(reason, by, cause, is_linked=True)
+        finally:
+            self.is_delivering = False
+
+    async def do(self, fn: Callable[..., Awaitable[_T]], *args: Any) -> _T:
+        """Await ``fn(*args)`` on this home's loop, from any loop."""
+        if self.is_here:
+            return await fn(*args)
+        future = asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop)
+        with pulse():
+            return await asyncio.wrap_future(future)
+
+    def do_sync(self, fn: Callable[..., Awaitable[_T]], *args: Any, timeout: float | None = None) -> _T:
+        """Call `do` from plain code and wait; an interrupt cancels what was asked for.
+
+        Raises
+        ------
+        RuntimeError
+            On the home's own loop, where waiting would stop what is waited for.
+        """
+        self.must_not_wait("use `await` here")
+        return in_slices(asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop), timeout)
+
+    @property
+    def can_do_now(self) -> bool:
+        """Whether the calling code need not, or cannot, wait for the loop: it is the loop's, or the loop is closed."""
+        return self.is_here or self.loop.is_closed() or (running_loop() is not None and threading.get_ident() == self.ident)
+
+    def now_here(self, fn: Callable[..., _T], *args: Any) -> _T:
+        """Call the plain function `fn` on the loop's thread and give its value; at once if this is it."""
+        if self.can_do_now:
+            return fn(*args)
+        future: cf.Future[_T] = cf.Future()
+        context = contextvars.copy_context()
+
+        def call() -> None:
+            try:
+                future.set_result(context.run(fn, *args))
+            except BaseException as exc:
+                future.set_exception(exc)
+
+        self.post(call)
+        return in_slices(future, None)
+
+    def is_closing(self) -> bool:
+        """Whether the loop is being shut down: every task on it was asked to end, as `asyncio.run` does at its end."""
+        return all(task.done() or task.cancelling() for task in asyncio.all_tasks(self.loop))
+
+    def close(self) -> None:
+        """End every life here at once: the loop is going away, nothing can be awaited or restarted."""
+        for life in list(self.lives.values()):
+            life.on_exit = life.links = None
+            try:
+                life.die("shutdown")
+            except RuntimeError:  # whoever waited did so on the closed loop
+                continue
+
+    def must_not_wait(self, mend: str) -> None:
+        """Raise if this thread is the one that runs the agents."""
+        if self.is_here or (self.ident is not None and threading.get_ident() == self.ident):
+            raise RuntimeError(f"this would wait on the very thread that runs the agents: {mend}")
+
+
+async def _awaited(fn: Callable[..., Awaitable[_T]], args: tuple[Any, ...]) -> _T:
+    return await fn(*args)
+
+
+def in_slices(future: cf.Future[_T], timeout: float | None) -> _T:
+    """Wait for `future` so that the stop button can interrupt, then cancel it."""
+    try:
+        left = timeout
+        while True:
+            try:
+                return future.result(SLICE if left is None else min(SLICE, left))
+            except cf.TimeoutError:
+                if future.done():
+                    return future.result()
+                if left is not None and (left := left - SLICE) <= 0:
+                    future.cancel()
+                    raise
+    except KeyboardInterrupt:
+        future.cancel()
+        raise
+
+
+class _Beat:
+    """One timer that keeps a loop turning, however many wait."""
+
+    __slots__ = ("_loop", "_timer", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._waiting = weakref.ref(loop), 0  # weak: it is kept by loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        self._waiting += 1
+        if self._timer is None:
+            self._beat()
+
+    def __exit__(self, *error: object) -> None:
+        self._waiting -= 1
+
+    def _beat(self) -> None:
+        loop = self._loop()
+        self._timer = loop.call_later(PULSE, self._beat) if self._waiting and loop is not None else None
+
+
+_beats: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Beat] = weakref.WeakKeyDictionary()
+
+
+def pulse() -> AbstractContextManager[None]:
+    """Keep the running loop turning while it waits for another thread.
+
+    The kernel's stop button cancels the cell by `call_soon`, which does not wake a loop that sleeps in its selector. It speaks to the main
+    thread only; the others need no pulse.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    loop = asyncio.get_running_loop()
+    beat = _beats.get(loop)
+    if beat is None:
+        beat = _beats[loop] = _Beat(loop)
+    return beat
+
+
+class _Due(deque[Any]):
+    """Those that wait equally long.
+
+    Attributes
+    ----------
+    most : int
+        More of them, and the answered ones among them are let go.
+    """
+
+    __slots__ = ("most",)
+    most: int
+
+
+class Deadlines:
+    """The timers of calls: one queue per length of time, so that a call costs an append instead of a timer."""
+
+    __slots__ = ("_queues", "clock")
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._queues: dict[float, _Due] = {}
+
+    def add(self, seconds: float, waiting: Any) -> None:
+        """Call ``waiting.expire(seconds)`` after `seconds`, unless ``waiting.fut`` is done by then. Sets ``waiting.due``."""
+        waiting.due = self.clock.time() + seconds
+        queue = self._queues.get(seconds)
+        if queue is None:
+            queue = self._queues[seconds] = _Due()
+            queue.most = KEPT
+            self.clock.call_later(seconds, self._ring, seconds)
+        queue.append(waiting)
+        if len(queue) > queue.most:
+            self._forget_answered(queue)
+
+    def _forget_answered(self, queue: _Due) -> None:
+        """Let go of the answered calls, and with them of their messages; the work is shared out over as many calls as are left."""
+        left = [waiting for waiting in queue if not waiting.fut.done()]
+        queue.clear()
+        queue.extend(left)
+        queue.most = max(KEPT, 2 * len(left))
+
+    def _ring(self, seconds: float) -> None:
+        queue, now = self._queues[seconds], self.clock.time()
+        while queue and (queue[0].fut.done() or queue[0].due <= now + 1e-9):
+            waiting = queue.popleft()
+            if not waiting.fut.done():
+                waiting.expire(seconds)
+        if queue:
+            self.clock.call_later(queue[0].due - now, self._ring, seconds)
+        else:
+            del self._queues[seconds]
+
+
+_homes: dict[asyncio.AbstractEventLoop, dict[Any, Home]] = {}
+_lock = threading.Lock()
+_real = LoopClock()
+_many = MANY
+
+
+def admit(life: Any) -> None:
+    """Note that `life` lives in its home now, and what its number stands for."""
+    global _many
+    life.home.lives[life.pid] = life
+    PLACES[life.pid] = life.place
+    if len(PLACES) > _many:
+        _forget_places()
+        _many = max(2 * len(PLACES), MANY)
+
+
+def _forget_places() -> None:
+    """Drop the places of the dead whom no kept record names."""
+    known = set(PLACES)  # before the look at who lives: whoever comes meanwhile is not among them
+    with _lock:
+        here = [home for of_loop in _homes.values() for home in of_loop.values()]
+    named = {number for home in here for number in list(home.lives)}
+    for log in {id(home.log): home.log for home in here}.values():
+        named.update(number for record in log.messages() for number in (record[3], record[6]))
+    for number in known - named:
+        PLACES.pop(number, None)
+
+
+def home_for(engine: Any = None, clock: Clock | None = None) -> Home:
+    """The home of agents started with these options.
+
+    Parameters
+    ----------
+    engine : None, "thread" or "inline"
+        None is the engine thread, or, in an agent, that agent's home.
+    clock : Clock or None
+        None is the real one, or, in an agent, that agent's.
+    """
+    if clock is not None and not callable(getattr(clock, "call_later", None)):
+        raise BadSpec(f"clock={clock!r}: give a clock with time, call_later and sleep, such as VirtualClock(), or None")
+    by = AGENT.get()
+    if by is not None and engine is None and by.home.is_here:
+        engine, clock = by.home.loop, clock or by.home.clock
+    loop = _loop_for(engine)
+    key = clock if clock is not None else _real
+    home = _homes.get(loop, {}).get(key)
+    return home if home is not None else _make_home(loop, key)
+
+
+def _make_home(loop: asyncio.AbstractEventLoop, clock: Clock) -> Home:
+    ident = threading.get_ident() if running_loop() is loop else engine_thread.ident
+    with _lock:
+        for closed in [known for known in _homes if known.is_closed()]:
+            del _homes[closed]
+        of_loop = _homes.setdefault(loop, {})
+        if clock not in of_loop:
+            known = next(iter(of_loop.values()), None)
+            log = known.log if known is not None else Log()  # one numbering per loop, whatever the clocks
+            of_loop[clock] = home = Home(loop, clock, log)
+            if known is not None:
+                home.signals, home._inbox = known.signals, known._inbox
+            home.ident = next((one.ident for one in of_loop.values() if one.ident), ident)
+        return of_loop[clock]
+
+
+def _loop_for(engine: Any) -> asyncio.AbstractEventLoop:
+    if engine is None or engine == "thread":
+        loop: asyncio.AbstractEventLoop = engine_thread.loop
+        return loop
+    if engine == "inline":
+        return asyncio.get_running_loop()
+    if isinstance(engine, asyncio.AbstractEventLoop):
+        return engine
+    raise BadSpec(f"engine={engine!r}: no such engine{nearest(engine, ['inline', 'thread'])}")
+
+
+def homes() -> list[Home]:
+    """Every home whose loop is open."""
+    with _lock:
+        return [home for loop, of_loop in _homes.items() if not loop.is_closed() for home in of_loop.values()]

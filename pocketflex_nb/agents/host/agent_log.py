@@ -1,0 +1,253 @@
+"""What has happened among agents? One log per home, two rings, plain tuples that become events when somebody reads.
+
+A record is ``(seq, ns, kind, place, data, cause, by)``; `by` is a place too, or None. Messages (call, reply, cast, info) go to a ring of
+their own, so that a flood of them does not push starts, exits and restarts out. A message is kept as a short label only, and of an agent
+only its place, or its number there: a ring must not keep the user's data alive. While somebody traces, the label is a short `repr`.
+
+==========  ==============================================================================================================
+kind        data (besides ``id``, ``pid`` and, where known, ``by``: the address of who caused it)
+==========  ==============================================================================================================
+start       type, cls, restarts; of a task also owner (address, "" for plain code)
+exit        reason, error (text or None), where (file:line or None), zombie; of a task also owner, and value, as of a message
+restart     reason, attempt (number of entries within the period), strategy, restarts
+giveup      restarts, max_restarts, max_seconds
+call        what, from, to
+reply       what, from, to, seconds, error
+cast, info  what, from, to
+down        of (address), reason, from, to
+lag         seconds, handler, where
+flood       waiting (number of messages)
+zombie      reason
+unhandled   what
+==========  ==============================================================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from time import perf_counter_ns
+from typing import Any, overload
+
+from pocketflex_nb.agents.protocol.exit_reasons import short
+from pocketflex_nb.agents.protocol.tree_position import Place, Slot, place_of
+from pocketflex_nb.core.events import EPOCH, Event
+
+__all__ = [
+    "LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "name_of", "resolved", "to_event", "warn",
+]
+
+Record = tuple[int, int, str, Any, Any, Any, Any]
+
+#: records kept: messages, and everything else
+TRAFFIC, LIVES = 10_000, 10_000
+
+#: types of messages that are their own label
+PLAIN = frozenset({int, float, bool, type(None)})
+_MESSAGES = frozenset({"call", "reply", "cast", "info"})
+
+
+def label(message: Any) -> Any:
+    """A short name of `message` that keeps nothing of it alive."""
+    cls = message.__class__
+    if cls in PLAIN:
+        return message
+    if cls is str:
+        return message if len(message) <= 80 else message[:79] + "…"
+    if cls is tuple and message and message[0].__class__ is str:
+        return message[0]
+    return message.label if hasattr(cls, "pfx_label") else cls.__name__
+
+
+def full(message: Any) -> Any:
+    """What is told of `message` while somebody traces."""
+    return short(message, type(message).told if hasattr(type(message), "pfx_label") else repr)
+
+
+class Log:
+    """The records of one home.
+
+    Attributes
+    ----------
+    count : iterator of int
+        The next record's number.
+    traffic, lives : deque
+        The rings.
+    add : callable
+        ``traffic.append``.
+    watchers : tuple of callable
+        Called with each record, on the thread where it happens.
+    describe : callable
+        How a message becomes its label.
+    lock : threading.Lock
+        For what threads may make once only.
+    """
+
+    __slots__ = ("add", "count", "describe", "lives", "lock", "traffic", "watchers")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.count = count()
+        self.traffic: deque[Record] = deque(maxlen=TRAFFIC)
+        self.add = self.traffic.append
+        self.lives: deque[Record] = deque(maxlen=LIVES)
+        self.watchers: tuple[Callable[[Record], Any], ...] = ()
+        self.describe: Callable[[Any], Any] = label
+
+    def note(self, kind: str, place: Place, data: Any = None, cause: int | None = None, by: Place | None = None) -> int:
+        """Append a record and give its number."""
+        seq = next(self.count)
+        record = (seq, perf_counter_ns(), kind, place, data, cause, by)
+        (self.traffic if kind in _MESSAGES else self.lives).append(record)
+        if self.watchers:
+            self.tell(record)
+        return seq
+
+    def tell(self, record: Record) -> None:
+        """Hand `record` to the watchers."""
+        record = resolved(record)
+        for watcher in self.watchers:
+            watcher(record)
+
+    def watch(self, watcher: Callable[[Record], Any]) -> None:
+        """Call `watcher` with each record from now on."""
+        with self.lock:
+            self.watchers = (*self.watchers, watcher)
+            self.describe = full
+
+    def unwatch(self, watcher: Callable[[Record], Any]) -> None:
+        """Do not call `watcher` any more."""
+        with self.lock:
+            self.watchers = tuple(w for w in self.watchers if w != watcher)  # bound methods: equal, not the same
+            self.describe = full if self.watchers else label
+
+    def messages(self) -> list[Record]:
+        """The kept records of messages, which name agents by their numbers."""
+        return _copied(self.traffic)
+
+    def records(self, slot: Slot | None = None) -> list[Record]:
+        """The kept records of the tree under `slot` (of all), oldest first."""
+        both = [*_copied(self.lives), *map(resolved, self.messages())]
+        both.sort(key=lambda record: record[0])
+        return both if slot is None else [record for record in both if concerns(record, slot)]
+
+
+def _copied(ring: deque[Record]) -> list[Record]:
+    while True:
+        try:
+            return list(ring)
+        except RuntimeError:  # it grew meanwhile, on its own thread
+            continue
+
+
+def resolved(record: Record) -> Record:
+    """A message's record with the places of its agents, which it names by their numbers."""
+    seq, ns, kind, place, data, cause, by = record
+    return seq, ns, kind, place_of(place), data, cause, place_of(by)
+
+
+def concerns(record: Record, slot: Slot) -> bool:
+    """Whether `record` is about somebody in the tree under `slot`."""
+    by = record[6]
+    return record[3].slot.is_under(slot) or (by is not None and by.slot.is_under(slot))
+
+
+def to_event(record: Record) -> Event:
+    """The record as an event."""
+    seq, ns, kind, place, data, cause, by = record
+    facts: dict[str, Any] = {"id": place.slot.id, "pid": place.pid}
+    if kind in _MESSAGES:
+        facts |= _message_facts(kind, place, data, by)
+    else:
+        facts |= _start_facts(place) if kind == "start" else data or {}
+        if by is not None:
+            facts["by"] = by.address
+    if place.callers:
+        facts["callers"] = list(place.callers)
+    return Event(seq, ns, kind, place.slot.root.path, place.address, "", facts, cause, (ns + EPOCH) / 1e9)
+
+
+def _start_facts(place: Place) -> dict[str, Any]:
+    facts = {"type": place.type, "cls": place.cls, "restarts": place.restarts}
+    if place.type == "task":
+        facts["owner"] = place.callers[0] if place.callers else ""
+    return facts
+
+
+def name_of(fn: Any) -> str:
+    """What a class or function is called."""
+    fn = getattr(fn, "func", fn)
+    return str(getattr(fn, "__qualname__", None) or type(fn).__name__)
+
+
+def _message_facts(kind: str, place: Place, data: Any, by: Place | None) -> dict[str, Any]:
+    here, there = place.address, by.address if by is not None else ""
+    if kind != "reply":
+        return {"what": data, "from": there, "to": here}
+    what, ns, error = data
+    return {"what": what, "from": here, "to": there, "seconds": ns / 1e9, "error": error}
+
+
+class EventView:
+    """The events of one tree: a list of the kept ones, and an async iterator of those and the coming ones.
+
+    The iterator ends when the tree's top has ended.
+    """
+
+    def __init__(self, log: Log, slot: Slot, is_over: Callable[[], bool]) -> None:
+        self._log, self._slot, self._is_over = log, slot, is_over
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter([to_event(record) for record in self._log.records(self._slot)])
+
+    def __len__(self) -> int:
+        return len(self._log.records(self._slot))
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        records = self._log.records(self._slot)[index]
+        return [to_event(r) for r in records] if isinstance(records, list) else to_event(records)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} events of {self._slot.path}>"
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        pending: deque[Record] = deque()
+        wake = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def heard(record: Record) -> None:
+            if concerns(record, self._slot):
+                pending.append(record)
+                loop.call_soon_threadsafe(wake.set)
+
+        self._log.watch(heard)
+        try:
+            last = -1
+            for record in self._log.records(self._slot):
+                last = record[0]
+                yield to_event(record)
+            while True:
+                wake.clear()
+                while pending:
+                    record = pending.popleft()
+                    if record[0] > last:
+                        yield to_event(record)
+                if self._is_over():
+                    return
+                await wake.wait()
+        finally:
+            self._log.unwatch(heard)
+
+
+def warn(text: str, *, level: int = 30) -> None:
+    """One line in the log ``pocketflex_nb``."""
+    import logging  # not at the top: it would be most of this room's import time where nobody logs
+
+    logging.getLogger("pocketflex_nb").log(level, text)

@@ -1,0 +1,165 @@
+"""What was said while this ran? A trace of messages and lives, as events and as a sequence diagram."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from pocketflex_nb.agents.host.agent_host import home_for, homes
+from pocketflex_nb.agents.host.agent_log import Log, Record, concerns, to_event, warn
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.events import Event
+
+__all__ = ["LIMIT", "Trace", "trace", "trace_to_log"]
+
+#: records that a trace keeps
+LIMIT = 10_000
+
+
+class Trace:
+    """What `trace` gives.
+
+    Attributes
+    ----------
+    events : list of Event
+        What happened since its beginning: the last 10 000.
+    dropped : int
+        How many older ones are gone.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent, trace
+    >>> class Echo(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return message
+    >>> ref = Echo.start_sync(name="echo")
+    >>> with trace(ref) as seen:
+    ...     reply = ref.call_sync("hello")
+    >>> seen
+    <Trace of 2 events>
+    >>> print(seen.to_mermaid().splitlines()[0])
+    sequenceDiagram
+    >>> ref.stop_sync()
+    """
+
+    def __init__(self, targets: tuple[Any, ...], limit: int = LIMIT) -> None:
+        self._slots = [_life_of(target).slot for target in targets]
+        self._logs: list[Log] = list({id(log): log for log in _logs_of(targets)}.values())
+        self._records: deque[Record] = deque(maxlen=limit)
+        self.dropped = 0
+
+    def __enter__(self) -> Trace:
+        for log in self._logs:
+            log.watch(self._hear)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Trace no more; what was traced stays."""
+        for log in self._logs:
+            log.unwatch(self._hear)
+
+    def _hear(self, record: Record) -> None:
+        if not self._slots or any(concerns(record, slot) for slot in self._slots):
+            if len(self._records) == self._records.maxlen:
+                self.dropped += 1
+            self._records.append(record)
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened since the beginning; the last 10 000."""
+        return [to_event(record) for record in list(self._records)]
+
+    def to_mermaid(self, **options: Any) -> str:
+        """The messages as a Mermaid ``sequenceDiagram``.
+
+        Raises
+        ------
+        RuntimeError
+            The views are not there.
+        """
+        return str(_export()(self, "mermaid", **options))
+
+    def show(self, **options: Any) -> Any:
+        """Show it in the notebook."""
+        if ports.display is None:
+            raise RuntimeError("nothing to show it on: run `%load_ext pocketflex_nb` in a notebook, or use .to_mermaid()")
+        return ports.display(self, **options)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {len(self._records)} events>"
+
+
+def _export() -> Any:
+    if ports.export is None:
+        raise RuntimeError("the views are not loaded: `import pocketflex_nb` first")
+    return ports.export
+
+
+def _life_of(target: Any) -> Any:
+    ref = getattr(target, "ref", target)
+    return ref._life
+
+
+def _logs_of(targets: tuple[Any, ...]) -> list[Log]:
+    if targets:
+        return [_life_of(target).home.log for target in targets]
+    home_for()
+    return [home.log for home in homes()]
+
+
+def trace(*targets: Any) -> Trace:
+    """Trace supervisors or agents (everybody, if none is given): ``with trace(sup) as t: ...``, then ``t.events``, ``t.to_mermaid()``.
+
+    While it runs, events tell messages by a short `repr`; outside of it, only by a label.
+
+    Parameters
+    ----------
+    *targets : SupervisorRef or AgentRef
+        Whose messages; none: everybody's.
+
+    Returns
+    -------
+    Trace
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent, trace
+    >>> class Echo(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return message
+    >>> echo = Echo.start_sync(name="echo")
+    >>> with trace(echo) as seen:
+    ...     echo.call_sync("hello")
+    'hello'
+    >>> [event.kind for event in seen.events]
+    ['call', 'reply']
+    >>> echo.stop_sync()
+    """
+    return Trace(targets)
+
+
+class _ToLog:
+    """Writes one agent's events to the log."""
+
+    __slots__ = ("life",)
+
+    def __init__(self, life: Any) -> None:
+        self.life = life
+
+    def __call__(self, record: Record) -> None:
+        if self.life.place in (record[3], record[6]):
+            event = to_event(record)
+            warn(f"{event.kind} {event.address} {dict(event.data)}", level=20)
+
+
+def trace_to_log(life: Any, on: bool) -> None:
+    """Begin or end to write the events of `life` to the log ``pocketflex_nb``."""
+    log = life.home.log
+    for watcher in log.watchers:
+        if isinstance(watcher, _ToLog) and watcher.life is life:
+            log.unwatch(watcher)
+    if on:
+        log.watch(_ToLog(life))

@@ -1,0 +1,259 @@
+"""How does an agent get a process of its own? A stand-in keeps the mailbox here and does each message there, one at a time.
+
+Everything about mailbox, supervision and names stays as it is; memory and death become real. A kill is SIGKILL. A process that goes by
+itself (a segfault, `os._exit`, the kernel's memory killer) ends the agent as ``"worker_lost"``.
+
+A process of its own is no security boundary. It has the rights of this one, and the two unpickle what they send each other: code of the
+agent can run code here. It keeps faults apart, not attackers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from functools import partial
+from itertools import count
+from typing import Any
+
+from pocketflex_nb.agents.isolation.forwarded_prints import say
+from pocketflex_nb.agents.isolation.framed_pipe import Frame, Pipe, Writer, opened, portable_error
+from pocketflex_nb.agents.messaging.envelopes import Ask
+from pocketflex_nb.agents.messaging.monitors import Pending
+from pocketflex_nb.agents.messaging.portability_hooks import find, origin
+from pocketflex_nb.agents.protocol.errors import NotPortable, NotRunning, ReplyError
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, NO_REPLY, is_reason
+
+__all__ = ["DRAINING", "PARTING", "Proxy", "make_proxy"]
+
+#: seconds a process gets to go by itself after its agent has ended
+PARTING = 2.0
+#: seconds within which what a process has sent before its end is read
+DRAINING = 0.3
+
+
+class Proxy:
+    """Stands for an agent of another process."""
+
+    def __init__(self, life: Any, cls: type) -> None:
+        self._life, self._cls = life, cls
+        self.trap_exit = bool(getattr(cls, "trap_exit", False))
+        self._numbers = count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._callers: dict[int, Any] = {}
+        self._serving: set[asyncio.Task[Any]] = set()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from pocketflex_nb.agents.isolation.worker import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._pipe = Pipe(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]  # binary: no text mode was asked for
+        self._writer = Writer(self._pipe, f"pocketflex-to-{life.pid}")
+        life.cleanups = [*(life.cleanups or ()), self._part]
+        self._listener = threading.Thread(target=self._listen, name=f"pocketflex-agent-{life.pid}", daemon=True)
+        self._listener.start()
+        threading.Thread(target=self._watch, name=f"pocketflex-wait-{life.pid}", daemon=True).start()
+
+    @property
+    def os_pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    # what the life asks for ------------------------------------------------------------------------------------------
+    async def init(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make the agent over there."""
+        me = (self._life.pid, self._life.name, self._life.address, origin())
+        return await self._ask("init", self._cls, args, kwargs, me)
+
+    async def handle_call(self, message: Any, caller: Any) -> Any:
+        """Have it handled there."""
+        number = next(self._numbers)
+        self._callers[number] = caller
+        out = await self._ask("call", message, number)
+        if out is not NO_REPLY:
+            del self._callers[number]
+        return out
+
+    async def handle_cast(self, message: Any) -> Any:
+        """Have it handled there."""
+        return await self._ask("cast", message)
+
+    async def handle_info(self, message: Any) -> Any:
+        """Have it handled there."""
+        return await self._ask("info", message)
+
+    async def handle_continue(self, value: Any) -> Any:
+        """Have it handled there."""
+        return await self._ask("continue", value)
+
+    async def terminate(self, reason: Any) -> None:
+        """Have it clean up there."""
+        await self._ask("terminate", reason)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(getattr(self._cls, name, None), "_pfx_handles"):
+            raise AttributeError(name)
+        return partial(self._named, name)
+
+    async def _named(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return await self._ask("named", name, args, kwargs)
+
+    def pfx_state(self, ref: Any) -> Pending:
+        """Its attributes, to be awaited."""
+        return self._later(ref, "state")
+
+    def pfx_replace_state(self, ref: Any, fn: Any) -> Any:
+        """Replace its attributes."""
+        return self._ask("replace", fn)
+
+    def pfx_upgrade(self, cls: type) -> Any:
+        """Change its class."""
+        return self._ask("upgrade", cls)
+
+    def _later(self, ref: Any, *request: Any) -> Pending:
+        waiting = Pending(ref, None)
+
+        async def ask() -> None:
+            try:
+                waiting.settle(await self._ask(*request))
+            except Exception as exc:
+                waiting.fail(exc)
+
+        def begin() -> None:
+            waiting.attach(self._life)
+            self._keep(self._life.home.loop.create_task(ask()))
+
+        self._life.home.post(begin)
+        return waiting
+
+    async def _ask(self, verb: str, *payload: Any) -> Any:
+        number = next(self._numbers)
+        future = self._waiting[number] = self._life.home.loop.create_future()
+        try:
+            self._send(verb, number, *payload)
+            return await future
+        except NotPortable as exc:
+            raise ReplyError(exc) from exc  # whoever sent it is told; the agent lives
+        except asyncio.CancelledError:
+            self._send("cancel", number)
+            raise
+        finally:
+            del self._waiting[number]
+
+    def _send(self, kind: str, number: int, *payload: Any) -> None:
+        self._writer.send(kind, number, *payload)
+
+    # what comes from there -------------------------------------------------------------------------------------------
+    def _listen(self) -> None:
+        """Read until the other side is gone; in a thread."""
+        home = self._life.home
+        try:
+            while (frame := self._pipe.receive()) is not None:
+                home.post_to(self._life, self._hear, frame)
+        except Exception as exc:  # what is no frame: something else writes to the pipe, such as a child of its own
+            home.post_to(self._life, self._lost, f"{type(exc).__name__}: {exc}")
+
+    def _watch(self) -> None:
+        """Tell of the end of the process, also when children of its own keep its pipes open; in a thread."""
+        self._process.wait()
+        self._listener.join(DRAINING)  # what it sent before it ended comes first
+        self._life.home.post_to(self._life, self._lost, "")
+        self._listener.join()
+        self._process.stdout.close()  # type: ignore[union-attr]  # it was asked for
+
+    def _lost(self, why: str) -> None:
+        if self._life.status is not DEAD:
+            self._life.end("worker_lost")
+
+    def _hear(self, frame: Frame) -> None:
+        kind, number = frame[:2]
+        try:
+            payload = opened(frame)
+        except NotPortable as exc:
+            self._unread(kind, number, frame[2], exc)
+            return
+        if kind == "reply":
+            caller = self._callers.pop(number, None)
+            if caller is not None:
+                caller.reply(payload[0])
+        elif kind == "said":
+            say(self._life, *payload)
+        elif kind == "note":
+            self._life.note(payload[0], payload[1], self._life.cause)
+        elif kind == "request":
+            task = self._life.home.loop.create_task(self._serve(number, *payload), context=self._life.context)
+            self._keep(task)
+        else:
+            self._settle(kind, number, payload[0])
+
+    def _unread(self, kind: str, number: int, told: str, error: NotPortable) -> None:
+        """A payload that cannot be read here: whoever waits for it is told."""
+        if kind == "reply":
+            caller = self._callers.pop(number, None)
+            if caller is not None:
+                caller.fail(error)
+        elif kind == "request":
+            self._send("failed", number, error)
+        elif kind == "failed":
+            self._settle("failed", number, RuntimeError(told))
+        elif kind == "done":
+            self._settle("failed", number, error)
+
+    def _settle(self, kind: str, number: int, value: Any) -> None:
+        future = self._waiting.get(number)
+        if future is None or future.done():
+            return
+        if kind == "done":
+            future.set_result(value)
+        else:
+            future.set_exception(value)
+
+    async def _serve(self, number: int, pid: int, of: str, name: str, verb: str, args: Any, kwargs: Any) -> None:
+        """Do what the agent over there asks of another agent here."""
+        try:
+            life = find(pid, of)
+            if life is None:
+                raise NotRunning(name)
+            out = _do_verb(life.ref, verb, args, kwargs)
+            self._send("done", number, await out if asyncio.iscoroutine(out) else out)
+        except Exception as exc:
+            self._send("failed", number, portable_error(exc, "raised in the process that asked"))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    def _part(self, life: Any) -> None:
+        """The agent has ended: so does its process."""
+        for task in list(self._serving):
+            task.cancel()
+        self._writer.close()
+        if is_reason(life.reason, "killed") or is_reason(life.reason, "worker_lost"):
+            self._process.kill()
+            return
+        timer = threading.Timer(PARTING, self._process.kill)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:  # the interpreter is ending: so will the process, when its pipe is closed
+            pass
+
+
+def _do_verb(ref: Any, verb: str, args: Any, kwargs: Any) -> Any:
+    if verb == "named":
+        kind = getattr(getattr(ref._life.cls, args[0], None), "_pfx_handles", ("call", False))
+        ask = Ask(args[0], tuple(args[1]), args[2], kind[1])
+        return ref.call(ask, **kwargs) if kind[0] == "call" else ref.cast(ask)
+    return getattr(ref, verb)(*args, **kwargs)
+
+
+def make_proxy(life: Any, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Proxy, Any]:
+    """The stand-in of a new agent of class `cls`, and what its `init` will give."""
+    proxy = Proxy(life, cls)
+    life.agent = proxy
+    return proxy, proxy.init(args, kwargs)

@@ -1,0 +1,297 @@
+"""What runs in an agent's own process? Its class, one message at a time as the other side sends them; refs speak through the pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import traceback
+from itertools import count
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.agents.host.clock import LoopClock
+from pocketflex_nb.agents.isolation.forwarded_prints import Said
+from pocketflex_nb.agents.isolation.framed_pipe import Frame, Pipe, opened, portable_error
+from pocketflex_nb.agents.messaging import portability_hooks as travel
+from pocketflex_nb.agents.messaging.agent_ref import revive
+from pocketflex_nb.agents.messaging.delayed_sends import Sending
+from pocketflex_nb.agents.messaging.envelopes import Ask
+from pocketflex_nb.agents.protocol.errors import NotPortable
+from pocketflex_nb.agents.protocol.exit_reasons import short
+from pocketflex_nb.core.context import AGENT
+
+__all__ = ["RemoteRef", "Worker", "main"]
+
+
+class _Home:
+    """So much of a home as an agent's default handlers ask for."""
+
+    is_here = False
+
+    class log:
+        """Tells messages by a short text."""
+
+        @staticmethod
+        def describe(message: Any) -> str:
+            """A short `repr`."""
+            return short(message)
+
+
+class _Clocked:
+    """So much of a home as a `Sending` asks for."""
+
+    is_here = True
+    clock = LoopClock()
+
+
+class _Life:
+    """So much of a life as an agent sees of itself."""
+
+    fenced = False
+    cause = None
+    status = "running"
+    callers: tuple[Any, ...] = ()
+    ancestors: tuple[Any, ...] = ()
+    isolation = None
+    home = _Home()
+
+    def __init__(self, worker: Worker, me: tuple[int, str, str, str]) -> None:
+        self._worker = worker
+        self.pid, self.name, self.address, _ = me
+        self.ref = RemoteRef(*me)
+        self.agent: Any = None
+
+    def note(self, kind: str, data: Any = None, cause: Any = None, by: Any = None) -> int:
+        """Record an event over there."""
+        self._worker.send("note", 0, kind, data)
+        return 0
+
+
+class _Caller:
+    """Who waits for an answer, over there."""
+
+    ref = None
+
+    def __init__(self, worker: Worker, number: int, message: Any) -> None:
+        self._worker, self._number, self.message = worker, number, message
+
+    def reply(self, value: Any) -> None:
+        """Answer the call."""
+        self._worker.send("reply", self._number, value)
+
+
+class RemoteRef:
+    """The address of an agent of the other process."""
+
+    __slots__ = ("_address", "_name", "_origin", "_pid")
+
+    def __init__(self, pid: int, name: str, address: str, of: str = "") -> None:
+        self._pid, self._name, self._address, self._origin = pid, name, address, of
+
+    @property
+    def pid(self) -> int:
+        """Number of that life."""
+        return self._pid
+
+    @property
+    def name(self) -> str:
+        """Its id as text."""
+        return self._name
+
+    @property
+    def address(self) -> str:
+        """Its path in the supervision tree."""
+        return self._address
+
+    async def call(self, message: Any, *, timeout: float | None = 5.0) -> Any:
+        """See `AgentRef.call`."""
+        return await _worker().request(self, "call", (message,), {"timeout": timeout})
+
+    def cast(self, message: Any) -> None:
+        """See `AgentRef.cast`."""
+        _worker().request(self, "cast", (message,), {})
+
+    def send(self, message: Any) -> None:
+        """See `AgentRef.send`."""
+        _worker().request(self, "send", (message,), {})
+
+    def send_after(self, message: Any, seconds: float) -> Sending:
+        """See `AgentRef.send_after`; the time runs in this process."""
+        return Sending(_Clocked, lambda: self, message, seconds)
+
+    async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
+        """See `AgentRef.stop`."""
+        await _worker().request(self, "stop", (reason, timeout), {})
+
+    def exit(self, reason: Any = "shutdown") -> None:
+        """See `AgentRef.exit`."""
+        _worker().request(self, "exit", (reason,), {})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            return _worker().request(self, "named", (name, args, kwargs), {})
+
+        return ask
+
+    def __reduce__(self) -> Any:
+        return revive, (self._pid, self._name, self._address, self._origin)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RemoteRef) and (other._pid, other._origin) == (self._pid, self._origin)
+
+    def __hash__(self) -> int:
+        return hash((self._pid, self._origin))
+
+    def __repr__(self) -> str:
+        return f"<RemoteRef {self._address} {self._pid}>"
+
+
+class Worker:
+    """The loop of this process."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self.pipe = pipe
+        self.life: Any = None
+        self.loop: Any = None
+        self._tasks: dict[int, asyncio.Task[Any]] = {}
+        self._numbers = count(1)
+        self._asked: dict[int, asyncio.Future[Any]] = {}
+
+    async def run(self) -> None:
+        """Serve until the other side is gone."""
+        self.loop, self.over = asyncio.get_running_loop(), asyncio.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+        await self.over.wait()
+
+    def _listen(self) -> None:
+        try:
+            while (frame := self.pipe.receive()) is not None:
+                self.loop.call_soon_threadsafe(self._hear, frame)
+        finally:
+            self.loop.call_soon_threadsafe(self.over.set)
+
+    def send(self, kind: str, number: int, *payload: Any) -> None:
+        """Tell the other side."""
+        self.pipe.send(kind, number, *payload)
+
+    def said(self, name: str, text: str) -> None:
+        """Tell the other side what was printed."""
+        self.send("said", 0, name, text)
+
+    def request(self, ref: RemoteRef, verb: str, args: Any, kwargs: Any) -> asyncio.Future[Any]:
+        """Ask something of an agent over there."""
+        number = next(self._numbers)
+        future: asyncio.Future[Any] = self.loop.create_future()
+        self._asked[number] = future
+        future.add_done_callback(_seen)
+        self.send("request", number, ref._pid, ref._origin, ref._name, verb, args, kwargs)
+        return future
+
+    def _hear(self, frame: Frame) -> None:
+        verb, number = frame[:2]
+        if verb == "cancel":
+            task = self._tasks.get(number)
+            if task is not None:
+                task.cancel()
+        elif verb in ("done", "failed"):
+            self._answered(number, frame)
+        else:
+            self._tasks[number] = self.loop.create_task(self._serve(verb, number, frame))
+
+    def _answered(self, number: int, frame: Frame) -> None:
+        future = self._asked.pop(number, None)
+        if future is None or future.done():
+            return
+        try:
+            value = opened(frame)[0]
+        except NotPortable as exc:
+            future.set_exception(exc)
+        else:
+            future.set_result(value) if frame[0] == "done" else future.set_exception(value)
+
+    async def _serve(self, verb: str, number: int, frame: Frame) -> None:
+        try:
+            if self.life is not None:
+                AGENT.set(self.life)
+            try:
+                out = self._do(verb, opened(frame))
+                value = await out if out.__class__ is CoroutineType else out
+            finally:  # what it printed comes before what it gives
+                sys.stdout.flush()
+                sys.stderr.flush()
+            self.send("done", number, value)
+        except BaseException as exc:
+            told = "".join(traceback.format_exception(exc)).rstrip()
+            self.send("failed", number, portable_error(exc, told))
+        finally:
+            self._tasks.pop(number, None)
+
+    def _do(self, verb: str, payload: Any) -> Any:
+        if verb == "init":
+            return self._init(*payload)
+        agent = self.life.agent
+        if verb == "call":
+            message, number = payload
+            return agent.handle_call(message, _Caller(self, number, message))
+        if verb == "named":
+            return Ask(payload[0], payload[1], payload[2]).on(agent)
+        if verb == "state":
+            return agent.redact({name: value for name, value in vars(agent).items() if not name.startswith("_pfx_")})
+        if verb == "replace":
+            return _replace(agent, payload[0])
+        if verb == "upgrade":
+            return _upgrade(agent, payload[0])
+        return getattr(agent, "terminate" if verb == "terminate" else f"handle_{verb}")(*payload)
+
+    def _init(self, cls: Any, args: Any, kwargs: Any, me: tuple[int, str, str, str]) -> Any:
+        self.life = _Life(self, me)
+        AGENT.set(self.life)
+        self.life.agent, out = cls._pfx_make(self.life, args, kwargs)
+        return out
+
+
+def _replace(agent: Any, fn: Any) -> dict[str, Any]:
+    new = dict(fn(dict(vars(agent))))
+    vars(agent).clear()
+    vars(agent).update(new)
+    return new
+
+
+async def _upgrade(agent: Any, cls: type) -> None:
+    old, agent.__class__ = type(agent), cls
+    out = agent.code_change(old)
+    if asyncio.iscoroutine(out):
+        await out
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()  # a cast's failure is nobody's business
+
+
+_workers: list[Worker] = []
+
+
+def _worker() -> Worker:
+    return _workers[0]
+
+
+def main() -> None:
+    """Serve one agent over this process's pipes; prints go to the other side, what writes to the descriptors itself to stderr."""
+    writing = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    reading = os.fdopen(os.dup(0), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    travel.REMOTE.append(RemoteRef)
+    worker = Worker(Pipe(reading, writing))
+    _workers.append(worker)
+    sys.stdout, sys.stderr = (Said(name, worker.said, sys.__stderr__) for name in ("stdout", "stderr"))
+    try:
+        asyncio.run(worker.run())
+    except KeyboardInterrupt:  # the stop button reaches the whole process group; the other side decides
+        pass

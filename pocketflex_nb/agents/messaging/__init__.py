@@ -1,0 +1,1 @@
+"""How a message gets from a sender to an agent; all that an outsider holds."""

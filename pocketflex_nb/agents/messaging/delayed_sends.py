@@ -1,0 +1,80 @@
+"""How is a message sent later? By a timer of the receiver's clock, which can be cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.agents.protocol.errors import check_time
+
+__all__ = ["Sending"]
+
+
+class Sending:
+    """A message that will be sent: what `AgentRef.send_after` gives.
+
+    Attributes
+    ----------
+    is_over : bool
+        Whether it was sent or cancelled.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent
+    >>> class Kettle(Agent):
+    ...     async def init(self):
+    ...         self.heard = []
+    ...     async def handle_info(self, message):
+    ...         self.heard.append(message)
+    >>> kettle = Kettle.start_sync()
+    >>> later = kettle.send_after("it boils", 60)
+    >>> later.cancel() > 59              # seconds that were left
+    True
+    >>> later.cancel() is None           # it will not be sent any more
+    True
+    >>> kettle.stop_sync()
+    """
+
+    __slots__ = ("_due", "_find", "_home", "_message", "_timer", "is_over")
+
+    def __init__(self, home: Any, find: Callable[[], Any], message: Any, seconds: float) -> None:
+        check_time(seconds, "seconds", none=False)
+        self._home, self._find, self._message = home, find, message
+        self._due = self._home.clock.time() + seconds
+        self._timer: Any = None
+        self.is_over = False
+        if self._home.is_here:
+            self._begin()
+        else:
+            self._home.post(self._begin)
+
+    def _begin(self) -> None:
+        if not self.is_over:
+            self._timer = self._home.clock.call_later(max(self._due - self._home.clock.time(), 0.0), self._send)
+
+    def _send(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            ref, message = self._find(), self._message
+            self._message = self._timer = None
+            if ref is not None:
+                ref.send(message)
+
+    def cancel(self) -> float | None:
+        """Take it back, from any thread; gives the seconds that were left, or None when it was sent or cancelled before."""
+        if self.is_over:
+            return None
+        self.is_over, self._message = True, None
+        if self._home.is_here:
+            self._drop()
+        else:
+            self._home.post(self._drop)
+        return float(max(self._due - self._home.clock.time(), 0.0))
+
+    def _drop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def __repr__(self) -> str:
+        return f"<Sending {'is over' if self.is_over else f'in {max(self._due - self._home.clock.time(), 0.0):.3g} s'}>"

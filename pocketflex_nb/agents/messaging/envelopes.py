@@ -1,0 +1,260 @@
+"""What lies in a mailbox? Calls, casts and infos, orders; and how a reply finds its way back to a loop or thread.
+
+A cast or info is a plain tuple, shaped as a record of the log with the message in the place of its label; a call is a `Caller`; an
+`Order` and a `Turn` are the system's own messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+from pocketflex_nb.agents.host.agent_log import PLAIN
+from pocketflex_nb.agents.protocol.errors import AgentDown, CallTimeout
+from pocketflex_nb.agents.protocol.exit_reasons import short
+from pocketflex_nb.core.context import AGENT
+
+__all__ = ["CAST", "INFO", "Ask", "Caller", "CrossFuture", "Order", "ThreadWait", "Turn"]
+
+CAST, INFO = "cast", "info"
+
+
+class Ask:
+    """A message that names one of the agent's methods: what ``ref.pop(1)`` sends."""
+
+    __slots__ = ("args", "is_reentrant", "kwargs", "label")
+    #: a mark on our own class: the label of a user's message is the name of its class
+    pfx_label = True
+
+    def __init__(self, label: str, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, is_reentrant: bool = False) -> None:
+        self.label, self.args, self.kwargs, self.is_reentrant = label, args, kwargs, is_reentrant
+
+    def on(self, agent: Any) -> Any:
+        """Call the method."""
+        method = getattr(agent, self.label)
+        return method(*self.args, **self.kwargs) if self.kwargs else method(*self.args)
+
+    def told(self) -> str:
+        """The call as it was written."""
+        parts = [short(arg) for arg in self.args]
+        parts += [f"{name}={short(value)}" for name, value in (self.kwargs or {}).items()]
+        return f"{self.label}({', '.join(parts)})"
+
+    def __repr__(self) -> str:
+        return self.told()
+
+
+class Caller:
+    """Who waits for the answer to one call: `handle_call` gets it, and may keep it to `reply` later.
+
+    Attributes
+    ----------
+    message : object
+        What was asked.
+    ref : AgentRef or None
+        The agent that asks; None for plain code such as a cell.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import NO_REPLY, Agent
+    >>> class Gate(Agent):
+    ...     async def init(self):
+    ...         self.waiting = []
+    ...     async def handle_call(self, message, caller):
+    ...         self.waiting.append(caller)
+    ...         return NO_REPLY              # the agent is free; the caller waits on
+    ...     async def handle_cast(self, message):
+    ...         for caller in self.waiting:
+    ...             caller.reply("open")
+    >>> import asyncio
+    >>> async def main():
+    ...     gate = await Gate.start()
+    ...     calls = [asyncio.create_task(gate.call("may I?")) for _ in range(2)]
+    ...     while gate.stats()["handled"] < 2:
+    ...         await asyncio.sleep(0.001)
+    ...     gate.cast("now")
+    ...     answers = await asyncio.gather(*calls)
+    ...     await gate.stop()
+    ...     return answers
+    >>> asyncio.run(main())
+    ['open', 'open']
+    """
+
+    __slots__ = ("by", "due", "fut", "is_cancelling", "life", "message", "seq", "start", "task")
+    due: float
+    task: asyncio.Task[Any]
+
+    def __init__(self, life: Any, message: Any, fut: Any, by: Any, seq: int, start: int, is_cancelling: bool = False) -> None:
+        self.life, self.message, self.fut, self.by, self.seq, self.start = life, message, fut, by, seq, start
+        self.is_cancelling = is_cancelling  # and `due`, which only a call with a timeout has; `task`, if a reentrant handler has it
+
+    @property
+    def ref(self) -> Any:
+        """Who asks, or None for plain code."""
+        return self.by.ref if self.by is not None else None
+
+    def reply(self, value: Any) -> None:
+        """Answer the call, from any agent, loop or thread; the first answer counts, a late one is dropped.
+
+        Parameters
+        ----------
+        value : object
+            What the call gives; to raise an error there instead, raise `ReplyError` in the handler.
+        """
+        home = self.life.home
+        if not home.is_here:
+            home.post(self.reply, value)
+            return
+        by = AGENT.get()
+        if by is not None and by.fenced:
+            return
+        self.answer(value)
+        if self.life.owed:
+            self.life.owed.discard(self)
+
+    def answer(self, value: Any) -> None:
+        """`reply` with `value`, on the home's loop, while the call is being handled; of this room."""
+        fut = self.fut
+        if fut.done():
+            self.life.calm(self)
+            return
+        log, now = self.life.log, perf_counter_ns()
+        what = value if value.__class__ in PLAIN else log.describe(value)
+        by = self.by
+        record = (next(log.count), now, "reply", self.life.pid, (what, now - self.start, None), self.seq, by and by.pid)
+        log.add(record)
+        if log.watchers:
+            log.tell(record)
+        fut.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise `error` at the caller; of this room."""
+        if not self.fut.done():
+            took = perf_counter_ns() - self.start
+            self.life.note("reply", (None, took, f"{type(error).__name__}: {error}"), self.seq, self.by)
+            self.fut.set_exception(error)
+        if self.life.owed:
+            self.life.owed.discard(self)
+
+    def down(self, reason: Any) -> None:
+        """Tell the caller that the agent died by `reason`; of this room."""
+        if not self.fut.done():
+            try:
+                self.fut.set_exception(AgentDown(reason, self.life.name))
+            except RuntimeError:  # its loop is closed: nobody waits
+                pass
+
+    def expire(self, seconds: float) -> None:
+        """Tell the caller that its `seconds` are over; of this room."""
+        self.fut.set_exception(CallTimeout(self.life.name, seconds, str(self.life.home.log.describe(self.message))))
+        if self.is_cancelling:
+            self.life.give_up(self)
+
+    def __repr__(self) -> str:
+        return f"<Caller {self.by.address if self.by is not None else 'outside'} of {self.life.address}>"
+
+
+class Order:
+    """A system message: `run(life)` is called between two messages, in its turn, also while the agent is suspended.
+
+    What it gives is read as a handler's return value, and awaited before.
+    """
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[Any], Any]) -> None:
+        self.run = run
+
+
+class Turn:
+    """Like `Order`, but a message as any other: it waits while the agent is suspended, and ends its idle time."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[Any], Any]) -> None:
+        self.run = run
+
+
+class CrossFuture:
+    """A future of another loop, settled from the home's loop."""
+
+    __slots__ = ("_is_done", "future", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop, self.future = loop, loop.create_future()
+        self._is_done = False
+
+    def done(self) -> bool:
+        """Whether it is settled, or its waiter has gone."""
+        return self._is_done or self.future.done()
+
+    def set_result(self, value: Any) -> None:
+        """Settle it."""
+        self._settle(self.future.set_result, value)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Settle it with an error."""
+        self._settle(self.future.set_exception, error)
+
+    def _settle(self, fn: Callable[..., Any], value: Any) -> None:
+        if not self._is_done:
+            self._is_done = True
+            try:
+                self.loop.call_soon_threadsafe(self._set, fn, value)
+            except RuntimeError:  # the waiter's loop is closed: nobody waits
+                pass
+
+    def _set(self, fn: Callable[..., Any], value: Any) -> None:
+        if not self.future.done():
+            fn(value)
+
+
+class ThreadWait:
+    """What a plain thread waits on: `wait` sleeps in slices, so that the stop button gets through everywhere."""
+
+    __slots__ = ("_error", "_is_done", "_lock", "_value")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._is_done = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def done(self) -> bool:
+        """Whether it is settled."""
+        return self._is_done
+
+    def set_result(self, value: Any) -> None:
+        """Settle it."""
+        if not self._is_done:
+            self._value, self._is_done = value, True
+            self._lock.release()
+
+    def set_exception(self, error: BaseException) -> None:
+        """Settle it with an error."""
+        if not self._is_done:
+            self._error, self._is_done = error, True
+            self._lock.release()
+
+    def wait(self, seconds: float | None, slice: float) -> bool:
+        """Wait; False when `seconds` are over. An interrupt makes a later answer void."""
+        try:
+            while seconds is None or seconds > 0:
+                if self._lock.acquire(timeout=slice if seconds is None else min(slice, seconds)):
+                    return True
+                if seconds is not None:
+                    seconds -= slice
+            return self._is_done
+        except BaseException:
+            self._is_done = True
+            raise
+
+    def result(self) -> Any:
+        """The value; raises the error."""
+        if self._error is not None:
+            raise self._error
+        return self._value

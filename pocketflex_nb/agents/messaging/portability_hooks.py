@@ -1,0 +1,58 @@
+"""What becomes of a ref that travels? In its own process it is itself again; anywhere else it reaches nobody, rather than a stranger."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pocketflex_nb.agents.host.agent_host import home_for, homes
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD
+from pocketflex_nb.agents.protocol.tree_position import Slot
+
+__all__ = ["REMOTE", "Absent", "find", "origin"]
+
+#: in a process of its own, an agent's refs of the other process: filled by :mod:`pocketflex_nb.agents.isolation.worker`
+REMOTE: list[Any] = []
+_origin: tuple[int, str] = (0, "")
+
+
+def origin() -> str:
+    """What tells this process from every other: numbers of agents mean something in one process only."""
+    global _origin
+    if _origin[0] != os.getpid():  # a fork is another process
+        _origin = os.getpid(), os.urandom(16).hex()
+    return _origin[1]
+
+
+def find(pid: int, of: str) -> Any:
+    """The living agent of that number that was born in this process, or None."""
+    if of == origin():
+        for home in homes():
+            life = home.lives.get(pid)
+            if life is not None:
+                return life
+    return None
+
+
+class Absent:
+    """So much of a life as a ref asks for, of an agent that is dead or lives in another process."""
+
+    status, reason = DEAD, "noproc"
+    fenced = is_open = is_awake = is_listed = is_suspended = is_strict = False
+    agent = box = inbound = names = known = boss = ident = cause = cls = None
+    handled = 0
+    type = "worker"
+    ref_class: Any = None
+
+    def __init__(self, pid: int, name: str, address: str, of: str) -> None:
+        self.pid, self.name, self.address, self.origin = pid, name, address, of
+        self.slot = Slot(name)
+        self.home = home_for()
+        self.loop, self.log = self.home.loop, self.home.log
+
+    def note(self, kind: str, data: Any = None, cause: Any = None, by: Any = None) -> int:
+        """Nothing happens to it."""
+        return 0
+
+    def hit(self, reason: Any, by: Any, cause: Any = None) -> None:
+        """It is dead already."""

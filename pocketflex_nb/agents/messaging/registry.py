@@ -1,0 +1,463 @@
+"""Under which keys can agents be found? Registries: unique or duplicate keys that are free as soon as their owner is dead."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+from pocketflex_nb.agents.host.agent_host import home_for
+from pocketflex_nb.agents.messaging.envelopes import CrossFuture
+from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotOwner, NotRunning, check_time
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Registered, Unregistered, short
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+
+__all__ = ["NEAR", "Registry", "Via", "names", "not_running", "place_of", "wait_for_name"]
+
+#: keys among which the nearest name is looked for
+NEAR = 1_000
+
+
+class Via:
+    """A name in a registry, for ``name=``, `call` and `cast`.
+
+    Notes
+    -----
+    Made by `Registry.via`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Registry, call_sync
+    >>> class Worker(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return message.upper()
+    >>> desks = Registry()
+    >>> ref = Worker.start_sync(name=desks.via("north"))
+    >>> call_sync(desks.via("north"), "hello")
+    'HELLO'
+    >>> ref.stop_sync()
+    """
+
+    __slots__ = ("key", "registry")
+
+    def __init__(self, registry: Registry, key: Hashable) -> None:
+        self.registry, self.key = registry, key
+
+    def __repr__(self) -> str:
+        return f"via({self.key!r})"
+
+
+class Registry:
+    """Agents by key.
+
+    Parameters
+    ----------
+    keys : "unique" or "duplicate"
+        Whether a key has at most one owner.
+    listeners : iterable of AgentRef
+        Get `Registered` and `Unregistered` messages.
+    on_death : bool
+        Also send `Unregistered` when an owner dies (OTP does not).
+
+    Notes
+    -----
+    Entries vanish before monitors and supervisors hear of the owner's death. Keys are told apart by type: 1, 1.0 and True are three.
+    Every method may be called from any thread; all but `lock` are plain calls.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent, Registry
+    >>> class Worker(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return f"{message} is done"
+    >>> workers = Registry()
+    >>> ref = Worker.start_sync(name=workers.via("w1"))
+    >>> workers.whereis("w1").call_sync("the draft")
+    'the draft is done'
+    >>> ref.stop_sync()
+    >>> workers.count()
+    0
+    """
+
+    def __init__(self, keys: str = "unique", *, listeners: Iterable[Any] = (), on_death: bool = False) -> None:
+        if keys not in ("unique", "duplicate"):
+            raise BadSpec(f"keys={keys!r}: no such kind of registry{nearest(keys, ['unique', 'duplicate'])}")
+        self.is_unique = keys == "unique"
+        self.listeners = list(listeners)
+        self.on_death = on_death
+        self._lock = threading.RLock()
+        self._entries: dict[Any, dict[int, tuple[Any, Any, Any]]] = {}  # tagged key -> number -> (life, key, value)
+        self._numbers = count(1)
+        self._locks: dict[Any, deque[Any]] = {}
+        self._waiting: dict[Any, list[Any]] = {}
+
+    # owners ----------------------------------------------------------------------------------------------------------
+    def register(self, key: Hashable, value: Any = None) -> None:
+        """Give the current agent `key`.
+
+        Parameters
+        ----------
+        key : hashable
+            A str, a number, or a tuple of them.
+        value : object
+            Kept with it, for `lookup` and `dispatch`.
+
+        Raises
+        ------
+        NotOwner
+            Called outside of any agent.
+        AlreadyStarted
+            Somebody has it, with that agent's ref.
+        """
+        self.claim(key, self._me("register"), value)
+
+    def claim(self, key: Hashable, life: Any, value: Any = None) -> None:
+        """Give `key` with `value` to `life`, as `register` does for the current agent; of this room."""
+        tagged = _tagged(key)
+        with self._lock:
+            entries = self._entries.get(tagged)
+            if entries is None:
+                entries = self._entries[tagged] = {}
+            elif self.is_unique:
+                for number, (owner, _, _) in list(entries.items()):
+                    if owner.ref.is_alive:
+                        raise AlreadyStarted(owner.ref, key)
+                    del entries[number]  # its loop was closed
+            number = next(self._numbers)
+            entries[number] = (life, key, value)
+            life.names = life.names if life.names is not None else {}
+            life.names.setdefault((self, tagged), []).append(number)
+            if self.is_unique and life.known is None:
+                life.known = Via(self, key)
+            waiting = self._waiting.pop(tagged, ())
+        for future in waiting:
+            if not future.done():
+                future.set_result(life.ref)
+        self._tell(Registered(self, key, life.ref, value))
+
+    def unregister(self, key: Hashable) -> None:
+        """Give back the current agent's `key`; nothing happens if it has none.
+
+        Parameters
+        ----------
+        key : hashable
+            One of its keys.
+
+        Raises
+        ------
+        NotOwner
+            Called outside of any agent.
+        """
+        life = self._me("unregister")
+        if self._drop(_tagged(key), life):
+            self._tell(Unregistered(self, key, life.ref))
+
+    def update_value(self, key: Hashable, fn: Callable[[Any], Any]) -> tuple[Any, Any] | None:
+        """Replace the value of the current agent's `key` by ``fn(value)``; gives ``(new, old)``, or None if it is not the owner.
+
+        Parameters
+        ----------
+        key : hashable
+            One of its keys.
+        fn : callable
+            Gets the old value and returns the new one, under the registry's lock: keep it short, it must not wait.
+
+        Raises
+        ------
+        NotOwner
+            Called outside of any agent.
+        TypeError
+            The registry's keys are not unique.
+        """
+        life = self._me("update_value")
+        if not self.is_unique:
+            raise TypeError("update_value needs a registry with unique keys")
+        with self._lock:
+            entries = self._entries.get(_tagged(key), {})
+            for number, (owner, _, old) in entries.items():
+                if owner is not life:
+                    break
+                new = fn(old)
+                entries[number] = (life, key, new)
+                return new, old
+            return None
+
+    def forget(self, tagged: Any, life: Any) -> None:
+        """Take away the entry under `tagged` of a dead `life`; of this room."""
+        key = self._drop(tagged, life)
+        if key and self.on_death:
+            self._tell(Unregistered(self, key[0], life.ref))
+
+    def _drop(self, tagged: Any, life: Any) -> tuple[Any] | None:
+        """Take the entries of `life` under `tagged` away, at a cost that does not grow with other entries; gives the key in a tuple."""
+        with self._lock:
+            numbers = life.names.pop((self, tagged), ()) if life.names else ()
+            entries = self._entries.get(tagged, {})
+            gone = [entry for number in numbers if (entry := entries.pop(number, None)) is not None]
+            if not entries:
+                self._entries.pop(tagged, None)
+        return (gone[0][1],) if gone else None
+
+    def _me(self, what: str) -> Any:
+        life = AGENT.get()
+        if life is None:
+            raise NotOwner(f"{what}() stands outside of any agent: an agent registers itself, in init or a handler")
+        if life.fenced or life.status is DEAD:
+            raise NotOwner(f"{what}(): {life.name!r} was killed")
+        return life
+
+    def _tell(self, message: Any) -> None:
+        for listener in self.listeners:
+            listener.send(message)
+
+    # everybody -------------------------------------------------------------------------------------------------------
+    def via(self, key: Hashable) -> Via:
+        """`key` of this registry as an agent's name: ``Counter.start(name=reg.via("writer"))``.
+
+        Parameters
+        ----------
+        key : hashable
+            A str, a number, or a tuple of them.
+
+        Raises
+        ------
+        TypeError
+            The registry's keys are not unique.
+        """
+        if not self.is_unique:
+            raise TypeError("via() needs a registry with unique keys: a name stands for one agent")
+        return Via(self, key)
+
+    def whereis(self, key: Hashable) -> Any:
+        """The ref of the first owner, or None.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        """
+        found = self.lookup(key)
+        return found[0][0] if found else None
+
+    def lookup(self, key: Hashable) -> list[tuple[Any, Any]]:
+        """``[(ref, value), ...]``, oldest first.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key; one that nobody has gives an empty list.
+        """
+        with self._lock:
+            return [(life.ref, value) for life, _, value in self._entries.get(_tagged(key), {}).values() if life.ref.is_alive]
+
+    def keys(self, ref: Any) -> list[Any]:
+        """The keys of one agent.
+
+        Parameters
+        ----------
+        ref : AgentRef
+            Which agent.
+        """
+        with self._lock:
+            owned = list((getattr(ref, "_life", None) and ref._life.names) or {})
+            mine = [self._entries[tagged] for registry, tagged in owned if registry is self and tagged in self._entries]
+            return [key for entries in mine for owner, key, _ in entries.values() if owner.ref is ref and ref.is_alive]
+
+    def values(self, key: Hashable, ref: Any = None) -> list[Any]:
+        """The values under `key` (of one agent).
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        ref : AgentRef or None
+            Only what this agent keeps there; None: every owner's.
+        """
+        return [value for owner, value in self.lookup(key) if ref is None or owner is ref]
+
+    def select(self, predicate: Callable[[Any, Any, Any], Any] = lambda key, ref, value: True) -> list[tuple[Any, Any, Any]]:
+        """The entries ``(key, ref, value)`` for which ``predicate(key, ref, value)`` is true.
+
+        Parameters
+        ----------
+        predicate : callable
+            Called for each entry; without one, all entries are given.
+        """
+        return [entry for entry in self._all() if predicate(*entry)]
+
+    def count(self) -> int:
+        """Number of entries."""
+        with self._lock:
+            return sum(life.ref.is_alive for entries in self._entries.values() for life, _, _ in entries.values())
+
+    def dispatch(self, key: Hashable, fn: Callable[[list[tuple[Any, Any]]], Any]) -> None:
+        """Call ``fn([(ref, value), ...])`` here, if there is any entry; what it raises comes out here.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        fn : callable
+            Gets all entries of `key` in one list, oldest first.
+        """
+        found = self.lookup(key)
+        if found:
+            fn(found)
+
+    def publish(self, topic: Hashable, message: Any) -> int:
+        """Send `message` to every owner of `topic` (as an info); one that fails does not keep it from the others.
+
+        Parameters
+        ----------
+        topic : hashable
+            A key; with ``Registry("duplicate")`` many agents may have it.
+        message : object
+            For each owner's `handle_info`.
+
+        Returns
+        -------
+        int
+            To how many.
+        """
+        sent = 0
+        failed: Exception | None = None
+        for ref, _ in self.lookup(topic):
+            try:
+                ref.send(message)
+                sent += 1
+            except Exception as exc:
+                failed = failed or exc
+        if failed is not None and not sent:
+            raise failed
+        return sent
+
+    @asynccontextmanager
+    async def lock(self, key: Hashable) -> AsyncIterator[None]:
+        """Hold `key` alone, first come first served, from any loop; freed when the holder dies.
+
+        Parameters
+        ----------
+        key : hashable
+            What to hold. Locks stand apart from entries: the key need not be registered.
+        """
+        tagged, me = _tagged(key), AGENT.get()
+        turn = _Turn(me)
+        with self._lock:
+            queue = self._locks.setdefault(tagged, deque())
+            queue.append(turn)
+            is_first = queue[0] is turn
+        free = self._freer(tagged, turn)
+        if me is not None:
+            me.cleanups = [*(me.cleanups or ()), free]
+        try:
+            if not is_first:
+                await turn.wait.future
+            yield
+        finally:
+            free()
+            if me is not None and me.cleanups:
+                me.cleanups = [c for c in me.cleanups if c is not free] or None
+
+    def _freer(self, tagged: Any, turn: _Turn) -> Callable[..., None]:
+        def free(life: Any = None) -> None:
+            with self._lock:
+                queue = self._locks.get(tagged)
+                if not queue or turn not in queue:
+                    return
+                was_first = queue[0] is turn
+                queue.remove(turn)
+                if not queue:
+                    del self._locks[tagged]
+                elif was_first:
+                    queue[0].wait.set_result(None)
+
+        return free
+
+    def expect(self, key: Hashable) -> Any:
+        """A `CrossFuture` of the next owner of `key`, or of the one it has; of this room."""
+        waiting = CrossFuture(asyncio.get_running_loop())
+        with self._lock:
+            found = self.lookup(key)
+            if found:
+                waiting.set_result(found[0][0])
+            else:
+                self._waiting.setdefault(_tagged(key), []).append(waiting)
+        return waiting
+
+    def some_keys(self, most: int) -> list[str]:
+        """The keys as texts, to find a misspelt one among them; none when there are more than `most`; of this room."""
+        with self._lock:
+            if len(self._entries) > most:
+                return []
+            return [short(key, str) for entries in self._entries.values() for _, key, _ in [next(iter(entries.values()))]]
+
+    def _all(self) -> list[tuple[Any, Any, Any]]:
+        with self._lock:
+            found = [entry for entries in self._entries.values() for entry in entries.values() if entry[0].ref.is_alive]
+            return [(key, life.ref, value) for life, key, value in found]
+
+    def __repr__(self) -> str:
+        return f"<Registry {'unique' if self.is_unique else 'duplicate'}, {self.count()} entries>"
+
+
+class _Turn:
+    """One who waits for a lock."""
+
+    __slots__ = ("holder", "wait")
+
+    def __init__(self, holder: Any) -> None:
+        self.holder = holder
+        self.wait = CrossFuture(asyncio.get_running_loop())
+
+
+def _tagged(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return (tuple, tuple(_tagged(part) for part in key))
+    try:
+        hash(key)
+    except TypeError:
+        raise BadSpec(f"key {key!r} is not hashable: use a str, a number or a tuple of them") from None
+    return (type(key), key)
+
+
+#: the default registry: where ``name="writer"`` goes
+names = Registry()
+
+
+def place_of(name: Any) -> tuple[Registry, Hashable]:
+    """The registry and key that a name means."""
+    return (name.registry, name.key) if isinstance(name, Via) else (names, name)
+
+
+def not_running(name: Any) -> NotRunning:
+    """The error that nobody is called `name`, with the nearest name."""
+    registry, key = place_of(name)
+    known = registry.some_keys(NEAR)
+    return NotRunning(key if isinstance(key, str) else short(key), nearest(str(key), known) if known else "")
+
+
+async def wait_for_name(name: Any, seconds: float) -> Any:
+    """The agent called `name`, as soon as there is one."""
+    check_time(seconds, "wait")
+    registry, key = place_of(name)
+    waiting = registry.expect(key)
+    clock = home_for().clock
+    timer = clock.call_later(seconds, waiting.future.cancel)
+    try:
+        ref = await waiting.future
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        ref = registry.whereis(key)
+        if ref is None:
+            raise not_running(name) from None
+        return ref
+    finally:
+        timer.cancel()
+    return ref

@@ -1,0 +1,28 @@
+"""Would this message survive the way to another process? Strict mode finds out at once, on this machine."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from pocketflex_nb.agents.protocol.errors import NotPortable
+
+__all__ = ["copied"]
+
+
+def copied(message: Any) -> Any:
+    """A deep copy of `message`, so that nothing is shared; what cannot be sent to a process is refused.
+
+    Raises
+    ------
+    NotPortable
+        It cannot be copied or pickled.
+    """
+    from pocketflex_nb.agents.messaging.portability import dumps  # cloudpickle is an extra: only strict mode and processes need it
+
+    try:
+        twin = copy.deepcopy(message)
+    except Exception as exc:
+        raise NotPortable(f"strict mode: {type(message).__name__} cannot be copied ({exc}); send plain data instead") from exc
+    dumps(message)
+    return twin

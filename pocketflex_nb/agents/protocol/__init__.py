@@ -1,0 +1,1 @@
+"""The words agents and supervisors exchange."""

@@ -1,0 +1,217 @@
+"""How is one name spread over several agents? N copies of a child; a key always goes to the same one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.messaging.envelopes import Turn
+from pocketflex_nb.agents.protocol.errors import BadSpec, NotRunning
+from pocketflex_nb.agents.supervision.behaviour import SupervisorLife, SupervisorRef, Tree
+from pocketflex_nb.agents.supervision.child_spec import as_spec
+from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, Options
+
+__all__ = ["PartitionLife", "PartitionRef", "PartitionSupervisor", "PartitionTree", "partition_of"]
+
+
+def partition_of(key: Any, partitions: int) -> int:
+    """The number of the partition of `key`, in every process the same.
+
+    Parameters
+    ----------
+    key : int, str, bytes, or anything whose `repr` tells it apart
+        Whole numbers go by ``abs(key) % partitions``, everything else by a hash of its text.
+    partitions : int
+        How many there are.
+
+    Returns
+    -------
+    int
+        From 0 to ``partitions - 1``.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import partition_of
+    >>> partition_of(7, 4), partition_of("user 12", 4) == partition_of("user 12", 4)
+    (3, True)
+    """
+    if partitions < 1:
+        raise NotRunning(f"for {key!r}", ": there are no partitions now; resize(n) makes some")
+    if isinstance(key, int):
+        return abs(int(key)) % partitions
+    data = key if isinstance(key, bytes) else f"{type(key).__name__}:{key!r}".encode()
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big") % partitions
+
+
+class PartitionTree(Tree):
+    """What a `PartitionSupervisor` is when it lives."""
+
+    async def init(self, options: Options) -> Any:
+        """Start the copies."""
+        self.partitions = options.partitions
+        return await super().init(options)
+
+    async def resize(self, partitions: int) -> None:
+        """Stop the copies from `partitions` on; start the others."""
+        for child in reversed(self.order):
+            if child.spec.id >= partitions:
+                await self._stop(child)
+        for child in self.order:
+            if child.spec.id < partitions and child.ref is None and not child.is_restarting and not await self._start_again(child):
+                child.is_restarting = True
+                self.retry_later(child, "shutdown")
+
+
+class PartitionRef(SupervisorRef):
+    """The address of a partition supervisor; ``ref(key)`` is the copy for `key`, or None while it does not run."""
+
+    __slots__ = ()
+
+    def route(self, key: Any) -> AgentRef:
+        """See `PartitionSupervisor.route`."""
+        number = partition_of(key, self._agent().partitions)
+        found = next((child.ref for child in list(self._agent().order) if child.spec.id == number), None)
+        if found is None:
+            raise NotRunning(f"{self.name}/{number}", ": it does not run now")
+        ref: AgentRef = found
+        return ref
+
+    def __call__(self, key: Any) -> AgentRef | None:
+        """The copy for `key`, or None while it does not run."""
+        try:
+            return self.route(key)
+        except NotRunning:
+            return None
+
+    def resize(self, partitions: int) -> Any:
+        """See `PartitionSupervisor.resize`."""
+        tree = self._agent()
+        most = tree.options.partitions
+        if isinstance(partitions, bool) or not isinstance(partitions, int) or not 0 <= partitions <= most:
+            raise BadSpec(f"resize({partitions!r}): give a whole number from 0 to {most}")
+        tree.partitions = partitions
+
+        async def resize(life: Any) -> None:
+            await life.agent.resize(partitions)
+
+        return self._ordered(resize, lambda life: None, Turn)
+
+
+class PartitionLife(SupervisorLife):
+    """A partition supervisor alive."""
+
+    __slots__ = ()
+    ref_class = PartitionRef
+
+
+class PartitionSupervisor(AnySupervisor):
+    """N copies of one child, with ids 0 to N-1.
+
+    Parameters
+    ----------
+    spec : child(...), class or template
+        What is copied.
+    partitions : int or None
+        How many; None is the number of cores.
+    with_args : callable or None
+        ``with_args(args, i) -> args`` gives the arguments of copy `i`.
+    auto_shutdown : str
+        Only "never": partitions have no significant children.
+    strategy, max_restarts, max_seconds, name, clock, engine, keep, strict
+        See `Supervisor`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, PartitionSupervisor
+    >>> class Cache(Agent):
+    ...     async def init(self):
+    ...         self.seen = {}
+    ...     async def handle_call(self, message, caller):
+    ...         self.seen[message] = self.seen.get(message, 0) + 1
+    ...         return self.seen[message]
+    >>> caches = PartitionSupervisor(Cache, partitions=4).start_sync()
+    >>> [caches.route(key).call_sync(key) for key in ("ann", "bob", "ann")]      # the same copy for "ann" each time
+    [1, 1, 2]
+    >>> caches.stop_sync()
+    """
+
+    _pfx_tree = PartitionTree
+    _pfx_life = PartitionLife
+
+    def __init__(
+        self,
+        spec: Any,
+        *,
+        partitions: int | None = None,
+        with_args: Callable[[tuple[Any, ...], int], Any] | None = None,
+        strategy: str = "one_for_one",
+        max_restarts: int = 3,
+        max_seconds: float = 5.0,
+        auto_shutdown: str = "never",
+        name: Any = None,
+        clock: Any = None,
+        engine: Any = None,
+        keep: bool = False,
+        strict: bool = False,
+    ) -> None:
+        count = (os.cpu_count() or 1) if partitions is None else partitions
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise BadSpec(f"partitions={partitions!r}: give a whole number, 1 or more")
+        if auto_shutdown != "never":
+            raise BadSpec(f"auto_shutdown={auto_shutdown!r}: partitions have no significant children")
+        if strategy not in ("one_for_all", "one_for_one", "rest_for_one"):
+            raise BadSpec(f"strategy={strategy!r}: no such strategy")
+        base = as_spec(spec)
+        if base.significant:
+            raise BadSpec(f"child {base.id!r} is significant, which means nothing in a partition")
+        if base.tree is not None:
+            raise BadSpec("a partition copies agents, not supervisors")
+        if base.name is not None:
+            raise BadSpec(f"name={base.name!r}: the copies cannot all have one name; use route(key)")
+        given = with_args or (lambda args, i: args)
+        specs = tuple(replace(base, id=i, args=tuple(given(base.args, i))) for i in range(count))
+        options = Options(specs, strategy, max_restarts, max_seconds, strict=strict, partitions=count)
+        super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
+
+    @property
+    def ref(self) -> Any:
+        """Its address; ``ps.ref(key)`` is the copy for `key`, or None while that does not run."""
+        return super().ref
+
+    def route(self, key: Any) -> AgentRef:
+        """The copy that `key` belongs to: the same in every process.
+
+        Parameters
+        ----------
+        key : int, str, bytes, or anything whose `repr` tells it apart
+            See `partition_of`.
+
+        Raises
+        ------
+        NotRunning
+            There are no partitions now, or that copy does not run.
+        """
+        ref: AgentRef = self.ref.route(key)
+        return ref
+
+    def resize(self, partitions: int) -> Any:
+        """Run only the first `partitions` copies, from 0 up to as many as there were; await it to know them stopped or started.
+
+        Parameters
+        ----------
+        partitions : int
+            From 0 to as many as there were at the start.
+
+        Raises
+        ------
+        ValueError
+            More than there were at the start.
+        """
+        return self.ref.resize(partitions)
+
+    def __getitem__(self, number: int) -> Any:
+        return self.ref[number]

@@ -1,0 +1,347 @@
+"""Who looks after agents? Supervisors as users write them: ``async with Supervisor([...]) as sup``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pocketflex_nb.agents.actor.cell_scope import adopt, make_room
+from pocketflex_nb.agents.actor.start_agent import bring_up, named
+from pocketflex_nb.agents.host.agent_host import Home, home_for
+from pocketflex_nb.agents.host.agent_log import EventView
+from pocketflex_nb.agents.messaging.monitors import Monitor
+from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotRunning, StartError, SupervisorExit
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Shutdown
+from pocketflex_nb.agents.protocol.tree_position import Slot
+from pocketflex_nb.agents.supervision.behaviour import SupervisorLife, SupervisorRef, Tree
+from pocketflex_nb.agents.supervision.child_spec import ChildInfo, ChildSpec, Counts, Intensity, as_spec, check_specs
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+
+__all__ = ["AnySupervisor", "Options", "Supervisor"]
+
+_STRATEGIES = ("one_for_all", "one_for_one", "rest_for_one")
+_AUTO = ("all_significant", "any_significant", "never")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a supervisor was asked to be."""
+
+    specs: tuple[ChildSpec, ...] = ()
+    strategy: str = "one_for_one"
+    max_restarts: int = 3
+    max_seconds: float = 5.0
+    auto_shutdown: str = "never"
+    max_children: int | None = None
+    extra_args: tuple[Any, ...] = ()
+    strict: bool = False
+    partitions: int = 0
+
+
+class AnySupervisor:
+    """What all supervisors have in common: start, stop, ``async with``, events. Not made by itself."""
+
+    _pfx_tree: Any = Tree
+    _pfx_life: Any = SupervisorLife
+
+    def __init__(self, options: Options, *, name: Any, clock: Any, engine: Any, keep: bool) -> None:
+        Intensity(options.max_restarts, options.max_seconds)
+        self.options, self.name, self.clock, self.engine, self.keep = options, name, clock, engine, keep
+        self._life: Any = None
+        self._body: Any = None
+        self._watch: Any = None
+        self._was_stopped = self._gave_up = False
+
+    # its life --------------------------------------------------------------------------------------------------------
+    async def start(self) -> Any:
+        """Start it and its children, in order, and give itself.
+
+        Raises
+        ------
+        StartError
+            A child did not start; those that had are stopped again.
+        AlreadyStarted
+            The name is taken, or this supervisor lives already.
+        """
+        home = home_for(self.engine, self.clock)
+        await home.do(self._begin, home)
+        return self
+
+    def start_sync(self) -> Any:
+        """`start` from plain code, on the engine thread."""
+        home = home_for(None, self.clock)
+        home.do_sync(self._begin, home)
+        return self
+
+    async def _begin(self, home: Home) -> None:
+        if self._life is not None and self._life.status is not DEAD:
+            raise AlreadyStarted(self._life.ref, self._life.name)
+        await make_room(self.name)
+        life = self._pfx_life(home, self._pfx_tree, Slot(named(self.name, type(self))))
+        if self.name is None:
+            life.slot.id = self._free_name(life.pid)
+        if AGENT.get() is None:
+            adopt(life, self.keep)
+        self._was_stopped = False
+        try:
+            await bring_up(life, self.name, (self.options,), {})
+        except StartError as exc:
+            if isinstance(exc.reason, Shutdown) and isinstance(exc.reason.term, StartError):
+                raise exc.reason.term from exc.reason.term.__cause__
+            raise
+        self._life = life
+
+    def _free_name(self, pid: int) -> str:
+        return f"{type(self).__name__}-{pid}"
+
+    def _stands_for(self, life: Any) -> None:
+        """As a child: this object speaks for the life that runs now."""
+        self._life = life
+
+    async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
+        """Stop its children in its order, then itself.
+
+        Parameters
+        ----------
+        reason : object
+            Its exit reason.
+        timeout : float or None
+            Seconds, by its clock; None: as long as the children take.
+
+        Raises
+        ------
+        NotRunning, AgentDown, CallTimeout
+            As `AgentRef.stop`.
+        """
+        self._was_stopped = True
+        await self.ref.stop(reason, timeout)
+
+    def stop_sync(self, reason: Any = "normal", timeout: float | None = None) -> None:
+        """`stop` from plain code.
+
+        Parameters
+        ----------
+        reason : object
+            Its exit reason.
+        timeout : float or None
+            Seconds, by its clock; None: as long as the children take.
+        """
+        self._was_stopped = True
+        self.ref.stop_sync(reason, timeout)
+
+    def exit(self, reason: Any = "shutdown") -> None:
+        """Send it an exit signal; ``"kill"`` ends it and its children.
+
+        Parameters
+        ----------
+        reason : object
+            See `AgentRef.exit`.
+        """
+        self.ref.exit(reason)
+
+    def monitor(self) -> Monitor:
+        """See `AgentRef.monitor`."""
+        return self.ref.monitor()
+
+    async def __aenter__(self) -> Any:
+        await self.start()
+        self._body = asyncio.current_task()
+        self._watch = asyncio.get_running_loop().create_task(self._watch_over(self._body, self.monitor()))
+        return self
+
+    async def _watch_over(self, body: Any, monitor: Monitor) -> None:
+        down = await monitor
+        if not self._was_stopped and down.reason != "normal":
+            self._gave_up = True
+            body.cancel()
+
+    async def __aexit__(self, kind: Any, error: Any, tb: Any) -> None:
+        self._watch.cancel()
+        if self._gave_up:
+            self._gave_up = False
+            await self._take_back_cancel(kind)
+            if kind is None or issubclass(kind, asyncio.CancelledError):
+                raise SupervisorExit(self.reason) from None
+        elif self._life.status is not DEAD:
+            await self._stop_at_exit()
+        elif not self._was_stopped and self.reason != "normal" and kind is None:
+            raise SupervisorExit(self.reason)
+
+    async def _take_back_cancel(self, kind: Any) -> None:
+        """The body was cancelled by us: nobody above shall see it."""
+        if kind is None or not issubclass(kind, asyncio.CancelledError):
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                pass
+        if self._body.cancelling():
+            self._body.uncancel()
+
+    async def _stop_at_exit(self) -> None:
+        try:
+            await self.stop()
+        except NotRunning:  # it ended by itself meanwhile
+            pass
+
+    # what it is ------------------------------------------------------------------------------------------------------
+    @property
+    def ref(self) -> SupervisorRef:
+        """Its address.
+
+        Raises
+        ------
+        NotRunning
+            It was never started.
+        """
+        if self._life is None:
+            raise NotRunning(str(self.name or type(self).__name__), ": start it with `await sup.start()` or `async with`")
+        ref: SupervisorRef = self._life.ref
+        return ref
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._life is not None and bool(self._life.ref.is_alive)
+
+    @property
+    def reason(self) -> Any:
+        """Why it ended; None while it lives."""
+        return self._life.reason if self._life is not None else None
+
+    @property
+    def events(self) -> EventView:
+        """What happened in its tree: a list of the kept events, and an async iterator."""
+        life = self.ref._life
+        return EventView(life.home.log, life.slot, lambda: life.status is DEAD)
+
+    @property
+    def zombies(self) -> int:
+        """How many agents of this tree were killed and still run."""
+        return self.ref.zombies
+
+    def children(self) -> list[ChildInfo]:
+        """The children in order, as they are now."""
+        return self.ref.children()
+
+    def count(self) -> Counts:
+        """How many there are."""
+        return self.ref.count()
+
+    def tree(self) -> dict[str, Any]:
+        """The whole tree as plain data, as it is now: what the live picture shows."""
+        from pocketflex_nb.agents.supervision.tree_snapshot import snapshot
+
+        return snapshot(self.ref) | {"strategy": self.options.strategy}     # which a life that has ended cannot tell any more
+
+    def __repr__(self) -> str:
+        if self._life is None:
+            return f"<{type(self).__name__} {self.name or ''} not started>"
+        return f"<{type(self).__name__} {self.ref.address}: {self.count().active} of {self.count().specs} children run>"
+
+
+class Supervisor(AnySupervisor):
+    """Starts children in order, restarts them by rule, stops them in reverse.
+
+    Parameters
+    ----------
+    children : iterable
+        ``child(...)`` specs, agent classes, templates such as ``Counter(3)``, or supervisors.
+    strategy : "one_for_one", "rest_for_one" or "one_for_all"
+        Who is restarted when one ends: it; it and those started after it; all.
+    max_restarts, max_seconds : int, float
+        More than `max_restarts` within `max_seconds` and the supervisor ends as ``"shutdown"``.
+    auto_shutdown : "never", "any_significant" or "all_significant"
+        Whether it ends with its significant children.
+    name : hashable or Via
+        Registered name.
+    clock, engine
+        See `Agent.start`.
+    keep : bool
+        Let it live on when the cell that started it is run again.
+    strict : bool
+        Its agents copy their messages and refuse what could not travel to a process.
+
+    Raises
+    ------
+    BadSpec
+        Before anything starts.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Supervisor, child
+    >>> class Idler(Agent):
+    ...     pass
+    >>> sup = Supervisor([child(Idler, id="a"), child(Idler, id="b")]).start_sync()
+    >>> [info.id for info in sup.children()]
+    ['a', 'b']
+    >>> sup.stop_sync()
+    """
+
+    def __init__(
+        self,
+        children: Iterable[Any] = (),
+        *,
+        strategy: str = "one_for_one",
+        max_restarts: int = 3,
+        max_seconds: float = 5.0,
+        auto_shutdown: str = "never",
+        name: Any = None,
+        clock: Any = None,
+        engine: Any = None,
+        keep: bool = False,
+        strict: bool = False,
+    ) -> None:
+        if strategy not in _STRATEGIES:
+            raise BadSpec(f"strategy={strategy!r}: no such strategy{nearest(str(strategy), _STRATEGIES)}")
+        if auto_shutdown not in _AUTO:
+            raise BadSpec(f"auto_shutdown={auto_shutdown!r}: no such mode{nearest(str(auto_shutdown), _AUTO)}")
+        specs = [as_spec(item) for item in children]
+        check_specs(specs, auto_shutdown)
+        options = Options(tuple(specs), strategy, max_restarts, max_seconds, auto_shutdown, strict=strict)
+        super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
+
+    def __getitem__(self, id: Any) -> Any:
+        return self.ref[id]
+
+    async def start_child(self, spec: Any) -> Any:
+        """Add the child that `spec` says, last, and start it: see `SupervisorRef.start_child`.
+
+        Parameters
+        ----------
+        spec : child(...), class, template or supervisor
+            What to start.
+        """
+        return await self.ref.start_child(spec)
+
+    async def terminate_child(self, id: Any) -> None:
+        """Stop the child `id` and do not restart it: see `SupervisorRef.terminate_child`.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+        """
+        await self.ref.terminate_child(id)
+
+    async def restart_child(self, id: Any) -> Any:
+        """Start the child `id` that does not run, and give its ref: see `SupervisorRef.restart_child`.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+        """
+        return await self.ref.restart_child(id)
+
+    def delete_child(self, id: Any) -> None:
+        """Forget the child `id` that does not run: see `SupervisorRef.delete_child`.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+        """
+        self.ref.delete_child(id)

@@ -1,0 +1,221 @@
+"""Who looks after tasks? A supervisor of functions: they come and go, and none outlives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from pocketflex_nb.agents.actor.incarnation import Life
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.protocol.errors import BadSpec, NotRunning, ReplyError
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD
+from pocketflex_nb.agents.supervision.behaviour import Child, tell_boss
+from pocketflex_nb.agents.supervision.child_spec import ChildInfo, ChildSpec
+from pocketflex_nb.agents.supervision.dynamic_supervisor import DynamicTree, check_limit
+from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, Options
+from pocketflex_nb.agents.tasks.stream import AT_ONCE, Stream
+from pocketflex_nb.agents.tasks.task_ref import TaskLife, TaskRef, start_task
+from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.errors import nearest
+
+__all__ = ["StartedRef", "TaskSupervisor", "TaskTree"]
+
+_RESTARTS = ("permanent", "temporary", "transient")
+
+
+class StartedRef(AgentRef):
+    """The address of a task that was started and not asked for its value; awaiting it gives itself."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self
+        yield
+
+
+class _StartedLife(TaskLife):
+    __slots__ = ()
+    ref_class = StartedRef
+
+
+class TaskTree(DynamicTree):
+    """What a `TaskSupervisor` is when it lives."""
+
+    def admit_task(self, spec: ChildSpec, life_class: Any, owner: Life | None, is_linked: bool) -> Any:
+        """Make a place and start the task; on the home's loop."""
+        if self.is_over or self.life.status is DEAD:  # it is ending its tasks: this one would outlive it
+            raise NotRunning(self.life.name, ": it is ending its tasks")
+        try:
+            self.check_room()
+        except ReplyError as exc:
+            raise exc.exc from None
+        child = self.admit(spec)
+        return self._run(child, life_class, owner, is_linked).ref
+
+    def _run(self, child: Child, life_class: Any, owner: Life | None, is_linked: bool) -> Life:
+        boss, spec = self.life, child.spec
+        life: TaskLife = life_class(boss.home, spec.cls, child.slot, boss, owner=owner, is_linked=is_linked)
+        life.place.restarts, life.is_strict = child.restarts, boss.is_strict
+        boss.links = boss.links or set()
+        boss.links.add(life)
+        life.links = {boss}
+        child.life, child.last = life, life.place
+        child.is_restarting = False
+        child.see(spec.cls)
+        life.on_exit = lambda life, reason: tell_boss(boss, child, life, reason)
+        start_task(life, spec.args, spec.kwargs)
+        return life
+
+    async def _start(self, child: Child) -> bool:
+        self._run(child, _StartedLife, None, False)
+        return True
+
+
+class TaskSupervisor(AnySupervisor):
+    """Tasks at run time: ``async with TaskSupervisor() as ts: task = ts.spawn(fetch, url)``.
+
+    Parameters
+    ----------
+    max_children : int or None
+        Tasks at once; one more raises `MaxChildren`.
+    max_restarts, max_seconds, name, clock, engine, keep, strict
+        See `Supervisor`.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.agents import TaskSupervisor
+    >>> async def double(n):
+    ...     return 2 * n
+    >>> async def main():
+    ...     async with TaskSupervisor(max_children=10) as ts:
+    ...         tasks = [ts.spawn(double, n) for n in (1, 2, 3)]
+    ...         return [await task for task in tasks]
+    >>> asyncio.run(main())
+    [2, 4, 6]
+    """
+
+    _pfx_tree = TaskTree
+
+    def __init__(
+        self,
+        *,
+        max_children: int | None = None,
+        max_restarts: int = 3,
+        max_seconds: float = 5.0,
+        name: Any = None,
+        clock: Any = None,
+        engine: Any = None,
+        keep: bool = False,
+        strict: bool = False,
+    ) -> None:
+        check_limit(max_children)
+        options = Options(max_restarts=max_restarts, max_seconds=max_seconds, max_children=max_children, strict=strict)
+        super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
+
+    def spawn(self, fn: Callable[..., Any], /, *args: Any, link: bool = True, **kwargs: Any) -> TaskRef:
+        """Start a task that the current agent, or the cell, owns.
+
+        Parameters
+        ----------
+        fn : callable
+            An ``async def`` runs on the supervisor's loop, a plain function in a thread of the pool; other arguments are its own.
+        link : bool
+            False: a crash does not hit the owning agent; it gets `TaskDone` or `Down` as a message.
+
+        Raises
+        ------
+        MaxChildren
+            One too many.
+        """
+        ref: TaskRef = self._admit(_spec(fn, args, kwargs, "temporary", 5.0), TaskLife, AGENT.get(), link)
+        return ref
+
+    def start(
+        self, fn: Callable[..., Any] | None = None, /, *args: Any, restart: str = "temporary", shutdown: Any = 5.0, **kwargs: Any
+    ) -> Any:
+        """Start a task that nobody waits for; it may be restarted. Without a function: start the supervisor, to be awaited.
+
+        Parameters
+        ----------
+        fn : callable
+            An ``async def`` runs on the supervisor's loop, a plain function in a thread of the pool; other arguments are its own.
+        restart : "temporary", "transient" or "permanent"
+            Never; after an abnormal end; always.
+        shutdown : float, "kill" or None
+            Seconds to end in an orderly way when the supervisor stops; None: as long as it takes.
+
+        Returns
+        -------
+        AgentRef
+            Its address, for `AgentRef.stop` and `AgentRef.monitor`; its value is lost.
+
+        Raises
+        ------
+        MaxChildren
+            One too many.
+        """
+        if fn is None:
+            return super().start()
+        return self._admit(_spec(fn, args, kwargs, restart, shutdown), _StartedLife, None, False)
+
+    def stream(
+        self,
+        fn: Callable[..., Any],
+        items: Any,
+        *,
+        max_concurrency: int | None = None,
+        ordered: bool = True,
+        timeout: float | None = 5.0,
+        on_timeout: str = "raise",
+        zip_input: bool = False,
+        link: bool = False,
+    ) -> Stream:
+        """`pocketflex_nb.stream` with tasks of this supervisor.
+
+        Parameters
+        ----------
+        fn, items, max_concurrency, ordered, timeout, on_timeout, zip_input, link
+            See `pocketflex_nb.stream`.
+
+        Returns
+        -------
+        Stream
+            To be read by ``async for``.
+        """
+        return Stream(
+            fn,
+            items,
+            AT_ONCE if max_concurrency is None else max_concurrency,
+            ordered,
+            timeout,
+            on_timeout,
+            zip_input,
+            lambda fn, item: self.spawn(fn, item, link=False)._life,
+            lambda: self.ref._life.home,
+            link,
+        )
+
+    def children(self) -> list[ChildInfo]:
+        """The tasks that run, oldest first."""
+        return [info for info in super().children() if info.ref is not None or info.status == "restarting"]
+
+    def _admit(self, spec: ChildSpec, life_class: Any, owner: Any, link: bool) -> Any:
+        ref = self.ref
+        tree, life = ref._agent(), ref._life
+        if life.status is DEAD:
+            raise NotRunning(life.name)
+        return life.home.now_here(tree.admit_task, spec, life_class, owner, link)
+
+
+def _spec(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], restart: str, shutdown: Any) -> ChildSpec:
+    if not callable(fn):
+        raise TypeError(f"{fn!r} is no function: give it first, and its arguments after it")
+    if restart not in _RESTARTS:
+        raise BadSpec(f"restart={restart!r}: no such rule{nearest(str(restart), _RESTARTS)}")
+    from pocketflex_nb.agents.protocol.errors import check_time
+
+    if shutdown != "kill":
+        check_time(shutdown, "shutdown")
+    name = getattr(fn, "__name__", type(fn).__name__)
+    return ChildSpec(fn, args, kwargs, id=name, restart=restart, shutdown=shutdown, type="task")

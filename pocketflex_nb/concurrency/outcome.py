@@ -1,0 +1,72 @@
+"""How does the outcome of work reach whoever waits for it elsewhere? As a value, so that the very error that was raised arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pocketflex_nb.concurrency.foreign_errors import as_failure, is_cut, is_ours
+
+__all__ = ["drained", "opened", "parcel"]
+
+
+async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
+    """The outcome of `coro` as a value.
+
+    A future that joins two threads makes new objects of some errors (TimeoutError), refuses others (StopIteration), and an interrupt
+    would end the loop; the caller is owed the very object that was raised.
+    """
+    try:
+        outcome: tuple[Any, BaseException | None] = await coro, None
+    except asyncio.CancelledError as exc:
+        if is_ours(exc):
+            raise
+        outcome = None, as_failure(exc)
+    except BaseException as exc:
+        outcome = None, exc
+    await drained()
+    return outcome
+
+
+class _Sink:
+    """An awaitable that a cancellation ends in."""
+
+    _asyncio_future_blocking = False
+
+    def get_loop(self) -> Any:
+        return asyncio.get_running_loop()
+
+    def cancel(self, msg: Any = None) -> bool:
+        return True
+
+    def add_done_callback(self, fn: Any, *, context: Any = None) -> None:
+        asyncio.get_running_loop().call_soon(fn, self, context=context)
+
+    def result(self) -> None:
+        return None
+
+    def __await__(self) -> Any:
+        self._asyncio_future_blocking = True
+        yield self
+
+
+async def drained(error: BaseException | None = None) -> None:
+    """Take back what a request to cancel this task has left when it came while plain code waited in the midst of its step.
+
+    The request was heard there: it was taken back meanwhile, or `error` is what it made. Else the next await would raise once more, and a
+    task that comes to its end would count as cancelled, result or not.
+    """
+    task: Any = asyncio.current_task()
+    if getattr(task, "_must_cancel", False) and (not task.cancelling() or (error is not None and is_cut(error))):
+        await _Sink()
+
+
+def opened(outcome: tuple[Any, BaseException | None]) -> Any:
+    """What a `parcel` holds: its value, or its error raised."""
+    value, error = outcome
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error, outcome
+    return value

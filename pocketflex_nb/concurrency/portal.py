@@ -1,0 +1,102 @@
+"""How does another thread wait for work on the engine thread? By a future that is over when the task is, cancelled or not.
+
+A future of `asyncio.run_coroutine_threadsafe` is over at once when it is cancelled, while its task is still in its ``finally``. A
+blocking `run` must not return before the step it cancelled has cleaned up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.interruptible import Latch
+from pocketflex_nb.concurrency.outcome import opened, parcel
+from pocketflex_nb.concurrency.reentrancy import cancel_task
+
+__all__ = ["GRACE", "Crossing", "cross"]
+
+#: seconds that cancelled work gets to end before the waiter goes
+GRACE = 5.0
+
+
+class Crossing(Future[Any]):
+    """A task on the engine thread, as other threads see it: done when the task is, or `GRACE` seconds after it was cancelled.
+
+    Its result is the `parcel` of the coroutine. It is begun by a call of its own, inside of what cancels it when it is interrupted.
+    Plain code waits for `over`, which opens when it is done.
+    """
+
+    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+        super().__init__()
+        self._task: asyncio.Task[Any] | None = None
+        self._coro, self._context = coro, contextvars.copy_context()
+        self.over = Latch()
+
+    def begin(self) -> None:
+        """Have the task made."""
+        engine_thread.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._task = engine_thread.loop.create_task(parcel(self._coro), context=self._context)
+        self._task.add_done_callback(self._end)
+
+    def cancel(self) -> bool:
+        """Ask the task to end; whether there was anything to ask for."""
+        if self.over.is_open:
+            return False
+        engine_thread.call_soon(self._stop)
+        return True
+
+    def _stop(self) -> None:
+        if self._task is None:  # the interrupt came before `begin`
+            _close(self._coro)
+            self._give_up()
+        elif not self._task.done():
+            cancel_task(self._task)
+            engine_thread.loop.call_later(GRACE, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self.done() and super().cancel():
+            self.set_running_or_notify_cancel()
+            self.over.open()
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        _close(self._coro)  # if it was cancelled before it began
+        if self.done():  # given up
+            if not task.cancelled():
+                task.exception()  # nobody waits for it any more
+        elif task.cancelled():
+            self._give_up()
+        elif (error := task.exception()) is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(task.result())
+        self.over.open()
+
+
+def _close(coro: Any) -> None:
+    """Close a coroutine, and those that it was given to await when it has not begun: nobody else will."""
+    if inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
+        for given in coro.cr_frame.f_locals.values():
+            if given.__class__ is CoroutineType:
+                _close(given)
+    coro.close()
+
+
+async def cross(coro: Coroutine[Any, Any, Any]) -> Any:
+    """Await `coro` on the engine thread; when this is cancelled, until it is over there."""
+    crossing = Crossing(coro)
+    here = asyncio.wrap_future(crossing)
+    try:
+        crossing.begin()
+        return opened(await asyncio.shield(here))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        if crossing.cancel():
+            await asyncio.wait([here], timeout=GRACE)
+        raise

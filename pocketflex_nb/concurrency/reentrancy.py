@@ -1,0 +1,282 @@
+"""How may plain code wait in the thread of a running loop? It leaves its stack, and another one turns the loop meanwhile.
+
+A plain ``flow.run()`` inside an ``async def`` step has everything below it on its stack: the task's step, the loop's turn. With greenlet
+(https://greenlet.readthedocs.io) that whole stack can be left as it is and gone back to at any time. Each loop that is waited on so has
+its `Stacks`: those that wait for something, and one that turns the loop. What is over first goes on first: nested loops, as nest-asyncio
+makes them, end last in, first out, and two that need each other never end. Tasks stay asyncio's own, and a loop on which nobody waits so
+is untouched.
+
+`cancel_task` also cancels a task whose step waits so: that is in the midst of a step, where `Task.cancel` only marks it for later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.tasks import _enter_task, _leave_task
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from pocketflex_nb.concurrency.foreign_errors import cut
+from pocketflex_nb.concurrency.outcome import opened, parcel
+
+__all__ = ["KEPT", "Stacks", "can_nest", "cancel_task", "run_nested"]
+
+#: stacks that have nothing to do and are kept
+KEPT = 8
+#: seconds between two turns of a user's loop while plain code waits on it: no signal wakes an idle one, nor a kernel's stop button
+_BEAT = 0.05
+_MEND = (
+    "a plain flow.run() inside an async step leaves its stack with greenlet, which cannot be imported here ({why}): "
+    "pip install greenlet, or write `await flow.run_async(shared)`"
+)
+
+
+def can_nest(loop: Any) -> bool:
+    """Whether plain code may wait in the thread of `loop`, which runs."""
+    if not isinstance(loop, asyncio.BaseEventLoop) or getattr(loop, "_nest_patched", False):
+        return False
+    try:
+        import greenlet  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def run_nested(
+    loop: Any, coro: Coroutine[Any, Any, Any], cancelling: Callable[[Callable[[], Any]], AbstractContextManager[Any]] | None = None
+) -> Any:
+    """Run `coro` to its end as a task of `loop`, which is running in this thread; the loop goes on turning meanwhile.
+
+    Parameters
+    ----------
+    loop : asyncio.AbstractEventLoop
+        asyncio's own, or a class of it.
+    coro : coroutine
+        What is waited for.
+    cancelling : callable, optional
+        Gets the way to cancel it, from any thread; gives the context that holds meanwhile.
+
+    Raises
+    ------
+    RuntimeError
+        greenlet is not installed.
+    asyncio.CancelledError
+        It was cancelled, or the task around this call was.
+    """
+    if getattr(loop, "_nest_patched", False):  # a kernel's loop that was borrowed: nest-asyncio2 turns it, last in, first out
+        return loop.run_until_complete(coro)
+    stacks: Stacks | None = getattr(loop, "_pfx_stacks", None)
+    if stacks is None:
+        try:
+            stacks = loop._pfx_stacks = Stacks(loop)
+        except ImportError as exc:
+            coro.close()
+            raise RuntimeError(_MEND.format(why=exc)) from None
+    return stacks.wait(coro, cancelling)
+
+
+def cancel_task(task: Any) -> bool:
+    """Cancel `task` as one that awaits, also when its step waits in plain code. In the loop's thread.
+
+    Returns
+    -------
+    bool
+        Whether its `Task.cancel` was called, which `Task.uncancel` takes back.
+    """
+    stacks: Stacks | None = getattr(task.get_loop(), "_pfx_stacks", None)
+    waits = stacks.waiting.get(task) if stacks is not None else None
+    if waits is None:
+        return bool(task.cancel())
+    waits.cancel()
+    return False
+
+
+class _Wait:
+    """Plain code that left its stack."""
+
+    __slots__ = ("inner", "is_cut", "outer", "requests", "stack")
+
+    def __init__(self, stack: Any, outer: Any, inner: Any) -> None:
+        self.stack, self.outer, self.inner = stack, outer, inner
+        self.requests = outer.cancelling() if outer is not None else 0
+        self.is_cut = False
+
+    def cancel(self) -> None:
+        """Cancel what it waits for; when that is over already, what it was left with."""
+        if not self.inner.cancel():
+            self.is_cut = True
+
+
+class _Ready(deque[Any]):
+    """A loop's ready handles, for turns that were left in their midst: what they still count on may have been called since."""
+
+    def popleft(self) -> Any:
+        return deque.popleft(self) if self else _NOTHING
+
+
+class _Nothing:
+    """Stands for a handle that is to be passed over."""
+
+    _cancelled = True
+
+
+_NOTHING = _Nothing()
+
+
+class Stacks:
+    """The stacks of one loop: those that wait, one that turns the loop, and some that rest.
+
+    Attributes
+    ----------
+    waiting : dict
+        The task whose step waits, or an object of its own, to its wait.
+    """
+
+    def __init__(self, loop: Any) -> None:
+        from greenlet import getcurrent, greenlet
+
+        self._current, self._new = getcurrent, greenlet
+        self._root = getcurrent()
+        while self._root.parent is not None:
+            self._root = self._root.parent
+        self.loop, self._once = loop, loop._run_once
+        self.waiting: dict[Any, _Wait] = {}
+        self._over: deque[_Wait] = deque()
+        self._resting: list[Any] = []
+        self._main: Any = None  # the stack of the loop's `run_forever`, when it rests
+        self._maker: Any = None
+        self._alarm: Any = None
+        loop._ready = _Ready(loop._ready)
+        loop._run_once = self._run_once
+
+    def wait(self, coro: Any, cancelling: Any) -> Any:
+        """Run `coro` as a task, and come back to this stack when it is over."""
+        loop, outer = self.loop, asyncio.current_task(self.loop)
+        inner = loop.create_task(parcel(coro))
+        wait = _Wait(self._current(), outer, inner)
+        key = outer if outer is not None else wait
+
+        def over(_: Any) -> None:
+            if wait.stack is not None:  # else an interrupt has sent it on already
+                self._over.append(wait)
+
+        inner.add_done_callback(over)
+        with cancelling(lambda: _soon(loop, wait.cancel)) if cancelling is not None else nullcontext():
+            self.waiting[key] = wait
+            self._keep_turning()
+            if outer is not None:
+                _leave_task(loop, outer)
+            try:
+                self._leave()
+            finally:  # also when an interrupt was thrown in here
+                wait.stack = None
+                del self.waiting[key]
+                if outer is not None:
+                    _enter_task(loop, outer)
+                if not inner.done():
+                    inner.cancel()
+        coro.close()  # if it was cancelled before it began
+        if inner.cancelled() or wait.is_cut:
+            raise cut()
+        return opened(inner.result())
+
+    def _keep_turning(self) -> None:
+        """Begin to wake the loop now and then, unless it is the engine's, which gets no signals."""
+        if self._alarm is None and not getattr(self.loop, "_pfx_goes_on", False):
+            self._alarm = self.loop.call_later(_BEAT, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        if self.waiting:
+            self._keep_turning()
+
+    # the stacks ----------------------------------------------------------------------------------------------------------
+    def _leave(self) -> None:
+        """Have another stack turn the loop; returns when somebody switches to this one again."""
+        if self._resting:
+            other = self._resting.pop()
+        else:
+            if self._maker is None:
+                self._maker = self._new(self._make, self._root)
+            other = self._maker
+        other.switch()
+
+    def _make(self) -> None:
+        """Begin stacks, all from the same depth: begun where it is needed, each would stand on the one before, until there is no room."""
+        while True:
+            self._new(self._turn, self._root).switch()
+
+    def _run_once(self) -> None:
+        """One turn of the loop, as its own `run_forever` takes it."""
+        while self._look():
+            me = self._main = self._current()
+            self._resting.insert(0, me)  # taken last: it is the only one that cannot end
+            self._over.popleft().stack.switch()
+        self._main = None
+        self._once()
+        if self.loop._stopping:
+            self._end_resting()
+
+    def _turn(self) -> None:
+        """What a stack does that turns the loop."""
+        loop, me = self.loop, self._current()
+        while True:
+            if self._look():
+                wait = self._over.popleft()
+                if len(self._resting) >= KEPT:
+                    me.parent = wait.stack  # where this stack's end leads
+                    return
+                self._resting.append(me)
+                wait.stack.switch()
+                continue
+            if loop._stopping and self._main is not None:
+                me.parent = self._main
+                self._end_resting()
+                return
+            try:
+                self._once()
+            except (KeyboardInterrupt, SystemExit) as exc:
+                # asyncio lets these out of a task's step; the task has it too
+                if not getattr(loop, "_pfx_goes_on", False):
+                    self._interrupt(exc)
+
+    def _look(self) -> bool:
+        """Whether a stack that waited may go on. A task that was cancelled meanwhile cancels what its step waits for."""
+        for wait in list(self.waiting.values()):
+            if wait.outer is not None and wait.outer.cancelling() > wait.requests:
+                wait.requests = wait.outer.cancelling()
+                wait.cancel()
+        return bool(self._over)
+
+    def _interrupt(self, exc: BaseException) -> None:
+        """Raise `exc` where the loop's own `run_forever` stands, or in the call for which that was left."""
+        me = self._current()
+        main = self._main if self._main is not None else self._oldest()
+        if main is None:
+            raise exc
+        if main in self._resting:
+            self._resting.remove(main)
+        self._over = deque(wait for wait in self._over if wait.stack is not main)
+        self._resting.append(me)
+        main.throw(exc)
+
+    def _oldest(self) -> Any:
+        return next((wait.stack for wait in self.waiting.values()), None)
+
+    def _end_resting(self) -> None:
+        """The loop stops: stacks that rest end, and its own goes on."""
+        me = self._current()
+        ending = [stack for stack in (*self._resting, self._maker) if stack is not None and stack is not self._main]
+        self._resting, self._maker = [], None
+        for stack in ending:  # else they would keep the loop alive: no garbage collector sees into them
+            stack.parent = me
+            stack.throw()
+
+
+def _soon(loop: Any, fn: Callable[[], Any]) -> None:
+    try:
+        loop.call_soon_threadsafe(fn)
+    except RuntimeError:  # the loop was closed meanwhile: there is nothing to cancel
+        pass

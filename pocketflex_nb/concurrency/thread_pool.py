@@ -1,0 +1,233 @@
+"""Where do blocking steps run? Daemon threads, made when needed and kept for a while.
+
+`concurrent.futures.ThreadPoolExecutor` joins its threads when Python ends, so a step that hangs would keep the interpreter from
+ending; and a thread that was abandoned would take a place in the pool for ever. Both are why this is ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import Any
+
+from pocketflex_nb.concurrency.interruptible import whole
+
+__all__ = ["MOST", "PATIENCE", "Pool"]
+
+#: threads that a pool makes of its own accord, however much waits
+MOST = 1_024
+#: seconds for which no call may begin before waiting calls get threads of their own
+PATIENCE = 0.2
+
+_SERVES = threading.local()
+_log = logging.getLogger("pocketflex_nb")
+
+
+class _Job:
+    """One call that waits for a thread."""
+
+    __slots__ = ("args", "fn", "future", "since", "told")
+
+    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], told: Callable[[str], Any] | None) -> None:
+        self.future: Future[Any] = Future()
+        self.fn, self.args, self.told, self.since = fn, args, told, monotonic()
+
+
+class Pool:
+    """Runs functions in daemon threads.
+
+    Parameters
+    ----------
+    size : int
+        Threads at most; work beyond it waits in order. An abandoned thread no longer counts.
+    idle : float
+        Seconds an idle thread stays.
+    most : int
+        When all threads are busy and no call began for `patience` seconds, what waits gets threads beyond `size`, up to so many in all.
+    patience : float
+        Seconds.
+
+    Notes
+    -----
+    All threads may be busy with calls that wait for what only a waiting call would do: a pool that never grows would stand still for
+    ever. That it was full is told to the `told` of each call that waited, and once by `logging`.
+    """
+
+    def __init__(
+        self, size: int, *, idle: float = 10.0, name: str = "pocketflex-pool", most: int = MOST, patience: float = PATIENCE
+    ) -> None:
+        self.size, self.idle, self.name, self.most, self.patience = size, idle, name, most, patience
+        self._cond = threading.Condition(threading.Lock())
+        self._work: deque[_Job] = deque()
+        self._waiting = self._threads = self._made = self._extra = self._taken = 0
+        self._is_watched = self._has_warned = False
+
+    @whole
+    def submit(self, fn: Callable[..., Any], *args: Any, told: Callable[[str], Any] | None = None) -> Future[Any]:
+        """Have ``fn(*args)`` called in a thread. Cancelling the future before a thread took it prevents the call.
+
+        Parameters
+        ----------
+        fn, *args
+            The call.
+        told : callable, optional
+            Gets a text, from a thread of the pool's own, when the call has to wait because the pool is full.
+        """
+        job = _Job(fn, args, told)
+        with self._cond:
+            self._work.append(job)
+            if self._waiting >= len(self._work):
+                self._cond.notify()
+            elif not self._grow() and not self._is_watched:
+                self._is_watched = True
+                threading.Thread(target=self._watch, name=f"{self.name}-watch", daemon=True).start()
+        return job.future
+
+    def _grow(self) -> bool:
+        """One thread more, if there may be one."""
+        if self._threads >= self.size:
+            return False
+        thread = threading.Thread(target=self._serve, name=f"{self.name}-{self._made + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left; those that there are do the work
+            if not self._threads:
+                raise
+            return False
+        self._threads += 1
+        self._made += 1
+        return True
+
+    # a full pool ---------------------------------------------------------------------------------------------------------
+    def _watch(self) -> None:
+        """As long as calls wait: give them threads when none has begun for a while, and tell."""
+        while True:
+            taken = self._taken
+            sleep(self.patience)
+            with self._cond:
+                if not self._work:
+                    self._is_watched = False
+                    return
+                if self._taken != taken:
+                    continue
+                busy = self._threads - self._waiting
+                waiting = [job for job in self._work if not job.future.done()]
+                made = self._widen(len(waiting))
+            self._tell(waiting, busy, made)
+
+    def _widen(self, number: int) -> int:
+        """As many threads more as are needed and may be; how many those are."""
+        made = 0
+        while made < number and self._threads < self.most:
+            self.size += 1
+            self._extra += 1
+            if not self._grow():
+                self.size -= 1
+                self._extra -= 1
+                break
+            made += 1
+        return made
+
+    def _tell(self, waiting: list[_Job], busy: int, made: int) -> None:
+        mend = f"{made} threads more were made" if made else "they begin when one ends; spare threads with max_concurrency=, or `async def`"
+        text = f"the pool is full: {busy} plain steps block its threads, and {len(waiting)} waited for {self.patience:g} s; {mend}"
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning("%s", text)
+        for job in waiting:
+            told, job.told = job.told, None
+            if told is not None:
+                try:
+                    told(f"{text} (this one waited {monotonic() - job.since:.1f} s)")
+                except Exception:
+                    _log.exception("telling that the pool is full failed")
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """While inside, there is one place more, as long as there may be: work that is to begin at once brings its own."""
+        mine = self._more()
+        try:
+            yield
+        finally:
+            if mine:
+                self.reclaim()
+
+    @whole
+    def _more(self) -> bool:
+        with self._cond:
+            mine = self.size < self.most
+            self.size += mine
+        return mine
+
+    @whole
+    def abandon(self) -> None:
+        """Count one busy thread out: somebody gave up waiting for it, and its place goes to a new one."""
+        with self._cond:
+            self.size += 1
+            if len(self._work) > self._waiting:
+                self._grow()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """While inside, the calling thread waits for somebody and its place is another's, if it is a thread of this pool.
+
+        Otherwise as many waiting steps as there are places would wait for ever for what only another step can do.
+        """
+        mine = getattr(_SERVES, "pool", None) is self
+        if mine:
+            self.abandon()
+        try:
+            yield
+        finally:
+            if mine:
+                self.reclaim()
+
+    @whole
+    def reclaim(self) -> None:
+        """Take an abandoned thread's place back: it came to its end after all."""
+        with self._cond:
+            self.size -= 1
+
+    @whole
+    def statistics(self) -> dict[str, int]:
+        """Threads alive, threads waiting for work, and calls in the queue."""
+        with self._cond:
+            return {"threads": self._threads, "idle": self._waiting, "queued": len(self._work)}
+
+    def _serve(self) -> None:
+        _SERVES.pool = self
+        while (job := self._take()) is not None:
+            future, fn, args = job.future, job.fn, job.args
+            if future.set_running_or_notify_cancel():
+                try:
+                    result = fn(*args)
+                except BaseException as exc:
+                    future.set_exception(exc)
+                else:
+                    future.set_result(result)
+                    del result
+            del job, future, fn, args  # an idle thread keeps nothing of its last call alive
+
+    def _take(self) -> Any:
+        with self._cond:
+            while not self._work:
+                if self._threads > self.size or not self._wait():
+                    self._threads -= 1
+                    if self._extra:
+                        self._extra -= 1
+                        self.size -= 1
+                    return None
+            self._taken += 1
+            return self._work.popleft()
+
+    def _wait(self) -> bool:
+        self._waiting += 1
+        try:
+            return self._cond.wait(self.idle) or bool(self._work)
+        finally:
+            self._waiting -= 1

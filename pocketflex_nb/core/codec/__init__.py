@@ -1,0 +1,1 @@
+"""Values as tagged JSON, the same in every process."""

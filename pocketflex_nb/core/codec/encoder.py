@@ -1,0 +1,652 @@
+"""How is a value written down, so that another process reads the same? JSON, and tags for what JSON has no word for.
+
+Numbers, texts, lists and dicts with text keys are written as JSON writes them. Anything else is an object of two or more members,
+the first of which is ``"$"`` with the name of its kind: ``{"$": "tuple", "v": [1, 2]}``. A user's own dict with a key ``"$"``
+is written as pairs, so that nothing can be mistaken for a tag.
+
+What is read is never executed: there is no pickle, no import and no call of a user's function. Dataclasses, named tuples, enums and
+pydantic models are found again by name among the modules that are loaded already, and made without their ``__init__``.
+numpy, pandas and pydantic are known by `sys.modules` alone (:mod:`pocketflex_nb.core.codec.third_party`).
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import fractions
+import json
+import math
+import pathlib
+import re
+import uuid
+import zoneinfo
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, Literal
+
+from pocketflex_nb.core.codec import third_party as foreign
+from pocketflex_nb.core.codec.inert_objects import check_hashable, factory_made, made_of, static
+from pocketflex_nb.core.codec.tag_shapes import check_foreign, check_shape, read_zone
+from pocketflex_nb.core.codec.third_party import Refusal, class_named, name_of
+from pocketflex_nb.core.errors import DecodingError, EncodingError, NotLoaded
+from pocketflex_nb.core.frozen.diff import path_text
+
+__all__ = ["DEEPEST", "FORMAT", "UNREADABLE", "Unloaded", "decode", "encode", "is_whole"]
+
+#: tag of a text that is no value, kept among values
+UNREADABLE = "unreadable"
+#: number of this format, kept beside what is written in it
+FORMAT = 1
+#: containers in one another, at most
+DEEPEST = 200
+_PLAIN = frozenset({str, bool, type(None)})
+_WIDE = 1_024  # bits of an int beyond which it is written in hex: reading long decimals is slow, and limited by Python
+_Pack = Callable[[Any], Any]
+
+
+class Unloaded:
+    """A value that cannot be read here, as `decode` gives it with ``unloaded="keep"``. Written again as it was read.
+
+    Attributes
+    ----------
+    tag : str
+        The kind: ``"dataclass"``, ``"enum"``, ``"ndarray"`` ...; ``"unreadable"`` for a text that is no value at all.
+    cls : str
+        Module and name of its class: ``"__main__:Point"``.
+    members : dict
+        What was written down.
+    reason : str
+        Why it cannot be read; empty when its class is not loaded here.
+    """
+
+    __slots__ = ("cls", "members", "reason", "tag")
+
+    def __init__(self, members: dict[str, Any], reason: str = "") -> None:
+        self.members, self.reason = members, reason
+        tag, named = members["$"], members.get("c")
+        self.tag = tag if type(tag) is str else "unknown"
+        self.cls = named if type(named) is str else self.tag
+
+    @classmethod
+    def of_text(cls, text: Any, reason: str) -> Unloaded:
+        """What stands for a text that is no value."""
+        return cls({"$": UNREADABLE, "v": text if isinstance(text, str) else repr(text)}, reason)
+
+    def __repr__(self) -> str:
+        if self.tag == UNREADABLE:
+            return f"<unreadable: {self.reason or 'no value of this version'}>"
+        return f"<{self.cls}, {f'which cannot be read here: {self.reason}' if self.reason else 'whose class is not loaded here'}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unloaded) and other.members == self.members
+
+    def __hash__(self) -> int:
+        return hash((self.tag, self.cls))  # a key of a dict may be one
+
+
+def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
+    """`value` as text that `decode` reads.
+
+    Parameters
+    ----------
+    value : object
+        None, bool, int, float, str, list and dict; tuple, set, frozenset, bytes, bytearray, complex, range, slice, `...`; deque,
+        OrderedDict, defaultdict, Counter; date, time, datetime, timedelta, timezone, ZoneInfo; Decimal, Fraction, UUID, paths,
+        compiled patterns; dataclasses, named tuples, enums, pydantic models, numpy arrays and scalars, and pandas frames,
+        series, indexes, timestamps and timedeltas. Of subclasses only those named.
+    at : tuple
+        Path that an error begins with, such as the store's key.
+
+    Raises
+    ------
+    EncodingError
+        With the path of what cannot be written, and how to mend it.
+
+    Notes
+    -----
+    What stood in two places is read as two equal things. Sets are sorted, so that equal ones have one text in every process. Cost:
+    linear in the size, but for sets; nothing is copied that is plain already.
+
+    Examples
+    --------
+    >>> encode({"seen": {1}, "at": (0, 2)})
+    '{"seen":{"$":"set","v":[1]},"at":{"$":"tuple","v":[0,2]}}'
+    >>> encode({"deep": [ValueError()]}, at=("notes",))
+    Traceback (most recent call last):
+    pocketflex_nb.core.errors.EncodingError: notes.deep[0] cannot be kept: an exception (ValueError); keep its text: repr(value)
+    """
+    cls = value.__class__
+    if cls is int and -_SAFE < value < _SAFE:
+        return repr(value)
+    if cls is Unloaded and value.tag == UNREADABLE:
+        return str(value.members["v"])  # as it was read
+    if cls is dict and (short := _short(value)):
+        return short
+    try:
+        packed = value if cls in _PLAIN else _Packing().pack(value)
+    except Refusal as exc:
+        path = (*at, *reversed(exc.path))
+        raise EncodingError(f"{path_text(path) or 'the value'} cannot be kept: {exc.reason}", path=path) from exc.__cause__
+    text = _text(packed)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a surrogate pair: legal in Python, in no file
+            return json.dumps(packed, separators=(",", ":"), allow_nan=False, check_circular=False)
+    return text
+
+
+def _short(value: dict[Any, Any]) -> str:
+    """The text of a dict of names to texts, whole numbers and the like, which is most of what is kept; empty if it is another, or long.
+
+    A long one may hold an int that is written otherwise; one that is not ASCII, half a character.
+    """
+    value = value.copy()  # another thread may change it
+    if "$" in value or not _NAMES.issuperset(map(type, value)) or not _FLAT.issuperset(map(type, value.values())):
+        return ""
+    try:
+        text = _text(value)
+    except ValueError:  # an int beyond what Python writes in decimals
+        return ""
+    return text if len(text) < _SHORT and text.isascii() else ""
+
+
+_SAFE = 2**63
+#: characters: an int of more bits than `_WIDE` has more digits
+_SHORT = 300
+_NAMES, _FLAT = frozenset({str}), frozenset({str, bool, type(None), int})
+
+
+def _encoder() -> Callable[[Any], str]:
+    """What writes packed values, made once: `JSONEncoder.encode` makes a C encoder anew each time, which is most of its cost."""
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # another Python than CPython
+        return encode
+    chunks = make(None, json.JSONEncoder().default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda packed: encode(packed) if packed.__class__ is str else "".join(chunks(packed, 0))
+
+
+_text = _encoder()
+
+
+def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -> Any:
+    """The value that `encode` wrote.
+
+    Parameters
+    ----------
+    unloaded : {"raise", "keep"}
+        What becomes of what cannot be read here, since its class is not loaded, has changed, or it is no value at all: an error, or an
+        `Unloaded` that is written again unchanged.
+
+    Raises
+    ------
+    DecodingError
+        When it was not written by `encode`, or its class is not loaded here. With ``unloaded="keep"``: never.
+
+    Notes
+    -----
+    Imports nothing (where the system has no time zones, the ``tzdata`` package is asked for them) and runs no code of the classes that it
+    meets: no ``__init__``, ``__new__``, ``__setstate__``, ``_missing_``, default factory, descriptor or hash of theirs. What cannot be
+    made without is not made.
+
+    Examples
+    --------
+    >>> decode(encode({1: ("a", b"b")}))
+    {1: ('a', b'b')}
+    """
+    try:
+        if isinstance(text, bytes):
+            text = text.decode()
+        if '"$"' not in text:  # no tag, hence nothing that JSON does not say by itself
+            value = _plain(text)
+        else:
+            value = _strict(text) if unloaded == "raise" else _keeping(text)
+        if text.count("[") + text.count("{") > DEEPEST:
+            _check_depth(value)
+        return value
+    except Exception as exc:
+        error = exc if isinstance(exc, DecodingError) else _unwritten(exc)
+        if unloaded == "keep":
+            return Unloaded.of_text(text, str(error))
+        if error is exc:
+            raise
+        raise error from exc
+
+
+def _unwritten(exc: Exception) -> DecodingError:
+    """The error of a text that `encode` cannot have written."""
+    try:
+        told = str(exc)[:300]
+    except Exception:  # a class of somebody else's
+        told = ""
+    return DecodingError(f"this was not written by pocketflex_nb: {type(exc).__name__}: {told}")
+
+
+def _check_depth(value: Any) -> None:
+    """See that a value is no deeper than one that could be written again."""
+    level, deep = [value], 0
+    while level:
+        deep += 1
+        if deep > DEEPEST + 1:
+            raise DecodingError(f"it stands more than {DEEPEST} levels deep, which no version of this writes")
+        below: list[Any] = []
+        for one in level:
+            if issubclass(type(one), dict):
+                below += [item for item in one.values() if issubclass(type(item), _NESTING)]
+            elif issubclass(type(one), (list, tuple)):
+                below += [item for item in one if issubclass(type(item), _NESTING)]
+        level = below
+
+
+_NESTING = (dict, list, tuple)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether nothing in `value`, as `decode` gave it, is `Unloaded`. Looks into lists, tuples and dicts, their keys too."""
+    cls = type(value)
+    if cls is Unloaded:
+        return False
+    if issubclass(cls, dict):
+        return all(map(is_whole, value.values())) and (_NAMES.issuperset(map(type, value)) or all(map(is_whole, value)))
+    return all(map(is_whole, value)) if issubclass(cls, (list, tuple)) else True
+
+
+# writing -------------------------------------------------------------------------------------------------------------
+class _Packing:
+    """One value on its way to JSON."""
+
+    __slots__ = ("_above",)
+
+    def __init__(self) -> None:
+        self._above: set[int] = set()
+
+    def pack(self, value: Any) -> Any:
+        cls = value.__class__
+        if cls in _PLAIN:
+            return value
+        if cls is int:
+            return value if value.bit_length() <= _WIDE else {"$": "int", "v": hex(value)}
+        if cls is float:
+            return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
+        simple = _SIMPLE.get(cls)
+        if simple is not None:
+            return simple(value)
+        here = id(value)
+        if here in self._above:
+            raise Refusal("it stands inside itself; keep a copy, or its name, in its place")
+        if len(self._above) >= DEEPEST:
+            raise Refusal(f"it stands more than {DEEPEST} levels deep; keep parts of it under keys of their own")
+        self._above.add(here)
+        try:
+            return self._compound(cls, value)
+        finally:
+            self._above.discard(here)
+
+    def _compound(self, cls: type, value: Any) -> Any:
+        if cls is list:
+            return self.items(value)
+        if cls is dict:
+            return self._mapping(value)
+        compound = _COMPOUND.get(cls)
+        if compound is not None:
+            return compound(self, value)
+        if cls is Unloaded:
+            if value.tag == UNREADABLE:
+                return {"$": UNREADABLE, "v": value.members["v"]}
+            return {name: self.pack(member) for name, member in value.members.items()}
+        return self._classed(cls, value)
+
+    def items(self, values: Any) -> list[Any]:
+        packed: list[Any] = []
+        pack = self.pack
+        try:
+            for value in values:
+                cls = value.__class__
+                packed.append(value if cls in _PLAIN or (cls is int and -_SAFE < value < _SAFE) else pack(value))
+        except Refusal as exc:
+            exc.path.append(len(packed))
+            raise
+        return packed
+
+    def members(self, values: Any) -> list[Any]:
+        """A set's, in an order that is the same in each process: theirs changes with the seed of hashes, and with how the set was made."""
+        if (types := set(map(type, values))) == {str} or types == {int}:
+            return self.items(sorted(values))
+        return sorted(self.items(values), key=_text)
+
+    def _mapping(self, value: Any) -> Any:
+        if "$" in value or not _NAMES.issuperset(map(type, value)):
+            return {"$": "dict", "v": self.pairs(value)}
+        return self.named(value)
+
+    def named(self, value: Any) -> dict[str, Any]:
+        packed, key = {}, None
+        pack = self.pack
+        try:
+            for key, item in value.items():
+                cls = item.__class__
+                packed[key] = item if cls in _PLAIN or (cls is int and -_SAFE < item < _SAFE) else pack(item)
+        except Refusal as exc:
+            exc.path.append(key)
+            raise
+        return packed
+
+    def pairs(self, value: Any) -> list[Any]:
+        packed, key = [], None
+        try:
+            for key, item in value.items():
+                packed.append([self.pack(key), self.pack(item)])
+        except Refusal as exc:
+            exc.path.append(key)
+            raise
+        return packed
+
+    def _classed(self, cls: type, value: Any) -> Any:
+        """Something of a class that has to be found again by its name, or of a library."""
+        if isinstance(value, enum.Enum):
+            return {"$": "enum", "c": name_of(cls), "v": self.pack(value.value if isinstance(value, enum.Flag) else value.name)}
+        if issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple):
+            return {"$": "namedtuple", "c": name_of(cls), "v": self.named(value._asdict())}
+        if dataclasses.is_dataclass(value) and not isinstance(value, (dict, list, tuple, str, int, float)):
+            return {"$": "dataclass", "c": name_of(cls), "v": self.named(_fields(value))}
+        if issubclass(cls, pathlib.PurePath):
+            return {"$": "path" if isinstance(value, pathlib.Path) else _PURE[isinstance(value, pathlib.PurePosixPath)], "v": str(value)}
+        packed = foreign.pack(value, self)
+        if packed is None:
+            raise Refusal(_mend(value))
+        return packed
+
+
+_PURE = {True: "posixpath", False: "windowspath"}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    try:
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    except AttributeError as exc:
+        raise Refusal(f"the dataclass {type(value).__qualname__} has no value for one of its fields ({exc})") from exc
+
+
+def _mend(value: Any) -> str:
+    cls = type(value)
+    for base in (dict, list, tuple, set, frozenset, str, int, float, bytes):
+        if issubclass(cls, base):
+            return f"{cls.__qualname__} is a class of its own below {base.__name__}; keep {base.__name__}(value)"
+    if isinstance(value, BaseException):
+        return f"an exception ({cls.__qualname__}); keep its text: repr(value)"
+    if callable(value):
+        return f"{_article(cls)}; keep its name, and look it up where it is used"
+    if any(hasattr(value, name) for name in ("fileno", "acquire", "aclose", "connect")):
+        return f"{_article(cls)}, which belongs to this process; make it where it is used, or keep it in the node, not in the store"
+    if hasattr(value, "__next__") or hasattr(value, "__anext__"):
+        return f"{_article(cls)}; keep list(value)"
+    return f"{_article(cls)}; keep what it is made of: numbers, texts, lists, dicts, or a dataclass"
+
+
+def _article(cls: type) -> str:
+    module = "" if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}."
+    return f"an object of class {module}{cls.__qualname__}"
+
+
+def _b64(data: Any) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _zone(tz: Any) -> Any:
+    """A time zone, as the member of a time."""
+    if tz is None:
+        return None
+    if tz.__class__ is dt.timezone:
+        return _timezone(tz)
+    if isinstance(tz, zoneinfo.ZoneInfo) and tz.key:
+        return {"$": "zone", "v": tz.key}
+    raise Refusal(f"a time zone of class {type(tz).__qualname__}; use datetime.timezone or zoneinfo.ZoneInfo")
+
+
+def _timezone(tz: dt.timezone) -> dict[str, Any]:
+    offset, name = tz.utcoffset(None), tz.tzname(None)
+    named = {} if dt.timezone(offset).tzname(None) == name else {"name": name}
+    return {"$": "timezone", "v": [offset.days, offset.seconds, offset.microseconds], **named}
+
+
+def _clock(tag: str, value: Any) -> dict[str, Any]:
+    packed = {"$": tag, "v": value.replace(tzinfo=None).isoformat()}
+    if value.tzinfo is not None:
+        packed["tz"] = _zone(value.tzinfo)
+    if value.fold:
+        packed["fold"] = 1
+    return packed
+
+
+def _factory(packing: _Packing, value: Any) -> dict[str, Any]:
+    made = value.default_factory
+    if made is not None and made not in _FACTORIES.values():
+        raise Refusal(f"a defaultdict that makes {made!r}; keep dict(value)")
+    return {"$": "defaultdict", "of": None if made is None else made.__name__, "v": packing.pairs(value)}
+
+
+_FACTORIES: dict[str, type] = {
+    cls.__name__: cls for cls in (list, dict, set, int, float, str, bool, tuple, collections.Counter, collections.deque)
+}
+_SIMPLE: dict[type, Callable[[Any], Any]] = {
+    bytes: lambda value: {"$": "bytes", "v": _b64(value)},
+    bytearray: lambda value: {"$": "bytearray", "v": _b64(value)},
+    complex: lambda value: {"$": "complex", "v": [repr(value.real), repr(value.imag)]},
+    type(...): lambda value: {"$": "ellipsis"},
+    dt.date: lambda value: {"$": "date", "v": value.isoformat()},
+    dt.datetime: lambda value: _clock("datetime", value),
+    dt.time: lambda value: _clock("time", value),
+    dt.timedelta: lambda value: {"$": "timedelta", "v": [value.days, value.seconds, value.microseconds]},
+    dt.timezone: _timezone,
+    zoneinfo.ZoneInfo: _zone,
+    decimal.Decimal: lambda value: {"$": "decimal", "v": str(value)},
+    fractions.Fraction: lambda value: {"$": "fraction", "v": [hex(value.numerator), hex(value.denominator)]},
+    uuid.UUID: lambda value: {"$": "uuid", "v": value.hex},
+    range: lambda value: {"$": "range", "v": [hex(value.start), hex(value.stop), hex(value.step)]},
+}
+_COMPOUND: dict[type, Callable[[_Packing, Any], Any]] = {
+    tuple: lambda packing, value: {"$": "tuple", "v": packing.items(value)},
+    set: lambda packing, value: {"$": "set", "v": packing.members(value)},
+    frozenset: lambda packing, value: {"$": "frozenset", "v": packing.members(value)},
+    slice: lambda packing, value: {"$": "slice", "v": packing.items((value.start, value.stop, value.step))},
+    collections.deque: lambda packing, value: {"$": "deque", "max": value.maxlen, "v": packing.items(value)},
+    collections.OrderedDict: lambda packing, value: {"$": "ordereddict", "v": packing.pairs(value)},
+    collections.Counter: lambda packing, value: {"$": "counter", "v": packing.pairs(value)},
+    collections.defaultdict: _factory,
+    re.Pattern: lambda packing, value: {"$": "pattern", "flags": value.flags, "v": packing.pack(value.pattern)},
+}
+
+
+# reading -------------------------------------------------------------------------------------------------------------
+def _untag(members: dict[str, Any]) -> Any:
+    """What the tag of an object says; its members have been read already."""
+    tag = members.get("$")
+    if tag is None:
+        return members
+    if tag.__class__ is not str:
+        raise DecodingError(f"a {type(tag).__name__} is no kind of value")
+    read = _READ.get(tag)
+    if read is not None:
+        check_shape(tag, members)
+        return read(members)
+    check_foreign(tag, members)
+    return foreign.unpack(tag, members)
+
+
+def _untag_or_keep(members: dict[str, Any]) -> Any:
+    tag = members.get("$")
+    if tag is None:
+        return members
+    try:
+        if not is_whole(members):
+            if tag.__class__ is not str or tag not in _OPEN:
+                return Unloaded(members)
+            check_shape(tag, members)
+            return _READ[tag](members)
+        return _untag(members)
+    except NotLoaded:
+        return Unloaded(members)
+    except Exception as exc:  # whatever a reader, or a library that it asks, makes of what it was given
+        return Unloaded(members, str(exc if isinstance(exc, DecodingError) else _unwritten(exc)))
+
+
+#: made once each: `json.loads` makes a decoder for each call that wants other than its defaults
+_plain = json.JSONDecoder().decode
+_strict = json.JSONDecoder(object_hook=_untag).decode
+_keeping = json.JSONDecoder(object_hook=_untag_or_keep).decode
+
+
+def _timed(value: Any, members: dict[str, Any]) -> Any:
+    return value.replace(tzinfo=members.get("tz"), fold=members.get("fold", 0))
+
+
+def _read_timezone(members: dict[str, Any]) -> dt.timezone:
+    offset = dt.timedelta(*members["v"])
+    return dt.timezone(offset, members["name"]) if "name" in members else dt.timezone(offset) if offset else dt.UTC
+
+
+def _read_enum(members: dict[str, Any]) -> Any:
+    cls: Any = class_named(members["c"], enum.Enum)
+    wanted = members["v"]
+    if issubclass(cls, enum.Flag):
+        return _read_flag(cls, wanted, members["c"])
+    known = static(cls, "_member_map_", {})
+    if wanted not in known:
+        raise DecodingError(f"{members['c']} has no member {wanted!r} here: the class has changed since it was written")
+    return known[wanted]
+
+
+def _read_flag(cls: Any, wanted: Any, name: str) -> Any:
+    """A member, or several in one, of a class of flags that makes those in Python's own way."""
+    if wanted.__class__ is not int:
+        raise DecodingError(f"{name} has no member {wanted!r}: flags are whole numbers")
+    member = static(cls, "_value2member_map_", {}).get(wanted)
+    if member is not None:
+        return member
+    own = [special for special in ("_missing_", "__new__", "__init__", "_numeric_repr_") if _is_own(static(cls, special, None))]
+    if own or type(cls).__call__ is not enum.EnumMeta.__call__:
+        raise DecodingError(f"{name} has no member {wanted!r}, and makes others by code of its own, which is not run by reading")
+    made = cls(wanted)
+    if made.__class__ is not cls:
+        raise DecodingError(f"{name} has no member {wanted!r} here: the class has changed since it was written")
+    return made
+
+
+def _is_own(found: Any) -> bool:
+    """Whether a special method is the user's."""
+    function = getattr(found, "__func__", found)
+    return function.__class__ is FunctionType and function.__globals__.get("__name__") != "enum"
+
+
+def _read_namedtuple(members: dict[str, Any]) -> Any:
+    cls: Any = class_named(members["c"], tuple)
+    given, known, fields = members["v"], static(cls, "_field_defaults", {}), static(cls, "_fields", None)
+    if fields.__class__ is not tuple:
+        raise DecodingError(f"{members['c']} is no named tuple here: the class has changed since it was written")
+    _same_fields(members["c"], given, fields, known)
+    return tuple.__new__(cls, [given[name] if name in given else known[name] for name in fields])
+
+
+def _read_dataclass(members: dict[str, Any]) -> Any:
+    cls: Any = class_named(members["c"], object)
+    known = static(cls, "__dataclass_fields__", None)
+    if known.__class__ is not dict:
+        raise DecodingError(f"{members['c']} is no dataclass here: the class has changed since it was written")
+    given, fields = members["v"], [field for field in known.values() if field._field_type is _FIELD]
+    defaults = {field.name: field for field in fields if _has_default(field)}
+    _same_fields(members["c"], given, [field.name for field in fields], defaults)
+    values = {field.name: given[field.name] if field.name in given else _default(field, members["c"]) for field in fields}
+    return made_of(cls, values)  # no __init__ and no __post_init__: nothing of a file runs
+
+
+def _has_default(field: Any) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def _default(field: Any, name: str) -> Any:
+    return field.default if field.default is not dataclasses.MISSING else factory_made(field.default_factory, f"{name}.{field.name}")
+
+
+@dataclasses.dataclass
+class _Sample:
+    of: int
+
+
+_FIELD: Any = _Sample.__dataclass_fields__["of"]._field_type  # type: ignore[attr-defined]  # what tells a field from a class variable
+
+
+def _same_fields(name: str, given: Any, fields: Any, defaults: Any) -> None:
+    unknown = [field for field in given if field not in fields]
+    lacking = [field for field in fields if field not in given and field not in defaults]
+    if unknown or lacking:
+        told = f"unknown here: {unknown}" if unknown else f"lacking in what was written: {lacking}"
+        raise DecodingError(f"the fields of {name} have changed since it was written, {told}; give new fields a default")
+
+
+def _hashed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a set of the members."""
+
+    def read(members: Any) -> Any:
+        check_hashable(members)
+        return make(members)
+
+    return read
+
+
+def _keyed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a mapping of pairs."""
+
+    def read(pairs: Any) -> Any:
+        check_hashable([key for key, _ in pairs])
+        return make(pairs)
+
+    return read
+
+
+def _member(make: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda members: make(members["v"])
+
+
+_READ: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "int": _member(lambda v: int(v, 16)),
+    "float": _member(float),
+    "complex": _member(lambda v: complex(float(v[0]), float(v[1]))),
+    "ellipsis": lambda members: ...,
+    "bytes": _member(base64.b64decode),
+    "bytearray": _member(lambda v: bytearray(base64.b64decode(v))),
+    "dict": _member(_keyed(dict)),
+    "tuple": _member(tuple),
+    "set": _member(_hashed(set)),
+    "frozenset": _member(_hashed(frozenset)),
+    "range": _member(lambda v: range(*(int(part, 16) for part in v))),
+    "slice": _member(lambda v: slice(*v)),
+    "deque": lambda members: collections.deque(members["v"], members["max"]),
+    "ordereddict": _member(_keyed(collections.OrderedDict)),
+    "counter": _member(_keyed(lambda v: collections.Counter(dict(v)))),
+    "defaultdict": lambda members: collections.defaultdict(
+        _FACTORIES[members["of"]] if members["of"] else None, _keyed(dict)(members["v"])
+    ),
+    "pattern": lambda members: re.compile(members["v"], members["flags"] & ~re.DEBUG),  # which prints
+    "date": _member(dt.date.fromisoformat),
+    "datetime": lambda members: _timed(dt.datetime.fromisoformat(members["v"]), members),
+    "time": lambda members: _timed(dt.time.fromisoformat(members["v"]), members),
+    "timedelta": _member(lambda v: dt.timedelta(*v)),
+    "timezone": _read_timezone,
+    "zone": _member(read_zone),
+    "decimal": _member(decimal.Decimal),
+    "fraction": _member(lambda v: fractions.Fraction(int(v[0], 16), int(v[1], 16))),
+    "uuid": _member(lambda v: uuid.UUID(hex=v)),
+    "path": _member(pathlib.Path),
+    "posixpath": _member(pathlib.PurePosixPath),
+    "windowspath": _member(pathlib.PureWindowsPath),
+    "enum": _read_enum,
+    "namedtuple": _read_namedtuple,
+    "dataclass": _read_dataclass,
+}
+#: kinds that hold whatever they hold
+_OPEN = frozenset({"dict", "tuple", "deque", "ordereddict", "defaultdict"})

@@ -1,0 +1,1 @@
+"""A flow as data: nodes, arrows, their ids, and the checks before a run."""

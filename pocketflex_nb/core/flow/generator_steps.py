@@ -1,0 +1,87 @@
+"""The steps that are written with ``yield``, and those of them that nobody would run.
+
+Calling such a function runs nothing of it: it gives a generator. The engine runs an ``async def`` `exec` with ``yield`` (it
+streams); a plain generator is PocketFlow's, for whoever is handed it: `exec` gets what `prep` gave, `post` what `exec` gave,
+and a batch walks its items.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, FunctionNode, Node
+
+__all__ = ["is_lazy", "is_stream", "unrun_steps"]
+
+_MEND = {
+    "prep": "return the value, or read it in exec or post",
+    "exec": "return the value, read it in post, or make exec async: its texts are streamed as tokens then",
+    "exec_fallback": "return the value, or read it in post",
+    "post": "return the action",
+}
+
+
+def _unwrapped(fn: Callable[..., Any]) -> Any:
+    """The function that a call ends at: below partials, decorators and callable objects."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    if hasattr(fn, "__wrapped__"):
+        fn = inspect.unwrap(fn)
+    return fn if inspect.isroutine(fn) or not callable(fn) else type(fn).__call__
+
+
+def is_stream(fn: Callable[..., Any]) -> bool:
+    """Whether `fn` is an async generator function: ``async def`` with ``yield``, decorated, partial or a callable object included."""
+    return inspect.isasyncgenfunction(fn) or inspect.isasyncgenfunction(_unwrapped(fn))
+
+
+def is_lazy(fn: Callable[..., Any]) -> bool:
+    """Whether calling `fn` runs nothing of its body: it has a ``yield``."""
+    if inspect.iscoroutinefunction(fn):
+        return False
+    return inspect.isgeneratorfunction(fn) or inspect.isgeneratorfunction(_unwrapped(fn)) or is_stream(fn)
+
+
+def unrun_steps(node: Any) -> Iterator[tuple[str, str]]:
+    """The steps of `node` whose body nobody would run, by name, each with the mend."""
+    function = node.__dict__.get("_pfx_fn")
+    if function is not None:
+        if is_lazy(function) and not is_stream(function) and type(node).exec in _OURS:
+            yield "the function", "return the action, or make it async: its texts are streamed as tokens then"
+        return
+    if not _is_visited_step_by_step(node):
+        return
+    ending = "_async" if getattr(type(node), "_pfx_spelled", False) else ""
+    is_flow = hasattr(node, "start_node")
+    reads_exec, reads_prep = _is_own(node, f"post{ending}"), _is_own(node, f"exec{ending}") and not is_flow
+    walks_items = isinstance(node, BatchNode) or hasattr(node, "_pfx_items_at_once")
+    for step in ("prep", "exec", "exec_fallback", "post"):
+        fn = getattr(node, f"{step}{ending}", None)
+        if fn is None or not is_lazy(fn) or (is_flow and step.startswith("exec")):
+            continue
+        is_run = {
+            "prep": walks_items or reads_prep or reads_exec,
+            "exec": reads_exec or is_stream(fn),
+            "exec_fallback": reads_exec or is_stream(fn),
+            "post": False,
+        }[step]
+        if not is_run:
+            yield f"{step}{ending}", _MEND[step]
+
+
+_OURS = (FunctionNode.exec, Node.exec)
+
+
+def _is_own(node: Any, step: str) -> bool:
+    """Whether a step is the user's own."""
+    if step in node.__dict__:
+        return True
+    return not getattr(getattr(type(node), step, None), "__module__", "").startswith("pocketflex_nb.")
+
+
+def _is_visited_step_by_step(node: Any) -> bool:
+    """Whether the private hooks are ours, so that nothing else may run a step's body."""
+    return isinstance(node, BaseNode) and not any(_is_own(node, hook) for hook in ("_run", "_exec", "_run_async") if hasattr(node, hook))

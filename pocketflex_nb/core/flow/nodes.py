@@ -1,0 +1,704 @@
+"""What is a step? Nodes with prep, exec and post, and the arrows between them.
+
+PocketFlow's vocabulary and its behaviour (https://github.com/The-Pocket/PocketFlow, MIT; semantics only). A node holds no state of
+a run: the engine visits a shallow copy. Attributes of ours on a node begin with ``_pfx_``; every other name is the user's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, overload
+
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.flow.membership import arrow_drawn, forget_arrows
+from pocketflex_nb.core.flow.outcomes import check_on_error
+
+__all__ = [
+    "END", "AsyncFunctionNode", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "FunctionNode", "Node", "Retry",
+    "attempt_of", "check_concurrency", "check_seconds", "checked_name", "node", "whole",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and how patiently `exec` is tried.
+
+    Parameters
+    ----------
+    attempts : int
+        Tries in all, the first included.
+    wait : float
+        Seconds before the second try.
+    backoff : float
+        Factor from one wait to the next; 1 keeps it constant.
+    jitter : float
+        Share of each wait that is random: 0.2 waits between 80 % and 120 %.
+    max_wait : float
+        Upper bound of one wait, seconds.
+    on : exception class or tuple of them
+        What is retried; anything else goes to `exec_fallback` at once.
+
+    Examples
+    --------
+    >>> [Retry(4, wait=1, backoff=2, max_wait=3).delay(k) for k in range(3)]
+    [1.0, 2.0, 3.0]
+    """
+
+    attempts: int = 3
+    wait: float = 0.0
+    backoff: float = 1.0
+    jitter: float = 0.0
+    max_wait: float = 60.0
+    on: type[BaseException] | tuple[type[BaseException], ...] = Exception
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.attempts, int):
+            raise TypeError(f"Retry(attempts={self.attempts!r}): a whole number of tries is needed")
+        if self.attempts < 1:
+            raise ValueError(f"Retry(attempts={self.attempts!r}): at least 1 try is needed")
+        for kind in self.on if isinstance(self.on, tuple) else (self.on,):
+            if not (isinstance(kind, type) and issubclass(kind, BaseException)):  # else the first failure would be lost in another
+                raise TypeError(f"Retry(on={self.on!r}): an exception class, or a tuple of them, is needed")
+        for name in ("wait", "backoff", "jitter", "max_wait"):
+            if not isinstance(getattr(self, name), (int, float)):
+                raise TypeError(f"Retry({name}={getattr(self, name)!r}): a number is needed")
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"Retry({name}={getattr(self, name)!r}): must not be negative")
+        if self.jitter > 1:
+            raise ValueError(f"Retry(jitter={self.jitter!r}): a share of the wait, from 0 to 1")
+
+    def delay(self, failed: int, random: Callable[[], float] | None = None) -> float:
+        """Seconds to wait after one failed try.
+
+        Parameters
+        ----------
+        failed : int
+            Number of that try; the first is 0.
+        random : callable, optional
+            Gives numbers in [0, 1) for the jitter; without it the wait has none.
+
+        Returns
+        -------
+        float
+            At most `max_wait`.
+        """
+        try:
+            wait = min(self.wait * self.backoff**failed, self.max_wait) if self.wait else 0.0
+        except OverflowError:
+            wait = self.max_wait
+        if self.jitter and random is not None:
+            wait = min(wait * (1 + self.jitter * (2 * random() - 1)), self.max_wait)
+        return float(wait)
+
+
+class BaseNode:
+    """A step: `prep` reads the store, `exec` works, `post` writes and names the way out.
+
+    It is made without parameters; `Node` adds retries.
+
+    Attributes
+    ----------
+    params : dict
+        Set by the flow before each visit.
+    successors : dict of str to BaseNode
+        Action to next node; a plain dict that outside tools may walk. Several targets of one action are one `Fork`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import BaseNode
+    >>> class Shout(BaseNode):
+    ...     def prep(self, shared):
+    ...         return shared["text"]
+    ...     def exec(self, text):
+    ...         return text.upper()
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["text"] = exec_res
+    >>> shared = {"text": "hello"}
+    >>> Shout().run(shared)
+    >>> shared
+    {'text': 'HELLO'}
+    """
+
+    name: str | None = None
+    _pfx_spelled = False  # whether the steps are spelled `prep_async`, `exec_async`, `post_async`
+
+    def __init__(self) -> None:
+        self.params: dict[str, Any] = {}
+        self.successors: dict[str, Any] = {}
+        if type(self).__hash__ is None:  # `@dataclass` and a class with `__eq__` lose it; a node is known by its identity all the same
+            type(self).__hash__ = object.__hash__  # type: ignore[method-assign]
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Replace `params`.
+
+        Parameters
+        ----------
+        params : dict
+            What the node reads as ``self.params``. A flow sets it anew before each visit.
+        """
+        self.params = params
+
+    def next(self, node: Any, action: str = "default") -> Any:
+        """Draw the arrow `action` to `node`, and return `node`.
+
+        A list or tuple of nodes becomes one `Fork`, whose branches run in parallel. Drawing an action twice warns, the last wins; a
+        notebook's cell that is run again draws its arrows anew, without a word. An arrow that makes a node stand in two flows which
+        have names, or leaves one that does, warns once.
+
+        Parameters
+        ----------
+        node : BaseNode, END, or list of them
+            Where to go.
+        action : str
+            What `post` returns to go there; None from `post` means ``"default"``.
+
+        Returns
+        -------
+        BaseNode
+            `node`, or the `Fork` made of a list.
+        """
+        if isinstance(node, _ConditionalTransition):  # ``a >> b - "back" >> c``: Python reads it as ``a >> (b - "back") >> c``
+            self.next(node.src, action)
+            return node
+        target = Fork(node) if isinstance(node, (list, tuple)) else node
+        forget_arrows(self)
+        if action in self.successors:
+            warnings.warn(f"Overwriting successor for action '{action}'", stacklevel=2)
+        is_over = self.successors.get(action, target) is not target
+        self.successors[action] = target
+        arrow_drawn(self, action, target, is_over=is_over)
+        return target
+
+    def on(self, action: str, node: Any) -> BaseNode:
+        """Draw the arrow `action` to `node`, and return this node, for chains: ``n.on("ok", a).on("retry", b)``.
+
+        Parameters
+        ----------
+        action : str
+            What `post` returns to go there.
+        node : BaseNode, END, or list of them
+            Where to go.
+        """
+        self.next(whole(node), action)
+        return self
+
+    def branch(self, targets: Mapping[str, Any]) -> BaseNode:
+        """Draw one arrow per item of `targets`, and return this node.
+
+        Parameters
+        ----------
+        targets : mapping of str to BaseNode
+            Action to where it leads: ``n.branch({"ok": a, "retry": b})``.
+        """
+        for action, target in targets.items():
+            self.next(whole(target), action)
+        return self
+
+    def on_error(self, handler: Any) -> Any:
+        """Where to go when this node fails for good (retries and `exec_fallback` spent); returns `handler`.
+
+        The handler reads the exception as ``current().error``. An error in the handler itself is not caught by it.
+
+        Parameters
+        ----------
+        handler : BaseNode
+            The node or flow that goes on from there; its own arrows lead back or out.
+        """
+        whole(handler)
+        forget_arrows(self)
+        is_over = getattr(self, "_pfx_on_error", handler) is not handler
+        self._pfx_on_error = handler
+        arrow_drawn(self, None, handler, is_over=is_over)
+        return handler
+
+    def prep(self, shared: Any) -> Any:
+        """Read from `shared` what `exec` needs.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store.
+
+        Returns
+        -------
+        object
+            For `exec`, and for `post` as `prep_res`.
+        """
+
+    def exec(self, prep_res: Any) -> Any:
+        """Do the work. Never sees the store; may be tried again.
+
+        Parameters
+        ----------
+        prep_res : object
+            What `prep` returned; in a `BatchNode` one item of it.
+
+        Returns
+        -------
+        object
+            For `post`, as `exec_res`.
+        """
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        """Write to `shared` and return the action; None means ``"default"``, a list starts several.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store.
+        prep_res : object
+            What `prep` returned.
+        exec_res : object
+            What `exec` returned; in a `BatchNode` the list of it.
+
+        Returns
+        -------
+        str, None, or list
+            The action: which arrow to follow. A list of actions follows all of them in parallel; where an entry is a pair
+            ``(action, params)`` that branch has params of its own, ``[("read", {"page": n}) for n in pages]``. They are joined as a drawn
+            fan-out is; an empty list goes on where they would have met.
+
+        Examples
+        --------
+        >>> from pocketflex_nb import Flow, Node
+        >>> class Plan(Node):
+        ...     def post(self, shared, prep_res, exec_res):
+        ...         return [("read", {"page": page}) for page in shared["pages"]]
+        >>> class Read(Node):
+        ...     def post(self, shared, prep_res, exec_res):
+        ...         shared["read"].add(self.params["page"])
+        >>> class Tell(Node):
+        ...     def post(self, shared, prep_res, exec_res):
+        ...         shared["said"] = f"{len(shared['read'])} pages"
+        >>> plan = Plan()
+        >>> _ = plan - "read" >> Read() >> Tell()
+        >>> Flow(plan).run(store := {"pages": [1, 2, 3], "read": set()})
+        >>> store["said"]
+        '3 pages'
+        """
+
+    def _exec(self, prep_res: Any) -> Any:
+        return self.exec(prep_res)
+
+    def _run(self, shared: Any) -> Any:
+        return ports.engine.visit(self, shared)
+
+    def run(self, shared: Any) -> Any:
+        """Visit this node alone, and return its action. The successors are not run.
+
+        Parameters
+        ----------
+        shared : dict or Store
+            The shared store; it is changed in place.
+
+        Returns
+        -------
+        str or None
+            What `post` returned.
+        """
+        if self.successors:
+            warnings.warn("Node won't run successors. Use Flow.", stacklevel=2)
+        return ports.engine.run_node(self, shared)
+
+    def __rshift__(self, other: Any) -> Any:
+        return self.next(other)
+
+    def __sub__(self, action: str) -> _ConditionalTransition:
+        if isinstance(action, str):
+            return _ConditionalTransition(self, action)
+        raise TypeError("Action must be a string")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}{f' {self.name!r}' if isinstance(self.name, str) else ''}>"
+
+
+class _ConditionalTransition:
+    """``a - "go"``: an arrow that has no target yet."""
+
+    def __init__(self, src: BaseNode, action: str) -> None:
+        self.src, self.action = src, action
+
+    def __rshift__(self, tgt: Any) -> Any:
+        return self.src.next(tgt, self.action)
+
+    def __sub__(self, action: Any) -> Any:
+        raise TypeError(f"{self!r} is an arrow without a target yet, and takes no second action: write {self!r} >> target first")
+
+    def __repr__(self) -> str:
+        return f"{_called(self.src)} - {self.action!r}"
+
+
+def _called(node: Any) -> str:
+    """What a node is called in a line of wiring."""
+    return node.name if isinstance(node.name, str) and node.name else type(node).__name__
+
+
+def whole(target: Any) -> Any:
+    """`target`, which must not be half an arrow."""
+    if isinstance(target, _ConditionalTransition):
+        raise TypeError(f"{target!r} is an arrow without a target: name the node alone here, and write {target!r} >> target by itself")
+    return target
+
+
+#: (node, number) of the attempt that the running code belongs to
+_ATTEMPT: ContextVar[tuple[Any, int] | None] = ContextVar("pocketflex_nb_attempt", default=None)
+
+
+class CurrentRetry:
+    """The 0-based number of the try in flight, kept with the attempt and never on the node, so that parallel items do not share it."""
+
+    @overload
+    def __get__(self, node: None, owner: type) -> CurrentRetry: ...
+    @overload
+    def __get__(self, node: Any, owner: type) -> int: ...
+    def __get__(self, node: Any, owner: type) -> Any:
+        if node is None:
+            return self
+        attempt = _ATTEMPT.get()
+        return attempt[1] if attempt is not None and attempt[0] is node else 0
+
+    def __set__(self, node: Any, number: int) -> None:
+        _ATTEMPT.set((node, number))
+
+
+def attempt_of(node: Any) -> int:
+    """The 0-based number of the try in flight of `node`, as it is wired: a visit tries a copy of it."""
+    attempt = _ATTEMPT.get()
+    is_its_own = attempt is not None and getattr(attempt[0], "successors", None) is getattr(node, "successors", node)
+    return attempt[1] if attempt is not None and is_its_own else 0
+
+
+class Node(BaseNode):
+    """A step whose `exec` is retried and may fall back.
+
+    Parameters
+    ----------
+    max_retries : int
+        Tries in all; 0 never calls `exec` and gives None (as in PocketFlow).
+    wait : float
+        Seconds between tries.
+    timeout : float, optional
+        Seconds one attempt of `exec` may take; paused and asking time does not count.
+    retry : Retry, optional
+        What `max_retries` and `wait` cannot say; wins over them.
+    name : str, optional
+        What pictures, runs and messages call it; default: its class name.
+
+    Notes
+    -----
+    An ``async def`` `exec` with ``yield`` streams: texts are tokens of its lane as they come, and the result is the joined text, or
+    the list when something else was yielded. A try that fails begins anew; what it told stays told.
+
+    `prep`, `exec` and `post` may each be ``def`` or ``async def``. `cur_retry` (0-based) is readable inside `exec`.
+    A plain `exec` of a launched flow runs in a thread pool; ``blocking = False`` on the class keeps it on the engine thread.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Node
+    >>> class Fetch(Node):
+    ...     def exec(self, prep_res):
+    ...         if self.cur_retry < 2:
+    ...             raise ConnectionError("not yet")
+    ...         return f"got it at try {self.cur_retry + 1}"
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["page"] = exec_res
+    >>> shared = {}
+    >>> Fetch(max_retries=3).run(shared)
+    >>> shared["page"]
+    'got it at try 3'
+    """
+
+    _pfx_timeout: float | None = None
+    _pfx_retry: Retry | None = None
+    _pfx_tuned = False  # whether `exec` needs more than PocketFlow's loop: one test in the hot path
+    cur_retry = CurrentRetry()
+
+    def __init__(
+        self, max_retries: int = 1, wait: float = 0, *, timeout: float | None = None, retry: Retry | None = None, name: str | None = None
+    ) -> None:
+        super().__init__()
+        self.max_retries, self.wait = max_retries, wait
+        if name is not None:
+            self.name = checked_name(type(self).__name__, name)
+        if timeout is not None:
+            check_seconds(type(self).__name__, timeout)
+            self._pfx_timeout, self._pfx_tuned = timeout, True
+        if retry is not None:
+            if not isinstance(retry, Retry):
+                raise TypeError(f"{type(self).__name__}(retry={retry!r}): a Retry(...) is needed")
+            self._pfx_retry, self._pfx_tuned = retry, True
+
+    def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
+        """What stands in for `exec` when every try failed; raises `exc` unless overridden.
+
+        Parameters
+        ----------
+        prep_res : object
+            What `exec` was given.
+        exc : Exception
+            What the last try raised.
+
+        Returns
+        -------
+        object
+            In place of the result of `exec`.
+        """
+        raise exc
+
+    def _exec(self, prep_res: Any) -> Any:
+        return ports.engine.attempt(self, prep_res)
+
+
+class BatchNode(Node):
+    """A node whose `exec` runs once per item that `prep` gives, any iterable or async iterable; `post` gets the results in order.
+
+    Parameters
+    ----------
+    max_concurrency : int or None
+        Items at once: 1 (default) is one after the other, lazily; None is all at once.
+    on_error : {"raise", "collect"}
+        ``"raise"``: the first item that fails for good ends the batch. ``"collect"``: its exception stands in the results, and
+        ``exec_res.failures`` is a list of `ItemFailure`, each with ``index``, ``cause`` and ``item``.
+    max_retries, wait, timeout, retry, name
+        As for `Node`, the first four per item.
+
+    Raises
+    ------
+    Exception
+        The item's own exception, with a note that names the item's index.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import BatchNode
+    >>> class Square(BatchNode):
+    ...     def prep(self, shared):
+    ...         return shared["numbers"]
+    ...     def exec(self, item):
+    ...         return item * item
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         shared["squares"] = exec_res
+    >>> Square().run(store := {"numbers": [1, 2, 3]})
+    >>> store["squares"]
+    [1, 4, 9]
+    """
+
+    _pfx_max_concurrency: int | None = 1
+    _pfx_on_item_error: str = "raise"
+
+    def __init__(
+        self, max_retries: int = 1, wait: float = 0, *, max_concurrency: int | None = 1, on_error: str = "raise", **options: Any
+    ) -> None:
+        super().__init__(max_retries, wait, **options)
+        check_concurrency(type(self).__name__, max_concurrency)
+        if max_concurrency != self._pfx_max_concurrency:
+            self._pfx_max_concurrency = max_concurrency
+        check_on_error(type(self).__name__, on_error)
+        if on_error != "raise":
+            self._pfx_on_item_error = on_error
+
+    def _exec(self, items: Any) -> Any:
+        return ports.engine.attempt_items(self, items)
+
+
+def checked_name(what: str, name: str) -> str:
+    """The name given to a node; raise unless it is a text that says something."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what}(name={name!r}): a text is needed")
+    if not name.strip():
+        raise ValueError(f"{what}(name={name!r}): a text that says something is needed, or None for the class name")
+    return name
+
+
+def check_concurrency(what: str, limit: int | None) -> None:
+    """Raise ValueError unless `limit` is None or at least 1."""
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise ValueError(f"{what}(max_concurrency={limit!r}): a whole number of at least 1, or None for no limit")
+
+
+def check_seconds(what: str, timeout: float | None) -> None:
+    """Raise unless `timeout` is None or a number of seconds above 0."""
+    if timeout is None:
+        return
+    if not isinstance(timeout, (int, float)):
+        raise TypeError(f"{what}(timeout={timeout!r}): a number of seconds is needed, or None for no limit")
+    if not timeout > 0:
+        raise ValueError(f"{what}(timeout={timeout!r}): seconds above 0, or None for no limit")
+
+
+class Fork(BaseNode):
+    """The hidden node behind ``a >> [b, c]``: its `heads` are walked in parallel up to where they meet.
+
+    Nodes in `detached` (Mermaid's ``==>``) are started beside them, not waited for, and cancelled when the run ends. Wiring a Fork
+    wires its branches: ``plan >> [search, read] >> write`` draws `write` behind the end of each branch.
+    """
+
+    _pfx_each: Any = None  # of a fork that a list of actions made: per head its own params or None
+    _pfx_join: Any = None  # and where its branches meet, or None
+
+    _pfx_is_fork = True
+
+    def __init__(self, heads: Iterable[Any], detached: Iterable[Any] = ()) -> None:
+        super().__init__()
+        self.heads, self.detached = list(heads), list(detached)
+        for head in map(whole, self.heads + self.detached):
+            if not isinstance(head, BaseNode):
+                raise TypeError(f"fan-out to {head!r}: every branch must be a node or a flow")
+        if not self.heads and not self.detached:
+            raise ValueError("fan-out to an empty list: name at least one node")
+
+    def next(self, node: Any, action: str = "default") -> Any:
+        """Draw the arrow from the end of every branch to `node`."""
+        if isinstance(node, _ConditionalTransition):
+            self.next(node.src, action)
+            return node
+        target = Fork(node) if isinstance(node, (list, tuple)) else node
+        tails = [_tail(head) if action == "default" else head for head in self.heads]
+        for tail in {id(tail): tail for tail in tails if tail is not target}.values():  # branches may share their end
+            tail.next(target, action)
+        return target
+
+    def _run(self, shared: Any) -> Any:
+        raise TypeError("a fan-out has no steps of its own: run the flow that holds it")
+
+
+def _tail(head: BaseNode) -> BaseNode:
+    """The last node of the chain of default arrows that begins at `head`."""
+    seen: set[int] = set()
+    while (following := head.successors.get("default")) is not None and following is not END:
+        if id(head) in seen:
+            raise ValueError(f"the branch at {head!r} runs in a circle of default actions: wire its join by hand")
+        seen.add(id(head))
+        head = following
+        if isinstance(head, Fork):
+            return head
+    return head
+
+
+class _End(BaseNode):
+    """The reserved target `END`: the flow ends here, silently."""
+
+    name = "END"
+    _pfx_stands = False
+
+    def __copy__(self) -> _End:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> _End:
+        return self
+
+    def __reduce__(self) -> str:
+        return "END"
+
+    def __repr__(self) -> str:
+        return "END"
+
+
+#: the reserved target: ``node - "stop" >> END`` ends the flow there
+END = _End()
+
+
+class FunctionNode(Node):
+    """A node made of one function by `node`: the function is its `exec`, and what it returns is the action."""
+
+    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
+        if not callable(fn):
+            raise TypeError(f"@node needs a function, not {fn!r}")
+        super().__init__(**options)
+        self._pfx_fn = fn
+        self._pfx_takes_shared = _takes_an_argument(fn)
+        self.name = self.name or getattr(fn, "__name__", type(fn).__name__)
+        self.__doc__ = fn.__doc__
+
+    def prep(self, shared: Any) -> Any:
+        """The store itself."""
+        return shared
+
+    def exec(self, prep_res: Any) -> Any:
+        """Call the function."""
+        return self._pfx_call(prep_res)
+
+    def _pfx_call(self, shared: Any) -> Any:
+        """Call the function, or the one of its name that the run around it uses: its cell may have run again since."""
+        fn, frame = self._pfx_fn, FRAME.get()
+        if frame is not None:
+            fn = frame.run.live_class(fn)
+            if fn is not self._pfx_fn:
+                return fn(shared) if _takes_an_argument(fn) else fn()
+        return fn(shared) if self._pfx_takes_shared else fn()
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        """The action that the function returned."""
+        if exec_res is None or isinstance(exec_res, str):
+            return exec_res
+        if exec_res == [] or (self.successors and isinstance(exec_res, (list, tuple))):  # several at once; the walk looks at each
+            return exec_res
+        if exec_res.__class__ is GeneratorType:
+            raise TypeError(
+                f"node {self.name!r} is written with yield, and nobody runs its body: return the action, or make it `async def`: "
+                f"its texts are streamed as tokens then"
+            )
+        raise TypeError(
+            f"node {self.name!r} returned {exec_res!r}: a function node returns its action, a str, None, or a list; "
+            f"write results to the store: shared[{self.name!r}] = ..."
+        )
+
+
+class AsyncFunctionNode(FunctionNode):
+    """A `FunctionNode` of an ``async def`` function."""
+
+    async def exec(self, prep_res: Any) -> Any:
+        """Await the function. One with ``yield`` streams: its texts are tokens of its lane, its action is the default one."""
+        called = self._pfx_call(prep_res)
+        if called.__class__ is AsyncGeneratorType:
+            await ports.engine.streamed(called)
+            return None
+        return await called
+
+
+def _takes_an_argument(fn: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):  # some builtins have no signature
+        return True
+    return any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
+
+
+@overload
+def node(fn: Callable[..., Any], /) -> Node: ...
+@overload
+def node(**options: Any) -> Callable[[Callable[..., Any]], Node]: ...
+def node(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a node of a plain or async function.
+
+    Parameters
+    ----------
+    fn : callable
+        Takes the shared store (or nothing) and returns the action: a str, or None for ``"default"``.
+    **options
+        As for `Node`: ``@node(max_retries=3, wait=1)``. ``name=``: default is the function's own.
+
+    Notes
+    -----
+    The function is the node's `exec`, so it is retried as a whole, and a plain one runs in the thread pool when launched.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, node
+    >>> @node
+    ... def greet(shared):
+    ...     shared["greeting"] = f"hello {shared['who']}"
+    >>> store = {"who": "you"}
+    >>> Flow(greet).run(store)
+    >>> store["greeting"]
+    'hello you'
+    """
+    if fn is None:
+        return lambda function: node(function, **options)
+    kind = AsyncFunctionNode if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn) else FunctionNode
+    return kind(fn, **options)

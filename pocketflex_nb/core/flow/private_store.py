@@ -1,0 +1,148 @@
+"""What does a flow with a store of its own take and give? Names of the outer store, names of its own, and rules for what is given back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pocketflex_nb.core.errors import StoreError, nearest
+from pocketflex_nb.core.value_text import preview
+
+__all__ = ["Private", "declared", "names_setting", "names_text", "own", "read_names"]
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """The declaration of one flow.
+
+    Attributes
+    ----------
+    takes : mapping
+        Key of the store around to key of the private store.
+    gives : mapping
+        Key of the private store to key of the store around.
+    rules : mapping
+        Key of the store around to the rule that what is given back is merged by.
+    """
+
+    takes: Mapping[Any, Any] = field(default_factory=dict)
+    gives: Mapping[Any, Any] = field(default_factory=dict)
+    rules: Mapping[Any, Callable[..., Any]] = field(default_factory=dict)
+
+    def inner_rules(self) -> dict[Any, Callable[..., Any]]:
+        """The same rules by the private store's own names: for what its branches write at the same time."""
+        return {inner: self.rules[outer] for inner, outer in self.gives.items() if outer in self.rules}
+
+    def taken(self, shared: Any, params: Mapping[str, Any], what: str) -> dict[Any, Any]:
+        """What the private store begins with: of the item's params, else of `shared`; copied, so that neither changes the other's."""
+        if self.takes and not isinstance(shared, Mapping):
+            raise TypeError(f"{what} takes {names_text(self.takes)} from the store around, and that is no mapping: {preview(shared, 60)}")
+        found = {}
+        for outer, inner in self.takes.items():
+            source = params if outer in params else shared
+            if outer not in source:
+                known = [key for key in shared if isinstance(key, str)]
+                raise StoreError(f"{what} takes {outer!r}, and the store around has no such key{nearest(str(outer), known)}")
+            found[inner] = own(source[outer])
+        return found
+
+    def given(self, inner: Any, store: Mapping[Any, Any], what: str) -> Any:
+        """The value of one output."""
+        if inner not in store:
+            known = [key for key in store if isinstance(key, str)]
+            raise StoreError(
+                f"{what} gives {inner!r}, and none of its nodes wrote that{nearest(str(inner), known)}; "
+                f"write it on every way to an end, None if there is nothing"
+            )
+        return store[inner]
+
+    def merged(self, outer: Any, base: Any, theirs: Any, mine: Any) -> Any:
+        """What the rule of `outer` makes of what stands there and what is given back."""
+        rule = self.rules[outer]
+        try:
+            return rule(base, theirs, mine) if _takes_base(rule) else rule(theirs, mine)
+        except Exception as exc:
+            exc.add_note(f"raised by the merge rule of output {outer!r}, called with {preview(theirs)} and {preview(mine)}")
+            raise
+
+
+def declared(what: str, inputs: Any, outputs: Any, merge: Any) -> Private | None:
+    """The declaration that these options make, or None when they make none.
+
+    Raises
+    ------
+    TypeError
+        Something is neither names nor a mapping of names, or a rule cannot be called.
+    ValueError
+        A rule for what is no output.
+    """
+    if inputs is None and outputs is None and merge is None:
+        return None
+    gives = _names(what, "outputs", outputs)
+    if merge is not None and not isinstance(merge, Mapping):
+        raise TypeError(f"{what}(merge={preview(merge)}): a mapping of output to rule, such as {{'notes': operator.add}}")
+    for key, rule in (merge or {}).items():
+        if key not in gives.values():
+            raise ValueError(f"{what}(merge=...): {key!r} is no output{nearest(str(key), map(str, gives.values()))}")
+        if not callable(rule):
+            raise TypeError(f"{what}(merge={{{key!r}: {preview(rule)}}}): a rule is a function (theirs, mine) -> value")
+    return Private(_names(what, "inputs", inputs), gives, dict(merge or {}))
+
+
+def _names(what: str, option: str, names: Any) -> dict[Any, Any]:
+    if names is None:
+        return {}
+    if isinstance(names, str):
+        return {names: names}
+    if isinstance(names, Mapping):
+        return dict(names)
+    if not isinstance(names, Iterable):
+        raise TypeError(f"{what}({option}={preview(names)}): names of keys are needed, or a mapping from one name to the other")
+    return {name: name for name in names}
+
+
+def names_text(names: Mapping[Any, Any]) -> str:
+    """A declaration in a few words: ``topic, style as tone``."""
+    return ", ".join(str(source) if source == target else f"{source} as {target}" for source, target in names.items())
+
+
+def names_setting(names: Mapping[Any, Any]) -> str:
+    """A declaration as a diagram's setting; ``""`` where a key is no text that could stand there."""
+    parts = [str(source) if source == target else f"{source} as {target}" for source, target in names.items()]
+    return " & ".join(parts) if read_names(" & ".join(parts)) == dict(names) else ""
+
+
+def read_names(text: str) -> dict[str, str]:
+    """The declaration that a diagram's setting means: ``"topic & style as tone"``."""
+    pairs = [part.split(" as ", 1) for part in map(str.strip, text.split("&")) if part]
+    return {source.strip(): target.strip() for source, *rest in pairs for target in (rest or [source])}
+
+
+def own(value: Any, seen: dict[int, Any] | None = None) -> Any:
+    """`value` with every list, dict and set in it copied; objects of other classes are shared."""
+    kind = type(value)
+    if kind not in (list, dict, set, tuple):
+        return value
+    seen = {} if seen is None else seen
+    if id(value) in seen:
+        return seen[id(value)]
+    if kind is set:
+        return set(value)
+    if kind is tuple:
+        return tuple(own(part, seen) for part in value)
+    made = seen[id(value)] = kind()
+    if kind is dict:
+        made.update({key: own(part, seen) for key, part in value.items()})
+    else:
+        made.extend(own(part, seen) for part in value)
+    return made
+
+
+def _takes_base(rule: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(rule).parameters.values()
+    except (TypeError, ValueError):  # some builtins have no signature
+        return False
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) == 3

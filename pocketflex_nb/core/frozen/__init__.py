@@ -1,0 +1,1 @@
+"""Immutable copies of values that share what did not change."""

@@ -1,0 +1,456 @@
+"""What is a frozen value made of? Trees of small tuples that share all that did not change.
+
+:mod:`pocketflex_nb.core.frozen.freezer` makes them of plain values.
+
+References
+----------
+Driscoll, Sarnak, Sleator, Tarjan, "Making data structures persistent" (1989). The nodes have any width up to 32, as in Bagwell
+and Rompf, "RRB-Trees" (2011), so that an item taken out of the front or the middle leaves the nodes behind it shared.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from operator import is_
+from typing import Any
+
+from pocketflex_nb.core.value_text import cut, listed, mapped, preview
+
+__all__ = [
+    "MISSING", "WIDTH", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Inner", "Opaque", "equal",
+    "items_of", "leaves_of", "same_items", "thaw",
+]
+
+#: children of one node at most
+WIDTH = 32
+
+
+class _Missing:
+    """Stands for "there is no value": the `old` of a key that is new, the `new` of one that was removed."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __reduce__(self) -> str:
+        return "MISSING"
+
+
+#: stands for "there is no value"
+MISSING = _Missing()
+
+
+class Inner(tuple[Any, ...]):
+    """A node of a tree whose children are nodes; a plain tuple is a leaf of items."""
+
+    __slots__ = ()
+
+
+def items_of(tree: tuple[Any, ...]) -> Iterator[Any]:
+    """The items below a node, in order."""
+    if tree.__class__ is not Inner:
+        return iter(tree)
+    return chain.from_iterable(leaves_of(tree))
+
+
+def leaves_of(tree: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The leaves of a tree, in order."""
+    nodes: list[tuple[Any, ...]] = [tree]
+    while nodes and nodes[0].__class__ is Inner:
+        nodes = [child for node in nodes for child in node]
+    return nodes
+
+
+class Frozen:
+    """A value as it was: it never changes. Compares equal to the plain value that it was made of.
+
+    Attributes
+    ----------
+    cls : type
+        Class of the value.
+    """
+
+    __slots__ = ("cls",)
+    cls: type
+
+    @property
+    def kind(self) -> str:
+        """Name of the value's class."""
+        return self.cls.__name__
+
+    def children(self) -> Iterator[tuple[Any, Any]]:
+        """Pairs of (key or index, frozen value); nothing for what has no inside."""
+        return iter(())
+
+    def thaw(self, above: list[Any]) -> Any:
+        """A plain copy; `above` holds the containers that it stands in."""
+        return self
+
+    def __pfx_preview__(self, limit: int, deep: int) -> str:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return preview(self, 200)
+
+
+class FrozenList(Frozen):
+    """A list, tuple, deque or set as it was.
+
+    Attributes
+    ----------
+    count : int
+        Number of items.
+    """
+
+    __slots__ = ("count", "more", "tree")
+
+    def __init__(self, cls: type, count: int, tree: tuple[Any, ...], more: Any = None) -> None:
+        self.cls, self.count, self.tree, self.more = cls, count, tree, more
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Any]:
+        return items_of(self.tree)
+
+    def __getitem__(self, index: int) -> Any:
+        if not -self.count <= index < self.count:
+            raise IndexError(f"index {index} of a {self.kind} of {self.count}")
+        index %= self.count
+        for leaf in leaves_of(self.tree):
+            if index < len(leaf):
+                return leaf[index]
+            index -= len(leaf)
+        raise AssertionError("the count of a frozen list is the sum of its leaves")
+
+    def children(self) -> Iterator[tuple[Any, Any]]:
+        """Pairs of (index, frozen item)."""
+        return enumerate(self)
+
+    def __pfx_preview__(self, limit: int, deep: int) -> str:
+        return listed(self.cls, self, self.count, limit, deep)
+
+    def thaw(self, above: list[Any]) -> Any:
+        """A plain copy."""
+        plain: list[Any] = []
+        above.append(plain)
+        plain.extend(_thaw(item, above) for item in self)
+        above.pop()
+        if self.cls is list:
+            return plain
+        if hasattr(self.cls, "_make"):
+            return self.cls._make(plain)
+        return self.cls(plain, self.more) if self.more is not None else self.cls(plain)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenList):
+            return self.tree is other.tree or (_alike(self.cls, other.cls) and self._same(other))
+        return isinstance(other, self.cls) and self._same(other)
+
+    def _same(self, other: Any) -> bool:
+        if issubclass(self.cls, (set, frozenset)):
+            return set(self) == set(other)
+        return len(self) == len(other) and all(map(equal, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # equal to plain lists, which have none
+
+
+class FrozenDict(Frozen):
+    """A dict as it was, in its order."""
+
+    __slots__ = ("count", "keytree", "more", "tree")
+
+    def __init__(self, cls: type, count: int, keytree: tuple[Any, ...], tree: tuple[Any, ...], more: Any = None) -> None:
+        self.cls, self.count, self.keytree, self.tree, self.more = cls, count, keytree, tree, more
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Any]:
+        return items_of(self.keytree)
+
+    def keys(self) -> Iterator[Any]:
+        """The keys, in order."""
+        return items_of(self.keytree)
+
+    def values(self) -> Iterator[Any]:
+        """The frozen values, in order."""
+        return items_of(self.tree)
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Pairs of (key, frozen value), in order."""
+        return zip(self.keys(), self.values(), strict=True)
+
+    children = items
+
+    def __pfx_preview__(self, limit: int, deep: int) -> str:
+        return mapped("" if self.cls is dict else self.kind, self.items(), self.count, limit, deep)
+
+    def __contains__(self, key: object) -> bool:
+        return any(known is key or known == key for known in self)
+
+    def __getitem__(self, key: Any) -> Any:
+        for known, value in self.items():
+            if known is key or known == key:
+                return value
+        raise KeyError(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The frozen value of `key`, or `default`."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def thaw(self, above: list[Any]) -> Any:
+        """A plain copy."""
+        plain = self.cls() if self.more is None else self.cls(self.more)
+        above.append(plain)
+        for key, value in self.items():
+            plain[key] = _thaw(value, above)
+        above.pop()
+        return plain
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenDict):
+            if self.tree is other.tree and self.keytree is other.keytree:
+                return True
+        elif not isinstance(other, dict):
+            return NotImplemented
+        mine, theirs = dict(self.items()), dict(other.items())
+        return mine.keys() == theirs.keys() and all(equal(value, theirs[key]) for key, value in mine.items())
+
+    __hash__ = None  # type: ignore[assignment]  # equal to plain dicts, which have none
+
+
+class FrozenObject(Frozen):
+    """A dataclass, pydantic model, attrs class or namespace as it was: its class and its fields."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, cls: type, fields: FrozenDict) -> None:
+        self.cls, self.fields = cls, fields
+
+    def __len__(self) -> int:
+        return self.fields.count
+
+    def children(self) -> Iterator[tuple[Any, Any]]:
+        """Pairs of (name, frozen value) of the fields."""
+        return self.fields.items()
+
+    def thaw(self, above: list[Any]) -> Any:
+        """A new object of the class with the same fields, made without calling ``__init__``."""
+        cls: Any = self.cls
+        if hasattr(cls, "model_construct"):
+            return _model(cls, self.fields.thaw(above))
+        plain = cls.__new__(cls)
+        above.append(plain)
+        for name, value in self.fields.items():
+            object.__setattr__(plain, name, _thaw(value, above))
+        above.pop()
+        return plain
+
+    def __pfx_preview__(self, limit: int, deep: int) -> str:
+        return mapped(self.kind, self.fields.items(), self.fields.count, limit, deep)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenObject):
+            return self.cls is other.cls and self.fields == other.fields
+        return type(other) is self.cls and bool(self.thaw([]) == other)
+
+    __hash__ = None  # type: ignore[assignment]  # may hold lists
+
+
+class FrozenText(Frozen):
+    """A long string that grew at its end: the pieces are shared with the shorter ones before it.
+
+    Pieces are joined like the levels of a log-structured merge tree, each at least twice as long as the one behind it, so that
+    ten thousand versions of a text cost a small multiple of its last one.
+    """
+
+    __slots__ = ("length", "pieces")
+
+    def __init__(self, pieces: tuple[str, ...]) -> None:
+        self.cls, self.pieces, self.length = str, pieces, sum(map(len, pieces))
+
+    def is_start_of(self, text: str) -> bool:
+        """Whether `text` begins with this one."""
+        at = 0
+        for piece in self.pieces:
+            if not text.startswith(piece, at):
+                return False
+            at += len(piece)
+        return True
+
+    def grown(self, tail: str) -> FrozenText:
+        """This text with `tail` behind it."""
+        pieces = [*self.pieces, tail]
+        while len(pieces) > 1 and len(pieces[-2]) < 2 * len(pieces[-1]):
+            last = pieces.pop()
+            pieces[-1] += last
+        return FrozenText(tuple(pieces))
+
+    def __pfx_preview__(self, limit: int, deep: int) -> str:
+        return preview("".join(islice((char for piece in self.pieces for char in piece), limit + 1)), limit)
+
+    def __str__(self) -> str:
+        return "".join(self.pieces)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def thaw(self, above: list[Any]) -> str:
+        """The text."""
+        return "".join(self.pieces)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenText):
+            return self.pieces == other.pieces or str(self) == str(other)
+        return isinstance(other, str) and len(other) == self.length and str(self) == other
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+class Opaque(Frozen):
+    """Something that cannot be copied: its class, what is known of its attributes, and a text.
+
+    Attributes
+    ----------
+    ident : int
+        `id` of the object, to tell two apart that look alike; it means nothing once the object is gone.
+    digest : int
+        Hash of the bytes that it gave to look at, as small arrays do; 0 for others.
+    fields : FrozenDict or None
+        The attributes of an object of the user's own class.
+    """
+
+    __slots__ = ("_of", "_text", "digest", "fields", "ident")
+
+    def __init__(
+        self, cls: type, text: str | None, ident: int = 0, digest: int = 0, fields: FrozenDict | None = None, of: Any = None
+    ) -> None:
+        self.cls, self._text, self.ident, self.digest, self.fields = cls, text, ident, digest, fields
+        self._of: Callable[[], Any] | None = None
+        if text is None:
+            try:
+                self._of = weakref.ref(of)
+            except TypeError:  # it holds no weak references
+                pass
+
+    @property
+    def text(self) -> str:
+        """At most 200 characters, without addresses of memory.
+
+        Where only the class can tell, it is asked when the text is first read, not when the object is written: its `repr` may
+        take a second, or for ever. An object that is gone by then, or whose class takes long, is told by its attributes.
+        """
+        if self._text is None:
+            of = None if self._of is None else self._of()
+            text = "" if of is None else preview(of, 200)
+            if of is None or text == f"<{self.kind}>":
+                fields = self.fields
+                text = f"<{self.kind}>" if fields is None else cut(mapped(self.kind, fields.items(), fields.count, 200, 2), 200)
+            self._text, self._of = text, None
+        return self._text
+
+    def children(self) -> Iterator[tuple[Any, Any]]:
+        """Pairs of (name, frozen value) of the attributes that are known."""
+        return iter(()) if self.fields is None else self.fields.items()
+
+    def is_same(self, other: Any) -> bool:
+        """Whether `other` stands for the very same object, with the same inside."""
+        return (
+            other.__class__ is Opaque and self.ident == other.ident and self.cls is other.cls
+            and self.digest == other.digest and self.fields is other.fields
+        )
+
+    def __pfx_preview__(self, limit: int, deep: int) -> str:
+        return cut(self.text, limit)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Opaque) or self.cls is not other.cls or self.digest != other.digest:
+            return False
+        if self.fields is not None and other.fields is not None:
+            return self.fields == other.fields
+        return self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash((self.cls, self.digest))
+
+
+class Cycle(Frozen):
+    """A container that stands inside itself, `up` levels above."""
+
+    __slots__ = ("up",)
+
+    def __init__(self, cls: type, up: int) -> None:
+        self.cls, self.up = cls, up
+
+    def thaw(self, above: list[Any]) -> Any:
+        """The container itself."""
+        return above[-self.up]
+
+    def __pfx_preview__(self, limit: int, deep: int) -> str:
+        return f"<{self.kind} that holds this one>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cycle) and self.up == other.up
+
+    def __hash__(self) -> int:
+        return hash((Cycle, self.up))
+
+
+def _model(cls: Any, values: dict[str, Any]) -> Any:
+    """A pydantic model of these fields, extra fields and private attributes, none of them validated."""
+    hidden = {name: values.pop(name) for name in list(values) if name in (getattr(cls, "__private_attributes__", None) or ())}
+    model = cls.model_construct(**values)
+    if hidden:
+        object.__setattr__(model, "__pydantic_private__", hidden)
+    return model
+
+
+def _alike(a: type, b: type) -> bool:
+    return a is b or (issubclass(a, (set, frozenset)) and issubclass(b, (set, frozenset)))
+
+
+def _thaw(value: Any, above: list[Any]) -> Any:
+    return value.thaw(above) if isinstance(value, Frozen) else value
+
+
+def thaw(frozen: Any) -> Any:
+    """A plain copy of a frozen value, independent of every other.
+
+    Parameters
+    ----------
+    frozen : object
+        What `freeze` gave. A plain value is given back.
+
+    Returns
+    -------
+    object
+        Lists, dicts, sets and so on of the classes they were made of; `Opaque` parts stay as they are. Two places that held the
+        same list hold two equal ones; a container that stood inside itself does so again.
+    """
+    return _thaw(frozen, [])
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two values, frozen or plain, are equal; parts that both share are not looked at."""
+    if a is b:
+        return True
+    try:
+        return bool(a == b)
+    except Exception:  # arrays have no single truth, and a user's `__eq__` may raise
+        return False
+
+
+def same_items(a: Any, b: Any) -> bool:
+    """Whether two sequences hold the very same objects."""
+    return len(a) == len(b) and all(map(is_, a, b))

@@ -1,0 +1,160 @@
+"""What did the whole store hold at that moment? A persistent map that shares what stayed.
+
+References
+----------
+Bagwell, "Ideal Hash Trees" (2001); here with nodes of sixteen and small dicts as leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pocketflex_nb.core.frozen.frozen_tree import MISSING, thaw
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.frozen.diff import Difference
+
+__all__ = ["Snapshot", "Versions"]
+
+_LEAF, _BITS, _DEEPEST = 8, 4, 15
+_WIDE = 1 << _BITS
+
+
+def _build(pairs: list[tuple[Any, Any]], depth: int) -> Any:
+    if len(pairs) <= _LEAF or depth >= _DEEPEST:
+        return dict(pairs)
+    parts: list[list[tuple[Any, Any]]] = [[] for _ in range(_WIDE)]
+    for pair in pairs:
+        parts[hash(pair[0]) >> _BITS * depth & _WIDE - 1].append(pair)
+    return tuple(_build(part, depth + 1) for part in parts)
+
+
+def _with(node: Any, key: Any, value: Any, depth: int) -> Any:
+    """The node with `key` at `value`, or without it when that is MISSING. Nodes are never changed, only made."""
+    if node.__class__ is tuple:
+        at = hash(key) >> _BITS * depth & _WIDE - 1
+        return (*node[:at], _with(node[at], key, value, depth + 1), *node[at + 1 :])
+    if value is MISSING:
+        return {known: entry for known, entry in node.items() if known != key}
+    bigger = {**node, key: value}
+    return _build(list(bigger.items()), depth) if len(bigger) > _LEAF else bigger
+
+
+def _entries(node: Any) -> Iterator[tuple[Any, Any]]:
+    if node.__class__ is tuple:
+        for child in node:
+            yield from _entries(child)
+    else:
+        yield from node.items()
+
+
+def _differing(a: Any, b: Any) -> Iterator[Any]:
+    """The keys below two nodes whose entries may differ."""
+    if a is b:
+        return
+    if a.__class__ is tuple and b.__class__ is tuple:
+        for one, other in zip(a, b, strict=True):
+            yield from _differing(one, other)
+        return
+    left, right = dict(_entries(a)), dict(_entries(b))
+    for key in {**left, **right}:
+        if left.get(key) is not right.get(key):
+            yield key
+
+
+class Versions:
+    """One version of a persistent map of key to (order, version of the key, frozen value)."""
+
+    __slots__ = ("_order", "_root", "count", "version")
+
+    def __init__(self, version: int, states: Iterable[tuple[Any, Any]] = ()) -> None:
+        pairs = [(key, (order, *state)) for order, (key, state) in enumerate(states)]
+        self.version, self.count, self._order, self._root = version, len(pairs), len(pairs), _build(pairs, 0)
+
+    def after(self, version: int, states: Iterable[tuple[Any, Any]]) -> Versions:
+        """The next version, where `states` are (key, (version, frozen value)), or (key, None) for a key that is gone."""
+        new = Versions(version)
+        new._root, new._order, new.count = self._root, self._order, self.count
+        for key, state in states:
+            known = new.get(key)
+            if state is None:
+                if known is not None:
+                    new._root, new.count = _with(new._root, key, MISSING, 0), new.count - 1
+                continue
+            new._root = _with(new._root, key, (new._order if known is None else known[0], *state), 0)
+            if known is None:
+                new._order, new.count = new._order + 1, new.count + 1
+        return new
+
+    def get(self, key: Any) -> Any:
+        """The entry of `key`, or None."""
+        node, depth = self._root, 0
+        while node.__class__ is tuple:
+            node = node[hash(key) >> _BITS * depth & _WIDE - 1]
+            depth += 1
+        return node.get(key)
+
+    def ordered(self) -> list[tuple[Any, Any]]:
+        """The entries, oldest keys first."""
+        return sorted(_entries(self._root), key=lambda pair: pair[1][0])
+
+    def differing(self, other: Versions) -> list[Any]:
+        """The keys that may differ from `other`'s, oldest first."""
+        keys = list(_differing(self._root, other._root))
+        return sorted(keys, key=lambda key: (other.get(key) or self.get(key))[0])
+
+
+class Snapshot(Mapping[Any, Any]):
+    """A whole store as it was: a mapping of key to frozen value.
+
+    Attributes
+    ----------
+    time : float
+        Wall clock when it was taken, seconds since the epoch (UTC).
+    """
+
+    __slots__ = ("_versions", "time")
+
+    def __init__(self, versions: Versions, time: float) -> None:
+        self._versions, self.time = versions, time
+
+    @property
+    def version(self) -> int:
+        """The store's version when it was taken."""
+        return self._versions.version
+
+    def __getitem__(self, key: Any) -> Any:
+        entry = self._versions.get(key)
+        if entry is None:
+            raise KeyError(key)
+        return entry[2]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([key for key, _ in self._versions.ordered()])
+
+    def __len__(self) -> int:
+        return self._versions.count
+
+    def version_of(self, key: Any) -> int:
+        """The version that wrote `key` last; KeyError if it was not there."""
+        entry = self._versions.get(key)
+        if entry is None:
+            raise KeyError(key)
+        return int(entry[1])
+
+    def thaw(self) -> dict[Any, Any]:
+        """A plain dict of plain copies."""
+        return {key: thaw(entry[2]) for key, entry in self._versions.ordered()}
+
+    def diff(self, other: Snapshot) -> list[Difference]:
+        """What changed from this one to `other`; keys that both share are not looked at."""
+        from pocketflex_nb.core.frozen.diff import compare
+
+        found = []
+        for key in self._versions.differing(other._versions):
+            found += compare(self.get(key, MISSING), other.get(key, MISSING), (key,))
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Snapshot of {len(self)} keys at version {self.version}>"

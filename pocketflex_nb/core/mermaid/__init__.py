@@ -1,0 +1,1 @@
+"""Mermaid text becomes a flow, in one direction: scanner, parser, Diagram, builder."""

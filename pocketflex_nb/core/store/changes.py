@@ -1,0 +1,125 @@
+"""What was written, when, and by whom? A store's records as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from time import time as wall_clock
+from typing import Any
+
+from pocketflex_nb.core.events import EPOCH
+from pocketflex_nb.core.store.change_log import FIELDS, TIME, WRITER, Place
+
+__all__ = ["Change", "Changes", "Written", "change_of", "time_of", "written_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Who wrote a key last.
+
+    Attributes
+    ----------
+    version : int
+        The store's version that this write made; 0 for what the store began with.
+    run, node : str
+        Name of the run and graph path of the node; ``""`` for code outside of any run.
+    step : int
+        Number of the hop that wrote, from 1; 0 outside of any run, and while that hop is not finished.
+    time : float
+        Wall clock, seconds since the epoch (UTC): of the write, or, in a plain `run`, of the end of the hop that wrote.
+    """
+
+    version: int
+    run: str
+    node: str
+    step: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one key.
+
+    Attributes
+    ----------
+    key : hashable
+    version : int
+        The store's version that it made.
+    op : str
+        ``"set"``, ``"delete"``, or ``"maybe"``: a value too large to compare was read, and may have been changed in place.
+    old, new : object
+        Frozen values (`thaw` gives plain ones); `MISSING` where there was or is none.
+    run, node : str
+        Who wrote; ``""`` outside of any run.
+    step : int
+        Number of the hop that wrote, from 1; 0 outside of any run.
+    time : float
+        Wall clock, seconds since the epoch (UTC): of the write, or, in a plain `run`, of the end of the hop that wrote.
+    """
+
+    key: Any
+    version: int
+    op: str
+    old: Any
+    new: Any
+    run: str = ""
+    node: str = ""
+    step: int = 0
+    time: float = 0.0
+
+
+def change_of(place: Place) -> Change:
+    """A record as people read it."""
+    page, at = place
+    version, key, op, old, new, writer, step, _, _ = page[at : at + FIELDS]
+    writer.resolve()
+    return Change(key, version, op, old, new, writer.run, writer.path, step, time_of(place))
+
+
+def time_of(place: Place) -> float:
+    """The wall clock of a record. A walk that takes no time for each write gives it that of its hop's end."""
+    page, at = place
+    time = page[at + TIME]
+    if time is None:
+        time = page[at + TIME] = wall_clock()
+    return time if isinstance(time, float) else float((time + EPOCH) / 1e9)
+
+
+def written_of(place: Place) -> Written:
+    """Who made a record."""
+    change = change_of(place)
+    return Written(change.version, change.run, change.node, change.step, change.time)
+
+
+class Changes(Sequence[dict[str, Any]]):
+    """The changes that one node made, as dicts of key, version, op, old and new; made when they are read."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._places = list(places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [_as_dict(place) for place in self._places[index]]
+        return _as_dict(self._places[index])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(_as_dict, self._places)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Changes, list)) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # holds frozen values, which have none
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+def _as_dict(place: Place) -> dict[str, Any]:
+    page, at = place
+    version, key, op, old, new = page[at : at + WRITER]
+    return {"key": key, "version": version, "op": op, "old": old, "new": new}

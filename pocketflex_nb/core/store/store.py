@@ -1,0 +1,1005 @@
+"""What do the nodes share? A dict that knows who wrote what, when, and what it held before.
+
+How a read and a write stay cheap. Every key has a `Cell` beside the dict, with its live value and its last frozen copy; reading
+goes by the cell alone. A write of an immutable value to a known key is a plain sequence of assignments that the interpreter
+does not interrupt (it switches threads and delivers signals at calls and jumps backward, and there is none among them), so it
+takes no lock; it looks first whether the ledger has room, and takes the long way, under the lock, when it has none: at the end of a
+page, and while anybody does something compound. In a free-threaded Python every write takes the long way.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pocketflex_nb.core.context import AGENT, FRAME, walked_with
+from pocketflex_nb.core.errors import ConflictError, StoreError, nearest
+from pocketflex_nb.core.frozen.freezer import LONG, MISSING, PLAIN, Opaque, Work, is_plain, thaw
+from pocketflex_nb.core.frozen.persistent_map import Snapshot, Versions
+from pocketflex_nb.core.frozen.three_way_merge import rule_name
+from pocketflex_nb.core.store.change_log import (
+    FIELDS,
+    KEY,
+    MORE,
+    OLD,
+    OUTSIDE,
+    UNMARKED,
+    VERSION,
+    Cell,
+    Ledger,
+    Place,
+    Writer,
+    add_change,
+    changes_of,
+    writer_of,
+)
+from pocketflex_nb.core.store.exclusive import alone
+from pocketflex_nb.core.store.key_lock import KeyLock, Lock
+from pocketflex_nb.core.store.watch import Listener, Watch
+from pocketflex_nb.core.store.working_copies import TOUCHED_BOUND, WRITTEN_BOUND, Handed, holds, is_fenced, loan, owner_of, too_large
+from pocketflex_nb.core.value_text import preview
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.frozen.diff import Difference
+    from pocketflex_nb.core.store.changes import Change, Written
+
+__all__ = ["TOUCHED_BOUND", "WRITTEN_BOUND", "ConflictWarning", "Snapshot", "Store", "as_store", "settle"]
+
+_FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+_POLICIES = ("warn", "raise", "ignore")
+
+_frame, _agent = FRAME.get, AGENT.get
+_get, _set, _delete = dict.__getitem__, dict.__setitem__, dict.__delitem__
+_SHORT = PLAIN - {str, bytes}  # classes whose values are small whatever they are
+_now = time.time
+
+
+class ConflictWarning(UserWarning):
+    """A key was overwritten that another concurrent run or branch had written meanwhile."""
+
+
+class Store(Handed):
+    """The shared store: a dict that keeps, per key, its version, who wrote it and when.
+
+    Parameters
+    ----------
+    initial : mapping or iterable of pairs, optional
+        What it begins with; its top level is copied. Keys are never given as keywords, so that no key can clash with an option.
+    on_conflict : {"warn", "raise", "ignore"}
+        What a lost update does besides being an event: when a node overwrites or deletes a key that another concurrent run or
+        branch wrote after this node's `prep` began. ``"warn"`` gives a `ConflictWarning`, once for each key and pair of nodes;
+        ``"raise"`` raises `ConflictError` and writes nothing; ``"ignore"`` leaves it at the event.
+    merge : mapping of key to callable, optional
+        Rules that resolve such a write instead, without an event: ``rule(theirs, mine)`` gives what is written, theirs being
+        what stands in the store. With ``{"notes": operator.add}`` every node writes its own contribution, and concurrent ones
+        are added up; what is written one after the other overwrites, as ever. A rule of three arguments gets ``(base, theirs,
+        mine)``, base being what stood there when this node's `prep` began, or None. A key inside of a value is named with dots:
+        ``{"stats.n": rule}`` for ``store["stats"]["n"]``, ``{"rows.0.title": rule}`` for what stands in a list or an object.
+    transient : iterable of keys, optional
+        Keys whose values are never copied, compared or journaled (a client, a connection): history and snapshots hold a mark
+        for them.
+    history : int
+        Changes kept, the oldest dropped first; fewer when their old values would take more than 32 MiB.
+
+    Attributes
+    ----------
+    version : int
+        Number of the last change; 0 at the beginning.
+
+    Notes
+    -----
+    Equality, order, `json.dumps` and ``isinstance(store, dict)`` are a dict's. Nested changes, such as
+    ``store["notes"].append(x)``, are found at the end of the node that read the key: lists, dicts, sets, dataclasses and
+    pydantic models are compared with their last copy, up to 64 KiB of estimated work for each key, beyond which the change is
+    called ``"maybe"``. Not promised: changes through a reference that was kept from an earlier node, or that came from
+    ``dict(store)``. Outside of runs, nested changes are found when `snapshot`, `diff`, `history`, `at` or `who` is next
+    asked. Objects of other classes of yours count as changed when one of their attributes does, declared or not; objects of
+    libraries when they are replaced; arrays of up to 64 KiB (numpy, `bytearray`) when their bytes do.
+    The store runs no code of a value's class: no `__eq__`, `__iter__`, `__repr__`, no property.
+
+    A node that reads a list, dict, set or record while another run or branch works on it is handed a copy, as it was when that one
+    began; what both did is merged when they end, and where both changed the same place, that is a lost update like a flat one.
+    A node that reads a key again and again without changing it, because it waits for another one, is shown what the others did
+    after 0.1 s. What cannot be copied (objects of other classes, values of more than 16 384 parts) is shared as it is.
+
+    What a failed try of a node that may be tried again (`max_retries`, `Retry`, `timeout`) wrote is taken back, nested values in
+    place, except keys that somebody else has written since. A step that was abandoned keeps what it was handed, and the store goes
+    on with other objects.
+
+    Cost: a read about 4 to 5 times a dict's; a write about half a microsecond; neither grows with the number of keys. The
+    methods are safe to call from any thread and from any loop; a value's own methods are as safe as the value.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Store
+    >>> store = Store({"topic": "sun", "notes": []})
+    >>> store.increment("tries")
+    1
+    >>> before = store.version
+    >>> store["notes"].append("it shines")
+    >>> store.diff(before)
+    [Difference(path=('notes', 0), op='added', old=MISSING, new='it shines')]
+    >>> store.at(0)
+    {'topic': 'sun', 'notes': []}
+    """
+
+    __slots__ = (
+        "__weakref__", "_begin", "_busy", "_cells", "_dropped", "_ledger", "_listeners", "_lock", "_locks", "_loose", "_merge",
+        "_nested_rules", "_on_conflict", "_outbox", "_transient", "_versions", "_warned", "version",
+    )
+
+    def __init__(
+        self,
+        initial: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (),
+        /,
+        *,
+        on_conflict: Literal["warn", "raise", "ignore"] = "warn",
+        merge: Mapping[Any, Callable[..., Any]] | None = None,
+        transient: Iterable[Any] = (),
+        history: int = 10_000,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            _refuse_options(unknown)
+        if on_conflict not in _POLICIES:
+            raise ValueError(f"Store(on_conflict={on_conflict!r}): 'warn', 'raise' or 'ignore'")
+        if not isinstance(history, int) or isinstance(history, bool) or history < 1:
+            raise ValueError(f"Store(history={history!r}): a number of changes, 1 or more")
+        super().__init__(initial)
+        self.version = 0
+        self._on_conflict = on_conflict
+        self._merge = _rules(merge) if merge else None
+        self._nested_rules = frozenset(key.split(".")[0] for key in merge or () if isinstance(key, str) and "." in key)
+        self._transient = frozenset((transient,) if isinstance(transient, str) else transient)
+        self._lock = threading.RLock()
+        self._busy = int(_FREE_THREADED)
+        self._cells: dict[Any, Cell] = {}
+        self._begin = [0, None, "set", MISSING, MISSING, OUTSIDE, 0, _now(), 0]
+        self._ledger = Ledger(history)
+        self._ledger.room = 0 if _FREE_THREADED else self._ledger.end
+        self._loose: dict[Cell, Store] | None = None
+        self._versions: Versions | None = None
+        self._listeners: list[Any] | None = None
+        self._outbox: deque[tuple[Any, Change]] | None = None
+        self._locks: dict[Any, KeyLock] | None = None
+        self._warned: set[Any] | None = None
+        self._dropped: set[int] | None = None
+
+    # reading ---------------------------------------------------------------------------------------------------------
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            cell = self._cells[key]
+        except KeyError:
+            return self._first(key)
+        if cell.plain:
+            return cell.value
+        return cell.value if cell.mark is _frame() else self._hand(cell)
+
+    def get(self, key: Any, default: Any = None, /) -> Any:
+        """The value of `key`, or `default` when it is missing."""
+        cell: Cell | None
+        try:
+            cell = self._cells[key]
+        except KeyError:
+            cell = self._cell(key)
+            if cell is None:
+                return default
+        if cell.plain:
+            return cell.value
+        return cell.value if cell.mark is _frame() else self._hand(cell)
+
+    def _first(self, key: Any) -> Any:
+        """Read a key that has no cell yet."""
+        if self._cell(key) is not None:
+            return self[key]
+        try:
+            return _get(self, key)  # raises, or asks a subclass's __missing__
+        except KeyError as exc:
+            raise exc from None
+
+    def _cell(self, key: Any) -> Cell | None:
+        """The cell of `key`, made now if the store began with it; None if there is no such key."""
+        cell = self._cells.get(key)
+        if cell is not None or key not in self:
+            return cell
+        with self._lock:
+            cell = self._cells.get(key)
+            if cell is None and key in self:
+                value = _get(self, key)
+                frozen, _ = self._frozen(key, value, MISSING)
+                cell = Cell(key, value, frozen, 0, OUTSIDE, self._begin)
+                cell.is_of(is_plain(value), key in self._transient)
+                self._cells[key] = cell
+            return cell
+
+    def _touch(self, cell: Cell) -> None:
+        """Have a cell looked at again: at the end of the node in flight, or when somebody asks what changed."""
+        frame = _frame()
+        if frame is None:
+            if self._loose is None:
+                self._loose = {}
+            self._loose[cell] = self
+        elif frame.touched is None:
+            frame.touched = {cell: self}
+        else:
+            frame.touched[cell] = self
+        cell.mark = frame
+
+    def _frozen(self, key: Any, value: Any, old: Any) -> tuple[Any, int]:
+        """The frozen `value` and the bytes that it adds to what `old` holds."""
+        if key in self._transient:
+            return Opaque(type(value), f"<{type(value).__name__}, transient>"), 0
+        if value.__class__ in _SHORT:
+            return value, 0
+        work = Work(WRITTEN_BOUND)
+        try:
+            return work.freeze(value, old), work.fresh
+        except Exception:  # too much, changed by another thread meanwhile, or of a class of the user's that raises
+            return too_large(value), 0
+
+    # writing ---------------------------------------------------------------------------------------------------------
+    def __setitem__(self, key: Any, value: Any) -> None:
+        frame, cls, before = _frame(), type(value), self.version
+        try:
+            cell = self._cells[key]
+        except (KeyError, TypeError):
+            self._write(key, value)
+            return
+        if (
+            frame is None
+            or not (cls is int or cls in _SHORT or (cls is str and len(value) < LONG))
+            or (frame.parent is not None and is_fenced(frame.parent))
+            or frame.life is not None
+        ):
+            self._write(key, value)
+            return
+        try:
+            writer = frame.writers[frame.node]
+        except (KeyError, TypeError):
+            writer = writer_of(frame, self._ledger.unresolved)
+        if frame.store is not self:
+            frame.store, frame.put = self, _set.__get__(self)
+        ledger, key, version = self._ledger, cell.key, before + 1
+        record = (version, key, "set", cell.frozen, value, writer, 0, _now() if frame.timed else None, 0)
+        # From here on nothing is called before `_set`, so nothing comes between: see the module's docstring.
+        if (
+            self.version != before  # somebody came between, and what was read may be old
+            or (cell.version > frame.began and cell.writer is not writer)
+            or version >= ledger.room
+            or not cell.quick
+            or frame.fenced
+        ):
+            self._write(key, value)
+            return
+        self.version = cell.version = version
+        cell.value = cell.frozen = value
+        cell.writer, page, at = writer, ledger.page, (version - ledger.base) * FIELDS
+        page += record
+        frame.put(key, value)
+        if frame.page is None:
+            frame.page, frame.at = page, at
+        else:
+            add_change(frame, page, at)
+
+    def _write(self, key: Any, value: Any) -> None:
+        """Write the long way: anything, by anybody."""
+        frame = _frame()
+        if self._is_late(frame):
+            return
+        cell = self._cell(key)
+        frozen = self._frozen(key, value, MISSING if cell is None else cell.frozen)
+        found, done = self._put(key, value, frozen, frame)
+        if found is not None:
+            self._tell(key, frame, found, done)
+
+    @alone
+    def _put(self, key: Any, value: Any, frozen: tuple[Any, int], frame: Any) -> tuple[Writer | None, bool]:
+        """Write unless a conflict forbids it; the other writer of a conflict, and whether it was written."""
+        cell = self._cell(key)
+        other = self._other(key, cell, frame)
+        if other is not None and cell is not None and self._merge and key in self._merge:
+            value, other = self._merged(key, cell, value, frame), None
+            frozen = self._frozen(key, value, cell.frozen)
+        if other is not None and self._on_conflict == "raise":
+            return other, False
+        self._commit(key, cell, value, frozen, frame)
+        return other, True
+
+    def _commit(self, key: Any, cell: Cell | None, value: Any, frozen: tuple[Any, int], frame: Any) -> None:
+        """Set `key`, keep the record, and let everybody know. The lock is held."""
+        copy_, weight = frozen
+        plain, hidden, version = is_plain(value), key in self._transient, self.version + 1
+        writer = writer_of(frame, self._ledger.unresolved)
+        record = [version, key, "set", MISSING if cell is None else cell.frozen, copy_, writer, 0, _now(), -weight]
+        known = cell is not None
+        if cell is None:
+            cell = Cell(key, value, copy_, version, writer)
+        elif cell.value is not value and not (cell.plain and not hidden):
+            self._give_way(cell, frame)
+        place = self._lay(record)
+        cell.value, cell.frozen, cell.version, cell.writer, cell.mark = value, copy_, version, writer, UNMARKED
+        cell.is_of(plain, hidden)
+        if not known:
+            self._ledger.gone.pop(key, None)
+            self._cells[key] = cell
+        _set(self, key, value)
+        self._note(place, frame)
+        if not cell.plain:
+            self._touch(cell)
+
+    def _give_way(self, cell: Cell, frame: Any) -> None:
+        """The value of a cell is about to be replaced: keep it for the tries that may fail, and for others that work on it."""
+        self._set_aside_views(cell, frame)
+        if frame is not None and frame.undo is not None:
+            frame.undo.setdefault((id(self), cell.key), cell.value)
+
+    def _lay(self, record: list[Any]) -> Place:
+        """Lay a record on the last page, and count the version that it makes; where it stands. The lock is held."""
+        ledger, version = self._ledger, record[VERSION]
+        if version == ledger.end:
+            ledger.turn(self._cells)
+        page, at = ledger.page, (version - ledger.base) * FIELDS
+        page += record  # and nothing is called before the next line, so that no interrupt comes between
+        self.version = version
+        return page, at
+
+    def _note(self, place: Place, frame: Any) -> None:
+        """Put a record that was laid down where it belongs besides. The lock is held."""
+        page, at = place
+        self._ledger.weigh(-page[at + MORE], page[at])
+        if frame is not None:
+            add_change(frame, page, at)
+        if self._listeners:
+            self._publish(place)
+
+    # late writes and lost ones ---------------------------------------------------------------------------------------
+    def _is_late(self, frame: Any, told: bool = True) -> bool:
+        """Whether a write comes too late: its step was abandoned, or its agent was given up. Noted once a step if it is to be told."""
+        life = _agent()
+        if not (frame is not None and is_fenced(frame)) and not (life is not None and getattr(life, "fenced", False)):
+            return False
+        if frame is not None and told:
+            with self._lock:
+                known = self._dropped = self._dropped if self._dropped is not None and len(self._dropped) < 1_000 else set()
+                first = id(frame) not in known
+                known.add(id(frame))
+            if first:
+                frame.note("abandoned", what="store", text="an abandoned step still writes to the store: its writes are dropped")
+        return True
+
+    def _other(self, key: Any, cell: Cell | None, frame: Any) -> Writer | None:
+        """Who else wrote `key` since the node in flight began, if that run or branch is another one."""
+        version, writer = self._ledger.gone.get(key, (0, OUTSIDE)) if cell is None else (cell.version, cell.writer)
+        if frame is None or version <= frame.began or walked_with(frame) is not self:
+            return None  # `began` counts the versions of the store that is walked with
+        return None if writer is OUTSIDE or writer.is_related(frame) else writer
+
+    def _merged(self, key: Any, cell: Cell, value: Any, frame: Any) -> Any:
+        """What the rule of `key` makes of what stands there and what is written."""
+        assert self._merge is not None
+        rule, takes_base = self._merge[key]
+        try:
+            if not takes_base:
+                return rule(cell.value, value)
+            base = [page[at + OLD] for page, at in self._ledger.after(frame.began, self.version) if page[at + KEY] == key]
+            return rule(thaw(base[-1]) if base and base[-1] is not MISSING else None, cell.value, value)
+        except Exception as exc:
+            exc.add_note(f"raised by the merge rule of store key {key!r}, called with {preview(cell.value)} and {preview(value)}")
+            raise
+
+    def _tell(self, key: Any, frame: Any, other: Writer, done: bool, path: tuple[Any, ...] = ()) -> None:
+        """Say that an update was lost."""
+        mine = writer_of(frame, self._ledger.unresolved)
+        verb = "overwrote" if done else "was kept from overwriting"
+        name = rule_name(path) if len(path) > 1 else key
+        since = "read it" if len(path) > 1 else "began"
+        text = (
+            f"{mine.name} {verb} {name!r}, which {other.name} had written after this node {since}; "
+            f"combine them: Store(merge={{{name!r}: rule}}), or write with store.update({key!r}, fn)"
+        )
+        frame.note("conflict", key=key, writer=mine.name, other=other.name, text=text, **({"path": path} if len(path) > 1 else {}))
+        if not done:
+            raise ConflictError(text, key=key, writer=mine.name, other=other.name)
+        if self._on_conflict == "warn":
+            with self._lock:
+                known = self._warned = self._warned if self._warned is not None else set()
+                pair = (name, mine.path, other.path)
+                first = pair not in known
+                known.add(pair)
+            if first:
+                warnings.warn(text, ConflictWarning, stacklevel=4)
+
+    # a dict's other methods ------------------------------------------------------------------------------------------
+    def __delitem__(self, key: Any) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._remove(key, check=True)
+
+    def _remove(self, key: Any, check: bool) -> Any:
+        """Delete `key` and give its value; KeyError if it is not there."""
+        frame = _frame()
+        if self._is_late(frame):
+            return self[key]
+        value, other, done = self._take(key, frame, check)
+        if other is not None:
+            self._tell(key, frame, other, done)
+        return value
+
+    @alone
+    def _take(self, key: Any, frame: Any, check: bool) -> tuple[Any, Writer | None, bool]:
+        cell = self._cell(key)
+        if cell is None:
+            raise KeyError(key)
+        other = self._other(key, cell, frame) if check else None
+        if other is not None and self._on_conflict == "raise":
+            return cell.value, other, False
+        view = cell.views.get(owner_of(frame)) if cell.views and frame is not None else None
+        ledger, value = self._ledger, cell.value if view is None else view.value
+        if not cell.plain or key in self._transient:
+            self._give_way(cell, frame)
+        writer = writer_of(frame, ledger.unresolved)
+        place = self._lay([self.version + 1, key, "delete", cell.frozen, MISSING, writer, 0, _now(), -1])
+        cell.quick = False
+        del self._cells[key]
+        _delete(self, key)
+        ledger.gone[key] = self.version, writer
+        self._note(place, frame)
+        return value, other, True
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        """Remove `key` and give its value, or `default` when it is missing. Nothing is lost by it, so it never conflicts.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        *default : object
+            At most one; without it a missing key raises KeyError.
+        """
+        if len(default) > 1:
+            raise TypeError(f"pop expected at most 2 arguments, got {len(default) + 1}")
+        try:
+            return self._remove(key, check=False)
+        except KeyError:
+            if default:
+                return default[0]
+            raise
+
+    def popitem(self) -> tuple[Any, Any]:
+        """Remove the newest key and give it with its value."""
+        with self._lock:
+            for key in reversed(self):
+                return key, self._remove(key, check=False)
+        raise KeyError("popitem(): dictionary is empty")
+
+    def clear(self) -> None:
+        """Remove every key."""
+        for key in list(self):
+            if key in self:
+                self._remove(key, check=True)
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        """The value of `key`, which is set to `default` first when it is missing. Atomic.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        default : object
+            What to set when it is missing.
+        """
+        return self[key] if not self.insert_new(key, default) and key in self else default
+
+    def update(self, *args: Any, **more: Any) -> Any:  # wider than a dict's
+        """Write many keys, as a dict does; or, with a key and a function, change one key atomically and give its new value.
+
+        Parameters
+        ----------
+        other : mapping or iterable of pairs
+            As for a dict; each key is written like ``store[key] = value``.
+        key, fn
+            ``store.update("notes", lambda notes: notes + [x])`` writes what `fn` makes of the present value. `fn` is called
+            once, under the store's lock: it must be quick and must not wait. No other write comes between, so nothing is lost
+            and nothing conflicts.
+        default : object
+            What `fn` gets when the key is missing.
+        """
+        if len(args) != 2:
+            for key, value in dict(*args, **more).items():
+                self[key] = value
+            return None
+        key, fn = args
+        default = more.pop("default", None)
+        if not callable(fn) or more:
+            raise TypeError(f"update({key!r}, {preview(fn)}): give a key and a function, or one mapping")
+        return self._change(key, lambda value: _settled(key, fn(value)), default)
+
+    @alone
+    def _change(self, key: Any, fn: Callable[[Any], Any], default: Any) -> Any:
+        frame, cell = _frame(), self._cell(key)
+        value = default if cell is None else cell.value
+        if self._is_late(frame):
+            return value if cell is None or cell.plain else loan(cell)
+        if cell is not None and not cell.plain and (cell.views is not None or holds(cell.mark, cell)):
+            value = self._apart(cell, frame)
+        value = fn(value)
+        cell = self._cell(key)  # `fn` may have written, too
+        self._commit(key, cell, value, self._frozen(key, value, MISSING if cell is None else cell.frozen), frame)
+        return value
+
+    def increment(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
+        """Add `n` atomically and give the new value.
+
+        Parameters
+        ----------
+        key : hashable
+            A missing one counts from 0.
+        n : number
+            What to add; may be negative.
+        limit, reset : number, optional
+            When the sum would be beyond `limit` (above it, or below it for a negative `n`), the value becomes `reset`, or
+            `limit` itself if no `reset` is given.
+
+        References
+        ----------
+        Erlang's ``ets:update_counter/3`` with threshold and set value.
+        """
+
+        def add(value: Any) -> Any:
+            try:
+                total = value + n
+                beyond = limit is not None and (total > limit if n >= 0 else total < limit)
+            except TypeError as exc:
+                raise TypeError(f"increment({key!r}, {n!r}): the value is {preview(value)}, not a number") from exc
+            return total if not beyond else limit if reset is None else reset
+
+        return self._change(key, add, 0)
+
+    @alone
+    def insert_new(self, key: Any, value: Any) -> bool:
+        """Set `key` unless it is there already; whether it was set. Atomic.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        value : object
+            What to set.
+        """
+        frame = _frame()
+        if key in self or self._is_late(frame):
+            return False
+        self._commit(key, None, value, self._frozen(key, value, MISSING), frame)
+        return True
+
+    @alone
+    def cas(self, key: Any, old: Any, new: Any) -> bool:
+        """Set `key` to `new` if it is equal to `old`; whether it was set. False when it is missing. Atomic.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        old : object
+            What must stand there, by ``==``.
+        new : object
+            What takes its place.
+        """
+        frame, cell = _frame(), self._cell(key)
+        if cell is None or not (cell.value is old or bool(cell.value == old)) or self._is_late(frame):
+            return False
+        self._commit(key, cell, new, self._frozen(key, new, cell.frozen), frame)
+        return True
+
+    def copy(self) -> Store:
+        """A new store with the same keys, values and options; its versions and history begin anew."""
+        return type(self)(self if _frame() is None else self._handed(), **self._options())
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Store:
+        twin = memo[id(self)] = type(self)(**self._options())
+        hidden = self._transient
+        dict.update(twin, {key: value if key in hidden else copy.deepcopy(value, memo) for key, value in self.items()})
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without transient keys, versions and history."""
+        kept = {key: value for key, value in self.items() if key not in self._transient}
+        return _rebuilt, (type(self), kept, self._options())
+
+    def _options(self) -> dict[str, Any]:
+        merge = {key: rule for key, (rule, _) in self._merge.items()} if self._merge else None
+        return {"on_conflict": self._on_conflict, "merge": merge, "transient": self._transient, "history": self._ledger.limit}
+
+    @classmethod
+    def fromkeys(cls, keys: Iterable[Any], value: Any = None, /) -> Store:
+        """A new store with these `keys`, each with the same `value`."""
+        return cls(dict.fromkeys(keys, value))
+
+    def __or__(self, other: Any) -> Any:
+        if not isinstance(other, dict):
+            return NotImplemented
+        twin = self.copy()
+        dict.update(twin, other)
+        return twin
+
+    def __ror__(self, other: Any) -> Any:
+        return dict(other) | dict(self) if isinstance(other, dict) else NotImplemented
+
+    def __ior__(self, other: Any) -> Store:
+        self.update(other)
+        return self
+
+    def __repr__(self) -> str:
+        names = [preview(key, 40) for key, _ in zip(self, range(8), strict=False)]
+        more = f", {len(self) - len(names)} more" if len(self) > len(names) else ""
+        return f"<Store at version {self.version}: {', '.join(names) + more if names else 'empty'}>"
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [key for key in self if isinstance(key, str)]
+
+    # the past --------------------------------------------------------------------------------------------------------
+    def who(self, key: Any) -> Written:
+        """Who wrote `key` last, and when; KeyError if it is not there.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        """
+        from pocketflex_nb.core.store import changes  # here and below: a quarter of the import's time, which most flows never need
+
+        self._catch_up()
+        cell = self._cell(key)
+        if cell is None:
+            raise KeyError(key)
+        with self._lock:
+            return changes.written_of(self._ledger.last_of(cell))
+
+    def history(self, key: Any = MISSING) -> list[Change]:
+        """The kept changes of `key`, or of all keys, oldest first.
+
+        Parameters
+        ----------
+        key : hashable, optional
+            Which key; without it, all.
+        """
+        from pocketflex_nb.core.store import changes
+
+        self._catch_up()
+        with self._lock:
+            places = [
+                (page, at) for page, at in self._ledger.after(0, self.version) if key is MISSING or page[at + KEY] == key
+            ]
+        return [changes.change_of(place) for place in reversed(places)]
+
+    def snapshot(self) -> Snapshot:
+        """The whole store as it is now, frozen. Costs what changed since the last one; the first costs all keys once."""
+        self._catch_up()
+        with self._lock:
+            if self._versions is None or self._versions.version < self._ledger.floor(self.version):
+                self._versions = Versions(self.version, ((key, self._state(key)) for key in self))
+            else:
+                changed = {page[at + KEY]: None for page, at in self._ledger.after(self._versions.version, self.version)}
+                self._versions = self._versions.after(self.version, ((key, self._state(key)) for key in reversed(changed)))
+            return Snapshot(self._versions, _now())
+
+    def _state(self, key: Any) -> Any:
+        cell = self._cell(key)
+        return None if cell is None else (cell.version, cell.frozen)
+
+    def at(self, version: int) -> dict[Any, Any]:
+        """A plain copy of the store as it was when its `version` was that number.
+
+        Parameters
+        ----------
+        version : int
+            From 0 to what `version` is now.
+
+        Raises
+        ------
+        StoreError
+            When that is longer ago than the history kept.
+
+        Notes
+        -----
+        What could not be copied (transient keys, objects of unknown classes, values too large) is the live object if the key
+        was not written since, else an `Opaque` mark.
+        """
+        self._catch_up()
+        with self._lock:
+            past = self._past(version)
+            present = {key: past.pop(key) if key in past else self._cell(key) for key in self}
+        content = {**present, **past}
+        return {key: _plain_copy(state) for key, state in content.items() if state is not MISSING}
+
+    def _past(self, version: int) -> dict[Any, Any]:
+        """The frozen values, at that version, of the keys that were written since. The lock is held."""
+        if not isinstance(version, int) or not 0 <= version <= self.version:
+            raise StoreError(f"version {version!r} of a store at version {self.version}: a number from 0 to {self.version}")
+        floor = self._ledger.floor(self.version)
+        if version < floor:
+            raise StoreError(
+                f"version {version} is no longer kept, the history begins at {floor}; "
+                f"keep more: Store(history=...), now {self._ledger.limit}"
+            )
+        return {page[at + KEY]: page[at + OLD] for page, at in self._ledger.after(version, self.version)}
+
+    def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
+        """What changed from `a` to `b`.
+
+        Parameters
+        ----------
+        a, b : int or Snapshot
+            Versions or snapshots, of this store or, if both are snapshots, of any two; `b` is now when it is left out.
+
+        Returns
+        -------
+        list of Difference
+            Paths inside the values, such as ``("notes", 2, "title")``.
+        """
+        from pocketflex_nb.core.frozen.diff import compare
+
+        if isinstance(a, Snapshot) and (b is None or isinstance(b, Snapshot)):
+            return a.diff(self.snapshot() if b is None else b)
+        self._catch_up()
+        with self._lock:
+            first = self._past(a.version if isinstance(a, Snapshot) else a)
+            last = self._past(self.version if b is None else b.version if isinstance(b, Snapshot) else b)
+            pairs = {}
+            for key in [*reversed(first), *(key for key in reversed(last) if key not in first)]:
+                cell = self._cell(key)
+                now = MISSING if cell is None else cell.frozen
+                pairs[key] = (first.get(key, now), last.get(key, now))
+        return [found for key, (old, new) in pairs.items() for found in compare(old, new, (key,))]
+
+    def _catch_up(self) -> None:
+        """Find the nested changes made outside of runs, and those that the node in flight has made so far."""
+        loose, self._loose = self._loose, None
+        for cell in loose or ():
+            if cell.mark is None:
+                cell.mark = UNMARKED
+            self._look(cell, None)
+        frame = _frame()
+        for cell, store in list((frame.touched or {}).items()) if frame is not None else ():
+            if store is self and not (cell.views and owner_of(frame) in cell.views):
+                self._look(cell, frame)
+
+    def _look(self, cell: Cell, frame: Any) -> None:
+        """Compare a value with its last copy, and record what changed in it."""
+        if frame is not None and self._is_late(frame):
+            return
+        done = cell.plain
+        while not done:
+            value, before = cell.value, cell.frozen
+            work = Work(TOUCHED_BOUND)
+            try:
+                frozen, op = work.freeze(value, before), "set"
+            except Exception:  # as in `_frozen`
+                frozen, op = too_large(value), "maybe"
+            done = frozen is before or self._nested(cell, value, before, op, (frozen, work.fresh), frame)
+
+    @alone
+    def _nested(self, cell: Cell, value: Any, before: Any, op: str, frozen: tuple[Any, int], frame: Any) -> bool:
+        """Record a nested change; False if somebody else changed the key meanwhile, and it must be looked at again."""
+        if self._cells.get(cell.key) is not cell:
+            return True  # deleted meanwhile
+        if cell.value is not value or cell.frozen is not before:
+            return cell.plain or (cell.views is not None and frame in cell.views)
+        copy_, weight = frozen
+        writer = writer_of(frame, self._ledger.unresolved)
+        place = self._lay([self.version + 1, cell.key, op, before, copy_, writer, 0, _now(), -weight])
+        cell.frozen = copy_
+        if op == "set":  # of a "maybe" nobody knows who wrote, or whether
+            cell.version, cell.writer = self.version, writer
+        self._note(place, frame)
+        return True
+
+    # others ----------------------------------------------------------------------------------------------------------
+    def lock(self, key: Any, *, timeout: float | None = None) -> Lock:
+        """A lock named `key`, for ``with`` in threads and ``async with`` on any loop; first come, first served.
+
+        Parameters
+        ----------
+        key : hashable
+            A name; it need not be a key of the store, and reading and writing do not ask for it.
+        timeout : float, optional
+            Seconds to wait; `TimeoutError` after that.
+
+        Raises
+        ------
+        StoreError
+            When the task or thread that asks holds it already, or would block the loop that its holder needs.
+        """
+        with self._lock:
+            if self._locks is None:
+                self._locks = {}
+            known = self._locks.get(key)
+            if known is None:
+                known = self._locks[key] = KeyLock(key)
+        return Lock(known, timeout)
+
+    def watch(self, *keys: Any, limit: int = 1_000) -> Watch:
+        """An async iterator of the changes of `keys`, or of all keys, from now on.
+
+        Parameters
+        ----------
+        *keys : hashable
+            Which keys; none: all.
+        limit : int
+            Keys with a change that was not read yet; beyond it the oldest change is dropped and counted in `Watch.missed`.
+
+        Notes
+        -----
+        Changes of one key that were not read yet become one, from the first `old` to the last `new`. Works on the loop that
+        iterates, whichever thread writes. Nested changes arrive when they are found, at a node's end.
+
+        Examples
+        --------
+        ``async for change in store.watch("notes"): print(change.new)``
+        """
+        watch = Watch(keys, limit, self._forget)
+        self._listen(watch)
+        return watch
+
+    def subscribe(self, fn: Callable[[Change], Any], *keys: Any) -> Callable[[], None]:
+        """Have ``fn(change)`` called after each change of `keys`, or of all keys, in the thread that wrote.
+
+        Parameters
+        ----------
+        fn : callable
+            Gets each `Change`.
+        *keys : hashable
+            Which keys; none: all.
+
+        Returns
+        -------
+        callable
+            Ends it.
+
+        Notes
+        -----
+        `fn` must be quick; what it raises is logged, and does not reach the writer.
+        """
+        listener = Listener(fn, keys)
+        self._listen(listener)
+        return lambda: self._forget(listener)
+
+    @alone
+    def _listen(self, listener: Any) -> None:
+        self._listeners = [*(self._listeners or ()), listener.reference()]
+        self._busy += 1  # writes take the long way while somebody listens
+
+    @alone
+    def _forget(self, listener: Any) -> None:
+        kept = [known for known in self._listeners or () if known() is not None and known() is not listener]
+        self._busy -= len(self._listeners or ()) - len(kept)
+        self._listeners = kept
+
+    def _publish(self, place: Place) -> None:
+        """Hand a change to those who listen. The lock is held; nobody is waited for."""
+        from pocketflex_nb.core.store.changes import change_of
+
+        (page, at), change = place, None
+        for reference in self._listeners or ():
+            listener = reference()
+            if listener is None:  # a watch that nobody holds any more
+                self._forget(None)
+            elif listener.wants(page[at + KEY]):
+                change = change or change_of(place)
+                if not listener.push(change):
+                    if self._outbox is None:
+                        self._outbox = deque()
+                    self._outbox.append((listener, change))
+
+    def _deliver(self) -> None:
+        """Call subscribers, unless this thread still holds the lock: then whoever took it first does it in the end."""
+        if self._lock._is_owned():  # as threading.Condition asks it
+            return
+        while self._outbox:
+            try:
+                listener, change = self._outbox.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            listener.call(change)
+
+
+def settle(frame: Any) -> list[Any] | None:
+    """End the changes of the node in flight: find the nested ones, and give the places of all their records.
+
+    Parameters
+    ----------
+    frame : frame
+        Its `touched` and its changes are read and emptied. They may belong to several stores.
+
+    Returns
+    -------
+    list, or None
+        In the order they were found, of each record its page and where it begins there, in turn; None when there are none.
+        `places_in` goes along them, `Changes` reads them, `numbered` tells them the hop's number.
+    """
+    touched, error = frame.touched, None
+    if touched:
+        frame.touched = None
+        for cell, store in touched.items():
+            if cell.mark is frame or not holds(cell.mark, cell):
+                cell.mark = UNMARKED
+            try:
+                if cell.views is not None:
+                    store._end_view(cell, frame)
+                elif not cell.plain:
+                    store._look(cell, frame)
+            except Exception as exc:  # a conflict, or what a shared store refuses: the other keys are looked at first
+                error = error or exc
+    if error is not None:
+        raise error
+    return changes_of(frame)
+
+
+def as_store(shared: Any, **options: Any) -> Store:
+    """A `Store` of what a mapping holds: its top level is copied. A `Store` is given back as it is.
+
+    Raises
+    ------
+    TypeError
+        When `shared` is not a mapping.
+    """
+    if isinstance(shared, Store):
+        return shared
+    if not isinstance(shared, Mapping):
+        raise TypeError(
+            f"the shared store must be a mapping, such as a dict or a Store, not {preview(shared, 60)} of class "
+            f"{type(shared).__name__!r}: give it a key, {{'input': ...}}, or use run(), which takes any object"
+        )
+    return Store(shared, **options)
+
+
+def _rules(merge: Mapping[Any, Callable[..., Any]]) -> dict[Any, tuple[Callable[..., Any], bool]]:
+    """The merge rules, each with whether it takes a base."""
+    if not isinstance(merge, Mapping):
+        raise TypeError(f"Store(merge={preview(merge)}): a mapping of key to rule, such as {{'notes': operator.add}}")
+    for key, rule in merge.items():
+        if not callable(rule):
+            raise TypeError(f"Store(merge={{{key!r}: {preview(rule)}}}): a rule is a function (theirs, mine) -> value")
+    return {key: (rule, _required(rule) == 3) for key, rule in merge.items()}
+
+
+def _required(fn: Callable[..., Any]) -> int:
+    """Number of positional arguments that `fn` must get."""
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):  # some builtins have no signature
+        return 2
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+def _refuse_options(unknown: Mapping[str, Any]) -> None:
+    name = next(iter(unknown))
+    known = ("on_conflict", "merge", "transient", "history")
+    raise TypeError(f"Store has no option {name!r}{nearest(name, known)}; keys are given as a mapping: Store({{{name!r}: ...}})")
+
+
+def _plain_copy(state: Any) -> Any:
+    """A plain copy of a cell's value or of a frozen one; the live value where there is no copy."""
+    if not isinstance(state, Cell):
+        return thaw(state)
+    return state.value if isinstance(state.frozen, Opaque) else thaw(state.frozen)
+
+
+def _settled(key: Any, value: Any) -> Any:
+    if inspect.iscoroutine(value):
+        value.close()
+        raise TypeError(f"update({key!r}, fn): fn is async, but it runs under a lock: await before, or use store.lock()")
+    return value
+
+
+def _rebuilt(cls: type[Store], content: dict[Any, Any], options: dict[str, Any]) -> Store:
+    return cls(content, **options)

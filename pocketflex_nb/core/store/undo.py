@@ -1,0 +1,98 @@
+"""How is what a failed try wrote taken back? Key by key, unless somebody else has written the key since.
+
+A try is set out for (`set_out`); while it lasts, stores note the values that it replaces in the frame's `undo`. When it failed,
+`put_back` writes them again, and puts values that were changed in place back as they were, in place, so that whoever holds them sees
+that, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketflex_nb.core.context import walked_with
+from pocketflex_nb.core.frozen.copies import NotCopied
+from pocketflex_nb.core.frozen.freezer import MISSING
+from pocketflex_nb.core.store.change_log import FIELDS, KEY, OLD, places_in
+from pocketflex_nb.core.store.store import Store
+
+__all__ = ["Undo", "is_tracking", "put_back", "set_out"]
+
+
+class Undo(dict[Any, Any]):
+    """The values that a try replaced, by store (its `id`) and key.
+
+    Attributes
+    ----------
+    began : int
+        Number of changes that the node in flight had made when the try began.
+    """
+
+    __slots__ = ("began",)
+
+    began: int
+
+
+def is_tracking(frame: Any) -> bool:
+    """Whether the node in flight has read or written any store."""
+    return bool(frame.touched) or frame.page is not None
+
+
+def set_out(frame: Any) -> None:
+    """Begin a try: what the node has changed so far stays."""
+    for cell, store in list((frame.touched or {}).items()):
+        store._look_now(cell, frame)
+    frame.undo = Undo()
+    frame.undo.began = len(_changes(frame))
+
+
+def put_back(frame: Any) -> tuple[list[tuple[Any, str]], dict[int, tuple[Any, Any]]]:
+    """Take back what the try wrote.
+
+    Returns
+    -------
+    list of (key, reason)
+        What could not be taken back.
+    dict of id to (object, object)
+        Values that were handed out and had to be replaced, each with what took its place.
+    """
+    undo, frame.undo = frame.undo, None
+    failed: list[tuple[Any, str]] = []
+    swapped: dict[int, tuple[Any, Any]] = {}
+    touched = dict(frame.touched or {})
+    known = (walked_with(frame), frame.run.store, frame.store, *touched.values())
+    stores = {id(store): store for store in known if isinstance(store, Store)}
+    for first, last in _written(frame, undo.began).values():
+        for store in stores.values():
+            try:
+                if store._take_back(last, first[OLD], undo.get((id(store), last[KEY]), MISSING), frame):
+                    break
+            except (NotCopied, RuntimeError) as exc:
+                failed.append((last[KEY], str(exc)))
+                break
+    for cell, store in touched.items():
+        try:
+            given = store._look_back(cell, frame)
+        except (NotCopied, RuntimeError) as exc:
+            failed.append((cell.key, str(exc)))
+            continue
+        if given is not None:
+            swapped[id(given[0])] = given
+    return failed, swapped
+
+
+def _changes(frame: Any) -> list[Any]:
+    """The places of the changes that the node in flight has made."""
+    if frame.page is None:
+        return []
+    return frame.changes if frame.changes is not None else [frame.page, frame.at]
+
+
+def _written(frame: Any, began: int) -> dict[Any, tuple[list[Any], list[Any]]]:
+    """The first and the last record of each key that the try wrote."""
+    changes = _changes(frame)
+    begin = began if len(changes) >= began else 0  # a node that writes in a long loop shortens them
+    found: dict[Any, tuple[list[Any], list[Any]]] = {}
+    for page, at in places_in(changes[begin:]):
+        record = page[at : at + FIELDS]
+        found[record[KEY]] = (found[record[KEY]][0] if record[KEY] in found else record, record)
+    return found

@@ -1,0 +1,270 @@
+"""How does a step ask a person? `ask` parks one walk until an answer comes; its siblings go on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
+from types import FrameType
+from typing import Any
+
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.errors import CannotAsk, RunCancelled
+from pocketflex_nb.engine.control.outer_run import around
+from pocketflex_nb.engine.control.question import Question
+
+__all__ = ["NOTHING", "ask"]
+
+_ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
+
+NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "NOTHING"})()
+
+
+def ask(
+    question: str,
+    choices: Sequence[Any] | None = None,
+    *,
+    schema: Mapping[str, Any] | Any = None,
+    default: Any = NOTHING,
+    timeout: float | None = None,
+) -> Any:
+    """Ask a person, and park this walk until the answer comes.
+
+    Parameters
+    ----------
+    question : str
+        What is asked.
+    choices : sequence, optional
+        What may be answered: buttons in the view.
+    schema : mapping or type, optional
+        Field name to type: a form in the view; the answer is a dict. A type alone (``int``, ``list[str]``, a dataclass, a pydantic model)
+        gives one of its values.
+    default : object, optional
+        The answer when nobody can answer here, or nobody did within `timeout`.
+    timeout : float, optional
+        Seconds to wait. The run's and node's own limits do not count them.
+
+    Returns
+    -------
+    object
+        The answer; in an ``async def`` step an awaitable of it: ``await ask(...)``.
+
+    Raises
+    ------
+    CannotAsk
+        Nobody could answer here and there is no `default`; or a plain ``prep`` or ``post`` asks on the engine's loop, where it may
+        not wait: make it ``async def``.
+    TimeoutError
+        Nobody answered in time and there is no `default`.
+    TypeError
+        A field of `schema` names no type.
+
+    Notes
+    -----
+    Answers are converted strictly. ``"no"``, ``"False"`` and ``"0"`` are False and ``"36"`` is 36; 3.7 is no int, None no text. Fields may
+    be ``list[str]``, ``int | None``, ``Literal``, enums, dates, dataclasses and pydantic models; a text is read as JSON where a list,
+    mapping or model is asked for. What does not fit is a ValueError that names the field, and the question stays open.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, Node, ask, launch
+    >>> class Approve(Node):
+    ...     def exec(self, prep_res):
+    ...         return ask("Send it?", choices=["yes", "no"])
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         return exec_res
+    >>> run = launch(Flow(Approve()), {})
+    >>> run.asking(timeout=10).text
+    'Send it?'
+    >>> run.answer("yes")                          # in a notebook: a click
+    >>> run.result(10)
+    'yes'
+    """
+    frame = FRAME.get()
+    if frame is None:
+        raise CannotAsk(f"ask({question!r}) stands outside of any run: call it in a node of a launched flow")
+    asked = _Asking(frame, str(question), choices, schema, default, timeout)
+    if _has_no_loop():
+        return asked.block()
+    if _is_awaited(sys._getframe(1)):
+        return asked.wait()
+    return asked.pass_over()
+
+
+def _is_awaited(caller: FrameType | None) -> bool:
+    """Whether a coroutine of the user's stands between the engine and `caller`: only then can an awaitable be of use."""
+    while caller is not None and not caller.f_globals.get("__name__", "").startswith("pocketflex_nb."):
+        if caller.f_code.co_flags & _ASYNC:
+            return True
+        caller = caller.f_back
+    return False
+
+
+class _Asking:
+    """One call of `ask`."""
+
+    def __init__(self, frame: Any, text: str, choices: Any, schema: Any, default: Any, timeout: float | None) -> None:
+        if schema is not None:
+            from pocketflex_nb.engine.control.answer_conversion import check_schema, fields_of  # most questions have none
+
+            check_schema(schema)
+            self.fields = fields_of(schema)
+        else:
+            self.fields = None
+        self.frame, self.run, self.default, self.timeout = frame, frame.run, default, timeout
+        self.hold = frame.run.hold_state()
+        self.question = Question(
+            text, tuple(choices) if choices is not None else None, schema, run=self.run.name, node=frame.node_id, ends=self._settle
+        )
+
+    def _begin(self) -> bool:
+        """Open the question; False when nobody can answer here and the default stands in."""
+        if self._is_deaf():
+            if self.default is NOTHING:
+                raise self._deaf()
+            return False
+        if self.run.ending is not None:  # a step that is tried again although its run is to end
+            raise self.run.ending
+        q = self.question
+        self.hold.open(q)
+        self.frame.note("asked", ask=q.number, question=q.text, choices=list(q.choices) if q.choices is not None else None,
+                        schema=self.fields, timeout=self.timeout)
+        return True
+
+    def _deaf(self) -> CannotAsk:
+        return CannotAsk(
+            f"node {self.frame.node_id!r} asks {self.question.text!r}, and no answer could arrive here; "
+            "launch the flow (flow.launch or %%pocketflex) and answer in the view or with run.answer(...), "
+            "or give ask(default=...)"
+        )
+
+    def _is_deaf(self) -> bool:
+        told = self._told()
+        return told if told is not None else threading.current_thread() is threading.main_thread() and _has_no_loop()
+
+    def _told(self) -> bool | None:
+        """Whether nobody can answer this run, or the run that it is a part of; None when nothing says so."""
+        for run in (self.run, *around(self.run)):
+            if run.held is not None and run.held.headless is not None:
+                return bool(run.held.headless)
+            if run.blocks:
+                return True
+            if run.launched:
+                return False
+        return None
+
+    def pass_over(self) -> Any:
+        """Answer a plain step on a running loop, which may not wait there: the default when nobody could answer anyhow, else an error."""
+        if self._told() is not False and self.default is not NOTHING:
+            return self.default
+        if any(run.blocks for run in (self.run, *around(self.run))):
+            raise self._deaf()
+        raise CannotAsk(
+            f"a plain step of node {self.frame.node_id!r} asks {self.question.text!r} on the thread of a running event loop, where it may "
+            "not wait; make the step `async def` and `await ask(...)`, or ask in a plain `exec` of a launched flow"
+        )
+
+    def _settle(self, value: Any, by: str) -> None:
+        """The question is settled, by an answer in the thread that gave it; the step goes on when this is noted."""
+        self.hold.close(self.question)
+        self.frame.note("answered", ask=self.question.number, value=value, by=by)
+
+    def _late(self) -> Any:
+        """Nobody answered in time, unless somebody did at the very last moment."""
+        if self.default is NOTHING:
+            if self.question.end(None, "nobody"):
+                raise TimeoutError(f"nobody answered {self.question.text!r} within {self.timeout:g} s; give ask(default=...)")
+        else:
+            self.question.end(self.default, "default")
+        return self.question.value
+
+    def _give_up(self) -> None:
+        """Nobody waits any more: from now on an answer is refused, and no view shows the question."""
+        self.question.end(None, "nobody")
+
+    def block(self) -> Any:
+        """Wait in this thread."""
+        if not self._begin():
+            return self.default
+        resume = self._stop_clock()
+        with self.run.cancelling(self.question.ended.cancel), engine_thread.pool.lent():
+            try:
+                self.question.ended.result(self.timeout)
+                return self.question.value
+            except CancelledError as exc:
+                raise (self.run.ending or RunCancelled(f"run {self.run.name!r} was cancelled")) from exc
+            except TimeoutError:
+                return self._late()
+            finally:
+                self._give_up()
+                resume()
+
+    async def wait(self) -> Any:
+        """Wait in this task; the time limit of the attempt stands still meanwhile."""
+        if not self._begin():
+            return self.default
+        resume = self._stop_clock()
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def ended(_: Any) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(over.set)
+
+        self.question.ended.add_done_callback(ended)
+        try:
+            async with asyncio.timeout(self.timeout) as clock:
+                await over.wait()
+            return self.question.value
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return self._late()
+        finally:
+            self._give_up()
+            resume()
+
+    def _stop_clock(self) -> Callable[[], None]:
+        """Stop the clocks of the attempt that asks, and of those around its run; gives the way to let them go on."""
+        frames = [self.frame]
+        for run in (self.run, *around(self.run)):
+            if run.outer is not None and run.outer_run is not None:
+                frames.append(run.outer)
+        resumes = [_stop_clock(frame) for frame in frames]
+
+        def resume() -> None:
+            for go_on in resumes:
+                go_on()
+
+        return resume
+
+
+def _stop_clock(frame: Any) -> Callable[[], None]:
+    outer = frame.parent if frame.step and frame.clock is None else frame
+    if outer is None or outer.clock is None:
+        return lambda: None
+    loop, clock = outer.clock
+    left: list[float] = []
+
+    def stop() -> None:
+        if clock.when() is not None and not clock.expired():
+            left.append(clock.when() - loop.time())
+            clock.reschedule(None)
+
+    def go_on() -> None:
+        if left and not clock.expired() and outer.clock is not None and outer.clock[1] is clock:
+            clock.reschedule(loop.time() + left.pop())
+
+    loop.call_soon_threadsafe(stop)
+    return lambda: loop.call_soon_threadsafe(go_on)
+
+
+def _has_no_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False

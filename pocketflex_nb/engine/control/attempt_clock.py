@@ -1,0 +1,148 @@
+"""How long may one attempt take? Its time limit, and what is told while it cannot be kept.
+
+`asyncio.timeout` says nothing when the code inside gives no way, or swallows its cancellation, and comes to its end all the same; and its
+`Task.cancel` stays behind where plain code waits inside of a step. Both are known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+from pocketflex_nb.concurrency.reentrancy import cancel_task
+from pocketflex_nb.core.errors import NodeTimeout
+from pocketflex_nb.engine.records.frame import Frame
+
+__all__ = ["LATE", "Clock", "limit", "unwatch", "watch"]
+
+#: seconds between two looks at the limits that hold now
+_TICK = 0.1
+#: seconds after a limit from which on what goes on is overdue
+LATE = 0.1
+
+
+class Clock:
+    """Cancels the task that made it when it is told to, and knows that cancellation from others."""
+
+    __slots__ = ("_asked", "_before", "_task", "is_over")
+
+    def __init__(self) -> None:
+        task: Any = asyncio.current_task()
+        self._task = task
+        self._before: int = task.cancelling()
+        self._asked = self.is_over = False
+
+    def end(self) -> None:
+        """The time is over: cancel the task. In its loop's thread."""
+        if not self.is_over:
+            self.is_over = True
+            self._asked = cancel_task(self._task)
+
+    def is_its(self, error: BaseException | None) -> bool:
+        """Whether the task ends this block because of `end`: by `error`, or although that was swallowed. Takes the request back."""
+        if not self.is_over:
+            return False
+        left = self._task.uncancel() if self._asked else self._task.cancelling()
+        return error is None or (isinstance(error, asyncio.CancelledError) and left <= self._before)
+
+
+class limit:
+    """``async with limit(seconds, frame)``: the attempt inside may take so long; asking time does not count.
+
+    An attempt that came to its end all the same, late, has failed too: its result is dropped.
+    """
+
+    __slots__ = ("_alarm", "_clock", "_frame", "_is_told", "_loop", "_seconds", "_when")
+
+    def __init__(self, seconds: float, frame: Frame) -> None:
+        self._seconds, self._frame = seconds, frame
+        self._when: float | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._is_told = False
+
+    async def __aenter__(self) -> None:
+        self._loop, self._clock = asyncio.get_running_loop(), Clock()
+        self._frame.clock = self._loop, self
+        self.reschedule(self._loop.time() + self._seconds)
+        watch(self)
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        unwatch(self)
+        self._frame.clock = None
+        when = self._when
+        self.reschedule(None)
+        late = self._clock.is_its(error)
+        blocked = not late and error is None and when is not None and self._loop.time() > when
+        if late or blocked:
+            raise NodeTimeout(
+                f"node {self._frame.node_id!r} took longer than {self._seconds:g} s; "
+                f"give it more with timeout=, or tries with max_retries="
+                + ("" if error is not None else "; it could not be cut off, and what it gave was dropped")
+            ) from error
+
+    # as `asyncio.Timeout`, for whoever stops the clock -----------------------------------------------------------------------
+    def when(self) -> float | None:
+        """Loop time at which it ends, if any."""
+        return self._when
+
+    def expired(self) -> bool:
+        """Whether the time was over."""
+        return self._clock.is_over
+
+    def reschedule(self, when: float | None) -> None:
+        """Let it end at another loop time, or not."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._when = when
+        self._alarm = None if when is None else self._loop.call_at(when, self._clock.end)
+
+    def look(self) -> None:
+        """Tell it once if the attempt goes on although its time is over. From the thread that watches."""
+        when = self._when
+        if self._is_told or when is None or time.monotonic() < when + LATE:
+            return
+        self._is_told = True
+        self._frame.note(
+            "overdue", limit=self._seconds,
+            text=f"{self._frame.node_id}: goes on past its timeout of {self._seconds:g} s; it blocks, or swallows its cancellation",
+        )
+
+
+# what cannot be cut off is seen while it lasts: a thread of its own looks, since it may be the loop that is blocked ---------------
+_watched: dict[Any, None] = {}
+_awake = threading.Event()
+_beginning = threading.Lock()
+_watcher: threading.Thread | None = None
+
+
+def watch(limited: Any) -> None:
+    """Have ``limited.look()`` called now and then, from a thread of its own, until `unwatch`."""
+    global _watcher
+    _watched[limited] = None
+    if _watcher is None:
+        with _beginning:
+            if _watcher is None:
+                _watcher = threading.Thread(target=_look, name="pocketflex-clock", daemon=True)
+                try:
+                    _watcher.start()
+                except RuntimeError:  # a machine without threads
+                    return
+    _awake.set()
+
+
+def unwatch(limited: Any) -> None:
+    """The time of `limited` no longer matters."""
+    _watched.pop(limited, None)
+
+
+def _look() -> None:
+    while True:
+        if not _watched:
+            _awake.clear()
+            if not _watched:  # else one came before the flag fell
+                _awake.wait()
+        time.sleep(_TICK)
+        for limited in list(_watched):
+            limited.look()

@@ -1,0 +1,264 @@
+"""What is open, and who may answer it? The questions of one run, each answered once; and how one waits for the next."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future, InvalidStateError
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
+from itertools import count
+from time import monotonic
+from types import FrameType
+from typing import Any
+
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core.context import CELL
+
+__all__ = ["Question", "Questions", "next_question", "next_question_async", "would_await"]
+
+#: seconds between two looks of a waiting main thread, so that an interrupt gets through
+_SLICE = 0.05
+_GONE = "has its answer, or nobody waits for one any more"
+_ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
+
+
+class Question:
+    """One question of a run.
+
+    Attributes
+    ----------
+    number : int
+        From 1, in the order of asking: what ``run.answer(value, question=number)`` takes.
+    text : str
+        What is asked.
+    choices : tuple or None
+        What may be answered.
+    schema : mapping, type or None
+        Field name to type, for a form: ``{"name": str, "age": int}``; or one type.
+    run : str
+        Name of the run that asks; a run inside of another is answered at either.
+    node : str
+        Graph path of the node that asks.
+    """
+
+    def __init__(
+        self, text: str, choices: tuple[Any, ...] | None, schema: Mapping[str, Any] | Any, *, run: str = "", node: str = "",
+        ends: Callable[[Any, str], Any] = lambda value, by: None,
+    ) -> None:
+        self.number = 0
+        self.seen: Any = None  # what holds the run around, and this question there
+        self.text, self.choices, self.schema, self.run, self.node = text, choices, schema, run, node
+        self.value: Any = None
+        self.ended = Future[None]()  # done when nobody can answer any more: what the asking step waits for
+        self._ends, self._lock, self._is_over = ends, threading.Lock(), False
+
+    def numbered(self, number: int) -> Question:
+        """This question under the number that another run has for it: answered there, it is answered here."""
+        seen = _Seen(self)
+        seen.number = number
+        return seen
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for an answer."""
+        return not self._is_over
+
+    def fit(self, value: Any) -> Any:
+        """`value` as an answer to this; ValueError when it is none."""
+        from pocketflex_nb.engine.control import answer_conversion as answers  # a run that asks nothing needs none
+
+        if self.choices is not None:
+            value = answers.chosen(value, self.choices, self.text)
+        return value if self.schema is None else answers.fitted(value, self.schema)
+
+    def answer(self, value: Any) -> None:
+        """Give the answer.
+
+        Parameters
+        ----------
+        value : object
+            One of the choices, or what fits the schema.
+
+        Raises
+        ------
+        LookupError
+            It has its answer, or nobody waits for one any more.
+        ValueError
+            The value is no answer; the question stays open.
+        """
+        value = self.fit(value)
+        if not self.end(value, "person"):
+            raise LookupError(f"question {self.number} of run {self.run!r} {_GONE}")
+
+    def end(self, value: Any, by: str) -> bool:
+        """Settle it with `value`; False when somebody else has."""
+        with self._lock:
+            if self._is_over:
+                return False
+            self._is_over, self.value = True, value
+        try:
+            self._ends(value, by)
+        finally:
+            self.wake()
+        return True
+
+    def wake(self) -> None:
+        """Let the asking step look."""
+        try:
+            self.ended.set_result(None)
+        except InvalidStateError:
+            pass
+
+    def __repr__(self) -> str:
+        return f"<Question {self.number} {self.text!r} of {self.run!r}{'' if self.is_open else ', over'}>"
+
+
+class _Seen(Question):
+    """A question of a run inside, as the run around it numbers it."""
+
+    def __init__(self, inner: Question) -> None:
+        super().__init__(inner.text, inner.choices, inner.schema, run=inner.run, node=inner.node)
+        self._inner = inner
+
+    @property
+    def is_open(self) -> bool:
+        return self._inner.is_open
+
+    def end(self, value: Any, by: str) -> bool:
+        return self._inner.end(value, by)
+
+
+class Questions:
+    """The questions of one run: those that are open, by number, and who waits for the next."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.open: dict[int, Question] = {}
+        self.inner: dict[tuple[int, int], int] = {}  # (number of a run inside, number there) to the number here
+        self._count, self._last = count(1), 0
+        self._hearers: list[Callable[[], Any]] = []
+
+    def add(self, question: Question) -> Question:
+        """Number and open `question`."""
+        question.number = self._last = next(self._count)
+        self.open[question.number] = question
+        self.tell()
+        return question
+
+    def tell(self) -> None:
+        """A question was opened, or the run is over: who waits may look."""
+        for fn in list(self._hearers):
+            fn()
+
+    def drop(self, question: Question) -> None:
+        """`question` is settled."""
+        self.open.pop(question.number, None)
+
+    def hear(self, fn: Callable[[], Any]) -> Callable[[], None]:
+        """Have `fn` called when a question is opened and when the run is over; returns the way to stop it."""
+        self._hearers.append(fn)
+
+        def stop() -> None:
+            if fn in self._hearers:
+                self._hearers.remove(fn)
+
+        return stop
+
+    def oldest(self) -> Question | None:
+        """The question that has been open longest and has no answer yet."""
+        return next((question for question in list(self.open.values()) if question.is_open), None)
+
+    def answer(self, value: Any, number: int | Question | None) -> None:
+        """Give `value` to the question with `number`, or to the oldest."""
+        name = self.run.name
+        if isinstance(number, Question):
+            number = number.number
+        question = self.oldest() if number is None else self.open.get(number)
+        if question is not None and question.is_open:
+            question.answer(value)
+        elif number is None or not (self.open or self._last):
+            raise LookupError(f"run {name!r} asks nothing now; it is {self.run.status}")
+        elif number in range(1, self._last + 1):
+            raise LookupError(f"question {number} of run {name!r} {_GONE}; open: {sorted(self.open)}")
+        else:
+            raise LookupError(f"run {name!r} has no open question {number}; open: {sorted(self.open)}")
+
+
+# waiting for the next -------------------------------------------------------------------------------------------------
+def would_await(caller: FrameType | None) -> bool:
+    """Whether the code at `caller` can await: it stands in a coroutine, not in a plain function, cell or thread.
+
+    Looks outwards up to the module or cell that the code stands in; a kernel, which runs that in a coroutine of its own, is beyond it.
+    """
+    while caller is not None:
+        if caller.f_code.co_flags & _ASYNC:
+            return True
+        if caller.f_code.co_name == "<module>":
+            return False
+        caller = caller.f_back
+    return False
+
+
+def _late(run: Any, timeout: float | None) -> TimeoutError:
+    return TimeoutError(f"run {run.name!r} asked nothing within {timeout:g} s; it is {run.status}, and goes on")
+
+
+def next_question(run: Any, timeout: float | None) -> Question | None:
+    """The oldest open question of `run`, waited for in plain code; None when the run is over."""
+    questions, news = run.hold_state().questions, threading.Event()
+    stop = questions.hear(news.set)
+    deadline = None if timeout is None else monotonic() + timeout
+    try:
+        with engine_thread.pool.lent():
+            while True:
+                news.clear()
+                if run.done() or (question := questions.oldest()) is not None:
+                    return None if run.done() else question
+                left = _SLICE if deadline is None else min(_SLICE, deadline - monotonic())
+                if left <= 0:
+                    raise _late(run, timeout)
+                if not engine_thread.turn(left):
+                    news.wait(left)
+    except KeyboardInterrupt:
+        run.cancel()
+        raise
+    finally:
+        stop()
+
+
+def next_question_async(run: Any, timeout: float | None) -> Coroutine[Any, Any, Question | None]:
+    """The same, awaited."""
+    return _awaited(run, timeout)
+
+
+async def _awaited(run: Any, timeout: float | None) -> Question | None:
+    questions, loop = run.hold_state().questions, asyncio.get_running_loop()
+    news, beat = asyncio.Event(), engine_thread.beat(_SLICE)
+
+    def tell() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(news.set)
+
+    stop = questions.hear(tell)
+    deadline = None if timeout is None else loop.time() + timeout
+    try:
+        while True:
+            news.clear()
+            if run.done() or (question := questions.oldest()) is not None:
+                return None if run.done() else question
+            left = None if deadline is None else deadline - loop.time()
+            if left is not None and left <= 0:
+                raise _late(run, timeout)
+            waits = [seconds for seconds in (left, beat) if seconds is not None]
+            try:
+                async with asyncio.timeout(min(waits, default=None)):
+                    await news.wait()
+            except TimeoutError:
+                continue
+    except asyncio.CancelledError:
+        if CELL.get() is not None:  # the kernel's stop button, as far as anybody can tell
+            run.cancel()
+        raise
+    finally:
+        stop()

@@ -1,0 +1,101 @@
+"""Who hears what a run does? Functions that get each event in order, from the first on, however late they come."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.engine.control.outer_run import around
+from pocketflex_nb.engine.records.run_log import Counts
+
+__all__ = ["Subscribers"]
+
+_log = logging.getLogger("pocketflex_nb")
+
+
+class Subscribers:
+    """The live listeners of one run's events; true while there is anybody to tell, those of the runs around it among them."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.fns: list[Callable[[Event], Any]] = []
+        self._late: list[Callable[[Event], Any]] = []  # those that have not heard yet what the others have
+        self._own: list[Callable[[Event], Any]] = []  # of `fns`, those that hear the runs inside by themselves
+        self._telling = threading.RLock()
+        self._is_telling = False
+        self._heard = Counts()
+
+    @property
+    def hears_inner(self) -> bool:
+        """Whether anybody is to hear of the runs inside."""
+        return len(self.fns) + len(self._late) > len(self._own)
+
+    def __bool__(self) -> bool:
+        return bool(self.fns or self._late) or (self.run.parent is not None and any(_hears_inner(outer) for outer in around(self.run)))
+
+    def add(self, fn: Callable[[Event], Any], *, is_of_all: bool = False) -> None:
+        """Have `fn` called with each event, beginning with the first that is kept. One that hears all runs gets each event once."""
+        with self._telling:
+            if is_of_all:
+                self._own.append(fn)
+            self._late.append(fn)
+        self.tell()
+
+    def drop(self, fn: Callable[[Event], Any]) -> None:
+        """Call `fn` no more."""
+        with self._telling:
+            for fns in (self.fns, self._late, self._own):
+                if fn in fns:
+                    fns.remove(fn)
+
+    def tell(self) -> None:
+        """Give everybody what they have not heard: those of this run, then those of the runs around it."""
+        if self.fns or self._late:
+            self._tell()
+        if self.run.parent is not None:
+            for outer in around(self.run):
+                if _hears_inner(outer):
+                    outer.held.subscribers._tell()
+
+    def _tell(self) -> None:
+        """Tell what is new. What a listener does meanwhile is told when all have heard the rest."""
+        with self._telling:
+            if self._is_telling:
+                return
+            self._is_telling = True
+            try:
+                while self.fns or self._late:
+                    self._let_in()
+                    events, self._heard = self.run.log.follow(self._heard)
+                    if not events and not self._late:
+                        return
+                    for event in events:
+                        for fn in list(self.fns):
+                            if not (event.depth and fn in self._own):
+                                self._call(fn, event)
+            finally:
+                self._is_telling = False
+
+    def _let_in(self) -> None:
+        """Tell those that come late what the others have heard; from here on they hear with them."""
+        while self._late:
+            fn = self._late.pop(0)
+            self.fns.append(fn)
+            for event in self.run.log.events() if self._heard.seq else ():
+                if event.seq >= self._heard.seq or fn not in self.fns:
+                    break
+                self._call(fn, event)
+
+    def _call(self, fn: Callable[[Event], Any], event: Event) -> None:
+        try:
+            fn(event)
+        except Exception:
+            self.drop(fn)
+            _log.exception("a subscriber of run %r failed at %r; it hears no more", self.run.name, event.kind)
+
+
+def _hears_inner(run: Any) -> bool:
+    return run.held is not None and run.held.subscribers.hears_inner

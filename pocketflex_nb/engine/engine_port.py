@@ -1,0 +1,121 @@
+"""What do nodes and flows ask of the engine? The functions behind `core.ports.engine`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from threading import current_thread, main_thread
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.concurrency.foreign_errors import raised_by_step
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.flow.outcomes import ItemFailure
+from pocketflex_nb.engine.launch import drive, launch, launch_each
+from pocketflex_nb.engine.records.frame import left
+from pocketflex_nb.engine.runs.code_reload import classes_now
+from pocketflex_nb.engine.runs.run import Run, limited
+from pocketflex_nb.engine.walk.async_walk import walk_async as walk_nodes_async
+from pocketflex_nb.engine.walk.batch_items import ends_run, note_failure
+from pocketflex_nb.engine.walk.dispatch import is_bare
+from pocketflex_nb.engine.walk.flow_visit import entered, visit_batch_flow, visit_flow, walk_items, walk_private
+from pocketflex_nb.engine.walk.steps import retried as note_retry
+from pocketflex_nb.engine.walk.streaming_steps import streamed
+from pocketflex_nb.engine.walk.sync_attempt import attempt, attempt_items, attempt_spelled
+from pocketflex_nb.engine.walk.sync_walk import visit
+from pocketflex_nb.engine.walk.sync_walk import walk as walk_nodes
+from pocketflex_nb.engine.walk.wait_for_step import loop_here, wait_step
+
+__all__ = [
+    "attempt", "attempt_items", "attempt_spelled", "collected", "launch", "launch_each", "retried", "run", "run_async", "run_node",
+    "streamed", "visit", "visit_batch_flow", "visit_flow", "walk", "walk_async", "walk_items", "walk_private",
+]
+
+
+def run(flow: Any, shared: Any) -> Any:
+    """`Flow.run`."""
+    this, outer = Run(flow, shared), FRAME.get()
+    try:  # an interrupt may come between any two instructions: all that it could leave behind is done inside
+        this.blocks = current_thread() is main_thread()
+        limited(this, flow)
+        if "IPython" in sys.modules:
+            this.use_classes(classes_now(flow))
+        if this.outer is not None and (loop := loop_here(this)) is not None:  # in a step of another run, which is not to stop the others
+            this.loop_below, this.signal = loop, True
+        FRAME.set(this.root)
+        this.begin()
+        action = flow._run(shared)
+        if action.__class__ is CoroutineType:
+            action = wait_step(action, this.root)
+        this.conclude(action)
+        return action
+    except BaseException as caught:
+        exc = raised_by_step(caught)
+        this.fail(exc)
+        if exc is caught:
+            raise
+        raise exc  # noqa: B904 - it has its cause
+    finally:
+        this.loop_below = None  # what is remembered of a run keeps no loop alive
+        FRAME.set(outer)
+
+
+def run_async(flow: Any, shared: Any) -> Any:
+    """`Flow.run_async`: the coroutine of a whole run."""
+    if is_bare(flow):
+        return walk_nodes_async(None, flow.start_node, shared, {**flow.params}, self=flow)
+    return _run_async(flow, shared)
+
+
+async def _run_async(flow: Any, shared: Any) -> Any:
+    this = Run(flow, shared)
+    token = FRAME.set(this.root)
+    try:
+        limited(this, flow)
+        this.task = asyncio.current_task()
+        this.begin()
+        action = await drive(flow, shared)
+        this.conclude(action)
+        return action
+    except BaseException as exc:
+        this.fail(exc)
+        raise
+    finally:
+        left(token)
+
+
+def run_node(node: Any, shared: Any) -> Any:
+    """`BaseNode.run`: one visit, alone, without a copy and without a record."""
+    action = node._run(shared)
+    if action.__class__ is CoroutineType:
+        with entered(node, shared) as frame:
+            frame.node = node
+            return wait_step(action, frame)
+    return action
+
+
+def retried(node: Any, number: int, exc: BaseException) -> None:
+    """Note that try `number` of a node in the `*_async` spelling failed and another follows."""
+    note_retry(node, FRAME.get(), number, exc)
+
+
+def collected(error: Exception, index: int, item: Any) -> bool:
+    """Note that a batch in the `*_async` spelling collected a failure; False when it must not, since the error ends the run."""
+    frame = FRAME.get()
+    if ends_run(frame, error):
+        return False
+    note_failure(frame, ItemFailure(index, error, item))
+    return True
+
+
+def walk(flow: Any, shared: Any, params: dict[str, Any] | None) -> Any:
+    """`Flow._orch`."""
+    with entered(flow, shared, params is not None) as frame:
+        return walk_nodes(frame, flow.start_node, shared, params or {**flow.params})
+
+
+async def walk_async(flow: Any, shared: Any, params: dict[str, Any] | None) -> Any:
+    """`Flow._orch_async`."""
+    with entered(flow, shared, params is not None) as frame:
+        action, _ = await walk_nodes_async(frame, flow.start_node, shared, params or {**flow.params})
+        return action

@@ -1,0 +1,261 @@
+"""Where is a walk? The cursor of one flow, of one branch of it, or of one step in a thread.
+
+A hop leaves five fields in its run's flat list of records, ``frame, node, action, start, end``; whatever else happened leaves five
+too, with a `Note` for the action. A tuple per hop would be one more object for the garbage collector to visit. `Event`s are made of
+them when somebody reads (:mod:`pocketflex_nb.engine.records.run_log`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from time import perf_counter_ns
+from typing import Any
+
+from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.flow.nodes import attempt_of
+from pocketflex_nb.core.store.change_log import add_change, changes_of, places_in
+
+__all__ = ["FINISHED", "KEPT", "TRIM_AT", "WIDTH", "Failure", "Frame", "Note", "Several", "current", "left", "told"]
+
+
+class Failure:
+    """Stands for the action of a hop that failed."""
+
+    __slots__ = ("error", "handled", "status")
+
+    def __init__(self, error: BaseException, handled: bool = False, status: str = "failed") -> None:
+        self.error, self.handled, self.status = error, handled, status
+
+
+class Several:
+    """Stands for the action of a hop whose `post` named several.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+        How often each action was named.
+    node : BaseNode or None
+        Where to go on: a fork made for it; where its branches would meet when the list was empty.
+    last : str or None
+        The one named last: what the flow ends with when nothing follows.
+    """
+
+    __slots__ = ("counts", "last", "node")
+
+    def __init__(self, counts: dict[str, int], node: Any, last: Any = None) -> None:
+        self.counts, self.node, self.last = counts, node, last
+
+    def __str__(self) -> str:
+        return ", ".join(action if n == 1 else f"{action} ×{n}" for action, n in self.counts.items()) or "nothing"
+
+    __repr__ = __str__
+
+
+class Note:
+    """Stands for the action where a record is of no hop: a kind of event, its facts, and the event that led to it, by number."""
+
+    __slots__ = ("cause", "data", "kind")
+
+    def __init__(self, kind: str, data: Any = None, cause: int | None = None) -> None:
+        self.kind, self.data, self.cause = kind, data, cause
+
+
+_agent = AGENT.get
+
+#: fields of one record
+WIDTH = 5
+#: records that a run keeps at least; older ones are counted and dropped when there are a quarter more: what is dropped late has left the
+#: processor's caches, and costs twice as much to let go of
+KEPT = 10_000
+#: fields in the list from which on `Log.trim` is called
+TRIM_AT = KEPT * WIDTH * 5 // 4
+
+#: the last record of a run, by status; the other facts are the run's own
+FINISHED = {status: Note("run_finished", status) for status in ("done", "failed", "cancelled")}
+
+
+class Frame:
+    """The cursor of one walk.
+
+    Attributes
+    ----------
+    run : Run
+        Whose log this walk writes to.
+    parent : Frame or None
+        The walk this one was entered from.
+    flow : Flow
+        What is walked.
+    node : Node or None
+        The node in flight: the one that is wired, not the visit's copy.
+    branch : str or None
+        Set on the walk of one branch of a fork: the id of its head.
+    item : int or None
+        Set on the walk of one item of a `BatchFlow`, and on a step that works on one item of a batch: its index.
+    error : Exception or None
+        What failed, for a node behind an error edge.
+    failures : sequence of ItemFailure
+        What failed in the latest batch or fan-out of this walk that collects its failures; for the `post` of the batch, the join, and
+        the flow's own `post`.
+    """
+
+    __slots__ = (
+        "__dict__", "at", "began", "changes", "error", "fenced", "flow", "life", "node", "page", "parent", "put", "run", "store", "timed",
+        "touched", "undo", "writers",
+    )
+    # rare, so kept in the `__dict__`
+    branch: Any = None
+    given: Any = None  # the params of the nodes that it walks
+    failures: Any = ()
+    private: Any = None  # the store of its own that a whole walk is on, if it has one
+    meeting: Any = None  # of a branch: where it meets its siblings, and all nodes that it stops at
+    stops: Any = None
+    clock: Any = None  # (loop, asyncio.timeout) that bounds the attempt in flight, if any
+    item: int | None = None
+    items: int = 0
+    outer: Any = None  # the node of `parent` that this walk belongs to
+    swapped: Any = None  # what an abandoned step was handed, by id, with what took its place
+    step: bool = False  # whether this is one step of `parent`'s node in a thread or task of its own
+
+    def __init__(self, run: Any, parent: Frame | None, flow: Any, branch: Any = None, item: int | None = None) -> None:
+        self.run, self.parent, self.flow = run, parent, flow
+        if parent is not None:
+            self.outer, self.branch, self.item = parent.node, branch, item
+        self.node: Any = None
+        self.error: BaseException | None = None
+        self.touched: Any = None
+        self.undo: Any = None  # while a try may fail: the values that it replaced
+        self.page: Any = None
+        self.changes: Any = None
+        self.writers: Any = None  # the store's own, made at the first write
+        self.store: Any = None  # the one written last, and the plain dict's way to do it
+        self.put: Any = None
+        self.fenced, self.timed, self.life = False, True, _agent()
+        self.began = self.at = 0
+
+    @property
+    def scope(self) -> Frame | None:
+        """The nearest walk around, or this one, that is on a store of its own; None on the run's."""
+        walk: Frame | None = self
+        while walk is not None and walk.private is None:
+            walk = walk.parent
+        return walk
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The params of the node in flight, as ``self.params`` in a class: what function nodes read."""
+        walk = self
+        while walk.step and walk.parent is not None:
+            walk = walk.parent
+        return dict(walk.given or {})
+
+    def step_frame(self, item: int | None = None) -> Frame:
+        """A frame for one attempt of the node in flight that works beside this walk, so that it can be fenced alone."""
+        step = Frame(self.run, self, self.flow, None, item)
+        step.node, step.error, step.began, step.step = self.node, self.error, self.began, True
+        step.undo = self.undo
+        if self.failures:
+            step.failures = self.failures
+        return step
+
+    def absorb(self, step: Frame) -> None:
+        """Take over what `step` wrote and read."""
+        for page, at in places_in(changes_of(step) or []):
+            add_change(self, page, at)
+        if step.touched:
+            self.touched, step.touched = {**(self.touched or {}), **step.touched}, None
+
+    @property
+    def hops(self) -> int:
+        """Number of the run's finished hops."""
+        return int(self.run.hops)
+
+    @property
+    def address(self) -> str:
+        """Where the running code is: ``report/research#2/search#1[3]``."""
+        return str(self.run.log.address(self))
+
+    @property
+    def attempt(self) -> int:
+        """The 0-based number of the try in flight."""
+        return attempt_of(self.node)
+
+    @property
+    def node_id(self) -> str:
+        """Graph path of the node in flight."""
+        return self.path(self.node)
+
+    @property
+    def callers(self) -> tuple[Any, ...]:
+        """Refs of who asked for the work around this run: the agent that spawned its task, and so on; () outside of any."""
+        life = AGENT.get()
+        return () if life is None else tuple(life.callers)
+
+    @property
+    def ancestors(self) -> tuple[Any, ...]:
+        """Refs of who started the agent or task around this run; () outside of any."""
+        life = AGENT.get()
+        return () if life is None else tuple(life.ancestors)
+
+    def path(self, node: Any) -> str:
+        """Graph path of `node` in the flow this frame walks."""
+        return str(self.run.log.path(self, node))
+
+    def note(self, kind: str, *, cause: int | None = None, **data: Any) -> None:
+        """Append an event to the run's log."""
+        self.tell(kind, data, cause)
+
+    def tell(self, kind: str, data: dict[str, Any], cause: int | None = None) -> None:
+        """The same, with the facts as a dict, whatever their names."""
+        run, ns = self.run, perf_counter_ns()
+        run.records.extend((self, self.node, Note(kind, data, cause), ns, ns))
+        if run.held is not None and run.held.subscribers:
+            run.held.subscribers.tell()
+        if len(run.records) > TRIM_AT:  # one step may tell a million things before its walk looks
+            run.log.trim()
+
+    def __repr__(self) -> str:
+        return f"<Frame {self.address or self.run.name}>"
+
+
+def current() -> Any:
+    """Where the running code is: its run, node, `address`, `error` (behind an error edge); None outside of any run or agent.
+
+    Returns
+    -------
+    object or None
+        A `Frame` inside a run, a life in an agent or task; read its attributes.
+
+    Notes
+    -----
+    In an agent or task, outside of any run, it is that life, with its `ref`, `address`, `callers` and `ancestors`; inside of a run these
+    two tell of the agent or task around it. Follows context variables: a thread that you start yourself begins outside, unless you
+    start it with `contextvars.copy_context`.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, Node, current, launch
+    >>> class Where(Node):
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         here = current()
+    ...         shared["where"] = here.run.name, type(here.node).__name__
+    >>> launch(Flow(Where()), name="where-am-i").wait(10).store["where"]
+    ('where-am-i', 'Where')
+    >>> current() is None
+    True
+    """
+    frame = FRAME.get()
+    return frame if frame is not None else AGENT.get()
+
+
+def left(token: Any) -> None:
+    """The walk that set `FRAME` is over. A coroutine that was dropped is closed by whoever drops it, where nothing was set."""
+    with contextlib.suppress(ValueError):
+        FRAME.reset(token)
+
+
+def told(error: BaseException) -> str:
+    """An error as events tell it: its class, and its message where there is one."""
+    try:
+        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    except Exception:  # a __str__ of the user's that raises must not lose the event
+        return type(error).__name__

@@ -1,0 +1,83 @@
+"""What of an inner run's log stands in the outer one? Blocks: one record each, which stands for many events.
+
+A run that begins while a step of another is at work (`run`, `run_async`, `launch`) keeps a log of its own, so that its hop costs what any
+hop costs. The outer log takes over what is new there when somebody reads it, or when the inner run ends
+(:mod:`pocketflex_nb.engine.runs.nested_runs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.engine.records.frame import Note
+
+__all__ = ["NESTED", "Block", "inner_event"]
+
+#: stands for the action where a record is a block of an inner run's events, which stands instead of the start
+NESTED = Note("nested")
+#: how the outer log calls what the inner one says of its whole run
+_RENAMED = {
+    "run_started": "child_started", "run_paused": "child_paused", "run_resumed": "child_resumed", "run_finished": "child_finished",
+}
+
+
+class Block:
+    """Some events of an inner run, as one record of the outer one.
+
+    Parameters
+    ----------
+    child : Run
+        The inner run. It is let go when the events are made or dropped; its number and flow stay known.
+    number : int
+        How many events it stands for; 0 marks the place at which the inner run began.
+    first : int
+        The number of the first of them in the inner log.
+    events : list of Event, optional
+        They, as the inner log tells them.
+    counts : Counts, optional
+        What stands before them in the log of an inner run that is over: then they are made when somebody reads them.
+    """
+
+    __slots__ = ("_events", "_source", "first", "flow_id", "is_last", "key", "number")
+
+    def __init__(self, child: Any, number: int, first: int = 0, events: list[Event] | None = None, counts: Any = None) -> None:
+        self.key, self.flow_id, self.number, self.first = child.number, child.flow_id, number, first
+        self._events: Any = events or ()
+        self._source: Any = None if counts is None else (child.log, counts)
+        self.is_last = counts is not None or bool(events and events[-1].kind == "run_finished" and not events[-1].depth)
+
+    def read(self) -> Any:
+        """The events as the inner log tells them, those that are kept."""
+        source = self._source
+        if source is None:
+            return self._events
+        log, counts = source
+        events, _ = log.follow(counts.copy())
+        return [event for event in events if event.seq < self.first + self.number]
+
+    def settle(self) -> None:
+        """Make the events now, and let go of the inner run, whose store may be large."""
+        self._events, self._source = self.read(), None
+
+    def empty(self) -> None:
+        """Let go of the events; how many they were stays known."""
+        self._events, self._source = (), None
+
+
+def inner_event(event: Event, block: Block, base: int, address: str, path: str, asks: Mapping[tuple[int, int], int]) -> Event:
+    """An event of `block`, the first of which has the number `base` here, as the outer log tells it.
+
+    `address` and `path` lead to the inner run; `asks` numbers its questions anew.
+    """
+    data, kind = event.data, event.kind
+    if kind in ("asked", "answered"):
+        data = {**data, "ask": asks.get((block.key, data["ask"]), data["ask"])}
+    elif not event.depth:
+        kind = _RENAMED.get(kind, kind)
+    cause = None if event.cause is None or event.cause < block.first else event.cause - block.first + base
+    inside = event.address[len(block.flow_id) :] if event.address else ""
+    node = f"{path}/{event.node}" if event.node else path
+    seq = event.seq - block.first + base
+    return Event(seq, event.ns, kind, event.run, address + inside, node, data, cause, event.time, event.depth + 1)

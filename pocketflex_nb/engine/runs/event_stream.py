@@ -1,0 +1,130 @@
+"""How does one follow runs as they go? ``async for event in run.stream()``: from the first event to the last, however late one comes."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any
+
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core.context import CELL
+from pocketflex_nb.core.events import Event
+
+__all__ = ["EventStream", "kinds_of"]
+
+#: seconds between two looks of a waiting main thread, so that an interrupt gets through
+_SLICE = 0.05
+#: seconds that cancelled runs get to end before the waiter goes, and between two looks at whether they are over
+_GRACE, _LOOK = 5.0, 0.005
+
+
+class EventStream:
+    """The events of one run, or of several, as an async iterator that ends when they are all over.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        Whose events.
+    kinds : iterable of str
+        Only these: kinds of events, or ``"token"``, ``"print"`` and ``"log"`` for those outputs. Empty: all.
+    since : int or Event
+        The number of the first event of each run that is given, or the last one that is known already.
+    nested : bool
+        Whether runs that steps began are told of too.
+    """
+
+    def __init__(self, runs: Iterable[Any], kinds: Iterable[str], since: int | Event, nested: bool) -> None:
+        self._runs = list(runs)
+        self._left = len(self._runs)
+        self._kinds, self._nested = frozenset(kinds), nested
+        self._since = since.seq + 1 if isinstance(since, Event) else since
+        self._feed = _Feed()
+        self._stops: deque[Callable[[], None]] = deque()
+        self._close = weakref.finalize(self, _stop_all, self._stops)  # whoever breaks out of the loop just drops it
+        for run in self._runs:
+            self._stops.append(run.subscribe(self._feed))
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        while True:
+            while self._feed.events:
+                event = self._feed.events.popleft()
+                if event.kind == "run_finished" and not event.depth:
+                    self._left -= 1
+                if self._is_wanted(event):
+                    return event
+            if self._left <= 0:
+                self._close()
+                raise StopAsyncIteration
+            await self._news()
+
+    async def aclose(self) -> None:
+        """Follow no longer. The runs go on."""
+        self._left = 0
+        self._feed.events.clear()
+        self._close()
+
+    def _is_wanted(self, event: Event) -> bool:
+        if event.seq < self._since or (event.depth and not self._nested):
+            return False
+        return not self._kinds or event.kind in self._kinds or (event.kind == "output" and event.get("stream") in self._kinds)
+
+    async def _news(self) -> None:
+        """Wait for an event. An interrupted cell ends the runs, as ``await run`` does."""
+        loop, come = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(come.set)
+
+        self._feed.waiter = tell
+        try:
+            while not self._feed.events and not come.is_set():
+                try:
+                    async with asyncio.timeout(engine_thread.beat(_SLICE)):
+                        await come.wait()
+                except TimeoutError:
+                    continue
+        except asyncio.CancelledError:
+            if CELL.get() is not None:
+                await self._stopped()
+            raise
+        finally:
+            self._feed.waiter = None
+
+    async def _stopped(self) -> None:
+        for run in self._runs:
+            run.cancel()
+        until = monotonic() + _GRACE
+        while not all(run.done() for run in self._runs) and monotonic() < until:
+            await asyncio.sleep(_LOOK)
+
+
+def kinds_of(kinds: str | Iterable[str] | None, more: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds that somebody asked for, one by one or together."""
+    first = () if kinds is None else (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    return (*first, *more)
+
+
+class _Feed:
+    """What subscribers put events into, from whichever thread; it knows no stream, so that a stream that nobody holds ends."""
+
+    def __init__(self) -> None:
+        self.events: deque[Event] = deque()
+        self.waiter: Callable[[], None] | None = None
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None:
+            waiter()
+
+
+def _stop_all(stops: deque[Callable[[], None]]) -> None:
+    while stops:
+        stops.popleft()()

@@ -1,0 +1,354 @@
+"""What are several runs together? Waited for, gathered and cancelled as one."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from time import monotonic
+from typing import Any
+
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.engine.records.usage import Usage, usage_of
+from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
+from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run
+
+__all__ = ["RunGroup"]
+
+#: seconds between two looks at whether runs that were cancelled are over
+_LOOK = 0.005
+#: runs that a timeline has rows for
+_ROWS = 1_000
+
+
+class RunGroup:
+    """Runs that were launched together.
+
+    Parameters
+    ----------
+    made : list of Run
+        In order.
+    on_error : {"others", "stop"}
+        ``"stop"`` cancels the others when one fails.
+    name : str, optional
+        What views call it.
+
+    Notes
+    -----
+    Iterating gives the runs in order; ``group["name"]`` and ``group[0]`` give one.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, node
+    >>> @node
+    ... def measure(shared):
+    ...     shared["letters"] = len(shared["topic"])
+    >>> group = Flow(measure).launch_each("topic", ["tides", "wind"]).wait(10)
+    >>> group.counts()
+    {'done': 2}
+    >>> [run.store["letters"] for run in group]
+    [5, 4]
+    """
+
+    def __init__(self, made: list[Run], *, on_error: str = "others", name: str | None = None) -> None:
+        if on_error not in ("others", "stop"):
+            raise ValueError(f"on_error={on_error!r}: 'others' or 'stop'")
+        self.runs = {run.name: run for run in made}
+        self._runs = list(made)
+        self._name = name
+        self._stops = on_error == "stop"
+        self._left = deque(made)
+        self._at_once: int | None = None
+        self.then: Callable[[list[Run]], None] = lambda ready: None
+        for run in made:
+            run.add_done_callback(self._over)
+
+    @property
+    def name(self) -> str:
+        """What views call it."""
+        if self._name:
+            return self._name
+        return self._runs[0].base if self._runs and len({r.base for r in self._runs}) == 1 else "group"
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs)
+
+    def __getitem__(self, key: str | int) -> Run:
+        if isinstance(key, int):
+            return self._runs[key]
+        if key in self.runs:
+            return self.runs[key]
+        for run in self._runs:
+            if run.base == key:
+                return run
+        raise KeyError(f"no run {key!r} in this group{nearest(key, self.runs)}")
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {status}" for status, n in self.counts().items())
+        return f"<RunGroup {self.name!r} {counts or 'empty'}>"
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.runs)
+
+    def counts(self) -> dict[str, int]:
+        """Status to number of runs."""
+        counts: dict[str, int] = {}
+        for run in self._runs:
+            counts[run.status] = counts.get(run.status, 0) + 1
+        return counts
+
+    def done(self) -> bool:
+        """Whether every run is over."""
+        return all(run.done() for run in self._runs)
+
+    # waiting -----------------------------------------------------------------------------------------------------------
+    def wait(self, timeout: float | None = None) -> RunGroup:
+        """Wait until every run is over, at most `timeout` seconds, and return the group. Never raises a run's error.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds for all of them together; None: as long as it takes.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        try:
+            for run in self._runs:
+                run.wait(None if deadline is None else max(0.0, deadline - monotonic()))
+        except KeyboardInterrupt:
+            self._stopped()
+            raise
+        return self
+
+    def _stopped(self) -> None:
+        """The stop button was pressed while plain code waits: end every run, and wait until they are over."""
+        self.cancel()
+        until = monotonic() + GRACE
+        for run in self._runs:
+            run.wait(max(0.0, until - monotonic()))
+
+    def results(self, timeout: float | None = None) -> list[Any]:
+        """The last action of every run, in order; raises the first failure in order.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds for all of them together; None: as long as it takes.
+
+        Raises
+        ------
+        TimeoutError
+            A run is not over by then. It goes on.
+        RunCancelled
+            A run was cancelled.
+        Exception
+            The very exception that ended a run.
+        """
+        self.wait(timeout)
+        return [run.result(0) for run in self._runs]
+
+    def __await__(self) -> Generator[Any, None, RunGroup]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> RunGroup:
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        left = [len(self._runs)]
+
+        def one(_: Run) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(count)
+
+        def count() -> None:
+            left[0] -= 1
+            if left[0] <= 0 and not over.done():
+                over.set_result(None)
+
+        for run in self._runs:
+            run.add_done_callback(one)
+        beat = engine_thread.beat(SLICE)
+        try:
+            while not over.done() and left[0] > 0:
+                await asyncio.wait([over], timeout=beat)
+        except asyncio.CancelledError:
+            await self._stopped_async()
+            raise
+        return self
+
+    async def _stopped_async(self) -> None:
+        """The waiting task was cancelled: end every run, and wait until they are over."""
+        self.cancel()
+        until = monotonic() + GRACE
+        while not self.done() and monotonic() < until:
+            await asyncio.sleep(_LOOK)
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[Run]:
+        """The runs in the order in which they end.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds for all of them together; None: as long as it takes.
+
+        Yields
+        ------
+        Run
+
+        Raises
+        ------
+        TimeoutError
+            They are not all over after `timeout` seconds.
+        """
+        ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        for run in self._runs:
+            run.add_done_callback(ended.put)
+        deadline = None if timeout is None else monotonic() + timeout
+        for _ in self._runs:
+            yield self._next(ended, deadline)
+
+    def _next(self, ended: queue.SimpleQueue[Run], deadline: float | None) -> Run:
+        try:
+            while True:
+                left = SLICE if deadline is None else min(SLICE, deadline - monotonic())
+                if left <= 0:
+                    raise TimeoutError(f"{self!r}: not all runs are over")
+                try:
+                    return ended.get_nowait() if engine_thread.turn(left) else ended.get(timeout=left)
+                except queue.Empty:
+                    continue
+        except KeyboardInterrupt:
+            self._stopped()
+            raise
+
+    async def __aiter__(self) -> AsyncIterator[Run]:
+        loop = asyncio.get_running_loop()
+        ended: deque[Run] = deque()
+        come = asyncio.Event()
+
+        def one(run: Run) -> None:
+            ended.append(run)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(come.set)
+
+        for run in self._runs:
+            run.add_done_callback(one)
+        for _ in self._runs:
+            try:
+                while not ended:
+                    come.clear()
+                    if not ended:
+                        await _until(come, engine_thread.beat(SLICE))
+            except asyncio.CancelledError:
+                await self._stopped_async()
+                raise
+            yield ended.popleft()
+
+    def stream(self, kinds: str | Iterable[str] | None = None, *more: str, since: int | Event = 0, nested: bool = True) -> EventStream:
+        """The events of all its runs as they come: ``async for event in group.stream(): ...``; `Event.run` names the run.
+
+        Parameters
+        ----------
+        kinds, *more : str or iterable of str, optional
+            Only these kinds of events; ``"token"``, ``"print"`` and ``"log"`` stand for those outputs. Default: all.
+        since : int or Event
+            The number of the first event of each run to tell, or an event: those after it. Default: the first.
+        nested : bool
+            Whether runs that steps began are told of too.
+
+        Returns
+        -------
+        EventStream
+            An async iterator, in order for each run, that ends when every run is over. See `Run.stream`.
+        """
+        return EventStream(self._runs, kinds_of(kinds, more), since, nested)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens and the cost of all its runs so far."""
+        return usage_of(self._runs)
+
+    # steering ----------------------------------------------------------------------------------------------------------
+    def cancel(self) -> None:
+        """End every run."""
+        self._left.clear()
+        for run in self._runs:
+            run.cancel()
+
+    def pause(self) -> None:
+        """Hold every run before its next node."""
+        for run in self._runs:
+            run.pause()
+
+    def resume(self) -> None:
+        """Let every run go on."""
+        for run in self._runs:
+            run.resume()
+
+    def step(self) -> None:
+        """Let one more node of every run go."""
+        for run in self._runs:
+            if not run.done():
+                run.step()
+
+    def show(self, **options: Any) -> Any:
+        """Show the live view in the notebook."""
+        if ports.display is None:
+            raise RuntimeError("there is no screen here: run `%load_ext pocketflex_nb` in a notebook first")
+        return ports.display(self, **options)
+
+    def to_frame(self) -> Any:
+        """The events of every run as one pandas DataFrame."""
+        return ports.export([row for run in self._runs for row in run.rows()], "frame")
+
+    def to_html(self, path: Any) -> Any:
+        """Write one HTML file of all runs that opens anywhere, offline. Returns its path.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to write.
+
+        Returns
+        -------
+        Path
+        """
+        return ports.export(self._runs, "html", path=path, title=self.name)
+
+    def to_timeline(self) -> str:
+        """The timelines of the runs below each other, the first 1000 of them, as the text of an SVG file."""
+        return str(ports.export({run.name: run.state() for run in self._runs[:_ROWS]}, "timeline"))
+
+    # for the engine ----------------------------------------------------------------------------------------------------
+    def limit(self, at_once: int | None) -> None:
+        """Set how many run at once: `at_once`, or all when it is None."""
+        self._at_once = at_once
+
+    def take_first(self) -> list[Run]:
+        """The runs to start with."""
+        number = len(self._left) if self._at_once is None else self._at_once
+        return [self._left.popleft() for _ in range(min(number, len(self._left)))]
+
+    def _over(self, run: Run) -> None:
+        if run.status == "failed" and self._stops:
+            self.cancel()
+        elif self._left:
+            try:
+                following = self._left.popleft()
+            except IndexError:  # another run ended at the same moment, or the group was cancelled
+                return
+            self.then([following])
+
+
+async def _until(event: asyncio.Event, seconds: float | None) -> None:
+    """Wait for `event`, at most `seconds`: a signal does not wake a loop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

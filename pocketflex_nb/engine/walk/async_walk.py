@@ -1,0 +1,270 @@
+"""How is a flow walked on a loop? The same hop as in :mod:`pocketflex_nb.engine.walk.sync_walk`, with awaits.
+
+Nothing is awaited between two nodes unless the run is held: the hand-over of a value from one node's `post` to the next one's
+`prep` is atomic, as PocketFlow's programs expect. On the engine thread, which many runs share, every 2048th hop lets the others go on.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError, current_task, sleep
+from collections.abc import Set as AbstractSet
+from itertools import repeat
+from time import perf_counter_ns as now
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.concurrency.foreign_errors import step_error
+from pocketflex_nb.concurrency.outcome import drained
+from pocketflex_nb.concurrency.portal import cross
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.flow.generator_steps import is_stream
+from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
+from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several, left
+from pocketflex_nb.engine.records.run_log import LOOK_EVERY
+from pocketflex_nb.engine.runs.run import Run, limited
+from pocketflex_nb.engine.walk.action_lists import is_chosen_by_flow, spread
+from pocketflex_nb.engine.walk.batch_items import items_async
+from pocketflex_nb.engine.walk.dispatch import (
+    BATCH,
+    FLOW,
+    NODE,
+    SPELLED,
+    Plan,
+    copied,
+    is_async,
+    is_step,
+    overrides_flow_hooks,
+    plan_of,
+    twin,
+)
+from pocketflex_nb.engine.walk.flow_visit import visit_flow_async
+from pocketflex_nb.engine.walk.fork import walk_fork
+from pocketflex_nb.engine.walk.hop import failed, keep, no_arrow
+from pocketflex_nb.engine.walk.steps import CALLER, ENGINE, USER, attempt_async, fall_back, in_pool, mode_here, run_stream
+from pocketflex_nb.engine.walk.streaming_steps import LAZY, watched
+
+__all__ = ["walk_async"]
+
+#: hops before the first look at the size of the log, when a walk begins to remember how its nodes are visited
+_FEW = 12
+_NO_PLANS: dict[Any, Plan] = {}
+
+
+async def walk_async(
+    frame: Any, start: Any, shared: Any, params: dict[str, Any], stops: AbstractSet[Any] = frozenset(), self: Any = None
+) -> Any:
+    """Walk from `start` until there is no arrow or a node of `stops` comes next.
+
+    Parameters
+    ----------
+    frame : Frame or None
+        The cursor; None with `self`.
+    start : BaseNode
+        Where to begin.
+    shared, params
+        For every node.
+    stops : set
+        Joins of the forks around this walk.
+    self : Flow, optional
+        This walk is a whole run of that flow, which begins and finishes here: one coroutine less for each of ten thousand runs.
+        Named so for PocketFlow's programs that look for the flows around them in the locals ``self`` of the call stack.
+
+    Returns
+    -------
+    tuple
+        The last action, and the stop that was reached or None; of a whole run the last action alone.
+    """
+    if self is not None:
+        frame = Run(self, shared).root
+        limited(frame.run, self)
+        token = FRAME.set(frame)
+        frame.run.task = current_task()
+        frame.run.begin()
+    try:
+        run, flow = frame.run, frame.flow
+        if params:
+            frame.given = params
+        records, mode = run.records, mode_here()
+        tracked = isinstance(shared, Store)
+        own_next = is_chosen_by_flow(flow)
+        inlines = mode == ENGINE or (mode == USER and flow._pfx_spelled)  # whether steps in the other spelling are awaited here
+        plans, hops = _NO_PLANS, _FEW  # most walks are short: ten thousand at once have no dict each
+        node, action, t0 = start, None, now()
+        while node is not None:
+            for _ in repeat(None, hops):
+                if stops and node in stops:
+                    frame.node = None
+                    return action, node
+                if node.__class__ is Fork:
+                    action, node = await walk_fork(walk_async, frame, node, shared, params, stops)
+                    if node is None:
+                        break
+                    if node in stops:
+                        frame.node = None
+                        return action, node
+                    t0 = now()
+                frame.node = node
+                if run.signal:
+                    await run.hold_async(frame)
+                    t0 = now()
+                plan = plans.get(node)
+                if plan is None:
+                    plan = plan_of(node, run, own_next)
+                    if plans is not _NO_PLANS:
+                        plans[node] = plan
+                if tracked:
+                    frame.began = shared.version
+                try:
+                    if plan.is_plain or plan.is_spelled:
+                        c = twin(node, plan.cls, params) if plan.needs_copy else node
+                        if plan.is_spelled and inlines and c.max_retries == 1 and not c._pfx_tuned:
+                            p = await c.prep_async(shared)
+                            try:
+                                e = await c.exec_async(p)
+                            except (Exception, CancelledError) as exc:
+                                e = await c.exec_fallback_async(p, step_error(exc))
+                            action = await c.post_async(shared, p, e)
+                        elif plan.is_async and mode != CALLER and c.max_retries == 1 and not c._pfx_tuned:
+                            p = await c.prep(shared)
+                            try:
+                                e = await c.exec(p)
+                            except (Exception, CancelledError) as exc:
+                                e = await fall_back(c, p, step_error(exc), mode)
+                            action = await c.post(shared, p, e)
+                        elif plan.is_plain:
+                            action = await _visit_plain(c, shared, plan, mode)
+                        else:
+                            action = await _visit_other(frame, c, shared, plan.kind, mode)
+                    else:
+                        c = copied(node, plan, params)
+                        action = await _visit_other(frame, c, shared, plan.kind, mode)
+                    if action is not None and type(action) is not str:
+                        action = spread(frame, c, action)
+                    if tracked and (frame.page is not None or frame.touched):
+                        keep(frame)
+                except BaseException as exc:
+                    if run.children is not None:
+                        await drained(exc)
+                    node, action = failed(frame, node, exc, t0), None
+                    if node is None:
+                        break
+                    t0 = now()
+                    continue
+                t1 = now()
+                records += (frame, node, action, t0, t1)
+                run.hops += 1
+                t0 = t1
+                if own_next:
+                    node = action.node if action.__class__ is Several else flow.get_next_node(c, action)
+                else:
+                    node = c.successors.get(action or "default")
+                    if not node and c.successors:
+                        node = no_arrow(frame, c, action)
+                if not node or node is END:
+                    node = None
+                    break
+            if len(records) > TRIM_AT:
+                run.log.trim()
+            elif plans is _NO_PLANS:
+                plans, hops = {}, LOOK_EVERY
+            elif mode == ENGINE:
+                await sleep(0)  # a flow that never waits must not keep all others, and its own clock, waiting
+        frame.node = None
+        if frame.touched or frame.page is not None:  # of a store that is not the run's own
+            keep(frame)
+        if action.__class__ is Several:
+            action = action.last
+        if self is None:
+            return action, None
+        if run.children is not None:  # runs that its steps began
+            await drained()
+        run.conclude(action)
+        return action
+    except BaseException as exc:
+        if self is not None:
+            frame.run.fail(exc)
+        raise
+    finally:
+        if self is not None:
+            left(token)
+
+
+async def _visit_plain(c: Any, shared: Any, plan: Plan, mode: int) -> Any:
+    """Visit a plain node whose steps are not all async."""
+    p = c.prep(shared)
+    if type(p) is CoroutineType and is_step(p, c.prep):
+        p = await (p if mode != CALLER else cross(p))
+    if (plan.is_inline or mode == USER) and c.max_retries == 1 and not c._pfx_tuned:
+        try:
+            e = c.exec(p)
+            if type(e) is CoroutineType and is_step(e, c.exec):
+                e = await (e if mode != CALLER else cross(e))
+        except (Exception, CancelledError) as exc:
+            e = await fall_back(c, p, step_error(exc), mode)
+    else:
+        e = await attempt_async(c, p, mode)
+    action = c.post(shared, p, e)
+    return await (action if mode != CALLER else cross(action)) if type(action) is CoroutineType else action
+
+
+async def _visit_other(frame: Frame, c: Any, shared: Any, kind: int, mode: int) -> Any:
+    """Visit what is no plain node: a batch, a flow, the `*_async` spelling, or a node that overrides a private hook."""
+    if kind <= BATCH:
+        return await _visit_steps(frame, c, shared, kind, mode)
+    if kind == SPELLED:
+        if _refuses(frame, mode):
+            return c._run(shared)
+        return await (cross(c._run_async(shared)) if mode == CALLER else c._run_async(shared))
+    if kind == FLOW and not overrides_flow_hooks(c):
+        return await visit_flow_async(c, shared)
+    action = c._run(shared) if mode == USER else await in_pool(frame, c._run, shared)
+    if action.__class__ is CoroutineType:
+        action = await (cross(action) if mode == CALLER else action)
+    return action
+
+
+async def _visit_steps(frame: Frame, c: Any, shared: Any, kind: int, mode: int) -> Any:
+    """Visit a node or batch whose private hooks are ours, step by step."""
+    p = c.prep(shared)
+    if p.__class__ is CoroutineType and is_step(p, c.prep):
+        p = await (p if mode != CALLER else cross(p))
+    elif p.__class__ in LAZY:
+        watched(p, c, "prep")
+    if kind == BATCH:
+        e = await items_async(c, p, mode)
+    elif kind == NODE:
+        e = await attempt_async(c, p, mode)
+    else:
+        e = await _exec_base(frame, c, p, mode)
+    action = c.post(shared, p, e)
+    if action.__class__ in LAZY:
+        return watched(action, c, "post")
+    return await (action if mode != CALLER else cross(action)) if action.__class__ is CoroutineType else action
+
+
+async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: int) -> Any:
+    """`exec` of a bare `BaseNode`: once."""
+    if mode == USER or c.exec.__func__ is BaseNode.exec or is_async(c.exec) or not getattr(c, "blocking", True):
+        result = c.exec(prep_res)
+        if result.__class__ is CoroutineType and is_step(result, c.exec):
+            return await (cross(result) if mode == CALLER else result)
+    elif is_stream(c.exec):
+        return await run_stream(c.exec(prep_res), mode)
+    else:
+        result = await in_pool(frame, c.exec, prep_res)
+    if result.__class__ in LAZY:
+        return await run_stream(result, mode) if is_stream(c.exec) else watched(result, c, "exec")
+    return result
+
+
+def _refuses(frame: Frame, mode: int) -> bool:
+    """Whether an async-spelled node stands in a plain `Flow` that an `AsyncFlow` awaits: PocketFlow runs that flow synchronously."""
+    if mode != USER or getattr(type(frame.flow), "_pfx_spelled", False):
+        return mode == CALLER
+    outer = frame.parent
+    while outer is not None:
+        if getattr(type(outer.flow), "_pfx_spelled", False):
+            return True
+        outer = outer.parent
+    return False

@@ -1,0 +1,206 @@
+"""How are many things done at once, but not too many? Workers that pull from one iterator: no task and no lock per item."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from operator import length_hint
+from typing import Any
+
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.foreign_errors import raised_by_step
+from pocketflex_nb.concurrency.portal import cross
+from pocketflex_nb.concurrency.reentrancy import cancel_task
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.engine.records.frame import Frame, told
+from pocketflex_nb.engine.walk.steps import CALLER, attempt_async, mode_here
+
+__all__ = ["each", "ends_run", "items_async", "note_failure", "together"]
+
+
+async def together(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
+    """Wait for all tasks; the first that fails cancels the others, which are waited for, and is raised."""
+    tasks = list(tasks)
+    try:
+        if tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = next((t for t in tasks if t.done() and (t.cancelled() or t.exception() is not None)), None)
+        if failed is None:
+            return [t.result() for t in tasks]
+    finally:
+        await _end([t for t in tasks if not t.done()])
+        for task in tasks:  # every outcome is looked at, so that none is reported as never retrieved
+            if not task.cancelled():
+                task.exception()
+    return [failed.result()]
+
+
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel `tasks` and wait until they are over, also when the waiter is cancelled meanwhile, which is passed on then."""
+    cancelled: asyncio.CancelledError | None = None
+    for task in tasks:
+        cancel_task(task)
+    while left := [t for t in tasks if not t.done()]:
+        try:
+            await asyncio.wait(left)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+            for task in left:
+                cancel_task(task)
+    if cancelled is not None:
+        raise cancelled
+
+
+async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
+    """``await work(thing, index)`` for every thing, at most `limit` at once, results in order.
+
+    Parameters
+    ----------
+    work : coroutine function
+        Of a thing and its index.
+    things : iterable or async iterable
+        Pulled only when somebody is free to work on it.
+    limit : int or None
+        None is all at once.
+
+    Raises
+    ------
+    Exception
+        The first failure; the others are cancelled and waited for.
+    """
+    if is_awaited(things):
+        return await _each_awaited(work, things, limit)
+    source = enumerate(things)
+    results: list[Any] = []
+    if limit == 1:
+        return [await work(thing, index) for index, thing in source]
+    if limit is None:
+        return await together([asyncio.ensure_future(work(thing, index)) for index, thing in source])
+
+    async def pull() -> None:
+        for index, thing in source:
+            results.append(None)
+            results[index] = await work(thing, index)
+
+    workers = min(limit, length_hint(things, limit))
+    await together([asyncio.ensure_future(pull()) for _ in range(workers)])
+    return results
+
+
+async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
+    """`each` for an async iterable: one worker at a time asks it for the next thing, where ``async def`` steps are awaited."""
+    source, turn, results = aiter(things), asyncio.Lock(), list[Any]()
+    cross_over, over = mode_here() == CALLER, False
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    begun: list[asyncio.Task[Any]] = []
+
+    async def following() -> Any:
+        return await anext(source)
+
+    async def ended() -> None:
+        if hasattr(source, "aclose"):
+            await source.aclose()
+
+    async def keep(thing: Any, index: int) -> None:
+        try:
+            results[index] = await work(thing, index)
+        except BaseException:
+            if not failed.done():
+                failed.set_result(None)
+            raise
+
+    async def pull() -> tuple[Any, int] | None:
+        """The next thing and its index, or None when there is none."""
+        nonlocal over
+        async with turn:
+            if over:
+                return None
+            try:
+                thing = await (cross(following()) if cross_over else following())
+            except StopAsyncIteration:
+                over = True
+                return None
+            results.append(None)
+            return thing, len(results) - 1
+
+    async def pulls() -> None:
+        while (pulled := await pull()) is not None:
+            if limit is None:
+                begun.append(asyncio.ensure_future(keep(*pulled)))
+            else:
+                await keep(*pulled)
+
+    try:
+        if limit == 1:
+            await pulls()
+        elif limit is not None:
+            await together([asyncio.ensure_future(pulls()) for _ in range(limit)])
+        else:
+            puller = asyncio.ensure_future(pulls())
+            try:
+                await asyncio.wait([puller, failed], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not failed.done() and not puller.done():  # cancelled
+                    await _end([puller, *begun])
+            await together([*begun, puller])
+    finally:
+        await (cross(ended()) if cross_over else ended())
+    return results
+
+
+def ends_run(frame: Frame | None, error: BaseException) -> bool:
+    """Whether `error` is what ends the run, or a flow around `frame`, so that no item and no branch may keep it for itself."""
+    if frame is None:
+        return False
+    if frame.run.ending is not None:
+        return True
+    held = frame.run.held
+    return held is not None and any(scope.ending is error for scope in held.around(frame))
+
+
+def note_failure(frame: Frame | None, failure: ItemFailure, node: str = "") -> None:
+    """Note that a failure was collected. `node` is the graph path of the node it belongs to, if that is not the one in flight."""
+    if frame is not None:
+        frame.note("item_failed", index=failure.index, error=told(failure.cause), path=node)
+
+
+async def items_async(node: Any, items: Any, mode: int | None = None) -> list[Any]:
+    """`exec` per item of a `BatchNode`, with its tries, its time limit and its fallback, as many at once as the node says."""
+    mode = mode_here() if mode is None else mode
+    outer = FRAME.get()
+    collects = node._pfx_on_item_error == "collect"
+    limit = node._pfx_max_concurrency
+    failures: list[ItemFailure] = []
+
+    async def work(item: Any, index: int) -> Any:
+        step = None
+        if outer is not None:
+            if outer.run.signal:  # a limit that the items before have overrun
+                outer.run.check(outer)
+            step = outer.step_frame(index)
+            FRAME.set(step)
+        try:
+            if limit is None:  # each is to begin at once, however many there are
+                with engine_thread.pool.place():
+                    return await attempt_async(node, item, mode)
+            return await attempt_async(node, item, mode)
+        except Exception as caught:
+            exc = raised_by_step(caught)
+            assert isinstance(exc, Exception)
+            exc.add_note(f"in item {index} of the batch {type(node).__name__}")
+            if not collects or ends_run(outer, exc):
+                if exc is caught:
+                    raise
+                raise exc  # noqa: B904 - it has its cause
+            failures.append(ItemFailure(index, exc, item))
+            note_failure(outer, failures[-1])
+            return exc
+        finally:
+            if step is not None:
+                outer.absorb(step)
+                if limit == 1:
+                    FRAME.set(outer)
+
+    results = await each(work, given(items), limit)
+    return Outcomes(results, failures) if collects else results

@@ -1,0 +1,142 @@
+"""How does a flow walk on a store of its own? Once, or once per item of a `BatchFlow`; and what becomes of items that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.flow.node_ids import base_name
+from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes
+from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.records.frame import Frame
+from pocketflex_nb.engine.walk.batch_items import each, ends_run, note_failure
+from pocketflex_nb.engine.walk.hop import keep
+
+__all__ = ["ItemWalks", "item", "privately", "settled"]
+
+
+@contextmanager
+def item(frame: Frame, flow: Any, index: int | None) -> Iterator[Frame]:
+    """The frame for one item of a batch flow, or for a walk on a private store, which the walk inside will use."""
+    walk = Frame(frame.run, frame, flow, item=index)
+    if index is not None:
+        frame.items = index + 1
+    walk.error = frame.error
+    token = FRAME.set(walk)
+    frame.run.enter(walk)
+    try:
+        yield walk
+    finally:
+        frame.run.leave(walk)
+        FRAME.reset(token)
+
+
+def settled(frame: Frame) -> None:
+    """Note what the flow's own prep or post changed."""
+    if frame.touched or frame.page is not None:
+        keep(frame)
+
+
+@contextmanager
+def privately(frame: Frame, flow: Any, shared: Any) -> Iterator[Store]:
+    """Walk `flow` inside on a store of its own: it begins with the inputs, and the outputs are written back when all went well."""
+    walks = ItemWalks(frame, flow, shared)
+    with item(frame, flow, None) as walk:
+        yield walks.open(walk, flow.params)
+    walks.give_back([walk.private])
+
+
+class ItemWalks:
+    """The walks of the items of one visit of a `BatchFlow`, or the one walk of a flow with a store of its own."""
+
+    def __init__(self, frame: Frame, flow: Any, shared: Any) -> None:
+        self.frame, self.flow, self.shared = frame, flow, shared
+        self.private = flow._pfx_private
+        self.collects = getattr(flow, "_pfx_on_item_error", "raise") == "collect"
+        self.failures: list[ItemFailure] = []
+        self.actions: dict[int, Any] = {}
+        self.stores: dict[int, Store] = {}
+        self.before: Mapping[Any, Any] = {}
+        if self.private is not None:
+            if isinstance(shared, Store):
+                frame.began = shared.version  # what others write from now on may conflict with what is given back
+            self.before = {outer: shared[outer] for outer in self.private.rules if outer in shared}
+
+    @property
+    def what(self) -> str:
+        """For messages."""
+        return f"flow {self.frame.run.log.prefix(self.frame) or base_name(self.flow)!r} of run {self.frame.run.name!r}"
+
+    def open(self, walk: Frame, params: Mapping[str, Any]) -> Store:
+        """The private store of one walk."""
+        merge = self.private.inner_rules()
+        policy: Any = self.shared._on_conflict if isinstance(self.shared, Store) else "warn"
+        store = Store(self.private.taken(self.shared, params, self.what), merge=merge or None, on_conflict=policy)
+        walk.private = store
+        walk.run.keep_store(walk)
+        return store
+
+    @contextmanager
+    def one(self, params: Any, index: int) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """The store and the params of one item's walk; a failure inside is collected, if the flow says so."""
+        frame, flow, own = self.frame, self.flow, {**self.flow.params, **params}
+        try:
+            with item(frame, flow, index) as walk:
+                store = self.shared if self.private is None else self.open(walk, own)
+                yield store, own
+            if self.private is not None:
+                self.stores[index] = store
+        except Exception as exc:
+            exc.add_note(f"in item {index} of the batch flow {base_name(flow)}")
+            if not self.collects or ends_run(frame, exc):
+                raise
+            self.actions[index] = exc
+            self.failures.append(ItemFailure(index, exc, params))
+            outer = frame.parent
+            note_failure(frame if outer is None else outer, self.failures[-1])
+
+    async def walk_all(self, items: Any) -> Any:
+        """Walk the flow once per item, as many at once as it says; what its `post` gets as `exec_res`."""
+
+        async def work(params: Any, index: int) -> None:
+            with self.one(params, index) as (store, own):
+                self.actions[index] = await self.flow._orch_async(store, own)
+
+        return self.gathered(len(await each(work, items, self.flow._pfx_items_at_once)))
+
+    def gathered(self, count: int) -> Any:
+        """Write back what the items gave, in their order; what became of each, or None where the first failure ends all."""
+        if self.private is not None:
+            self.give_back([self.stores.get(index) for index in range(count)], is_batch=True)
+        if not self.collects:
+            return None
+        outcomes = Outcomes([self.actions.get(index) for index in range(count)], self.failures)
+        self.frame.failures = outcomes.failures
+        return outcomes
+
+    def give_back(self, stores: list[Store | None], *, is_batch: bool = False) -> None:
+        """Write the outputs of the private stores to the store around; None stands for an item that failed."""
+        private, what = self.private, self.what
+        found: dict[Any, list[Any]] = {
+            inner: [None if store is None else private.given(inner, store, what) for store in stores] for inner in private.gives
+        }
+        for inner, outer in private.gives.items():
+            values = found[inner]
+            if outer in private.rules:
+                for value, store in zip(values, stores, strict=True):
+                    if store is not None:
+                        self._merge(outer, value)
+            else:
+                self.shared[outer] = values if is_batch else values[0]
+        settled(self.frame)
+
+    def _merge(self, outer: Any, mine: Any) -> None:
+        shared, private, base = self.shared, self.private, self.before.get(outer)
+        if outer not in shared:
+            shared[outer] = mine
+        elif isinstance(shared, Store):
+            shared.update(outer, lambda theirs: private.merged(outer, base, theirs, mine))
+        else:
+            shared[outer] = private.merged(outer, base, shared[outer], mine)

@@ -1,0 +1,178 @@
+"""How is a whole flow visited? `prep`, the walk, `post`; once, or per item of a `BatchFlow`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.concurrency.portal import cross
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.flow.flow import BatchFlow
+from pocketflex_nb.core.flow.outcomes import given, is_awaited
+from pocketflex_nb.engine.control.flow_limits import counted, has_limits, is_timed, timed
+from pocketflex_nb.engine.records.frame import Frame
+from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.walk.flow_items import ItemWalks, item, privately, settled
+from pocketflex_nb.engine.walk.steps import CALLER, mode_here
+from pocketflex_nb.engine.walk.wait_for_step import wait_here, wait_step
+
+__all__ = ["entered", "visit_batch_flow", "visit_flow", "visit_flow_async", "walk_items", "walk_private"]
+
+
+@contextmanager
+def entered(flow: Any, shared: Any, is_item: bool = False) -> Iterator[Frame]:
+    """The frame of a walk of `flow`: the one made for it that waits to be used, or a new one inside the current walk.
+
+    `is_item`: it is one of several walks of this flow, each with params of its own, that may go on at the same time.
+
+    A private hook called outside of any run makes a run of its own, so that it leaves its record too.
+    """
+    outer: Frame | None = FRAME.get()
+    if outer is not None and outer.node is None and outer.flow is flow:
+        if not is_item or outer.item is not None:
+            yield outer
+            return
+        with item(outer, flow, outer.items) as walk:
+            yield walk
+            return
+    run = None
+    if outer is None:
+        run = Run(flow, shared)
+        run.begin()
+        frame = run.root
+    else:
+        frame = Frame(outer.run, outer, flow)
+        frame.error = outer.error
+        outer.run.enter(frame)
+    token = FRAME.set(frame)
+    try:
+        yield frame
+    except BaseException as exc:
+        if run is not None:
+            run.finish(error=exc)
+        raise
+    else:
+        if run is not None:
+            run.finish()
+    finally:
+        FRAME.reset(token)
+        frame.run.leave(frame)
+
+
+def visit_flow(flow: Any, shared: Any) -> Any:
+    """`Flow._run`: the flow's own prep, its walk, its post."""
+    return _bounded(_visit_flow, flow, shared) if has_limits(flow) and _is_inside(flow) else _visit_flow(flow, shared)
+
+
+def _is_inside(flow: Any) -> bool:
+    """Whether `flow` is entered inside of another; the limits of the outermost are the run's."""
+    outer = FRAME.get()
+    return outer is not None and not (outer.node is None and outer.flow is flow)
+
+
+def _bounded(visit: Callable[[Any, Any], Any], flow: Any, shared: Any) -> Any:
+    """Visit a flow within the limits that it has of its own."""
+    if is_timed(flow):
+        return wait_here(visit_flow_async(flow, shared), FRAME.get())
+    with entered(flow, shared) as frame, counted(frame, flow):
+        return visit(flow, shared)
+
+
+def _visit_flow(flow: Any, shared: Any) -> Any:
+    with entered(flow, shared) as frame:
+        p = _now(flow.prep(shared), frame)
+        if flow._pfx_private is None:
+            last = _walked(flow, shared, frame)
+        else:
+            with privately(frame, flow, shared) as store:
+                last = _walked(flow, store, frame)
+        action = _now(flow.post(shared, p, last), frame)
+        settled(frame)
+        return action
+
+
+def _walked(flow: Any, shared: Any, frame: Frame) -> Any:
+    last = flow._orch(shared)
+    return wait_step(last, frame) if last.__class__ is CoroutineType else last
+
+
+async def visit_flow_async(flow: Any, shared: Any) -> Any:
+    """The same, awaited, for a flow whose private hooks are its own class's."""
+    visit = _visit_batch_flow_async if isinstance(flow, BatchFlow) else _visit_flow_async
+    if not (has_limits(flow) and _is_inside(flow)):
+        return await visit(flow, shared)
+    with entered(flow, shared) as frame, counted(frame, flow) as scope:
+        if not is_timed(flow):
+            return await visit(flow, shared)
+        async with timed(scope):
+            return await visit(flow, shared)
+
+
+async def _visit_flow_async(flow: Any, shared: Any) -> Any:
+    with entered(flow, shared) as frame:
+        p = await _then(flow.prep(shared))
+        if flow._pfx_private is None:
+            last = await flow._orch_async(shared)
+        else:
+            with privately(frame, flow, shared) as store:
+                last = await flow._orch_async(store)
+        action = await _then(flow.post(shared, p, last))
+        settled(frame)
+        return action
+
+
+def visit_batch_flow(flow: Any, shared: Any) -> Any:
+    """`BatchFlow._run`: the walk once per item of params that prep gives."""
+    return _bounded(_visit_batch_flow, flow, shared) if has_limits(flow) and _is_inside(flow) else _visit_batch_flow(flow, shared)
+
+
+def _visit_batch_flow(flow: Any, shared: Any) -> Any:
+    with entered(flow, shared) as frame:
+        items = given(_now(flow.prep(shared), frame))
+        walks = ItemWalks(frame, flow, shared)
+        if flow._pfx_items_at_once != 1 or is_awaited(items):
+            outcome = wait_here(walks.walk_all(items), frame)
+        else:
+            count = 0
+            for index, params in enumerate(items):
+                with walks.one(params, index) as (store, own):
+                    walks.actions[index] = flow._orch(store, own)
+                count = index + 1
+            outcome = walks.gathered(count)
+        action = _now(flow.post(shared, items, outcome), frame)
+        settled(frame)
+        return action
+
+
+async def _visit_batch_flow_async(flow: Any, shared: Any) -> Any:
+    with entered(flow, shared) as frame:
+        items = given(await _then(flow.prep(shared)))
+        outcome = await ItemWalks(frame, flow, shared).walk_all(items)
+        action = await _then(flow.post(shared, items, outcome))
+        settled(frame)
+        return action
+
+
+async def walk_private(flow: Any, shared: Any) -> Any:
+    """The walk of a flow in the `*_async` spelling on a store of its own."""
+    with entered(flow, shared) as frame, privately(frame, flow, shared) as store:
+        return await flow._orch_async(store)
+
+
+async def walk_items(flow: Any, shared: Any, items: Any) -> Any:
+    """The walks of a batch flow in the `*_async` spelling; what its `post_async` gets as `exec_res`."""
+    with entered(flow, shared) as frame:
+        return await ItemWalks(frame, flow, shared).walk_all(items)
+
+
+def _now(result: Any, frame: Frame) -> Any:
+    """The result of a flow's own prep or post, which may be async, in plain code."""
+    return wait_step(result, frame) if result.__class__ is CoroutineType else result
+
+
+async def _then(result: Any) -> Any:
+    if result.__class__ is not CoroutineType:
+        return result
+    return await (cross(result) if mode_here() == CALLER else result)

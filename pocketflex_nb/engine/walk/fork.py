@@ -1,0 +1,144 @@
+"""How are branches walked in parallel? Each as a walk of its own, up to where they meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.flow.nodes import Fork
+from pocketflex_nb.core.flow.outcomes import ItemFailure
+from pocketflex_nb.engine.records.frame import Frame
+from pocketflex_nb.engine.walk.batch_items import each, ends_run, note_failure
+from pocketflex_nb.engine.walk.steps import CALLER, mode_here
+
+__all__ = ["Meeting", "Walker", "walk_fork"]
+
+Walker = Callable[[Frame, Any, Any, Any, AbstractSet[Any]], Awaitable[tuple[Any, Any]]]
+
+#: stands for the stop of a branch whose failure was collected
+_FAILED = object()
+
+
+class Meeting:
+    """Where the branches of one fork meet, while they are walked. It moves on when a list of actions starts branches at that very node."""
+
+    __slots__ = ("former", "node")
+
+    def __init__(self, node: Any) -> None:
+        self.node, self.former = node, set[Any]()
+
+    def move(self, node: Any) -> None:
+        """Have the branches meet at `node` instead; those that wait already go on to it."""
+        self.former.add(self.node)
+        self.node = node
+
+
+async def walk_fork(
+    walker: Walker, frame: Frame, fork: Any, shared: Any, params: Any, stops: AbstractSet[Any]
+) -> tuple[Any, Any]:
+    """Walk the branches of `fork` in parallel.
+
+    Parameters
+    ----------
+    walker : coroutine function
+        Walks from a node until it ends or reaches one of the stops; gives (last action, stop or None).
+    stops : set
+        Joins of the forks around this one.
+
+    Returns
+    -------
+    action : object
+        The last action of the last branch in written order.
+    node : object or None
+        Where to go on: the join when a branch arrived there, an outer stop when one arrived at that, else None.
+    """
+    origin, frame.node = frame.node, None  # the forking node's visit is over
+    while True:
+        action, node = await _walk_branches(walker, frame, origin, fork, shared, params, stops)
+        if node.__class__ is not Fork or node in stops:
+            return action, node
+        fork = node  # branches that meet at a fan-out: ``[a, b] >> [c, d]``
+
+
+async def _walk_branches(
+    walker: Walker, frame: Frame, origin: Any, fork: Any, shared: Any, params: Any, stops: AbstractSet[Any]
+) -> tuple[Any, Any]:
+    """Walk the branches of this one fork, which `origin` leads to; gives what `walk_fork` gives, where the join may be a fork."""
+    run, given = frame.run, fork._pfx_each
+    meeting = Meeting(run.join_of(fork) if given is None else fork._pfx_join)
+    inner = {*stops} if meeting.node is None else {*stops, meeting.node}
+    numbers = _numbers(fork)
+    collects, failures = frame.flow._pfx_on_branch_error == "collect", list[ItemFailure]()
+
+    async def branch(head: Any, index: int, start: Any = None) -> tuple[Any, Any]:
+        walk = Frame(run, frame, frame.flow, branch=head, item=numbers.get(index))
+        own = params if given is None or index >= len(given) or given[index] is None else {**params, **given[index]}
+        walk.outer, walk.error = origin, frame.error
+        walk.stops, walk.meeting = inner, meeting
+        FRAME.set(walk)
+        run.enter(walk)
+        try:
+            return await walker(walk, head if start is None else start, shared, own, inner)
+        except Exception as exc:
+            if not collects or ends_run(frame, exc):
+                raise
+            failures.append(ItemFailure(index, exc, run.log.path(frame, head).rsplit("/", 1)[-1]))
+            note_failure(frame, failures[-1], run.log.path(frame, head))
+            return None, _FAILED
+        finally:
+            run.leave(walk)
+            FRAME.set(frame)  # branches that are walked one after the other share this task
+
+    async def further(index: int, _: int) -> tuple[Any, Any]:
+        return await branch(fork.heads[index], index, ends[index][1])
+
+    if given is not None:
+        frame.note("forked", branches=dict(Counter(run.log.path(frame, head) for head in fork.heads)))
+    for index, head in enumerate(fork.detached, len(fork.heads)):
+        _detach(run, branch(head, index))
+    if not fork.heads:
+        return None, None
+    at_once = _at_once(run, frame.flow, len(fork.heads))
+    ends = await each(branch, fork.heads, at_once)
+    while early := [index for index, (_, stop) in enumerate(ends) if stop in meeting.former and stop not in inner]:
+        for index, end in zip(early, await each(further, early, at_once), strict=True):
+            ends[index] = end
+    if collects:
+        frame.failures = sorted(failures, key=lambda failure: failure.index)
+    arrived = [stop for _, stop in ends if stop is not None and stop is not _FAILED]
+    if meeting.node is not None and (meeting.node in arrived or (failures and not arrived)):
+        return ends[-1][0], meeting.node
+    return ends[-1][0], arrived[-1] if arrived else None
+
+
+def _numbers(fork: Any) -> dict[int, int]:
+    """Which branches have a number in their address: a head that is named again, and every branch that a list of actions began."""
+    if fork._pfx_each is not None:
+        return dict(enumerate(range(len(fork.heads))))
+    found, seen = {}, set()
+    for index, head in enumerate([*fork.heads, *fork.detached]):
+        if id(head) in seen:
+            found[index] = index
+        seen.add(id(head))
+    return found
+
+
+def _at_once(run: Any, flow: Any, branches: int) -> int | None:
+    limit = run.branches or flow._pfx_fork_limit
+    if limit is None:
+        return None
+    return max(2, limit) if limit > 1 else min(branches, 1)
+
+
+def _detach(run: Any, coro: Any) -> None:
+    """Start a branch that nobody waits for; it is cancelled when its run ends."""
+    if mode_here() == CALLER:  # the private loop ends with the fork
+        future: Any = engine_thread.submit(coro)
+    else:
+        future = asyncio.ensure_future(coro)
+    run.detached = [*(run.detached or ()), future]

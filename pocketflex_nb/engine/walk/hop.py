@@ -1,0 +1,98 @@
+"""What surrounds a hop when it is not the plain case: changes of the store, a failure, an action without an arrow."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from time import perf_counter_ns as now
+from types import NoneType
+from typing import Any
+
+from pocketflex_nb.concurrency.foreign_errors import raised_by_step
+from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
+from pocketflex_nb.core.flow.nodes import END
+from pocketflex_nb.core.store.change_log import numbered, places_in
+from pocketflex_nb.core.store.store import settle
+from pocketflex_nb.engine.records.frame import Failure, Frame, Several
+from pocketflex_nb.engine.records.run_log import CHANGED
+from pocketflex_nb.engine.runs.code_reload import name_the_cell
+
+__all__ = ["failed", "keep", "no_arrow"]
+
+
+def keep(frame: Frame) -> None:
+    """At the node's end: find nested changes of the store, and note them all."""
+    changes = settle(frame)
+    if changes:
+        run = frame.run
+        ns = now()
+        numbered(places_in(changes), run.hops + 1, ns)
+        run.records.extend((frame, frame.node, CHANGED, changes, -ns))
+        if run.held is not None and run.held.subscribers:
+            run.held.subscribers.tell()
+
+
+def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
+    """Record that a visit failed, and return the node behind its error edge, None for `END`; raise `error` when there is none."""
+    run = frame.run
+    error = raised_by_step(error)
+    if frame.touched or frame.page is not None:
+        keep(frame)
+    if run._classes is not None and isinstance(error, AttributeError):
+        name_the_cell(error, node, run)
+    handler = getattr(node, "_pfx_on_error", None)
+    takes = handler is not None and isinstance(error, Exception) and error is not run.ending
+    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, RunCancelled, GeneratorExit)):
+        status = "cancelled"
+    else:
+        status = "failed"
+    run.records.extend((frame, node, Failure(error, takes, status), start, now()))
+    run.hops += 1
+    if not takes:
+        raise error
+    frame.error = error
+    return None if handler is END else handler
+
+
+def no_arrow(frame: Frame, node: Any, action: Any) -> Any:
+    """Where to go on with an action that is no arrow's name: where several lead to; else nowhere.
+
+    An action without an arrow ends the flow: noted, marked in every view, and an error in a strict flow.
+
+    The warning is PocketFlow's, given by `Flow.get_next_node`. In a strict flow a node that names no action may end the flow: it is
+    drawn with named ways only, and returning None takes none of them.
+    """
+    if action.__class__ is Several:
+        return action.node
+    if frame.flow._pfx_strict and action in (None, "", "default"):
+        return None
+    known = list(node.successors)
+    name = frame.run.log._id(frame, frame.node)
+    last = _last_of(frame, node, action)
+    where = f", which its node {last!r} ended it with" if last else ""
+    text = f"{name}: no arrow for action {action!r}{where}; the flow ended there{nearest(str(action), known)}"
+    frame.note("unknown_action", action=action, known=known, text=text)
+    if frame.flow._pfx_strict:
+        raise UnknownAction(
+            f"node {name!r} of flow {frame.run.name!r} returned {action!r}{where}, and no arrow has that name{nearest(str(action), known)}",
+            node=name, action=action, known=known,
+        )
+    if last:  # PocketFlow's warning, which does not say where in the nested flow the action comes from
+        warnings.warn(f"Flow ends: '{action}' not found in {known}; {text}", stacklevel=2)
+        return None
+    frame.flow.get_next_node(node, action)
+    return None
+
+
+def _last_of(frame: Frame, flow: Any, action: Any) -> str:
+    """The graph path of the node that ended the nested flow just visited with `action`; ``""`` for what is no flow, or ended otherwise."""
+    if not hasattr(flow, "start_node"):
+        return ""
+    records = frame.run.records
+    for at in range(len(records) - 10, max(-1, len(records) - 5_000), -5):  # the very last one is the visit of the flow itself
+        inner = records[at]
+        if inner is frame:
+            return ""
+        if isinstance(inner, Frame) and inner.parent is frame and isinstance(records[at + 2], (str, NoneType)):
+            return str(inner.path(records[at + 1])) if records[at + 2] == action else ""
+    return ""

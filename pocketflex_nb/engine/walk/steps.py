@@ -1,0 +1,206 @@
+"""How is one step carried out where it may wait? In this task, in the pool, or on the engine thread.
+
+Which of them follows from the loop that is running: on the caller's own loop everything runs inline (PocketFlow's way); on the
+engine's loop a plain `exec` goes to the pool; on the private loop of a waiting `run` it does too, and ``async def`` steps cross over
+to the engine thread, where clients that are bound to a loop stay alive from run to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import sys
+from collections.abc import Callable
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.concurrency.engine_thread import EngineLoop, engine_thread
+from pocketflex_nb.concurrency.foreign_errors import step_error
+from pocketflex_nb.concurrency.outcome import opened
+from pocketflex_nb.concurrency.portal import cross
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.flow.generator_steps import is_stream
+from pocketflex_nb.core.flow.nodes import BaseNode, Node
+from pocketflex_nb.engine.control.attempt_clock import limit
+from pocketflex_nb.engine.records.frame import Frame, told
+from pocketflex_nb.engine.walk.dispatch import is_async, is_exec_step, is_step
+from pocketflex_nb.engine.walk.failed_attempts import begin_try, end_tries, take_back, withdraw
+from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
+
+__all__ = [
+    "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here",
+    "once", "patience", "retried", "run_stream", "with_tries",
+]
+
+#: on whose loop this task runs
+USER, ENGINE, CALLER = range(3)
+
+
+class CallerLoop(asyncio.SelectorEventLoop):
+    """The private loop of a `run` that waits in its caller's thread."""
+
+
+def mode_here() -> int:
+    """On whose loop the running task is."""
+    loop = asyncio.get_running_loop().__class__
+    if sys.platform == "emscripten":  # no threads there
+        return USER
+    if loop is EngineLoop or loop is CallerLoop:
+        return ENGINE if loop is EngineLoop else CALLER
+    frame = FRAME.get()
+    if frame is None:
+        return USER
+    if frame.run.crosses:
+        return CALLER
+    return ENGINE if engine_thread.is_borrowed and frame.run.launched else USER
+
+
+def _parcelled(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
+    try:
+        return fn(*args), None
+    except BaseException as exc:
+        return None, exc
+
+
+async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
+    """Call `fn` in the pool, as a step of the node in flight.
+
+    When the caller is cancelled while the thread works, the thread is abandoned: it is reported, and what it writes to a `Store`
+    from then on is dropped.
+    """
+    step = frame.step_frame(frame.item if frame.step else None)
+    context = contextvars.copy_context()
+    context.run(FRAME.set, step)
+    future = engine_thread.pool.submit(context.run, _parcelled, fn, *args, told=lambda text: step.note("pool_full", text=text))
+    try:
+        return opened(await asyncio.wrap_future(future))
+    except asyncio.CancelledError:
+        if not future.cancel() and future.running():
+            abandon(step, future)
+        raise
+    finally:
+        frame.absorb(step)
+
+
+def abandon(step: Frame, future: Any) -> None:
+    """Report a thread that nobody waits for any more, fence it, and give its place in the pool to another."""
+    step.fenced = True
+    step.run.fence(step)
+    withdraw(step)
+    step.note("abandoned", what="thread", text=f"{step.node_id}: a thread could not be stopped; its late writes are dropped")
+    pool = engine_thread.pool
+    pool.abandon()
+    future.add_done_callback(lambda _: pool.reclaim())
+
+
+async def once(node: Any, prep_res: Any, mode: int, frame: Frame) -> Any:
+    """One attempt of `exec`, where and as long as it may run."""
+    seconds = node._pfx_timeout
+    if seconds is None:
+        return await _exec_once(node, prep_res, mode, frame, False)
+    async with limit(seconds, frame):
+        return await _exec_once(node, prep_res, mode, frame, True)
+
+
+async def _exec_once(node: Any, prep_res: Any, mode: int, frame: Frame, limited: bool) -> Any:
+    fn = node.exec
+    if is_async(fn):
+        return await (cross(fn(prep_res)) if mode == CALLER else fn(prep_res))
+    if getattr(fn, "__func__", None) is BaseNode.exec:
+        return None
+    if is_stream(fn):
+        return await run_stream(fn(prep_res), mode)
+    if limited or (mode != USER and getattr(node, "blocking", True)):
+        result = await in_pool(frame, fn, prep_res)
+    else:
+        result = fn(prep_res)
+    return watched(result, node, "exec") if result.__class__ in LAZY else result
+
+
+async def run_stream(pieces: Any, mode: int) -> Any:
+    """What an async generator step gives, with its texts told as they come; on the engine thread, as any async step."""
+    return await (cross(streamed(pieces)) if mode == CALLER else streamed(pieces))
+
+
+def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
+    """Tries in all, what is retried, and the wait in seconds after try number k."""
+    retry = node._pfx_retry
+    if retry is None:
+        return node.max_retries, Exception, lambda failed: node.wait
+    from random import random
+
+    return retry.attempts, retry.on, lambda failed: retry.delay(failed, random)
+
+
+def retried(node: Any, frame: Frame | None, number: int, exc: BaseException) -> None:
+    """Note that try `number` failed and another follows."""
+    if frame is not None:
+        frame.note("node_retried", attempt=number, error=told(exc))
+
+
+async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> Any:
+    """`exec` with its tries and its fallback, awaited."""
+    mode = mode_here() if mode is None else mode
+    frame = FRAME.get()
+    tries, on, wait = patience(node)
+    undoes = tries > 1 or node._pfx_timeout is not None
+    for number in range(tries):
+        node.cur_retry = number
+        if undoes:
+            begin_try(frame)
+        try:
+            return await once(node, prep_res, mode, frame)
+        except (Exception, asyncio.CancelledError) as caught:
+            exc = step_error(caught, is_plain=not is_async(node.exec))
+            if undoes:
+                prep_res = take_back(frame, prep_res)
+            if number == tries - 1 or not isinstance(exc, on):
+                return await fall_back(node, prep_res, exc, mode)
+            retried(node, frame, number, exc)
+        finally:
+            if undoes:
+                end_tries(frame)
+        if (seconds := wait(number)) > 0:
+            await asyncio.sleep(seconds)
+    return None
+
+
+async def fall_back(node: Any, prep_res: Any, exc: Exception, mode: int) -> Any:
+    """`exec_fallback`, awaited when it is async; it raises `exc` unless it is overridden."""
+    result = node.exec_fallback(prep_res, exc)
+    if result.__class__ is CoroutineType and is_step(result, node.exec_fallback):
+        return await (cross(result) if mode == CALLER else result)
+    if result.__class__ in LAZY:
+        return await run_stream(result, mode) if is_stream(node.exec_fallback) else watched(result, node, "exec_fallback")
+    return result
+
+
+def with_tries(node: Any, prep_res: Any, coro: Any) -> Any:
+    """`coro` as `exec` gave it, not begun yet, put under the node's tries and fallback unless it is so already."""
+    if coro.cr_code is attempt_async.__code__ or not isinstance(node, Node) or not is_async(node.exec):
+        return coro
+    if coro.cr_code is not getattr(inspect.unwrap(node.exec), "__code__", None):
+        return coro
+    coro.close()
+    return attempt_async(node, prep_res)
+
+
+async def finish_visit(node: Any, shared: Any, prep_res: Any, exec_res: Any, stage: int) -> Any:
+    """The rest of a visit whose `prep` (stage 0) or `_exec` (stage 1) turned out to be async: that one is awaited first."""
+    if stage == 0:
+        prep_res = await prep_res
+        if type(node)._exec is Node._exec and "_exec" not in node.__dict__:
+            exec_res = await attempt_async(node, prep_res)
+        else:
+            exec_res = node._exec(prep_res)
+            if exec_res.__class__ is CoroutineType and is_exec_step(node):
+                exec_res = await exec_res
+            elif exec_res.__class__ in LAZY and is_stream(node.exec):
+                exec_res = await streamed(exec_res)
+    else:
+        exec_res = await exec_res
+    action = node.post(shared, prep_res, exec_res)
+    if action.__class__ in LAZY:
+        return watched(action, node, "post")
+    return await action if action.__class__ is CoroutineType else action

@@ -1,0 +1,105 @@
+"""How does plain code wait for what must be awaited? Without a loop of its own where it can, and so that an interrupt gets through."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as cf
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.outcome import opened
+from pocketflex_nb.concurrency.portal import GRACE, Crossing, cross
+from pocketflex_nb.concurrency.reentrancy import can_nest, cancel_task, run_nested
+from pocketflex_nb.core.errors import RunCancelled
+from pocketflex_nb.engine.records.frame import Frame
+from pocketflex_nb.engine.walk.steps import CallerLoop
+
+__all__ = ["GRACE", "SLICE", "loop_here", "wait_here", "wait_step"]
+
+#: seconds between two looks of a waiting main thread: a signal handler of Python's runs only then on some platforms
+SLICE = 0.05
+
+
+def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
+    """Have an ``async def`` step awaited on the engine thread, and wait for it here."""
+    if engine_thread.is_here:
+        return run_nested(engine_thread.loop, coro, frame.run.cancelling)
+    if (loop := loop_here(frame.run)) is not None:
+        return run_nested(loop, cross(coro), frame.run.cancelling)
+    future = Crossing(coro)
+    with frame.run.cancelling(future.cancel), engine_thread.pool.lent():
+        return opened(_result(future, frame.run))
+
+
+def loop_here(run: Any) -> Any:
+    """The loop of this thread, if `run` is a plain one in a step that this loop runs; to block it would stop the steps beside it."""
+    loop = asyncio._get_running_loop() if run.outer is not None else None
+    return loop if loop is not None and can_nest(loop) else None
+
+
+def _result(future: Crossing, run: Any) -> Any:
+    """Begin, and wait for the result; an interrupt cancels it, waits until it is over, and goes on."""
+    try:
+        future.begin()
+        while not future.over.wait(SLICE if threading.current_thread() is threading.main_thread() else None):
+            pass
+        return future.result()
+    except cf.CancelledError as exc:
+        raise RunCancelled(f"run {run.name!r} was cancelled") from exc
+    except KeyboardInterrupt:
+        future.cancel()
+        future.over.wait(GRACE)
+        raise
+
+
+def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
+    """Run `coro` to its end in this thread, on a private loop, also when this thread's own loop is running."""
+    if engine_thread.is_here:
+        return run_nested(engine_thread.loop, coro, frame.run.cancelling)
+    if (loop := loop_here(frame.run)) is not None:
+        frame.run.crosses = True
+        return run_nested(loop, coro, frame.run.cancelling)
+    with engine_thread.pool.lent(), _private_loop() as loop:
+        task = loop.create_task(coro)
+        with frame.run.cancelling(partial(_cancel, loop, task)):
+            try:
+                return loop.run_until_complete(task)
+            except asyncio.CancelledError as exc:
+                raise RunCancelled(f"run {frame.run.name!r} was cancelled") from exc
+            except KeyboardInterrupt:
+                task.cancel()
+                loop.run_until_complete(asyncio.wait([task], timeout=GRACE))
+                raise
+
+
+def _cancel(loop: CallerLoop, task: asyncio.Task[Any]) -> None:
+    try:
+        loop.call_soon_threadsafe(cancel_task, task)
+    except RuntimeError:  # the loop was closed meanwhile: the task is over
+        pass
+
+
+@contextmanager
+def _private_loop() -> Iterator[CallerLoop]:
+    """A new loop that may run here. A loop that runs in this thread already is set aside meanwhile, and does not turn."""
+    running = asyncio._get_running_loop()
+    task = asyncio.current_task(running) if running is not None else None
+    if task is not None:
+        asyncio.tasks._leave_task(running, task)  # type: ignore[arg-type]
+    asyncio._set_running_loop(None)
+    loop = CallerLoop()
+    try:
+        yield loop
+    finally:
+        if left := asyncio.all_tasks(loop):  # of a fork whose walk was cut short
+            for one in left:
+                one.cancel()
+            loop.run_until_complete(asyncio.wait(left, timeout=GRACE))
+        loop.close()
+        asyncio._set_running_loop(running)
+        if task is not None:
+            asyncio.tasks._enter_task(running, task)  # type: ignore[arg-type]

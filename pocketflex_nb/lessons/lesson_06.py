@@ -1,0 +1,301 @@
+"""Lesson 06: supervision. The answers are agents and teams; the check starts them, breaks them on purpose and looks who is there then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import Any
+
+from pocketflex_nb.agents import Agent, AgentDown, AgentRef, CallTimeout, Supervisor, child, trace
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.lessons.exercise import PATIENCE, Checked, exercise, point, slip, trouble
+
+__all__ = ["TITLE"]
+
+TITLE = "Supervision"
+
+#: what the old edition of the guest book holds
+_OLD_GUESTS = ("Ada", "Guido", "Barbara")
+#: seconds in which somebody should be back who may never come back
+_SOON = 2.0
+
+
+@exercise(
+    "06.1",
+    "The dragon at the door",
+    hints=(
+        "What dies with the doorman is `self.visitors`. What does not die is the `book`: each new doorman gets the same one.",
+        "In `init`, keep the book itself, `self.book = book`. In `handle_call`, count in there; a store has `increment`.",
+        "`return self.book.increment(___)` instead of the two lines with `self.visitors`; the dragon stays as it is.",
+    ),
+)
+def _dragon_at_the_door(doorman: Any) -> Checked:
+    yield slip(not _is_agent_class(doorman), "`Doorman` has to be the class, as it was: an `Agent`.")
+    book = Store({"visitors": 0})
+    with _running(Supervisor([child(doorman, book, id="doorman")])) as door:
+        first = [_answer(_successor(door, "doorman", None), visitor) for visitor in ("Ada", "Guido")]
+        fell = [answer for answer in first if isinstance(answer, BaseException)]
+        yield slip(fell, "" if not fell else f"{_why(fell[0])}.")
+        yield point(first == [1, 2], "He counts.", f"The first two visitors were told {first[0]!r} and {first[1]!r}, and not 1 and 2.")
+        old = door["doorman"]
+        dragon = _answer(old, "dragon")
+        yield slip(
+            not isinstance(dragon, AgentDown),
+            f"The dragon was told {dragon!r}: this doorman fears nothing. He may drop dead; what he has counted is what has to survive.",
+        )
+        new = _successor(door, "doorman", old)
+        yield point(new is not None, "A dragon came, and the doorman is another.", "Nobody stands at the door after the dragon.")
+        kept = book["visitors"]  # what the new one has found, or made of it
+        third = _answer(new, "Barbara")
+    yield slip(
+        third == 1 and book["visitors"] == 0, "The new doorman begins at 1: the count is in his head, `self.visitors`. The `book` is not."
+    )
+    yield slip(
+        third == 1 and kept == 0, "The new doorman begins at 1: `init` runs at every start, the second, too, and yours empties the book."
+    )
+    yield slip(third == 1, "The new doorman begins at 1: the old one wrote into the book, but the new one does not look there.")
+    yield slip(third == 4, "The dragon was counted, too. It is no visitor.")
+    yield point(third == 3, "He goes on where the other stopped.", f"The third visitor was told {third!r}.")
+    yield slip(
+        book["visitors"] == 0,
+        "It is right, but it does not stand in the book: what stands in the class, or beside it, is shared by every door of the house.",
+    )
+    with _running(Supervisor([child(doorman, Store({"visitors": 0}), id="doorman")])) as other:
+        elsewhere = _answer(other["doorman"], "Grace")
+    yield point(
+        elsewhere == 1,
+        "And another door has another book.",
+        f"At another door, with another book, the first visitor was told {elsewhere!r}.",
+    )
+
+
+@exercise(
+    "06.2",
+    "The plan",
+    hints=(
+        "Two things to choose: the strategy, and the order in the list. Who depends on whom?",
+        "`rest_for_one` replaces the one that fell, and those that stand behind it in the list. Who must never stand behind anybody?",
+        '`Supervisor([child(Domino, id=name) for name in (___, ___, ___)], strategy="rest_for_one")`, the undisturbed first.',
+    ),
+)
+def _plan(plan: Any) -> Checked:
+    yield slip(isinstance(plan, AgentRef), "That is a supervisor's address. `plan` has to be the supervisor itself, `Supervisor([...])`.")
+    yield point(
+        isinstance(plan, Supervisor), "A supervisor.", f"`plan` is a {type(plan).__name__}: make a `Supervisor([...], strategy=...)`."
+    )
+    with _running(plan) as team:
+        names = {info.id for info in team.children()}
+        yield point(
+            names == {"shelf", "reader", "guests"},
+            "The three are there.",
+            f"Its children are {', '.join(sorted(map(str, names))) or 'none'}: `shelf`, `reader` and `guests` are wanted.",
+        )
+        with_shelf = _replaced_with(team, "shelf")
+        yield slip("guests" in with_shelf and len(with_shelf) == 3, _all_of_them(plan))
+        yield slip("guests" in with_shelf, "When the shelf falls, the guests are disturbed: they stand behind it.")
+        yield point(
+            with_shelf == {"shelf", "reader"},
+            "With the shelf, the reader is replaced.",
+            "When the shelf falls, the reader stays, and still believes in the old order.",
+        )
+        with_reader = _replaced_with(team, "reader")
+        yield slip("shelf" in with_reader, "When the reader falls, the shelf is replaced, too: all depend on all, in your plan.")
+        yield point(with_reader == {"reader"}, "The reader falls alone.", "When the reader falls, the guests are disturbed.")
+        with_guests = _replaced_with(team, "guests")
+    yield point("guests" in with_guests, "The guests were never disturbed.", "When the guests fall, nobody comes for them.")
+
+
+def _all_of_them(plan: Any) -> str:
+    if plan.options.strategy == "one_for_all":
+        return "When the shelf falls, everybody is replaced, the guests as well: that is `one_for_all`."
+    return "When the shelf falls, everybody who stands behind it is replaced, the guests as well. Order is half of the plan."
+
+
+@exercise(
+    "06.3",
+    "A dragon in the house",
+    hints=(
+        "The supervisor that gives up takes all its children along. So the dragon needs one of its own.",
+        'A supervisor may stand in the list of another: `child(Supervisor, [...], id="wing")`, and the dragon in *its* list.',
+        '`Supervisor([child(Domino, id="desk"), child(Supervisor, [___], id="wing")])`.',
+    ),
+)
+def _dragon_in_the_house(house: Any) -> Checked:
+    yield point(isinstance(house, Supervisor), "A house.", f"`house` is a {type(house).__name__}: make a `Supervisor([...])`.")
+    with _running(house) as whole:
+        desk, dragon = _find(whole, "desk"), _find(whole, "dragon")
+        yield point(desk and dragon, "Desk and dragon live in it.", f"In the house there is no `{'dragon' if desk else 'desk'}`.")
+        with trace(whole) as seen:
+            for _ in range(4):
+                _push(whole, "dragon")
+        gave_up = [event for event in seen.events if event.kind == "giveup"]
+        is_open, same = whole.is_alive, _find(whole, "desk") is desk
+        back = _find(whole, "dragon")
+    yield slip(
+        not is_open,
+        "At the dragon's fourth fall the house has had enough, and ends, and the desk with it. Who could have had enough in its place?",
+    )
+    yield slip(
+        not same,
+        "The house stands, but the desk is another: it was replaced when the dragon was. They must not share a supervisor, nor "
+        "a strategy that knows no difference between them.",
+    )
+    yield slip(
+        not gave_up and back,
+        "Nothing gives up any more: with so much patience a broken child is restarted for ever, and nobody above hears of it. "
+        "Leave it at 3 in 5, and put somebody between.",
+    )
+    yield point(back, "The dragon fell four times and is back.", "The dragon fell, and nobody put it back: a dragon is permanent.")
+    yield point(gave_up, "Its own supervisor gave up, and was replaced.", "Nobody gave up at the fourth fall.")
+    yield point(same, "The desk noticed nothing.", "The desk is another.")
+
+
+@exercise(
+    "06.4",
+    "New page, old ink",
+    hints=(
+        "`code_change(self, old_class)` is a method like the others: `self` has the attributes of the old edition, and the new methods.",
+        'The string has `", "` between the names: `split` makes a list of it. Put it back where `handle_call` looks for it.',
+        '`def code_change(self, old_class): self.guests = self.guests.___(", ")`.',
+    ),
+)
+def _new_page(book: Any) -> Checked:
+    yield slip(not _is_agent_class(book), "`GuestBook` has to be the class, as it was: an `Agent`.")
+    fresh: Any = book.start_sync()
+    try:
+        alone = _answer(fresh, "Ada")
+    finally:
+        _end(fresh)
+    yield point(alone == 1, "A new book counts from 1.", f"A new book, never upgraded, says {alone!r} to its first guest.")
+    old: Any = _OldGuestBook.start_sync()
+    try:
+        yield from _upgraded(old, book)
+    finally:
+        _end(old)
+
+
+def _upgraded(ref: Any, book: Any) -> Checked:
+    refused = _upgrade(ref, book)
+    yield slip(refused, "" if refused is None else f"{trouble(refused)}. The book was left in the old edition.")
+    guests: Any = _state_of(ref).get("guests")
+    yield slip(
+        guests == ", ".join(_OLD_GUESTS),
+        "The new code finds a string, with names and commas in it, where it wants a list, and falls at the first guest: "
+        "`code_change` turns the one into the other.",
+    )
+    yield slip(guests == [], "All three are lost: the book is empty after the upgrade.")
+    letters = list(", ".join(_OLD_GUESTS))
+    yield slip(guests == letters, "Every letter is a guest now. `list` takes a string apart; `split` does it at the commas.")
+    names = [str(name).strip() for name in guests] if isinstance(guests, list) else []
+    yield slip(guests != names == list(_OLD_GUESTS), f'There are spaces in the names, {guests[1:2]}: split at `", "`.')
+    yield slip(guests == [", ".join(_OLD_GUESTS)], "That is one guest with a very long name.")
+    yield point(guests == list(_OLD_GUESTS), "Ada, Guido and Barbara are in it.", f"After the upgrade `guests` is {guests!r}.")
+    answer = _answer(ref, "Grace")
+    yield point(answer == 4, "Grace is the fourth, in the same living book.", f"Grace was told {answer!r}, and is the fourth.")
+
+
+class _OldGuestBook(Agent):
+    """The edition before: the guests in one long string."""
+
+    async def init(self) -> None:
+        self.guests = ", ".join(_OLD_GUESTS)
+
+    async def handle_call(self, message: Any, caller: Any) -> Any:
+        self.guests += f", {message}"
+        return self.guests.count(",") + 1
+
+
+def _is_agent_class(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Agent)
+
+
+@contextmanager
+def _running(team: Any) -> Iterator[Any]:
+    """The team, alive, and ended afterwards."""
+    if team.is_alive:
+        team.stop_sync("shutdown", timeout=PATIENCE)
+    team.start_sync()
+    try:
+        yield team
+    finally:
+        if team.is_alive:
+            team.stop_sync("shutdown", timeout=PATIENCE)
+
+
+def _end(ref: Any) -> None:
+    if ref.is_alive:
+        ref.stop_sync("shutdown", timeout=PATIENCE)
+
+
+def _answer(ref: Any, message: Any) -> Any:
+    """What an agent answers, or how it failed to."""
+    if ref is None:
+        return LookupError("nobody is there")
+    try:
+        return ref.call_sync(message, timeout=PATIENCE)
+    except (AgentDown, CallTimeout) as exc:
+        return exc
+
+
+def _why(failed: BaseException) -> str:
+    return trouble(failed.__cause__ or failed)
+
+
+def _upgrade(ref: Any, cls: type) -> BaseException | None:
+    """What `code_change` raised."""
+    try:
+        engine_thread.submit(ref.upgrade(cls)).result(PATIENCE)
+    except Exception as exc:  # the reader's code may raise anything
+        return exc
+    return None
+
+
+def _state_of(ref: Any) -> dict[str, Any]:
+    """The attributes of an agent, now."""
+    return dict(ref.state())
+
+
+def _wait(happened: Callable[[], object], seconds: float = PATIENCE) -> bool:
+    """Whether it happens in that time; agents live on another thread, so this may look again and again."""
+    deadline = monotonic() + seconds
+    while not happened():
+        if monotonic() > deadline:
+            return False
+        sleep(0.005)
+    return True
+
+
+def _successor(team: Any, id: str, old: Any) -> Any:
+    """Who stands in that place when it is not `old` any more; None when nobody comes."""
+    _wait(lambda: not team.is_alive or _find(team, id) not in (None, old), _SOON)
+    return _find(team, id) if team.is_alive else None
+
+
+def _replaced_with(team: Any, id: str) -> set[str]:
+    """Who is another, after `id` has fallen."""
+    before = {info.id: info.ref for info in team.children()}
+    if before[id] is None:
+        return set()
+    before[id].exit("kill")
+    _wait(lambda: _find(team, id) not in (None, before[id]) and all(info.status == "running" for info in team.children()), _SOON)
+    return {info.id for info in team.children() if info.ref is not None and info.ref is not before[info.id]}
+
+
+def _push(team: Any, id: str) -> None:
+    """Let the child of that id fall, and wait for the next one."""
+    old = _find(team, id)
+    if old is not None:
+        old.exit("kill")
+        _wait(lambda: not team.is_alive or _find(team, id) not in (None, old), _SOON)
+
+
+def _find(team: Any, id: str) -> Any:
+    """The living child of that id, however deep it stands."""
+    for info in team.children():
+        if info.id == id:
+            return info.ref
+        if info.type == "supervisor" and info.ref is not None and (found := _find(info.ref, id)) is not None:
+            return found
+    return None

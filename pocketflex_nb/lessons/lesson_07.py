@@ -1,0 +1,162 @@
+"""Lesson 07: asking a person. The answers are steps that ask an editor, who here is a piece of code that answers at once."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from pocketflex_nb.core.errors import CannotAsk
+from pocketflex_nb.core.flow.flow import Flow
+from pocketflex_nb.core.flow.nodes import Node, node
+from pocketflex_nb.lessons.exercise import PATIENCE, Checked, exercise, point, slip, tried, trouble
+
+__all__ = ["TITLE"]
+
+TITLE = "Asking a person"
+
+_SENTENCE = "Text wrapping and filling."
+_NOT_A_STEP = "That has to be the function, as it was: it takes the store."
+
+
+@exercise(
+    "07.1", "Nothing goes out unseen",
+    hints=(
+        "Which word may the editor answer, and where do the arrows want it?",
+        "`ask` takes the question and then a list of what may be answered. What a step returns is the arrow it takes.",
+        "`return ask(shared[\"sentence\"], [___, ___])`, with the names that stand on the two arrows.",
+    ),
+)
+def _gate(gate: Any) -> Checked:
+    yield slip(not callable(gate), _NOT_A_STEP)
+    run, refused = _with_a_person(_sorted(gate), "print")
+    yield slip(isinstance(run.error, CannotAsk), "`ask` was called, but nobody could hear it there.")
+    asked = _questions(run)
+    yield slip(
+        run.error is None and not asked,
+        "It decides by itself: the editor was never asked. (In an `async def`, `ask` needs `await`.)",
+    )
+    yield point(asked, "It asks.", "" if run.error is None else f"{trouble(run.error)}.")
+    yield slip(asked[0]["schema"] is not None, "A form has fields to fill in. Here are two buttons enough.")
+    yield slip(
+        asked[0]["timeout"] is not None, "When the time is over it goes its way unseen. Here it has to wait for the editor: no `timeout`."
+    )
+    yield slip(asked[0]["choices"] is None, "Anything may be answered now, `\"perhaps\"` too: give `ask` the choices.")
+    choices = set(asked[0]["choices"])
+    yield point(
+        not refused and choices == {"print", "drop"}, "Two buttons, print and drop.",
+        f"The buttons are {', '.join(map(repr, asked[0]['choices']))}, and the arrows are named `print` and `drop`.",
+    )
+    yield point(
+        _SENTENCE in asked[0]["question"], "The editor sees the sentence.",
+        "What is to be printed? The question does not show the sentence.",
+    )
+    yield slip(run.store.get("went") is None and run.error is None, "The answer gets lost: no arrow is taken. Return it.")
+    yield point(run.error is None, "It runs.", "" if run.error is None else f"{trouble(run.error)}.")
+    dropped, _ = _with_a_person(_sorted(gate), "drop")
+    yield point(
+        (run.store["went"], dropped.store.get("went")) == ("press", "basket"), "The answer is the way it goes.",
+        f"Answered print, it went to the {run.store['went']}; answered drop, to the {dropped.store.get('went')}.",
+    )
+
+
+@exercise(
+    "07.2", "Signed and dated",
+    hints=(
+        "One question with two fields is one `ask` with a form.",
+        "A `schema` is a dict from the name of a field to its type. The answer is a dict, with the same names.",
+        "`shared[\"credit\"] = ask(\"Who wrote it?\", schema={\"name\": ___, \"year\": ___})`.",
+    ),
+)
+def _credit(sign: Any) -> Checked:
+    yield slip(not callable(sign), _NOT_A_STEP)
+    run, refused = _with_a_person(Flow(node(sign)), {"name": "Greg Ward", "year": "1999"})
+    asked = _questions(run)
+    yield slip(run.error is not None and not refused, "" if run.error is None else f"{trouble(run.error)}.")
+    yield point(asked, "It asks.", "Nobody was asked. (In an `async def`, `ask` needs `await`.)")
+    form = asked[0]["schema"]
+    yield slip(len(asked) > 1, "Two questions, one after the other: that works, but one form has both.")
+    yield slip(form is None, "That is a free text, and you would have to take it apart yourself: `schema=` makes it a form.")
+    yield point(
+        set(form) == {"name", "year"}, "A form with a name and a year.",
+        f"The fields are {', '.join(map(repr, form))}, and should be `name` and `year`.",
+    )
+    yield slip(refused, f"The form refused a name and a year: {refused}.")
+    credit = run.store.get("credit")
+    yield slip(credit is None, "The answer is not kept: it belongs into `shared[\"credit\"]`.")
+    yield slip(
+        credit == {"name": "Greg Ward", "year": "1999"},
+        "The year is a text, `'1999'`, as it was typed: say in the form that it is an `int`.",
+    )
+    yield point(credit == {"name": "Greg Ward", "year": 1999}, "Kept, and the year is a number.", f"`credit` is {credit!r}.")
+
+
+@exercise(
+    "07.3", "The night shift",
+    hints=(
+        "Two things are missing: what holds when nobody answers, and when that is the case.",
+        "Both are options of `ask`. The one without the other is not enough: a question without a `timeout` waits until morning.",
+        "`ask(shared[\"sentence\"], [\"print\", \"drop\"], default=___, timeout=___)`.",
+    ),
+)
+def _night(night: Any) -> Checked:
+    yield slip(not callable(night), _NOT_A_STEP)
+    awake, _ = _with_a_person(_sorted(night), "print")
+    asked = _questions(awake)
+    yield point(asked, "It asks.", "The editor was never asked." if awake.error is None else f"{trouble(awake.error)}.")
+    limit = asked[0]["timeout"]
+    yield slip(limit is None, "It waits for ever when the editor sleeps: how long may it wait at most? `timeout`, in seconds.")
+    yield slip(limit > 1, f"It waits {limit:g} seconds, and should wait one at most.")
+    yield slip(limit < 0.25, f"In {limit:g} seconds nobody can answer: wait half a second.")
+    asleep = tried(_sorted(night), {"sentence": _SENTENCE})
+    yield slip(isinstance(asleep.error, TimeoutError), "When the time is over it fails: what shall hold then? `default`.")
+    yield point(asleep.error is None, "It goes on without an answer.", "" if asleep.error is None else f"{trouble(asleep.error)}.")
+    yield slip(asleep.store.get("went") == "press", "Unseen, it went to the press! Without an answer it has to be dropped.")
+    yield point(
+        asleep.store.get("went") == "basket", "What nobody approved is dropped.",
+        "Without an answer it takes no arrow at all: the default has to be one of the two actions.",
+    )
+    yield point(
+        awake.store.get("went") == "press", "And when the editor is awake, the answer counts.", "Answered print, it was not printed.",
+    )
+
+
+class _Went(Node):
+    """Keeps where the sentence went."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["went"] = self.where
+
+
+def _sorted(step: Any) -> Flow:
+    """The answer's step before a press and a basket."""
+    first = node(step)
+    first - "print" >> _Went("press")
+    first - "drop" >> _Went("basket")
+    return Flow(first)
+
+
+def _with_a_person(flow: Flow, answer: Any) -> tuple[Any, str]:
+    """The ended run of a flow whose every question gets `answer`, and why that was refused (empty: it was not)."""
+    run: Any = flow.launch({"sentence": _SENTENCE}, show=False, timeout=PATIENCE)
+    deadline, refused = monotonic() + PATIENCE, ""
+    while not run.done() and not refused and monotonic() < deadline:
+        try:
+            if run.status == "asking":
+                run.answer(answer)
+        except LookupError:     # it has just been closed
+            pass
+        except ValueError as error:
+            refused = str(error)
+        run.wait(0.005)
+    if not run.done():
+        run.cancel()
+        run.wait(PATIENCE)
+    return run, refused
+
+
+def _questions(run: Any) -> list[Any]:
+    return [event for event in run.events if event.kind == "asked"]

@@ -1,0 +1,149 @@
+"""What do two desks make of one store, whatever the moment at which they work? One is stopped after each of its verbs in turn.
+
+Chance finds a mistake of this kind now and then. Here the first desk does one verb, the second all it does, and then the first the rest;
+the next time the first does two verbs, and so on. What a desk has read is its own copy, as it is for a kernel of its own, and what it
+changes there is sent with its next verb.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from itertools import count as numbers
+from typing import Any
+
+from pocketflex_nb.core.store.store import Store
+
+__all__ = ["FUNCTIONS", "Desk", "total_of_two_desks"]
+
+#: modules, and how many functions they have
+FUNCTIONS = {"argparse": 138, "calendar": 66}
+#: seconds that the second desk gets while the first is stopped: it may wait for a lock of the first
+_APART = 0.2
+#: seconds after which a desk that neither ends nor fails is left alone
+_LATE = 5.0
+#: verbs that a desk is stopped after, one by one
+_VERBS = 50
+
+
+class Desk:
+    """A store as one of several kernels sees it.
+
+    Parameters
+    ----------
+    store : Store
+        What they share.
+    turn : callable
+        Called after each verb.
+    """
+
+    def __init__(self, store: Store, turn: Callable[[], Any]) -> None:
+        self._store, self._turn = store, turn
+        self._read: dict[Any, tuple[Any, Any]] = {}  # key: what was handed out, and what it was then
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._store, name)
+        if not callable(verb) or name.startswith("__"):
+            return verb
+        return lambda *args, **options: self._do(verb, *args, **options)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._do(self._store.__getitem__, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._do(self._store.__setitem__, key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self._do(self._store.__delitem__, key)
+
+    def __contains__(self, key: Any) -> bool:
+        return bool(self._do(self._store.__contains__, key))
+
+    def __iter__(self) -> Any:
+        return iter(self._do(lambda: list(self._store)))
+
+    def __len__(self) -> int:
+        return int(self._do(self._store.__len__))
+
+    def _do(self, verb: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        self.send()
+        try:
+            given = verb(*args, **options)
+        except Exception:  # a key that is not there is an answer, too
+            self._turn()
+            raise
+        if type(given) in (list, dict, set):
+            given = copy.deepcopy(given)
+            if args:
+                self._read[args[0]] = given, copy.deepcopy(given)
+        elif type(given).__name__ in ("dict_keys", "dict_values", "dict_items"):
+            given = list(given)
+        self._turn()
+        return given
+
+    def send(self) -> None:
+        """Write back what was changed in place."""
+        for key, (now, then) in list(self._read.items()):
+            if now != then:
+                self._store[key] = copy.deepcopy(now)
+                self._read[key] = now, copy.deepcopy(now)
+
+
+def total_of_two_desks(count: Callable[[Any, str, int], Any], modules: list[str], right: int) -> Any:
+    """A wrong total that two desks make of these two modules, or None: whenever the second one comes, it is `right`.
+
+    Raises
+    ------
+    Exception
+        What `count` raises.
+    """
+    for verbs in range(1, _VERBS):
+        store = Store({"total": 0})
+        is_stopped = _work_apart(count, modules, store, verbs)
+        if store["total"] != right:
+            return store["total"]
+        if not is_stopped:
+            return None
+    return None
+
+
+def _work_apart(count: Callable[[Any, str, int], Any], modules: list[str], store: Store, verbs: int) -> bool:
+    """Have the second desk work when the first has done so many verbs; whether it did as many."""
+    stopped, go = threading.Event(), threading.Event()
+    done = numbers(1)
+
+    def turn() -> None:
+        if next(done) == verbs:
+            stopped.set()
+            go.wait(_LATE)
+
+    first = _begun(count, Desk(store, turn), modules[0], stopped)
+    stopped.wait(_LATE)
+    is_stopped = not first.done()
+    second = _begun(count, Desk(store, lambda: None), modules[1])
+    wait([second], _APART)
+    go.set()
+    for desk in (first, second):
+        desk.result(_LATE)
+    return is_stopped
+
+
+def _begun(count: Callable[[Any, str, int], Any], desk: Desk, module: str, over: threading.Event | None = None) -> Future[None]:
+    """A desk at work in a thread of its own."""
+    future: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            count(desk, module, FUNCTIONS[module])
+            desk.send()
+        except BaseException as exc:
+            future.set_exception(exc)
+        else:
+            future.set_result(None)
+        if over is not None:
+            over.set()
+
+    threading.Thread(target=work, name="pocketflex-desk", daemon=True).start()
+    return future

@@ -1,0 +1,101 @@
+"""How does a thing get on the screen? A live widget and, beside it, a still picture for whoever has no kernel.
+
+Two outputs: the widget, and an SVG with the same content that the live widget hides. The still picture is written anew when the runs
+are over, so that a saved notebook, its preview elsewhere and an export all show how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets, stand
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import begin_again, below
+
+__all__ = ["begin_cell", "is_shown", "show", "shown_in_cell"]
+
+_in_cell: list[Any] = []
+#: runs of this cell that are not to be seen
+_unseen: list[Any] = []
+
+
+def begin_cell(info: Any = None) -> None:
+    """A cell starts: what it launches gets one view. The one it had is off the page, and would keep its runs alive for good."""
+    _in_cell.clear()
+    _unseen.clear()
+    if cell_id := getattr(info, "cell_id", None):
+        begin_again(cell_id)
+
+
+def shown_in_cell() -> Any:
+    """The view that this cell made, if any."""
+    return _in_cell[-1] if _in_cell else None
+
+
+def is_shown(run: Any) -> bool:
+    """Whether a view of this cell shows `run`, or none is wanted: its repr needs no picture."""
+    return run in _unseen or any(run in view.runs for view in _in_cell)
+
+
+def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto") -> Any:
+    """Show runs live; what `core.ports.display` stands for.
+
+    Parameters
+    ----------
+    thing : Run, RunGroup, Flow, Store
+        What to show.
+    asked : bool
+        Whether the user asked for it; if not, a cell's launches share one view.
+    height : int
+        Pixels at most.
+    view : {"auto", "graph", "lanes", "timeline", "store", "text", "none"}
+        What to show; ``text`` is plain text that is brought up to date.
+    """
+    from IPython.display import display
+
+    from pocketflex_nb.engine.runs.run import Run
+    from pocketflex_nb.engine.runs.run_group import RunGroup
+    from pocketflex_nb.notebook.run_data.playback import Replay
+
+    if view == "none":
+        _unseen.extend(thing if isinstance(thing, RunGroup) else [thing])
+        return None
+    if not isinstance(thing, (Run, RunGroup, Replay)):
+        display(thing)  # flows, stores, supervisors and traces draw themselves
+        return None
+    runs = list(thing) if isinstance(thing, Iterable) else [thing]
+    known = shown_in_cell()
+    if known is not None and not asked:
+        known.add(runs)
+        return known
+    if view == "store" and has_widgets():
+        from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import inspect_store
+
+        _unseen.extend(runs)
+        inspect_store(runs[0], runs[0].name)
+        return None
+    if view == "text" or not has_widgets():
+        return _show_text(runs, getattr(thing, "name", None))
+    return _show_widget(thing, height, view)
+
+
+def _show_widget(thing: Any, height: int, only: str) -> Any:
+    from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
+
+    view = RunView(thing, height)
+    if only in ("graph", "lanes", "timeline"):
+        view.add_class(f"pf-only-{only}")
+    _in_cell.append(view)
+    below(view)
+    stand(view)
+    return view
+
+
+def _show_text(runs: list[Any], name: Any) -> Any:
+    from pocketflex_nb.notebook.reports.text_view import TextView
+
+    text = TextView(runs, name, is_kernel=has_widgets())
+    _in_cell.append(text)
+    pump.follow(text)
+    return text

@@ -1,0 +1,1 @@
+"""%%pocketflex and %pocketflex."""

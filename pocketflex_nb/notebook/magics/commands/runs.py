@@ -1,0 +1,292 @@
+"""What can ``%pocketflex`` do with runs? List, show, steer, wait for and answer them, and tell what happened."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.frozen.freezer import MISSING
+from pocketflex_nb.engine.runs.code_reload import is_stale
+from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run
+from pocketflex_nb.engine.runs.run_group import RunGroup
+from pocketflex_nb.engine.runs.run_registry import runs
+from pocketflex_nb.notebook.cells.cell_run import CellWait
+from pocketflex_nb.notebook.cells.show import show
+from pocketflex_nb.notebook.magics.commands.command import Call, Command, Table
+from pocketflex_nb.notebook.requests.option_line import amount, duration, value_of, whole
+from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
+from pocketflex_nb.notebook.requests.run_request import find_run
+from pocketflex_nb.notebook.run_data.playback import Replay
+from pocketflex_nb.notebook.shell.cell_errors import Interrupted, usage
+from pocketflex_nb.notebook.shell.say import say
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import forget_all
+from pocketflex_nb.views.diagrams.sequence import steps_of
+from pocketflex_nb.views.text.redaction import redacted
+from pocketflex_nb.views.text.safe_messages import masked_lines
+from pocketflex_nb.views.values.value_preview import preview
+
+__all__ = ["RUN_COMMANDS"]
+
+#: lines that ``runs`` shows without ``--all``
+_LISTED = 20
+#: events that ``trace`` prints
+_TOLD = 200
+#: characters of one output that are read for secrets
+_LONGEST = 4_000
+
+
+def _count(number: int) -> str:
+    return f"{number} run{'s' if number != 1 else ''}"
+
+
+def _list(call: Call) -> Any:
+    call.end()
+    made = runs()
+    listed = made if call.has("--all") else made[-_LISTED:]
+    rows = [_row(run) for run in listed]
+    if call.has("--df"):
+        return ports.export(rows, "frame")
+    if not rows:
+        say("no runs yet: launch a flow, or %pocketflex run FLOW")
+        return None
+    return Table(rows, always=("run", "status", "steps"), older=len(made) - len(listed))
+
+
+def _row(run: Run) -> dict[str, Any]:
+    state = run.state()
+    return {
+        "run": run.name, "status": run.status, "node": ", ".join(run.in_flight()[:3]) if not run.done() else "", "steps": state.steps,
+        "seconds": round(run.seconds, 2), "tokens": state.tokens, "cost": state.cost, "error": redacted(state.error),
+        "old code": ", ".join(is_stale(run)),
+    }
+
+
+def _show(call: Call) -> None:
+    found = find_run(call.word("the run's name"), call.names)
+    call.end()
+    view = call.value("--view") or CONFIG["view"]
+    if view not in VIEWS:
+        raise usage(f"--view {view!r}{nearest(view, VIEWS)}")
+    show(found, view=view, height=whole(call.value("--height") or str(CONFIG["height"]), "--height"))
+
+
+def _cancel(call: Call) -> None:
+    chosen = [run for run in call.some_runs() if run.cancel()]
+    until = monotonic() + GRACE
+    for run in chosen:
+        if not call.has("--now") and run.launched:
+            run.wait(max(0.0, until - monotonic()))
+    left = [run.name for run in chosen if not run.done()]
+    say(f"{_count(len(chosen))} cancelled" if chosen else "nothing to cancel: it is over already")
+    if left and not call.has("--now"):
+        say(f"still ending: {', '.join(left[:5])}")
+
+
+def _pause(call: Call) -> None:
+    held = [run for run in call.some_runs() if not run.done()]
+    for run in held:
+        run.pause()
+    say(f"{_count(len(held))} paused before the next node" if held else "nothing to pause: it is over already")
+
+
+def _go_on(call: Call) -> None:
+    for run in call.some_runs():
+        if run.done():
+            say(f"{run.name} is {run.status} already")
+        elif call.has("--step"):
+            run.step()
+        else:
+            run.resume()
+
+
+class _Waiting(CellWait):
+    """``%pf wait``: the runs go on when it is interrupted, since they belong to other cells."""
+
+    def __init__(self, chosen: list[Run], seconds: float | None) -> None:
+        self._runs = chosen
+        self._until = None if seconds is None else monotonic() + seconds
+
+    def __repr__(self) -> str:
+        return f"<waiting for {_count(len(self._runs))}>"
+
+    def _left(self) -> bool:
+        return not all(run.done() for run in self._runs) and (self._until is None or monotonic() < self._until)
+
+    async def _await(self) -> Any:
+        try:
+            while self._left():
+                await asyncio.sleep(SLICE)
+        except asyncio.CancelledError:
+            raise self._interrupted() from None
+        return self._end()
+
+    def block(self) -> Any:
+        """The same in plain code."""
+        try:
+            while self._left():
+                for run in self._runs:
+                    if run.launched and not run.done():
+                        run.wait(SLICE)
+                        break
+        except KeyboardInterrupt:
+            raise self._interrupted() from None
+        return self._end()
+
+    def _end(self) -> None:
+        for run in self._runs:
+            say(f"{run.name}: {run.status}")
+        late = [run.name for run in self._runs if not run.done()]
+        if late:
+            raise usage(f"not over in time: {', '.join(late[:5])}; {'they go' if len(late) > 1 else 'it goes'} on")
+
+    def _interrupted(self) -> Interrupted:
+        return Interrupted("Interrupted: no longer waiting; the runs go on.")
+
+
+def _wait(call: Call) -> Any:
+    seconds = call.value("--timeout")
+    return _Waiting(call.some_runs(), duration(seconds, "--timeout") if seconds else None)
+
+
+def _answer(call: Call) -> None:
+    run = call.one_run()
+    text = " ".join(call.rest())
+    if not text:
+        raise usage(f"the answer is missing: %pocketflex {call.command.usage}")
+    try:
+        run.answer(_answered(run, text, call.names))
+    except (LookupError, ValueError) as exc:
+        raise usage(str(exc.args[0] if exc.args else exc)) from None
+
+
+def _answered(run: Run, text: str, names: Any) -> Any:
+    """What is meant: one of the choices as it is written, else a value of the notebook, a literal, or the text itself."""
+    question = run.hold_state().questions.oldest()
+    if question is not None:
+        for choice in question.choices or ():
+            if text.strip("\"'") == str(choice):
+                return choice
+    if text.startswith(("@", "$")):
+        return value_of(text, names, "answer")
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _trace(call: Call) -> Any:
+    found = find_run(call.word("the run's name"), call.names)
+    call.end()
+    if call.has("--df"):
+        return found.to_frame()
+    run = found if isinstance(found, Run) else found[0]
+    if call.has("--sequence"):
+        from IPython.display import display
+
+        if not steps_of(run.events):
+            raise usage(f"run {run.name!r} sent no messages between agents; its steps: %pocketflex trace {run.name}")
+        text = ports.export(run.events, "sequence")
+        display({"text/markdown": f"```mermaid\n{text}\n```", "text/plain": text}, raw=True)
+        return None
+    for flag, write in (("--otel", _otel), ("--html", _html)):
+        if call.has(flag):
+            target = Path(call.value(flag) or "")
+            try:
+                write(found, target)
+            except OSError as exc:
+                raise usage(f"{flag} {str(target)!r}: {exc.strerror or exc}") from None
+            say(f"saved as {target}")
+            return None
+    _print_events(run)
+    return None
+
+
+def _otel(found: Run | RunGroup, target: Path) -> None:
+    from pocketflex_nb.notebook.reports.html_page import write_beside
+    from pocketflex_nb.notebook.reports.otel import otlp_json
+
+    write_beside(target, otlp_json([found] if isinstance(found, Run) else list(found)))
+
+
+def _html(found: Run | RunGroup, target: Path) -> None:
+    from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
+
+    RunView(found).to_html(target)
+
+
+def _print_events(run: Run) -> None:
+    events = run.events
+    outputs = [event for event in events if event.kind == "output"][-2 * _TOLD :]
+    masked = masked_lines([(str(e.get("stream", "print")), str(e.get("text", "")), e.node) for e in outputs], _LONGEST)
+    texts = {event.seq: text for event, text in zip(outputs, masked, strict=True)}
+    for event in events[-_TOLD:]:
+        say(f"{event.seq:>5}  {event.kind:<15} {event.address}  {_facts(event, texts.get(event.seq))}".rstrip())
+    if len(events) > _TOLD:
+        print(f"the last {_TOLD} of {len(events)} events; all of them: run.events", file=sys.stderr)
+
+
+def _facts(event: Event, text: str | None = None) -> str:
+    if event.kind == "store_changed":
+        return "; ".join(_changed(change) for change in event["changes"])
+    facts = {k: v for k, v in event.data.items() if v is not None and k not in ("start", "seconds")}
+    if text is not None:
+        facts["text"] = text
+    took = event.get("seconds")
+    return ", ".join([*(f"{k}={preview(v, 60, key=k)}" for k, v in facts.items()), *([f"{took:.6f} s"] if took is not None else [])])
+
+
+def _changed(change: Mapping[str, Any]) -> str:
+    """One change of a store: what stood there, and what stands there now."""
+    key, old, new = change["key"], *(preview(change[side], 60, key=change["key"]) for side in ("old", "new"))
+    if change["op"] == "delete":
+        return f"- {key}: {old}"
+    return f"+ {key}: {new}" if change["old"] is MISSING else f"~ {key}: {old} → {new}"
+
+
+def _replay(call: Call) -> None:
+    run = call.one_run()
+    call.end()
+    speed = amount(call.value("--speed") or "1", "--speed")
+    if speed <= 0:
+        raise usage("--speed: more than 0 is needed, such as 0.5, 1 or 4")
+    first = call.value("--from") or "0"
+    if not first.isdigit():
+        raise usage(f"--from {first!r}: a number of steps is needed, from 0 to {run.hops}")
+    if int(first) > run.hops:
+        raise usage(f"--from {first}: run {run.name!r} has made {run.hops} steps")
+    if not run.done():
+        raise usage(f"run {run.name!r} is {run.status}: only what is over can be watched again (%pocketflex show {run.name} shows it live)")
+    show(Replay(run, speed=float(speed), first=int(first)), height=CONFIG["height"])
+
+
+def _clear(call: Call) -> None:
+    call.end()
+    say(f"forgot {_count(forget_all())}")
+
+
+RUN_COMMANDS = [
+    Command("runs", "runs", "The runs with their state, node, time and cost.", _list, {"--all": "", "--df": ""}),
+    Command("show", "show RUN", "A live view of a run, also of one that is over.", _show, {"--view": "|".join(VIEWS), "--height": "500"}),
+    Command("cancel", "cancel RUN|all", "End runs; --now does not wait for their own clean-up.", _cancel, {"--now": ""}),
+    Command("pause", "pause RUN|all", "Hold runs before their next node.", _pause),
+    Command("continue", "continue RUN|all", "Let paused runs go on, or one node further with --step.", _go_on, {"--step": ""}),
+    Command("wait", "wait RUN...", "Wait until runs are over; the page's buttons answer meanwhile.", _wait, {"--timeout": "60s"}),
+    Command("answer", "answer RUN VALUE", "Answer what a run asks.", _answer),
+    Command(
+        "trace", "trace RUN", "What happened, event by event; as a table, a sequence diagram, OpenTelemetry JSON or one HTML page.", _trace,
+        {"--df": "", "--sequence": "", "--otel": "FILE", "--html": "FILE"},
+    ),
+    Command(
+        "replay", "replay RUN", "Watch a run again, with no call made; faster with --speed, from a step on with --from.", _replay,
+        {"--speed": "4", "--from": "N"},
+    ),
+    Command("clear", "clear", "Forget the runs that are over.", _clear),
+]

@@ -1,0 +1,158 @@
+"""What can ``%pocketflex`` do with stores? Show them, now or at a version, compare them, and change a value."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.notebook.magics.commands.command import Call, Command
+from pocketflex_nb.notebook.requests.option_line import value_of
+from pocketflex_nb.notebook.requests.run_request import find_run, runs_of
+from pocketflex_nb.notebook.shell.cell_errors import usage
+from pocketflex_nb.notebook.shell.say import say
+from pocketflex_nb.notebook.widgets.store_inspector.store_history import put
+from pocketflex_nb.views.values.change_lines import diff, text_of
+from pocketflex_nb.views.values.value_preview import preview
+
+__all__ = ["STORE_COMMANDS", "parts_of", "value_at"]
+
+
+def _store(call: Call) -> Any:
+    if call.has("--at") and call.has("--diff"):
+        raise usage("--at and --diff exclude each other")
+    name = call.word("the run's name")
+    held, title = _held(name, call.names)
+    path = call.word("the path") if call.words else None
+    call.end()
+    if call.has("--diff"):
+        return _difference(call, held, path)
+    at = call.value("--at")
+    if at is not None:
+        held = _as_of(held, at, "--at")
+    if path is not None:
+        return value_at(held, path)
+    if at is None and isinstance(held, Store):
+        from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import inspect_store
+
+        found = call.names.get(name)
+        return inspect_store(held if isinstance(found, Store) else runs_of(find_run(name, call.names))[0], title)
+    return held
+
+
+def _held(name: str, names: Any) -> tuple[Any, str]:
+    """The store of that run, or the Store of that name in the notebook, and what it is called."""
+    found = names.get(name)
+    if isinstance(found, Store):
+        return found, name
+    chosen = runs_of(find_run(name, names))
+    if any(run.store is not chosen[0].store for run in chosen):
+        say(f"the store of {chosen[0].name}, the first of {len(chosen)} runs")
+    return chosen[0].store, chosen[0].name
+
+
+def _as_of(held: Any, version: str, what: str) -> Any:
+    if not isinstance(held, Store):
+        raise usage("this run shared a plain dict, which keeps no versions; launch it, or pass a Store")
+    if not version.isdigit():
+        raise usage(f"{what} {version!r}: a version is needed, from 0 to {held.version}")
+    return held.at(int(version))
+
+
+def _difference(call: Call, held: Any, path: str | None) -> None:
+    given = call.flags["--diff"]
+    if len(given) == 2:
+        old, new = _as_of(held, given[0], "--diff"), _as_of(held, given[1], "--diff")
+    elif given[0].isdigit():
+        old, new = _as_of(held, given[0], "--diff"), held
+    else:
+        old, new = held, _held(given[0], call.names)[0]
+    if path is not None:
+        old, new = (_or_none(side, path) for side in (old, new))
+    say(text_of(diff(old, new)) or "no difference")
+
+
+def _or_none(held: Any, path: str) -> Any:
+    """What is at `path`, or None where it is not there yet."""
+    value = held
+    for key in parts_of(held, path):
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def parts_of(held: Any, path: str) -> list[Any]:
+    """``notes[2].title`` as the keys and indexes one after the other; a key that is written so itself is one."""
+    if path in held:
+        return [path]
+    parts: list[Any] = []
+    value = held
+    for text in re.findall(r"[^.\[\]]+", path):
+        text = text.strip("\"'")
+        key: Any = text
+        if re.fullmatch(r"-?\d+", text) and not (isinstance(value, dict) and text in value):
+            key = int(text)
+        parts.append(key)
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            value = None
+    return parts
+
+
+def value_at(held: Any, path: str) -> Any:
+    """The value at `path`.
+
+    Raises
+    ------
+    UsageError
+        With the part that is not there and the nearest key.
+    """
+    value, where = held, ""
+    for key in parts_of(held, path):
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            known = [str(k) for k in value] if isinstance(value, dict) else []
+            here = f"{where}.{key}" if where else str(key)
+            raise usage(f"the store has no {path!r}: nothing at {here!r}{nearest(str(key), known)}") from None
+        where = f"{where}.{key}" if where else str(key)
+    return value
+
+
+def _set(call: Call) -> None:
+    run = call.one_run()
+    path, equals, text = " ".join(call.rest()).partition("=")
+    path = path.strip()
+    if not equals or not path:
+        raise usage(f"%pocketflex {call.command.usage}")
+    if not run.done() and run.status not in ("paused", "asking"):
+        raise usage(f"run {run.name!r} is {run.status}: pause it first (%pocketflex pause {run.name})")
+    value = value_of(text, call.names, path)
+    _put(run, path, value)
+    told = f"{path} = {preview(value, 200, key=tuple(parts_of(run.store, path)))}"
+    run.root.note("output", stream="log", text=f"a person set {told}", by="person")
+    say(told)
+
+
+def _put(run: Run, path: str, value: Any) -> None:
+    first, *rest = parts_of(run.store, path)
+    if rest and first not in run.store:
+        raise usage(f"the store has no {first!r}{nearest(str(first), map(str, run.store))}")
+    try:
+        put(run.store, (first, *rest), value)
+    except (LookupError, TypeError) as exc:
+        raise usage(f"{path} cannot be set: {type(exc).__name__}: {exc}") from None
+
+
+STORE_COMMANDS = [
+    Command(
+        "store", "store RUN [PATH]", "The store, live, or the value at a path such as notes[2].title; as of a version; or what changed "
+        "between two versions, or from this run's store to another's.", _store, {"--at": "N", "--diff": "N M|RUN2"},
+    ),
+    Command("set", "set RUN PATH=EXPR", "Change a value while the run is paused; its lane says that a person did.", _set),
+]

@@ -1,0 +1,140 @@
+"""What does Tab offer behind our magics? Options, subcommands, flows, runs, node ids, store keys; and nothing else."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from IPython import get_ipython
+from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
+
+from pocketflex_nb.core.flow.flow_graph import nodes_by_path
+from pocketflex_nb.core.flow.nodes import BaseNode
+from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run_group import RunGroup
+from pocketflex_nb.engine.runs.run_registry import runs
+from pocketflex_nb.notebook.magics.commands.command_table import COMMANDS
+from pocketflex_nb.notebook.magics.commands.help import topics
+from pocketflex_nb.notebook.requests.option_line import OPTIONS
+from pocketflex_nb.notebook.requests.run_options import CONFIG
+from pocketflex_nb.notebook.shell.kernel_loop import LOOPS
+
+__all__ = ["candidates", "install", "matcher", "remove"]
+
+_LINE = re.compile(r"^\s*(%{1,2})(?:pocketflex|pf)\b(?P<rest>.*)$", re.DOTALL)
+_RUN_COMMANDS = {"answer", "cancel", "continue", "pause", "replay", "set", "show", "store", "trace", "wait"}
+_FLOW_COMMANDS = {"diagram", "launch", "pin", "run", "unpin"}
+_CHOICES = {"--as", "--on-error", "--view"}
+
+
+def candidates(line: str, names: dict[str, Any]) -> list[str] | None:
+    """What fits at the end of `line`, or None when the line is not ours."""
+    match = _LINE.match(line)
+    if match is None or (match["rest"] and not match["rest"][0].isspace()):
+        return None
+    is_cell = match[1] == "%%"
+    words = match["rest"].split()
+    fragment = "" if not words or match["rest"][-1].isspace() else words.pop()
+    return sorted({word for word in _offers(words, fragment, is_cell, names) if word.startswith(fragment)})
+
+
+def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, Any]) -> Iterable[str]:
+    last = words[-1] if words else ""
+    if last in _CHOICES:
+        return OPTIONS[last].takes.split("|")
+    if last == "--break":
+        return _nodes(words, names)
+    if last == "--loop" and words[0] == "config":
+        return LOOPS
+    if last == "--budget":
+        return [f"{what}=" for what in ("steps", "seconds", "tokens", "cost")]
+    if last in ("--after", "--with", "--diff"):
+        return _runs(names)
+    if last in ("--seed", "--each") and "@" in fragment:
+        before = fragment.rpartition("@")[0]  # `topic=@` names the key first
+        return [f"{before}@{name}" for name in names if not name.startswith("_")]
+    if fragment.startswith("-"):
+        return _flags(words, is_cell)
+    if is_cell:
+        return [] if words else _flows(names)
+    if not words:
+        return [*COMMANDS, "run"]
+    return _words(words, names)
+
+
+def _words(words: list[str], names: dict[str, Any]) -> Iterable[str]:
+    command = words[0]
+    if command in ("store", "set") and len(words) == 2:
+        return _keys(words[1], names)
+    if command in _RUN_COMMANDS:
+        return [*_runs(names), *(["all"] if command in ("cancel", "pause", "continue") else [])]
+    if command in _FLOW_COMMANDS:
+        return _flows(names)
+    if command == "help":
+        return [*topics(), *COMMANDS, "run"]
+    if command == "stop":
+        scope: Any = sys.modules.get("pocketflex_nb.agents.actor.cell_scope")
+        return [*(str(ref.name) for ref in (scope.living() if scope is not None else [])), "all"]
+    if command == "node":
+        return [n for n, v in names.items() if isinstance(v, BaseNode) and not n.startswith("_")]
+    if command == "config":
+        return [f"{name}=" for name in [*CONFIG, "loop"]]
+    return []
+
+
+def _flags(words: list[str], is_cell: bool) -> Iterable[str]:
+    if not is_cell and words and words[0] in COMMANDS:
+        return COMMANDS[words[0]].flags
+    return [option.name for option in OPTIONS.values() if not option.later]
+
+
+def _nodes(words: list[str], names: dict[str, Any]) -> Iterable[str]:
+    """Ids of the flow that the line names, else of all."""
+    flows = _flows(names)
+    named = {word: flows[word] for word in words if word in flows}
+    paths = [path for flow in (named or flows).values() for path in nodes_by_path(flow)]
+    return [*paths, *(path.rsplit("/", 1)[-1] for path in paths)]
+
+
+def _flows(names: dict[str, Any]) -> dict[str, Any]:
+    return {n: v for n, v in list(names.items()) if isinstance(v, BaseNode) and hasattr(v, "start_node") and not n.startswith("_")}
+
+
+def _runs(names: dict[str, Any]) -> list[str]:
+    bound = [n for n, v in list(names.items()) if isinstance(v, (Run, RunGroup)) and not n.startswith("_")]
+    return [run.name for run in runs()[-200:]] + bound
+
+
+def _keys(name: str, names: dict[str, Any]) -> list[str]:
+    bound = names.get(name)
+    run = bound if isinstance(bound, Run) else next((r for r in reversed(runs()) if r.name == name), None)
+    return [str(key) for key in run.store if " " not in str(key)] if run is not None and isinstance(run.store, dict) else []
+
+
+@context_matcher(identifier="pocketflex_nb", priority=100)  # type: ignore[untyped-decorator]
+def matcher(context: CompletionContext) -> Any:
+    """IPython's matcher (v2): only ours are offered on our lines."""
+    shell = get_ipython()
+    line = context.text_until_cursor
+    found = candidates(line, shell.user_ns) if shell is not None else None
+    if found is None:
+        return {"completions": [], "suppress": False}
+    words = line.split()
+    fragment = "" if not words or line[-1].isspace() else words[-1]
+    return {
+        "completions": [SimpleCompletion(text=text, type="pocketflex") for text in found], "suppress": True, "matched_fragment": fragment,
+    }
+
+
+def install(shell: Any) -> None:
+    """Offer them in `shell`."""
+    if shell.Completer is not None and matcher not in shell.Completer.custom_matchers:
+        shell.Completer.custom_matchers.append(matcher)
+
+
+def remove(shell: Any) -> None:
+    """Undo `install`."""
+    if shell.Completer is not None and matcher in shell.Completer.custom_matchers:
+        shell.Completer.custom_matchers.remove(matcher)

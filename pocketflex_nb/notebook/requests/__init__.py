@@ -1,0 +1,1 @@
+"""What a cell says, read into flows and options, and started."""

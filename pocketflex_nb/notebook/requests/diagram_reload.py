@@ -1,0 +1,67 @@
+"""How does a diagram's flow follow its names? When a cell has bound one of them anew, the flow is wired anew, too.
+
+What was launched keeps the flow that it was launched with; the name in the notebook stands for the new one. `%pocketflex pin` stops it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from pocketflex_nb.core.errors import PocketflexError
+from pocketflex_nb.core.flow.flow import Flow
+from pocketflex_nb.core.flow.flow_graph import nodes_by_path
+from pocketflex_nb.core.mermaid.builder import rebuild
+from pocketflex_nb.notebook.requests.run_request import pinned
+
+__all__ = ["install", "remember", "remove"]
+
+#: flows that a cell's diagram has made, each with what its names meant then
+_made: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+_shells: list[Any] = []
+#: IPython's names for the last values
+_OUTPUT = re.compile(r"_{1,3}|_\d+")
+
+
+def remember(flow: Any, names: dict[str, Any]) -> None:
+    """Have `flow` follow the names that its diagram uses."""
+    sources = {str(node.__dict__["_pfx_source"]) for node in nodes_by_path(flow).values() if "_pfx_source" in node.__dict__}
+    _made[flow] = {name: names.get(name) for name in sources}
+
+
+def _follow(*_: Any) -> None:
+    """After a cell: wire anew what has changed; a flow of flows once those are."""
+    for shell in _shells:
+        names = shell.user_ns
+        for _round in range(8):  # so deep may diagrams stand in diagrams
+            flows = [(n, v) for n, v in list(names.items()) if isinstance(v, Flow) and not _OUTPUT.fullmatch(n)]
+            followed = [_followed(name, flow, names) for name, flow in flows]
+            if not any(followed):
+                break
+
+
+def _followed(name: str, flow: Flow, names: dict[str, Any]) -> bool:
+    meant = _made.get(flow)
+    if meant is None or flow in pinned or all(names.get(source) is thing for source, thing in meant.items()):
+        return False
+    try:
+        twin = rebuild(flow, names)
+    except PocketflexError:  # a name is gone, or means something else: told when the flow is run
+        return False
+    remember(twin, names)
+    names[name] = twin
+    return True
+
+
+def install(shell: Any) -> None:
+    """Look after each cell of `shell`."""
+    _shells.append(shell)
+    shell.events.register("post_run_cell", _follow)
+
+
+def remove(shell: Any) -> None:
+    """Undo `install`."""
+    if shell in _shells:
+        _shells.remove(shell)
+        shell.events.unregister("post_run_cell", _follow)

@@ -1,0 +1,287 @@
+"""What did the user write behind the magic? Words, options and values, with the nearest name when one is not known."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.notebook.shell.cell_errors import usage
+
+__all__ = ["OPTIONS", "Option", "Options", "amount", "duration", "filled", "pairs", "parse", "value_of", "whole", "words_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: how it is written, what follows it (``""`` for nothing), what it does, and whether it may be given again."""
+
+    name: str
+    takes: str
+    help: str
+    many: bool = False
+    later: bool = False
+
+
+OPTIONS = {
+    option.name: option
+    for option in (
+        Option("--run", "", "run a Mermaid cell's flow at once"),
+        Option("--no-run", "", "do not run what a Python cell gives"),
+        Option("--as", "mermaid|python", "read the body as this"),
+        Option("--seed", "KEY=EXPR[,KEY=EXPR ...] or @VAR", "starting store, copied", many=True),
+        Option("--share", "", "one store for all runs"),
+        Option("--each", "[KEY=]@LIST", "one run per item"),
+        Option("-n", "N", "so many agents; their number is store['agent']"),
+        Option("-j", "N", "so many at once"),
+        Option("--name", "NAME", "name of the run"),
+        Option("--bg", "", "return at once with a handle"),
+        Option("--after", "RUN", "start when that run is over"),
+        Option("--then", "'%pf ...'", "a magic to run at the end"),
+        Option("--notify", "", "say in the cell when it is over"),
+        Option("--timeout", "60s", "time for each whole run"),
+        Option("--node-timeout", "20s", "time for each attempt of each node"),
+        Option("--budget", "steps=200,tokens=50k,cost=1.5", "stop when it is spent"),
+        Option("--on-error", "stop|others|pause", "what the other runs do when one fails (others)"),
+        Option("--break", "NODE", "pause before that node", many=True),
+        Option("--break-if", "EXPR", "pause before a node when this expression of `store` is true"),
+        Option("-o", "VAR", "bind the Run, or the RunGroup"),
+        Option("--into", "VAR", "bind a table of the events (pandas)"),
+        Option("--view", "auto|graph|lanes|timeline|store|text|none", "what to show"),
+        Option("--height", "500", "pixels at most"),
+        Option("--quiet", "", "hide prints"),
+        Option("--tee", "", "also print to the cell"),
+        Option("--check", "", "look at the flow, run nothing"),
+        Option("--dry", "", "print what would run, run nothing"),
+        Option("--traceback", "", "show the full traceback of an error"),
+        Option("--watch", "EXPR", "show this expression of `store` live, as a curve when it is a number", many=True),
+        Option("--journal", "FILE", "keep the run on disk", later=True),
+        Option("--store", "URL", "a store of a server", later=True),
+        Option("--tape", "FILE", "record outside calls", later=True),
+        Option("--replay", "FILE", "run from a tape", later=True),
+        Option("--cache", "on|off|refresh", "node result cache", later=True),
+        Option("--clock", "virtual", "virtual sleep", later=True),
+        Option("--random-seed", "N", "seeded order", later=True),
+    )
+}
+
+
+@dataclass(slots=True)
+class Options:
+    """What was written: positional words, and options by name."""
+
+    words: list[str] = field(default_factory=list)
+    given: dict[str, list[str]] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Whether the option was given."""
+        return name in self.given
+
+    def one(self, name: str, default: str | None = None) -> str | None:
+        """The option's last value."""
+        values = self.given.get(name)
+        return values[-1] if values else default
+
+    def all(self, name: str) -> list[str]:
+        """Every value of an option that may be given again."""
+        return self.given.get(name, [])
+
+
+def words_of(line: str) -> list[str]:
+    """Split at blanks that stand outside of quotes and brackets; quotes stay."""
+    words: list[str] = []
+    word, depth, quote = "", 0, ""
+    for sign in line:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        elif sign in "([{":
+            depth += 1
+        elif sign in ")]}":
+            depth = max(depth - 1, 0)
+        elif sign.isspace() and not depth:
+            if word:
+                words.append(word)
+            word = ""
+            continue
+        word += sign
+    if quote:
+        raise usage(f"a quotation that begins with {quote} is not closed: {line.strip()!r}")
+    return [*words, word] if word else words
+
+
+def parse(line: str, names: Mapping[str, Any] | None = None) -> Options:
+    """Read the words of a magic's line; ``$name`` and ``{expr}`` in values are filled in from `names`.
+
+    Raises
+    ------
+    UsageError
+        For an unknown option, one without its value, or one that comes later.
+    """
+    options, words = Options(), words_of(line)
+    last = ""
+    while words:
+        word = words.pop(0)
+        if not re.match(r"--?[A-Za-z]", word):
+            if last == "--seed" and re.match(r"\w+=", word):
+                options.given["--seed"].append(word)
+            else:
+                options.words.append(word)
+            continue
+        name, equals, value = word.partition("=") if word.startswith("--") else (word[:2], "=" if word[2:] else "", word[2:])
+        option = OPTIONS.get(name)
+        if option is None:
+            raise usage(f"unknown option {name!r}{nearest(name, OPTIONS)}")
+        if option.later:
+            raise usage(f"{name} is not there yet: it comes with a later version")
+        last = name
+        _take(options, option, equals, value, words)
+    if names is not None:
+        for name, values in options.given.items():
+            if name not in _RAW:
+                options.given[name] = [filled(value, names, name) for value in values]
+    return options
+
+
+#: options whose values are expressions: these are filled in where they are evaluated
+_RAW = ("--seed", "--each", "--watch", "--break-if", "--then")
+
+
+def filled(text: str, names: Mapping[str, Any], what: str) -> str:
+    """The text with ``$name`` and ``{expr}`` filled in as IPython does; ``$$``, ``{{`` and ``}}`` are the signs themselves."""
+
+    def fill(match: re.Match[str]) -> str:
+        if match[0] in ("$$", "{{", "}}"):
+            return match[0][0]
+        return str(_evaluated(match["name"] or match["expr"], names, what))
+
+    return re.sub(r"\$\$|\{\{|\}\}|\$(?P<name>[A-Za-z_]\w*)|\{(?P<expr>[^{}]+)\}", fill, text)
+
+
+def _take(options: Options, option: Option, equals: str, value: str, words: list[str]) -> None:
+    if not option.takes:
+        if equals:
+            raise usage(f"{option.name} takes no value, got {value!r}")
+        options.given[option.name] = []
+        return
+    if not equals:
+        if not words or (words[0].startswith("--") and option.name != "--then"):
+            raise usage(f"{option.name} needs a value: {option.name} {option.takes}")
+        value = words.pop(0)
+    if option.name in options.given and not option.many:
+        raise usage(f"{option.name} is given twice")
+    options.given.setdefault(option.name, []).append(_unquoted(value) if option.name not in ("--seed", "--each") else value)
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+# values --------------------------------------------------------------------------------------------------------------
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def duration(text: str, what: str) -> float:
+    """Seconds of ``20ms``, ``60s``, ``5m``, ``2h``, or a plain number."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?", text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise usage(f"{what} {text!r}: a duration above 0 is needed, such as 20ms, 60s, 5m or 2h")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def amount(text: str, what: str) -> float:
+    """A number, with ``k`` for thousands and ``M`` for millions."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kM]?)", text.strip())
+    if match is None:
+        raise usage(f"{what} {text!r}: a number is needed, such as 200, 1.5 or 50k")
+    number = float(match[1]) * {"": 1, "k": 1_000, "M": 1_000_000}[match[2]]
+    return int(number) if number.is_integer() else number
+
+
+def whole(text: str, what: str) -> int:
+    """A whole number of at least 1."""
+    if not re.fullmatch(r"\d+", text) or int(text) < 1:
+        raise usage(f"{what} {text!r}: a whole number of at least 1 is needed")
+    return int(text)
+
+
+def value_of(text: str, names: Mapping[str, Any], what: str) -> Any:
+    """The value that `text` stands for: ``@expr`` and ``{expr}`` and ``$name`` in the notebook, else a literal, else a name.
+
+    Raises
+    ------
+    UsageError
+        With the nearest name; a text must be quoted.
+    """
+    text = text.strip()
+    if text.startswith("@"):
+        return _evaluated(text[1:], names, what)
+    if re.fullmatch(r"\$\w+", text):
+        return _evaluated(text[1:], names, what)
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError):
+        pass
+    if text.startswith("{") and text.endswith("}"):
+        return _evaluated(text[1:-1], names, what)
+    return _evaluated(text, names, what)
+
+
+def _evaluated(expression: str, names: Mapping[str, Any], what: str) -> Any:
+    try:
+        return eval(compile(expression, f"<{what}>", "eval"), dict(names))
+    except NameError as exc:
+        name = getattr(exc, "name", None) or expression
+        quoted = f"; a text needs quotes: {expression!r}" if name == expression else ""
+        near = nearest(name, _visible(names))
+        if "did you mean" not in near:  # what is listed then is what could be meant
+            near = nearest(name, _data(names))
+        raise usage(f"{what}: no name {name!r} in the notebook{near}{quoted}") from None
+    except SyntaxError:
+        raise usage(f"{what}: {expression!r} is no Python expression") from None
+    except Exception as exc:
+        raise usage(f"{what}: {expression!r} raised {type(exc).__name__}: {exc}") from None
+
+
+def _visible(names: Mapping[str, Any]) -> list[str]:
+    return [name for name in names if not name.startswith("_")]
+
+
+def _data(names: Mapping[str, Any]) -> list[str]:
+    """Names of values: no classes, functions and modules, nor IPython's own."""
+    is_data = {name for name, value in names.items() if not callable(value) and not isinstance(value, ModuleType)}
+    return [name for name in _visible(names) if name in is_data and name not in ("In", "Out")]
+
+
+def pairs(text: str, what: str) -> list[tuple[str, str]]:
+    """``a=1,b=f(2, 3)`` as pairs; commas inside quotes and brackets do not part."""
+    found = []
+    for part in _parts(text):
+        name, equals, value = part.partition("=")
+        if not equals or not re.fullmatch(r"\w+", name.strip()):
+            raise usage(f"{what} {part.strip()!r}: KEY=VALUE is needed")
+        found.append((name.strip(), value))
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    parts, part, depth, quote = [], "", 0, ""
+    for sign in text:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        elif sign in "([{":
+            depth += 1
+        elif sign in ")]}":
+            depth -= 1
+        elif sign == "," and not depth:
+            parts.append(part)
+            part = ""
+            continue
+        part += sign
+    return [p for p in [*parts, part] if p.strip()]

@@ -1,0 +1,1 @@
+"""What runs look like, as plain data; no widget."""

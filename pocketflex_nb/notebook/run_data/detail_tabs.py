@@ -1,0 +1,253 @@
+"""What stands below the diagram? Diff, messages, store, error and events of one moment, as rows of short, masked texts."""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from pocketflex_nb.core.errors import StoreError
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.state import Span
+from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.value_text import stop_goes_on
+from pocketflex_nb.views.text.redaction import MARGIN, redacted_head
+from pocketflex_nb.views.text.safe_messages import masked_lines
+from pocketflex_nb.views.text.safe_text import shown
+from pocketflex_nb.views.values.change_lines import change_lines
+from pocketflex_nb.views.values.store_rows import rows as tree_rows
+from pocketflex_nb.views.values.value_preview import kind_of, preview
+
+__all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "clean", "error_card", "mirrored", "panel"]
+
+#: the tabs, as the page names them
+TABS = ("diff", "messages", "store", "error", "events")
+#: rows of one tab; runs that a tab tells about
+EVENTS, RUNS = 150, 6
+#: outputs before those of the tab that are read to know what goes on in them
+_BEFORE = 150
+#: kinds of events that are messages between agents, or with a person
+MESSAGES = frozenset({"call", "cast", "reply", "info", "down", "asked", "answered", "start", "exit", "restart", "giveup"})
+_OURS = str(Path(__file__).resolve().parent.parent)
+_QUIET = frozenset({"start", "seconds", "visit"})
+
+Rows = list[list[str]]
+
+
+@lru_cache(maxsize=4_096)
+def clean(text: str, limit: int = 400) -> str:
+    """`text`, cut, with secrets masked and whatever hides or reorders written out; lines stay lines."""
+    return "\n".join(shown(line, limit) for line in redacted_head(text, limit)[:limit].split("\n"))
+
+
+def mirrored(store: Any) -> AbstractContextManager[Any]:
+    """Inside, a store that is kept elsewhere answers from its mirror: a view must not wait for a server. Any other reads as ever."""
+    within = getattr(store, "mirrored", None)
+    return nullcontext() if within is None else within()
+
+
+def panel(tab: str, runs: Sequence[Any], moment: int | None, at: tuple[Any, Span] | None, past: Any) -> dict[str, Any]:
+    """What `tab` shows.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The runs in focus.
+    moment : int or None
+        Monotonic ns of the time cursor; None: now.
+    at : (Run, Span) or None
+        The step that was the last one then.
+    past : Past
+        Reads the runs' events.
+    """
+    told = _TELLS[tab](list(runs)[:RUNS], moment, at, past)
+    return {"tab": tab, **told}
+
+
+def _diff(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    if at is None:
+        return {"rows": [], "note": "No step is finished yet."}
+    run, span = at
+    state = run.state() if moment is None else past.reel(run).state(moment)
+    changes = [change for change in list(state.changes) if change["address"] == span.address]
+    rows = [[line.sign, clean(line.where), clean(line.text), ""] for line in change_lines(changes, limit=60)]
+    if rows:
+        return {"rows": rows, "note": _of_private(changes[0]["store"])}
+    if not isinstance(run.store, Store):
+        return {"rows": [], "note": "A run over a plain dict keeps its steps, not its changes: launch it, or give it a Store, to see them."}
+    return {"rows": [], "note": f"{clean(span.node)} changed nothing in the store."}
+
+
+def _messages(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    rows = _event_rows(runs, moment, past, lambda event: event.kind in MESSAGES)
+    return {"rows": rows, "note": "" if rows else "No message and no question so far."}
+
+
+def _events(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    rows = _event_rows(runs, moment, past, lambda event: True)
+    return {"rows": rows, "note": "" if rows else "Nothing has happened yet."}
+
+
+def _event_rows(runs: list[Any], moment: int | None, past: Any, wanted: Callable[[Event], bool]) -> Rows:
+    found: list[Event] = []
+    texts: dict[int, str] = {}
+    for run in runs:
+        events = past.reel(run).until(moment)
+        latest = list(islice((event for event in reversed(events) if wanted(event)), EVENTS))
+        texts.update(_outputs(events, latest))
+        found += latest
+    zero = min((run.started for run in runs if run.started), default=0)
+    found = sorted(found, key=lambda event: event.ns)[-EVENTS:]
+    several = len(runs) > 1
+    return [
+        [f"{max(e.ns - zero, 0) / 1e9:.3f}", e.kind.replace("_", " "), _where(e, several), _facts(e, texts.get(id(e)))]
+        for e in reversed(found)
+    ]
+
+
+def _outputs(events: list[Event], latest: list[Event]) -> dict[int, str]:
+    """The texts of those outputs, by `id`: masked with what was said before them, since a secret may go through several."""
+    said = [event for event in events[-_BEFORE - 4 * EVENTS :] if event.kind == "output"]
+    if not said or not any(event.kind == "output" for event in latest):
+        return {}
+    said = said[-_BEFORE - EVENTS :]
+    texts = masked_lines([(str(e.get("stream", "print")), str(e.get("text", "")), e.node) for e in said], MARGIN)
+    return {id(event): text for event, text in zip(said, texts, strict=True)}
+
+
+def _where(event: Event, several: bool) -> str:
+    place = event.node or ("" if several else event.run)
+    return clean(f"{event.run} · {place}" if several and place else place or event.run, 160)
+
+
+def _facts(event: Event, text: str | None = None) -> str:
+    if text is not None:
+        return clean(text, 200)
+    if event.kind == "store_changed":
+        return clean(", ".join(f"{change['key']}" for change in islice(event["changes"], 12)), 200)
+    if "text" in event.data:
+        return clean(str(event["text"]), 200)
+    facts = [f"{name}={preview(value, 60, key=name)}" for name, value in event.data.items() if name not in _QUIET and value is not None]
+    seconds = event.get("seconds")
+    return clean("  ".join([*facts, *([f"{seconds:.3f} s"] if seconds is not None else [])]), 240)
+
+
+def _store(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    run = at[0] if at is not None else runs[0] if runs else None
+    if run is None or not hasattr(run.store, "keys"):
+        return {"rows": [], "note": "There is no store to look into."}
+    place, store = _store_of(run, "" if at is None else at[1].address)
+    with mirrored(store):
+        return _store_rows(run, place, store, moment, past)
+
+
+def _store_of(run: Any, address: str) -> tuple[str, Any]:
+    """The store that the step at `address` was on: the private one of the nearest flow around it, by address, else the run's."""
+    around = [place for place in run.stores if place and address.startswith(f"{place}/")]
+    place = max(around, key=len, default="")
+    return place, run.stores.get(place, run.store)
+
+
+def _of_private(place: str) -> str:
+    return f"In the private store of {clean(place, 160)}." if place else ""
+
+
+def _store_rows(run: Any, place: str, store: Any, moment: int | None, past: Any) -> dict[str, Any]:
+    held, note = store, _of_private(place)
+    if moment is not None:
+        held, then = _store_then(run, place, store, moment, past)
+        note = then or note
+    rows = [[row.kind, clean(row.key), clean(row.preview), _writer(store, row.path[0], moment)] for row in tree_rows(held, limit=60)]
+    more = len(held) - len(rows) if hasattr(held, "__len__") else 0
+    return {"rows": rows, "note": note or (f"{more:,} more keys: %pocketflex store" if more > 0 else "" if rows else "The store is empty.")}
+
+
+def _store_then(run: Any, place: str, store: Any, moment: int, past: Any) -> tuple[Any, str]:
+    if not isinstance(store, Store):
+        return store, "A plain dict keeps no past: this is the store as it is now."
+    changed = (event for event in past.reel(run).until(moment) if event.kind == "store_changed" and event.get("store", "") == place)
+    versions = [c["version"] for event in changed for c in event["changes"]]
+    try:
+        return store.at(max(versions, default=0)), ""
+    except StoreError as exc:
+        return {}, str(exc)
+
+
+def _writer(store: Any, key: Any, moment: int | None) -> str:
+    if not isinstance(store, Store) or moment is not None:
+        return ""
+    try:
+        written = store.who(key)
+    except LookupError:
+        return ""
+    return clean(" · ".join(part for part in (written.run, written.node) if part) or "seed", 120) + f"  v{written.version}"
+
+
+def _error(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+    failed = [run for run in runs if run.error is not None and run.status == "failed" and (moment is None or run.finished <= moment)]
+    cards = [error_card(run) for run in failed[:3]]
+    return {"rows": [], "cards": cards, "note": "" if cards else "Nothing has failed."}
+
+
+def error_card(run: Any) -> dict[str, Any]:
+    """What failed, where, on what input, and the user's own lines of the traceback."""
+    error = run.error
+    steps = _user_steps(getattr(run, "trace", None) or error.__traceback__)  # what whoever raised it again added is none of the run's
+    node = next((span.node for span in reversed(list(run.state().spans)) if span.failed), "")
+    return {
+        "run": clean(run.name, 120), "node": clean(node, 120), "type": type(error).__name__,
+        "text": clean(_said(error), 600), "inputs": _inputs(steps),
+        "trace": [_step(frame, line) for frame, line in steps[-4:]],
+    }
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error) or "(no message)"
+    except BaseException as error:  # an error's own __str__ may fail
+        stop_goes_on(error)
+        return "(its text cannot be read)"
+
+
+def _is_cell(name: str) -> bool:
+    return "ipykernel" in name or name.startswith("<")
+
+
+def _user_steps(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
+    walked = traceback.walk_tb(trace)
+    return [(frame, line) for frame, line in walked if not frame.f_code.co_filename.startswith(_OURS)]
+
+
+def _step(frame: FrameType, line: int) -> str:
+    code = frame.f_code
+    file = "cell" if _is_cell(code.co_filename) else Path(code.co_filename).name
+    text = _line(frame, line)
+    return f"{file}:{line}  in {code.co_name}" + (f"\n    {text}" if text else "")
+
+
+def _line(frame: FrameType, line: int) -> str:
+    return clean(linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip(), 160)
+
+
+def _inputs(steps: list[tuple[FrameType, int]]) -> list[list[str]]:
+    """The arguments of the user's first function on the way to the error: of a node's exec, what prep gave."""
+    return list(_arguments(steps[0][0])) if steps else []
+
+
+def _arguments(frame: FrameType) -> Iterator[list[str]]:
+    for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]:
+        if name in ("self", "cls") or name not in frame.f_locals:
+            continue
+        value = frame.f_locals[name]
+        yield [name, kind_of(value), clean(preview(value, 240, key=name))]
+
+
+_TELLS: dict[str, Callable[..., dict[str, Any]]] = {
+    "diff": _diff, "messages": _messages, "store": _store, "error": _error, "events": _events,
+}

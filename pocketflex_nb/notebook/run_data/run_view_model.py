@@ -1,0 +1,469 @@
+"""What does a view of these runs show now? Plain data for the page, made of state only; nothing here knows a widget.
+
+Everything is bounded: long lines are cut, only the last of them are sent, and above `MANY` runs only sums are.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+from pocketflex_nb.core.events import EPOCH, Event
+from pocketflex_nb.core.flow.flow_graph import Graph, base_name, ids_of
+from pocketflex_nb.core.state import NodeState, Span, State
+from pocketflex_nb.engine.records.frame import WIDTH, Failure, Note, Several
+from pocketflex_nb.engine.records.run_log import rows
+from pocketflex_nb.engine.runs.code_reload import is_stale
+from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.notebook.run_data.active_visits import Open, UnderWay
+from pocketflex_nb.notebook.run_data.detail_tabs import clean, error_card
+from pocketflex_nb.notebook.run_data.time_travel import Past
+from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of
+from pocketflex_nb.views.text.safe_messages import masked_lines
+from pocketflex_nb.views.text.safe_text import shown
+
+__all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "Picture", "flow_names", "graphs_of", "summed"]
+
+#: up to so many runs have a lane each; up to `MANY` a row each; above that a cell each
+LANES, MANY = 6, 60
+#: characters of one line on the page
+CUT = 400
+#: marks on the bars of one run, the latest
+MARKS = 40
+#: characters of all lanes together, while runs go on and when they are over: a message stays far below its cap of 100 KB
+#: lines before the last ones that are read to know what goes on in them
+_BEFORE = 100
+_STALE_EVERY = 1.0  # seconds between two looks for old code
+ROOM = {False: 14_000, True: 56_000}
+_ORDER = ("failed", "asking", "paused", "running", "pending", "cancelled", "done")
+_CODES = {status: status[0] for status in ("running", "done", "failed", "cancelled", "asking")} | {"paused": "w", "pending": "p"}
+
+
+def summed(states: Sequence[State]) -> State:
+    """Several runs of one flow as one: visits and arrows added, the most urgent status of each node."""
+    if len(states) == 1:
+        return states[0]
+    total = State()
+    urgency = {s: n for n, s in enumerate(("idle", "cached", "done", "cancelled", "waiting", "running", "failed", "asking"))}
+    for state in states:
+        for path, node in state.nodes.items():
+            known = total.nodes.setdefault(path, NodeState())
+            known.visits += node.visits
+            known.active += node.active
+            known.due += node.due
+            known.lost += node.lost
+            known.seconds += node.seconds
+            known.error = known.error or node.error
+            if urgency.get(node.status, 0) > urgency.get(known.status, 0):
+                known.status = node.status
+        for edge, times in state.edges.items():
+            total.edges[edge] = total.edges.get(edge, 0) + times
+    return total
+
+
+class Picture:
+    """What the page shows of some runs.
+
+    Parameters
+    ----------
+    runs : list of Run
+        In the order of their lanes; may grow.
+    """
+
+    def __init__(self, runs: list[Any]) -> None:
+        self.runs = runs
+        self.focus: int | None = None
+        self.moment: int | None = None  # the time cursor, monotonic ns; None: now
+        self.past = Past()
+        self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
+        self._open: dict[int, UnderWay] = {}  # by number of the run
+        self._waited: set[int] = set()  # numbers of runs that have asked somebody
+        self._deadlines: dict[tuple[int, int], float] = {}  # (run, question): seconds since the epoch
+        self._stale: tuple[str, ...] = ()
+        self._next_stale = 0.0
+        self.counts: Counter[str] = Counter()
+        self._zero = (0, 0)  # runs looked at, when the first began
+        self._tallied: set[int] = set()
+        self._visits: Counter[Any] = Counter()
+        self._taken: Counter[tuple[Any, str]] = Counter()
+        self._failed: Counter[Any] = Counter()
+
+    @property
+    def is_many(self) -> bool:
+        """Whether only sums are shown."""
+        return len(self.runs) > MANY
+
+    def chosen(self) -> list[Any]:
+        """The runs that the diagram shows: the one in focus, or all."""
+        if self.focus is not None and self.focus < len(self.runs):
+            return [self.runs[self.focus]]
+        return self.runs
+
+    def known(self, run: Any) -> State:
+        """What was known of `run` where the time cursor stands."""
+        state: State = run.state() if self.moment is None else self.past.reel(run).state(self.moment)
+        return state
+
+    # the time cursor -------------------------------------------------------------------------------------------------
+    @property
+    def has_steps(self) -> bool:
+        """Whether single steps can be gone through: of a crowd only those of the run in focus."""
+        return len(self.chosen()) <= MANY
+
+    def moments(self) -> list[tuple[int, Any, Span]]:
+        """Every kept step of the chosen runs: (end, run, span), in order of time."""
+        if not self.has_steps:
+            return []
+        return sorted(((span.end, run, span) for run in self.chosen() for span in list(run.state().spans)), key=lambda m: m[0])
+
+    def last(self) -> tuple[Any, Span] | None:
+        """The step that was the last one where the time cursor stands."""
+        if not self.has_steps:
+            return None
+        ends = [(spans[-1], run) for run in self.chosen() if (spans := self.known(run).spans)]
+        span, run = max(ends, key=lambda pair: pair[0].end, default=(None, None))
+        return None if span is None else (run, span)
+
+    def cursor(self) -> dict[str, Any]:
+        """Where the time cursor stands, among how many steps, and what the step was."""
+        last = self.last()
+        total = sum(len(run.state().spans) for run in self.chosen()) if self.has_steps else 0
+        place = total if self.moment is None else bisect_right([m[0] for m in self.moments()], self.moment)
+        told: dict[str, Any] = {"live": self.moment is None, "at": place, "of": total, "ms": None, "text": ""}
+        if self.moment is not None:
+            told["ms"] = round((self.moment - self.zero()) / 1e6, 1)
+        if last is not None:
+            run, span = last
+            whose = f"{run.name} · " if len(self.chosen()) > 1 else ""
+            went = "failed" if span.failed else f"→ {span.action or 'default'}"
+            told["text"] = clean(f"{whose}{span.node} {went}", 160) + f"  {(span.end - span.start) / 1e9:.3f} s"
+        return told
+
+    def zero(self) -> int:
+        """When the first of the runs began, monotonic ns; runs that begin later do not change it."""
+        if self._zero[0] != len(self.runs) or not self._zero[1]:
+            self._zero = len(self.runs), min((run.started for run in self.runs if run.started), default=0)
+        return self._zero[1]
+
+    def go_to(self, *, step: int | None = None, by: int = 0, ms: float | None = None) -> None:
+        """Set the time cursor: to the end of a step (from 1; 0: before the first), some steps away, or to a time since the start."""
+        if ms is not None:
+            self.moment = self.zero() + int(ms * 1e6)
+            return
+        moments = self.moments()
+        if step is None:
+            here = len(moments) if self.moment is None else bisect_right([m[0] for m in moments], self.moment)
+            step = here + by
+        if by > 0 and step > len(moments):
+            self.moment = None
+        elif moments:
+            step = min(max(step, 0), len(moments))
+            self.moment = moments[step - 1][0] if step else self.zero()
+
+    # the strip -------------------------------------------------------------------------------------------------------
+    def strip(self, name: str) -> dict[str, Any]:
+        """Counts, time and tokens."""
+        counts = self.counts = Counter([run.status for run in self.runs])
+        status = next((s for s in ("asking", "running", "paused", "pending", "failed", "cancelled", "done") if counts[s]), "pending")
+        zero = self.zero()
+        is_over = counts["done"] + counts["failed"] + counts["cancelled"] == len(self.runs)
+        ended = max((run.finished for run in self.runs), default=0) if is_over else 0
+        strip: dict[str, Any] = {
+            "name": clean(name, 200), "status": status, "counts": {s: counts[s] for s in _ORDER if counts[s]}, "runs": len(self.runs),
+            "seconds": round((ended - zero) / 1e9, 2) if ended and zero else None, "since": zero / 1e6 if zero else None,
+            "epoch": round((zero + EPOCH) / 1e9, 2) if zero else None,
+        }
+        if not self.is_many:
+            states = [run.state() for run in self.runs]
+            strip["steps"] = sum(s.steps for s in states)
+            allowed = [_most_steps(run) for run in self.runs]
+            if all(allowed):  # one run without a limit, and the sum has none
+                strip["most"] = sum(n or 0 for n in allowed)
+            strip["tokens"] = _finite(sum(s.tokens for s in states))
+            strip["cost"] = round(_finite(sum(s.cost for s in states)), 4)
+            strip["problems"] = [*self.old_code(), *(clean(text, CUT) for s in states for text in s.problems)][:5]
+            progress = [s for s in states if s.total]
+            if progress:
+                strip["progress"] = [_finite(sum(s.done or 0 for s in progress)), _finite(sum(s.total or 0 for s in progress))]
+        if self.is_many and self.focus is not None:
+            strip["pinned"] = clean(self.chosen()[0].name, 120)
+        return strip
+
+    def old_code(self) -> tuple[str, ...]:
+        """Which live runs use code whose cell has run again since, in words; looked after once a second."""
+        now = time.monotonic()
+        if not self.is_live():
+            return ()
+        if now >= self._next_stale:
+            self._next_stale = now + _STALE_EVERY
+            live = [run for run in self.runs[:MANY] if not run.done() and isinstance(run, Run)]  # a replay runs no code
+            stale = Counter(name for run in live for name in is_stale(run))
+            self._stale = tuple(
+                f"{n} agent{'s run' if n > 1 else ' runs'} old code of {clean(name, 80)}; what is launched now uses the new"
+                for name, n in stale.items()
+            )
+        return self._stale
+
+    def is_live(self) -> bool:
+        """Whether any run goes on."""
+        return not all(run.done() for run in self.runs)
+
+    # the diagram -----------------------------------------------------------------------------------------------------
+    def states(self, flow: Any) -> dict[str, list[Any]]:
+        """Graph path to [status, visits, caption] for the runs of `flow`."""
+        runs = [run for run in self.chosen() if run.flow is flow]
+        if len(runs) > MANY:
+            return self._crowd(flow, runs)
+        state = summed([self.known(run) for run in runs]) if runs else State()
+        return {shown(path): [n.status, n.visits, self._caption(n, len(runs))] for path, n in state.nodes.items()}
+
+    def edges(self, flow: Any) -> dict[str, int]:
+        """``source|action`` to the number of times it was taken."""
+        runs = [run for run in self.chosen() if run.flow is flow]
+        if len(runs) > MANY:
+            ids = ids_of(flow)
+            return {f"{ids.get(node, '?')}|{action}": n for (node, action), n in self._taken.items() if node in ids}
+        state = summed([self.known(run) for run in runs]) if runs else State()
+        return {f"{shown(source)}|{shown(action)}": n for (source, action), n in state.edges.items()}
+
+    def _caption(self, node: NodeState, runs: int) -> str:
+        if runs == 1 or not node.visits:
+            here = f"{node.active} here" if node.active > 1 else ""
+            return branches_of(node) or here or caption_of(node.status, node.seconds)
+        here = f"{node.active} here, " if node.active else ""
+        return f"{here}{node.visits} done" if node.status != "failed" else f"{here}{node.visits} visits, failed"
+
+    def _crowd(self, flow: Any, runs: list[Any]) -> dict[str, list[Any]]:
+        """The same for thousands of runs, from their cursors and, once a run is over, its records: no event is made."""
+        here: Counter[Any] = Counter()
+        for run in runs:
+            if run.done():
+                if run.number not in self._tallied:
+                    self._tally(run)
+            elif run.root.node is not None:
+                here[run.root.node] += 1
+        told: dict[str, list[Any]] = {}
+        for node, path in ids_of(flow).items():
+            now, visits = here[node], self._visits[node]
+            if now or visits:
+                failed = self._failed[node]
+                parts = (f"{now} here" * bool(now), f"{visits - failed} done" * (visits > failed), f"{failed} failed" * bool(failed))
+                status = "running" if now else "failed" if failed else "done"
+                told[shown(path)] = [status, 0, ", ".join(part for part in parts if part)]
+        return told
+
+    def crowd_state(self, flow: Any) -> State:
+        """The runs of `flow`, many, as one state, from the same sums: to fold each of a hundred thousand runs takes a minute."""
+        self._crowd(flow, [run for run in self.chosen() if run.flow is flow])
+        here = Counter(run.root.node for run in self.chosen() if run.flow is flow and not run.done())
+        total, ids = State(), ids_of(flow)
+        for node, path in ids.items():
+            if here[node] or self._visits[node]:
+                status = "running" if here[node] else "failed" if self._failed[node] else "done"
+                total.nodes[path] = NodeState(status=status, visits=self._visits[node], active=here[node])
+        total.edges.update({(ids[node], action): times for (node, action), times in self._taken.items() if node in ids})
+        return total
+
+    def _tally(self, run: Any) -> None:
+        self._tallied.add(run.number)
+        records = run.records
+        try:  # walk, node and action of all hops at once: a crowd may end within one look
+            hops = Counter(zip(records[::WIDTH], records[1::WIDTH], records[2::WIDTH], strict=False))
+        except TypeError:  # an action that has no hash
+            hops = Counter((frame, node, str(action)) for frame, node, action, _, _ in rows(records) if action.__class__ is not Note)
+        for (frame, node, action), times in hops.items():
+            if frame is run.root and action.__class__ is not Note:
+                self._visits[node] += times
+                if action.__class__ is Failure and not action.handled:
+                    self._failed[node] += times
+                if action.__class__ is Several:
+                    for name, n in action.counts.items():
+                        self._taken[node, name] += n * times
+                elif action is None or isinstance(action, str):
+                    self._taken[node, action or "default"] += times
+
+    # the lanes -------------------------------------------------------------------------------------------------------
+    def lanes(self, tail: int, *, final: bool = False) -> list[dict[str, Any]]:
+        """One per run: name, status, nodes in flight, the last lines, an open question, the error; of a crowd the one in focus."""
+        runs = self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
+        room = ROOM[final] // max(len(runs), 1)
+        return [self._lane(run, tail, room) for run in runs]
+
+    def _lane(self, run: Any, tail: int, room: int) -> dict[str, Any]:
+        state = self.known(run)
+        is_now = self.moment is None
+        flying = run.in_flight() if is_now and not run.done() else [path for path, node in state.nodes.items() if node.active]
+        lane: dict[str, Any] = {
+            "run": self.runs.index(run) if self.is_many else None, "name": clean(run.name, 120), "key": run.number,
+            "status": run.status if is_now else state.status, "at": [clean(path, 120) for path in flying[:4]],
+            "lines": _lines(state, tail, room), "steps": state.steps,
+            "seconds": round(run.seconds, 2) if is_now and run.done() else None,
+        }
+        if state.asking and is_now:
+            lane["asks"] = [self._ask(run, e) for e in list(state.asking.values())[:5]]
+        if lane["status"] == "failed" and run.error is not None:
+            lane["error"] = error_card(run)
+        return lane
+
+    def _ask(self, run: Any, e: Any) -> dict[str, Any]:
+        schema = e.get("schema")
+        kinds = dict(schema).items() if schema else ()
+        fields = {clean(str(name), 120): getattr(kind, "__name__", None) or str(kind) for name, kind in kinds} if schema else None
+        return {
+            "ends": self._ends(run, e),
+            "ask": e["ask"], "question": clean(str(e["question"])), "choices": [clean(str(c), 200) for c in e["choices"] or ()][:20],
+            "schema": fields, "refused": clean(self.refused.get((run.number, e["ask"]), "")),
+        }
+
+    def _ends(self, run: Any, e: Any) -> float | None:
+        """When nobody can answer any more, in seconds since the epoch, so that the page can count down by itself."""
+        if e.get("timeout") is None:
+            return None
+        key = run.number, e["ask"]
+        if key not in self._deadlines:
+            self._deadlines[key] = round(time.time() + e["timeout"] - (time.perf_counter_ns() - e.ns) / 1e9, 1)
+        return self._deadlines[key]
+
+    def heat(self) -> str:
+        """A letter and a number per status, in the order of `ranked`; for more runs than rows."""
+        if not self.is_many:
+            return ""
+        return ",".join(f"{_CODES[s]}{self.counts[s]}" for s in _ORDER if self.counts[s])
+
+    def ranked(self) -> list[int]:
+        """The runs' places, sorted by status as the heat strip shows them."""
+        rank = {status: n for n, status in enumerate(_ORDER)}
+        return sorted(range(len(self.runs)), key=lambda k: rank.get(self.runs[k].status, 0))
+
+    # the timeline ----------------------------------------------------------------------------------------------------
+    def _timed(self) -> list[Any]:
+        """The runs that the timeline has a row for."""
+        if not self.zero():
+            return []
+        return self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
+
+    def spans(self, limit: int = 240) -> list[list[list[Any]]]:
+        """Per run its last visits: [node, start ms, end ms, failed, row], counted from the first start; visits that overlap get rows."""
+        return [over for over, _ in self._laid(limit)]
+
+    def marks(self, limit: int = 240) -> list[list[list[Any]]]:
+        """Per run what stands on its bars: [sign, start ms, end ms or None, words]; where each run has but a thin line, none.
+
+        The signs: ``|`` a retry, ``?`` a wait for an answer, ``>`` a visit under way, which also tells the row of its bar.
+        """
+        runs = self._timed()
+        if len(runs) > LANES:
+            return []
+        return [[*going, *self._marks_of(run)] for run, (_, going) in zip(runs, self._laid(limit), strict=True)]
+
+    def _laid(self, limit: int) -> list[tuple[list[list[Any]], list[list[Any]]]]:
+        """Per run its visits that are over and those that go on, laid into rows together: a bar keeps its row when it ends."""
+        runs = self._timed()
+        per_run = max(limit // max(len(runs), 1), 10)
+        laid = []
+        for run in runs:
+            going = self._under_way(run) if len(runs) <= LANES else []
+            visits: list[Any] = sorted([*list(run.state().spans)[-per_run:], *going], key=lambda visit: visit.start)
+            rowed = _stacked(visits, self.zero())
+            over = [row for visit, row in zip(visits, rowed, strict=True) if not isinstance(visit, Open)]
+            marks = [[">", row[1], None, row[0], row[4]] for visit, row in zip(visits, rowed, strict=True) if isinstance(visit, Open)]
+            laid.append((over, marks))
+        return laid
+
+    def _under_way(self, run: Any) -> list[Open]:
+        known = self._open.get(run.number)
+        if known is None:
+            known = self._open[run.number] = UnderWay(run)
+        return known.look()[:MARKS]
+
+    def _marks_of(self, run: Any) -> list[list[Any]]:
+        state = run.state()
+        if state.asking:
+            self._waited.add(run.number)
+        told: list[list[Any]] = []
+        if run.number in self._waited or any(node.retries for node in state.nodes.values()):
+            told = _happened(self.past.reel(run).read(), self._ms)[-MARKS:]
+        return told
+
+    def _ms(self, ns: int) -> float:
+        return round((ns - self.zero()) / 1e6, 1)
+
+
+def _lines(state: State, tail: int, room: int) -> list[list[str]]:
+    """The last lines, newest last, as many as fit into `room` characters."""
+    told: list[list[str]] = []
+    kept = list(islice(reversed(state.lines), tail + _BEFORE))[::-1]
+    texts = masked_lines([(stream, str(text), node) for _, stream, text, node in kept], CUT)
+    for (_, stream, _, node), text in list(zip(kept, texts, strict=True))[: -tail - 1 : -1]:
+        line = clean(text)
+        room -= len(line)
+        if room < 0 and told:
+            break
+        told.append([stream, line, clean(node, 60)])
+    return told[::-1]
+
+
+def _happened(events: Sequence[Event], ms: Callable[[int], float]) -> list[list[Any]]:
+    """Retries and waits for answers, as marks."""
+    told: list[list[Any]] = []
+    waits: dict[Any, list[Any]] = {}
+    for event in events:
+        if event.kind == "node_retried":
+            told.append(["|", ms(event.ns), None, clean(f"{event.node} again after {event.get('error') or 'an error'}", 160)])
+        elif event.kind == "asked":
+            waits[event["ask"]] = ["?", ms(event.ns), None, clean(f"{event.node} asked: {event['question']}", 160)]
+            told.append(waits[event["ask"]])
+        elif event.kind == "answered" and event["ask"] in waits:
+            waits.pop(event["ask"])[2] = ms(event.ns)
+    return told
+
+
+def _most_steps(run: Any) -> int | None:
+    """How many steps a run may make, if that is limited; a replay makes none."""
+    held = getattr(run, "held", None)
+    return None if held is None else held.most_steps
+
+
+def _finite(number: float) -> float:
+    """`number`, or 0 where no JSON could carry it."""
+    return number if math.isfinite(number) else 0
+
+
+def _stacked(visits: list[Any], zero: int) -> list[list[Any]]:
+    """Visits that overlap, one below the other: each in the first row that is free again; of one that goes on the end is not told."""
+    free: list[float] = []
+    told = []
+    for visit in visits:
+        is_open = isinstance(visit, Open)
+        row = next((k for k, until in enumerate(free) if until <= visit.start), None)
+        if row is None:
+            row = len(free)
+            free.append(0)
+        free[row] = math.inf if is_open else visit.end
+        end = None if is_open else round((visit.end - zero) / 1e6, 1)
+        failed = 0 if is_open else int(visit.failed)
+        told.append([clean(visit.node, 80), round((visit.start - zero) / 1e6, 1), end, failed, row])
+    return told
+
+
+def graphs_of(runs: Sequence[Any]) -> list[tuple[Any, Graph]]:
+    """The flows of these runs, each once, with their graphs."""
+    flows: dict[int, Any] = {}
+    for run in runs:
+        flows.setdefault(id(run.flow), run)
+    return [(run.flow, run.graph) for run in flows.values()]
+
+
+def flow_names(flows: Sequence[Any]) -> list[str]:
+    """What the flows are called, apart from each other; a run's own name may be another."""
+    names, known = [], Counter[str]()
+    for flow in flows:
+        name = clean(base_name(flow), 80)
+        known[name] += 1
+        names.append(name if known[name] == 1 else f"{name} ({known[name]})")
+    return names

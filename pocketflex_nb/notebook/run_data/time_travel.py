@@ -1,0 +1,83 @@
+"""How did it stand at a moment of the past? The events up to there, folded; what views show while their time cursor is set."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Any
+
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.state import State
+from pocketflex_nb.engine.records.run_log import Counts
+
+__all__ = ["Past", "Reel"]
+
+
+class Reel:
+    """The events of one run, read on as they come, and the state at one moment of them.
+
+    Parameters
+    ----------
+    run : Run
+        Whose log it reads; each record is made into an event once.
+    """
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.events: list[Event] = []
+        self._times: list[int] = []
+        self._counts = Counts()
+        self._state, self._place = State(), 0
+
+    def read(self) -> list[Event]:
+        """All events so far."""
+        new, self._counts = self.run.log.follow(self._counts)
+        is_late = bool(new and self._times) and min(event.ns for event in new) < self._times[-1]
+        self.events += new
+        self._times += [event.ns for event in new]
+        if is_late or any(event.depth for event in new):  # what an inner run did is taken over when somebody looks
+            self.events.sort(key=lambda event: event.ns)
+            self._times.sort()
+            self._state, self._place = State(), 0
+        return self.events
+
+    def until(self, ns: int | None) -> list[Event]:
+        """The events up to a moment (monotonic ns), or all."""
+        events = self.read()
+        return events if ns is None else events[: bisect_right(self._times, ns)]
+
+    def state(self, ns: int) -> State:
+        """What was known at a moment; going forward folds only what lies between."""
+        self.read()
+        place = bisect_right(self._times, ns)
+        if place < self._place:
+            self._state, self._place = State(), 0
+        for node in self._state.nodes.values():
+            node.active = 0
+        for event in self.events[self._place : place]:
+            self._state.add(event)
+        self._place = place
+        self._mark(ns, place)
+        return self._state
+
+    def _mark(self, ns: int, place: int) -> None:
+        """Mark the visits that had begun by then and ended later."""
+        asking = {event.node for event in self._state.asking.values()}
+        for event in self.events[place:]:
+            if event.get("start", ns) < ns and event.node:
+                node = self._state.node(event.node)
+                node.active += 1
+                node.status = "asking" if event.node in asking else "running"
+
+
+class Past:
+    """The reels of the runs of one view."""
+
+    def __init__(self) -> None:
+        self._reels: dict[int, Reel] = {}
+
+    def reel(self, run: Any) -> Reel:
+        """The reel of `run`."""
+        found = self._reels.get(run.number)
+        if found is None:
+            found = self._reels[run.number] = Reel(run)
+        return found

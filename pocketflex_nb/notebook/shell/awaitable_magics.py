@@ -1,0 +1,61 @@
+"""How can a magic be awaited? IPython never does; so the transformed line is put behind an ``await`` of ours.
+
+While an async cell waits, the kernel's loop turns: buttons of the page and other widgets answer. A magic inside another magic
+(``%%time``) is transformed a second time, while a cell runs; that one stays as it is and waits in plain code.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from pocketflex_nb.notebook.shell.cell_interrupts import hear, runs_cell
+
+__all__ = ["AWAITED", "awaiting", "called", "install", "remove"]
+
+#: whether the magic that is being called will be awaited
+AWAITED: ContextVar[bool] = ContextVar("pocketflex_nb_awaited", default=False)
+
+_NAMES = ("pocketflex", "pf")
+_CALL = "await __import__('pocketflex_nb.notebook.shell.awaitable_magics', fromlist=['called']).called("
+
+
+async def called(magic: Callable[..., Any], *args: Any) -> Any:
+    """Call a magic and await what it gives."""
+    hear()
+    token = AWAITED.set(True)
+    try:
+        result = magic(*args)
+    finally:
+        AWAITED.reset(token)
+    return await result if inspect.isawaitable(result) and getattr(result, "is_magic_result", False) else result
+
+
+def awaiting(lines: list[str]) -> list[str]:
+    """The input transformer: calls of our magics at the beginning of a line are awaited."""
+    if runs_cell(sys._getframe()):
+        return lines
+    return [_awaited(line) for line in lines]
+
+
+def _awaited(line: str) -> str:
+    for kind in ("run_cell_magic", "run_line_magic"):
+        for name in _NAMES:
+            start = f"get_ipython().{kind}("
+            if line.startswith(f"{start}'{name}'"):
+                return f"{_CALL}get_ipython().{kind}, {line[len(start):]}"
+    return line
+
+
+def install(shell: Any) -> None:
+    """Have cells of `shell` transformed."""
+    shell.input_transformers_post.append(awaiting)
+
+
+def remove(shell: Any) -> None:
+    """Undo `install`."""
+    if awaiting in shell.input_transformers_post:
+        shell.input_transformers_post.remove(awaiting)

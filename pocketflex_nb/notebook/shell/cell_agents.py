@@ -1,0 +1,29 @@
+"""Which cell do agents belong to? Before a cell runs, what it started the last time is ended, in order."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pocketflex_nb.core.context import CELL
+
+__all__ = ["install", "remove"]
+
+
+def install(shell: Any) -> None:
+    """Give each cell's agents an owner."""
+    shell.events.register("pre_run_cell", _begin)
+
+
+def remove(shell: Any) -> None:
+    """Leave cells alone again."""
+    shell.events.unregister("pre_run_cell", _begin)
+    CELL.set(None)
+
+
+def _begin(info: Any = None) -> None:
+    cell_id = getattr(info, "cell_id", None) or ""
+    CELL.set(cell_id)
+    scope: Any = sys.modules.get("pocketflex_nb.agents.actor.cell_scope")
+    if scope is not None and cell_id:  # no agents yet, nothing to end
+        scope.stop_scope(cell_id)

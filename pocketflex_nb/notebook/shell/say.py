@@ -1,0 +1,14 @@
+"""How is something printed into a cell? With its secrets masked, and without what would command a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketflex_nb.views.text.safe_messages import speakable
+
+__all__ = ["say"]
+
+
+def say(*texts: Any) -> None:
+    """Print `texts` as a terminal and a saved notebook may have them."""
+    print(*(speakable(str(text)) for text in texts))

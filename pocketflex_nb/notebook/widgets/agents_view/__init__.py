@@ -1,0 +1,1 @@
+"""agents_view .py .js .css: live tree and live sequence."""

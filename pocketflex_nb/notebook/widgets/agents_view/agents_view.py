@@ -1,0 +1,347 @@
+"""The agents' pictures inside the cell: a supervisor's live tree, and the live sequence of messages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from pocketflex_nb.agents.protocol.exit_reasons import tell
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core.frozen.diff import compare
+from pocketflex_nb.core.frozen.freezer import freeze
+from pocketflex_nb.notebook.run_data.detail_tabs import clean
+from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, stand
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import below
+from pocketflex_nb.views.diagrams.palette import GLYPHS
+from pocketflex_nb.views.diagrams.sequence import sequence_svg
+from pocketflex_nb.views.values.change_lines import lines_of, text_of
+from pocketflex_nb.views.values.value_preview import preview
+
+__all__ = ["SHOWN", "STATE_TIME", "SupervisorView", "TraceView", "show_supervisor", "show_trace"]
+
+_HERE = Path(__file__).parent
+#: children of one supervisor that are shown; more are found by the search
+SHOWN = 50
+#: seconds that reading an agent's state may take before the view says that it is busy
+STATE_TIME = 1.0
+#: what an agent's status looks like in the table of glyphs
+_SIGNS = {"running": "done", "restarting": "waiting", "stopped": "cancelled", "starting": "running"}
+
+
+def _answer_anywhere(widget: Any) -> None:
+    comm = widget.comm
+    if comm is not None and hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda data, default: default
+
+
+class SupervisorView(Standing, anywidget.AnyWidget):
+    """The live tree of a supervisor: status, restarts, mailbox, last error; kill, restart and state of each child.
+
+    Parameters
+    ----------
+    supervisor : Supervisor, DynamicSupervisor, PartitionSupervisor, or their ref
+        Whose tree is shown.
+    """
+
+    _esm = _HERE / "agents_view.js"
+    _css = _HERE / "agents_view.css"
+
+    kind = traitlets.Unicode("tree").tag(sync=True)
+    head = traitlets.Dict().tag(sync=True)
+    rows: Any = traitlets.List().tag(sync=True)
+    detail = traitlets.Dict().tag(sync=True)
+    signs = traitlets.Dict().tag(sync=True)
+    static = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, supervisor: Any, **options: Any) -> None:
+        self._supervisor = supervisor
+        self._filter = ""
+        self._folded: set[str] = set()
+        self._refs: dict[str, Any] = {}
+        self._chosen: str | None = None
+        self._state: Any = None
+        self._asked: Any = None
+        self._difference: list[str] = []
+        self.on_final: Any = None
+        super().__init__(signs=dict(GLYPHS), **options)
+        self._tell()
+        self.on_msg(self._command)
+        _answer_anywhere(self)
+        pump.follow(self)
+
+    def __repr__(self) -> str:
+        return f"SupervisorView({self._supervisor!r})"
+
+    # the pump's side -------------------------------------------------------------------------------------------------
+    def look(self) -> bool:
+        """Send what changed; False when the supervisor is gone and the view was closed or told so."""
+        self._tell()
+        alive = self.head["alive"]  # as it was told: who ends after that is told of at the next look
+        if not alive and self.on_final is not None:
+            tell, self.on_final = self.on_final, None
+            tell()
+        return self.comm is not None and alive
+
+    def _tell(self) -> None:
+        alive = bool(self._supervisor.is_alive)     # before its tree: a tree of nobody must not be called alive
+        tree = _tree_of(self._supervisor)
+        self._refs = {}
+        rows = list(self._walk(tree, self._supervisor, 0, ""))
+        zombies = sum(row[10] for row in rows)
+        self.head = {
+            "title": str(tree.get("name") or tree["id"]), "strategy": tree["strategy"] or "", "alive": alive, "zombies": zombies,
+            "children": len(tree["children"]), "filter": self._filter, "ended": "" if alive else _ending(self._supervisor),
+        }
+        self.rows = rows
+        self._look_at_state()
+
+    def _walk(self, node: dict[str, Any], holder: Any, depth: int, path: str) -> Iterator[list[Any]]:
+        infos = {str(info.id): info for info in _infos(holder)}
+        for number, one in enumerate(node["children"]):
+            name = f"{path}/{one['id']}"
+            if number >= SHOWN and not self._filter:
+                yield [name, depth, f"{len(node['children']) - SHOWN} more: search for them", "more", "", 0, 0, 0, "", "", 0, False, False]
+                return
+            info = infos.get(one["id"])
+            self._refs[name] = (holder, info)
+            below = bool(one["children"])
+            if not self._filter or self._filter in name.lower() or below:
+                yield self._row(one, name, depth, below)
+            if below and name not in self._folded:
+                yield from self._walk(one, info.ref if info is not None else None, depth + 1, name)
+
+    def _row(self, one: dict[str, Any], name: str, depth: int, below: bool) -> list[Any]:
+        kind = one["strategy"] or one["cls"] or one["type"]
+        error = clean(str(one["error"] or ""), 300)
+        status = one["status"] if one["status"] in _SIGNS else "stopped"
+        return [
+            name, depth, one["id"], status, kind, one["restarts"], one["mailbox"], one["handled"], error, _SIGNS[status], one["zombies"],
+            below, name in self._folded, bool(one["is_stale"]), one["version"],
+        ]
+
+    def _look_at_state(self) -> None:
+        """The chosen child's state, asked for on its own loop, and what differs since the last time."""
+        if self._chosen is None:
+            self.detail = {}
+            return
+        _, info = self._refs.get(self._chosen, (None, None))
+        ref = info.ref if info is not None else None
+        if ref is None:
+            self.detail = {"name": self._chosen, "text": "not running", "changes": []}
+            return
+        if self._asked is not None and self._asked.done():
+            with contextlib.suppress(Exception):
+                new = freeze(self._asked.result())
+                if self._state is not None:
+                    changed = text_of(lines_of(compare(self._state, new, limit=20), limit=12, within=(self._state, new)))
+                    self._difference = changed.splitlines() or self._difference
+                self._state = new
+            self._asked = None
+        if self._asked is None:
+            self._asked = engine_thread.submit(_state(ref))
+        text = preview(self._state, 4_000) if self._state is not None else "reading ..."
+        messages = _messages(self._supervisor, ref)
+        self.detail = {"name": self._chosen, "text": text, "changes": self._difference[:12], "messages": messages}
+
+    # the page's side -------------------------------------------------------------------------------------------------
+    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        with contextlib.suppress(Exception):  # what came of it is seen in the tree
+            self._do(content)
+        pump.follow(self)
+        pump.hurry()
+
+    def _do(self, content: dict[str, Any]) -> None:
+        do, name = content.get("do"), str(content.get("name", ""))
+        if do == "filter":
+            self._filter = str(content.get("text", "")).lower()[:100]
+        elif do == "stop":
+            engine_thread.submit(_stop_all(self._supervisor.ref))
+        elif do == "fold":
+            self._folded ^= {name}
+        elif do == "choose":
+            self._chosen = None if name == self._chosen else name
+            self._state, self._asked, self._difference = None, None, []
+        elif name in self._refs:
+            holder, info = self._refs[name]
+            if do == "kill" and info is not None and info.ref is not None:
+                info.ref.exit("kill")
+            elif do == "restart":
+                engine_thread.submit(_restart(holder, info))
+
+    # the static form -------------------------------------------------------------------------------------------------
+    def still(self, mark: str = "") -> str:
+        """The tree as an HTML table, for readers without a kernel."""
+        head = self.head
+        lines = []
+        for row in self.rows:
+            name = f'<td style="text-align:left;padding-left:{12 + 18 * row[1]}px">{html.escape(str(row[2]))}</td>'
+            cells = (row[3], row[4], f"{row[5]} restarts", f"{row[6]} waiting", row[8])
+            lines.append(f"<tr>{name}{''.join(f'<td style=text-align:left>{html.escape(str(c))}</td>' for c in cells)}</tr>")
+        state = f"{head['children']} children, alive" if head["alive"] else html.escape(head["ended"])
+        caption = f"{html.escape(head['title'])}, {html.escape(head['strategy'])}, {state}"
+        names = "".join(f'<th style="text-align:left">{c}</th>' for c in ("child", "status", "kind", "restarts", "mailbox", "last error"))
+        return (
+            f'<table data-static="{html.escape(mark)}"><caption style="text-align:left">{caption}</caption>'
+            f"<thead><tr>{names}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        )
+
+    def still_bundle(self) -> dict[str, str]:
+        """The tree, as HTML and as text."""
+        return {"text/html": self.still(self.static), "text/plain": self.text()}
+
+    def plain(self) -> str:
+        """The tree as text."""
+        return self.text()
+
+    def text(self) -> str:
+        """The tree as plain text."""
+        lines = [f"{self.head['title']}  {self.head['strategy']}  {'alive' if self.head['alive'] else self.head['ended']}"]
+        for row in self.rows:
+            lines.append(f"{'  ' * (row[1] + 1)}{row[2]}  {row[3]}  {row[5]} restarts  {row[8]}".rstrip())
+        return "\n".join(lines)
+
+
+def _tree_of(supervisor: Any) -> dict[str, Any]:
+    tree: dict[str, Any] = supervisor.tree()
+    return tree
+
+
+def _ending(supervisor: Any) -> str:
+    """Why it is not there any more: that it gave up, and on what, or its exit reason."""
+    pid = supervisor.ref.pid
+    for event in reversed(list(supervisor.events)):
+        if event.kind == "giveup" and event["pid"] == pid:
+            return f"gave up: more than {event['max_restarts']} restarts within {event['max_seconds']:g} s"
+    return f"ended: {tell(supervisor.reason)}"
+
+
+def _infos(holder: Any) -> list[Any]:
+    try:
+        return list(holder.children()) if holder is not None else []
+    except Exception:  # it ended between two looks
+        return []
+
+
+async def _state(ref: Any) -> Any:
+    async with asyncio.timeout(STATE_TIME):
+        return await ref.state()
+
+
+async def _stop_all(ref: Any) -> None:
+    """End a team in order. One below another supervisor is ended by that, else it would be restarted."""
+    boss = ref._life.boss
+    if boss is None:
+        ref.exit("shutdown")
+    else:
+        await boss.ref.terminate_child(ref if hasattr(boss.agent, "by_slot") else ref.id)
+
+
+async def _restart(holder: Any, info: Any) -> None:
+    """Start a stopped child again; a running one is ended first."""
+    if holder is None or info is None:
+        return
+    if info.ref is not None and hasattr(holder, "terminate_child"):
+        await holder.terminate_child(info.id)
+    await holder.restart_child(info.id)
+
+
+def _messages(supervisor: Any, ref: Any) -> list[str]:
+    """The last messages of one agent, from the supervisor's events."""
+    told = []
+    for event in list(supervisor.events)[-400:]:
+        if event.address == ref.address and event.kind in ("call", "reply", "cast", "info", "start", "exit", "restart"):
+            facts = ", ".join(f"{k}={preview(v, 60, key=k)}" for k, v in list(event.data.items())[:4])
+            told.append(f"{event.kind}  {facts}"[:160])
+    return told[-8:][::-1]
+
+
+class TraceView(Standing, anywidget.AnyWidget):
+    """The live sequence diagram of messages between agents.
+
+    Parameters
+    ----------
+    trace : Trace
+        What `pocketflex_nb.trace` gives.
+    """
+
+    _esm = _HERE / "agents_view.js"
+    _css = _HERE / "agents_view.css"
+
+    kind = traitlets.Unicode("sequence").tag(sync=True)
+    head = traitlets.Dict().tag(sync=True)
+    picture = traitlets.Unicode().tag(sync=True)
+    static = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, trace: Any, **options: Any) -> None:
+        self._trace = trace
+        self._kind = ""
+        self._seen = -1
+        self._next = 0.0
+        self._quiet = 0
+        self.on_final: Any = None
+        super().__init__(**options)
+        self._tell()
+        self.on_msg(self._command)
+        _answer_anywhere(self)
+        pump.follow(self)
+
+    def __repr__(self) -> str:
+        return f"TraceView({self._trace!r})"
+
+    def look(self) -> bool:
+        """Draw what is new, at most twice a second; follow until nothing came for a minute."""
+        number = len(self._trace.events) + self._trace.dropped
+        if number == self._seen:
+            self._quiet += 1
+        elif time.monotonic() >= self._next:
+            self._quiet, self._next = 0, time.monotonic() + 0.5
+            self._tell()
+        if self._quiet == 5 and self.on_final is not None:
+            self.on_final()
+        return self.comm is not None and self._quiet < 600
+
+    def _tell(self) -> None:
+        events = self._trace.events
+        self._seen = len(events) + self._trace.dropped
+        kinds = sorted({event.kind for event in events})
+        self.head = {"events": self._seen, "kinds": kinds, "kind": self._kind}
+        self.picture = sequence_svg(events, limit=300, **({"kinds": [self._kind]} if self._kind else {}))
+
+    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        if content.get("do") == "kind":
+            self._kind = str(content.get("kind", ""))
+            self._seen, self._next = -1, 0.0
+            pump.follow(self)
+            pump.hurry()
+
+    def still(self) -> str:
+        """The diagram as SVG."""
+        return sequence_svg(self._trace.events, limit=300)
+
+    def still_bundle(self) -> dict[str, str]:
+        """The diagram, and how many events it has."""
+        picture = self.still().replace("<svg ", f'<svg data-static="{self.static}" ', 1)
+        return {"image/svg+xml": picture, "text/plain": repr(self._trace)}
+
+
+def show_supervisor(supervisor: Any) -> None:
+    """Show a supervisor's tree live, and its static form beside it."""
+    view = SupervisorView(supervisor)
+    below(view)
+    stand(view)
+
+
+def show_trace(trace: Any) -> None:
+    """Show a trace's sequence diagram live, and its static form beside it."""
+    view = TraceView(trace)
+    below(view)
+    stand(view)

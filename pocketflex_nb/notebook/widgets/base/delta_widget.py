@@ -1,0 +1,71 @@
+"""How does a view keep its page up to date with few bytes? The kernel holds the whole truth, the page is sent what differs."""
+
+from __future__ import annotations
+
+import json
+from time import monotonic
+from typing import Any
+
+import anywidget
+import traitlets
+
+from pocketflex_nb.notebook.widgets.base.delta import delta
+
+__all__ = ["BURST", "RATE", "PatchedView"]
+
+#: bytes a second that one view sends on average, and what it may send at once after a rest
+RATE, BURST = 16_000, 24_000
+#: what a message costs beside its content: headers, signature, ids
+_FRAME = 750
+
+
+class PatchedView(anywidget.AnyWidget):
+    """A widget whose traits reach the page as differences, one message for all of them.
+
+    Notes
+    -----
+    A page that opens later, or again, gets the traits as they are; from then on it is told differences, which are counted by `turn`. A
+    page that has missed one, as it does while it loads, says ``{"do": "fresh", "turn": its turn}`` and gets the whole.
+    """
+
+    turn = traitlets.Int().tag(sync=True)
+
+    def __init__(self, **options: Any) -> None:
+        self._silent: frozenset[str] = frozenset()
+        self._patched: set[str] = set()
+        self._credit, self._counted = float(BURST), monotonic()
+        super().__init__(**options)
+
+    def tell(self, **told: Any) -> dict[str, int]:
+        """Set traits; the page gets what differs. Returns bytes sent, by trait."""
+        changes = {name: change for name, new in told.items() if (change := delta(getattr(self, name), new)) is not None}
+        if not changes:
+            return {}
+        self._silent = frozenset([*changes, "turn"])
+        self._patched.update(changes)
+        try:
+            self.turn += 1
+            for name in changes:
+                setattr(self, name, told[name])
+        finally:
+            self._silent = frozenset()
+        sizes = {name: len(json.dumps(change, ensure_ascii=False).encode("utf-8", "replace")) for name, change in changes.items()}
+        self._credit -= sum(sizes.values()) + _FRAME
+        self.send({"patch": changes, "turn": self.turn})
+        return sizes
+
+    def tell_all(self, turn: int = -1) -> None:
+        """Send whole what was told so far, to a page that stands at another `turn`, and so that a saved file has it."""
+        if self._patched and turn != self.turn:
+            self.send_state([*self._patched, "turn"])
+
+    def may_tell(self) -> bool:
+        """Whether what this view has sent so far leaves room for more now."""
+        now = monotonic()
+        self._credit = min(self._credit + (now - self._counted) * RATE, BURST)
+        self._counted = now
+        return self._credit > 0
+
+    def _should_send_property(self, key: str, value: Any) -> bool:
+        """Ipywidgets asks this of every trait that was set."""
+        return key not in self._silent and bool(super()._should_send_property(key, value))

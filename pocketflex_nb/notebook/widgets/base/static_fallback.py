@@ -1,0 +1,132 @@
+"""How does a widget stay readable where there is no kernel? Whatever way it is displayed, a still form stands below it.
+
+The still is an output of its own, since a front end that keeps a widget's state hides what stands in the widget's bundle. The live
+widget hides it by its mark; a saved notebook, its preview elsewhere and an export show it. It is written anew while things change, and
+once more at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.views.text.safe_text import inert
+
+__all__ = ["Standing", "Still", "has_widgets", "model_of", "stand"]
+
+_marks = itertools.count(1)
+#: seconds between two looks at whether a still has aged
+_EVERY = 2.0
+#: seconds after which a still that would hold the page while its view opens takes the place of a lighter one
+_OPENED = 1.0
+
+
+def has_widgets(shell: Any = None) -> bool:
+    """Whether this is a kernel, so that a widget could reach a page."""
+    from IPython import get_ipython
+
+    shell = shell or get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+def model_of(view: Any) -> dict[str, Any]:
+    """The bundle of the live widget alone."""
+    model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
+    return {"application/vnd.jupyter.widget-view+json": model, "text/plain": repr(view)}
+
+
+class Standing:
+    """A widget that displays itself with a still form beside it.
+
+    Notes
+    -----
+    A class says what stands there in `still_bundle`, and what a terminal shows in `plain`. One that knows its end calls `on_final` then,
+    and its still is written anew at that moment; the still of any other is looked after every two seconds.
+    """
+
+    static: str
+    #: a class that knows its end has this in its instances
+    on_final: Callable[[], None] | None
+
+    def still_bundle(self) -> dict[str, str]:
+        """The still form, by MIME type, carrying ``data-static=<self.static>``."""
+        raise NotImplementedError
+
+    def first_bundle(self) -> dict[str, str] | None:
+        """What stands there while the view opens, which is when the page has most to do; None: the still form itself.
+
+        Its first MIME type is the still form's: a page that has hidden one puts the other into the same hidden place.
+        """
+        return None
+
+    def plain(self) -> str:
+        """What a terminal shows."""
+        return repr(self)
+
+    def _ipython_display_(self, **_: Any) -> None:
+        stand(self)
+
+
+def stand(view: Any) -> None:
+    """Display `view`: the widget and its still; in a terminal its text."""
+    from IPython.display import display
+
+    if not has_widgets():
+        print(inert(view.plain()))
+        return
+    if not view.static:
+        view.static = f"pfs-{next(_marks)}"
+    display(model_of(view), raw=True)
+    light = view.first_bundle()
+    told = light or view.still_bundle()
+    Still(view, display(told, raw=True, display_id=True), told, is_light=light is not None)
+
+
+class Still:
+    """The still of a view in one output. Where the view does not know its end, followed by the pump of views.
+
+    Parameters
+    ----------
+    view : Standing
+        Whose still it is.
+    handle : DisplayHandle
+        The output.
+    told : dict, optional
+        What stands there; None: nothing yet.
+    is_light : bool
+        Whether that is there only until the view is open.
+    """
+
+    def __init__(self, view: Any, handle: Any, told: dict[str, str] | None = None, *, is_light: bool = False) -> None:
+        self._view, self._handle, self._told = view, handle, told
+        self._knows_end = hasattr(view, "on_final")
+        self._next = 0.0 if told is None else time.monotonic() + (_OPENED if self._knows_end else _EVERY)
+        if not self._knows_end:
+            pump.follow(self)
+            return
+        if is_light:
+            pump.follow(self)
+        before = view.on_final
+        view.on_final = lambda: [fn() for fn in (before, self.write) if fn is not None]
+        if told is None:
+            self.write()
+
+    def write(self) -> None:
+        """Write it anew if it has aged."""
+        told = self._view.still_bundle()
+        if told != self._told:
+            self._told = told
+            with contextlib.suppress(Exception):  # the page may be gone
+                self._handle.update(told, raw=True)
+
+    def look(self) -> bool:
+        """Write it anew now and then; False when the widget is closed, or will say itself when it has aged."""
+        if time.monotonic() < self._next:
+            return self._view.comm is not None
+        self._next = time.monotonic() + _EVERY
+        self.write()
+        return self._view.comm is not None and not self._knows_end

@@ -1,0 +1,125 @@
+"""How long do views keep runs and stores? Until their cell runs again, they are closed, or their runs are forgotten.
+
+ipywidgets keeps every widget until it is closed, and IPython keeps what a cell gave as its value. So a cell that is run thirty times would
+keep the stores of thirty runs. When it runs again, the views that stand below it are closed, the runs that it started and that are over
+are forgotten, and IPython's ``Out`` lets them go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Protocol
+from weakref import WeakSet
+
+from pocketflex_nb.core.context import CELL
+from pocketflex_nb.engine.runs.run_registry import forget, forgetting, runs
+
+__all__ = ["Holder", "begin_again", "below", "forget_all", "hold", "install", "remove"]
+
+
+class Holder(Protocol):
+    """A view that keeps runs."""
+
+    def _let_go(self, gone: set[int]) -> None:
+        """Runs of these numbers are forgotten: keep none of them if there is nothing else to show."""
+        ...
+
+
+_holders: WeakSet[Any] = WeakSet()
+#: the views that stand below each cell because something was launched or looked at there: nobody else has a name for them
+_below: dict[str, list[Any]] = {}
+_shells: list[Any] = []
+#: IPython's names for the values of the last cells
+_LAST = ("_", "__", "___")
+
+
+def hold(view: Holder) -> None:
+    """Tell `view` when runs are forgotten."""
+    _holders.add(view)
+
+
+def below(view: Any) -> None:
+    """`view` stands below the cell that is running, and goes when that runs again."""
+    if cell_id := CELL.get():
+        _below.setdefault(cell_id, []).append(view)
+
+
+def begin_again(cell_id: str) -> None:
+    """The cell runs again: what its last time has left is off the page."""
+    for view in _below.pop(cell_id, ()):
+        view.close()
+    over = [run for run in runs() if run.cell == cell_id and run.done()]
+    if over:
+        forget(*over)
+        _uncache(over)
+
+
+def forget_all() -> int:
+    """Forget every run that is over, also where IPython keeps it as a cell's value; how many those were."""
+    over = [run for run in runs() if run.done()]
+    for shell in _shells:
+        cached = shell.user_ns.get("_oh") or {}
+        over += [run for value in list(cached.values()) for run in _runs_in(value) if run.done()]
+    number = forget()
+    _uncache(over)
+    return number
+
+
+def _let_go(gone: Iterable[Any]) -> None:
+    numbers = {run.number for run in gone}
+    for view in list(_holders):
+        view._let_go(numbers)
+
+
+# what IPython keeps --------------------------------------------------------------------------------------------------
+def _uncache(gone: list[Any]) -> None:
+    """Take these runs out of ``Out``, ``_3``, ``_`` and its kin: IPython's own names, under which nobody has put them.
+
+    Their stores go, too, unless the user has a name for one.
+    """
+    numbers = {run.number for run in gone}
+    for shell in _shells:
+        named = {id(value) for name, value in list(shell.user_ns.items()) if not name.startswith("_")}
+        stores = {id(run.store) for run in gone if isinstance(run.store, dict)} - named
+        lost_here = partial(_is_gone, numbers=numbers, stores=stores)
+        cached = shell.user_ns.get("_oh") or {}
+        lost = [count for count, value in list(cached.items()) if lost_here(value)]
+        for count in lost:
+            del cached[count]
+        for names in (shell.user_ns, shell.user_ns_hidden):
+            for count in lost:
+                if lost_here(names.get(f"_{count}")):
+                    del names[f"_{count}"]
+            for name in _LAST:
+                if lost_here(names.get(name)):
+                    names[name] = ""
+        for name in _LAST:
+            if lost_here(getattr(shell.displayhook, name, None)):
+                setattr(shell.displayhook, name, "")
+
+
+def _runs_in(value: Any) -> list[Any]:
+    from pocketflex_nb.engine.runs.run import Run
+    from pocketflex_nb.engine.runs.run_group import RunGroup
+
+    several = value if isinstance(value, (RunGroup, list, tuple)) else [value]
+    return list(several) if several and all(isinstance(run, Run) for run in several) else []
+
+
+def _is_gone(value: Any, numbers: set[int], stores: set[int]) -> bool:
+    held = _runs_in(value)
+    return id(value) in stores or (bool(held) and all(run.number in numbers for run in held))
+
+
+def install(shell: Any) -> None:
+    """Look after the runs that `shell` and its views keep."""
+    _shells.append(shell)
+    if _let_go not in forgetting:
+        forgetting.append(_let_go)
+
+
+def remove(shell: Any) -> None:
+    """Undo `install`. Views that are open are told on."""
+    if shell in _shells:
+        _shells.remove(shell)

@@ -1,0 +1,1 @@
+"""engine_panel .py .js .css: the whole process, with stop-all."""

@@ -1,0 +1,427 @@
+"""A form that starts flows: which one, how many, on what input, within which limits; and the line of code that does the same."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+from IPython.core.error import UsageError
+
+from pocketflex_nb.core.errors import PocketflexError
+from pocketflex_nb.core.flow.flow import Flow
+from pocketflex_nb.core.flow.nodes import BaseNode
+from pocketflex_nb.engine.runs.code_reload import is_stale
+from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.notebook.requests.option_line import parse
+from pocketflex_nb.notebook.requests.run_options import read_terms
+from pocketflex_nb.notebook.requests.run_request import as_flow, fresh, plan_text, runs_of, start
+from pocketflex_nb.notebook.run_data.detail_tabs import clean
+from pocketflex_nb.notebook.shell.cell_errors import usage
+from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, Still, model_of, stand
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import hold
+from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, MODES, Form
+from pocketflex_nb.notebook.widgets.launcher.form_view_model import checked_lines, fields_now, flows_in, page_of, runs_asked, variables_in
+from pocketflex_nb.notebook.widgets.launcher.launch_history import Launched
+from pocketflex_nb.views.diagrams.palette import GLYPHS
+
+__all__ = ["Launcher"]
+
+_HERE = Path(__file__).parent
+#: seconds between two looks at the notebook's names, and between two updates of the list of runs
+_NAMES_EVERY, _ROWS_EVERY = 1.0, 0.25
+_MOST_AGENTS, _MOST_ROWS = 10_000, 200
+
+
+class Launcher(Standing, anywidget.AnyWidget):
+    """A form that starts flows of the notebook.
+
+    Parameters
+    ----------
+    flow : Flow or str, optional
+        The flow it starts with, or its name in the notebook; default: the one bound last.
+    names : mapping, optional
+        Where flows and variables are looked up; default: the notebook.
+
+    Attributes
+    ----------
+    line : str
+        The ``%pf run`` line for what is filled in: running it starts the same runs.
+    runs : list of Run
+        What it has started, the latest last.
+
+    Notes
+    -----
+    The fields for inputs are the keys that the flow's nodes read. A field takes a Python value, plain text, or ``@expression`` for what
+    the notebook holds. *Start* shows the runs below; all that buttons do happens beside the cell, so it works while a cell is busy.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, node
+    >>> @node
+    ... def greet(shared):
+    ...     shared["said"] = f"hello {shared['name']}"
+    >>> form = Launcher("hello", names={"hello": Flow(greet)})
+    >>> form.fill(values={"name": "Ada"}, agents=3)
+    >>> form.line
+    "%pf run hello --seed name='Ada' -n 3"
+    >>> [run.wait(10).store["said"] for run in form.start()]
+    ['hello Ada', 'hello Ada', 'hello Ada']
+    """
+
+    _esm = _HERE / "launcher.js"
+    _css = _HERE / "launcher.css"
+
+    form = traitlets.Dict().tag(sync=True)
+    said: Any = traitlets.List().tag(sync=True)
+    rows: Any = traitlets.List().tag(sync=True)
+    strip = traitlets.Dict().tag(sync=True)
+    signs = traitlets.Dict().tag(sync=True)
+    static = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, flow: Any = None, *, names: Mapping[str, Any] | None = None, **options: Any) -> None:
+        self._shell = _shell()
+        self._names = names
+        self._wishes: deque[dict[str, Any]] = deque()
+        self._filled = Form()
+        self._launched = Launched()
+        self._own: dict[str, Flow] = {}
+        self._next_names = self._next_rows = 0.0
+        self.view: Any = None
+        self._slot: list[Any] = []
+        super().__init__(signs=dict(GLYPHS), **options)
+        self._choose_first(flow)
+        self._tell()
+        self.on_msg(self._command)
+        comm = self.comm
+        if comm is not None and hasattr(comm, "_reply_subshell_for"):  # have clicks handled while a cell is busy
+            comm._reply_subshell_for = lambda data, default: default
+        hold(self)
+        pump.follow(self)
+
+    def _let_go(self, gone: set[int]) -> None:
+        """Runs of these numbers are forgotten: they are counted, and have no row any more."""
+        self._launched.let_go(gone)
+        self._next_rows = 0.0
+
+    def __repr__(self) -> str:
+        return f"Launcher({self._filled.flow!r})" if self._filled.flow else "Launcher()"
+
+    @property
+    def runs(self) -> list[Run]:
+        """What it has started, the latest last: what goes on, and the latest that are over."""
+        return list(self._launched.runs)
+
+    @property
+    def line(self) -> str:
+        """The magic's line for what is filled in; ``""`` while a field cannot be read."""
+        self._tell()
+        return str(self.form["line"])
+
+    # the notebook ----------------------------------------------------------------------------------------------------
+    def names(self) -> Mapping[str, Any]:
+        """Where flows and variables are looked up."""
+        if self._names is not None:
+            return self._names
+        return self._shell.user_ns if self._shell is not None else {}
+
+    def _hidden(self) -> Any:
+        return self._shell.user_ns_hidden if self._shell is not None and self._names is None else ()
+
+    def flows(self) -> dict[str, Flow]:
+        """The flows it can start, by name."""
+        return {**flows_in(self.names(), self._hidden()), **self._own}
+
+    def _choose_first(self, flow: Any) -> None:
+        known = self.flows()
+        if flow is None:
+            self._filled.flow = next(reversed(known), "")
+        elif isinstance(flow, str):
+            if flow not in known:
+                from pocketflex_nb.notebook.requests.run_request import find_flow
+
+                self._own[flow] = find_flow(flow, self.names())
+            self._filled.flow = flow
+        elif isinstance(flow, BaseNode):
+            name = next((name for name, value in self.names().items() if value is flow and not name.startswith("_")), None)
+            if name is None:
+                raise usage("the Launcher writes code, so the flow needs a name in the notebook: bind it, and give that name")
+            self._own[name] = as_flow(flow)
+            self._filled.flow = name
+        else:
+            raise TypeError(f"a flow or its name is needed, not {type(flow).__name__}")
+
+    # filling in ------------------------------------------------------------------------------------------------------
+    def fill(self, **filled: Any) -> None:
+        """Fill in fields, by the names of `Form`: ``flow``, ``agents``, ``values``, ``limits`` and so on.
+
+        Raises
+        ------
+        ValueError
+            When a field of that name does not exist, or cannot hold that.
+        """
+        for name, value in filled.items():
+            self._set(name, value)
+        self._tell()
+
+    def _set(self, name: str, value: Any) -> None:
+        filled = self._filled
+        if name == "agents":
+            filled.agents = min(max(int(value), 1), _MOST_AGENTS)
+        elif name == "at_once":
+            filled.at_once = min(max(int(value or 0), 0), _MOST_AGENTS)
+        elif name == "flow":
+            if value not in self.flows():
+                raise ValueError(f"no flow {value!r} in the notebook")
+            filled.flow, filled.breaks = str(value), []
+        elif name == "mode" or name == "on_error":
+            known = MODES if name == "mode" else ("others", "stop", "pause")
+            if value not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}")
+            setattr(filled, name, value)
+        elif name == "limits":
+            filled.limits |= {what: str(value[what])[:40] for what in LIMITS if what in value}
+        elif name == "values":
+            filled.values |= {str(key)[:200]: str(text)[:20_000] for key, text in value.items()}
+        elif name == "rows":
+            filled.rows = [{str(k)[:200]: str(t)[:20_000] for k, t in row.items()} for row in list(value)[:_MOST_ROWS]] or [{}]
+        elif name in ("watch", "breaks"):
+            setattr(filled, name, [str(text)[:500] for text in list(value)[:20]])
+        elif name in ("name", "key"):
+            setattr(filled, name, str(value)[:200])
+        elif name == "variable":
+            filled.variable = str(value)[:200]
+            filled.key = self._key_for(filled.variable)
+        else:
+            raise ValueError(f"the form has no field {name!r}")
+
+    def _key_for(self, variable: str) -> str:
+        """The key that the items of a variable are most likely for; none when they bring their keys."""
+        items = variables_in(self.names(), self._hidden()).get(variable, ())
+        if all(isinstance(item, Mapping) for item in items):
+            return ""
+        fields = fields_now(self.flows().get(self._filled.flow))
+        likely = sorted(fields, key=lambda field: (not variable.startswith(field.key), not field.is_needed))
+        return likely[0].key if likely else "item"
+
+    # doing -----------------------------------------------------------------------------------------------------------
+    def start(self) -> list[Run]:
+        """Start what is filled in, and show it below.
+
+        Raises
+        ------
+        UsageError
+            When a field cannot be read or the flow has errors; nothing is started.
+        """
+        flow, options, terms = self._asked()
+        thing = start([(None, flow, None)], options, terms, self.names())
+        made = runs_of(thing)
+        self._launched.add(made, self._filled.flow, terms)
+        self._show(thing, terms)
+        self._tell()
+        return made
+
+    def check(self) -> list[tuple[str, str]]:
+        """Look at the flow and the inputs, run nothing: (level, text) each, of level error, warning, plan or good."""
+        flow, options, terms = self._asked()
+        flow = as_flow(fresh(flow, self.names()))
+        plan = _shortened(plan_text([(None, flow, None)], options, terms, self.names()))
+        return checked_lines(self._filled, flow, fields_now(flow), plan)
+
+    def stop(self) -> None:
+        """End every run that it has started."""
+        for run in self.runs:
+            run.cancel()
+
+    def _asked(self) -> tuple[Flow, Any, Any]:
+        """The flow, the options and the terms of the line."""
+        flow = self.flows().get(self._filled.flow)
+        if flow is None:
+            raise usage("there is no flow to start: wire one, Flow(start=node), and bind it to a name")
+        problems = self._filled.problems()
+        if problems:
+            raise usage(next(iter(problems.values())))
+        line = self._filled.line(runs_asked(self._filled, variables_in(self.names(), self._hidden())))
+        options = parse(line.removeprefix(f"%pf run {self._filled.flow}"), self.names())
+        return flow, options, read_terms(options, self.names())
+
+    # showing ---------------------------------------------------------------------------------------------------------
+    def _ipython_display_(self, **_: Any) -> None:
+        from IPython.display import display
+
+        stand(self)
+        if self.comm is not None and self._shell is not None and getattr(self._shell, "kernel", None) is not None:
+            empty = {"text/html": "", "text/plain": ""}
+            self._slot = [display(empty, raw=True, display_id=True) for _ in range(3)]
+
+    def _show(self, thing: Any, terms: Any = None) -> None:
+        """Runs, or a store, in the place below the form."""
+        from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
+        from pocketflex_nb.notebook.widgets.store_inspector.watch_expressions import Watched
+
+        if not self._slot:
+            return
+        self._put(RunView(thing, terms.height if terms is not None else 500, static=f"{self.static}-view"))
+        watched = bool(terms is not None and terms.watch)
+        if watched:
+            table = Watched(terms.watch, runs_of(thing), self.names())
+            table.look()
+            table.show_in(self._slot[2])
+            pump.follow(table)
+        else:
+            self._slot[2].update({"text/html": "", "text/plain": ""}, raw=True)
+
+    def _put(self, view: Any) -> None:
+        if self.view is not None:
+            pump.close(self.view)
+        self.view = view
+        with contextlib.suppress(Exception):  # the page may be gone
+            self._slot[0].update(model_of(view), raw=True)
+            Still(view, self._slot[1])
+
+    def _tell(self) -> None:
+        names, hidden = self.names(), self._hidden()
+        flows = self.flows()
+        if self._filled.flow not in flows:
+            self._filled.flow = next(reversed(flows), "")
+        flow = flows.get(self._filled.flow)
+        latest = self._launched.latest_of(self._filled.flow)
+        changed = is_stale(latest) if latest is not None else []
+        page = page_of(self._filled, flows, variables_in(names, hidden), fields_now(flow), changed=changed)
+        page["found"] = len(flows)
+        self.form = page
+        self._tell_runs()
+
+    def _tell_runs(self) -> None:
+        self.strip = self._launched.strip()
+        self.rows = self._launched.rows()
+
+    # the pump's side -------------------------------------------------------------------------------------------------
+    def look(self) -> bool:
+        """Do what the page asked for, and send what changed."""
+        wished = bool(self._wishes)
+        while self._wishes:
+            self._grant(self._wishes.popleft())
+        now = time.monotonic()
+        if wished or now >= self._next_names:
+            self._next_names = now + _NAMES_EVERY
+            self._tell()
+        elif now >= self._next_rows:
+            self._next_rows = now + _ROWS_EVERY
+            self._tell_runs()
+        return self.comm is not None
+
+    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        if isinstance(content, dict):
+            self._wishes.append(content)
+        pump.follow(self)
+        pump.hurry()
+
+    def _grant(self, wish: dict[str, Any]) -> None:
+        do = wish.get("do")
+        try:
+            if do == "start":
+                made = self.start()
+                self.said = [["good", f"{len(made)} started: {', '.join(run.name for run in made[:4])}{' …' if len(made) > 4 else ''}"]]
+            elif do == "check":
+                self.said = [list(line) for line in self.check()]
+            elif do == "stop":
+                self.stop()
+            elif do == "run":
+                self._do_run(wish)
+            else:
+                self._edit(do, wish)
+                self.said = []
+        except (UsageError, PocketflexError) as exc:
+            self.said = [["error", clean(str(exc), 1_000)]]
+        except Exception as exc:  # a page may send anything, and a copied or evaluated value may raise anything
+            if do in ("start", "check", "run"):
+                self.said = [["error", clean(f"{type(exc).__name__}: {exc}", 1_000)]]
+
+    def _edit(self, do: Any, wish: dict[str, Any]) -> None:
+        filled = self._filled
+        if do == "set":
+            self._set(str(wish["name"]), wish["value"])
+        elif do == "value":
+            self._set("values", {wish["key"]: wish["text"]})
+        elif do == "drop key":
+            filled.values.pop(wish["key"], None)
+            for row in filled.rows:
+                row.pop(wish["key"], None)
+        elif do == "cells":
+            self._paste(int(wish["row"]), list(wish["keys"]), list(wish["cells"]))
+        elif do == "add row" and len(filled.rows) < _MOST_ROWS:
+            filled.rows.append({})
+        elif do == "drop row":
+            del filled.rows[int(wish["row"])]
+            filled.rows = filled.rows or [{}]
+
+    def _paste(self, first: int, keys: list[Any], cells: list[Any]) -> None:
+        """Cells of a table, from a place on: rows are added as they are needed."""
+        for number, texts in enumerate(cells[:_MOST_ROWS], first):
+            if number >= _MOST_ROWS:
+                break
+            while number >= len(self._filled.rows):
+                self._filled.rows.append({})
+            self._filled.rows[number] |= {str(k)[:200]: str(t)[:20_000] for k, t in zip(keys, texts, strict=False)}
+
+    def _do_run(self, wish: dict[str, Any]) -> None:
+        run, what = self._launched.find(int(wish["run"])), wish.get("what")
+        if what == "stop":
+            run.cancel()
+        elif what == "pause":
+            run.pause()
+        elif what == "resume":
+            run.resume()
+        elif what == "view":
+            self._show(run)
+        elif what == "store":
+            from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import StoreInspector
+
+            if self._slot:
+                self._put(StoreInspector(run, static=f"{self.static}-store"))
+        elif what == "again":
+            made = self._launched.again(run, self.names())
+            self._show(made)
+
+    # the static form -------------------------------------------------------------------------------------------------
+    def still_bundle(self) -> dict[str, str]:
+        """The line and what became of its runs, as HTML and text."""
+        left = 'style="text-align:left"'
+        cells = [[row["name"], row["status"], row["node"], f"{row['steps']} steps", row["time"]] for row in self.rows]
+        body = "".join(f"<tr>{''.join(f'<td {left}>{html.escape(str(c))}</td>' for c in row)}</tr>" for row in cells)
+        table = f"<table><tbody>{body}</tbody></table>" if body else ""
+        line = html.escape(self.form["line"] or "a form that starts flows")
+        text = f'<div data-static="{html.escape(self.static)}"><pre><code>{line}</code></pre>{table}</div>'
+        return {"text/html": text, "text/plain": self.plain()}
+
+    def plain(self) -> str:
+        """The line for each flow, and the runs so far."""
+        lines = []
+        for name, flow in self.flows().items():
+            needed = ",".join(f"{field.key}=..." for field in fields_now(flow) if field.is_needed)
+            shown = self.form["line"] if name == self._filled.flow else ""
+            lines.append(shown or f"%pf run {name}{f' --seed {needed}' if needed else ''}")
+        lines += [f"{row['name']}: {row['status']}, {row['steps']} steps, {row['time']}" for row in self.rows]
+        return "\n".join(lines) or "no flows in the notebook yet: flow = Flow(start=node)"
+
+
+def _shortened(plan: str) -> str:
+    """A plan whose lines that say the same stand there once."""
+    head, *lines = plan.splitlines()
+    counts = Counter(lines)
+    told = [f"{line}  ×{counts[line]}" if counts[line] > 1 else line for line in dict.fromkeys(lines)]
+    return "\n".join([head, *told[:12], *([f"and {len(told) - 12} more"] if len(told) > 12 else [])])
+
+
+def _shell() -> Any:
+    from IPython import get_ipython
+
+    return get_ipython()

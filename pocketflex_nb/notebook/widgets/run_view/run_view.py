@@ -1,0 +1,432 @@
+"""The live view of one run or many: status strip, diagram, lanes, timeline, a time cursor, and tabs for what a step did."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import traitlets
+
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.state import State
+from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
+from pocketflex_nb.notebook.reports.html_page import write_page
+from pocketflex_nb.notebook.reports.text_view import TextView
+from pocketflex_nb.notebook.run_data.detail_tabs import TABS, clean, panel
+from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, Picture, flow_names, graphs_of, summed
+from pocketflex_nb.notebook.widgets.base.delta_widget import PatchedView
+from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.static_fallback import Standing
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import hold
+from pocketflex_nb.views.diagrams.flow_svg import svg
+from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS
+from pocketflex_nb.views.text.safe_text import xml
+
+__all__ = ["RunView"]
+
+_HERE = Path(__file__).parent
+#: seconds between two updates of timeline and tabs, at least, and bytes a second that they may take of the view's rate
+_SPANS_EVERY, _SPANS_RATE = 0.5, 4_000
+#: nodes above which the still picture is drawn lean: a browser reads the whole of it in one go
+_LARGE = 60
+
+
+class _Kept(NamedTuple):
+    """What a view still tells when it has let its runs go."""
+
+    title: str
+    still: dict[str, str]
+    summary: str
+    plain: str
+
+
+class RunView(Standing, PatchedView):
+    """A live view of runs inside the cell.
+
+    Parameters
+    ----------
+    runs : Run, RunGroup, or iterable of Run
+        What to show.
+    height : int
+        Pixels that it keeps to: diagram and lanes scroll inside.
+    tabs : sequence of str
+        Which of ``"diff"``, ``"messages"``, ``"store"``, ``"error"`` and ``"events"`` stand below, the first of them open; ``()``: none.
+    follow : bool
+        Whether it keeps up with the runs; False shows how they stand now.
+    name : str, optional
+        Title; default: the run's or group's name.
+
+    Notes
+    -----
+    Follows the runs at most ten times a second and sends only what changed. Keys: left and right go through the steps, Home and End
+    to the first step and back to now, space pauses, ``n`` lets one node go while paused, ``s`` stops, ``d`` opens the diff, ``/``
+    searches. The menu "More" writes the page, the diagram or the timeline as a file into the notebook's folder, and copies the
+    diagram as Mermaid text.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import launch, linear, node
+    >>> @node
+    ... def draft(shared):
+    ...     shared["text"] = "..."
+    >>> view = RunView(launch(linear(draft), name="report").wait(10), tabs=["store"])     # as the last line of a cell it shows itself
+    >>> print(view.plain())                                                               # doctest: +ELLIPSIS
+    report: done, 1 step, ...
+    >>> view.close()
+    """
+
+    _esm = _HERE / "run_view.js"
+    _css = _HERE / "run_view.css"
+
+    strip = traitlets.Dict().tag(sync=True)
+    pictures: Any = traitlets.List().tag(sync=True)
+    states = traitlets.Dict().tag(sync=True)
+    edges = traitlets.Dict().tag(sync=True)
+    lanes: Any = traitlets.List().tag(sync=True)
+    heat = traitlets.Unicode().tag(sync=True)
+    spans: Any = traitlets.List().tag(sync=True)
+    marks: Any = traitlets.List().tag(sync=True)
+    signs = traitlets.Dict().tag(sync=True)
+    focus = traitlets.Int(-1).tag(sync=True)
+    height = traitlets.Int(500).tag(sync=True)
+    static = traitlets.Unicode().tag(sync=True)
+    tabs: Any = traitlets.List().tag(sync=True)
+    panel = traitlets.Dict().tag(sync=True)
+    cursor = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self, runs: Any, height: int = 500, *, tabs: Iterable[str] = TABS, follow: bool = True, name: str | None = None, **options: Any
+    ) -> None:
+        tabs = _known(tabs)
+        made = list(runs) if isinstance(runs, Iterable) else [runs]
+        self._name = name or getattr(runs, "name", None)
+        self._picture = Picture(made)
+        self._flows: list[Any] = []
+        self._drawn: list[dict[str, str]] = []
+        self._seen: tuple[Any, ...] | None = None
+        self._next_spans = 0.0
+        self._tab = tabs[0] if tabs else ""
+        self._wishes: deque[dict[str, Any]] = deque()
+        self._follows = follow
+        self._kept: _Kept | None = None  # what is left when its runs were forgotten
+        self.on_final: Any = None
+        self._draw()
+        shown = self._shown(final=False, timely=True)
+        super().__init__(height=height, signs=dict(GLYPHS), tabs=tabs, pictures=self._drawn, **shown, **options)
+        self.on_msg(self._command)
+        self._answer_here()
+        hold(self)
+        if follow:
+            pump.follow(self)
+
+    def __repr__(self) -> str:
+        return f"RunView({self.title!r}, {len(self.runs)} run{'s' if len(self.runs) != 1 else ''})"
+
+    @property
+    def runs(self) -> list[Any]:
+        """The runs it shows; none when they were forgotten, or it was closed."""
+        return self._picture.runs
+
+    @property
+    def title(self) -> str:
+        """What the strip says."""
+        if self._name:
+            return str(self._name)
+        if self._kept is not None:
+            return self._kept.title
+        return str(self.runs[0].name) if len(self.runs) == 1 else f"{len(self.runs)} runs"
+
+    def add(self, runs: Iterable[Any]) -> None:
+        """Show more runs in the same view.
+
+        Parameters
+        ----------
+        runs : iterable of Run
+            Those that it shows already are passed over.
+        """
+        new = [run for run in runs if run not in self.runs]
+        if new:
+            self._picture.runs.extend(new)
+            self._name = self._kept = None
+            self._draw()
+            self.pictures = self._drawn
+            self._seen = None
+            pump.follow(self)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether all its runs are over, so that the next look is the last."""
+        return all(run.done() for run in self.runs)
+
+    # letting go ------------------------------------------------------------------------------------------------------
+    def _let_go(self, gone: set[int]) -> None:
+        """Runs of these numbers are forgotten: when it shows no others, it stays on the page as it is, and keeps them no longer."""
+        if self.runs and all(run.number in gone for run in self.runs):
+            pump.last(self)
+            self._empty()
+
+    def close(self) -> None:
+        """Show it no more, and keep its runs and their stores no longer."""
+        if hasattr(self, "_picture"):  # ipywidgets closes what was never finished, too
+            pump.close(self)
+            self._empty()
+        super().close()
+
+    def _empty(self) -> None:
+        if self._kept is None and self.runs:
+            self._kept = _Kept(self.title, self.still_bundle() if self.static else {}, self.summary(), self.plain())
+        self._picture, self._flows, self._seen, self.on_final = Picture([]), [], None, None
+        self._wishes.clear()
+
+    # the pump's side -------------------------------------------------------------------------------------------------
+    def look(self) -> bool:
+        """Send what changed since the last look; False when every run is over and was shown."""
+        wished = self._grant()
+        if self._kept is not None:
+            return False
+        live = self._picture.is_live()
+        if live and not wished and not self.may_tell():
+            return self._follows
+        seen: tuple[Any, ...] = (time.monotonic(),)
+        if not self._picture.is_many:
+            seen = (*((run.status, len(run.records)) for run in self.runs), self._picture.old_code())
+        if seen != self._seen or wished or not live:
+            self._seen = seen
+            self._tell(final=not live, now_all=wished)
+        if not live and self.on_final is not None:
+            tell, self.on_final = self.on_final, None
+            tell()
+        return live and self._follows
+
+    def _grant(self) -> bool:
+        """Do what the page asked of the picture; here, so that only the pump's thread reads runs for this view."""
+        granted = False
+        while self._wishes:
+            wish = self._wishes.popleft()
+            granted = True
+            with contextlib.suppress(ValueError, TypeError, LookupError):  # a page may send anything
+                self._wish(wish)
+        return granted
+
+    def _wish(self, wish: dict[str, Any]) -> None:
+        do, picture = wish.get("do"), self._picture
+        if do == "fresh":
+            self.tell_all(int(wish["turn"]))
+        elif self._kept is not None:
+            return
+        elif do == "focus":
+            index = int(wish.get("run", -1))
+            picture.focus = index if 0 <= index < len(self.runs) > 1 else None
+        elif do == "pin":
+            picture.focus = picture.ranked()[min(max(int(wish["at"]), 0), len(self.runs) - 1)]
+        elif do == "tab" and wish.get("name") in self.tabs:
+            self._tab = wish["name"]
+        elif do == "live":
+            picture.moment = None
+        elif do == "cursor":
+            picture.go_to(step=wish.get("step"), by=int(wish.get("by", 0)), ms=wish.get("ms"))
+
+    def at(self, step: int | None = None) -> None:
+        """Show how it stood when so many steps were finished; None: how it stands now.
+
+        Parameters
+        ----------
+        step : int or None
+            Number of finished steps, from 0.
+        """
+        self._wishes.append({"do": "live"} if step is None else {"do": "cursor", "step": step})
+        pump.follow(self)
+        pump.hurry()
+
+    def _draw(self) -> None:
+        graphs = graphs_of(self.runs)
+        self._flows = [flow for flow, _ in graphs]
+        names = flow_names(self._flows)
+        self._drawn = [{"name": name, "svg": svg(graph, None, live=True)} for name, (_, graph) in zip(names, graphs[:20], strict=False)]
+
+    def _tell(self, *, final: bool, now_all: bool = False) -> None:
+        now = time.monotonic()
+        timely = final or now_all or now >= self._next_spans
+        sent = self.tell(**self._shown(final=final, timely=timely))
+        if timely:
+            self._next_spans = now + max(_SPANS_EVERY, (sent.get("spans", 0) + sent.get("panel", 0)) / _SPANS_RATE)
+        if final:
+            self.tell_all()
+
+    def _shown(self, *, final: bool, timely: bool) -> dict[str, Any]:
+        """The traits as they are now; timeline and tab only where it is time for them."""
+        picture = self._picture
+        shown: dict[str, Any] = {
+            "strip": picture.strip(self.title),
+            "focus": -1 if picture.focus is None else picture.focus,
+            "states": {str(k): picture.states(flow) for k, flow in enumerate(self._flows)},
+            "edges": {str(k): picture.edges(flow) for k, flow in enumerate(self._flows)},
+            "heat": picture.heat(),
+            "lanes": picture.lanes(self._tail(final), final=final),
+            "cursor": picture.cursor(),
+        }
+        return shown | {"spans": picture.spans(), "marks": picture.marks(), "panel": self._panel()} if timely else shown
+
+    def _panel(self) -> dict[str, Any]:
+        picture = self._picture
+        if not self._tab:
+            return {}
+        if not picture.has_steps:
+            return {"tab": self._tab, "rows": [], "note": "Click a cell of the strip above to look into one run."}
+        return panel(self._tab, picture.chosen(), picture.moment, picture.last(), picture.past)
+
+    def _tail(self, final: bool) -> int:
+        runs = len(self._picture.chosen()) if self._picture.is_many else len(self.runs)
+        if runs > LANES:
+            return 1
+        return (200 if final else 40) if runs == 1 else (60 if final else 12)
+
+    # the page's side -------------------------------------------------------------------------------------------------
+    def _answer_here(self) -> None:
+        """Have clicks handled while a cell is busy, as ipykernel 7.1 to 7.3 do."""
+        comm = self.comm
+        if comm is not None and hasattr(comm, "_reply_subshell_for"):
+            comm._reply_subshell_for = lambda data, default: default
+
+    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        """A button was pressed: post it, and let the pump show what came of it."""
+        with contextlib.suppress(Exception):  # a click must not leave a traceback in some other cell
+            self._do(content)
+        pump.follow(self)
+        pump.hurry()
+
+    def _do(self, content: dict[str, Any]) -> None:
+        do = content.get("do")
+        if do in ("export", "mermaid"):
+            self._take_out(content)
+            return
+        if do not in _STEERS and do != "answer":
+            self._wishes.append(content)
+            return
+        index = content.get("run", -1)
+        chosen = [self.runs[index]] if isinstance(index, int) and 0 <= index < len(self.runs) else list(self.runs)
+        for run in chosen:
+            if run.done():
+                continue
+            if do == "answer":
+                self._answer(run, content)
+            else:
+                getattr(run, _STEERS[do])()
+        self._wishes.append({})
+
+    def _take_out(self, content: dict[str, Any]) -> None:
+        """Write a file, or send the diagram's text for the page's clipboard; the page is told what came of it."""
+        if self._kept is not None:
+            self.send({"said": "Its runs were forgotten: there is nothing left to write."})
+            return
+        flow = self._flows[min(max(int(content.get("flow", 0)), 0), len(self._flows) - 1)]
+        if content["do"] == "mermaid":
+            self.send({"copied": flow.to_mermaid(), "said": "The diagram is in the clipboard, as Mermaid text."})
+            return
+        what = str(content.get("what"))
+        if what not in EXPORTS:
+            return
+        try:
+            path = exported(what, self._picture.chosen(), self.title, self._diagram(flow))
+        except OSError as exc:
+            self.send({"said": clean(f"Nothing was written: {exc.strerror or exc}: {exc.filename or Path.cwd()}", 300)})
+            return
+        self.send({"said": clean(f"Written to {path}, beside the notebook.", 300)})
+
+    def _answer(self, run: Any, content: dict[str, Any]) -> None:
+        """Give an answer that came as text back as what was asked for; what does not fit is said in the card."""
+        value, number = content.get("value"), content.get("ask")
+        question = run.hold_state().questions.open.get(number)
+        if question is not None and question.choices is not None:
+            value = next((choice for choice in question.choices if clean(str(choice), 200) == str(value)), value)
+        try:
+            run.answer(value, number)
+        except (LookupError, ValueError) as exc:  # a second click finds the question answered
+            self._picture.refused[run.number, int(number or 0)] = str(exc)
+
+    # the static form -------------------------------------------------------------------------------------------------
+    def snapshot(self) -> str:
+        """The diagram as it stands, as SVG text."""
+        if self._kept is not None:
+            return self._kept.still.get("image/svg+xml", "")
+        return self._diagram(self._flows[0])
+
+    def _diagram(self, flow: Any) -> str:
+        runs = [run for run in self._picture.chosen() if run.flow is flow]
+        if len(runs) > MANY:
+            state = self._picture.crowd_state(flow)
+        else:
+            state = summed([run.state() for run in runs]) if runs else State()
+        captions = {path: text for path, (_, _, text) in self._picture.states(flow).items() if text}
+        return svg(self._graph(flow), state, captions=captions if len(runs) > 1 else None, lean=self._is_large())
+
+    def _graph(self, flow: Any) -> Any:
+        return next(run.graph for run in self.runs if run.flow is flow)
+
+    def still_bundle(self) -> dict[str, str]:
+        """The diagram as it stands, and the counts."""
+        if self._kept is not None:
+            return self._kept.still
+        return {"image/svg+xml": self.snapshot().replace("<svg ", f'<svg data-static="{self.static}" ', 1), "text/plain": self.summary()}
+
+    def first_bundle(self) -> dict[str, str] | None:
+        """The counts alone where the diagram is large: the page shall not draw it twice while it opens."""
+        if self._kept is not None or not self._is_large():
+            return None
+        words = xml(self.summary())
+        light = (
+            f'<svg data-static="{self.static}" xmlns="http://www.w3.org/2000/svg" width="760" height="24" role="img" aria-label="run view">'
+            f'<text x="4" y="16" font-size="13" font-family="{FAMILY}" fill="#7a8494">{words}</text></svg>'
+        )
+        return {"image/svg+xml": light, "text/plain": self.summary()}
+
+    def _is_large(self) -> bool:
+        return len(self._graph(self._flows[0]).nodes) > _LARGE
+
+    def plain(self) -> str:
+        """What a terminal shows: a line for each run."""
+        if self._kept is not None:
+            return self._kept.plain
+        return TextView(self.runs, self.title, is_kernel=False).text()
+
+    def summary(self) -> str:
+        """One line of plain text."""
+        if self._kept is not None:
+            return self._kept.summary
+        strip = self._picture.strip(self.title)
+        counts = ", ".join(f"{n} {status}" for status, n in strip["counts"].items())
+        steps = f", {strip['steps']}{'/' + str(strip['most']) if 'most' in strip else ''} steps" if "steps" in strip else ""
+        return f"{strip['name']}: {counts}{steps}"
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write its runs as one HTML file that opens anywhere, offline; returns its path.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to write.
+
+        Raises
+        ------
+        RuntimeError
+            Its runs were forgotten, or it was closed.
+        """
+        if self._kept is not None:
+            raise RuntimeError(f"the runs of the view {self.title!r} were forgotten: there is nothing left to write")
+        return write_page(self._picture.chosen(), path, title=self.title)
+
+
+#: command of the page to method of a run
+_STEERS = {"stop": "cancel", "pause": "pause", "resume": "resume", "step": "step"}
+
+
+def _known(tabs: Iterable[str]) -> list[str]:
+    asked = [tabs] if isinstance(tabs, str) else list(tabs)
+    for tab in asked:
+        if tab not in TABS:
+            raise ValueError(f"no tab {tab!r}: there are {', '.join(TABS)}{nearest(str(tab), TABS)}")
+    return asked

@@ -1,0 +1,165 @@
+"""What does ``--watch`` show? The values of expressions of each run's store, live; numbers as a curve."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import re
+import time
+from collections.abc import Mapping
+from types import CodeType
+from typing import Any
+
+from pocketflex_nb.notebook.run_data.detail_tabs import mirrored
+from pocketflex_nb.notebook.shell.say import say
+from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets
+from pocketflex_nb.views.values.value_preview import preview
+
+__all__ = ["POINTS", "Numbers", "Watched", "watch"]
+
+#: points of a curve; when there are more, every second one is dropped
+POINTS = 240
+#: runs that get a row each
+_ROWS = 20
+#: seconds between two updates of the page
+_EVERY = 0.25
+_WIDTH, _HEIGHT = 160, 22
+
+
+class Numbers:
+    """The numbers that a watched value was, from the first on: when there are many, every second one is dropped."""
+
+    def __init__(self) -> None:
+        self.points: list[float] = []
+        self._every, self._count = 1, 0
+
+    def add(self, value: object) -> None:
+        """Keep `value` if it is a number."""
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return
+        if self._count % self._every == 0:
+            self.points.append(float(value))
+        self._count += 1
+        if len(self.points) > POINTS:
+            self.points, self._every = self.points[::2], self._every * 2
+
+    def drawn(self) -> list[float]:
+        """Those that can be drawn."""
+        return [p for p in self.points if p == p and abs(p) != float("inf")]
+
+
+class _Row:
+    """One expression of one run: its value now, and its numbers so far."""
+
+    def __init__(self, text: str, code: CodeType, run: Any) -> None:
+        self.text, self.code, self.run = text, code, run
+        self.shown = "–"
+        self.numbers = Numbers()
+        self._words = tuple(re.findall(r"\w+", text))
+
+    def look(self, names: Mapping[str, Any]) -> None:
+        """Evaluate it; where that fails, as for a key that is not there yet, the last value stays."""
+        try:
+            with mirrored(self.run.store):
+                value = eval(self.code, {**names, "store": self.run.store})
+        except Exception:
+            return
+        self.shown = preview(value, 80, key=self._words)  # masked when the expression names a secret
+        self.numbers.add(value)
+
+    def curve(self) -> str:
+        """Its numbers as a small SVG, or nothing."""
+        points = self.numbers.drawn()
+        if len(points) < 2:
+            return ""
+        low, high = min(points), max(points)
+        step, span = (_WIDTH - 4) / (len(points) - 1), (high - low) or 1.0
+        line = " ".join(f"{2 + n * step:.1f},{_HEIGHT - 3 - (p - low) / span * (_HEIGHT - 6):.1f}" for n, p in enumerate(points))
+        label = html.escape(f"{self.text} of {self.run.name}: from {points[0]:g} to {points[-1]:g}, between {low:g} and {high:g}")
+        return (
+            f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{label}"><title>{label}</title>'
+            f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
+        )
+
+
+class Watched:
+    """The table of what is watched. Followed by the pump of views; evaluated ten times a second, shown four times.
+
+    Parameters
+    ----------
+    watched : tuple of (text, code)
+        Expressions of `store`.
+    runs : list of Run
+        Whose stores; the first 20 have rows.
+    names : Mapping
+        The notebook's names.
+    """
+
+    def __init__(self, watched: tuple[tuple[str, CodeType], ...], runs: list[Any], names: Mapping[str, Any]) -> None:
+        self.runs, self._names = runs, names
+        self.rows = [_Row(text, code, run) for run in runs[:_ROWS] for text, code in watched]
+        self._handle: Any = None
+        self._next = 0.0
+        self._told = True
+
+    def look(self) -> bool:
+        """Evaluate, and show what changed; False when every run is over."""
+        live = not all(run.done() for run in self.runs)
+        for row in self.rows:
+            row.look(self._names)
+        if self._handle is not None and (not live or time.monotonic() >= self._next):
+            self._next = time.monotonic() + _EVERY
+            with contextlib.suppress(Exception):  # the page may be gone
+                self._handle.update(self.bundle(), raw=True)
+        if not live and not self._told:
+            self._told = True
+            say(self)
+        return live
+
+    def show(self) -> None:
+        """Put the table into the cell; a terminal gets it when the runs are over."""
+        from IPython.display import display
+
+        if not has_widgets():
+            self._told = False
+            return
+        self._handle = display(self.bundle(), raw=True, display_id=True)
+
+    def show_in(self, handle: Any) -> None:
+        """Put the table into an output that is there."""
+        self._handle = handle
+
+    def bundle(self) -> dict[str, str]:
+        """As HTML and as text."""
+        return {"text/html": self._html(), "text/plain": str(self)}
+
+    def __str__(self) -> str:
+        several = len(self.runs) > 1
+        lines = [f"{f'{row.run.name}  ' if several else ''}{row.text} = {row.shown}" for row in self.rows]
+        return "\n".join(lines + self._more())
+
+    def _more(self) -> list[str]:
+        return [f"and {len(self.runs) - _ROWS} more runs"] if len(self.runs) > _ROWS else []
+
+    def _html(self) -> str:
+        several = len(self.runs) > 1
+        left = 'style="text-align:left"'
+        rows = "".join(
+            f"<tr>{f'<th {left} scope=row>{html.escape(row.run.name)}</th>' if several else ''}"
+            f"<td {left}><code>{html.escape(row.text)}</code></td><td {left}>{html.escape(row.shown)}</td>"
+            f"<td {left}>{row.curve()}</td></tr>"
+            for row in self.rows
+        )
+        more = "".join(f"<p>{html.escape(text)}</p>" for text in self._more())
+        return f'<table class="pfx-watch" aria-label="watched">{rows}</table>{more}'
+
+
+def watch(watched: tuple[tuple[str, CodeType], ...], runs: list[Any], names: Mapping[str, Any]) -> Watched:
+    """Show the table, live until the runs are over."""
+    from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+
+    table = Watched(watched, runs, names)
+    table.look()
+    table.show()
+    pump.follow(table)
+    return table

@@ -1,0 +1,1 @@
+"""Reaching a server or a file."""

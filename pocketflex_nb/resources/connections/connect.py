@@ -1,0 +1,54 @@
+"""Does a server answer? Within a bound that holds whatever the client does: looking up a name may take longer than connecting."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pocketflex_nb.core.errors import Unreachable
+from pocketflex_nb.resources.connections.urls import CONNECT, Address, unreachable
+
+__all__ = ["connected", "connected_again"]
+
+_T = TypeVar("_T")
+
+
+def connected(address: Address, connect: Callable[[], _T], *, within: float = CONNECT + 0.5) -> _T:
+    """What `connect` gives; `Unreachable` when it takes longer than `within` seconds. Its own errors pass.
+
+    Notes
+    -----
+    `connect` runs in a daemon thread, which is left behind when it does not come back.
+    """
+    outcome: list[Any] = []
+
+    def attempt() -> None:
+        try:
+            outcome.append((connect(), None))
+        except BaseException as exc:
+            outcome.append((None, exc))
+
+    thread = threading.Thread(target=attempt, name="pocketflex-connect", daemon=True)
+    thread.start()
+    thread.join(within)
+    if not outcome:
+        raise unreachable(address, f"no answer within {within:g} s")
+    made, error = outcome[0]
+    if error is not None:
+        raise error
+    return made  # type: ignore[no-any-return]  # what connect gave
+
+
+def connected_again(connect: Callable[[], _T], *, within: float = CONNECT) -> _T:
+    """What `connect` gives, which is tried for `within` seconds: a server that restarts comes back."""
+    until, pause = time.monotonic() + within, 0.02
+    while True:
+        try:
+            return connect()
+        except Unreachable:
+            if time.monotonic() + pause > until:
+                raise
+            time.sleep(pause)
+            pause = min(pause * 2, 0.25)

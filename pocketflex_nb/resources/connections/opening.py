@@ -1,0 +1,32 @@
+"""How is a queue or topic opened within a bound? And named beside another one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from pocketflex_nb.concurrency.loop_thread import io_thread
+from pocketflex_nb.resources.connections.urls import CONNECT, Address, parse, unreachable
+
+__all__ = ["opened", "renamed"]
+
+
+def renamed(address: Address, name: str, *, what: str = "queue", kinds: Iterable[str] = ("memory",)) -> Address:
+    """The same place, and another queue or topic there."""
+    checked = parse(f"memory:{name}", what=what, kinds={"memory", *kinds})
+    return checked if address.kind == "memory" else replace(address, name=checked.name)
+
+
+def opened(place: Any, address: Address) -> None:
+    """Open a place on the thread where plain calls wait, or say within 5 s why not."""
+
+    async def connect() -> None:
+        try:
+            async with asyncio.timeout(CONNECT):
+                await place.open()
+        except TimeoutError:
+            raise unreachable(address, f"no answer within {CONNECT:g} s") from None
+
+    io_thread.run(connect())

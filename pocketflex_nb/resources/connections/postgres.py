@@ -1,0 +1,42 @@
+"""How is a PostgreSQL server reached? The client's arguments and the meaning of its errors, for the store and for the topic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketflex_nb.core.errors import BadURL
+from pocketflex_nb.resources.connections.urls import Address, missing_extra, refused, unreachable
+
+__all__ = ["GUARD", "arguments", "client", "inherited", "told"]
+
+#: said first by a transaction that makes tables: of those who come at once one makes them. The number is any that nobody else uses
+GUARD = "SELECT pg_advisory_xact_lock(5067314951); CREATE SCHEMA IF NOT EXISTS pocketflex;"
+
+#: connections of the parent, in a child of `fork`: held for ever, so that nobody here ends them
+inherited: list[Any] = []
+
+
+def client(address: Address) -> Any:
+    """The module psycopg."""
+    try:
+        import psycopg
+    except ImportError as exc:
+        raise missing_extra(address, exc) from exc
+    return psycopg
+
+
+def arguments(address: Address) -> dict[str, Any]:
+    """What to connect with, beside the URL; what stands there counts more."""
+    bounds = {"connect_timeout": 4, "tcp_user_timeout": 10_000, "application_name": "pocketflex_nb"}
+    return {
+        "autocommit": True, "prepare_threshold": 0, "options": "-c default_transaction_isolation=read\\ committed",
+        **{name: value for name, value in bounds.items() if name not in address.options},
+    }
+
+
+def told(psycopg: Any, address: Address, exc: Exception) -> Exception:
+    """The error of a failed connection, as ours."""
+    if isinstance(exc, psycopg.OperationalError):
+        is_answer = "FATAL" in str(exc) and "the database system is" not in str(exc)  # shutting down, or starting up
+        return (refused if is_answer else unreachable)(address, exc)
+    return BadURL(f"{address.safe} cannot be used: {' '.join(address.clean(exc).split())}", url=address.safe)

@@ -1,0 +1,111 @@
+"""Is a SQLite file still the one that was opened, and its user's alone? And the time, where a clock may be set back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from typing import Any
+
+from pocketflex_nb.core.errors import ResourceError
+from pocketflex_nb.resources.connections.urls import Address
+
+__all__ = ["FOLLOWER", "OpenedFile", "SteadyClock", "made_private", "refuse_triggers", "text_of"]
+
+#: name of the thread that follows a store
+FOLLOWER = "pocketflex-follow"
+
+
+def made_private(path: str | os.PathLike[str]) -> None:
+    """Make the file, if there is none yet, so that only its user may read it; SQLite gives its helper files the same mode."""
+    with contextlib.suppress(OSError):  # it is there, or its folder is not, which who opens it tells
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def text_of(data: bytes) -> str:
+    """A text as it stands in a file, whatever somebody has written there."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+class OpenedFile:
+    """Which file was opened, as the file system knows it."""
+
+    __slots__ = ("_address", "_known", "_path")
+
+    def __init__(self, path: str | os.PathLike[str], address: Address) -> None:
+        self._path, self._address = os.fspath(path), address
+        self._known = self._now()
+
+    def _now(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def check(self) -> None:
+        """See that the file is still the same.
+
+        Raises
+        ------
+        ResourceError
+            It was removed or replaced: what is written to it would be read by nobody.
+        """
+        try:  # at every verb: two microseconds
+            found = os.stat(self._path)
+            if self._known == (found.st_dev, found.st_ino):
+                return
+        except OSError:
+            pass
+        now = self._now()
+        if now != self._known:
+            what = "removed" if now is None else "replaced by another"
+            raise ResourceError(
+                f"the file of {self._address.safe} was {what} while it was open here, so that nothing more reaches it; open it again, "
+                "or put the file back from a copy first", url=self._address.safe,
+            )
+
+
+def refuse_triggers(do: Any, address: Address) -> None:
+    """See that no trigger but ours stands on our tables.
+
+    Raises
+    ------
+    ResourceError
+        One does: it could change or drop what is written.
+    """
+    found = do("SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'pfx\\_%' ESCAPE '\\' "
+               "AND name NOT LIKE 'pfx\\_guard\\_%' ESCAPE '\\'").fetchone()
+    if found is not None:
+        raise ResourceError(
+            f"{address.safe}: a trigger {found[0]!r} stands on the table {found[1]}, and could change or drop what is written; "
+            f"remove it: DROP TRIGGER {found[0]}", url=address.safe,
+        )
+
+
+class SteadyClock:
+    """Seconds since 1970, as `time.time` has them, but never going back: who has set the clock back does not hold messages up.
+
+    Notes
+    -----
+    It goes on from the latest time that was known: here, or, by `saw`, to another process that shares a file.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latest, self._at = time.time(), time.monotonic()
+
+    def now(self) -> float:
+        """The time now."""
+        with self._lock:
+            wall, tick = time.time(), time.monotonic()
+            self._latest, self._at = max(wall, self._latest + tick - self._at), tick
+            return self._latest
+
+    def saw(self, when: float) -> None:
+        """Go on from `when`, which somebody else has known to be now, or earlier."""
+        if when > self.now():
+            with self._lock:
+                self._latest = max(self._latest, when)
+

@@ -1,0 +1,1 @@
+"""Work handed to exactly one consumer, at least once."""

@@ -1,0 +1,65 @@
+"""What must a place be able to do, to keep a queue? The port behind `Queue`; one file per kind answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from pocketflex_nb.resources.connections.urls import Address
+from pocketflex_nb.resources.queues.message import Mail, QueueStats
+
+__all__ = ["QueuePlace"]
+
+
+class QueuePlace(Protocol):
+    """One queue at one server or in one file; its methods may be awaited on any loop, by several tasks at once.
+
+    Attributes
+    ----------
+    address : Address
+        Where it is.
+    is_leased : bool
+        Whether what is held must be renewed. False where the place sees by itself that a consumer is gone.
+    """
+
+    address: Address
+    is_leased: bool
+
+    async def open(self) -> None:
+        """Connect, and make what the queue needs there. Raises `Unreachable` or `Refused` within 5 s."""
+
+    async def put(self, mail: Mail, delay: float) -> None:
+        """Keep a message; return when it is kept."""
+
+    async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
+        """Hand out the next message and count it; None when the monotonic clock reads `until`, or `is_open` says no."""
+
+    async def ack(self, mail: Mail) -> bool:
+        """Forget a message; False if it is no longer in this consumer's hand."""
+
+    async def give_back(self, mail: Mail, delay: float) -> bool:
+        """Let it be taken again after `delay` seconds."""
+
+    async def bury(self, mail: Mail) -> bool:
+        """Make it a dead letter."""
+
+    async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
+        """Begin the leases of these anew; those that were lost."""
+
+    async def stats(self) -> QueueStats:
+        """Who is where."""
+
+    async def dead(self, limit: int) -> list[Mail]:
+        """The oldest dead letters."""
+
+    async def revive(self, ids: frozenset[str]) -> int:
+        """Let dead letters be taken again, uncounted; all of them if `ids` is empty."""
+
+    async def discard(self, ids: frozenset[str]) -> int:
+        """Forget dead letters; all of them if `ids` is empty."""
+
+    def drop(self, mail: Mail) -> None:
+        """A message was dropped unanswered, on any thread. Never waits."""
+
+    async def close(self) -> None:
+        """End the connections."""

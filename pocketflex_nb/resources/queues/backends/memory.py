@@ -1,0 +1,172 @@
+"""A queue in this process: nothing is kept when it ends. ``memory:jobs`` is the same queue wherever it is opened."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+
+from pocketflex_nb.concurrency.waiters import Waiters, remaining
+from pocketflex_nb.resources.connections.urls import Address
+from pocketflex_nb.resources.queues.message import Mail, QueueStats
+
+__all__ = ["MemoryQueue"]
+
+
+class _Box:
+    """The messages of one queue."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.ready: deque[Mail] = deque()
+        self.delayed: list[tuple[float, int, Mail]] = []
+        self.held: dict[int, Mail] = {}
+        self.dead: dict[str, Mail] = {}
+        self.waiters = Waiters(self.lock)
+        self.count = itertools.count()
+
+
+_boxes: dict[str, _Box] = {}
+_guard = threading.Lock()
+
+
+def _box(name: str) -> _Box:
+    if not name:
+        return _Box()
+    with _guard:
+        return _boxes.setdefault(name, _Box())
+
+
+class MemoryQueue:
+    """See `QueuePlace`. A consumer cannot die without this process, so that nothing is leased."""
+
+    is_leased = False
+
+    def __init__(self, address: Address) -> None:
+        self.address, self._box = address, _box(address.name)
+        self._mine: set[int] = set()  # tags of what is in hand here
+
+    async def open(self) -> None:
+        """Nothing is to be opened."""
+
+    async def put(self, mail: Mail, delay: float) -> None:
+        """Append it."""
+        self._insert(mail, delay)
+
+    def _insert(self, mail: Mail, delay: float) -> None:
+        box = self._box
+        with box.lock:
+            if delay > 0:
+                heappush(box.delayed, (time.monotonic() + delay, next(box.count), mail))
+            else:
+                box.ready.append(mail)
+            box.waiters.wake_one() if delay <= 0 else box.waiters.wake_all()
+
+    async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
+        """The oldest that is ready."""
+        box = self._box
+        while is_open():
+            with box.lock:
+                due = self._ripen()
+                if box.ready:
+                    mail = box.ready.popleft()
+                    mail.deliveries += 1
+                    mail.tag = next(box.count)
+                    box.held[mail.tag] = mail
+                    self._mine.add(mail.tag)
+                    return _copy(mail)
+                left = remaining(until)
+                if left is not None and left <= 0:
+                    return None
+                waiter = box.waiters.add()
+            pause = min((p for p in (left, None if due is None else due - time.monotonic()) if p is not None), default=None)
+            await box.waiters.wait(waiter, pause)
+        return None
+
+    def _ripen(self) -> float | None:
+        """Move what is due to the ready ones; when the next will be."""
+        box, now = self._box, time.monotonic()
+        while box.delayed and box.delayed[0][0] <= now:
+            box.ready.append(heappop(box.delayed)[2])
+        if len(box.ready) > 1:
+            box.waiters.wake_one()  # one more than the caller will take
+        return box.delayed[0][0] if box.delayed else None
+
+    async def ack(self, mail: Mail) -> bool:
+        """Forget it."""
+        return self._release(mail) is not None
+
+    def _release(self, mail: Mail) -> Mail | None:
+        with self._box.lock:
+            self._mine.discard(mail.tag)
+            return self._box.held.pop(mail.tag, None)
+
+    async def give_back(self, mail: Mail, delay: float) -> bool:
+        """Append it again."""
+        if self._release(mail) is None:
+            return False
+        self._insert(mail, delay)
+        return True
+
+    async def bury(self, mail: Mail) -> bool:
+        """Keep it among the dead."""
+        if self._release(mail) is None:
+            return False
+        with self._box.lock:
+            self._box.dead[mail.id] = mail
+        return True
+
+    async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
+        """Nothing is leased."""
+        return []
+
+    async def stats(self) -> QueueStats:
+        """Lengths."""
+        with self._box.lock:
+            self._ripen()
+            return QueueStats(len(self._box.ready), len(self._box.delayed), len(self._box.held), len(self._box.dead))
+
+    async def dead(self, limit: int) -> list[Mail]:
+        """The oldest dead letters."""
+        with self._box.lock:
+            return list(itertools.islice(self._box.dead.values(), limit))
+
+    async def revive(self, ids: frozenset[str]) -> int:
+        """Append them again."""
+        mails = self._unbury(ids)
+        for mail in mails:
+            mail.deliveries, mail.error = 0, ""
+            self._insert(mail, 0)
+        return len(mails)
+
+    async def discard(self, ids: frozenset[str]) -> int:
+        """Forget them."""
+        return len(self._unbury(ids))
+
+    def _unbury(self, ids: frozenset[str]) -> list[Mail]:
+        with self._box.lock:
+            return [self._box.dead.pop(key) for key in list(self._box.dead) if not ids or key in ids]
+
+    def drop(self, mail: Mail) -> None:
+        """Nobody will answer: it can be taken again at once."""
+        if self._release(mail) is not None:
+            mail.error = "dropped without an answer"
+            self._insert(mail, 0)
+
+    async def close(self) -> None:
+        """Give back what is in hand, and wake who waits."""
+        box = self._box
+        with box.lock:
+            held = [mail for tag in sorted(self._mine) if (mail := box.held.pop(tag, None)) is not None]
+            self._mine.clear()
+            for mail in held:
+                mail.error = "its queue was closed"
+            box.ready.extend(held)
+            box.waiters.wake_all()
+
+
+def _copy(mail: Mail) -> Mail:
+    return Mail(mail.id, mail.body, mail.headers, mail.key, mail.put_at, mail.deliveries, mail.error, mail.tag)

@@ -1,0 +1,430 @@
+"""A queue at a Redis server: a stream with one consumer group. Extra ``redis``.
+
+=====================  ===============================================================================================
+``pfx:{NAME}:queue``   the stream; what was read and not acknowledged is in the group's list of pending entries
+``...:delayed``        a sorted set of messages by the millisecond at which they are due
+``...:dead``           a stream of dead letters
+=====================  ===============================================================================================
+
+An entry is deleted when it is acknowledged, so that the stream holds only what waits or is held. XAUTOCLAIM hands over what has been
+pending for a lease; a held entry is renewed by XCLAIM, which begins its idle time anew. What is given back is appended again, with
+its count, since a pending entry wakes nobody.
+
+References
+----------
+https://redis.io/docs/latest/develop/data-types/streams/ and https://redis.io/docs/latest/commands/xautoclaim/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from pocketflex_nb.concurrency.loop_thread import PerLoop
+from pocketflex_nb.concurrency.waiters import remaining
+from pocketflex_nb.core.errors import BadURL
+from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
+from pocketflex_nb.resources.queues.message import Mail, QueueStats, mail_from
+
+__all__ = ["PATIENCE", "RedisLines", "RedisQueue", "fields_of", "mail_of"]
+
+#: seconds to wait for a server that went away
+PATIENCE = 30.0
+#: seconds that one answer may take before the connection counts as broken
+_ANSWER = 2 * CONNECT
+#: seconds between two looks at delayed messages and ended leases
+_TICK = 0.25
+_GROUP = "workers"
+_NOW = "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+#: A clock that was set back would hold up what is delayed: what is due is counted from the latest time that was known.
+_BACK = _NOW + """
+local known = tonumber(redis.call('GET', KEYS[4]) or '0') or 0
+if known > now + 1000 then
+  local all = redis.call('ZRANGE', KEYS[2], 0, -1)
+  for _, member in ipairs(all) do redis.call('ZINCRBY', KEYS[2], now - known, member) end
+end
+redis.call('SET', KEYS[4], string.format('%.0f', now))
+"""
+#: stream, delayed, dead, clock; group -> milliseconds until the next is due (-1: none) and how many were moved
+_RIPEN = _BACK + """
+local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 100)
+for _, member in ipairs(due) do
+  redis.call('ZREM', KEYS[2], member)
+  local ok, fields = pcall(cjson.decode, member)
+  local told = ok and type(fields) == 'table' and #fields > 0 and #fields % 2 == 0
+    and redis.pcall('XADD', KEYS[1], '*', unpack(fields)) or {err = 'no message'}
+  if type(told) == 'table' and told.err then
+    redis.call('XADD', KEYS[3], '*', 'i', 'unreadable-' .. redis.sha1hex(member), 'b', member, 't', '0', 'e',
+      'unreadable: an entry among the delayed ones that is no message')
+  end
+end
+local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+local wait = first[2] and math.max(first[2] - now, 0) or -1
+"""
+#: stream, delayed, dead, clock; group, consumer, lease in ms, where to go on -> wait, moved, where to go on, entry, times delivered
+_MAINTAIN = _RIPEN + """
+local told = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 'COUNT', 1)
+local entry = told[2][1]
+if not entry then return {wait, #due, told[1]} end
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], entry[1], entry[1], 1)
+return {wait, #due, told[1], entry, pending[1][4]}
+"""
+_HOLDS = """
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])[1]
+local holds = pending and pending[4] == tonumber(ARGV[4])
+"""
+#: stream, target; group, consumer, entry, times delivered, "delayed" or "", ms, fields
+_MOVE = _NOW + _HOLDS + """
+if not holds then return 0 end
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
+redis.call('XDEL', KEYS[1], ARGV[3])
+if ARGV[5] == 'delayed' then
+  redis.call('ZADD', KEYS[2], now + ARGV[6], ARGV[7])
+else
+  redis.call('XADD', KEYS[2], '*', unpack(cjson.decode(ARGV[7])))
+end
+return 1
+"""
+#: stream, delayed, dead, clock; ms, fields
+_DELAY = _BACK + "return redis.call('ZADD', KEYS[2], now + ARGV[1], ARGV[2])"
+#: stream; group, consumer, entry, times delivered
+_RENEW = _HOLDS + """
+if holds then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'JUSTID') return 1 end
+return 0
+"""
+_STATS = _NOW + """
+local held = redis.call('XPENDING', KEYS[1], ARGV[1])[1]
+local due, delayed = redis.call('ZCOUNT', KEYS[2], '-inf', now), redis.call('ZCARD', KEYS[2])
+return {redis.call('XLEN', KEYS[1]) - held + due, delayed - due, held, redis.call('XLEN', KEYS[3])}
+"""
+#: dead, stream; "revive" or "discard", ids as a JSON object ({} is all)
+_UNBURY = """
+local chosen, all = cjson.decode(ARGV[2]), ARGV[2] == '{}'
+local count = 0
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
+  local fields, kept, id = entry[2], {}, nil
+  for i = 1, #fields, 2 do
+    if fields[i] == 'i' then id = fields[i + 1] end
+    if fields[i] ~= 'n' and fields[i] ~= 'e' then kept[#kept + 1] = fields[i] kept[#kept + 1] = fields[i + 1] end
+  end
+  if not id then id = 'unreadable-' .. entry[1] end
+  if all or chosen[id] then
+    count = count + 1
+    redis.call('XDEL', KEYS[1], entry[1])
+    if ARGV[1] == 'revive' and #kept > 0 then redis.call('XADD', KEYS[2], '*', unpack(kept)) end
+  end
+end
+return count
+"""
+#: stream; group, a consumer or '' for those that have been away for an hour. One that holds nothing may be forgotten
+_FORGET = """
+for _, told in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local facts = {}
+  for i = 1, #told, 2 do facts[told[i]] = told[i + 1] end
+  if facts.pending == 0 and (facts.name == ARGV[2] or (ARGV[2] == '' and facts.idle > 3600000)) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], facts.name)
+  end
+end
+return 1
+"""
+
+
+class RedisLines:
+    """Connections to one server: a pool for each loop, and commands that are sent again after the server was away."""
+
+    def __init__(self, address: Address) -> None:
+        try:
+            import redis.asyncio as client
+            import redis.exceptions as errors
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ImportError as exc:
+            raise missing_extra(address, exc) from exc
+        self.address, self.errors = address, errors
+        self._client: Any = client
+        self._never = Retry(NoBackoff(), 0)  # the retrying is ours: it must end, and say where
+        self._lines: PerLoop[Any] = PerLoop(self._connect, _end)
+        # InvalidResponse: who tries again and again to reach a port of its own machine's range may be answered by itself
+        self._away = (errors.ConnectionError, errors.TimeoutError, errors.ReadOnlyError, errors.InvalidResponse, OSError)
+        self._shas: dict[str, str] = {}
+        self.is_closed = False
+
+    async def _connect(self) -> Any:
+        address = self.address
+        try:
+            # no socket_timeout: the client's asyncio.wait_for would lose a cancellation on Python 3.11 (cpython #81839)
+            return self._client.Redis.from_url(
+                address.url, decode_responses=True, encoding="utf-8", encoding_errors="surrogateescape",
+                socket_connect_timeout=CONNECT, socket_timeout=None,
+                retry=self._never, protocol=2, health_check_interval=0,
+            )
+        except (ValueError, TypeError, AttributeError) as exc:
+            raise BadURL(f"{address.safe} cannot be used: {address.clean(exc)}", url=address.safe) from None
+
+    async def open(self) -> None:
+        """Ask whether the server is there."""
+        try:
+            await (await self._lines.get()).ping()
+        except self.errors.RedisError as exc:
+            raise self._told(exc) from None
+        except OSError as exc:
+            raise unreachable(self.address, exc) from None
+
+    def _told(self, exc: Exception) -> Exception:
+        is_refusal = isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError, self.errors.ResponseError))
+        return (refused if is_refusal else unreachable)(self.address, exc)
+
+    async def do(self, send: Callable[[Any], Awaitable[Any]]) -> Any:
+        """``await send(client)``, again while the server is away, for `PATIENCE` seconds."""
+        client = self._lines.known() or await self._lines.get()
+        try:
+            async with asyncio.timeout(_ANSWER):
+                return await send(client)
+        except self._away as exc:
+            if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
+                raise refused(self.address, exc) from None
+            return await self._do_again(send, client, exc)
+
+    async def _do_again(self, send: Callable[[Any], Awaitable[Any]], client: Any, cause: Exception) -> Any:
+        until, pause = time.monotonic() + PATIENCE, 0.02
+        while time.monotonic() < until and not self.is_closed:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.5)
+            try:
+                async with asyncio.timeout(_ANSWER):
+                    return await send(client)
+            except self._away as exc:
+                if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
+                    raise refused(self.address, exc) from None
+                cause = exc
+        raise unreachable(self.address, cause) from None
+
+    async def command(self, *words: Any, **options: Any) -> Any:
+        """One command."""
+        return await self.do(lambda client: client.execute_command(*words, **options))
+
+    async def script(self, text: str, keys: tuple[str, ...], *values: Any) -> Any:
+        """One script, by its hash where the server knows it."""
+        sha = self._shas.get(text)
+        if sha is None:
+            sha = self._shas[text] = await self.command("SCRIPT LOAD", text)
+        try:
+            return await self.command("EVALSHA", sha, len(keys), *keys, *values)
+        except self.errors.NoScriptError:  # the server was restarted
+            return await self.command("EVAL", text, len(keys), *keys, *values)
+
+    async def close(self) -> None:
+        """End every connection; nothing is sent again from now on."""
+        self.is_closed = True
+        await self._lines.close()
+
+
+async def _end(client: Any) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await client.aclose()
+    except Exception:  # it was broken already
+        pass
+
+
+class RedisQueue:
+    """See `QueuePlace`."""
+
+    is_leased = True
+
+    def __init__(self, address: Address, lease: float) -> None:
+        self.address, self._lease = address, int(lease * 1000)
+        self._lines = RedisLines(address)
+        base = f"pfx:{{{address.name}}}:queue"  # the braces keep a queue's keys on one node of a cluster
+        self._stream, self._delayed, self._dead = base, f"{base}:delayed", f"{base}:dead"
+        self._clock = f"{base}:clock"
+        self._who = uuid.uuid4().hex[:12]
+        self._next_tick, self._cursor, self._due = 0.0, "0-0", 0.0
+
+    @property
+    def _consumer(self) -> str:
+        return f"{self._who}:{os.getpid()}"
+
+    async def open(self) -> None:
+        """Connect, and make the stream with its group."""
+        await self._lines.open()
+        await self._make_group()
+        await self._script(_FORGET, (self._stream,), _GROUP, "")
+
+    async def _make_group(self) -> None:
+        errors = self._lines.errors
+        try:
+            await self._lines.command("XGROUP CREATE", self._stream, _GROUP, "0", "MKSTREAM")
+        except errors.ResponseError as exc:
+            if "BUSYGROUP" not in str(exc):
+                raise refused(self.address, exc) from None
+
+    async def _script(self, text: str, keys: tuple[str, ...], *values: Any) -> Any:
+        return await self._grouped(lambda: self._lines.script(text, keys, *values))
+
+    async def _grouped(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        """``await send()``; a server that forgot the stream (it kept nothing, or was flushed) gets a new one."""
+        try:
+            return await send()
+        except self._lines.errors.ResponseError as exc:
+            if "NOGROUP" not in str(exc) and "no such key" not in str(exc):
+                raise refused(self.address, exc) from None
+        await self._make_group()
+        return await send()
+
+    async def put(self, mail: Mail, delay: float) -> None:
+        """XADD, or ZADD for later."""
+        fields = fields_of(mail)
+        if delay > 0:
+            keys = (self._stream, self._delayed, self._dead, self._clock)
+            await self._script(_DELAY, keys, int(delay * 1000), _json(fields))
+        else:
+            await self._grouped(lambda: self._lines.command("XADD", self._stream, "*", *fields))
+
+    async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
+        """XREADGROUP; four times a second before that, what is due or whose lease has ended."""
+        while is_open():
+            now = time.monotonic()
+            if now >= min(self._next_tick, self._due):
+                mail = await self._safely(self._maintain())
+                if mail is not None:
+                    return mail
+            left = remaining(until)
+            pause = max(min(self._next_tick, self._due) - time.monotonic(), 0.0)
+            mail = await self._safely(self._read(pause if left is None else min(pause, left)))
+            if mail is not None or (left is not None and left <= 0):
+                return mail
+        return None
+
+    async def _safely(self, taking: Any) -> Mail | None:
+        """Wait for a command that takes a message. A caller who is cancelled meanwhile lets it end, and gives the message back."""
+        task: asyncio.Task[Mail | None] = asyncio.ensure_future(taking)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._return)
+            raise
+
+    def _return(self, task: asyncio.Task[Mail | None]) -> None:
+        if not task.cancelled() and task.exception() is None and (mail := task.result()) is not None:
+            mail.deliveries -= 1
+            giving = asyncio.ensure_future(self.give_back(mail, 0))
+            _giving.add(giving)
+            giving.add_done_callback(_giving.discard)
+
+    async def _maintain(self) -> Mail | None:
+        self._next_tick, self._due = time.monotonic() + _TICK, float("inf")
+        keys = (self._stream, self._delayed, self._dead, self._clock)
+        wait, _, self._cursor, *claimed = await self._script(_MAINTAIN, keys, _GROUP, self._consumer, self._lease, self._cursor)
+        if wait >= 0:
+            self._due = time.monotonic() + wait / 1000
+        if not claimed:
+            return None
+        self._next_tick = 0.0  # there may be more
+        (entry, fields), times = claimed
+        return mail_of(entry, dict(zip(fields[::2], fields[1::2], strict=True)), times)
+
+    async def _read(self, pause: float) -> Mail | None:
+        block = ("BLOCK", max(int(pause * 1000), 1)) if pause > 0 else ()
+        told = await self._grouped(lambda: self._lines.command(
+            "XREADGROUP", "GROUP", _GROUP, self._consumer, "COUNT", 1, *block, "STREAMS", self._stream, ">",
+        ))
+        if not told:
+            return None
+        entry, fields = told[0][1][0]
+        return mail_of(entry, fields, 1)
+
+    async def ack(self, mail: Mail) -> bool:
+        """XACK and XDEL."""
+        entry = mail.tag[0]
+
+        async def send(client: Any) -> Any:
+            pipe = client.pipeline(transaction=False)
+            pipe.execute_command("XACK", self._stream, _GROUP, entry)
+            pipe.execute_command("XDEL", self._stream, entry)
+            return await pipe.execute()
+
+        return bool((await self._lines.do(send))[0])
+
+    async def give_back(self, mail: Mail, delay: float) -> bool:
+        """Append it again, or keep it for later."""
+        where = ("delayed", self._delayed) if delay > 0 else ("", self._stream)
+        return await self._move(mail, *where, int(delay * 1000))
+
+    async def bury(self, mail: Mail) -> bool:
+        """Append it to the dead letters."""
+        return await self._move(mail, "", self._dead, 0)
+
+    async def _move(self, mail: Mail, how: str, target: str, delay: int) -> bool:
+        entry, times, consumer = mail.tag[0], mail.tag[1], self._consumer
+        done = await self._script(_MOVE, (self._stream, target), _GROUP, consumer, entry, times, how, delay, _json(fields_of(mail)))
+        return bool(done)
+
+    async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
+        """Begin their idle times anew."""
+        return [mail for mail in mails if not await self._script(_RENEW, (self._stream,), _GROUP, self._consumer, *mail.tag)]
+
+    async def stats(self) -> QueueStats:
+        """Lengths."""
+        return QueueStats(*await self._script(_STATS, (self._stream, self._delayed, self._dead), _GROUP))
+
+    async def dead(self, limit: int) -> list[Mail]:
+        """The oldest dead letters."""
+        found = await self._grouped(lambda: self._lines.command("XRANGE", self._dead, "-", "+", "COUNT", limit))
+        return [mail_of(entry, fields, 0) for entry, fields in found]
+
+    async def revive(self, ids: frozenset[str]) -> int:
+        """Append them to the stream again."""
+        return await self._unbury("revive", ids)
+
+    async def discard(self, ids: frozenset[str]) -> int:
+        """Delete them."""
+        return await self._unbury("discard", ids)
+
+    async def _unbury(self, how: str, ids: frozenset[str]) -> int:
+        return int(await self._script(_UNBURY, (self._dead, self._stream), how, json.dumps(dict.fromkeys(sorted(ids), True))))
+
+    def drop(self, mail: Mail) -> None:
+        """Its lease will end."""
+
+    async def close(self) -> None:
+        """Forget this consumer, if it holds nothing, and end the connections."""
+        try:
+            async with asyncio.timeout(1):
+                await self._script(_FORGET, (self._stream,), _GROUP, self._consumer)
+        except (TimeoutError, Exception):
+            pass
+        await self._lines.close()
+
+
+_giving: set[Any] = set()
+
+
+def fields_of(mail: Mail) -> list[str]:
+    """A message as the fields of an entry; what is usual is left out."""
+    fields = ["i", mail.id, "b", mail.body, "t", repr(mail.put_at)]
+    if mail.headers != "{}":
+        fields += ["h", mail.headers]
+    if mail.key is not None:
+        fields += ["k", mail.key]
+    if mail.deliveries:
+        fields += ["n", str(mail.deliveries)]
+    return [*fields, "e", mail.error] if mail.error else fields
+
+
+def _json(fields: list[str]) -> str:
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def mail_of(entry: str, fields: dict[str, str], times: int) -> Mail:
+    """The message in an entry that was delivered so many times."""
+    count = fields.get("n", "0")
+    return mail_from(
+        entry, (entry, times), id=fields.get("i"), body=fields.get("b"), headers=fields.get("h"), key=fields.get("k"),
+        put_at=fields.get("t"), count=int(count) + times if count.isdecimal() else count, error=fields.get("e"),
+    )

@@ -1,0 +1,265 @@
+"""A queue in an SQLite file: several processes of one machine share it. The standard library is enough.
+
+A message is a row; taking one is one UPDATE, so that SQLite's own lock decides who has it. A taken row is due again when its lease
+ends. Statements take some ten microseconds and are run where the caller is; who finds the file locked sleeps and tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pocketflex_nb.concurrency.process_id import pid
+from pocketflex_nb.concurrency.waiters import Waiters, remaining
+from pocketflex_nb.core.errors import ResourceError, Unreachable
+from pocketflex_nb.resources.connections.sqlite_file_checks import OpenedFile, SteadyClock, made_private, refuse_triggers, text_of
+from pocketflex_nb.resources.connections.urls import Address
+from pocketflex_nb.resources.queues.message import Mail, QueueStats, mail_from, new_id
+
+__all__ = ["PATIENCE", "SqliteFile", "SqliteQueue", "is_busy"]
+
+#: seconds to try for, while other processes have the file locked
+PATIENCE = 30.0
+#: seconds between two looks for messages of other processes
+_LOOK = (0.004, 0.05)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS pfx_queue (
+    seq INTEGER PRIMARY KEY, queue TEXT NOT NULL, id TEXT NOT NULL, key TEXT, body TEXT NOT NULL, headers TEXT NOT NULL,
+    put_at REAL NOT NULL, due REAL NOT NULL, deliveries INTEGER NOT NULL DEFAULT 0, owner TEXT, error TEXT NOT NULL DEFAULT '',
+    dead INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS pfx_queue_due ON pfx_queue (queue, due) WHERE dead = 0;
+CREATE INDEX IF NOT EXISTS pfx_queue_dead ON pfx_queue (queue, due) WHERE dead = 1;
+"""
+_PUT = "INSERT INTO pfx_queue (queue, id, key, body, headers, put_at, due) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_NEXT = "SELECT seq FROM pfx_queue WHERE queue = ? AND dead = 0 AND due <= ? ORDER BY due, seq LIMIT 1"
+_COLUMNS = "id, body, headers, key, put_at, deliveries, error, seq"
+_TAKE = f"UPDATE pfx_queue SET due = ?, owner = ?, deliveries = deliveries + 1 WHERE seq = ({_NEXT}) RETURNING {_COLUMNS}"
+_DUE = "SELECT due, put_at FROM pfx_queue WHERE queue = ? AND dead = 0 ORDER BY due LIMIT 1"
+#: rows whose time is no time: they would never be due
+_TIMELESS = """UPDATE pfx_queue SET dead = 1, due = ?, error = 'unreadable: its time is no number'
+               WHERE queue = ? AND dead = 0 AND typeof(due) NOT IN ('real', 'integer')"""
+_MINE = "WHERE seq = ? AND owner = ? AND dead = 0"
+
+
+class SqliteFile:
+    """One connection to one file, for any thread; opened again in a forked child."""
+
+    def __init__(self, address: Address, schema: str) -> None:
+        self.address, self._schema = address, schema
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self._pid = 0
+
+    def open(self) -> None:
+        """Open the file and make the tables."""
+        with self._lock:
+            self._opened()
+
+    def _opened(self) -> Any:
+        if self._connection is None or self._pid != pid():
+            made = None
+            made_private(self.address.path)
+            try:
+                # timeout 5: making the tables and the switch to WAL are rare, and may wait here
+                made = sqlite3.connect(self.address.path, timeout=5, isolation_level=None, check_same_thread=False)
+                made.execute("PRAGMA journal_mode = WAL")
+                made.execute("PRAGMA synchronous = NORMAL")
+                made.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MB: the one moment that waits for the disk comes less often
+                made.text_factory = text_of
+                made.executescript(self._schema)
+                refuse_triggers(made.execute, self.address)
+                made.execute("PRAGMA busy_timeout = 0")
+            except sqlite3.Error as exc:
+                if made is not None:
+                    made.close()
+                raise Unreachable(
+                    f"{self.address.safe} cannot be opened ({exc}); is the folder there, writable, and the file an SQLite file?",
+                    url=self.address.safe,
+                ) from exc
+            except ResourceError:
+                if made is not None:
+                    made.close()
+                raise
+            self._connection, self._pid = made, pid()
+            self._file = OpenedFile(self.address.path, self.address)
+        return self._connection
+
+    def once(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
+        """Rows and row count of one statement. Raises `sqlite3.OperationalError` when the file is locked."""
+        with self._lock:
+            line = self._opened()
+            self._file.check()
+            cursor = line.execute(sql, values)
+            return cursor.fetchall() if cursor.description else [], cursor.rowcount
+
+    async def do(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
+        """`once`, tried again while the file is locked."""
+        end, pause = 0.0, 0.001
+        while True:
+            try:
+                return self.once(sql, values)
+            except sqlite3.DatabaseError as exc:
+                if not isinstance(exc, sqlite3.OperationalError) or not is_busy(exc):
+                    raise ResourceError(f"{self.address.safe}: {exc}", url=self.address.safe) from exc
+                now = time.monotonic()
+                end = end or now + PATIENCE
+                if now > end:
+                    raise ResourceError(
+                        f"{self.address.safe} has been locked for {PATIENCE:g} s; which process holds a transaction open?",
+                        url=self.address.safe,
+                    ) from exc
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 1.5, 0.02)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            made, self._connection = self._connection, None
+            if made is not None and self._pid == pid():
+                made.close()
+
+
+def is_busy(exc: sqlite3.OperationalError) -> bool:
+    """Whether another connection has the file locked (or its schema changed just now)."""
+    return (exc.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_SCHEMA)
+
+
+class SqliteQueue:
+    """See `QueuePlace`."""
+
+    is_leased = True
+
+    def __init__(self, address: Address, lease: float) -> None:
+        self.address, self._lease = address, lease
+        self._file = SqliteFile(address, _SCHEMA)
+        self._name = address.name
+        self._lock = threading.Lock()
+        self._waiters = Waiters(self._lock)
+        self._clock = SteadyClock()
+
+    async def open(self) -> None:
+        """Open the file."""
+        self._file.open()
+
+    async def put(self, mail: Mail, delay: float) -> None:
+        """Insert a row."""
+        now = self._clock.now()
+        _, count = await self._file.do(_PUT, (self._name, mail.id, mail.key, mail.body, mail.headers, now, now + delay))
+        if count != 1:
+            raise ResourceError(f"{self.address.safe} did not take a message: a trigger drops it?", url=self.address.safe)
+        self._wake(delay)
+
+    def _wake(self, delay: float) -> None:
+        with self._lock:
+            if delay <= 0:
+                self._waiters.wake_one()
+            else:
+                self._waiters.wake_all()
+
+    async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
+        """Lease the row that is due first."""
+        look = _LOOK[0]
+        while is_open():
+            mail = await self._lease_next()
+            if mail is not None:
+                return mail
+            while is_open():
+                first, _ = await self._file.do(_DUE, (self._name,))
+                due, put_at = first[0] if first else (None, None)
+                if due is not None and not isinstance(due, (int, float)):
+                    await self._file.do(_TIMELESS, (self._clock.now(), self._name))
+                    continue
+                if isinstance(put_at, (int, float)):
+                    self._clock.saw(put_at)  # a message from the future: the clock was set back
+                now, left = self._clock.now(), remaining(until)
+                if due is not None and due <= now:
+                    break
+                if left is not None and left <= 0:
+                    return None
+                pauses = [look, *([due - now] if due is not None else []), *([left] if left is not None else [])]
+                await self._pause(min(pauses))
+                look = min(look * 1.3, _LOOK[1])
+        return None
+
+    async def _pause(self, seconds: float) -> None:
+        with self._lock:
+            waiter = self._waiters.add()
+        await self._waiters.wait(waiter, max(seconds, 0.001))
+
+    async def _lease_next(self) -> Mail | None:
+        now = self._clock.now()
+        owner = new_id()
+        rows, _ = await self._file.do(_TAKE, (now + self._lease, owner, self._name, now))
+        return _mail(rows[0], owner) if rows else None
+
+    async def ack(self, mail: Mail) -> bool:
+        """Delete the row."""
+        return (await self._file.do(f"DELETE FROM pfx_queue {_MINE}", mail.tag))[1] == 1
+
+    async def give_back(self, mail: Mail, delay: float) -> bool:
+        """Make the row due."""
+        sql = f"UPDATE pfx_queue SET due = ?, owner = NULL, error = ? {_MINE}"
+        done = (await self._file.do(sql, (self._clock.now() + delay, mail.error, *mail.tag)))[1] == 1
+        self._wake(delay)
+        return done
+
+    async def bury(self, mail: Mail) -> bool:
+        """Mark the row dead."""
+        sql = f"UPDATE pfx_queue SET dead = 1, due = ?, owner = NULL, error = ?, deliveries = ? {_MINE}"
+        return (await self._file.do(sql, (self._clock.now(), mail.error, mail.deliveries, *mail.tag)))[1] == 1
+
+    async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
+        """Put the end of each lease off."""
+        sql = f"UPDATE pfx_queue SET due = ? {_MINE}"
+        return [mail for mail in mails if (await self._file.do(sql, (self._clock.now() + self._lease, *mail.tag)))[1] == 0]
+
+    async def stats(self) -> QueueStats:
+        """Count the rows."""
+        sql = """SELECT count(*) FILTER (WHERE dead = 0 AND due <= ?1), count(*) FILTER (WHERE dead = 0 AND due > ?1 AND owner IS NULL),
+                 count(*) FILTER (WHERE dead = 0 AND due > ?1 AND owner IS NOT NULL), count(*) FILTER (WHERE dead = 1)
+                 FROM pfx_queue WHERE queue = ?2"""
+        return QueueStats(*(await self._file.do(sql, (self._clock.now(), self._name)))[0][0])
+
+    async def dead(self, limit: int) -> list[Mail]:
+        """The oldest dead rows."""
+        sql = f"SELECT {_COLUMNS} FROM pfx_queue WHERE queue = ? AND dead = 1 ORDER BY due, seq LIMIT ?"
+        return [_mail(row, "") for row in (await self._file.do(sql, (self._name, limit)))[0]]
+
+    async def revive(self, ids: frozenset[str]) -> int:
+        """Mark them as living and due."""
+        where, values = self._dead(ids)
+        sql = f"UPDATE pfx_queue SET dead = 0, due = ?, deliveries = 0, error = '' {where}"
+        count = (await self._file.do(sql, (self._clock.now(), *values)))[1]
+        with self._lock:
+            self._waiters.wake_all()
+        return count
+
+    async def discard(self, ids: frozenset[str]) -> int:
+        """Delete them."""
+        where, values = self._dead(ids)
+        return (await self._file.do(f"DELETE FROM pfx_queue {where}", values))[1]
+
+    def _dead(self, ids: frozenset[str]) -> tuple[str, tuple[str, ...]]:
+        which = f" AND id IN ({', '.join('?' * len(ids))})" if ids else ""
+        return f"WHERE queue = ? AND dead = 1{which}", (self._name, *sorted(ids))
+
+    def drop(self, mail: Mail) -> None:
+        """Its lease will end."""
+
+    async def close(self) -> None:
+        """Close the file and wake who waits."""
+        with self._lock:
+            self._waiters.wake_all()
+        self._file.close()
+
+
+def _mail(row: tuple[Any, ...], owner: str) -> Mail:
+    id, body, headers, key, put_at, deliveries, error, seq = row
+    return mail_from(str(seq), (seq, owner), id=id, body=body, headers=headers, key=key, put_at=put_at, count=deliveries, error=error)

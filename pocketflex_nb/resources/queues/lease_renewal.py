@@ -1,0 +1,96 @@
+"""Whose lease must be renewed? A keeper per queue renews what is held, on a thread of its own, however busy the consumer's loop is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import weakref
+
+from pocketflex_nb.concurrency.loop_thread import io_thread
+from pocketflex_nb.concurrency.process_id import pid
+from pocketflex_nb.resources.queues.backends.backend import QueuePlace
+from pocketflex_nb.resources.queues.message import Message
+
+__all__ = ["Keeper"]
+
+_log = logging.getLogger("pocketflex_nb")
+
+
+class Keeper:
+    """Renews the leases of messages while somebody holds them, three times a lease. Costs a held message one insertion in a set.
+
+    Notes
+    -----
+    Messages are held weakly: what nobody holds any more is not renewed, and comes again when its lease has ended.
+    """
+
+    def __init__(self, place: QueuePlace, lease: float) -> None:
+        self._place, self._pause = place, lease / 3
+        self._lock = threading.Lock()
+        self._held: dict[int, weakref.ref[Message]] = {}
+        self._runs_in = 0  # the process that renews: a forked child begins anew
+        self._closed = False
+
+    def hold(self, message: Message) -> None:
+        """Renew this one from now on."""
+        self._held[id(message)] = weakref.ref(message)
+        here = pid()
+        if self._runs_in != here:
+            with self._lock:
+                begins, self._runs_in = self._runs_in != here, here
+            if begins:
+                io_thread.submit(_renew(weakref.ref(self), self._pause))
+
+    def let_go(self, message: Message) -> None:
+        """No longer."""
+        self._held.pop(id(message), None)
+
+    def close(self) -> None:
+        """Renew nothing more."""
+        self._closed = True
+        self._held.clear()
+
+    async def _round(self, rounds: int) -> bool:
+        """Renew once; False when there has been nothing to hold for some time."""
+        messages = {id(m._mail): m for r in list(self._held.values()) if (m := r()) is not None}
+        for gone in [number for number, ref in list(self._held.items()) if ref() is None]:
+            self._held.pop(gone, None)
+        if self._closed:
+            return False
+        if messages:
+            await self._try([message for message in messages.values() if not message.is_settled])
+            return True
+        with self._lock:
+            goes_on = bool(self._held) or rounds < 3
+            self._runs_in = pid() if goes_on else 0
+            return goes_on
+
+    async def _try(self, messages: list[Message]) -> None:
+        by_id = {id(message._mail): message for message in messages}
+        try:
+            lost = await self._place.renew([message._mail for message in messages])
+        except Exception as exc:  # the place is away: the lease ends there, or a later round is in time
+            _log.warning("the leases of %d messages of %s were not renewed: %s", len(messages), self._place.address, exc)
+            return
+        for mail in lost:
+            message = by_id[id(mail)]
+            if not message.is_settled:
+                message.is_lost = True
+                self.let_go(message)
+                _log.warning("the lease of %r ended while it was held; it may be handled twice", message)
+
+
+async def _renew(reference: weakref.ref[Keeper], pause: float) -> None:
+    rounds = 0
+    while True:
+        await asyncio.sleep(pause)
+        keeper = reference()
+        if keeper is None:
+            return
+        rounds += 1
+        if not await keeper._round(rounds):
+            return
+        if keeper._held:
+            rounds = 0
+        del keeper

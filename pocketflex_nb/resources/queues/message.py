@@ -1,0 +1,336 @@
+"""What passes through a queue? Mail, as it is kept, and the Message that a consumer holds until it has answered."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from pocketflex_nb.concurrency.loop_thread import io_thread
+from pocketflex_nb.core.codec.encoder import UNREADABLE, Unloaded, decode, is_whole
+
+__all__ = ["DeadLetter", "Mail", "Message", "QueueStats", "mail_from", "new_id", "told"]
+
+_ERROR = 500  # characters of an error that are kept
+_process = os.urandom(10).hex()
+_count = itertools.count(1)
+
+
+def new_id() -> str:
+    """A text that nobody else has: 80 random bits for the process, and a number. A third of the time of a `uuid4`."""
+    return f"{_process}-{next(_count):x}"
+
+
+def _begin_anew() -> None:
+    global _process
+    _process = os.urandom(10).hex()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
+@dataclass(slots=True)
+class Mail:
+    """A message as a queue keeps it.
+
+    Attributes
+    ----------
+    id : str
+        The same over every delivery.
+    body, headers : str
+        As :mod:`pocketflex_nb.core.codec.encoder` wrote them.
+    key : str or None
+        The idempotency key, if one was given.
+    put_at : float
+        Seconds since 1970, UTC.
+    deliveries : int
+        How often it was handed to a consumer, this time included.
+    error : str
+        Why it was last given back.
+    tag : object
+        What the kind of queue finds it by.
+    broken : str
+        Why an entry is no message, though it stands among them; empty for a message.
+    """
+
+    id: str
+    body: str
+    headers: str = "{}"
+    key: str | None = None
+    put_at: float = field(default_factory=time.time)
+    deliveries: int = 0
+    error: str = ""
+    tag: Any = None
+    broken: str = ""
+
+
+def mail_from(
+    found: str, tag: Any, *, id: Any, body: Any, headers: Any = None, key: Any = None, put_at: Any = 0.0, count: Any = 0, error: Any = ""
+) -> Mail:
+    """A message from what a place keeps, whatever that is: an entry that is none says why, and keeps nobody from the others.
+
+    Parameters
+    ----------
+    found : str
+        What names the entry where it has no id of its own.
+    tag : object
+        What the kind of queue finds it by.
+    """
+    wrong = []
+    if not isinstance(id, str) or not id:
+        wrong.append("it has no id")
+        id = f"unreadable-{found}"
+    if not isinstance(body, str):
+        wrong.append("it has no text as its body")
+        body = "" if body is None else repr(body)
+    headers = "{}" if headers is None else headers if isinstance(headers, str) else repr(headers)
+    try:
+        when = float(put_at)
+    except (TypeError, ValueError, OverflowError):
+        wrong.append(f"its time is {str(put_at)[:40]!r}")
+        when = 0.0
+    try:
+        times = int(count)
+    except (TypeError, ValueError, OverflowError):
+        wrong.append(f"its count is {str(count)[:40]!r}")
+        times = 0
+    broken = f"unreadable: {', '.join(wrong)}" if wrong else ""
+    return Mail(id, body, headers, None if key is None else str(key), when, times, str(error or ""), tag, broken)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """How many messages are where.
+
+    Attributes
+    ----------
+    ready : int
+        Can be taken now.
+    delayed : int
+        Wait for their time. At RabbitMQ, those with lengths of delay that this queue object has used.
+    held : int or None
+        In the hands of consumers. None at RabbitMQ: AMQP tells what is ready, and to nobody what is unacknowledged.
+    dead : int
+        Dead letters.
+    """
+
+    ready: int
+    delayed: int
+    held: int | None
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that nobody could handle, as `Queue.dead_letters` gives it.
+
+    Attributes
+    ----------
+    id : str
+        What `Queue.requeue` and `Queue.discard` take.
+    key : str
+        The idempotency key; the id when none was given.
+    deliveries : int
+        How often it was handed out.
+    error : str
+        What the last consumer raised.
+    put_at : float
+        Seconds since 1970, UTC.
+    """
+
+    id: str
+    key: str
+    deliveries: int
+    error: str
+    put_at: float
+    _body: str = field(repr=False)
+    _headers: str = field(repr=False)
+
+    @classmethod
+    def of(cls, mail: Mail) -> DeadLetter:
+        """The letter in `mail`."""
+        return cls(mail.id, mail.key or mail.id, mail.deliveries, mail.error, mail.put_at, mail.body, mail.headers)
+
+    @property
+    def item(self) -> Any:
+        """What was put."""
+        return decode(self._body)
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """What was put beside the item."""
+        headers: dict[str, Any] = decode(self._headers)
+        return headers
+
+
+_UNREAD: Any = object()
+
+
+class Message:
+    """One message in a consumer's hand. Leaving ``async with`` (or ``with``) cleanly acknowledges it; an error gives it back.
+
+    Made by `Queue.get`. A message that is dropped unanswered is delivered again when its lease ends.
+
+    Attributes
+    ----------
+    id : str
+        The same over every delivery.
+    key : str
+        The idempotency key that it was put with; the id when there was none.
+    deliveries : int
+        1 the first time.
+    put_at : float
+        Seconds since 1970, UTC.
+    is_lost : bool
+        Whether its lease ended while it was held: another consumer may have it by now.
+    """
+
+    __slots__ = ("__weakref__", "_item", "_mail", "_queue", "_settled", "is_lost")
+
+    def __init__(self, queue: Any, mail: Mail) -> None:
+        self._queue, self._mail, self._item, self._settled = queue, mail, _UNREAD, False
+        self.is_lost = False
+
+    def _read(self) -> str:
+        """Read the item; why it is none at all, if that is so. One whose class is not loaded here is left for who asks for it."""
+        item = decode(self._mail.body, unloaded="keep")
+        if item.__class__ is Unloaded and item.tag == UNREADABLE:
+            return f"unreadable: {item.reason}"
+        if '"$"' not in self._mail.body or is_whole(item):
+            self._item = item
+        return ""
+
+    @property
+    def item(self) -> Any:
+        """What was put, read when it is first asked for: an item that cannot be read here is given back like any other failure."""
+        if self._item is _UNREAD:
+            self._item = decode(self._mail.body)
+        return self._item
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """What was put beside the item."""
+        headers: dict[str, Any] = decode(self._mail.headers)
+        return {name: value for name, value in headers.items() if name not in ("pfx_caller", "pfx_call")}
+
+    @property
+    def id(self) -> str:
+        """The same over every delivery."""
+        return self._mail.id
+
+    @property
+    def key(self) -> str:
+        """The idempotency key that it was put with; the id when there was none."""
+        return self._mail.key or self._mail.id
+
+    @property
+    def deliveries(self) -> int:
+        """How often it was handed out, this time included."""
+        return self._mail.deliveries
+
+    @property
+    def put_at(self) -> float:
+        """Seconds since 1970, UTC."""
+        return self._mail.put_at
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it was acknowledged or given back."""
+        return self._settled
+
+    def __repr__(self) -> str:
+        again = f", delivery {self.deliveries}" if self.deliveries > 1 else ""
+        return f"<Message {self.key} of {self._queue.name!r}{again}{', settled' if self._settled else ''}>"
+
+    # answers ---------------------------------------------------------------------------------------------------------
+    async def ack(self) -> bool:
+        """Say that it was handled: it never comes again.
+
+        Returns
+        -------
+        bool
+            False when it had been settled already, or was lost to another consumer.
+        """
+        if self._settled:
+            return False
+        self._settled = True
+        done: bool = await self._queue._ack(self)
+        return done
+
+    async def nack(self, error: object = "", *, delay: float | None = None) -> bool:
+        """Give it back: it comes again, after `delay` seconds (default: the queue's `retry_delay`), or is a dead letter now.
+
+        Returns
+        -------
+        bool
+            False when it had been settled already, or was lost to another consumer.
+        """
+        if self._settled:
+            return False
+        self._settled = True
+        done: bool = await self._queue._give_back(self, told(error), delay)
+        return done
+
+    async def reply(self, value: Any) -> bool:
+        """Answer whoever waits in `Queue.call`, and say that the message was handled.
+
+        Parameters
+        ----------
+        value : object
+            What :func:`pocketflex_nb.core.codec.encoder.encode` can write.
+
+        Returns
+        -------
+        bool
+            False when the message had been settled, or was lost to another consumer: the caller takes the first reply.
+
+        Raises
+        ------
+        ValueError
+            It was put, not called: nobody waits.
+        EncodingError
+            With the path of what cannot be written; the message is still in hand.
+        """
+        done: bool = await self._queue._reply(self, value)
+        return done
+
+    def reply_sync(self, value: Any) -> bool:
+        """`reply` from plain code."""
+        return io_thread.run(self.reply(value))
+
+    def ack_sync(self) -> bool:
+        """`ack` from plain code."""
+        return io_thread.run(self.ack())
+
+    def nack_sync(self, error: object = "", *, delay: float | None = None) -> bool:
+        """`nack` from plain code."""
+        return io_thread.run(self.nack(error, delay=delay))
+
+    async def __aenter__(self) -> Message:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        await (self.ack() if exc is None else self.nack(exc))
+
+    def __enter__(self) -> Message:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        if exc is None:
+            self.ack_sync()
+        else:
+            self.nack_sync(exc)
+
+    def __del__(self) -> None:
+        if not self._settled:
+            self._queue._drop(self._mail)
+
+
+def told(error: object) -> str:
+    """An error as it is kept beside a message."""
+    text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
+    return text[:_ERROR]

@@ -1,0 +1,572 @@
+"""How does work pass between agents that know nothing of each other? Queues behind a URL, in memory, a file or at a server.
+
+**At least once.** A message that was put is handed out until somebody acknowledges it; leaving ``async with queue.get()`` cleanly
+does. It is handed out again when its consumer raised, was killed, or lost its lease; so a message is handled twice only if a
+consumer ended between doing the work and saying so, and a message is put twice only if the connection broke between the server's
+keeping it and its saying so (`put` sends again, with the same id). The bound, therefore: one duplicate for each message in hand
+when a consumer dies, and one for each `put` or acknowledgement on its way when a server does. Order is that of putting, roughly;
+what is given back comes later.
+
+**Effects exactly once** need one thing of the consumer: what it writes must be the same when written twice. `Message.key` is the
+same over every delivery, and for the same work put twice if the producer gives it: write the result under it ::
+
+    async with queue.get() as msg:
+        store.insert_new(f"result/{msg.key}", await work(msg.item))      # the second time it is there already
+
+or change a value and note the key in one atomic step ::
+
+    def add(total):
+        return total if msg.key in total["seen"] else {"sum": total["sum"] + msg.item, "seen": [*total["seen"], msg.key]}
+    store.update("total", add)
+
+**With flows and agents** there is nothing between: a queue is awaited in a node's step, and a whole flow may handle a message ::
+
+    class Take(Node):
+        async def exec(self, _):                       # a plain `def exec` writes `with queue.get_sync() as msg:`
+            async with queue.get() as msg:
+                return await work(msg.item)            # an error here gives the message back
+
+    async for msg in queue:                            # acknowledged when the loop asks for the next one
+        await flow.run_async({"item": msg.item})
+
+    async def feed(queue, ref):                        # an agent's mailbox, acknowledged when the agent has replied
+        async for msg in queue:
+            await ref.call(msg.item)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Any
+
+from pocketflex_nb.concurrency.loop_thread import io_thread
+from pocketflex_nb.concurrency.waiters import wanted_here
+from pocketflex_nb.core.codec.encoder import encode
+from pocketflex_nb.core.errors import DecodingError, EncodingError, ResourceError
+from pocketflex_nb.resources.connections.opening import opened, renamed
+from pocketflex_nb.resources.connections.urls import Address, parse
+from pocketflex_nb.resources.queues.backends.backend import QueuePlace
+from pocketflex_nb.resources.queues.calls import Calls, called
+from pocketflex_nb.resources.queues.lease_renewal import Keeper
+from pocketflex_nb.resources.queues.message import DeadLetter, Mail, Message, QueueStats, new_id, told
+
+__all__ = ["KINDS", "Getting", "Messages", "Queue", "open_queue", "opened", "renamed"]
+
+#: characters of an idempotency key
+_KEY = 10_000
+_log = logging.getLogger("pocketflex_nb")
+#: kinds of URL that a queue may have
+KINDS = ("memory", "sqlite", "redis", "amqp")
+
+
+def open_queue(
+    url: str, *, name: str | None = None, max_deliveries: int = 5, retry_delay: float = 0.0, lease: float = 30.0, prefetch: int = 1,
+) -> Queue:
+    """The queue behind a URL: at least once, with dead letters.
+
+    Parameters
+    ----------
+    url : str
+        ``memory:`` (``memory:jobs`` is the same one wherever it is opened), ``sqlite:///jobs.db`` (several processes of one machine),
+        ``redis://host:6379/0`` (streams with a consumer group), ``amqp://user:password@host/`` (RabbitMQ, quorum queues).
+    name : str, optional
+        Which queue there; also ``?name=jobs`` in the URL. Default ``"default"``.
+    max_deliveries : int
+        How often a message is handed out, at most; then it is a dead letter.
+    retry_delay : float
+        Seconds before a message that was given back comes again.
+    lease : float
+        Seconds (1 or more) after which the messages of a killed consumer come again; a living one renews it by itself, even while
+        its own loop is busy. RabbitMQ sees by itself when a consumer is gone.
+    prefetch : int
+        RabbitMQ only: messages that the server sends ahead to this queue object, where they wait. 1 takes none before it is asked
+        for; more is quicker, and leaves others with nothing to do when the work is long. More than 1 is also the most that this
+        queue object has in hand at once: `get` then waits for an answer to one of them.
+
+    Returns
+    -------
+    Queue
+        Connected. May be used on any loop and in any thread; ``async with`` or `Queue.close` ends it.
+
+    Raises
+    ------
+    BadURL, MissingExtra, Unreachable, Refused
+        At once, or within 5 s; no secret of the URL is in the message.
+
+    Notes
+    -----
+    Nothing that was put is lost when a consumer or producer is killed, at any kind. When the *server* is killed, its settings count:
+    RabbitMQ needs none, it confirms what its quorum queue has on disk. Redis answers before it has written, unless it is set to
+    ``appendonly yes`` and ``appendfsync always``; with ``everysec``, the default beside ``appendonly yes``, a kill or a power cut may
+    cost the last two seconds, and without ``appendonly`` all since the last snapshot. SQLite commits with ``synchronous=NORMAL``: a
+    kill loses nothing, a power cut the last moments. What is in hand when a server dies may be handled twice.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> async def main():
+    ...     async with open_queue("memory:") as queue:
+    ...         await queue.put({"n": 1})
+    ...         async with queue.get() as msg:
+    ...             print(msg.item, msg.deliveries)
+    ...         return await queue.stats()
+    >>> asyncio.run(main())
+    {'n': 1} 1
+    QueueStats(ready=0, delayed=0, held=0, dead=0)
+    """
+    address = parse(url, what="queue", kinds=KINDS)
+    if name is not None:
+        address = renamed(address, name)
+    if not isinstance(max_deliveries, int) or max_deliveries < 1:
+        raise ValueError(f"max_deliveries={max_deliveries!r}: a whole number, 1 or more")
+    if not retry_delay >= 0:
+        raise ValueError(f"retry_delay={retry_delay!r}: seconds, 0 or more")
+    if not lease >= 1:
+        raise ValueError(f"lease={lease!r}: seconds, 1 or more")
+    if not isinstance(prefetch, int) or not 1 <= prefetch <= 65_535:
+        raise ValueError(f"prefetch={prefetch!r}: a whole number from 1 to 65535")
+    place = _place(address, lease, prefetch)
+    opened(place, address)
+    return Queue(place, max_deliveries, retry_delay, lease)
+
+
+def _place(address: Address, lease: float, prefetch: int) -> QueuePlace:
+    """The file of that kind; imported here, since most notebooks need one."""
+    if address.kind == "memory":
+        from pocketflex_nb.resources.queues.backends.memory import MemoryQueue
+
+        return MemoryQueue(address)
+    if address.kind == "sqlite":
+        from pocketflex_nb.resources.queues.backends.sqlite import SqliteQueue
+
+        return SqliteQueue(address, lease)
+    if address.kind == "redis":
+        from pocketflex_nb.resources.queues.backends.redis import RedisQueue
+
+        return RedisQueue(address, lease)
+    from pocketflex_nb.resources.queues.backends.rabbitmq import AmqpQueue
+
+    return AmqpQueue(address, prefetch)
+
+
+class Queue:
+    """Messages that are handed out until somebody has handled them. Made by `open_queue`.
+
+    Every waiting method has a plain form, ``..._sync``, for plain functions such as a node's ``def exec``; those may be called in any
+    thread but a loop's own.
+
+    Attributes
+    ----------
+    name : str
+        Which queue in that place.
+    url : str
+        Where, without secrets.
+    """
+
+    def __init__(self, place: QueuePlace, max_deliveries: int, retry_delay: float, lease: float) -> None:
+        self._place, self._max, self._retry_delay = place, max_deliveries, retry_delay
+        self._closed = threading.Event()
+        self._keeper = Keeper(place, lease) if place.is_leased else None
+        self._calls = Calls(place.address)
+
+    @property
+    def name(self) -> str:
+        """Which queue in that place."""
+        return self._place.address.name or "default"
+
+    @property
+    def url(self) -> str:
+        """Where, without secrets."""
+        return self._place.address.safe
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed.is_set()
+
+    def __repr__(self) -> str:
+        return f"<Queue {self.name!r} at {self.url}{', closed' if self.is_closed else ''}>"
+
+    def _check(self) -> None:
+        if self.is_closed:
+            raise ResourceError(f"queue {self.name!r} at {self.url} is closed; open it again with open_queue", url=self.url)
+
+    # producers -------------------------------------------------------------------------------------------------------
+    async def put(self, item: Any, *, headers: dict[str, Any] | None = None, delay: float = 0.0, key: str | None = None) -> str:
+        """Put a message; return when the place has it.
+
+        Parameters
+        ----------
+        item : object
+            What :func:`pocketflex_nb.core.codec.encoder.encode` can write.
+        headers : dict, optional
+            More such values, beside the item.
+        delay : float
+            Seconds before it can be taken (kept to about a quarter of a second by Redis; rounded up to three digits by RabbitMQ, which
+            knows 48 days at most).
+        key : str, optional
+            Idempotency key: consumers see it as `Message.key`. Nothing is refused because of it.
+
+        Returns
+        -------
+        str
+            The message's id.
+
+        Raises
+        ------
+        EncodingError
+            With the path of what cannot be written; nothing was put.
+        Unreachable
+            The server did not come back within 30 s (RabbitMQ, which takes long to start: 60 s). It may have the message.
+        """
+        self._check()
+        mail = _mail(item, headers, delay, key)
+        await self._place.put(mail, delay)
+        return mail.id
+
+    def put_sync(self, item: Any, *, headers: dict[str, Any] | None = None, delay: float = 0.0, key: str | None = None) -> str:
+        """`put` from plain code."""
+        return io_thread.run(self.put(item, headers=headers, delay=delay, key=key))
+
+    async def call(
+        self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
+    ) -> Any:
+        """Put a message, and wait for what its consumer replies.
+
+        Parameters
+        ----------
+        item : object
+            What :func:`pocketflex_nb.core.codec.encoder.encode` can write.
+        timeout : float or None
+            Seconds to wait for the reply, from now; None: as long as it takes.
+        headers : dict, optional
+            More such values, beside the item.
+        key : str, optional
+            Idempotency key.
+
+        Returns
+        -------
+        object
+            What was given to `Message.reply`.
+
+        Raises
+        ------
+        TimeoutError
+            No reply came in time. The message stays in the queue, and a late reply is dropped.
+        CallFailed
+            The message has become a dead letter: its consumers failed, or were lost, as often as it is delivered.
+        ResourceError
+            The queue was closed, or the connection for the reply ended.
+
+        Notes
+        -----
+        A consumer that is killed with the message in hand replies nothing; the message is delivered again, after the lease at the latest,
+        and the next consumer replies. It may hence be handled twice. Calls of one loop are put in the order in which they were made.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> async def main():
+        ...     async with open_queue("memory:") as queue:
+        ...         async def serve():
+        ...             async with queue.get() as msg:
+        ...                 await msg.reply(msg.item * 2)
+        ...         serving = asyncio.create_task(serve())
+        ...         return await queue.call(21, timeout=5)
+        >>> asyncio.run(main())
+        42
+        """
+        self._check()
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"call(timeout={timeout!r}): seconds, 0 or more")
+        given = dict(headers or {})
+
+        async def put(call: dict[str, Any]) -> str:
+            return await self.put(item, headers={**given, **call}, key=key)
+
+        return await self._calls.call(put, timeout, lambda: not self.is_closed)
+
+    def call_sync(
+        self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
+    ) -> Any:
+        """`call` from plain code. A step that was abandoned by its run waits no longer."""
+        is_wanted = wanted_here()
+        return io_thread.run(self.call(item, timeout=timeout, headers=headers, key=key), is_wanted=is_wanted)
+
+    async def _reply(self, message: Message, value: Any) -> bool:
+        if not await self._calls.reply(message._mail, value=value):
+            raise ValueError(f"{message!r} was put, not called, so that nobody waits for a reply; see `Queue.call`")
+        return await message.ack()
+
+    async def _bury(self, mail: Mail) -> bool:
+        """Make it a dead letter, and tell who waits for a reply to it."""
+        done = await self._place.bury(mail)
+        if done and called(mail) is not None:
+            try:
+                await self._calls.reply(mail, error=mail.error or "no reason was given")
+            except ResourceError as exc:  # who calls is told by the end of its time
+                _log.warning("the caller of message %s of queue %r was not told that it is a dead letter: %s", mail.id, self.name, exc)
+        return done
+
+    # consumers -------------------------------------------------------------------------------------------------------
+    def get(self, timeout: float | None = None) -> Getting:
+        """The next message: ``async with queue.get() as msg``.
+
+        It is acknowledged when the block is left cleanly, and given back when it raises or is cancelled. ``msg = await queue.get()``
+        leaves it to the caller to `Message.ack` or `Message.nack`.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for one; 0 takes only what is there.
+
+        Raises
+        ------
+        TimeoutError
+            None came. Raised by ``async with``.
+        DecodingError
+            What came is no message of this package. It is a dead letter now, with the reason; the next `get` goes on behind it.
+        """
+        self._check()
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"get(timeout={timeout!r}): seconds, 0 or more")
+        return Getting(self, timeout)
+
+    def get_sync(self, timeout: float | None = None) -> Message:
+        """`get` from plain code: ``with queue.get_sync() as msg``. A step that was abandoned by its run takes nothing more."""
+        getting = self.get(timeout)
+        is_wanted = wanted_here()
+        return io_thread.run(getting.take(is_wanted), is_wanted=is_wanted)
+
+    def __aiter__(self) -> Messages:
+        """Every message, one after the other: each is acknowledged when the loop asks for the next.
+
+        A loop that is left by ``break`` or an error gives the message in hand back, unless it was acknowledged with ``await
+        msg.ack()``. ``async with msg:`` inside the loop is allowed, and gives it back without ending the loop. `close` ends it.
+        """
+        self._check()
+        return Messages(self)
+
+    async def _take(self, timeout: float | None, is_wanted: Callable[[], bool]) -> Message:
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                mail = await self._place.take(until, lambda: not self.is_closed and is_wanted())
+            except ResourceError:
+                self._check()
+                raise
+            if mail is None:
+                self._check()
+                raise TimeoutError(f"no message in queue {self.name!r} at {self.url} within {timeout} s")
+            if not is_wanted():  # abandoned while the place was handing it out
+                mail.deliveries -= 1
+                await self._place.give_back(mail, 0)
+                raise asyncio.CancelledError
+            message = Message(self, mail)
+            wrong = mail.broken or (message._read() if mail.deliveries <= self._max else "")
+            if not wrong and mail.deliveries <= self._max:
+                break
+            message._settled = True
+            mail.deliveries -= 1  # it is not handed out this time
+            mail.error = told(wrong) if wrong else mail.error or f"its consumer ended without an answer, {mail.deliveries} times"
+            await self._bury(mail)
+            if wrong:
+                raise DecodingError(
+                    f"an entry of queue {self.name!r} at {self.url} is no message of ours and is a dead letter now, id {mail.id!r}: {wrong}"
+                )
+        if self._keeper is not None:
+            self._keeper.hold(message)
+        return message
+
+    async def _ack(self, message: Message) -> bool:
+        self._let_go(message)
+        done = not self.is_closed and await self._place.ack(message._mail)
+        message.is_lost = message.is_lost or not done
+        return done
+
+    async def _give_back(self, message: Message, error: str, delay: float | None) -> bool:
+        self._let_go(message)
+        mail = message._mail
+        mail.error = error
+        if self.is_closed:  # which has given it back
+            done = False
+        elif mail.deliveries >= self._max:
+            done = await self._bury(mail)
+        else:
+            done = await self._place.give_back(mail, self._retry_delay if delay is None else delay)
+        message.is_lost = message.is_lost or not done
+        return done
+
+    def _let_go(self, message: Message) -> None:
+        if self._keeper is not None:
+            self._keeper.let_go(message)
+
+    def _drop(self, mail: Mail) -> None:
+        self._place.drop(mail)
+
+    # what is there ---------------------------------------------------------------------------------------------------
+    async def stats(self) -> QueueStats:
+        """How many messages are ready, delayed, held and dead."""
+        self._check()
+        return await self._place.stats()
+
+    def stats_sync(self) -> QueueStats:
+        """`stats` from plain code."""
+        return io_thread.run(self.stats())
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """The oldest messages that nobody could handle, `limit` at most, with their errors. They stay where they are."""
+        self._check()
+        return [DeadLetter.of(mail) for mail in await self._place.dead(limit)]
+
+    def dead_letters_sync(self, limit: int = 100) -> list[DeadLetter]:
+        """`dead_letters` from plain code."""
+        return io_thread.run(self.dead_letters(limit))
+
+    async def requeue(self, *letters: DeadLetter | str) -> int:
+        """Let dead letters (or their ids) be taken again, counted from 1; all of them if none are named. How many were."""
+        self._check()
+        return await self._place.revive(_ids(letters))
+
+    def requeue_sync(self, *letters: DeadLetter | str) -> int:
+        """`requeue` from plain code."""
+        return io_thread.run(self.requeue(*letters))
+
+    async def discard(self, *letters: DeadLetter | str) -> int:
+        """Forget dead letters (or their ids); all of them if none are named. How many were."""
+        self._check()
+        return await self._place.discard(_ids(letters))
+
+    def discard_sync(self, *letters: DeadLetter | str) -> int:
+        """`discard` from plain code."""
+        return io_thread.run(self.discard(*letters))
+
+    # the end ---------------------------------------------------------------------------------------------------------
+    async def close(self) -> None:
+        """End the connections and every waiting `get` and loop. Messages in hand come again, elsewhere; what was put stays."""
+        if not self._closed.is_set():
+            self._closed.set()
+            if self._keeper is not None:
+                self._keeper.close()
+            await self._calls.close()
+            await self._place.close()
+
+    def close_sync(self) -> None:
+        """`close` from plain code."""
+        io_thread.run(self.close())
+
+    async def __aenter__(self) -> Queue:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close_sync()
+
+
+class Getting:
+    """A `get` that has not happened yet: ``async with`` it, or await it."""
+
+    __slots__ = ("_message", "_queue", "_timeout")
+
+    def __init__(self, queue: Queue, timeout: float | None) -> None:
+        self._queue, self._timeout = queue, timeout
+        self._message: Message | None = None
+
+    async def take(self, is_wanted: Callable[[], bool] = lambda: True) -> Message:
+        """Wait for the message."""
+        return await self._queue._take(self._timeout, is_wanted)
+
+    def __await__(self) -> Generator[Any, None, Message]:
+        return self.take().__await__()
+
+    async def __aenter__(self) -> Message:
+        self._message = await self.take()
+        return self._message
+
+    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        message, self._message = self._message, None
+        if message is not None:
+            await message.__aexit__(kind, exc, trace)
+
+
+class Messages:
+    """The loop over a queue; see `Queue.__aiter__`."""
+
+    __slots__ = ("__weakref__", "_held", "_loop", "_queue")
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._held: Message | None = None
+        self._loop: Any = None
+
+    def __aiter__(self) -> Messages:
+        return self
+
+    async def __anext__(self) -> Message:
+        held, self._held = self._held, None
+        if held is not None and not held.is_settled:
+            await held.ack()
+        self._loop = asyncio.get_running_loop()
+        while self._held is None:
+            try:
+                self._held = await self._queue.get()
+            except DecodingError as exc:  # a dead letter by now, which keeps nobody from the rest
+                _log.warning("%s", exc)
+            except ResourceError:
+                if self._queue.is_closed:
+                    raise StopAsyncIteration from None
+                raise
+        return self._held
+
+    def __del__(self) -> None:
+        held = self._held
+        if held is None or held.is_settled or self._queue.is_closed or self._loop.is_closed():
+            return
+        # the interpreter lets go of the loop at its end, however that came: what is in hand is given back
+        self._loop.call_soon_threadsafe(_give_back, self._loop, held)
+
+
+def _give_back(loop: Any, held: Message) -> None:
+    if not held.is_settled:
+        task = loop.create_task(held.nack("the loop over the queue was left"))
+        _giving.add(task)
+        task.add_done_callback(_giving.discard)
+
+
+_giving: set[Any] = set()
+
+
+def _mail(item: Any, headers: dict[str, Any] | None, delay: float, key: str | None) -> Mail:
+    if not 0 <= delay < math.inf:
+        raise ValueError(f"put(delay={delay!r}): seconds, 0 or more")
+    if key is not None:
+        _check_key(key)
+    if headers is not None and not isinstance(headers, dict):
+        raise TypeError(f"put(headers={headers!r}): a dict")
+    return Mail(new_id(), encode(item, at=("item",)), encode(headers, at=("headers",)) if headers else "{}", key)
+
+
+def _check_key(key: Any) -> None:
+    if not (isinstance(key, str) and key):
+        raise TypeError(f"put(key={key!r}): an idempotency key is text, and not empty")
+    if len(key) > _KEY:
+        raise ValueError(f"put(key=...): an idempotency key of {len(key):,} characters; at most {_KEY:,}: take a hash of it")
+    try:
+        key.encode()
+    except UnicodeEncodeError as exc:
+        raise EncodingError(f"key={key!r} cannot be kept: it holds half a surrogate pair, which no server takes", path=("key",)) from exc
+
+
+def _ids(letters: tuple[DeadLetter | str, ...]) -> frozenset[str]:
+    return frozenset(letter if isinstance(letter, str) else letter.id for letter in letters)

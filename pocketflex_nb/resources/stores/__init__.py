@@ -1,0 +1,1 @@
+"""A Store whose truth is elsewhere."""

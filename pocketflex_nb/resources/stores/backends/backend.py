@@ -1,0 +1,100 @@
+"""What must a place be able to do, to keep a store? The port behind `SharedStore`; one file per kind answers it.
+
+A place keeps, for one store, the present text of every key, the last changes in the order of their numbers, and locks. The number
+of a change is the store's version: 1, 2, 3 ... without gaps, and given in the order in which the changes become visible.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pocketflex_nb.resources.connections.urls import Address
+
+__all__ = ["Changed", "Fence", "Lost", "Place", "Row", "read_row"]
+
+#: version, key as text, value as text (None: deleted), and who wrote it, as text
+Row = tuple[int, str, str | None, str]
+#: names of locks with the tokens they must still have
+Fence = tuple[tuple[str, int], ...]
+
+
+def read_row(row: Any) -> Row:
+    """A row as a place gave it, with texts where somebody has written something else."""
+    version, name, text, who = row
+    if version.__class__ is int and name.__class__ is str and who.__class__ is str and (text is None or text.__class__ is str):
+        return version, name, text, who
+    return version if version.__class__ is int else 0, _text(name), None if text is None else _text(text), _text(who)
+
+
+def _text(found: Any) -> str:
+    if found.__class__ is str:
+        return str(found)
+    if isinstance(found, (bytes, bytearray, memoryview)):
+        return bytes(found).decode("utf-8", "backslashreplace")
+    return repr(found)
+
+
+class Changed(Exception):
+    """The key is no longer at the version that was expected; nothing was written."""
+
+
+class Lost(Exception):
+    """The connection broke. What was sent may have been done, or not."""
+
+
+class Place(Protocol):
+    """One store at one server or in one file. Every method but `wait` may be called by any thread, one at a time.
+
+    Attributes
+    ----------
+    address : Address
+        Where it is.
+    keep : int
+        Changes kept, at least.
+    """
+
+    address: Address
+    keep: int
+
+    def load(self) -> tuple[int, list[Row]]:
+        """The version, and for each key its last row."""
+
+    def since(self, version: int) -> tuple[int, list[Row]]:
+        """The version now, and the kept changes after `version`, oldest first."""
+
+    def past(self, version: int) -> list[Row]:
+        """The kept changes up to `version`, oldest first."""
+
+    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
+        """Set a key, or delete it if `text` is None; the version that this makes.
+
+        `expect` is the version at which the key must be, 0 for missing, None for whatever. Raises `Changed`, or `LockLost` when a
+        lock of `fence` has another token now, or none.
+        """
+
+    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: Fence) -> tuple[int, str] | None:
+        """Add to a number; the version and the new text. None when the present value is no number that the place can add to."""
+
+    def take_lock(self, name: str, owner: str, lease: float) -> int:
+        """Take a lock for `lease` seconds; its token, higher than any before, or 0 if somebody holds it."""
+
+    def keep_lock(self, name: str, token: int, lease: float) -> bool:
+        """Hold it for `lease` seconds from now; False if it is no longer held with that token."""
+
+    def drop_lock(self, name: str, token: int) -> bool:
+        """Give it back; False if it was no longer held with that token."""
+
+    def has_lock(self, name: str) -> bool:
+        """Whether somebody holds it."""
+
+    def wait(self, version: int, timeout: float) -> None:
+        """Wait until there is a change after `version`, at most `timeout` seconds. One thread calls it, beside all others."""
+
+    def wake(self) -> None:
+        """Have the thread that waits look again, since this process has written."""
+
+    def reopen(self) -> None:
+        """Connect again after `Lost`; `Unreachable` after some seconds of trying."""
+
+    def close(self) -> None:
+        """Let go of connections and files."""

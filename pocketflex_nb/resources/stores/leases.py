@@ -1,0 +1,200 @@
+"""Who may go on, when holders can be killed? Locks that end by themselves, and numbers that tell a late holder from the present one.
+
+References
+----------
+C. Gray and D. Cheriton, "Leases: an efficient fault-tolerant mechanism for distributed file cache consistency" (1989);
+M. Kleppmann, "How to do distributed locking" (2016), for the fencing token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from pocketflex_nb.concurrency.waiters import wanted_here
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.errors import LockLost, PocketflexError, StoreError
+from pocketflex_nb.core.value_text import preview
+from pocketflex_nb.resources.stores.backends.backend import Fence
+
+__all__ = ["HELD", "Lease", "fence_of", "fenced"]
+
+#: seconds between two tries of who waits for a lock
+_TRY = 0.02
+
+
+class _Held:
+    """A lock that is held: of which store object, under which name, with which token, taken in which run.
+
+    Tasks, threads and runs that begin inside of ``with`` inherit it with their context, and may live on after it: then it is over.
+    """
+
+    __slots__ = ("is_over", "name", "run", "token", "where")
+
+    def __init__(self, where: Any, name: str, token: int) -> None:
+        self.where, self.name, self.token, self.is_over = where, name, token, False
+        self.run = getattr(FRAME.get(), "run", None)
+
+    def is_ours(self, where: Any) -> bool:
+        """Whether what runs now writes to `where` under this lock: who took it, and what that waits for, but no run launched meanwhile."""
+        if self.is_over or self.where != where:
+            return False
+        run = getattr(FRAME.get(), "run", None)
+        return run is self.run or not getattr(run, "launched", False)
+
+
+#: the locks that were taken around what runs now
+HELD: ContextVar[tuple[_Held, ...]] = ContextVar("pocketflex_nb_locks", default=())
+
+
+def fence_of(where: Any) -> Fence:
+    """The locks of the store object `where` that the running task or thread writes under."""
+    return tuple((held.name, held.token) for held in HELD.get() if held.is_ours(where))
+
+
+@contextmanager
+def fenced(where: Any, name: str, token: int) -> Iterator[None]:
+    """Write under a lock that somebody else took."""
+    held = _hold(where, name, token)
+    try:
+        yield
+    finally:
+        _let_go(held)
+
+
+def _hold(where: Any, name: str, token: int) -> _Held:
+    held = _Held(where, name, token)
+    HELD.set((*(known for known in HELD.get() if not known.is_over), held))
+    return held
+
+
+def _let_go(held: _Held) -> None:
+    held.is_over = True
+    # not `reset`: `async with` may end in another context than it began in
+    HELD.set(tuple(known for known in HELD.get() if not known.is_over))
+
+
+class Lease:
+    """One acquisition of a lock: ``with store.lock("k"):`` or ``async with store.lock("k"):``. Made by `SharedStore.lock`.
+
+    Attributes
+    ----------
+    key : object
+        The lock's name.
+    token : int
+        The fencing token: higher for each later acquisition of this lock, by anybody; 0 before.
+    lease : float
+        Seconds after which the lock ends by itself when its holder no longer renews it.
+    """
+
+    def __init__(self, store: Any, key: Any, name: str, *, timeout: float | None, lease: float, renew: bool) -> None:
+        if timeout is not None and timeout < 0:
+            raise ValueError(f"lock({key!r}, timeout={timeout!r}): seconds, 0 or more")
+        if not lease > 0:
+            raise ValueError(f"lock({key!r}, lease={lease!r}): seconds, more than 0")
+        self.key, self.lease, self.token = key, float(lease), 0
+        self._store, self._name, self._timeout, self._renews = store, name, timeout, renew
+        self._ended: threading.Event | None = None
+        self._held: _Held | None = None
+
+    def __repr__(self) -> str:
+        return f"<lock {self.key!r}, token {self.token}>"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether anybody holds it now. Asks the server."""
+        return bool(self._store._asked(lambda place: place.has_lock(self._name)))
+
+    def _try(self) -> bool:
+        token = self._store._asked(lambda place: place.take_lock(self._name, self._store._mark, self.lease))
+        self.token = int(token or self.token)
+        return bool(token)
+
+    def _before(self) -> float | None:
+        if any(held.name == self._name and held.is_ours(self._store._mark) for held in HELD.get()):
+            raise StoreError(f"lock({self.key!r}) is held here already: it would wait for itself")
+        return None if self._timeout is None else time.monotonic() + self._timeout
+
+    def _pause(self, until: float | None) -> float:
+        left = float("inf") if until is None else until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"lock({self.key!r}) of {self._store.url} was not free within {self._timeout} s")
+        return min(left, _TRY * random.uniform(0.5, 1.5))
+
+    def _begin(self) -> Lease:
+        self._held = _hold(self._store._mark, self._name, self.token)
+        if self._renews:
+            self._ended = threading.Event()
+            arguments = (weakref.ref(self._store), self._name, self.token, self.lease, self._ended)
+            threading.Thread(target=_renew, args=arguments, name=f"pocketflex-lease-{preview(self.key, 20)}", daemon=True).start()
+        return self
+
+    def _end(self, failed: bool) -> None:
+        if self._ended is not None:
+            self._ended.set()
+        held, self._held = self._held, None
+        if held is not None:
+            _let_go(held)
+        if not self._store._asked(lambda place: place.drop_lock(self._name, self.token)) and not failed:
+            raise LockLost(
+                f"the lease of lock({self.key!r}) had ended before its holder did, after {self.lease:g} s without renewal: "
+                "somebody else may have held it meanwhile; give it a longer lease="
+            )
+
+    def __enter__(self) -> Lease:
+        until = self._before()
+        is_wanted = wanted_here()
+        while not self._try():
+            time.sleep(self._pause(until))
+            if not is_wanted():
+                raise StoreError(f"lock({self.key!r}) of {self._store.url}: the step that waited for it has ended")
+        return self._begin()
+
+    def __exit__(self, kind: Any, *exc: object) -> None:
+        self._end(kind is not None)
+
+    async def __aenter__(self) -> Lease:
+        until = self._before()
+        while not await self._tried():
+            await asyncio.sleep(self._pause(until))
+        return self._begin()
+
+    async def _tried(self) -> bool:
+        """Try in a thread; what it gets after the task was cancelled is given back."""
+        trying = asyncio.ensure_future(asyncio.to_thread(self._try))
+        try:
+            return await asyncio.shield(trying)
+        except asyncio.CancelledError:
+            if await trying:
+                await asyncio.to_thread(self._store._asked, lambda place: place.drop_lock(self._name, self.token))
+            raise
+
+    async def __aexit__(self, kind: Any, *exc: object) -> None:
+        # shielded: a lock must be given back even while its holder is being cancelled
+        held = self._held
+        try:
+            await asyncio.shield(asyncio.to_thread(self._end, kind is not None))
+        finally:
+            if held is not None:
+                _let_go(held)  # here as well: the thread had a copy of the context
+
+
+def _renew(store: Any, name: str, token: int, lease: float, ended: threading.Event) -> None:
+    """Renew a lease three times within its length, until it is given back, or lost."""
+    while not ended.wait(lease / 3):
+        held = store()
+        if held is None:
+            return
+        try:
+            if not held._asked(lambda place: place.keep_lock(name, token, lease)):
+                return
+        except PocketflexError:  # not reachable now: the next turn tries again, and a write would be refused
+            pass
+        del held

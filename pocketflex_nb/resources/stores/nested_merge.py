@@ -1,0 +1,148 @@
+"""How do nodes that work at once share what one key of a shared store holds? Each on a value of its own, merged when it is sent.
+
+As for a store of this process (:mod:`pocketflex_nb.core.store.working_copies`); here the text that the place keeps is what both began with.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from pocketflex_nb.core.codec.encoder import decode
+from pocketflex_nb.core.errors import EncodingError
+from pocketflex_nb.core.frozen.copies import NotCopied
+from pocketflex_nb.core.frozen.freezer import MISSING, freeze, thaw
+from pocketflex_nb.core.frozen.three_way_merge import Merge
+from pocketflex_nb.core.store.change_log import KEY, OUTSIDE, UNMARKED, VERSION
+from pocketflex_nb.core.store.working_copies import READS, SECONDS, holds, is_related, owner_of
+from pocketflex_nb.resources.stores.backends.backend import Changed
+from pocketflex_nb.resources.stores.replica import Entry
+from pocketflex_nb.resources.stores.replicated_reads import Readable, Visit
+
+__all__ = ["Nested"]
+
+
+class _Twin(Entry):
+    """An entry of one node's own, beside the one that others work on."""
+
+    __slots__ = ("reads", "since")
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(entry.key)
+        self.reads, self.since = 0, monotonic()
+        value = decode(entry.text, unloaded="keep")
+        self.holds(value, entry.text, entry.version, entry.who, entry.writer)
+
+
+class Nested(Readable):
+    """The part of a shared store that hands out lists and dicts, and sends what was changed in them."""
+
+    _merged_with: Any
+
+    def _live(self, entry: Entry) -> Any:
+        frame = None if entry.plain else self._asking()
+        if frame is None or entry.mark is frame:
+            return super()._live(entry)
+        owner = owner_of(frame)
+        twins = owner.__dict__.setdefault("twins", {})
+        twin: _Twin | None = twins.get((id(self), entry.key))
+        if twin is not None and (owner.touched is None or twin not in owner.touched):
+            twin = None
+        if twin is not None:
+            twin.reads += 1
+            if twin.reads < READS or monotonic() - twin.since < SECONDS or self._encoded(twin.key, twin.value) != twin.text:
+                return twin.value
+            owner.touched.pop(twin, None)  # it waits for others, and has changed nothing
+        if not self._is_late(frame, told=False) and (not holds(entry.mark, entry) or is_related(entry.mark, frame)):
+            return super()._live(entry)
+        twin = twins[id(self), entry.key] = _Twin(entry)
+        if not self._is_late(frame, told=False):
+            for walk in (frame, owner):
+                walk.touched = walk.touched if walk.touched is not None else {}
+                walk.touched[twin] = self
+        return twin.value
+
+    # sending ---------------------------------------------------------------------------------------------------------
+    def _send_nested(self, cell: Any, text: str, frame: Any) -> None:
+        """Send a value that was changed in place, merged with what stands there by now, if that is something else."""
+        key, value = cell.key, cell.value
+        rule = self._merge is not None and key in self._merge
+        while True:
+            current: Entry | None = self._mirror.entries.get(key)
+            lost: list[tuple[Any, ...]] = []
+            is_other = current is not cell
+            if is_other:
+                if current is None or self._is_own(current, cell, frame):
+                    return  # deleted, or written over meanwhile
+                if rule and current.text != cell.text:
+                    value = self._merged_with(key, cell.value, cell.text)
+                else:
+                    value, lost = self._merged_nested(cell, current)
+                if lost and frame is not None and self._on_conflict == "raise":
+                    self._tell(key, frame, current.writer.resolve(), False, lost[0])
+                text = self._encoded(key, value)
+            try:
+                if current is None or text != current.text:
+                    self._send(key, text, frame, 0 if current is None else current.version, value, None if is_other else cell)
+            except Changed:
+                self._pull()
+                continue
+            if frame is not None and current is not None:
+                for path in lost:
+                    self._tell(key, frame, current.writer.resolve(), True, path)
+            return
+
+    def _is_own(self, current: Entry, cell: Any, frame: Any) -> bool:
+        """Whether what stands there was written by the same node, or by code of this process that is no node."""
+        if current.text == cell.text:
+            return False
+        writer = current.writer
+        return writer is OUTSIDE or (frame is not None and writer.is_related(frame))
+
+    def _merged_nested(self, cell: Any, current: Entry) -> tuple[Any, list[tuple[Any, ...]]]:
+        """What both made of the value, and the paths where both changed the same place."""
+        base, theirs = (freeze(decode(text, unloaded="keep")) for text in (cell.text, current.text))
+        merge = Merge(self._merge or {}, joins=False)
+        live = decode(current.text, unloaded="keep")
+        value = merge.value((cell.key,), base, theirs, freeze(cell.value, base), live, cell.value)
+        return value, merge.lost
+
+    # tries that failed, and steps that were abandoned ----------------------------------------------------------------
+    def _look_now(self, cell: Any, frame: Any) -> None:
+        if cell.__class__ is not Visit:
+            self._look(cell, frame)
+
+    def _look_back(self, cell: Any, frame: Any) -> tuple[Any, Any] | None:
+        if cell.__class__ is Visit or cell.plain or self._encoded(cell.key, cell.value) == cell.text:
+            return None
+        return self._withdraw(cell, frame)
+
+    def _withdraw(self, cell: Any, frame: Any) -> tuple[Any, Any] | None:
+        if cell.__class__ is Visit or cell.plain:
+            return None
+        with self._lock:
+            old = cell.value
+            cell.holds(decode(cell.text, unloaded="keep"), cell.text, cell.version, cell.who, cell.writer)
+            cell.mark = UNMARKED
+            current: Any = self._mirror.entries.get(cell.key)
+            if current is cell:
+                dict.__setitem__(self, cell.key, cell.value)
+        return old, cell.value
+
+    def _take_back(self, last: list[Any], old: Any, before: Any, frame: Any) -> bool:
+        key = last[KEY]
+        entry = self._mirror.entries.get(key)
+        if entry is None:
+            if self._mirror.gone.get(key, (0, OUTSIDE))[0] != last[VERSION]:
+                return False
+        elif entry.version != last[VERSION]:
+            return False
+        value = thaw(old)
+        try:
+            text = None if old is MISSING else self._encoded(key, value)
+            self._send(key, text, frame, 0 if entry is None else entry.version, value)
+        except Changed:  # by somebody else meanwhile
+            pass
+        except EncodingError as exc:
+            raise NotCopied(str(exc)) from exc
+        return True

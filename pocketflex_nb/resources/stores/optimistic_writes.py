@@ -1,0 +1,271 @@
+"""How is a shared store written? Each verb by one round trip; what others wrote meanwhile is found, and nested changes are sent."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.core.codec.encoder import decode
+from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.errors import DecodingError, EncodingError, LockLost
+from pocketflex_nb.core.store.change_log import OUTSIDE, UNMARKED, Writer
+from pocketflex_nb.resources.stores.backends.backend import Changed, Lost
+from pocketflex_nb.resources.stores.leases import HELD, fence_of
+from pocketflex_nb.resources.stores.nested_merge import Nested
+from pocketflex_nb.resources.stores.provenance import who_text
+from pocketflex_nb.resources.stores.replica import Entry
+from pocketflex_nb.resources.stores.replicated_reads import Visit
+
+__all__ = ["Writable"]
+
+_EXACT = 2**53
+_frame, _agent, _held = FRAME.get, AGENT.get, HELD.get
+
+
+class Writable(Nested):
+    """A store's writing methods, and what finds nested changes."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if key in self._transient:
+            self._set_aside(key, value)
+            return
+        frame = _frame()
+        if (frame is not None or _agent() is not None) and self._is_late(frame):
+            return
+        text = self._encoded(key, value)
+        if frame is None:
+            self._set_outside(key, value, text)
+        else:
+            self._set_inside(key, value, text, frame)
+
+    def _set_outside(self, key: Any, value: Any, text: str) -> None:
+        """Write a key by code that stands in no run: it overwrites whatever is there."""
+        if self._loose and (before := self._mirror.entries.get(key)) is not None:
+            self._loose.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
+        self._send(key, text, None, None, value)
+        entry = self._mirror.entries.get(key)
+        if entry is not None and not entry.plain and entry.value is value:
+            self._touch(entry)  # type: ignore[arg-type]  # as above
+
+    def _set_inside(self, key: Any, value: Any, text: str, frame: Any) -> None:
+        """Write a key by a step of a run: what others wrote since the step began is found."""
+        visit = self._seen()
+        before = self._mirror.entries.get(key)
+        if frame.touched and before is not None:
+            frame.touched.pop(before, None)  # as above
+        while True:
+            other, expect, merged = None, None, value
+            if visit is not None and getattr(frame.run, "store", None) is self:
+                other, expect = self._other_since(key, visit.since, frame)
+                if other is not None and self._merge and key in self._merge:
+                    base = self._mirror.after(max(visit.since, self._mirror.floor)).get(key)
+                    merged, other = self._merged_with(key, value, base), None
+                    text = self._encoded(key, merged)
+                elif other is not None and self._on_conflict == "raise":
+                    self._tell(key, frame, other, False)
+            try:
+                self._send(key, text, frame, expect, merged)
+                break
+            except Changed:
+                self._pull()
+        entry = self._mirror.entries.get(key)
+        if entry is not None and not entry.plain and entry.value is merged:
+            self._touch(entry)  # type: ignore[arg-type]  # as above
+        if other is not None:
+            self._tell(key, frame, other, True)
+
+    def _set_aside(self, key: Any, value: Any) -> None:
+        self._aside[key] = value
+        dict.__setitem__(self, key, value)
+
+    def _other_since(self, key: Any, since: int, frame: Any) -> tuple[Writer | None, int]:
+        """Who else wrote `key` after version `since`, and the version that it has now."""
+        entry = self._mirror.entries.get(key)
+        version, writer = self._mirror.gone.get(key, (0, OUTSIDE)) if entry is None else (entry.version, entry.writer)
+        is_lost = version > since and writer is not OUTSIDE and not writer.is_related(frame)
+        return (writer.resolve() if is_lost else None), 0 if entry is None else version
+
+    def _merged_with(self, key: Any, mine: Any, base: Any) -> Any:
+        """What the rule of `key` makes of what stands there, and what is written; `base` is the text that stood there before."""
+        assert self._merge is not None
+        rule, takes_base = self._merge[key]
+        entry = self._mirror.entries.get(key)
+        if entry is None:
+            return mine
+        try:
+            theirs = self._decoded(entry)
+        except DecodingError:  # there is nothing to merge with: it is overwritten
+            return mine
+        if not takes_base:
+            return rule(theirs, mine)
+        try:
+            before = decode(base) if isinstance(base, str) else None
+        except DecodingError:
+            before = None
+        return rule(before, theirs, mine)
+
+    def _remove(self, key: Any, check: bool) -> Any:
+        if key in self._aside:
+            dict.pop(self, key, None)
+            return self._aside.pop(key)
+        frame = _frame()
+        visit = self._seen()
+        while True:
+            entry = self._mirror.entries.get(key)
+            if entry is None:
+                raise KeyError(key)
+            if self._is_late(frame):
+                return entry.value
+            other, value = None, entry.value if check else self._value_of(entry)
+            if check and visit is not None and getattr(frame.run, "store", None) is self:
+                other, _ = self._other_since(key, visit.since, frame)
+                if other is not None and self._on_conflict == "raise":
+                    self._tell(key, frame, other, False)
+            try:
+                self._send(key, None, frame, entry.version)
+            except Changed:
+                self._pull()
+                continue
+            if other is not None:
+                self._tell(key, frame, other, True)
+            return value
+
+    def _value_of(self, entry: Entry) -> Any:
+        return entry.value if entry.is_whole else self._decoded(entry)
+
+    def popitem(self) -> tuple[Any, Any]:
+        """Remove the newest key and give it with its value."""
+        while True:
+            keys = list(self._whole())
+            if not keys:
+                raise KeyError("popitem(): dictionary is empty")
+            try:
+                return keys[-1], self._remove(keys[-1], check=False)
+            except KeyError:  # somebody else was quicker
+                continue
+
+    def _change(self, key: Any, fn: Callable[[Any], Any], default: Any) -> Any:
+        frame = _frame()
+        if key in self._transient:
+            value = fn(self._aside.get(key, default))
+            self._set_aside(key, value)
+            return value
+        turn = 0
+        while True:
+            self._seen()
+            entry = self._mirror.entries.get(key)
+            value = default if entry is None else self._decoded(entry)
+            if self._is_late(frame):
+                return value
+            value = fn(value)
+            try:
+                self._send(key, self._encoded(key, value), frame, 0 if entry is None else entry.version, value)
+                return value
+            except Changed:
+                turn += 1
+                time.sleep(random.uniform(0, min(0.05, 0.0005 * 2**turn)))
+
+    def increment(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
+        """Add `n` atomically and give the new value, as `Store.increment` does; one round trip, whoever else adds meanwhile."""
+        frame = _frame()
+        is_exact = _is_small(n) and (limit is None or (_is_small(limit) and (reset is None or _is_small(reset))))
+        if not is_exact or key in self._transient:
+            return super().increment(key, n, limit, reset)
+        if self._closed or ((frame is not None or _agent() is not None) and self._is_late(frame)):
+            return self._change(key, lambda value: value, 0)
+        if frame is not None:
+            self._seen()
+        name, mark = self._names.get(key) or self._name(key), f"{self._mark}.{next(self._marks)}"
+        who, fence = who_text(frame, mark), fence_of(self._mark) if _held() else ()
+        with self._lock:
+            try:
+                added = self._place.add(name, n, limit, reset, who, fence)
+            except LockLost as exc:
+                raise self._fenced(exc, key) from None
+            except Lost:
+                return self[key] if self._was_added(mark) else super().increment(key, n, limit, reset)
+            if added is None:
+                return super().increment(key, n, limit, reset)
+            version, text = added
+            value = int(text) if text.isdigit() else decode(text)
+            if frame is None and not self._following:  # the mirror takes it in when it is next asked
+                if version > self.version:
+                    self.version = version
+                return value
+            self._own((version, name, text, who), value, frame, None)
+        if self._outbox:
+            self._deliver()
+        return value
+
+    def _was_added(self, mark: str) -> bool:
+        """Whether the sum that was sent when the connection broke has been made."""
+
+        def refuse() -> int:
+            raise _NotDone
+
+        try:
+            self._again(mark, refuse)
+        except _NotDone:
+            return False
+        return True
+
+    def insert_new(self, key: Any, value: Any) -> bool:
+        """Set `key` unless it is there already; whether it was set. Atomic."""
+        frame = _frame()
+        if self._is_late(frame) or key in self._aside:
+            return False
+        if key in self._transient:
+            self._set_aside(key, value)
+            return True
+        self._seen()
+        try:
+            self._send(key, self._encoded(key, value), frame, 0, value)
+        except Changed:
+            return False
+        return True
+
+    def cas(self, key: Any, old: Any, new: Any) -> bool:
+        """Set `key` to `new` if it is equal to `old`; whether it was set. False when it is missing. Atomic."""
+        frame = _frame()
+        while True:
+            entry = self._entry(key)
+            if entry is None or not bool(self._value_of(entry) == old) or self._is_late(frame):
+                return False
+            try:
+                self._send(key, self._encoded(key, new), frame, entry.version, new)
+                return True
+            except Changed:
+                continue
+
+    # nested changes --------------------------------------------------------------------------------------------------
+    def _look(self, cell: Any, frame: Any) -> None:
+        if cell.__class__ is Visit:
+            cell.is_over = cell.mark is UNMARKED
+            return
+        if cell.plain or (frame is not None and self._is_late(frame)):
+            return
+        try:
+            text = self._encoded(cell.key, cell.value)
+        except EncodingError:
+            self._put_back(cell)
+            raise
+        if text != cell.text:
+            self._send_nested(cell, text, frame)
+
+    def _put_back(self, cell: Any) -> None:
+        """Have the live value be again what is kept: what was changed in it cannot be."""
+        with self._lock:
+            current: Any = self._mirror.entries.get(cell.key)
+            if current is cell:
+                cell.holds(decode(cell.text, unloaded="keep"), cell.text, cell.version, cell.who, cell.writer)
+                dict.__setitem__(self, cell.key, cell.value)
+
+
+class _NotDone(Exception):
+    """What was sent before the connection broke has not been done."""
+
+
+def _is_small(number: Any) -> bool:
+    return number.__class__ in (int, float) and -_EXACT <= number <= _EXACT

@@ -1,0 +1,142 @@
+"""How is a shared store read? As a dict is, each time asking first for what is new."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from typing import Any
+
+from pocketflex_nb.core.codec.encoder import decode
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.errors import DecodingError
+from pocketflex_nb.core.store.change_log import UNMARKED
+from pocketflex_nb.core.value_text import preview
+from pocketflex_nb.resources.stores.replica import Entry
+from pocketflex_nb.resources.stores.replication import STILL, Linked
+
+__all__ = ["Readable", "Visit"]
+
+_frame = FRAME.get
+
+
+class Visit:
+    """One visit of a node to the store: the version that it began to see. Stands among what the node touched, until its end."""
+
+    __slots__ = ("is_over", "mark", "plain", "since")
+    views = None
+
+    def __init__(self, since: int) -> None:
+        self.since, self.is_over, self.plain = since, False, False
+        self.mark: Any = UNMARKED
+
+
+class Readable(Linked):
+    """A dict's reading methods."""
+
+    def _seen(self) -> Visit | None:
+        """Ask for what is new; the visit of the node in flight, begun now if this is the first it asks."""
+        frame = _frame()
+        if frame is None:
+            self._pull()
+            return None
+        self._pull()
+        visits = frame.__dict__.setdefault("visits", {})
+        visit: Visit | None = visits.get(id(self))
+        if visit is None or visit.is_over:
+            visit = visits[id(self)] = Visit(self._mirror.version)
+            self._touch(visit)  # type: ignore[arg-type]  # of a Cell's, only `mark` and `plain` are asked
+        return visit
+
+    def _entry(self, key: Any) -> Entry | None:
+        self._seen()
+        return self._mirror.entries.get(key)
+
+    def _asking(self) -> Any:
+        """The frame of the node in flight; None outside of any, and while reads answer from the mirror alone."""
+        return None if STILL.get() else _frame()
+
+    def _live(self, entry: Entry) -> Any:
+        if not entry.plain:
+            if not entry.is_whole:
+                self._read_again(entry)
+            if entry.mark is not _frame():
+                self._touch(entry)  # type: ignore[arg-type]  # as above
+        return entry.value
+
+    def _read_again(self, entry: Entry) -> None:
+        """A class was not loaded when the value came, or had other fields; perhaps it fits now."""
+        entry.value, entry.is_whole = self._decoded(entry), True
+        dict.__setitem__(self, entry.key, entry.value)
+
+    def _decoded(self, entry: Entry) -> Any:
+        """A fresh value; an error says where it stands."""
+        try:
+            return decode(entry.text)
+        except DecodingError as exc:
+            exc.add_note(f"read from {entry.key!r} of the store {self.url}")
+            raise
+
+    def __getitem__(self, key: Any) -> Any:
+        if self._aside and key in self._aside:
+            return self._aside[key]
+        entry = self._entry(key)
+        if entry is None:
+            raise KeyError(key)
+        return self._live(entry)
+
+    def get(self, key: Any, default: Any = None, /) -> Any:
+        """The value of `key`, or `default`."""
+        if key in self._aside:
+            return self._aside[key]
+        entry = self._entry(key)
+        return default if entry is None else self._live(entry)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._aside or self._entry(key) is not None
+
+    def _whole(self) -> dict[Any, Any]:
+        """A plain dict of what is there now; the values are the live ones."""
+        self._seen()
+        with self._lock:
+            for entry in self._mirror.entries.values():
+                if not entry.is_whole:
+                    try:
+                        self._read_again(entry)
+                    except DecodingError:  # shown as it is
+                        pass
+            return dict(dict.items(self))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._whole())
+
+    def __reversed__(self) -> Iterator[Any]:
+        return iter([*self._whole()][::-1])
+
+    def __len__(self) -> int:
+        self._seen()
+        return dict.__len__(self)
+
+    def keys(self) -> KeysView[Any]:  # type: ignore[override]  # of a copy: others write meanwhile
+        """The keys now."""
+        return self._whole().keys()
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]  # as above
+        """The values now."""
+        return self._whole().values()
+
+    def items(self) -> ItemsView[Any, Any]:  # type: ignore[override]  # as above
+        """The keys with their values now."""
+        return self._whole().items()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or self._whole() == (other._whole() if isinstance(other, Readable) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]  # as a dict
+
+    def __repr__(self) -> str:
+        names = [preview(key, 40) for key in itertools.islice(list(dict.keys(self)), 8)]
+        more = f", {dict.__len__(self) - 8} more" if dict.__len__(self) > 8 else ""
+        return f"<Store {self.url} at version {self.version}: {', '.join(names) + more if names else 'empty'}>"

@@ -1,0 +1,236 @@
+"""How does a store talk with the place that keeps it? One round trip for a write, one for what is new, and a mirror of the rest."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from pocketflex_nb.core.codec.encoder import decode, encode
+from pocketflex_nb.core.errors import LockLost, StoreError, Unreachable
+from pocketflex_nb.core.frozen.freezer import MISSING, is_plain
+from pocketflex_nb.core.store.change_log import OUTSIDE, UNMARKED, Writer, add_change, writer_of
+from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.resources.stores.backends.backend import Lost, Place, Row
+from pocketflex_nb.resources.stores.key_encoding import key_text
+from pocketflex_nb.resources.stores.leases import HELD, fence_of
+from pocketflex_nb.resources.stores.provenance import who_text
+from pocketflex_nb.resources.stores.replica import Entry, Kept, Mirror, frozen_of
+
+__all__ = ["STILL", "Linked"]
+
+#: set while reads answer from the mirror alone
+STILL: ContextVar[bool] = ContextVar("pocketflex_nb_mirrored", default=False)
+_T = TypeVar("_T")
+_held = HELD.get
+
+
+class Linked(Store):
+    """A store with a mirror of what a place keeps; what is read and written stands in the classes below it."""
+
+    def __init__(self, place: Place, reopen: Callable[..., Any], **options: Any) -> None:
+        super().__init__((), **options)
+        self._place, self._reopen, self._closed = place, reopen, False
+        self._mirror = Mirror(place.keep)
+        self._mark, self._marks = uuid.uuid4().hex[:12], itertools.count(1)
+        self._mine: dict[int, tuple[Writer, Any, Entry | None]] = {}
+        self._names: dict[Any, str] = {}
+        self._aside: dict[Any, Any] = {}
+        self._readers: list[Any] = []
+        self._following: Any = None
+        self._finish = weakref.finalize(self, place.close)
+        self._load()
+
+    @property
+    def url(self) -> str:
+        """Where it is, without secrets."""
+        return self._place.address.safe
+
+    # the mirror ------------------------------------------------------------------------------------------------------
+    def _load(self) -> None:
+        version, rows = self._asked(lambda place: place.load())
+        self._mirror.load(version, rows)
+        self.version = version
+        self._refill()
+
+    def _refill(self) -> None:
+        """Have the dict that this is hold what the mirror holds, and what is set aside."""
+        dict.clear(self)
+        dict.update(self, {key: entry.value for key, entry in self._mirror.entries.items()})
+        dict.update(self, self._aside)
+
+    def _asked(self, ask: Callable[[Place], _T]) -> _T:
+        """Ask what may be asked twice."""
+        while True:
+            if self._closed:
+                raise self._is_closed()
+            try:
+                return ask(self._place)
+            except Lost:
+                self._place.reopen()
+
+    def _is_closed(self) -> StoreError:
+        return StoreError(f"the store {self.url} is closed; open it again: open_store(...)")
+
+    def _pull(self) -> None:
+        """Take in what was written since."""
+        if STILL.get():
+            return
+        with self._lock:
+            known = self._mirror.version
+            if self._closed:
+                raise self._is_closed()
+            try:
+                version, rows = self._place.since(known)
+            except Lost:
+                version, rows = self._asked(lambda place: place.since(known))
+            if version != known or rows:
+                self._take_in(known, version, rows)
+            if self._mirror.strange and self._mirror.name_again():
+                self._refill()
+        if self._outbox:
+            self._deliver()
+
+    def _take_in(self, known: int, version: int, rows: list[Row]) -> None:
+        if rows and rows[0][0] == known + 1:
+            for row in rows:
+                self._apply(row, self._mine.pop(row[0], None))
+        else:  # too long ago, or the place was emptied
+            self._mine.clear()
+            self._load()
+
+    def _apply(self, row: Row, own: tuple[Writer, Any, Entry | None] | None) -> None:
+        kept = self._mirror.apply(row, own)
+        if row[0] > self.version:
+            self.version = row[0]
+        if row[2] is None:
+            dict.pop(self, kept.key, None)
+        else:
+            dict.__setitem__(self, kept.key, self._mirror.entries[kept.key].value)
+        if self._readers:
+            self._publish_kept(kept)
+
+    def _name(self, key: Any) -> str:
+        """A key as text; remembered, since the same ones are asked for again and again."""
+        try:
+            return self._names[key]
+        except KeyError:
+            pass
+        name = key_text(key)
+        if len(self._names) > 100_000:
+            self._names.clear()
+        self._names[key] = name
+        return name
+
+    @contextmanager
+    def mirrored(self) -> Iterator[None]:
+        """Inside, reads answer from the mirror with no round trip: what was known last, which `follow` keeps fresh."""
+        token = STILL.set(True)
+        try:
+            yield
+        finally:
+            STILL.reset(token)
+
+    def _publish_kept(self, kept: Kept) -> None:
+        """Hand a change to those who listen. The lock is held; nobody is waited for."""
+        for reference in self._readers:
+            listener = reference()
+            if listener is None:
+                self._forget(None)
+            elif listener.wants(kept.key) and not listener.push(kept.change):
+                self._outbox = self._outbox if self._outbox is not None else deque()
+                self._outbox.append((listener, kept.change))
+
+    # sending ---------------------------------------------------------------------------------------------------------
+    def _send(self, key: Any, text: str | None, frame: Any, expect: int | None, live: Any = None, entry: Entry | None = None) -> None:
+        """Write one key, and take it in; raises `Changed` when it is not at version `expect`."""
+        name, mark = self._names.get(key) or self._name(key), f"{self._mark}.{next(self._marks)}"
+        who, fence = who_text(frame, mark), fence_of(self._mark) if _held() else ()
+        if self._closed:
+            raise self._is_closed()
+        if frame is None and self._loose:
+            self._flush()
+        with self._lock:
+            try:
+                version = self._place.write(name, text, who, expect, fence)
+            except LockLost as exc:
+                raise self._fenced(exc, key) from None
+            except Lost:
+                version = self._again(mark, lambda: self._place.write(name, text, who, expect, fence))
+            self._own((version, name, text, who), live, frame, entry)
+        if self._outbox:
+            self._deliver()
+
+    def _fenced(self, lost: LockLost, key: Any) -> LockLost:
+        name = decode(str(lost), unloaded="keep")
+        return LockLost(
+            f"the write of {key!r} to {self.url} was refused: lock({name!r}) is no longer held with the token of this writer, its lease "
+            "has ended; take the lock again and read again what stands there, or give it a longer lease="
+        )
+
+    def _again(self, mark: str, send: Callable[[], int]) -> int:
+        """The connection broke in the middle of a write: find out whether it was done, and do it if it was not."""
+        for _ in range(5):
+            self._place.reopen()
+            try:
+                known = self._mirror.version
+                version, rows = self._place.since(known)
+                if version != known and not (rows and rows[0][0] == known + 1):
+                    break
+                done = [row for row in rows if mark in row[3]]
+                return done[0][0] if done else send()
+            except Lost:
+                continue
+        raise Unreachable(
+            f"the connection to {self.url} broke while a value was being written, and whether it was written cannot be told; "
+            "read it before writing again", url=self.url, host=self._place.address.host, port=self._place.address.port,
+        )
+
+    def _own(self, row: Row, live: Any, frame: Any, entry: Entry | None) -> None:
+        """Take in a change that was made here. The lock is held."""
+        if frame is None:
+            writer, old = OUTSIDE, MISSING
+        else:
+            writer = writer_of(frame, self._ledger.unresolved)
+            before = self._mirror.entries.get(self._mirror.key(row[1]))
+            old = MISSING if before is None else before.frozen
+        own = (writer, live, entry)
+        if row[0] == self._mirror.version + 1:
+            self._apply(row, own)
+        else:
+            self._mine[row[0]] = own
+            self._place.wake()
+            if not is_plain(live):  # its nested changes are looked for from now on
+                self._pull()
+        if frame is not None:
+            self._note_change(row, old, writer, frame)
+
+    def _note_change(self, row: Row, old: Any, writer: Writer, frame: Any) -> None:
+        """Have the run's log list the change."""
+        version, name, text, _ = row
+        key = self._mirror.key(name)
+        now = self._mirror.entries.get(key)
+        new = now.frozen if now is not None and now.text == text else frozen_of(text)
+        record = [version, key, "delete" if text is None else "set", old, new, writer, 0, time.time(), 0]
+        add_change(frame, record, 0)
+
+    def _encoded(self, key: Any, value: Any) -> str:
+        for _ in range(20):
+            try:
+                return encode(value, at=(key,))
+            except RuntimeError:  # changed by another thread meanwhile
+                time.sleep(0)
+        return encode(value, at=(key,))
+
+    def _flush(self) -> None:
+        """Send the nested changes that were made outside of runs."""
+        loose, self._loose = self._loose, None
+        for cell in loose or ():
+            cell.mark = UNMARKED
+            self._look(cell, None)

@@ -1,0 +1,67 @@
+"""What must a place be able to do, to keep a topic? The port behind `Topic`; one file per kind answers it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from pocketflex_nb.resources.connections.urls import Address
+from pocketflex_nb.resources.queues.message import Mail
+
+__all__ = ["Feed", "TopicPlace", "followed"]
+
+
+class Feed(Protocol):
+    """Where a place puts what was published."""
+
+    def push(self, mails: list[Mail], missed: int) -> bool:
+        """News, oldest first, and how many were lost before them; False when nobody wants more. Any thread, never waits."""
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more will come."""
+
+
+class TopicPlace(Protocol):
+    """One topic at one server or in one file.
+
+    Attributes
+    ----------
+    address : Address
+        Where it is.
+    """
+
+    address: Address
+
+    async def open(self) -> None:
+        """Connect, and make what the topic needs there. Raises `Unreachable` or `Refused` within 5 s."""
+
+    async def publish(self, mail: Mail) -> None:
+        """Give it to whoever is attached; return when the place has it. On any loop."""
+
+    async def attach(self, feed: Feed) -> Callable[[], None]:
+        """Push what is published from now on to `feed`; what ends that, called in any thread. On the room's own loop."""
+
+    async def close(self) -> None:
+        """End the connections."""
+
+
+def followed(follow: Coroutine[Any, Any, None], feed: Feed) -> Callable[[], None]:
+    """Run `follow` on the running loop and tell `feed` when it fails; what cancels it from any thread."""
+    loop = asyncio.get_running_loop()
+
+    async def run() -> None:
+        try:
+            await follow
+        except Exception as exc:
+            feed.fail(exc)
+
+    task = loop.create_task(run())
+
+    def end() -> None:
+        try:
+            loop.call_soon_threadsafe(task.cancel)
+        except RuntimeError:  # that loop was closed
+            pass
+
+    return end

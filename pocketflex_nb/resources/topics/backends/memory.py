@@ -1,0 +1,65 @@
+"""A topic in this process. ``memory:news`` is the same one wherever it is opened."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from pocketflex_nb.resources.connections.urls import Address
+from pocketflex_nb.resources.queues.message import Mail
+from pocketflex_nb.resources.topics.backends.backend import Feed
+
+__all__ = ["MemoryTopic"]
+
+
+class _Board:
+    """Who is attached to one topic."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.feeds: dict[int, Feed] = {}
+
+
+_boards: dict[str, _Board] = {}
+_guard = threading.Lock()
+
+
+def _board(name: str) -> _Board:
+    if not name:
+        return _Board()
+    with _guard:
+        return _boards.setdefault(name, _Board())
+
+
+class MemoryTopic:
+    """See `TopicPlace`."""
+
+    def __init__(self, address: Address) -> None:
+        self.address, self._board = address, _board(address.name)
+
+    async def open(self) -> None:
+        """Nothing is to be opened."""
+
+    async def publish(self, mail: Mail) -> None:
+        """Push it to everyone."""
+        board = self._board
+        with board.lock:
+            feeds = list(board.feeds.items())
+        for key, feed in feeds:  # without the lock: a subscriber's function may publish or subscribe
+            if not feed.push([mail], 0):
+                board.feeds.pop(key, None)
+
+    async def attach(self, feed: Feed) -> Callable[[], None]:
+        """Add it to the board."""
+        board = self._board
+        with board.lock:
+            board.feeds[id(feed)] = feed
+
+        def end() -> None:
+            with board.lock:
+                board.feeds.pop(id(feed), None)
+
+        return end
+
+    async def close(self) -> None:
+        """Nothing is to be closed."""

@@ -1,0 +1,102 @@
+"""A topic at a RabbitMQ server: a fanout exchange, and a queue for each subscriber. Extra ``rabbitmq``.
+
+The subscriber's queue outlives its connection for a minute, so that one who was cut off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.core.errors import ResourceError
+from pocketflex_nb.resources.connections.urls import Address
+from pocketflex_nb.resources.queues.backends.rabbitmq import PATIENCE, AmqpLine, AmqpLines, mail_of, message_of, through
+from pocketflex_nb.resources.queues.message import Mail
+from pocketflex_nb.resources.topics.backends.backend import Feed, followed
+
+__all__ = ["AmqpTopic"]
+
+#: milliseconds that the queue of a subscriber who is away is kept
+_AWAY = 60_000
+#: messages that the server sends ahead
+_AHEAD = 200
+
+
+class AmqpTopic:
+    """See `TopicPlace`."""
+
+    def __init__(self, address: Address, keep: int) -> None:
+        self.address, self._keep = address, keep
+        self._exchange = f"pfx.topic.{address.name}"
+        self._lines = AmqpLines(address, self._prepare)
+
+    async def _prepare(self, line: AmqpLine) -> None:
+        line.exchange = await line.putting.declare_exchange(self._exchange, "fanout", durable=True)
+        await line.taking.set_qos(prefetch_count=_AHEAD)
+
+    async def open(self) -> None:
+        """Connect, and declare the exchange."""
+        await self._lines.open()
+
+    async def publish(self, mail: Mail) -> None:
+        """Publish, and wait for the confirmation."""
+
+        async def send(line: AmqpLine) -> None:
+            # not mandatory: a topic that nobody listens to is no error
+            await line.exchange.publish(message_of(self._lines.pika, mail), "", mandatory=False, timeout=PATIENCE)
+
+        await through(self._lines.do(send))
+
+    async def attach(self, feed: Feed) -> Callable[[], None]:
+        """Bind a queue of its own."""
+        name = f"{self._exchange}.{uuid.uuid4().hex}"
+        await self._lines.do(lambda line: self._bound(line, name))
+        return followed(self._follow(feed, name), feed)
+
+    async def _bound(self, line: AmqpLine, name: str) -> Any:
+        queue = await line.taking.declare_queue(name, durable=True, arguments={"x-expires": _AWAY, "x-max-length": self._keep})
+        await queue.bind(self._exchange)
+        return queue
+
+    async def _follow(self, feed: Feed, name: str) -> None:
+        seen: deque[str] = deque(maxlen=2 * _AHEAD)  # what the server sends again, when an acknowledgement was lost
+        while not self._lines.is_closed:
+            try:
+                if not await self._lines.do(lambda line: self._consume(line, name, feed, seen)):
+                    return
+            except ResourceError:
+                if self._lines.is_closed:
+                    return
+                raise
+
+    async def _consume(self, line: AmqpLine, name: str, feed: Feed, seen: deque[str]) -> bool:
+        """Push until nobody wants more; raises when the connection breaks, to be called again with another one."""
+        queue = await self._bound(line, name)
+        unwanted: asyncio.Future[Any] = line.loop.create_future()
+
+        async def deliver(message: Any) -> None:
+            mail = mail_of(message, None)
+            wanted = True
+            if mail.id not in seen:
+                seen.append(mail.id)
+                wanted = feed.push([mail], 0)
+            await message.ack()
+            if not wanted and not unwanted.done():
+                unwanted.set_result(None)
+
+        tag = await queue.consume(deliver)
+        try:
+            await line.first(unwanted, None)
+            await queue.cancel(tag)
+            await queue.delete(if_unused=False, if_empty=False)
+        except asyncio.CancelledError:
+            await queue.delete(if_unused=False, if_empty=False)
+            raise
+        return False
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._lines.close()

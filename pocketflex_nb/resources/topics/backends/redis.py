@@ -1,0 +1,78 @@
+"""A topic at a Redis server: a stream of the last messages, whose entries are numbered without gaps. Extra ``redis``.
+
+A stream instead of PUBLISH: a subscriber whose connection broke goes on where it was, and can tell how much it has missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.core.errors import ResourceError
+from pocketflex_nb.resources.connections.urls import Address, refused
+from pocketflex_nb.resources.queues.backends.redis import RedisLines, fields_of, mail_of
+from pocketflex_nb.resources.queues.message import Mail
+from pocketflex_nb.resources.topics.backends.backend import Feed, followed
+
+__all__ = ["RedisTopic"]
+
+_PAGE = 500
+#: milliseconds that one XREAD waits
+_BLOCK = 1_000
+#: stream, counter; messages kept, fields
+_PUBLISH = """
+local n = redis.call('INCR', KEYS[2])
+local fields = {}
+for i = 2, #ARGV do fields[i - 1] = ARGV[i] end
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], string.format('%.0f-0', n), unpack(fields))
+return n
+"""
+
+
+class RedisTopic:
+    """See `TopicPlace`."""
+
+    def __init__(self, address: Address, keep: int) -> None:
+        self.address, self._keep = address, keep
+        self._lines = RedisLines(address)
+        base = f"pfx:{{{address.name}}}:topic"
+        self._stream, self._counter = base, f"{base}:number"
+
+    async def open(self) -> None:
+        """Connect."""
+        await self._lines.open()
+
+    async def publish(self, mail: Mail) -> None:
+        """Append it with the next number."""
+        try:
+            await self._lines.script(_PUBLISH, (self._stream, self._counter), self._keep, *fields_of(mail))
+        except self._lines.errors.ResponseError as exc:
+            raise refused(self.address, exc) from None
+
+    async def attach(self, feed: Feed) -> Callable[[], None]:
+        """Begin after the last number."""
+        return followed(self._follow(feed, await self._last()), feed)
+
+    async def _last(self) -> int:
+        return int(await self._lines.command("GET", self._counter) or 0)
+
+    async def _follow(self, feed: Feed, last: int) -> None:
+        while not self._lines.is_closed:
+            try:
+                told = await self._lines.command("XREAD", "COUNT", _PAGE, "BLOCK", _BLOCK, "STREAMS", self._stream, f"{last}-0")
+            except ResourceError:
+                if self._lines.is_closed:
+                    return
+                raise
+            if not told:
+                last = min(last, await self._last())  # a server that kept nothing counts from 1 again
+                continue
+            entries: list[tuple[str, dict[str, Any]]] = told[0][1]
+            first = int(entries[0][0].partition("-")[0])
+            missed, last = max(first - last - 1, 0), int(entries[-1][0].partition("-")[0])
+            if not feed.push([mail_of(entry, fields, 0) for entry, fields in entries], missed):
+                return
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._lines.close()

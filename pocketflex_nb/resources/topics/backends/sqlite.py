@@ -1,0 +1,80 @@
+"""A topic in an SQLite file, for several processes of one machine: the last messages are rows, and subscribers look for new ones."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from pocketflex_nb.concurrency.waiters import Waiters
+from pocketflex_nb.resources.connections.urls import Address
+from pocketflex_nb.resources.queues.backends.sqlite import SqliteFile
+from pocketflex_nb.resources.queues.message import Mail, mail_from
+from pocketflex_nb.resources.topics.backends.backend import Feed, followed
+
+__all__ = ["SqliteTopic"]
+
+#: seconds between two looks for what other processes have published
+_LOOK = (0.005, 0.04)
+_PAGE = 500
+#: old rows are deleted once in so many publications
+_TRIM = 64
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS pfx_topic (
+    topic TEXT NOT NULL, n INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, headers TEXT NOT NULL, put_at REAL NOT NULL,
+    PRIMARY KEY (topic, n)
+) WITHOUT ROWID;
+"""
+_LAST = "SELECT coalesce(max(n), 0) FROM pfx_topic WHERE topic = ?1"
+_PUBLISH = f"INSERT INTO pfx_topic VALUES (?1, ({_LAST}) + 1, ?2, ?3, ?4, ?5) RETURNING n"
+_NEWS = "SELECT n, id, body, headers, put_at FROM pfx_topic WHERE topic = ? AND n > ? ORDER BY n LIMIT ?"
+
+
+class SqliteTopic:
+    """See `TopicPlace`."""
+
+    def __init__(self, address: Address, keep: int) -> None:
+        self.address, self._keep = address, keep
+        self._file = SqliteFile(address, _SCHEMA)
+        self._lock = threading.Lock()
+        self._waiters = Waiters(self._lock)
+        self._is_closed = False
+
+    async def open(self) -> None:
+        """Open the file."""
+        self._file.open()
+
+    async def publish(self, mail: Mail) -> None:
+        """Insert a row with the next number."""
+        rows, _ = await self._file.do(_PUBLISH, (self.address.name, mail.id, mail.body, mail.headers, mail.put_at))
+        n = rows[0][0]
+        with self._lock:
+            self._waiters.wake_all()
+        if n % _TRIM == 0:
+            await self._file.do("DELETE FROM pfx_topic WHERE topic = ? AND n <= ?", (self.address.name, n - self._keep))
+
+    async def attach(self, feed: Feed) -> Callable[[], None]:
+        """Begin after the last row."""
+        rows, _ = await self._file.do(_LAST, (self.address.name,))
+        return followed(self._follow(feed, rows[0][0]), feed)
+
+    async def _follow(self, feed: Feed, last: int) -> None:
+        look = _LOOK[0]
+        while not self._is_closed:
+            with self._lock:
+                waiter = self._waiters.add()  # before looking: what is published meanwhile wakes
+            rows, _ = await self._file.do(_NEWS, (self.address.name, last, _PAGE))
+            if rows:
+                mails = [mail_from(str(n), None, id=id, body=body, headers=headers, put_at=put_at) for n, id, body, headers, put_at in rows]
+                missed, last, look = rows[0][0] - last - 1, rows[-1][0], _LOOK[0]
+                waiter.wake()
+                if not feed.push(mails, missed):
+                    return
+            await self._waiters.wait(waiter, look)
+            look = min(look * 1.5, _LOOK[1])
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._is_closed = True
+        with self._lock:
+            self._waiters.wake_all()
+        self._file.close()

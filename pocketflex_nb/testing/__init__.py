@@ -1,0 +1,1 @@
+"""Test doubles for users (a package now; the same names)."""

@@ -1,0 +1,426 @@
+"""What stands in for the real thing in tests? A clock that moves when told to, a recorder of what happened, a shell that raises.
+
+>>> clock = VirtualClock()
+>>> clock.advance(2.5) and clock.time()
+2.5
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from itertools import count
+from typing import Any
+
+from pocketflex_nb.agents.host.agent_host import running_loop
+from pocketflex_nb.agents.host.agent_log import Record, concerns, to_event
+from pocketflex_nb.agents.host.trace import _life_of, _logs_of
+from pocketflex_nb.core.events import Event
+
+__all__ = ["TURNS", "Recorder", "VirtualClock", "raising_shell", "settle"]
+
+#: turns that `settle` gives a loop: a message that goes through ten agents needs fewer
+TURNS = 50
+
+
+class _Timer:
+    __slots__ = ("args", "due", "fn", "is_cancelled", "loop")
+
+    def __init__(self, due: float, loop: Any, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.due, self.loop, self.fn, self.args = due, loop, fn, args
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Do not call it."""
+        self.is_cancelled = True
+
+
+class VirtualClock:
+    """A clock that stands still until `advance` moves it: ``Supervisor(..., clock=clock)``.
+
+    Parameters
+    ----------
+    start : float
+        Seconds it shows at first.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.testing import VirtualClock
+    >>> async def nap(clock):
+    ...     await clock.sleep(3600)
+    ...     return clock.time()
+    >>> async def main():
+    ...     clock = VirtualClock()
+    ...     sleeper = asyncio.create_task(nap(clock))
+    ...     await clock.run(7200)            # two hours, at once
+    ...     return await sleeper, clock.time()
+    >>> asyncio.run(main())
+    (3600.0, 7200.0)
+    """
+
+    is_real = False
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+        self._heap: list[tuple[float, int, _Timer]] = []
+        self._count = count()
+        self._lock = threading.Lock()
+
+    def time(self) -> float:
+        """Seconds it shows."""
+        return self._now
+
+    def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> _Timer:
+        """Have ``fn(*args)`` called, on the running loop, when the clock has moved by `seconds`.
+
+        Parameters
+        ----------
+        seconds : float
+            From what the clock shows now.
+        fn : callable
+            What to call; other arguments are its own.
+
+        Returns
+        -------
+        Timer
+            Its `cancel` takes the call back.
+        """
+        timer = _Timer(self._now + max(seconds, 0.0), running_loop(), fn, args)
+        with self._lock:
+            heapq.heappush(self._heap, (timer.due, next(self._count), timer))
+        return timer
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has moved by `seconds`.
+
+        Parameters
+        ----------
+        seconds : float
+            0 or less only gives others a turn.
+        """
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future = asyncio.get_running_loop().create_future()
+        timer = self.call_later(seconds, _wake, future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+    def advance(self, seconds: float) -> _Settling:
+        """Move the clock; what is due is woken in the order of its time, and sees its time on the clock.
+
+        Parameters
+        ----------
+        seconds : float
+            By how much; 0 or more.
+
+        Returns
+        -------
+        awaitable
+            ``await`` it to let what was woken run until it waits again. It is true.
+
+        Raises
+        ------
+        ValueError
+            `seconds` is negative.
+
+        Notes
+        -----
+        What the woken code asks for counts from the end of this step: to have chains of waits fall due one after another, use
+        `run`.
+        """
+        if seconds < 0:
+            raise ValueError(f"advance({seconds!r}): a clock only goes forward")
+        end = self._now + seconds
+        loops = set()
+        while (timer := self._pop(end)) is not None:
+            self._now = max(self._now, timer.due)
+            _fire(timer)
+            loops.add(timer.loop)
+        self._now = end
+        return _Settling(loops)
+
+    async def run(self, seconds: float) -> None:
+        """Move the clock from one due time to the next, and let what was woken run in between.
+
+        Parameters
+        ----------
+        seconds : float
+            By how much in all.
+        """
+        end = self._now + seconds
+        await settle()
+        while (due := self._next_due(end)) is not None:
+            await self.advance(max(due - self._now, 0.0))
+        await self.advance(max(end - self._now, 0.0))
+
+    @property
+    def waiting(self) -> int:
+        """Number of timers that are not due yet."""
+        with self._lock:
+            return sum(not timer.is_cancelled for _, _, timer in self._heap)
+
+    def _next_due(self, end: float) -> float | None:
+        with self._lock:
+            due = [timer.due for _, _, timer in self._heap if not timer.is_cancelled]
+        return min(due) if due and min(due) <= end + 1e-9 else None
+
+    def _pop(self, end: float) -> _Timer | None:
+        with self._lock:
+            while self._heap and self._heap[0][0] <= end + 1e-9:
+                timer = heapq.heappop(self._heap)[2]
+                if not timer.is_cancelled:
+                    return timer
+        return None
+
+
+def _wake(future: Any) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _fire(timer: _Timer) -> None:
+    if timer.loop is None or timer.loop is running_loop():
+        timer.fn(*timer.args)
+        return
+    if timer.loop.is_closed():
+        return
+    called = threading.Event()
+
+    def call() -> None:
+        try:
+            if not timer.is_cancelled:
+                timer.fn(*timer.args)
+        finally:
+            called.set()
+
+    timer.loop.call_soon_threadsafe(call)
+    called.wait(5.0)
+
+
+class _Settling:
+    def __init__(self, loops: set[Any]) -> None:
+        self._loops = loops
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return settle(*self._loops).__await__()
+
+
+async def settle(*loops: Any) -> None:
+    """Let this loop, the agents' loops and `loops` run until what can run has run.
+
+    Parameters
+    ----------
+    *loops : asyncio.AbstractEventLoop
+        Others that have work to do.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb.testing import settle
+    >>> async def main():
+    ...     seen = []
+    ...     task = asyncio.create_task(asyncio.sleep(0, seen.append("done")))
+    ...     await settle()
+    ...     return task.done()
+    >>> asyncio.run(main())
+    True
+    """
+    from pocketflex_nb.agents.host.agent_host import homes
+
+    here = asyncio.get_running_loop()
+    others = {home.loop for home in homes()} | {loop for loop in loops if loop is not None}
+    for _ in range(2):
+        for loop in others - {here}:
+            if loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_turn(), loop))
+        await _turn()
+
+
+async def _turn() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+class Recorder:
+    """Records what happens in a tree (everywhere, if none is given): ``with Recorder(sup) as seen: ...``.
+
+    Parameters
+    ----------
+    *targets : Supervisor, SupervisorRef or AgentRef
+        Whose events; none: everybody's.
+
+    Attributes
+    ----------
+    events : list of Event
+        All of it.
+    order : list of str
+        Starts and exits: ``["start a", "exit b", ...]``.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Agent, Supervisor, child
+    >>> from pocketflex_nb.testing import Recorder
+    >>> class Divider(Agent):
+    ...     async def handle_cast(self, message):
+    ...         1 / message
+    >>> sup = Supervisor([child(Divider, id="divider")]).start_sync()
+    >>> with Recorder(sup) as seen:
+    ...     sup["divider"].cast(0)
+    ...     event = seen.wait("start", "divider")        # until it was restarted
+    >>> seen.order
+    ['exit divider', 'start divider']
+    >>> sup.stop_sync()
+    """
+
+    def __init__(self, *targets: Any) -> None:
+        self._slots = [_life_of(target).slot for target in targets]
+        self._logs = list({id(log): log for log in _logs_of(targets)}.values())
+        self._records: list[Record] = []
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[Any, Any]] = deque()
+
+    def __enter__(self) -> Recorder:
+        for log in self._logs:
+            log.watch(self._hear)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for log in self._logs:
+            log.unwatch(self._hear)
+
+    def _hear(self, record: Record) -> None:
+        if self._slots and not any(concerns(record, slot) for slot in self._slots):
+            return
+        with self._changed:
+            self._records.append(record)
+            self._changed.notify_all()
+            waiting = list(self._waiting)
+        for loop, event in waiting:
+            if loop is running_loop():
+                event.set()
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
+
+    @property
+    def events(self) -> list[Event]:
+        """What was recorded, oldest first."""
+        return [to_event(record) for record in list(self._records)]
+
+    @property
+    def order(self) -> list[str]:
+        """Starts and exits: ``["start a", "exit b", ...]``."""
+        return [f"{event.kind} {event['id']}" for event in self.events if event.kind in ("start", "exit")]
+
+    def find(self, kind: str, id: Any = None, *, times: int = 1) -> Event | None:
+        """The `times`-th event of `kind` (about `id`), or None.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of event: ``"start"``, ``"exit"``, ``"call"``, ...; see :mod:`pocketflex_nb.agents.host.agent_log`.
+        id : hashable, optional
+            Of the agent that it is about; without it, any.
+        times : int
+            Which of them; 1 is the first.
+        """
+        found = [event for event in self.events if event.kind == kind and id in (None, event["id"])]
+        return found[times - 1] if len(found) >= times else None
+
+    async def until(self, kind: str, id: Any = None, *, times: int = 1, timeout: float = 10.0) -> Event:
+        """Wait for that event; real seconds.
+
+        Parameters
+        ----------
+        kind, id, times
+            See `find`.
+        timeout : float
+            Seconds.
+
+        Raises
+        ------
+        TimeoutError
+            It did not come; the message tells what came.
+        """
+        wake = asyncio.Event()
+        entry = (asyncio.get_running_loop(), wake)
+        self._waiting.append(entry)
+        try:
+            async with asyncio.timeout(timeout):
+                while (found := self.find(kind, id, times=times)) is None:
+                    wake.clear()
+                    await wake.wait()
+        except TimeoutError:
+            raise TimeoutError(self._missed(kind, id, timeout)) from None
+        finally:
+            self._waiting.remove(entry)
+        return found
+
+    def wait(self, kind: str, id: Any = None, *, times: int = 1, timeout: float = 10.0) -> Event:
+        """`until`, in plain code.
+
+        Parameters
+        ----------
+        kind, id, times
+            See `find`.
+        timeout : float
+            Seconds.
+
+        Raises
+        ------
+        TimeoutError
+            It did not come; the message tells what came.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.find(kind, id, times=times) is not None, timeout):
+                raise TimeoutError(self._missed(kind, id, timeout))
+        found = self.find(kind, id, times=times)
+        assert found is not None
+        return found
+
+    def _missed(self, kind: str, id: Any, timeout: float) -> str:
+        about = f" of {id!r}" if id is not None else ""
+        return f"no {kind!r}{about} within {timeout} s; there were: {[f'{e.kind} {e.address}' for e in self.events]}"
+
+
+def raising_shell() -> Any:
+    """An IPython shell whose `run_cell` raises what the cell raised, instead of printing it.
+
+    Returns
+    -------
+    IPython.core.interactiveshell.InteractiveShell
+        A new one, in place of the one there was.
+
+    Notes
+    -----
+    It opens the user's IPython profile and takes the place of ``__main__``: for a process of tests, with ``IPYTHONDIR`` set to a
+    folder of its own. There::
+
+        shell = raising_shell()
+        shell.run_cell("%load_ext pocketflex_nb")
+        with pytest.raises(ZeroDivisionError):
+            shell.run_cell("1 / 0")
+    """
+    from IPython.core.interactiveshell import InteractiveShell  # here: only who tests magics has it
+
+    base: Any = InteractiveShell  # untyped
+
+    class RaisingShell(base):  # type: ignore[misc]  # it is one
+        """Raises what cells raise."""
+
+        def run_cell(self, *args: Any, **kwargs: Any) -> Any:
+            result = super().run_cell(*args, **kwargs)
+            result.raise_error()
+            return result
+
+        def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+            """Print nothing: the error is raised."""
+
+    InteractiveShell.clear_instance()
+    return RaisingShell.instance()

@@ -1,0 +1,101 @@
+"""Anything that has a picture, in the form that is asked for: what `core.ports.export` leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.flow.flow_graph import Graph, graph_of
+from pocketflex_nb.views.diagrams.flow_dot import dot
+from pocketflex_nb.views.diagrams.flow_mermaid import mermaid
+from pocketflex_nb.views.diagrams.flow_svg import svg
+from pocketflex_nb.views.diagrams.flow_text import text
+from pocketflex_nb.views.diagrams.graphviz import has_dot, source, svg_by_dot
+from pocketflex_nb.views.diagrams.sequence import sequence, sequence_svg
+from pocketflex_nb.views.diagrams.timeline import timeline
+
+__all__ = ["FORMS", "export"]
+
+
+def _svg(graph: Graph, state: Any = None, *, engine: str = "builtin", **options: Any) -> str:
+    if engine not in ("builtin", "dot", "auto"):
+        raise ValueError(f"engine={engine!r}: 'builtin', 'dot' or 'auto'{nearest(engine, ('builtin', 'dot', 'auto'))}")
+    if engine == "dot" or (engine == "auto" and has_dot()):
+        return svg_by_dot(dot(graph, state))
+    return svg(graph, state, **options)
+
+
+def _graphviz(graph: Graph, state: Any = None) -> Any:
+    return source(dot(graph, state))
+
+
+_OF_GRAPHS: dict[str, Callable[..., Any]] = {"mermaid": mermaid, "dot": dot, "svg": _svg, "text": text, "graphviz": _graphviz}
+_OF_EVENTS: dict[str, Callable[..., Any]] = {"mermaid": sequence, "sequence": sequence, "svg": sequence_svg}
+#: every form there is
+FORMS = ("dot", "graphviz", "mermaid", "sequence", "svg", "text", "timeline")
+
+
+def export(thing: Any, form: str, **options: Any) -> Any:
+    """`thing` as text, or as a `graphviz.Source`.
+
+    Parameters
+    ----------
+    thing : Flow, Graph, Run, State, Trace or iterable of events
+        A flow or graph is drawn; a run is drawn with its state; a trace, or events, are a sequence.
+    form : str
+        ``"mermaid"``, ``"dot"``, ``"svg"``, ``"text"`` or ``"graphviz"``; ``"timeline"`` of a run or a state; ``"sequence"`` of
+        events.
+    **options
+        ``state=`` colours a flow; ``engine="builtin" | "dot" | "auto"`` for ``"svg"``; the rest goes to the form's own function.
+
+    Raises
+    ------
+    ValueError
+        There is no such form, or not of this thing.
+    """
+    if form not in FORMS:
+        raise ValueError(f"no form {form!r} to export{nearest(form, FORMS)}")
+    if form == "timeline":
+        return timeline(_state_of(thing), **options)
+    graph = _graph(thing)
+    if graph is None:
+        return _made(_OF_EVENTS, form, thing)(_events(thing), **options)
+    if form == "sequence":
+        return sequence(thing.events, **options)
+    if callable(getattr(thing, "state", None)):
+        options.setdefault("state", thing.state())
+    return _made(_OF_GRAPHS, form, thing)(graph, **options)
+
+
+def _made(forms: dict[str, Callable[..., Any]], form: str, thing: Any) -> Callable[..., Any]:
+    if form not in forms:
+        raise ValueError(f"a {type(thing).__name__} has no form {form!r}; it has: {', '.join(map(repr, forms))}")
+    return forms[form]
+
+
+def _graph(thing: Any) -> Graph | None:
+    """The graph of a graph, a flow, or a run; None for what has none."""
+    if isinstance(thing, Graph):
+        return thing
+    if hasattr(thing, "start_node"):
+        return graph_of(thing)
+    found = getattr(thing, "graph", None)
+    return found if isinstance(found, Graph) else None
+
+
+def _events(thing: Any) -> Any:
+    events = getattr(thing, "events", thing)
+    if not hasattr(events, "__iter__") or isinstance(events, (str, bytes, dict)):
+        raise ValueError(f"a {type(thing).__name__} has no picture: a flow, a graph, a run, a trace or events are needed")
+    return events
+
+
+def _state_of(thing: Any) -> Any:
+    state = getattr(thing, "state", None)
+    if callable(state):
+        return state()
+    runs = getattr(thing, "runs", None)
+    if isinstance(runs, dict):
+        return {name: run.state() for name, run in runs.items()}
+    return thing

@@ -1,0 +1,1 @@
+"""A value, and what changed in it."""

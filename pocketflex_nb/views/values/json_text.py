@@ -1,0 +1,84 @@
+"""How does a store read as JSON? As text for a page: bounded, secrets masked, and what JSON has no word for as its preview."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from pocketflex_nb.core.frozen.frozen_tree import Frozen
+from pocketflex_nb.core.value_text import stop_goes_on
+from pocketflex_nb.views.text.hidden_parts import hidden_among, hides
+from pocketflex_nb.views.text.redaction import MASK, redacted, redacted_head
+from pocketflex_nb.views.text.safe_text import shown
+from pocketflex_nb.views.values.store_rows import children_of
+from pocketflex_nb.views.values.value_preview import PAGE, size_of, told
+
+__all__ = ["DEEPEST", "ITEMS", "json_text"]
+
+#: levels, and entries of one container, that are written out
+DEEPEST, ITEMS = 12, 200
+
+
+def json_text(value: Any, *, limit: int = 20_000) -> str:
+    """`value` as indented JSON, at most `limit` characters, with its length when it is cut. Never raises.
+
+    Parameters
+    ----------
+    value : object
+        A store, a snapshot of one, or any value.
+    limit : int
+        Characters at most.
+
+    Examples
+    --------
+    >>> print(json_text({"topic": "solar", "api_key": "sk-abcdefghijklmnop1234", "seen": {1}}))
+    {
+      "topic": "solar",
+      "api_key": "••••••••",
+      "seen": [
+        1
+      ]
+    }
+    """
+    try:
+        text = json.dumps(_plain(value, (), ()), indent=2, ensure_ascii=False, default=str)
+    except BaseException as error:  # the user's containers are walked here
+        stop_goes_on(error)
+        return f"(cannot be shown as JSON: {type(error).__name__})"
+    text = "\n".join(shown(line, len(line)) for line in text.split("\n"))
+    return text if len(text) <= limit else f"{text[:limit]}…\n({len(text):,} characters)"
+
+
+def _plain(value: Any, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
+    if path and hides(path[-1], value):
+        return MASK
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, str):
+        return _text(value)
+    if id(value) in above or len(above) >= DEEPEST or not _is_container(value):
+        return told(value, 160)
+    return _inside(value, path, (*above, id(value)))
+
+
+def _text(value: str) -> str:
+    return redacted(value) if len(value) <= PAGE else f"{redacted_head(value, PAGE)[:PAGE]}… ({len(value):,} characters)"
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, (Mapping, list, tuple, set, frozenset, Frozen)) or hasattr(type(value), "__dataclass_fields__")
+
+
+def _inside(value: Any, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
+    hidden = hidden_among(value)
+    found = [(key, MASK if key in hidden else _plain(child, (*path, key), above)) for key, child in islice(children_of(value), ITEMS)]
+    rest = max((size_of(value) or 0) - len(found), 0)
+    if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_fields"):
+        return [child for _, child in found] + ([f"… {rest:,} more"] if rest else [])
+    named = {key if isinstance(key, str) else told(key, 60): child for key, child in found}
+    return {**named, "…": f"{rest:,} more"} if rest else named

@@ -1,0 +1,60 @@
+"""Tab behind the magics offers what fits there, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+
+from pocketflex_nb.notebook.magics.completion import candidates
+from tests.notebook.conftest import Shell
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("%pocketflex ca", ["cancel"]),
+        ("%pf run re", ["report"]),
+        ("%pocketflex run report --se", ["--seed"]),
+        ("%pocketflex run report --on-error o", ["others"]),
+        ("%pocketflex run report --break s", ["search"]),
+        ("%%pocketflex re", ["report"]),
+        ("%%pocketflex report --no", ["--no-run", "--node-timeout", "--notify"]),
+        ("%pocketflex store run se", ["seen"]),
+        ("%pocketflex cancel ru", ["run"]),
+        ("%pocketflex diagram report --m", ["--mermaid"]),
+        ("%pocketflex help o", ["options"]),
+        ("%pocketflex run report --each topic=@top", ["topic=@topics"]),
+        ("%pocketflex run report --seed @top", ["@topics"]),
+    ],
+)
+def test_tab_offers(shell: Shell, line: str, offered: list[str]) -> None:
+    shell.run("%%pocketflex report\nflowchart LR\n  plan --> search")
+    shell.run("%pocketflex run report -o run --view none\ntopics = ['sea']")
+
+    assert candidates(line, shell.names) == offered
+
+
+@pytest.mark.parametrize("line", ["print(", "%timeit x", "%pocketflexx a", "x = 1"])
+def test_other_lines_are_left_alone(shell: Shell, line: str) -> None:
+    assert candidates(line, shell.names) is None
+
+
+def test_the_shell_offers_only_ours_on_our_lines(shell: Shell) -> None:
+    for line in ("%pocketflex run x --se", "%%pocketflex x --se"):
+        with provisionalcompleter():
+            found = [(c.text, line[c.start : c.end]) for c in shell.shell.Completer.completions(line, len(line))]
+
+        assert found == [("--seed", "--se")]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("%pf config --loop ", ["engine", "kernel"]), ("%pf config lo", ["loop="]), ("%pf run report --budget c", ["cost="]),
+        ("%pf pa", ["panel", "pause"]), ("%pf launch rep", ["report"]), ("%pf help ru", ["run", "runs"]), ("%pf stop a", ["all"]),
+    ],
+)
+def test_tab_offers_the_values_of_settings(shell: Shell, line: str, offered: list[str]) -> None:
+    shell.run("%%pocketflex report\nflowchart LR\n  plan --> search")
+
+    assert candidates(line, shell.names) == offered

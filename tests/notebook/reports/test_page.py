@@ -1,0 +1,110 @@
+"""A run as a file of its own: one page, two pictures, nothing fetched, nothing that a notebook is needed for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from pocketflex_nb import Flow, Node, emit, launch
+from pocketflex_nb.engine.runs.run import Run
+
+_KEY = "sk-abcdefghijklmnop1234"
+
+
+class Count(Node):
+    def exec(self, prep_res: Any) -> None:
+        emit("log", "said <b>aloud</b>")
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        shared["n"], shared["api_key"] = shared.get("n", 0) + 1, _KEY
+        return "again" if shared["n"] < 3 else "end"
+
+
+class Divide(Node):
+    def prep(self, shared: Any) -> int:
+        return shared["n"]
+
+    def exec(self, number: int) -> float:
+        return number / 0
+
+
+def _flow(last: Node) -> Flow:
+    count = Count()
+    count - "again" >> count
+    count - "end" >> last
+    return Flow(count, name="counting")
+
+
+def _run(last: Node) -> Run:
+    return _flow(last).launch({"topic": "<script>"}, show=False).wait(10)
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.seen.add(tag)
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.seen.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_a_page_is_whole_and_tells_what_happened(tmp_path: Path) -> None:
+    written = _run(Divide()).to_html(tmp_path / "run.html")
+
+    text, tags = written.read_text(encoding="utf-8"), _Tags()
+    tags.feed(text)
+    assert tags.open == []
+    assert not tags.seen & {"script", "img", "link", "iframe", "b"}
+    for told in ("said &lt;b&gt;aloud&lt;/b&gt;", "ZeroDivisionError", "division by zero", "return number / 0", "topic", "node failed"):
+        assert told in text, told
+    assert _KEY not in text
+    assert text.count("<svg") == 2
+
+
+def test_a_group_is_one_page_with_each_flow_drawn_once(tmp_path: Path) -> None:
+    good = _flow(Node())
+    group = launch([good, good, _flow(Divide())], show=False).wait(10)
+
+    text = group.to_html(str(tmp_path / "group.html")).read_text(encoding="utf-8")
+
+    assert text.count("<figcaption>counting") == 2
+    assert text.count('<details class=run open>') == 3
+
+
+def test_a_crowd_is_told_by_its_sums(tmp_path: Path) -> None:
+    text = launch([_flow(Node())] * 70, show=False).wait(20).to_html(tmp_path / "crowd.html").read_text(encoding="utf-8")
+
+    assert "70 done" in text
+    assert "210 done" in text
+    assert "<details" not in text
+
+
+def test_diagram_and_timeline_are_svg_files_of_their_own() -> None:
+    run = _run(Node())
+
+    for text in (run.to_svg(), run.to_timeline(), launch([_flow(Node())] * 2, show=False).wait(10).to_timeline()):
+        assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_no_kernel_is_needed_to_write_a_page(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pocketflex_nb import Flow, Node\n"
+        f"print(Flow(Node(), name='plain').launch({{}}).wait(10).to_html({str(tmp_path / 'plain.html')!r}).name)"
+    )
+
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert told.stdout.strip() == "plain.html"

@@ -1,0 +1,423 @@
+"""What a run view sends to the page: bounded, masked, at any moment of the run, whatever the user's data is."""
+
+from __future__ import annotations
+
+import json
+import threading
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pocketflex_nb import Flow, Node, ask, emit, launch, open_store
+from pocketflex_nb.engine.records.run_log import Log
+from pocketflex_nb.engine.runs.run import subscribe
+from pocketflex_nb.notebook.run_data.detail_tabs import error_card, panel
+from pocketflex_nb.notebook.run_data.playback import Replay
+from pocketflex_nb.notebook.run_data.run_view_model import MANY, summed
+from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.static_fallback import Still
+from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
+
+_KEY = "sk-abcdefghijklmnop1234"
+
+
+class Count(Node):
+    async def exec(self, prep_res: Any) -> None:
+        emit("log", f"counting {_KEY}")
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        shared["n"] = shared.get("n", 0) + 1
+        shared["api_key"] = _KEY
+        return "again" if shared["n"] < shared.get("until", 4) else "end"
+
+
+class Divide(Node):
+    def prep(self, shared: Any) -> Any:
+        return shared["n"]
+
+    def exec(self, number: int) -> float:
+        return number / 0
+
+
+def _flow(name: str = "count", *, fails: bool = False) -> Flow:
+    count = Count()
+    count - "again" >> count
+    if fails:
+        count - "end" >> Divide()
+    else:
+        count - "end" >> Node()
+    return Flow(count, name=name)
+
+
+def _settle() -> None:
+    assert pump.rested(20)
+
+
+def _wish(view: RunView, **wish: Any) -> None:
+    view._command(view, wish, [])
+    _settle()
+
+
+def _sent(view: RunView) -> str:
+    return json.dumps({key: value for key, value in view.get_state().items() if not key.startswith("_")}, allow_nan=False)
+
+
+@pytest.fixture
+def view() -> RunView:
+    run = _flow().launch({}, show=False).wait(10)
+    made = RunView(run)
+    _settle()
+    return made
+
+
+def test_the_time_cursor_moves_diagram_lanes_and_diff_together(view: RunView) -> None:
+    _wish(view, do="cursor", step=2)
+
+    assert view.states["0"]["Count"][1] == 2
+    assert view.cursor["at"] == 2 and view.cursor["of"] == 5 and not view.cursor["live"]
+    assert len(view.lanes[0]["lines"]) == 2
+    assert ["~", "n", "1 → 2", ""] in view.panel["rows"]
+
+
+def test_the_cursor_goes_step_by_step_and_back_to_now(view: RunView) -> None:
+    seen = []
+    for by in (-1, -1, -1, 1, 1, 1):
+        _wish(view, do="cursor", by=by)
+        seen.append((view.cursor["at"], view.cursor["live"]))
+
+    assert seen == [(4, False), (3, False), (2, False), (3, False), (4, False), (5, False)]
+    _wish(view, do="cursor", by=1)
+    assert view.cursor["live"]
+
+
+def test_before_the_first_step_nothing_has_happened(view: RunView) -> None:
+    _wish(view, do="cursor", step=0)
+
+    assert all(visits == 0 for _, visits, _ in view.states["0"].values())
+    assert view.lanes[0]["lines"] == []
+
+
+def test_the_store_tab_shows_the_store_as_it_was(view: RunView) -> None:
+    _wish(view, do="tab", name="store")
+    _wish(view, do="cursor", step=3)
+
+    assert ["int", "n", "3", ""] in view.panel["rows"]
+
+
+def test_no_secret_leaves_the_kernel(view: RunView) -> None:
+    texts = [_sent(view)]
+    for name in ("messages", "store", "error", "events"):
+        _wish(view, do="tab", name=name)
+        texts.append(_sent(view))
+
+    assert not any(_KEY in text for text in texts)
+    assert "counting" in texts[0]
+
+
+def test_a_failed_run_shows_its_node_its_input_and_the_users_line() -> None:
+    view = RunView(_flow(fails=True).launch({}, show=False).wait(10))
+    _settle()
+
+    card = view.lanes[0]["error"]
+
+    assert (card["type"], card["text"], card["node"]) == ("ZeroDivisionError", "division by zero", "Divide")
+    assert card["inputs"] == [["number", "int", "4"]]
+    assert card["trace"] == [f"test_run_view.py:{Divide.exec.__code__.co_firstlineno + 1}  in exec\n    return number / 0"]
+
+
+def test_an_answer_that_does_not_fit_is_said_in_the_card() -> None:
+    class Asks(Node):
+        async def exec(self, prep_res: Any) -> Any:
+            return await ask("How many?", schema={"n": int, "sure": bool})
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["answer"] = exec_res
+
+    asked = threading.Event()
+    stop = subscribe(lambda event: asked.set() if event.kind == "asked" else None)
+    run = Flow(Asks(), name="asks").launch({}, show=False)
+    assert asked.wait(10)
+    stop()
+    view = RunView(run, follow=False)
+
+    view._do({"do": "answer", "run": 0, "ask": 1, "value": {"n": "many", "sure": True}})
+    view.look()
+    said = view.lanes[0]["asks"][0]
+    view._do({"do": "answer", "run": 0, "ask": 1, "value": {"n": "3", "sure": True}})
+    run.wait(10)
+
+    assert said["schema"] == {"n": "int", "sure": "bool"}
+    assert "field 'n' needs int" in said["refused"]
+    assert run.store["answer"] == {"n": 3, "sure": True}
+
+
+class Survey(Node):
+    """A step that walks a flow as a run of its own, which says something and asks."""
+
+    async def exec(self, prep_res: Any) -> Any:
+        class Asks(Node):
+            async def exec(self, prep_res: Any) -> Any:
+                emit("log", "looking around")
+                emit("usage", tokens=7)
+                return await ask("Which way?", ["left", "right"])
+
+        return await Flow(Asks(), name="scout").run_async({})
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["answer"] = exec_res
+
+
+def test_a_run_inside_a_step_shows_in_the_view_of_the_outer_run_and_is_answered_there() -> None:
+    run = Flow(Survey(), name="outer").launch({}, show=False)
+    question = run.asking(10)
+    view = RunView(run, follow=False)
+
+    view.look()
+    (lane,) = view.lanes
+    states, strip = dict(view.states["0"]), dict(view.strip)
+    for _ in range(2):  # the second click finds it answered
+        view._do({"do": "answer", "run": 0, "ask": question.number, "value": "left"})
+    run.wait(10)
+    view.look()
+
+    assert (lane["status"], lane["asks"][0]["question"], lane["asks"][0]["ask"]) == ("asking", "Which way?", 1)
+    assert [line for _, line, _ in lane["lines"]] == ["looking around"]
+    assert (states["Survey"][0], states["Survey/scout/Asks"][0]) == ("asking", "asking")
+    assert (strip["tokens"], strip["status"]) == (7, "asking")
+    assert run.status == "done"
+    assert "asks" not in view.lanes[0]
+
+
+def test_the_time_cursor_goes_through_a_run_with_runs_inside() -> None:
+    class Twice(Node):
+        async def exec(self, prep_res: Any) -> None:
+            for _ in range(2):
+                await _flow("inner").run_async({"until": 3})
+
+    first, second = Twice(), Twice()
+    first >> second
+    run = Flow(first, name="outer").launch({}, show=False)
+    run.result(20)
+    view = RunView(run, follow=False)
+
+    moments = view._picture.moments()
+    reel = view._picture.past.reel(run)
+    times = [event.ns for event in reel.read()]
+    middle = reel.state(moments[0][0]).nodes["Twice/inner/Count"].visits
+    end = reel.state(times[-1])
+
+    assert [span.node.partition("_")[0] for _, _, span in moments] == ["Twice", "Twice"]  # steps of the run itself
+    assert times == sorted(times)
+    assert middle == 6
+    assert end.status == "done"
+    assert sum(node.visits for path, node in end.nodes.items() if path.endswith("/inner/Count")) == 12
+
+
+def test_many_runs_stay_small_and_one_can_be_looked_into() -> None:
+    group = launch([_flow()] * 300, show=False).wait(60)
+    view = RunView(group)
+    _settle()
+
+    small = len(_sent(view)) - len(view.pictures[0]["svg"])
+    _wish(view, do="pin", at=7)
+
+    assert view.heat == "d300"
+    assert small < 20_000
+    assert view.strip["pinned"] == group.runs[view.lanes[0]["name"]].name
+    assert view.states["0"]["Count"][1] == 4
+
+
+def test_a_message_stays_below_its_cap() -> None:
+    class Talks(Node):
+        async def exec(self, prep_res: Any) -> None:
+            for k in range(400):
+                emit("log", f"{k} " + "words " * 80)
+
+    view = RunView(launch([Flow(Talks(), name="talks")] * 6, show=False).wait(30))
+    _settle()
+
+    assert len(json.dumps(view.lanes)) < 100_000
+    assert len(view.lanes[0]["lines"]) > 10
+
+
+def test_hostile_data_is_shown_inert() -> None:
+    class Evil:
+        def __repr__(self) -> str:
+            raise RuntimeError("no repr")
+
+    loop: list[Any] = []
+    loop.append(loop)
+
+    class Writes(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared.update({"evil": Evil(), "loop": loop, "big": "x" * 10_000_000, "<script>": "</svg>", "\u202e": "\ud800"})
+            emit("log", "\u202e\x00\ud800 <script>alert(1)</script>")
+            emit("usage", tokens=float("nan"))
+            emit("progress", done=float("inf"), total=1)
+
+    node = Writes()
+    node.name = '"><script>alert(1)</script></svg>\u202e'
+    view = RunView(Flow(node, name="<b>\ud800").launch({}, show=False).wait(20))
+    _settle()
+
+    for name in ("diff", "messages", "store", "error", "events"):
+        _wish(view, do="tab", name=name)
+        text = _sent(view)
+        text.encode()
+        assert "\u202e" not in json.loads(text)["panel"].__repr__()
+        assert len(json.dumps(view.panel)) < 20_000
+    assert "<script" not in view.snapshot()
+
+
+def test_whatever_a_page_sends_nothing_raises(view: RunView) -> None:
+    for message in ({}, {"do": 3}, {"do": "cursor", "step": "x"}, {"do": "pin"}, {"do": "tab", "name": "no"}, {"do": "focus", "run": None}):
+        _wish(view, **message)
+
+    assert view.cursor["live"]
+
+
+def test_an_unknown_tab_is_refused_with_the_nearest() -> None:
+    run = _flow().launch({}, show=False).wait(10)
+
+    with pytest.raises(ValueError, match="did you mean 'events'"):
+        RunView(run, tabs=["event"])
+
+
+def test_one_html_file_holds_it_all(view: RunView, tmp_path: Any) -> None:
+    page = view.to_html(tmp_path / "run.html").read_text(encoding="utf-8")
+
+    assert page.count("<svg") >= 2
+    assert "counting" in page and _KEY not in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+
+
+def test_a_replay_is_shown_while_it_is_told() -> None:
+    run = _flow().launch({}, show=False).wait(10)
+
+    view = RunView(Replay(run, speed=0.001))
+
+    assert view.strip["problems"] == [] and not view.runs[0].done()
+    view.runs[0].cancel()
+
+
+def test_the_store_tab_reads_a_store_kept_elsewhere_from_its_mirror(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'team.db'}"
+    with open_store(url) as mine, open_store(url) as theirs:
+        mine["until"] = 1
+        run = _flow().launch(mine, show=False).wait(10)
+        view = RunView(run, tabs=["store"])
+        _settle()
+        theirs["late"] = 1
+
+        told = panel("store", [run], None, None, view._picture.past)
+
+        assert "n" in {row[1] for row in told["rows"]}
+        assert "late" not in {row[1] for row in told["rows"]}  # asking the place would have brought it
+        assert mine["late"] == 1
+
+
+def test_a_large_diagram_stands_still_only_when_its_page_is_open() -> None:
+    nodes = [type(f"N{number}", (Node,), {})() for number in range(70)]
+    for before, after in pairwise(nodes):
+        before >> after
+    view = RunView(Flow(nodes[0], name="long").launch({}, show=False).wait(10))
+    shown: list[dict[str, str]] = []
+    page = SimpleNamespace(update=lambda told, raw: shown.append(told))
+
+    light = view.first_bundle()
+    still = Still(view, page, light, is_light=True)
+    early = still.look(), list(shown)
+    still._next = 0.0
+    goes_on = still.look()
+
+    assert light is not None and "long: 1 done" in light["image/svg+xml"] and "data-static=" in light["image/svg+xml"]
+    assert early == (True, [])
+    assert not goes_on and shown[0]["image/svg+xml"].count('class="pf-node"') == 70
+    assert RunView(_flow().launch({}, show=False).wait(10)).first_bundle() is None
+
+
+class Flaky(Node):
+    async def exec(self, prep_res: Any) -> None:
+        if self.cur_retry < 2:
+            raise OSError(f"busy {_KEY}")
+
+
+class Asks(Node):
+    async def exec(self, prep_res: Any) -> Any:
+        return await ask("May it go out?", ["yes", "no"])
+
+
+def test_retries_and_waits_stand_on_the_timeline() -> None:
+    flaky = Flaky(max_retries=3)
+    flaky >> Asks()
+    run = Flow(flaky).launch({}, show=False)
+    while run.status != "asking":
+        assert not run.done()
+    view = RunView(run, follow=False)
+
+    asking = view._picture.marks()[0]
+    run.answer("yes")
+    run.wait(10)
+    over = view._picture.marks()[0]
+
+    assert [mark[0] for mark in asking] == [">", "|", "|", "?"]
+    assert asking[0][3] == "Asks" and asking[3][2] is None
+    assert [mark[0] for mark in over] == ["|", "|", "?"]
+    assert over[2][2] >= over[2][1] and "May it go out?" in over[2][3]
+    assert "busy" in over[0][3] and _KEY not in json.dumps(over)
+
+
+def test_the_strip_tells_how_many_of_the_allowed_steps_are_made() -> None:
+    limited = _flow().launch({}, max_steps=200, show=False).wait(10)
+    budgeted = _flow().launch({}, max_steps=200, budget={"steps": 60}, show=False).wait(10)
+    free = _flow().launch({}, show=False).wait(10)
+
+    one, two, mixed = RunView(limited, follow=False), RunView([limited, budgeted], follow=False), RunView([limited, free], follow=False)
+
+    assert (one.strip["steps"], one.strip["most"]) == (5, 200)
+    assert one.summary() == f"{limited.name}: 1 done, 5/200 steps"
+    assert (two.strip["steps"], two.strip["most"]) == (10, 260), "the smaller of two limits counts"
+    assert "most" not in mixed.strip, "a run without a limit has no end to count to"
+
+
+def test_the_still_form_of_a_crowd_has_the_sums_that_folding_every_run_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = _flow()
+    group = flow.launch_each("i", range(MANY + 40), show=False).wait(30)
+    folded = summed([run.state() for run in group])
+    monkeypatch.setattr(Log, "state", lambda self: pytest.fail("a run of the crowd was folded"))
+
+    view = RunView(group, follow=False)
+    state, still = view._picture.crowd_state(flow), view.still_bundle()
+    view.close()
+
+    assert {path: node.visits for path, node in state.nodes.items()} == {path: node.visits for path, node in folded.nodes.items()}
+    assert {path: node.status for path, node in state.nodes.items()} == {path: node.status for path, node in folded.nodes.items()}
+    assert dict(state.edges) == dict(folded.edges)
+    assert f"{MANY + 40} done" in still["text/plain"]
+
+
+def test_a_crowd_with_failures_shows_them_where_they_happened() -> None:
+    group = _flow(fails=True).launch_each("i", range(MANY + 1), show=False).wait(30)
+
+    view = RunView(group, follow=False)
+    told = view._picture.states(group[0].flow)
+    view.close()
+
+    assert [status for status, _, text in told.values() if "failed" in text] == ["failed"]
+
+
+def test_the_error_card_tells_the_runs_own_steps_however_often_its_error_was_raised_again() -> None:
+    run = _flow(fails=True).launch({}, show=False).wait(10)
+    before = error_card(run)
+
+    def raised_again() -> None:
+        run.result()
+
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            raised_again()
+
+    assert error_card(run) == before and "raised_again" not in str(before)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pocketflex_nb import Store
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.core.store.store import settle
+from pocketflex_nb.core.store.mutation_tracking import settle
 
 TURNS, REPEATS = 20_000, 15
 

@@ -23,8 +23,10 @@ from typing import Any as _Any
 
 from pocketflex_nb.core import ports as _ports
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow, linear
-from pocketflex_nb.core.flow.nodes import END, BaseNode, BatchNode, Node, Retry, node
+from pocketflex_nb.core.flow.function_nodes import node
+from pocketflex_nb.core.flow.nodes import END, BaseNode, BatchNode, Node
 from pocketflex_nb.core.flow.outcomes import ItemFailure
+from pocketflex_nb.core.flow.retry_policy import Retry
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine import engine_port as _entry
 from pocketflex_nb.engine.control.ask import ask

@@ -90,8 +90,11 @@ from pocketflex_nb.agents.messaging.addressing import call, call_sync, cast, sen
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.delayed_sends import Sending
 from pocketflex_nb.agents.messaging.envelopes import Caller
-from pocketflex_nb.agents.messaging.monitors import Monitor, link, unlink
-from pocketflex_nb.agents.messaging.registry import Registry, Via, names
+from pocketflex_nb.agents.messaging.links import link, unlink
+from pocketflex_nb.agents.messaging.monitors import Monitor
+from pocketflex_nb.agents.messaging.name_table import names
+from pocketflex_nb.agents.messaging.registry import Registry, Via
+from pocketflex_nb.agents.protocol.directives import IGNORE, NO_REPLY, Continue, Idle, Ok, Stop
 from pocketflex_nb.agents.protocol.errors import (
     AgentDown,
     AgentError,
@@ -114,28 +117,19 @@ from pocketflex_nb.agents.protocol.errors import (
     SupervisorExit,
     Unhandled,
 )
-from pocketflex_nb.agents.protocol.exit_reasons import (
-    IGNORE,
-    NO_REPLY,
-    Continue,
-    Crash,
-    Down,
-    Exit,
-    Idle,
-    Ok,
-    Registered,
-    Shutdown,
-    Stop,
-    TaskDone,
-    Unregistered,
-)
-from pocketflex_nb.agents.supervision.behaviour import SupervisorRef
-from pocketflex_nb.agents.supervision.child_spec import ChildInfo, ChildSpec, Counts, child
+from pocketflex_nb.agents.protocol.exit_reasons import Crash, Shutdown
+from pocketflex_nb.agents.protocol.info_messages import Down, Exit, Registered, TaskDone, Unregistered
+from pocketflex_nb.agents.supervision.child_info import ChildInfo, Counts
+from pocketflex_nb.agents.supervision.child_spec import ChildSpec, child
 from pocketflex_nb.agents.supervision.dynamic_supervisor import DynamicSupervisor
 from pocketflex_nb.agents.supervision.partition_supervisor import PartitionSupervisor, partition_of
 from pocketflex_nb.agents.supervision.supervisor import Supervisor
+from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
+from pocketflex_nb.agents.tasks.gather import poll_many, results
+from pocketflex_nb.agents.tasks.spawn import spawn
 from pocketflex_nb.agents.tasks.stream import Stream, stream
-from pocketflex_nb.agents.tasks.task_ref import TaskRef, offload, poll_many, results, spawn
+from pocketflex_nb.agents.tasks.task_incarnation import offload
+from pocketflex_nb.agents.tasks.task_ref import TaskRef
 from pocketflex_nb.agents.tasks.task_supervisor import TaskSupervisor
 from pocketflex_nb.engine.records.frame import current
 

@@ -8,14 +8,17 @@ it sets a result, waits for ever then. So the main thread waits by a `Latch`, an
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures as cf
 import functools
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Latch", "unbroken", "whole"]
+__all__ = ["PULSE", "SLICE", "Latch", "in_slices", "pulse", "unbroken", "whole"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,3 +78,68 @@ def whole(fn: Callable[P, T]) -> Callable[P, T]:
             return fn(*args, **kwargs)
 
     return guarded
+
+_T = TypeVar("_T")
+
+#: seconds a thread that waits for an agent sleeps at most before it looks for an interrupt
+SLICE = 0.2
+
+#: seconds between two turns of a loop that waits for another thread
+PULSE = 0.05
+
+
+def in_slices(future: cf.Future[_T], timeout: float | None) -> _T:
+    """Wait for `future` so that the stop button can interrupt, then cancel it."""
+    try:
+        left = timeout
+        while True:
+            try:
+                return future.result(SLICE if left is None else min(SLICE, left))
+            except cf.TimeoutError:
+                if future.done():
+                    return future.result()
+                if left is not None and (left := left - SLICE) <= 0:
+                    future.cancel()
+                    raise
+    except KeyboardInterrupt:
+        future.cancel()
+        raise
+
+
+class _Beat:
+    """One timer that keeps a loop turning, however many wait."""
+
+    __slots__ = ("_loop", "_timer", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._waiting = weakref.ref(loop), 0  # weak: it is kept by loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        self._waiting += 1
+        if self._timer is None:
+            self._beat()
+
+    def __exit__(self, *error: object) -> None:
+        self._waiting -= 1
+
+    def _beat(self) -> None:
+        loop = self._loop()
+        self._timer = loop.call_later(PULSE, self._beat) if self._waiting and loop is not None else None
+
+_beats: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Beat] = weakref.WeakKeyDictionary()
+
+
+def pulse() -> AbstractContextManager[None]:
+    """Keep the running loop turning while it waits for another thread.
+
+    The kernel's stop button cancels the cell by `call_soon`, which does not wake a loop that sleeps in its selector. It speaks to the main
+    thread only; the others need no pulse.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    loop = asyncio.get_running_loop()
+    beat = _beats.get(loop)
+    if beat is None:
+        beat = _beats[loop] = _Beat(loop)
+    return beat

@@ -6,23 +6,14 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 
-from pocketflex_nb.core.context import AGENT, FRAME
-
-__all__ = ["Waiter", "Waiters", "remaining", "wanted_here"]
+__all__ = ["Waiter", "Waiters", "remaining"]
 
 
 def remaining(until: float | None) -> float | None:
     """Seconds until the monotonic clock reads `until`; None for ever."""
     return None if until is None else until - time.monotonic()
-
-
-def wanted_here() -> Callable[[], bool]:
-    """What tells whether the step or agent that calls this now still counts: once its run has abandoned it, it must take nothing more."""
-    frame, life = FRAME.get(), AGENT.get()
-    return lambda: not (getattr(frame, "fenced", False) or getattr(life, "fenced", False))
 
 
 class Waiter:

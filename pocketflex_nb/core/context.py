@@ -20,10 +20,11 @@ per walk. Core reads only these attributes of it, all plain:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["AGENT", "CELL", "FRAME", "walked_with"]
+__all__ = ["AGENT", "CELL", "FRAME", "walked_with", "wanted_here"]
 
 #: the frame of the walk that the running code belongs to, or None outside of any run
 FRAME: ContextVar[Any] = ContextVar("pocketflex_nb_frame", default=None)
@@ -40,3 +41,9 @@ def walked_with(frame: Any) -> Any:
     """The store that the walk of `frame` is on: the private one of the nearest flow around that has one, else the run's."""
     scope = getattr(frame, "scope", None)
     return getattr(frame.run, "store", None) if scope is None else scope.private
+
+
+def wanted_here() -> Callable[[], bool]:
+    """What tells whether the step or agent that calls this now still counts: once its run has abandoned it, it must take nothing more."""
+    frame, life = FRAME.get(), AGENT.get()
+    return lambda: not (getattr(frame, "fenced", False) or getattr(life, "fenced", False))

@@ -14,7 +14,7 @@ from typing import Any
 
 from pocketflex_nb.core.safe_repr import repr_of
 
-__all__ = ["Teller", "class_name", "cut", "has_repr_of", "is_shaped", "listed", "mapped", "preview", "shape_of", "stop_goes_on"]
+__all__ = ["Teller", "class_name", "cut", "has_repr_of", "is_shaped", "listed", "mapped", "path_text", "preview", "shape_of", "stop_goes_on"]
 
 #: rooms of arrays and tables: told by their shape, since their `repr` costs milliseconds
 _SHAPED = frozenset({
@@ -186,3 +186,14 @@ def shape_of(value: Any) -> str:
         return ""
     dtype = getattr(value, "dtype", None)
     return f"<{class_name(value)} {'x'.join(str(side) for side in shape)}{f' {dtype}' if dtype is not None else ''}>"
+
+
+def path_text(path: tuple[Any, ...]) -> str:
+    """A path as it would be typed: ``notes[2].title``, with quotes where a key is no name."""
+    text = ""
+    for part in path:
+        if isinstance(part, str) and part.isidentifier():
+            text += f".{part}" if text else part
+        else:
+            text += f"[{part!r}]" if text or not isinstance(part, str) else repr(part)
+    return text

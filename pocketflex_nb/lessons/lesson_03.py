@@ -8,7 +8,8 @@ import inspect
 from typing import Any
 
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.nodes import Node, node
+from pocketflex_nb.core.flow.function_nodes import node
+from pocketflex_nb.core.flow.nodes import Node
 from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, tried, trouble

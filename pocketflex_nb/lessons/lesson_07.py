@@ -7,7 +7,8 @@ from typing import Any
 
 from pocketflex_nb.core.errors import CannotAsk
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.nodes import Node, node
+from pocketflex_nb.core.flow.function_nodes import node
+from pocketflex_nb.core.flow.nodes import Node
 from pocketflex_nb.lessons.exercise import PATIENCE, Checked, exercise, point, slip, tried, trouble
 
 __all__ = ["TITLE"]

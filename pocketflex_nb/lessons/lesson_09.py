@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pocketflex_nb.core.flow.nodes import Retry
+from pocketflex_nb.core.flow.retry_policy import Retry
 from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, trouble
 
 __all__ = ["TITLE"]

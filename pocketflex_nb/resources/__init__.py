@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 if _TYPE_CHECKING:
-    from pocketflex_nb.resources.queues.queue import open_queue
+    from pocketflex_nb.resources.queues.open_queue import open_queue
     from pocketflex_nb.resources.stores.open_store import open_store
     from pocketflex_nb.resources.stores.shared_store import SharedStore
-    from pocketflex_nb.resources.topics.topic import open_topic
+    from pocketflex_nb.resources.topics.open_topic import open_topic
 
 __all__ = ["SharedStore", "open_queue", "open_store", "open_topic"]
 
@@ -30,11 +30,11 @@ def __getattr__(name: str) -> _Any:
 
         return SharedStore
     if name == "open_queue":
-        from pocketflex_nb.resources.queues.queue import open_queue
+        from pocketflex_nb.resources.queues.open_queue import open_queue
 
         return open_queue
     if name == "open_topic":
-        from pocketflex_nb.resources.topics.topic import open_topic
+        from pocketflex_nb.resources.topics.open_topic import open_topic
 
         return open_topic
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

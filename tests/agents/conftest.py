@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.agents.host.agent_host import homes
-from pocketflex_nb.agents.messaging.registry import names
+from pocketflex_nb.agents.messaging.name_table import names
 from pocketflex_nb.testing import VirtualClock, settle
 
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketflex_nb.core.errors import Unreachable
-from pocketflex_nb.resources.queues.queue import Queue, open_queue
+from pocketflex_nb.resources.queues.open_queue import open_queue
+from pocketflex_nb.resources.queues.queue import Queue
 from tests.environment import ROOT
 from tests.resources.brokers import Broker
 

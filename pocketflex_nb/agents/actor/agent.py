@@ -9,7 +9,8 @@ from typing import Any, TypeVar, overload
 from pocketflex_nb.agents.actor.start_agent import start_lone
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.protocol.errors import NotOwner, Unhandled
-from pocketflex_nb.agents.protocol.exit_reasons import Down, Exit, TaskDone, short, tell
+from pocketflex_nb.agents.protocol.exit_reasons import short, tell
+from pocketflex_nb.agents.protocol.info_messages import Down, Exit, TaskDone
 from pocketflex_nb.core.context import AGENT
 
 __all__ = ["Agent", "handles", "is_stale", "latest"]

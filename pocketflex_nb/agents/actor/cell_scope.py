@@ -10,9 +10,10 @@ import asyncio
 import threading
 from typing import Any
 
-from pocketflex_nb.agents.host.agent_host import GRACE, in_slices
-from pocketflex_nb.agents.messaging.registry import place_of
+from pocketflex_nb.agents.host.agent_host import GRACE
+from pocketflex_nb.agents.messaging.name_table import place_of
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
+from pocketflex_nb.concurrency.interruptible import in_slices
 from pocketflex_nb.core.context import CELL
 
 __all__ = ["PATIENCE", "Scope", "adopt", "living", "make_room", "start_scope", "stop_scope"]

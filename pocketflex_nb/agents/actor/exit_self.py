@@ -6,8 +6,8 @@ import asyncio
 from typing import Any, NoReturn
 
 from pocketflex_nb.agents.actor.message_loop import Ending
+from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import NotOwner
-from pocketflex_nb.agents.protocol.exit_reasons import Stop
 from pocketflex_nb.core.context import AGENT
 
 __all__ = ["exit"]

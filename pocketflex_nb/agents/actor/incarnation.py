@@ -24,22 +24,10 @@ from pocketflex_nb.agents.host.watchdog import AsyncKill, watch_over
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.envelopes import INFO, Caller, Order
 from pocketflex_nb.agents.messaging.method_proxies import ref_type
+from pocketflex_nb.agents.protocol.directives import IGNORE, Idle, Stop
 from pocketflex_nb.agents.protocol.errors import BadReturn, ReplyError, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import (
-    DEAD,
-    IGNORE,
-    RUNNING,
-    STARTING,
-    STOPPING,
-    Crash,
-    Exit,
-    Idle,
-    Stop,
-    is_reason,
-    short,
-    tell,
-    where,
-)
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, STARTING, STOPPING, Crash, is_reason, short, tell, where
+from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.protocol.tree_position import Place, Slot
 from pocketflex_nb.core.context import AGENT, FRAME
 

@@ -16,8 +16,9 @@ from typing import Any
 from pocketflex_nb.agents.host.agent_host import Home
 from pocketflex_nb.agents.host.agent_log import warn
 from pocketflex_nb.agents.messaging.envelopes import INFO, Ask, Caller, Order, Turn
+from pocketflex_nb.agents.protocol.directives import NO_REPLY, Continue, Idle, Stop
 from pocketflex_nb.agents.protocol.errors import BadReturn, ReplyError, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, NO_REPLY, RUNNING, Continue, Idle, Stop, short
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, short
 
 __all__ = ["BURST", "DIRECTIVES", "SLOT", "Ending", "Mailbox"]
 

@@ -9,9 +9,11 @@ from pocketflex_nb.agents.actor.incarnation import Life
 from pocketflex_nb.agents.actor.interpreter_exit import part_at_exit
 from pocketflex_nb.agents.host.agent_host import Home, home_for
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.registry import Via, place_of
+from pocketflex_nb.agents.messaging.name_table import place_of
+from pocketflex_nb.agents.messaging.registry import Via
+from pocketflex_nb.agents.protocol.directives import IGNORE
 from pocketflex_nb.agents.protocol.errors import BadSpec, StartError
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, IGNORE
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.agents.protocol.tree_position import Slot
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest

@@ -9,37 +9,28 @@ import asyncio
 import concurrent.futures as cf
 import contextvars
 import threading
-import weakref
 from asyncio.events import _get_running_loop as running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from pocketflex_nb.agents.host.agent_log import Log
 from pocketflex_nb.agents.host.clock import Clock, LoopClock
+from pocketflex_nb.agents.host.deadlines import Deadlines
 from pocketflex_nb.agents.host.inbox import Inbox
 from pocketflex_nb.agents.protocol.errors import BadSpec
 from pocketflex_nb.agents.protocol.tree_position import PLACES
 from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.interruptible import in_slices, pulse
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = [
-    "GRACE", "KEPT", "MANY", "PARK", "PULSE", "SLICE", "Deadlines", "Home", "admit", "home_for", "homes", "in_slices", "pulse",
-    "running_loop",
-]
+__all__ = ["GRACE", "MANY", "PARK", "Home", "admit", "home_for", "homes", "running_loop"]
 
 _T = TypeVar("_T")
 
 #: seconds between a kill and the moment the agent is given up as a zombie
 GRACE = 0.2
-#: seconds a thread that waits for an agent sleeps at most before it looks for an interrupt
-SLICE = 0.2
-#: seconds between two turns of a loop that waits for another thread
-PULSE = 0.05
-#: answered calls that a queue of deadlines may hold before it looks for them
-KEPT = 32
 #: seconds that a task waits for the next message, at most, before it goes
 PARK = 0.02
 #: places kept before those of the dead are looked for
@@ -175,117 +166,6 @@ class Home:
 
 async def _awaited(fn: Callable[..., Awaitable[_T]], args: tuple[Any, ...]) -> _T:
     return await fn(*args)
-
-
-def in_slices(future: cf.Future[_T], timeout: float | None) -> _T:
-    """Wait for `future` so that the stop button can interrupt, then cancel it."""
-    try:
-        left = timeout
-        while True:
-            try:
-                return future.result(SLICE if left is None else min(SLICE, left))
-            except cf.TimeoutError:
-                if future.done():
-                    return future.result()
-                if left is not None and (left := left - SLICE) <= 0:
-                    future.cancel()
-                    raise
-    except KeyboardInterrupt:
-        future.cancel()
-        raise
-
-
-class _Beat:
-    """One timer that keeps a loop turning, however many wait."""
-
-    __slots__ = ("_loop", "_timer", "_waiting")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._waiting = weakref.ref(loop), 0  # weak: it is kept by loop
-        self._timer: asyncio.TimerHandle | None = None
-
-    def __enter__(self) -> None:
-        self._waiting += 1
-        if self._timer is None:
-            self._beat()
-
-    def __exit__(self, *error: object) -> None:
-        self._waiting -= 1
-
-    def _beat(self) -> None:
-        loop = self._loop()
-        self._timer = loop.call_later(PULSE, self._beat) if self._waiting and loop is not None else None
-
-
-_beats: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Beat] = weakref.WeakKeyDictionary()
-
-
-def pulse() -> AbstractContextManager[None]:
-    """Keep the running loop turning while it waits for another thread.
-
-    The kernel's stop button cancels the cell by `call_soon`, which does not wake a loop that sleeps in its selector. It speaks to the main
-    thread only; the others need no pulse.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return nullcontext()
-    loop = asyncio.get_running_loop()
-    beat = _beats.get(loop)
-    if beat is None:
-        beat = _beats[loop] = _Beat(loop)
-    return beat
-
-
-class _Due(deque[Any]):
-    """Those that wait equally long.
-
-    Attributes
-    ----------
-    most : int
-        More of them, and the answered ones among them are let go.
-    """
-
-    __slots__ = ("most",)
-    most: int
-
-
-class Deadlines:
-    """The timers of calls: one queue per length of time, so that a call costs an append instead of a timer."""
-
-    __slots__ = ("_queues", "clock")
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self._queues: dict[float, _Due] = {}
-
-    def add(self, seconds: float, waiting: Any) -> None:
-        """Call ``waiting.expire(seconds)`` after `seconds`, unless ``waiting.fut`` is done by then. Sets ``waiting.due``."""
-        waiting.due = self.clock.time() + seconds
-        queue = self._queues.get(seconds)
-        if queue is None:
-            queue = self._queues[seconds] = _Due()
-            queue.most = KEPT
-            self.clock.call_later(seconds, self._ring, seconds)
-        queue.append(waiting)
-        if len(queue) > queue.most:
-            self._forget_answered(queue)
-
-    def _forget_answered(self, queue: _Due) -> None:
-        """Let go of the answered calls, and with them of their messages; the work is shared out over as many calls as are left."""
-        left = [waiting for waiting in queue if not waiting.fut.done()]
-        queue.clear()
-        queue.extend(left)
-        queue.most = max(KEPT, 2 * len(left))
-
-    def _ring(self, seconds: float) -> None:
-        queue, now = self._queues[seconds], self.clock.time()
-        while queue and (queue[0].fut.done() or queue[0].due <= now + 1e-9):
-            waiting = queue.popleft()
-            if not waiting.fut.done():
-                waiting.expire(seconds)
-        if queue:
-            self.clock.call_later(queue[0].due - now, self._ring, seconds)
-        else:
-            del self._queues[seconds]
 
 
 _homes: dict[asyncio.AbstractEventLoop, dict[Any, Home]] = {}

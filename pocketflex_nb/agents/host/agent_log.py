@@ -24,21 +24,17 @@ unhandled   what
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from time import perf_counter_ns
-from typing import Any, overload
+from typing import Any
 
 from pocketflex_nb.agents.protocol.exit_reasons import short
 from pocketflex_nb.agents.protocol.tree_position import Place, Slot, place_of
-from pocketflex_nb.core.events import EPOCH, Event
 
-__all__ = [
-    "LIVES", "PLAIN", "TRAFFIC", "EventView", "Log", "Record", "concerns", "full", "label", "name_of", "resolved", "to_event", "warn",
-]
+__all__ = ["LIVES", "MESSAGES", "PLAIN", "TRAFFIC", "Log", "Record", "concerns", "full", "label", "name_of", "resolved", "start_facts", "warn"]
 
 Record = tuple[int, int, str, Any, Any, Any, Any]
 
@@ -47,7 +43,7 @@ TRAFFIC, LIVES = 10_000, 10_000
 
 #: types of messages that are their own label
 PLAIN = frozenset({int, float, bool, type(None)})
-_MESSAGES = frozenset({"call", "reply", "cast", "info"})
+MESSAGES = frozenset({"call", "reply", "cast", "info"})
 
 
 def label(message: Any) -> Any:
@@ -101,7 +97,7 @@ class Log:
         """Append a record and give its number."""
         seq = next(self.count)
         record = (seq, perf_counter_ns(), kind, place, data, cause, by)
-        (self.traffic if kind in _MESSAGES else self.lives).append(record)
+        (self.traffic if kind in MESSAGES else self.lives).append(record)
         if self.watchers:
             self.tell(record)
         return seq
@@ -155,22 +151,7 @@ def concerns(record: Record, slot: Slot) -> bool:
     return record[3].slot.is_under(slot) or (by is not None and by.slot.is_under(slot))
 
 
-def to_event(record: Record) -> Event:
-    """The record as an event."""
-    seq, ns, kind, place, data, cause, by = record
-    facts: dict[str, Any] = {"id": place.slot.id, "pid": place.pid}
-    if kind in _MESSAGES:
-        facts |= _message_facts(kind, place, data, by)
-    else:
-        facts |= _start_facts(place) if kind == "start" else data or {}
-        if by is not None:
-            facts["by"] = by.address
-    if place.callers:
-        facts["callers"] = list(place.callers)
-    return Event(seq, ns, kind, place.slot.root.path, place.address, "", facts, cause, (ns + EPOCH) / 1e9)
-
-
-def _start_facts(place: Place) -> dict[str, Any]:
+def start_facts(place: Place) -> dict[str, Any]:
     facts = {"type": place.type, "cls": place.cls, "restarts": place.restarts}
     if place.type == "task":
         facts["owner"] = place.callers[0] if place.callers else ""
@@ -181,69 +162,6 @@ def name_of(fn: Any) -> str:
     """What a class or function is called."""
     fn = getattr(fn, "func", fn)
     return str(getattr(fn, "__qualname__", None) or type(fn).__name__)
-
-
-def _message_facts(kind: str, place: Place, data: Any, by: Place | None) -> dict[str, Any]:
-    here, there = place.address, by.address if by is not None else ""
-    if kind != "reply":
-        return {"what": data, "from": there, "to": here}
-    what, ns, error = data
-    return {"what": what, "from": here, "to": there, "seconds": ns / 1e9, "error": error}
-
-
-class EventView:
-    """The events of one tree: a list of the kept ones, and an async iterator of those and the coming ones.
-
-    The iterator ends when the tree's top has ended.
-    """
-
-    def __init__(self, log: Log, slot: Slot, is_over: Callable[[], bool]) -> None:
-        self._log, self._slot, self._is_over = log, slot, is_over
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter([to_event(record) for record in self._log.records(self._slot)])
-
-    def __len__(self) -> int:
-        return len(self._log.records(self._slot))
-
-    @overload
-    def __getitem__(self, index: int) -> Event: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Event]: ...
-    def __getitem__(self, index: int | slice) -> Event | list[Event]:
-        records = self._log.records(self._slot)[index]
-        return [to_event(r) for r in records] if isinstance(records, list) else to_event(records)
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} events of {self._slot.path}>"
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        pending: deque[Record] = deque()
-        wake = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def heard(record: Record) -> None:
-            if concerns(record, self._slot):
-                pending.append(record)
-                loop.call_soon_threadsafe(wake.set)
-
-        self._log.watch(heard)
-        try:
-            last = -1
-            for record in self._log.records(self._slot):
-                last = record[0]
-                yield to_event(record)
-            while True:
-                wake.clear()
-                while pending:
-                    record = pending.popleft()
-                    if record[0] > last:
-                        yield to_event(record)
-                if self._is_over():
-                    return
-                await wake.wait()
-        finally:
-            self._log.unwatch(heard)
 
 
 def warn(text: str, *, level: int = 30) -> None:

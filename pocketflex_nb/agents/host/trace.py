@@ -6,7 +6,8 @@ from collections import deque
 from typing import Any
 
 from pocketflex_nb.agents.host.agent_host import home_for, homes
-from pocketflex_nb.agents.host.agent_log import Log, Record, concerns, to_event, warn
+from pocketflex_nb.agents.host.agent_log import Log, Record, concerns, warn
+from pocketflex_nb.agents.host.log_events import to_event
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.events import Event
 

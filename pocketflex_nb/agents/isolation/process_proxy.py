@@ -23,8 +23,9 @@ from pocketflex_nb.agents.isolation.framed_pipe import Frame, Pipe, Writer, open
 from pocketflex_nb.agents.messaging.envelopes import Ask
 from pocketflex_nb.agents.messaging.monitors import Pending
 from pocketflex_nb.agents.messaging.portability_hooks import find, origin
+from pocketflex_nb.agents.protocol.directives import NO_REPLY
 from pocketflex_nb.agents.protocol.errors import NotPortable, NotRunning, ReplyError
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, NO_REPLY, is_reason
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
 
 __all__ = ["DRAINING", "PARTING", "Proxy", "make_proxy"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from pocketflex_nb.agents.host.agent_host import home_for
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.delayed_sends import Sending
-from pocketflex_nb.agents.messaging.registry import not_running, place_of, wait_for_name
+from pocketflex_nb.agents.messaging.name_table import not_running, place_of, wait_for_name
 
 __all__ = ["call", "call_sync", "cast", "send_after", "whereis"]
 

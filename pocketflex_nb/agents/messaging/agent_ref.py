@@ -8,17 +8,19 @@ from threading import get_ident
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.agents.host.agent_host import SLICE, running_loop
+from pocketflex_nb.agents.host.agent_host import running_loop
 from pocketflex_nb.agents.host.agent_log import PLAIN
 from pocketflex_nb.agents.messaging.delayed_sends import Sending
 from pocketflex_nb.agents.messaging.delivery import LATE, ask, ask_across, ask_late, portable, put, put_now, put_order, stop_it, successor
-from pocketflex_nb.agents.messaging.envelopes import CAST, INFO, Order, ThreadWait, Turn
+from pocketflex_nb.agents.messaging.envelopes import CAST, INFO, Order, Turn
 from pocketflex_nb.agents.messaging.method_proxies import Within, ref_type
 from pocketflex_nb.agents.messaging.monitors import Monitor, Pending
 from pocketflex_nb.agents.messaging.portability_hooks import REMOTE, Absent, find, origin
+from pocketflex_nb.agents.messaging.reply_futures import ThreadWait
 from pocketflex_nb.agents.protocol.errors import CallingSelf, CallTimeout, NotRunning, ReplyError, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
 from pocketflex_nb.agents.protocol.tree_position import Slot
+from pocketflex_nb.concurrency.interruptible import SLICE
 from pocketflex_nb.core.context import AGENT
 
 __all__ = ["AgentRef", "Answered", "revive"]

@@ -6,14 +6,16 @@ import asyncio
 from time import perf_counter_ns
 from typing import Any
 
-from pocketflex_nb.agents.host.agent_host import pulse
 from pocketflex_nb.agents.host.agent_log import PLAIN, warn
-from pocketflex_nb.agents.messaging.envelopes import Caller, CrossFuture, Order
+from pocketflex_nb.agents.messaging.envelopes import Caller, Order
 from pocketflex_nb.agents.messaging.monitors import Gone
-from pocketflex_nb.agents.messaging.registry import wait_for_name
+from pocketflex_nb.agents.messaging.name_table import wait_for_name
+from pocketflex_nb.agents.messaging.reply_futures import CrossFuture
 from pocketflex_nb.agents.messaging.strict_copy import copied
+from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Stop, short
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
+from pocketflex_nb.concurrency.interruptible import pulse
 from pocketflex_nb.core.context import AGENT
 
 __all__ = ["LATE", "ask", "ask_across", "ask_late", "portable", "put", "put_now", "put_order", "stop_it", "successor"]

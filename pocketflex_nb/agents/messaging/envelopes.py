@@ -7,7 +7,6 @@ A cast or info is a plain tuple, shaped as a record of the log with the message 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
@@ -17,7 +16,7 @@ from pocketflex_nb.agents.protocol.errors import AgentDown, CallTimeout
 from pocketflex_nb.agents.protocol.exit_reasons import short
 from pocketflex_nb.core.context import AGENT
 
-__all__ = ["CAST", "INFO", "Ask", "Caller", "CrossFuture", "Order", "ThreadWait", "Turn"]
+__all__ = ["CAST", "INFO", "Ask", "Caller", "Order", "Turn"]
 
 CAST, INFO = "cast", "info"
 
@@ -178,83 +177,3 @@ class Turn:
         self.run = run
 
 
-class CrossFuture:
-    """A future of another loop, settled from the home's loop."""
-
-    __slots__ = ("_is_done", "future", "loop")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop, self.future = loop, loop.create_future()
-        self._is_done = False
-
-    def done(self) -> bool:
-        """Whether it is settled, or its waiter has gone."""
-        return self._is_done or self.future.done()
-
-    def set_result(self, value: Any) -> None:
-        """Settle it."""
-        self._settle(self.future.set_result, value)
-
-    def set_exception(self, error: BaseException) -> None:
-        """Settle it with an error."""
-        self._settle(self.future.set_exception, error)
-
-    def _settle(self, fn: Callable[..., Any], value: Any) -> None:
-        if not self._is_done:
-            self._is_done = True
-            try:
-                self.loop.call_soon_threadsafe(self._set, fn, value)
-            except RuntimeError:  # the waiter's loop is closed: nobody waits
-                pass
-
-    def _set(self, fn: Callable[..., Any], value: Any) -> None:
-        if not self.future.done():
-            fn(value)
-
-
-class ThreadWait:
-    """What a plain thread waits on: `wait` sleeps in slices, so that the stop button gets through everywhere."""
-
-    __slots__ = ("_error", "_is_done", "_lock", "_value")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self._is_done = False
-        self._value: Any = None
-        self._error: BaseException | None = None
-
-    def done(self) -> bool:
-        """Whether it is settled."""
-        return self._is_done
-
-    def set_result(self, value: Any) -> None:
-        """Settle it."""
-        if not self._is_done:
-            self._value, self._is_done = value, True
-            self._lock.release()
-
-    def set_exception(self, error: BaseException) -> None:
-        """Settle it with an error."""
-        if not self._is_done:
-            self._error, self._is_done = error, True
-            self._lock.release()
-
-    def wait(self, seconds: float | None, slice: float) -> bool:
-        """Wait; False when `seconds` are over. An interrupt makes a later answer void."""
-        try:
-            while seconds is None or seconds > 0:
-                if self._lock.acquire(timeout=slice if seconds is None else min(slice, seconds)):
-                    return True
-                if seconds is not None:
-                    seconds -= slice
-            return self._is_done
-        except BaseException:
-            self._is_done = True
-            raise
-
-    def result(self) -> Any:
-        """The value; raises the error."""
-        if self._error is not None:
-            raise self._error
-        return self._value

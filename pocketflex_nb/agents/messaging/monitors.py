@@ -7,13 +7,13 @@ import concurrent.futures as cf
 from collections.abc import Generator
 from typing import Any
 
-from pocketflex_nb.agents.host.agent_host import in_slices, pulse
 from pocketflex_nb.agents.messaging.envelopes import Turn
-from pocketflex_nb.agents.protocol.errors import AgentDown, AgentError, BadSpec, NotOwner
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Down, tell
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.agents.protocol.errors import AgentDown, AgentError
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, tell
+from pocketflex_nb.agents.protocol.info_messages import Down
+from pocketflex_nb.concurrency.interruptible import in_slices, pulse
 
-__all__ = ["Gone", "Monitor", "Pending", "link", "unlink"]
+__all__ = ["Gone", "Monitor", "Pending"]
 
 
 class Gone:
@@ -202,92 +202,3 @@ def _drop(life: Any, monitor: Monitor) -> None:
         life.watchers.remove(monitor)
 
 
-def _here(what: str) -> Any:
-    life = AGENT.get()
-    if life is None:
-        raise NotOwner(f"{what}() stands outside of any agent: call it in a handler, or use ref.monitor()")
-    return life
-
-
-def link(ref: Any) -> None:
-    """Tie the current agent to `ref`: when one ends otherwise than normally, the other is hit too.
-
-    An agent with ``trap_exit = True`` gets an `Exit` message instead. A dead `ref` hits at once, as ``"noproc"``.
-
-    Parameters
-    ----------
-    ref : AgentRef
-        The other.
-
-    Raises
-    ------
-    NotOwner
-        Called outside of any agent.
-    BadSpec
-        `ref` lives on another loop.
-
-    Examples
-    --------
-    >>> from pocketflex_nb.agents import Agent, link
-    >>> class Engine(Agent):
-    ...     pass
-    >>> class Gauge(Agent):
-    ...     async def init(self, engine):
-    ...         link(engine)
-    >>> engine = Engine.start_sync()
-    >>> gauge = Gauge.start_sync(engine)
-    >>> ended = gauge.monitor()
-    >>> engine.exit("overheated")        # the gauge goes with it
-    >>> ended.wait(5).reason
-    'overheated'
-    """
-    me, other = _here("link"), ref._life
-    if other is me:
-        return
-    if other.home.loop is not me.home.loop:
-        raise BadSpec(f"link({ref!r}): it lives on another loop; use ref.monitor()")
-    if other.status is DEAD:
-        me.hit("noproc", other)
-        return
-    for one, two in ((me, other), (other, me)):
-        one.links = one.links or set()
-        one.links.add(two)
-
-
-def unlink(ref: Any) -> None:
-    """Untie the current agent from `ref`.
-
-    Parameters
-    ----------
-    ref : AgentRef
-        The other.
-
-    Raises
-    ------
-    NotOwner
-        Called outside of any agent.
-
-    Examples
-    --------
-    >>> from pocketflex_nb.agents import Agent, link, unlink
-    >>> class Engine(Agent):
-    ...     pass
-    >>> class Gauge(Agent):
-    ...     async def init(self, engine):
-    ...         self.engine = engine
-    ...         link(engine)
-    ...     async def handle_call(self, message, caller):
-    ...         unlink(self.engine)
-    >>> engine = Engine.start_sync()
-    >>> gauge = Gauge.start_sync(engine)
-    >>> gauge.call_sync("let go")
-    >>> ended = engine.monitor()
-    >>> engine.exit("overheated")
-    >>> ended.wait(5).reason, gauge.is_alive
-    ('overheated', True)
-    >>> gauge.stop_sync()
-    """
-    me, other = _here("unlink"), ref._life
-    for one, two in ((me, other), (other, me)):
-        if one.links:
-            one.links.discard(two)

@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
-from pocketflex_nb.agents.host.agent_host import home_for
-from pocketflex_nb.agents.messaging.envelopes import CrossFuture
-from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotOwner, NotRunning, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Registered, Unregistered, short
+from pocketflex_nb.agents.messaging.reply_futures import CrossFuture
+from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotOwner
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
+from pocketflex_nb.agents.protocol.info_messages import Registered, Unregistered
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["NEAR", "Registry", "Via", "names", "not_running", "place_of", "wait_for_name"]
+__all__ = ["NEAR", "Registry", "Via"]
 
 #: keys among which the nearest name is looked for
 NEAR = 1_000
@@ -425,39 +425,3 @@ def _tagged(key: Any) -> Any:
     return (type(key), key)
 
 
-#: the default registry: where ``name="writer"`` goes
-names = Registry()
-
-
-def place_of(name: Any) -> tuple[Registry, Hashable]:
-    """The registry and key that a name means."""
-    return (name.registry, name.key) if isinstance(name, Via) else (names, name)
-
-
-def not_running(name: Any) -> NotRunning:
-    """The error that nobody is called `name`, with the nearest name."""
-    registry, key = place_of(name)
-    known = registry.some_keys(NEAR)
-    return NotRunning(key if isinstance(key, str) else short(key), nearest(str(key), known) if known else "")
-
-
-async def wait_for_name(name: Any, seconds: float) -> Any:
-    """The agent called `name`, as soon as there is one."""
-    check_time(seconds, "wait")
-    registry, key = place_of(name)
-    waiting = registry.expect(key)
-    clock = home_for().clock
-    timer = clock.call_later(seconds, waiting.future.cancel)
-    try:
-        ref = await waiting.future
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        ref = registry.whereis(key)
-        if ref is None:
-            raise not_running(name) from None
-        return ref
-    finally:
-        timer.cancel()
-    return ref

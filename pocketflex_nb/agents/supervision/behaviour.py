@@ -13,7 +13,8 @@ from pocketflex_nb.agents.actor.incarnation import Life
 from pocketflex_nb.agents.actor.start_agent import bring_up, set_up
 from pocketflex_nb.agents.actor.stop_agent import stop_life
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.envelopes import Ask, Turn
+from pocketflex_nb.agents.messaging.envelopes import Turn
+from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import (
     AgentError,
     AlreadyPresent,
@@ -25,13 +26,16 @@ from pocketflex_nb.agents.protocol.errors import (
     StartError,
     StillRunning,
 )
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, STARTING, Crash, Shutdown, Stop, is_abnormal, is_reason, tell
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, STARTING, Crash, Shutdown, is_abnormal, is_reason, tell
 from pocketflex_nb.agents.protocol.tree_position import Place, Slot
-from pocketflex_nb.agents.supervision.child_spec import ChildInfo, ChildSpec, Counts, Intensity, as_spec, check_significant, needs_restart
+from pocketflex_nb.agents.supervision.child_info import ChildInfo
+from pocketflex_nb.agents.supervision.child_spec import ChildSpec, check_significant
+from pocketflex_nb.agents.supervision.restart_intensity import Intensity, needs_restart
+from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["Child", "SupervisorLife", "SupervisorRef", "Tree", "check_ok", "start_child_life", "tell_boss"]
+__all__ = ["Child", "SupervisorLife", "Tree", "check_ok", "start_child_life", "tell_boss"]
 
 
 class Child:
@@ -83,130 +87,6 @@ class Child:
             self.see(cls)
         stale = self.life is not None and isinstance(cls, type) and is_stale(cls)
         return ChildInfo(self.slot.id, self.ref, self.status, self.spec.type, self.restarts, max(self.version, 1), stale, self.error)
-
-
-class SupervisorRef(AgentRef):
-    """The address of a supervisor: what a ref can, and the care of its children.
-
-    Notes
-    -----
-    Given by ``sup.ref``, `whereis`, and for a supervisor that is a child by ``sup["id"]``.
-
-    Examples
-    --------
-    >>> from pocketflex_nb.agents import Agent, Supervisor, child
-    >>> class Idler(Agent):
-    ...     pass
-    >>> ref = Supervisor([child(Idler, id="a"), Supervisor([Idler], name="inner")]).start_sync().ref
-    >>> ref.count()
-    Counts(specs=2, active=2, supervisors=1, workers=1)
-    >>> [info.id for info in ref["inner"].children()]
-    ['Idler']
-    >>> ref.stop_sync()
-    """
-
-    __slots__ = ()
-
-    def children(self) -> list[ChildInfo]:
-        """The children in order, as they are now; empty when the supervisor is gone."""
-        tree = self._life.agent
-        return [child.tell() for child in list(tree.members())] if tree is not None else []
-
-    def count(self) -> Counts:
-        """How many there are."""
-        infos = self.children()
-        supervisors = sum(info.type == "supervisor" for info in infos)
-        return Counts(len(infos), sum(info.ref is not None for info in infos), supervisors, len(infos) - supervisors)
-
-    def __getitem__(self, id: Any) -> Any:
-        infos = self.children()
-        for info in infos:
-            if info.id == id:
-                return info.ref
-        raise KeyError(f"{self.name} has no child {id!r}{nearest(str(id), [str(info.id) for info in infos])}")
-
-    async def start_child(self, spec: Any) -> Any:
-        """Add a child, last, and start it.
-
-        Parameters
-        ----------
-        spec : child(...), class, template or supervisor
-            What to start.
-
-        Returns
-        -------
-        AgentRef or None
-            None when its `init` returned `IGNORE`.
-
-        Raises
-        ------
-        AlreadyStarted, AlreadyPresent
-            Its id is taken by a running child; by one that does not run.
-        StartError
-            It did not start; nothing is kept.
-        """
-        return await self._ask("start_child", as_spec(spec))
-
-    async def terminate_child(self, id: Any) -> None:
-        """Stop a child (a dynamic supervisor's: by its ref). Its spec stays, unless it is temporary, and it is not restarted.
-
-        Parameters
-        ----------
-        id : hashable
-            Which child.
-
-        Raises
-        ------
-        NotFound
-            No such child.
-        """
-        await self._ask("terminate_child", id)
-
-    async def restart_child(self, id: Any) -> Any:
-        """Start a child that does not run, and give its ref.
-
-        Parameters
-        ----------
-        id : hashable
-            Which child.
-
-        Raises
-        ------
-        NotFound, StillRunning, Restarting
-            No such child; it runs; it is between two tries.
-        StartError
-            It did not start; its spec stays.
-        """
-        return await self._ask("restart_child", id)
-
-    def delete_child(self, id: Any) -> None:
-        """Forget a child that does not run; called in another thread than the supervisor's, in its turn among that one's messages.
-
-        Parameters
-        ----------
-        id : hashable
-            Which child.
-
-        Raises
-        ------
-        NotFound, StillRunning, Restarting
-            No such child; it runs, starts or stops; it is between two tries.
-        """
-        life = self._life
-        agent = self._agent()
-        if life.home.can_do_now:
-            agent.delete_child(id)
-            return
-        waiting = self._ordered(lambda life: life.agent.delete_child(id), lambda life: None, Turn)
-        waiting.wait()
-
-    @property
-    def zombies(self) -> int:
-        """How many agents of this tree were killed and still run."""
-        return sum(life.slot.is_under(self.slot) for life in list(self._life.home.zombies))
-
-    async def _ask(self, verb: str, *args: Any) -> Any:
-        return await self.call(Ask(verb, args), timeout=None)
 
 
 class SupervisorLife(Life):

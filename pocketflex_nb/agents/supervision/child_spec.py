@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pocketflex_nb.agents.actor.agent import Agent
 from pocketflex_nb.agents.protocol.errors import BadSpec, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import is_abnormal
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["ChildInfo", "ChildSpec", "Counts", "Intensity", "as_spec", "check_significant", "check_specs", "child", "needs_restart"]
+__all__ = ["ChildSpec", "as_spec", "check_significant", "check_specs", "child"]
 
 _RESTARTS = ("permanent", "temporary", "transient")
 _DEFAULT: Any = object()
@@ -59,91 +57,6 @@ class ChildSpec:
     tree: Any = None
     isolation: str | None = None
     strict: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ChildInfo:
-    """A child as it is now.
-
-    Parameters
-    ----------
-    id : hashable
-        By which the supervisor knows it.
-    ref : AgentRef or None
-        Its address, while it lives.
-    status : "running", "restarting" or "stopped"
-        What it does.
-    type : "worker" or "supervisor"
-        What it is.
-    restarts : int
-        How often it was restarted.
-    version : int
-        Number of code versions seen.
-    is_stale : bool
-        It runs older code than the notebook has now.
-    error : str or None
-        Why it ended last.
-
-    Examples
-    --------
-    >>> from pocketflex_nb.agents import Agent, Supervisor, child
-    >>> class Idler(Agent):
-    ...     pass
-    >>> sup = Supervisor([child(Idler, id="a")]).start_sync()
-    >>> [info] = sup.children()
-    >>> info.id, info.status, info.restarts, info.ref is sup["a"]
-    ('a', 'running', 0, True)
-    >>> sup.stop_sync()
-    """
-
-    id: Any
-    ref: Any
-    status: str
-    type: str
-    restarts: int
-    version: int = 1
-    is_stale: bool = False
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many children a supervisor has: specs, living ones, and of which type the specs are.
-
-    Parameters
-    ----------
-    specs : int
-        Children that it knows, running or not.
-    active : int
-        Those that live.
-    supervisors, workers : int
-        Of `specs`, by type.
-
-    Examples
-    --------
-    >>> from pocketflex_nb.agents import Agent, Supervisor
-    >>> class Idler(Agent):
-    ...     pass
-    >>> sup = Supervisor([Idler]).start_sync()
-    >>> sup.count()
-    Counts(specs=1, active=1, supervisors=0, workers=1)
-    >>> specs, active, supervisors, workers = sup.count()
-    >>> sup.stop_sync()
-    """
-
-    specs: int
-    active: int
-    supervisors: int
-    workers: int
-
-    def __iter__(self) -> Any:
-        return iter((self.specs, self.active, self.supervisors, self.workers))
-
-    def __eq__(self, other: object) -> bool:
-        return tuple(self) == tuple(other) if isinstance(other, (tuple, Counts)) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(tuple(self))
 
 
 def child(
@@ -269,35 +182,3 @@ def check_significant(spec: ChildSpec, auto_shutdown: str) -> None:
         raise BadSpec(f'child {spec.id!r} is significant, and auto_shutdown is "never": give auto_shutdown="any_significant"')
 
 
-def needs_restart(restart: str, reason: Any) -> bool:
-    """Whether a child that ended by itself is started again."""
-    return restart == "permanent" or (restart == "transient" and is_abnormal(reason))
-
-
-class Intensity:
-    """Tells how many restarts within how many seconds are too many.
-
-    Parameters
-    ----------
-    max_restarts : int
-        One more than these within `max_seconds` (an entry exactly that old still counts) is too many.
-    """
-
-    __slots__ = ("entries", "max_restarts", "max_seconds")
-
-    def __init__(self, max_restarts: int, max_seconds: float) -> None:
-        if isinstance(max_restarts, bool) or not isinstance(max_restarts, int) or max_restarts < 0:
-            raise BadSpec(f"max_restarts={max_restarts!r}: give a whole number, 0 or more")
-        if max_seconds is None:
-            raise BadSpec("max_seconds=None: give seconds, more than 0")
-        check_time(max_seconds, "max_seconds", zero=False)
-        self.max_restarts, self.max_seconds = max_restarts, max_seconds
-        self.entries: deque[float] = deque()
-
-    def add(self, now: float) -> bool:
-        """Count one restart; False when it is one too many."""
-        entries = self.entries
-        entries.append(now)
-        while entries and now - entries[0] > self.max_seconds + 1e-9:
-            entries.popleft()
-        return len(entries) <= self.max_restarts

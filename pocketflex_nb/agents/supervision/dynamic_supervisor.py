@@ -8,8 +8,9 @@ from typing import Any
 
 from pocketflex_nb.agents.actor.incarnation import Life
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, MaxChildren, NotFound, ReplyError, StartError
-from pocketflex_nb.agents.protocol.exit_reasons import Stop, tell
+from pocketflex_nb.agents.protocol.exit_reasons import tell
 from pocketflex_nb.agents.protocol.tree_position import Slot
 from pocketflex_nb.agents.supervision.behaviour import Child, Tree, check_ok, start_child_life
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec, as_spec

@@ -11,9 +11,10 @@ from typing import Any
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.envelopes import Turn
 from pocketflex_nb.agents.protocol.errors import BadSpec, NotRunning
-from pocketflex_nb.agents.supervision.behaviour import SupervisorLife, SupervisorRef, Tree
+from pocketflex_nb.agents.supervision.behaviour import SupervisorLife, Tree
 from pocketflex_nb.agents.supervision.child_spec import as_spec
 from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, Options
+from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 
 __all__ = ["PartitionLife", "PartitionRef", "PartitionSupervisor", "PartitionTree", "partition_of"]
 

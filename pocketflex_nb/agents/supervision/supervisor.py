@@ -10,13 +10,16 @@ from typing import Any
 from pocketflex_nb.agents.actor.cell_scope import adopt, make_room
 from pocketflex_nb.agents.actor.start_agent import bring_up, named
 from pocketflex_nb.agents.host.agent_host import Home, home_for
-from pocketflex_nb.agents.host.agent_log import EventView
+from pocketflex_nb.agents.host.log_events import EventView
 from pocketflex_nb.agents.messaging.monitors import Monitor
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotRunning, StartError, SupervisorExit
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Shutdown
 from pocketflex_nb.agents.protocol.tree_position import Slot
-from pocketflex_nb.agents.supervision.behaviour import SupervisorLife, SupervisorRef, Tree
-from pocketflex_nb.agents.supervision.child_spec import ChildInfo, ChildSpec, Counts, Intensity, as_spec, check_specs
+from pocketflex_nb.agents.supervision.behaviour import SupervisorLife, Tree
+from pocketflex_nb.agents.supervision.child_info import ChildInfo, Counts
+from pocketflex_nb.agents.supervision.child_spec import ChildSpec, as_spec, check_specs
+from pocketflex_nb.agents.supervision.restart_intensity import Intensity
+from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 

@@ -9,10 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.agents.actor.stop_agent import stop_life
-from pocketflex_nb.agents.host.agent_host import Home, home_for, pulse, running_loop
+from pocketflex_nb.agents.host.agent_host import Home, home_for, running_loop
+from pocketflex_nb.agents.protocol.directives import Ok
 from pocketflex_nb.agents.protocol.errors import AgentDown, BadSpec, CallTimeout, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Exit, Ok, is_reason
-from pocketflex_nb.agents.tasks.task_ref import TaskLife, spawn
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
+from pocketflex_nb.agents.protocol.info_messages import Exit
+from pocketflex_nb.agents.tasks.spawn import spawn
+from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
+from pocketflex_nb.concurrency.interruptible import pulse
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 

@@ -10,11 +10,13 @@ from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.protocol.errors import BadSpec, NotRunning, ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.agents.supervision.behaviour import Child, tell_boss
-from pocketflex_nb.agents.supervision.child_spec import ChildInfo, ChildSpec
+from pocketflex_nb.agents.supervision.child_info import ChildInfo
+from pocketflex_nb.agents.supervision.child_spec import ChildSpec
 from pocketflex_nb.agents.supervision.dynamic_supervisor import DynamicTree, check_limit
 from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, Options
 from pocketflex_nb.agents.tasks.stream import AT_ONCE, Stream
-from pocketflex_nb.agents.tasks.task_ref import TaskLife, TaskRef, start_task
+from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
+from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
 from pocketflex_nb.core.context import AGENT
 from pocketflex_nb.core.errors import nearest
 

@@ -26,66 +26,20 @@ import uuid
 import zoneinfo
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, Literal
+from typing import Any
 
 from pocketflex_nb.core.codec import third_party as foreign
-from pocketflex_nb.core.codec.inert_objects import check_hashable, factory_made, made_of, static
-from pocketflex_nb.core.codec.tag_shapes import check_foreign, check_shape, read_zone
-from pocketflex_nb.core.codec.third_party import Refusal, class_named, name_of
-from pocketflex_nb.core.errors import DecodingError, EncodingError, NotLoaded
-from pocketflex_nb.core.frozen.diff import path_text
+from pocketflex_nb.core.codec.inert_objects import check_hashable, static
+from pocketflex_nb.core.codec.tagged_json import DEEPEST, FLAT, NAMES, UNREADABLE, Unloaded
+from pocketflex_nb.core.codec.third_party import Refusal, name_of
+from pocketflex_nb.core.errors import DecodingError, EncodingError
+from pocketflex_nb.core.value_text import path_text
 
-__all__ = ["DEEPEST", "FORMAT", "UNREADABLE", "Unloaded", "decode", "encode", "is_whole"]
+__all__ = ["FACTORIES", "FIELD", "check_depth", "encode", "fields_of_class", "hashed", "keyed", "read_flag", "unwritten"]
 
-#: tag of a text that is no value, kept among values
-UNREADABLE = "unreadable"
-#: number of this format, kept beside what is written in it
-FORMAT = 1
-#: containers in one another, at most
-DEEPEST = 200
 _PLAIN = frozenset({str, bool, type(None)})
 _WIDE = 1_024  # bits of an int beyond which it is written in hex: reading long decimals is slow, and limited by Python
 _Pack = Callable[[Any], Any]
-
-
-class Unloaded:
-    """A value that cannot be read here, as `decode` gives it with ``unloaded="keep"``. Written again as it was read.
-
-    Attributes
-    ----------
-    tag : str
-        The kind: ``"dataclass"``, ``"enum"``, ``"ndarray"`` ...; ``"unreadable"`` for a text that is no value at all.
-    cls : str
-        Module and name of its class: ``"__main__:Point"``.
-    members : dict
-        What was written down.
-    reason : str
-        Why it cannot be read; empty when its class is not loaded here.
-    """
-
-    __slots__ = ("cls", "members", "reason", "tag")
-
-    def __init__(self, members: dict[str, Any], reason: str = "") -> None:
-        self.members, self.reason = members, reason
-        tag, named = members["$"], members.get("c")
-        self.tag = tag if type(tag) is str else "unknown"
-        self.cls = named if type(named) is str else self.tag
-
-    @classmethod
-    def of_text(cls, text: Any, reason: str) -> Unloaded:
-        """What stands for a text that is no value."""
-        return cls({"$": UNREADABLE, "v": text if isinstance(text, str) else repr(text)}, reason)
-
-    def __repr__(self) -> str:
-        if self.tag == UNREADABLE:
-            return f"<unreadable: {self.reason or 'no value of this version'}>"
-        return f"<{self.cls}, {f'which cannot be read here: {self.reason}' if self.reason else 'whose class is not loaded here'}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Unloaded) and other.members == self.members
-
-    def __hash__(self) -> int:
-        return hash((self.tag, self.cls))  # a key of a dict may be one
 
 
 def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
@@ -146,7 +100,7 @@ def _short(value: dict[Any, Any]) -> str:
     A long one may hold an int that is written otherwise; one that is not ASCII, half a character.
     """
     value = value.copy()  # another thread may change it
-    if "$" in value or not _NAMES.issuperset(map(type, value)) or not _FLAT.issuperset(map(type, value.values())):
+    if "$" in value or not NAMES.issuperset(map(type, value)) or not FLAT.issuperset(map(type, value.values())):
         return ""
     try:
         text = _text(value)
@@ -158,7 +112,6 @@ def _short(value: dict[Any, Any]) -> str:
 _SAFE = 2**63
 #: characters: an int of more bits than `_WIDE` has more digits
 _SHORT = 300
-_NAMES, _FLAT = frozenset({str}), frozenset({str, bool, type(None), int})
 
 
 def _encoder() -> Callable[[Any], str]:
@@ -174,51 +127,7 @@ def _encoder() -> Callable[[Any], str]:
 _text = _encoder()
 
 
-def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -> Any:
-    """The value that `encode` wrote.
-
-    Parameters
-    ----------
-    unloaded : {"raise", "keep"}
-        What becomes of what cannot be read here, since its class is not loaded, has changed, or it is no value at all: an error, or an
-        `Unloaded` that is written again unchanged.
-
-    Raises
-    ------
-    DecodingError
-        When it was not written by `encode`, or its class is not loaded here. With ``unloaded="keep"``: never.
-
-    Notes
-    -----
-    Imports nothing (where the system has no time zones, the ``tzdata`` package is asked for them) and runs no code of the classes that it
-    meets: no ``__init__``, ``__new__``, ``__setstate__``, ``_missing_``, default factory, descriptor or hash of theirs. What cannot be
-    made without is not made.
-
-    Examples
-    --------
-    >>> decode(encode({1: ("a", b"b")}))
-    {1: ('a', b'b')}
-    """
-    try:
-        if isinstance(text, bytes):
-            text = text.decode()
-        if '"$"' not in text:  # no tag, hence nothing that JSON does not say by itself
-            value = _plain(text)
-        else:
-            value = _strict(text) if unloaded == "raise" else _keeping(text)
-        if text.count("[") + text.count("{") > DEEPEST:
-            _check_depth(value)
-        return value
-    except Exception as exc:
-        error = exc if isinstance(exc, DecodingError) else _unwritten(exc)
-        if unloaded == "keep":
-            return Unloaded.of_text(text, str(error))
-        if error is exc:
-            raise
-        raise error from exc
-
-
-def _unwritten(exc: Exception) -> DecodingError:
+def unwritten(exc: Exception) -> DecodingError:
     """The error of a text that `encode` cannot have written."""
     try:
         told = str(exc)[:300]
@@ -227,7 +136,7 @@ def _unwritten(exc: Exception) -> DecodingError:
     return DecodingError(f"this was not written by pocketflex_nb: {type(exc).__name__}: {told}")
 
 
-def _check_depth(value: Any) -> None:
+def check_depth(value: Any) -> None:
     """See that a value is no deeper than one that could be written again."""
     level, deep = [value], 0
     while level:
@@ -244,16 +153,6 @@ def _check_depth(value: Any) -> None:
 
 
 _NESTING = (dict, list, tuple)
-
-
-def is_whole(value: Any) -> bool:
-    """Whether nothing in `value`, as `decode` gave it, is `Unloaded`. Looks into lists, tuples and dicts, their keys too."""
-    cls = type(value)
-    if cls is Unloaded:
-        return False
-    if issubclass(cls, dict):
-        return all(map(is_whole, value.values())) and (_NAMES.issuperset(map(type, value)) or all(map(is_whole, value)))
-    return all(map(is_whole, value)) if issubclass(cls, (list, tuple)) else True
 
 
 # writing -------------------------------------------------------------------------------------------------------------
@@ -320,7 +219,7 @@ class _Packing:
         return sorted(self.items(values), key=_text)
 
     def _mapping(self, value: Any) -> Any:
-        if "$" in value or not _NAMES.issuperset(map(type, value)):
+        if "$" in value or not NAMES.issuperset(map(type, value)):
             return {"$": "dict", "v": self.pairs(value)}
         return self.named(value)
 
@@ -350,10 +249,10 @@ class _Packing:
         """Something of a class that has to be found again by its name, or of a library."""
         if isinstance(value, enum.Enum):
             return {"$": "enum", "c": name_of(cls), "v": self.pack(value.value if isinstance(value, enum.Flag) else value.name)}
-        if issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple):
+        if issubclass(cls, tuple) and isinstance(getattr(cls, "fields_of_class", None), tuple):
             return {"$": "namedtuple", "c": name_of(cls), "v": self.named(value._asdict())}
         if dataclasses.is_dataclass(value) and not isinstance(value, (dict, list, tuple, str, int, float)):
-            return {"$": "dataclass", "c": name_of(cls), "v": self.named(_fields(value))}
+            return {"$": "dataclass", "c": name_of(cls), "v": self.named(fields_of_class(value))}
         if issubclass(cls, pathlib.PurePath):
             return {"$": "path" if isinstance(value, pathlib.Path) else _PURE[isinstance(value, pathlib.PurePosixPath)], "v": str(value)}
         packed = foreign.pack(value, self)
@@ -365,7 +264,7 @@ class _Packing:
 _PURE = {True: "posixpath", False: "windowspath"}
 
 
-def _fields(value: Any) -> dict[str, Any]:
+def fields_of_class(value: Any) -> dict[str, Any]:
     try:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     except AttributeError as exc:
@@ -425,12 +324,12 @@ def _clock(tag: str, value: Any) -> dict[str, Any]:
 
 def _factory(packing: _Packing, value: Any) -> dict[str, Any]:
     made = value.default_factory
-    if made is not None and made not in _FACTORIES.values():
+    if made is not None and made not in FACTORIES.values():
         raise Refusal(f"a defaultdict that makes {made!r}; keep dict(value)")
     return {"$": "defaultdict", "of": None if made is None else made.__name__, "v": packing.pairs(value)}
 
 
-_FACTORIES: dict[str, type] = {
+FACTORIES: dict[str, type] = {
     cls.__name__: cls for cls in (list, dict, set, int, float, str, bool, tuple, collections.Counter, collections.deque)
 }
 _SIMPLE: dict[type, Callable[[Any], Any]] = {
@@ -462,66 +361,7 @@ _COMPOUND: dict[type, Callable[[_Packing, Any], Any]] = {
 }
 
 
-# reading -------------------------------------------------------------------------------------------------------------
-def _untag(members: dict[str, Any]) -> Any:
-    """What the tag of an object says; its members have been read already."""
-    tag = members.get("$")
-    if tag is None:
-        return members
-    if tag.__class__ is not str:
-        raise DecodingError(f"a {type(tag).__name__} is no kind of value")
-    read = _READ.get(tag)
-    if read is not None:
-        check_shape(tag, members)
-        return read(members)
-    check_foreign(tag, members)
-    return foreign.unpack(tag, members)
-
-
-def _untag_or_keep(members: dict[str, Any]) -> Any:
-    tag = members.get("$")
-    if tag is None:
-        return members
-    try:
-        if not is_whole(members):
-            if tag.__class__ is not str or tag not in _OPEN:
-                return Unloaded(members)
-            check_shape(tag, members)
-            return _READ[tag](members)
-        return _untag(members)
-    except NotLoaded:
-        return Unloaded(members)
-    except Exception as exc:  # whatever a reader, or a library that it asks, makes of what it was given
-        return Unloaded(members, str(exc if isinstance(exc, DecodingError) else _unwritten(exc)))
-
-
-#: made once each: `json.loads` makes a decoder for each call that wants other than its defaults
-_plain = json.JSONDecoder().decode
-_strict = json.JSONDecoder(object_hook=_untag).decode
-_keeping = json.JSONDecoder(object_hook=_untag_or_keep).decode
-
-
-def _timed(value: Any, members: dict[str, Any]) -> Any:
-    return value.replace(tzinfo=members.get("tz"), fold=members.get("fold", 0))
-
-
-def _read_timezone(members: dict[str, Any]) -> dt.timezone:
-    offset = dt.timedelta(*members["v"])
-    return dt.timezone(offset, members["name"]) if "name" in members else dt.timezone(offset) if offset else dt.UTC
-
-
-def _read_enum(members: dict[str, Any]) -> Any:
-    cls: Any = class_named(members["c"], enum.Enum)
-    wanted = members["v"]
-    if issubclass(cls, enum.Flag):
-        return _read_flag(cls, wanted, members["c"])
-    known = static(cls, "_member_map_", {})
-    if wanted not in known:
-        raise DecodingError(f"{members['c']} has no member {wanted!r} here: the class has changed since it was written")
-    return known[wanted]
-
-
-def _read_flag(cls: Any, wanted: Any, name: str) -> Any:
+def read_flag(cls: Any, wanted: Any, name: str) -> Any:
     """A member, or several in one, of a class of flags that makes those in Python's own way."""
     if wanted.__class__ is not int:
         raise DecodingError(f"{name} has no member {wanted!r}: flags are whole numbers")
@@ -543,52 +383,15 @@ def _is_own(found: Any) -> bool:
     return function.__class__ is FunctionType and function.__globals__.get("__name__") != "enum"
 
 
-def _read_namedtuple(members: dict[str, Any]) -> Any:
-    cls: Any = class_named(members["c"], tuple)
-    given, known, fields = members["v"], static(cls, "_field_defaults", {}), static(cls, "_fields", None)
-    if fields.__class__ is not tuple:
-        raise DecodingError(f"{members['c']} is no named tuple here: the class has changed since it was written")
-    _same_fields(members["c"], given, fields, known)
-    return tuple.__new__(cls, [given[name] if name in given else known[name] for name in fields])
-
-
-def _read_dataclass(members: dict[str, Any]) -> Any:
-    cls: Any = class_named(members["c"], object)
-    known = static(cls, "__dataclass_fields__", None)
-    if known.__class__ is not dict:
-        raise DecodingError(f"{members['c']} is no dataclass here: the class has changed since it was written")
-    given, fields = members["v"], [field for field in known.values() if field._field_type is _FIELD]
-    defaults = {field.name: field for field in fields if _has_default(field)}
-    _same_fields(members["c"], given, [field.name for field in fields], defaults)
-    values = {field.name: given[field.name] if field.name in given else _default(field, members["c"]) for field in fields}
-    return made_of(cls, values)  # no __init__ and no __post_init__: nothing of a file runs
-
-
-def _has_default(field: Any) -> bool:
-    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-
-
-def _default(field: Any, name: str) -> Any:
-    return field.default if field.default is not dataclasses.MISSING else factory_made(field.default_factory, f"{name}.{field.name}")
-
-
 @dataclasses.dataclass
 class _Sample:
     of: int
 
 
-_FIELD: Any = _Sample.__dataclass_fields__["of"]._field_type  # type: ignore[attr-defined]  # what tells a field from a class variable
+FIELD: Any = _Sample.__dataclass_fields__["of"]._field_type  # type: ignore[attr-defined]  # what tells a field from a class variable
 
 
-def _same_fields(name: str, given: Any, fields: Any, defaults: Any) -> None:
-    unknown = [field for field in given if field not in fields]
-    lacking = [field for field in fields if field not in given and field not in defaults]
-    if unknown or lacking:
-        told = f"unknown here: {unknown}" if unknown else f"lacking in what was written: {lacking}"
-        raise DecodingError(f"the fields of {name} have changed since it was written, {told}; give new fields a default")
-
-
-def _hashed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def hashed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Make a set of the members."""
 
     def read(members: Any) -> Any:
@@ -598,7 +401,7 @@ def _hashed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return read
 
 
-def _keyed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def keyed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Make a mapping of pairs."""
 
     def read(pairs: Any) -> Any:
@@ -608,45 +411,3 @@ def _keyed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return read
 
 
-def _member(make: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
-    return lambda members: make(members["v"])
-
-
-_READ: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "int": _member(lambda v: int(v, 16)),
-    "float": _member(float),
-    "complex": _member(lambda v: complex(float(v[0]), float(v[1]))),
-    "ellipsis": lambda members: ...,
-    "bytes": _member(base64.b64decode),
-    "bytearray": _member(lambda v: bytearray(base64.b64decode(v))),
-    "dict": _member(_keyed(dict)),
-    "tuple": _member(tuple),
-    "set": _member(_hashed(set)),
-    "frozenset": _member(_hashed(frozenset)),
-    "range": _member(lambda v: range(*(int(part, 16) for part in v))),
-    "slice": _member(lambda v: slice(*v)),
-    "deque": lambda members: collections.deque(members["v"], members["max"]),
-    "ordereddict": _member(_keyed(collections.OrderedDict)),
-    "counter": _member(_keyed(lambda v: collections.Counter(dict(v)))),
-    "defaultdict": lambda members: collections.defaultdict(
-        _FACTORIES[members["of"]] if members["of"] else None, _keyed(dict)(members["v"])
-    ),
-    "pattern": lambda members: re.compile(members["v"], members["flags"] & ~re.DEBUG),  # which prints
-    "date": _member(dt.date.fromisoformat),
-    "datetime": lambda members: _timed(dt.datetime.fromisoformat(members["v"]), members),
-    "time": lambda members: _timed(dt.time.fromisoformat(members["v"]), members),
-    "timedelta": _member(lambda v: dt.timedelta(*v)),
-    "timezone": _read_timezone,
-    "zone": _member(read_zone),
-    "decimal": _member(decimal.Decimal),
-    "fraction": _member(lambda v: fractions.Fraction(int(v[0], 16), int(v[1], 16))),
-    "uuid": _member(lambda v: uuid.UUID(hex=v)),
-    "path": _member(pathlib.Path),
-    "posixpath": _member(pathlib.PurePosixPath),
-    "windowspath": _member(pathlib.PureWindowsPath),
-    "enum": _read_enum,
-    "namedtuple": _read_namedtuple,
-    "dataclass": _read_dataclass,
-}
-#: kinds that hold whatever they hold
-_OPEN = frozenset({"dict", "tuple", "deque", "ordereddict", "defaultdict"})

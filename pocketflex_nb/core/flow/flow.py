@@ -13,9 +13,10 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.flow.flow_copy import copied_flow, rewired
 from pocketflex_nb.core.flow.membership import enter, stands_elsewhere
 from pocketflex_nb.core.flow.node_ids import ids_of
-from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency, check_seconds, whole
+from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency, whole
 from pocketflex_nb.core.flow.outcomes import Outcomes, check_on_error
 from pocketflex_nb.core.flow.private_store import Private, declared
+from pocketflex_nb.core.flow.retry_policy import check_seconds
 
 __all__ = ["BatchFlow", "Flow", "check_limits", "linear", "with_nodes"]
 

@@ -12,7 +12,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, FunctionNode, Node
+from pocketflex_nb.core.flow.function_nodes import FunctionNode
+from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
 
 __all__ = ["is_lazy", "is_stream", "unrun_steps"]
 

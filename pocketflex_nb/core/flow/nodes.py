@@ -6,95 +6,17 @@ a run: the engine visits a shallow copy. Attributes of ours on a node begin with
 
 from __future__ import annotations
 
-import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from types import AsyncGeneratorType, GeneratorType
 from typing import Any, overload
 
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.flow.membership import arrow_drawn, forget_arrows
 from pocketflex_nb.core.flow.outcomes import check_on_error
+from pocketflex_nb.core.flow.retry_policy import Retry, check_seconds
 
-__all__ = [
-    "END", "AsyncFunctionNode", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "FunctionNode", "Node", "Retry",
-    "attempt_of", "check_concurrency", "check_seconds", "checked_name", "node", "whole",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How often and how patiently `exec` is tried.
-
-    Parameters
-    ----------
-    attempts : int
-        Tries in all, the first included.
-    wait : float
-        Seconds before the second try.
-    backoff : float
-        Factor from one wait to the next; 1 keeps it constant.
-    jitter : float
-        Share of each wait that is random: 0.2 waits between 80 % and 120 %.
-    max_wait : float
-        Upper bound of one wait, seconds.
-    on : exception class or tuple of them
-        What is retried; anything else goes to `exec_fallback` at once.
-
-    Examples
-    --------
-    >>> [Retry(4, wait=1, backoff=2, max_wait=3).delay(k) for k in range(3)]
-    [1.0, 2.0, 3.0]
-    """
-
-    attempts: int = 3
-    wait: float = 0.0
-    backoff: float = 1.0
-    jitter: float = 0.0
-    max_wait: float = 60.0
-    on: type[BaseException] | tuple[type[BaseException], ...] = Exception
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.attempts, int):
-            raise TypeError(f"Retry(attempts={self.attempts!r}): a whole number of tries is needed")
-        if self.attempts < 1:
-            raise ValueError(f"Retry(attempts={self.attempts!r}): at least 1 try is needed")
-        for kind in self.on if isinstance(self.on, tuple) else (self.on,):
-            if not (isinstance(kind, type) and issubclass(kind, BaseException)):  # else the first failure would be lost in another
-                raise TypeError(f"Retry(on={self.on!r}): an exception class, or a tuple of them, is needed")
-        for name in ("wait", "backoff", "jitter", "max_wait"):
-            if not isinstance(getattr(self, name), (int, float)):
-                raise TypeError(f"Retry({name}={getattr(self, name)!r}): a number is needed")
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"Retry({name}={getattr(self, name)!r}): must not be negative")
-        if self.jitter > 1:
-            raise ValueError(f"Retry(jitter={self.jitter!r}): a share of the wait, from 0 to 1")
-
-    def delay(self, failed: int, random: Callable[[], float] | None = None) -> float:
-        """Seconds to wait after one failed try.
-
-        Parameters
-        ----------
-        failed : int
-            Number of that try; the first is 0.
-        random : callable, optional
-            Gives numbers in [0, 1) for the jitter; without it the wait has none.
-
-        Returns
-        -------
-        float
-            At most `max_wait`.
-        """
-        try:
-            wait = min(self.wait * self.backoff**failed, self.max_wait) if self.wait else 0.0
-        except OverflowError:
-            wait = self.max_wait
-        if self.jitter and random is not None:
-            wait = min(wait * (1 + self.jitter * (2 * random() - 1)), self.max_wait)
-        return float(wait)
+__all__ = ["END", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "Node", "attempt_of", "check_concurrency", "checked_name", "whole"]
 
 
 class BaseNode:
@@ -521,16 +443,6 @@ def check_concurrency(what: str, limit: int | None) -> None:
         raise ValueError(f"{what}(max_concurrency={limit!r}): a whole number of at least 1, or None for no limit")
 
 
-def check_seconds(what: str, timeout: float | None) -> None:
-    """Raise unless `timeout` is None or a number of seconds above 0."""
-    if timeout is None:
-        return
-    if not isinstance(timeout, (int, float)):
-        raise TypeError(f"{what}(timeout={timeout!r}): a number of seconds is needed, or None for no limit")
-    if not timeout > 0:
-        raise ValueError(f"{what}(timeout={timeout!r}): seconds above 0, or None for no limit")
-
-
 class Fork(BaseNode):
     """The hidden node behind ``a >> [b, c]``: its `heads` are walked in parallel up to where they meet.
 
@@ -603,102 +515,3 @@ class _End(BaseNode):
 END = _End()
 
 
-class FunctionNode(Node):
-    """A node made of one function by `node`: the function is its `exec`, and what it returns is the action."""
-
-    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
-        if not callable(fn):
-            raise TypeError(f"@node needs a function, not {fn!r}")
-        super().__init__(**options)
-        self._pfx_fn = fn
-        self._pfx_takes_shared = _takes_an_argument(fn)
-        self.name = self.name or getattr(fn, "__name__", type(fn).__name__)
-        self.__doc__ = fn.__doc__
-
-    def prep(self, shared: Any) -> Any:
-        """The store itself."""
-        return shared
-
-    def exec(self, prep_res: Any) -> Any:
-        """Call the function."""
-        return self._pfx_call(prep_res)
-
-    def _pfx_call(self, shared: Any) -> Any:
-        """Call the function, or the one of its name that the run around it uses: its cell may have run again since."""
-        fn, frame = self._pfx_fn, FRAME.get()
-        if frame is not None:
-            fn = frame.run.live_class(fn)
-            if fn is not self._pfx_fn:
-                return fn(shared) if _takes_an_argument(fn) else fn()
-        return fn(shared) if self._pfx_takes_shared else fn()
-
-    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """The action that the function returned."""
-        if exec_res is None or isinstance(exec_res, str):
-            return exec_res
-        if exec_res == [] or (self.successors and isinstance(exec_res, (list, tuple))):  # several at once; the walk looks at each
-            return exec_res
-        if exec_res.__class__ is GeneratorType:
-            raise TypeError(
-                f"node {self.name!r} is written with yield, and nobody runs its body: return the action, or make it `async def`: "
-                f"its texts are streamed as tokens then"
-            )
-        raise TypeError(
-            f"node {self.name!r} returned {exec_res!r}: a function node returns its action, a str, None, or a list; "
-            f"write results to the store: shared[{self.name!r}] = ..."
-        )
-
-
-class AsyncFunctionNode(FunctionNode):
-    """A `FunctionNode` of an ``async def`` function."""
-
-    async def exec(self, prep_res: Any) -> Any:
-        """Await the function. One with ``yield`` streams: its texts are tokens of its lane, its action is the default one."""
-        called = self._pfx_call(prep_res)
-        if called.__class__ is AsyncGeneratorType:
-            await ports.engine.streamed(called)
-            return None
-        return await called
-
-
-def _takes_an_argument(fn: Callable[..., Any]) -> bool:
-    try:
-        parameters = inspect.signature(fn).parameters.values()
-    except (TypeError, ValueError):  # some builtins have no signature
-        return True
-    return any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
-
-
-@overload
-def node(fn: Callable[..., Any], /) -> Node: ...
-@overload
-def node(**options: Any) -> Callable[[Callable[..., Any]], Node]: ...
-def node(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a node of a plain or async function.
-
-    Parameters
-    ----------
-    fn : callable
-        Takes the shared store (or nothing) and returns the action: a str, or None for ``"default"``.
-    **options
-        As for `Node`: ``@node(max_retries=3, wait=1)``. ``name=``: default is the function's own.
-
-    Notes
-    -----
-    The function is the node's `exec`, so it is retried as a whole, and a plain one runs in the thread pool when launched.
-
-    Examples
-    --------
-    >>> from pocketflex_nb import Flow, node
-    >>> @node
-    ... def greet(shared):
-    ...     shared["greeting"] = f"hello {shared['who']}"
-    >>> store = {"who": "you"}
-    >>> Flow(greet).run(store)
-    >>> store["greeting"]
-    'hello you'
-    """
-    if fn is None:
-        return lambda function: node(function, **options)
-    kind = AsyncFunctionNode if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn) else FunctionNode
-    return kind(fn, **options)

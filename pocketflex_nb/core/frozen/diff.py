@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any
 
 from pocketflex_nb.core.frozen.frozen_tree import MISSING, FrozenDict, FrozenList, FrozenObject, Opaque, equal, leaves_of
+from pocketflex_nb.core.value_text import path_text
 
-__all__ = ["Difference", "compare", "path_text"]
+__all__ = ["Difference", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,6 @@ class Difference:
     def where(self) -> str:
         """The path as text: ``notes[2].title``."""
         return path_text(self.path)
-
-
-def path_text(path: tuple[Any, ...]) -> str:
-    """A path as it would be typed: ``notes[2].title``, with quotes where a key is no name."""
-    text = ""
-    for part in path:
-        if isinstance(part, str) and part.isidentifier():
-            text += f".{part}" if text else part
-        else:
-            text += f"[{part!r}]" if text or not isinstance(part, str) else repr(part)
-    return text
 
 
 def compare(old: Any, new: Any, path: tuple[Any, ...] = (), *, limit: int | None = None) -> list[Difference]:

@@ -16,9 +16,11 @@ from typing import Any, NoReturn
 from pocketflex_nb.core.errors import CheckError, nearest
 from pocketflex_nb.core.flow.checks import check
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork, node
+from pocketflex_nb.core.flow.function_nodes import node
+from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
+from pocketflex_nb.core.mermaid.diagram import Diagram, DiagramEdge, DiagramNode, Directive, Subgraph
 from pocketflex_nb.core.mermaid.directives import FLOW_SETTINGS, NODE_SETTINGS, apply, value_of
-from pocketflex_nb.core.mermaid.parser import Diagram, DiagramEdge, DiagramNode, Directive, Subgraph, parse
+from pocketflex_nb.core.mermaid.parser import parse
 
 __all__ = ["build", "is_wireable", "rebuild"]
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
-from pocketflex_nb.core.flow.nodes import BatchNode, Node, Retry, check_concurrency
+from pocketflex_nb.core.flow.nodes import BatchNode, Node, check_concurrency
 from pocketflex_nb.core.flow.private_store import Private, declared, read_names
+from pocketflex_nb.core.flow.retry_policy import Retry
 
 __all__ = ["FLOW_SETTINGS", "NODE_SETTINGS", "apply", "seconds", "value_of"]
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from dataclasses import replace
 
 from pocketflex_nb.core.errors import DiagramError, nearest
+from pocketflex_nb.core.mermaid.diagram import Diagram, DiagramEdge, DiagramNode, Directive, Subgraph
 from pocketflex_nb.core.mermaid.scanner import ID, NOTHING, STATEMENT, Scanner, decoded, said
 
-__all__ = ["HEADERS", "OTHERS", "Diagram", "DiagramEdge", "DiagramNode", "Directive", "Subgraph", "is_mermaid", "parse"]
+__all__ = ["HEADERS", "OTHERS", "is_mermaid", "parse"]
 
 HEADERS = ("flowchart", "graph", "stateDiagram-v2", "stateDiagram", "flowchart-elk")
 #: Mermaid's other kinds of diagrams
@@ -28,71 +28,6 @@ OTHERS = frozenset({
 _DIRECTIONS = {"TB": "TD", "TD": "TD", "BT": "BT", "RL": "RL", "LR": "LR", ">": "LR", "<": "RL", "^": "BT", "v": "TD"}
 _KEPT = ("classDef", "class", "style", "click", "linkStyle", "accTitle", "accDescr", "direction")
 _HEADER = re.compile(r"([\w-]+)[ \t]*(?:(TB|TD|BT|RL|LR|[<>^]|v)(?!\w))?[ \t]*(?=;|%%|$)", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class DiagramNode:
-    """One node as written. `label` is None where no text was given; `group` is the subgraph it stands in, or ``""``."""
-
-    id: str
-    label: str | None = None
-    shape: str = "rect"
-    group: str = ""
-    line: int = 0
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DiagramEdge:
-    """One arrow as written; `kind` is ``"action"``, ``"error"`` or ``"detached"``. `source` ``"[*]"`` marks a start."""
-
-    source: str
-    target: str
-    action: str = "default"
-    kind: str = "action"
-    group: str = ""
-    line: int = 0
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Subgraph:
-    """A ``subgraph`` (or composite state) as written."""
-
-    id: str
-    label: str | None = None
-    parent: str = ""
-    line: int = 0
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Directive:
-    """``%% pf: ref.setting=value``; `ref` is ``""`` for the flow itself."""
-
-    ref: str
-    setting: str
-    value: str
-    line: int = 0
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Diagram:
-    """A diagram as written. `ignored` holds (line, text) of what is kept but not run; `text` is the whole."""
-
-    direction: str = "TD"
-    nodes: tuple[DiagramNode, ...] = ()
-    edges: tuple[DiagramEdge, ...] = ()
-    subgraphs: tuple[Subgraph, ...] = ()
-    directives: tuple[Directive, ...] = ()
-    ignored: tuple[tuple[int, str], ...] = ()
-    text: str = field(default="", compare=False)
-
-    def fail(self, message: str, line: int, column: int) -> NoReturn:
-        """Raise a `DiagramError` about this place in the text."""
-        lines = self.text.split("\n")
-        raise DiagramError(message, line=line, column=column, source=lines[line - 1] if 0 < line <= len(lines) else "")
 
 
 def is_mermaid(text: str) -> bool:

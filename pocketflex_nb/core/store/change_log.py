@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pocketflex_nb.core.frozen.frozen_tree import Opaque
+from pocketflex_nb.core.store.key_state import Cell
+from pocketflex_nb.core.store.writer import OFTEN, Writer
 
-__all__ = [
-    "BYTES", "FIELDS", "FORGOTTEN", "KEY", "MORE", "NEW", "OLD", "OP", "OUTSIDE", "PAGE", "STEP", "TIME", "UNMARKED", "UNRESOLVED",
-    "VERSION", "WRITER", "Cell", "Ledger", "Place", "Writer", "add_change", "changes_of", "net", "numbered", "places_in", "writer_of",
-]
+__all__ = ["BYTES", "FIELDS", "FORGOTTEN", "KEY", "MORE", "NEW", "OLD", "OP", "PAGE", "STEP", "TIME", "VERSION", "WRITER", "Ledger", "Place", "add_change", "changes_of", "net", "numbered", "places_in"]
 
 #: where a field stands behind a record's beginning, and their number. TIME is the wall clock in s as a float, or the monotonic one in
 #: ns as an int, or None while the hop goes on. MORE is minus the estimated bytes of the values, or when the hop began that wrote
@@ -29,88 +28,9 @@ PAGE = 512
 BYTES = 32 * 2**20
 #: stands for a value that is no longer kept
 FORGOTTEN = Opaque(object, "no longer kept")
-#: writers whose frames a store may hold
-UNRESOLVED = 256
-#: a node's changes are looked at, to be shortened, when their list's length has none of these bits
-_OFTEN = 2_047
 
 #: a record: its page, and where on it it begins
 Place = tuple[list[Any], int]
-
-
-class Writer:
-    """Who writes: one node in one walk. Holds the walk's frame only until its names were read."""
-
-    __slots__ = ("frame", "line", "node", "path", "run")
-
-    def __init__(self, frame: Any) -> None:
-        self.frame: Any = frame
-        self.node = None if frame is None else frame.node
-        self.run = self.path = ""
-        self.line: tuple[int, ...] = ()
-
-    def resolve(self) -> Writer:
-        """Read the names off the frame and let go of it.
-
-        `line` is the `id`s of the frame and those it was entered from. An id is used again once its frame is gone, but only by
-        a frame that began after whatever the old one wrote, so it cannot be mistaken in `is_related` as conflicts ask it.
-        """
-        frame = self.frame
-        if frame is not None:
-            self.run = str(getattr(frame.run, "name", "") or "")
-            self.path = "" if self.node is None else str(frame.path(self.node))
-            line = []
-            above = frame
-            while above is not None:
-                line.append(id(above))
-                above = above.parent
-            self.line = tuple(line)
-            self.frame = self.node = None
-        return self
-
-    def is_related(self, frame: Any) -> bool:
-        """Whether `frame` is this writer's own, or one that it was entered from, or was entered from it."""
-        line = self.resolve().line
-        if id(frame) in line:
-            return True
-        mine = line[0] if line else 0
-        while frame is not None:
-            if id(frame) == mine:
-                return True
-            frame = frame.parent
-        return False
-
-    @property
-    def name(self) -> str:
-        """For messages: ``node 'search' of run 'night'``."""
-        self.resolve()
-        return f"node {self.path!r} of run {self.run!r}" if self.run or self.path else "code outside of any run"
-
-
-#: whoever writes outside of a run
-OUTSIDE = Writer(None)
-
-
-def writer_of(frame: Any, unresolved: list[Writer]) -> Writer:
-    """The writer that stands for the node in flight in `frame`, made once per walk and node."""
-    if frame is None:
-        return OUTSIDE
-    writers = getattr(frame, "writers", None)
-    if writers is None:
-        writers = {}
-        try:
-            frame.writers = writers
-        except AttributeError:  # a frame that has no place for it
-            pass
-    writer: Writer | None = writers.get(frame.node)
-    if writer is None:
-        writer = writers[frame.node] = Writer(frame)
-        unresolved.append(writer)
-        if len(unresolved) > UNRESOLVED:  # let the runs that came by be forgotten
-            for known in unresolved:
-                known.resolve()
-            unresolved.clear()
-    return writer
 
 
 def places_in(changes: list[Any]) -> Iterator[Place]:
@@ -147,7 +67,7 @@ def add_change(frame: Any, page: list[Any], at: int) -> None:
     if frame.changes is None:
         frame.changes = [frame.page, frame.at]
     frame.changes += (page, at)
-    if not len(frame.changes) & _OFTEN:  # a node may write in a long loop
+    if not len(frame.changes) & OFTEN:  # a node may write in a long loop
         last = places_in(frame.changes[-2_000:])
         if len({page[at + KEY] for page, at in last}) < 500:
             frame.changes = net(frame.changes)
@@ -160,51 +80,6 @@ def changes_of(frame: Any) -> list[Any] | None:
         return None
     frame.page = frame.changes = None
     return [page, frame.at] if changes is None else changes
-
-
-class Cell:
-    """What a store knows of one key, made when the key is first read or written.
-
-    Attributes
-    ----------
-    value : object
-        The live value, as in the dict.
-    frozen : object
-        Its last frozen copy.
-    plain : bool
-        Whether the value can never change in place, or is not to be looked at.
-    quick : bool
-        Whether a write may take the short way: plain, of a key that is a `str`, neither transient nor deleted.
-    mark : object
-        The frame that has the key among those to look at again, None for code outside of any run, `UNMARKED` for nobody.
-    version : int
-        The store's version that the last write made.
-    writer : Writer
-        Who made it.
-    kept : list or None
-        The record of that write, once its page is gone.
-    views : dict or None
-        What nodes in flight were handed instead of the store's own object (:mod:`pocketflex_nb.core.store.working_copies`).
-    """
-
-    __slots__ = ("frozen", "kept", "key", "mark", "plain", "quick", "value", "version", "views", "writer")
-
-    def __init__(self, key: Any, value: Any, frozen: Any, version: int, writer: Writer, kept: list[Any] | None = None) -> None:
-        self.key, self.value, self.frozen, self.version, self.writer, self.kept = key, value, frozen, version, writer, kept
-        self.plain = self.quick = False
-        self.mark: Any = UNMARKED
-        self.views: dict[Any, Any] | None = None
-
-    def is_of(self, plain: bool, hidden: bool) -> None:
-        """Note what kind of value it holds: one that never changes in place, one that is not to be looked at."""
-        self.plain, self.quick = plain or hidden, plain and not hidden and self.key.__class__ is str
-
-
-class _Unmarked:
-    __slots__ = ()
-
-
-UNMARKED = _Unmarked()
 
 
 class Ledger:

@@ -24,33 +24,20 @@ from pocketflex_nb.core.errors import ConflictError, StoreError, nearest
 from pocketflex_nb.core.frozen.freezer import LONG, MISSING, PLAIN, Opaque, Work, is_plain, thaw
 from pocketflex_nb.core.frozen.persistent_map import Snapshot, Versions
 from pocketflex_nb.core.frozen.three_way_merge import rule_name
-from pocketflex_nb.core.store.change_log import (
-    FIELDS,
-    KEY,
-    MORE,
-    OLD,
-    OUTSIDE,
-    UNMARKED,
-    VERSION,
-    Cell,
-    Ledger,
-    Place,
-    Writer,
-    add_change,
-    changes_of,
-    writer_of,
-)
+from pocketflex_nb.core.store.change_log import FIELDS, KEY, MORE, OLD, VERSION, Ledger, Place, add_change
 from pocketflex_nb.core.store.exclusive import alone
 from pocketflex_nb.core.store.key_lock import KeyLock, Lock
+from pocketflex_nb.core.store.key_state import UNMARKED, Cell
 from pocketflex_nb.core.store.watch import Listener, Watch
 from pocketflex_nb.core.store.working_copies import TOUCHED_BOUND, WRITTEN_BOUND, Handed, holds, is_fenced, loan, owner_of, too_large
+from pocketflex_nb.core.store.writer import OUTSIDE, Writer, writer_of
 from pocketflex_nb.core.value_text import preview
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.frozen.diff import Difference
     from pocketflex_nb.core.store.changes import Change, Written
 
-__all__ = ["TOUCHED_BOUND", "WRITTEN_BOUND", "ConflictWarning", "Snapshot", "Store", "as_store", "settle"]
+__all__ = ["TOUCHED_BOUND", "WRITTEN_BOUND", "ConflictWarning", "Snapshot", "Store", "as_store"]
 
 _FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 _POLICIES = ("warn", "raise", "ignore")
@@ -910,38 +897,6 @@ class Store(Handed):
             except IndexError:  # another thread was quicker
                 return
             listener.call(change)
-
-
-def settle(frame: Any) -> list[Any] | None:
-    """End the changes of the node in flight: find the nested ones, and give the places of all their records.
-
-    Parameters
-    ----------
-    frame : frame
-        Its `touched` and its changes are read and emptied. They may belong to several stores.
-
-    Returns
-    -------
-    list, or None
-        In the order they were found, of each record its page and where it begins there, in turn; None when there are none.
-        `places_in` goes along them, `Changes` reads them, `numbered` tells them the hop's number.
-    """
-    touched, error = frame.touched, None
-    if touched:
-        frame.touched = None
-        for cell, store in touched.items():
-            if cell.mark is frame or not holds(cell.mark, cell):
-                cell.mark = UNMARKED
-            try:
-                if cell.views is not None:
-                    store._end_view(cell, frame)
-                elif not cell.plain:
-                    store._look(cell, frame)
-            except Exception as exc:  # a conflict, or what a shared store refuses: the other keys are looked at first
-                error = error or exc
-    if error is not None:
-        raise error
-    return changes_of(frame)
 
 
 def as_store(shared: Any, **options: Any) -> Store:

@@ -18,8 +18,10 @@ from pocketflex_nb.core.context import FRAME, walked_with
 from pocketflex_nb.core.frozen.copies import NotCopied, copy_of, restore
 from pocketflex_nb.core.frozen.freezer import MISSING, Opaque, Work, is_plain
 from pocketflex_nb.core.frozen.three_way_merge import Merge
-from pocketflex_nb.core.store.change_log import KEY, OLD, UNMARKED, VERSION, WRITER, Cell, writer_of
+from pocketflex_nb.core.store.change_log import KEY, OLD, VERSION, WRITER
 from pocketflex_nb.core.store.exclusive import alone
+from pocketflex_nb.core.store.key_state import UNMARKED, Cell
+from pocketflex_nb.core.store.writer import writer_of
 
 __all__ = [
     "MANY", "READS", "SECONDS", "TOUCHED_BOUND", "WRITTEN_BOUND", "Handed", "View", "holds", "is_fenced", "is_related", "loan", "owner_of",

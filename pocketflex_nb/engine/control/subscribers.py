@@ -9,7 +9,7 @@ from typing import Any
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.control.outer_run import around
-from pocketflex_nb.engine.records.run_log import Counts
+from pocketflex_nb.engine.records.visit_counts import Counts
 
 __all__ = ["Subscribers"]
 

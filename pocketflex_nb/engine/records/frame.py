@@ -14,17 +14,9 @@ from typing import Any
 from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.flow.nodes import attempt_of
 from pocketflex_nb.core.store.change_log import add_change, changes_of, places_in
+from pocketflex_nb.engine.records.record import Note
 
-__all__ = ["FINISHED", "KEPT", "TRIM_AT", "WIDTH", "Failure", "Frame", "Note", "Several", "current", "left", "told"]
-
-
-class Failure:
-    """Stands for the action of a hop that failed."""
-
-    __slots__ = ("error", "handled", "status")
-
-    def __init__(self, error: BaseException, handled: bool = False, status: str = "failed") -> None:
-        self.error, self.handled, self.status = error, handled, status
+__all__ = ["KEPT", "TRIM_AT", "WIDTH", "Frame", "Several", "current", "left"]
 
 
 class Several:
@@ -51,15 +43,6 @@ class Several:
     __repr__ = __str__
 
 
-class Note:
-    """Stands for the action where a record is of no hop: a kind of event, its facts, and the event that led to it, by number."""
-
-    __slots__ = ("cause", "data", "kind")
-
-    def __init__(self, kind: str, data: Any = None, cause: int | None = None) -> None:
-        self.kind, self.data, self.cause = kind, data, cause
-
-
 _agent = AGENT.get
 
 #: fields of one record
@@ -69,9 +52,6 @@ WIDTH = 5
 KEPT = 10_000
 #: fields in the list from which on `Log.trim` is called
 TRIM_AT = KEPT * WIDTH * 5 // 4
-
-#: the last record of a run, by status; the other facts are the run's own
-FINISHED = {status: Note("run_finished", status) for status in ("done", "failed", "cancelled")}
 
 
 class Frame:
@@ -253,9 +233,3 @@ def left(token: Any) -> None:
         FRAME.reset(token)
 
 
-def told(error: BaseException) -> str:
-    """An error as events tell it: its class, and its message where there is one."""
-    try:
-        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    except Exception:  # a __str__ of the user's that raises must not lose the event
-        return type(error).__name__

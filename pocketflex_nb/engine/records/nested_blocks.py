@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketflex_nb.core.events import Event
-from pocketflex_nb.engine.records.frame import Note
+from pocketflex_nb.engine.records.record import Note
 
 __all__ = ["NESTED", "Block", "inner_event"]
 

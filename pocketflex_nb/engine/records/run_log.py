@@ -16,60 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.flow.node_ids import base_id, ids_of
-from pocketflex_nb.core.store.change_log import MORE, TIME, places_in
-from pocketflex_nb.engine.records.frame import KEPT, TRIM_AT, WIDTH, Failure, Frame, Note, Several, told
+from pocketflex_nb.core.store.change_log import TIME, places_in
+from pocketflex_nb.engine.records.frame import KEPT, TRIM_AT, WIDTH, Frame, Several
 from pocketflex_nb.engine.records.nested_blocks import NESTED, Block, inner_event
+from pocketflex_nb.engine.records.record import CHANGED, Failure, Note, rows, told
+from pocketflex_nb.engine.records.visit_counts import Counts
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
 
-__all__ = ["CHANGED", "LOOK_EVERY", "WALKS", "Counts", "Log", "rows"]
+__all__ = ["LOOK_EVERY", "WALKS", "Log"]
 
-#: stands for the action where a record is of changes of a store: the flat list of their places instead of the start, and minus the end.
-#: A hop that made one change of a plain value has the place of it, page and beginning, instead of its start and end, which stand there.
-CHANGED = Note("store_changed")
 
 #: hops between two looks of a walk at the number of records
 LOOK_EVERY = 2_048
 
 #: nodes of walks that are counted one by one; above it, walks that are over are forgotten
 WALKS = 1_000
-
-
-def rows(records: list[Any]) -> Iterator[tuple[Any, ...]]:
-    """The records as (frame, node, action or stand-in, start, end); a hop that holds a change gives that first."""
-    fields = iter(records)
-    for row in zip(fields, fields, fields, fields, fields, strict=False):
-        frame, node, what, page, at = row
-        if type(page) is list and what is not CHANGED:
-            yield frame, node, CHANGED, page, at
-            yield frame, node, what, page[at + MORE], page[at + TIME]
-        else:
-            yield row
-
-
-class Counts:
-    """What dropped or passed records have left behind: per walk and node the finished visits, per node path the sums."""
-
-    __slots__ = ("begun", "edges", "inner", "prefixes", "row", "seq", "steps", "sums", "visits")
-
-    def __init__(self) -> None:
-        self.row = self.seq = self.steps = 0
-        self.visits: dict[tuple[Frame, Any], int] = {}
-        self.prefixes: dict[Frame, str] = {}
-        self.sums: dict[str, tuple[int, float]] = {}
-        self.edges: dict[tuple[str, str], int] = {}
-        self.inner: dict[int, tuple[str, str]] = {}  # number of an inner run that goes on: its address and graph path
-        self.begun: dict[str, int] = {}  # inner runs of one name within one step
-
-    def copy(self) -> Counts:
-        """The same counts, to count on from."""
-        twin = Counts()
-        twin.row, twin.seq, twin.steps = self.row, self.seq, self.steps
-        twin.visits, twin.prefixes = dict(self.visits), dict(self.prefixes)
-        twin.sums, twin.edges = dict(self.sums), dict(self.edges)
-        twin.inner, twin.begun = dict(self.inner), dict(self.begun)
-        return twin
 
 
 class Log:

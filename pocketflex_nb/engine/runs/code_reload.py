@@ -11,8 +11,9 @@ import sys
 from types import FunctionType
 from typing import Any
 
+from pocketflex_nb.core.flow.function_nodes import FunctionNode
 from pocketflex_nb.core.flow.node_ids import nodes_by_path
-from pocketflex_nb.core.flow.nodes import BaseNode, FunctionNode
+from pocketflex_nb.core.flow.nodes import BaseNode
 
 __all__ = ["class_now", "classes_now", "function_now", "is_stale", "name_the_cell"]
 

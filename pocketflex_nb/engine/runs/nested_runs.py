@@ -9,7 +9,7 @@ from typing import Any
 
 from pocketflex_nb.engine.records.frame import KEPT, TRIM_AT, Frame
 from pocketflex_nb.engine.records.nested_blocks import NESTED, Block
-from pocketflex_nb.engine.records.run_log import Counts
+from pocketflex_nb.engine.records.visit_counts import Counts
 
 __all__ = ["CHILDREN", "Nest"]
 

@@ -28,7 +28,8 @@ from pocketflex_nb.core.flow.node_ids import base_id, base_name
 from pocketflex_nb.engine.control.controller import Hold
 from pocketflex_nb.engine.control.outer_run import alert
 from pocketflex_nb.engine.control.question import Question, next_question, next_question_async, would_await
-from pocketflex_nb.engine.records.frame import FINISHED, Frame
+from pocketflex_nb.engine.records.frame import Frame
+from pocketflex_nb.engine.records.record import FINISHED
 from pocketflex_nb.engine.records.run_log import Log
 from pocketflex_nb.engine.records.usage import Usage, usage_of
 from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of

@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from operator import length_hint
 from typing import Any
 
+from pocketflex_nb.concurrency.bounded_gather import end, together
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.concurrency.portal import cross
-from pocketflex_nb.concurrency.reentrancy import cancel_task
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
-from pocketflex_nb.engine.records.frame import Frame, told
+from pocketflex_nb.engine.records.frame import Frame
+from pocketflex_nb.engine.records.record import told
 from pocketflex_nb.engine.walk.steps import CALLER, attempt_async, mode_here
 
-__all__ = ["each", "ends_run", "items_async", "note_failure", "together"]
-
-
-async def together(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
-    """Wait for all tasks; the first that fails cancels the others, which are waited for, and is raised."""
-    tasks = list(tasks)
-    try:
-        if tasks:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        failed = next((t for t in tasks if t.done() and (t.cancelled() or t.exception() is not None)), None)
-        if failed is None:
-            return [t.result() for t in tasks]
-    finally:
-        await _end([t for t in tasks if not t.done()])
-        for task in tasks:  # every outcome is looked at, so that none is reported as never retrieved
-            if not task.cancelled():
-                task.exception()
-    return [failed.result()]
-
-
-async def _end(tasks: list[asyncio.Task[Any]]) -> None:
-    """Cancel `tasks` and wait until they are over, also when the waiter is cancelled meanwhile, which is passed on then."""
-    cancelled: asyncio.CancelledError | None = None
-    for task in tasks:
-        cancel_task(task)
-    while left := [t for t in tasks if not t.done()]:
-        try:
-            await asyncio.wait(left)
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-            for task in left:
-                cancel_task(task)
-    if cancelled is not None:
-        raise cancelled
+__all__ = ["each", "ends_run", "items_async", "note_failure"]
 
 
 async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
@@ -142,7 +110,7 @@ async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any,
                 await asyncio.wait([puller, failed], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 if not failed.done() and not puller.done():  # cancelled
-                    await _end([puller, *begun])
+                    await end([puller, *begun])
             await together([*begun, puller])
     finally:
         await (cross(ended()) if cross_over else ended())

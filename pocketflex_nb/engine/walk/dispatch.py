@@ -14,8 +14,9 @@ from operator import attrgetter
 from typing import Any
 
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
+from pocketflex_nb.core.flow.function_nodes import AsyncFunctionNode, FunctionNode
 from pocketflex_nb.core.flow.generator_steps import is_lazy, is_stream
-from pocketflex_nb.core.flow.nodes import AsyncFunctionNode, BaseNode, BatchNode, FunctionNode, Node
+from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
 from pocketflex_nb.engine.walk.copy_elision import needs_no_copy
 
 __all__ = [

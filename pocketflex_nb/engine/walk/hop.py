@@ -12,9 +12,9 @@ from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
 from pocketflex_nb.core.flow.nodes import END
 from pocketflex_nb.core.store.change_log import numbered, places_in
-from pocketflex_nb.core.store.store import settle
-from pocketflex_nb.engine.records.frame import Failure, Frame, Several
-from pocketflex_nb.engine.records.run_log import CHANGED
+from pocketflex_nb.core.store.mutation_tracking import settle
+from pocketflex_nb.engine.records.frame import Frame, Several
+from pocketflex_nb.engine.records.record import CHANGED, Failure
 from pocketflex_nb.engine.runs.code_reload import name_the_cell
 
 __all__ = ["failed", "keep", "no_arrow"]

@@ -19,26 +19,21 @@ from pocketflex_nb.concurrency.engine_thread import EngineLoop, engine_thread
 from pocketflex_nb.concurrency.foreign_errors import step_error
 from pocketflex_nb.concurrency.outcome import opened
 from pocketflex_nb.concurrency.portal import cross
+from pocketflex_nb.concurrency.private_loop import CallerLoop
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import BaseNode, Node
 from pocketflex_nb.engine.control.attempt_clock import limit
-from pocketflex_nb.engine.records.frame import Frame, told
+from pocketflex_nb.engine.records.frame import Frame
+from pocketflex_nb.engine.records.record import told
 from pocketflex_nb.engine.walk.dispatch import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.walk.failed_attempts import begin_try, end_tries, take_back, withdraw
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
 
-__all__ = [
-    "CALLER", "ENGINE", "USER", "CallerLoop", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here",
-    "once", "patience", "retried", "run_stream", "with_tries",
-]
+__all__ = ["CALLER", "ENGINE", "USER", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here", "once", "patience", "retried", "run_stream", "with_tries"]
 
 #: on whose loop this task runs
 USER, ENGINE, CALLER = range(3)
-
-
-class CallerLoop(asyncio.SelectorEventLoop):
-    """The private loop of a `run` that waits in its caller's thread."""
 
 
 def mode_here() -> int:

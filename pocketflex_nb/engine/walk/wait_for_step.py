@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures as cf
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.outcome import opened
 from pocketflex_nb.concurrency.portal import GRACE, Crossing, cross
-from pocketflex_nb.concurrency.reentrancy import can_nest, cancel_task, run_nested
+from pocketflex_nb.concurrency.private_loop import cancel, private_loop
+from pocketflex_nb.concurrency.reentrancy import can_nest, run_nested
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine.records.frame import Frame
-from pocketflex_nb.engine.walk.steps import CallerLoop
 
 __all__ = ["GRACE", "SLICE", "loop_here", "wait_here", "wait_step"]
 
@@ -63,9 +62,9 @@ def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     if (loop := loop_here(frame.run)) is not None:
         frame.run.crosses = True
         return run_nested(loop, coro, frame.run.cancelling)
-    with engine_thread.pool.lent(), _private_loop() as loop:
+    with engine_thread.pool.lent(), private_loop() as loop:
         task = loop.create_task(coro)
-        with frame.run.cancelling(partial(_cancel, loop, task)):
+        with frame.run.cancelling(partial(cancel, loop, task)):
             try:
                 return loop.run_until_complete(task)
             except asyncio.CancelledError as exc:
@@ -76,30 +75,3 @@ def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
                 raise
 
 
-def _cancel(loop: CallerLoop, task: asyncio.Task[Any]) -> None:
-    try:
-        loop.call_soon_threadsafe(cancel_task, task)
-    except RuntimeError:  # the loop was closed meanwhile: the task is over
-        pass
-
-
-@contextmanager
-def _private_loop() -> Iterator[CallerLoop]:
-    """A new loop that may run here. A loop that runs in this thread already is set aside meanwhile, and does not turn."""
-    running = asyncio._get_running_loop()
-    task = asyncio.current_task(running) if running is not None else None
-    if task is not None:
-        asyncio.tasks._leave_task(running, task)  # type: ignore[arg-type]
-    asyncio._set_running_loop(None)
-    loop = CallerLoop()
-    try:
-        yield loop
-    finally:
-        if left := asyncio.all_tasks(loop):  # of a fork whose walk was cut short
-            for one in left:
-                one.cancel()
-            loop.run_until_complete(asyncio.wait(left, timeout=GRACE))
-        loop.close()
-        asyncio._set_running_loop(running)
-        if task is not None:
-            asyncio.tasks._enter_task(running, task)  # type: ignore[arg-type]

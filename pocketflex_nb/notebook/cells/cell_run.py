@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import replace
 from time import monotonic
@@ -14,82 +13,23 @@ from typing import Any
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import unbroken
 from pocketflex_nb.concurrency.portal import Crossing
-from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
+from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.cells.show import show
 from pocketflex_nb.notebook.requests.cell_body import Body
+from pocketflex_nb.notebook.requests.names import as_flow, entries_of, find_run, runs_of
 from pocketflex_nb.notebook.requests.option_line import Options
 from pocketflex_nb.notebook.requests.run_options import Terms
-from pocketflex_nb.notebook.requests.run_request import as_flow, checked, entries_of, find_run, fresh, plan_text, runs_of, start, when_over
+from pocketflex_nb.notebook.requests.run_request import checked, fresh, plan_text, start, when_over
 from pocketflex_nb.notebook.shell import output_capture as lanes
 from pocketflex_nb.notebook.shell.awaitable_magics import called
-from pocketflex_nb.notebook.shell.cell_errors import Interrupted, fail, own_error, shortened, usage, users_line
+from pocketflex_nb.notebook.shell.cell_errors import Interrupted, fail, own_error, users_line
 from pocketflex_nb.notebook.shell.say import say
 from pocketflex_nb.notebook.widgets.store_inspector.watch_expressions import watch
 
-__all__ = ["CellRun", "CellWait"]
-
-
-class CellWait:
-    """What a magic gives that waits: awaited by the cell when the whole line is ours, waited for in plain code otherwise.
-
-    Notes
-    -----
-    A subclass says what it waits for in `_begin`, and what comes then in `_end`.
-    """
-
-    is_magic_result = True
-
-    def _begin(self) -> Run | RunGroup | None:
-        """Start; what is to be waited for, or None."""
-        raise NotImplementedError
-
-    def _end(self) -> Any:
-        """It is over."""
-        return None
-
-    def _started(self) -> Run | RunGroup | None:
-        try:
-            return self._begin()
-        except PocketflexError as exc:
-            raise shortened(exc) from None
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self._await().__await__()
-
-    async def _await(self) -> Any:
-        try:
-            await self._prepare_async()
-            runs = self._started()
-            if runs is not None:
-                await (runs.wait_async() if isinstance(runs, Run) else runs)
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            raise self._interrupted() from None
-        return self._end()
-
-    def block(self) -> Any:
-        """The same in plain code, for a magic inside another one."""
-        if engine_thread.is_here and not engine_thread.is_borrowed:
-            raise usage("a body that awaits cannot hold a magic that waits; write it as code, such as: await flow.launch(...)")
-        try:
-            self._prepare()
-            runs = self._started()
-            if runs is not None:
-                runs.wait()
-        except KeyboardInterrupt:
-            raise self._interrupted() from None
-        return self._end()
-
-    async def _prepare_async(self) -> None:
-        """Before anything is started."""
-
-    def _prepare(self) -> None:
-        """The same in plain code."""
-
-    def _interrupted(self) -> BaseException:
-        return Interrupted("Interrupted before anything was started.")
+__all__ = ["CellRun"]
 
 
 class CellRun(CellWait):

@@ -9,14 +9,17 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from pocketflex_nb.core.errors import PocketflexError
-from pocketflex_nb.notebook.cells.cell_run import CellRun, CellWait
+from pocketflex_nb.notebook.cells.cell_run import CellRun
+from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.magics.commands.command_table import do
 from pocketflex_nb.notebook.magics.commands.help import USAGE
 from pocketflex_nb.notebook.requests.cell_body import Body, is_mermaid, read_mermaid, read_python
 from pocketflex_nb.notebook.requests.diagram_reload import remember
-from pocketflex_nb.notebook.requests.option_line import Options, parse, value_of, words_of
+from pocketflex_nb.notebook.requests.names import entries_of, find_flow
+from pocketflex_nb.notebook.requests.option_line import Options, parse, words_of
+from pocketflex_nb.notebook.requests.option_values import value_of
 from pocketflex_nb.notebook.requests.run_options import Terms, read_terms
-from pocketflex_nb.notebook.requests.run_request import checked, entries_of, find_flow
+from pocketflex_nb.notebook.requests.run_request import checked
 from pocketflex_nb.notebook.shell.awaitable_magics import AWAITED
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, own_error, shortened, syntax_error, usage
 from pocketflex_nb.notebook.shell.say import say

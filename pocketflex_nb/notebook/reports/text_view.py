@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any
 
 from pocketflex_nb.core.state import State
-from pocketflex_nb.notebook.run_data.detail_tabs import clean
+from pocketflex_nb.views.text.page_text import clean
 
 __all__ = ["LINES", "TextView"]
 

@@ -13,7 +13,7 @@ from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.core.mermaid.builder import rebuild
-from pocketflex_nb.notebook.requests.run_request import pinned
+from pocketflex_nb.notebook.requests.names import pinned
 
 __all__ = ["install", "remember", "remove"]
 

@@ -11,7 +11,8 @@ from types import CodeType
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.notebook.requests.option_line import Options, amount, duration, pairs, whole
+from pocketflex_nb.notebook.requests.option_line import Options
+from pocketflex_nb.notebook.requests.option_values import amount, duration, pairs, whole
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
 __all__ = ["AT_ONCE", "CONFIG", "VIEWS", "Terms", "compiled", "read_terms"]

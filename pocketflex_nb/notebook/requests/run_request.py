@@ -7,156 +7,28 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
-from weakref import WeakSet
 
 from pocketflex_nb.core.errors import CheckError, nearest
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
-from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.mermaid.builder import rebuild
-from pocketflex_nb.core.store.store import Store, as_store
+from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.notebook.requests.option_line import Options, pairs, value_of
+from pocketflex_nb.notebook.requests.input_stores import stored, stores_of
+from pocketflex_nb.notebook.requests.names import as_flow, pinned, runs_of
+from pocketflex_nb.notebook.requests.option_line import Options
 from pocketflex_nb.notebook.requests.run_options import Terms
 from pocketflex_nb.notebook.shell import output_capture as lanes
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = [
-    "as_flow", "checked", "entries_of", "find_flow", "find_run", "fresh", "pinned", "plan_text", "runs_of", "seeds", "start", "stores_of",
-    "when_over",
-]
-
-#: flows that `%pf pin` froze
-pinned: WeakSet[Any] = WeakSet()
-
-
-def find_flow(name: str, names: Mapping[str, Any]) -> Flow:
-    """The flow bound to `name` in the notebook, or the value of an expression."""
-    known = {n: v for n, v in names.items() if isinstance(v, BaseNode) and not n.startswith("_")}
-    if name in names and isinstance(names[name], BaseNode):
-        found = names[name]
-        return found if isinstance(found, Flow) else Flow(found, name=name)
-    if name.isidentifier():
-        if name in names:
-            raise usage(f"{name!r} is {type(names[name]).__name__}, no flow{nearest(name, known)}")
-        raise usage(f"no flow {name!r}{nearest(name, known)}")
-    value = value_of(name, names, "flow")
-    if not isinstance(value, BaseNode):
-        raise usage(f"{name!r} gives {type(value).__name__}, no flow")
-    return value if isinstance(value, Flow) else Flow(value)
-
-
-def find_run(name: str, names: Mapping[str, Any]) -> Run | RunGroup:
-    """The run of that name, or the Run or RunGroup bound to it in the notebook."""
-    from pocketflex_nb.engine.runs.run_registry import runs
-
-    bound = names.get(name)
-    if isinstance(bound, (Run, RunGroup)):
-        return bound
-    made: list[Run] = runs()
-    for run in reversed(made):
-        if run.name == name:
-            return run
-    known = {run.name for run in made} | {n for n, v in names.items() if isinstance(v, (Run, RunGroup)) and not n.startswith("_")}
-    raise usage(f"no run {name!r}{nearest(name, known)}")
-
-
-def entries_of(value: Any) -> list[tuple[str | None, Any, Any]] | None:
-    """What a body's last expression asks to run: (name, flow, store) each; None when it is nothing to run."""
-    if isinstance(value, BaseNode):
-        return [(None, value, None)]
-    found: list[tuple[str | None, Any, Any]]
-    if isinstance(value, Mapping) and not isinstance(value, Store) and value:
-        found = [(str(name), *_pair(entry)) for name, entry in value.items()]
-    elif isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], BaseNode) and not isinstance(value[1], BaseNode):
-        found = [(None, *_pair(value))]
-    elif isinstance(value, (list, tuple)) and value:
-        found = [(None, *_pair(entry)) for entry in value]
-    else:
-        return None
-    return found if all(isinstance(flow, BaseNode) for _, flow, _ in found) else None
-
-
-def _pair(entry: Any) -> tuple[Any, Any]:
-    if isinstance(entry, tuple) and len(entry) == 2:
-        return entry
-    return entry, None
-
-
-def seeds(options: Options, names: Mapping[str, Any]) -> dict[str, Any]:
-    """The starting store that ``--seed`` gives."""
-    store: dict[str, Any] = {}
-    for text in options.all("--seed"):
-        if text.startswith("@") and "=" not in text.split("[")[0]:
-            given = value_of(text, names, "--seed")
-            if not isinstance(given, Mapping):
-                raise usage(f"--seed {text}: a mapping is needed, got {type(given).__name__}")
-            store.update({key: _copied(value) for key, value in dict(given).items()})
-            continue
-        for key, value in pairs(text, "--seed"):
-            store[key] = value_of(value, names, f"--seed {key}")
-    return store
-
-
-def _copied(value: Any) -> Any:
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # a client or a lock: kept as it is
-        return value
-
-
-def _items(options: Options, names: Mapping[str, Any]) -> tuple[str | None, list[Any]] | None:
-    text = options.one("--each")
-    if text is None:
-        return None
-    key, equals, expression = text.partition("=")
-    if not equals or not key.isidentifier():
-        key, expression = "", text
-    value = value_of(expression, names, "--each")
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
-        raise usage(f"--each {text}: a list is needed, got {type(value).__name__}")
-    items = list(value)
-    if not items:
-        raise usage(f"--each {text}: the list is empty, there is nothing to run")
-    return (key or None), items
-
-
-def stores_of(options: Options, terms: Terms, names: Mapping[str, Any]) -> list[Any]:
-    """One starting store per run, from ``--seed``, ``--each`` and ``-n``; with ``--share`` the same one for all."""
-    number = terms.number
-    if options.has("--share"):
-        return [_common(options, names)] * (number or 1)
-    base = seeds(options, names)
-    each = _items(options, names)
-    key, items = each if each is not None else (None, [{}])
-    made = []
-    for item in items:
-        own = dict(item) if key is None and isinstance(item, Mapping) else {key or "item": item}
-        agents: list[dict[str, Any]] = [{}] if number is None else [{"agent": k} for k in range(number)]
-        made += [{**base, **own, **agent} for agent in agents]
-    return made
-
-
-def _common(options: Options, names: Mapping[str, Any]) -> Store:
-    """The one store of ``--share``: the very one that ``--seed @store`` names, else a new one."""
-    given = options.all("--seed")
-    if len(given) == 1 and given[0].startswith("@"):
-        value = value_of(given[0], names, "--seed")
-        if isinstance(value, Store):
-            return value
-    return Store(seeds(options, names))
+__all__ = ["checked", "fresh", "plan_text", "start", "when_over"]
 
 
 def fresh(flow: Any, names: Mapping[str, Any]) -> Any:
     """The flow with what its names mean now, unless it is pinned."""
     return flow if flow in pinned else rebuild(flow, names)
-
-
-def as_flow(node: Any) -> Flow:
-    """The flow itself, or a node as a flow of its own."""
-    return node if isinstance(node, Flow) else Flow(node, name=getattr(node, "name", None) or type(node).__name__)
 
 
 def checked(flow: Flow) -> list[str]:
@@ -227,11 +99,6 @@ def start(
     return group if len(runs) > 1 else group[0]
 
 
-def runs_of(thing: Run | RunGroup) -> list[Run]:
-    """The runs of either."""
-    return [thing] if isinstance(thing, Run) else list(thing)
-
-
 def when_over(thing: Run | RunGroup, fn: Callable[[], Any]) -> None:
     """Have `fn` called when all of it is over, in the thread that ends the last."""
     runs = runs_of(thing)
@@ -255,18 +122,8 @@ def _made(
     for key, flow, own in entries:
         flow = _limited(as_flow(fresh(flow, names)), terms.node_timeout)
         name = f"{terms.name}-{key}" if terms.name and key else key or terms.name
-        made += [(name, flow, _stored(store, own)) for store in ([own] if isinstance(own, Store) else stores)]
+        made += [(name, flow, stored(store, own)) for store in ([own] if isinstance(own, Store) else stores)]
     return made
-
-
-def _stored(store: Any, own: Any) -> Store:
-    """A store of its own, but for one that is shared on purpose; what a pair brings stands above ``--seed``."""
-    if isinstance(store, Store):
-        return store
-    try:
-        return as_store({key: _copied(value) for key, value in store.items()} | dict(as_store({} if own is None else own)))
-    except TypeError as exc:
-        raise usage(str(exc)) from None
 
 
 def _breaks(flow: Flow, breaks: Iterable[str], names: Mapping[str, Any]) -> frozenset[str]:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import linecache
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from itertools import islice
-from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Any
 
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import Span
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.core.value_text import stop_goes_on
-from pocketflex_nb.views.text.redaction import MARGIN, redacted_head
+from pocketflex_nb.notebook.run_data.error_card import error_card
+from pocketflex_nb.views.text.page_text import clean
+from pocketflex_nb.views.text.redaction import MARGIN
 from pocketflex_nb.views.text.safe_messages import masked_lines
-from pocketflex_nb.views.text.safe_text import shown
 from pocketflex_nb.views.values.change_lines import change_lines
 from pocketflex_nb.views.values.store_rows import rows as tree_rows
-from pocketflex_nb.views.values.value_preview import kind_of, preview
+from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "clean", "error_card", "mirrored", "panel"]
+__all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "mirrored", "panel"]
 
 #: the tabs, as the page names them
 TABS = ("diff", "messages", "store", "error", "events")
@@ -34,16 +29,9 @@ EVENTS, RUNS = 150, 6
 _BEFORE = 150
 #: kinds of events that are messages between agents, or with a person
 MESSAGES = frozenset({"call", "cast", "reply", "info", "down", "asked", "answered", "start", "exit", "restart", "giveup"})
-_OURS = str(Path(__file__).resolve().parent.parent)
 _QUIET = frozenset({"start", "seconds", "visit"})
 
 Rows = list[list[str]]
-
-
-@lru_cache(maxsize=4_096)
-def clean(text: str, limit: int = 400) -> str:
-    """`text`, cut, with secrets masked and whatever hides or reorders written out; lines stay lines."""
-    return "\n".join(shown(line, limit) for line in redacted_head(text, limit)[:limit].split("\n"))
 
 
 def mirrored(store: Any) -> AbstractContextManager[Any]:
@@ -193,59 +181,6 @@ def _error(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str,
     failed = [run for run in runs if run.error is not None and run.status == "failed" and (moment is None or run.finished <= moment)]
     cards = [error_card(run) for run in failed[:3]]
     return {"rows": [], "cards": cards, "note": "" if cards else "Nothing has failed."}
-
-
-def error_card(run: Any) -> dict[str, Any]:
-    """What failed, where, on what input, and the user's own lines of the traceback."""
-    error = run.error
-    steps = _user_steps(getattr(run, "trace", None) or error.__traceback__)  # what whoever raised it again added is none of the run's
-    node = next((span.node for span in reversed(list(run.state().spans)) if span.failed), "")
-    return {
-        "run": clean(run.name, 120), "node": clean(node, 120), "type": type(error).__name__,
-        "text": clean(_said(error), 600), "inputs": _inputs(steps),
-        "trace": [_step(frame, line) for frame, line in steps[-4:]],
-    }
-
-
-def _said(error: BaseException) -> str:
-    try:
-        return str(error) or "(no message)"
-    except BaseException as error:  # an error's own __str__ may fail
-        stop_goes_on(error)
-        return "(its text cannot be read)"
-
-
-def _is_cell(name: str) -> bool:
-    return "ipykernel" in name or name.startswith("<")
-
-
-def _user_steps(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
-    walked = traceback.walk_tb(trace)
-    return [(frame, line) for frame, line in walked if not frame.f_code.co_filename.startswith(_OURS)]
-
-
-def _step(frame: FrameType, line: int) -> str:
-    code = frame.f_code
-    file = "cell" if _is_cell(code.co_filename) else Path(code.co_filename).name
-    text = _line(frame, line)
-    return f"{file}:{line}  in {code.co_name}" + (f"\n    {text}" if text else "")
-
-
-def _line(frame: FrameType, line: int) -> str:
-    return clean(linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip(), 160)
-
-
-def _inputs(steps: list[tuple[FrameType, int]]) -> list[list[str]]:
-    """The arguments of the user's first function on the way to the error: of a node's exec, what prep gave."""
-    return list(_arguments(steps[0][0])) if steps else []
-
-
-def _arguments(frame: FrameType) -> Iterator[list[str]]:
-    for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]:
-        if name in ("self", "cls") or name not in frame.f_locals:
-            continue
-        value = frame.f_locals[name]
-        yield [name, kind_of(value), clean(preview(value, 240, key=name))]
 
 
 _TELLS: dict[str, Callable[..., dict[str, Any]]] = {

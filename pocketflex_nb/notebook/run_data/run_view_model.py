@@ -16,14 +16,15 @@ from typing import Any
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.flow.flow_graph import Graph, base_name, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
-from pocketflex_nb.engine.records.frame import WIDTH, Failure, Note, Several
-from pocketflex_nb.engine.records.run_log import rows
+from pocketflex_nb.engine.records.frame import WIDTH, Several
+from pocketflex_nb.engine.records.record import Failure, Note, rows
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.run_data.active_visits import Open, UnderWay
-from pocketflex_nb.notebook.run_data.detail_tabs import clean, error_card
+from pocketflex_nb.notebook.run_data.error_card import error_card
 from pocketflex_nb.notebook.run_data.time_travel import Past
 from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of
+from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.text.safe_text import shown
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import State
-from pocketflex_nb.engine.records.run_log import Counts
+from pocketflex_nb.engine.records.visit_counts import Counts
 
 __all__ = ["Past", "Reel"]
 

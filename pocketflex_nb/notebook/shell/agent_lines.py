@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import Any
 
-from pocketflex_nb.notebook.run_data.detail_tabs import clean
+from pocketflex_nb.views.text.page_text import clean
 
 __all__ = ["AgentLines"]
 

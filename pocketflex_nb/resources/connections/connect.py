@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pocketflex_nb.core.errors import Unreachable
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, unreachable
 
-__all__ = ["connected", "connected_again"]
+__all__ = ["KINDS", "connected", "connected_again"]
 
 _T = TypeVar("_T")
 
@@ -52,3 +52,6 @@ def connected_again(connect: Callable[[], _T], *, within: float = CONNECT) -> _T
                 raise
             time.sleep(pause)
             pause = min(pause * 2, 0.25)
+
+#: kinds of URL that a queue may have
+KINDS = ("memory", "sqlite", "redis", "amqp")

@@ -19,11 +19,13 @@ from hashlib import sha256
 from typing import Any
 
 from pocketflex_nb.concurrency.process_id import pid
-from pocketflex_nb.core.codec.encoder import decode, encode
+from pocketflex_nb.core.codec.decoder import decode
+from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.errors import CallFailed, DecodingError, ResourceError
+from pocketflex_nb.resources.connections.stored_message import Mail, new_id
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.queues.message import Mail, new_id
-from pocketflex_nb.resources.topics.topic import Topic, topic_at
+from pocketflex_nb.resources.topics.open_topic import topic_at
+from pocketflex_nb.resources.topics.topic import Topic
 
 __all__ = ["CALL", "Calls", "called"]
 

@@ -2,126 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from pocketflex_nb.concurrency.loop_thread import io_thread
-from pocketflex_nb.core.codec.encoder import UNREADABLE, Unloaded, decode, is_whole
+from pocketflex_nb.core.codec.decoder import decode, is_whole
+from pocketflex_nb.core.codec.tagged_json import UNREADABLE, Unloaded
+from pocketflex_nb.resources.connections.stored_message import Mail, begin_anew
 
-__all__ = ["DeadLetter", "Mail", "Message", "QueueStats", "mail_from", "new_id", "told"]
+__all__ = ["DeadLetter", "Message", "told"]
 
 _ERROR = 500  # characters of an error that are kept
-_process = os.urandom(10).hex()
-_count = itertools.count(1)
-
-
-def new_id() -> str:
-    """A text that nobody else has: 80 random bits for the process, and a number. A third of the time of a `uuid4`."""
-    return f"{_process}-{next(_count):x}"
-
-
-def _begin_anew() -> None:
-    global _process
-    _process = os.urandom(10).hex()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
-
-
-@dataclass(slots=True)
-class Mail:
-    """A message as a queue keeps it.
-
-    Attributes
-    ----------
-    id : str
-        The same over every delivery.
-    body, headers : str
-        As :mod:`pocketflex_nb.core.codec.encoder` wrote them.
-    key : str or None
-        The idempotency key, if one was given.
-    put_at : float
-        Seconds since 1970, UTC.
-    deliveries : int
-        How often it was handed to a consumer, this time included.
-    error : str
-        Why it was last given back.
-    tag : object
-        What the kind of queue finds it by.
-    broken : str
-        Why an entry is no message, though it stands among them; empty for a message.
-    """
-
-    id: str
-    body: str
-    headers: str = "{}"
-    key: str | None = None
-    put_at: float = field(default_factory=time.time)
-    deliveries: int = 0
-    error: str = ""
-    tag: Any = None
-    broken: str = ""
-
-
-def mail_from(
-    found: str, tag: Any, *, id: Any, body: Any, headers: Any = None, key: Any = None, put_at: Any = 0.0, count: Any = 0, error: Any = ""
-) -> Mail:
-    """A message from what a place keeps, whatever that is: an entry that is none says why, and keeps nobody from the others.
-
-    Parameters
-    ----------
-    found : str
-        What names the entry where it has no id of its own.
-    tag : object
-        What the kind of queue finds it by.
-    """
-    wrong = []
-    if not isinstance(id, str) or not id:
-        wrong.append("it has no id")
-        id = f"unreadable-{found}"
-    if not isinstance(body, str):
-        wrong.append("it has no text as its body")
-        body = "" if body is None else repr(body)
-    headers = "{}" if headers is None else headers if isinstance(headers, str) else repr(headers)
-    try:
-        when = float(put_at)
-    except (TypeError, ValueError, OverflowError):
-        wrong.append(f"its time is {str(put_at)[:40]!r}")
-        when = 0.0
-    try:
-        times = int(count)
-    except (TypeError, ValueError, OverflowError):
-        wrong.append(f"its count is {str(count)[:40]!r}")
-        times = 0
-    broken = f"unreadable: {', '.join(wrong)}" if wrong else ""
-    return Mail(id, body, headers, None if key is None else str(key), when, times, str(error or ""), tag, broken)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStats:
-    """How many messages are where.
-
-    Attributes
-    ----------
-    ready : int
-        Can be taken now.
-    delayed : int
-        Wait for their time. At RabbitMQ, those with lengths of delay that this queue object has used.
-    held : int or None
-        In the hands of consumers. None at RabbitMQ: AMQP tells what is ready, and to nobody what is unacknowledged.
-    dead : int
-        Dead letters.
-    """
-
-    ready: int
-    delayed: int
-    held: int | None
-    dead: int
+    os.register_at_fork(after_in_child=begin_anew)
 
 
 @dataclass(frozen=True, slots=True)

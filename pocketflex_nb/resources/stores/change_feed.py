@@ -8,7 +8,7 @@ import time
 import weakref
 from typing import Any
 
-from pocketflex_nb.concurrency.waiters import wanted_here
+from pocketflex_nb.core.context import wanted_here
 from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.store.changes import Change
 from pocketflex_nb.core.store.watch import Watch

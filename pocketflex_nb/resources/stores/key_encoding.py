@@ -6,7 +6,8 @@ import datetime as dt
 import numbers
 from typing import Any
 
-from pocketflex_nb.core.codec.encoder import Unloaded, encode
+from pocketflex_nb.core.codec.encoder import encode
+from pocketflex_nb.core.codec.tagged_json import Unloaded
 from pocketflex_nb.core.errors import EncodingError
 
 __all__ = ["key_text"]

@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from pocketflex_nb.concurrency.waiters import wanted_here
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import FRAME, wanted_here
 from pocketflex_nb.core.errors import LockLost, PocketflexError, StoreError
 from pocketflex_nb.core.value_text import preview
 from pocketflex_nb.resources.stores.backends.backend import Fence

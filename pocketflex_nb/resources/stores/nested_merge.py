@@ -8,13 +8,15 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
-from pocketflex_nb.core.codec.encoder import decode
+from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.errors import EncodingError
 from pocketflex_nb.core.frozen.copies import NotCopied
 from pocketflex_nb.core.frozen.freezer import MISSING, freeze, thaw
 from pocketflex_nb.core.frozen.three_way_merge import Merge
-from pocketflex_nb.core.store.change_log import KEY, OUTSIDE, UNMARKED, VERSION
+from pocketflex_nb.core.store.change_log import KEY, VERSION
+from pocketflex_nb.core.store.key_state import UNMARKED
 from pocketflex_nb.core.store.working_copies import READS, SECONDS, holds, is_related, owner_of
+from pocketflex_nb.core.store.writer import OUTSIDE
 from pocketflex_nb.resources.stores.backends.backend import Changed
 from pocketflex_nb.resources.stores.replica import Entry
 from pocketflex_nb.resources.stores.replicated_reads import Readable, Visit

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pocketflex_nb.core.codec.encoder import decode
+from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.errors import DecodingError, EncodingError, LockLost
-from pocketflex_nb.core.store.change_log import OUTSIDE, UNMARKED, Writer
+from pocketflex_nb.core.store.key_state import UNMARKED
+from pocketflex_nb.core.store.writer import OUTSIDE, Writer
 from pocketflex_nb.resources.stores.backends.backend import Changed, Lost
 from pocketflex_nb.resources.stores.leases import HELD, fence_of
 from pocketflex_nb.resources.stores.nested_merge import Nested

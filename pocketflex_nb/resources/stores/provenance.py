@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from pocketflex_nb.concurrency.process_id import pid
-from pocketflex_nb.core.store.change_log import Writer
 from pocketflex_nb.core.store.changes import Change, Written
+from pocketflex_nb.core.store.writer import Writer
 
 __all__ = ["Elsewhere", "SharedChange", "SharedWritten", "Who", "kernel_name", "read_who", "who_text"]
 

@@ -6,13 +6,16 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from pocketflex_nb.core.codec.encoder import Unloaded, decode, is_whole
+from pocketflex_nb.core.codec.decoder import decode, is_whole
+from pocketflex_nb.core.codec.tagged_json import Unloaded
 from pocketflex_nb.core.errors import DecodingError, StoreError
 from pocketflex_nb.core.frozen.diff import Difference, compare
 from pocketflex_nb.core.frozen.freezer import MISSING, Opaque, Work, is_plain
 from pocketflex_nb.core.frozen.persistent_map import Versions
-from pocketflex_nb.core.store.change_log import FORGOTTEN, UNMARKED, Writer
+from pocketflex_nb.core.store.change_log import FORGOTTEN
+from pocketflex_nb.core.store.key_state import UNMARKED
 from pocketflex_nb.core.store.store import WRITTEN_BOUND
+from pocketflex_nb.core.store.writer import Writer
 from pocketflex_nb.resources.stores.backends.backend import Row, read_row
 from pocketflex_nb.resources.stores.provenance import Elsewhere, SharedChange, SharedWritten, read_who
 

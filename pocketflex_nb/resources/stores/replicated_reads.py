@@ -6,10 +6,10 @@ import itertools
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
-from pocketflex_nb.core.codec.encoder import decode
+from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.context import FRAME
 from pocketflex_nb.core.errors import DecodingError
-from pocketflex_nb.core.store.change_log import UNMARKED
+from pocketflex_nb.core.store.key_state import UNMARKED
 from pocketflex_nb.core.value_text import preview
 from pocketflex_nb.resources.stores.replica import Entry
 from pocketflex_nb.resources.stores.replication import STILL, Linked

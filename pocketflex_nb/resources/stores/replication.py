@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from pocketflex_nb.core.codec.encoder import decode, encode
+from pocketflex_nb.core.codec.decoder import decode
+from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.errors import LockLost, StoreError, Unreachable
 from pocketflex_nb.core.frozen.freezer import MISSING, is_plain
-from pocketflex_nb.core.store.change_log import OUTSIDE, UNMARKED, Writer, add_change, writer_of
+from pocketflex_nb.core.store.change_log import add_change
+from pocketflex_nb.core.store.key_state import UNMARKED
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.store.writer import OUTSIDE, Writer, writer_of
 from pocketflex_nb.resources.stores.backends.backend import Lost, Place, Row
 from pocketflex_nb.resources.stores.key_encoding import key_text
 from pocketflex_nb.resources.stores.leases import HELD, fence_of

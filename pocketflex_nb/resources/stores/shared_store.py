@@ -11,7 +11,7 @@ import time
 from contextlib import AbstractContextManager
 from typing import Any
 
-from pocketflex_nb.core.codec.encoder import decode
+from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.frozen.diff import Difference
 from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.core.frozen.persistent_map import Snapshot

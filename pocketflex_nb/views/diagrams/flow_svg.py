@@ -13,9 +13,10 @@ from typing import Any
 from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode, Group
 from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS, INK, PALETTE, style
 from pocketflex_nb.views.layout.flow_layout import Box, Layout, Route, edge_text, layout
-from pocketflex_nb.views.layout.node_shapes import FONT, LINE, number, outline, text_lines
+from pocketflex_nb.views.layout.node_shapes import outline, text_lines
 from pocketflex_nb.views.text.redaction import redacted_head
-from pocketflex_nb.views.text.safe_text import attribute, cut, shown, width, xml
+from pocketflex_nb.views.text.safe_text import attribute, shown, xml
+from pocketflex_nb.views.text.text_metrics import FONT, LINE, cut, number, width
 
 __all__ = ["branches_of", "caption_of", "edge_key", "svg"]
 

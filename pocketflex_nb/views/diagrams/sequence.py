@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pocketflex_nb.views.diagrams.palette import FAMILY, INK, PALETTE, style
-from pocketflex_nb.views.layout.node_shapes import number
 from pocketflex_nb.views.text.redaction import redacted_head
-from pocketflex_nb.views.text.safe_text import attribute, cut, shown, width, xml
+from pocketflex_nb.views.text.safe_text import attribute, shown, xml
+from pocketflex_nb.views.text.text_metrics import cut, number, width
 
 __all__ = ["LIMIT", "Step", "sequence", "sequence_svg", "steps_of"]
 

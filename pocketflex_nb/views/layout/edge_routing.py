@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pocketflex_nb.views.layout.layered_layout import Item, Level, Link
+from pocketflex_nb.views.layout.layout_graph import Item, Level, Link
 
 __all__ = ["CORNER", "HEAD", "LANE", "Path", "Point", "Step", "Stop", "loop_reaches", "routed"]
 

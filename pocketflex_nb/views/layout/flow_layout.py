@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 from pocketflex_nb.core.flow.flow_graph import Edge, Graph, GraphNode, Group
 from pocketflex_nb.views.layout.edge_routing import Path, Step, loop_reaches, routed
-from pocketflex_nb.views.layout.layered_layout import Item, Level, Link, ranked
+from pocketflex_nb.views.layout.layered_layout import ranked
+from pocketflex_nb.views.layout.layout_graph import Item, Level, Link
 from pocketflex_nb.views.layout.node_shapes import size_of, text_lines
 from pocketflex_nb.views.layout.subgraph_boxes import Reach, items_within, make_room, reaches
-from pocketflex_nb.views.text.safe_text import cut, shown, width
+from pocketflex_nb.views.text.safe_text import shown
+from pocketflex_nb.views.text.text_metrics import cut, width
 
 __all__ = ["DOT", "INSET", "MARGIN", "PAD", "RING", "SMALL", "TITLE", "Box", "Layout", "Route", "edge_text", "layout"]
 

@@ -5,19 +5,12 @@ from __future__ import annotations
 import math
 
 from pocketflex_nb.core.flow.flow_graph import GraphNode
-from pocketflex_nb.views.text.safe_text import shown, width, wrap
+from pocketflex_nb.views.text.safe_text import shown
+from pocketflex_nb.views.text.text_metrics import FONT, LINE, number, width, wrap
 
-__all__ = ["FONT", "LINE", "number", "outline", "size_of", "text_lines"]
+__all__ = ["outline", "size_of", "text_lines"]
 
-#: font size of labels and distance of their lines, pixels
-FONT, LINE = 13.0, 16.0
 _HEIGHT, _PAD, _ROOM = 44.0, 16.0, 164.0
-
-
-def number(value: float) -> str:
-    """A coordinate as text: one decimal at most, so that equal pictures are equal bytes."""
-    rounded = round(value, 1)
-    return str(int(rounded)) if rounded == int(rounded) else f"{rounded:.1f}"
 
 
 def text_lines(label: str) -> list[str]:

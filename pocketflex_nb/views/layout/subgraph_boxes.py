@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pocketflex_nb.core.flow.flow_graph import Cluster, Graph, GraphNode, Group
-from pocketflex_nb.views.layout.layered_layout import BESIDE, GAP, Item, Level
+from pocketflex_nb.views.layout.layout_graph import BESIDE, GAP, Item, Level
 
 __all__ = ["Reach", "arranged", "items_within", "make_room", "reaches"]
 

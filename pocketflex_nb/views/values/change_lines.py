@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from pocketflex_nb.core.frozen.diff import Difference, compare, path_text
+from pocketflex_nb.core.frozen.diff import Difference, compare
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.core.frozen.frozen_tree import MISSING, Frozen
+from pocketflex_nb.core.value_text import path_text
 from pocketflex_nb.views.text.hidden_parts import is_hidden_at
 from pocketflex_nb.views.text.redaction import MASK, redacted
 from pocketflex_nb.views.text.safe_text import shown

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pocketflex_nb.core.frozen.diff import path_text
 from pocketflex_nb.core.frozen.frozen_tree import Frozen
-from pocketflex_nb.core.value_text import stop_goes_on
+from pocketflex_nb.core.value_text import path_text, stop_goes_on
 from pocketflex_nb.views.text.hidden_parts import hidden_among, is_hidden_at
 from pocketflex_nb.views.text.redaction import MASK, is_secret_key, redacted
 from pocketflex_nb.views.text.safe_text import shown

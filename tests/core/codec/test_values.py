@@ -26,7 +26,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketflex_nb.core.codec.encoder import DEEPEST, Unloaded, decode, encode, is_whole
+from pocketflex_nb.core.codec.decoder import decode, is_whole
+from pocketflex_nb.core.codec.encoder import encode
+from pocketflex_nb.core.codec.tagged_json import DEEPEST, Unloaded
 from pocketflex_nb.core.errors import DecodingError, EncodingError, NotLoaded
 
 pydantic = pytest.importorskip("pydantic")

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pocketflex_nb.core.codec.encoder import Unloaded, decode, encode
+from pocketflex_nb.core.codec.decoder import decode
+from pocketflex_nb.core.codec.encoder import encode
+from pocketflex_nb.core.codec.tagged_json import Unloaded
 from pocketflex_nb.core.errors import DecodingError
 
 ran: list[str] = []

@@ -12,7 +12,8 @@ from pocketflex_nb.core.errors import CheckError
 from pocketflex_nb.core.flow.checks import check, problems_of
 from pocketflex_nb.core.flow.declared_actions import declared_actions
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
-from pocketflex_nb.core.flow.nodes import END, Fork, Node, node
+from pocketflex_nb.core.flow.function_nodes import node
+from pocketflex_nb.core.flow.nodes import END, Fork, Node
 
 Way = Literal["ok", "retry"]
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
 from pocketflex_nb.core.flow.flow_graph import Edge, graph_of, ids_of, members, nodes_by_path
-from pocketflex_nb.core.flow.nodes import END, BatchNode, Fork, Node, node
+from pocketflex_nb.core.flow.function_nodes import node
+from pocketflex_nb.core.flow.nodes import END, BatchNode, Fork, Node
 
 
 class Plan(Node):

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pocketflex_nb import END, BaseNode, BatchNode, Flow, Node, Retry, node
-from pocketflex_nb.core.flow.nodes import AsyncFunctionNode, Fork, FunctionNode
+from pocketflex_nb.core.flow.function_nodes import AsyncFunctionNode, FunctionNode
+from pocketflex_nb.core.flow.nodes import Fork
 
 
 class Way(enum.StrEnum):

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketflex_nb.core.frozen.diff import compare, path_text
+from pocketflex_nb.core.frozen.diff import compare
 from pocketflex_nb.core.frozen.freezer import MISSING, FrozenList, FrozenText, Opaque, TooLarge, equal, freeze, is_plain, thaw
 from pocketflex_nb.core.frozen.frozen_tree import items_of, leaves_of
-from pocketflex_nb.core.value_text import preview
+from pocketflex_nb.core.value_text import path_text, preview
 
 leaves = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.floats(allow_nan=False), st.text(max_size=4), st.binary(max_size=3),

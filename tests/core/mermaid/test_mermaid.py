@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pocketflex_nb.core.errors import DiagramError
-from pocketflex_nb.core.mermaid.parser import Diagram, Directive, is_mermaid, parse
+from pocketflex_nb.core.mermaid.diagram import Diagram, Directive
+from pocketflex_nb.core.mermaid.parser import is_mermaid, parse
 
 
 def arrows(text: str) -> list[tuple[str, ...]]:

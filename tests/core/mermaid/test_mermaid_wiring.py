@@ -12,8 +12,10 @@ import pytest
 from pocketflex_nb.core.errors import CheckError, DiagramError
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
 from pocketflex_nb.core.flow.flow_graph import Edge, graph_of, ids_of
+from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.joins import join_of
-from pocketflex_nb.core.flow.nodes import END, BaseNode, BatchNode, Fork, Node, Retry, node
+from pocketflex_nb.core.flow.nodes import END, BaseNode, BatchNode, Fork, Node
+from pocketflex_nb.core.flow.retry_policy import Retry
 from pocketflex_nb.core.mermaid.builder import build, is_wireable, rebuild
 from pocketflex_nb.core.mermaid.parser import parse
 

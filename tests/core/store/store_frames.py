@@ -11,7 +11,7 @@ from pocketflex_nb import Store
 from pocketflex_nb.core.context import AGENT, FRAME
 from pocketflex_nb.core.store.change_log import numbered, places_in
 from pocketflex_nb.core.store.changes import Changes
-from pocketflex_nb.core.store.store import settle
+from pocketflex_nb.core.store.mutation_tracking import settle
 
 __all__ = ["Frame", "Run", "inside", "settled"]
 

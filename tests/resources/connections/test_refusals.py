@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.core.errors import Refused, ResourceError
-from pocketflex_nb.resources.queues.queue import open_queue
+from pocketflex_nb.resources.queues.open_queue import open_queue
 from pocketflex_nb.resources.stores.open_store import open_store
-from pocketflex_nb.resources.topics.topic import open_topic
+from pocketflex_nb.resources.topics.open_topic import open_topic
 from tests.resources.brokers import Redis
 from tests.resources.postgres_server import PostgresServer
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.core.errors import CallFailed, EncodingError, ResourceError
-from pocketflex_nb.resources.queues.queue import Queue, open_queue
+from pocketflex_nb.resources.queues.open_queue import open_queue
+from pocketflex_nb.resources.queues.queue import Queue
 
 KINDS = ("memory", "sqlite", "redis", "amqp")
 SERVERS = {"redis": "redis_server", "amqp": "rabbit_server"}

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.core.errors import BadURL, MissingExtra, PocketflexError, Refused, Unreachable
-from pocketflex_nb.resources.queues.queue import open_queue
+from pocketflex_nb.resources.queues.open_queue import open_queue
 from tests.resources.brokers import Broker, CarefulRedis, Rabbit, Redis
 
 SPAWN = multiprocessing.get_context("spawn")

@@ -19,7 +19,8 @@ from pocketflex_nb import Flow, Node
 from pocketflex_nb.agents import Agent
 from pocketflex_nb.core.errors import EncodingError, ResourceError, RunCancelled
 from pocketflex_nb.resources.queues.message import Message
-from pocketflex_nb.resources.queues.queue import Queue, open_queue
+from pocketflex_nb.resources.queues.open_queue import open_queue
+from pocketflex_nb.resources.queues.queue import Queue
 from tests.resources.brokers import Rabbit
 
 KINDS = ("memory", "sqlite", "redis", "amqp")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.core.errors import DecodingError, ResourceError
-from pocketflex_nb.resources.queues.queue import open_queue
-from pocketflex_nb.resources.topics.topic import open_topic
+from pocketflex_nb.resources.queues.open_queue import open_queue
+from pocketflex_nb.resources.topics.open_topic import open_topic
 from tests.resources.brokers import Rabbit
 
 BODIES = {"cut": '{"a": [1', "empty": "", "deep": "[" * 100_000}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb.core.codec.encoder import Unloaded
+from pocketflex_nb.core.codec.tagged_json import Unloaded
 from pocketflex_nb.core.errors import BadURL, PocketflexError, ResourceError
 from pocketflex_nb.resources.connections.sqlite_file_checks import SteadyClock
 from pocketflex_nb.resources.stores.open_store import open_store
@@ -269,8 +269,8 @@ def test_two_who_write_and_fold_see_no_edit(file: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
 @pytest.mark.parametrize("kind", ["store", "queue", "topic"])
 def test_a_file_is_its_user_s_alone(file: Path, kind: str) -> None:
-    from pocketflex_nb.resources.queues.queue import open_queue
-    from pocketflex_nb.resources.topics.topic import open_topic
+    from pocketflex_nb.resources.queues.open_queue import open_queue
+    from pocketflex_nb.resources.topics.open_topic import open_topic
 
     before = os.umask(0)
     try:
@@ -325,7 +325,8 @@ def test_a_steady_clock_never_goes_back_and_goes_on(clock: Callable[[float], Non
 
 
 def test_json_of_an_unreadable_value_is_its_text() -> None:
-    from pocketflex_nb.core.codec.encoder import decode, encode
+    from pocketflex_nb.core.codec.decoder import decode
+    from pocketflex_nb.core.codec.encoder import encode
 
     value = decode('{"a": [', unloaded="keep")
 

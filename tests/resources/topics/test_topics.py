@@ -17,8 +17,10 @@ import pytest
 from pocketflex_nb import Flow, Node
 from pocketflex_nb.agents import Agent
 from pocketflex_nb.core.errors import BadURL, EncodingError, ResourceError, RunCancelled, Unreachable
-from pocketflex_nb.resources.queues.queue import open_queue
-from pocketflex_nb.resources.topics.topic import Subscription, Topic, open_topic
+from pocketflex_nb.resources.queues.open_queue import open_queue
+from pocketflex_nb.resources.topics.open_topic import open_topic
+from pocketflex_nb.resources.topics.subscription import Subscription
+from pocketflex_nb.resources.topics.topic import Topic
 from tests.environment import free_port
 from tests.resources.brokers import Broker, CarefulRedis, Rabbit
 from tests.resources.postgres_server import PostgresServer

@@ -16,7 +16,7 @@ from pocketflex_nb.core.flow.nodes import END, Fork, Node
 from pocketflex_nb.core.state import NodeState, State
 from pocketflex_nb.views.diagrams.flow_svg import caption_of, edge_key, svg
 from pocketflex_nb.views.diagrams.palette import GLYPHS, INK, PALETTE, SIGNS, STATUSES, style
-from pocketflex_nb.views.layout.node_shapes import number
+from pocketflex_nb.views.text.text_metrics import number
 
 SVG = "{http://www.w3.org/2000/svg}"
 TAGS = {"svg", "style", "g", "title", "path", "polygon", "rect", "circle", "text"}

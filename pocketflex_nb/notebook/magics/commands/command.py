@@ -10,8 +10,8 @@ from typing import Any
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_registry import runs
-from pocketflex_nb.notebook.requests.option_line import filled
-from pocketflex_nb.notebook.requests.run_request import find_run, runs_of
+from pocketflex_nb.notebook.requests.names import find_run, runs_of
+from pocketflex_nb.notebook.requests.option_values import filled
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.views.text.safe_messages import speakable
 

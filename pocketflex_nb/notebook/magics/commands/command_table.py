@@ -11,7 +11,7 @@ from pocketflex_nb.notebook.magics.commands.flows import FLOW_COMMANDS
 from pocketflex_nb.notebook.magics.commands.help import topic, topics
 from pocketflex_nb.notebook.magics.commands.runs import RUN_COMMANDS
 from pocketflex_nb.notebook.magics.commands.stores import STORE_COMMANDS
-from pocketflex_nb.notebook.requests.option_line import whole
+from pocketflex_nb.notebook.requests.option_values import whole
 from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.shell.kernel_loop import LOOPS, use_loop

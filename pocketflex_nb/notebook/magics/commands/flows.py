@@ -17,7 +17,8 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import graph_of
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.notebook.magics.commands.command import Call, Command, Table
-from pocketflex_nb.notebook.requests.run_request import find_flow, find_run, fresh, pinned, runs_of
+from pocketflex_nb.notebook.requests.names import find_flow, find_run, pinned, runs_of
+from pocketflex_nb.notebook.requests.run_request import fresh
 from pocketflex_nb.notebook.run_data.run_view_model import summed
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.shell.say import say

@@ -18,12 +18,12 @@ from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.engine.runs.run_registry import runs
-from pocketflex_nb.notebook.cells.cell_run import CellWait
+from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.cells.show import show
 from pocketflex_nb.notebook.magics.commands.command import Call, Command, Table
-from pocketflex_nb.notebook.requests.option_line import amount, duration, value_of, whole
+from pocketflex_nb.notebook.requests.names import find_run
+from pocketflex_nb.notebook.requests.option_values import amount, duration, value_of, whole
 from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
-from pocketflex_nb.notebook.requests.run_request import find_run
 from pocketflex_nb.notebook.run_data.playback import Replay
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, usage
 from pocketflex_nb.notebook.shell.say import say

@@ -9,8 +9,8 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.magics.commands.command import Call, Command
-from pocketflex_nb.notebook.requests.option_line import value_of
-from pocketflex_nb.notebook.requests.run_request import find_run, runs_of
+from pocketflex_nb.notebook.requests.names import find_run, runs_of
+from pocketflex_nb.notebook.requests.option_values import value_of
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.shell.say import say
 from pocketflex_nb.notebook.widgets.store_inspector.store_history import put

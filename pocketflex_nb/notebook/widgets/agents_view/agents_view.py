@@ -17,12 +17,12 @@ from pocketflex_nb.agents.protocol.exit_reasons import tell
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.frozen.diff import compare
 from pocketflex_nb.core.frozen.freezer import freeze
-from pocketflex_nb.notebook.run_data.detail_tabs import clean
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, stand
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import below
 from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.diagrams.sequence import sequence_svg
+from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.change_lines import lines_of, text_of
 from pocketflex_nb.views.values.value_preview import preview
 

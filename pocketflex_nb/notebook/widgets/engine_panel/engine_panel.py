@@ -16,10 +16,10 @@ import traitlets
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_registry import runs
-from pocketflex_nb.notebook.run_data.detail_tabs import clean
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 from pocketflex_nb.notebook.widgets.base.static_fallback import Standing
 from pocketflex_nb.views.diagrams.palette import GLYPHS
+from pocketflex_nb.views.text.page_text import clean
 
 __all__ = ["ROWS", "EnginePanel", "Lag", "memory"]
 

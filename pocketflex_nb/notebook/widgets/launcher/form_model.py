@@ -11,7 +11,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-from pocketflex_nb.notebook.requests.option_line import amount, duration
+from pocketflex_nb.notebook.requests.option_values import amount, duration
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.views.text.redaction import masked
 

@@ -13,8 +13,8 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.notebook.requests.input_keys import Field, fields_of
 from pocketflex_nb.notebook.requests.run_options import CONFIG
-from pocketflex_nb.notebook.run_data.detail_tabs import clean
 from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, Form, is_hidden, kind_of_text
+from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.value_preview import kind_of, preview
 
 __all__ = ["checked_lines", "fields_now", "flows_in", "page_of", "runs_asked", "variables_in"]

@@ -12,8 +12,8 @@ from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.requests.option_line import Options
 from pocketflex_nb.notebook.requests.run_options import Terms
 from pocketflex_nb.notebook.requests.run_request import start
-from pocketflex_nb.notebook.run_data.detail_tabs import clean
 from pocketflex_nb.notebook.shell.cell_errors import usage
+from pocketflex_nb.views.text.page_text import clean
 
 __all__ = ["ROWS", "Launched"]
 

@@ -19,10 +19,10 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.notebook.requests.names import as_flow, runs_of
 from pocketflex_nb.notebook.requests.option_line import parse
 from pocketflex_nb.notebook.requests.run_options import read_terms
-from pocketflex_nb.notebook.requests.run_request import as_flow, fresh, plan_text, runs_of, start
-from pocketflex_nb.notebook.run_data.detail_tabs import clean
+from pocketflex_nb.notebook.requests.run_request import fresh, plan_text, start
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, Still, model_of, stand
@@ -31,6 +31,7 @@ from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, MODES, Fo
 from pocketflex_nb.notebook.widgets.launcher.form_view_model import checked_lines, fields_now, flows_in, page_of, runs_asked, variables_in
 from pocketflex_nb.notebook.widgets.launcher.launch_history import Launched
 from pocketflex_nb.views.diagrams.palette import GLYPHS
+from pocketflex_nb.views.text.page_text import clean
 
 __all__ = ["Launcher"]
 
@@ -145,7 +146,7 @@ class Launcher(Standing, anywidget.AnyWidget):
             self._filled.flow = next(reversed(known), "")
         elif isinstance(flow, str):
             if flow not in known:
-                from pocketflex_nb.notebook.requests.run_request import find_flow
+                from pocketflex_nb.notebook.requests.names import find_flow
 
                 self._own[flow] = find_flow(flow, self.names())
             self._filled.flow = flow

@@ -16,7 +16,7 @@ from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
 from pocketflex_nb.notebook.reports.html_page import write_page
 from pocketflex_nb.notebook.reports.text_view import TextView
-from pocketflex_nb.notebook.run_data.detail_tabs import TABS, clean, panel
+from pocketflex_nb.notebook.run_data.detail_tabs import TABS, panel
 from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, Picture, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.widgets.base.delta_widget import PatchedView
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
@@ -24,6 +24,7 @@ from pocketflex_nb.notebook.widgets.base.static_fallback import Standing
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import hold
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS
+from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_text import xml
 
 __all__ = ["RunView"]

@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.core.frozen.diff import path_text
 from pocketflex_nb.core.frozen.freezer import MISSING, thaw
 from pocketflex_nb.core.store.changes import Change
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.value_text import path_text
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_registry import runs
-from pocketflex_nb.notebook.run_data.detail_tabs import clean
+from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.store_rows import value_at
 
 __all__ = ["KeyBreaks"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.notebook.run_data.detail_tabs import clean
+from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.change_lines import Line, diff, lines_of, words
 from pocketflex_nb.views.values.store_rows import value_at
 

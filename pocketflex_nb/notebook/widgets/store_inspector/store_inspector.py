@@ -13,21 +13,22 @@ from typing import Any
 
 import traitlets
 
-from pocketflex_nb.core.frozen.diff import path_text
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.value_text import path_text
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.engine.runs.run_registry import runs
-from pocketflex_nb.notebook.run_data.detail_tabs import clean, mirrored
+from pocketflex_nb.notebook.run_data.detail_tabs import mirrored
 from pocketflex_nb.notebook.widgets.base.delta_widget import PatchedView
+from pocketflex_nb.notebook.widgets.base.number_series import Numbers
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, stand
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import below, hold
 from pocketflex_nb.notebook.widgets.store_inspector.breakpoints import KeyBreaks
 from pocketflex_nb.notebook.widgets.store_inspector.store_history import StorePast, put
 from pocketflex_nb.notebook.widgets.store_inspector.value_image import image_of
-from pocketflex_nb.notebook.widgets.store_inspector.watch_expressions import Numbers
 from pocketflex_nb.views.text.hidden_parts import is_hidden_at
+from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import MASK, redacted_head
 from pocketflex_nb.views.values.json_text import json_text
 from pocketflex_nb.views.values.store_rows import Row, value_at

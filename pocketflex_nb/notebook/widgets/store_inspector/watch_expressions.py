@@ -12,40 +12,17 @@ from typing import Any
 
 from pocketflex_nb.notebook.run_data.detail_tabs import mirrored
 from pocketflex_nb.notebook.shell.say import say
+from pocketflex_nb.notebook.widgets.base.number_series import Numbers
 from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets
 from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["POINTS", "Numbers", "Watched", "watch"]
+__all__ = ["Watched", "watch"]
 
-#: points of a curve; when there are more, every second one is dropped
-POINTS = 240
 #: runs that get a row each
 _ROWS = 20
 #: seconds between two updates of the page
 _EVERY = 0.25
 _WIDTH, _HEIGHT = 160, 22
-
-
-class Numbers:
-    """The numbers that a watched value was, from the first on: when there are many, every second one is dropped."""
-
-    def __init__(self) -> None:
-        self.points: list[float] = []
-        self._every, self._count = 1, 0
-
-    def add(self, value: object) -> None:
-        """Keep `value` if it is a number."""
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            return
-        if self._count % self._every == 0:
-            self.points.append(float(value))
-        self._count += 1
-        if len(self.points) > POINTS:
-            self.points, self._every = self.points[::2], self._every * 2
-
-    def drawn(self) -> list[float]:
-        """Those that can be drawn."""
-        return [p for p in self.points if p == p and abs(p) != float("inf")]
 
 
 class _Row:

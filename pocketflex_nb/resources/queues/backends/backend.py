@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
+from pocketflex_nb.resources.connections.stored_message import Mail
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.queues.message import Mail, QueueStats
+from pocketflex_nb.resources.queues.message import QueueStats
 
-__all__ = ["QueuePlace"]
+__all__ = ["QueuePlace", "QueueStats"]
 
 
 class QueuePlace(Protocol):
@@ -63,3 +65,25 @@ class QueuePlace(Protocol):
 
     async def close(self) -> None:
         """End the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """How many messages are where.
+
+    Attributes
+    ----------
+    ready : int
+        Can be taken now.
+    delayed : int
+        Wait for their time. At RabbitMQ, those with lengths of delay that this queue object has used.
+    held : int or None
+        In the hands of consumers. None at RabbitMQ: AMQP tells what is ready, and to nobody what is unacknowledged.
+    dead : int
+        Dead letters.
+    """
+
+    ready: int
+    delayed: int
+    held: int | None
+    dead: int

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
 from pocketflex_nb.concurrency.waiters import Waiters, remaining
+from pocketflex_nb.resources.connections.stored_message import Mail
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.queues.message import Mail, QueueStats
+from pocketflex_nb.resources.queues.backends.backend import QueueStats
 
 __all__ = ["MemoryQueue"]
 

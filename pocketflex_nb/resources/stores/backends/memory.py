@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
 
 from pocketflex_nb.core.errors import LockLost
 from pocketflex_nb.resources.connections.urls import Address
+from pocketflex_nb.resources.stores.backends.arithmetic import sum_text
 from pocketflex_nb.resources.stores.backends.backend import Changed, Fence, Row
 
-__all__ = ["MemoryPlace", "memory_place", "sum_text"]
-
-_EXACT = 2**53
-
-
-def sum_text(text: str | None, n: float, limit: float | None, reset: float | None) -> str | None:
-    """The text of the number in `text` (None: 0) plus `n`, within its bounds; None if there is no plain number."""
-    try:
-        value = 0 if text is None else int(text) if text.isdigit() else json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if value.__class__ not in (int, float):
-        return None
-    total = value + n
-    if limit is not None and (total > limit if n >= 0 else total < limit):
-        total = limit if reset is None else reset
-    if not -_EXACT <= total <= _EXACT:  # also what is infinite, or no number
-        return None
-    return repr(total)
+__all__ = ["MemoryPlace", "memory_place"]
 
 
 class _Content:

@@ -28,8 +28,8 @@ from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError, Unreachable
 from pocketflex_nb.resources.connections.sqlite_file_checks import FOLLOWER, OpenedFile, made_private, refuse_triggers, text_of
 from pocketflex_nb.resources.connections.urls import Address
+from pocketflex_nb.resources.stores.backends.arithmetic import sum_text
 from pocketflex_nb.resources.stores.backends.backend import Changed, Fence, Row, read_row
-from pocketflex_nb.resources.stores.backends.memory import sum_text
 
 __all__ = ["SqlitePlace"]
 

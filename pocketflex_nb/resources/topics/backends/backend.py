@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from pocketflex_nb.resources.connections.stored_message import Mail
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.queues.message import Mail
 
 __all__ = ["Feed", "TopicPlace", "followed"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from pocketflex_nb.resources.connections.stored_message import Mail
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.queues.message import Mail
 from pocketflex_nb.resources.topics.backends.backend import Feed
 
 __all__ = ["MemoryTopic"]

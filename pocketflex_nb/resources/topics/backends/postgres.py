@@ -21,8 +21,8 @@ from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import ResourceError, Unreachable
 from pocketflex_nb.resources.connections.postgres import GUARD, arguments, client, inherited, told
+from pocketflex_nb.resources.connections.stored_message import Mail
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, refused, unreachable
-from pocketflex_nb.resources.queues.message import Mail
 from pocketflex_nb.resources.topics.backends.backend import Feed
 
 __all__ = ["PostgresTopic"]

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.core.errors import ResourceError
+from pocketflex_nb.resources.connections.rabbitmq import PATIENCE, AmqpLine, AmqpLines, mail_of, message_of, through
+from pocketflex_nb.resources.connections.stored_message import Mail
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.queues.backends.rabbitmq import PATIENCE, AmqpLine, AmqpLines, mail_of, message_of, through
-from pocketflex_nb.resources.queues.message import Mail
 from pocketflex_nb.resources.topics.backends.backend import Feed, followed
 
 __all__ = ["AmqpTopic"]

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.core.errors import ResourceError
+from pocketflex_nb.resources.connections.redis import RedisLines, fields_of, mail_of
+from pocketflex_nb.resources.connections.stored_message import Mail
 from pocketflex_nb.resources.connections.urls import Address, refused
-from pocketflex_nb.resources.queues.backends.redis import RedisLines, fields_of, mail_of
-from pocketflex_nb.resources.queues.message import Mail
 from pocketflex_nb.resources.topics.backends.backend import Feed, followed
 
 __all__ = ["RedisTopic"]

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 
 from pocketflex_nb.concurrency.waiters import Waiters
+from pocketflex_nb.resources.connections.sqlite import SqliteFile
+from pocketflex_nb.resources.connections.stored_message import Mail, mail_from
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.queues.backends.sqlite import SqliteFile
-from pocketflex_nb.resources.queues.message import Mail, mail_from
 from pocketflex_nb.resources.topics.backends.backend import Feed, followed
 
 __all__ = ["SqliteTopic"]

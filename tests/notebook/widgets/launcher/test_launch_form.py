@@ -13,9 +13,9 @@ from IPython.core.error import UsageError
 
 from pocketflex_nb import Flow, Node, node
 from pocketflex_nb.notebook.requests.input_keys import fields_of
+from pocketflex_nb.notebook.requests.input_stores import stores_of
 from pocketflex_nb.notebook.requests.option_line import parse
 from pocketflex_nb.notebook.requests.run_options import Terms, read_terms
-from pocketflex_nb.notebook.requests.run_request import stores_of
 from pocketflex_nb.notebook.widgets.launcher.form_model import Form, kind_of_text, literal, source_of
 
 _PLAIN = st.recursive(

@@ -14,7 +14,8 @@ import pytest
 from pocketflex_nb import Flow, Node, ask, emit, launch, open_store
 from pocketflex_nb.engine.records.run_log import Log
 from pocketflex_nb.engine.runs.run import subscribe
-from pocketflex_nb.notebook.run_data.detail_tabs import error_card, panel
+from pocketflex_nb.notebook.run_data.detail_tabs import panel
+from pocketflex_nb.notebook.run_data.error_card import error_card
 from pocketflex_nb.notebook.run_data.playback import Replay
 from pocketflex_nb.notebook.run_data.run_view_model import MANY, summed
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump

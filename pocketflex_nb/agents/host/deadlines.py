@@ -1,0 +1,67 @@
+"""Call timeouts without a timer each."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from pocketflex_nb.agents.host.clock import Clock
+
+__all__ = ["KEPT", "Deadlines"]
+
+
+#: answered calls that a queue of deadlines may hold before it looks for them
+KEPT = 32
+
+
+class _Due(deque[Any]):
+    """Those that wait equally long.
+
+    Attributes
+    ----------
+    most : int
+        More of them, and the answered ones among them are let go.
+    """
+
+    __slots__ = ("most",)
+    most: int
+
+
+class Deadlines:
+    """The timers of calls: one queue per length of time, so that a call costs an append instead of a timer."""
+
+    __slots__ = ("_queues", "clock")
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._queues: dict[float, _Due] = {}
+
+    def add(self, seconds: float, waiting: Any) -> None:
+        """Call ``waiting.expire(seconds)`` after `seconds`, unless ``waiting.fut`` is done by then. Sets ``waiting.due``."""
+        waiting.due = self.clock.time() + seconds
+        queue = self._queues.get(seconds)
+        if queue is None:
+            queue = self._queues[seconds] = _Due()
+            queue.most = KEPT
+            self.clock.call_later(seconds, self._ring, seconds)
+        queue.append(waiting)
+        if len(queue) > queue.most:
+            self._forget_answered(queue)
+
+    def _forget_answered(self, queue: _Due) -> None:
+        """Let go of the answered calls, and with them of their messages; the work is shared out over as many calls as are left."""
+        left = [waiting for waiting in queue if not waiting.fut.done()]
+        queue.clear()
+        queue.extend(left)
+        queue.most = max(KEPT, 2 * len(left))
+
+    def _ring(self, seconds: float) -> None:
+        queue, now = self._queues[seconds], self.clock.time()
+        while queue and (queue[0].fut.done() or queue[0].due <= now + 1e-9):
+            waiting = queue.popleft()
+            if not waiting.fut.done():
+                waiting.expire(seconds)
+        if queue:
+            self.clock.call_later(queue[0].due - now, self._ring, seconds)
+        else:
+            del self._queues[seconds]

@@ -1,0 +1,93 @@
+"""ChildInfo and Counts, as a supervisor answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ChildInfo", "Counts"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildInfo:
+    """A child as it is now.
+
+    Parameters
+    ----------
+    id : hashable
+        By which the supervisor knows it.
+    ref : AgentRef or None
+        Its address, while it lives.
+    status : "running", "restarting" or "stopped"
+        What it does.
+    type : "worker" or "supervisor"
+        What it is.
+    restarts : int
+        How often it was restarted.
+    version : int
+        Number of code versions seen.
+    is_stale : bool
+        It runs older code than the notebook has now.
+    error : str or None
+        Why it ended last.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Supervisor, child
+    >>> class Idler(Agent):
+    ...     pass
+    >>> sup = Supervisor([child(Idler, id="a")]).start_sync()
+    >>> [info] = sup.children()
+    >>> info.id, info.status, info.restarts, info.ref is sup["a"]
+    ('a', 'running', 0, True)
+    >>> sup.stop_sync()
+    """
+
+    id: Any
+    ref: Any
+    status: str
+    type: str
+    restarts: int
+    version: int = 1
+    is_stale: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many children a supervisor has: specs, living ones, and of which type the specs are.
+
+    Parameters
+    ----------
+    specs : int
+        Children that it knows, running or not.
+    active : int
+        Those that live.
+    supervisors, workers : int
+        Of `specs`, by type.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Supervisor
+    >>> class Idler(Agent):
+    ...     pass
+    >>> sup = Supervisor([Idler]).start_sync()
+    >>> sup.count()
+    Counts(specs=1, active=1, supervisors=0, workers=1)
+    >>> specs, active, supervisors, workers = sup.count()
+    >>> sup.stop_sync()
+    """
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
+
+    def __iter__(self) -> Any:
+        return iter((self.specs, self.active, self.supervisors, self.workers))
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, (tuple, Counts)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))

@@ -1,0 +1,137 @@
+"""SupervisorRef: what is asked of a running supervisor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.messaging.envelopes import Ask, Turn
+from pocketflex_nb.agents.supervision.child_info import ChildInfo, Counts
+from pocketflex_nb.agents.supervision.child_spec import as_spec
+from pocketflex_nb.core.errors import nearest
+
+__all__ = ["SupervisorRef"]
+
+
+class SupervisorRef(AgentRef):
+    """The address of a supervisor: what a ref can, and the care of its children.
+
+    Notes
+    -----
+    Given by ``sup.ref``, `whereis`, and for a supervisor that is a child by ``sup["id"]``.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, Supervisor, child
+    >>> class Idler(Agent):
+    ...     pass
+    >>> ref = Supervisor([child(Idler, id="a"), Supervisor([Idler], name="inner")]).start_sync().ref
+    >>> ref.count()
+    Counts(specs=2, active=2, supervisors=1, workers=1)
+    >>> [info.id for info in ref["inner"].children()]
+    ['Idler']
+    >>> ref.stop_sync()
+    """
+
+    __slots__ = ()
+
+    def children(self) -> list[ChildInfo]:
+        """The children in order, as they are now; empty when the supervisor is gone."""
+        tree = self._life.agent
+        return [child.tell() for child in list(tree.members())] if tree is not None else []
+
+    def count(self) -> Counts:
+        """How many there are."""
+        infos = self.children()
+        supervisors = sum(info.type == "supervisor" for info in infos)
+        return Counts(len(infos), sum(info.ref is not None for info in infos), supervisors, len(infos) - supervisors)
+
+    def __getitem__(self, id: Any) -> Any:
+        infos = self.children()
+        for info in infos:
+            if info.id == id:
+                return info.ref
+        raise KeyError(f"{self.name} has no child {id!r}{nearest(str(id), [str(info.id) for info in infos])}")
+
+    async def start_child(self, spec: Any) -> Any:
+        """Add a child, last, and start it.
+
+        Parameters
+        ----------
+        spec : child(...), class, template or supervisor
+            What to start.
+
+        Returns
+        -------
+        AgentRef or None
+            None when its `init` returned `IGNORE`.
+
+        Raises
+        ------
+        AlreadyStarted, AlreadyPresent
+            Its id is taken by a running child; by one that does not run.
+        StartError
+            It did not start; nothing is kept.
+        """
+        return await self._ask("start_child", as_spec(spec))
+
+    async def terminate_child(self, id: Any) -> None:
+        """Stop a child (a dynamic supervisor's: by its ref). Its spec stays, unless it is temporary, and it is not restarted.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+
+        Raises
+        ------
+        NotFound
+            No such child.
+        """
+        await self._ask("terminate_child", id)
+
+    async def restart_child(self, id: Any) -> Any:
+        """Start a child that does not run, and give its ref.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+
+        Raises
+        ------
+        NotFound, StillRunning, Restarting
+            No such child; it runs; it is between two tries.
+        StartError
+            It did not start; its spec stays.
+        """
+        return await self._ask("restart_child", id)
+
+    def delete_child(self, id: Any) -> None:
+        """Forget a child that does not run; called in another thread than the supervisor's, in its turn among that one's messages.
+
+        Parameters
+        ----------
+        id : hashable
+            Which child.
+
+        Raises
+        ------
+        NotFound, StillRunning, Restarting
+            No such child; it runs, starts or stops; it is between two tries.
+        """
+        life = self._life
+        agent = self._agent()
+        if life.home.can_do_now:
+            agent.delete_child(id)
+            return
+        waiting = self._ordered(lambda life: life.agent.delete_child(id), lambda life: None, Turn)
+        waiting.wait()
+
+    @property
+    def zombies(self) -> int:
+        """How many agents of this tree were killed and still run."""
+        return sum(life.slot.is_under(self.slot) for life in list(self._life.home.zombies))
+
+    async def _ask(self, verb: str, *args: Any) -> Any:
+        return await self.call(Ask(verb, args), timeout=None)

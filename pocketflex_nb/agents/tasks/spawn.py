@@ -1,0 +1,76 @@
+"""Spawn()."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from pocketflex_nb.agents.actor.cell_scope import adopt
+from pocketflex_nb.agents.host.agent_host import home_for
+from pocketflex_nb.agents.host.agent_log import name_of
+from pocketflex_nb.agents.protocol.tree_position import Slot
+from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
+from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
+from pocketflex_nb.core.context import AGENT, FRAME
+
+__all__ = ["spawn"]
+
+
+def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any = None, clock: Any = None, **kwargs: Any) -> TaskRef:
+    """Start ``fn(*args, **kwargs)`` beside what runs now; the current agent, or the cell, owns it.
+
+    Parameters
+    ----------
+    fn : callable
+        An ``async def`` runs on the engine thread, a plain function in a thread of the pool.
+    link : bool
+        A crash of the task hits the owning agent (unless that waits for it just then), and the owner's end ends the task. A task that
+        a node spawned ends when that node's run is cancelled.
+    engine, clock
+        See `Agent.start`.
+
+    Returns
+    -------
+    TaskRef
+        ``await`` it, or `poll` it. An unlinked task's value comes to the owning agent as `TaskDone`, its crash as `Down`.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from pocketflex_nb import spawn
+    >>> async def double(n):
+    ...     return 2 * n
+    >>> async def main():
+    ...     tasks = [spawn(double, n) for n in (1, 2, 3)]
+    ...     return [await task for task in tasks]
+    >>> asyncio.run(main())
+    [2, 4, 6]
+    """
+    if not callable(fn):
+        raise TypeError(f"spawn({fn!r}): give the function, and its arguments after it: spawn(fetch, url)")
+    home = home_for(engine, clock)
+    owner = AGENT.get()
+    life = TaskLife(home, fn, Slot(None), owner=owner, is_linked=link)
+    life.slot.id = f"{name_of(fn).rpartition('.')[2]}-{life.pid}"
+    if owner is not None:
+        life.slot.parent = owner.slot
+    else:
+        adopt(life, False)
+    if link and (frame := FRAME.get()) is not None:
+        _end_with(life, frame.run)
+    start_task(life, args, kwargs)
+    ref: TaskRef = life.ref  # type: ignore[assignment]  # ref_class says so
+    return ref
+
+
+def _end_with(life: TaskLife, run: Any) -> None:
+    """Let a task that a node spawned end when that node's run is cancelled, unless it was unlinked meanwhile."""
+
+    def end() -> None:
+        if life.is_linked:
+            life.home.post(life.kill)
+
+    tied = ExitStack()
+    tied.enter_context(run.cancelling(end))
+    life.cleanups = [*(life.cleanups or ()), lambda _: tied.close()]

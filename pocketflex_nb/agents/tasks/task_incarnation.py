@@ -1,0 +1,183 @@
+"""TaskIncarnation: the life of one function."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from types import CoroutineType
+from typing import Any
+
+from pocketflex_nb.agents.actor.incarnation import Life
+from pocketflex_nb.agents.host.agent_host import Home
+from pocketflex_nb.agents.messaging.envelopes import INFO, Turn
+from pocketflex_nb.agents.protocol.directives import Ok
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, tell
+from pocketflex_nb.agents.protocol.info_messages import Down, Exit, TaskDone
+from pocketflex_nb.agents.protocol.tree_position import Slot
+from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core.context import AGENT
+
+__all__ = ["TaskLife", "offload"]
+
+
+async def offload(fn: Callable[..., Any], *args: Any) -> Any:
+    """Call the blocking function `fn` in a thread, so that the agents' loop goes on.
+
+    Parameters
+    ----------
+    fn : callable
+        A plain function; `args` are its arguments.
+
+    Notes
+    -----
+    A thread cannot be stopped: when the waiting agent is ended, the thread is given up, and what it still sends is dropped.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.agents import Agent, offload
+    >>> class Sorter(Agent):
+    ...     async def handle_call(self, message, caller):
+    ...         return await offload(sorted, message)     # a long one would not keep other agents waiting
+    >>> ref = Sorter.start_sync()
+    >>> ref.call_sync([3, 1, 2])
+    [1, 2, 3]
+    >>> ref.stop_sync()
+    """
+    future = engine_thread.in_pool(fn, *args)
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        if not future.cancel() and not future.done():
+            engine_thread.pool.abandon()
+            future.add_done_callback(lambda _: engine_thread.pool.reclaim())
+        raise
+
+
+class TaskLife(Life):
+    """A task alive.
+
+    Attributes
+    ----------
+    owner : Life or None
+        Who may ask for the outcome; None is plain code.
+    outcome : Ok or Exit or None
+        None until it ends.
+    waiting : int
+        How many wait for it just now: they are told, so the link need not strike.
+    """
+
+    __slots__ = ("is_ignored", "is_linked", "is_polled", "outcome", "owner", "waiting")
+    type = "task"
+
+    def __init__(
+        self, home: Home, fn: Any, slot: Slot, boss: Life | None = None, *, owner: Life | None = None, is_linked: bool = True
+    ) -> None:
+        super().__init__(home, fn, slot, boss)
+        self.owner, self.is_linked = owner, is_linked
+        self.outcome: Ok | Exit | None = None
+        self.waiting = 0
+        self.is_ignored = self.is_polled = False
+        if owner is not None:
+            self.callers = (owner.ref, *owner.callers)
+            self.place.callers = (owner.address, *owner.place.callers)
+
+    def _enter(self) -> None:
+        AGENT.set(self)  # the walk it was spawned in, if any, stays its own: it is part of that node's work
+
+    def tie(self) -> None:
+        """Link it to its owner."""
+        owner = self.owner
+        if owner is None or owner.home.loop is not self.home.loop:
+            return
+        if owner.status is DEAD:
+            self.hit("noproc", None)
+            return
+        owner.links = owner.links or set()
+        owner.links.add(self)
+        self.links = (self.links or set()) | {owner}
+
+    def untie(self) -> None:
+        """Unlink it from its owner."""
+        owner, self.is_linked = self.owner, False
+        if owner is not None:
+            if owner.links:
+                owner.links.discard(self)
+            if self.links:
+                self.links.discard(owner)
+
+    async def boot(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Call the function; its value is the outcome."""
+        self.status = RUNNING
+        self.is_awake = True
+        self.note("start", None, self.birth)
+        self.is_up()
+        try:
+            value = await self._work(args, kwargs)
+        except BaseException as exc:
+            await self._conclude(exc)
+            return
+        if self.doom is not None or self.status is DEAD:
+            await self._conclude(None)
+            return
+        self.outcome = self.outcome or Ok(value)
+        self.die("normal")
+
+    async def _work(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        fn = self.cls
+        if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
+            return await fn(*args, **kwargs)
+        value = await offload(lambda: fn(*args, **kwargs))
+        return await value if value.__class__ is CoroutineType else value
+
+    def _facts(self) -> dict[str, Any]:
+        facts = {"owner": self.owner.address if self.owner is not None else ""}
+        if isinstance(self.outcome, Ok):
+            facts["value"] = self.home.log.describe(self.outcome.value)
+        return facts
+
+    async def _conclude(self, exc: BaseException | None) -> None:
+        if self.status is not DEAD and exc is None and self.doom is None:
+            return
+        await super()._conclude(exc)
+
+    @property
+    def _terminates(self) -> bool:
+        return False
+
+    async def _terminate(self, reason: Any) -> Any:
+        return reason
+
+    def die(self, reason: Any, zombie: bool = False) -> None:
+        """The end: an owner that waits is told by the outcome, not struck over the link."""
+        if self.status is DEAD:
+            return
+        if self.outcome is None:
+            self.outcome = Exit(self.ref, reason)
+        if self.waiting and self.owner is not None and self.links:
+            self.links.discard(self.owner)
+            if self.owner.links:
+                self.owner.links.discard(self)
+        super().die(reason, zombie)
+        self._report()
+
+    def _report(self) -> None:
+        """An agent that does not wait gets the outcome of an unlinked task as a message."""
+        owner = self.owner
+        if owner is None or self.is_linked or self.is_ignored or self.waiting or owner.status is DEAD:
+            return
+        if isinstance(self.outcome, Ok):
+            message: Any = TaskDone(self.ref, self.outcome.value)
+            cause = owner.note(INFO, owner.home.log.describe(message), self.cause, self)
+        else:
+            message = Down(self.ref, self.reason, self.fenced)
+            facts = {"of": self.address, "reason": tell(self.reason), "from": self.address, "to": owner.address}
+            cause = owner.note("down", facts, self.cause, self)
+
+        def order(life: Any) -> Any:
+            if self.is_polled:
+                return None
+            life.cause = cause
+            return life.agent.handle_info(message)
+
+        owner.put(Turn(order)) if owner.home.is_here else owner.home.post(owner.put, Turn(order))

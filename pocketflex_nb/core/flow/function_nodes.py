@@ -1,0 +1,119 @@
+"""A plain or async function as a node: @node."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, overload
+
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.flow.nodes import Node
+
+__all__ = ["AsyncFunctionNode", "FunctionNode", "node"]
+
+
+class FunctionNode(Node):
+    """A node made of one function by `node`: the function is its `exec`, and what it returns is the action."""
+
+    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
+        if not callable(fn):
+            raise TypeError(f"@node needs a function, not {fn!r}")
+        super().__init__(**options)
+        self._pfx_fn = fn
+        self._pfx_takes_shared = _takes_an_argument(fn)
+        self.name = self.name or getattr(fn, "__name__", type(fn).__name__)
+        self.__doc__ = fn.__doc__
+
+    def prep(self, shared: Any) -> Any:
+        """The store itself."""
+        return shared
+
+    def exec(self, prep_res: Any) -> Any:
+        """Call the function."""
+        return self._pfx_call(prep_res)
+
+    def _pfx_call(self, shared: Any) -> Any:
+        """Call the function, or the one of its name that the run around it uses: its cell may have run again since."""
+        fn, frame = self._pfx_fn, FRAME.get()
+        if frame is not None:
+            fn = frame.run.live_class(fn)
+            if fn is not self._pfx_fn:
+                return fn(shared) if _takes_an_argument(fn) else fn()
+        return fn(shared) if self._pfx_takes_shared else fn()
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        """The action that the function returned."""
+        if exec_res is None or isinstance(exec_res, str):
+            return exec_res
+        if exec_res == [] or (self.successors and isinstance(exec_res, (list, tuple))):  # several at once; the walk looks at each
+            return exec_res
+        if exec_res.__class__ is GeneratorType:
+            raise TypeError(
+                f"node {self.name!r} is written with yield, and nobody runs its body: return the action, or make it `async def`: "
+                f"its texts are streamed as tokens then"
+            )
+        raise TypeError(
+            f"node {self.name!r} returned {exec_res!r}: a function node returns its action, a str, None, or a list; "
+            f"write results to the store: shared[{self.name!r}] = ..."
+        )
+
+
+class AsyncFunctionNode(FunctionNode):
+    """A `FunctionNode` of an ``async def`` function."""
+
+    async def exec(self, prep_res: Any) -> Any:
+        """Await the function. One with ``yield`` streams: its texts are tokens of its lane, its action is the default one."""
+        called = self._pfx_call(prep_res)
+        if called.__class__ is AsyncGeneratorType:
+            await ports.engine.streamed(called)
+            return None
+        return await called
+
+
+def _takes_an_argument(fn: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):  # some builtins have no signature
+        return True
+    return any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
+
+
+@overload
+def node(fn: Callable[..., Any], /) -> Node: ...
+
+
+@overload
+def node(**options: Any) -> Callable[[Callable[..., Any]], Node]: ...
+
+
+def node(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a node of a plain or async function.
+
+    Parameters
+    ----------
+    fn : callable
+        Takes the shared store (or nothing) and returns the action: a str, or None for ``"default"``.
+    **options
+        As for `Node`: ``@node(max_retries=3, wait=1)``. ``name=``: default is the function's own.
+
+    Notes
+    -----
+    The function is the node's `exec`, so it is retried as a whole, and a plain one runs in the thread pool when launched.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import Flow, node
+    >>> @node
+    ... def greet(shared):
+    ...     shared["greeting"] = f"hello {shared['who']}"
+    >>> store = {"who": "you"}
+    >>> Flow(greet).run(store)
+    >>> store["greeting"]
+    'hello you'
+    """
+    if fn is None:
+        return lambda function: node(function, **options)
+    kind = AsyncFunctionNode if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn) else FunctionNode
+    return kind(fn, **options)

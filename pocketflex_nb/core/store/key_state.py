@@ -1,0 +1,53 @@
+"""KeyState: one key's live value, last frozen copy, version and writer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketflex_nb.core.store.writer import Writer
+
+__all__ = ["UNMARKED", "Cell"]
+
+
+class Cell:
+    """What a store knows of one key, made when the key is first read or written.
+
+    Attributes
+    ----------
+    value : object
+        The live value, as in the dict.
+    frozen : object
+        Its last frozen copy.
+    plain : bool
+        Whether the value can never change in place, or is not to be looked at.
+    quick : bool
+        Whether a write may take the short way: plain, of a key that is a `str`, neither transient nor deleted.
+    mark : object
+        The frame that has the key among those to look at again, None for code outside of any run, `UNMARKED` for nobody.
+    version : int
+        The store's version that the last write made.
+    writer : Writer
+        Who made it.
+    kept : list or None
+        The record of that write, once its page is gone.
+    views : dict or None
+        What nodes in flight were handed instead of the store's own object (:mod:`pocketflex_nb.core.store.working_copies`).
+    """
+
+    __slots__ = ("frozen", "kept", "key", "mark", "plain", "quick", "value", "version", "views", "writer")
+
+    def __init__(self, key: Any, value: Any, frozen: Any, version: int, writer: Writer, kept: list[Any] | None = None) -> None:
+        self.key, self.value, self.frozen, self.version, self.writer, self.kept = key, value, frozen, version, writer, kept
+        self.plain = self.quick = False
+        self.mark: Any = UNMARKED
+        self.views: dict[Any, Any] | None = None
+
+    def is_of(self, plain: bool, hidden: bool) -> None:
+        """Note what kind of value it holds: one that never changes in place, one that is not to be looked at."""
+        self.plain, self.quick = plain or hidden, plain and not hidden and self.key.__class__ is str
+
+
+class _Unmarked:
+    __slots__ = ()
+
+UNMARKED = _Unmarked()

@@ -1,0 +1,46 @@
+"""Finds nested changes of values that were read; collect_changes at a hop's end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pocketflex_nb.core.store.change_log import changes_of
+from pocketflex_nb.core.store.key_state import UNMARKED
+from pocketflex_nb.core.store.working_copies import holds
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["settle"]
+
+
+def settle(frame: Any) -> list[Any] | None:
+    """End the changes of the node in flight: find the nested ones, and give the places of all their records.
+
+    Parameters
+    ----------
+    frame : frame
+        Its `touched` and its changes are read and emptied. They may belong to several stores.
+
+    Returns
+    -------
+    list, or None
+        In the order they were found, of each record its page and where it begins there, in turn; None when there are none.
+        `places_in` goes along them, `Changes` reads them, `numbered` tells them the hop's number.
+    """
+    touched, error = frame.touched, None
+    if touched:
+        frame.touched = None
+        for cell, store in touched.items():
+            if cell.mark is frame or not holds(cell.mark, cell):
+                cell.mark = UNMARKED
+            try:
+                if cell.views is not None:
+                    store._end_view(cell, frame)
+                elif not cell.plain:
+                    store._look(cell, frame)
+            except Exception as exc:  # a conflict, or what a shared store refuses: the other keys are looked at first
+                error = error or exc
+    if error is not None:
+        raise error
+    return changes_of(frame)

@@ -1,0 +1,58 @@
+"""The record of a finished hop, the notes between hops, and reading them in rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pocketflex_nb.core.store.change_log import MORE, TIME
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["CHANGED", "FINISHED", "Failure", "Note", "rows", "told"]
+
+
+class Failure:
+    """Stands for the action of a hop that failed."""
+
+    __slots__ = ("error", "handled", "status")
+
+    def __init__(self, error: BaseException, handled: bool = False, status: str = "failed") -> None:
+        self.error, self.handled, self.status = error, handled, status
+
+
+class Note:
+    """Stands for the action where a record is of no hop: a kind of event, its facts, and the event that led to it, by number."""
+
+    __slots__ = ("cause", "data", "kind")
+
+    def __init__(self, kind: str, data: Any = None, cause: int | None = None) -> None:
+        self.kind, self.data, self.cause = kind, data, cause
+
+#: the last record of a run, by status; the other facts are the run's own
+FINISHED = {status: Note("run_finished", status) for status in ("done", "failed", "cancelled")}
+
+
+def told(error: BaseException) -> str:
+    """An error as events tell it: its class, and its message where there is one."""
+    try:
+        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    except Exception:  # a __str__ of the user's that raises must not lose the event
+        return type(error).__name__
+
+#: stands for the action where a record is of changes of a store: the flat list of their places instead of the start, and minus the end.
+#: A hop that made one change of a plain value has the place of it, page and beginning, instead of its start and end, which stand there.
+CHANGED = Note("store_changed")
+
+
+def rows(records: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """The records as (frame, node, action or stand-in, start, end); a hop that holds a change gives that first."""
+    fields = iter(records)
+    for row in zip(fields, fields, fields, fields, fields, strict=False):
+        frame, node, what, page, at = row
+        if type(page) is list and what is not CHANGED:
+            yield frame, node, CHANGED, page, at
+            yield frame, node, what, page[at + MORE], page[at + TIME]
+        else:
+            yield row

@@ -1,0 +1,228 @@
+"""AmqpConnection(Pool) and message fields."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from pocketflex_nb.concurrency.client_per_loop import PerLoop
+from pocketflex_nb.resources.connections.stored_message import Mail, mail_from
+from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
+
+__all__ = ["ANSWER", "LATEST", "PATIENCE", "TRUST", "UNUSED", "AmqpLine", "AmqpLines", "in_background", "mail_of", "message_of", "through"]
+
+_T = TypeVar("_T")
+
+#: seconds to wait for a server that went away
+PATIENCE = 60.0
+
+#: seconds that one answer may take before the connection counts as broken
+ANSWER = 15.0
+
+#: characters of headers that AMQP may have as headers, which must fit into one frame of 128 KiB; longer ones stand before the body
+_HEADERS = 16_000
+
+#: seconds of the longest delay: the server counts milliseconds in 32 bits
+LATEST = 48 * 86_400
+
+#: seconds that an unused queue for delays is kept, and for which its declaration is trusted
+UNUSED, TRUST = 60.0, 20.0
+
+_background: set[Any] = set()
+
+
+def in_background(coro: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    """Run `coro` on the running loop; what it raises means that the connection broke, which has undone what it was to undo."""
+    task = asyncio.get_running_loop().create_task(coro)
+    _background.add(task)
+
+    def ended(task: asyncio.Task[Any]) -> None:
+        _background.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    task.add_done_callback(ended)
+    return task
+
+
+async def through(coro: Coroutine[Any, Any, _T]) -> _T:
+    """Wait for `coro`, which goes on when the caller is cancelled: aiormq's asyncio.wait_for would lose that on Python 3.11."""
+    return await asyncio.shield(in_background(coro))
+
+
+class AmqpLine:
+    """One connection on one loop, with a channel to put and one to take."""
+
+    def __init__(self, connection: Any, putting: Any, taking: Any) -> None:
+        self.connection, self.putting, self.taking = connection, putting, taking
+        self.loop = asyncio.get_running_loop()
+        self.broken: asyncio.Future[None] = self.loop.create_future()
+        self.queue: Any = None  # what `prepare` made, of a queue or of a topic
+        self.exchange: Any = None
+        self.buffer: asyncio.Queue[Any] | None = None
+        for thing in (connection, putting, taking):
+            thing.close_callbacks.add(self._break)
+
+    def _break(self, *_: Any) -> None:
+        if not self.broken.done():
+            self.broken.set_result(None)
+
+    async def first(self, future: asyncio.Future[Any], seconds: float | None) -> bool:
+        """Wait for `future`; False when `seconds` are over. Raises `ConnectionError` when the line broke."""
+        await asyncio.wait({future, self.broken}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if future.done():
+            return True
+        if self.broken.done():
+            raise ConnectionError("the connection was lost")
+        return False
+
+
+class AmqpLines:
+    """Connections to one server: one for each loop, made again when they break.
+
+    Parameters
+    ----------
+    prepare : coroutine function
+        Makes what is needed at the server, each time a line was connected.
+    """
+
+    def __init__(self, address: Address, prepare: Callable[[AmqpLine], Awaitable[None]]) -> None:
+        try:
+            import aio_pika
+            import aio_pika.exceptions as errors
+        except ImportError as exc:
+            raise missing_extra(address, exc) from exc
+        self.address, self.pika, self.errors = address, aio_pika, errors
+        for name in ("aiormq", "aio_pika"):  # a lost connection is no news for stderr: who wants it configures logging
+            if not (log := logging.getLogger(name)).handlers:
+                log.addHandler(logging.NullHandler())
+        self._prepare = prepare
+        self._lines: PerLoop[AmqpLine] = PerLoop(self._connect, _end)
+        self._away = (*errors.CONNECTION_EXCEPTIONS, TimeoutError)
+        self.is_closed = False
+
+    async def _connect(self) -> AmqpLine:
+        # asked by hand first: aiormq logs each failed attempt as an error, and while a server restarts there are many
+        _, probe = await asyncio.wait_for(asyncio.open_connection(self.address.host, self.address.port), CONNECT)
+        probe.close()
+        made: list[Any] = []
+
+        def keep(*args: Any, **options: Any) -> Any:
+            made.append(self.pika.Connection(*args, **options))
+            return made[0]
+
+        try:
+            connection = await self.pika.connect(self.address.url, timeout=CONNECT, connection_class=keep)
+            async with asyncio.timeout(ANSWER):
+                putting = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                line = AmqpLine(connection, putting, await connection.channel(publisher_confirms=False))
+                await self._prepare(line)
+        except BaseException:
+            for connection in made:
+                await _closed(connection)
+            raise
+        return line
+
+    def _refused(self, exc: BaseException) -> bool:
+        kinds = (self.errors.AuthenticationError, self.errors.ProbableAuthenticationError, self.errors.ChannelPreconditionFailed)
+        text = str(exc)
+        return isinstance(exc, kinds) or "ACCESS_REFUSED" in text or "NOT_ALLOWED" in text
+
+    async def open(self) -> None:
+        """Connect. Raises `Unreachable` or `Refused`."""
+        try:
+            await self._lines.get()
+        except self._away as exc:
+            raise self._told(exc) from None
+
+    def _told(self, exc: BaseException) -> Exception:
+        if "got <Connection.Close" in str(exc):  # aiormq tells no more of what the server said
+            host = self.address.path or "/"
+            return refused(self.address, f"it closed the connection at once; is there a virtual host {host!r}, and may this user use it?")
+        return (refused if self._refused(exc) else unreachable)(self.address, exc)
+
+    async def do(self, send: Callable[[AmqpLine], Awaitable[Any]]) -> Any:
+        """``await send(line)``, again on a new line while the server is away, for `PATIENCE` seconds."""
+        until, pause = 0.0, 0.05
+        while True:
+            line = None
+            try:
+                line = self._lines.known() or await self._lines.get()
+                return await send(line)
+            except self._away as exc:
+                if self._refused(exc):
+                    raise refused(self.address, exc) from None
+                until = until or time.monotonic() + PATIENCE
+                if line is not None:
+                    await self._lines.drop(line)
+                if time.monotonic() > until or self.is_closed:
+                    raise unreachable(self.address, exc) from None
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    async def answer(self, line: AmqpLine, send: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
+        """``await send()`` on the loop of `line`; False when the line is gone, and with it what was in hand."""
+        if line.loop is not asyncio.get_running_loop():
+            if not line.loop.is_running():
+                return False
+            sent = asyncio.run_coroutine_threadsafe(self.answer(line, send), line.loop)
+            return await asyncio.wrap_future(sent)
+        try:
+            await through(send())
+        except self._away:
+            return False
+        return not line.broken.done()
+
+    async def close(self) -> None:
+        """End every connection."""
+        self.is_closed = True
+        await self._lines.close()
+
+
+async def _end(line: AmqpLine) -> None:
+    line._break()
+    await _closed(line.connection)
+
+
+async def _closed(connection: Any) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await connection.close()
+    except Exception:  # it was broken already
+        pass
+
+
+def message_of(pika: Any, mail: Mail) -> Any:
+    """A message as AMQP has it; what is usual is left out."""
+    headers: dict[str, Any] = {"t": repr(mail.put_at)}
+    body = mail.body.encode()
+    if len(mail.headers) > _HEADERS:
+        before = mail.headers.encode()
+        headers["l"], body = len(before), before + body
+    elif mail.headers != "{}":
+        headers["h"] = mail.headers
+    if mail.key is not None:
+        headers["k"] = mail.key
+    if mail.deliveries:
+        headers["n"] = mail.deliveries
+    if mail.error:
+        headers["e"] = mail.error
+    return pika.Message(body, headers=headers, message_id=mail.id, delivery_mode=pika.DeliveryMode.PERSISTENT,
+                        content_type="application/json")
+
+
+def mail_of(message: Any, tag: Any, *, times: int = 1) -> Mail:
+    """The message that AMQP brought."""
+    headers, body = message.headers or {}, message.body
+    length = headers.get("l", 0) if isinstance(headers.get("l", 0), int) else 0
+    written = body[:length].decode("utf-8", "backslashreplace") if length else headers.get("h")
+    before, again = headers.get("n", 0), headers.get("x-delivery-count", 0)
+    count = before + times * (again + 1) if isinstance(before, int) and isinstance(again, int) else before
+    return mail_from(
+        hashlib.sha256(body).hexdigest()[:16], tag, id=message.message_id, body=body[length:].decode("utf-8", "backslashreplace"),
+        headers=written, key=headers.get("k"), put_at=headers.get("t", 0), count=count, error=headers.get("e"),
+    )

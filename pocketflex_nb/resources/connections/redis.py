@@ -1,0 +1,146 @@
+"""RedisConnections and message fields."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pocketflex_nb.concurrency.client_per_loop import PerLoop
+from pocketflex_nb.core.errors import BadURL
+from pocketflex_nb.resources.connections.stored_message import Mail, mail_from
+from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
+
+__all__ = ["PATIENCE", "RedisLines", "fields_of", "json_of", "mail_of"]
+
+
+#: seconds to wait for a server that went away
+PATIENCE = 30.0
+
+#: seconds that one answer may take before the connection counts as broken
+_ANSWER = 2 * CONNECT
+
+
+class RedisLines:
+    """Connections to one server: a pool for each loop, and commands that are sent again after the server was away."""
+
+    def __init__(self, address: Address) -> None:
+        try:
+            import redis.asyncio as client
+            import redis.exceptions as errors
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ImportError as exc:
+            raise missing_extra(address, exc) from exc
+        self.address, self.errors = address, errors
+        self._client: Any = client
+        self._never = Retry(NoBackoff(), 0)  # the retrying is ours: it must end, and say where
+        self._lines: PerLoop[Any] = PerLoop(self._connect, _end)
+        # InvalidResponse: who tries again and again to reach a port of its own machine's range may be answered by itself
+        self._away = (errors.ConnectionError, errors.TimeoutError, errors.ReadOnlyError, errors.InvalidResponse, OSError)
+        self._shas: dict[str, str] = {}
+        self.is_closed = False
+
+    async def _connect(self) -> Any:
+        address = self.address
+        try:
+            # no socket_timeout: the client's asyncio.wait_for would lose a cancellation on Python 3.11 (cpython #81839)
+            return self._client.Redis.from_url(
+                address.url, decode_responses=True, encoding="utf-8", encoding_errors="surrogateescape",
+                socket_connect_timeout=CONNECT, socket_timeout=None,
+                retry=self._never, protocol=2, health_check_interval=0,
+            )
+        except (ValueError, TypeError, AttributeError) as exc:
+            raise BadURL(f"{address.safe} cannot be used: {address.clean(exc)}", url=address.safe) from None
+
+    async def open(self) -> None:
+        """Ask whether the server is there."""
+        try:
+            await (await self._lines.get()).ping()
+        except self.errors.RedisError as exc:
+            raise self._told(exc) from None
+        except OSError as exc:
+            raise unreachable(self.address, exc) from None
+
+    def _told(self, exc: Exception) -> Exception:
+        is_refusal = isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError, self.errors.ResponseError))
+        return (refused if is_refusal else unreachable)(self.address, exc)
+
+    async def do(self, send: Callable[[Any], Awaitable[Any]]) -> Any:
+        """``await send(client)``, again while the server is away, for `PATIENCE` seconds."""
+        client = self._lines.known() or await self._lines.get()
+        try:
+            async with asyncio.timeout(_ANSWER):
+                return await send(client)
+        except self._away as exc:
+            if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
+                raise refused(self.address, exc) from None
+            return await self._do_again(send, client, exc)
+
+    async def _do_again(self, send: Callable[[Any], Awaitable[Any]], client: Any, cause: Exception) -> Any:
+        until, pause = time.monotonic() + PATIENCE, 0.02
+        while time.monotonic() < until and not self.is_closed:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.5)
+            try:
+                async with asyncio.timeout(_ANSWER):
+                    return await send(client)
+            except self._away as exc:
+                if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
+                    raise refused(self.address, exc) from None
+                cause = exc
+        raise unreachable(self.address, cause) from None
+
+    async def command(self, *words: Any, **options: Any) -> Any:
+        """One command."""
+        return await self.do(lambda client: client.execute_command(*words, **options))
+
+    async def script(self, text: str, keys: tuple[str, ...], *values: Any) -> Any:
+        """One script, by its hash where the server knows it."""
+        sha = self._shas.get(text)
+        if sha is None:
+            sha = self._shas[text] = await self.command("SCRIPT LOAD", text)
+        try:
+            return await self.command("EVALSHA", sha, len(keys), *keys, *values)
+        except self.errors.NoScriptError:  # the server was restarted
+            return await self.command("EVAL", text, len(keys), *keys, *values)
+
+    async def close(self) -> None:
+        """End every connection; nothing is sent again from now on."""
+        self.is_closed = True
+        await self._lines.close()
+
+
+async def _end(client: Any) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await client.aclose()
+    except Exception:  # it was broken already
+        pass
+
+
+def fields_of(mail: Mail) -> list[str]:
+    """A message as the fields of an entry; what is usual is left out."""
+    fields = ["i", mail.id, "b", mail.body, "t", repr(mail.put_at)]
+    if mail.headers != "{}":
+        fields += ["h", mail.headers]
+    if mail.key is not None:
+        fields += ["k", mail.key]
+    if mail.deliveries:
+        fields += ["n", str(mail.deliveries)]
+    return [*fields, "e", mail.error] if mail.error else fields
+
+
+def json_of(fields: list[str]) -> str:
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def mail_of(entry: str, fields: dict[str, str], times: int) -> Mail:
+    """The message in an entry that was delivered so many times."""
+    count = fields.get("n", "0")
+    return mail_from(
+        entry, (entry, times), id=fields.get("i"), body=fields.get("b"), headers=fields.get("h"), key=fields.get("k"),
+        put_at=fields.get("t"), count=int(count) + times if count.isdecimal() else count, error=fields.get("e"),
+    )

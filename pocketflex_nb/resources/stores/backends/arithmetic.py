@@ -1,0 +1,26 @@
+"""Exact sums of number texts."""
+
+from __future__ import annotations
+
+import json
+
+__all__ = ["sum_text"]
+
+
+_EXACT = 2**53
+
+
+def sum_text(text: str | None, n: float, limit: float | None, reset: float | None) -> str | None:
+    """The text of the number in `text` (None: 0) plus `n`, within its bounds; None if there is no plain number."""
+    try:
+        value = 0 if text is None else int(text) if text.isdigit() else json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if value.__class__ not in (int, float):
+        return None
+    total = value + n
+    if limit is not None and (total > limit if n >= 0 else total < limit):
+        total = limit if reset is None else reset
+    if not -_EXACT <= total <= _EXACT:  # also what is infinite, or no number
+        return None
+    return repr(total)

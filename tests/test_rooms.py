@@ -43,23 +43,60 @@ MANY = float("inf")
 ROOMS = {
     # a store's lock and watch are awaited by whoever asks for them; nothing else of the room knows a loop
     "core": Rule(may_wait=False, waits_for_its_caller=frozenset({"pocketflex_nb.core.store.key_lock", "pocketflex_nb.core.store.watch"})),
-    "engine": Rule(frozenset({"core"}), {"greenlet": 1}),
-    "agents": Rule(frozenset({"core", "engine"}), {"cloudpickle": 1}),
-    "resources": Rule(frozenset({"core"}), dict.fromkeys(SERVERS, 2), may_write=True),
+    "concurrency": Rule(frozenset({"core"}), {"greenlet": 1}),
+    "engine": Rule(frozenset({"core", "concurrency"})),
+    "agents": Rule(frozenset({"core", "concurrency", "engine"}), {"cloudpickle": 1}),
+    "resources": Rule(frozenset({"core", "concurrency"}), dict.fromkeys(SERVERS, 2), may_write=True),
     "journal": Rule(frozenset({"core"}), may_write=True),
     "views": Rule(frozenset({"core"}), {"graphviz": 1}, may_wait=False),
     "notebook": Rule(
-        frozenset({"core", "engine", "agents", "resources", "journal", "views", "notebook", "pocketflow", ""}),
+        frozenset({"core", "concurrency", "engine", "agents", "resources", "journal", "views", "notebook", "pocketflow", ""}),
         # traitlets, comm and ipykernel are how one speaks to IPython and ipywidgets; the loop of `--loop kernel` is patched here
         {"IPython": MANY, "ipywidgets": MANY, "anywidget": MANY, "traitlets": MANY, "comm": MANY, "ipykernel": MANY,
          "nest_asyncio2": 1, "pandas": 1},
         may_write=True,
     ),
-    "pocketflow": Rule(frozenset({"core", "engine"})),
+    "lessons": Rule(frozenset({"core", "concurrency", "engine", "agents"}), may_write=True),
+    "pocketflow": Rule(frozenset({"core", "concurrency", "engine"})),
     "testing": Rule(frozenset({"core", "engine", "agents"}), {"IPython": 1}),
     # the package root joins the rooms; the screen only inside load_ipython_extension
-    "": Rule(frozenset({"core", "engine", "agents", "resources", "journal", "views", "notebook"}), {"pandas": 1}, may_write=True),
+    "": Rule(frozenset({"core", "concurrency", "engine", "agents", "resources", "journal", "views", "notebook"}), {"pandas": 1},
+             may_write=True),
 }
+#: of another room, all that a room may import; without an entry all of it
+ONLY = {("concurrency", "core"): {"pocketflex_nb.core.errors", "pocketflex_nb.core.context"}}
+
+#: Inside a room, from the ground up. A folder (or a file beside the folders) imports only what stands on lower floors, and itself.
+#: What shares a floor imports nothing of each other, save the names of one set.
+FLOORS: dict[str, list[list[set[str]]]] = {
+    "core": [
+        [{"errors", "context", "events", "ports", "safe_repr", "value_text"}],
+        [{"state"}, {"codec"}, {"frozen"}, {"flow"}],
+        [{"store"}, {"mermaid"}],
+    ],
+    "engine": [[{"records"}], [{"control"}], [{"runs"}], [{"walk"}], [{"launch"}], [{"engine_port"}]],
+    "agents": [[{"protocol"}], [{"host"}], [{"messaging"}], [{"isolation"}], [{"actor"}], [{"supervision"}], [{"tasks"}]],
+    "resources": [
+        [{"connections"}],
+        [{"stores.backends"}, {"queues.backends"}, {"topics.backends"}],
+        [{"stores"}, {"topics"}],
+        [{"queues"}],       # a call's reply comes on a topic
+    ],
+    "views": [[{"secret_forms"}], [{"text"}], [{"values"}], [{"layout"}], [{"diagrams"}]],
+    "notebook": [
+        [{"shell"}, {"run_data"}, {"widgets.base"}],
+        [{"requests"}, {"reports"}],
+        [{"widgets.run_view"}, {"widgets.store_inspector"}, {"widgets.agents_view"}, {"widgets.engine_panel"}],
+        [{"widgets.launcher"}],
+        [{"cells"}],
+        [{"magics.commands"}],
+        [{"magics"}],
+        [{"extension"}],
+    ],
+}
+#: folders that never import each other, on whatever floor their parts stand
+STRANGERS = {"resources": ({"stores", "queues"}, {"stores", "topics"})}
+
 #: foreign packages that no module may import before it is asked to do something with them
 ALWAYS_LAZY = {"greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "pandas", *SERVERS}
 
@@ -170,6 +207,72 @@ def test_a_module_imports_only_the_rooms_that_its_room_may(module: str) -> None:
     strayed = [str(found) for found in imports(module) if is_ours(found.target) and room_of(found.target) not in allowed]
 
     assert strayed == []
+
+
+@pytest.mark.parametrize(("room", "other"), ONLY)
+def test_a_room_imports_of_another_only_what_it_may(room: str, other: str) -> None:
+    found = [found for module in modules() if room_of(module) == room for found in imports(module)]
+
+    strayed = [str(one) for one in found if is_ours(one.target) and room_of(one.target) == other and one.target not in ONLY[room, other]]
+
+    assert strayed == []
+
+
+def _floor_of(module: str) -> tuple[int, int, str]:
+    """Where a module stands in its room: the floor's number, the number of its set there, and the name that `FLOORS` has for it."""
+    inside = ".".join(module.split(".")[2:])
+    standing = [(len(name), floor, place, name) for floor, sets in enumerate(FLOORS[room_of(module)]) for place, names in enumerate(sets)
+                for name in names if inside == name or inside.startswith(name + ".")]
+    assert standing, f"{module} stands on no floor of its room"
+    return max(standing)[1:]
+
+
+def _has_a_floor(module: str) -> bool:
+    """Whether `FLOORS` speaks of a module; a folder's own `__init__` is asked only where it imports something."""
+    is_hall = modules()[module].name == "__init__.py" and not any(is_ours(found.target) for found in imports(module))
+    return room_of(module) in FLOORS and module.count(".") > 1 and not is_hall
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if _has_a_floor(module)])
+def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
+    room = room_of(module)
+    floor, place, name = _floor_of(module)
+    strayed = []
+
+    for found in imports(module):
+        if not is_ours(found.target) or room_of(found.target) != room or found.target.count(".") < 2:
+            continue
+        other_floor, other_place, other = _floor_of(found.target)
+        apart = {name.split(".")[0], other.split(".")[0]}
+        if apart in STRANGERS.get(room, ()):
+            strayed.append(f"{found} (a stranger)")
+        elif other_floor > floor or (other_floor == floor and other_place != place):
+            strayed.append(str(found))
+
+    assert strayed == []
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_named_in_a_text_exists(module: str) -> None:
+    """Module paths in strings, which no import shows: a formatter's class, a look into `sys.modules`, a worker's command line."""
+    texts = [node.value for node in ast.walk(tree(module)) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    named = {name for text in texts for name in re.findall(r"\bpocketflex_nb(?:\.[a-z][a-z0-9_]*)+(?![\w/*.]|\.ipynb)", text)}
+    package = __import__(PACKAGE)
+
+    missing = [name for name in named if not _exists(package, name)]
+
+    assert missing == []
+
+
+def _exists(package: object, name: str) -> bool:
+    module = _file_of(name)
+    rest = name.removeprefix(module).strip(".").split(".")
+    found: object = __import__(module, fromlist=["_"])
+    for part in filter(None, rest):
+        if not hasattr(found, part):
+            return False
+        found = getattr(found, part)
+    return True
 
 
 @pytest.mark.parametrize("room", ROOMS)

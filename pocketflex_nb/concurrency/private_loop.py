@@ -18,6 +18,7 @@ class CallerLoop(asyncio.SelectorEventLoop):
 
 
 def cancel(loop: CallerLoop, task: asyncio.Task[Any]) -> None:
+    """Cancel `task` on its loop, from any thread."""
     try:
         loop.call_soon_threadsafe(cancel_task, task)
     except RuntimeError:  # the loop was closed meanwhile: the task is over

@@ -14,7 +14,9 @@ from typing import Any
 
 from pocketflex_nb.core.safe_repr import repr_of
 
-__all__ = ["Teller", "class_name", "cut", "has_repr_of", "is_shaped", "listed", "mapped", "path_text", "preview", "shape_of", "stop_goes_on"]
+__all__ = [
+    "Teller", "class_name", "cut", "has_repr_of", "is_shaped", "listed", "mapped", "path_text", "preview", "shape_of", "stop_goes_on",
+]
 
 #: rooms of arrays and tables: told by their shape, since their `repr` costs milliseconds
 _SHAPED = frozenset({

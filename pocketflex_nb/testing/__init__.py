@@ -1,1 +1,9 @@
-"""Test doubles for users (a package now; the same names)."""
+"""Test doubles for users: a clock without waiting, a recorder of what happened, a shell that raises."""
+
+from __future__ import annotations
+
+from pocketflex_nb.testing.recorder import Recorder
+from pocketflex_nb.testing.shell import raising_shell
+from pocketflex_nb.testing.virtual_clock import VirtualClock, settle
+
+__all__ = ["Recorder", "VirtualClock", "raising_shell", "settle"]

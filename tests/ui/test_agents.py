@@ -64,7 +64,8 @@ def test_running_the_cell_again_ends_the_old_tree_first(lab: Lab) -> None:
 
 
 def test_an_agent_that_never_yields_is_killed_while_other_cells_answer(lab: Lab) -> None:
-    spin = "from pocketflex_nb.concurrency.engine_thread import engine_thread\nspinning = engine_thread.submit(sup['beta'].within(None).spin())"
+    spin = "from pocketflex_nb.concurrency.engine_thread import engine_thread\n" \
+        "spinning = engine_thread.submit(sup['beta'].within(None).spin())"
     kill = (
         "import time\nsup['beta'].exit('kill')\n"
         "while not {info.id: info.restarts for info in sup.children()}['beta']:\n    time.sleep(0.02)\n"

@@ -34,7 +34,10 @@ from typing import Any
 from pocketflex_nb.agents.protocol.exit_reasons import short
 from pocketflex_nb.agents.protocol.tree_position import Place, Slot, place_of
 
-__all__ = ["LIVES", "MESSAGES", "PLAIN", "TRAFFIC", "Log", "Record", "concerns", "full", "label", "name_of", "resolved", "start_facts", "warn"]
+__all__ = [
+    "LIVES", "MESSAGES", "PLAIN", "TRAFFIC", "Log", "Record", "concerns", "full", "label", "name_of", "resolved", "start_facts",
+    "warn",
+]
 
 Record = tuple[int, int, str, Any, Any, Any, Any]
 
@@ -152,6 +155,7 @@ def concerns(record: Record, slot: Slot) -> bool:
 
 
 def start_facts(place: Place) -> dict[str, Any]:
+    """What the event of a start says."""
     facts = {"type": place.type, "cls": place.cls, "restarts": place.restarts}
     if place.type == "task":
         facts["owner"] = place.callers[0] if place.callers else ""

@@ -49,6 +49,7 @@ def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -
 
     Examples
     --------
+    >>> from pocketflex_nb.core.codec.encoder import encode
     >>> decode(encode({1: ("a", b"b")}))
     {1: ('a', b'b')}
     """

@@ -265,6 +265,7 @@ _PURE = {True: "posixpath", False: "windowspath"}
 
 
 def fields_of_class(value: Any) -> dict[str, Any]:
+    """A dataclass's fields by name, as its instance holds them."""
     try:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     except AttributeError as exc:

@@ -284,7 +284,7 @@ class Flow(BaseNode):
         >>> from pocketflex_nb import Node, linear
         >>> draft = linear(Node(name="write"), Node(name="review"), name="draft")
         >>> twice = linear(draft, draft.copy("again"), name="twice")
-        >>> print(twice.to_text())
+        >>> print(twice.to_text(), end="")
         twice
         draft/    → again
           write   → review

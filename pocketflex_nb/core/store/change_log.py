@@ -2,8 +2,8 @@
 
 An object of its own for each change would be one more for the garbage collector to visit, and half of what a write costs. A record is
 named by its *place*, the page and where on it it begins; everything that a reader sees is made of it when it is read
-(:mod:`pocketflex_nb.core.store.changes`). A page is let go of as a whole, but lives on while a run's log still lists a change on it; heavy values
-are taken out of it then, so that the log keeps no memory alive.
+(:mod:`pocketflex_nb.core.store.changes`). A page is let go of as a whole, but lives on while a run's log still lists a change on it;
+heavy values are taken out of it then, so that the log keeps no memory alive.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from pocketflex_nb.core.frozen.frozen_tree import Opaque
 from pocketflex_nb.core.store.key_state import Cell
 from pocketflex_nb.core.store.writer import OFTEN, Writer
 
-__all__ = ["BYTES", "FIELDS", "FORGOTTEN", "KEY", "MORE", "NEW", "OLD", "OP", "PAGE", "STEP", "TIME", "VERSION", "WRITER", "Ledger", "Place", "add_change", "changes_of", "net", "numbered", "places_in"]
+__all__ = [
+    "BYTES", "FIELDS", "FORGOTTEN", "KEY", "MORE", "NEW", "OLD", "OP", "PAGE", "STEP", "TIME", "VERSION", "WRITER", "Ledger", "Place",
+    "add_change", "changes_of", "net", "numbered", "places_in",
+]
 
 #: where a field stands behind a record's beginning, and their number. TIME is the wall clock in s as a float, or the monotonic one in
 #: ns as an int, or None while the hop goes on. MORE is minus the estimated bytes of the values, or when the hop began that wrote

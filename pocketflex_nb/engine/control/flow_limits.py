@@ -1,7 +1,7 @@
 """What bounds a flow inside a flow? Limits of its own, counted below its frame; what they end is that flow, not the run.
 
-The limits of the outermost flow are the run's and stand in :mod:`pocketflex_nb.engine.control.controller`. A nested flow that spends its own fails
-like a node: an error edge may take it, and the run goes on from there.
+The limits of the outermost flow are the run's and stand in :mod:`pocketflex_nb.engine.control.controller`. A nested flow that spends its
+own fails like a node: an error edge may take it, and the run goes on from there.
 """
 
 from __future__ import annotations

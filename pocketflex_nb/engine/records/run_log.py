@@ -1,7 +1,7 @@
 """What has this run done? Its records, read as events and folded into state.
 
-Records are five fields each in one flat list (see :mod:`pocketflex_nb.engine.records.frame`). Whoever goes along it keeps `Counts`, per walk
-and node how many visits are finished, so that addresses are made when somebody reads and cost the walk nothing. Old records are
+Records are five fields each in one flat list (see :mod:`pocketflex_nb.engine.records.frame`). Whoever goes along it keeps `Counts`, per
+walk and node how many visits are finished, so that addresses are made when somebody reads and cost the walk nothing. Old records are
 counted and dropped: the last `KEPT` at least stay.
 """
 

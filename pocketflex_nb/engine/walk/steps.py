@@ -30,7 +30,10 @@ from pocketflex_nb.engine.walk.dispatch import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.walk.failed_attempts import begin_try, end_tries, take_back, withdraw
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
 
-__all__ = ["CALLER", "ENGINE", "USER", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here", "once", "patience", "retried", "run_stream", "with_tries"]
+__all__ = [
+    "CALLER", "ENGINE", "USER", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here", "once", "patience",
+    "retried", "run_stream", "with_tries",
+]
 
 #: on whose loop this task runs
 USER, ENGINE, CALLER = range(3)

@@ -21,7 +21,7 @@ from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 
 __all__ = ["Field", "fields_of"]
 
-_OURS = str(Path(__file__).resolve().parents[1])
+_OURS = str(Path(__file__).resolve().parents[2])
 _STEPS = ("prep", "prep_async", "post", "post_async")
 #: methods of a store that read a key, if it is there
 _ASKS = {"get", "pop", "setdefault", "increment", "insert_new"}

@@ -16,7 +16,7 @@ from pocketflex_nb.views.values.value_preview import kind_of, preview
 __all__ = ["error_card"]
 
 
-_OURS = str(Path(__file__).resolve().parent.parent)
+_OURS = str(Path(__file__).resolve().parents[2])
 
 
 def error_card(run: Any) -> dict[str, Any]:

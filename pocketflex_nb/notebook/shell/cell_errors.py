@@ -7,6 +7,7 @@ import linecache
 import os
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +20,7 @@ from pocketflex_nb.views.text.safe_text import inert
 
 __all__ = ["Interrupted", "fail", "own_error", "own_traceback", "shortened", "syntax_error", "usage", "users_line"]
 
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OURS = str(Path(__file__).resolve().parents[2])
 _LIBRARY = os.path.dirname(os.__file__)
 
 

@@ -1,1 +1,1 @@
-"""TODO notebook/widgets."""
+"""What is shown in a cell: one folder a widget, and what every widget needs."""

@@ -134,6 +134,7 @@ def fields_of(mail: Mail) -> list[str]:
 
 
 def json_of(fields: list[str]) -> str:
+    """Fields as the JSON object that a script reads."""
     return json.dumps(fields, ensure_ascii=False)
 
 

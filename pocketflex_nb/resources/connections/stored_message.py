@@ -22,6 +22,7 @@ def new_id() -> str:
 
 
 def begin_anew() -> None:
+    """Name messages anew in a forked child, which would repeat the names of its parent."""
     global _process
     _process = os.urandom(10).hex()
 

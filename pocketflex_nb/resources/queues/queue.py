@@ -180,6 +180,7 @@ class Queue:
         Examples
         --------
         >>> import asyncio
+        >>> from pocketflex_nb import open_queue
         >>> async def main():
         ...     async with open_queue("memory:") as queue:
         ...         async def serve():

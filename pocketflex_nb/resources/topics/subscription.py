@@ -1,4 +1,4 @@
-"""Subscription and News."""
+"""Subscription: what a topic publishes since it was made, one News a message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.concurrency.waiters import Waiters, remaining
@@ -17,9 +17,8 @@ from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.context import wanted_here
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.stored_message import Mail
-from pocketflex_nb.resources.topics.topic import Topic
 
-__all__ = ["News", "Subscription", "Weakly"]
+__all__ = ["News", "Source", "Subscription", "Weakly"]
 
 
 _log = logging.getLogger("pocketflex_nb")
@@ -66,6 +65,20 @@ class News:
         return f"<News {self.id}>"
 
 
+class Source(Protocol):
+    """What a subscription knows of its topic."""
+
+    _told: set[Any]
+
+    @property
+    def name(self) -> str:
+        """The topic's name, for messages."""
+
+    @property
+    def url(self) -> str:
+        """Its URL, secrets masked."""
+
+
 class Subscription:
     """What is published since it was made: an async iterator of `News`. Made by `Topic.subscribe`.
 
@@ -75,7 +88,7 @@ class Subscription:
         Messages that were dropped: nobody read them in time, or the place no longer had them.
     """
 
-    def __init__(self, topic: Topic, fn: Callable[[Any], Any] | None, agent: Any, limit: int) -> None:
+    def __init__(self, topic: Source, fn: Callable[[Any], Any] | None, agent: Any, limit: int) -> None:
         self._topic, self._fn, self._agent, self._limit = topic, fn, agent, limit
         self.missed = 0
         self._lock = threading.Lock()

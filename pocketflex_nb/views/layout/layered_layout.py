@@ -1,7 +1,7 @@
 """Where boxes and arrows stand: one level of a layered layout, in two abstract directions.
 
-*along* runs with the arrows, *across* runs beside them; :mod:`pocketflex_nb.views.layout.flow_layout` turns them into x and y. The steps are
-those of Sugiyama, Tagawa and Toda (1981): cycles broken by a depth-first search, ranks by longest path, order by barycentres,
+*along* runs with the arrows, *across* runs beside them; :mod:`pocketflex_nb.views.layout.flow_layout` turns them into x and y. The steps
+are those of Sugiyama, Tagawa and Toda (1981): cycles broken by a depth-first search, ranks by longest path, order by barycentres,
 coordinates by least squares (pooled adjacent violators) between neighbours. No step is random and none recurses.
 """
 

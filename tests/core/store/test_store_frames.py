@@ -257,7 +257,8 @@ def test_conflict_warns_once_for_each_pair_of_nodes_and_is_an_event_each_time():
         found = [conflict(store).events for _ in range(3)]
 
     assert len(seen) == 1 and all(len(events) == 1 for events in found)
-    assert seen[0].filename == __import__("tests.core.store.store_frames", fromlist=["x"]).__file__.replace("store_frames", "test_store_frames")
+    frames = __import__("tests.core.store.store_frames", fromlist=["x"]).__file__
+    assert seen[0].filename == frames.replace("store_frames", "test_store_frames")
 
 
 def test_conflict_can_be_refused():

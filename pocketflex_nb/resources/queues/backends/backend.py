@@ -8,7 +8,6 @@ from typing import Protocol
 
 from pocketflex_nb.resources.connections.stored_message import Mail
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.queues.message import QueueStats
 
 __all__ = ["QueuePlace", "QueueStats"]
 

@@ -44,12 +44,16 @@ class Session:
 
 
 def _unit(folder: Path) -> Iterator[Session]:
-    apart = [f"--ignore=tests/{name}" for name in ("ui", "notebooks", "binder")]
+    apart = [f"--ignore=tests/{name}" for name in ("ui", "notebooks", "binder", "js")]
     yield Session(sys.executable, ("tests", *apart, "-m", "not stress"), os.environ)
 
 
 def _doctests(folder: Path) -> Iterator[Session]:
     yield Session(sys.executable, ("pocketflex_nb", "--doctest-modules"), os.environ)
+
+
+def _js(folder: Path) -> Iterator[Session]:
+    yield Session(sys.executable, ("tests/js",), os.environ)
 
 
 def _notebooks(folder: Path) -> Iterator[Session]:
@@ -79,9 +83,9 @@ def _stress(folder: Path) -> Iterator[Session]:
 
 
 STAGES: dict[str, Callable[[Path], Iterator[Session]]] = {
-    "unit": _unit, "doctests": _doctests, "notebooks": _notebooks, "binder": _binder, "ui": _ui, "stress": _stress,
+    "unit": _unit, "doctests": _doctests, "js": _js, "notebooks": _notebooks, "binder": _binder, "ui": _ui, "stress": _stress,
 }
-USUAL = ("unit", "doctests", "notebooks", "binder", "ui")
+USUAL = ("unit", "doctests", "js", "notebooks", "binder", "ui")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ from pocketflex_nb.agents.protocol.exit_reasons import tell
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.frozen.diff import compare
 from pocketflex_nb.core.frozen.freezer import freeze
+from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, stand
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import below
@@ -52,7 +53,7 @@ class SupervisorView(Standing, anywidget.AnyWidget):
         Whose tree is shown.
     """
 
-    _esm = _HERE / "agents_view.js"
+    _esm = bundle(_HERE / "agents_view.js")
     _css = _HERE / "agents_view.css"
 
     kind = traitlets.Unicode("tree").tag(sync=True)
@@ -273,7 +274,7 @@ class TraceView(Standing, anywidget.AnyWidget):
         What `pocketflex_nb.trace` gives.
     """
 
-    _esm = _HERE / "agents_view.js"
+    _esm = bundle(_HERE / "agents_view.js")
     _css = _HERE / "agents_view.css"
 
     kind = traitlets.Unicode("sequence").tag(sync=True)

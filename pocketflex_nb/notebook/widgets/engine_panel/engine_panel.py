@@ -16,6 +16,7 @@ import traitlets
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_registry import runs
+from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 from pocketflex_nb.notebook.widgets.base.static_fallback import Standing
 from pocketflex_nb.views.diagrams.palette import GLYPHS
@@ -71,7 +72,7 @@ class EnginePanel(Standing, anywidget.AnyWidget):
     Sampled twice a second. *Stop all runs* cancels every live run of the process; agents are ended by ``%pf stop``.
     """
 
-    _esm = _HERE / "engine_panel.js"
+    _esm = bundle(_HERE / "engine_panel.js")
     _css = _HERE / "engine_panel.css"
 
     head = traitlets.Dict().tag(sync=True)

@@ -1,4 +1,4 @@
-"""Who answers, who restarts? Agents, mailboxes, supervisors, registry, tasks: OTP's semantics in asyncio.
+"""Agents with OTP's semantics in asyncio: mailboxes, supervisors, registries and tasks.
 
 The rule of this room: it imports core and engine only; cloudpickle stands in one file. It knows no screen and no disk.
 

@@ -1,4 +1,4 @@
-"""Gather at most n at once; the first failure cancels the rest."""
+"""Gathers awaitables, at most n at once; the first failure cancels the rest."""
 
 from __future__ import annotations
 

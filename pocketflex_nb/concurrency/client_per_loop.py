@@ -1,4 +1,4 @@
-"""One client connection for each loop that asks."""
+"""Keeps one client connection for each event loop that asks for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do launched things run? One daemon thread with its own event loop, and a pool for blocking steps.
+"""The engine thread: a daemon thread whose event loop runs launched flows and agents, with a pool for blocking steps.
 
 The kernel's own loop is never used unasked: an agent that does not await would block every cell there.
 """

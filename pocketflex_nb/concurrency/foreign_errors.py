@@ -1,4 +1,4 @@
-"""Which errors of a step must not be taken for something else? A cancellation that nobody here asked for, and `StopIteration`.
+"""Errors of steps that asyncio would misread: a `CancelledError` that nobody here requested, and `StopIteration`.
 
 A client whose pool was closed raises `asyncio.CancelledError` in a step that nobody cancelled: passed on as it is, it would pass for the
 end of the run, or of the task that walks. And no coroutine lets a `StopIteration` out, so it would be another error in `run_async` and

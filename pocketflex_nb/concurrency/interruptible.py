@@ -1,4 +1,4 @@
-"""What may the stop button break? Nothing that others need: the main thread waits, and hands over work, in ways that leave nothing behind.
+"""Waits and hand-overs of the main thread that the kernel's stop button can end without damage to others.
 
 Python raises `KeyboardInterrupt` between any two instructions of the main thread: also after a task was handed to the engine thread and
 before its handle has a name here, so that nobody could stop it any more; and inside `threading.Condition`, which futures and events are

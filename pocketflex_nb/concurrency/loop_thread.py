@@ -1,4 +1,4 @@
-"""Where do plain functions wait for what only a loop can do? A daemon thread with a loop of its own, started at first use.
+"""A daemon thread with an event loop of its own, started at first use, for plain functions that need one.
 
 Leases are renewed there too, so that a consumer whose own loop is busy keeps its messages.
 """

@@ -1,4 +1,4 @@
-"""How does the outcome of work reach whoever waits for it elsewhere? As a value, so that the very error that was raised arrives."""
+"""The outcome of a task as a value, so that whoever waits elsewhere gets the very error that was raised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does another thread wait for work on the engine thread? By a future that is over when the task is, cancelled or not.
+"""The portal to the engine thread: a future that is done when the task is done, cancelled or not.
 
 A future of `asyncio.run_coroutine_threadsafe` is over at once when it is cancelled, while its task is still in its ``finally``. A
 blocking `run` must not return before the step it cancelled has cleaned up.

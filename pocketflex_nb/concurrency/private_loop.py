@@ -1,4 +1,4 @@
-"""A loop of one's own in this thread, while another one stands still."""
+"""Runs a coroutine on a private loop in this thread while the loop that runs here stands still."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which process is this? Known without asking the system each time: the question stands in every write's way."""
+"""The id of this process, cached, and corrected after a fork; every write needs it."""
 
 from __future__ import annotations
 

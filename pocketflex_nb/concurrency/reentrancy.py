@@ -1,4 +1,4 @@
-"""How may plain code wait in the thread of a running loop? It leaves its stack, and another one turns the loop meanwhile.
+"""Re-entrancy: plain code waits in the thread of a running loop by leaving its stack to another one that runs the loop.
 
 A plain ``flow.run()`` inside an ``async def`` step has everything below it on its stack: the task's step, the loop's turn. With greenlet
 (https://greenlet.readthedocs.io) that whole stack can be left as it is and gone back to at any time. Each loop that is waited on so has

@@ -1,4 +1,4 @@
-"""Where do blocking steps run? Daemon threads, made when needed and kept for a while.
+"""The pool of daemon threads for blocking steps: started on demand, and kept for a while.
 
 `concurrent.futures.ThreadPoolExecutor` joins its threads when Python ends, so a step that hangs would keep the interpreter from
 ending; and a thread that was abandoned would take a place in the pool for ever. Both are why this is ours.

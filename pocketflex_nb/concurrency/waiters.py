@@ -1,4 +1,4 @@
-"""Who waits for something to come, on which loop? Waiters that any thread wakes, and what is left of a time."""
+"""Queues of waiters on any event loops that any thread can wake, and the time that is left of a timeout."""
 
 from __future__ import annotations
 

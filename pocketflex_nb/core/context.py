@@ -1,4 +1,4 @@
-"""Where am I? The frame of the walk that the running code belongs to.
+"""The context variables: the current frame, agent and notebook cell, and whether the running step is still wanted.
 
 A *frame* is the cursor of one walk of one flow, or of one branch or batch item of it; the engine makes frames and sets `FRAME` once
 per walk. Core reads only these attributes of it, all plain:

@@ -1,4 +1,4 @@
-"""What can go wrong, by name. One tree; every message says what happened, where, and how to mend it.
+"""The errors of the package, in one tree; every message says what happened, where, and how to mend it.
 
 ::
 

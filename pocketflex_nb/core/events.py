@@ -1,4 +1,4 @@
-"""What happened? One small record per finished deed, made into an `Event` only when somebody reads.
+"""The kinds of events, and `Event`: what a record of the run's log becomes when it is read.
 
 A run appends plain tuples; reading `run.events` gives `Event` objects. The kinds:
 

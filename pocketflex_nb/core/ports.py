@@ -1,4 +1,4 @@
-"""How do lower rooms reach what they must not import? Callables that a higher room fills in.
+"""The ports of core: callables that higher rooms fill in, because core must not import them.
 
 The package root fills `engine` when it imports the engine, and `export` with the views; `load_ipython_extension` fills
 `display`. A port that is empty is `None`, and whoever needs it says so with the mend.

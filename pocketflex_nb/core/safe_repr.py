@@ -1,4 +1,4 @@
-"""What does the `repr` of an unknown class say? It is asked in a thread of its own, and not waited for long."""
+"""The `repr` of objects of unknown classes, computed in a thread of its own and with a time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known? A pure fold of events: `replay(events) -> State`.
+"""The state of runs: ``replay(events) -> State``, a pure fold.
 
 The live picture, a run watched again and the assertion in a test all rest on this one function.
 """

@@ -1,4 +1,4 @@
-"""How is a value told in a few words? A bounded text of anything, which never raises and holds no address of memory.
+"""Short texts of arbitrary values: bounded, never raising, and without memory addresses.
 
 A store may hold anything: objects whose `repr` raises, takes a second, asks a database, or is ten megabytes long.
 """

@@ -1,4 +1,4 @@
-"""What do nodes and flows ask of the engine? The functions behind `core.ports.engine`."""
+"""The functions of the engine that nodes and flows call through `core.ports.engine`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are flows started on the engine thread? One, or many at once."""
+"""`launch` and `launch_each`: start one flow or many on the engine thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which exercises do the tutorials have, and how is an answer seen to be right? One file a notebook, ``lesson_01.py`` for ``01_*.ipynb``.
+"""The exercises of the tutorials, and the checks of their answers: ``lesson_01.py`` belongs to ``01_*.ipynb``, and so on.
 
 How to add an exercise: write a generator that takes the reader's answers and yields what is right about them, in the order in which
 one would look, and give it its number, its title and three hints, from a nudge to all but the answer::

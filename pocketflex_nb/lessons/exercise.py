@@ -1,4 +1,4 @@
-"""What is an exercise? A number, a title, three hints, and a generator that looks at an answer point by point."""
+"""`Exercise`: a number, a title, three hints, and a generator that checks an answer point by point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a tutorial say of the reader's answer? `check` looks at it, `hint` helps a little more each time, `progress` sums up.
+"""`check`, `hint` and `progress`: the functions that readers of the tutorials call.
 
 >>> from pocketflex_nb.lessons.exercises import check
 >>> print(check("01.1", ...))

@@ -1,4 +1,4 @@
-"""Lesson 01: nodes and flows. The answers are nodes of a librarian, who reads the standard library's sources."""
+"""Lesson 01, nodes and flows: exercises about nodes that read the sources of the standard library."""
 
 from __future__ import annotations
 

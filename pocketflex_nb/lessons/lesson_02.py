@@ -1,4 +1,4 @@
-"""Lesson 02: many agents at once. The answers are groups of runs, and a flow whose branches set out together."""
+"""Lesson 02, many agents at once: exercises about groups of runs, and a flow whose branches run in parallel."""
 
 from __future__ import annotations
 

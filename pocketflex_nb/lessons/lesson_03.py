@@ -1,4 +1,4 @@
-"""Lesson 03: the shared store. The answers are clerks who write into one ledger, and what its history tells."""
+"""Lesson 03, the shared store: exercises about concurrent writers, and about the history of a store."""
 
 from __future__ import annotations
 

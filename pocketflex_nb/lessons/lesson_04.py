@@ -1,4 +1,4 @@
-"""Lesson 04: Mermaid that runs. The answers are diagrams of a telegraph office."""
+"""Lesson 04, flows from Mermaid text: exercises about the diagrams of a telegraph office."""
 
 from __future__ import annotations
 

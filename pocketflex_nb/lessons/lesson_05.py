@@ -1,4 +1,4 @@
-"""Lesson 05: three ways to build a team. The answers gather runs, count what may come twice, and choose."""
+"""Lesson 05, three ways to build a team: exercises about gathering runs, handling duplicate messages, and choosing a way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 06: supervision. The answers are agents and teams; the check starts them, breaks them on purpose and looks who is there then."""
+"""Lesson 06, supervision: the checks start agents and teams, crash them on purpose, and look which are running afterwards."""
 
 from __future__ import annotations
 

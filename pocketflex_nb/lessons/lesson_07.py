@@ -1,4 +1,4 @@
-"""Lesson 07: asking a person. The answers are steps that ask an editor, who here is a piece of code that answers at once."""
+"""Lesson 07, asking a person: exercises about steps that ask an editor, whom the checks replace by code that answers at once."""
 
 from __future__ import annotations
 

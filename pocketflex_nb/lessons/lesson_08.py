@@ -1,4 +1,4 @@
-"""Lesson 08: coming from PocketFlow. The answers are a program moved by one line, and what it may do afterwards."""
+"""Lesson 08, coming from PocketFlow: exercises about a program that is moved by one line, and what it may use afterwards."""
 
 from __future__ import annotations
 

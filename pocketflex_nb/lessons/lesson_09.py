@@ -1,4 +1,4 @@
-"""Lesson 09: LLM agents. The answers read a provider's stream, bound what is spent, and try again with patience."""
+"""Lesson 09, LLM agents: exercises about streaming from a provider, limiting what is spent, and retrying with pauses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where is the reader's progress kept? A small JSON file in the user's data folder, and in memory where no file can be written."""
+"""The reader's progress, kept in a small JSON file in the user's data folder, or in memory where no file can be written."""
 
 from __future__ import annotations
 

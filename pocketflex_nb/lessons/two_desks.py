@@ -1,4 +1,4 @@
-"""What do two desks make of one store, whatever the moment at which they work? One is stopped after each of its verbs in turn.
+"""Checks that code shares a store safely: one writer is stopped after each of its store operations in turn while another one works.
 
 Chance finds a mistake of this kind now and then. Here the first desk does one verb, the second all it does, and then the first the rest;
 the next time the first does two verbs, and so on. What a desk has read is its own copy, as it is for a kernel of its own, and what it

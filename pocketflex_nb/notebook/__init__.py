@@ -1,4 +1,4 @@
-"""How does it reach the screen? Magics, formatters, the bridge, widgets.
+"""Magics, formatters, views and widgets: the toolkit inside of IPython and Jupyter.
 
 The rule of this room: it may import every other; a handler parses, calls, shows.
 """

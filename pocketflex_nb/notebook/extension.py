@@ -1,4 +1,4 @@
-"""What does ``%load_ext pocketflex_nb`` change in a shell? What `load` adds and `unload` takes back."""
+"""The IPython extension ``pocketflex_nb``: what `load` adds to a shell and `unload` takes back."""
 
 from __future__ import annotations
 

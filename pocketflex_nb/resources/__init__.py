@@ -1,4 +1,4 @@
-"""Where is it kept, when several kernels, processes or machines share it? Stores and queues behind a URL.
+"""Stores, queues and topics behind a URL, shared by kernels, processes and machines.
 
 The room's rule: it knows :mod:`pocketflex_nb.core` alone. Each server's client is imported in one file for the store and one for the
 queue or topic, inside functions, so that only who uses a server needs its extra. Values are written by

@@ -1,4 +1,4 @@
-"""Recorder: what happened."""
+"""`Recorder`: records what agents do, for assertions in tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raising_shell."""
+"""`raising_shell`: an IPython shell for tests that raises the errors of cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in for the real thing in tests? A clock that moves when told to, a recorder of what happened, a shell that raises.
+"""`VirtualClock`, a clock of agents that moves only when a test advances it, and `settle`, which waits until they are idle.
 
 >>> clock = VirtualClock()
 >>> clock.advance(2.5) and clock.time()

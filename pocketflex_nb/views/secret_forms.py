@@ -1,4 +1,4 @@
-"""Which names hold secrets, which only sound so, and what do keys of providers look like? The kept lists, which users may add to.
+"""The lists of names and key formats that mark secrets, with their exceptions; users may add to them.
 
 A name is read word by word (``openaiApiKey`` is *openai api key*), so that ``secretary`` and ``tokenizer`` are no secrets. Where two
 rules differ, the list of plain names goes first, then the words at a name's end that say it is about a secret and none itself.

@@ -1,4 +1,4 @@
-"""What does an agent do with a message? The class that users write."""
+"""`Agent`: the class that users write, and `handles`, which marks the methods that are its messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cell do agents belong to? Running a cell again ends what it started before, in order.
+"""Ties agents to the notebook cell that started them; when the cell runs again, they are ended in order.
 
 The notebook sets `core.context.CELL` before each cell, and calls `stop_scope(cell_id)`; whatever the cell's code starts then, outside
 of other agents, is adopted. Where the front end sends no cell id, agents with a name make room for their namesakes instead.

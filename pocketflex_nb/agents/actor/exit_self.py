@@ -1,4 +1,4 @@
-"""How does an agent end itself from the midst of its work? By `exit`, in any function that its handler calls."""
+"""`exit`: ends the calling agent from within any function that its handler calls."""
 
 from __future__ import annotations
 

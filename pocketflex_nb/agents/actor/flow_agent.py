@@ -1,4 +1,4 @@
-"""Can a flow be an agent? Yes: it runs once for each message, and its store is the agent's state."""
+"""`FlowAgent`: a flow that runs once per message, with its store as the agent's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to one agent from its start to its end? How it begins, what signals do to it, and how it dies.
+"""One incarnation of an agent, from its start through its signals to its end.
 
 A `Life` is one run of an agent's or task's code: a restart is a new life. Everything here happens on the home's loop.
 

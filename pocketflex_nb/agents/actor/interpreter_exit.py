@@ -1,4 +1,4 @@
-"""What becomes of the agents when Python ends, or the kernel is shut down? They end in order: `terminate` runs, the last started first."""
+"""Ends all agents when Python exits or the kernel shuts down: `terminate` runs, the last started first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does an agent come to its messages? The mailbox, and the task that empties it.
+"""The mailbox of an agent, and the task that takes its messages one at a time.
 
 No task exists while the mailbox is empty: the first message starts one (`serve`), which ends a moment after the mailbox is empty again.
 Everything here happens on the home's loop.

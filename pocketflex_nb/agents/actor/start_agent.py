@@ -1,4 +1,4 @@
-"""How is a life brought up? Name first, then `init`; a start that fails leaves nothing behind."""
+"""The start of an incarnation: name first, then `init`; a failed start leaves nothing behind."""
 
 from __future__ import annotations
 

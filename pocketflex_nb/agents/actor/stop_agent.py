@@ -1,4 +1,4 @@
-"""How does a supervisor end a child? The wish first, the kill when its time is over."""
+"""The stop of a supervisor's child: shutdown first, kill when its time is over."""
 
 from __future__ import annotations
 

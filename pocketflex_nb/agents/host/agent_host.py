@@ -1,4 +1,4 @@
-"""Where do agents live? A home: one event loop with its clock, its log and the lives on it.
+"""The host of agents: one event loop with its clock, its log and the agents that run on it.
 
 The usual home is the engine thread. ``engine="inline"`` is the caller's own loop, for servers and unit tests.
 """

@@ -1,4 +1,4 @@
-"""What has happened among agents? One log per home, two rings, plain tuples that become events when somebody reads.
+"""The log of one host: two bounded rings of plain tuples that become events when they are read.
 
 A record is ``(seq, ns, kind, place, data, cause, by)``; `by` is a place too, or None. Messages (call, reply, cast, info) go to a ring of
 their own, so that a flood of them does not push starts, exits and restarts out. A message is kept as a short label only, and of an agent

@@ -1,4 +1,4 @@
-"""What time is it for agents? A clock that can be injected, so that tests need not sleep."""
+"""The clock of agents, which tests can replace so that they need not sleep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call timeouts without a timer each."""
+"""Call timeouts without a timer for each call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does what other threads send reach the agents' loop? By turns, so that a flood at one agent keeps nobody else waiting.
+"""The inbox of messages that other threads send to an agents' loop, drained fairly so that a flood at one agent delays no other.
 
 Signals, starts and monitors go to one queue, which is emptied first. Messages wait in a queue of their agent's own; each agent's turn
 is bounded, and so is the whole: what is left comes after the loop's other work. The order of what one thread sends to one agent is kept.

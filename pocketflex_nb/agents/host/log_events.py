@@ -1,4 +1,4 @@
-"""Records as events: EventView."""
+"""The records of agents read as events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was said while this ran? A trace of messages and lives, as events and as a sequence diagram."""
+"""`trace`: the messages and lifetimes of agents while a block ran, as events and as a sequence diagram."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds the loop? A thread that looks whether the agents' loops still turn, names who stops them, and kills where it was asked to.
+"""The watchdog thread: finds blocked agents' loops, reports what blocks them, and kills the agent where a kill was requested.
 
 It also tells of mailboxes that grow and grow, and ends the agents of a loop that was closed, so that who watches them from elsewhere hears.
 

@@ -1,4 +1,4 @@
-"""Where do prints of an agent's own process go? Line by line to the process that started it, which prints them as the agent's."""
+"""Forwards the prints of an agent's own process, line by line, to the process that started it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do two processes speak? Length-prefixed frames over a pair of pipes; the payload is opened by whoever can tell of a failure.
+"""Length-prefixed frames over a pair of pipes; payloads are unpickled by the receiver, which can report a failure.
 
 A frame is ``(kind, number, told, data)``: plain values but for `data`, the pickled payload, of which `told` is a short text. So a payload
 that pickles here and does not unpickle there costs nobody the connection.

@@ -1,4 +1,4 @@
-"""How does an agent get a process of its own? A stand-in keeps the mailbox here and does each message there, one at a time.
+"""The proxy of an agent in a process of its own: keeps the mailbox here and runs each message there, one at a time.
 
 Everything about mailbox, supervision and names stays as it is; memory and death become real. A kill is SIGKILL. A process that goes by
 itself (a segfault, `os._exit`, the kernel's memory killer) ends the agent as ``"worker_lost"``.

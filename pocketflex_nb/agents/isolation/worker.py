@@ -1,4 +1,4 @@
-"""What runs in an agent's own process? Its class, one message at a time as the other side sends them; refs speak through the pipe."""
+"""The program in an agent's own process: runs the agent's class, one message at a time; its refs send through the pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is called "writer"? Messages addressed by name."""
+"""Messages to agents by name: `call`, `cast`, `send_after` and `whereis`."""
 
 from __future__ import annotations
 

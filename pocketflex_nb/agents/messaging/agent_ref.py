@@ -1,4 +1,4 @@
-"""What do outsiders hold of an agent? A ref: the address of one life of it, good for messages and signals only."""
+"""`AgentRef`: the address of one incarnation of an agent, for messages and signals only."""
 
 from __future__ import annotations
 

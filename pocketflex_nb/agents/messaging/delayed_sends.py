@@ -1,4 +1,4 @@
-"""How is a message sent later? By a timer of the receiver's clock, which can be cancelled."""
+"""Messages sent later, by a timer of the receiver's clock that can be cancelled."""
 
 from __future__ import annotations
 

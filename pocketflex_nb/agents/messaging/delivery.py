@@ -1,4 +1,4 @@
-"""How does a message get from whoever sends it to the mailbox? From the same loop, from another one, from a thread."""
+"""Delivery of messages to a mailbox: from the same loop, from another one, or from a thread."""
 
 from __future__ import annotations
 

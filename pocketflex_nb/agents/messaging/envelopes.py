@@ -1,4 +1,4 @@
-"""What lies in a mailbox? Calls, casts and infos, orders; and how a reply finds its way back to a loop or thread.
+"""What a mailbox holds: calls, casts, infos and system messages, and the return address of a call.
 
 A cast or info is a plain tuple, shaped as a record of the log with the message in the place of its label; a call is a `Caller`; an
 `Order` and a `Turn` are the system's own messages.

@@ -1,4 +1,4 @@
-"""Link and unlink."""
+"""`link` and `unlink`: ties along which exits spread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do an agent's methods become methods of its ref? ``await ref.pop()`` sends a message that names the method."""
+"""Methods of an agent as methods of its ref: ``await ref.pop()`` sends a message that names the method."""
 
 from __future__ import annotations
 

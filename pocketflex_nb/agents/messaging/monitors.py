@@ -1,4 +1,4 @@
-"""Who is told when somebody ends? Monitors, and links between agents."""
+"""Monitors: one-way watches that report the end of an agent."""
 
 from __future__ import annotations
 

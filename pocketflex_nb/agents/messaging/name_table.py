@@ -1,4 +1,4 @@
-"""The names of this process; wait_for_name."""
+"""The names of this process's agents, and `wait_for_name`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a value travel to another process? By cloudpickle, which takes classes and functions of the notebook along."""
+"""Serialises values for other processes by cloudpickle, with the classes and functions of the notebook."""
 
 from __future__ import annotations
 

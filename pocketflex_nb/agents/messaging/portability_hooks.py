@@ -1,4 +1,4 @@
-"""What becomes of a ref that travels? In its own process it is itself again; anywhere else it reaches nobody, rather than a stranger."""
+"""Serialisation of refs: in its own process a ref is itself again, in any other it reaches nobody."""
 
 from __future__ import annotations
 

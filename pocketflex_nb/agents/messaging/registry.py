@@ -1,4 +1,4 @@
-"""Under which keys can agents be found? Registries: unique or duplicate keys that are free as soon as their owner is dead."""
+"""`Registry` and `Via`: unique or duplicate keys of agents, free as soon as their owner has ended."""
 
 from __future__ import annotations
 

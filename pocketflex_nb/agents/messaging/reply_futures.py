@@ -1,4 +1,4 @@
-"""LoopFuture and ThreadFuture: a reply on its way back."""
+"""Futures for the reply to a call: awaited on another loop, or waited for in a thread."""
 
 from __future__ import annotations
 

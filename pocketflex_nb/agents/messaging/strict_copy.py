@@ -1,4 +1,4 @@
-"""Would this message survive the way to another process? Strict mode finds out at once, on this machine."""
+"""Strict mode: copies each message as if it went to another process, so that what cannot be sent fails at once."""
 
 from __future__ import annotations
 

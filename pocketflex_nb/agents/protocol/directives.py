@@ -1,4 +1,4 @@
-"""What a handler may return: Ok, Stop, Continue, Idle, NO_REPLY, IGNORE."""
+"""The return values of handlers: Ok, Stop, Continue, Idle, NO_REPLY, IGNORE."""
 
 from __future__ import annotations
 

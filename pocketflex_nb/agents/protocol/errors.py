@@ -1,4 +1,4 @@
-"""What can go wrong among agents? One branch of the tree of :mod:`pocketflex_nb.core.errors`.
+"""The errors of agents: one branch of the tree of :mod:`pocketflex_nb.core.errors`.
 
 ::
 

@@ -1,4 +1,4 @@
-"""How does a life end, and what do messages about it look like? The small frozen facts that agents exchange.
+"""The exit reasons of an incarnation: normal, shutdown, killed, or a crash.
 
 An exit reason is ``"normal"``, ``"shutdown"``, ``Shutdown(term)``, ``Crash(error)``, ``"killed"``, ``"noproc"`` or ``"worker_lost"``.
 """

@@ -1,4 +1,4 @@
-"""Down, Exit, TaskDone, Registered, Unregistered."""
+"""The info messages that agents get about others: Down, Exit, TaskDone, Registered, Unregistered."""
 
 from __future__ import annotations
 

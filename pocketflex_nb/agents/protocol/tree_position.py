@@ -1,4 +1,4 @@
-"""Where in its supervision tree does an agent stand? A place that outlives the agents that stand there."""
+"""The position of an agent in the supervision tree, which outlives the incarnations that occupy it."""
 
 from __future__ import annotations
 

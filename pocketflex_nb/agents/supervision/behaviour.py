@@ -1,4 +1,4 @@
-"""What does a supervisor do when a child ends? OTP's rules, as an agent: one message at a time, so a restart is never torn.
+"""OTP's rules of supervision as an agent that handles one message at a time, so that no restart is interrupted.
 
 The reference is `supervisor.erl`; where its behaviour surprises, a test says so.
 """

@@ -1,4 +1,4 @@
-"""ChildInfo and Counts, as a supervisor answers."""
+"""`ChildInfo` and `Counts`: a supervisor's answers about its children."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a child? The spec a supervisor starts it from, checked before anything starts; and the rules of restarting."""
+"""`child` and `ChildSpec`: how one child is started and restarted, checked before anything starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who looks after agents that come and go? A supervisor without a list: children are started at run time and addressed by ref."""
+"""Supervisors whose children are started at run time and addressed by ref."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is one name spread over several agents? N copies of a child; a key always goes to the same one."""
+"""`PartitionSupervisor`: N copies of one child; a key always goes to the same copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intensity and needs_restart."""
+"""`Intensity` and `needs_restart`: how many restarts are too many, and which ends need one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who looks after agents? Supervisors as users write them: ``async with Supervisor([...]) as sup``."""
+"""`Supervisor`, as users write it: ``async with Supervisor([...]) as sup``."""
 
 from __future__ import annotations
 

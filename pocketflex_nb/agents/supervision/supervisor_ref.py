@@ -1,4 +1,4 @@
-"""SupervisorRef: what is asked of a running supervisor."""
+"""`SupervisorRef`: the requests to a running supervisor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a tree look now? Plain data for the live picture."""
+"""The supervision tree at one moment, as plain data for the live picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results, poll_many."""
+"""`results` and `poll_many`: the results of several tasks, awaited together."""
 
 from __future__ import annotations
 

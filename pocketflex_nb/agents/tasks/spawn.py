@@ -1,4 +1,4 @@
-"""Spawn()."""
+"""`spawn`: starts one function as a task."""
 
 from __future__ import annotations
 

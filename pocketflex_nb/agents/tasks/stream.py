@@ -1,4 +1,4 @@
-"""How are many items worked on, a few at a time? A stream of outcomes that pulls its items only when a place is free."""
+"""Streams of outcomes: items are worked on a few at a time, and pulled only when a worker is free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TaskIncarnation: the life of one function."""
+"""The incarnation of a task: one function from its start to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is one piece of work done beside another? Tasks: one function, one value or one exit, owned by who spawned them."""
+"""`TaskRef`: one function with one result or one exit, owned by whoever spawned it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who looks after tasks? A supervisor of functions: they come and go, and none outlives it."""
+"""`TaskSupervisor`: a supervisor of functions, none of which outlives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decode(text), with an allow-list; opening a file imports nothing."""
+"""`decode` reads tagged JSON back into values, with an allow-list of classes; reading imports nothing."""
 
 from __future__ import annotations
 

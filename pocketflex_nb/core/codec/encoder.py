@@ -1,4 +1,4 @@
-"""How is a value written down, so that another process reads the same? JSON, and tags for what JSON has no word for.
+"""`encode` writes a value as JSON that every process reads the same, with tags for the types that JSON lacks.
 
 Numbers, texts, lists and dicts with text keys are written as JSON writes them. Anything else is an object of two or more members,
 the first of which is ``"$"`` with the name of its kind: ``{"$": "tuple", "v": [1, 2]}``. A user's own dict with a key ``"$"``

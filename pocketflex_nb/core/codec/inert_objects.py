@@ -1,4 +1,4 @@
-"""How is an object of a user's class made without running the class's code? By what stands in the classes' own dicts, and nothing else.
+"""Makes objects of users' classes from stored attributes without running any code of the class.
 
 What may run is what Python, `dataclasses`, `enum`, `typing.NamedTuple` and pydantic write themselves: a frozen dataclass hashes by its
 fields. A default factory, ``__setstate__``, ``_missing_``, a descriptor, or a hash of the user's own is code that a file must not start.

@@ -1,4 +1,4 @@
-"""What may stand inside a tagged value? Only what its making asks for nothing, if it is of a user's class.
+"""Checks the types of a tagged value's members before an object is made of them.
 
 A reader that is handed an object where text or a list belongs would call its ``__iter__``, ``__float__`` or ``__fspath__``. Hence what
 stands in the members of a tag is looked at first, by class.

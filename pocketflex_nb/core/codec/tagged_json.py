@@ -1,4 +1,4 @@
-"""The format's number, its plain types, and what stands for a class that is not loaded."""
+"""The number of the format, its plain types, and `Unloaded`: the placeholder of a value whose class is not loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the values of other libraries written down? numpy, pandas and pydantic, none of which is ever imported here.
+"""Encodes and decodes values of numpy, pandas and pydantic, none of which is ever imported here.
 
 A library that is not in `sys.modules` cannot have made the value at hand; and a file that speaks of one that is not loaded
 is answered with its name, not with an import.

@@ -1,4 +1,4 @@
-"""Whether a flow can be walked as it is drawn: one look before anything moves.
+"""The checks of a flow before it runs: errors and warnings about its nodes and arrows.
 
 Errors are what cannot be meant: a target that is no node, an action that `post` declares without an arrow, an arrow that no
 declared action takes, a node or a join that nothing can reach, a step with ``yield`` whose body nobody runs, a flow without a

@@ -1,4 +1,4 @@
-"""Which actions a node declares: the return annotation of its `post`; and what a list of actions is.
+"""The actions that a node declares by the return annotation of its `post`, and the entries of a list of actions.
 
 ``-> Literal["ok", "retry"]``, ``-> Way`` for an enum of strings, ``-> None``, lists of them or of pairs with params
 (``-> list[tuple[Literal["each"], dict]]``), and unions of all these say exactly what may be returned; anything else (``-> str``, no

@@ -1,4 +1,4 @@
-"""What is a flow? A node that walks other nodes."""
+"""`Flow`, `BatchFlow` and `linear`: nodes that walk other nodes."""
 
 from __future__ import annotations
 

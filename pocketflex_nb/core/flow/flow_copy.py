@@ -1,4 +1,4 @@
-"""Copies of flows whose arrows are their own: what the nodes hold (a client, a lock) is shared with the flow as it was."""
+"""Copies of flows with arrows of their own; what the nodes hold (a client, a lock) is shared with the original."""
 
 from __future__ import annotations
 

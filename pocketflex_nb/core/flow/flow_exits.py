@@ -1,4 +1,4 @@
-"""The actions that a flow may end with, as far as its drawing says: what the flow around it needs arrows for."""
+"""The actions that a flow may end with, as its drawing says: those that an outer flow needs arrows for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a flow look like as data? Nodes, edges and groups, with stable ids; no layout, no colour.
+"""`graph_of` gives a flow as data: nodes, edges and groups with stable ids; no layout, no colour.
 
 `graph_of(flow)` reads the wiring; what its nodes are called is :mod:`pocketflex_nb.core.flow.node_ids`' business. A nested flow is a
 group; ids inside it are paths (``research/search``).

@@ -1,4 +1,4 @@
-"""A plain or async function as a node: @node."""
+"""`node`: a decorator that makes a node of a plain or async function."""
 
 from __future__ import annotations
 

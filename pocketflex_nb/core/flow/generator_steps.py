@@ -1,4 +1,4 @@
-"""The steps that are written with ``yield``, and those of them that nobody would run.
+"""Steps written with ``yield``: which of them the engine streams, and which would never run.
 
 Calling such a function runs nothing of it: it gives a generator. The engine runs an ``async def`` `exec` with ``yield`` (it
 streams); a plain generator is PocketFlow's, for whoever is handed it: `exec` gets what `prep` gave, `post` what `exec` gave,

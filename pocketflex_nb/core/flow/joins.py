@@ -1,4 +1,4 @@
-"""Where the branches of a fan-out meet again.
+"""The joins of forks: where the branches of a fan-out meet again.
 
 The join of a fork is the nearest common post-dominator of its heads: the first node that every way from every head must pass.
 Computed as in Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001), with no recursion.

@@ -1,4 +1,4 @@
-"""The flows that a node stands in, and the arrows that a notebook's cell drew the last time it ran.
+"""The flows that each node belongs to, and the arrows that a notebook cell drew when it ran last.
 
 A node knows no flow, and may stand in several. Whoever wires one anew is told here which flows that changes: `linear` takes a copy of a
 node that stands in another flow, ``>>`` warns. A cell that is run again redraws its arrows: those of its last time go, and the flows it

@@ -1,4 +1,4 @@
-"""What are a flow's nodes called, and which are they? The wiring as it is walked by whoever reads it.
+"""The ids of a flow's nodes, and the traversal of its arrows in wiring order.
 
 This is the only place that names nodes: a node's id is its Mermaid id, else its given name, else its class (or function) name, numbered in
 wiring order when several share it.

@@ -1,4 +1,4 @@
-"""What is a step? Nodes with prep, exec and post, and the arrows between them.
+"""Nodes with prep, exec and post, forks, and the operators that draw arrows between them.
 
 PocketFlow's vocabulary and its behaviour (https://github.com/The-Pocket/PocketFlow, MIT; semantics only). A node holds no state of
 a run: the engine visits a shallow copy. Attributes of ours on a node begin with ``_pfx_``; every other name is the user's.

@@ -1,4 +1,4 @@
-"""What became of several that worked at once? Their results in order, and what failed among them, with its index and its cause."""
+"""The outcomes of work done in parallel: results in order, and each failure with its index and its cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a flow with a store of its own take and give? Names of the outer store, names of its own, and rules for what is given back."""
+"""Flows with a private store: which keys they take from the outer store, which they give back, and how those are merged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retry: how often, how long between, on which errors."""
+"""`Retry`: how often a failed attempt is repeated, after how long, and on which errors."""
 
 from __future__ import annotations
 

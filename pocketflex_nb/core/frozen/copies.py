@@ -1,4 +1,4 @@
-"""How is a value made again as it was? From its frozen copy, with what cannot be copied taken from where it stands.
+"""Working copies of values, made from their frozen copies; parts that cannot be copied are taken from the original.
 
 Copies are made for whoever must not change what others hold; `restore` puts an object itself back, so that whoever holds it sees it as
 it was, too.

@@ -1,4 +1,4 @@
-"""What differs between two frozen values? Paths, with what was and what is; shared parts are not looked at."""
+"""`compare` lists the differences of two frozen values: paths with old and new value; shared parts are skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was this value at that moment? Frozen copies that share all that did not change.
+"""`freeze` makes immutable copies of values that share all that did not change since the previous copy.
 
 `freeze` turns a value into a *frozen* one: strings, numbers and other immutable values are themselves; lists, dicts, sets,
 tuples, dataclasses and pydantic models become trees of small tuples; whatever else is told in words (`Opaque`). Freezing a

@@ -1,4 +1,4 @@
-"""What is a frozen value made of? Trees of small tuples that share all that did not change.
+"""The node types of frozen values: trees of small tuples with structural sharing; their equality, and how they are thawed.
 
 :mod:`pocketflex_nb.core.frozen.freezer` makes them of plain values.
 

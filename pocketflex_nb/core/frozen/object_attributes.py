@@ -1,4 +1,4 @@
-"""Which attributes does an object have? Read from its `__dict__` and its slots, without running a line of the object's class."""
+"""The attributes of an object, read from its `__dict__` and its slots without running code of its class."""
 
 from __future__ import annotations
 

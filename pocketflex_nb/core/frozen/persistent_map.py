@@ -1,4 +1,4 @@
-"""What did the whole store hold at that moment? A persistent map that shares what stayed.
+"""The persistent map that holds a whole store at one version and shares what did not change.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""How do two changes of one value become one? Each against what both began with; where both changed the same place, by a rule.
+"""The three-way merge of two changes of one value, with a rule for paths that both changed.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""A diagram and the names of a notebook made into a flow.
+"""`build` makes a flow of a diagram and the names of a notebook.
 
 An id is looked up in the namespace: a node, a node class, a flow, a function. Each diagram works on shallow copies of its own,
 with arrows of their own, so that one node may stand in many diagrams. A copy remembers the name it came from (``_pfx_source``),

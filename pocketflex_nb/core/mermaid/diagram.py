@@ -1,4 +1,4 @@
-"""Diagram, DiagramNode, DiagramEdge, Subgraph, Directive: what the text says."""
+"""The data of a parsed diagram: Diagram, DiagramNode, DiagramEdge, Subgraph, Directive."""
 
 from __future__ import annotations
 

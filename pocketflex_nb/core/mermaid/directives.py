@@ -1,4 +1,4 @@
-"""The settings that a diagram's ``%% pf:`` lines may give to nodes and flows."""
+"""The settings that the ``%% pf:`` lines of a diagram may give to nodes and flows, and how they are applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mermaid text read into data: the subset of flowcharts and state diagrams that says what a flow is.
+"""`parse` reads Mermaid text into a `Diagram`: the subset of flowcharts and state diagrams that describes flows.
 
 `parse` knows nothing of nodes in a notebook; :mod:`pocketflex_nb.core.mermaid.builder` gives the ids their meaning. What only decorates
 (``classDef``, ``style``, ``click`` ...) is kept in `Diagram.ignored`, not run. Whatever is wrong is a `DiagramError` with line

@@ -1,4 +1,4 @@
-"""The pieces of Mermaid text: ids, texts in brackets and quotes, arrows, and the place of whatever is wrong."""
+"""The scanner of Mermaid text: ids, bracketed and quoted texts, and arrows, each with line and column."""
 
 from __future__ import annotations
 

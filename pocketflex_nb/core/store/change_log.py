@@ -1,4 +1,4 @@
-"""Where do a store's changes lie? On pages, nine fields each, until somebody reads them.
+"""The records of a store's changes: bounded, on pages, nine fields each.
 
 An object of its own for each change would be one more for the garbage collector to visit, and half of what a write costs. A record is
 named by its *place*, the page and where on it it begins; everything that a reader sees is made of it when it is read

@@ -1,4 +1,4 @@
-"""What was written, when, and by whom? A store's records as people read them."""
+"""`Change` and `Changes`: a store's records as people read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a method of a store have the store for itself? Under its lock, with no quick write beside it."""
+"""The decorator of store methods that need the store to themselves: under its lock, with the lock-free write path off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may go on? Locks by name, for threads and for tasks on any loop; first come, first served."""
+"""Locks by name, for threads and for tasks on any loop, granted in the order of arrival."""
 
 from __future__ import annotations
 

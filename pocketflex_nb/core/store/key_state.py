@@ -1,4 +1,4 @@
-"""KeyState: one key's live value, last frozen copy, version and writer."""
+"""The state of one key of a store: its live value, last frozen copy, version and writer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds nested changes of values that were read; collect_changes at a hop's end."""
+"""Finds nested changes of values that a node read, and collects them at the end of a hop."""
 
 from __future__ import annotations
 

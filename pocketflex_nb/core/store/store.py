@@ -1,4 +1,4 @@
-"""What do the nodes share? A dict that knows who wrote what, when, and what it held before.
+"""`Store`: the dict that the nodes of a run share, with versions, writers and history.
 
 How a read and a write stay cheap. Every key has a `Cell` beside the dict, with its live value and its last frozen copy; reading
 goes by the cell alone. A write of an immutable value to a known key is a plain sequence of assignments that the interpreter

@@ -1,4 +1,4 @@
-"""How is what a failed try wrote taken back? Key by key, unless somebody else has written the key since.
+"""Undoes the writes of a failed attempt, key by key, except keys that another writer has changed since.
 
 A try is set out for (`set_out`); while it lasts, stores note the values that it replaces in the frame's `undo`. When it failed,
 `put_back` writes them again, and puts values that were changed in place back as they were, in place, so that whoever holds them sees

@@ -1,4 +1,4 @@
-"""Who wants to know of changes? An async iterator with a bounded queue, and plain callbacks."""
+"""Subscriptions to changes of a store: plain callbacks, and an async iterator with a bounded queue."""
 
 from __future__ import annotations
 

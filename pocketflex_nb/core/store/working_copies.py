@@ -1,4 +1,4 @@
-"""Which object is a node handed for a key? The store's own, unless another node that works meanwhile holds that one.
+"""Decides which object a node gets for a key: the store's own, or a copy while another running node holds that one.
 
 Two nodes that work at once must not change one list or dict under each other's hands: what each of them did could not be told apart,
 and an update that was lost could not be found. The first that reads a key is handed the store's own object; one that reads it while

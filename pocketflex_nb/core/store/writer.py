@@ -1,4 +1,4 @@
-"""Writer: run, node and step that made a change."""
+"""`Writer`: the run, node and step that made a change."""
 
 from __future__ import annotations
 

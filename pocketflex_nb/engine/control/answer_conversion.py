@@ -1,4 +1,4 @@
-"""Does an answer fit what was asked for? What a text means is read; what would lose or guess something is refused.
+"""Converts answers to what a question asked for; a conversion that would lose or guess something is refused.
 
 ``"no"``, ``"False"`` and ``"0"`` are False, ``"36"`` is 36; 3.7 is no int and None is no text. Pydantic's models are known by their
 methods: the package is never imported here.

@@ -1,4 +1,4 @@
-"""How does a step ask a person? `ask` parks one walk until an answer comes; its siblings go on."""
+"""`ask`: puts a question to a person and parks one walk until the answer comes; parallel branches go on."""
 
 from __future__ import annotations
 

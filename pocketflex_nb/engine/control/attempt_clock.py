@@ -1,4 +1,4 @@
-"""How long may one attempt take? Its time limit, and what is told while it cannot be kept.
+"""The time limit of one attempt, and the event that reports an attempt which cannot be cut off.
 
 `asyncio.timeout` says nothing when the code inside gives no way, or swallows its cancellation, and comes to its end all the same; and its
 `Task.cancel` stays behind where plain code waits inside of a step. Both are known here.

@@ -1,4 +1,4 @@
-"""What may keep a run from its next node? An end, a pause, a limit, a question. Made only for runs that need it."""
+"""The controller of a run: cancellation, pause, limits and questions, checked before each node. Made only for runs that need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bounds a flow inside a flow? Limits of its own, counted below its frame; what they end is that flow, not the run.
+"""The limits of a nested flow, counted below its frame; a limit that is reached ends that flow, not the run.
 
 The limits of the outermost flow are the run's and stand in :mod:`pocketflex_nb.engine.control.controller`. A nested flow that spends its
 own fails like a node: an error edge may take it, and the run goes on from there.

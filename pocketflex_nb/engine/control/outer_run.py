@@ -1,4 +1,4 @@
-"""What does the run around one say to each of its steps? Its end, its limits and its pause hold there too; what is asked shows there."""
+"""The influence of an outer run on a run that one of its steps began: cancellation, limits, pause and questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is open, and who may answer it? The questions of one run, each answered once; and how one waits for the next."""
+"""The open questions of one run, each answered once, and the wait for the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who hears what a run does? Functions that get each event in order, from the first on, however late they come."""
+"""Subscribers of one run: functions that get each event in order, from the first on, however late they subscribe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are providers spared? A rate limit and a circuit breaker, shared between nodes and runs."""
+"""Rate limits and circuit breakers, shared between nodes and runs, that protect providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may a step tell while it works? Tokens, usage, progress, logs; and what it says by `logging`."""
+"""`emit`: tokens, usage, progress and logs of a running step, and capture of what it writes by `logging`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where is a walk? The cursor of one flow, of one branch of it, or of one step in a thread.
+"""`Frame`: the cursor of one walk, of one branch or item of it, or of one step in a thread.
 
 A hop leaves five fields in its run's flat list of records, ``frame, node, action, start, end``; whatever else happened leaves five
 too, with a `Note` for the action. A tuple per hop would be one more object for the garbage collector to visit. `Event`s are made of

@@ -1,4 +1,4 @@
-"""What of an inner run's log stands in the outer one? Blocks: one record each, which stands for many events.
+"""The log of an inner run within the log of the outer one: blocks, each a single record that stands for many events.
 
 A run that begins while a step of another is at work (`run`, `run_async`, `launch`) keeps a log of its own, so that its hop costs what any
 hop costs. The outer log takes over what is new there when somebody reads it, or when the inner run ends

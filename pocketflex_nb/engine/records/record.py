@@ -1,4 +1,4 @@
-"""The record of a finished hop, the notes between hops, and reading them in rows."""
+"""The record of a finished hop, the notes between hops, and the reading of both in rows."""
 
 from __future__ import annotations
 

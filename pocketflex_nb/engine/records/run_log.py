@@ -1,4 +1,4 @@
-"""What has this run done? Its records, read as events and folded into state.
+"""The log of a run: its records, read as events and folded into state.
 
 Records are five fields each in one flat list (see :mod:`pocketflex_nb.engine.records.frame`). Whoever goes along it keeps `Counts`, per
 walk and node how many visits are finished, so that addresses are made when somebody reads and cost the walk nothing. Old records are

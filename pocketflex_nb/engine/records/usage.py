@@ -1,4 +1,4 @@
-"""What did a run spend? The sums of what its steps told as ``usage``."""
+"""The usage of a run: the sums of what its steps reported as ``usage``."""
 
 from __future__ import annotations
 

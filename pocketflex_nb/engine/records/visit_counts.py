@@ -1,4 +1,4 @@
-"""How many visits and steps the dropped records stood for."""
+"""The counts of visits and steps whose records have been dropped from a bounded log."""
 
 from __future__ import annotations
 

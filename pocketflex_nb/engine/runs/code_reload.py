@@ -1,4 +1,4 @@
-"""Which code does a run use? The classes that are bound in the notebook when it is launched.
+"""The current classes of a run: those that the notebook's names are bound to when it is launched.
 
 Editing a node's class and running its cell makes a new class; flows built before still hold instances of the old one. One map per
 run, from old class to the one now bound at the same name, lets the next launch use the new code, while a run in progress keeps its own.

@@ -1,4 +1,4 @@
-"""How does one follow runs as they go? ``async for event in run.stream()``: from the first event to the last, however late one comes."""
+"""``async for event in run.stream()``: the events of runs from the first to the last, however late one subscribes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs did the steps of a run begin? They are part of it: their events go into its log, and they are cancelled with it."""
+"""The runs that the steps of a run began: their events go into its log, and they are cancelled with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a run? One walk of a flow from outside: its status, its log, and the handles that stop, hold and answer it."""
+"""`Run`: the handle of one execution of a flow: status, events, result, cancel, pause and answer."""
 
 from __future__ import annotations
 

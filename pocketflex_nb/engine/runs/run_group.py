@@ -1,4 +1,4 @@
-"""What are several runs together? Waited for, gathered and cancelled as one."""
+"""`RunGroup`: several runs that are waited for, gathered and cancelled as one."""
 
 from __future__ import annotations
 

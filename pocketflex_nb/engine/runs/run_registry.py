@@ -1,4 +1,4 @@
-"""Which runs are there? Those that go on, and the last that are over: so many, and no more.
+"""The registry of runs: all that are going on, and a bounded number of finished ones.
 
 What is over is remembered so that it can be looked at, with its events and its store. A session of many days would keep every store
 that it ever made; so the number is bounded, and `forget` empties it.

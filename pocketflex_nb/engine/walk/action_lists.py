@@ -1,4 +1,4 @@
-"""What does an action lead to that is no single name? A list of them starts a fork that nobody drew; anything else is a mistake.
+"""Actions that are not a single name: a list starts a fork that is not drawn; any other type is an error.
 
 `post` may return ``["a", "b"]``, or pairs with params of their own, ``[("read", {"page": 1}), ("read", {"page": 2})]``. The fork is made
 for this one visit and joined as a drawn one is. Under `run` what is no action at all stays PocketFlow's: looked up, not found, told by a

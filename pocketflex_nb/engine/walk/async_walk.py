@@ -1,4 +1,4 @@
-"""How is a flow walked on a loop? The same hop as in :mod:`pocketflex_nb.engine.walk.sync_walk`, with awaits.
+"""The walk of a flow on an event loop: the same hop as in :mod:`pocketflex_nb.engine.walk.sync_walk`, with awaits.
 
 Nothing is awaited between two nodes unless the run is held: the hand-over of a value from one node's `post` to the next one's
 `prep` is atomic, as PocketFlow's programs expect. On the engine thread, which many runs share, every 2048th hop lets the others go on.

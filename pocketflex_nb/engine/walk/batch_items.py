@@ -1,4 +1,4 @@
-"""How are many things done at once, but not too many? Workers that pull from one iterator: no task and no lock per item."""
+"""Items of a batch in parallel, a bounded number at once: workers pull from one iterator, with no task or lock per item."""
 
 from __future__ import annotations
 

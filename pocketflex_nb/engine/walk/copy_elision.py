@@ -1,4 +1,4 @@
-"""May a node be visited without a copy? When nobody could tell.
+"""Decides whether a node may be visited without a shallow copy, because nothing could observe the difference.
 
 PocketFlow visits a shallow copy, so that what a step writes on `self` is gone after the visit. A copy costs more than everything else
 that a hop does. When the steps of a class only read plain attributes of `self` and hand it to nobody, the copy cannot be told from

@@ -1,4 +1,4 @@
-"""How is a node of this class visited? Looked up once per class and walk.
+"""Chooses how a node of a class is visited; looked up once per class and walk.
 
 PocketFlow programs override the private hooks ``_run``, ``_exec``, ``_orch`` and ``get_next_node``; whoever does is visited through
 them, everybody else by the short way that the walkers have inline.

@@ -1,4 +1,4 @@
-"""What does a try of `exec` leave when it fails? In a `Store` nothing, where nobody else has written the key since.
+"""Undoes the store writes of a failed attempt of `exec`, except keys that another writer has written since.
 
 A plain dict is left as the try left it, as PocketFlow does. A try that was abandoned keeps the objects that it was handed; the store
 goes on with others, made as they were before.

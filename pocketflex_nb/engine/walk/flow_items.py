@@ -1,4 +1,4 @@
-"""How does a flow walk on a store of its own? Once, or once per item of a `BatchFlow`; and what becomes of items that fail."""
+"""Walks of a flow on a private store, once or per item of a `BatchFlow`, and the handling of items that fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a whole flow visited? `prep`, the walk, `post`; once, or per item of a `BatchFlow`."""
+"""The visit of a whole flow: `prep`, the walk, `post`; once, or per item of a `BatchFlow`."""
 
 from __future__ import annotations
 

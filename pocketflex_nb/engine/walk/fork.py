@@ -1,4 +1,4 @@
-"""How are branches walked in parallel? Each as a walk of its own, up to where they meet."""
+"""Branches of a fork in parallel, each as a walk of its own, up to their join."""
 
 from __future__ import annotations
 

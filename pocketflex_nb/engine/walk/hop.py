@@ -1,4 +1,4 @@
-"""What surrounds a hop when it is not the plain case: changes of the store, a failure, an action without an arrow."""
+"""The parts of a hop beyond the plain case: changes of the store, a failure, an action without an arrow."""
 
 from __future__ import annotations
 

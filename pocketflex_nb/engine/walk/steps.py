@@ -1,4 +1,4 @@
-"""How is one step carried out where it may wait? In this task, in the pool, or on the engine thread.
+"""Runs one step where it may wait: in this task, in the pool, or on the engine thread.
 
 Which of them follows from the loop that is running: on the caller's own loop everything runs inline (PocketFlow's way); on the
 engine's loop a plain `exec` goes to the pool; on the private loop of a waiting `run` it does too, and ``async def`` steps cross over

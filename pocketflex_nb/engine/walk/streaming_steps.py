@@ -1,4 +1,4 @@
-"""What becomes of a step that is written with ``yield``? An async `exec` is run here, and its texts are told as they come."""
+"""Steps written with ``yield``: an async `exec` is iterated here, and its texts are emitted as tokens as they come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is `exec` tried, in plain code? Once per try, with the node's patience between."""
+"""The attempts of `exec` in plain code, with the node's wait between them."""
 
 from __future__ import annotations
 

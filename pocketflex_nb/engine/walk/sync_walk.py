@@ -1,4 +1,4 @@
-"""How is a flow walked by `run`? In the caller's thread, with no loop at all, until a step needs one.
+"""The walk of `run`: in the caller's thread, with no event loop until a step needs one.
 
 The hop is written out once here and once in :mod:`pocketflex_nb.engine.walk.async_walk`: a call more per hop would cost as much as its
 whole record. What a hop may meet besides three plain calls stands elsewhere: tries in `attempt`, forks in `fork`, waiting in `wait`.

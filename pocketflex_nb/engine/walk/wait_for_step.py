@@ -1,4 +1,4 @@
-"""How does plain code wait for what must be awaited? Without a loop of its own where it can, and so that an interrupt gets through."""
+"""Waits in plain code for an async step: without starting a loop where possible, and interruptible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a cell that runs flows? It starts them, shows them, waits without blocking the page, and tells how it ended."""
+"""Runs the flows of a cell: starts them, shows them, waits without blocking the page, and reports how they ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CellWait: one coroutine; its blocking form waits for the same one."""
+"""The wait of a cell for its runs: one coroutine, which the blocking form runs too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do flows, runs and stores draw themselves as a cell's last expression? Formatters of IPython, so that core knows no screen."""
+"""IPython formatters that show flows, runs and stores as a cell's last expression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a thing get on the screen? A live widget and, beside it, a still picture for whoever has no kernel.
+"""`show`: displays a live widget together with a static fallback for readers without a kernel.
 
 Two outputs: the widget, and an SVG with the same content that the live widget hides. The still picture is written anew when the runs
 are over, so that a saved notebook, its preview elsewhere and an export all show how it ended.

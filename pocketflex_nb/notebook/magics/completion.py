@@ -1,4 +1,4 @@
-"""What does Tab offer behind our magics? Options, subcommands, flows, runs, node ids, store keys; and nothing else."""
+"""Tab completion behind the magics: options, subcommands, flows, runs, node ids and store keys."""
 
 from __future__ import annotations
 

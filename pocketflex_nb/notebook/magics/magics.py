@@ -1,4 +1,4 @@
-"""``%%pocketflex`` and ``%pocketflex``: a handler parses, calls, shows. Everything a magic does, a public function does too."""
+"""``%%pocketflex`` and ``%pocketflex``: thin handlers that parse and call; all that a magic does, a public function does too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be taken out of a run view? Files beside the notebook, written by its menu, and the diagram as Mermaid text."""
+"""The export menu of a run view: files beside the notebook, and the diagram as Mermaid text."""
 
 from __future__ import annotations
 

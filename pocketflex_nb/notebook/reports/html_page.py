@@ -1,4 +1,4 @@
-"""How do runs look on a page of their own? One HTML file: no script, nothing fetched, both themes, as long as somebody may need it."""
+"""Runs as a single HTML file: no script, nothing fetched, light and dark theme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would an OpenTelemetry viewer read? Runs as OTLP JSON: a trace a run, a span a visit."""
+"""Runs as OTLP JSON for OpenTelemetry viewers: a trace per run, a span per visit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do runs look where there is no widget? A few lines of text: brought up to date in a kernel, one line that moves in a terminal."""
+"""Runs as text where no widget can be shown: a few lines, updated in place in a kernel and as one line in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a cell's body say? Mermaid that becomes a flow, or Python whose last expression gives flows."""
+"""Reads a cell's body: Mermaid text that becomes a flow, or Python whose last expression gives flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a diagram's flow follow its names? When a cell has bound one of them anew, the flow is wired anew, too.
+"""Rebuilds a diagram's flow when a cell has bound one of the names that it uses anew.
 
 What was launched keeps the flow that it was launched with; the name in the notebook stands for the new one. `%pocketflex pin` stops it.
 """

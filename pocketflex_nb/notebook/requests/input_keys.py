@@ -1,4 +1,4 @@
-"""Which keys does a flow want in its store? Those that its nodes read before any node has written them.
+"""The input keys of a flow: those that its nodes read before any node has written them.
 
 Read from the source of `prep`, `post` and function nodes: ``shared["topic"]`` is needed, ``shared.get("depth", 2)`` may be left out.
 Keys that are put together at run time, or read by a function that the store is handed to, are not seen.

@@ -1,4 +1,4 @@
-"""Names of the notebook: flows, runs, pins."""
+"""Lookup of the notebook's names: flows, runs and pins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did the user write behind the magic? Words, options and values, with the nearest name when one is not known."""
+"""Parses the line behind a magic into words, options and values; unknown options are answered with the nearest name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Durations, amounts, expressions, pairs."""
+"""Parses option values: durations, amounts, expressions and pairs."""
 
 from __future__ import annotations
 

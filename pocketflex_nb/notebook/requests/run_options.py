@@ -1,4 +1,4 @@
-"""On which terms does a cell run its flows? Every option read and checked before anything starts."""
+"""The options of a cell that runs flows, all read and checked before anything starts."""
 
 from __future__ import annotations
 

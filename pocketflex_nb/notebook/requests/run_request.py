@@ -1,4 +1,4 @@
-"""What does a cell start? From options and flows to runs, one function for the cell magic and for ``%pocketflex run``."""
+"""Starts runs from options and flows: one function for the cell magic and for ``%pocketflex run``."""
 
 from __future__ import annotations
 

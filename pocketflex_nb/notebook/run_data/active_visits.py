@@ -1,4 +1,4 @@
-"""Which visits are under way, and since when? What a timeline draws before a visit has ended and left its record."""
+"""The visits in progress and their start times, which a timeline draws before a visit has left its record."""
 
 from __future__ import annotations
 

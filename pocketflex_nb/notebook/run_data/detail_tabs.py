@@ -1,4 +1,4 @@
-"""What stands below the diagram? Diff, messages, store, error and events of one moment, as rows of short, masked texts."""
+"""The tabs below the diagram: diff, messages, store, error and events of one moment, as rows of short, masked texts."""
 
 from __future__ import annotations
 

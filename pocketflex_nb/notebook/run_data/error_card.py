@@ -1,4 +1,4 @@
-"""One error with its steps and values."""
+"""The error card: one error with the steps that led to it and their values."""
 
 from __future__ import annotations
 

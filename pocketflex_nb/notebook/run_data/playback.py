@@ -1,4 +1,4 @@
-"""How is a run watched again? Its events told once more in their own time, with no call made."""
+"""Playback of a finished run: its events are replayed at their original pace; no step runs again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a view of these runs show now? Plain data for the page, made of state only; nothing here knows a widget.
+"""The view model of runs: plain data for the page, made of state only, independent of widgets.
 
 Everything is bounded: long lines are cut, only the last of them are sent, and above `MANY` runs only sums are.
 """

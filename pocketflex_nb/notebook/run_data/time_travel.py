@@ -1,4 +1,4 @@
-"""How did it stand at a moment of the past? The events up to there, folded; what views show while their time cursor is set."""
+"""Time travel: the events up to a chosen moment folded into the state that views show at their time cursor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do agents' prints go? Line by line, under the agent's name: to the run whose node started it, else to the cell that did."""
+"""Routes agents' prints, line by line under the agent's name, to the run whose node started the agent, else to the cell that did."""
 
 from __future__ import annotations
 

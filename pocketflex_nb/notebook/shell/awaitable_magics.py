@@ -1,4 +1,4 @@
-"""How can a magic be awaited? IPython never does; so the transformed line is put behind an ``await`` of ours.
+"""Makes magics awaitable, which IPython does not support: the transformed line is put behind an ``await``.
 
 While an async cell waits, the kernel's loop turns: buttons of the page and other widgets answer. A magic inside another magic
 (``%%time``) is transformed a second time, while a cell runs; that one stays as it is and waits in plain code.

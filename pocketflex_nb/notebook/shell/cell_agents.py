@@ -1,4 +1,4 @@
-"""Which cell do agents belong to? Before a cell runs, what it started the last time is ended, in order."""
+"""Ends the agents of a cell's previous execution, in order, before the cell runs again."""
 
 from __future__ import annotations
 

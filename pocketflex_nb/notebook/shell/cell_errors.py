@@ -1,4 +1,4 @@
-"""How are errors told in a cell? In one or two lines; and the user's own with the user's own lines only."""
+"""Shows errors in cells: in one or two lines; the user's own with the lines of the user's code only."""
 
 from __future__ import annotations
 

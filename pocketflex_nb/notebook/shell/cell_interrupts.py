@@ -1,4 +1,4 @@
-"""How does the stop button reach every cell, and what may it leave behind? Each cell begins with nothing of an earlier one.
+"""Interrupts: the stop button reaches every cell, and no interrupt of an earlier cell reaches a later one.
 
 ipykernel's handler for cells that await asks the kernel's loop to cancel the cell, and does not wake the loop for it: a cell that awaits
 something long is told when that is over (https://github.com/ipython/ipykernel/issues/881). Plain code of such a cell, a body's

@@ -1,4 +1,4 @@
-"""How may runs walk on the kernel's own loop? By ``%pf config --loop kernel``, for clients that a top-level await has bound to it.
+"""Runs on the kernel's own loop: ``%pf config --loop kernel``, for clients that a top-level await has bound to it.
 
 Plain code in a cell then waits by having that loop turn inside itself, which asyncio forbids and nest-asyncio2 allows. Its `apply` is not
 called: the one loop of this kernel gets a class of its own, and only that class is patched. On ipykernel 7 a nested loop lost every

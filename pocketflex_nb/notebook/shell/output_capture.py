@@ -1,4 +1,4 @@
-"""Where do prints of a launched run go? To its lane, by context variable, wherever the printing code runs.
+"""Redirects prints of launched runs to their lanes, by context variable, wherever the printing code runs.
 
 The proxies stand before the kernel's own streams. IPython assigns ``stream.write`` on every cell (its tee), so `write` and `flush`
 are attributes of the proxy and never forwarded assignments.

@@ -1,4 +1,4 @@
-"""How is something printed into a cell? With its secrets masked, and without what would command a terminal."""
+"""Prints into a cell, with secrets masked and terminal control sequences removed."""
 
 from __future__ import annotations
 

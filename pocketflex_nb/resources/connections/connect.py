@@ -1,4 +1,4 @@
-"""Does a server answer? Within a bound that holds whatever the client does: looking up a name may take longer than connecting."""
+"""Connects to servers within a time limit that holds whatever the client does, name resolution included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a queue or topic opened within a bound? And named beside another one."""
+"""Opens queues and topics within a time limit, and names one beside another."""
 
 from __future__ import annotations
 

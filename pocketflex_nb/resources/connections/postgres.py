@@ -1,4 +1,4 @@
-"""How is a PostgreSQL server reached? The client's arguments and the meaning of its errors, for the store and for the topic."""
+"""PostgreSQL connections: the client's arguments and the translation of its errors, for the store and for the topic."""
 
 from __future__ import annotations
 

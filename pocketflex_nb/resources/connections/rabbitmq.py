@@ -1,4 +1,4 @@
-"""AmqpConnection(Pool) and message fields."""
+"""RabbitMQ connections, and the fields of a message there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RedisConnections and message fields."""
+"""Redis connections, and the fields of a message there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SqliteFile: one file, any thread, after a fork too."""
+"""An SQLite file as a connection: usable from any thread, and after a fork."""
 
 from __future__ import annotations
 

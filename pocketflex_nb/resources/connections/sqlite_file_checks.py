@@ -1,4 +1,4 @@
-"""Is a SQLite file still the one that was opened, and its user's alone? And the time, where a clock may be set back."""
+"""Checks that an SQLite file is still the one that was opened and private to its user; a clock that never runs backwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""StoredMessage: a message as it is kept."""
+"""A message as a backend keeps it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a URL of a store or a queue say, and what may be told of it? Parts, a masked text, and the errors of a bad start.
+"""URLs of stores, queues and topics: parsed, masked for display, and the errors of a failed connection.
 
 =====================================  ==========================================================================
 ``memory:``                            in this process; a new one each time, ``memory:NAME`` the same one each time

@@ -1,4 +1,4 @@
-"""How does the answer to a message come back to who called? On a topic beside the queue, whatever keeps both.
+"""Calls over a queue: the reply comes back on a topic at the same backend.
 
 Who calls has subscribed to the queue's replies before the message is put, and knows its own by the name of the caller and a number. A
 consumer that is lost with a message in hand answers nothing: the message is delivered again, and once it has become a dead letter the

@@ -1,4 +1,4 @@
-"""Whose lease must be renewed? A keeper per queue renews what is held, on a thread of its own, however busy the consumer's loop is."""
+"""Lease renewal: a thread that renews the leases of unacknowledged messages, however busy the consumer's loop is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What passes through a queue? Mail, as it is kept, and the Message that a consumer holds until it has answered."""
+"""Messages of a queue: `Message`, which a consumer holds until it has acknowledged it, and dead letters."""
 
 from __future__ import annotations
 

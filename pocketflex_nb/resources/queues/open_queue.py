@@ -1,4 +1,4 @@
-"""Open_queue(url)."""
+"""`open_queue`: the queue behind a URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does work pass between agents that know nothing of each other? Queues behind a URL, in memory, a file or at a server.
+"""`Queue`: hands each message to exactly one consumer, at least once; kept in memory, in a file or at a server.
 
 **At least once.** A message that was put is handed out until somebody acknowledges it; leaving ``async with queue.get()`` cleanly
 does. It is handed out again when its consumer raised, was killed, or lost its lease; so a message is handled twice only if a

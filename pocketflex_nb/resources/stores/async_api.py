@@ -1,4 +1,4 @@
-"""How is a shared store used without stopping a loop? Each verb once more, awaited: the round trip is made in a thread."""
+"""The async API of shared stores: each method awaited, with the round trip made in a thread so that no loop blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do others write, as it happens? A thread that waits for changes, and iterators that wake when one comes."""
+"""The change feed: a thread that waits for changes of other writers, and iterators that wake when one comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Under which text is a key kept? Keys that are equal have one text, as they have one place in a dict, whichever process writes it."""
+"""The text form of keys: equal keys have one text, whichever process writes it."""
 
 from __future__ import annotations
 

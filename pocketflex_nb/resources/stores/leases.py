@@ -1,4 +1,4 @@
-"""Who may go on, when holders can be killed? Locks that end by themselves, and numbers that tell a late holder from the present one.
+"""Leases: locks that end by themselves, with fencing tokens that tell a late holder from the present one.
 
 References
 ----------

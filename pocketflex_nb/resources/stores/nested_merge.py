@@ -1,4 +1,4 @@
-"""How do nodes that work at once share what one key of a shared store holds? Each on a value of its own, merged when it is sent.
+"""Nested changes by parallel nodes of one key of a shared store: each works on its own copy, merged when it is sent.
 
 As for a store of this process (:mod:`pocketflex_nb.core.store.working_copies`); here the text that the place keeps is what both began with.
 """

@@ -1,4 +1,4 @@
-"""Which store does a URL name? The one door to all of them."""
+"""`open_store`: the store behind a URL."""
 
 from __future__ import annotations
 

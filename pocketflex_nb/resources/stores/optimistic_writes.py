@@ -1,4 +1,4 @@
-"""How is a shared store written? Each verb by one round trip; what others wrote meanwhile is found, and nested changes are sent."""
+"""Optimistic writes to a shared store: one round trip per method; conflicting writes are detected, nested changes are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who wrote it, when that may be another kernel? Run, node and step, and the process and host they ran in."""
+"""The provenance of a change in a shared store: run, node and step, and the process and host that they ran in."""
 
 from __future__ import annotations
 

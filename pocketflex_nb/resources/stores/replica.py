@@ -1,4 +1,4 @@
-"""What is known here of a store that is kept elsewhere? Its entries now, and its last changes, as texts that are read on demand."""
+"""The replica of a store that is kept elsewhere: its entries and its last changes, as texts that are decoded on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a shared store read? As a dict is, each time asking first for what is new."""
+"""Reads of a shared store: those of a dict, each of which first asks the backend for changes."""
 
 from __future__ import annotations
 

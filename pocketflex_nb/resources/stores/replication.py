@@ -1,4 +1,4 @@
-"""How does a store talk with the place that keeps it? One round trip for a write, one for what is new, and a mirror of the rest."""
+"""Replication between a store and its backend: one round trip per write, one for changes, and a local replica of the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a store shared by several kernels? A `Store` whose truth is elsewhere, and which keeps a mirror of it.
+"""`SharedStore`: a `Store` shared by several kernels, kept by a backend and replicated here.
 
 Every write goes to the place first, in one round trip, and is done when the place says so. Every read first asks for what changed
 since the last one, also in one round trip, so that it sees all that was written before it; only what changed is sent. The mirror

@@ -1,4 +1,4 @@
-"""Open_topic(url)."""
+"""`open_topic`: the topic behind a URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subscription: what a topic publishes since it was made, one News a message."""
+"""`Subscription`: an iterator over what a topic publishes from its creation on, one `News` per message."""
 
 from __future__ import annotations
 

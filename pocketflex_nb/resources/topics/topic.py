@@ -1,4 +1,4 @@
-"""How does one tell many? Topics behind a URL: what is published goes to every subscriber that is there.
+"""`Topic`: publishes each message to every current subscriber; kept in memory, in a file or at a server.
 
 A subscriber gets what is published after it subscribed, in order, once each, as long as it keeps up: it may be `limit` messages
 behind, and is told what it `missed`. Who needs work done exactly by one, or kept until somebody comes, wants a queue instead.

@@ -1,4 +1,4 @@
-"""Anything that has a picture, in the form that is asked for: what `core.ports.export` leads to."""
+"""`export`: anything that can be drawn, in the format asked for; the function behind `core.ports.export`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flow as Graphviz DOT text. Writing it needs no Graphviz."""
+"""Flows as Graphviz DOT text; writing it needs no Graphviz."""
 
 from __future__ import annotations
 

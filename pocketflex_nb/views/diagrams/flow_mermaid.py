@@ -1,4 +1,4 @@
-"""A flow as Mermaid flowchart text, which read back gives an equal graph.
+"""Flows as Mermaid flowchart text, which reads back as an equal graph.
 
 Ids stay as they are wherever Mermaid lets them; where it does not (``end``, an id used in two nested flows), the text has
 another one and a ``%% pf: other.id="real"`` line that the parser reads. Labels and actions are quoted and escaped by Mermaid's

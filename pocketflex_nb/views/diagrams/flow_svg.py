@@ -1,4 +1,4 @@
-"""A flow as a picture: plain SVG, no script, no foreign object, nothing fetched, every text inert.
+"""Flows as plain SVG: no script, no foreign object, nothing fetched, every text escaped.
 
 The picture stands on its own in both themes: nodes and labels carry their own fill, arrows are a grey that shows on white and on
 black, and the style sheet follows the reader's theme (JupyterLab's attribute, else the system's) where it can.

@@ -1,4 +1,4 @@
-"""A flow as plain text, for terminals and logs: one line a node, nested flows indented, with states and visits."""
+"""Flows as plain text for terminals and logs: one line per node, nested flows indented, with states and visits."""
 
 from __future__ import annotations
 

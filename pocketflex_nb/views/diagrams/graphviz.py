@@ -1,4 +1,4 @@
-"""Graphviz, where it is there: the only file that imports it, and only when somebody asks."""
+"""Layout and rendering by Graphviz, where it is installed: the only file that imports it, and only on demand."""
 
 from __future__ import annotations
 

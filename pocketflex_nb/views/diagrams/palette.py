@@ -1,4 +1,4 @@
-"""Which colour, sign and word stands for which state: one table for every picture, and for the widgets.
+"""The colour, icon and word of each state: one table for every picture and every widget.
 
 Colour is never the only sign: each state has a glyph of its own shape and a word. Text on every fill has a contrast of at least
 4.5 to 1 in both themes, lines at least 3 to 1 on white and on #111.

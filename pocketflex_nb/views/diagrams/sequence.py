@@ -1,4 +1,4 @@
-"""Who told whom what: events of agents as a sequence diagram, in Mermaid text and in SVG."""
+"""Messages of agents as a sequence diagram, in Mermaid text and in SVG."""
 
 from __future__ import annotations
 

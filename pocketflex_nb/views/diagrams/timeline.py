@@ -1,4 +1,4 @@
-"""When what happened: a timeline as SVG, one row a run, one bar a visit, branches beside each other."""
+"""Timelines as SVG: one row per run, one bar per visit, parallel branches beside each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Positions within ranks (step 4)."""
+"""The coordinates of nodes within their ranks (step 4 of Sugiyama's method)."""
 
 from __future__ import annotations
 

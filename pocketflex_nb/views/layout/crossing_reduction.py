@@ -1,4 +1,4 @@
-"""Order within ranks (step 3)."""
+"""The order of nodes within their ranks, chosen to reduce crossings (step 3 of Sugiyama's method)."""
 
 from __future__ import annotations
 

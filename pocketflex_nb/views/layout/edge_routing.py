@@ -1,4 +1,4 @@
-"""Which way each arrow takes: curves through the ranks, lanes around the outside, and loops.
+"""The routes of arrows: curves through the ranks, lanes around the outside, and loops.
 
 Points are (along, across), as in :mod:`pocketflex_nb.views.layout.layered_layout`. A step of a path is ``("M" | "L" | "C", points)``.
 """

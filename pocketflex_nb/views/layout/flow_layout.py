@@ -1,4 +1,4 @@
-"""Where everything stands in the picture of a flow: pure Python, no `dot`, the same on every machine.
+"""The layout of a flow with nested flows: pure Python, no `dot`, the same on every machine.
 
 A nested flow is laid out first and then placed as one box: arrows never cross its border, so each level is a picture of its own.
 """

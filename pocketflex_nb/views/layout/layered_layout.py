@@ -1,4 +1,4 @@
-"""Where boxes and arrows stand: one level of a layered layout, in two abstract directions.
+"""Layered layout of one level: cycles are broken, ranks assigned, dummies added (steps 1 and 2 of Sugiyama's method).
 
 *along* runs with the arrows, *across* runs beside them; :mod:`pocketflex_nb.views.layout.flow_layout` turns them into x and y. The steps
 are those of Sugiyama, Tagawa and Toda (1981): cycles broken by a depth-first search, ranks by longest path, order by barycentres,

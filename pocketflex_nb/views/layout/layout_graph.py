@@ -1,4 +1,4 @@
-"""LayoutNode, LayoutEdge, Level: the input of a layered layout."""
+"""The input of a layered layout: nodes, edges and levels."""
 
 from __future__ import annotations
 

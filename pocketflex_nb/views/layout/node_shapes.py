@@ -1,4 +1,4 @@
-"""How large a node is, and its outline: Mermaid's shapes as plain SVG elements."""
+"""The size and the outline of a node: Mermaid's shapes as plain SVG elements."""
 
 from __future__ import annotations
 

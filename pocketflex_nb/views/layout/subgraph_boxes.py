@@ -1,4 +1,4 @@
-"""The boxes of a picture that decorate: who is drawn within which, and room for them among the nodes that are not."""
+"""Subgraph boxes that only decorate: which nodes and boxes each contains, and the space for it among other nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parts of a value are hidden? Found while the value is walked, before anything of it is cut.
+"""Finds the parts of a value that must be hidden, while the value is walked and before anything of it is cut.
 
 A part is hidden below a secret key, beside a secret name in a pair (``("Authorization", "Token …")``), in a record of a name and a value
 (``{"name": "api_key", "value": …}``), and behind a secret option in a list of a command's words (``["--password", …]``).

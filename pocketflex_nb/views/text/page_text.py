@@ -1,4 +1,4 @@
-"""Clean(): cut, masked and safe, for one cell of a page."""
+"""`clean`: text for one cell of a page: cut, masked and safe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must not be shown: values of keys that name a secret, and texts that look like a provider's key.
+"""Redaction: masks values of keys that name a secret, and texts that look like a provider's key.
 
 A mask errs on the side of hiding. It is applied to what is about to be shown or saved, before anything is cut, never to the user's own
 data. The names and forms are kept in :mod:`pocketflex_nb.views.secret_forms`; how a text says that a name has a value, here.

@@ -1,4 +1,4 @@
-"""What runs and errors say, as it may be shown: masked as a whole, and without what would command a terminal."""
+"""Messages of runs and errors made safe to show: masked as a whole, without terminal control sequences."""
 
 from __future__ import annotations
 

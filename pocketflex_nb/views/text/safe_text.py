@@ -1,4 +1,4 @@
-"""A user's text made safe to draw, and how wide it will be.
+"""Users' text made safe to draw: escaped, with hidden and reordering characters written out.
 
 Pictures are read where no font can be measured, so widths are estimated a little generously, by classes of characters.
 """

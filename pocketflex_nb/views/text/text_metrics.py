@@ -1,4 +1,4 @@
-"""Width, cut, wrap, numbers: no font measured."""
+"""Text width, cutting, wrapping and number formats, with no font measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed, as lines a person reads: ``+`` new, ``~`` changed, ``-`` gone, with the path of each."""
+"""Changes as lines that a person reads: ``+`` new, ``~`` changed, ``-`` removed, each with its path."""
 
 from __future__ import annotations
 

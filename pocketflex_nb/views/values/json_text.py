@@ -1,4 +1,4 @@
-"""How does a store read as JSON? As text for a page: bounded, secrets masked, and what JSON has no word for as its preview."""
+"""Stores as JSON text for a page: bounded, secrets masked, with previews for what JSON cannot express."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store as rows of a tree: made level by level, as they are opened, 200 at a time."""
+"""Stores as rows of a tree: made level by level as they are opened, 200 at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a value is, in a word, in a line, and in a page: bounded, masked, and never raising.
+"""Previews of values: in a word, in a line, and in a page; bounded, masked, and never raising.
 
 Tables, arrays and images are known through ``sys.modules``: nothing is imported to look at a value.
 """

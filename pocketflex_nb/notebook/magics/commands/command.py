@@ -1,4 +1,4 @@
-"""How is a subcommand's line read? Words, and flags with the values that each of them takes."""
+"""`Command`: parses a subcommand's line into words, and flags with their values."""
 
 from __future__ import annotations
 

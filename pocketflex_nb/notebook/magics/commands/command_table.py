@@ -1,4 +1,4 @@
-"""What can ``%pocketflex`` do besides running? One small function a subcommand: read the words, call, show."""
+"""The subcommands of ``%pocketflex``: one small function each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is everything in place here? Kernel, packages, widgets, engine, layout."""
+"""``%pocketflex doctor``: checks the kernel, packages, widgets, engine and layout."""
 
 from __future__ import annotations
 

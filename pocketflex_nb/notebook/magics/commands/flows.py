@@ -1,4 +1,4 @@
-"""What can ``%pocketflex`` do with flows and agents? Draw, pin and begin them; list the agents that live, and end them."""
+"""The subcommands for flows and agents: draw, pin and start them; list and stop running agents."""
 
 from __future__ import annotations
 

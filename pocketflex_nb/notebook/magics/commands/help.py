@@ -1,4 +1,4 @@
-"""What does the help say? One screen, and a page a topic."""
+"""``%pocketflex help``: one screen, and a page per topic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can ``%pocketflex`` do with runs? List, show, steer, wait for and answer them, and tell what happened."""
+"""The subcommands for runs: list, show, control, wait for, answer and report them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can ``%pocketflex`` do with stores? Show them, now or at a version, compare them, and change a value."""
+"""The subcommands for stores: show them now or at a version, compare versions, and change a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agents' pictures inside the cell: a supervisor's live tree, and the live sequence of messages."""
+"""Widgets for agents: a supervisor's live tree, and the live sequence of messages."""
 
 from __future__ import annotations
 

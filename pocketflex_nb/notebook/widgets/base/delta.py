@@ -1,4 +1,4 @@
-"""What is the least that must be sent for a page to go from what it shows to what is so now? A difference, as plain JSON.
+"""Computes the delta between what a page shows and what it should show, as the least JSON.
 
 It is ``None`` where nothing differs, or a list whose first item says how to read it::
 

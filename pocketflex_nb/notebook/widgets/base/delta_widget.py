@@ -1,4 +1,4 @@
-"""How does a view keep its page up to date with few bytes? The kernel holds the whole truth, the page is sent what differs."""
+"""The base class of widgets that send only deltas: the kernel holds the complete view model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A number's last points."""
+"""The last points of a number that changes, for drawing as a curve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do views follow runs without sitting in their way? One thread that looks ten times a second, and tells only what changed.
+"""The refresh loop: one thread that updates all views, ten times a second at most, and sends only what changed.
 
 A run never calls a view. A look that takes long is followed by a longer rest, so that all views together cost a few hundredths of
 the time, whatever they show. A view that failed, whatever a value raised that it was to show, is closed and reported once in the log, with

@@ -1,4 +1,4 @@
-"""How does a widget stay readable where there is no kernel? Whatever way it is displayed, a still form stands below it.
+"""The static fallback: a still form below every displayed widget, for readers without a kernel.
 
 The still is an output of its own, since a front end that keeps a widget's state hides what stands in the widget's bundle. The live
 widget hides it by its mark; a saved notebook, its preview elsewhere and an export show it. It is written anew while things change, and

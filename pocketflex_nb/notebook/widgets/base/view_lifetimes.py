@@ -1,4 +1,4 @@
-"""How long do views keep runs and stores? Until their cell runs again, they are closed, or their runs are forgotten.
+"""The lifetime of views: until their cell runs again, they are closed, or their runs are forgotten.
 
 ipywidgets keeps every widget until it is closed, and IPython keeps what a cell gave as its value. So a cell that is run thirty times would
 keep the stores of thirty runs. When it runs again, the views that stand below it are closed, the runs that it started and that are over

@@ -1,4 +1,4 @@
-"""How does the whole process stand? The engine thread's lag, runs, agents and their mailboxes, zombies and memory, live, with stop-all."""
+"""The engine panel: the engine thread's lag, runs, agents and mailboxes, zombies and memory, live, with a stop-all button."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a filled-in form ask for? The line of ``%pocketflex run`` that says the same: whoever starts the form runs that line."""
+"""The data of the launcher's form, and the equivalent ``%pocketflex run`` line, which starting the form runs."""
 
 from __future__ import annotations
 

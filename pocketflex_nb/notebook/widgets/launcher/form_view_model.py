@@ -1,4 +1,4 @@
-"""What does a Launcher's page show? The notebook's flows and variables, and the form with how each of its texts is read."""
+"""The view model of the launcher: the notebook's flows and variables, and how each field of the form is interpreted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has a Launcher started? Its runs as rows of short texts, the sum of them, and how to start one again."""
+"""The launch history: a launcher's runs as rows of short texts, their totals, and how to start one again."""
 
 from __future__ import annotations
 

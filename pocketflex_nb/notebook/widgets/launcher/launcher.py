@@ -1,4 +1,4 @@
-"""A form that starts flows: which one, how many, on what input, within which limits; and the line of code that does the same."""
+"""`Launcher`: a form that starts flows, and the line of code that does the same."""
 
 from __future__ import annotations
 

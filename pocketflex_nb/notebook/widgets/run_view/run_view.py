@@ -1,4 +1,4 @@
-"""The live view of one run or many: status strip, diagram, lanes, timeline, a time cursor, and tabs for what a step did."""
+"""`RunView`: the live view of one run or many: status strip, diagram, lanes, timeline, time cursor, and detail tabs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When does a change of the store hold a run? Breaks that a person set on keys, and why a run stands still because of one."""
+"""Breakpoints on store keys that a person set in the inspector, and the reason why a run is paused at one."""
 
 from __future__ import annotations
 

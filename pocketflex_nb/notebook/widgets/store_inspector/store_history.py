@@ -1,4 +1,4 @@
-"""How did a store come to be what it is? Its steps, its content at one of them, and what differs, for the inspector."""
+"""The history of a store for the inspector: its steps, its content at one of them, and the differences."""
 
 from __future__ import annotations
 

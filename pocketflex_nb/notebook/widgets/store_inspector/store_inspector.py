@@ -1,4 +1,4 @@
-"""The shared store inside the cell: a tree with types, previews, and who wrote what, live, and as it was at any step."""
+"""`StoreInspector`: the shared store as a live tree with types, previews and writers, now or at any step."""
 
 from __future__ import annotations
 

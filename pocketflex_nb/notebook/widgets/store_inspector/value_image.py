@@ -1,4 +1,4 @@
-"""Is a value a picture, and how does a page show it? Only what is small, or can be made so by the library that made it."""
+"""Images of values that are pictures, if they are small or the library that made them can scale them down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does ``--watch`` show? The values of expressions of each run's store, live; numbers as a curve."""
+"""Watch expressions (``--watch``): values of expressions over each run's store, live; numbers as a curve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must a place be able to do, to keep a queue? The port behind `Queue`; one file per kind answers it."""
+"""The backend port of `Queue`; each other file here implements it for one kind of server or file."""
 
 from __future__ import annotations
 

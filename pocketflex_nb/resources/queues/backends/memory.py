@@ -1,4 +1,4 @@
-"""A queue in this process: nothing is kept when it ends. ``memory:jobs`` is the same queue wherever it is opened."""
+"""The queue backend in this process: not kept beyond it; ``memory:jobs`` is the same queue wherever it is opened."""
 
 from __future__ import annotations
 

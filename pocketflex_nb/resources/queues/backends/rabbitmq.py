@@ -1,4 +1,4 @@
-"""A queue at a RabbitMQ server: a quorum queue, publisher confirms, manual acknowledgements. Extra ``rabbitmq``.
+"""The RabbitMQ queue backend: a quorum queue, publisher confirms, manual acknowledgements. Extra ``rabbitmq``.
 
 ========================  ==============================================================================================
 ``pfx.queue.NAME``        the quorum queue; it counts deliveries, even to consumers that were killed

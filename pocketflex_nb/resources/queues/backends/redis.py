@@ -1,4 +1,4 @@
-"""A queue at a Redis server: a stream with one consumer group. Extra ``redis``.
+"""The Redis queue backend: a stream with one consumer group. Extra ``redis``.
 
 =====================  ===============================================================================================
 ``pfx:{NAME}:queue``   the stream; what was read and not acknowledged is in the group's list of pending entries

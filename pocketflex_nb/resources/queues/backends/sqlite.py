@@ -1,4 +1,4 @@
-"""A queue in an SQLite file: several processes of one machine share it. The standard library is enough.
+"""The SQLite queue backend: a file that several processes of one machine share. Standard library only.
 
 A message is a row; taking one is one UPDATE, so that SQLite's own lock decides who has it. A taken row is due again when its lease
 ends. Statements take some ten microseconds and are run where the caller is; who finds the file locked sleeps and tries again.

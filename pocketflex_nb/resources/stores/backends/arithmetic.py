@@ -1,4 +1,4 @@
-"""Exact sums of number texts."""
+"""Exact sums of numbers in text form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must a place be able to do, to keep a store? The port behind `SharedStore`; one file per kind answers it.
+"""The backend port of `SharedStore`; each other file here implements it for one kind of server or file.
 
 A place keeps, for one store, the present text of every key, the last changes in the order of their numbers, and locks. The number
 of a change is the store's version: 1, 2, 3 ... without gaps, and given in the order in which the changes become visible.

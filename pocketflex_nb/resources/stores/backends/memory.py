@@ -1,4 +1,4 @@
-"""A store kept in this process: for trying out, for tests, and for agents of one kernel that meet by a name."""
+"""The store backend in this process: for experiments, for tests, and for agents of one kernel that share a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store kept by a PostgreSQL server: tables and functions in the schema ``pocketflex``. Extra ``postgres``.
+"""The PostgreSQL store backend: tables and functions in the schema ``pocketflex``. Extra ``postgres``.
 
 Each operation is one call of a function, hence one transaction and one round trip. The row of the store is locked until the commit, so
 that versions become visible in their order; ``NOTIFY`` wakes those who wait.

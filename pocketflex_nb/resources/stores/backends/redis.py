@@ -1,4 +1,4 @@
-"""A store kept by a Redis server: two hashes, a counter, and a stream of the last changes. Extra ``redis``.
+"""The Redis store backend: two hashes, a counter, and a stream of the last changes. Extra ``redis``.
 
 Each operation is one script, which Redis runs alone from beginning to end, and one round trip. A stream is what makes both the
 mirror and `watch` cheap: it gives what came after a number, and lets one connection wait for it.

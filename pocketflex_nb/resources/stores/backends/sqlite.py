@@ -1,4 +1,4 @@
-"""A store kept in a SQLite file, shared by the processes of one machine. Standard library only.
+"""The SQLite store backend: a file that the processes of one machine share. Standard library only.
 
 The file is in write-ahead mode: readers and the one writer do not wait for each other, and a process that is killed in the middle
 of a write leaves nothing half written. `synchronous=NORMAL` (the default here) keeps every acknowledged write through the end of

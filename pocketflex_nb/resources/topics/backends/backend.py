@@ -1,4 +1,4 @@
-"""What must a place be able to do, to keep a topic? The port behind `Topic`; one file per kind answers it."""
+"""The backend port of `Topic`; each other file here implements it for one kind of server or file."""
 
 from __future__ import annotations
 

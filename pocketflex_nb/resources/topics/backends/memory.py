@@ -1,4 +1,4 @@
-"""A topic in this process. ``memory:news`` is the same one wherever it is opened."""
+"""The topic backend in this process: ``memory:news`` is the same topic wherever it is opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A topic at a PostgreSQL server: the last messages are rows, numbered without gaps, and NOTIFY wakes who listens. Extra ``postgres``.
+"""The PostgreSQL topic backend: messages are rows numbered without gaps, NOTIFY wakes subscribers. Extra ``postgres``.
 
 The rows carry the messages, not NOTIFY: its payload ends at 8000 bytes, and a subscriber whose connection broke goes on where it was.
 To publish is one call of a function, hence one transaction; the row of the topic is locked until the commit, so that numbers become

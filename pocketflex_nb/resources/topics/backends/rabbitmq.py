@@ -1,4 +1,4 @@
-"""A topic at a RabbitMQ server: a fanout exchange, and a queue for each subscriber. Extra ``rabbitmq``.
+"""The RabbitMQ topic backend: a fanout exchange, and a queue for each subscriber. Extra ``rabbitmq``.
 
 The subscriber's queue outlives its connection for a minute, so that one who was cut off goes on where it was.
 """

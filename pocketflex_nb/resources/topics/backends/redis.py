@@ -1,4 +1,4 @@
-"""A topic at a Redis server: a stream of the last messages, whose entries are numbered without gaps. Extra ``redis``.
+"""The Redis topic backend: a stream of the last messages, numbered without gaps. Extra ``redis``.
 
 A stream instead of PUBLISH: a subscriber whose connection broke goes on where it was, and can tell how much it has missed.
 """

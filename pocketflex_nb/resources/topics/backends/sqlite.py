@@ -1,4 +1,4 @@
-"""A topic in an SQLite file, for several processes of one machine: the last messages are rows, and subscribers look for new ones."""
+"""The SQLite topic backend, for processes of one machine: the last messages are rows, and subscribers poll for new ones."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def _read_enum(members: dict[str, Any]) -> Any:
 
 def _read_namedtuple(members: dict[str, Any]) -> Any:
     cls: Any = class_named(members["c"], tuple)
-    given, known, fields = members["v"], static(cls, "_field_defaults", {}), static(cls, "fields_of_class", None)
+    given, known, fields = members["v"], static(cls, "_field_defaults", {}), static(cls, "_fields", None)
     if fields.__class__ is not tuple:
         raise DecodingError(f"{members['c']} is no named tuple here: the class has changed since it was written")
     _same_fields(members["c"], given, fields, known)

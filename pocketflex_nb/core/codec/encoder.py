@@ -249,7 +249,7 @@ class _Packing:
         """Something of a class that has to be found again by its name, or of a library."""
         if isinstance(value, enum.Enum):
             return {"$": "enum", "c": name_of(cls), "v": self.pack(value.value if isinstance(value, enum.Flag) else value.name)}
-        if issubclass(cls, tuple) and isinstance(getattr(cls, "fields_of_class", None), tuple):
+        if issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple):
             return {"$": "namedtuple", "c": name_of(cls), "v": self.named(value._asdict())}
         if dataclasses.is_dataclass(value) and not isinstance(value, (dict, list, tuple, str, int, float)):
             return {"$": "dataclass", "c": name_of(cls), "v": self.named(fields_of_class(value))}

@@ -335,7 +335,7 @@ def test_a_file_names_no_class_that_is_not_of_its_kind(tag: str, name: str) -> N
 def test_reading_imports_nothing() -> None:
     text = json.dumps([encode(np.arange(2)), encode(Point(1)).replace(Point.__module__, "antigravity"), encode(FRAME)])
     code = (
-        "import json, sys\nfrom pocketflex_nb.core.errors import NotLoaded\nfrom pocketflex_nb.core.codec.encoder import decode\n"
+        "import json, sys\nfrom pocketflex_nb.core.errors import NotLoaded\nfrom pocketflex_nb.core.codec.decoder import decode\n"
         "for text in json.loads(sys.stdin.read()):\n"
         "    try: decode(text)\n    except NotLoaded as exc: print(exc)\n"
         "print(sorted({'numpy', 'antigravity', 'pandas'} & set(sys.modules)))"

@@ -296,7 +296,7 @@ def test_built_in_factories_give_new_fields_their_values() -> None:
 def test_reading_imports_nothing(text: str) -> None:
     code = (
         "import sys\ntry:\n    import pandas\nexcept ImportError:\n    pass\n"
-        "from pocketflex_nb.core.codec.encoder import decode\nbefore = set(sys.modules)\n"
+        "from pocketflex_nb.core.codec.decoder import decode\nbefore = set(sys.modules)\n"
         f"decode({text!r}, unloaded='keep')\nprint(sorted(set(sys.modules) - before))"
     )
 

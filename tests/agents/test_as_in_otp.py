@@ -228,6 +228,47 @@ async def test_plain_code_ends_a_supervisor_by_an_exit_signal_in_order() -> None
     assert ended == ["b", "a", "c"]
 
 
+@pytest.mark.parametrize("reason", ["shutdown", "kill", "stop"])
+async def test_stop_of_a_supervisor_that_was_ended_on_purpose_is_a_no_op(reason: str) -> None:
+    for sup in (Supervisor([child(Told, id="a")], **HERE), DynamicSupervisor(**HERE)):
+        await sup.start()
+        monitor = sup.monitor()
+        if reason == "stop":
+            await sup.stop()
+        else:
+            sup.exit(reason)
+        await monitor
+
+        await sup.stop()
+
+        assert not sup.is_alive
+        with pytest.raises(NotRunning):
+            await sup.ref.stop()
+
+
+def test_stop_sync_of_a_supervisor_that_was_ended_on_purpose_is_a_no_op() -> None:
+    sup = Supervisor([child(Told, id="a")]).start_sync()
+
+    sup.stop_sync()
+    sup.stop_sync()
+
+    assert not sup.is_alive
+
+
+async def test_stop_of_a_supervisor_that_gave_up_says_that_it_runs_no_more() -> None:
+    sup = await Supervisor([child(Told, id="a")], max_restarts=0, **HERE).start()
+    monitor = sup.monitor()
+    sup["a"].exit("kill")
+    assert (await monitor).reason == "shutdown"
+
+    with pytest.raises(NotRunning):
+        await sup.stop()
+
+    await sup.start()   # and its second life is told apart from its first
+    await sup.stop()
+    await sup.stop()
+
+
 async def test_a_supervised_supervisor_takes_no_notice_of_an_exit_signal_from_outside() -> None:
     async with Supervisor([Supervisor([child(Told, id="a")], name="inner")], **HERE) as sup:
         inner = sup["inner"]

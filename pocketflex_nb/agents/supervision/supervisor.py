@@ -13,7 +13,7 @@ from pocketflex_nb.agents.host.agent_host import Home, home_for
 from pocketflex_nb.agents.host.log_events import EventView
 from pocketflex_nb.agents.messaging.monitors import Monitor
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotRunning, StartError, SupervisorExit
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Shutdown
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Shutdown, is_reason
 from pocketflex_nb.agents.protocol.tree_position import Slot
 from pocketflex_nb.agents.supervision.behaviour import SupervisorLife, Tree
 from pocketflex_nb.agents.supervision.child_info import ChildInfo, Counts
@@ -56,7 +56,7 @@ class AnySupervisor:
         self._life: Any = None
         self._body: Any = None
         self._watch: Any = None
-        self._was_stopped = self._gave_up = False
+        self._was_stopped = self._was_struck = self._gave_up = False
 
     # its life --------------------------------------------------------------------------------------------------------
     async def start(self) -> Any:
@@ -88,7 +88,7 @@ class AnySupervisor:
             life.slot.id = self._free_name(life.pid)
         if AGENT.get() is None:
             adopt(life, self.keep)
-        self._was_stopped = False
+        self._was_stopped = self._was_struck = False
         try:
             await bring_up(life, self.name, (self.options,), {})
         except StartError as exc:
@@ -105,7 +105,7 @@ class AnySupervisor:
         self._life = life
 
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
-        """Stop its children in its order, then itself.
+        """Stop its children in its order, then itself; nothing is left to do when `stop` or `exit` has ended it already.
 
         Parameters
         ----------
@@ -116,11 +116,14 @@ class AnySupervisor:
 
         Raises
         ------
-        NotRunning, AgentDown, CallTimeout
+        NotRunning
+            It was never started, or it ended by itself, as one that has used up its restarts does.
+        AgentDown, CallTimeout
             As `AgentRef.stop`.
         """
-        self._was_stopped = True
-        await self.ref.stop(reason, timeout)
+        if not self._has_ended_as_asked():
+            self._was_stopped = True
+            await self.ref.stop(reason, timeout)
 
     def stop_sync(self, reason: Any = "normal", timeout: float | None = None) -> None:
         """`stop` from plain code.
@@ -132,8 +135,12 @@ class AnySupervisor:
         timeout : float or None
             Seconds, by its clock; None: as long as the children take.
         """
-        self._was_stopped = True
-        self.ref.stop_sync(reason, timeout)
+        if not self._has_ended_as_asked():
+            self._was_stopped = True
+            self.ref.stop_sync(reason, timeout)
+
+    def _has_ended_as_asked(self) -> bool:
+        return (self._was_stopped or self._was_struck) and self._life is not None and self._life.status is DEAD
 
     def exit(self, reason: Any = "shutdown") -> None:
         """Send it an exit signal; ``"kill"`` ends it and its children.
@@ -144,6 +151,7 @@ class AnySupervisor:
             See `AgentRef.exit`.
         """
         self.ref.exit(reason)
+        self._was_struck = self._was_struck or not is_reason(reason, "normal")
 
     def monitor(self) -> Monitor:
         """See `AgentRef.monitor`."""

@@ -12,6 +12,7 @@ from pocketflex_nb.agents.protocol.tree_position import PLACES
 from pocketflex_nb.core import ports
 from pocketflex_nb.testing import VirtualClock, settle
 from pocketflex_nb.views.diagrams.sequence import sequence_svg, steps_of
+from tests.agents import fakes
 from tests.agents.fakes import HERE, Boom, Counter, crash
 
 
@@ -63,7 +64,7 @@ async def test_a_trace_holds_the_messages_of_its_tree_with_causes(clock: Virtual
     assert restart.cause == exit_event.seq
     assert start.cause == restart.seq
     assert exit_event["error"] == "Boom: crashed on purpose"
-    assert exit_event["where"].startswith(__file__.replace("test_trace", "people"))
+    assert exit_event["where"].startswith(fakes.__file__)
     assert all(event.time > 1.7e9 for event in t.events)
     assert [event.seq for event in t.events] == sorted(by_seq)
 

@@ -38,7 +38,7 @@ CELL: ContextVar[str | None] = ContextVar("pocketflex_nb_cell", default=None)
 
 
 def walked_with(frame: Any) -> Any:
-    """The store that the walk of `frame` is on: the private one of the nearest flow around that has one, else the run's."""
+    """The store that the walk of `frame` uses: the private one of the nearest enclosing flow that has one, else the run's."""
     scope = getattr(frame, "scope", None)
     return getattr(frame.run, "store", None) if scope is None else scope.private
 

@@ -1,7 +1,7 @@
 """The ports of core: callables that higher rooms fill in, because core must not import them.
 
-The package root fills `engine` when it imports the engine, and `export` with the views; `load_ipython_extension` fills
-`display`. A port that is empty is `None`, and whoever needs it says so with the mend.
+The package root fills `engine` when it imports the engine, and `export` with the views; `load_ipython_extension` fills `display`. A
+port that is empty is `None`, and code that needs it raises an error with the mend.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["Engine", "display", "engine", "export", "journal"]
 
 
 class Engine(Protocol):
-    """What a node or flow asks of the engine; :mod:`pocketflex_nb.engine` is the one that answers."""
+    """The functions that nodes and flows need from the engine; :mod:`pocketflex_nb.engine` provides them."""
 
     def run(self, flow: Any, shared: Any) -> Any: ...
     def run_async(self, flow: Any, shared: Any) -> Any: ...

@@ -24,7 +24,7 @@ _asked: _Asked | None = None
 
 
 class _Asked(threading.Thread):
-    """The thread that asks, until one answer takes too long."""
+    """The thread that calls `repr`, replaced once an answer takes too long."""
 
     def __init__(self) -> None:
         super().__init__(name="pocketflex-repr", daemon=True)
@@ -59,7 +59,7 @@ class _Asked(threading.Thread):
 
 
 def repr_of(value: Any) -> str | None:
-    """The `repr` of `value`, or None when its class is known to take long, or takes long now.
+    """The `repr` of `value`, or None when its class was too slow before or is too slow now.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The state of runs: ``replay(events) -> State``, a pure fold.
 
-The live picture, a run watched again and the assertion in a test all rest on this one function.
+The live picture, playback of a run, and assertions in tests all rest on this one function.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class NodeState:
 
 @dataclass(slots=True)
 class State:
-    """What is known of one run: `replay` fills it in.
+    """The state of one run, as `replay` folds it.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class State:
     seq: int = -1
 
     def node(self, path: str) -> NodeState:
-        """The state of the node at `path`, made when it is new.
+        """The state of the node at `path`, created if need be.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class State:
         return found
 
     def add(self, event: Event) -> None:
-        """Fold one event in. Kinds that are not known are passed over, so that old code reads new logs.
+        """Fold one event in. Unknown kinds are ignored, so that old code reads new logs.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class State:
 
 
 def replay(events: Iterable[Event], state: State | None = None) -> State:
-    """Fold events into what is known.
+    """Fold events into a `State`.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def _run_resumed(s: State, e: Event) -> None:
 
 
 def _goes_on(s: State, status: str) -> None:
-    """A run that is over stays so: what another thread asked of it just then may be noted after its end."""
+    """Set the status unless the run is over: what another thread notes after its end changes nothing."""
     if not s.finished:
         s.status = status
 

@@ -1,6 +1,6 @@
 """Short texts of arbitrary values: bounded, never raising, and without memory addresses.
 
-A store may hold anything: objects whose `repr` raises, takes a second, asks a database, or is ten megabytes long.
+A store may contain anything: objects whose `repr` raises, takes a second, queries a database, or is ten megabytes long.
 """
 
 from __future__ import annotations
@@ -59,29 +59,29 @@ def cut(text: str, limit: int) -> str:
 
 
 def listed(cls: type, items: Iterable[Any], count: int, limit: int, deep: int) -> str:
-    """The text of a sequence or set of `count` items, `deep` levels of which may be told."""
+    """The text of a sequence or set of `count` items, with at most `deep` levels shown."""
     return Teller(limit).listed(cls, items, count, deep)
 
 
 def mapped(name: str, pairs: Iterable[tuple[Any, Any]], count: int, limit: int, deep: int) -> str:
-    """The text of a mapping of `count` pairs, called `name` unless it is a plain dict."""
+    """The text of a mapping of `count` pairs, named `name` unless it is a plain dict."""
     return Teller(limit).mapped(name, pairs, count, deep)
 
 
 def class_name(value: Any) -> str:
-    """Name of the class of `value`, whatever its metaclass says to that."""
+    """The name of the class of `value`, whatever its metaclass answers."""
     name = type.__dict__["__name__"].__get__(type(value))
     return str(name)
 
 
 def stop_goes_on(error: BaseException) -> None:
-    """Raise `error` again when it is the stop button's, which is heard in the main thread: any other comes from the value that is told."""
+    """Re-raise `error` when it comes from the stop button, which reaches the main thread only; otherwise it comes from the value."""
     if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
         raise error
 
 
 class Teller:
-    """One value on its way to a short text. A class below it may hide parts, or change how texts are told.
+    """Makes the short text of one value. Subclasses may hide parts, or change how texts are shown.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class Teller:
             return f"<{class_name(value)}: cannot be shown, {type(exc).__name__}>"
 
     def told(self, value: Any, deep: int) -> str:
-        """The text of a value, `deep` levels of which may be told."""
+        """The text of a value, with at most `deep` levels shown."""
         cls = value.__class__
         if cls is str or cls is bytes:
             return self.quoted(value)
@@ -135,7 +135,7 @@ class Teller:
         return repr(text) if len(text) <= self.limit else repr(text[: self.limit])[:-1] + "…"
 
     def spoken(self, text: str) -> str:
-        """What an object says of itself."""
+        """The text that an object gave of itself, cut."""
         return text[: 4 * self.limit]
 
     def listed(self, cls: type, items: Iterable[Any], count: int, deep: int) -> str:
@@ -155,7 +155,7 @@ class Teller:
         return [self.told(item, deep) for item in items]
 
     def mapped(self, name: str, pairs: Iterable[tuple[Any, Any]], count: int, deep: int) -> str:
-        """The text of a mapping of `count` pairs, called `name` unless it is a plain dict."""
+        """The text of a mapping of `count` pairs, named `name` unless it is a plain dict."""
         if not deep:
             return f"<{name or 'dict'} of {count}>"
         inner = [f"{key}: {value}" for key, value in self.pairs(list(islice(pairs, _WIDE)), deep - 1)]
@@ -191,7 +191,7 @@ def shape_of(value: Any) -> str:
 
 
 def path_text(path: tuple[Any, ...]) -> str:
-    """A path as it would be typed: ``notes[2].title``, with quotes where a key is no name."""
+    """A path as one types it: ``notes[2].title``, with quotes where a key is not a name."""
     text = ""
     for part in path:
         if isinstance(part, str) and part.isidentifier():

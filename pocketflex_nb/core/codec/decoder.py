@@ -73,7 +73,7 @@ def decode(text: str | bytes, *, unloaded: Literal["raise", "keep"] = "raise") -
 
 
 def is_whole(value: Any) -> bool:
-    """Whether nothing in `value`, as `decode` gave it, is `Unloaded`. Looks into lists, tuples and dicts, their keys too."""
+    """Whether `value`, as `decode` returned it, contains no `Unloaded`. Lists, tuples and dicts are searched, keys included."""
     cls = type(value)
     if cls is Unloaded:
         return False
@@ -84,7 +84,7 @@ def is_whole(value: Any) -> bool:
 
 # reading -------------------------------------------------------------------------------------------------------------
 def _untag(members: dict[str, Any]) -> Any:
-    """What the tag of an object says; its members have been read already."""
+    """The value of a tagged object whose members have been decoded already."""
     tag = members.get("$")
     if tag is None:
         return members

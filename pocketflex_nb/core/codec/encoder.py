@@ -5,8 +5,8 @@ the first of which is ``"$"`` with the name of its kind: ``{"$": "tuple", "v": [
 is written as pairs, so that nothing can be mistaken for a tag.
 
 What is read is never executed: there is no pickle, no import and no call of a user's function. Dataclasses, named tuples, enums and
-pydantic models are found again by name among the modules that are loaded already, and made without their ``__init__``.
-numpy, pandas and pydantic are known by `sys.modules` alone (:mod:`pocketflex_nb.core.codec.third_party`).
+pydantic models are looked up by name among the modules that are loaded already, and made without their ``__init__``. numpy, pandas and
+pydantic are recognised through `sys.modules` alone (:mod:`pocketflex_nb.core.codec.third_party`).
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ _text = _encoder()
 
 
 def unwritten(exc: Exception) -> DecodingError:
-    """The error of a text that `encode` cannot have written."""
+    """The error for text that `encode` cannot have written."""
     try:
         told = str(exc)[:300]
     except Exception:  # a class of somebody else's
@@ -137,7 +137,7 @@ def unwritten(exc: Exception) -> DecodingError:
 
 
 def check_depth(value: Any) -> None:
-    """See that a value is no deeper than one that could be written again."""
+    """Raise unless `value` is shallow enough to be encoded again."""
     level, deep = [value], 0
     while level:
         deep += 1
@@ -157,7 +157,7 @@ _NESTING = (dict, list, tuple)
 
 # writing -------------------------------------------------------------------------------------------------------------
 class _Packing:
-    """One value on its way to JSON."""
+    """The encoding of one value."""
 
     __slots__ = ("_above",)
 
@@ -213,7 +213,7 @@ class _Packing:
         return packed
 
     def members(self, values: Any) -> list[Any]:
-        """A set's, in an order that is the same in each process: theirs changes with the seed of hashes, and with how the set was made."""
+        """The members of a set in an order that is the same in each process; a set's own depends on the hash seed and on its history."""
         if (types := set(map(type, values))) == {str} or types == {int}:
             return self.items(sorted(values))
         return sorted(self.items(values), key=_text)
@@ -246,7 +246,7 @@ class _Packing:
         return packed
 
     def _classed(self, cls: type, value: Any) -> Any:
-        """Something of a class that has to be found again by its name, or of a library."""
+        """Encode an instance of a class that must be found again by name, or of a library."""
         if isinstance(value, enum.Enum):
             return {"$": "enum", "c": name_of(cls), "v": self.pack(value.value if isinstance(value, enum.Flag) else value.name)}
         if issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple):

@@ -1,7 +1,7 @@
 """Checks the types of a tagged value's members before an object is made of them.
 
-A reader that is handed an object where text or a list belongs would call its ``__iter__``, ``__float__`` or ``__fspath__``. Hence what
-stands in the members of a tag is looked at first, by class.
+A reader that got an object where text or a list belongs would call its ``__iter__``, ``__float__`` or ``__fspath__``. Hence the members
+of a tag are checked first, by class.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _SHAPES: dict[str, Callable[[Any], bool]] = {
 
 
 def check_shape(tag: str, members: dict[str, Any]) -> None:
-    """See that the members of a tag are of the classes that its reader knows.
+    """Raise unless the members of a tag are of the classes that its reader expects.
 
     Raises
     ------

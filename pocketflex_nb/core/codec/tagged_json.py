@@ -42,7 +42,7 @@ class Unloaded:
 
     @classmethod
     def of_text(cls, text: Any, reason: str) -> Unloaded:
-        """What stands for a text that is no value."""
+        """The placeholder of a text that is not a valid value."""
         return cls({"$": UNREADABLE, "v": text if isinstance(text, str) else repr(text)}, reason)
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """Encodes and decodes values of numpy, pandas and pydantic, none of which is ever imported here.
 
-A library that is not in `sys.modules` cannot have made the value at hand; and a file that speaks of one that is not loaded
-is answered with its name, not with an import.
+A library that is not in `sys.modules` cannot have made the value at hand; and a file that refers to one that is not loaded is answered
+with its name, not with an import.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Refusal", "class_named", "name_of", "pack", "unpack"]
 
 
 class Refusal(Exception):
-    """A value cannot be written: why, and its path, innermost first."""
+    """A value cannot be encoded: the reason, and its path, innermost first."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -29,7 +29,7 @@ class Refusal(Exception):
 
 
 def name_of(cls: type) -> str:
-    """A class as ``module:qualified.name``, made sure that it is found again by it."""
+    """A class as ``module:qualified.name``; raises unless the class can be found by that name again."""
     name = f"{cls.__module__}:{cls.__qualname__}"
     try:
         found: Any = class_named(name, object)
@@ -42,7 +42,7 @@ def name_of(cls: type) -> str:
 
 
 def class_named(name: str, base: type) -> type:
-    """The class of that name, if its module is loaded and it is below `base`."""
+    """The class of that name, if its module is loaded and it is a subclass of `base`."""
     module, _, path = name.partition(":")
     found: Any = sys.modules.get(module)
     if found is None:
@@ -56,7 +56,7 @@ def class_named(name: str, base: type) -> type:
 
 
 def _inside(found: Any) -> Any:
-    """What stands in a module or a class, whatever its metaclass would say."""
+    """The entries of a module or a class, whatever its metaclass answers."""
     if isinstance(found, ModuleType):
         return object.__getattribute__(found, "__dict__")
     return type.__dict__["__dict__"].__get__(found) if isinstance(found, type) else {}
@@ -74,7 +74,7 @@ def pack(value: Any, packing: Any) -> Any:
 
 
 def unpack(tag: Any, members: dict[str, Any]) -> Any:
-    """What was written by `pack`."""
+    """The value that `pack` encoded."""
     known = _READERS.get(tag)
     if known is None:
         raise DecodingError(f"{tag!r} is no kind of value that this version of pocketflex_nb knows")

@@ -1,9 +1,9 @@
 """The checks of a flow before it runs: errors and warnings about its nodes and arrows.
 
-Errors are what cannot be meant: a target that is no node, an action that `post` declares without an arrow, an arrow that no
-declared action takes, a node or a join that nothing can reach, a step with ``yield`` whose body nobody runs, a flow without a
-start. A flow that never ends is only a warning: a chat loop is a flow. ``flow.check()``, Mermaid cells and ``strict=True``
-raise; `launch` warns; plain `run` does not look.
+Errors are what cannot be meant: a target that is not a node, an action that `post` declares without an arrow, an arrow that no declared
+action takes, a node or a join that cannot be reached, a step with ``yield`` whose body would never run, a flow without a start. A flow
+that never ends is only a warning: a chat loop is a flow. ``flow.check()``, Mermaid cells and ``strict=True`` raise; `launch` warns;
+plain `run` does not check.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Problem", "check", "problems_of"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding.
+    """One error or warning about a flow.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Problem:
 
 
 def check(flow: Any) -> list[Problem]:
-    """Look at the drawing of `flow`, nested flows included.
+    """Check `flow`, nested flows included.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def problems_of(flow: Any) -> list[Problem]:
 
 
 class _Look:
-    """One flow, without those nested in it."""
+    """The checks of one flow, without those nested in it."""
 
     def __init__(self, flow: Any, path: str) -> None:
         self.flow, self.path = flow, path
@@ -184,7 +184,7 @@ class _Look:
                 yield self.problem("dead arrow", name, text, action=action)
 
     def exit_arrows(self, name: str, drawn: list[str], exits: Exits) -> Iterator[Problem]:
-        """The same for a nested flow, whose last action is that of one of its nodes."""
+        """The problems of a nested flow's arrows: actions that it may end with and that have none, and arrows that are never taken."""
         for action, last in exits.known.items():
             if action not in (None, "default", *drawn):
                 text = (
@@ -204,7 +204,7 @@ class _Look:
     # -- the whole
 
     def live(self, node: Any) -> Iterator[Any]:
-        """Where the arrows of `node` lead that may be taken, detached ones included."""
+        """The targets of the arrows of `node` that may be taken, detached ones included."""
         targets = [t for a, t in node.successors.items() if self.is_taken(node, a)]
         targets.append(getattr(node, "_pfx_on_error", None))
         for target in targets:
@@ -268,13 +268,13 @@ class _Look:
 
 
 def _is_drawable(flow: Any) -> bool:
-    """Whether the wiring can be walked at all: no head of a fan-out that is no node."""
+    """Whether the wiring can be walked at all: every head of a fan-out is a node."""
     start = getattr(flow, "start_node", None)
     return start is None or isinstance(start, BaseNode)
 
 
 def _chooses_itself(flow: Any) -> bool:
-    """Whether the flow overrides how the next node is found, so that arrows say nothing about actions."""
+    """Whether the flow overrides how the next node is found, so that its arrows say nothing about actions."""
     chooser = getattr(type(flow), "get_next_node", None)
     return "get_next_node" in flow.__dict__ or not getattr(chooser, "__module__", "").startswith("pocketflex_nb.")
 

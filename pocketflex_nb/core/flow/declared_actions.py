@@ -23,7 +23,7 @@ _LISTS = (list, tuple, Sequence, Iterable)
 
 
 def pair_of(entry: Any) -> tuple[Any, Mapping[str, Any] | None] | None:
-    """One entry of a list of actions as (action, params of its own or None); None when it is no entry."""
+    """One entry of a list of actions as (action, its own params or None); None when it is not an entry."""
     if entry is None or isinstance(entry, str):
         return entry, None
     if isinstance(entry, (list, tuple)) and len(entry) == 2:
@@ -34,13 +34,13 @@ def pair_of(entry: Any) -> tuple[Any, Mapping[str, Any] | None] | None:
 
 
 def listed_actions(node: Any) -> list[str | None]:
-    """The actions that `node` declares inside of lists; empty where nothing is said."""
+    """The actions that `node` declares inside of lists; empty where it declares none."""
     step = _step(node)
     return [] if step is None else _in_lists(_annotation(step))
 
 
 def declared_actions(node: Any) -> list[str | None] | None:
-    """The actions that `node` declares, in their order, or None where nothing is said.
+    """The actions that `node` declares, in order, or None where it declares none.
 
     A None among them says that `post` may return None (or ``""``): the default arrow where there is one, else the end.
     """
@@ -52,7 +52,7 @@ def declared_actions(node: Any) -> list[str | None] | None:
 
 
 def _step(node: Any) -> Any:
-    """The function that names the node's action."""
+    """The function that returns the node's action."""
     function = node.__dict__.get("_pfx_fn")
     if function is not None:
         return function

@@ -149,7 +149,7 @@ class Flow(BaseNode):
         return start
 
     def get_next_node(self, curr: Any, action: Any) -> Any:
-        """The node behind `action`, or None; warns when `curr` has arrows but none of that name.
+        """The target of `action`, or None; warns when `curr` has arrows but none of that name.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class Flow(BaseNode):
         return nxt
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """Pass the last action on.
+        """Return the last action.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ class Flow(BaseNode):
         return ports.engine.run(self, shared)
 
     def run_async(self, shared: Any) -> Any:
-        """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` gives the last action.
+        """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` returns the last action.
 
         Parameters
         ----------
@@ -267,7 +267,7 @@ class Flow(BaseNode):
         return twin
 
     def copy(self, name: str | None = None) -> Self:
-        """A copy of this flow for a second place: its nodes and arrows are its own, those of nested flows too.
+        """A copy of this flow with nodes and arrows of its own, those of nested flows too.
 
         Parameters
         ----------
@@ -300,7 +300,7 @@ class Flow(BaseNode):
         return twin
 
     def check(self) -> list[Any]:
-        """Look at the drawing once: raise `CheckError` for errors, return the warnings."""
+        """Check the flow: raise `CheckError` for errors, return the warnings."""
         from pocketflex_nb.core.flow.checks import check  # most programs never ask
 
         return check(self)
@@ -333,7 +333,7 @@ def _export(flow: Flow, form: str) -> Any:
 
 
 def check_limits(what: str, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None) -> None:
-    """Raise ValueError for a limit that nothing could keep."""
+    """Raise ValueError for an invalid limit."""
     if max_steps is not None and (not isinstance(max_steps, int) or max_steps < 1):
         raise ValueError(f"{what}(max_steps={max_steps!r}): a whole number of at least 1, or None for no limit")
     check_seconds(what, timeout)
@@ -412,7 +412,7 @@ class BatchFlow(Flow):
             self._pfx_items_at_once = max_concurrency
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """Nothing: the default action.
+        """Return None: the default action.
 
         Parameters
         ----------

@@ -13,7 +13,7 @@ __all__ = ["copied_flow", "rewired"]
 
 
 def rewired(twins: dict[Any, Any], nodes: Iterable[Any]) -> Any:
-    """Give the twin of each of `nodes` the arrows of its node, led to twins where there are any.
+    """Give the copy of each of `nodes` the arrows of its original, with copies as targets where there are any.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ _HOOKS = frozenset(("post", "post_async", "get_next_node", "_run", "_run_async",
 
 @dataclass(slots=True)
 class Exits:
-    """What a flow may end with.
+    """The actions that a flow may end with.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ def exits_of(flow: Any, inside: tuple[Any, ...] = ()) -> Exits:
 
 
 def _of_node(node: Any, name: str, found: Exits, inside: tuple[Any, ...]) -> None:
-    """Add what the flow ends with when it ends behind `node`."""
+    """Add the actions with which the flow ends after `node`."""
     if hasattr(node, "start_node"):
         nested = exits_of(node, inside)
         actions, is_all = list(nested.known), nested.is_all
@@ -87,7 +87,7 @@ def _of_node(node: Any, name: str, found: Exits, inside: tuple[Any, ...]) -> Non
 
 
 def _ahead(target: Any, found: Exits) -> Any:
-    """The node that goes on behind an arrow: of a fan-out the one that gives the action in the end."""
+    """The node with which the flow continues behind an arrow; of a fan-out, the one that gives the last action."""
     for _ in range(1_000):
         if not isinstance(target, Fork):
             return target

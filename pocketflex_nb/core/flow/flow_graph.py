@@ -1,7 +1,7 @@
 """`graph_of` gives a flow as data: nodes, edges and groups with stable ids; no layout, no colour.
 
-`graph_of(flow)` reads the wiring; what its nodes are called is :mod:`pocketflex_nb.core.flow.node_ids`' business. A nested flow is a
-group; ids inside it are paths (``research/search``).
+`graph_of(flow)` reads the wiring; :mod:`pocketflex_nb.core.flow.node_ids` names the nodes. A nested flow is a group; ids inside it are
+paths (``research/search``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """One node of the picture.
+    """One node of a graph.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A nested flow: a box around the nodes whose `group` is this id. `parent` is the group it stands in, or ``""``.
+    """A nested flow: a box around the nodes whose `group` is this id. `parent` is the enclosing group, or ``""``.
 
     `start` is the id of its first node (or group), `starts` all of them when the flow begins with a fan-out. `store` tells of a flow with a
     store of its own what that takes and gives: ``"topic, style -> draft"``; it is ``""`` for others.
@@ -88,13 +88,13 @@ class Group:
 
     @property
     def title(self) -> str:
-        """What stands above the box: the label, and what its own store takes and gives."""
+        """The caption of the box: its label, and the inputs and outputs of its private store."""
         return f"{self.label} ({self.store})" if self.store else self.label
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A box that decorates: a Mermaid ``subgraph`` that no arrow names, so that it is no flow.
+    """A box that only decorates: a Mermaid ``subgraph`` that no arrow names, so that it is not a flow.
 
     `group` is the nested flow that it stands in, ``""`` for the outermost; `parent` the id of the box around it, or ``""``. `members` are
     the ids of the nodes and groups that stand in it, and in no box within it.

@@ -15,7 +15,7 @@ __all__ = ["AsyncFunctionNode", "FunctionNode", "node"]
 
 
 class FunctionNode(Node):
-    """A node made of one function by `node`: the function is its `exec`, and what it returns is the action."""
+    """A node made of one function by `node`: the function is its `exec`, and its return value is the action."""
 
     def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
         if not callable(fn):
@@ -27,7 +27,7 @@ class FunctionNode(Node):
         self.__doc__ = fn.__doc__
 
     def prep(self, shared: Any) -> Any:
-        """The store itself."""
+        """Return the store itself."""
         return shared
 
     def exec(self, prep_res: Any) -> Any:
@@ -35,7 +35,7 @@ class FunctionNode(Node):
         return self._pfx_call(prep_res)
 
     def _pfx_call(self, shared: Any) -> Any:
-        """Call the function, or the one of its name that the run around it uses: its cell may have run again since."""
+        """Call the function, or the one now bound to its name if the run uses that because its cell ran again."""
         fn, frame = self._pfx_fn, FRAME.get()
         if frame is not None:
             fn = frame.run.live_class(fn)
@@ -44,7 +44,7 @@ class FunctionNode(Node):
         return fn(shared) if self._pfx_takes_shared else fn()
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """The action that the function returned."""
+        """Return the function's return value as the action."""
         if exec_res is None or isinstance(exec_res, str):
             return exec_res
         if exec_res == [] or (self.successors and isinstance(exec_res, (list, tuple))):  # several at once; the walk looks at each
@@ -64,7 +64,7 @@ class AsyncFunctionNode(FunctionNode):
     """A `FunctionNode` of an ``async def`` function."""
 
     async def exec(self, prep_res: Any) -> Any:
-        """Await the function. One with ``yield`` streams: its texts are tokens of its lane, its action is the default one."""
+        """Await the function. One with ``yield`` streams: its texts are tokens of its lane, and its action is the default one."""
         called = self._pfx_call(prep_res)
         if called.__class__ is AsyncGeneratorType:
             await ports.engine.streamed(called)

@@ -1,8 +1,8 @@
 """Steps written with ``yield``: which of them the engine streams, and which would never run.
 
-Calling such a function runs nothing of it: it gives a generator. The engine runs an ``async def`` `exec` with ``yield`` (it
-streams); a plain generator is PocketFlow's, for whoever is handed it: `exec` gets what `prep` gave, `post` what `exec` gave,
-and a batch walks its items.
+Calling such a function runs none of its body: it returns a generator. The engine iterates an ``async def`` `exec` with ``yield`` (it
+streams); a plain generator is left to PocketFlow's semantics: `exec` gets what `prep` returned, `post` what `exec` returned, and a
+batch iterates its items.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def is_stream(fn: Callable[..., Any]) -> bool:
 
 
 def is_lazy(fn: Callable[..., Any]) -> bool:
-    """Whether calling `fn` runs nothing of its body: it has a ``yield``."""
+    """Whether calling `fn` runs none of its body because it has a ``yield``."""
     if inspect.iscoroutinefunction(fn):
         return False
     return inspect.isgeneratorfunction(fn) or inspect.isgeneratorfunction(_unwrapped(fn)) or is_stream(fn)
 
 
 def unrun_steps(node: Any) -> Iterator[tuple[str, str]]:
-    """The steps of `node` whose body nobody would run, by name, each with the mend."""
+    """The steps of `node` whose body would never run, by name, each with its mend."""
     function = node.__dict__.get("_pfx_fn")
     if function is not None:
         if is_lazy(function) and not is_stream(function) and type(node).exec in _OURS:
@@ -84,5 +84,5 @@ def _is_own(node: Any, step: str) -> bool:
 
 
 def _is_visited_step_by_step(node: Any) -> bool:
-    """Whether the private hooks are ours, so that nothing else may run a step's body."""
+    """Whether the private hooks are this package's, so that nothing else may run a step's body."""
     return isinstance(node, BaseNode) and not any(_is_own(node, hook) for hook in ("_run", "_exec", "_run_async") if hasattr(node, hook))

@@ -1,7 +1,7 @@
 """The joins of forks: where the branches of a fan-out meet again.
 
-The join of a fork is the nearest common post-dominator of its heads: the first node that every way from every head must pass.
-Computed as in Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001), with no recursion.
+The join of a fork is the nearest common post-dominator of its heads: the first node that every path from every head must pass. Computed
+as in Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001), with no recursion.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def join_of(fork: Any) -> Any:
 
 
 def join_behind(heads: list[Any], walked: list[Any], origin: Any) -> Any:
-    """Where branches that begin at `heads` meet, or None; `join_of` for heads that no drawn fork has.
+    """The join of branches that begin at `heads`, or None; `join_of` for heads that no drawn fork has.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def _join(graph: _Reached, heads: list[Any]) -> Any:
 
 
 class _Reached:
-    """What can be reached from the heads of a fork: nodes by number, and the arrows between the numbers; `_EXIT` is the end."""
+    """The subgraph that the heads of a fork reach: nodes by number, and the arrows between the numbers; `_EXIT` is the end."""
 
     def __init__(self, heads: list[Any], walked: set[int], fork: Any = None, *, origin: Any = None) -> None:
         self.nodes: dict[int, Any] = {}
@@ -136,16 +136,16 @@ class _Reached:
         return ended
 
     def without_owners(self) -> Arrows:
-        """The arrows as if a way back to the fork were no way: nodes that lose every arrow so are ends."""
+        """The arrows without those back to the fork; nodes that lose every arrow become ends."""
         kept = _reachable([h for h in self.heads if h not in self.owners], self.arrows, stop=self.owners)
         return {at: [t for t in self.arrows[at] if t not in self.owners] or [_EXIT] for at in self.arrows if at in kept}
 
     def ending_at_owners(self) -> Arrows:
-        """The arrows as if a way ended where the fork begins anew."""
+        """The arrows with an end wherever the fork would start again."""
         return {at: [_EXIT] if at in self.owners else targets for at, targets in self.arrows.items()}
 
     def is_before_the_fork_again(self, join: int) -> bool:
-        """Whether every head can reach `join` without going through the fork once more."""
+        """Whether every head can reach `join` without passing the fork once more."""
         if not self.owners:
             return True
         arrows = {at: [] if at in self.owners else targets for at, targets in self.arrows.items()}
@@ -153,7 +153,7 @@ class _Reached:
 
 
 def _targets(node: Any, fork: Any, at: int, owners: set[int]) -> Iterable[Any]:
-    """Where the arrows of `node` lead; None for an end. Notes `node` as an owner when it leads to `fork`."""
+    """The targets of the arrows of `node`; None for an end. Notes `node` as an owner when it leads to `fork`."""
     targets = _heads(node) if isinstance(node, Fork) else list(node.successors.values())
     handler = getattr(node, "_pfx_on_error", None)
     if handler is not None:
@@ -167,7 +167,7 @@ def _targets(node: Any, fork: Any, at: int, owners: set[int]) -> Iterable[Any]:
 
 
 def _heads(fork: Any) -> list[Any]:
-    """Where the branches of `fork` begin; None for an end."""
+    """The first nodes of the branches of `fork`; None for an end."""
     return [None if head is END else head for head in branches(fork)[0] or [END]]
 
 

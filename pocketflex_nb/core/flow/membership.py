@@ -1,11 +1,11 @@
 """The flows that each node belongs to, and the arrows that a notebook cell drew when it ran last.
 
-A node knows no flow, and may stand in several. Whoever wires one anew is told here which flows that changes: `linear` takes a copy of a
-node that stands in another flow, ``>>`` warns. A cell that is run again redraws its arrows: those of its last time go, and the flows it
-made then do not count any more.
+A node has no reference to its flows, and may belong to several. Code that wires nodes learns here which flows that changes: `linear`
+copies a node that belongs to another flow, ``>>`` warns. A cell that runs again redraws its arrows: those of its previous execution are
+removed, and the flows that it made then no longer count.
 
-Nothing is written on nodes (a copy of one would carry it along) and nothing is kept alive. Flows and forks are told by their attributes:
-this file is below them.
+Nothing is written on nodes (a copy would carry it along) and nothing is kept alive. Flows and forks are recognised by their attributes,
+because this file must not import them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CellRun = tuple[str, int]
 
 
 class _Flow:
-    """A flow as it was entered: whether it was given a name, and by which run of which cell."""
+    """A registered flow: whether it was given a name, and which execution of which cell made it."""
 
     __slots__ = ("cell", "flow", "is_named", "told")
 
@@ -38,7 +38,7 @@ class _Flow:
         return name if isinstance(name, str) else None
 
     def counts(self, cell: _CellRun | None, name: str | None) -> bool:
-        """Whether it is another flow, for what is being wired now: alive, and not made by an earlier run of this cell or of this name."""
+        """Whether it is another flow than the one being wired: alive, and not made by an earlier run of this cell or under this name."""
         if self.flow() is None:
             return False
         if self.cell is None or cell is None or self.cell[1] >= cell[1]:
@@ -47,7 +47,7 @@ class _Flow:
 
 
 class _Node:
-    """A node as it is known here. `is_shared`: an arrow was drawn to it, or over one of its own, while it stood in a flow."""
+    """The facts about one node. `is_shared`: an arrow was drawn to it, or replaced one of its own, while it belonged to a flow."""
 
     __slots__ = ("arrows", "flows", "is_shared", "node")
 
@@ -68,7 +68,7 @@ def _known(node: Any) -> _Node | None:
 
 
 def _kept(node: Any) -> _Node | None:
-    """What is known of `node`, from now on; None for what cannot be referred to weakly."""
+    """The facts about `node`, created if need be; None for objects that cannot be referenced weakly."""
     found = _known(node)
     if found is None:
         try:
@@ -79,7 +79,7 @@ def _kept(node: Any) -> _Node | None:
 
 
 def enter(flow: Any, start: Any, *, is_named: bool = False) -> None:
-    """Note that what can be reached from `start` stands in `flow`.
+    """Register every node that can be reached from `start` as part of `flow`.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def enter(flow: Any, start: Any, *, is_named: bool = False) -> None:
 
 
 def arrow_drawn(source: Any, action: str | None, target: Any, *, is_over: bool) -> None:
-    """Note an arrow that was just drawn; warn once when it makes a node stand in two flows, or changes one that does.
+    """Register an arrow that was just drawn; warn once when it adds a node to a second flow, or changes one that belongs to two.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def arrow_drawn(source: Any, action: str | None, target: Any, *, is_over: bool) 
 
 
 def forget_arrows(source: Any) -> None:
-    """Take away the arrows of `source` that an earlier run of the cell which is running now drew."""
+    """Remove the arrows of `source` that an earlier execution of the running cell drew."""
     known, cell = _known(source), _cell_run()
     if known is None or cell is None:
         return
@@ -140,7 +140,7 @@ def forget_arrows(source: Any) -> None:
 
 
 def stands_elsewhere(node: Any, name: str | None) -> bool:
-    """Whether `node` stands in another flow than the one of this name that is being made now."""
+    """Whether `node` belongs to another flow than the one of this name that is being made now."""
     known = _known(node)
     if known is None:
         return False
@@ -149,7 +149,7 @@ def stands_elsewhere(node: Any, name: str | None) -> bool:
 
 
 def _reached(roots: Iterable[Any], standing: _Flow) -> Iterator[_Node]:
-    """Every node that can be reached and was not known to stand in the flow; it is from now on."""
+    """Every reachable node that was not registered for the flow yet; it is afterwards."""
     todo = [node for root in roots for node in _direct(root)]
     while todo:
         node = todo.pop()
@@ -201,7 +201,7 @@ def _outside() -> int:
 
 
 def _cell_run() -> _CellRun | None:
-    """The notebook's cell that is running, and the number of this run of it; None outside of IPython."""
+    """The notebook cell that is running, and the number of its execution; None outside of IPython."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
     if shell is None:
@@ -214,6 +214,6 @@ def _cell_run() -> _CellRun | None:
 
 
 def _text(shell: Any) -> str:
-    """The text of the cell, for its id where the front end gives none: a cell that was edited is another one then."""
+    """The text of the cell, used as its id where the front end gives none: an edited cell counts as another one."""
     written = shell.user_ns.get("In") or [""]
     return f"text: {written[-1]}"

@@ -1,7 +1,7 @@
 """The ids of a flow's nodes, and the traversal of its arrows in wiring order.
 
-This is the only place that names nodes: a node's id is its Mermaid id, else its given name, else its class (or function) name, numbered in
-wiring order when several share it.
+This is the only place that names nodes: a node's id is its Mermaid id, else its given name, else its class (or function) name, numbered
+in wiring order when several share it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def branches(fork: Fork) -> tuple[list[Any], list[Any]]:
 
 
 def first_nodes(flow: Any) -> list[Any]:
-    """Where `flow` begins: no node, one, or the heads of a fan-out."""
+    """The first nodes of `flow`: none, one, or the heads of a fan-out."""
     start = getattr(flow, "start_node", None)
     nodes = branches(start)[0] if isinstance(start, Fork) else [start]
     return [n for n in nodes if isinstance(n, BaseNode) and n is not END]
@@ -74,13 +74,13 @@ def members(flow: Any) -> list[Any]:
 
 
 def base_name(node: Any) -> str:
-    """What a node is called before numbering: its given name, else its class name."""
+    """The name of a node before numbering: its given name, else its class name."""
     given = getattr(node, "name", None)
     return given if isinstance(given, str) and given else type(node).__name__
 
 
 def base_id(node: Any) -> str:
-    """The id of a node before numbering: its Mermaid id, else its name with blanks and signs made ``_``."""
+    """The id of a node before numbering: its Mermaid id, else its name with blanks and punctuation replaced by ``_``."""
     given = node.__dict__.get("_pfx_id")
     return given if given else re.sub(r"[^\w.-]", "_", base_name(node)) or "node"
 
@@ -102,7 +102,7 @@ def ids_of(flow: Any) -> dict[Any, str]:
 
 
 def label_of(node: Any) -> str:
-    """What is written in the picture of `node`: its Mermaid label, else its name."""
+    """The label of `node` in pictures: its Mermaid label, else its name."""
     label = getattr(node, "_pfx_label", None)
     return label if isinstance(label, str) else base_name(node)
 

@@ -20,7 +20,7 @@ __all__ = ["END", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "Node", "atte
 
 
 class BaseNode:
-    """A step: `prep` reads the store, `exec` works, `post` writes and names the way out.
+    """A step: `prep` reads the store, `exec` works, `post` writes and returns the action.
 
     It is made without parameters; `Node` adds retries.
 
@@ -123,7 +123,7 @@ class BaseNode:
         return self
 
     def on_error(self, handler: Any) -> Any:
-        """Where to go when this node fails for good (retries and `exec_fallback` spent); returns `handler`.
+        """Draw the error edge, taken when this node fails for good (retries and `exec_fallback` spent); returns `handler`.
 
         The handler reads the exception as ``current().error``. An error in the handler itself is not caught by it.
 
@@ -154,7 +154,7 @@ class BaseNode:
         """
 
     def exec(self, prep_res: Any) -> Any:
-        """Do the work. Never sees the store; may be tried again.
+        """Do the work. Gets no store; may be retried.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class BaseNode:
         """
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """Write to `shared` and return the action; None means ``"default"``, a list starts several.
+        """Write to `shared` and return the action; None means ``"default"``, a list starts several branches.
 
         Parameters
         ----------
@@ -257,12 +257,12 @@ class _ConditionalTransition:
 
 
 def _called(node: Any) -> str:
-    """What a node is called in a line of wiring."""
+    """The name of a node in messages about wiring."""
     return node.name if isinstance(node.name, str) and node.name else type(node).__name__
 
 
 def whole(target: Any) -> Any:
-    """`target`, which must not be half an arrow."""
+    """`target`; raises for an arrow without a target."""
     if isinstance(target, _ConditionalTransition):
         raise TypeError(f"{target!r} is an arrow without a target: name the node alone here, and write {target!r} >> target by itself")
     return target
@@ -273,7 +273,7 @@ _ATTEMPT: ContextVar[tuple[Any, int] | None] = ContextVar("pocketflex_nb_attempt
 
 
 class CurrentRetry:
-    """The 0-based number of the try in flight, kept with the attempt and never on the node, so that parallel items do not share it."""
+    """The 0-based number of the current attempt, kept with the attempt and never on the node, so that parallel items do not share it."""
 
     @overload
     def __get__(self, node: None, owner: type) -> CurrentRetry: ...
@@ -290,7 +290,7 @@ class CurrentRetry:
 
 
 def attempt_of(node: Any) -> int:
-    """The 0-based number of the try in flight of `node`, as it is wired: a visit tries a copy of it."""
+    """The 0-based number of the current attempt of `node`, as it is wired: a visit runs a copy of it."""
     attempt = _ATTEMPT.get()
     is_its_own = attempt is not None and getattr(attempt[0], "successors", None) is getattr(node, "successors", node)
     return attempt[1] if attempt is not None and is_its_own else 0
@@ -357,7 +357,7 @@ class Node(BaseNode):
             self._pfx_retry, self._pfx_tuned = retry, True
 
     def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
-        """What stands in for `exec` when every try failed; raises `exc` unless overridden.
+        """The replacement of `exec` when every attempt failed; raises `exc` unless overridden.
 
         Parameters
         ----------
@@ -378,7 +378,7 @@ class Node(BaseNode):
 
 
 class BatchNode(Node):
-    """A node whose `exec` runs once per item that `prep` gives, any iterable or async iterable; `post` gets the results in order.
+    """A node whose `exec` runs once per item that `prep` returns, any iterable or async iterable; `post` gets the results in order.
 
     Parameters
     ----------
@@ -429,7 +429,7 @@ class BatchNode(Node):
 
 
 def checked_name(what: str, name: str) -> str:
-    """The name given to a node; raise unless it is a text that says something."""
+    """The name given to a node; raises unless it is a non-empty text."""
     if not isinstance(name, str):
         raise TypeError(f"{what}(name={name!r}): a text is needed")
     if not name.strip():
@@ -444,7 +444,7 @@ def check_concurrency(what: str, limit: int | None) -> None:
 
 
 class Fork(BaseNode):
-    """The hidden node behind ``a >> [b, c]``: its `heads` are walked in parallel up to where they meet.
+    """The hidden node of ``a >> [b, c]``: its `heads` are walked in parallel up to their join.
 
     Nodes in `detached` (Mermaid's ``==>``) are started beside them, not waited for, and cancelled when the run ends. Wiring a Fork
     wires its branches: ``plan >> [search, read] >> write`` draws `write` behind the end of each branch.

@@ -44,7 +44,7 @@ class ItemFailure:
 
 
 class Outcomes(list[Any]):
-    """Results in the order of the items; where one failed, its exception stands in its place.
+    """Results in the order of the items; a failed item is represented by its exception.
 
     Attributes
     ----------
@@ -58,13 +58,13 @@ class Outcomes(list[Any]):
 
 
 def check_on_error(what: str, on_error: str) -> None:
-    """Raise ValueError unless `on_error` is one of the two ways."""
+    """Raise ValueError unless `on_error` is one of the two valid values."""
     if on_error not in ("raise", "collect"):
         raise ValueError(f"{what}(on_error={on_error!r}): 'raise' or 'collect'")
 
 
 def given(items: Any) -> Any:
-    """The items that `prep` gave: an iterable of either kind as it is; nothing for None, and for what is false and no iterable.
+    """The items that `prep` returned: an iterable of either kind as it is; none for None, and for a falsy value that is not iterable.
 
     An array is asked for its items and never for its truth: one that holds a single zero is false.
     """
@@ -74,5 +74,5 @@ def given(items: Any) -> Any:
 
 
 def is_awaited(items: Any) -> bool:
-    """Whether `items` come by ``async for`` only."""
+    """Whether `items` can only be iterated by ``async for``."""
     return hasattr(items, "__aiter__") and not hasattr(items, "__iter__")

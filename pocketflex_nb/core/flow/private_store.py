@@ -15,7 +15,7 @@ __all__ = ["Private", "declared", "names_setting", "names_text", "own", "read_na
 
 @dataclass(frozen=True, slots=True)
 class Private:
-    """The declaration of one flow.
+    """The declaration of one flow's private store.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class Private:
     rules: Mapping[Any, Callable[..., Any]] = field(default_factory=dict)
 
     def inner_rules(self) -> dict[Any, Callable[..., Any]]:
-        """The same rules by the private store's own names: for what its branches write at the same time."""
+        """The same rules by the names in the private store: for parallel writes by its branches."""
         return {inner: self.rules[outer] for inner, outer in self.gives.items() if outer in self.rules}
 
     def taken(self, shared: Any, params: Mapping[str, Any], what: str) -> dict[Any, Any]:
-        """What the private store begins with: of the item's params, else of `shared`; copied, so that neither changes the other's."""
+        """The inputs of the private store: of the item's params, else of `shared`; copied, so that neither changes the other's."""
         if self.takes and not isinstance(shared, Mapping):
             raise TypeError(f"{what} takes {names_text(self.takes)} from the store around, and that is no mapping: {preview(shared, 60)}")
         found = {}
@@ -59,7 +59,7 @@ class Private:
         return store[inner]
 
     def merged(self, outer: Any, base: Any, theirs: Any, mine: Any) -> Any:
-        """What the rule of `outer` makes of what stands there and what is given back."""
+        """The result of the merge rule of `outer` for the present value and the output."""
         rule = self.rules[outer]
         try:
             return rule(base, theirs, mine) if _takes_base(rule) else rule(theirs, mine)
@@ -104,18 +104,18 @@ def _names(what: str, option: str, names: Any) -> dict[Any, Any]:
 
 
 def names_text(names: Mapping[Any, Any]) -> str:
-    """A declaration in a few words: ``topic, style as tone``."""
+    """A declaration as short text: ``topic, style as tone``."""
     return ", ".join(str(source) if source == target else f"{source} as {target}" for source, target in names.items())
 
 
 def names_setting(names: Mapping[Any, Any]) -> str:
-    """A declaration as a diagram's setting; ``""`` where a key is no text that could stand there."""
+    """A declaration as a diagram's setting; ``""`` where a key cannot be written there."""
     parts = [str(source) if source == target else f"{source} as {target}" for source, target in names.items()]
     return " & ".join(parts) if read_names(" & ".join(parts)) == dict(names) else ""
 
 
 def read_names(text: str) -> dict[str, str]:
-    """The declaration that a diagram's setting means: ``"topic & style as tone"``."""
+    """The declaration that a diagram's setting describes: ``"topic & style as tone"``."""
     pairs = [part.split(" as ", 1) for part in map(str.strip, text.split("&")) if part]
     return {source.strip(): target.strip() for source, *rest in pairs for target in (rest or [source])}
 

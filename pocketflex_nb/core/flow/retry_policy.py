@@ -10,7 +10,7 @@ __all__ = ["Retry", "check_seconds"]
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and how patiently `exec` is tried.
+    """How often `exec` is tried, and with which pauses.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Retry:
             raise ValueError(f"Retry(jitter={self.jitter!r}): a share of the wait, from 0 to 1")
 
     def delay(self, failed: int, random: Callable[[], float] | None = None) -> float:
-        """Seconds to wait after one failed try.
+        """Seconds to wait after one failed attempt.
 
         Parameters
         ----------

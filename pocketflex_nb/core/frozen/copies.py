@@ -1,7 +1,7 @@
 """Working copies of values, made from their frozen copies; parts that cannot be copied are taken from the original.
 
-Copies are made for whoever must not change what others hold; `restore` puts an object itself back, so that whoever holds it sees it as
-it was, too.
+Copies are made for code that must not change what others hold; `restore` puts an object itself back, so that everyone who holds it sees
+its former content, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DICTS = frozenset({dict, OrderedDict, defaultdict, Counter})
 
 
 class NotCopied(Exception):
-    """The value holds something that cannot be copied and is not there any more, or it is too large."""
+    """The value contains something that cannot be copied and is no longer available, or it is too large."""
 
 
 def copy_of(frozen: Any, live: Any) -> Any:
@@ -44,7 +44,7 @@ def copy_of(frozen: Any, live: Any) -> Any:
 
 
 def restore(live: Any, frozen: Any) -> Any:
-    """Put `live` back to what `frozen` says, in place where it can be changed; what stands there then.
+    """Restore `live` to the content of `frozen`, in place where it can be changed; returns the restored value.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def restore(live: Any, frozen: Any) -> Any:
 
 
 class _Maker:
-    """Makes values of frozen ones, with the parts of one live value."""
+    """Makes values from frozen ones, with the parts of one live value."""
 
     def __init__(self, live: Any) -> None:
         self.parts: dict[int, Any] = {}
@@ -69,7 +69,7 @@ class _Maker:
         self.left = PARTS
 
     def _gather(self, value: Any, seen: set[int]) -> None:
-        """Note every part that is not copied; containers of unknown subclasses are not made again."""
+        """Collect every part that is not copied; containers of unknown subclasses are not rebuilt."""
         self._count(1)
         cls = type(value)
         if id(value) in seen or is_plain(value):
@@ -155,7 +155,7 @@ class _Maker:
 
     # in place --------------------------------------------------------------------------------------------------------
     def again(self, live: Any, frozen: Any) -> Any:
-        """`live`, put back; a new value where it is of another class or cannot be changed."""
+        """`live`, restored; a new value where it is of another class or cannot be changed."""
         if not isinstance(frozen, Frozen):
             return frozen
         if freeze(live, frozen) is frozen:

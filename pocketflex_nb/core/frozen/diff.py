@@ -15,7 +15,7 @@ __all__ = ["Difference", "compare"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place that differs.
+    """One path at which two values differ.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Difference:
 
 
 def compare(old: Any, new: Any, path: tuple[Any, ...] = (), *, limit: int | None = None) -> list[Difference]:
-    """What differs from `old` to `new`, two frozen values.
+    """The differences from `old` to `new`, two frozen values.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def _in_set(old: FrozenList, new: FrozenList, path: tuple[Any, ...]) -> Iterator
 
 
 def _in_list(old: FrozenList, new: FrozenList, path: tuple[Any, ...]) -> Iterator[Difference]:
-    """What both have in front and behind is passed over; what is left of both is compared place by place."""
+    """Skip the common prefix and suffix; compare the rest index by index."""
     first = _shared(leaves_of(old.tree), leaves_of(new.tree))
     before, after = list(old)[first:], list(new)[first:]
     head = _alike(before, after)
@@ -120,7 +120,7 @@ def _in_list(old: FrozenList, new: FrozenList, path: tuple[Any, ...]) -> Iterato
 
 
 def _shared(before: list[Any], after: list[Any]) -> int:
-    """Number of items in the leaves that both begin with."""
+    """Number of items in the common leading leaves."""
     count = 0
     for was, now in zip(before, after, strict=False):
         if was is not now:
@@ -130,7 +130,7 @@ def _shared(before: list[Any], after: list[Any]) -> int:
 
 
 def _alike(before: list[Any], after: list[Any]) -> int:
-    """Number of items that are the same at the beginning of both."""
+    """Length of the common prefix."""
     count = 0
     for was, now in zip(before, after, strict=False):
         if was is not now and (was.__class__ is not now.__class__ or not equal(was, now)):

@@ -1,12 +1,12 @@
 """`freeze` makes immutable copies of values that share all that did not change since the previous copy.
 
-`freeze` turns a value into a *frozen* one: strings, numbers and other immutable values are themselves; lists, dicts, sets,
-tuples, dataclasses and pydantic models become trees of small tuples; whatever else is told in words (`Opaque`). Freezing a
-value again beside its previous frozen copy compares and copies in one pass, and gives **the previous object itself** when
-nothing changed: a list of 10 000 with one more item shares all but three tuples of 32. The work may be bounded.
+`freeze` turns a value into a *frozen* one: strings, numbers and other immutable values are themselves; lists, dicts, sets, tuples,
+dataclasses and pydantic models become trees of small tuples; any other value is described by text (`Opaque`). Freezing a value again
+with its previous frozen copy compares and copies in one pass, and returns **the previous object itself** when nothing changed: a list
+of 10 000 with one more item shares all but three tuples of 32. The work may be bounded.
 
-Nothing here runs code of a class that it does not know: no ``__eq__``, ``__hash__``, ``__iter__``, ``__repr__``, no property. Any of
-them may be slow, or without end, and whoever freezes may be the thread that all runs share.
+Nothing here runs code of an unknown class: no ``__eq__``, ``__hash__``, ``__iter__``, ``__repr__``, no property. Any of them may be
+slow or endless, and the calling thread may be the one that all runs share.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _MADE = frozenset({FrozenDict, FrozenList})
 
 
 class TooLarge(Exception):
-    """The work of a bounded `freeze` would go beyond its bound."""
+    """A bounded `freeze` would exceed its bound."""
 
 
 class Work:
@@ -99,7 +99,7 @@ class Work:
             raise TooLarge
 
     def freeze(self, value: Any, old: Any) -> Any:
-        """The frozen `value`; `old` itself if that is what it still is."""
+        """The frozen `value`; `old` itself if it is unchanged."""
         cls = value.__class__
         if cls in PLAIN:
             return self._plain(cls, value, old)
@@ -136,7 +136,7 @@ class Work:
 
     # containers ------------------------------------------------------------------------------------------------------
     def inside(self, value: Any, make: Callable[..., Any], old: Any) -> Any:
-        """`make` with `value` on the path, so that a container inside itself is seen."""
+        """Call `make` with `value` on the path, so that a container that contains itself is found."""
         path, ident = self.path, id(value)
         if ident in path:
             return _kept(Cycle(type(value), len(path) - path[ident]), old)
@@ -178,7 +178,7 @@ class Work:
         return tuple(out)
 
     def _is_still(self, value: Any, was: Any) -> bool:
-        """Whether a small dict or list of immutable items holds what it did: the short way for a list of many of them."""
+        """Whether a small dict or list of immutable items is unchanged: the fast path for a list of many of them."""
         if value.__class__ is not was.cls or was.count != len(value) or was.count > WIDTH:
             return False
         if value.__class__ is list:
@@ -218,7 +218,7 @@ def _levels(tree: tuple[Any, ...]) -> list[list[Any]]:
 
 
 def shared_nodes(items: list[Any], before: Sequence[Any], make: Callable[..., tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Part `items` into nodes of at most 32, giving the nodes `before` again wherever `make` finds the same inside.
+    """Split `items` into nodes of at most 32, reusing the nodes `before` wherever `make` finds the same content.
 
     `make(items, node)` gives `node` itself when it holds the same. Looked for from the front; then, if the last node of before
     stands at the end, from the back, which finds what was put in or taken out anywhere; else place by place, which finds
@@ -300,7 +300,7 @@ def _dict(work: Work, value: Any, old: Any) -> Any:
 
 
 def _record(read: Reader) -> Callable[..., Any]:
-    """Freeze objects that are made of fields, and can be made of them again."""
+    """Freeze objects that consist of fields and can be made from them again."""
 
     def freeze_record(work: Work, value: Any, old: Any) -> Any:
         known = old.__class__ is FrozenObject and old.cls is type(value)
@@ -311,7 +311,7 @@ def _record(read: Reader) -> Callable[..., Any]:
 
 
 def _object(read: Reader) -> Callable[..., Any]:
-    """Tell objects of other classes of the user's by their attributes."""
+    """Describe objects of other user classes by their attributes."""
 
     def freeze_object(work: Work, value: Any, old: Any) -> Any:
         work.spend(_OBJECT)
@@ -335,14 +335,14 @@ def _seen(work: Work, value: Any, old: Any, fields: FrozenDict | None) -> Any:
 
 
 def _is_told_at_once(cls: type, value: Any) -> bool:
-    """Whether the text of `value` asks nobody else's code."""
+    """Whether the text of `value` can be made without running foreign code."""
     if has_repr_of(cls, object) or cls is bytearray or cls is types.MethodType:
         return True
     return issubclass(cls, BaseException) and has_repr_of(cls, BaseException) and PLAIN.issuperset(map(type, value.args))
 
 
 def _digest(work: Work, value: Any) -> int:
-    """A hash of the bytes of a small value that gives them to look at: an array of numpy, a bytearray; 0 for any other."""
+    """A hash of the bytes of a small value that exposes them: an array of numpy, a bytearray; 0 for any other."""
     if isinstance(getattr(type(value), "__buffer__", None), types.FunctionType):
         return 0
     try:
@@ -365,7 +365,7 @@ def _leaf(work: Work, value: Any, old: Any) -> Any:
 
 
 def _lonely(work: Work, value: Any, old: Any) -> Any:
-    """A leaf that is the same only when it is the very same object: nobody knows how long comparing takes."""
+    """A leaf that equals only itself, because comparing might take arbitrarily long."""
     return value
 
 
@@ -427,7 +427,7 @@ def _how_object(cls: type) -> Callable[[Work, Any, Any], Any]:
 
 
 def _as(plain: Callable[[Any], Any], make: Callable[..., Any]) -> Callable[..., Any]:
-    """Freeze a value of an unknown subclass as its base: only the base is known how to be made again."""
+    """Freeze a value of an unknown subclass as its base: only the base can be made again."""
     return lambda work, value, old: make(work, plain(value), old)
 
 
@@ -445,7 +445,7 @@ def _named(cls: type) -> str:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether `value` never changes and holds nothing that could: it need not be looked at again."""
+    """Whether `value` and all it contains is immutable, so that it need not be checked again."""
     cls = value.__class__
     if cls in PLAIN:
         return True
@@ -467,7 +467,7 @@ def _same_leaf(a: Any, b: Any) -> bool:
 
 
 def freeze(value: Any, previous: Any = MISSING, *, bound: int = sys.maxsize) -> Any:
-    """A copy of `value` that never changes.
+    """An immutable copy of `value`.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """The node types of frozen values: trees of small tuples with structural sharing; their equality, and how they are thawed.
 
-:mod:`pocketflex_nb.core.frozen.freezer` makes them of plain values.
+:mod:`pocketflex_nb.core.frozen.freezer` makes them from plain values.
 
 References
 ----------
@@ -28,7 +28,7 @@ WIDTH = 32
 
 
 class _Missing:
-    """Stands for "there is no value": the `old` of a key that is new, the `new` of one that was removed."""
+    """The marker for "no value": the `old` of a new key, the `new` of a removed one."""
 
     __slots__ = ()
 
@@ -68,7 +68,7 @@ def leaves_of(tree: tuple[Any, ...]) -> list[tuple[Any, ...]]:
 
 
 class Frozen:
-    """A value as it was: it never changes. Compares equal to the plain value that it was made of.
+    """An immutable copy of a value. Compares equal to the plain value that it was made from.
 
     Attributes
     ----------
@@ -85,11 +85,11 @@ class Frozen:
         return self.cls.__name__
 
     def children(self) -> Iterator[tuple[Any, Any]]:
-        """Pairs of (key or index, frozen value); nothing for what has no inside."""
+        """Pairs of (key or index, frozen value); empty for values without content."""
         return iter(())
 
     def thaw(self, above: list[Any]) -> Any:
-        """A plain copy; `above` holds the containers that it stands in."""
+        """A plain copy; `above` holds the enclosing containers."""
         return self
 
     def __pfx_preview__(self, limit: int, deep: int) -> str:
@@ -100,7 +100,7 @@ class Frozen:
 
 
 class FrozenList(Frozen):
-    """A list, tuple, deque or set as it was.
+    """An immutable copy of a list, tuple, deque or set.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ class FrozenList(Frozen):
 
 
 class FrozenDict(Frozen):
-    """A dict as it was, in its order."""
+    """An immutable copy of a dict, in its order."""
 
     __slots__ = ("count", "keytree", "more", "tree")
 
@@ -230,7 +230,7 @@ class FrozenDict(Frozen):
 
 
 class FrozenObject(Frozen):
-    """A dataclass, pydantic model, attrs class or namespace as it was: its class and its fields."""
+    """An immutable copy of a dataclass, pydantic model, attrs class or namespace: its class and its fields."""
 
     __slots__ = ("fields",)
 
@@ -289,7 +289,7 @@ class FrozenText(Frozen):
         return True
 
     def grown(self, tail: str) -> FrozenText:
-        """This text with `tail` behind it."""
+        """This text with `tail` appended."""
         pieces = [*self.pieces, tail]
         while len(pieces) > 1 and len(pieces[-2]) < 2 * len(pieces[-1]):
             last = pieces.pop()
@@ -319,7 +319,7 @@ class FrozenText(Frozen):
 
 
 class Opaque(Frozen):
-    """Something that cannot be copied: its class, what is known of its attributes, and a text.
+    """The description of an object that cannot be copied: its class, its known attributes, and a text.
 
     Attributes
     ----------
@@ -346,7 +346,7 @@ class Opaque(Frozen):
 
     @property
     def text(self) -> str:
-        """At most 200 characters, without addresses of memory.
+        """At most 200 characters, without memory addresses.
 
         Where only the class can tell, it is asked when the text is first read, not when the object is written: its `repr` may
         take a second, or for ever. An object that is gone by then, or whose class takes long, is told by its attributes.
@@ -365,7 +365,7 @@ class Opaque(Frozen):
         return iter(()) if self.fields is None else self.fields.items()
 
     def is_same(self, other: Any) -> bool:
-        """Whether `other` stands for the very same object, with the same inside."""
+        """Whether `other` describes the very same object with the same content."""
         return (
             other.__class__ is Opaque and self.ident == other.ident and self.cls is other.cls
             and self.digest == other.digest and self.fields is other.fields
@@ -386,7 +386,7 @@ class Opaque(Frozen):
 
 
 class Cycle(Frozen):
-    """A container that stands inside itself, `up` levels above."""
+    """A container that contains itself, `up` levels above."""
 
     __slots__ = ("up",)
 
@@ -442,7 +442,7 @@ def thaw(frozen: Any) -> Any:
 
 
 def equal(a: Any, b: Any) -> bool:
-    """Whether two values, frozen or plain, are equal; parts that both share are not looked at."""
+    """Whether two values, frozen or plain, are equal; shared parts are not compared."""
     if a is b:
         return True
     try:
@@ -452,5 +452,5 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def same_items(a: Any, b: Any) -> bool:
-    """Whether two sequences hold the very same objects."""
+    """Whether two sequences contain the very same objects."""
     return len(a) == len(b) and all(map(is_, a, b))

@@ -22,7 +22,7 @@ _OWN = __name__.partition(".")[0]
 
 
 def is_record(cls: type) -> bool:
-    """Whether objects of `cls` are values made of fields: dataclasses, attrs, pydantic models, namespaces."""
+    """Whether objects of `cls` consist of fields: dataclasses, attrs, pydantic models, namespaces."""
     return (
         hasattr(cls, "__dataclass_fields__")
         or hasattr(cls, "__attrs_attrs__")
@@ -32,7 +32,7 @@ def is_record(cls: type) -> bool:
 
 
 def is_looked_into(cls: type) -> bool:
-    """Whether `cls` is a class of the user's own, whose attributes are compared; not one of a library or of ours."""
+    """Whether `cls` is a class of the user's own, whose attributes are compared; not one of a library or of this package."""
     name = getattr(cls, "__module__", None)
     if not isinstance(name, str) or name.partition(".")[0] in (_OWN, "builtins"):
         return False
@@ -46,7 +46,7 @@ def is_looked_into(cls: type) -> bool:
 
 
 def reader_of(cls: type) -> Reader | None:
-    """What reads the attributes of objects of `cls`; None if they have none."""
+    """A function that reads the attributes of objects of `cls`; None if they have none."""
     whole: Any = None
     slots: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
@@ -81,7 +81,7 @@ def reader_of(cls: type) -> Reader | None:
 
 
 def set_attributes(value: Any, attributes: dict[str, Any]) -> None:
-    """Have a record hold these attributes and no others, without calling its class's `__setattr__`."""
+    """Give a record exactly these attributes, without calling its class's `__setattr__`."""
     cls = type(value)
     read = reader_of(cls)
     now = read(value) if read is not None else {}

@@ -50,7 +50,7 @@ def _entries(node: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _differing(a: Any, b: Any) -> Iterator[Any]:
-    """The keys below two nodes whose entries may differ."""
+    """The keys in two nodes whose entries may differ."""
     if a is b:
         return
     if a.__class__ is tuple and b.__class__ is tuple:
@@ -73,7 +73,7 @@ class Versions:
         self.version, self.count, self._order, self._root = version, len(pairs), len(pairs), _build(pairs, 0)
 
     def after(self, version: int, states: Iterable[tuple[Any, Any]]) -> Versions:
-        """The next version, where `states` are (key, (version, frozen value)), or (key, None) for a key that is gone."""
+        """The next version, where `states` are (key, (version, frozen value)), or (key, None) for a removed key."""
         new = Versions(version)
         new._root, new._order, new.count = self._root, self._order, self.count
         for key, state in states:
@@ -106,7 +106,7 @@ class Versions:
 
 
 class Snapshot(Mapping[Any, Any]):
-    """A whole store as it was: a mapping of key to frozen value.
+    """A whole store at one version: a mapping of key to frozen value.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class Snapshot(Mapping[Any, Any]):
         return {key: thaw(entry[2]) for key, entry in self._versions.ordered()}
 
     def diff(self, other: Snapshot) -> list[Difference]:
-        """What changed from this one to `other`; keys that both share are not looked at."""
+        """The changes from this snapshot to `other`; shared keys are not compared."""
         from pocketflex_nb.core.frozen.diff import compare
 
         found = []

@@ -23,7 +23,7 @@ Rule = tuple[Callable[..., Any], bool]
 
 
 def rule_name(path: tuple[Any, ...]) -> str:
-    """How a path is named among the merge rules: ``"d.n"``, ``"rows.0.title"``."""
+    """The name of a path among the merge rules: ``"d.n"``, ``"rows.0.title"``."""
     return ".".join(map(str, path))
 
 
@@ -48,7 +48,7 @@ class Merge:
         self.lost: list[tuple[Any, ...]] = []
 
     def value(self, path: tuple[Any, ...], base: Any, theirs: Any, mine: Any, live: Any, own: Any) -> Any:
-        """What is to stand at `path`.
+        """The merged value at `path`.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class Merge:
     def _list(
         self, path: tuple[Any, ...], base: list[Any], theirs: list[Any], mine: list[Any], live: list[Any], own: list[Any]
     ) -> list[Any] | None:
-        """The items of both; None when they cannot be brought together."""
+        """The merged items; None when the two lists cannot be merged."""
         first, last, end = _hunk(base, mine)
         there, until, _ = _hunk(base, theirs)
         if not self._joins and first == last == there == until:
@@ -158,7 +158,7 @@ class Merge:
 
 
 def _hunk(base: list[Any], now: list[Any]) -> tuple[int, int, int]:
-    """Where `now` differs: ``base[first:last]`` became ``now[first:end]``."""
+    """The changed range of `now`: ``base[first:last]`` became ``now[first:end]``."""
     first, last, end = 0, len(base), len(now)
     while first < last and first < end and _is_same(now[first], base[first]):
         first += 1

@@ -1,8 +1,8 @@
 """`build` makes a flow of a diagram and the names of a notebook.
 
-An id is looked up in the namespace: a node, a node class, a flow, a function. Each diagram works on shallow copies of its own,
-with arrows of their own, so that one node may stand in many diagrams. A copy remembers the name it came from (``_pfx_source``),
-so that whoever launches the flow can look again whether the name means something new.
+An id is looked up in the namespace: a node, a node class, a flow, a function. Each diagram uses shallow copies of its own, with arrows
+of their own, so that one node may appear in many diagrams. A copy remembers the name it came from (``_pfx_source``), so that a launch
+can look up whether the name is bound to something new.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ def build(diagram: Diagram | str, namespace: Mapping[str, Any], name: str | None
 
 
 def rebuild(flow: Any, namespace: Mapping[str, Any]) -> Any:
-    """The flow that a diagram-made `flow` would be now, with what its names mean today; any other flow as it is."""
+    """The flow that a diagram-made `flow` would be with the present bindings of its names; any other flow unchanged."""
     diagram = getattr(flow, "_pfx_diagram", None)
     return flow if diagram is None else build(diagram, namespace, flow.name)
 
 
 def is_wireable(name: str, thing: Any) -> bool:
-    """Whether a diagram may name it: for completion and for the nearest name of an error."""
+    """Whether a diagram may name it; used by completion and for the nearest name in errors."""
     if name.startswith("_") or name in _SHELL_NAMES or isinstance(thing, Fork):
         return False
     return isinstance(thing, BaseNode) or (isinstance(thing, type) and issubclass(thing, BaseNode)) or _is_function(thing)
@@ -97,7 +97,7 @@ def _is_node(name: str, thing: Any) -> bool:
 
 
 def _are_two(thing: Any, other: Any) -> bool:
-    """Whether two things that names are bound to are two: a node and its own class are one, a node and the function it was made of too."""
+    """Whether two objects that names are bound to differ: a node and its own class count as one, so do a node and its function."""
     if thing is other or (isinstance(other, type) and isinstance(thing, other)) or (isinstance(thing, type) and isinstance(other, thing)):
         return False
     return getattr(thing, "_pfx_fn", thing) is not getattr(other, "_pfx_fn", other)
@@ -122,7 +122,7 @@ class _Wiring:
         self.made: dict[str, Any] = {}
 
     def check_refs(self) -> None:
-        """Every directive speaks of something that is there."""
+        """Raise for a directive that refers to something that does not exist."""
         known = [*self.written, *self.subgraphs]
         for d in self.diagram.directives:
             if d.ref and d.ref not in known:
@@ -138,7 +138,7 @@ class _Wiring:
         return named & self.subgraphs.keys()
 
     def home(self, name: str) -> str:
-        """The flow that a node, or a nested flow, stands in: the nearest subgraph around it that is one."""
+        """The flow that a node, or a nested flow, belongs to: the nearest enclosing subgraph that is a flow."""
         around = self.written[name].group if name in self.written else self.subgraphs[name].parent
         return self.home_of_group(around)
 
@@ -267,7 +267,7 @@ class _Wiring:
         return flow
 
     def decorate(self, flow: Any, home: str) -> None:
-        """Keep the boxes of a flow that are no flows: id, text, the box around it, and the ids of what stands in it."""
+        """Attach the subgraphs that are not flows: id, text, enclosing subgraph, and the ids of the nodes inside."""
         boxes = []
         for box in self.subgraphs.values():
             if box.id in self.flows or self.home_of_group(box.id) != home:
@@ -306,7 +306,7 @@ class _Wiring:
         return things[0] if len(things) == 1 and not beside else Fork(things, detached=beside)
 
     def starts(self, home: str, members: list[str], edges: list[DiagramEdge]) -> list[str]:
-        """Where a flow begins: what a directive says, else ``[*] -->``, else the first node that no arrow leads to.
+        """The first nodes of a flow: those that a directive names, else ``[*] -->``, else the first node without incoming arrows.
 
         In a circle every node has an arrow to it: then it is the first one written.
         """
@@ -368,7 +368,7 @@ class _Wiring:
     # -- what the checks found
 
     def located(self, error: CheckError) -> CheckError:
-        """The error with the line and a caret where its node stands."""
+        """The error with the line, and a caret at the node."""
         node_of = {self.ids.get(name, name): name for name in (*self.written, *self.flows)}
         problem = next((p for p in error.problems if p.level == "error"), None)
         name = node_of.get(str(problem.node).rsplit("/", 1)[-1]) if problem is not None else None

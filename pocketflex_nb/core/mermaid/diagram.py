@@ -12,7 +12,7 @@ __all__ = ["Diagram", "DiagramEdge", "DiagramNode", "Directive", "Subgraph"]
 
 @dataclass(frozen=True, slots=True)
 class DiagramNode:
-    """One node as written. `label` is None where no text was given; `group` is the subgraph it stands in, or ``""``."""
+    """One node as written. `label` is None where no text was given; `group` is the enclosing subgraph, or ``""``."""
 
     id: str
     label: str | None = None
@@ -59,7 +59,7 @@ class Directive:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """A diagram as written. `ignored` holds (line, text) of what is kept but not run; `text` is the whole."""
+    """A diagram as written. `ignored` holds (line, text) of what is kept but not run; `text` is the whole source."""
 
     direction: str = "TD"
     nodes: tuple[DiagramNode, ...] = ()
@@ -70,6 +70,6 @@ class Diagram:
     text: str = field(default="", compare=False)
 
     def fail(self, message: str, line: int, column: int) -> NoReturn:
-        """Raise a `DiagramError` about this place in the text."""
+        """Raise a `DiagramError` about this position in the text."""
         lines = self.text.split("\n")
         raise DiagramError(message, line=line, column=column, source=lines[line - 1] if 0 < line <= len(lines) else "")

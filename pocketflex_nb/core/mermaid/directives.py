@@ -65,7 +65,7 @@ def _wait(thing: Any, value: Any) -> None:
 
 
 def _retry(thing: Any, **change: Any) -> None:
-    """Change one part of the node's `Retry`, made of what it has so far."""
+    """Change one part of the node's `Retry`, starting from its present one."""
     base = thing._pfx_retry or Retry(attempts=max(int(thing.max_retries), 1), wait=float(thing.wait))
     thing._pfx_retry, thing._pfx_tuned = replace(base, **change), True
 
@@ -110,7 +110,7 @@ def _on_item_error(thing: Any, value: Any) -> None:
 
 
 def _own_store(thing: Any, option: str, value: Any) -> None:
-    """Give a flow a store of its own: names with ``&`` between them, ``outer as inner`` for inputs, ``inner as outer`` for outputs."""
+    """Give a flow a private store: names separated by ``&``, ``outer as inner`` for inputs, ``inner as outer`` for outputs."""
     names = read_names(value) if isinstance(value, str) else value
     known = thing._pfx_private or Private()
     options = {"inputs": known.takes, "outputs": known.gives, option: names}
@@ -144,7 +144,7 @@ FLOW_SETTINGS = (*_FLOW, "start", "id")
 
 
 def apply(thing: Any, setting: str, value: Any) -> None:
-    """Give `thing`, a node or a flow, a setting.
+    """Apply a setting to `thing`, a node or a flow.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """`parse` reads Mermaid text into a `Diagram`: the subset of flowcharts and state diagrams that describes flows.
 
-`parse` knows nothing of nodes in a notebook; :mod:`pocketflex_nb.core.mermaid.builder` gives the ids their meaning. What only decorates
-(``classDef``, ``style``, ``click`` ...) is kept in `Diagram.ignored`, not run. Whatever is wrong is a `DiagramError` with line
-and caret. See https://mermaid.js.org/syntax/flowchart.html for the language.
+`parse` has no access to the notebook's nodes; :mod:`pocketflex_nb.core.mermaid.builder` resolves the ids. What only decorates
+(``classDef``, ``style``, ``click`` ...) is kept in `Diagram.ignored`, not run. Any mistake is a `DiagramError` with line and caret. See
+https://mermaid.js.org/syntax/flowchart.html for the language.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEADER = re.compile(r"([\w-]+)[ \t]*(?:(TB|TD|BT|RL|LR|[<>^]|v)(?!\w))?[ \t]*(?
 
 
 def is_mermaid(text: str) -> bool:
-    """Whether the first line that says something is the head of a diagram (and not Python)."""
+    """Whether the first significant line is the header of a diagram (and not Python)."""
     for line in text.split("\n"):
         line = line.strip()
         if not line or line.startswith("%%"):
@@ -90,7 +90,7 @@ class _Reader(Scanner):
     # -- the whole
 
     def keep(self) -> None:
-        """Note the rest of the line as kept, and pass it."""
+        """Consume the rest of the line and keep it as ignored."""
         line = self.rest()
         self.ignored.append((self.place()[0], line.strip()))
         self.at += len(line)
@@ -142,7 +142,7 @@ class _Reader(Scanner):
         self.direction = _DIRECTIONS[head[2] or "TD"]
 
     def next_statement(self) -> bool:
-        """Pass blank lines, semicolons and comments; whether anything is left."""
+        """Skip blank lines, semicolons and comments; returns whether anything is left."""
         while self.at < len(self.text):
             if self.text[self.at].isspace() or self.text[self.at] == ";":
                 self.at += 1
@@ -330,7 +330,7 @@ class _Reader(Scanner):
     # -- state diagrams
 
     def state_statement(self, name: str) -> bool:
-        """Read what only state diagrams have; whether there was any."""
+        """Read a statement that only state diagrams have; returns whether there was one."""
         rest = self.rest()
         if rest.startswith("}"):
             self.close("}")
@@ -383,14 +383,14 @@ class _Reader(Scanner):
         return said(self.to_end()) or "default"
 
     def to_end(self) -> str:
-        """The rest of the statement, and pass it."""
+        """Consume and return the rest of the statement."""
         rest = STATEMENT.match(self.text, self.at)
         self.at += len(rest[0]) if rest else 0
         return rest[0] if rest else ""
 
 
 def _split(text: str) -> list[str]:
-    """The parts of `text` between commas that stand in no quotes and no brackets."""
+    """The parts of `text` between commas outside of quotes and brackets."""
     parts, depth, quote = [""], 0, ""
     for ch in text:
         if quote:

@@ -45,7 +45,7 @@ _NAMED_SHAPES = {
 
 
 class Scanner:
-    """A place in a text, and what can be read there."""
+    """A position in a text, and the tokens that can be read there."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
@@ -68,7 +68,7 @@ class Scanner:
         return self.text[self.at : end if end >= 0 else len(self.text)]
 
     def blank(self) -> None:
-        """Pass blanks within the line."""
+        """Skip blanks within the line."""
         while self.at < len(self.text) and self.text[self.at] in " \t\f\v\u00a0\u3000":
             self.at += 1
 
@@ -78,7 +78,7 @@ class Scanner:
         return self.at >= len(self.text) or self.text[self.at] in "\n;" or self.text.startswith("%%", self.at)
 
     def bracket(self) -> tuple[str | None, str]:
-        """The text and the shape behind an id, if there are any."""
+        """The text and the shape after an id, if there are any."""
         start = self.at
         spaced = self.at
         while spaced < len(self.text) and self.text[spaced] in " \t":
@@ -93,7 +93,7 @@ class Scanner:
         return None, "rect"
 
     def bracket_text(self, opening: str, closings: dict[str, str], start: int) -> tuple[str, str]:
-        """The text up to a closing bracket, and the shape that this one makes."""
+        """The text up to a closing bracket, and the shape that the bracket means."""
         self.blank_lines()
         began = self.at
         if self.text.startswith('"', self.at):
@@ -120,7 +120,7 @@ class Scanner:
         return self.fail(f"{opening!r} is never closed on this line: write {wanted!r}, or put the text in quotes", start)
 
     def blank_lines(self) -> None:
-        """Pass blanks and line ends."""
+        """Skip blanks and line ends."""
         while self.at < len(self.text) and self.text[self.at].isspace():
             self.at += 1
 
@@ -136,7 +136,7 @@ class Scanner:
         return decoded(raw).removeprefix(NOTHING)
 
     def attributes(self) -> tuple[str | None, str]:
-        """``@{ shape: diam, label: "text" }`` behind an id."""
+        """``@{ shape: diam, label: "text" }`` after an id."""
         found = first_outside(_BRACE, self.text[self.at :], lines=True)
         if found is None:
             self.fail("'@{' is never closed: write '}'")
@@ -173,7 +173,7 @@ class Scanner:
         return self.worded_arrow(opened)
 
     def worded_arrow(self, opened: re.Match[str]) -> tuple[str, str]:
-        """``-- text -->`` and its sisters."""
+        """``-- text -->`` and its variants."""
         kind, start = str(opened.lastgroup), opened.start()
         self.at = opened.end()
         self.blank()
@@ -214,14 +214,14 @@ class Scanner:
 
 
 def first_outside(pattern: re.Pattern[str], text: str, *, lines: bool = False) -> re.Match[str] | None:
-    """The first match that does not begin within a quotation, else the first one at all, else None."""
+    """The first match that does not begin within a quotation, else the first match, else None."""
     quoted = _quotations(text, lines=lines)
     hits = list(pattern.finditer(text)) if quoted else []
     return next((hit for hit in hits if hit.start() not in quoted), pattern.search(text))
 
 
 def _quotations(text: str, *, lines: bool = False) -> set[int]:
-    """The places in `text` that stand between two double quotes."""
+    """The ranges of `text` between two double quotes."""
     found: set[int] = set()
     for quotation in (_QUOTED_LINES if lines else _QUOTED).finditer(text):
         found.update(range(quotation.start(), quotation.end()))
@@ -229,7 +229,7 @@ def _quotations(text: str, *, lines: bool = False) -> set[int]:
 
 
 def said(text: str) -> str:
-    """A text as written: what is one quotation is without its quotes, any other keeps them."""
+    """A text as written; if it is one quotation, without the quotes."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] == '"':
         inner = text[1:-1]
@@ -241,7 +241,7 @@ def said(text: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """`text` with Mermaid's entities (``#quot;``, ``#35;``) and line breaks read."""
+    """`text` with Mermaid's entities (``#quot;``, ``#35;``) and line breaks decoded."""
     text = _BREAK.sub("\n", text)
     return _ENTITY.sub(lambda m: _entity(m[1], m[0]), text)
 

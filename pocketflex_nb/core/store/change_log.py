@@ -1,9 +1,9 @@
 """The records of a store's changes: bounded, on pages, nine fields each.
 
 An object of its own for each change would be one more for the garbage collector to visit, and half of what a write costs. A record is
-named by its *place*, the page and where on it it begins; everything that a reader sees is made of it when it is read
-(:mod:`pocketflex_nb.core.store.changes`). A page is let go of as a whole, but lives on while a run's log still lists a change on it;
-heavy values are taken out of it then, so that the log keeps no memory alive.
+identified by its position, the page and the index where it begins; what readers see is made from it when it is read
+(:mod:`pocketflex_nb.core.store.changes`). A page is dropped as a whole, but stays alive while a run's log still refers to a change on
+it; large values are removed from it then, so that the log keeps no memory alive.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ Place = tuple[list[Any], int]
 
 
 def places_in(changes: list[Any]) -> Iterator[Place]:
-    """The places that stand in turn, page and beginning, in the flat list of a frame's changes."""
+    """The positions, page and index in turn, in the flat list of a frame's changes."""
     fields = iter(changes)
     return zip(fields, fields, strict=True)
 
 
 def numbered(places: Iterator[Place], step: int, end: int) -> None:
-    """Tell the records of one node the number of its hop, and those that took no time when it ended, on the monotonic clock in ns."""
+    """Set the hop number in the records of one node, and the time of the hop's end (monotonic, ns) in those that have none."""
     for page, at in places:
         page[at + STEP] = step
         if page[at + TIME] is None:
@@ -51,7 +51,7 @@ def numbered(places: Iterator[Place], step: int, end: int) -> None:
 
 
 def net(changes: list[Any]) -> list[Any]:
-    """The changes with one for each key, on a page of their own: the last, with the `old` of the first."""
+    """The changes reduced to one per key, on a page of their own: the last, with the `old` of the first."""
     last: dict[Any, list[Any]] = {}
     for page, at in places_in(changes):
         record = page[at : at + FIELDS]
@@ -63,7 +63,7 @@ def net(changes: list[Any]) -> list[Any]:
 
 
 def add_change(frame: Any, page: list[Any], at: int) -> None:
-    """Have a frame list a change. The first of a visit, mostly the only one, stands in the frame itself: ``page`` and ``at``."""
+    """Add a change to a frame's list. The first of a visit, mostly the only one, is kept in the frame itself: ``page`` and ``at``."""
     if frame.page is None:
         frame.page, frame.at = page, at
         return
@@ -77,7 +77,7 @@ def add_change(frame: Any, page: list[Any], at: int) -> None:
 
 
 def changes_of(frame: Any) -> list[Any] | None:
-    """Take the changes out of a frame: of each its page and where it begins there, in turn; None when there are none."""
+    """Take the changes out of a frame: the page and index of each, in turn; None when there are none."""
     page, changes = frame.page, frame.changes
     if page is None:
         return None
@@ -86,7 +86,7 @@ def changes_of(frame: Any) -> list[Any] | None:
 
 
 class Ledger:
-    """The last changes of a store, one for each version, on pages.
+    """The last changes of a store, one record per version, on pages.
 
     Attributes
     ----------
@@ -118,11 +118,11 @@ class Ledger:
         self.unresolved: list[Writer] = []
 
     def floor(self, version: int) -> int:
-        """The newest version that was dropped, when the store is at `version`: what happened after it is known."""
+        """The newest version that was dropped, when the store is at `version`; later changes are kept."""
         return max(self._cut, version - self.limit, 0)
 
     def weigh(self, weight: int, version: int) -> None:
-        """Count the bytes of a record that was just laid down, the last one, and let go of old values when there are too many."""
+        """Count the bytes of the last record, and drop old values when there are too many."""
         if not weight:
             return
         self.weight += weight
@@ -132,7 +132,7 @@ class Ledger:
             self._forget(*self.find(self._cut))
 
     def turn(self, cells: Mapping[Any, Cell]) -> None:
-        """Begin a page, and let go of those of which nothing is to be kept. An interrupt anywhere in it leaves it whole."""
+        """Begin a page, and drop pages that are no longer needed. An interrupt anywhere in it leaves the log consistent."""
         floor, page = self.floor(self.end), list[Any]()
         self._pages.append(page)
         self.page, self.base, self.end = page, self.end, self.end + PAGE
@@ -142,7 +142,7 @@ class Ledger:
             self._first += PAGE
 
     def _retire(self, page: list[Any], cells: Mapping[Any, Cell]) -> None:
-        """Take from a page that goes what is needed of it."""
+        """Save what is still needed of a page that is dropped."""
         if self._first in self._heavy:
             self._heavy.discard(self._first)
             for at in range(0, len(page), FIELDS):
@@ -163,12 +163,12 @@ class Ledger:
                 del self.gone[key]
 
     def find(self, version: int) -> Place:
-        """The place of a version whose page is kept."""
+        """The position of a version whose page is kept."""
         number, nth = divmod(version - self._first, PAGE)
         return self._pages[number], nth * FIELDS
 
     def last_of(self, cell: Cell) -> Place:
-        """The place of the record of a cell's last write."""
+        """The position of the record of a key's last write."""
         if cell.version < self._first:
             assert cell.kept is not None
             return cell.kept, 0

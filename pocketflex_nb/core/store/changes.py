@@ -15,7 +15,7 @@ __all__ = ["Change", "Changes", "Written", "change_of", "time_of", "written_of"]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Who wrote a key last.
+    """The writer, time and version of a key's last write.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def change_of(place: Place) -> Change:
 
 
 def time_of(place: Place) -> float:
-    """The wall clock of a record. A walk that takes no time for each write gives it that of its hop's end."""
+    """The wall-clock time of a record. Where writes take no time of their own, it is that of their hop's end."""
     page, at = place
     time = page[at + TIME]
     if time is None:
@@ -86,7 +86,7 @@ def time_of(place: Place) -> float:
 
 
 def written_of(place: Place) -> Written:
-    """Who made a record."""
+    """The writer of a record."""
     change = change_of(place)
     return Written(change.version, change.run, change.node, change.step, change.time)
 

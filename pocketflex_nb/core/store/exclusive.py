@@ -10,7 +10,7 @@ __all__ = ["alone"]
 
 
 def alone(method: Callable[..., Any]) -> Any:
-    """Have a method of a store run under its lock, with every write on the long way, and call subscribers after it."""
+    """Run a method of a store under its lock, with the fast write path off, and call subscribers after it."""
 
     @wraps(method)
     def locked(self: Any, *args: Any, **options: Any) -> Any:

@@ -18,7 +18,7 @@ _tokens = count(1)
 
 
 def _here() -> tuple[Any, Any]:
-    """The running loop and what holds a lock here: the running task, else the thread."""
+    """The running loop and the owner of locks taken here: the running task, else the thread."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -27,7 +27,7 @@ def _here() -> tuple[Any, Any]:
 
 
 class KeyLock:
-    """One named lock: who holds it, and who waits."""
+    """One named lock: its owner, and its waiters."""
 
     __slots__ = ("_guard", "_loop", "_owner", "_waiting", "key")
 
@@ -40,11 +40,11 @@ class KeyLock:
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody holds it."""
+        """Whether the lock is taken."""
         return self._owner is not None
 
     def ask(self, blocking: bool) -> Future[None] | None:
-        """Take it now and give None, or stand in line and give a future that is done when it was handed over."""
+        """Acquire the lock and return None, or queue up and return a future that is done when the lock is handed over."""
         loop, me = _here()
         with self._guard:
             if self._owner is None:
@@ -62,12 +62,12 @@ class KeyLock:
             return turn
 
     def leave(self, turn: Future[None]) -> None:
-        """Stop waiting; give the lock on when it has been handed over in the meantime."""
+        """Stop waiting; pass the lock on when it has been handed over in the meantime."""
         if not turn.cancel():
             self.release()
 
     def release(self) -> None:
-        """Hand the lock to the next in line."""
+        """Hand the lock to the next waiter."""
         with self._guard:
             self._owner = self._loop = None
             while self._waiting:
@@ -105,7 +105,7 @@ class Lock:
 
     @property
     def is_held(self) -> bool:
-        """Whether anybody holds it now."""
+        """Whether the lock is taken now."""
         return self._lock.is_held
 
     def __enter__(self) -> Lock:

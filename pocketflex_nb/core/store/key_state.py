@@ -10,7 +10,7 @@ __all__ = ["UNMARKED", "Cell"]
 
 
 class Cell:
-    """What a store knows of one key, made when the key is first read or written.
+    """The state of one key, made when the key is first read or written.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Cell:
         self.views: dict[Any, Any] | None = None
 
     def is_of(self, plain: bool, hidden: bool) -> None:
-        """Note what kind of value it holds: one that never changes in place, one that is not to be looked at."""
+        """Record the kind of its value: immutable, or exempt from tracking."""
         self.plain, self.quick = plain or hidden, plain and not hidden and self.key.__class__ is str
 
 

@@ -15,7 +15,7 @@ __all__ = ["settle"]
 
 
 def settle(frame: Any) -> list[Any] | None:
-    """End the changes of the node in flight: find the nested ones, and give the places of all their records.
+    """Close the changes of the current node: find the nested ones, and return the positions of all their records.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """`Store`: the dict that the nodes of a run share, with versions, writers and history.
 
-How a read and a write stay cheap. Every key has a `Cell` beside the dict, with its live value and its last frozen copy; reading
-goes by the cell alone. A write of an immutable value to a known key is a plain sequence of assignments that the interpreter
-does not interrupt (it switches threads and delivers signals at calls and jumps backward, and there is none among them), so it
-takes no lock; it looks first whether the ledger has room, and takes the long way, under the lock, when it has none: at the end of a
-page, and while anybody does something compound. In a free-threaded Python every write takes the long way.
+How a read and a write stay cheap. Every key has a state object beside the dict, with its live value and its last frozen copy; reading
+uses that object alone. A write of an immutable value to a known key is a plain sequence of assignments that the interpreter does not
+interrupt (it switches threads and delivers signals at calls and backward jumps, and there is none among them), so it takes no lock; it
+first checks whether the page has space, and takes the slow path, under the lock, when it has none: at the end of a page, and while a
+compound operation runs. In a free-threaded Python every write takes the slow path.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class Store(Handed):
         return cell.value if cell.mark is _frame() else self._hand(cell)
 
     def _first(self, key: Any) -> Any:
-        """Read a key that has no cell yet."""
+        """Read a key that has no state object yet."""
         if self._cell(key) is not None:
             return self[key]
         try:
@@ -192,7 +192,7 @@ class Store(Handed):
             raise exc from None
 
     def _cell(self, key: Any) -> Cell | None:
-        """The cell of `key`, made now if the store began with it; None if there is no such key."""
+        """The state object of `key`, made now if the store began with the key; None if there is no such key."""
         cell = self._cells.get(key)
         if cell is not None or key not in self:
             return cell
@@ -207,7 +207,7 @@ class Store(Handed):
             return cell
 
     def _touch(self, cell: Cell) -> None:
-        """Have a cell looked at again: at the end of the node in flight, or when somebody asks what changed."""
+        """Mark a key to be checked for nested changes: at the end of the current node, or when changes are asked for."""
         frame = _frame()
         if frame is None:
             if self._loose is None:
@@ -276,7 +276,7 @@ class Store(Handed):
             add_change(frame, page, at)
 
     def _write(self, key: Any, value: Any) -> None:
-        """Write the long way: anything, by anybody."""
+        """Write on the slow path: any value, by any writer."""
         frame = _frame()
         if self._is_late(frame):
             return
@@ -288,7 +288,7 @@ class Store(Handed):
 
     @alone
     def _put(self, key: Any, value: Any, frozen: tuple[Any, int], frame: Any) -> tuple[Writer | None, bool]:
-        """Write unless a conflict forbids it; the other writer of a conflict, and whether it was written."""
+        """Write unless a conflict forbids it; returns the other writer of a conflict, and whether it was written."""
         cell = self._cell(key)
         other = self._other(key, cell, frame)
         if other is not None and cell is not None and self._merge and key in self._merge:
@@ -300,7 +300,7 @@ class Store(Handed):
         return other, True
 
     def _commit(self, key: Any, cell: Cell | None, value: Any, frozen: tuple[Any, int], frame: Any) -> None:
-        """Set `key`, keep the record, and let everybody know. The lock is held."""
+        """Set `key`, write the record, and notify subscribers. The lock is held."""
         copy_, weight = frozen
         plain, hidden, version = is_plain(value), key in self._transient, self.version + 1
         writer = writer_of(frame, self._ledger.unresolved)
@@ -322,13 +322,13 @@ class Store(Handed):
             self._touch(cell)
 
     def _give_way(self, cell: Cell, frame: Any) -> None:
-        """The value of a cell is about to be replaced: keep it for the tries that may fail, and for others that work on it."""
+        """Save the value that is about to be replaced for attempts that may fail, and for other nodes that work on it."""
         self._set_aside_views(cell, frame)
         if frame is not None and frame.undo is not None:
             frame.undo.setdefault((id(self), cell.key), cell.value)
 
     def _lay(self, record: list[Any]) -> Place:
-        """Lay a record on the last page, and count the version that it makes; where it stands. The lock is held."""
+        """Append a record to the last page, and count the version that it makes; returns its position. The lock is held."""
         ledger, version = self._ledger, record[VERSION]
         if version == ledger.end:
             ledger.turn(self._cells)
@@ -338,7 +338,7 @@ class Store(Handed):
         return page, at
 
     def _note(self, place: Place, frame: Any) -> None:
-        """Put a record that was laid down where it belongs besides. The lock is held."""
+        """Complete the writing of a record: correct the count of bytes, list it in the frame, and publish it. The lock is held."""
         page, at = place
         self._ledger.weigh(-page[at + MORE], page[at])
         if frame is not None:
@@ -348,7 +348,7 @@ class Store(Handed):
 
     # late writes and lost ones ---------------------------------------------------------------------------------------
     def _is_late(self, frame: Any, told: bool = True) -> bool:
-        """Whether a write comes too late: its step was abandoned, or its agent was given up. Noted once a step if it is to be told."""
+        """Whether a write comes too late: its step was abandoned, or its agent was given up. Reported once per step, if at all."""
         life = _agent()
         if not (frame is not None and is_fenced(frame)) and not (life is not None and getattr(life, "fenced", False)):
             return False
@@ -362,14 +362,14 @@ class Store(Handed):
         return True
 
     def _other(self, key: Any, cell: Cell | None, frame: Any) -> Writer | None:
-        """Who else wrote `key` since the node in flight began, if that run or branch is another one."""
+        """Another run or branch that wrote `key` since the current node began, if any."""
         version, writer = self._ledger.gone.get(key, (0, OUTSIDE)) if cell is None else (cell.version, cell.writer)
         if frame is None or version <= frame.began or walked_with(frame) is not self:
             return None  # `began` counts the versions of the store that is walked with
         return None if writer is OUTSIDE or writer.is_related(frame) else writer
 
     def _merged(self, key: Any, cell: Cell, value: Any, frame: Any) -> Any:
-        """What the rule of `key` makes of what stands there and what is written."""
+        """The result of the merge rule of `key` for the present value and the one that is written."""
         assert self._merge is not None
         rule, takes_base = self._merge[key]
         try:
@@ -382,7 +382,7 @@ class Store(Handed):
             raise
 
     def _tell(self, key: Any, frame: Any, other: Writer, done: bool, path: tuple[Any, ...] = ()) -> None:
-        """Say that an update was lost."""
+        """Report a lost update."""
         mine = writer_of(frame, self._ledger.unresolved)
         verb = "overwrote" if done else "was kept from overwriting"
         name = rule_name(path) if len(path) > 1 else key
@@ -410,7 +410,7 @@ class Store(Handed):
         self._remove(key, check=True)
 
     def _remove(self, key: Any, check: bool) -> Any:
-        """Delete `key` and give its value; KeyError if it is not there."""
+        """Delete `key` and return its value; KeyError if it is missing."""
         frame = _frame()
         if self._is_late(frame):
             return self[key]
@@ -441,7 +441,7 @@ class Store(Handed):
         return value, other, True
 
     def pop(self, key: Any, *default: Any) -> Any:
-        """Remove `key` and give its value, or `default` when it is missing. Nothing is lost by it, so it never conflicts.
+        """Remove `key` and return its value, or `default` when it is missing. Loses no update, so it never conflicts.
 
         Parameters
         ----------
@@ -460,7 +460,7 @@ class Store(Handed):
             raise
 
     def popitem(self) -> tuple[Any, Any]:
-        """Remove the newest key and give it with its value."""
+        """Remove the newest key and return it with its value."""
         with self._lock:
             for key in reversed(self):
                 return key, self._remove(key, check=False)
@@ -485,7 +485,7 @@ class Store(Handed):
         return self[key] if not self.insert_new(key, default) and key in self else default
 
     def update(self, *args: Any, **more: Any) -> Any:  # wider than a dict's
-        """Write many keys, as a dict does; or, with a key and a function, change one key atomically and give its new value.
+        """Write many keys, as a dict does; or, with a key and a function, change one key atomically and return its new value.
 
         Parameters
         ----------
@@ -522,7 +522,7 @@ class Store(Handed):
         return value
 
     def increment(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
-        """Add `n` atomically and give the new value.
+        """Add `n` atomically and return the new value.
 
         Parameters
         ----------
@@ -551,7 +551,7 @@ class Store(Handed):
 
     @alone
     def insert_new(self, key: Any, value: Any) -> bool:
-        """Set `key` unless it is there already; whether it was set. Atomic.
+        """Set `key` unless it exists; returns whether it was set. Atomic.
 
         Parameters
         ----------
@@ -568,7 +568,7 @@ class Store(Handed):
 
     @alone
     def cas(self, key: Any, old: Any, new: Any) -> bool:
-        """Set `key` to `new` if it is equal to `old`; whether it was set. False when it is missing. Atomic.
+        """Set `key` to `new` if it is equal to `old`; returns whether it was set. False when it is missing. Atomic.
 
         Parameters
         ----------
@@ -586,7 +586,7 @@ class Store(Handed):
         return True
 
     def copy(self) -> Store:
-        """A new store with the same keys, values and options; its versions and history begin anew."""
+        """A new store with the same keys, values and options, and with versions and history of its own."""
         return type(self)(self if _frame() is None else self._handed(), **self._options())
 
     __copy__ = copy
@@ -635,7 +635,7 @@ class Store(Handed):
 
     # the past --------------------------------------------------------------------------------------------------------
     def who(self, key: Any) -> Written:
-        """Who wrote `key` last, and when; KeyError if it is not there.
+        """The last writer of `key`, and when it wrote; KeyError if the key is missing.
 
         Parameters
         ----------
@@ -669,7 +669,7 @@ class Store(Handed):
         return [changes.change_of(place) for place in reversed(places)]
 
     def snapshot(self) -> Snapshot:
-        """The whole store as it is now, frozen. Costs what changed since the last one; the first costs all keys once."""
+        """The whole store as it is now, frozen. Costs as much as changed since the last snapshot; the first costs all keys once."""
         self._catch_up()
         with self._lock:
             if self._versions is None or self._versions.version < self._ledger.floor(self.version):
@@ -684,7 +684,7 @@ class Store(Handed):
         return None if cell is None else (cell.version, cell.frozen)
 
     def at(self, version: int) -> dict[Any, Any]:
-        """A plain copy of the store as it was when its `version` was that number.
+        """A plain copy of the store as it was at that `version`.
 
         Parameters
         ----------
@@ -721,7 +721,7 @@ class Store(Handed):
         return {page[at + KEY]: page[at + OLD] for page, at in self._ledger.after(version, self.version)}
 
     def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
-        """What changed from `a` to `b`.
+        """The changes from `a` to `b`.
 
         Parameters
         ----------
@@ -749,7 +749,7 @@ class Store(Handed):
         return [found for key, (old, new) in pairs.items() for found in compare(old, new, (key,))]
 
     def _catch_up(self) -> None:
-        """Find the nested changes made outside of runs, and those that the node in flight has made so far."""
+        """Find the nested changes made outside of runs, and those that the current node has made so far."""
         loose, self._loose = self._loose, None
         for cell in loose or ():
             if cell.mark is None:
@@ -761,7 +761,7 @@ class Store(Handed):
                 self._look(cell, frame)
 
     def _look(self, cell: Cell, frame: Any) -> None:
-        """Compare a value with its last copy, and record what changed in it."""
+        """Compare a value with its last copy, and record its changes."""
         if frame is not None and self._is_late(frame):
             return
         done = cell.plain
@@ -776,7 +776,7 @@ class Store(Handed):
 
     @alone
     def _nested(self, cell: Cell, value: Any, before: Any, op: str, frozen: tuple[Any, int], frame: Any) -> bool:
-        """Record a nested change; False if somebody else changed the key meanwhile, and it must be looked at again."""
+        """Record a nested change; False if another writer changed the key meanwhile, so that it must be compared again."""
         if self._cells.get(cell.key) is not cell:
             return True  # deleted meanwhile
         if cell.value is not value or cell.frozen is not before:
@@ -792,7 +792,7 @@ class Store(Handed):
 
     # others ----------------------------------------------------------------------------------------------------------
     def lock(self, key: Any, *, timeout: float | None = None) -> Lock:
-        """A lock named `key`, for ``with`` in threads and ``async with`` on any loop; first come, first served.
+        """A lock named `key`, for ``with`` in threads and ``async with`` on any loop; granted in the order of arrival.
 
         Parameters
         ----------
@@ -838,7 +838,7 @@ class Store(Handed):
         return watch
 
     def subscribe(self, fn: Callable[[Change], Any], *keys: Any) -> Callable[[], None]:
-        """Have ``fn(change)`` called after each change of `keys`, or of all keys, in the thread that wrote.
+        """Call ``fn(change)`` after each change of `keys`, or of all keys, in the thread that wrote.
 
         Parameters
         ----------
@@ -872,7 +872,7 @@ class Store(Handed):
         self._listeners = kept
 
     def _publish(self, place: Place) -> None:
-        """Hand a change to those who listen. The lock is held; nobody is waited for."""
+        """Pass a change to watches and subscribers. The lock is held; never waits."""
         from pocketflex_nb.core.store.changes import change_of
 
         (page, at), change = place, None
@@ -888,7 +888,7 @@ class Store(Handed):
                     self._outbox.append((listener, change))
 
     def _deliver(self) -> None:
-        """Call subscribers, unless this thread still holds the lock: then whoever took it first does it in the end."""
+        """Call subscribers, unless this thread still holds the lock: its outermost holder does it at the end."""
         if self._lock._is_owned():  # as threading.Condition asks it
             return
         while self._outbox:
@@ -900,7 +900,7 @@ class Store(Handed):
 
 
 def as_store(shared: Any, **options: Any) -> Store:
-    """A `Store` of what a mapping holds: its top level is copied. A `Store` is given back as it is.
+    """A `Store` with the content of a mapping, whose top level is copied. A `Store` is returned as it is.
 
     Raises
     ------

@@ -1,8 +1,7 @@
 """Undoes the writes of a failed attempt, key by key, except keys that another writer has changed since.
 
-A try is set out for (`set_out`); while it lasts, stores note the values that it replaces in the frame's `undo`. When it failed,
-`put_back` writes them again, and puts values that were changed in place back as they were, in place, so that whoever holds them sees
-that, too.
+`set_out` begins an attempt; while it lasts, stores save the values that it replaces in the frame's `undo`. When it fails, `put_back`
+writes them again, and restores values that were changed in place, in place, so that everyone who holds them sees that, too.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ __all__ = ["Undo", "is_tracking", "put_back", "set_out"]
 
 
 class Undo(dict[Any, Any]):
-    """The values that a try replaced, by store (its `id`) and key.
+    """The values that an attempt replaced, by store (its `id`) and key.
 
     Attributes
     ----------
@@ -33,12 +32,12 @@ class Undo(dict[Any, Any]):
 
 
 def is_tracking(frame: Any) -> bool:
-    """Whether the node in flight has read or written any store."""
+    """Whether the current node has read or written any store."""
     return bool(frame.touched) or frame.page is not None
 
 
 def set_out(frame: Any) -> None:
-    """Begin a try: what the node has changed so far stays."""
+    """Begin an attempt: what the node has changed so far stays."""
     for cell, store in list((frame.touched or {}).items()):
         store._look_now(cell, frame)
     frame.undo = Undo()
@@ -46,7 +45,7 @@ def set_out(frame: Any) -> None:
 
 
 def put_back(frame: Any) -> tuple[list[tuple[Any, str]], dict[int, tuple[Any, Any]]]:
-    """Take back what the try wrote.
+    """Undo what the attempt wrote.
 
     Returns
     -------
@@ -81,14 +80,14 @@ def put_back(frame: Any) -> tuple[list[tuple[Any, str]], dict[int, tuple[Any, An
 
 
 def _changes(frame: Any) -> list[Any]:
-    """The places of the changes that the node in flight has made."""
+    """The positions of the changes that the current node has made."""
     if frame.page is None:
         return []
     return frame.changes if frame.changes is not None else [frame.page, frame.at]
 
 
 def _written(frame: Any, began: int) -> dict[Any, tuple[list[Any], list[Any]]]:
-    """The first and the last record of each key that the try wrote."""
+    """The first and the last record of each key that the attempt wrote."""
     changes = _changes(frame)
     begin = began if len(changes) >= began else 0  # a node that writes in a long loop shortens them
     found: dict[Any, tuple[list[Any], list[Any]]] = {}

@@ -40,11 +40,11 @@ class Watch:
         self._closed = False
 
     def reference(self) -> Any:
-        """How the store holds it: weakly, so that a watch that nobody reads any more goes away."""
+        """The store's reference to it: weak, so that a watch without a reader disappears."""
         return weakref.ref(self)
 
     def wants(self, key: Any) -> bool:
-        """Whether it is for this key."""
+        """Whether it follows this key."""
         return not self._keys or key in self._keys
 
     def push(self, change: Change) -> bool:
@@ -68,7 +68,7 @@ class Watch:
                 self._closed = True
 
     def take(self) -> Change | None:
-        """The oldest change that was not read yet, or None. Never waits."""
+        """The oldest unread change, or None. Never waits."""
         with self._lock:
             return self._pending.pop(next(iter(self._pending))) if self._pending else None
 
@@ -128,15 +128,15 @@ class Listener:
         self._fn, self._keys = fn, frozenset(keys)
 
     def reference(self) -> Any:
-        """How the store holds it: for good, until it is ended."""
+        """The store's reference to it: strong, until it is ended."""
         return lambda: self
 
     def wants(self, key: Any) -> bool:
-        """Whether it is for this key."""
+        """Whether it follows this key."""
         return not self._keys or key in self._keys
 
     def push(self, change: Change) -> bool:
-        """False: it must be called after the store's lock was given back."""
+        """False: it must be called after the store's lock was released."""
         return False
 
     def call(self, change: Change) -> None:

@@ -1,11 +1,11 @@
 """Decides which object a node gets for a key: the store's own, or a copy while another running node holds that one.
 
-Two nodes that work at once must not change one list or dict under each other's hands: what each of them did could not be told apart,
-and an update that was lost could not be found. The first that reads a key is handed the store's own object; one that reads it while
-the first still works gets a copy. At its node's end each copy is merged with what stands in the store by then, against what it began
-with (:mod:`pocketflex_nb.core.frozen.three_way_merge`). Where both changed the same place, that is a lost update.
+Two nodes that run at the same time must not change one list or dict together: their changes could not be told apart, and a lost update
+could not be found. The first node that reads a key gets the store's own object; one that reads it while the first still runs gets a
+copy. When its node ends, each copy is merged with the store's present value, against the value it started from
+(:mod:`pocketflex_nb.core.frozen.three_way_merge`). Where both changed the same path, that is a lost update.
 
-A step that was abandoned keeps the object that it was handed; the store goes on with another.
+A step that was abandoned keeps the object that it got; the store continues with another.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _set = dict.__setitem__
 
 
 class View:
-    """What one node was handed instead of the store's own object.
+    """The copy that one node got instead of the store's own object.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class View:
 
 
 def owner_of(frame: Any) -> Any:
-    """The walk that a step belongs to: steps of one node share what they are handed."""
+    """The walk that a step belongs to: steps of one node share their copies."""
     while getattr(frame, "step", False):
         frame = frame.parent
     return frame
@@ -84,7 +84,7 @@ def is_related(frame: Any, other: Any) -> bool:
 
 
 def holds(frame: Any, cell: Any) -> bool:
-    """Whether a node in flight was handed the store's own object of this cell."""
+    """Whether a running node got the store's own object of this key."""
     if frame is UNMARKED or frame is None:
         return False
     touched = frame.touched
@@ -92,7 +92,7 @@ def holds(frame: Any, cell: Any) -> bool:
 
 
 class Handed(dict[Any, Any]):
-    """The part of a store that hands out its values."""
+    """The part of a store that decides which objects readers get."""
 
     __slots__ = ()
 
@@ -115,20 +115,20 @@ class Handed(dict[Any, Any]):
     _transient: Any
 
     def values(self) -> Any:
-        """The values; inside of a run those that the node in flight is handed now."""
+        """The values; inside of a run those that the current node gets."""
         return dict.values(self) if _frame() is None else self._handed().values()
 
     def items(self) -> Any:
-        """The keys with their values; inside of a run those that the node in flight is handed now."""
+        """The keys with their values; inside of a run those that the current node gets."""
         return dict.items(self) if _frame() is None else self._handed().items()
 
     def _handed(self) -> dict[Any, Any]:
-        """A plain dict of what the node in flight is handed for every key."""
+        """A plain dict of the objects that the current node gets for every key."""
         found = {key: self.get(key, MISSING) for key in list(dict.keys(self))}
         return {key: value for key, value in found.items() if value is not MISSING}
 
     def _hand(self, cell: Cell) -> Any:
-        """The object of a cell whose value may change in place, for the node in flight."""
+        """The object of a key with a mutable value, for the current node."""
         frame = _frame()
         if frame is None:
             if not holds(cell.mark, cell):
@@ -182,14 +182,14 @@ class Handed(dict[Any, Any]):
             return None
 
     def _as_it_began(self, cell: Cell, frame: Any) -> Any:
-        """The frozen value of a cell when the node in flight began, if another one has written it since."""
+        """The frozen value of a key when the current node began, if another one has written it since."""
         if cell.version <= frame.began or walked_with(frame) is not self or cell.writer.is_related(frame):
             return cell.frozen
         base = [page[at + OLD] for page, at in self._ledger.after(frame.began, self.version) if page[at + KEY] == cell.key]
         return base[-1] if base and base[-1] is not MISSING and not isinstance(base[-1], Opaque) else cell.frozen
 
     def _renew(self, cell: Cell, view: View, owner: Any) -> None:
-        """Show each other's changes to nodes that are still at work, when one reads again and again: it waits for the others."""
+        """Show running nodes each other's changes when one reads repeatedly, since it waits for the others."""
         view.reads, view.since = 0, monotonic()
         if self._cells.get(cell.key) is not cell or cell.plain:
             return
@@ -230,7 +230,7 @@ class Handed(dict[Any, Any]):
 
     @alone
     def _apart(self, cell: Cell, frame: Any) -> Any:
-        """What an atomic change is to begin with: the value without what others in flight have done to it so far."""
+        """The starting value of an atomic change: the value without the changes that other running nodes have made to it so far."""
         owner = None if frame is None else owner_of(frame)
         if cell.views and owner in cell.views:
             self._merge_view(cell, owner, cell.views[owner], ends=False)
@@ -264,7 +264,7 @@ class Handed(dict[Any, Any]):
 
     # a try that failed ------------------------------------------------------------------------------------------------
     def _look_now(self, cell: Cell, frame: Any) -> None:
-        """Note what the node in flight has changed so far."""
+        """Record what the current node has changed so far."""
         owner = owner_of(frame)
         if cell.views and owner in cell.views:
             self._merge_view(cell, owner, cell.views[owner], ends=False)
@@ -273,7 +273,7 @@ class Handed(dict[Any, Any]):
 
     @alone
     def _take_back(self, last: list[Any], old: Any, before: Any, frame: Any) -> bool:
-        """Have a key be what it was before a try wrote it; False when that was another store, or somebody else has written it since.
+        """Restore a key to its value before an attempt wrote it; False for another store, or if another writer has changed it since.
 
         `last` is the try's last record of the key, `old` the frozen value before its first, `before` the live one, where it is known.
         """
@@ -296,7 +296,7 @@ class Handed(dict[Any, Any]):
 
     @alone
     def _look_back(self, cell: Cell, frame: Any) -> tuple[Any, Any] | None:
-        """Have a value that a try was handed be what it was when the try began, in place."""
+        """Restore a value that an attempt got to its content when the attempt began, in place."""
         owner = owner_of(frame)
         view = cell.views.get(owner) if cell.views else None
         if view is not None:
@@ -320,7 +320,7 @@ class Handed(dict[Any, Any]):
 
     # at a node's end -------------------------------------------------------------------------------------------------
     def _end_view(self, cell: Cell, frame: Any) -> None:
-        """Merge what the node in flight did to its own object with what stands in the store."""
+        """Merge the changes of the current node's copy with the store's value."""
         view = cell.views.get(frame) if cell.views else None
         if view is None:
             if not cell.plain:
@@ -367,7 +367,7 @@ class Handed(dict[Any, Any]):
         return merge.value((cell.key,), view.base, theirs, mine, live, own)
 
     def _put_view(self, cell: Cell, frame: Any, view: View, merged: Any, ends: bool) -> None:
-        """Have the store hold what was merged, in the object that it holds already where nobody works on that one."""
+        """Store the merged value, in the present object where no other node uses that one."""
         work = Work(WRITTEN_BOUND)
         try:
             frozen: Any = work.freeze(merged, cell.frozen)
@@ -402,7 +402,7 @@ def is_fenced(frame: Any) -> bool:
 
 
 def loan(cell: Cell) -> Any:
-    """What an abandoned step may do with as it likes."""
+    """An object that an abandoned step may change freely."""
     try:
         return copy_of(cell.frozen, cell.value)
     except (NotCopied, RuntimeError):
@@ -417,7 +417,7 @@ def _drop_view(cell: Cell, owner: Any) -> None:
 
 
 def too_large(value: Any) -> Opaque:
-    """Stands for a value that is too large to be copied."""
+    """The marker for a value that is too large to be copied."""
     try:
         size = f" of {len(value)}"
     except Exception:  # a class may lie about anything
@@ -426,7 +426,7 @@ def too_large(value: Any) -> Opaque:
 
 
 def _frozen(value: Any, base: Any, bound: int = TOUCHED_BOUND) -> Any:
-    """The frozen `value`; None when it is too large by now, or a thread changes it meanwhile."""
+    """The frozen `value`; None when it has become too large, or a thread changes it meanwhile."""
     try:
         return Work(bound).freeze(value, base)
     except Exception:

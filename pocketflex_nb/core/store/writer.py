@@ -15,7 +15,7 @@ OFTEN = 2_047
 
 
 class Writer:
-    """Who writes: one node in one walk. Holds the walk's frame only until its names were read."""
+    """The writer of a change: one node in one walk. References the walk's frame only until its names were read."""
 
     __slots__ = ("frame", "line", "node", "path", "run")
 
@@ -26,7 +26,7 @@ class Writer:
         self.line: tuple[int, ...] = ()
 
     def resolve(self) -> Writer:
-        """Read the names off the frame and let go of it.
+        """Read the names from the frame and release it.
 
         `line` is the `id`s of the frame and those it was entered from. An id is used again once its frame is gone, but only by
         a frame that began after whatever the old one wrote, so it cannot be mistaken in `is_related` as conflicts ask it.
@@ -67,7 +67,7 @@ OUTSIDE = Writer(None)
 
 
 def writer_of(frame: Any, unresolved: list[Writer]) -> Writer:
-    """The writer that stands for the node in flight in `frame`, made once per walk and node."""
+    """The writer for the current node of `frame`, made once per walk and node."""
     if frame is None:
         return OUTSIDE
     writers = getattr(frame, "writers", None)

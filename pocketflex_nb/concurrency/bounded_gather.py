@@ -29,7 +29,7 @@ async def together(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
 
 
 async def end(tasks: list[asyncio.Task[Any]]) -> None:
-    """Cancel `tasks` and wait until they are over, also when the waiter is cancelled meanwhile, which is passed on then."""
+    """Cancel `tasks` and wait until they are done; a cancellation of the waiter meanwhile is raised afterwards."""
     cancelled: asyncio.CancelledError | None = None
     for task in tasks:
         cancel_task(task)

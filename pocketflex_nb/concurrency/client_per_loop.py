@@ -17,7 +17,7 @@ _END = 2.0
 
 
 class PerLoop(Generic[_C]):
-    """A client for each loop that asks: connections belong to the loop that made them.
+    """One client per event loop: connections belong to the loop that made them.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class PerLoop(Generic[_C]):
         return client
 
     async def _ending(self, loop: asyncio.AbstractEventLoop, client: _C) -> AsyncGenerator[None, None]:
-        """Held at its one ``yield`` until the client is to end, or its loop: `asyncio.run` closes what generators are left."""
+        """Suspended at its one ``yield`` until the client or its loop ends: `asyncio.run` closes the generators that are left."""
         try:
             yield
         finally:
@@ -63,14 +63,14 @@ class PerLoop(Generic[_C]):
             await self._end(client)
 
     async def drop(self, client: _C) -> None:
-        """Let go of a client whose connection broke."""
+        """Forget a client whose connection broke."""
         loop = asyncio.get_running_loop()
         if (found := self._clients.get(loop)) is not None and found[1] is client:
             del self._clients[loop]
             await found[2].aclose()
 
     async def close(self) -> None:
-        """End every client, each on its own loop; those of loops that no longer run are let go."""
+        """End every client, each on its own loop; those of loops that no longer run are dropped."""
         here = asyncio.get_running_loop()
         clients, self._clients = self._clients, {}
         for loop, (owner, _, ending) in clients.items():

@@ -1,6 +1,6 @@
 """The engine thread: a daemon thread whose event loop runs launched flows and agents, with a pool for blocking steps.
 
-The kernel's own loop is never used unasked: an agent that does not await would block every cell there.
+The kernel's own loop is used only on request: an agent that does not await would block every cell there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BaseLoop: Any = asyncio.ProactorEventLoop if os.name == "nt" else asyncio.Selec
 
 
 class EngineLoop(_BaseLoop):  # type: ignore[misc]
-    """Our own loop class: code that runs here knows by it where it is."""
+    """The event loop class of the engine thread, by which code recognises that it runs there."""
 
     #: an interrupt that leaves a task's step does not stop it
     _pfx_goes_on = True
@@ -59,7 +59,7 @@ class EngineThread:
 
     @property
     def loop(self) -> Any:
-        """The event loop; starts the thread when it is asked for first."""
+        """The event loop; starts the thread on first access."""
         loop = self._loop
         return loop if loop is not None else self._start()
 
@@ -111,11 +111,11 @@ class EngineThread:
     # a loop of somebody else's ----------------------------------------------------------------------------------------
     @property
     def is_borrowed(self) -> bool:
-        """Whether runs walk on a loop that `borrow` was given, in the thread of that loop."""
+        """Whether runs use a loop that `borrow` was given, in the thread of that loop."""
         return self._own is not None
 
     def borrow(self, loop: Any) -> None:
-        """Have what is launched from now on walk on `loop`, which turns in the calling thread and can turn inside itself.
+        """Run what is launched from now on on `loop`, which runs in the calling thread and can be re-entered.
 
         Nothing may be running on the engine's loop meanwhile. A second call changes nothing before `give_back`.
         """
@@ -125,7 +125,7 @@ class EngineThread:
                 self._loop, self._thread = loop, threading.current_thread()
 
     def give_back(self) -> Any:
-        """Walk on the engine's own loop again; returns the loop that was borrowed."""
+        """Return to the engine's own loop; returns the loop that was borrowed."""
         with self._lock:
             borrowed = self._loop
             if self._own is not None:
@@ -133,7 +133,7 @@ class EngineThread:
         return borrowed
 
     def turn(self, seconds: float) -> bool:
-        """Let a borrowed loop turn, at most `seconds`, for plain code that waits in its thread; False when there is none to turn."""
+        """Run a borrowed loop for at most `seconds`, for plain code that waits in its thread; False when there is none to run."""
         if not (self.is_borrowed and self.is_here):
             return False
         from pocketflex_nb.concurrency.reentrancy import run_nested
@@ -142,7 +142,7 @@ class EngineThread:
         return True
 
     def beat(self, seconds: float) -> float | None:
-        """How long code that awaits here may rest at once: a signal does not wake a loop, but for the engine's, which gets none."""
+        """The longest uninterrupted wait for code that awaits here: signals do not wake a loop, except the engine's, which gets none."""
         return None if self.is_here and not self.is_borrowed else seconds
 
     @property
@@ -155,11 +155,11 @@ class EngineThread:
         return asyncio.run_coroutine_threadsafe(coro, self.loop)
 
     def call_soon(self, fn: Callable[..., Any], *args: Any) -> None:
-        """Have `fn` called on the engine's loop, from any thread, soon."""
+        """Call `fn` on the engine's loop soon, from any thread."""
         self.loop.call_soon_threadsafe(fn, *args)
 
     def call_together(self, fn: Callable[..., Any], *args: Any) -> None:
-        """`call_soon` for many at once: the loop is woken once for all that come before it has looked."""
+        """`call_soon` for many calls: the loop is woken once for all that arrive before it runs."""
         self._due.append((fn, args))
         if not self._is_woken:
             self._is_woken = True

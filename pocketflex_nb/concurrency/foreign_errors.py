@@ -1,8 +1,8 @@
 """Errors of steps that asyncio would misread: a `CancelledError` that nobody here requested, and `StopIteration`.
 
-A client whose pool was closed raises `asyncio.CancelledError` in a step that nobody cancelled: passed on as it is, it would pass for the
-end of the run, or of the task that walks. And no coroutine lets a `StopIteration` out, so it would be another error in `run_async` and
-`launch` than in `run`. Both are ordinary failures, with what was raised as their cause.
+A client whose pool was closed raises `asyncio.CancelledError` in a step that nobody cancelled: passed on, it would look like the end of
+the run, or of the task that walks. And a coroutine turns `StopIteration` into another error, so that `run_async` and `launch` would
+raise differently from `run`. Both are ordinary failures, with the original error as their cause.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ __all__ = ["as_failure", "cut", "is_cut", "is_ours", "raised_by_step", "step_err
 
 
 def cut() -> asyncio.CancelledError:
-    """What plain code that waits on a loop's thread is left with when its task, or what it waits for, was cancelled."""
+    """The error for plain code that waits on a loop's thread when its task, or what it waits for, was cancelled."""
     error = asyncio.CancelledError()  # no class of its own: `asyncio.timeout` knows the very class only
     error._pfx_cut = True  # type: ignore[attr-defined]
     return error
 
 
 def is_cut(error: BaseException) -> bool:
-    """Whether `error` is of `cut`."""
+    """Whether `error` was made by `cut`."""
     return getattr(error, "_pfx_cut", False) is True
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether the cancellation `error` was asked for: of the task that runs here, of the run, of one around it, or of this attempt."""
+    """Whether the cancellation `error` was requested here: of the running task, of the run or an outer one, or of this attempt."""
     if is_cut(error):
         return True
     frame = FRAME.get()
@@ -49,7 +49,7 @@ def is_ours(error: BaseException) -> bool:
 
 
 def as_failure(error: asyncio.CancelledError) -> StepCancelled:
-    """The failure that a cancellation is which nobody here asked for; one that was asked for is raised."""
+    """The failure for a cancellation that nobody here requested; one that was requested is raised."""
     if is_ours(error):
         raise error
     frame = FRAME.get()
@@ -63,7 +63,7 @@ def as_failure(error: asyncio.CancelledError) -> StepCancelled:
 
 
 def raised_by_step(error: BaseException) -> BaseException:
-    """`error` as it is told, the same in each way to run: a `StopIteration` as the RuntimeError that a coroutine makes of it."""
+    """`error` in the form that is the same in each way to run: a `StopIteration` as the RuntimeError that a coroutine makes of it."""
     if isinstance(error, asyncio.CancelledError):
         return error if is_ours(error) else as_failure(error)
     stop: Any = error if isinstance(error, StopIteration) else None
@@ -79,7 +79,7 @@ def raised_by_step(error: BaseException) -> BaseException:
 
 
 def step_error(error: BaseException, *, is_plain: bool = False) -> Exception:
-    """What an `exec` raised, as its fallback is to see it; a cancellation that was asked for is raised.
+    """The error of `exec` as its fallback gets it; a cancellation that was requested is raised.
 
     Of a plain `exec` it is the StopIteration itself, though that came through a coroutine of ours.
     """

@@ -1,9 +1,10 @@
 """Waits and hand-overs of the main thread that the kernel's stop button can end without damage to others.
 
 Python raises `KeyboardInterrupt` between any two instructions of the main thread: also after a task was handed to the engine thread and
-before its handle has a name here, so that nobody could stop it any more; and inside `threading.Condition`, which futures and events are
-made of, after it has taken its lock and before the ``with`` around it knows that: whoever needs that lock, such as the engine thread when
-it sets a result, waits for ever then. So the main thread waits by a `Latch`, and takes what others need only inside `unbroken` or `whole`.
+before its handle is bound to a name here, so that nobody could stop it any more; and inside `threading.Condition`, which futures and
+events use, after it has acquired its lock and before the ``with`` statement has registered that: a thread that needs that lock, such as
+the engine thread when it sets a result, then waits for ever. So the main thread waits by a `Latch`, and acquires what others need only
+inside `unbroken` or `whole`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 
 class Latch:
-    """Opened once, from any thread. Waiting for it takes nothing that another thread could want, so it may be broken off anywhere."""
+    """Opened once, from any thread. Waiting for it acquires nothing that another thread could need, so it may be interrupted anywhere."""
 
     __slots__ = ("_lock", "is_open")
 
@@ -35,7 +36,7 @@ class Latch:
         self._lock.acquire()
 
     def open(self, *_: Any) -> None:
-        """Let everybody go who waits, now and later."""
+        """Release all present and later waiters."""
         if not self.is_open:
             self.is_open = True
             try:
@@ -44,7 +45,7 @@ class Latch:
                 pass
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is open, at most `seconds`; whether it is."""
+        """Wait until it is open, at most `seconds`; returns whether it is."""
         if not self.is_open and self._lock.acquire(timeout=-1 if seconds is None else max(seconds, 0.0)):
             self._lock.release()  # an interrupt before this line keeps it: nobody but those who wait wants it, and they look at `is_open`
         return self.is_open
@@ -52,7 +53,7 @@ class Latch:
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Hold an interrupt back until the block is over. Changes nothing outside of the main thread, where none is raised."""
+    """Defer an interrupt until the block is over. Changes nothing outside of the main thread, where none is raised."""
     before = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
     if not callable(before):  # ignored, the system's own way, or set from outside of Python
         yield
@@ -68,7 +69,7 @@ def unbroken() -> Iterator[None]:
 
 
 def whole(fn: Callable[P, T]) -> Callable[P, T]:
-    """`fn`, as a function that no interrupt breaks in two; for what is over at once. In other threads than the main one it is the same."""
+    """Wrap `fn`, which returns at once, so that no interrupt breaks it off. In threads other than the main one it is unchanged."""
 
     @functools.wraps(fn)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -107,7 +108,7 @@ def in_slices(future: cf.Future[_T], timeout: float | None) -> _T:
 
 
 class _Beat:
-    """One timer that keeps a loop turning, however many wait."""
+    """One timer that keeps a loop running its handles, however many wait."""
 
     __slots__ = ("_loop", "_timer", "_waiting")
 
@@ -131,7 +132,7 @@ _beats: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Beat] = weakref.We
 
 
 def pulse() -> AbstractContextManager[None]:
-    """Keep the running loop turning while it waits for another thread.
+    """Keep the running loop waking while it waits for another thread.
 
     The kernel's stop button cancels the cell by `call_soon`, which does not wake a loop that sleeps in its selector. It speaks to the main
     thread only; the others need no pulse.

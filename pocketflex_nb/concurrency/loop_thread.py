@@ -29,7 +29,7 @@ class IOThread:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop; the thread is started when it is asked for first."""
+        """The loop; the thread is started on first access."""
         with self._lock:
             if self._loop is None or self._pid != pid():
                 self._loop, self._pid = asyncio.new_event_loop(), pid()
@@ -45,7 +45,7 @@ class IOThread:
         return asyncio.run_coroutine_threadsafe(coro, self.loop)
 
     def run(self, coro: Coroutine[Any, Any, _T], *, is_wanted: Callable[[], bool] = lambda: True) -> _T:
-        """Wait for `coro` in plain code, in slices, so that a cell's stop button gets through.
+        """Wait for `coro` in plain code, interruptibly.
 
         Parameters
         ----------

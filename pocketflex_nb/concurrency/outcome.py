@@ -29,7 +29,7 @@ async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
 
 
 class _Sink:
-    """An awaitable that a cancellation ends in."""
+    """An awaitable in which a cancellation is absorbed."""
 
     _asyncio_future_blocking = False
 
@@ -51,7 +51,7 @@ class _Sink:
 
 
 async def drained(error: BaseException | None = None) -> None:
-    """Take back what a request to cancel this task has left when it came while plain code waited in the midst of its step.
+    """Withdraw what a cancellation request has left in this task when it came while plain code waited inside its step.
 
     The request was heard there: it was taken back meanwhile, or `error` is what it made. Else the next await would raise once more, and a
     task that comes to its end would count as cancelled, result or not.
@@ -62,7 +62,7 @@ async def drained(error: BaseException | None = None) -> None:
 
 
 def opened(outcome: tuple[Any, BaseException | None]) -> Any:
-    """What a `parcel` holds: its value, or its error raised."""
+    """The value of a `parcel`, or its error raised."""
     value, error = outcome
     if error is not None:
         try:

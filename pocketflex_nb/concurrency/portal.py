@@ -1,6 +1,6 @@
 """The portal to the engine thread: a future that is done when the task is done, cancelled or not.
 
-A future of `asyncio.run_coroutine_threadsafe` is over at once when it is cancelled, while its task is still in its ``finally``. A
+A future of `asyncio.run_coroutine_threadsafe` is done at once when it is cancelled, while its task is still in its ``finally``. A
 blocking `run` must not return before the step it cancelled has cleaned up.
 """
 
@@ -39,7 +39,7 @@ class Crossing(Future[Any]):
         self.over = Latch()
 
     def begin(self) -> None:
-        """Have the task made."""
+        """Create the task."""
         engine_thread.call_soon(self._begin)
 
     def _begin(self) -> None:
@@ -47,7 +47,7 @@ class Crossing(Future[Any]):
         self._task.add_done_callback(self._end)
 
     def cancel(self) -> bool:
-        """Ask the task to end; whether there was anything to ask for."""
+        """Request cancellation of the task; returns whether it was still running."""
         if self.over.is_open:
             return False
         engine_thread.call_soon(self._stop)
@@ -81,7 +81,7 @@ class Crossing(Future[Any]):
 
 
 def _close(coro: Any) -> None:
-    """Close a coroutine, and those that it was given to await when it has not begun: nobody else will."""
+    """Close a coroutine that has not begun, and those that it was given to await: nothing else will."""
     if inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
         for given in coro.cr_frame.f_locals.values():
             if given.__class__ is CoroutineType:
@@ -90,7 +90,7 @@ def _close(coro: Any) -> None:
 
 
 async def cross(coro: Coroutine[Any, Any, Any]) -> Any:
-    """Await `coro` on the engine thread; when this is cancelled, until it is over there."""
+    """Await `coro` on the engine thread; when this is cancelled, until the task is done there."""
     crossing = Crossing(coro)
     here = asyncio.wrap_future(crossing)
     try:

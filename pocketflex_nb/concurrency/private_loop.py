@@ -27,7 +27,7 @@ def cancel(loop: CallerLoop, task: asyncio.Task[Any]) -> None:
 
 @contextmanager
 def private_loop() -> Iterator[CallerLoop]:
-    """A new loop that may run here. A loop that runs in this thread already is set aside meanwhile, and does not turn."""
+    """A new loop that may run here. A loop that runs in this thread already is suspended meanwhile."""
     running = asyncio._get_running_loop()
     task = asyncio.current_task(running) if running is not None else None
     if task is not None:

@@ -18,5 +18,5 @@ if hasattr(os, "register_at_fork"):
 
 
 def pid() -> int:
-    """The number of this process, also in a child of `fork`."""
+    """The id of this process, also in a child of `fork`."""
     return _here[0]

@@ -1,12 +1,13 @@
 """Re-entrancy: plain code waits in the thread of a running loop by leaving its stack to another one that runs the loop.
 
-A plain ``flow.run()`` inside an ``async def`` step has everything below it on its stack: the task's step, the loop's turn. With greenlet
-(https://greenlet.readthedocs.io) that whole stack can be left as it is and gone back to at any time. Each loop that is waited on so has
-its `Stacks`: those that wait for something, and one that turns the loop. What is over first goes on first: nested loops, as nest-asyncio
-makes them, end last in, first out, and two that need each other never end. Tasks stay asyncio's own, and a loop on which nobody waits so
-is untouched.
+A plain ``flow.run()`` inside an ``async def`` step has everything below it on its stack: the task's step, the loop's iteration. With
+greenlet (https://greenlet.readthedocs.io) that whole stack can be suspended and resumed at any time. Each loop that is waited on in
+this way has its `Stacks`: those that wait for something, and one that runs the loop. The first that is ready continues first: nested
+loops, as nest-asyncio makes them, end last in, first out, and two that need each other never end. Tasks stay asyncio's own, and a loop
+on which nothing waits in this way is untouched.
 
-`cancel_task` also cancels a task whose step waits so: that is in the midst of a step, where `Task.cancel` only marks it for later.
+`cancel_task` also cancels a task whose step waits in this way: it is in the middle of a step, where `Task.cancel` only sets a mark for
+later.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def can_nest(loop: Any) -> bool:
 def run_nested(
     loop: Any, coro: Coroutine[Any, Any, Any], cancelling: Callable[[Callable[[], Any]], AbstractContextManager[Any]] | None = None
 ) -> Any:
-    """Run `coro` to its end as a task of `loop`, which is running in this thread; the loop goes on turning meanwhile.
+    """Run `coro` to its end as a task of `loop`, which is running in this thread; the loop keeps running meanwhile.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def run_nested(
 
 
 def cancel_task(task: Any) -> bool:
-    """Cancel `task` as one that awaits, also when its step waits in plain code. In the loop's thread.
+    """Cancel `task` like one that awaits, also when its step waits in plain code. To be called in the loop's thread.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def cancel_task(task: Any) -> bool:
 
 
 class _Wait:
-    """Plain code that left its stack."""
+    """Plain code that suspended its stack."""
 
     __slots__ = ("inner", "is_cut", "outer", "requests", "stack")
 
@@ -104,20 +105,20 @@ class _Wait:
         self.is_cut = False
 
     def cancel(self) -> None:
-        """Cancel what it waits for; when that is over already, what it was left with."""
+        """Cancel what it waits for; when that is done already, note that a cancellation came."""
         if not self.inner.cancel():
             self.is_cut = True
 
 
 class _Ready(deque[Any]):
-    """A loop's ready handles, for turns that were left in their midst: what they still count on may have been called since."""
+    """A loop's ready handles, for iterations that were suspended midway: handles that they still count on may have run since."""
 
     def popleft(self) -> Any:
         return deque.popleft(self) if self else _NOTHING
 
 
 class _Nothing:
-    """Stands for a handle that is to be passed over."""
+    """The placeholder of a handle that is to be skipped."""
 
     _cancelled = True
 
@@ -126,7 +127,7 @@ _NOTHING = _Nothing()
 
 
 class Stacks:
-    """The stacks of one loop: those that wait, one that turns the loop, and some that rest.
+    """The stacks of one loop: those that wait, one that runs the loop, and some that are idle.
 
     Attributes
     ----------
@@ -152,7 +153,7 @@ class Stacks:
         loop._run_once = self._run_once
 
     def wait(self, coro: Any, cancelling: Any) -> Any:
-        """Run `coro` as a task, and come back to this stack when it is over."""
+        """Run `coro` as a task, and return to this stack when it is done."""
         loop, outer = self.loop, asyncio.current_task(self.loop)
         inner = loop.create_task(parcel(coro))
         wait = _Wait(self._current(), outer, inner)
@@ -183,7 +184,7 @@ class Stacks:
         return opened(inner.result())
 
     def _keep_turning(self) -> None:
-        """Begin to wake the loop now and then, unless it is the engine's, which gets no signals."""
+        """Start to wake the loop regularly, unless it is the engine's, which gets no signals."""
         if self._alarm is None and not getattr(self.loop, "_pfx_goes_on", False):
             self._alarm = self.loop.call_later(_BEAT, self._wake)
 
@@ -194,7 +195,7 @@ class Stacks:
 
     # the stacks ----------------------------------------------------------------------------------------------------------
     def _leave(self) -> None:
-        """Have another stack turn the loop; returns when somebody switches to this one again."""
+        """Let another stack run the loop; returns when one switches back to this one."""
         if self._resting:
             other = self._resting.pop()
         else:
@@ -204,12 +205,12 @@ class Stacks:
         other.switch()
 
     def _make(self) -> None:
-        """Begin stacks, all from the same depth: begun where it is needed, each would stand on the one before, until there is no room."""
+        """Create stacks, all from the same depth: created on demand, each would nest on the one before, until the stack overflows."""
         while True:
             self._new(self._turn, self._root).switch()
 
     def _run_once(self) -> None:
-        """One turn of the loop, as its own `run_forever` takes it."""
+        """One iteration of the loop, as its own `run_forever` does it."""
         while self._look():
             me = self._main = self._current()
             self._resting.insert(0, me)  # taken last: it is the only one that cannot end
@@ -220,7 +221,7 @@ class Stacks:
             self._end_resting()
 
     def _turn(self) -> None:
-        """What a stack does that turns the loop."""
+        """The main function of a stack that runs the loop."""
         loop, me = self.loop, self._current()
         while True:
             if self._look():
@@ -243,7 +244,7 @@ class Stacks:
                     self._interrupt(exc)
 
     def _look(self) -> bool:
-        """Whether a stack that waited may go on. A task that was cancelled meanwhile cancels what its step waits for."""
+        """Whether a waiting stack may continue. A task that was cancelled meanwhile cancels what its step waits for."""
         for wait in list(self.waiting.values()):
             if wait.outer is not None and wait.outer.cancelling() > wait.requests:
                 wait.requests = wait.outer.cancelling()
@@ -251,7 +252,7 @@ class Stacks:
         return bool(self._over)
 
     def _interrupt(self, exc: BaseException) -> None:
-        """Raise `exc` where the loop's own `run_forever` stands, or in the call for which that was left."""
+        """Raise `exc` in the loop's own `run_forever`, or in the call for which that was suspended."""
         me = self._current()
         main = self._main if self._main is not None else self._oldest()
         if main is None:
@@ -266,7 +267,7 @@ class Stacks:
         return next((wait.stack for wait in self.waiting.values()), None)
 
     def _end_resting(self) -> None:
-        """The loop stops: stacks that rest end, and its own goes on."""
+        """When the loop stops: idle stacks end, and its own continues."""
         me = self._current()
         ending = [stack for stack in (*self._resting, self._maker) if stack is not None and stack is not self._main]
         self._resting, self._maker = [], None

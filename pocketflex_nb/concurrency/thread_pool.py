@@ -1,7 +1,7 @@
 """The pool of daemon threads for blocking steps: started on demand, and kept for a while.
 
-`concurrent.futures.ThreadPoolExecutor` joins its threads when Python ends, so a step that hangs would keep the interpreter from
-ending; and a thread that was abandoned would take a place in the pool for ever. Both are why this is ours.
+`concurrent.futures.ThreadPoolExecutor` joins its threads when Python exits, so a step that hangs would keep the interpreter from
+exiting; and an abandoned thread would occupy the pool for ever. Hence a pool of our own.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Pool:
 
     @whole
     def submit(self, fn: Callable[..., Any], *args: Any, told: Callable[[str], Any] | None = None) -> Future[Any]:
-        """Have ``fn(*args)`` called in a thread. Cancelling the future before a thread took it prevents the call.
+        """Call ``fn(*args)`` in a thread. Cancelling the future before a thread took it prevents the call.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class Pool:
         return job.future
 
     def _grow(self) -> bool:
-        """One thread more, if there may be one."""
+        """Add one thread, if the limit allows it."""
         if self._threads >= self.size:
             return False
         thread = threading.Thread(target=self._serve, name=f"{self.name}-{self._made + 1}", daemon=True)
@@ -105,7 +105,7 @@ class Pool:
 
     # a full pool ---------------------------------------------------------------------------------------------------------
     def _watch(self) -> None:
-        """As long as calls wait: give them threads when none has begun for a while, and tell."""
+        """While calls wait: add threads when none has started a call for a while, and report it."""
         while True:
             taken = self._taken
             sleep(self.patience)
@@ -121,7 +121,7 @@ class Pool:
             self._tell(waiting, busy, made)
 
     def _widen(self, number: int) -> int:
-        """As many threads more as are needed and may be; how many those are."""
+        """Add as many threads as are needed and allowed; returns how many."""
         made = 0
         while made < number and self._threads < self.most:
             self.size += 1
@@ -149,7 +149,7 @@ class Pool:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """While inside, there is one place more, as long as there may be: work that is to begin at once brings its own."""
+        """Raise the limit by one within the block, for work that must begin at once."""
         mine = self._more()
         try:
             yield
@@ -166,7 +166,7 @@ class Pool:
 
     @whole
     def abandon(self) -> None:
-        """Count one busy thread out: somebody gave up waiting for it, and its place goes to a new one."""
+        """Take one busy thread out of the count: nothing waits for it any more, and a new thread may replace it."""
         with self._cond:
             self.size += 1
             if len(self._work) > self._waiting:
@@ -174,7 +174,7 @@ class Pool:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """While inside, the calling thread waits for somebody and its place is another's, if it is a thread of this pool.
+        """Within the block, the calling thread waits and another may replace it, if it is a thread of this pool.
 
         Otherwise as many waiting steps as there are places would wait for ever for what only another step can do.
         """
@@ -189,7 +189,7 @@ class Pool:
 
     @whole
     def reclaim(self) -> None:
-        """Take an abandoned thread's place back: it came to its end after all."""
+        """Count an abandoned thread again: its call returned after all."""
         with self._cond:
             self.size -= 1
 

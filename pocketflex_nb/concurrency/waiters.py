@@ -12,7 +12,7 @@ __all__ = ["Waiter", "Waiters", "remaining"]
 
 
 def remaining(until: float | None) -> float | None:
-    """Seconds until the monotonic clock reads `until`; None for ever."""
+    """Seconds until the monotonic clock reads `until`; None for no limit."""
     return None if until is None else until - time.monotonic()
 
 
@@ -27,7 +27,7 @@ class Waiter:
         self.is_woken = False
 
     def wake(self) -> bool:
-        """Wake it, from any thread; False when its loop is gone."""
+        """Wake it, from any thread; False when its loop is closed."""
         self.is_woken = True
         try:
             self.loop.call_soon_threadsafe(self._done)
@@ -41,7 +41,7 @@ class Waiter:
 
 
 class Waiters:
-    """Tasks that wait, first come, first served. `add` and the wakes are called while `lock` is held."""
+    """A queue of waiting tasks, served in order of arrival. `add` and the wakes are called while `lock` is held."""
 
     def __init__(self, lock: threading.Lock) -> None:
         self._lock = lock
@@ -51,23 +51,23 @@ class Waiters:
         return len(self._line)
 
     def add(self) -> Waiter:
-        """Stand in line."""
+        """Join the queue."""
         waiter = Waiter()
         self._line.append(waiter)
         return waiter
 
     def wake_one(self) -> None:
-        """Wake the first that still waits."""
+        """Wake the first waiter."""
         while self._line and not self._line.popleft().wake():
             pass
 
     def wake_all(self) -> None:
-        """Wake everyone."""
+        """Wake all waiters."""
         while self._line:
             self._line.popleft().wake()
 
     async def wait(self, waiter: Waiter, seconds: float | None) -> None:
-        """Wait until woken, for `seconds` at most. Whoever is cancelled hands its wake to the next."""
+        """Wait until woken, for `seconds` at most. A waiter that is cancelled passes its wake on to the next."""
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

@@ -95,7 +95,7 @@ def run_node(node: Any, shared: Any) -> Any:
 
 
 def retried(node: Any, number: int, exc: BaseException) -> None:
-    """Note that try `number` of a node in the `*_async` spelling failed and another follows."""
+    """Note that attempt `number` of a node in the `*_async` spelling failed and another follows."""
     note_retry(node, FRAME.get(), number, exc)
 
 

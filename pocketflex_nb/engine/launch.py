@@ -148,7 +148,7 @@ def launch(
 
 @contextmanager
 def _stopped_together() -> Iterator[list[Run]]:
-    """When the stop button interrupts a launch, nothing is left running that nobody has a name for. Gives the list of what was made."""
+    """When the stop button interrupts a launch, nothing is left running without a handle. Yields the list of what was made."""
     made: list[Run] = []
     try:
         yield made
@@ -160,7 +160,7 @@ def _stopped_together() -> Iterator[list[Run]]:
 
 @contextmanager
 def all_or_none(made: list[Run]) -> Iterator[Callable[[Run], Run]]:
-    """Gives what each new run is told to; when one of them cannot be made or checked, none is left waiting in `runs()`."""
+    """Yields what each new run is registered with; when one of them cannot be made or checked, none is left waiting in `runs()`."""
 
     def tell(run: Run) -> Run:
         made.append(run)  # first: an interrupt may come between the two
@@ -215,7 +215,7 @@ def _shown(thing: Any, show: bool | None) -> Any:
 
 
 def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any]) -> Run:
-    """A run that waits to be started, told to `all_or_none`. `options` may name ``timeout``, ``budget``, ``max_steps``, ``detached``."""
+    """A run that waits to be started, for `all_or_none`. `options` may name ``timeout``, ``budget``, ``max_steps``, ``detached``."""
     if not isinstance(flow, BaseNode):
         raise TypeError(f"launch() needs a flow, got {flow!r}; put nodes into one: Flow(start=...)")
     if not isinstance(flow, Flow):
@@ -253,7 +253,7 @@ def _many(
 
 
 def _check(flow: Flow) -> None:
-    """Warn of what the checks find; a strict flow refuses."""
+    """Warn of the findings of the checks; a strict flow raises."""
     import warnings
 
     from pocketflex_nb.core.errors import CheckError

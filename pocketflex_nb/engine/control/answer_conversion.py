@@ -1,7 +1,7 @@
 """Converts answers to what a question asked for; a conversion that would lose or guess something is refused.
 
-``"no"``, ``"False"`` and ``"0"`` are False, ``"36"`` is 36; 3.7 is no int and None is no text. Pydantic's models are known by their
-methods: the package is never imported here.
+``"no"``, ``"False"`` and ``"0"`` are False, ``"36"`` is 36; 3.7 is not an int and None is not a text. Pydantic's models are recognised
+by their methods: the package is never imported here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _EXACT = frozenset({"decimal", "fractions"})
 
 
 class _Misfit(Exception):
-    """`value` is not what `kind` asks for; `path` leads to it from the whole answer."""
+    """`value` is not of type `kind`; `path` leads to it from the whole answer."""
 
     def __init__(self, kind: Any, value: Any, reason: str = "") -> None:
         super().__init__(kind, value, reason)
@@ -49,7 +49,7 @@ def _shown(value: Any) -> str:
 
 
 class _Unfit(Exception):
-    """A field that is missing, not asked for or refused by its model: the message is whole but for the way to it."""
+    """A field that is missing, unknown or refused by its model; the message is complete except for the path to it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -81,7 +81,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def fitted(value: Any, schema: Any) -> Any:
-    """`value` as `schema` asks for it: a mapping of field to type gives a dict, a type gives one of its values.
+    """`value` converted to `schema`: a mapping of field to type gives a dict, a type gives one of its values.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def fitted(value: Any, schema: Any) -> Any:
 
 
 def check_schema(schema: Any) -> None:
-    """TypeError for a schema that says no type: better when it is asked than when it is answered."""
+    """Raise TypeError for an invalid schema when the question is asked, not when it is answered."""
     for name, kind in schema.items() if isinstance(schema, Mapping) else [("the answer", schema)]:
         if not (kind is None or isinstance(kind, type) or typing.get_origin(kind) is not None or callable(kind)):
             raise TypeError(f"ask(schema=...): {name!r} needs a type such as str, int | None or list[str], got {kind!r}")
@@ -211,7 +211,7 @@ def _typed(base: type, kind: Any, value: Any) -> Any:
 
 
 def _made(kind: Callable[[Any], Any], value: Any) -> Any:
-    """What a class or function makes of `value`."""
+    """The value that a class or function makes of `value`."""
     try:
         return kind(value)
     except (TypeError, ValueError, ArithmeticError, LookupError) as exc:
@@ -287,7 +287,7 @@ _RULES: dict[Any, Callable[[Any, Any], Any]] = {
 
 # one of several ------------------------------------------------------------------------------------------------------
 def _union(kind: Any, value: Any) -> Any:
-    """What it is already, else the first that it can be read as."""
+    """The value as it is if it fits, else as the first type that it can be converted to."""
     fits = []
     for one in typing.get_args(kind):
         try:
@@ -320,7 +320,7 @@ def _enum(kind: Any, value: Any) -> Any:
 
 
 def _annotated(kind: Any, value: Any) -> Any:
-    """The type, and what pydantic knows of its conditions where that is in use."""
+    """The type, and pydantic's validation of its constraints where pydantic is in use."""
     behind = typing.get_args(kind)[0]
     fit = _fit(behind, value)
     if "pydantic" not in sys.modules or not hasattr(sys.modules["pydantic"], "TypeAdapter"):
@@ -342,7 +342,7 @@ _MANY: dict[Any, Any] = {
 
 
 def _read(kind: Any, value: Any, wanted: type | tuple[type, ...]) -> Any:
-    """A text that is JSON of a `wanted`, as a form has only texts; everything else as it is."""
+    """A text that is JSON of a `wanted` decoded, because forms have only texts; any other value as it is."""
     if not isinstance(value, str):
         return value
     try:
@@ -395,7 +395,7 @@ def _structure(kind: Any, value: Any) -> Any:
 
 
 def _required(kind: Any) -> set[str]:
-    """The keys that a TypedDict must have; its own `__required_keys__` errs where annotations are texts (PEP 563)."""
+    """The required keys of a TypedDict; its own `__required_keys__` errs where annotations are texts (PEP 563)."""
     try:
         hints = typing.get_type_hints(kind, include_extras=True)
     except Exception:
@@ -412,7 +412,7 @@ def _made_of(kind: Any, fields: dict[str, Any], value: Any) -> Any:
 
 
 def _model(kind: Any, value: Any) -> Any:
-    """A model of pydantic's."""
+    """A pydantic model."""
     given = _read(kind, value, dict)
     if not isinstance(given, Mapping):
         raise _Misfit(kind, value)
@@ -423,7 +423,7 @@ def _model(kind: Any, value: Any) -> Any:
 
 
 def _of_pydantic(kind: Any, value: Any, error: Any) -> _Misfit | _Unfit:
-    """The first of pydantic's complaints, as one of ours."""
+    """The first of pydantic's errors, as one of ours."""
     try:
         first = error.errors()[0]
         path, what = [str(part) for part in first["loc"]], str(first["msg"])

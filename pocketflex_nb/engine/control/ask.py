@@ -96,7 +96,7 @@ def ask(
 
 
 def _is_awaited(caller: FrameType | None) -> bool:
-    """Whether a coroutine of the user's stands between the engine and `caller`: only then can an awaitable be of use."""
+    """Whether a coroutine of the user's is between the engine and `caller`: only then can an awaitable be used."""
     while caller is not None and not caller.f_globals.get("__name__", "").startswith("pocketflex_nb."):
         if caller.f_code.co_flags & _ASYNC:
             return True
@@ -122,7 +122,7 @@ class _Asking:
         )
 
     def _begin(self) -> bool:
-        """Open the question; False when nobody can answer here and the default stands in."""
+        """Open the question; False when nobody can answer here and the default applies."""
         if self._is_deaf():
             if self.default is NOTHING:
                 raise self._deaf()
@@ -147,7 +147,7 @@ class _Asking:
         return told if told is not None else threading.current_thread() is threading.main_thread() and _has_no_loop()
 
     def _told(self) -> bool | None:
-        """Whether nobody can answer this run, or the run that it is a part of; None when nothing says so."""
+        """Whether it is known that nobody can answer this run, or an outer one; None when it is unknown."""
         for run in (self.run, *around(self.run)):
             if run.held is not None and run.held.headless is not None:
                 return bool(run.held.headless)
@@ -158,7 +158,7 @@ class _Asking:
         return None
 
     def pass_over(self) -> Any:
-        """Answer a plain step on a running loop, which may not wait there: the default when nobody could answer anyhow, else an error."""
+        """Answer a plain step on a running loop, which must not wait there: the default when nobody could answer anyway, else an error."""
         if self._told() is not False and self.default is not NOTHING:
             return self.default
         if any(run.blocks for run in (self.run, *around(self.run))):
@@ -169,12 +169,12 @@ class _Asking:
         )
 
     def _settle(self, value: Any, by: str) -> None:
-        """The question is settled, by an answer in the thread that gave it; the step goes on when this is noted."""
+        """The question is answered, in the answering thread; the step continues when this is noted."""
         self.hold.close(self.question)
         self.frame.note("answered", ask=self.question.number, value=value, by=by)
 
     def _late(self) -> Any:
-        """Nobody answered in time, unless somebody did at the very last moment."""
+        """Handle the timeout, unless an answer came at the last moment."""
         if self.default is NOTHING:
             if self.question.end(None, "nobody"):
                 raise TimeoutError(f"nobody answered {self.question.text!r} within {self.timeout:g} s; give ask(default=...)")
@@ -183,7 +183,7 @@ class _Asking:
         return self.question.value
 
     def _give_up(self) -> None:
-        """Nobody waits any more: from now on an answer is refused, and no view shows the question."""
+        """Withdraw the question: from now on an answer is refused, and no view shows it."""
         self.question.end(None, "nobody")
 
     def block(self) -> Any:
@@ -204,7 +204,7 @@ class _Asking:
                 resume()
 
     async def wait(self) -> Any:
-        """Wait in this task; the time limit of the attempt stands still meanwhile."""
+        """Wait in this task; the time limit of the attempt is suspended meanwhile."""
         if not self._begin():
             return self.default
         resume = self._stop_clock()
@@ -228,7 +228,7 @@ class _Asking:
             resume()
 
     def _stop_clock(self) -> Callable[[], None]:
-        """Stop the clocks of the attempt that asks, and of those around its run; gives the way to let them go on."""
+        """Stop the clocks of the asking attempt, and of those around its run; returns a function that starts them again."""
         frames = [self.frame]
         for run in (self.run, *around(self.run)):
             if run.outer is not None and run.outer_run is not None:

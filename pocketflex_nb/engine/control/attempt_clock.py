@@ -1,7 +1,7 @@
 """The time limit of one attempt, and the event that reports an attempt which cannot be cut off.
 
-`asyncio.timeout` says nothing when the code inside gives no way, or swallows its cancellation, and comes to its end all the same; and its
-`Task.cancel` stays behind where plain code waits inside of a step. Both are known here.
+`asyncio.timeout` reports nothing when the code inside never awaits, or swallows its cancellation, and completes all the same; and its
+`Task.cancel` has no effect where plain code waits inside of a step. Both cases are handled here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LATE = 0.1
 
 
 class Clock:
-    """Cancels the task that made it when it is told to, and knows that cancellation from others."""
+    """Cancels the task that made it when it is told to, and recognises that cancellation among others."""
 
     __slots__ = ("_asked", "_before", "_task", "is_over")
 
@@ -35,13 +35,13 @@ class Clock:
         self._asked = self.is_over = False
 
     def end(self) -> None:
-        """The time is over: cancel the task. In its loop's thread."""
+        """Cancel the task because the time is over. To be called in its loop's thread."""
         if not self.is_over:
             self.is_over = True
             self._asked = cancel_task(self._task)
 
     def is_its(self, error: BaseException | None) -> bool:
-        """Whether the task ends this block because of `end`: by `error`, or although that was swallowed. Takes the request back."""
+        """Whether the task leaves this block because of `end`: by `error`, or although that was swallowed. Withdraws the request."""
         if not self.is_over:
             return False
         left = self._task.uncancel() if self._asked else self._task.cancelling()
@@ -49,7 +49,7 @@ class Clock:
 
 
 class limit:
-    """``async with limit(seconds, frame)``: the attempt inside may take so long; asking time does not count.
+    """``async with limit(seconds, frame)``: a time limit for the attempt inside; time spent on `ask` does not count.
 
     An attempt that came to its end all the same, late, has failed too: its result is dropped.
     """
@@ -92,14 +92,14 @@ class limit:
         return self._clock.is_over
 
     def reschedule(self, when: float | None) -> None:
-        """Let it end at another loop time, or not."""
+        """Move the end to another loop time, or remove it."""
         if self._alarm is not None:
             self._alarm.cancel()
         self._when = when
         self._alarm = None if when is None else self._loop.call_at(when, self._clock.end)
 
     def look(self) -> None:
-        """Tell it once if the attempt goes on although its time is over. From the thread that watches."""
+        """Report once if the attempt continues although its time is over. Called from the watching thread."""
         when = self._when
         if self._is_told or when is None or time.monotonic() < when + LATE:
             return
@@ -118,7 +118,7 @@ _watcher: threading.Thread | None = None
 
 
 def watch(limited: Any) -> None:
-    """Have ``limited.look()`` called now and then, from a thread of its own, until `unwatch`."""
+    """Call ``limited.look()`` regularly, from a thread of its own, until `unwatch`."""
     global _watcher
     _watched[limited] = None
     if _watcher is None:
@@ -133,7 +133,7 @@ def watch(limited: Any) -> None:
 
 
 def unwatch(limited: Any) -> None:
-    """The time of `limited` no longer matters."""
+    """Stop watching `limited`."""
     _watched.pop(limited, None)
 
 

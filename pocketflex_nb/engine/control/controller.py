@@ -29,7 +29,7 @@ _TURN = 0.02
 
 
 class Hold:
-    """Everything that may stand between a run and its next node.
+    """Everything that may keep a run from its next node: cancellation, pause, limits, questions.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Hold:
 
     @property
     def status(self) -> str:
-        """What the run is kept by: running when by nothing."""
+        """The status of the run as far as its controller decides: asking, paused, or else running."""
         if self.questions.open:
             return "asking"
         return "paused" if self.is_paused else "running"
@@ -91,7 +91,7 @@ class Hold:
 
     @property
     def most_steps(self) -> int | None:
-        """How many steps the run may make, by ``max_steps`` or its budget; None: as many as it likes."""
+        """How many steps the run may make, by ``max_steps`` or its budget; None for no limit."""
         allowed = [int(n) for n in (self._max_steps, self._budget.get("steps")) if n]
         return min(allowed) if allowed else None
 
@@ -129,7 +129,7 @@ class Hold:
         return None
 
     def overrun(self) -> BaseException | None:
-        """The limit that a walk which came to its end has overrun all the same, if any: its last step could not be cut off, say."""
+        """The limit that a finished walk has exceeded all the same, if any: for example because its last step could not be cut off."""
         ending = self.run.ending
         if isinstance(ending, BudgetSpent):
             return ending if self.spent.get(ending.what, ending.spent) > ending.allowed or ending.what == "seconds" else None
@@ -138,7 +138,7 @@ class Hold:
         return self._overtime() if self._timed else None
 
     def look(self) -> None:
-        """Tell it once if the run goes on although its time is over: a step blocks. From the thread that watches."""
+        """Report once if the run continues although its time is over: a step blocks. Called from the watching thread."""
         if self._is_told or self._since or self.run.done():
             return
         seconds = min(s for s in (self._timeout, self._budget.get("seconds")) if s)
@@ -151,7 +151,7 @@ class Hold:
             )
 
     def check(self, frame: Frame) -> None:
-        """Raise what the walk of `frame` is to end with, if it is; between two items of a batch."""
+        """Raise the error with which the walk of `frame` must end, if there is one; called between two items of a batch."""
         if self.run.ending is not None:
             raise self.run.ending
         for scope in self.around(frame) if self.scopes else ():
@@ -166,7 +166,7 @@ class Hold:
         )
 
     def around(self, frame: Frame | None) -> Iterator[Scope]:
-        """The limits of nested flows that `frame` is inside of, the innermost first."""
+        """The limits of nested flows around `frame`, the innermost first."""
         while frame is not None:
             if frame in self.scopes:
                 yield self.scopes[frame]
@@ -204,7 +204,7 @@ class Hold:
 
     # before each node ---------------------------------------------------------------------------------------------------
     def _look(self, frame: Frame, *, first: bool) -> bool:
-        """Raise when the run is to end; return whether it may go on at once. Only the first look stops at a breakpoint."""
+        """Raise when the run must end; return whether it may continue at once. Only the first look stops at a breakpoint."""
         if self.subscribers:
             self.subscribers.tell()
         if first:
@@ -217,11 +217,11 @@ class Hold:
 
     @property
     def has_breaks(self) -> bool:
-        """Whether it is to stop anywhere."""
+        """Whether there is any breakpoint."""
         return bool(self.breaks) or self.break_if is not None
 
     def stop_at(self, path: str, frame: Frame) -> None:
-        """Pause before the node at `path` when there is a breakpoint, unless it is paused or to end anyhow."""
+        """Pause before the node at `path` when it has a breakpoint, unless the run is paused or ends anyway."""
         if self.run.ending is None and not self.paused and self._breaks_at(path, frame):
             self.pause()
 
@@ -231,7 +231,7 @@ class Hold:
         return self.break_if is not None and bool(self.break_if(frame))
 
     def take_permit(self) -> bool:
-        """Whether a step was asked for while it is paused; takes that."""
+        """Whether a single step was requested while the run is paused; consumes the request."""
         with self._lock:
             if self.permits:
                 self.permits -= 1
@@ -239,7 +239,7 @@ class Hold:
             return False
 
     def count(self, frame: Frame) -> None:
-        """One more step, here and around; raise when that is one too many."""
+        """Count one more step, here and in outer runs; raise when it exceeds a limit."""
         self._count_step(frame)
         if self.run.ending is not None:
             raise self.run.ending
@@ -254,7 +254,7 @@ class Hold:
             frame.note("node_started")
 
     def before(self, frame: Frame) -> None:
-        """Hold a plain walk here as long as the run is paused. One in a step on a loop lets that loop turn now and then."""
+        """Block a plain walk here while the run is paused. One in a step on a loop lets that loop run meanwhile."""
         loop = self.run.loop_below
         if loop is not None and monotonic() > self._turned + _TURN:
             run_nested(loop, asyncio.sleep(0), self.run.cancelling)
@@ -274,7 +274,7 @@ class Hold:
         self._go(frame)
 
     async def before_async(self, frame: Frame) -> None:
-        """Hold a walk on a loop here as long as the run is paused."""
+        """Suspend a walk on a loop here while the run is paused."""
         try:
             first = True
             while not self._look(frame, first=first):
@@ -292,7 +292,7 @@ class Hold:
         self._go(frame)
 
     def wake(self) -> None:
-        """Let every held walk look again."""
+        """Make every waiting walk check again."""
         with self._lock:
             waiters, self._waiters = self._waiters, []
             self._gate.notify_all()
@@ -304,7 +304,7 @@ class Hold:
 
     # pause --------------------------------------------------------------------------------------------------------------
     def pause(self) -> None:
-        """Hold walks before their next node."""
+        """Stop walks before their next node."""
         if not self.paused:
             self.paused = True
             self._rest()
@@ -313,7 +313,7 @@ class Hold:
             self.run.root.note("run_paused")
 
     def resume(self) -> None:
-        """Let walks go on."""
+        """Let walks continue."""
         if self.paused:
             self.paused, self.permits = False, 0
             self._unrest()
@@ -323,7 +323,7 @@ class Hold:
         self.wake()
 
     def permit(self) -> None:
-        """Let one held walk pass."""
+        """Let one waiting walk pass."""
         with self._lock:
             self.permits += 1
         self.wake()
@@ -346,7 +346,7 @@ class Hold:
             self.outside.open(question)
 
     def close(self, question: Question) -> None:
-        """The question is answered, or nobody waits for it any more."""
+        """Close a question: it is answered, or no longer waited for."""
         self.questions.drop(question)
         self._unrest()
         if question.seen is not None:
@@ -354,7 +354,7 @@ class Hold:
             held.close(seen)
 
     def over(self) -> None:
-        """The run is over."""
+        """The run has ended."""
         self.wake()
         unwatch(self)
         if self._clock is not None:  # else a run with an hour to go would be kept for an hour

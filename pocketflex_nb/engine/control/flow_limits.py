@@ -1,7 +1,7 @@
 """The limits of a nested flow, counted below its frame; a limit that is reached ends that flow, not the run.
 
-The limits of the outermost flow are the run's and stand in :mod:`pocketflex_nb.engine.control.controller`. A nested flow that spends its
-own fails like a node: an error edge may take it, and the run goes on from there.
+The limits of the outermost flow are the run's; see :mod:`pocketflex_nb.engine.control.controller`. A nested flow that spends its own
+fails like a node: an error edge may be taken, and the run continues from there.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _SLICE = 0.05
 
 
 def has_limits(flow: Any) -> bool:
-    """Whether `flow` bounds what goes on inside it."""
+    """Whether `flow` has limits of its own."""
     return bool(flow._pfx_max_steps or flow._pfx_timeout or flow._pfx_budget)
 
 
 def is_timed(flow: Any) -> bool:
-    """Whether `flow` bounds the time: then it is walked on a loop, so that an awaited step can be cancelled."""
+    """Whether `flow` has a time limit: then it is walked on a loop, so that an awaited step can be cancelled."""
     return bool(flow._pfx_timeout or (flow._pfx_budget or {}).get("seconds"))
 
 
@@ -51,12 +51,12 @@ class Scope:
         return f"flow {log.prefix(self.frame)!r} of run {self.frame.run.name!r}"
 
     def check(self) -> None:
-        """Raise what it is to end with, if it is."""
+        """Raise the error with which it must end, if there is one."""
         if self.ending is not None:
             raise self.ending
 
     def count(self) -> None:
-        """One more step is about to be taken. Steps that never wait leave the loop no time to look at the clock: so this does."""
+        """Count one more step. Checks the time as well, because steps that never wait leave the loop no time to do it."""
         if self.began is not None and self.ending is None:
             self.ending = self.late()
         most, allowed = self.flow._pfx_max_steps, self.budget.get("steps")
@@ -85,7 +85,7 @@ class Scope:
                     self.ending = self.overspent(what, self.spent[what], allowed)
 
     def settle(self) -> None:
-        """Its walk came to its end: raise the limit that was overrun all the same, by a last step that could not be cut off, say."""
+        """At the end of its walk, raise for a limit that was exceeded all the same, e.g. by a step that could not be cut off."""
         ending = self.ending or (self.late() if self.began is not None else None)
         if ending is None or (isinstance(ending, BudgetSpent) and self.spent.get(ending.what, ending.spent) <= ending.allowed):
             return
@@ -93,7 +93,7 @@ class Scope:
         raise ending
 
     def overspent(self, what: str, spent: float, allowed: float) -> BudgetSpent:
-        """The error that says so."""
+        """The error for a spent budget."""
         return BudgetSpent(
             f"{self.what} has spent {spent:g} of {allowed:g} {what}; the store is kept; raise its budget={{{what!r}: ...}}",
             what=what, spent=spent, allowed=allowed,
@@ -105,7 +105,7 @@ class Scope:
         return float(self.frame.run.hold_state().active - (self.began or 0.0))
 
     def late(self) -> RunError | None:
-        """The error of having taken too long, if it has."""
+        """The error for exceeding the time limit, if it is exceeded."""
         active, seconds, timeout = self.active, self.budget.get("seconds"), self.flow._pfx_timeout
         if timeout and active >= timeout:
             return RunTimeout(f"{self.what} took longer than {timeout:g} s; the store is kept; give it more with timeout=")
@@ -116,7 +116,7 @@ class Scope:
 
 @contextmanager
 def counted(frame: Frame, flow: Any) -> Iterator[Scope]:
-    """Have what goes on below `frame` counted against the limits of `flow`."""
+    """Count what runs below `frame` against the limits of `flow`."""
     hold = frame.run.hold_state()
     scope = Scope(frame, flow)
     hold.scopes[frame] = scope
@@ -130,7 +130,7 @@ def counted(frame: Frame, flow: Any) -> Iterator[Scope]:
 
 @asynccontextmanager
 async def timed(scope: Scope) -> AsyncIterator[None]:
-    """Cancel what goes on inside when the time of `scope` is over. Time in which the run is paused or asks does not count."""
+    """Cancel what runs inside when the time of `scope` is over. Time in which the run is paused or asks does not count."""
     loop, clock = asyncio.get_running_loop(), Clock()
     scope.began = scope.frame.run.hold_state().active
     limit = min(seconds for seconds in (scope.flow._pfx_timeout, scope.budget.get("seconds")) if seconds)

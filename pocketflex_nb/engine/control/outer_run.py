@@ -11,46 +11,46 @@ __all__ = ["Outside", "alert", "around", "inner_holds"]
 
 
 def around(run: Any) -> Iterator[Any]:
-    """The runs that `run` is a part of, the nearest first."""
+    """The outer runs of `run`, the nearest first."""
     while (run := run.outer_run) is not None:
         yield run
 
 
 class Outside:
-    """What the run around one says to each of its steps. Nothing any more once that run is over."""
+    """The checks that an outer run adds to each step of an inner one; none once the outer run is over."""
 
     def __init__(self, run: Any) -> None:
         self.run = run
 
     @property
     def held(self) -> Any:
-        """What holds the run around, or None."""
+        """The controller of the outer run, or None."""
         outer = self.run.outer_run
         return None if outer is None else outer.held
 
     @property
     def is_paused(self) -> bool:
-        """Whether the run around, or one around that, is paused."""
+        """Whether an outer run is paused."""
         held = self.held
         return held is not None and (held.paused or (held.outside is not None and held.outside.is_paused))
 
     def check(self) -> None:
-        """Raise what the run around, or a flow of it around the step, is to end with."""
+        """Raise the error with which the outer run, or a flow of it around the step, must end."""
         if (held := self.held) is not None:
             held.check(self.run.outer)
 
     def count(self) -> None:
-        """One more step is a step of the run around, too."""
+        """Count one more step as a step of the outer run, too."""
         if (held := self.held) is not None:
             held.count(self.run.outer)
 
     def spend(self, amounts: Mapping[str, Any]) -> None:
-        """What is spent inside is spent outside."""
+        """Count what is spent inside in the outer run, too."""
         if (outer := self.run.outer_run) is not None:
             outer.hold_state().spend(amounts, self.run.outer)
 
     def stop_at(self, frame: Frame, path: str = "") -> None:
-        """Pause the run around, or one around that, where it has a breakpoint before this step, or the step at `path` inside of it."""
+        """Pause an outer run that has a breakpoint at this step, or at the step at `path` inside of it."""
         held, outer = self.held, self.run.outer
         if held is None or not (held.has_breaks or held.outside is not None):
             return
@@ -61,14 +61,14 @@ class Outside:
             held.outside.stop_at(outer, path)
 
     def may_go(self) -> bool:
-        """Whether no pause outside is in the way, or a step was asked for there."""
+        """Whether no outer run is paused, or a single step was requested there."""
         held = self.held
         if held is None:
             return True
         return (not held.paused or bool(held.take_permit())) and (held.outside is None or held.outside.may_go())
 
     def open(self, question: Any) -> None:
-        """Show a question of this run at the run around."""
+        """Show a question of this run in the outer run."""
         if (outer := self.run.outer_run) is not None:
             held, seen = outer.hold_state(), question.numbered(0)
             question.seen = held, seen
@@ -77,7 +77,7 @@ class Outside:
 
 
 def inner_holds(run: Any) -> Iterator[Any]:
-    """What holds the runs inside of `run`, at any depth, where there is anything that does."""
+    """The controllers of the runs inside of `run`, at any depth, where they exist."""
     for child in list(run.nest.live) if run.nest is not None else ():
         if child.held is not None:
             yield child.held
@@ -85,7 +85,7 @@ def inner_holds(run: Any) -> Iterator[Any]:
 
 
 def alert(run: Any) -> None:
-    """Have `run`, and every run inside of it, ask before each node."""
+    """Make `run`, and every run inside of it, check before each node."""
     run.signal = True
     for child in list(run.nest.live) if run.nest is not None else ():
         child.hold_state()

@@ -54,7 +54,7 @@ class Question:
         self._ends, self._lock, self._is_over = ends, threading.Lock(), False
 
     def numbered(self, number: int) -> Question:
-        """This question under the number that another run has for it: answered there, it is answered here."""
+        """This question under its number in another run: answered there, it is answered here."""
         seen = _Seen(self)
         seen.number = number
         return seen
@@ -65,7 +65,7 @@ class Question:
         return not self._is_over
 
     def fit(self, value: Any) -> Any:
-        """`value` as an answer to this; ValueError when it is none."""
+        """`value` converted to an answer; ValueError when it does not fit."""
         from pocketflex_nb.engine.control import answer_conversion as answers  # a run that asks nothing needs none
 
         if self.choices is not None:
@@ -92,7 +92,7 @@ class Question:
             raise LookupError(f"question {self.number} of run {self.run!r} {_GONE}")
 
     def end(self, value: Any, by: str) -> bool:
-        """Settle it with `value`; False when somebody else has."""
+        """Settle it with `value`; False when it is settled already."""
         with self._lock:
             if self._is_over:
                 return False
@@ -104,7 +104,7 @@ class Question:
         return True
 
     def wake(self) -> None:
-        """Let the asking step look."""
+        """Make the asking step check."""
         try:
             self.ended.set_result(None)
         except InvalidStateError:
@@ -115,7 +115,7 @@ class Question:
 
 
 class _Seen(Question):
-    """A question of a run inside, as the run around it numbers it."""
+    """A question of an inner run, as the outer run numbers it."""
 
     def __init__(self, inner: Question) -> None:
         super().__init__(inner.text, inner.choices, inner.schema, run=inner.run, node=inner.node)
@@ -130,7 +130,7 @@ class _Seen(Question):
 
 
 class Questions:
-    """The questions of one run: those that are open, by number, and who waits for the next."""
+    """The questions of one run: the open ones by number, and the waiters for the next."""
 
     def __init__(self, run: Any) -> None:
         self.run = run
@@ -147,16 +147,16 @@ class Questions:
         return question
 
     def tell(self) -> None:
-        """A question was opened, or the run is over: who waits may look."""
+        """Wake the waiters: a question was opened, or the run is over."""
         for fn in list(self._hearers):
             fn()
 
     def drop(self, question: Question) -> None:
-        """`question` is settled."""
+        """Remove `question`, which is settled."""
         self.open.pop(question.number, None)
 
     def hear(self, fn: Callable[[], Any]) -> Callable[[], None]:
-        """Have `fn` called when a question is opened and when the run is over; returns the way to stop it."""
+        """Call `fn` when a question is opened and when the run is over; returns a function that ends this."""
         self._hearers.append(fn)
 
         def stop() -> None:
@@ -166,7 +166,7 @@ class Questions:
         return stop
 
     def oldest(self) -> Question | None:
-        """The question that has been open longest and has no answer yet."""
+        """The oldest open question."""
         return next((question for question in list(self.open.values()) if question.is_open), None)
 
     def answer(self, value: Any, number: int | Question | None) -> None:
@@ -187,7 +187,7 @@ class Questions:
 
 # waiting for the next -------------------------------------------------------------------------------------------------
 def would_await(caller: FrameType | None) -> bool:
-    """Whether the code at `caller` can await: it stands in a coroutine, not in a plain function, cell or thread.
+    """Whether the code at `caller` can await: it is in a coroutine, not in a plain function, cell or thread.
 
     Looks outwards up to the module or cell that the code stands in; a kernel, which runs that in a coroutine of its own, is beyond it.
     """

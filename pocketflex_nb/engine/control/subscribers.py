@@ -17,7 +17,7 @@ _log = logging.getLogger("pocketflex_nb")
 
 
 class Subscribers:
-    """The live listeners of one run's events; true while there is anybody to tell, those of the runs around it among them."""
+    """The subscribers of one run's events; true while there is one, subscribers of outer runs included."""
 
     def __init__(self, run: Any) -> None:
         self.run = run
@@ -30,14 +30,14 @@ class Subscribers:
 
     @property
     def hears_inner(self) -> bool:
-        """Whether anybody is to hear of the runs inside."""
+        """Whether there is a subscriber that gets the events of inner runs."""
         return len(self.fns) + len(self._late) > len(self._own)
 
     def __bool__(self) -> bool:
         return bool(self.fns or self._late) or (self.run.parent is not None and any(_hears_inner(outer) for outer in around(self.run)))
 
     def add(self, fn: Callable[[Event], Any], *, is_of_all: bool = False) -> None:
-        """Have `fn` called with each event, beginning with the first that is kept. One that hears all runs gets each event once."""
+        """Call `fn` with each event, from the first that is kept. A subscriber of all runs gets each event once."""
         with self._telling:
             if is_of_all:
                 self._own.append(fn)
@@ -45,14 +45,14 @@ class Subscribers:
         self.tell()
 
     def drop(self, fn: Callable[[Event], Any]) -> None:
-        """Call `fn` no more."""
+        """Stop calling `fn`."""
         with self._telling:
             for fns in (self.fns, self._late, self._own):
                 if fn in fns:
                     fns.remove(fn)
 
     def tell(self) -> None:
-        """Give everybody what they have not heard: those of this run, then those of the runs around it."""
+        """Call all subscribers with the events that are new to them: those of this run, then those of the outer runs."""
         if self.fns or self._late:
             self._tell()
         if self.run.parent is not None:
@@ -61,7 +61,7 @@ class Subscribers:
                     outer.held.subscribers._tell()
 
     def _tell(self) -> None:
-        """Tell what is new. What a listener does meanwhile is told when all have heard the rest."""
+        """Deliver new events. Events that a subscriber causes meanwhile are delivered when all have got the others."""
         with self._telling:
             if self._is_telling:
                 return
@@ -80,7 +80,7 @@ class Subscribers:
                 self._is_telling = False
 
     def _let_in(self) -> None:
-        """Tell those that come late what the others have heard; from here on they hear with them."""
+        """Deliver the past events to late subscribers; from here on they get events with the others."""
         while self._late:
             fn = self._late.pop(0)
             self.fns.append(fn)

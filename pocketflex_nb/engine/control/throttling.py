@@ -17,7 +17,7 @@ __all__ = ["Breaker", "Limiter"]
 
 
 class Limiter:
-    """At most `rate` entries per `per` seconds, whoever shares it: ``with limiter:`` or ``async with limiter:`` around the call.
+    """At most `rate` entries per `per` seconds for all who share it: ``with limiter:`` or ``async with limiter:`` around the call.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Limiter:
         self._slots: deque[float] = deque(maxlen=rate)
 
     def reserve(self) -> float:
-        """Take the next place, and return the seconds to wait for it."""
+        """Reserve the next entry, and return the seconds to wait for it."""
         with self._lock:
             now = self._clock()
             at = now if len(self._slots) < self.rate else max(now, self._slots[0] + self.per)
@@ -134,13 +134,13 @@ class Breaker:
 
     @property
     def state(self) -> str:
-        """Whether calls are let in."""
+        """The state of the breaker: whether calls are admitted."""
         if self._opened is None:
             return "closed"
         return "half-open" if self._trying or self._clock() >= self._opened + self.reset_after else "open"
 
     def before(self) -> int:
-        """Ask to be let in; gives what `after` is to be told."""
+        """Request admission; returns the value to pass to `after`."""
         with self._lock:
             if self._opened is None:
                 return self._era
@@ -155,7 +155,7 @@ class Breaker:
             return self._era
 
     def after(self, error: BaseException | None, era: int) -> None:
-        """Tell how the call that `before` let in went. A cancellation says nothing about the provider.
+        """Report how the call that `before` admitted went. A cancellation says nothing about the provider.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ _MOST = 1_000
 
 
 def emit(kind: str, text: Any = None, **fields: Any) -> None:
-    """Tell the run's views and log what a step is at. Silent outside of a run.
+    """Report progress, output or facts of the running step to the run's views and log. Does nothing outside of a run.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
 
 
 def _check_own(kind: Any) -> None:
-    """Refuse what is no kind of the user's own; remember what is."""
+    """Refuse an invalid kind of event; remember a valid one."""
     if not isinstance(kind, str):
         raise TypeError(f"emit({kind!r}): the kind is a text, such as 'token' or 'shop.order'")
     if kind in _ENGINES or kind.startswith(("run_", "node_", "child_")):
@@ -87,7 +87,7 @@ def _check_own(kind: Any) -> None:
 
 
 def _is_own(kind: str) -> bool:
-    """Whether a name is far enough from the known ones, or prefixed."""
+    """Whether a name differs enough from the known kinds, or has a prefix."""
     if any(mark in kind for mark in ".:/"):
         return True
     from difflib import get_close_matches  # once for each kind
@@ -104,7 +104,7 @@ _DEEP = 100
 
 
 def hear_logging() -> None:
-    """From now on a `logging` record made in a launched run is a line of its lane too.
+    """Copy each `logging` record made in a launched run to its lane from now on.
 
     Notes
     -----
@@ -128,7 +128,7 @@ def hear_logging() -> None:
 
 
 def is_logging() -> bool:
-    """Whether what the calling code prints is the work of a `logging` handler on a record that is a line of the lane already."""
+    """Whether the calling code prints as a `logging` handler for a record that is a line of the lane already."""
     if not getattr(_here, "has_noted", False):
         return False
     caller = sys._getframe(1)

@@ -1,8 +1,8 @@
 """`Frame`: the cursor of one walk, of one branch or item of it, or of one step in a thread.
 
-A hop leaves five fields in its run's flat list of records, ``frame, node, action, start, end``; whatever else happened leaves five
-too, with a `Note` for the action. A tuple per hop would be one more object for the garbage collector to visit. `Event`s are made of
-them when somebody reads (:mod:`pocketflex_nb.engine.records.run_log`).
+A hop leaves five fields in its run's flat list of records, ``frame, node, action, start, end``; anything else that happens leaves five
+too, with a `Note` for the action. A tuple per hop would be one more object for the garbage collector to visit. `Event`s are made from
+them when they are read (:mod:`pocketflex_nb.engine.records.run_log`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["KEPT", "TRIM_AT", "WIDTH", "Frame", "Several", "current", "left"]
 
 
 class Several:
-    """Stands for the action of a hop whose `post` named several.
+    """The stand-in for the action of a hop whose `post` returned several.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Frame:
 
     @property
     def scope(self) -> Frame | None:
-        """The nearest walk around, or this one, that is on a store of its own; None on the run's."""
+        """The nearest enclosing walk, or this one, with a private store; None on the run's store."""
         walk: Frame | None = self
         while walk is not None and walk.private is None:
             walk = walk.parent
@@ -122,14 +122,14 @@ class Frame:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The params of the node in flight, as ``self.params`` in a class: what function nodes read."""
+        """The params of the current node, as ``self.params`` in a class: what function nodes read."""
         walk = self
         while walk.step and walk.parent is not None:
             walk = walk.parent
         return dict(walk.given or {})
 
     def step_frame(self, item: int | None = None) -> Frame:
-        """A frame for one attempt of the node in flight that works beside this walk, so that it can be fenced alone."""
+        """A frame for one attempt of the current node that runs beside this walk, so that it can be abandoned alone."""
         step = Frame(self.run, self, self.flow, None, item)
         step.node, step.error, step.began, step.step = self.node, self.error, self.began, True
         step.undo = self.undo
@@ -151,28 +151,28 @@ class Frame:
 
     @property
     def address(self) -> str:
-        """Where the running code is: ``report/research#2/search#1[3]``."""
+        """The address of the running code: ``report/research#2/search#1[3]``."""
         return str(self.run.log.address(self))
 
     @property
     def attempt(self) -> int:
-        """The 0-based number of the try in flight."""
+        """The 0-based number of the current attempt."""
         return attempt_of(self.node)
 
     @property
     def node_id(self) -> str:
-        """Graph path of the node in flight."""
+        """Graph path of the current node."""
         return self.path(self.node)
 
     @property
     def callers(self) -> tuple[Any, ...]:
-        """Refs of who asked for the work around this run: the agent that spawned its task, and so on; () outside of any."""
+        """Refs of the agents that requested the work around this run: the one that spawned its task, and so on; () outside of any."""
         life = AGENT.get()
         return () if life is None else tuple(life.callers)
 
     @property
     def ancestors(self) -> tuple[Any, ...]:
-        """Refs of who started the agent or task around this run; () outside of any."""
+        """Refs of the agents that started the agent or task around this run; () outside of any."""
         life = AGENT.get()
         return () if life is None else tuple(life.ancestors)
 
@@ -185,7 +185,7 @@ class Frame:
         self.tell(kind, data, cause)
 
     def tell(self, kind: str, data: dict[str, Any], cause: int | None = None) -> None:
-        """The same, with the facts as a dict, whatever their names."""
+        """The same as `note`, with the facts as a dict, whatever their names."""
         run, ns = self.run, perf_counter_ns()
         run.records.extend((self, self.node, Note(kind, data, cause), ns, ns))
         if run.held is not None and run.held.subscribers:
@@ -198,7 +198,7 @@ class Frame:
 
 
 def current() -> Any:
-    """Where the running code is: its run, node, `address`, `error` (behind an error edge); None outside of any run or agent.
+    """The frame of the running code: its run, node, `address`, `error` (behind an error edge); None outside of any run or agent.
 
     Returns
     -------
@@ -228,7 +228,7 @@ def current() -> Any:
 
 
 def left(token: Any) -> None:
-    """The walk that set `FRAME` is over. A coroutine that was dropped is closed by whoever drops it, where nothing was set."""
+    """Reset `FRAME` at the end of a walk. A dropped coroutine may be closed in a context where nothing was set."""
     with contextlib.suppress(ValueError):
         FRAME.reset(token)
 

@@ -1,7 +1,7 @@
 """The log of an inner run within the log of the outer one: blocks, each a single record that stands for many events.
 
-A run that begins while a step of another is at work (`run`, `run_async`, `launch`) keeps a log of its own, so that its hop costs what any
-hop costs. The outer log takes over what is new there when somebody reads it, or when the inner run ends
+A run that begins while a step of another is running (`run`, `run_async`, `launch`) keeps a log of its own, so that its hop costs what
+any hop costs. The outer log takes over what is new there when it is read, or when the inner run ends
 (:mod:`pocketflex_nb.engine.runs.nested_runs`).
 """
 
@@ -49,7 +49,7 @@ class Block:
         self.is_last = counts is not None or bool(events and events[-1].kind == "run_finished" and not events[-1].depth)
 
     def read(self) -> Any:
-        """The events as the inner log tells them, those that are kept."""
+        """The kept events, as the inner log gives them."""
         source = self._source
         if source is None:
             return self._events
@@ -58,16 +58,16 @@ class Block:
         return [event for event in events if event.seq < self.first + self.number]
 
     def settle(self) -> None:
-        """Make the events now, and let go of the inner run, whose store may be large."""
+        """Make the events now, and release the inner run, whose store may be large."""
         self._events, self._source = self.read(), None
 
     def empty(self) -> None:
-        """Let go of the events; how many they were stays known."""
+        """Drop the events; their number stays known."""
         self._events, self._source = (), None
 
 
 def inner_event(event: Event, block: Block, base: int, address: str, path: str, asks: Mapping[tuple[int, int], int]) -> Event:
-    """An event of `block`, the first of which has the number `base` here, as the outer log tells it.
+    """An event of `block` as the outer log gives it; the first of the block has the number `base` there.
 
     `address` and `path` lead to the inner run; `asks` numbers its questions anew.
     """

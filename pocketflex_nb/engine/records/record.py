@@ -14,7 +14,7 @@ __all__ = ["CHANGED", "FINISHED", "Failure", "Note", "rows", "told"]
 
 
 class Failure:
-    """Stands for the action of a hop that failed."""
+    """The stand-in for the action of a hop that failed."""
 
     __slots__ = ("error", "handled", "status")
 
@@ -35,7 +35,7 @@ FINISHED = {status: Note("run_finished", status) for status in ("done", "failed"
 
 
 def told(error: BaseException) -> str:
-    """An error as events tell it: its class, and its message where there is one."""
+    """An error as text for events: its class, and its message where there is one."""
     try:
         return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     except Exception:  # a __str__ of the user's that raises must not lose the event

@@ -1,8 +1,8 @@
 """The log of a run: its records, read as events and folded into state.
 
-Records are five fields each in one flat list (see :mod:`pocketflex_nb.engine.records.frame`). Whoever goes along it keeps `Counts`, per
-walk and node how many visits are finished, so that addresses are made when somebody reads and cost the walk nothing. Old records are
-counted and dropped: the last `KEPT` at least stay.
+Records are five fields each in one flat list (see :mod:`pocketflex_nb.engine.records.frame`). Code that iterates over it counts, per
+walk and node, how many visits are finished, so that addresses are made when they are read and cost the walk nothing. Old records are
+counted and dropped: at least the last `KEPT` stay.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Log:
         return ids[node]
 
     def address(self, frame: Frame) -> str:
-        """The address of the node in flight in `frame`."""
+        """The address of the current node of `frame`."""
         with self._folding:
             self._fold()
             return self._address(self._cursor or Counts(), frame, frame.node, 1)
@@ -102,7 +102,7 @@ class Log:
         return f"{where}/{self._id(walk, node)}#{visit}{item}"
 
     def _prefix(self, counts: Counts, frame: Frame) -> str:
-        """The address of the walk itself; fixed when it is first asked for, while the outer node is in flight."""
+        """The address of the walk itself; fixed when it is first requested, while the outer node is running."""
         if frame.step and frame.parent is not None:
             return self._prefix(counts, frame.parent)
         if frame.parent is None:
@@ -129,7 +129,7 @@ class Log:
         return events if not seq else [event for event in events if event.seq >= seq]
 
     def follow(self, counts: Counts) -> tuple[list[Event], Counts]:
-        """The events behind `counts`, and the counts behind those; what was dropped meanwhile is passed over."""
+        """The events after `counts`, and the counts after those; what was dropped meanwhile is skipped."""
         if not self.run.started:
             return [], counts
         counts, kept = self._behind(counts)
@@ -138,7 +138,7 @@ class Log:
         return events, counts
 
     def _read(self, counts: Counts, kept: Iterator[tuple[Any, ...]]) -> Iterator[Event]:
-        """The events that records stand for: one each, but for a block of an inner run's."""
+        """The events of records: one each, except for a block of an inner run's."""
         for record in kept:
             if record[2] is NESTED:
                 yield from self._of_block(counts, record[0], record[1], record[3])
@@ -153,7 +153,7 @@ class Log:
         return [inner_event(event, block, seq, address, path, asks) for event in block.read()]
 
     def _inner(self, counts: Counts, frame: Frame, node: Any, block: Block, ahead: int) -> tuple[str, str]:
-        """Address and graph path of an inner run; fixed when it is first asked for, while its step is in flight."""
+        """Address and graph path of an inner run; fixed when it is first requested, while its step is running."""
         known = counts.inner.pop(block.key, None) if block.is_last else counts.inner.get(block.key)
         if known is None:
             id_ = block.flow_id
@@ -168,7 +168,7 @@ class Log:
         return known
 
     def _behind(self, counts: Counts) -> tuple[Counts, Iterator[tuple[Any, ...]]]:
-        """`counts`, moved on to the first kept record if need be, and the records behind it."""
+        """`counts`, advanced to the first kept record if need be, and the records after it."""
         if self.run.nest is not None:
             self.run.nest.take()
         with self._lock:
@@ -182,7 +182,7 @@ class Log:
             return counts, rows(kept)
 
     def state(self) -> State:
-        """What is known now; each record is folded once, whichever threads ask."""
+        """The state now; each record is folded once, whichever threads ask."""
         with self._folding:
             return self._fold()
 
@@ -206,7 +206,7 @@ class Log:
         return state
 
     def _mark(self, state: State) -> None:
-        """Mark the nodes in flight: they are fields of the cursors, no records."""
+        """Mark the current nodes: they are fields of the frames, not records."""
         for node in state.nodes.values():
             node.active = 0
         asking = {event.node for event in state.asking.values()}
@@ -219,7 +219,7 @@ class Log:
         state.status = self.run.status
 
     def _here(self) -> Iterator[tuple[str, bool]]:
-        """Graph paths of the nodes in flight, those of runs inside among them, and whether they wait before the node."""
+        """Graph paths of the current nodes, those of inner runs included, and whether they wait before the node."""
         run = self.run
         waiting = run.held.waiting if run.held is not None else ()
         for frame in run.frames():
@@ -235,7 +235,7 @@ class Log:
         return [self.path(frame, frame.node) for frame in self.run.frames() if frame.node is not None]
 
     def _catch_up(self, state: State, cursor: Counts) -> None:
-        """Bring `state` up to `cursor`, which had to skip records, from its sums."""
+        """Bring `state`, which had to skip records, up to `cursor` from its sums."""
         state.steps = cursor.steps
         for path, (visits, seconds) in cursor.sums.items():
             known = state.node(path)
@@ -271,7 +271,7 @@ class Log:
         return Event(0, run.started, "run_started", run.name, run.flow_id, "", data, None, (run.started + EPOCH) / 1e9)
 
     def _of_the_run(self, status: str) -> dict[str, Any]:
-        """What the run's last record stands for."""
+        """The event of the run's last record."""
         run = self.run
         return {"status": status, "action": run.action, "error": None if run.error is None else told(run.error)}
 
@@ -296,7 +296,7 @@ class Log:
 
     # bounds ----------------------------------------------------------------------------------------------------------
     def size(self) -> int:
-        """How many events there are, those that were dropped among them."""
+        """How many events there are, dropped ones included."""
         if self.run.nest is not None:
             self.run.nest.take()
         with self._lock:
@@ -309,7 +309,7 @@ class Log:
             return seq
 
     def trim(self) -> None:
-        """Count and drop the oldest records when there are a quarter more than `KEPT`. Called by walks now and then."""
+        """Count and drop the oldest records when there are a quarter more than `KEPT`. Called by walks from time to time."""
         with self._lock:
             size = len(self.records) - KEPT * WIDTH
             if size < TRIM_AT - KEPT * WIDTH:
@@ -331,7 +331,7 @@ class Log:
                 self._forget(base)
 
     def _pass_blocks(self, base: Counts, frames: list[Any], nodes: list[Any], whats: list[Any], starts: list[Any]) -> None:
-        """Count the events of blocks that are dropped, and keep the addresses of those that go on."""
+        """Count the events of blocks that are dropped, and keep the addresses of those that continue."""
         for row, block in enumerate(starts):
             if whats[row] is NESTED:
                 base.seq += block.number - 1
@@ -349,7 +349,7 @@ class Log:
         _take(counts, path, action, times)
 
     def _forget(self, counts: Counts) -> None:
-        """Let go of walks that are over and of which no record is kept."""
+        """Drop walks that are over and of which no record is kept."""
         needed = {frame for frame in self.records[::WIDTH] if frame is not None}
         needed.update(frame for frame, _ in counts.visits if frame.node is not None)
         for frame in list(needed):
@@ -375,7 +375,7 @@ def _take(counts: Counts, path: str, action: Any, times: int) -> None:
 
 
 def _joined(starts: list[Any], whats: list[Any]) -> int:
-    """How many hops hold the place of a change."""
+    """How many hops have a position of a change."""
     pages = countOf(map(type, starts), list)
     return pages - countOf(map(is_, whats, repeat(CHANGED)), True) if pages else 0
 
@@ -397,7 +397,7 @@ def _tally(frames: list[Any], nodes: list[Any], whats: list[Any]) -> Mapping[Any
 
 
 def _plain(what: Any) -> Any:
-    """An action, as a dict takes it."""
+    """An action, as a dict can use it."""
     return what if isinstance(what, (str, Failure, Several)) or what is None else str(what or "default")
 
 

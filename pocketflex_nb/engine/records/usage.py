@@ -11,7 +11,7 @@ __all__ = ["Usage", "usage_of"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and cost, as `emit` was told them, those of runs inside among them.
+    """Tokens and cost, as reported by `emit`, those of inner runs included.
 
     Attributes
     ----------
@@ -32,6 +32,6 @@ class Usage:
 
 
 def usage_of(runs: Iterable[Any]) -> Usage:
-    """What these runs spent together."""
+    """The total usage of these runs."""
     spent = [run.held.spent for run in runs if run.held is not None]
     return Usage(sum(one["tokens"] for one in spent), float(sum(one["cost"] for one in spent)))

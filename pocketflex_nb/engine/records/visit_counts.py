@@ -13,7 +13,7 @@ __all__ = ["Counts"]
 
 
 class Counts:
-    """What dropped or passed records have left behind: per walk and node the finished visits, per node path the sums."""
+    """The counts of dropped or skipped records: per walk and node the finished visits, per node path the sums."""
 
     __slots__ = ("begun", "edges", "inner", "prefixes", "row", "seq", "steps", "sums", "visits")
 

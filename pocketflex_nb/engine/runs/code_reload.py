@@ -72,7 +72,7 @@ def is_stale(run: Any) -> list[str]:
 
 
 def name_the_cell(error: AttributeError, node: Any, run: Any) -> None:
-    """Say in `error` which cell to run again, when it is about what the new ``__init__`` of a class would have set.
+    """Add to `error` which cell to run again, when it is about an attribute that the new ``__init__`` of a class would have set.
 
     A visit gives the old instance its new class and no ``__init__``: an attribute that only the new code sets is missing.
     """
@@ -86,7 +86,7 @@ def name_the_cell(error: AttributeError, node: Any, run: Any) -> None:
 
 
 def _cell_that_makes(name: str) -> str:
-    """The notebook's last cell that calls the class `name`, in words."""
+    """The text that names the notebook's last cell that calls the class `name`."""
     cells = getattr(sys.modules.get("__main__"), "In", None)
     calls = re.compile(rf"(?<![\w.])(?<!class ){re.escape(name)}\s*\(")
     for number, text in reversed(list(enumerate(cells if isinstance(cells, list) else []))):

@@ -64,7 +64,7 @@ class EventStream:
             await self._news()
 
     async def aclose(self) -> None:
-        """Follow no longer. The runs go on."""
+        """Stop following. The runs continue."""
         self._left = 0
         self._feed.events.clear()
         self._close()
@@ -106,13 +106,13 @@ class EventStream:
 
 
 def kinds_of(kinds: str | Iterable[str] | None, more: tuple[str, ...]) -> tuple[str, ...]:
-    """The kinds that somebody asked for, one by one or together."""
+    """The requested kinds, given one by one or together."""
     first = () if kinds is None else (kinds,) if isinstance(kinds, str) else tuple(kinds)
     return (*first, *more)
 
 
 class _Feed:
-    """What subscribers put events into, from whichever thread; it knows no stream, so that a stream that nobody holds ends."""
+    """The queue that subscribers fill from any thread; it does not reference the stream, so that an unused stream can end."""
 
     def __init__(self) -> None:
         self.events: deque[Event] = deque()

@@ -31,13 +31,13 @@ class Nest:
         self._is_over = False
 
     def adopt(self, child: Any, frame: Frame) -> None:
-        """A step at `frame` began `child`."""
+        """Register `child`, which a step at `frame` began."""
         with self._lock:
             self.live[child] = [None, frame, frame.node]
             self._lay(child, Block(child, 0))
 
     def take(self) -> None:
-        """Take over what is new in the logs of those that go on."""
+        """Take over what is new in the logs of those that are not over."""
         with self._lock:
             for child in () if self._is_over else list(self.live):
                 self._take(child)
@@ -49,7 +49,7 @@ class Nest:
             self._lay(child, Block(child, len(events), events[0].seq, events))
 
     def release(self, child: Any) -> None:
-        """`child` is over: what nobody has read of it yet becomes one block, which is read when somebody asks."""
+        """`child` is over: its unread events become one block, which is read on demand."""
         with self._lock:
             if child not in self.live:
                 return
@@ -66,7 +66,7 @@ class Nest:
                 self.ended.append(child)
 
     def over(self) -> None:
-        """The run itself is over: those that go on do so by themselves."""
+        """The run itself is over: inner runs that are not over continue on their own."""
         self.take()
         self._is_over = True
 

@@ -60,7 +60,7 @@ _count = count(1)  # no attribute of the class: writing one would make every loo
 
 
 def subscribe(fn: Callable[[Event], Any]) -> Callable[[], None]:
-    """Have `fn` called with each event of every run that begins from now on; returns the way to stop it.
+    """Call `fn` with each event of every run that begins from now on; returns a function that ends this.
 
     Notes
     -----
@@ -80,7 +80,7 @@ def subscribe(fn: Callable[[Event], Any]) -> Callable[[], None]:
 
 
 class Run:
-    """One walk of a flow; `Flow.launch` and `launch` make it.
+    """One execution of a flow; `Flow.launch` and `launch` make it.
 
     Parameters
     ----------
@@ -215,17 +215,17 @@ class Run:
 
     @property
     def children(self) -> list[Run]:
-        """The runs that its steps began, oldest first: those that go on, and the last 200 that are over."""
+        """The runs that its steps began, oldest first: all that are not over, and the last 200 that are."""
         return sorted([*self.nest.ended, *self.nest.live], key=lambda run: run.number) if self.nest is not None else []
 
     @property
     def outer_run(self) -> Run | None:
-        """The run that this one is a part of, as long as that goes on."""
+        """The run that this one is a part of, until that is over."""
         return self.parent if self.outer is not None and self.parent is not None and not self.parent.done() else None
 
     @property
     def lane_run(self) -> Run | None:
-        """The launched run, this one or one around it, whose lane shows what this one prints."""
+        """The launched run, this one or an outer one, whose lane shows what this one prints."""
         if self.launched:
             return self
         outer = self.outer_run
@@ -245,7 +245,7 @@ class Run:
 
     @property
     def events(self) -> list[Event]:
-        """What happened, oldest first."""
+        """The events, oldest first."""
         return self.log.events()
 
     @property
@@ -257,16 +257,16 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long it has run, in seconds."""
+        """Its duration so far, in seconds."""
         return ((self.finished or now()) - self.started) / 1e9 if self.started else 0.0
 
     def state(self) -> State:
-        """What is known now: the fold of its events, with the nodes in flight marked."""
+        """The state now: the fold of its events, with the current nodes marked."""
         return self.log.state()
 
     @property
     def stores(self) -> dict[str, Any]:
-        """Its store under ``""``, and the stores of flows that have their own by address: those in use, and the last 100.
+        """Its store under ``""``, and the private stores of flows by address: those in use, and the last 100.
 
         Examples
         --------
@@ -287,11 +287,11 @@ class Run:
         return found | {self.log.walk_address(walk): walk.private for walk in dict.fromkeys(walks)}
 
     def frames(self) -> list[Frame]:
-        """The cursors of all its walks that go on."""
+        """The frames of all its walks that are not over."""
         return [self.root, *list(self.cursors or ())]
 
     def in_flight(self) -> list[str]:
-        """Graph paths of the nodes being visited now."""
+        """Graph paths of the nodes that are being visited now."""
         return [] if self.done() else self.log.in_flight()
 
     def done(self) -> bool:
@@ -339,7 +339,7 @@ class Run:
         return self
 
     def result(self, timeout: float | None = None) -> Any:
-        """The last action, as `flow.run` gives it; waits for it.
+        """The last action, as `flow.run` returns it; waits for it.
 
         Parameters
         ----------
@@ -393,7 +393,7 @@ class Run:
         return self
 
     def add_done_callback(self, fn: Callable[[Run], Any]) -> None:
-        """Have ``fn(run)`` called when it is over, in the thread that ends it; at once when it is over already.
+        """Call ``fn(run)`` when it is over, in the thread that ends it; at once when it is over already.
 
         Parameters
         ----------
@@ -412,14 +412,14 @@ class Run:
 
     # steering --------------------------------------------------------------------------------------------------------
     def cancel(self) -> bool:
-        """End it: inside an await at once, in plain code before the next node. Returns False when it is over already.
+        """Cancel it: inside an await at once, in plain code before the next node. Returns False when it is over already.
 
         The store is kept. Works from any thread.
         """
         return self.end(RunCancelled(f"run {self.name!r} was cancelled"))
 
     def end(self, error: BaseException) -> bool:
-        """End it with `error` as its reason, in the way of `cancel`; False when it is over already."""
+        """End it with `error` as its reason, as `cancel` does; False when it is over already."""
         if self.done():
             return False
         with beginning:
@@ -442,22 +442,22 @@ class Run:
         return True
 
     def _cancel_task(self, task: Any) -> None:
-        """Cancel the task that walks, unless the walk is over meanwhile: what its task does then is none of ours."""
+        """Cancel the task that walks, unless the walk is over meanwhile: what its task does then is not ours."""
         if self.task is task and not self.done():
             self.cancels += cancel_task(task)
 
     def pause(self) -> None:
-        """Hold before the next node. Nodes in flight end first."""
+        """Pause before the next node. Nodes that are running finish first."""
         if not self.done():
             alert(self)
             self.hold_state().pause()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         self.hold_state().resume()
 
     def step(self) -> None:
-        """Let one more node go while paused; pauses when it is not yet."""
+        """Run one more node while paused; pauses if it is not paused yet."""
         self.pause()
         self.hold_state().permit()
 
@@ -529,7 +529,7 @@ class Run:
         return next_question(self, timeout)
 
     def subscribe(self, fn: Callable[[Event], Any]) -> Callable[[], None]:
-        """Have `fn` called with each event, in order, from the first on; returns the way to stop it.
+        """Call `fn` with each event, in order, from the first on; returns a function that ends this.
 
         What has happened already is told at once, in the caller's thread, as far as it is kept; the rest from the threads that walk. Runs
         that steps begin are told of too. Starts of nodes are recorded from now on. A slow `fn` slows the run; one that raises is
@@ -591,12 +591,12 @@ class Run:
 
     @property
     def usage(self) -> Usage:
-        """The tokens and the cost so far, with those of runs inside: ``run.usage.tokens``, ``run.usage.cost``."""
+        """The tokens and the cost so far, inner runs included: ``run.usage.tokens``, ``run.usage.cost``."""
         return usage_of([self])
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """What its steps, and runs inside, told by ``emit("message", text, role=...)``, oldest first: a dict each, as far as it is kept."""
+        """The messages that its steps and inner runs sent by ``emit("message", text, role=...)``, oldest first, as far as kept."""
         return [dict(event.data) for event in self.events if event.kind == "message"]
 
     def show(self, **options: Any) -> Any:
@@ -610,7 +610,7 @@ class Run:
         return ports.export(self.rows(), "frame")
 
     def to_html(self, path: Any) -> Any:
-        """Write one HTML file that opens anywhere, offline: diagram, timeline, what was said, error, store, events. Returns its path.
+        """Write one HTML file that opens anywhere, offline: diagram, timeline, messages, error, store, events. Returns its path.
 
         Parameters
         ----------
@@ -637,7 +637,7 @@ class Run:
 
     # for the engine ---------------------------------------------------------------------------------------------------
     def hold_state(self) -> Any:
-        """What holds, limits and asks; made when first needed."""
+        """The controller of pause, limits and questions; made when first needed."""
         if self.held is None:
             with _making:  # two steps in threads may ask at the same time
                 if self.held is None:
@@ -645,15 +645,15 @@ class Run:
         return self.held
 
     def hold(self, frame: Frame) -> None:
-        """Wait before the node at which `frame` stands, in plain code, when `signal` is set."""
+        """Wait before the current node of `frame`, in plain code, when `signal` is set."""
         self.hold_state().before(frame)
 
     async def hold_async(self, frame: Frame) -> None:
-        """Wait before the node at which `frame` stands, on a loop, when `signal` is set."""
+        """Wait before the current node of `frame`, on a loop, when `signal` is set."""
         await self.hold_state().before_async(frame)
 
     def check(self, frame: Frame) -> None:
-        """Raise what a walk is to end with, if it is; asked between two items of a batch when `signal` is set.
+        """Raise the error with which a walk must end, if there is one; called between two items of a batch when `signal` is set.
 
         Parameters
         ----------
@@ -670,24 +670,24 @@ class Run:
         return self._classes.get(code, code) if self._classes else code
 
     def enter(self, frame: Frame) -> None:
-        """The walk of `frame`, inside the outermost, begins."""
+        """Register the walk of `frame`, inside the outermost, which begins."""
         if self.cursors is None:
             self.cursors = {}
         self.cursors[frame] = None
 
     def leave(self, frame: Frame) -> None:
-        """The walk of `frame` is over."""
+        """Unregister the walk of `frame`, which is over."""
         if self.cursors is not None:
             self.cursors.pop(frame, None)
 
     def keep_store(self, walk: Frame) -> None:
-        """`walk`, on a store of its own, begins: the store is kept for `stores`."""
+        """Register the private store of `walk`, which begins, for `stores`."""
         if self.privates is None:
             self.privates = deque(maxlen=_PRIVATE_STORES)
         self.privates.append(walk)
 
     def adopt(self, child: Run, frame: Frame) -> None:
-        """The step at `frame` began `child`, which is a part of this run from now on."""
+        """Register `child`, which the step at `frame` began and which is a part of this run from now on."""
         if self.nest is None:
             with _making:
                 if self.nest is None:
@@ -698,7 +698,7 @@ class Run:
             child.hold_state()
 
     def fence(self, step: Frame) -> None:
-        """`step` was abandoned: the runs that it began end too, and what plain ones still write in its thread is dropped."""
+        """Abandon `step`: the runs that it began end too, and late writes of plain ones in its thread are dropped."""
         for child in list(self.nest.live) if self.nest is not None else ():
             if child.outer is step:
                 for frame in child.frames() if not child.launched else ():
@@ -707,17 +707,17 @@ class Run:
                 child.cancel()
 
     def discard(self) -> None:
-        """It was made and cannot be started after all."""
+        """Remove a run that was made and cannot be started."""
         gone(self)
         if self.outer is not None and self.parent is not None and self.parent.nest is not None:
             self.parent.nest.release(self)
 
     def use_classes(self, classes: dict[Any, Any] | None) -> None:
-        """Let `live_class` answer from `classes`, which map old code to the newest."""
+        """Make `live_class` answer from `classes`, which map old code to the newest."""
         self._classes = classes
 
     def join_of(self, fork: Any) -> Any:
-        """Where the branches of `fork` meet, or None."""
+        """The join of `fork`, or None."""
         if self._joins is None:
             self._joins = {}
         if fork not in self._joins:
@@ -726,7 +726,7 @@ class Run:
 
     @contextmanager
     def cancelling(self, cancel: Callable[[], Any]) -> Iterator[None]:
-        """While inside, `cancel` is called when the run is to end."""
+        """Within the block, `cancel` is called when the run is to end."""
         mine = object()  # steps in several threads may come and go at the same time: every change is one operation of a dict
         self.__dict__.setdefault("_cancels", {})[mine] = cancel
         if self.is_ended:  # it was ended while this wait began
@@ -737,7 +737,7 @@ class Run:
             del self._cancels[mine]
 
     def begin(self) -> None:
-        """It starts to walk."""
+        """Note that it starts to walk."""
         if not self.launched:
             (began if self.task is None else began_elsewhere)(self)
         self._status, self.started = "running", now()
@@ -746,7 +746,7 @@ class Run:
             self.hold_state().subscribers.add(fn, is_of_all=True)
 
     def conclude(self, action: Any) -> None:
-        """Its walk came to its end: it is done, unless a limit was overrun all the same, which is raised.
+        """End the run after its walk: it is done, unless a limit was exceeded all the same, which is raised.
 
         Parameters
         ----------
@@ -759,7 +759,7 @@ class Run:
         self.finish(action)
 
     def fail(self, error: BaseException) -> None:
-        """It is over because of `error`; when that is the cancellation that `end` made, raise what `end` was given instead."""
+        """End the run with `error`; when that is the cancellation that `end` made, raise what `end` was given instead."""
         ending = self.ending
         if ending is None or not isinstance(error, (asyncio.CancelledError, RunCancelled)):
             self.finish(error=error)
@@ -777,7 +777,7 @@ class Run:
         raise ending from None
 
     def finish(self, action: Any = None, error: BaseException | None = None) -> None:
-        """It is over, with its last `action` or by `error`: note it, tell who waits."""
+        """End the run with its last `action` or `error`: record it, and wake the waiters."""
         if self.done():
             return
         if self.detached:
@@ -818,7 +818,7 @@ def limited(run: Run, flow: Any) -> None:
 
 
 def _row(e: Event) -> dict[str, Any]:
-    """An event as a flat dict; a fact of the user's that has the name of a column gives way."""
+    """An event as a flat dict; a fact of the user's with the name of a column is left out."""
     own = {"run": e.run, "seq": e.seq, "time": e.time, "kind": e.kind, "address": e.address, "node": e.node}
     return {**own, **e.data, **own}
 
@@ -838,7 +838,7 @@ def _wake(loop: Any, over: Any) -> None:
 
 
 def _on_loop(task: Any, fn: Callable[..., Any], *args: Any) -> None:
-    """Have `fn` called on the loop of `task`, soon."""
+    """Call `fn` on the loop of `task` soon."""
     loop = task.get_loop()
     if loop is engine_thread._loop:
         engine_thread.call_together(fn, *args)
@@ -854,7 +854,7 @@ def _cancel_anywhere(task: Any) -> None:
 
 
 def _tell(fn: Callable[[Run], Any], run: Run) -> None:
-    """Call a done callback; one that fails is reported and keeps no other from hearing."""
+    """Call a done callback; one that fails is reported and does not prevent the others."""
     try:
         fn(run)
     except Exception:

@@ -69,7 +69,7 @@ class RunGroup:
 
     @property
     def name(self) -> str:
-        """What views call it."""
+        """The name that views show."""
         if self._name:
             return self._name
         return self._runs[0].base if self._runs and len({r.base for r in self._runs}) == 1 else "group"
@@ -127,7 +127,7 @@ class RunGroup:
         return self
 
     def _stopped(self) -> None:
-        """The stop button was pressed while plain code waits: end every run, and wait until they are over."""
+        """On an interrupt while plain code waits: end every run, and wait until they are over."""
         self.cancel()
         until = monotonic() + GRACE
         for run in self._runs:
@@ -182,7 +182,7 @@ class RunGroup:
         return self
 
     async def _stopped_async(self) -> None:
-        """The waiting task was cancelled: end every run, and wait until they are over."""
+        """On cancellation of the waiting task: end every run, and wait until they are over."""
         self.cancel()
         until = monotonic() + GRACE
         while not self.done() and monotonic() < until:
@@ -281,17 +281,17 @@ class RunGroup:
             run.cancel()
 
     def pause(self) -> None:
-        """Hold every run before its next node."""
+        """Pause every run before its next node."""
         for run in self._runs:
             run.pause()
 
     def resume(self) -> None:
-        """Let every run go on."""
+        """Continue every run."""
         for run in self._runs:
             run.resume()
 
     def step(self) -> None:
-        """Let one more node of every run go."""
+        """Run one more node of every run."""
         for run in self._runs:
             if not run.done():
                 run.step()
@@ -346,7 +346,7 @@ class RunGroup:
 
 
 async def _until(event: asyncio.Event, seconds: float | None) -> None:
-    """Wait for `event`, at most `seconds`: a signal does not wake a loop."""
+    """Wait for `event`, at most `seconds`, in slices, because signals do not wake a loop."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,7 +1,7 @@
 """The registry of runs: all that are going on, and a bounded number of finished ones.
 
-What is over is remembered so that it can be looked at, with its events and its store. A session of many days would keep every store
-that it ever made; so the number is bounded, and `forget` empties it.
+Finished runs are kept so that their events and stores can be inspected. A session of many days would keep every store that it ever
+made; so the number is bounded, and `forget` empties it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _look_at = _LOOK_AT
 
 
 def runs(*, live: bool = False, keep: int | None = None) -> list[Any]:
-    """The runs of this process, oldest first: those that go on, and the last that are over, 200 unless `keep` was given.
+    """The runs of this process, oldest first: all that are not over, and the last that are, 200 unless `keep` was given.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def runs(*, live: bool = False, keep: int | None = None) -> list[Any]:
 
 
 def forget(*which: Any) -> int:
-    """Drop runs that are over, with their stores, from `runs()` and from the views that show them; return how many those were.
+    """Drop runs that are over, with their stores, from `runs()` and from the views that show them; returns how many.
 
     Parameters
     ----------
@@ -126,12 +126,12 @@ def _remember(keep: int) -> None:
 
 # for the engine ------------------------------------------------------------------------------------------------------
 def began(run: Any) -> None:
-    """`run` is made, or walks: it is among those that go on."""
+    """Register `run`, which was made or walks."""
     _live[run] = None
 
 
 def began_elsewhere(run: Any) -> None:
-    """`run` walks as a task on a loop that is not the engine's, and that may be closed under it."""
+    """Register `run`, which walks as a task on a loop that is not the engine's and may be closed under it."""
     global _look_at
     _live[run] = _elsewhere[run] = None
     if len(_elsewhere) > _look_at:
@@ -140,19 +140,19 @@ def began_elsewhere(run: Any) -> None:
 
 
 def gone(run: Any) -> None:
-    """`run` does not go on."""
+    """Unregister `run`, which does not continue."""
     _live.pop(run, None)
     if _elsewhere:
         _elsewhere.pop(run, None)
 
 
 def ended(run: Any) -> None:
-    """`run` is over, and is remembered."""
+    """Keep `run`, which is over, among the finished ones."""
     _over.append(run)
 
 
 def _end_closed() -> None:
-    """End the runs whose loop was closed, or whose task was stopped between two steps of ours: nothing will ever walk them on."""
+    """End the runs whose loop was closed, or whose task was stopped between two of our steps: nothing will ever continue them."""
     for run in list(_elsewhere):
         task = run.task
         if task is not None and (task.done() or task.get_loop().is_closed()):
@@ -160,6 +160,6 @@ def _end_closed() -> None:
 
 
 def end_left(run: Any, why: str) -> None:
-    """End a run that nobody walks any more."""
+    """End a run that nothing walks any more."""
     run.finish(error=RunCancelled(why))
     run.task = None  # what it held goes with it

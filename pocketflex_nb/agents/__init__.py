@@ -1,9 +1,9 @@
 """Agents with OTP's semantics in asyncio: mailboxes, supervisors, registries and tasks.
 
-The rule of this room: it imports core and engine only; cloudpickle stands in one file. It knows no screen and no disk.
+The rule of this room: it imports only what stands below it; cloudpickle stands in one file. It uses no screen and no disk.
 
-An agent is private state behind a mailbox; it handles one message at a time, lives on the engine thread, and may die. A supervisor
-starts it again by rule. Whoever asks is told at once when nobody will answer.
+An agent is private state behind a mailbox; it handles one message at a time, runs on the engine thread, and may crash. A supervisor
+restarts it by rule. A caller gets an error at once when nobody will reply.
 
 >>> from pocketflex_nb.agents import Agent, Supervisor, child, handles
 >>> class Stack(Agent):

@@ -71,7 +71,7 @@ class handles:
     def cast(fn: None = None, *, reentrant: bool = False) -> Callable[[_F], _F]: ...
     @staticmethod
     def cast(fn: Any = None, *, reentrant: bool = False) -> Any:
-        """Nobody waits; what it returns is read as in `Agent.handle_cast`.
+        """The caller does not wait; the return value is read as in `Agent.handle_cast`.
 
         Parameters
         ----------
@@ -190,7 +190,7 @@ class Agent:
         raise Unhandled(f"{type(self).__name__} got the call {short(message)} and has no handle_call: write one, or use @handles.call")
 
     async def handle_cast(self, message: Any) -> Any:
-        """Take a message that nobody waits for. Return None, `Idle`, `Continue` or `Stop`.
+        """Handle a message without a reply. Return None, `Idle`, `Continue` or `Stop`.
 
         Parameters
         ----------
@@ -200,7 +200,7 @@ class Agent:
         raise Unhandled(f"{type(self).__name__} got the cast {short(message)} and has no handle_cast: write one, or use @handles.cast")
 
     async def handle_info(self, message: Any) -> Any:
-        """Take any other message: `Down`, `Exit`, `TaskDone`, ``"timeout"``, what `send` sends.
+        """Handle any other message: `Down`, `Exit`, `TaskDone`, ``"timeout"``, messages of `send`.
 
         Parameters
         ----------
@@ -214,7 +214,7 @@ class Agent:
         warn(f"agent {life.name!r} got {_told(message)} and has no handle_info")
 
     async def handle_continue(self, value: Any) -> Any:
-        """Go on after `Continue(value)`, before any message of the mailbox.
+        """Continue after `Continue(value)`, before any message of the mailbox.
 
         Parameters
         ----------
@@ -234,7 +234,7 @@ class Agent:
         """
 
     def code_change(self, old_cls: type) -> Any:
-        """Mend the attributes after ``ref.upgrade(NewClass)``.
+        """Adapt the attributes after ``ref.upgrade(NewClass)``.
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ class Agent:
         """
 
     def redact(self, state: dict[str, Any]) -> dict[str, Any]:
-        """What ``ref.state()`` and the views may show of the attributes.
+        """The attributes that ``ref.state()`` and the views may show.
 
         Parameters
         ----------
@@ -265,7 +265,7 @@ class Agent:
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Start one, alone, and wait until `init` has returned.
+        """Start an agent without a supervisor, and wait until `init` has returned.
 
         Parameters
         ----------
@@ -302,7 +302,7 @@ class Agent:
 
     @classmethod
     async def start_link(cls, *args: Any, **kwargs: Any) -> Any:
-        """`start` one that is linked to the current agent from its beginning.
+        """`start` an agent that is linked to the current one from the start.
 
         Parameters
         ----------
@@ -344,7 +344,7 @@ class Agent:
 
     @classmethod
     async def start_monitor(cls, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """`start` one and monitor it from its beginning.
+        """`start` an agent and monitor it from the start.
 
         Parameters
         ----------
@@ -408,7 +408,7 @@ class Agent:
 
     @classmethod
     def _pfx_make(cls, life: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        """The agent of `life`, and what `init` gave."""
+        """The agent of `life`, and what `init` returned."""
         if life.isolation == "process":
             from pocketflex_nb.agents.isolation.process_proxy import make_proxy  # here: few agents have a process
 
@@ -435,7 +435,7 @@ def _split(start: Any, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 
 def latest(cls: type) -> type:
-    """The class now bound where `cls` was defined, if that is the notebook; else `cls`."""
+    """The class now bound to the qualified name of `cls`, if that is the notebook's; else `cls`."""
     if cls.__module__ != "__main__" or "<locals>" in cls.__qualname__:
         return cls
     found: Any = sys.modules.get("__main__")

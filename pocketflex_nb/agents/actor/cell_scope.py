@@ -1,7 +1,7 @@
 """Ties agents to the notebook cell that started them; when the cell runs again, they are ended in order.
 
-The notebook sets `core.context.CELL` before each cell, and calls `stop_scope(cell_id)`; whatever the cell's code starts then, outside
-of other agents, is adopted. Where the front end sends no cell id, agents with a name make room for their namesakes instead.
+The notebook sets `core.context.CELL` before each cell, and calls `stop_scope(cell_id)`; what the cell's code starts then, outside of
+other agents, belongs to the cell. Where the front end sends no cell id, starting a named agent ends the earlier one of that name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _lock = threading.Lock()
 
 
 class Scope:
-    """What one cell started.
+    """The agents that one cell started.
 
     Attributes
     ----------
@@ -57,16 +57,16 @@ class Scope:
 
     @property
     def members(self) -> list[Any]:
-        """Refs of the living tops of trees, in order of their start."""
+        """Refs of the top-level agents that are running, in order of their start."""
         return [life.ref for life in list(self._lives) if life.status is not DEAD]
 
     def add(self, life: Any) -> None:
-        """Adopt `life` until it ends."""
+        """Add `life` until it ends."""
         self._lives[life] = None
         life.cleanups = [*(life.cleanups or ()), self.drop]
 
     def drop(self, life: Any) -> None:
-        """`life` ended."""
+        """Remove `life`, which ended."""
         self._lives.pop(life, None)
 
     def __repr__(self) -> str:
@@ -74,7 +74,7 @@ class Scope:
 
 
 def start_scope(cell_id: str | None) -> Scope:
-    """End what `cell_id` started before, and adopt what the code of this context starts from now on. For plain threads.
+    """End what `cell_id` started before, and register what the code of this context starts from now on. For plain threads.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _scope_of(cell_id: str) -> Scope:
 
 
 def stop_scope(cell_id: str | None, *, patience: float = PATIENCE) -> None:
-    """End what `cell_id` started: the last first, each in its own order; waits, and kills what takes more than `patience` seconds.
+    """End what `cell_id` started, last first, each in its own order; waits, and kills what takes more than `patience` seconds.
 
     Parameters
     ----------
@@ -157,14 +157,14 @@ async def _stop(life: Any) -> None:
 
 
 def adopt(life: Any, keep: bool) -> None:
-    """Let the current cell own a life that nobody supervises."""
+    """Register an unsupervised incarnation with the current cell."""
     cell_id = CELL.get()
     if cell_id is not None and not keep:
         _scope_of(cell_id).add(life)
 
 
 async def make_room(name: Any) -> None:
-    """Where cells have no id: end the namesake that an earlier cell started."""
+    """Where cells have no id: end the agent of the same name that an earlier cell started."""
     if name is None or CELL.get() != "":
         return
     registry, key = place_of(name)
@@ -179,7 +179,7 @@ def _is_anonymous(life: Any) -> bool:
 
 
 def living() -> list[Any]:
-    """Refs of every agent, supervisor and task that lives on its own in this process, oldest first.
+    """Refs of every agent, supervisor and task without a supervisor in this process, oldest first.
 
     Examples
     --------

@@ -60,7 +60,7 @@ def exit(reason: Any = "normal") -> NoReturn:
 
 
 def _is_its_own(life: Any, task: Any) -> bool:
-    """Whether the running code is the agent's own task, which carries what is raised to the right place by itself."""
+    """Whether the running code is the agent's own task, which passes on by itself what is raised."""
     try:
         here = asyncio.current_task()
     except RuntimeError:  # a thread without a loop

@@ -40,7 +40,7 @@ class FlowAgent(Agent):
     """
 
     async def init(self, flow: Flow, store: Any = None) -> None:
-        """Keep the `flow`, and make the store from `store`."""
+        """Set the `flow`, and make the store from `store`."""
         if not isinstance(flow, Flow):
             raise TypeError(f"FlowAgent({flow!r}): give a Flow")
         self.flow = flow

@@ -1,9 +1,9 @@
 """One incarnation of an agent, from its start through its signals to its end.
 
-A `Life` is one run of an agent's or task's code: a restart is a new life. Everything here happens on the home's loop.
+An incarnation is one execution of an agent's or task's code: a restart makes a new one. Everything here runs on the host's loop.
 
-How it ends: a handler fails or gives `Stop`; or somebody sets a `doom` and cancels the task. Our own cancel is told from a
-`CancelledError` of the user's by the doom: no doom, not ours. `die` is the last act and never waits.
+How it ends: a handler fails or returns `Stop`; or an exit is set as pending and the task is cancelled. Without a pending exit, a
+`CancelledError` is the user's own. The last action is `die`, which never waits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _pids = count(1)
 
 
 class Life(Mailbox):
-    """One agent alive.
+    """One incarnation of an agent.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class Life(Mailbox):
 
     @property
     def ancestors(self) -> tuple[AgentRef, ...]:
-        """Who started it, who started that, and so on."""
+        """The agents that started it, directly or indirectly, the nearest first."""
         found, left = [], self.ancestry
         while left:
             ref, left = left
@@ -158,12 +158,12 @@ class Life(Mailbox):
 
     @property
     def slot(self) -> Slot:
-        """Its place in the tree."""
+        """Its position in the supervision tree."""
         return self.place.slot
 
     @property
     def name(self) -> str:
-        """How messages to people call it."""
+        """The name that messages to people use."""
         return str(self.slot.id)
 
     @property
@@ -173,7 +173,7 @@ class Life(Mailbox):
 
     @property
     def caller(self) -> Caller | None:
-        """Whose call is being handled."""
+        """The caller whose call is being handled."""
         return self.hand if self.hand is not None and not self.hand.fut.done() else None
 
     def __repr__(self) -> str:
@@ -181,7 +181,7 @@ class Life(Mailbox):
 
     # start -----------------------------------------------------------------------------------------------------------
     def begin(self, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
-        """Start it; the future gives True, IGNORE, or the exit reason of a start that failed, in a tuple."""
+        """Start it; the future's result is True, IGNORE, or the exit reason of a start that failed, in a tuple."""
         admit(self)
         if not self.home.is_watched:
             watch_over(self.home)
@@ -204,7 +204,7 @@ class Life(Mailbox):
         return made
 
     async def boot(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Run `init`, then serve."""
+        """Run `init`, then handle messages."""
         try:
             self.agent, out = self.make(args, kwargs)
             if out.__class__ is CoroutineType:
@@ -230,26 +230,26 @@ class Life(Mailbox):
         await self.serve(out)
 
     def is_up(self) -> None:
-        """Tell whoever waits for the start."""
+        """Report the start to those who wait for it."""
         started, self.started = self.started, None
         if started is not None and not started.done():
             started.set_result(True)
 
     # messages --------------------------------------------------------------------------------------------------------
     def inform(self, message: Any, by: Life | None = None, cause: int | None = None) -> None:
-        """Lay a message for `handle_info` in the mailbox."""
+        """Put a message for `handle_info` into the mailbox."""
         if self.status is not DEAD:
             seq = self.note(INFO, self.home.log.describe(message), cause, by)
             self.put((seq, 0, INFO, None, message, None, None))
 
     def note(self, kind: str, data: Any = None, cause: int | None = None, by: Any = None) -> int:
-        """Record an event of this life."""
+        """Record an event of this incarnation."""
         return self.log.note(kind, self.place, data, cause, by.place if by is not None else None)
 
     # ends ------------------------------------------------------------------------------------------------------------
     @property
     def traps(self) -> bool:
-        """Whether exit signals come as messages."""
+        """Whether exit signals arrive as messages."""
         return bool(getattr(self.agent, "trap_exit", False))
 
     @property
@@ -257,7 +257,7 @@ class Life(Mailbox):
         return self.agent is not None and not getattr(type(self.agent).terminate, "is_default", False)
 
     def hit(self, reason: Any, by: Life | None, cause: int | None = None, *, is_linked: bool = False) -> None:
-        """An exit signal from `by`: by ``ref.exit``, or over a link, where ``"kill"`` is a reason like any other."""
+        """Handle an exit signal from `by`: by ``ref.exit``, or over a link, where ``"kill"`` is a reason like any other."""
         if self.status is DEAD:
             return
         if is_reason(reason, "kill") and not is_linked:
@@ -272,14 +272,14 @@ class Life(Mailbox):
             self._guard()
 
     def shutdown(self, reason: Any = "shutdown", cause: int | None = None) -> None:
-        """The supervisor's wish: end in an orderly way, `terminate` included."""
+        """Handle the supervisor's request to end in an orderly way, `terminate` included."""
         if self.status is RUNNING and self.traps:
             self.put(Order(lambda life: Stop(reason)))
         else:
             self.end(reason, polite=self.status is not STARTING, cause=cause)
 
     def end(self, reason: Any, *, polite: bool = False, cause: int | None = None) -> None:
-        """Drop the mailbox, cancel what is in flight, and end with `reason`; with `terminate` if `polite`.
+        """Drop the mailbox, cancel what is running, and end with `reason`; with `terminate` if `polite`.
 
         In the midst of `terminate` only an impolite end makes a difference: it cuts that short.
         """
@@ -303,7 +303,7 @@ class Life(Mailbox):
         self.end(reason, polite=self.status is not STARTING)
 
     def kill(self, cause: int | None = None) -> None:
-        """End it as ``"killed"``: no `terminate`; what goes on after a grace time is fenced off."""
+        """End it as ``"killed"``: no `terminate`; code that still runs after a grace time is abandoned."""
         if self.status is DEAD:
             return
         self.is_held = True
@@ -321,7 +321,7 @@ class Life(Mailbox):
             self.home.clock.call_later(GRACE, self.fence)
 
     def fence(self) -> None:
-        """Give it up: it is dead to everybody, though its code still runs."""
+        """Abandon it: it has ended for everybody else, though its code still runs."""
         if self.status is DEAD or self.doom is None:
             return
         self.fenced = True
@@ -329,7 +329,7 @@ class Life(Mailbox):
         self.die(self.doom[0], zombie=True)
 
     def _reason_of(self, exc: BaseException | None) -> tuple[Any, bool, Stop | None]:
-        """Exit reason, whether terminate runs, and the Stop that asked for it."""
+        """Exit reason, whether terminate runs, and the Stop that requested it."""
         if self.doom is not None:
             return (*self.doom, None)
         if isinstance(exc, AsyncKill):
@@ -342,7 +342,7 @@ class Life(Mailbox):
         return Crash(exc), not isinstance(exc, GeneratorExit), None
 
     async def _conclude(self, exc: BaseException | None) -> None:
-        """The task's last act."""
+        """The last action of the task."""
         if self.status is DEAD or self.home.loop.is_closed():
             self.home.zombies.discard(self)
             return
@@ -361,7 +361,7 @@ class Life(Mailbox):
         self.die(reason)
 
     async def _terminate(self, reason: Any) -> Any:
-        """Run `terminate` and give the reason, which becomes another one when it fails."""
+        """Run `terminate` and return the reason, which is replaced when it fails."""
         task = asyncio.current_task()
         while task is not None and task.cancelling():
             task.uncancel()
@@ -375,7 +375,7 @@ class Life(Mailbox):
         return self.doom[0] if self.doom is not None and not self.doom[1] else reason
 
     def die(self, reason: Any, zombie: bool = False) -> None:
-        """The end: names are free, then callers, monitors, links and the supervisor hear of it, in this order."""
+        """End it: names are freed, then callers, monitors, links and the supervisor are notified, in this order."""
         if self.status is DEAD:
             return
         has_started = self.status is not STARTING
@@ -425,7 +425,7 @@ class Life(Mailbox):
         return seq
 
     def _facts(self) -> dict[str, Any]:
-        """What else its end tells."""
+        """Further facts of its exit event."""
         return {}
 
     def _fail_callers(self, reason: Any) -> None:
@@ -436,6 +436,6 @@ class Life(Mailbox):
 
 
 def _is_fresh(task: asyncio.Task[Any]) -> bool:
-    """Whether the task has not run a single line yet: cancelled now, it never will."""
+    """Whether the task has not run a single line yet: if it is cancelled now, it never will."""
     coro = task.get_coro()
     return inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED

@@ -21,7 +21,7 @@ _of_process = 0
 
 
 def part_at_exit() -> None:
-    """From now on agents end in order when this process does."""
+    """Register the handler that ends agents in order when this process exits."""
     global _of_process
     if _of_process != os.getpid():
         if not _of_process:

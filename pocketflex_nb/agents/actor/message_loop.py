@@ -1,7 +1,7 @@
 """The mailbox of an agent, and the task that takes its messages one at a time.
 
 No task exists while the mailbox is empty: the first message starts one (`serve`), which ends a moment after the mailbox is empty again.
-Everything here happens on the home's loop.
+Everything here runs on the host's loop.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DIRECTIVES = frozenset({Stop, Idle, Continue})
 
 
 class Ending(BaseException):
-    """The agent gave `Stop`, or called `exit`. No ``except Exception`` of a handler's is meant by it."""
+    """Raised to end the agent: it returned `Stop`, or called `exit`. Not an Exception, so that no handler catches it by accident."""
 
     def __init__(self, stop: Stop) -> None:
         super().__init__(stop)  # which lets it travel from a process of its own
@@ -89,11 +89,11 @@ class Mailbox:
 
     @property
     def name(self) -> str:
-        """How messages to people call it."""
+        """The name that messages to people use."""
         raise NotImplementedError
 
     def inform(self, message: Any) -> None:
-        """Lay a message for `handle_info` in the mailbox."""
+        """Put a message for `handle_info` into the mailbox."""
         raise NotImplementedError
 
     def end(self, reason: Any, *, polite: bool = False) -> None:
@@ -107,7 +107,7 @@ class Mailbox:
         raise NotImplementedError
 
     def put(self, item: Any) -> None:
-        """Lay `item` in the mailbox."""
+        """Put `item` into the mailbox."""
         box = self.box
         if box is None:
             box = self.box = deque()
@@ -120,7 +120,7 @@ class Mailbox:
             self.task = asyncio.Task(self.serve(), loop=self.loop, name="agent", context=self.context)
 
     async def serve(self, first: Any = None) -> None:
-        """Handle what lies in the mailbox until it stays empty for a moment or this life ends."""
+        """Handle the messages of the mailbox until it stays empty for a moment or the incarnation ends."""
         self._quiet()
         self._stay_idle()
         self.is_awake = True
@@ -148,7 +148,7 @@ class Mailbox:
                 self.timer = self.home.clock.call_later(self.idle, self._idle_over)
 
     async def _empty(self) -> None:
-        """The loop of `serve`, in one piece since it is run for each message; what is rare is looked at behind `is_held` only."""
+        """The loop of `serve`, in one piece since it runs for each message; rare cases are checked behind `is_held` only."""
         box, loop, until = self.box, self.loop, perf_counter() + SLOT
         while box is not None:
             agent = self.agent
@@ -219,7 +219,7 @@ class Mailbox:
         return out if item.__class__ is Caller else _quietly(out)
 
     async def _without_reply(self, item: Caller, out: Any) -> None:
-        """`handle_call` returned no plain reply: `NO_REPLY`, or what to do next, perhaps with the reply."""
+        """Handle a return value of `handle_call` that is no plain reply: `NO_REPLY`, or a directive, perhaps with the reply."""
         if out.__class__ is Stop:
             raise Ending(out)
         if self.doom is not None:
@@ -236,7 +236,7 @@ class Mailbox:
             await self._follow(out)
 
     async def _follow(self, out: Any) -> None:
-        """Do what a handler's return value asks for."""
+        """Carry out the directive that a handler returned."""
         while out is not None:
             cls = out.__class__
             if cls is Stop:
@@ -261,7 +261,7 @@ class Mailbox:
         self._stay_idle()
 
     async def _obey_first(self) -> bool:
-        """Suspended: carry out the next system message of the mailbox, if there is one."""
+        """While suspended: run the next system message of the mailbox, if there is one."""
         box = self.box or ()
         for n, item in enumerate(box):
             if item.__class__ is Order:
@@ -309,7 +309,7 @@ class Mailbox:
             self.timer = None
 
     def _stay_idle(self) -> None:
-        """Any message ends the idle time; a system message only starts it anew."""
+        """Any message ends the idle time; a system message only restarts it."""
         if self.idle is not None and self.box and self.box[0].__class__ is not Order:
             self.idle = None
 
@@ -320,7 +320,7 @@ class Mailbox:
             self.inform("timeout")
 
     def give_up(self, caller: Caller) -> None:
-        """Nobody waits for `caller` any more, and it asked for its work to be cancelled."""
+        """Handle the end of a `caller` that no longer waits and wants the work cancelled."""
         task = getattr(caller, "task", None)
         if task is not None:
             task.cancel()
@@ -333,11 +333,11 @@ class Mailbox:
                     return
 
     def _lets_go(self, item: Caller) -> bool:
-        """Whether a cancellation came from `give_up`, so that the agent goes on."""
+        """Whether a cancellation came from `give_up`, so that the agent continues."""
         return self.doom is None and self.calm(item)
 
     def calm(self, item: Caller) -> bool:
-        """Whether the running task was cancelled for `item`, which nobody waits for; then that is over, for what it handles next."""
+        """Whether the running task was cancelled for `item`, whose caller no longer waits; clears that for the next message."""
         if not item.is_cancelling or not item.fut.done():
             return False
         try:
@@ -352,7 +352,7 @@ class Mailbox:
 
 
 async def _quietly(out: Any) -> Any:
-    """What a named cast handler returns counts only when it directs the agent."""
+    """The return value of a named cast handler, if it is a directive; any other is ignored."""
     if out.__class__ is CoroutineType:
         out = await out
     return out if out.__class__ in DIRECTIVES else None

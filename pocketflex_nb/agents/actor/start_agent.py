@@ -22,7 +22,7 @@ __all__ = ["bring_up", "named", "set_up", "start_lone"]
 
 
 async def bring_up(life: Life, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Life | None:
-    """Register and start `life` on this loop; None when it has nothing to do.
+    """Register and start `life` on this loop; None when `init` returned IGNORE.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def set_up(life: Life, isolation: str | None, strict: bool | None) -> Life:
 
 
 def named(name: Any, cls: Any) -> Any:
-    """What an agent of that name is called in messages to people."""
+    """The name of such an agent in messages to people."""
     if name is None:
         return None
     return name.key if isinstance(name, Via) else name
@@ -93,7 +93,7 @@ async def _start(
 
 
 def _tie(life: Life, other: Life) -> None:
-    """Link two lives; if one has ended since its start, the other hears of it now."""
+    """Link two incarnations; if one has ended since its start, the other is notified now."""
     for one, two in ((life, other), (other, life)):
         if one.status is DEAD:
             two.hit(one.reason, one, is_linked=True)

@@ -1,6 +1,6 @@
 """The host of agents: one event loop with its clock, its log and the agents that run on it.
 
-The usual home is the engine thread. ``engine="inline"`` is the caller's own loop, for servers and unit tests.
+The usual host is the engine thread. ``engine="inline"`` is the caller's own loop, for servers and unit tests.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MANY = 30_000
 
 
 class Home:
-    """One loop and what lives on it.
+    """One event loop and the agents on it.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Home:
         self._parking: list[Any] = []
 
     def watch_park(self, life: Any) -> None:
-        """See to it that the task of `life`, which waits a moment for work, goes within `PARK` seconds."""
+        """Ensure that the task of `life`, which waits a moment for work, ends within `PARK` seconds."""
         life.is_parking = True
         if not self._parking:
             self.loop.call_later(PARK, self._sweep)
@@ -82,19 +82,19 @@ class Home:
 
     @property
     def is_here(self) -> bool:
-        """Whether the calling code runs on this home's loop."""
+        """Whether the calling code runs on this host's loop."""
         return running_loop() is self.loop
 
     def post(self, fn: Callable[..., Any], *args: Any) -> None:
-        """Have ``fn(*args)`` called on the loop, from any thread, in the order of the posts and before messages that come later."""
+        """Call ``fn(*args)`` on the loop, from any thread, in the order of the posts and before messages that come later."""
         self._inbox.post(fn, args)
 
     def post_to(self, life: Any, fn: Callable[..., Any], *args: Any) -> None:
-        """Have ``fn(*args)`` called on the loop, from any thread, after what was sent to `life` before."""
+        """Call ``fn(*args)`` on the loop, from any thread, after what was sent to `life` before."""
         self._inbox.post_to(life, fn, args)
 
     def deliver(self) -> None:
-        """Carry out the exit signals that wait, one after another: a chain of links, however long, is no recursion."""
+        """Deliver the pending exit signals one after another, so that a long chain of links needs no recursion."""
         if self.is_delivering:
             return
         self.is_delivering = True
@@ -106,7 +106,7 @@ class Home:
             self.is_delivering = False
 
     async def do(self, fn: Callable[..., Awaitable[_T]], *args: Any) -> _T:
-        """Await ``fn(*args)`` on this home's loop, from any loop."""
+        """Await ``fn(*args)`` on this host's loop, from any loop."""
         if self.is_here:
             return await fn(*args)
         future = asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop)
@@ -114,7 +114,7 @@ class Home:
             return await asyncio.wrap_future(future)
 
     def do_sync(self, fn: Callable[..., Awaitable[_T]], *args: Any, timeout: float | None = None) -> _T:
-        """Call `do` from plain code and wait; an interrupt cancels what was asked for.
+        """Call `do` from plain code and wait; an interrupt cancels it.
 
         Raises
         ------
@@ -126,11 +126,11 @@ class Home:
 
     @property
     def can_do_now(self) -> bool:
-        """Whether the calling code need not, or cannot, wait for the loop: it is the loop's, or the loop is closed."""
+        """Whether the calling code need not, or cannot, wait for the loop: it runs on it, or the loop is closed."""
         return self.is_here or self.loop.is_closed() or (running_loop() is not None and threading.get_ident() == self.ident)
 
     def now_here(self, fn: Callable[..., _T], *args: Any) -> _T:
-        """Call the plain function `fn` on the loop's thread and give its value; at once if this is it."""
+        """Call the plain function `fn` on the loop's thread and return its value; directly if this is that thread."""
         if self.can_do_now:
             return fn(*args)
         future: cf.Future[_T] = cf.Future()
@@ -146,11 +146,11 @@ class Home:
         return in_slices(future, None)
 
     def is_closing(self) -> bool:
-        """Whether the loop is being shut down: every task on it was asked to end, as `asyncio.run` does at its end."""
+        """Whether the loop is being shut down: every task on it was cancelled, as `asyncio.run` does at its end."""
         return all(task.done() or task.cancelling() for task in asyncio.all_tasks(self.loop))
 
     def close(self) -> None:
-        """End every life here at once: the loop is going away, nothing can be awaited or restarted."""
+        """End every agent here at once: the loop is closing, nothing can be awaited or restarted."""
         for life in list(self.lives.values()):
             life.on_exit = life.links = None
             try:
@@ -175,7 +175,7 @@ _many = MANY
 
 
 def admit(life: Any) -> None:
-    """Note that `life` lives in its home now, and what its number stands for."""
+    """Register `life` with its host and under its number."""
     global _many
     life.home.lives[life.pid] = life
     PLACES[life.pid] = life.place
@@ -185,7 +185,7 @@ def admit(life: Any) -> None:
 
 
 def _forget_places() -> None:
-    """Drop the places of the dead whom no kept record names."""
+    """Drop the facts about ended agents that no kept record refers to."""
     known = set(PLACES)  # before the look at who lives: whoever comes meanwhile is not among them
     with _lock:
         here = [home for of_loop in _homes.values() for home in of_loop.values()]
@@ -197,7 +197,7 @@ def _forget_places() -> None:
 
 
 def home_for(engine: Any = None, clock: Clock | None = None) -> Home:
-    """The home of agents started with these options.
+    """The host of agents started with these options.
 
     Parameters
     ----------
@@ -245,6 +245,6 @@ def _loop_for(engine: Any) -> asyncio.AbstractEventLoop:
 
 
 def homes() -> list[Home]:
-    """Every home whose loop is open."""
+    """Every host whose loop is open."""
     with _lock:
         return [home for loop, of_loop in _homes.items() if not loop.is_closed() for home in of_loop.values()]

@@ -1,8 +1,9 @@
 """The log of one host: two bounded rings of plain tuples that become events when they are read.
 
-A record is ``(seq, ns, kind, place, data, cause, by)``; `by` is a place too, or None. Messages (call, reply, cast, info) go to a ring of
-their own, so that a flood of them does not push starts, exits and restarts out. A message is kept as a short label only, and of an agent
-only its place, or its number there: a ring must not keep the user's data alive. While somebody traces, the label is a short `repr`.
+A record is ``(seq, ns, kind, place, data, cause, by)``; `place` describes an agent, `by` another one, or None. Messages (call, reply,
+cast, info) go to a ring of their own, so that a flood of them does not displace starts, exits and restarts. Of a message only a short
+label is kept, and of an agent only its description, or its number: a ring must not keep the user's data alive. While a trace runs, the
+label is a short `repr`.
 
 ==========  ==============================================================================================================
 kind        data (besides ``id``, ``pid`` and, where known, ``by``: the address of who caused it)
@@ -62,12 +63,12 @@ def label(message: Any) -> Any:
 
 
 def full(message: Any) -> Any:
-    """What is told of `message` while somebody traces."""
+    """The text of `message` while a trace runs."""
     return short(message, type(message).told if hasattr(type(message), "pfx_label") else repr)
 
 
 class Log:
-    """The records of one home.
+    """The records of one host.
 
     Attributes
     ----------
@@ -97,7 +98,7 @@ class Log:
         self.describe: Callable[[Any], Any] = label
 
     def note(self, kind: str, place: Place, data: Any = None, cause: int | None = None, by: Place | None = None) -> int:
-        """Append a record and give its number."""
+        """Append a record and return its number."""
         seq = next(self.count)
         record = (seq, perf_counter_ns(), kind, place, data, cause, by)
         (self.traffic if kind in MESSAGES else self.lives).append(record)
@@ -106,7 +107,7 @@ class Log:
         return seq
 
     def tell(self, record: Record) -> None:
-        """Hand `record` to the watchers."""
+        """Pass `record` to the watchers."""
         record = resolved(record)
         for watcher in self.watchers:
             watcher(record)
@@ -118,7 +119,7 @@ class Log:
             self.describe = full
 
     def unwatch(self, watcher: Callable[[Record], Any]) -> None:
-        """Do not call `watcher` any more."""
+        """Stop calling `watcher`."""
         with self.lock:
             self.watchers = tuple(w for w in self.watchers if w != watcher)  # bound methods: equal, not the same
             self.describe = full if self.watchers else label
@@ -143,19 +144,19 @@ def _copied(ring: deque[Record]) -> list[Record]:
 
 
 def resolved(record: Record) -> Record:
-    """A message's record with the places of its agents, which it names by their numbers."""
+    """A message's record with the descriptions of its agents in place of their numbers."""
     seq, ns, kind, place, data, cause, by = record
     return seq, ns, kind, place_of(place), data, cause, place_of(by)
 
 
 def concerns(record: Record, slot: Slot) -> bool:
-    """Whether `record` is about somebody in the tree under `slot`."""
+    """Whether `record` is about an agent in the tree under `slot`."""
     by = record[6]
     return record[3].slot.is_under(slot) or (by is not None and by.slot.is_under(slot))
 
 
 def start_facts(place: Place) -> dict[str, Any]:
-    """What the event of a start says."""
+    """The facts of a start event."""
     facts = {"type": place.type, "cls": place.cls, "restarts": place.restarts}
     if place.type == "task":
         facts["owner"] = place.callers[0] if place.callers else ""
@@ -163,13 +164,13 @@ def start_facts(place: Place) -> dict[str, Any]:
 
 
 def name_of(fn: Any) -> str:
-    """What a class or function is called."""
+    """The name of a class or function."""
     fn = getattr(fn, "func", fn)
     return str(getattr(fn, "__qualname__", None) or type(fn).__name__)
 
 
 def warn(text: str, *, level: int = 30) -> None:
-    """One line in the log ``pocketflex_nb``."""
+    """Write one line to the log ``pocketflex_nb``."""
     import logging  # not at the top: it would be most of this room's import time where nobody logs
 
     logging.getLogger("pocketflex_nb").log(level, text)

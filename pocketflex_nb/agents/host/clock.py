@@ -11,15 +11,15 @@ __all__ = ["Clock", "LoopClock", "Timer"]
 
 
 class Timer(Protocol):
-    """What `Clock.call_later` gives."""
+    """The handle that `Clock.call_later` returns."""
 
     def cancel(self) -> None:
-        """Do not call it, if it was not called yet."""
+        """Cancel the call, if it was not made yet."""
         ...
 
 
 class Clock(Protocol):
-    """Times and timers; all in float seconds. See `pocketflex_nb.testing.VirtualClock` for the other one.
+    """Times and timers; all in float seconds. `pocketflex_nb.testing.VirtualClock` is the other implementation.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Clock(Protocol):
         ...
 
     def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
-        """Have ``fn(*args)`` called on the running loop after `seconds`.
+        """Call ``fn(*args)`` on the running loop after `seconds`.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class LoopClock:
         return monotonic()
 
     def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
-        """Have ``fn(*args)`` called on the running loop after `seconds`."""
+        """Call ``fn(*args)`` on the running loop after `seconds`."""
         return asyncio.get_running_loop().call_later(seconds, fn, *args)
 
     async def sleep(self, seconds: float) -> None:

@@ -15,7 +15,7 @@ KEPT = 32
 
 
 class _Due(deque[Any]):
-    """Those that wait equally long.
+    """The calls with the same timeout.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Deadlines:
             self._forget_answered(queue)
 
     def _forget_answered(self, queue: _Due) -> None:
-        """Let go of the answered calls, and with them of their messages; the work is shared out over as many calls as are left."""
+        """Drop the answered calls with their messages; the work is spread over as many calls as are left."""
         left = [waiting for waiting in queue if not waiting.fut.done()]
         queue.clear()
         queue.extend(left)

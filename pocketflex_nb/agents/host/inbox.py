@@ -1,7 +1,7 @@
 """The inbox of messages that other threads send to an agents' loop, drained fairly so that a flood at one agent delays no other.
 
-Signals, starts and monitors go to one queue, which is emptied first. Messages wait in a queue of their agent's own; each agent's turn
-is bounded, and so is the whole: what is left comes after the loop's other work. The order of what one thread sends to one agent is kept.
+Signals, starts and monitors go to one queue, which is drained first. Messages wait in a queue per agent; the number handled per agent
+and in total is bounded: what is left comes after the loop's other work. Messages of one thread to one agent keep their order.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TURN, TURN_TIME = 256, 0.004
 
 
 class Inbox:
-    """What came from other threads to one loop and was not looked at yet."""
+    """What other threads have sent to one loop and is not handled yet."""
 
     __slots__ = ("_control", "_is_woken", "_loop", "_ready")
 
@@ -30,12 +30,12 @@ class Inbox:
         self._is_woken = False
 
     def post(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        """Have ``fn(*args)`` called before any message that is posted later; from any thread."""
+        """Call ``fn(*args)`` before any message that is posted later; from any thread."""
         self._control.append((fn, args))
         self._wake()
 
     def post_to(self, life: Any, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        """Have ``fn(*args)`` called in the turn of `life`, after what was posted to it before; from any thread."""
+        """Call ``fn(*args)`` after what was posted to `life` before; from any thread."""
         queue = life.inbound
         if queue is None:
             with life.log.lock:  # two threads at once must not make two
@@ -69,7 +69,7 @@ class Inbox:
                 self._loop.call_soon(self._unpack)
 
     def _turns(self) -> list[tuple[Any, int]]:
-        """Who has messages now, and how many of them are taken."""
+        """The agents that have messages now, and how many of them are taken."""
         turns = []
         for _ in range(len(self._ready)):
             life = self._ready.popleft()

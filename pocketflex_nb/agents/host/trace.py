@@ -18,7 +18,7 @@ LIMIT = 10_000
 
 
 class Trace:
-    """What `trace` gives.
+    """The result of `trace`.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Trace:
         self.stop()
 
     def stop(self) -> None:
-        """Trace no more; what was traced stays."""
+        """Stop tracing; what was traced stays."""
         for log in self._logs:
             log.unwatch(self._hear)
 
@@ -70,7 +70,7 @@ class Trace:
 
     @property
     def events(self) -> list[Event]:
-        """What happened since the beginning; the last 10 000."""
+        """The events since the beginning; the last 10 000."""
         return [to_event(record) for record in list(self._records)]
 
     def to_mermaid(self, **options: Any) -> str:
@@ -112,7 +112,7 @@ def _logs_of(targets: tuple[Any, ...]) -> list[Log]:
 
 
 def trace(*targets: Any) -> Trace:
-    """Trace supervisors or agents (everybody, if none is given): ``with trace(sup) as t: ...``, then ``t.events``, ``t.to_mermaid()``.
+    """Trace supervisors or agents (all, if none is given): ``with trace(sup) as t: ...``, then ``t.events``, ``t.to_mermaid()``.
 
     While it runs, events tell messages by a short `repr`; outside of it, only by a label.
 
@@ -157,7 +157,7 @@ class _ToLog:
 
 
 def trace_to_log(life: Any, on: bool) -> None:
-    """Begin or end to write the events of `life` to the log ``pocketflex_nb``."""
+    """Start or stop writing the events of `life` to the log ``pocketflex_nb``."""
     log = life.home.log
     for watcher in log.watchers:
         if isinstance(watcher, _ToLog) and watcher.life is life:

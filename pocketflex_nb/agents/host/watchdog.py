@@ -1,6 +1,7 @@
 """The watchdog thread: finds blocked agents' loops, reports what blocks them, and kills the agent where a kill was requested.
 
-It also tells of mailboxes that grow and grow, and ends the agents of a loop that was closed, so that who watches them from elsewhere hears.
+It also warns of mailboxes that keep growing, and ends the agents of a loop that was closed, so that those who monitor them from
+elsewhere are notified.
 
 A coroutine that never awaits cannot be cancelled. `hunt` raises an exception inside it from here, which works in Python code; a long C
 call has to return first.
@@ -34,7 +35,7 @@ class AsyncKill(BaseException):
 
 
 class _Watch:
-    """What is known of one home: when it was asked to answer, and whether its silence has been told."""
+    """The watch over one host: when it was last asked to answer, and whether its silence has been reported."""
 
     __slots__ = ("asked", "floods", "home", "is_told", "looked")
 
@@ -46,7 +47,7 @@ class _Watch:
         self.floods: dict[Any, int] = {}  # by agent, how many messages more will be told
 
     def answer(self) -> None:
-        """Called on the loop."""
+        """The host's answer, called on its loop."""
         self.asked, self.is_told = None, False
 
 
@@ -58,7 +59,7 @@ _wake = threading.Event()
 
 
 def watch_over(home: Any) -> None:
-    """Watch `home` while somebody lives there."""
+    """Watch `home` while agents run there."""
     with _lock:
         home.is_watched = True
         _watches.setdefault(home, _Watch(home))
@@ -66,7 +67,7 @@ def watch_over(home: Any) -> None:
 
 
 def hunt(life: Any) -> None:
-    """Kill `life` even if it holds its loop and never awaits. The kill was posted already."""
+    """Kill `life` even if it blocks its loop and never awaits. The kill was posted already."""
     heard = [False]
 
     def mark() -> None:
@@ -125,7 +126,7 @@ def _look_at(watch: _Watch) -> None:
 
 
 def _count_mail(watch: _Watch) -> None:
-    """Tell of mailboxes that are longer than anybody can mean."""
+    """Warn of mailboxes that are unreasonably long."""
     lives = list(watch.home.lives.values())
     for life in lives:
         waiting = len(life.box or ()) + len(life.inbound or ())
@@ -142,7 +143,7 @@ def _count_mail(watch: _Watch) -> None:
 
 
 def _tell(home: Any, seconds: float) -> None:
-    """Record who holds the loop."""
+    """Record which handler blocks the loop."""
     life = _running(home)
     if life is None:
         return
@@ -155,7 +156,7 @@ def _tell(home: Any, seconds: float) -> None:
 
 
 def _running(home: Any) -> Any:
-    """The life whose code the loop runs right now, or None."""
+    """The incarnation whose code the loop runs right now, or None."""
     try:
         task = asyncio.current_task(home.loop)
     except RuntimeError:

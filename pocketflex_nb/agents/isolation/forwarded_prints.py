@@ -13,7 +13,7 @@ __all__ = ["Said", "say"]
 
 
 class Said(io.TextIOBase):
-    """A text stream of a worker, whose lines travel.
+    """A text stream of a worker, whose lines are sent to the other process.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class Said(io.TextIOBase):
         self._pid = os.getpid()
 
     def writable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def write(self, text: str) -> int:
-        """Send the lines that `text` ends."""
+        """Send the lines that `text` completes."""
         whole, newline, rest = (getattr(self._rest, "text", "") + text).rpartition("\n")
         self._rest.text = rest
         if newline:
@@ -46,7 +46,7 @@ class Said(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Send the line that is not ended yet."""
+        """Send the incomplete line."""
         rest, self._rest.text = getattr(self._rest, "text", ""), ""
         if rest:
             self._tell(rest)

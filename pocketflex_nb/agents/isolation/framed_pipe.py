@@ -1,7 +1,7 @@
 """Length-prefixed frames over a pair of pipes; payloads are unpickled by the receiver, which can report a failure.
 
-A frame is ``(kind, number, told, data)``: plain values but for `data`, the pickled payload, of which `told` is a short text. So a payload
-that pickles here and does not unpickle there costs nobody the connection.
+A frame is ``(kind, number, told, data)``: plain values except for `data`, the pickled payload, which `told` describes by a short text.
+So a payload that can be pickled here and not unpickled there breaks no connection.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Pipe:
             self._writing.flush()
 
     def receive(self) -> Frame | None:
-        """The next frame; None when the other side is gone."""
+        """The next frame; None when the other side has closed."""
         head = self._exactly(_HEAD.size)
         data = self._exactly(_HEAD.unpack(head)[0]) if head is not None else None
         if data is None:
@@ -81,7 +81,7 @@ class Pipe:
 
 
 class Writer:
-    """A thread that writes to a pipe, so that a reader that has stopped keeps nobody waiting but this thread."""
+    """A thread that writes to a pipe, so that a reader that has stopped blocks only this thread."""
 
     def __init__(self, pipe: Pipe, name: str) -> None:
         self._pipe = pipe
@@ -90,7 +90,7 @@ class Writer:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def send(self, kind: str, number: int, *payload: Any) -> None:
-        """Have it sent; what cannot be pickled is refused at once.
+        """Queue a frame; raises at once for what cannot be pickled.
 
         Raises
         ------
@@ -154,7 +154,7 @@ def opened(frame: Frame) -> tuple[Any, ...]:
 
 
 def portable_error(error: BaseException, told: str) -> BaseException:
-    """`error` as it can travel, with the traceback of this process as a note; its text in a `RuntimeError`, if it cannot."""
+    """`error` in a form that can be sent, with the traceback of this process as a note; else its text in a `RuntimeError`."""
     error.__traceback__ = None
     if isinstance(error, ReplyError):  # the caller's error: the agent lives
         return ReplyError(portable_error(error.exc, told))

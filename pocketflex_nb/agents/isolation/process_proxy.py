@@ -1,10 +1,10 @@
 """The proxy of an agent in a process of its own: keeps the mailbox here and runs each message there, one at a time.
 
-Everything about mailbox, supervision and names stays as it is; memory and death become real. A kill is SIGKILL. A process that goes by
-itself (a segfault, `os._exit`, the kernel's memory killer) ends the agent as ``"worker_lost"``.
+Mailbox, supervision and names stay as they are; memory is separate and a kill is real: SIGKILL. A process that ends by itself (a
+segfault, `os._exit`, the kernel's out-of-memory killer) ends the agent as ``"worker_lost"``.
 
-A process of its own is no security boundary. It has the rights of this one, and the two unpickle what they send each other: code of the
-agent can run code here. It keeps faults apart, not attackers.
+A separate process is not a security boundary. It has the rights of this one, and the two unpickle what they send each other: code of
+the agent can run code here. It isolates faults, not attackers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DRAINING = 0.3
 
 
 class Proxy:
-    """Stands for an agent of another process."""
+    """The proxy of an agent in another process."""
 
     def __init__(self, life: Any, cls: type) -> None:
         self._life, self._cls = life, cls
@@ -62,17 +62,17 @@ class Proxy:
 
     @property
     def os_pid(self) -> int:
-        """The process's number."""
+        """The id of the process."""
         return self._process.pid
 
     # what the life asks for ------------------------------------------------------------------------------------------
     async def init(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Make the agent over there."""
+        """Make the agent there."""
         me = (self._life.pid, self._life.name, self._life.address, origin())
         return await self._ask("init", self._cls, args, kwargs, me)
 
     async def handle_call(self, message: Any, caller: Any) -> Any:
-        """Have it handled there."""
+        """Handle it there."""
         number = next(self._numbers)
         self._callers[number] = caller
         out = await self._ask("call", message, number)
@@ -81,19 +81,19 @@ class Proxy:
         return out
 
     async def handle_cast(self, message: Any) -> Any:
-        """Have it handled there."""
+        """Handle it there."""
         return await self._ask("cast", message)
 
     async def handle_info(self, message: Any) -> Any:
-        """Have it handled there."""
+        """Handle it there."""
         return await self._ask("info", message)
 
     async def handle_continue(self, value: Any) -> Any:
-        """Have it handled there."""
+        """Handle it there."""
         return await self._ask("continue", value)
 
     async def terminate(self, reason: Any) -> None:
-        """Have it clean up there."""
+        """Run its `terminate` there."""
         await self._ask("terminate", reason)
 
     def __getattr__(self, name: str) -> Any:
@@ -151,7 +151,7 @@ class Proxy:
 
     # what comes from there -------------------------------------------------------------------------------------------
     def _listen(self) -> None:
-        """Read until the other side is gone; in a thread."""
+        """Read until the other side has closed; in a thread."""
         home = self._life.home
         try:
             while (frame := self._pipe.receive()) is not None:
@@ -160,7 +160,7 @@ class Proxy:
             home.post_to(self._life, self._lost, f"{type(exc).__name__}: {exc}")
 
     def _watch(self) -> None:
-        """Tell of the end of the process, also when children of its own keep its pipes open; in a thread."""
+        """Report the end of the process, also when children of its own keep its pipes open; in a thread."""
         self._process.wait()
         self._listener.join(DRAINING)  # what it sent before it ended comes first
         self._life.home.post_to(self._life, self._lost, "")
@@ -193,7 +193,7 @@ class Proxy:
             self._settle(kind, number, payload[0])
 
     def _unread(self, kind: str, number: int, told: str, error: NotPortable) -> None:
-        """A payload that cannot be read here: whoever waits for it is told."""
+        """Handle a payload that cannot be unpickled here: its waiter gets an error."""
         if kind == "reply":
             caller = self._callers.pop(number, None)
             if caller is not None:
@@ -215,7 +215,7 @@ class Proxy:
             future.set_exception(value)
 
     async def _serve(self, number: int, pid: int, of: str, name: str, verb: str, args: Any, kwargs: Any) -> None:
-        """Do what the agent over there asks of another agent here."""
+        """Do what the agent there requests of another agent here."""
         try:
             life = find(pid, of)
             if life is None:
@@ -230,7 +230,7 @@ class Proxy:
         task.add_done_callback(self._serving.discard)
 
     def _part(self, life: Any) -> None:
-        """The agent has ended: so does its process."""
+        """End the process of an agent that has ended."""
         for task in list(self._serving):
             task.cancel()
         self._writer.close()
@@ -254,7 +254,7 @@ def _do_verb(ref: Any, verb: str, args: Any, kwargs: Any) -> Any:
 
 
 def make_proxy(life: Any, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Proxy, Any]:
-    """The stand-in of a new agent of class `cls`, and what its `init` will give."""
+    """The proxy of a new agent of class `cls`, and what its `init` will return."""
     proxy = Proxy(life, cls)
     life.agent = proxy
     return proxy, proxy.init(args, kwargs)

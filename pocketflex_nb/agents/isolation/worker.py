@@ -26,12 +26,12 @@ __all__ = ["RemoteRef", "Worker", "main"]
 
 
 class _Home:
-    """So much of a home as an agent's default handlers ask for."""
+    """The part of a host that an agent's default handlers use."""
 
     is_here = False
 
     class log:
-        """Tells messages by a short text."""
+        """Describes messages by a short text."""
 
         @staticmethod
         def describe(message: Any) -> str:
@@ -40,14 +40,14 @@ class _Home:
 
 
 class _Clocked:
-    """So much of a home as a `Sending` asks for."""
+    """The part of a host that a `Sending` uses."""
 
     is_here = True
     clock = LoopClock()
 
 
 class _Life:
-    """So much of a life as an agent sees of itself."""
+    """The part of an incarnation that an agent sees of itself."""
 
     fenced = False
     cause = None
@@ -64,13 +64,13 @@ class _Life:
         self.agent: Any = None
 
     def note(self, kind: str, data: Any = None, cause: Any = None, by: Any = None) -> int:
-        """Record an event over there."""
+        """Record an event in the other process."""
         self._worker.send("note", 0, kind, data)
         return 0
 
 
 class _Caller:
-    """Who waits for an answer, over there."""
+    """The caller, in the other process, that waits for a reply."""
 
     ref = None
 
@@ -92,7 +92,7 @@ class RemoteRef:
 
     @property
     def pid(self) -> int:
-        """Number of that life."""
+        """Number of that incarnation."""
         return self._pid
 
     @property
@@ -163,7 +163,7 @@ class Worker:
         self._asked: dict[int, asyncio.Future[Any]] = {}
 
     async def run(self) -> None:
-        """Serve until the other side is gone."""
+        """Serve until the other side has closed."""
         self.loop, self.over = asyncio.get_running_loop(), asyncio.Event()
         threading.Thread(target=self._listen, daemon=True).start()
         await self.over.wait()
@@ -176,15 +176,15 @@ class Worker:
             self.loop.call_soon_threadsafe(self.over.set)
 
     def send(self, kind: str, number: int, *payload: Any) -> None:
-        """Tell the other side."""
+        """Send a frame to the other side."""
         self.pipe.send(kind, number, *payload)
 
     def said(self, name: str, text: str) -> None:
-        """Tell the other side what was printed."""
+        """Send printed text to the other side."""
         self.send("said", 0, name, text)
 
     def request(self, ref: RemoteRef, verb: str, args: Any, kwargs: Any) -> asyncio.Future[Any]:
-        """Ask something of an agent over there."""
+        """Request something of an agent in the other process."""
         number = next(self._numbers)
         future: asyncio.Future[Any] = self.loop.create_future()
         self._asked[number] = future
@@ -282,7 +282,7 @@ def _worker() -> Worker:
 
 
 def main() -> None:
-    """Serve one agent over this process's pipes; prints go to the other side, what writes to the descriptors itself to stderr."""
+    """Serve one agent over this process's pipes; prints go to the other side, direct writes to the descriptors to stderr."""
     writing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     reading = os.fdopen(os.dup(0), "rb")

@@ -13,7 +13,7 @@ __all__ = ["call", "call_sync", "cast", "send_after", "whereis"]
 
 
 def whereis(name: Any) -> AgentRef | None:
-    """The living agent called `name` (a name or ``reg.via(key)``), or None.
+    """The running agent named `name` (a name or ``reg.via(key)``), or None.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def call_sync(name: Any, message: Any, *, timeout: float | None = 5.0) -> Any:
 
 
 def cast(name: Any, message: Any) -> None:
-    """`AgentRef.cast` by name; never fails, not even when nobody has that name.
+    """`AgentRef.cast` by name; never fails, not even when no agent has that name.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def cast(name: Any, message: Any) -> None:
 
 
 def send_after(name: Any, message: Any, seconds: float) -> Sending:
-    """Send a message for `handle_info` to whoever is called `name` when `seconds` are over; never fails.
+    """Send a message for `handle_info` to the agent that has `name` when `seconds` are over; never fails.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from pocketflex_nb.core.context import AGENT
 __all__ = ["AgentRef", "Answered", "revive"]
 
 class Answered(dict[str, Any]):
-    """Facts that can be read at once or awaited: ``ref.state()`` and ``await ref.state()`` both give them."""
+    """Facts that can be read at once or awaited: ``ref.state()`` and ``await ref.state()`` both return them."""
 
     def __await__(self) -> Any:
         return self
@@ -37,7 +37,7 @@ class Answered(dict[str, Any]):
 
 
 class _Nothing:
-    """What a plain call gives, so that awaiting it does no harm."""
+    """The result of a plain call, which may be awaited without harm."""
 
     def __await__(self) -> Any:
         return None
@@ -51,7 +51,7 @@ class _Nothing:
 
 
 class AgentRef:
-    """The address of a living agent.
+    """The address of one incarnation of an agent.
 
     A restarted agent has a new ref; `slot` is the same then. Methods marked with ``@handles.call`` and ``@handles.cast`` can be called
     on the ref: ``await ref.pop()``, ``ref.push(1)``.
@@ -109,12 +109,12 @@ class AgentRef:
 
     @property
     def pid(self) -> int:
-        """Number of this life in this process."""
+        """Number of this incarnation in this process."""
         return int(self._life.pid)
 
     @property
     def slot(self) -> Slot:
-        """Its place, which a restarted agent takes over."""
+        """Its position in the tree, which a restarted agent takes over."""
         slot: Slot = self._life.slot
         return slot
 
@@ -135,12 +135,12 @@ class AgentRef:
 
     @property
     def is_zombie(self) -> bool:
-        """Whether it was killed and its code still runs, fenced off."""
+        """Whether it was killed and its code still runs, abandoned."""
         return self._life.fenced and self._life in self._life.home.zombies
 
     @property
     def reason(self) -> Any:
-        """Why it ended; None while it lives."""
+        """Its exit reason; None while it runs."""
         return self._life.reason
 
     def __repr__(self) -> str:
@@ -162,7 +162,7 @@ class AgentRef:
 
     # messages --------------------------------------------------------------------------------------------------------
     async def call(self, message: Any, *, timeout: float | None = 5.0, wait: float | None = None, cancel_on_timeout: bool = False) -> Any:
-        """Ask the agent and give its reply.
+        """Call the agent and return its reply.
 
         Parameters
         ----------
@@ -236,7 +236,7 @@ class AgentRef:
         return waiting.result()
 
     def cast(self, message: Any) -> None:
-        """Send a message for `handle_cast`; never fails, not even when nobody is there.
+        """Send a message for `handle_cast`; never fails, not even when the agent has ended.
 
         Parameters
         ----------
@@ -264,7 +264,7 @@ class AgentRef:
             life.put(item)
 
     def _cast_rarely(self, message: Any, by: Any) -> None:
-        """A cast from another thread, to the dead, in strict mode, or by a zombie."""
+        """A cast from another thread, to an ended agent, in strict mode, or by a zombie."""
         life = self._life
         message = portable(life, message)
         if life.home.is_here:
@@ -300,7 +300,7 @@ class AgentRef:
 
     # ends ------------------------------------------------------------------------------------------------------------
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
-        """Have it end with `reason` after the messages it has now, and wait until it has.
+        """End it with `reason` after the messages that it has now, and wait until it has ended.
 
         Parameters
         ----------
@@ -350,7 +350,7 @@ class AgentRef:
         life.home.do_sync(stop_it, life, reason, timeout)
 
     def exit(self, reason: Any = "shutdown") -> None:
-        """Send an exit signal. ``"kill"`` cannot be trapped, and ends also code that does not yield; ``"normal"`` is ignored.
+        """Send an exit signal. ``"kill"`` cannot be trapped, and also ends code that does not yield; ``"normal"`` is ignored.
 
         Parameters
         ----------
@@ -397,7 +397,7 @@ class AgentRef:
         return Sending(self._life.home, lambda: self, message, seconds)
 
     def monitor(self) -> Monitor:
-        """Be told when it ends: ``down = await ref.monitor()``; in an agent it also comes to `handle_info` as a `Down`."""
+        """Monitor it: ``down = await ref.monitor()``; in an agent the `Down` also comes to `handle_info`."""
         monitor = Monitor(self, AGENT.get())
         life = self._life
         if not self.is_alive:
@@ -411,19 +411,19 @@ class AgentRef:
     # looking inside --------------------------------------------------------------------------------------------------
     @property
     def os_pid(self) -> int | None:
-        """Number of its own process, with ``isolation="process"``."""
+        """Id of its own process, with ``isolation="process"``."""
         number: int | None = getattr(self._life.agent, "os_pid", None)
         return number
 
     def state(self) -> Any:
-        """Its attributes now, as `redact` gives them; at once, also while it is busy. With a process of its own: to be awaited."""
+        """Its attributes now, as `redact` returns them; at once, also while it is busy. With a process of its own: to be awaited."""
         agent = self._agent()
         if hasattr(agent, "pfx_state"):
             return agent.pfx_state(self)
         return Answered(agent.redact({name: value for name, value in vars(agent).items() if not name.startswith("_pfx_")}))
 
     def stats(self) -> Answered:
-        """Messages handled and waiting, status, event in hand."""
+        """Messages handled and waiting, status, current event."""
         life = self._life
         box = life.box
         return Answered(
@@ -451,7 +451,7 @@ class AgentRef:
         return _Nothing()
 
     def suspend(self) -> Any:
-        """Handle no more messages until `resume`; what is in flight ends first.
+        """Handle no more messages until `resume`; what is running ends first.
 
         System messages (`stop`, `replace_state`, `upgrade`, a supervisor's shutdown) are handled; everything else waits, `Down` messages
         and a supervisor's restarts too.
@@ -460,7 +460,7 @@ class AgentRef:
         return _Nothing()
 
     def resume(self) -> Any:
-        """Go on with the mailbox."""
+        """Continue to handle messages."""
         life = self._life
         life.is_suspended, life.is_held = False, life.doom is not None
         self._order(lambda life: None)
@@ -492,7 +492,7 @@ class AgentRef:
         return self._ordered(swap, lambda life: Answered(vars(life.agent)))
 
     async def upgrade(self, cls: type) -> None:
-        """Give it another class between two messages; its attributes stay, and ``code_change(old_cls)`` may mend them.
+        """Give it another class between two messages; its attributes stay, and ``code_change(old_cls)`` may adapt them.
 
         When `code_change` fails, the old class and attributes come back, and the error is raised here.
 
@@ -540,7 +540,7 @@ class AgentRef:
             life.home.post_to(life, put_now, life, Order(run))
 
     def _ordered(self, run: Callable[[Any], Any], give: Callable[[Any], Any], kind: type[Order | Turn] = Order) -> Pending:
-        """Have `run` called between two messages, as a message of that kind; the result can be awaited from any loop."""
+        """Call `run` between two messages, as a message of that kind; the result can be awaited from any loop."""
         life = self._life
         self._agent()
         waiting = Pending(self, None)
@@ -565,7 +565,7 @@ class AgentRef:
 
 
 def revive(pid: int, name: str, address: str, of: str = "") -> Any:
-    """The ref of a life of this process, or, in an agent's own process, one that speaks through the pipe; else that of a dead one."""
+    """The ref of a running incarnation of this process, or, in an agent's own process, a remote ref; else that of an ended one."""
     if REMOTE:
         return REMOTE[0](pid, name, address, of)
     life = find(pid, of)

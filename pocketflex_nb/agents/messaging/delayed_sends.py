@@ -11,7 +11,7 @@ __all__ = ["Sending"]
 
 
 class Sending:
-    """A message that will be sent: what `AgentRef.send_after` gives.
+    """A message that is scheduled: the result of `AgentRef.send_after`.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Sending:
                 ref.send(message)
 
     def cancel(self) -> float | None:
-        """Take it back, from any thread; gives the seconds that were left, or None when it was sent or cancelled before."""
+        """Cancel it, from any thread; returns the seconds that were left, or None when it was sent or cancelled before."""
         if self.is_over:
             return None
         self.is_over, self._message = True, None

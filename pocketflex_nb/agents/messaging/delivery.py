@@ -25,7 +25,7 @@ LATE = 1.0
 
 
 def ask(life: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_cancelling: bool) -> None:
-    """Lay a call in the mailbox; on the home's loop."""
+    """Put a call into the mailbox; on the host's loop."""
     if by is not None:
         if by is life:
             raise CallingSelf(life.name)
@@ -80,7 +80,7 @@ async def ask_across(life: Any, message: Any, timeout: float | None, is_cancelli
 
 
 async def successor(life: Any, seconds: float) -> Any:
-    """The life that comes, within `seconds`, to the name that the dead `life` had, or, if it had none, to its place under a supervisor.
+    """The next incarnation, within `seconds`, with the name of the ended `life` or, if it had none, in its tree position.
 
     Raises
     ------
@@ -107,12 +107,12 @@ async def successor(life: Any, seconds: float) -> Any:
 
 
 def portable(life: Any, message: Any) -> Any:
-    """`message` as that agent may get it."""
+    """`message` in the form in which that agent may get it."""
     return copied(message) if life.is_strict else message
 
 
 def put(life: Any, verb: str, message: Any, by: Any) -> None:
-    """Lay a cast or info in the mailbox; on the home's loop."""
+    """Put a cast or info into the mailbox; on the host's loop."""
     if life.status is DEAD or (by is not None and by.fenced):
         if life.is_strict or getattr(life.cls, "strict_cast", False):
             warn(f"a message to {life.name!r} was lost, it is dead: {short(message)}")
@@ -122,7 +122,7 @@ def put(life: Any, verb: str, message: Any, by: Any) -> None:
 
 
 def put_order(life: Any, order: Any) -> None:
-    """Lay an order in the mailbox, after what other threads have sent before it; on the home's loop."""
+    """Put a system message into the mailbox, after what other threads have sent before it; on the host's loop."""
     if life.inbound:
         life.home.post_to(life, put_now, life, order)
     else:
@@ -130,13 +130,13 @@ def put_order(life: Any, order: Any) -> None:
 
 
 def put_now(life: Any, order: Any) -> None:
-    """Lay an order in the mailbox; on the home's loop."""
+    """Put a system message into the mailbox; on the host's loop."""
     if life.status is not DEAD:
         life.put(order)
 
 
 async def stop_it(life: Any, reason: Any, timeout: float | None) -> None:
-    """Order the end and wait for it; on the home's loop."""
+    """Request the end and wait for it; on the host's loop."""
     if life.status is DEAD:
         raise NotRunning(life.name)
     gone = Gone(life)

@@ -1,7 +1,7 @@
 """What a mailbox holds: calls, casts, infos and system messages, and the return address of a call.
 
-A cast or info is a plain tuple, shaped as a record of the log with the message in the place of its label; a call is a `Caller`; an
-`Order` and a `Turn` are the system's own messages.
+A cast or info is a plain tuple, shaped as a record of the log with the message instead of its label; a call, and the system's own
+messages, are objects.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Ask:
         return method(*self.args, **self.kwargs) if self.kwargs else method(*self.args)
 
     def told(self) -> str:
-        """The call as it was written."""
+        """The call as text, as it was written."""
         parts = [short(arg) for arg in self.args]
         parts += [f"{name}={short(value)}" for name, value in (self.kwargs or {}).items()]
         return f"{self.label}({', '.join(parts)})"
@@ -47,7 +47,7 @@ class Ask:
 
 
 class Caller:
-    """Who waits for the answer to one call: `handle_call` gets it, and may keep it to `reply` later.
+    """The return address of one call: `handle_call` gets it, and may keep it to `reply` later.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Caller:
 
     @property
     def ref(self) -> Any:
-        """Who asks, or None for plain code."""
+        """The ref of the calling agent, or None for plain code."""
         return self.by.ref if self.by is not None else None
 
     def reply(self, value: Any) -> None:
@@ -115,7 +115,7 @@ class Caller:
             self.life.owed.discard(self)
 
     def answer(self, value: Any) -> None:
-        """`reply` with `value`, on the home's loop, while the call is being handled; of this room."""
+        """`reply` with `value`, on the host's loop, while the call is being handled; for use in this room."""
         fut = self.fut
         if fut.done():
             self.life.calm(self)
@@ -130,7 +130,7 @@ class Caller:
         fut.set_result(value)
 
     def fail(self, error: BaseException) -> None:
-        """Raise `error` at the caller; of this room."""
+        """Raise `error` in the caller; for use in this room."""
         if not self.fut.done():
             took = perf_counter_ns() - self.start
             self.life.note("reply", (None, took, f"{type(error).__name__}: {error}"), self.seq, self.by)
@@ -139,7 +139,7 @@ class Caller:
             self.life.owed.discard(self)
 
     def down(self, reason: Any) -> None:
-        """Tell the caller that the agent died by `reason`; of this room."""
+        """Report to the caller that the agent ended by `reason`; for use in this room."""
         if not self.fut.done():
             try:
                 self.fut.set_exception(AgentDown(reason, self.life.name))
@@ -147,7 +147,7 @@ class Caller:
                 pass
 
     def expire(self, seconds: float) -> None:
-        """Tell the caller that its `seconds` are over; of this room."""
+        """Report to the caller that its `seconds` are over; for use in this room."""
         self.fut.set_exception(CallTimeout(self.life.name, seconds, str(self.life.home.log.describe(self.message))))
         if self.is_cancelling:
             self.life.give_up(self)
@@ -157,7 +157,7 @@ class Caller:
 
 
 class Order:
-    """A system message: `run(life)` is called between two messages, in its turn, also while the agent is suspended.
+    """A system message: `run(life)` is called between two messages, in order of arrival, also while the agent is suspended.
 
     What it gives is read as a handler's return value, and awaited before.
     """
@@ -169,7 +169,7 @@ class Order:
 
 
 class Turn:
-    """Like `Order`, but a message as any other: it waits while the agent is suspended, and ends its idle time."""
+    """Like `Order`, but treated as a user's message: it waits while the agent is suspended, and ends its idle time."""
 
     __slots__ = ("run",)
 

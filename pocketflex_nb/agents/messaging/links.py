@@ -19,7 +19,7 @@ def _here(what: str) -> Any:
 
 
 def link(ref: Any) -> None:
-    """Tie the current agent to `ref`: when one ends otherwise than normally, the other is hit too.
+    """Link the current agent to `ref`: when one ends abnormally, the other gets an exit signal.
 
     An agent with ``trap_exit = True`` gets an `Exit` message instead. A dead `ref` hits at once, as ``"noproc"``.
 
@@ -64,7 +64,7 @@ def link(ref: Any) -> None:
 
 
 def unlink(ref: Any) -> None:
-    """Untie the current agent from `ref`.
+    """Remove the link between the current agent and `ref`.
 
     Parameters
     ----------

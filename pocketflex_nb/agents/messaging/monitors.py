@@ -17,7 +17,7 @@ __all__ = ["Gone", "Monitor", "Pending"]
 
 
 class Gone:
-    """A watcher for this room: a future of the home's loop with ``(reason, zombie)``."""
+    """A monitor for use in this room: a future of the host's loop with ``(reason, zombie)``."""
 
     __slots__ = ("_life", "future")
 
@@ -31,7 +31,7 @@ class Gone:
             life.watchers.append(self)
 
     def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
-        """It ended."""
+        """Handle the agent's end."""
         if not self.future.done():
             try:
                 self.future.set_result((reason, zombie))
@@ -39,18 +39,18 @@ class Gone:
                 pass
 
     def expire(self, error: Exception) -> None:
-        """Time is over."""
+        """Handle the timeout."""
         if not self.future.done():
             self.future.set_exception(error)
 
     def detach(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self._life.watchers and self in self._life.watchers:
             self._life.watchers.remove(self)
 
 
 class Monitor:
-    """One promise of one `Down`: ``await`` it from any loop, `wait` for it in plain code, or `cancel` it.
+    """A pending `Down`: ``await`` it from any loop, `wait` for it in plain code, or `cancel` it.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Monitor:
         self._life: Any = None
 
     def attach(self, life: Any) -> None:
-        """Begin to watch `life`; on the home's loop."""
+        """Begin to watch `life`; on the host's loop."""
         if life.status is DEAD:
             self.down(life, "noproc", False, None)
         elif not self._future.done():
@@ -93,7 +93,7 @@ class Monitor:
             life.watchers.append(self)
 
     def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
-        """`life` ended, by `reason` (perhaps as a `zombie`); `seq` is the event that caused it."""
+        """Handle the end of `life`, by `reason` (perhaps as a `zombie`); `seq` is the event that caused it."""
         if self._future.done():
             return
         down = Down(self.ref, reason, zombie)
@@ -117,17 +117,17 @@ class Monitor:
             self._owner.put(Turn(order))
 
     def settle(self, value: Any) -> None:
-        """Give `value` to whoever waits."""
+        """Give `value` to the waiters."""
         if not self._future.done():
             self._future.set_result(value)
 
     def fail(self, error: BaseException) -> None:
-        """Raise `error` at whoever waits."""
+        """Raise `error` in the waiters."""
         if not self._future.done():
             self._future.set_exception(error)
 
     def cancel(self) -> None:
-        """No `Down` any more."""
+        """Stop watching: no `Down` will come."""
         self._future.cancel()
         life = self._life
         if life is not None:
@@ -182,16 +182,16 @@ def _read(over: asyncio.Future[Any]) -> None:
 
 
 class Pending(Monitor):
-    """What an order to an agent will give; fails when the agent ends first."""
+    """The result of a system message to an agent; fails when the agent ends first."""
 
     __slots__ = ()
 
     def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
-        """It ended first."""
+        """Fail because the agent ended first."""
         self.fail(AgentDown(reason, life.name))
 
     def settle(self, value: Any) -> None:
-        """Give `value`, and watch no more."""
+        """Give `value`, and stop watching."""
         super().settle(value)
         if self._life is not None:
             _drop(self._life, self)

@@ -25,14 +25,14 @@ def place_of(name: Any) -> tuple[Registry, Hashable]:
 
 
 def not_running(name: Any) -> NotRunning:
-    """The error that nobody is called `name`, with the nearest name."""
+    """The error that no agent has `name`, with the nearest name."""
     registry, key = place_of(name)
     known = registry.some_keys(NEAR)
     return NotRunning(key if isinstance(key, str) else short(key), nearest(str(key), known) if known else "")
 
 
 async def wait_for_name(name: Any, seconds: float) -> Any:
-    """The agent called `name`, as soon as there is one."""
+    """The agent with `name`, as soon as there is one."""
     check_time(seconds, "wait")
     registry, key = place_of(name)
     waiting = registry.expect(key)

@@ -34,5 +34,5 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(data: bytes) -> Any:
-    """The value; for bytes that `dumps` of a process of ours made."""
+    """The value; only for bytes that `dumps` made in a process of ours."""
     return pickle.loads(data)

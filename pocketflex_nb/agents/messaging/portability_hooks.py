@@ -17,7 +17,7 @@ _origin: tuple[int, str] = (0, "")
 
 
 def origin() -> str:
-    """What tells this process from every other: numbers of agents mean something in one process only."""
+    """The identity of this process: numbers of agents are meaningful in one process only."""
     global _origin
     if _origin[0] != os.getpid():  # a fork is another process
         _origin = os.getpid(), os.urandom(16).hex()
@@ -25,7 +25,7 @@ def origin() -> str:
 
 
 def find(pid: int, of: str) -> Any:
-    """The living agent of that number that was born in this process, or None."""
+    """The running agent of that number that was started in this process, or None."""
     if of == origin():
         for home in homes():
             life = home.lives.get(pid)
@@ -35,7 +35,7 @@ def find(pid: int, of: str) -> Any:
 
 
 class Absent:
-    """So much of a life as a ref asks for, of an agent that is dead or lives in another process."""
+    """The part of an incarnation that a ref uses, for an agent that has ended or runs in another process."""
 
     status, reason = DEAD, "noproc"
     fenced = is_open = is_awake = is_listed = is_suspended = is_strict = False
@@ -51,8 +51,8 @@ class Absent:
         self.loop, self.log = self.home.loop, self.home.log
 
     def note(self, kind: str, data: Any = None, cause: Any = None, by: Any = None) -> int:
-        """Nothing happens to it."""
+        """Does nothing."""
         return 0
 
     def hit(self, reason: Any, by: Any, cause: Any = None) -> None:
-        """It is dead already."""
+        """Does nothing: the agent has ended."""

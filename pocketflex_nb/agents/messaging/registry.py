@@ -98,7 +98,7 @@ class Registry:
 
     # owners ----------------------------------------------------------------------------------------------------------
     def register(self, key: Hashable, value: Any = None) -> None:
-        """Give the current agent `key`.
+        """Register the current agent under `key`.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class Registry:
         self.claim(key, self._me("register"), value)
 
     def claim(self, key: Hashable, life: Any, value: Any = None) -> None:
-        """Give `key` with `value` to `life`, as `register` does for the current agent; of this room."""
+        """Register `life` under `key` with `value`, as `register` does for the current agent; for use in this room."""
         tagged = _tagged(key)
         with self._lock:
             entries = self._entries.get(tagged)
@@ -141,7 +141,7 @@ class Registry:
         self._tell(Registered(self, key, life.ref, value))
 
     def unregister(self, key: Hashable) -> None:
-        """Give back the current agent's `key`; nothing happens if it has none.
+        """Remove the current agent's `key`; nothing happens if it has none.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class Registry:
             self._tell(Unregistered(self, key, life.ref))
 
     def update_value(self, key: Hashable, fn: Callable[[Any], Any]) -> tuple[Any, Any] | None:
-        """Replace the value of the current agent's `key` by ``fn(value)``; gives ``(new, old)``, or None if it is not the owner.
+        """Replace the value of the current agent's `key` by ``fn(value)``; returns ``(new, old)``, or None if it is not the owner.
 
         Parameters
         ----------
@@ -188,13 +188,13 @@ class Registry:
             return None
 
     def forget(self, tagged: Any, life: Any) -> None:
-        """Take away the entry under `tagged` of a dead `life`; of this room."""
+        """Remove the entry under `tagged` of an ended `life`; for use in this room."""
         key = self._drop(tagged, life)
         if key and self.on_death:
             self._tell(Unregistered(self, key[0], life.ref))
 
     def _drop(self, tagged: Any, life: Any) -> tuple[Any] | None:
-        """Take the entries of `life` under `tagged` away, at a cost that does not grow with other entries; gives the key in a tuple."""
+        """Remove the entries of `life` under `tagged`, at a cost that does not grow with other entries; returns the key in a tuple."""
         with self._lock:
             numbers = life.names.pop((self, tagged), ()) if life.names else ()
             entries = self._entries.get(tagged, {})
@@ -296,7 +296,7 @@ class Registry:
             return sum(life.ref.is_alive for entries in self._entries.values() for life, _, _ in entries.values())
 
     def dispatch(self, key: Hashable, fn: Callable[[list[tuple[Any, Any]]], Any]) -> None:
-        """Call ``fn([(ref, value), ...])`` here, if there is any entry; what it raises comes out here.
+        """Call ``fn([(ref, value), ...])`` here, if there is any entry; its exceptions are passed on.
 
         Parameters
         ----------
@@ -310,7 +310,7 @@ class Registry:
             fn(found)
 
     def publish(self, topic: Hashable, message: Any) -> int:
-        """Send `message` to every owner of `topic` (as an info); one that fails does not keep it from the others.
+        """Send `message` to every owner of `topic` (as an info); a failure at one does not prevent the others.
 
         Parameters
         ----------
@@ -338,7 +338,7 @@ class Registry:
 
     @asynccontextmanager
     async def lock(self, key: Hashable) -> AsyncIterator[None]:
-        """Hold `key` alone, first come first served, from any loop; freed when the holder dies.
+        """Lock `key`, in order of arrival, from any loop; freed when the holder ends.
 
         Parameters
         ----------
@@ -379,7 +379,7 @@ class Registry:
         return free
 
     def expect(self, key: Hashable) -> Any:
-        """A `CrossFuture` of the next owner of `key`, or of the one it has; of this room."""
+        """A `CrossFuture` of the next owner of `key`, or of the one it has; for use in this room."""
         waiting = CrossFuture(asyncio.get_running_loop())
         with self._lock:
             found = self.lookup(key)
@@ -390,7 +390,7 @@ class Registry:
         return waiting
 
     def some_keys(self, most: int) -> list[str]:
-        """The keys as texts, to find a misspelt one among them; none when there are more than `most`; of this room."""
+        """The keys as texts, to find a misspelt one among them; none when there are more than `most`; for use in this room."""
         with self._lock:
             if len(self._entries) > most:
                 return []
@@ -406,7 +406,7 @@ class Registry:
 
 
 class _Turn:
-    """One who waits for a lock."""
+    """One waiter for a lock."""
 
     __slots__ = ("holder", "wait")
 

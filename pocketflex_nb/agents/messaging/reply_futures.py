@@ -11,7 +11,7 @@ __all__ = ["CrossFuture", "ThreadWait"]
 
 
 class CrossFuture:
-    """A future of another loop, settled from the home's loop."""
+    """A future of another loop, settled from the host's loop."""
 
     __slots__ = ("_is_done", "future", "loop")
 
@@ -20,7 +20,7 @@ class CrossFuture:
         self._is_done = False
 
     def done(self) -> bool:
-        """Whether it is settled, or its waiter has gone."""
+        """Whether it is settled, or its waiter has given up."""
         return self._is_done or self.future.done()
 
     def set_result(self, value: Any) -> None:
@@ -45,7 +45,7 @@ class CrossFuture:
 
 
 class ThreadWait:
-    """What a plain thread waits on: `wait` sleeps in slices, so that the stop button gets through everywhere."""
+    """A future for a plain thread: `wait` sleeps in slices, so that the stop button can interrupt it everywhere."""
 
     __slots__ = ("_error", "_is_done", "_lock", "_value")
 
@@ -73,7 +73,7 @@ class ThreadWait:
             self._lock.release()
 
     def wait(self, seconds: float | None, slice: float) -> bool:
-        """Wait; False when `seconds` are over. An interrupt makes a later answer void."""
+        """Wait; False when `seconds` are over. After an interrupt a later answer is dropped."""
         try:
             while seconds is None or seconds > 0:
                 if self._lock.acquire(timeout=slice if seconds is None else min(slice, seconds)):

@@ -11,7 +11,7 @@ __all__ = ["copied"]
 
 
 def copied(message: Any) -> Any:
-    """A deep copy of `message`, so that nothing is shared; what cannot be sent to a process is refused.
+    """A deep copy of `message`, so that nothing is shared; raises for what cannot be sent to a process.
 
     Raises
     ------

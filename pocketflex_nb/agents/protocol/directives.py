@@ -9,7 +9,7 @@ __all__ = ["IGNORE", "NO_REPLY", "Continue", "Idle", "Ok", "Stop"]
 
 
 class _Word:
-    """A value that stands for itself."""
+    """A constant that stands for itself."""
 
     __slots__ = ("_name",)
 
@@ -135,7 +135,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """A task's good outcome.
+    """The outcome of a task that succeeded.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ __all__ = [
 
 
 class AgentDown(AgentError):
-    """The target died before it replied.
+    """The target ended before it replied.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class AgentDown(AgentError):
 
 
 class NotRunning(AgentDown, LookupError):
-    """The target was dead or unknown when it was called; raised at once.
+    """The target had ended or was unknown when it was called; raised at once.
 
     Examples
     --------
@@ -187,7 +187,7 @@ class CallingSelf(AgentError):
 
 
 class NotOwner(AgentError, PermissionError):
-    """Only the owner may ask: of a task's value who spawned it, of a registry's entry the agent itself.
+    """Only the owner may do this: of a task, the agent that spawned it; of a registry's entry, the agent itself.
 
     Examples
     --------
@@ -202,7 +202,7 @@ class NotOwner(AgentError, PermissionError):
 
 
 class BadSpec(AgentError, ValueError):
-    """A child spec, option or time that cannot be. Raised before anything starts.
+    """An invalid child spec, option or time. Raised before anything starts.
 
     Examples
     --------
@@ -214,7 +214,7 @@ class BadSpec(AgentError, ValueError):
 
 
 class BadReturn(AgentError, TypeError):
-    """A handler returned what it may not.
+    """A handler returned an invalid value.
 
     Notes
     -----
@@ -335,7 +335,7 @@ class SupervisorExit(AgentError):
 
 
 class AlreadyStarted(AgentError):
-    """Somebody lives under that name or id: `ref`.
+    """A running agent has that name or id: `ref`.
 
     Attributes
     ----------
@@ -414,7 +414,7 @@ class _ChildError(AgentError):
 
 
 class AlreadyPresent(_ChildError):
-    """A child spec of that id is there, not running: restart or delete that child.
+    """A child spec of that id exists and is not running: restart or delete that child.
 
     Examples
     --------
@@ -435,7 +435,7 @@ class AlreadyPresent(_ChildError):
 
 
 class StillRunning(_ChildError):
-    """The child runs: a supervisor forgets or restarts only one that does not.
+    """The child runs: a supervisor deletes or restarts only one that does not.
 
     Examples
     --------
@@ -455,7 +455,7 @@ class StillRunning(_ChildError):
 
 
 class Restarting(_ChildError):
-    """The child is between two tries to start it.
+    """The child is between two attempts to start it.
 
     Notes
     -----
@@ -517,7 +517,7 @@ class MaxChildren(AgentError):
 
 
 class ReplyError(PocketflexError):
-    """Raise it in a handler: `exc` is raised at the caller, and the agent lives.
+    """Raise it in a handler: `exc` is raised in the caller, and the agent continues.
 
     Attributes
     ----------
@@ -547,7 +547,7 @@ class ReplyError(PocketflexError):
 
 
 def check_time(value: Any, what: str, *, zero: bool = True, none: bool = True) -> None:
-    """Refuse a time that cannot be: not a number, negative, or 0 where that makes no sense."""
+    """Raise for an invalid time: not a number, negative, or 0 where that makes no sense."""
     if value is None and none:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0 or (value == 0 and not zero):

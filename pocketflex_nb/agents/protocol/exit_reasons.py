@@ -20,7 +20,7 @@ STARTING, RUNNING, STOPPING, DEAD = "starting", "running", "stopping", "dead"
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """An orderly end with something to say: not abnormal, yet it spreads over links.
+    """An orderly end with a reason of its own: not abnormal, yet it spreads over links.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def is_abnormal(reason: Any) -> bool:
 
 
 def tell(reason: Any) -> str:
-    """The reason as one short text: ``crash: ValueError: x``."""
+    """The reason as a short text: ``crash: ValueError: x``."""
     if isinstance(reason, str):
         return str(reason)
     if isinstance(reason, Shutdown):

@@ -10,7 +10,7 @@ __all__ = ["Down", "Exit", "Registered", "TaskDone", "Unregistered"]
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A task's bad outcome; and the message that an agent with ``trap_exit`` gets from a link.
+    """The outcome of a task that failed; and the message that an agent with ``trap_exit`` gets from a link.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """A monitored agent or task is gone. Exactly one comes per monitor.
+    """A monitored agent or task has ended. Exactly one comes per monitor.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class TaskDone:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """To a registry's listeners: `ref` took `key`.
+    """To a registry's listeners: `ref` was registered under `key`.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Unregistered:
-    """To a registry's listeners: `ref` gave `key` back (and, with ``on_death=True``, died).
+    """To a registry's listeners: `ref` is no longer registered under `key` (with ``on_death=True``: because it ended).
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ __all__ = ["PLACES", "Place", "Slot", "place_of"]
 
 
 class Slot:
-    """One place: a restarted child gets a new ref in the same slot.
+    """One position in the tree: a restarted child gets a new ref in the same position.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Slot:
         self.waiting: list[Any] | None = None
 
     def take(self, life: Any) -> None:
-        """`life` stands here from now on."""
+        """Set the incarnation that occupies this position from now on."""
         self.tenant = weakref.ref(life)
         waiting, self.waiting = self.waiting, None
         for future in waiting or ():
@@ -40,7 +40,7 @@ class Slot:
 
     @property
     def path(self) -> str:
-        """The way from the top: ``"team/writers/w1"``."""
+        """The path from the top: ``"team/writers/w1"``."""
         parts, slot = [], self.parent
         text = str(self.id)
         if slot is None:
@@ -59,7 +59,7 @@ class Slot:
         return slot
 
     def is_under(self, other: Slot) -> bool:
-        """Whether this is `other` or stands below it."""
+        """Whether this is `other` or below it."""
         slot: Slot | None = self
         while slot is not None:
             if slot is other:
@@ -72,7 +72,7 @@ class Slot:
 
 
 class Place:
-    """What the log keeps of one life: plain facts, and nothing of the agent's state, its reason or its refs.
+    """The facts that the log keeps of one incarnation, without the agent's state, its reason or its refs.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ PLACES: dict[int, Place] = {}
 
 
 def place_of(number: int | Place | None) -> Any:
-    """The place that a record names by its number; None stays None."""
+    """The facts that a record refers to by number; None stays None."""
     if number.__class__ is not int:
         return number
     place = PLACES.get(number)

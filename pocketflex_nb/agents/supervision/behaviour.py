@@ -1,6 +1,6 @@
 """OTP's rules of supervision as an agent that handles one message at a time, so that no restart is interrupted.
 
-The reference is `supervisor.erl`; where its behaviour surprises, a test says so.
+The reference is `supervisor.erl`; where its behaviour is surprising, a test documents it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["Child", "SupervisorLife", "Tree", "check_ok", "start_child_life", "t
 
 
 class Child:
-    """A spec and the life that stands for it now.
+    """A spec and the present incarnation of its child.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Child:
 
     @property
     def status(self) -> str:
-        """What it does: "running", "restarting" or "stopped"."""
+        """Its status: "running", "restarting" or "stopped"."""
         if self.ref is not None:
             return "running"
         return "restarting" if self.is_restarting else "stopped"
@@ -81,7 +81,7 @@ class Child:
             self.cls, self.version = cls, self.version + 1
 
     def tell(self) -> ChildInfo:
-        """It as it is now."""
+        """Its present state, as a `ChildInfo`."""
         cls = self.life.cls if self.life is not None else self.cls
         if cls is not None:
             self.see(cls)
@@ -90,14 +90,14 @@ class Child:
 
 
 class SupervisorLife(Life):
-    """A supervisor alive."""
+    """One incarnation of a supervisor."""
 
     __slots__ = ()
     type = "supervisor"
     ref_class = SupervisorRef
 
     def hit(self, reason: Any, by: Life | None, cause: int | None = None, *, is_linked: bool = False) -> None:
-        """An exit signal: from whoever started a supervisor that nobody supervises, it ends that one in order, as OTP's parent's does."""
+        """Handle an exit signal: one from the starter of an unsupervised supervisor ends it in order, as its parent's does in OTP."""
         is_start = self.ancestry and by is not None and self.ancestry[0] is by.ref
         is_parent = self.boss is None and not is_linked and (by is None or is_start)
         if is_parent and not is_reason(reason, "kill") and not is_reason(reason, "normal"):
@@ -107,7 +107,7 @@ class SupervisorLife(Life):
 
 
 async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()) -> bool:
-    """Start `child` under `boss`; False when it has nothing to do.
+    """Start `child` under `boss`; False when its `init` returned IGNORE.
 
     Raises
     ------
@@ -150,13 +150,13 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
 
 
 def tell_boss(boss: Life, child: Child, life: Life, reason: Any) -> None:
-    """Let the supervisor hear, in its turn, that a child has ended."""
+    """Send the supervisor a message that a child has ended."""
     if boss.status is not DEAD:
         boss.put(Turn(lambda boss: boss.agent.child_ended(child, life, reason)))
 
 
 class Tree(Agent):
-    """What a `Supervisor` is when it lives."""
+    """The agent that runs a `Supervisor`."""
 
     trap_exit = True
 
@@ -197,7 +197,7 @@ class Tree(Agent):
 
     # children that end -----------------------------------------------------------------------------------------------
     async def child_ended(self, child: Child, life: Life, reason: Any) -> Any:
-        """A child ended by itself: restart it, forget it or end with it, by its spec."""
+        """Handle a child that ended by itself: restart it, forget it or end with it, by its spec."""
         if child.life is not life or self.is_over:
             return None  # stopped or replaced meanwhile
         self.life.cause = life.cause
@@ -222,7 +222,7 @@ class Tree(Agent):
         return Stop("shutdown")
 
     async def restart(self, child: Child, reason: Any) -> Stop | None:
-        """One entry in the list of restarts; then the strategy's set is replaced, or the supervisor gives up."""
+        """Count one restart; then replace the children that the strategy names, or give up."""
         child.life = None
         if not self.allows_restart(child, reason):
             return Stop("shutdown")
@@ -234,7 +234,7 @@ class Tree(Agent):
         return None
 
     def allows_restart(self, child: Child, reason: Any) -> bool:
-        """Count a restart; record it at the child's address, or at ours that it is one too many."""
+        """Count a restart; record it at the child's address, or at the supervisor's that it is one too many."""
         is_allowed = self.intensity.add(self.life.home.clock.time())
         facts = {"child": child.slot.path, "reason": tell(reason), "attempt": len(self.intensity.entries)}
         if is_allowed:
@@ -247,7 +247,7 @@ class Tree(Agent):
         return is_allowed
 
     def retry_later(self, child: Child, reason: Any) -> None:
-        """Try again after the messages that wait now."""
+        """Try again after the messages that are waiting now."""
         self.life.put(Turn(lambda life: self._retry(child, reason)))
 
     async def _retry(self, child: Child, reason: Any) -> Stop | None:
@@ -256,7 +256,7 @@ class Tree(Agent):
         return await self.restart(child, reason)
 
     def _affected(self, child: Child) -> list[Child]:
-        """Whom the strategy replaces: the child itself, it and those started after it, or all."""
+        """The children that the strategy replaces: the child itself, it and those started after it, or all."""
         if self.options.strategy == "one_for_one":
             return [child]
         if self.options.strategy == "rest_for_one":
@@ -264,7 +264,7 @@ class Tree(Agent):
         return list(self.order)
 
     async def _replace(self, dead: Child, affected: list[Child]) -> Child | None:
-        """Stop those of `affected` that live, in reverse; start all that are left, in order; gives the one that failed."""
+        """Stop the running ones of `affected`, in reverse; start all that are left, in order; returns the one that failed."""
         for child in reversed(affected):
             await self._stop(child)
             child.is_restarting = True
@@ -297,13 +297,13 @@ class Tree(Agent):
         child.life = None
 
     async def _end_children(self) -> None:
-        """Stop everybody, the last one first, one after another."""
+        """Stop all children, the last one first, one after another."""
         self.is_over = True
         for child in self.order[::-1]:  # a copy: one may be deleted meanwhile
             await self._stop(child)
 
     async def terminate(self, reason: Any) -> None:
-        """End the children: the supervisor ends."""
+        """End the children when the supervisor ends."""
         await self._end_children()
 
     # administration --------------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def _must_not_run(child: Child) -> None:
 
 
 def check_ok(check: Callable[..., Any], *args: Any) -> None:
-    """Run a check whose error is the caller's, not the supervisor's."""
+    """Run a check whose error belongs to the caller, not to the supervisor."""
     try:
         check(*args)
     except AgentError as exc:

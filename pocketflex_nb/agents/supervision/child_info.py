@@ -10,7 +10,7 @@ __all__ = ["ChildInfo", "Counts"]
 
 @dataclass(frozen=True, slots=True)
 class ChildInfo:
-    """A child as it is now.
+    """The present state of a child.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class ChildInfo:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many children a supervisor has: specs, living ones, and of which type the specs are.
+    """How many children a supervisor has: specs, running ones, and the types of the specs.
 
     Parameters
     ----------

@@ -123,7 +123,7 @@ def child(
 
 
 def as_spec(item: Any) -> ChildSpec:
-    """A `ChildSpec` from what may stand in a supervisor's list: a spec, a class, a template agent, a supervisor."""
+    """A `ChildSpec` from an entry of a supervisor's list: a spec, a class, a template agent, a supervisor."""
     if isinstance(item, ChildSpec):
         return _checked(_completed(item))
     if isinstance(item, Agent):
@@ -167,7 +167,7 @@ def _hint(cls: Any) -> str:
 
 
 def check_specs(specs: list[ChildSpec], auto_shutdown: str) -> None:
-    """Refuse a list of specs that cannot stand together."""
+    """Raise for a list of specs that contradict each other."""
     seen: set[Any] = set()
     for spec in specs:
         if spec.id in seen:
@@ -177,7 +177,7 @@ def check_specs(specs: list[ChildSpec], auto_shutdown: str) -> None:
 
 
 def check_significant(spec: ChildSpec, auto_shutdown: str) -> None:
-    """Refuse a significant child where its end could mean nothing."""
+    """Raise for a significant child whose end would have no effect."""
     if spec.significant and auto_shutdown == "never":
         raise BadSpec(f'child {spec.id!r} is significant, and auto_shutdown is "never": give auto_shutdown="any_significant"')
 

@@ -20,7 +20,7 @@ __all__ = ["DynamicSupervisor", "DynamicTree", "check_limit"]
 
 
 class DynamicTree(Tree):
-    """What a `DynamicSupervisor` is when it lives."""
+    """The agent that runs a `DynamicSupervisor`."""
 
     async def init(self, options: Options) -> Any:
         """Begin without children."""
@@ -46,13 +46,13 @@ class DynamicTree(Tree):
         return child.ref
 
     def check_room(self) -> None:
-        """Refuse one child too many; those being restarted count."""
+        """Raise for one child too many; those being restarted count."""
         limit = self.options.max_children
         if limit is not None and len(self.by_slot) >= limit:
             raise ReplyError(MaxChildren(limit))
 
     def admit(self, spec: ChildSpec) -> Child:
-        """A new place for `spec`; ids need not differ, so the place is numbered."""
+        """A new tree position for `spec`; ids may repeat, so the position is numbered."""
         self.count_started += 1
         child = Child(spec, self.life.slot)
         child.slot.id = f"{spec.id}-{self.count_started}"
@@ -72,7 +72,7 @@ class DynamicTree(Tree):
         self.by_slot.pop(child.slot, None)  # no spec outlives its child here
 
     async def restart(self, child: Child, reason: Any) -> Stop | None:
-        """Start it again in its place, or give up."""
+        """Restart it in its position, or give up."""
         child.life = None
         if not self.allows_restart(child, reason):
             return Stop("shutdown")
@@ -100,7 +100,7 @@ class DynamicTree(Tree):
         await self._stop(child)
 
     async def _end_children(self) -> None:
-        """Stop everybody at once, each in its own time."""
+        """Stop all children at once, each within its own time."""
         self.is_over = True
         children, self.by_slot = list(self.by_slot.values()), {}
         if children:
@@ -113,7 +113,7 @@ def _check_dynamic(spec: ChildSpec) -> None:
 
 
 def check_limit(max_children: int | None) -> None:
-    """Refuse a limit that cannot be."""
+    """Raise for an invalid limit."""
     if max_children is not None and (isinstance(max_children, bool) or not isinstance(max_children, int) or max_children < 0):
         raise BadSpec(f"max_children={max_children!r}: give a whole number, 0 or more, or None for no limit")
 

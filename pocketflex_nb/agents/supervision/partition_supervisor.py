@@ -49,7 +49,7 @@ def partition_of(key: Any, partitions: int) -> int:
 
 
 class PartitionTree(Tree):
-    """What a `PartitionSupervisor` is when it lives."""
+    """The agent that runs a `PartitionSupervisor`."""
 
     async def init(self, options: Options) -> Any:
         """Start the copies."""
@@ -103,7 +103,7 @@ class PartitionRef(SupervisorRef):
 
 
 class PartitionLife(SupervisorLife):
-    """A partition supervisor alive."""
+    """One incarnation of a partition supervisor."""
 
     __slots__ = ()
     ref_class = PartitionRef
@@ -200,7 +200,7 @@ class PartitionSupervisor(AnySupervisor):
         return ref
 
     def resize(self, partitions: int) -> Any:
-        """Run only the first `partitions` copies, from 0 up to as many as there were; await it to know them stopped or started.
+        """Run only the first `partitions` copies, from 0 up to as many as there were; await it to wait for the stops and starts.
 
         Parameters
         ----------

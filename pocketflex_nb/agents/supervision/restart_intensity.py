@@ -17,7 +17,7 @@ def needs_restart(restart: str, reason: Any) -> bool:
 
 
 class Intensity:
-    """Tells how many restarts within how many seconds are too many.
+    """Decides how many restarts within how many seconds are too many.
 
     Parameters
     ----------

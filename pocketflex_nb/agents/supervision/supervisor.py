@@ -31,7 +31,7 @@ _AUTO = ("all_significant", "any_significant", "never")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a supervisor was asked to be."""
+    """The options of a supervisor."""
 
     specs: tuple[ChildSpec, ...] = ()
     strategy: str = "one_for_one"
@@ -45,7 +45,7 @@ class Options:
 
 
 class AnySupervisor:
-    """What all supervisors have in common: start, stop, ``async with``, events. Not made by itself."""
+    """The base of all supervisors: start, stop, ``async with``, events. Not instantiated by itself."""
 
     _pfx_tree: Any = Tree
     _pfx_life: Any = SupervisorLife
@@ -60,7 +60,7 @@ class AnySupervisor:
 
     # its life --------------------------------------------------------------------------------------------------------
     async def start(self) -> Any:
-        """Start it and its children, in order, and give itself.
+        """Start it and its children, in order, and return itself.
 
         Raises
         ------
@@ -101,11 +101,11 @@ class AnySupervisor:
         return f"{type(self).__name__}-{pid}"
 
     def _stands_for(self, life: Any) -> None:
-        """As a child: this object speaks for the life that runs now."""
+        """For a supervisor that is a child: bind this object to the present incarnation."""
         self._life = life
 
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
-        """Stop its children in its order, then itself; nothing is left to do when `stop` or `exit` has ended it already.
+        """Stop its children in its order, then itself; does nothing when `stop` or `exit` has ended it already.
 
         Parameters
         ----------
@@ -182,7 +182,7 @@ class AnySupervisor:
             raise SupervisorExit(self.reason)
 
     async def _take_back_cancel(self, kind: Any) -> None:
-        """The body was cancelled by us: nobody above shall see it."""
+        """Withdraw the cancellation of the body that this supervisor requested, so that no outer code sees it."""
         if kind is None or not issubclass(kind, asyncio.CancelledError):
             try:
                 await asyncio.sleep(0)
@@ -219,12 +219,12 @@ class AnySupervisor:
 
     @property
     def reason(self) -> Any:
-        """Why it ended; None while it lives."""
+        """Its exit reason; None while it runs."""
         return self._life.reason if self._life is not None else None
 
     @property
     def events(self) -> EventView:
-        """What happened in its tree: a list of the kept events, and an async iterator."""
+        """The events of its tree: a list of the kept ones, and an async iterator."""
         life = self.ref._life
         return EventView(life.home.log, life.slot, lambda: life.status is DEAD)
 
@@ -318,7 +318,7 @@ class Supervisor(AnySupervisor):
         return self.ref[id]
 
     async def start_child(self, spec: Any) -> Any:
-        """Add the child that `spec` says, last, and start it: see `SupervisorRef.start_child`.
+        """Add the child that `spec` describes, last, and start it: see `SupervisorRef.start_child`.
 
         Parameters
         ----------
@@ -338,7 +338,7 @@ class Supervisor(AnySupervisor):
         await self.ref.terminate_child(id)
 
     async def restart_child(self, id: Any) -> Any:
-        """Start the child `id` that does not run, and give its ref: see `SupervisorRef.restart_child`.
+        """Start the child `id`, which is not running, and return its ref: see `SupervisorRef.restart_child`.
 
         Parameters
         ----------
@@ -348,7 +348,7 @@ class Supervisor(AnySupervisor):
         return await self.ref.restart_child(id)
 
     def delete_child(self, id: Any) -> None:
-        """Forget the child `id` that does not run: see `SupervisorRef.delete_child`.
+        """Delete the child `id`, which is not running: see `SupervisorRef.delete_child`.
 
         Parameters
         ----------

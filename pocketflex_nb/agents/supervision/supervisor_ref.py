@@ -14,7 +14,7 @@ __all__ = ["SupervisorRef"]
 
 
 class SupervisorRef(AgentRef):
-    """The address of a supervisor: what a ref can, and the care of its children.
+    """The address of a supervisor: an agent's ref, with methods for its children.
 
     Notes
     -----
@@ -36,7 +36,7 @@ class SupervisorRef(AgentRef):
     __slots__ = ()
 
     def children(self) -> list[ChildInfo]:
-        """The children in order, as they are now; empty when the supervisor is gone."""
+        """The children in order, as they are now; empty when the supervisor has ended."""
         tree = self._life.agent
         return [child.tell() for child in list(tree.members())] if tree is not None else []
 
@@ -91,7 +91,7 @@ class SupervisorRef(AgentRef):
         await self._ask("terminate_child", id)
 
     async def restart_child(self, id: Any) -> Any:
-        """Start a child that does not run, and give its ref.
+        """Start a child that is not running, and return its ref.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class SupervisorRef(AgentRef):
         return await self._ask("restart_child", id)
 
     def delete_child(self, id: Any) -> None:
-        """Forget a child that does not run; called in another thread than the supervisor's, in its turn among that one's messages.
+        """Delete a child that is not running; called in another thread, in order with the messages of that thread.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ __all__ = ["snapshot"]
 
 
 def snapshot(ref: Any, info: Any = None) -> dict[str, Any]:
-    """A supervisor or agent, and everybody below it, as dicts, lists, texts and numbers.
+    """A supervisor or agent, and everything below it, as dicts, lists, texts and numbers.
 
     Returns
     -------

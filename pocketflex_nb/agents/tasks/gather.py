@@ -18,7 +18,7 @@ __all__ = ["poll_many", "results"]
 
 
 async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> list[Any]:
-    """The values of `tasks` in their order, or the first failure as soon as it happens; linked tasks left over are cancelled then.
+    """The values of `tasks` in their order, or the first failure as soon as it happens; the remaining linked tasks are cancelled then.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ async def _until_enough(waits: dict[Any, Any], limit: int | None) -> None:
 
 
 async def _late(ref: TaskRef, on_timeout: str) -> Ok | Exit | None:
-    """What becomes of a task that still runs; its outcome, if that came in just now."""
+    """Handle a task that still runs, as `on_timeout` says; its outcome, if that has come just now."""
     if on_timeout == "ignore":
         return ref.ignore()
     return await ref.shutdown("kill") if on_timeout == "kill" else None

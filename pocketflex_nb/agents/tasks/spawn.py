@@ -18,7 +18,7 @@ __all__ = ["spawn"]
 
 
 def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any = None, clock: Any = None, **kwargs: Any) -> TaskRef:
-    """Start ``fn(*args, **kwargs)`` beside what runs now; the current agent, or the cell, owns it.
+    """Start ``fn(*args, **kwargs)`` concurrently; the current agent, or the cell, owns it.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any 
 
 
 def _end_with(life: TaskLife, run: Any) -> None:
-    """Let a task that a node spawned end when that node's run is cancelled, unless it was unlinked meanwhile."""
+    """End a task that a node spawned when that node's run is cancelled, unless it was unlinked meanwhile."""
 
     def end() -> None:
         if life.is_linked:

@@ -39,7 +39,7 @@ def stream(
     engine: Any = None,
     clock: Any = None,
 ) -> Stream:
-    """Call ``fn(item)`` for each item, a few at a time, and give the outcomes: ``async for outcome in stream(fetch, urls)``.
+    """Call ``fn(item)`` for each item, a few at a time, and yield the outcomes: ``async for outcome in stream(fetch, urls)``.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class _Work:
         self.number = 0
 
     def attach(self, timeout: float | None) -> None:
-        """Watch and time it; on the home's loop."""
+        """Watch and time it; on the host's loop."""
         life = self.life
         if life.status is DEAD:
             self._end(life.outcome)
@@ -129,7 +129,7 @@ class _Work:
             self.timer = life.home.clock.call_later(timeout, self._late)
 
     def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
-        """It ended."""
+        """Handle its end."""
         self._end(life.outcome)
 
     def _late(self) -> None:
@@ -150,7 +150,7 @@ class _Work:
 
 
 class Stream:
-    """What `stream` gives: outcomes, to be read once by ``async for``.
+    """The result of `stream`: outcomes, to be read once by ``async for``.
 
     Examples
     --------
@@ -230,7 +230,7 @@ class Stream:
         return Exit(outcome.ref, (work.item, outcome.reason)) if self._zip else outcome
 
     async def _next(self) -> _Work | None:
-        """The next one to give; None at the end. The order of the steps is that of `Task.async_stream`: it decides what is started."""
+        """The next outcome; None at the end. The order of the steps is that of `Task.async_stream`: it decides what is started."""
         while True:
             self._wake.clear()
             if self._error is not None:
@@ -254,7 +254,7 @@ class Stream:
                 self._ended_works = deque(sorted(self._ended_works, key=_number))
 
     def _look_at(self, work: _Work) -> _Work:
-        """Take note that `work` has ended: its place is free."""
+        """Register that `work` has ended, which allows another task."""
         self._running.discard(work)
         work.is_seen = True
         outcome = work.outcome
@@ -267,7 +267,7 @@ class Stream:
         return work
 
     def _fill(self) -> None:
-        """Start tasks while there is a place."""
+        """Start tasks up to the limit."""
         while self._has_more and len(self._running) < self._at_once:
             if self._is_async:
                 if self._pull is None:
@@ -310,7 +310,7 @@ class Stream:
             life.home.post(work.attach, self._timeout)
 
     def _ended(self, work: _Work) -> None:
-        """A task ended; on the home's loop."""
+        """Handle the end of a task; on the host's loop."""
         if self._loop is running_loop():
             self._settle(work)
         else:
@@ -325,7 +325,7 @@ class Stream:
             self._wake.set()
 
     async def aclose(self) -> None:
-        """End the tasks that run, and close the source; nothing more comes."""
+        """End the running tasks, and close the source; nothing more comes."""
         is_early, self._is_over, self._has_more = not self._is_over, True, False
         pull, self._pull = self._pull, None
         if pull is not None:
@@ -384,7 +384,7 @@ async def _pull_one(stream: weakref.ref[Stream], source: Any) -> None:
 
 
 def _close_later(loop: Any, pull: Any, source: Any) -> None:
-    """Close an async source that nobody reads any more."""
+    """Close an async source that is not read any more."""
 
     async def close() -> None:
         if pull is not None:

@@ -22,7 +22,7 @@ __all__ = ["TaskLife", "offload"]
 
 
 async def offload(fn: Callable[..., Any], *args: Any) -> Any:
-    """Call the blocking function `fn` in a thread, so that the agents' loop goes on.
+    """Call the blocking function `fn` in a thread, so that the agents' loop is not blocked.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ async def offload(fn: Callable[..., Any], *args: Any) -> Any:
 
 
 class TaskLife(Life):
-    """A task alive.
+    """One incarnation of a task.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class TaskLife(Life):
         return reason
 
     def die(self, reason: Any, zombie: bool = False) -> None:
-        """The end: an owner that waits is told by the outcome, not struck over the link."""
+        """End it: an owner that waits gets the outcome, not an exit signal over the link."""
         if self.status is DEAD:
             return
         if self.outcome is None:
@@ -162,7 +162,7 @@ class TaskLife(Life):
         self._report()
 
     def _report(self) -> None:
-        """An agent that does not wait gets the outcome of an unlinked task as a message."""
+        """Send the outcome of an unlinked task as a message to an agent that does not wait for it."""
         owner = self.owner
         if owner is None or self.is_linked or self.is_ignored or self.waiting or owner.status is DEAD:
             return

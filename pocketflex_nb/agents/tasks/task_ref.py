@@ -45,7 +45,7 @@ class TaskRef(AgentRef):
 
     @property
     def outcome(self) -> Any:
-        """`Ok(value)`, `Exit(ref, reason)`, or None while it runs; for anybody."""
+        """`Ok(value)`, `Exit(ref, reason)`, or None while it runs; readable by everybody."""
         return self._life.outcome
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -102,7 +102,7 @@ class TaskRef(AgentRef):
         raise AgentDown(outcome.reason, self.name)
 
     async def poll(self, timeout: float | None = 5.0) -> Ok | Exit | None:
-        """Its outcome, or None when it still runs after `timeout` seconds; then ask again.
+        """Its outcome, or None when it still runs after `timeout` seconds; may be repeated.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class TaskRef(AgentRef):
         return None if is_ours else outcome
 
     def ignore(self) -> Ok | Exit | None:
-        """Unlink it, let it run on, and drop its value; gives the outcome if it has ended already."""
+        """Unlink it, let it run on, and drop its value; returns the outcome if it has ended already."""
         life = self._own("ignore")
         life.is_ignored = True
         life.untie()
@@ -196,7 +196,7 @@ TaskLife.ref_class = TaskRef
 
 
 async def _nothing() -> None:
-    """What a task that never ran would do."""
+    """The function of a task that never ran."""
 
 
 async def _shut(life: Any, timeout: Any) -> Any:
@@ -233,7 +233,7 @@ async def _wait(life: Any, timeout: float | None) -> None:
 
 
 def start_task(life: TaskLife, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Begin a task, from any thread, with the context of the caller."""
+    """Start a task, from any thread, with the context of the caller."""
     if life.home.is_here:
         _begin(life, args, kwargs)
     else:

@@ -26,7 +26,7 @@ _RESTARTS = ("permanent", "temporary", "transient")
 
 
 class StartedRef(AgentRef):
-    """The address of a task that was started and not asked for its value; awaiting it gives itself."""
+    """The address of a task that was started without interest in its value; awaiting it returns itself."""
 
     __slots__ = ()
 
@@ -41,10 +41,10 @@ class _StartedLife(TaskLife):
 
 
 class TaskTree(DynamicTree):
-    """What a `TaskSupervisor` is when it lives."""
+    """The agent that runs a `TaskSupervisor`."""
 
     def admit_task(self, spec: ChildSpec, life_class: Any, owner: Life | None, is_linked: bool) -> Any:
-        """Make a place and start the task; on the home's loop."""
+        """Create a tree position and start the task; on the host's loop."""
         if self.is_over or self.life.status is DEAD:  # it is ending its tasks: this one would outlive it
             raise NotRunning(self.life.name, ": it is ending its tasks")
         try:
@@ -136,7 +136,7 @@ class TaskSupervisor(AnySupervisor):
     def start(
         self, fn: Callable[..., Any] | None = None, /, *args: Any, restart: str = "temporary", shutdown: Any = 5.0, **kwargs: Any
     ) -> Any:
-        """Start a task that nobody waits for; it may be restarted. Without a function: start the supervisor, to be awaited.
+        """Start a task whose result is not awaited; it may be restarted. Without a function: start the supervisor, to be awaited.
 
         Parameters
         ----------

@@ -24,6 +24,7 @@ from pocketflex_nb.notebook.requests.option_line import parse
 from pocketflex_nb.notebook.requests.run_options import read_terms
 from pocketflex_nb.notebook.requests.run_request import fresh, plan_text, start
 from pocketflex_nb.notebook.shell.cell_errors import usage
+from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, Still, model_of, stand
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import hold
@@ -77,7 +78,7 @@ class Launcher(Standing, anywidget.AnyWidget):
     ['hello Ada', 'hello Ada', 'hello Ada']
     """
 
-    _esm = _HERE / "launcher.js"
+    _esm = bundle(_HERE / "launcher.js")
     _css = _HERE / "launcher.css"
 
     form = traitlets.Dict().tag(sync=True)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from playwright.sync_api import Browser, expect
 
-from pocketflex_nb import notebook
 from pocketflex_nb.notebook.widgets.base.delta import delta
+from pocketflex_nb.notebook.widgets.base.js_bundle import WIDGETS
 from tests.notebook.widgets.base.test_delta import VALUES
 from tests.ui.lab import Lab
 
-_HERE = Path(notebook.__file__).parent
+_DELTA = WIDGETS / "base/js/delta.js"
 _APPLIED = """async ([source, cases]) => {
     const module = await import(URL.createObjectURL(new Blob([source], {type: 'text/javascript'})));
     return cases.map(([old, change]) => change === null ? old : module.applied(old, change));
@@ -33,13 +32,13 @@ def _cases(count: int) -> list[tuple[Any, Any]]:
     return kept
 
 
-def test_both_pages_apply_what_delta_says(chromium: Browser) -> None:
+def test_a_page_applies_what_delta_says(chromium: Browser) -> None:
     cases = _cases(300)
     page = chromium.new_page()
 
-    for name in ("run_view.js", "store_inspector.js"):
-        reached = page.evaluate(_APPLIED, [(_HERE / name).read_text(encoding="utf-8"), [[old, delta(old, new)] for old, new in cases]])
-        assert reached == [new for _, new in cases], name
+    reached = page.evaluate(_APPLIED, [_DELTA.read_text(encoding="utf-8"), [[old, delta(old, new)] for old, new in cases]])
+
+    assert reached == [new for _, new in cases]
     page.close()
 
 

@@ -20,6 +20,7 @@ from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.engine.runs.run_registry import runs
 from pocketflex_nb.notebook.run_data.detail_tabs import mirrored
 from pocketflex_nb.notebook.widgets.base.delta_widget import PatchedView
+from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.number_series import Numbers
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, stand
@@ -78,7 +79,7 @@ class StoreInspector(Standing, PatchedView):
     >>> inspector.close()
     """
 
-    _esm = _HERE / "store_inspector.js"
+    _esm = bundle(_HERE / "store_inspector.js")
     _css = _HERE / "store_inspector.css"
 
     head = traitlets.Dict().tag(sync=True)

@@ -19,7 +19,7 @@ VALUES = some.recursive(
 
 
 def applied(old: Any, change: list[Any]) -> Any:
-    """What run_view.js and store_inspector.js do; `tests/ui/test_patches.py` holds them against it."""
+    """What base/js/delta.js does; `tests/ui/test_patches.py` holds them against it."""
     kind, first = change[0], change[1]
     if kind == 1:
         kept = {key: value for key, value in old.items() if key not in change[2]}

@@ -19,6 +19,7 @@ from pocketflex_nb.notebook.reports.text_view import TextView
 from pocketflex_nb.notebook.run_data.detail_tabs import TABS, panel
 from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, Picture, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.widgets.base.delta_widget import PatchedView
+from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
 from pocketflex_nb.notebook.widgets.base.static_fallback import Standing
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import hold
@@ -80,7 +81,7 @@ class RunView(Standing, PatchedView):
     >>> view.close()
     """
 
-    _esm = _HERE / "run_view.js"
+    _esm = bundle(_HERE / "run_view.js")
     _css = _HERE / "run_view.css"
 
     strip = traitlets.Dict().tag(sync=True)

@@ -42,6 +42,22 @@ def test_node_reads_what_a_widgets_modules_become(entry: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
 
 
+def test_every_module_is_part_of_a_widget() -> None:
+    used = {path for entry in ENTRIES for path in modules_of(entry)}
+
+    assert {path.name for path in WIDGETS.rglob("*.js") if path.resolve() not in used} == set()
+
+
+def test_every_export_is_imported_by_a_widget_or_a_test() -> None:
+    modules = {path: path.read_text(encoding="utf-8") for path in WIDGETS.rglob("*.js")}
+    tests = [path.read_text(encoding="utf-8") for path in (Path(__file__).parents[3] / "js").glob("*.js")]
+    lists = [names for text in [*modules.values(), *tests] for names in re.findall(r"^import [^{;]*\{([^}]*)\}", text, re.MULTILINE)]
+    imported = {name.strip() for names in lists for name in names.split(",")}
+    exported = {name for text in modules.values() for name in re.findall(r"^export (?:async )?\w+ (\w+)(?=[ (;=])", text, re.MULTILINE)}
+
+    assert exported - imported - {"default"} == set()
+
+
 def test_a_module_stands_once_after_those_that_it_imports(tmp_path: Path) -> None:
     main = _written(
         tmp_path,

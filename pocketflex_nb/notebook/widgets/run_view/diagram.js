@@ -1,0 +1,208 @@
+// @ts-check
+// The picture of a flow, moving: states, visits and arrows taken; one tab for each flow.
+
+import { make, makeButton, makeSvg, setAttributes } from "../base/js/dom.js";
+import { chooseTab, walkTabs } from "../base/js/roving.js";
+
+/** @typedef {import("./view.js").View} View */
+/** State, visits and caption of a node. @typedef {[string, number, string]} NodeState */
+
+/** Parts of a picture that are put on the page between two frames: some 10 ms, laying them out and painting included. */
+const BATCH = 48;
+/** @type {NodeState} */
+const IDLE = ["idle", 0, ""];
+/** Pictures below this ratio of width to height leave room for lanes beside them. */
+const SLIM = 2.1;
+
+/** One picture of a flow: our own escaped SVG, one part a line, parsed as documents and put on the page some parts a turn, since a
+ *  large picture would hold the page for long; then changed by attributes only. */
+export class Diagram {
+  /** @param {string} text @param {Record<string, string>} glyphs */
+  constructor(text, glyphs) {
+    this.parts = text.split("\n");
+    this.head = this.parts.shift() || "<svg xmlns='http://www.w3.org/2000/svg'>";
+    this.parts.pop();
+    this.el = /** @type {SVGElement} */ (/** @type {unknown} */ (document.importNode(this.parse([]), true)));
+    this.glyphs = glyphs;
+    this.turn = 0;
+    /** @type {Record<string, NodeState>} */
+    this.states = {};
+    /** @type {Record<string, number>} */
+    this.edges = {};
+    /** @type {Map<string, NodeState>} what each node shows: unchanged ones stay the same object */
+    this.shown = new Map();
+    /** @type {Map<string, number>} how often each arrow shows that it was taken */
+    this.taken = new Map();
+    /** @type {Map<string, Element>} */
+    this.nodes = new Map();
+    /** @type {Map<string, Element[]>} */
+    this.arrows = new Map();
+    const width = Number(this.el.getAttribute("width"));
+    this.ratio = width / (Number(this.el.getAttribute("height")) || 1);
+    this.el.style.maxWidth = `${Math.round(width * 1.15)}px`;
+    this.el.style.minWidth = `${Math.round(Math.min(width, width * 0.62))}px`;
+    this.el.removeAttribute("height");
+    this.el.setAttribute("width", "100%");
+  }
+
+  /** @param {string[]} parts */
+  parse(parts) {
+    return new DOMParser().parseFromString(`${this.head}${parts.join("")}</svg>`, "image/svg+xml").documentElement;
+  }
+
+  /** Go on building, until all parts stand. */
+  build() {
+    this.pause();
+    const made = this.parse(this.parts.splice(0, BATCH));
+    for (const part of [...made.childNodes]) {
+      document.adoptNode(part);
+      this.know(part);
+      this.el.append(part);
+    }
+    this.update(this.states, this.edges);
+    if (this.parts.length) this.turn = requestAnimationFrame(() => this.build());
+  }
+
+  /** Build no further, until it is mounted again. */
+  pause() {
+    cancelAnimationFrame(this.turn);
+    this.turn = 0;
+  }
+
+  /** Remember a node or an arrow by its key. @param {Node} part */
+  know(part) {
+    if (!(part instanceof Element)) return;
+    const node = part.getAttribute("data-node"), edge = part.getAttribute("data-edge");
+    if (node !== null) this.nodes.set(node, part);
+    if (edge === null || !part.classList.contains("pf-edge")) return;
+    const [source, action] = edge.split("|"), key = `${source}|${action}`;
+    this.arrows.set(key, [...(this.arrows.get(key) ?? []), part]);
+    this.taken.delete(key);
+  }
+
+  /** @param {HTMLElement} holder */
+  mount(holder) {
+    holder.replaceChildren(this.el);
+    if (this.parts.length) this.build();
+  }
+
+  /** @param {Record<string, NodeState>} states @param {Record<string, number>} edges */
+  update(states, edges) {
+    Object.assign(this, { states, edges });
+    for (const [path, g] of this.nodes) {
+      const state = states[path] ?? IDLE;
+      if (this.shown.get(path) === state) continue;
+      this.shown.set(path, state);
+      this.writeNode(g, state);
+    }
+    for (const [key, arrows] of this.arrows) {
+      const count = edges[key] ?? 0;
+      if (this.taken.get(key) === count) continue;
+      this.taken.set(key, count);
+      for (const g of arrows) writeArrow(g, count);
+    }
+  }
+
+  /** @param {Element} g @param {NodeState} state */
+  writeNode(g, [status, visits, caption]) {
+    if (g.getAttribute("data-state") !== status) {
+      g.setAttribute("data-state", status);
+      g.querySelector(".pf-glyph")?.setAttribute("d", this.glyphs[status] ?? "");
+    }
+    if (!g.classList.contains("pf-node")) return;
+    writeVisits(g, visits);
+    writeCaption(g, caption);
+  }
+}
+
+/** @param {Element} g @param {number} count */
+function writeArrow(g, count) {
+  g.setAttribute("data-count", String(count));
+  g.classList.toggle("pf-taken", count > 0);
+  g.querySelector("path")?.setAttribute("stroke-width", String(count ? Math.min(1.9 + 0.5 * Math.log2(count), 4.5) : 1.5));
+}
+
+/** The badge with the number of visits, as wide as the number. @param {Element} g @param {number} visits */
+function writeVisits(g, visits) {
+  const badge = g.querySelector(".pf-visits");
+  if (!badge) return;
+  badge.setAttribute("display", visits > 1 ? "inline" : "none");
+  const text = badge.querySelector("text"), words = visits < 10_000 ? `×${visits}` : `×${Math.floor(visits / 1000)}k`;
+  if (!text || text.textContent === words) return;
+  text.textContent = words;
+  const rect = /** @type {Element} */ (badge.querySelector("rect"));
+  const right = Number(g.getAttribute("data-right") || Number(rect.getAttribute("x")) + Number(rect.getAttribute("width")));
+  const width = words.length * 6.4 + 8;
+  g.setAttribute("data-right", String(right));
+  setAttributes(rect, { x: right - width, width });
+  text.setAttribute("x", String(right - width / 2));
+}
+
+/** The second line of a node, in letters that fit. @param {Element} g @param {string} caption */
+function writeCaption(g, caption) {
+  const under = g.querySelector(".pf-caption") ?? (caption ? addCaption(g) : null);
+  if (!under || under.textContent === caption) return;
+  under.textContent = caption;
+  const room = Number(g.querySelector(".pf-shape")?.getAttribute("width")) - 8;
+  if (room > 0) under.setAttribute("font-size", Math.min(10, Math.max((10 * room) / (caption.length * 5.6), 7)).toFixed(1));
+}
+
+/** Room for a second line: the label moves up by half of it. @param {Element} g */
+function addCaption(g) {
+  const labels = [...g.querySelectorAll(".pf-label")], last = labels[labels.length - 1];
+  for (const label of labels) label.setAttribute("y", String(Number(label.getAttribute("y")) - 6.5));
+  const place = { class: "pf-caption", x: last.getAttribute("x") ?? 0, y: Number(last.getAttribute("y")) + 14 };
+  const text = makeSvg("text", { ...place, "font-size": 10, "text-anchor": "middle" });
+  last.after(text);
+  return text;
+}
+
+/** The flows of the view, each with its tab. @param {View} view @param {HTMLElement} middle the part of the page that holds graph and lanes */
+export function diagramsOf(view, middle) {
+  const tabs = make("div", "pf-flow-tabs"), graph = make("div", "pf-graph");
+  setAttributes(tabs, { role: "tablist", "aria-label": "Flows" });
+  walkTabs(tabs);
+  graph.tabIndex = -1;
+  let chosen = 0;
+  /** @type {Diagram[]} */
+  let diagrams = [];
+
+  function draw() {
+    /** @type {{ name: string, svg: string }[]} */
+    const pictures = view.model.get("pictures");
+    end();
+    diagrams = pictures.map(({ svg }) => new Diagram(svg, view.glyphs()));
+    chosen = Math.min(chosen, Math.max(diagrams.length - 1, 0));
+    tabs.hidden = diagrams.length < 2;
+    tabs.replaceChildren(...pictures.map(({ name }, k) => {
+      const tab = makeButton(name, "pf-flow-tab", () => {
+        chosen = k;
+        show();
+      });
+      tab.setAttribute("role", "tab");
+      return tab;
+    }));
+    show();
+  }
+
+  function show() {
+    chooseTab(tabs, (_, k) => k === chosen);
+    const diagram = diagrams[chosen];
+    for (const other of diagrams) if (other !== diagram) other.pause();
+    if (diagram) diagram.mount(graph);
+    else graph.replaceChildren();
+    middle.dataset.slim = String(!!diagram && diagram.ratio < SLIM);
+    drawStates();
+  }
+
+  function drawStates() {
+    const key = String(chosen);
+    diagrams[chosen]?.update(view.model.get("states")[key] ?? {}, view.model.get("edges")[key] ?? {});
+  }
+
+  function end() {
+    for (const diagram of diagrams) diagram.pause();
+  }
+
+  return { tabs, graph, draw, drawStates, end, chosen: () => chosen };
+}

@@ -1,0 +1,78 @@
+// @ts-check
+// The strip at the top: name, status, numbers, and the buttons that pause, step and stop.
+
+import { counted, make, makeButton, write } from "../base/js/dom.js";
+import { clock, sign, stateOf } from "../base/js/status.js";
+
+/** @typedef {import("./view.js").View} View */
+/** @typedef {{
+ *   name: string, status: string, runs: number, counts?: Record<string, number>, steps?: number, most?: number, progress?: [number, number],
+ *   seconds?: number | null, tokens?: number, cost?: number | string, problems?: string[], pinned?: string, epoch?: number,
+ * }} Strip */
+
+/** @param {View} view @param {HTMLElement} menu */
+export function headerOf(view, menu) {
+  const el = make("div", "pf-strip"), head = make("div", "pf-head"), counts = make("div", "pf-counts"), facts = make("div", "pf-facts");
+  const tools = make("div", "pf-tools"), problems = make("div", "pf-problems"), spoken = make("div", "pf-spoken");
+  spoken.setAttribute("role", "status");
+  spoken.setAttribute("aria-live", "polite");
+  const pause = makeButton(
+    "Pause", "pf-button", () => view.send({ do: pause.textContent === "Resume" ? "resume" : "pause" }), "Hold before the next node (space)",
+  );
+  const step = makeButton("Step", "pf-button", () => view.send({ do: "step" }), "Let one more node go (n)");
+  const stop = makeButton("Stop", "pf-button pf-stop", () => {
+    stop.textContent = "Stopping";
+    view.send({ do: "stop" });
+  }, "End every run of this view (s)");
+  tools.append(pause, step, stop, menu);
+  el.append(head, counts, facts, tools);
+
+  function draw() {
+    /** @type {Strip} */
+    const strip = view.model.get("strip");
+    const { name, status, runs, counts: numbers = {} } = strip, listed = Object.entries(numbers), state = stateOf(status);
+    view.root.dataset.status = status;
+    view.root.setAttribute("aria-label", `Run view of ${name}`);
+    head.replaceChildren(sign(view.glyphs(), state, { label: status }), make("span", "pf-name", name));
+    if (runs > 1) head.append(make("span", "pf-times", `×${runs}`));
+    counts.replaceChildren(...listed.map(([each, n]) => {
+      const chip = make("span", "pf-count", runs > 1 ? `${n} ${each}` : each);
+      chip.dataset.state = stateOf(each);
+      return chip;
+    }));
+    drawFacts();
+    drawTools(status === "paused" || (!!numbers.paused && !numbers.running));
+    problems.replaceChildren(...(strip.problems ?? []).map((text) => make("div", "pf-problem", text)));
+    write(spoken, `${name}: ${listed.map(([each, n]) => `${n} ${each}`).join(", ")}`);
+  }
+
+  /** @param {boolean} isPaused */
+  function drawTools(isPaused) {
+    const isLive = view.isLive() && !view.isGone;
+    pause.hidden = stop.hidden = !isLive;
+    menu.hidden = view.isGone || view.model.comm_live === false;   // nobody there to write a file
+    pause.textContent = isPaused ? "Resume" : "Pause";
+    step.hidden = !isLive || !isPaused;
+  }
+
+  function drawFacts() {
+    const seconds = view.begun === null ? null : (performance.now() - view.begun) / 1000;
+    const told = factsOf(view.model.get("strip"), seconds);
+    if (view.isGone) told.push("kernel gone");
+    write(facts, told.join("  ·  "));
+  }
+
+  return { el, problems, spoken, pause, stop, draw, drawFacts };
+}
+
+/** The numbers of the strip. @param {Strip} strip @param {number | null} going seconds for which the runs go on, by this page's clock */
+export function factsOf({ most, steps, progress, seconds, tokens, cost }, going) {
+  const told = [], time = seconds ?? going;
+  if (most) told.push(`step ${steps}/${most}`);
+  else if (steps !== undefined) told.push(counted(steps, "step"));
+  if (progress) told.push(`${progress[0]} of ${progress[1]}`);
+  if (time !== null) told.push(clock(time));
+  if (tokens) told.push(`${tokens >= 1000 ? `${(tokens / 1000).toFixed(1)}k` : tokens} tokens`);
+  if (cost) told.push(`$${cost}`);
+  return told;
+}

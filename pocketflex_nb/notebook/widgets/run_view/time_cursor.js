@@ -1,0 +1,95 @@
+// @ts-check
+// The time cursor: a playhead on the timeline, a slider over the steps, and two buttons.
+
+import { make, makeButton } from "../base/js/dom.js";
+import { throttled } from "../base/js/throttle.js";
+
+/** @typedef {import("./view.js").View} View */
+/** @typedef {ReturnType<typeof playheadOf>} Playhead */
+/** @typedef {{ at: number, of: number, live: boolean, ms: number | null, text: string }} Cursor */
+
+/** The line on the timeline; `end` is when the timeline ends, ms. @param {View} view */
+export function playheadOf(view) {
+  const el = make("div", "pf-needle");
+  const playhead = {
+    el, end: 1,
+    draw() {
+      /** @type {Cursor | null} */
+      const cursor = view.model.get("cursor");
+      const ms = !cursor || cursor.live ? null : cursor.ms;
+      el.hidden = ms === null;
+      if (ms !== null) el.style.left = `${Math.min(Math.max(ms / playhead.end, 0), 1) * 100}%`;
+    },
+  };
+  return playhead;
+}
+
+/** @param {View} view @param {Playhead} playhead */
+export function timeCursorOf(view, playhead) {
+  const el = make("div", "pf-transport"), slider = make("input", "pf-slider"), place = make("span", "pf-place");
+  const back = cursorButton("‹", "One step back", "left arrow", () => view.send({ do: "cursor", by: -1 }));
+  const forth = cursorButton("›", "One step forward", "right arrow", () => view.send({ do: "cursor", by: 1 }));
+  const now = makeButton("Live", "pf-button pf-now", () => view.send({ do: "live" }), "Back to how it stands now (End)");
+  slider.type = "range";
+  slider.min = "0";
+  slider.setAttribute("aria-label", "Time: steps finished");
+  el.append(back, slider, forth, now, place);
+  const { seek, end } = throttled(view.send);
+  let isSliding = false;
+  slider.addEventListener("input", () => {
+    isSliding = true;
+    seek({ do: "cursor", step: Number(slider.value) });
+  });
+  slider.addEventListener("change", () => { isSliding = false; });
+
+  function draw() {
+    /** @type {Cursor | null} */
+    const cursor = view.model.get("cursor");
+    el.hidden = !cursor?.of;
+    if (!cursor?.of) return;
+    view.root.dataset.past = String(!cursor.live);
+    slider.max = String(cursor.of);
+    if (!isSliding) slider.value = String(cursor.at);
+    slider.setAttribute("aria-valuetext", `step ${cursor.at} of ${cursor.of}: ${cursor.text}`);
+    back.disabled = view.isGone || cursor.at <= 0;
+    forth.disabled = view.isGone || cursor.live;
+    slider.disabled = view.isGone;
+    now.hidden = cursor.live;
+    now.textContent = view.isLive() ? "Live" : "End";
+    place.replaceChildren(make("strong", "", `step ${cursor.at} of ${cursor.of}`), make("span", "", cursor.text ? `  ${cursor.text}` : ""));
+    playhead.draw();
+  }
+
+  return { el, draw, seek, end };
+}
+
+/** @param {string} text @param {string} label @param {string} key @param {() => void} press */
+function cursorButton(text, label, key, press) {
+  const button = makeButton(text, "pf-button pf-step", press, `${label} (${key})`);
+  button.setAttribute("aria-label", label);
+  return button;
+}
+
+/** Let the pointer take the playhead along the timeline.
+ *  @param {View} view @param {HTMLElement} timeline @param {Playhead} playhead @param {(message: object) => void} seek */
+export function dragPlayhead(view, timeline, playhead, seek) {
+  const frame = () => timeline.querySelector(".pf-timeline-frame");
+  const move = (/** @type {PointerEvent} */ event) => {
+    const box = (frame() ?? timeline).getBoundingClientRect();    // asked for each time: bars are drawn anew meanwhile
+    seek({ do: "cursor", ms: Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * playhead.end });
+  };
+  const end = () => {
+    timeline.removeEventListener("pointermove", move);
+    timeline.removeEventListener("pointerup", end);
+    timeline.removeEventListener("pointercancel", end);
+  };
+  timeline.addEventListener("pointerdown", (event) => {
+    if (view.isGone || !frame()?.contains(/** @type {Node} */ (event.target))) return;
+    timeline.setPointerCapture(event.pointerId);
+    timeline.addEventListener("pointermove", move);
+    timeline.addEventListener("pointerup", end);
+    timeline.addEventListener("pointercancel", end);
+    move(event);
+    event.preventDefault();
+  });
+}

@@ -1,0 +1,142 @@
+// @ts-check
+// Visits as bars over time, with retries, waits and what goes on now.
+
+import { make, makeSvg } from "../base/js/dom.js";
+import { clock } from "../base/js/status.js";
+
+/** @typedef {import("./view.js").View} View */
+/** @typedef {import("./time_cursor.js").Playhead} Playhead */
+/** Node, begin and end in ms, whether it failed, and the level it is drawn at.
+ *  @typedef {[string, number, number, boolean, number]} Span */
+/** Sign, begin and end in ms (null while it goes on), words and level: `|` a retry, `?` a wait, `>` a visit under way.
+ *  @typedef {["|" | "?" | ">", number, number | null, string, number?]} Mark */
+
+/** Timelines of more runs than this are lines beside their names. */
+const ROWS = 6;
+/** Levels of one run at most, and names in the legend. */
+const LEVELS = 8, NAMES = 12;
+/** The height of all bars in pixels at most. */
+const HIGHEST_PX = 140;
+/** Milliseconds between two drawings of bars that only grow. */
+const GROWTH = 500;
+const KINDS = /** @type {const} */ ({ "|": "retry", "?": "wait", ">": "now" });
+
+/** @param {View} view @param {Playhead} playhead */
+export function timelineOf(view, playhead) {
+  const el = make("div", "pf-timeline");
+  let isGrowing = false, grown = 0;
+
+  function draw() {
+    /** @type {Span[][]} */
+    const spans = view.model.get("spans");
+    /** @type {Mark[][]} */
+    const marks = view.model.get("marks");
+    const open = marks.map((row) => row.filter(([sign]) => sign === ">"));   // visits under way
+    el.hidden = spans.length > ROWS || ![...spans, ...open].some((row) => row.length);
+    if (el.hidden) return;
+    isGrowing = open.some((row) => row.length);
+    playhead.end = endOf(spans, marks, view.elapsed);
+    const names = [...new Set([...spans.flat().map(([node]) => node), ...open.flat().map(([, , , node]) => node)])];
+    for (const name of names) view.colour(name);
+    names.sort((x, y) => view.colour(x) - view.colour(y));
+    const isNamed = spans.length > 1;
+    el.dataset.named = String(isNamed);
+    const { frame, labels } = barsOfRuns(spans, marks, open);
+    el.replaceChildren(...(isNamed ? [labels, frame, make("span")] : [frame]), scaleOf(names));
+    playhead.draw();
+  }
+
+  /** @param {Span[][]} spans @param {Mark[][]} marks @param {Mark[][]} open */
+  function barsOfRuns(spans, marks, open) {
+    const { rows, height, tall } = rowsOf(spans, open), end = playhead.end, scaled = Math.min(1, HIGHEST_PX / tall);
+    const svg = makeSvg("svg", {
+      viewBox: `0 0 1000 ${tall}`, preserveAspectRatio: "none", role: "img", "aria-label": `Timeline of ${spans.length} runs over ${clock(end / 1000)}`,
+    });
+    const frame = make("div", "pf-timeline-frame"), labels = make("div", "pf-timeline-names"), overlay = make("div", "pf-marks");
+    overlay.style.height = labels.style.height = svg.style.height = `${Math.min(tall, HIGHEST_PX)}px`;
+    for (const [k, top] of rows.entries()) {
+      const levelled = (/** @type {number} */ level) => top + Math.min(level, LEVELS - 1) * (height + 2);
+      for (const span of spans[k]) svg.append(barOfVisit(span, end, levelled(span[4]), height));
+      for (const mark of marks[k] ?? []) overlay.append(markOf(mark, end, levelled(mark[4] ?? 0) * scaled, height * scaled));
+      if (spans.length > 1) labels.append(labelOf(k, top * scaled + (height * scaled) / 2));
+    }
+    frame.append(svg, overlay, playhead.el);
+    return { frame, labels };
+  }
+
+  /** @param {Span} span @param {number} end @param {number} y @param {number} height */
+  function barOfVisit([node, from, to, isFailed], end, y, height) {
+    const title = makeSvg("title", {}), cls = isFailed ? "pf-bar-failed" : `pf-bar-${view.colour(node)}`;
+    title.textContent = `${node}  ${((to - from) / 1000).toFixed(3)} s${isFailed ? "  failed" : ""}`;
+    const place = { x: (from / end) * 1000, y, width: Math.max(((to - from) / end) * 1000, 1.5), height, rx: 1.5 };
+    return makeSvg("rect", { ...place, class: `pf-bar ${cls}` }, title);
+  }
+
+  /** @param {Mark} mark @param {number} end @param {number} top @param {number} height */
+  function markOf(mark, end, top, height) {
+    const [sign, from, to, words] = mark, kind = KINDS[sign], until = to ?? (kind === "retry" ? from : end);
+    const el = make("span", `pf-mark pf-mark-${kind}`, sign === "?" ? "?" : "");
+    if (kind === "now") el.classList.add(`pf-swatch-${view.colour(words)}`);
+    el.title = titleOf(mark);
+    el.style.left = `${(Math.min(from, end) / end) * 100}%`;
+    el.style.width = kind === "retry" ? "" : `max(${(Math.max(until - from, 0) / end) * 100}%, ${kind === "wait" ? 9 : 2}px)`;
+    el.style.top = `${top}px`;
+    el.style.height = `${height}px`;
+    return el;
+  }
+
+  /** @param {number} k @param {number} top */
+  function labelOf(k, top) {
+    const label = make("span", "pf-timeline-name", view.model.get("lanes")[k]?.name ?? "");
+    label.style.top = `${top}px`;
+    return label;
+  }
+
+  /** @param {string[]} names */
+  function scaleOf(names) {
+    const legend = make("span", "pf-legend"), scale = make("div", "pf-scale");
+    for (const name of names.slice(0, NAMES)) {
+      const item = make("span", "pf-legend-item");
+      item.append(make("span", `pf-swatch pf-swatch-${view.colour(name)}`), make("span", "", name));
+      legend.append(item);
+    }
+    scale.append(make("span", "", "0 s"), legend, make("span", "", clock(playhead.end / 1000)));
+    return scale;
+  }
+
+  /** Bars of visits under way grow, twice a second, also while nothing new comes from the kernel. */
+  function grow() {
+    const now = performance.now();
+    if (!isGrowing || !view.isLive() || el.hidden || view.elapsed() <= playhead.end || now < grown + GROWTH) return;
+    grown = now;
+    draw();
+  }
+
+  return { el, draw, grow };
+}
+
+/** When the timeline ends, ms: with the last visit, or now while one goes on.
+ *  @param {Span[][]} spans @param {Mark[][]} marks @param {() => number} elapsed */
+export function endOf(spans, marks, elapsed) {
+  const times = [...spans.flat().map((span) => span[2]), ...marks.flat().map((mark) => mark[2] ?? mark[1])];
+  const isGoing = marks.flat().some(([sign, , to]) => to === null && sign !== "|");
+  return Math.max(1, ...times, isGoing ? elapsed() : 1);
+}
+
+/** Where the rows of runs begin, how high a bar is and all rows together. @param {Span[][]} spans @param {Mark[][]} open */
+export function rowsOf(spans, open) {
+  const height = spans.length === 1 ? 11 : 9;
+  let tall = 0;
+  const rows = spans.map((row, k) => {
+    const levels = [...row, ...(open[k] ?? [])].map((each) => each[4] ?? 0), top = tall;
+    tall += Math.min(1 + Math.max(0, ...levels), LEVELS) * (height + 2) + 4;
+    return top;
+  });
+  return { rows, height, tall };
+}
+
+/** What a mark says where the pointer rests on it. @param {Mark} mark */
+export function titleOf([sign, from, to, words]) {
+  if (sign === ">") return `${words}, going on`;
+  return sign === "?" && to !== null ? `${words} (${((to - from) / 1000).toFixed(1)} s)` : words;
+}

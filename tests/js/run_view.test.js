@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { leftText } from "../../pocketflex_nb/notebook/widgets/run_view/answer_card.js";
+import { rowsWith } from "../../pocketflex_nb/notebook/widgets/run_view/detail_tabs.js";
+import { Diagram } from "../../pocketflex_nb/notebook/widgets/run_view/diagram.js";
+import { factsOf } from "../../pocketflex_nb/notebook/widgets/run_view/header.js";
+import { drawLines, sizeOfLanes } from "../../pocketflex_nb/notebook/widgets/run_view/lanes.js";
+import view from "../../pocketflex_nb/notebook/widgets/run_view/run_view.js";
+import { barsOf } from "../../pocketflex_nb/notebook/widgets/run_view/sparklines.js";
+import { partsOf, sizeOf } from "../../pocketflex_nb/notebook/widgets/run_view/status_grid.js";
+import { endOf, rowsOf, titleOf } from "../../pocketflex_nb/notebook/widgets/run_view/timeline.js";
+import { ageOf } from "../../pocketflex_nb/notebook/widgets/run_view/view.js";
+import { modelOf, openPage, press } from "./page.js";
+
+const SVG = [
+  '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="100" viewBox="0 0 300 100">',
+  '<g class="pf-edge" data-edge="A|go"><path d="M0 0"/></g>',
+  '<g class="pf-node" data-node="A" data-state="idle"><rect class="pf-shape" width="80"/><path class="pf-glyph"/><text class="pf-label" x="9" y="20">A</text>'
+  + '<g class="pf-visits"><rect x="60" width="16"/><text>×1</text></g></g>',
+  "</svg>",
+].join("\n");
+const STRIP = { name: "research", status: "running", runs: 1, counts: { running: 1 }, steps: 3, problems: [], epoch: null };
+const LANE = { key: 1, name: "research", status: "running", at: ["A"], steps: 3, seconds: null, lines: [["print", "hello\n", "A"]], asks: [], error: null };
+const TRAITS = {
+  turn: 0, height: 400, signs: { running: "M1 1" }, static: "", strip: STRIP, pictures: [{ name: "research", svg: SVG }],
+  states: { 0: { A: ["running", 2, "at it"] } }, edges: { 0: { "A|go": 1 } }, lanes: [LANE], focus: -1, heat: "", spans: [[["A", 0, 10, false, 0]]],
+  marks: [[]], cursor: { live: true, at: 3, of: 3, ms: 10, text: "A" }, tabs: ["diff", "store", "events"],
+  panel: { tab: "diff", rows: [["~", "n", "1 → 2"], ["+", "m", "3"]] },
+};
+
+let el;
+let model;
+let end;
+
+beforeEach(() => openPage());
+
+async function show(traits = {}) {
+  model = modelOf({ ...TRAITS, ...traits });
+  model.comm_live = true;
+  el = document.createElement("div");
+  document.body.append(el);
+  end = view.render({ model, el });
+  for (let n = 0; n < 8; n += 1) await new Promise((resolve) => { setTimeout(resolve, 1); });
+}
+
+function named(text) {
+  return [...el.querySelectorAll("button")].find((button) => button.textContent === text);
+}
+
+test("states and arrows are written into the picture", async (t) => {
+  await show();
+  t.after(end);
+  const node = el.querySelector("[data-node=A]"), edge = el.querySelector("[data-edge]");
+  assert.deepEqual([node.getAttribute("data-state"), node.querySelector(".pf-visits text").textContent], ["running", "×2"]);
+  assert.equal(node.querySelector(".pf-caption").textContent, "at it");
+  assert.deepEqual([edge.getAttribute("data-count"), edge.querySelector("path").getAttribute("stroke-width")], ["1", "1.9"]);
+  assert.equal(node.querySelector(".pf-glyph").getAttribute("d"), "M1 1");
+});
+
+test("a picture's badge stays at its right side, and tells thousands", () => {
+  const diagram = new Diagram(SVG, {});
+  diagram.build();
+  diagram.update({ A: ["done", 12_345, ""] }, {});
+  const text = diagram.el.querySelector(".pf-visits text"), rect = diagram.el.querySelector(".pf-visits rect");
+  assert.deepEqual([text.textContent, Number(rect.getAttribute("x")) + Number(rect.getAttribute("width")), diagram.ratio], ["×12k", 76, 3]);
+});
+
+test("flows are tabs that arrow keys choose", async (t) => {
+  await show({ pictures: [{ name: "one", svg: SVG }, { name: "two", svg: SVG }] });
+  t.after(end);
+  const tabs = [...el.querySelectorAll(".pf-flow-tabs [role=tab]")];
+  tabs[0].focus();
+  assert.ok(press(tabs[0], "ArrowRight"));
+  assert.deepEqual(tabs.map((tab) => [tab.getAttribute("aria-selected"), tab.tabIndex]), [["false", -1], ["true", 0]]);
+  assert.deepEqual([document.activeElement, model.sent], [tabs[1], []]);
+});
+
+test("the tabs below are one stop, and control their panel", async (t) => {
+  await show();
+  t.after(end);
+  const tabs = [...el.querySelectorAll(".pf-panel-tabs [role=tab]")], body = el.querySelector("[role=tabpanel]");
+  assert.deepEqual(tabs.map((tab) => [tab.textContent, tab.tabIndex, tab.getAttribute("aria-controls")]),
+    [["Diff", 0, body.id], ["Store", -1, body.id], ["Events", -1, body.id]]);
+  tabs[0].focus();
+  press(tabs[0], "ArrowLeft");
+  assert.deepEqual([document.activeElement, model.sent], [tabs[2], [{ do: "tab", name: "events" }]]);
+  assert.equal(body.children.length, 2);
+});
+
+test("a search keeps the rows with its text", async (t) => {
+  await show();
+  t.after(end);
+  const find = el.querySelector(".pf-find");
+  find.value = "nothing";
+  find.dispatchEvent(new window.Event("input"));
+  assert.equal(el.querySelector(".pf-note").textContent, "Nothing has this text.");
+  assert.deepEqual(rowsWith([["a", "B"], ["c"]], "b"), [["a", "B"]]);
+});
+
+test("letters steer live runs, and only the past of those that are over", async (t) => {
+  await show();
+  t.after(end);
+  const root = el.querySelector(".pf-run-view");
+  for (const key of [" ", "n", "s", "ArrowLeft", "Home", "q"]) press(root, key);
+  assert.deepEqual(model.sent, [{ do: "pause" }, { do: "step" }, { do: "stop" }, { do: "cursor", by: -1 }, { do: "cursor", step: 0 }]);
+  model.sent.length = 0;
+  model.set("strip", { ...STRIP, status: "done", counts: { done: 1 }, seconds: 2 });
+  for (const key of [" ", "n", "s", "End", "d"]) press(root, key);
+  assert.deepEqual([model.sent, el.querySelector(".pf-facts").textContent], [[{ do: "live" }, { do: "tab", name: "diff" }], "3 steps  ·  2.0 s"]);
+});
+
+test("a menu has the focus while it is open, and gives it back", async (t) => {
+  await show();
+  t.after(end);
+  const more = named("More");
+  more.focus();
+  press(more, "ArrowDown");
+  assert.deepEqual([document.activeElement.textContent, more.getAttribute("aria-expanded")], ["Export HTML", "true"]);
+  press(document.activeElement, "ArrowUp");
+  assert.equal(document.activeElement.textContent, "Events");
+  press(document.activeElement, "s");
+  press(document.activeElement, "Escape");
+  assert.deepEqual([document.activeElement, model.sent], [more, []]);
+});
+
+test("an answer goes to its question, which stays the same card while it is refused", async (t) => {
+  const ask = { ask: 5, question: "How many?", schema: { n: "int", sure: "bool" }, refused: "" };
+  await show({ lanes: [{ ...LANE, asks: [ask] }] });
+  t.after(end);
+  const form = el.querySelector("form"), [n, sure] = form.querySelectorAll("input");
+  assert.deepEqual([n.type, sure.type], ["number", "checkbox"]);
+  Object.assign(n, { value: "4" });
+  sure.checked = true;
+  form.dispatchEvent(new window.Event("submit", { cancelable: true }));
+  assert.deepEqual(model.sent, [{ do: "answer", run: 0, ask: 5, value: { n: "4", sure: true } }]);
+  model.set("lanes", [{ ...LANE, asks: [{ ...ask, refused: "at most 3" }] }]);
+  assert.deepEqual([el.querySelector("form") === form, form.querySelector(".pf-refused").textContent], [true, "at most 3"]);
+  assert.deepEqual([leftText(9), leftText(65)], ["9 s left", "1:05 min left"]);
+});
+
+test("lines that stay are the same elements", () => {
+  const body = document.createElement("div"), a = ["print", "a\n", "A"], b = ["log", "b", "A"], c = ["token", "c", ""];
+  drawLines(body, [], [a, b], true);
+  const second = body.children[1];
+  drawLines(body, [a, b], [b, c], true);
+  assert.deepEqual([body.children[0] === second, [...body.children].map((line) => line.className)], [true, ["pf-line pf-log", "pf-line pf-token"]]);
+  assert.deepEqual([body.textContent, body.children[1].firstChild.hidden], ["Abc", true]);
+  assert.deepEqual([1, 6, 7].map(sizeOfLanes), ["one", "few", "rows"]);
+});
+
+test("many runs are cells, some runs each above the most", () => {
+  assert.deepEqual(partsOf("r3,d12"), [["running", 3], ["done", 12]]);
+  assert.deepEqual(sizeOf([["done", 250]]), { total: 250, each: 1, columns: 100, lines: 3 });
+  assert.deepEqual(sizeOf([["done", 3000]]), { total: 3000, each: 3, columns: 100, lines: 10 });
+});
+
+test("left and right look into the next run of the grid", async (t) => {
+  await show({ heat: "r2,d1", strip: { ...STRIP, runs: 3, counts: { running: 2, done: 1 } } });
+  t.after(end);
+  const grid = el.querySelector(".pf-heat");
+  assert.equal(grid.querySelector("svg").getAttribute("aria-label"), "2 running, 1 done");
+  for (const key of ["ArrowRight", "ArrowRight", "ArrowDown", "Escape"]) press(grid, key);
+  assert.deepEqual(model.sent, [{ do: "pin", at: 0 }, { do: "pin", at: 1 }, { do: "pin", at: 2 }, { do: "focus", run: -1 }]);
+});
+
+test("a timeline ends with the last visit, or now while one goes on", () => {
+  const spans = [[["A", 0, 10, false, 0]]];
+  assert.deepEqual([endOf(spans, [[["|", 20, null, "try 2"]]], () => 99), endOf(spans, [[[">", 10, null, "A"]]], () => 99)], [20, 99]);
+  assert.deepEqual(rowsOf([[["A", 0, 1, false, 1]], []], [[], [[">", 0, null, "A", 20]]]), { rows: [0, 26], height: 9, tall: 118 });
+  assert.deepEqual([[">", 0, null, "A"], ["?", 0, 1500, "who?"], ["?", 0, null, "who?"], ["|", 0, null, "try 2"]].map(titleOf),
+    ["A, going on", "who? (1.5 s)", "who?", "try 2"]);
+});
+
+test("a row's visits are one path for each colour", () => {
+  const paths = barsOf([["A", 0, 50, false, 0], ["B", 50, 100, true, 0], ["A", 100, 100, false, 0]], 0, 100, () => 2);
+  assert.deepEqual(paths, { "pf-bar-2": "M0.0 1h49.4v8h-49.4zM100.0 1h1.0v8h-1.0z", "pf-bar-failed": "M50.0 1h49.4v8h-49.4z" });
+});
+
+test("the strip's numbers are those of the kernel, its time goes on by the page's clock", () => {
+  assert.deepEqual(factsOf({ most: 20, steps: 4, progress: [1, 3], tokens: 1500, cost: 0.2 }, 61), ["step 4/20", "1 of 3", "1:01", "1.5k tokens", "$0.2"]);
+  assert.deepEqual([factsOf({ steps: 1, seconds: 2 }, 61), factsOf({}, null)], [["1 step", "2.0 s"], []]);
+  assert.deepEqual([ageOf(10, 12_500), ageOf(20, 12_500), ageOf(null, 1)], [2500, 0, 0]);
+});
+
+test("the past shows no buttons of now", async (t) => {
+  await show({ lanes: [LANE, { ...LANE, key: 2, name: "other" }], cursor: { live: false, at: 1, of: 3, ms: 5, text: "A" } });
+  t.after(end);
+  assert.deepEqual([el.querySelector(".pf-lane .pf-small").hidden, el.querySelector(".pf-run-view").dataset.past], [true, "true"]);
+  assert.equal(el.querySelector(".pf-needle").style.left, "50%");
+  model.set("cursor", TRAITS.cursor);
+  assert.equal(el.querySelector(".pf-lane .pf-small").hidden, false);
+});
+
+test("bars and marks of one message are drawn once", async (t) => {
+  await show();
+  t.after(end);
+  const before = el.querySelector(".pf-timeline-frame");
+  model.set("spans", [[["A", 0, 10, false, 0], ["B", 10, 30, true, 0]]]);
+  model.set("marks", [[["?", 5, 8, "who?"]]]);
+  assert.equal(el.querySelector(".pf-timeline-frame"), before);
+  await Promise.resolve();
+  assert.deepEqual([el.querySelectorAll(".pf-bar").length, el.querySelectorAll(".pf-mark-wait").length], [2, 1]);
+});
+
+test("a view whose kernel went says so, and steers nothing", async (t) => {
+  await show();
+  t.after(end);
+  model.comm_live = false;
+  model.hear("comm_live_update");
+  assert.ok(el.querySelector(".pf-facts").textContent.endsWith("kernel gone"));
+  assert.deepEqual([named("Pause").hidden, named("More").parentElement.hidden], [true, true]);
+  press(el.querySelector(".pf-run-view"), "s");
+  assert.deepEqual(model.sent, []);
+});
+
+test("a view that is closed listens no more", async () => {
+  await show();
+  end();
+  assert.equal(model.listeners(), 0);
+});

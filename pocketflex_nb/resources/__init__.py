@@ -1,8 +1,8 @@
 """Stores, queues and topics behind a URL, shared by kernels, processes and machines.
 
-The room's rule: it knows :mod:`pocketflex_nb.core` alone. Each server's client is imported in one file for the store and one for the
-queue or topic, inside functions, so that only who uses a server needs its extra. Values are written by
-:mod:`pocketflex_nb.core.codec.encoder` and never unpickled. URLs are read, and secrets masked, in
+The rule of this room: it imports only :mod:`pocketflex_nb.core` and :mod:`pocketflex_nb.concurrency`. Each server's client is imported
+in one file for the store and one for the queue or topic, inside functions, so that its extra is needed only where the server is used.
+Values are written by :mod:`pocketflex_nb.core.codec.encoder` and never unpickled. URLs are parsed, and secrets masked, in
 :mod:`pocketflex_nb.resources.connections.urls`.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["SharedStore", "open_queue", "open_store", "open_topic"]
 
 
 def __getattr__(name: str) -> _Any:
-    """Each door is imported when it is first asked for: a store needs no queue."""
+    """Import each public function on first access: a store needs no queue."""
     if name == "open_store":
         from pocketflex_nb.resources.stores.open_store import open_store
 

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def connected(address: Address, connect: Callable[[], _T], *, within: float = CONNECT + 0.5) -> _T:
-    """What `connect` gives; `Unreachable` when it takes longer than `within` seconds. Its own errors pass.
+    """The result of `connect`; `Unreachable` when it takes longer than `within` seconds. Its own errors are passed on.
 
     Notes
     -----
@@ -42,7 +42,7 @@ def connected(address: Address, connect: Callable[[], _T], *, within: float = CO
 
 
 def connected_again(connect: Callable[[], _T], *, within: float = CONNECT) -> _T:
-    """What `connect` gives, which is tried for `within` seconds: a server that restarts comes back."""
+    """The result of `connect`, retried for `within` seconds, because a server that restarts comes back."""
     until, pause = time.monotonic() + within, 0.02
     while True:
         try:

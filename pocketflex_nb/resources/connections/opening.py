@@ -14,13 +14,13 @@ __all__ = ["opened", "renamed"]
 
 
 def renamed(address: Address, name: str, *, what: str = "queue", kinds: Iterable[str] = ("memory",)) -> Address:
-    """The same place, and another queue or topic there."""
+    """The same URL with the name of another queue or topic."""
     checked = parse(f"memory:{name}", what=what, kinds={"memory", *kinds})
     return checked if address.kind == "memory" else replace(address, name=checked.name)
 
 
 def opened(place: Any, address: Address) -> None:
-    """Open a place on the thread where plain calls wait, or say within 5 s why not."""
+    """Open a backend on the thread where plain calls wait; raises within 5 s if that fails."""
 
     async def connect() -> None:
         try:

@@ -26,7 +26,7 @@ def client(address: Address) -> Any:
 
 
 def arguments(address: Address) -> dict[str, Any]:
-    """What to connect with, beside the URL; what stands there counts more."""
+    """The arguments of the connection beside the URL; the URL's own options take precedence."""
     bounds = {"connect_timeout": 4, "tcp_user_timeout": 10_000, "application_name": "pocketflex_nb"}
     return {
         "autocommit": True, "prepare_threshold": 0, "options": "-c default_transaction_isolation=read\\ committed",
@@ -35,7 +35,7 @@ def arguments(address: Address) -> dict[str, Any]:
 
 
 def told(psycopg: Any, address: Address, exc: Exception) -> Exception:
-    """The error of a failed connection, as ours."""
+    """The error of a failed connection, as one of ours."""
     if isinstance(exc, psycopg.OperationalError):
         is_answer = "FATAL" in str(exc) and "the database system is" not in str(exc)  # shutting down, or starting up
         return (refused if is_answer else unreachable)(address, exc)

@@ -36,7 +36,7 @@ _background: set[Any] = set()
 
 
 def in_background(coro: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-    """Run `coro` on the running loop; what it raises means that the connection broke, which has undone what it was to undo."""
+    """Run `coro` on the running loop; an error means that the connection broke, which has undone what it was to undo."""
     task = asyncio.get_running_loop().create_task(coro)
     _background.add(task)
 
@@ -50,12 +50,12 @@ def in_background(coro: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
 
 
 async def through(coro: Coroutine[Any, Any, _T]) -> _T:
-    """Wait for `coro`, which goes on when the caller is cancelled: aiormq's asyncio.wait_for would lose that on Python 3.11."""
+    """Wait for `coro`, which continues when the caller is cancelled: aiormq's asyncio.wait_for would lose that on Python 3.11."""
     return await asyncio.shield(in_background(coro))
 
 
 class AmqpLine:
-    """One connection on one loop, with a channel to put and one to take."""
+    """One connection on one loop, with one channel to publish and one to consume."""
 
     def __init__(self, connection: Any, putting: Any, taking: Any) -> None:
         self.connection, self.putting, self.taking = connection, putting, taking
@@ -72,7 +72,7 @@ class AmqpLine:
             self.broken.set_result(None)
 
     async def first(self, future: asyncio.Future[Any], seconds: float | None) -> bool:
-        """Wait for `future`; False when `seconds` are over. Raises `ConnectionError` when the line broke."""
+        """Wait for `future`; False when `seconds` are over. Raises `ConnectionError` when the connection broke."""
         await asyncio.wait({future, self.broken}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if future.done():
             return True
@@ -82,7 +82,7 @@ class AmqpLine:
 
 
 class AmqpLines:
-    """Connections to one server: one for each loop, made again when they break.
+    """Connections to one server: one per loop, reconnected when they break.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class AmqpLines:
         return (refused if self._refused(exc) else unreachable)(self.address, exc)
 
     async def do(self, send: Callable[[AmqpLine], Awaitable[Any]]) -> Any:
-        """``await send(line)``, again on a new line while the server is away, for `PATIENCE` seconds."""
+        """``await send(line)``, again on a new connection while the server is down, for `PATIENCE` seconds."""
         until, pause = 0.0, 0.05
         while True:
             line = None
@@ -165,7 +165,7 @@ class AmqpLines:
             pause = min(pause * 2, 1.0)
 
     async def answer(self, line: AmqpLine, send: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
-        """``await send()`` on the loop of `line`; False when the line is gone, and with it what was in hand."""
+        """``await send()`` on the loop of `line`; False when that connection is closed, which lost its unacknowledged messages."""
         if line.loop is not asyncio.get_running_loop():
             if not line.loop.is_running():
                 return False
@@ -197,7 +197,7 @@ async def _closed(connection: Any) -> None:
 
 
 def message_of(pika: Any, mail: Mail) -> Any:
-    """A message as AMQP has it; what is usual is left out."""
+    """A message in AMQP's form; defaults are left out."""
     headers: dict[str, Any] = {"t": repr(mail.put_at)}
     body = mail.body.encode()
     if len(mail.headers) > _HEADERS:
@@ -216,7 +216,7 @@ def message_of(pika: Any, mail: Mail) -> Any:
 
 
 def mail_of(message: Any, tag: Any, *, times: int = 1) -> Mail:
-    """The message that AMQP brought."""
+    """The message received over AMQP."""
     headers, body = message.headers or {}, message.body
     length = headers.get("l", 0) if isinstance(headers.get("l", 0), int) else 0
     written = body[:length].decode("utf-8", "backslashreplace") if length else headers.get("h")

@@ -24,7 +24,7 @@ _ANSWER = 2 * CONNECT
 
 
 class RedisLines:
-    """Connections to one server: a pool for each loop, and commands that are sent again after the server was away."""
+    """Connections to one server: a pool per loop, and commands that are sent again after the server was down."""
 
     def __init__(self, address: Address) -> None:
         try:
@@ -56,7 +56,7 @@ class RedisLines:
             raise BadURL(f"{address.safe} cannot be used: {address.clean(exc)}", url=address.safe) from None
 
     async def open(self) -> None:
-        """Ask whether the server is there."""
+        """Check that the server answers."""
         try:
             await (await self._lines.get()).ping()
         except self.errors.RedisError as exc:
@@ -69,7 +69,7 @@ class RedisLines:
         return (refused if is_refusal else unreachable)(self.address, exc)
 
     async def do(self, send: Callable[[Any], Awaitable[Any]]) -> Any:
-        """``await send(client)``, again while the server is away, for `PATIENCE` seconds."""
+        """``await send(client)``, again while the server is down, for `PATIENCE` seconds."""
         client = self._lines.known() or await self._lines.get()
         try:
             async with asyncio.timeout(_ANSWER):
@@ -122,7 +122,7 @@ async def _end(client: Any) -> None:
 
 
 def fields_of(mail: Mail) -> list[str]:
-    """A message as the fields of an entry; what is usual is left out."""
+    """A message as the fields of an entry; defaults are left out."""
     fields = ["i", mail.id, "b", mail.body, "t", repr(mail.put_at)]
     if mail.headers != "{}":
         fields += ["h", mail.headers]
@@ -139,7 +139,7 @@ def json_of(fields: list[str]) -> str:
 
 
 def mail_of(entry: str, fields: dict[str, str], times: int) -> Mail:
-    """The message in an entry that was delivered so many times."""
+    """The message of an entry that was delivered that many times."""
     count = fields.get("n", "0")
     return mail_from(
         entry, (entry, times), id=fields.get("i"), body=fields.get("b"), headers=fields.get("h"), key=fields.get("k"),

@@ -18,18 +18,18 @@ FOLLOWER = "pocketflex-follow"
 
 
 def made_private(path: str | os.PathLike[str]) -> None:
-    """Make the file, if there is none yet, so that only its user may read it; SQLite gives its helper files the same mode."""
+    """Create the file, if there is none, readable by its user only; SQLite gives its helper files the same mode."""
     with contextlib.suppress(OSError):  # it is there, or its folder is not, which who opens it tells
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def text_of(data: bytes) -> str:
-    """A text as it stands in a file, whatever somebody has written there."""
+    """A text of the file, whatever was written there."""
     return data.decode("utf-8", "backslashreplace")
 
 
 class OpenedFile:
-    """Which file was opened, as the file system knows it."""
+    """The identity of the opened file in the file system."""
 
     __slots__ = ("_address", "_known", "_path")
 
@@ -45,7 +45,7 @@ class OpenedFile:
         return found.st_dev, found.st_ino
 
     def check(self) -> None:
-        """See that the file is still the same.
+        """Raise unless the file is still the same.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class OpenedFile:
 
 
 def refuse_triggers(do: Any, address: Address) -> None:
-    """See that no trigger but ours stands on our tables.
+    """Raise if our tables have triggers that are not ours.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def refuse_triggers(do: Any, address: Address) -> None:
 
 
 class SteadyClock:
-    """Seconds since 1970, as `time.time` has them, but never going back: who has set the clock back does not hold messages up.
+    """Seconds since 1970, as of `time.time`, but never going back: a clock that is set back delays no message.
 
     Notes
     -----
@@ -104,7 +104,7 @@ class SteadyClock:
             return self._latest
 
     def saw(self, when: float) -> None:
-        """Go on from `when`, which somebody else has known to be now, or earlier."""
+        """Continue from `when`, a time that another process has seen."""
         if when > self.now():
             with self._lock:
                 self._latest = max(self._latest, when)

@@ -17,12 +17,12 @@ _count = itertools.count(1)
 
 
 def new_id() -> str:
-    """A text that nobody else has: 80 random bits for the process, and a number. A third of the time of a `uuid4`."""
+    """A unique text: 80 random bits for the process, and a number. Takes a third of the time of a `uuid4`."""
     return f"{_process}-{next(_count):x}"
 
 
 def begin_anew() -> None:
-    """Name messages anew in a forked child, which would repeat the names of its parent."""
+    """Restart the message ids in a forked child, which would repeat those of its parent."""
     global _process
     _process = os.urandom(10).hex()
 
@@ -65,7 +65,7 @@ class Mail:
 def mail_from(
     found: str, tag: Any, *, id: Any, body: Any, headers: Any = None, key: Any = None, put_at: Any = 0.0, count: Any = 0, error: Any = ""
 ) -> Mail:
-    """A message from what a place keeps, whatever that is: an entry that is none says why, and keeps nobody from the others.
+    """A message from a backend's entry, whatever that contains: an invalid entry says why, and does not affect the others.
 
     Parameters
     ----------

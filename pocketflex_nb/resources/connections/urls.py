@@ -40,7 +40,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URL, read.
+    """A parsed URL.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Address:
 
     @property
     def server(self) -> str:
-        """Who should answer: ``"Redis"``."""
+        """The server's name for messages: ``"Redis"``."""
         return _SERVERS.get(self.kind, self.kind)
 
     def clean(self, text: object) -> str:
@@ -90,7 +90,7 @@ class Address:
 
 
 def parse(url: str, *, what: str = "store", kinds: Iterable[str] = ("memory", "sqlite", "redis", "postgres")) -> Address:
-    """Read a URL.
+    """Parse a URL.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _file(url: str, what: str) -> Address:
 
 
 def _without_login(url: str) -> str:
-    """A URL that names no file, without a password that somebody may have put into it."""
+    """A URL that names no file, without a password that it may contain by mistake."""
     scheme, _, rest = url.partition(":")
     place, mark, query = rest.partition("?")
     if "@" in place:
@@ -195,7 +195,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _unreadable(wrong: str, scheme: str) -> BadURL:
-    """The error without a word of the URL: where its parts end is what is not known."""
+    """The error without any part of the URL, because it is unknown which parts are secret."""
     return BadURL(
         f"{wrong}: it looks like '{scheme}://user:password@host:port/name', the port is a number, and in a password "
         "/ ? # @ : are written %2F %3F %23 %40 %3A", url=f"{scheme}://…",
@@ -203,7 +203,7 @@ def _unreadable(wrong: str, scheme: str) -> BadURL:
 
 
 def _forms(*secrets: str) -> tuple[str, ...]:
-    """Each secret as it is, and as URLs and reprs write it; the longest first."""
+    """Each secret as it is, and as URLs and reprs escape it; the longest first."""
     forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote(secret), repr(secret)[1:-1])}
     return tuple(sorted(forms, key=len, reverse=True))
 

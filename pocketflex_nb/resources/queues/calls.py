@@ -1,8 +1,8 @@
 """Calls over a queue: the reply comes back on a topic at the same backend.
 
-Who calls has subscribed to the queue's replies before the message is put, and knows its own by the name of the caller and a number. A
-consumer that is lost with a message in hand answers nothing: the message is delivered again, and once it has become a dead letter the
-caller is told so. What a caller gets is hence an answer, an error, or the end of its time.
+The caller has subscribed to the queue's replies before the message is put, and recognises its own by the name of the caller and a
+number. A consumer that ends while it holds a message sends no reply: the message is delivered again, and once it has become a dead
+letter the caller gets an error. A call hence ends with a reply, an error, or its timeout.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LONGEST = 64
 
 
 class Calls:
-    """The calls of one queue object, and the answers of its consumers.
+    """The calls of one queue object, and the replies of its consumers.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Calls:
     async def call(
         self, put: Callable[[dict[str, Any]], Coroutine[Any, Any, str]], timeout: float | None, is_open: Callable[[], bool]
     ) -> Any:
-        """Put a message with the headers of a call, and wait for what is answered.
+        """Put a message with the headers of a call, and wait for the reply.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Calls:
 
     # who answers -----------------------------------------------------------------------------------------------------
     async def reply(self, mail: Mail, *, value: Any = None, error: str = "") -> bool:
-        """Answer the call in `mail`; False if it is none."""
+        """Reply to the call in `mail`; False if it is not a call."""
         call = called(mail)
         if call is None:
             return False
@@ -157,7 +157,7 @@ class Calls:
 
 
 class _Weakly:
-    """How a topic holds the calls: those of a queue that nobody uses any more are no reason to go on."""
+    """A topic's weak reference to the calls, so that those of an unused queue can be collected."""
 
     __slots__ = ("_reference",)
 
@@ -171,7 +171,7 @@ class _Weakly:
 
 
 def called(mail: Mail) -> tuple[str, int] | None:
-    """Who called with this message, and the number of the call; None if it was only put."""
+    """The caller of this message and the number of the call; None if it was only put."""
     if CALL[0] not in mail.headers:
         return None
     try:

@@ -18,7 +18,7 @@ _log = logging.getLogger("pocketflex_nb")
 
 
 class Keeper:
-    """Renews the leases of messages while somebody holds them, three times a lease. Costs a held message one insertion in a set.
+    """Renews the leases of held messages, three times per lease. Costs one insertion in a set per message.
 
     Notes
     -----
@@ -33,7 +33,7 @@ class Keeper:
         self._closed = False
 
     def hold(self, message: Message) -> None:
-        """Renew this one from now on."""
+        """Renew this message from now on."""
         self._held[id(message)] = weakref.ref(message)
         here = pid()
         if self._runs_in != here:
@@ -43,16 +43,16 @@ class Keeper:
                 io_thread.submit(_renew(weakref.ref(self), self._pause))
 
     def let_go(self, message: Message) -> None:
-        """No longer."""
+        """Stop renewing this message."""
         self._held.pop(id(message), None)
 
     def close(self) -> None:
-        """Renew nothing more."""
+        """Stop renewing all."""
         self._closed = True
         self._held.clear()
 
     async def _round(self, rounds: int) -> bool:
-        """Renew once; False when there has been nothing to hold for some time."""
+        """Renew once; False when nothing has been held for some time."""
         messages = {id(m._mail): m for r in list(self._held.values()) if (m := r()) is not None}
         for gone in [number for number, ref in list(self._held.items()) if ref() is None]:
             self._held.pop(gone, None)

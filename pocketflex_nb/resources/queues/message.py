@@ -49,17 +49,17 @@ class DeadLetter:
 
     @classmethod
     def of(cls, mail: Mail) -> DeadLetter:
-        """The letter in `mail`."""
+        """The dead letter made of `mail`."""
         return cls(mail.id, mail.key or mail.id, mail.deliveries, mail.error, mail.put_at, mail.body, mail.headers)
 
     @property
     def item(self) -> Any:
-        """What was put."""
+        """The item that was put."""
         return decode(self._body)
 
     @property
     def headers(self) -> dict[str, Any]:
-        """What was put beside the item."""
+        """The headers that were put with the item."""
         headers: dict[str, Any] = decode(self._headers)
         return headers
 
@@ -68,7 +68,7 @@ _UNREAD: Any = object()
 
 
 class Message:
-    """One message in a consumer's hand. Leaving ``async with`` (or ``with``) cleanly acknowledges it; an error gives it back.
+    """A delivered message. Leaving ``async with`` (or ``with``) cleanly acknowledges it; an error gives it back.
 
     Made by `Queue.get`. A message that is dropped unanswered is delivered again when its lease ends.
 
@@ -93,7 +93,7 @@ class Message:
         self.is_lost = False
 
     def _read(self) -> str:
-        """Read the item; why it is none at all, if that is so. One whose class is not loaded here is left for who asks for it."""
+        """Decode the item, or the reason why it is not one. An item whose class is not loaded here is decoded when it is asked for."""
         item = decode(self._mail.body, unloaded="keep")
         if item.__class__ is Unloaded and item.tag == UNREADABLE:
             return f"unreadable: {item.reason}"
@@ -103,20 +103,20 @@ class Message:
 
     @property
     def item(self) -> Any:
-        """What was put, read when it is first asked for: an item that cannot be read here is given back like any other failure."""
+        """The item that was put, decoded on first access: an item that cannot be decoded here is given back like any other failure."""
         if self._item is _UNREAD:
             self._item = decode(self._mail.body)
         return self._item
 
     @property
     def headers(self) -> dict[str, Any]:
-        """What was put beside the item."""
+        """The headers that were put with the item."""
         headers: dict[str, Any] = decode(self._mail.headers)
         return {name: value for name, value in headers.items() if name not in ("pfx_caller", "pfx_call")}
 
     @property
     def id(self) -> str:
-        """The same over every delivery."""
+        """The id, the same over every delivery."""
         return self._mail.id
 
     @property
@@ -126,7 +126,7 @@ class Message:
 
     @property
     def deliveries(self) -> int:
-        """How often it was handed out, this time included."""
+        """How often it was delivered, this time included."""
         return self._mail.deliveries
 
     @property
@@ -145,7 +145,7 @@ class Message:
 
     # answers ---------------------------------------------------------------------------------------------------------
     async def ack(self) -> bool:
-        """Say that it was handled: it never comes again.
+        """Acknowledge it: it is never delivered again.
 
         Returns
         -------
@@ -159,7 +159,7 @@ class Message:
         return done
 
     async def nack(self, error: object = "", *, delay: float | None = None) -> bool:
-        """Give it back: it comes again, after `delay` seconds (default: the queue's `retry_delay`), or is a dead letter now.
+        """Give it back: it is delivered again after `delay` seconds (default: the queue's `retry_delay`), or becomes a dead letter now.
 
         Returns
         -------
@@ -173,7 +173,7 @@ class Message:
         return done
 
     async def reply(self, value: Any) -> bool:
-        """Answer whoever waits in `Queue.call`, and say that the message was handled.
+        """Reply to the caller that waits in `Queue.call`, and acknowledge the message.
 
         Parameters
         ----------
@@ -228,6 +228,6 @@ class Message:
 
 
 def told(error: object) -> str:
-    """An error as it is kept beside a message."""
+    """The text of an error that is stored with a message."""
     text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
     return text[:_ERROR]

@@ -14,7 +14,7 @@ __all__ = ["open_queue"]
 def open_queue(
     url: str, *, name: str | None = None, max_deliveries: int = 5, retry_delay: float = 0.0, lease: float = 30.0, prefetch: int = 1,
 ) -> Queue:
-    """The queue behind a URL: at least once, with dead letters.
+    """The queue behind a URL: at-least-once delivery, with dead letters.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def open_queue(
 
 
 def _place(address: Address, lease: float, prefetch: int) -> QueuePlace:
-    """The file of that kind; imported here, since most notebooks need one."""
+    """The backend of that kind; imported here, since most notebooks need one."""
     if address.kind == "memory":
         from pocketflex_nb.resources.queues.backends.memory import MemoryQueue
 

@@ -1,11 +1,11 @@
 """`Queue`: hands each message to exactly one consumer, at least once; kept in memory, in a file or at a server.
 
-**At least once.** A message that was put is handed out until somebody acknowledges it; leaving ``async with queue.get()`` cleanly
-does. It is handed out again when its consumer raised, was killed, or lost its lease; so a message is handled twice only if a
-consumer ended between doing the work and saying so, and a message is put twice only if the connection broke between the server's
-keeping it and its saying so (`put` sends again, with the same id). The bound, therefore: one duplicate for each message in hand
-when a consumer dies, and one for each `put` or acknowledgement on its way when a server does. Order is that of putting, roughly;
-what is given back comes later.
+**At least once.** A message that was put is delivered until a consumer acknowledges it; leaving ``async with queue.get()`` cleanly
+does. It is delivered again when its consumer raised, was killed, or lost its lease; so a message is handled twice only if a consumer
+ended between doing the work and acknowledging it, and a message is put twice only if the connection broke between the server's storing
+it and its confirmation (`put` sends again, with the same id). The bound, therefore: one duplicate for each held message when a consumer
+ends, and one for each `put` or acknowledgement in transit when a server does. Order is that of putting, roughly; what is given back
+comes later.
 
 **Effects exactly once** need one thing of the consumer: what it writes must be the same when written twice. `Message.key` is the
 same over every delivery, and for the same work put twice if the producer gives it: write the result under it ::
@@ -64,7 +64,7 @@ _log = logging.getLogger("pocketflex_nb")
 
 
 class Queue:
-    """Messages that are handed out until somebody has handled them. Made by `open_queue`.
+    """Messages that are delivered until a consumer has handled them. Made by `open_queue`.
 
     Every waiting method has a plain form, ``..._sync``, for plain functions such as a node's ``def exec``; those may be called in any
     thread but a loop's own.
@@ -85,12 +85,12 @@ class Queue:
 
     @property
     def name(self) -> str:
-        """Which queue in that place."""
+        """The name of the queue at its URL."""
         return self._place.address.name or "default"
 
     @property
     def url(self) -> str:
-        """Where, without secrets."""
+        """Its URL, without secrets."""
         return self._place.address.safe
 
     @property
@@ -107,7 +107,7 @@ class Queue:
 
     # producers -------------------------------------------------------------------------------------------------------
     async def put(self, item: Any, *, headers: dict[str, Any] | None = None, delay: float = 0.0, key: str | None = None) -> str:
-        """Put a message; return when the place has it.
+        """Put a message; return when the backend has stored it.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class Queue:
     async def call(
         self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
     ) -> Any:
-        """Put a message, and wait for what its consumer replies.
+        """Put a message, and wait for its consumer's reply.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class Queue:
     def call_sync(
         self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
     ) -> Any:
-        """`call` from plain code. A step that was abandoned by its run waits no longer."""
+        """`call` from plain code. A step that was abandoned by its run stops waiting."""
         is_wanted = wanted_here()
         return io_thread.run(self.call(item, timeout=timeout, headers=headers, key=key), is_wanted=is_wanted)
 
@@ -214,7 +214,7 @@ class Queue:
         return await message.ack()
 
     async def _bury(self, mail: Mail) -> bool:
-        """Make it a dead letter, and tell who waits for a reply to it."""
+        """Make it a dead letter, and notify a caller that waits for a reply to it."""
         done = await self._place.bury(mail)
         if done and called(mail) is not None:
             try:
@@ -330,7 +330,7 @@ class Queue:
         return io_thread.run(self.stats())
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """The oldest messages that nobody could handle, `limit` at most, with their errors. They stay where they are."""
+        """The oldest messages that nobody could handle, `limit` at most, with their errors. They are not removed."""
         self._check()
         return [DeadLetter.of(mail) for mail in await self._place.dead(limit)]
 
@@ -339,7 +339,7 @@ class Queue:
         return io_thread.run(self.dead_letters(limit))
 
     async def requeue(self, *letters: DeadLetter | str) -> int:
-        """Let dead letters (or their ids) be taken again, counted from 1; all of them if none are named. How many were."""
+        """Make dead letters (or their ids) available again, counted from 1; all of them if none are named. Returns how many."""
         self._check()
         return await self._place.revive(_ids(letters))
 
@@ -348,7 +348,7 @@ class Queue:
         return io_thread.run(self.requeue(*letters))
 
     async def discard(self, *letters: DeadLetter | str) -> int:
-        """Forget dead letters (or their ids); all of them if none are named. How many were."""
+        """Delete dead letters (or their ids); all of them if none are named. Returns how many."""
         self._check()
         return await self._place.discard(_ids(letters))
 
@@ -358,7 +358,7 @@ class Queue:
 
     # the end ---------------------------------------------------------------------------------------------------------
     async def close(self) -> None:
-        """End the connections and every waiting `get` and loop. Messages in hand come again, elsewhere; what was put stays."""
+        """Close the connections and end every waiting `get` and loop. Held messages are delivered again elsewhere; stored ones stay."""
         if not self._closed.is_set():
             self._closed.set()
             if self._keeper is not None:
@@ -384,7 +384,7 @@ class Queue:
 
 
 class Getting:
-    """A `get` that has not happened yet: ``async with`` it, or await it."""
+    """A pending `get`: ``async with`` it, or await it."""
 
     __slots__ = ("_message", "_queue", "_timeout")
 

@@ -63,7 +63,7 @@ class SharedWatch(Watch):
 
 
 def follow(store: Any) -> threading.Thread:
-    """Have a daemon thread pull what others write into `store`, until it is closed or nobody holds it."""
+    """Pull changes of other writers into `store` in a daemon thread, until it is closed or unreferenced."""
     thread = threading.Thread(target=_follow, args=(weakref.ref(store),), name="pocketflex-follow", daemon=True)
     thread.start()
     return thread

@@ -43,7 +43,7 @@ def key_text(key: Any) -> str:
 
 
 def _plain(part: Any, key: Any) -> Any:
-    """The simplest value that is equal to `part`, which is `key` or stands in it."""
+    """The simplest value that is equal to `part`, which is `key` or contained in it."""
     cls = part.__class__
     if cls is str or cls is int:
         return part

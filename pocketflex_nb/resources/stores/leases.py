@@ -30,7 +30,7 @@ _TRY = 0.02
 
 
 class _Held:
-    """A lock that is held: of which store object, under which name, with which token, taken in which run.
+    """A held lock: of which store object, under which name, with which token, taken in which run.
 
     Tasks, threads and runs that begin inside of ``with`` inherit it with their context, and may live on after it: then it is over.
     """
@@ -42,7 +42,7 @@ class _Held:
         self.run = getattr(FRAME.get(), "run", None)
 
     def is_ours(self, where: Any) -> bool:
-        """Whether what runs now writes to `where` under this lock: who took it, and what that waits for, but no run launched meanwhile."""
+        """Whether the running code writes to `where` under this lock: its taker, and what that waits for, but no run launched meanwhile."""
         if self.is_over or self.where != where:
             return False
         run = getattr(FRAME.get(), "run", None)
@@ -60,7 +60,7 @@ def fence_of(where: Any) -> Fence:
 
 @contextmanager
 def fenced(where: Any, name: str, token: int) -> Iterator[None]:
-    """Write under a lock that somebody else took."""
+    """Write under a lock that another process took."""
     held = _hold(where, name, token)
     try:
         yield
@@ -108,7 +108,7 @@ class Lease:
 
     @property
     def is_held(self) -> bool:
-        """Whether anybody holds it now. Asks the server."""
+        """Whether the lock is held now. Asks the server."""
         return bool(self._store._asked(lambda place: place.has_lock(self._name)))
 
     def _try(self) -> bool:
@@ -166,7 +166,7 @@ class Lease:
         return self._begin()
 
     async def _tried(self) -> bool:
-        """Try in a thread; what it gets after the task was cancelled is given back."""
+        """Try in a thread; a lock that is granted after the task was cancelled is released."""
         trying = asyncio.ensure_future(asyncio.to_thread(self._try))
         try:
             return await asyncio.shield(trying)
@@ -186,7 +186,7 @@ class Lease:
 
 
 def _renew(store: Any, name: str, token: int, lease: float, ended: threading.Event) -> None:
-    """Renew a lease three times within its length, until it is given back, or lost."""
+    """Renew a lease three times within its length, until it is released or lost."""
     while not ended.wait(lease / 3):
         held = store()
         if held is None:

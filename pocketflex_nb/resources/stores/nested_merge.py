@@ -1,6 +1,7 @@
 """Nested changes by parallel nodes of one key of a shared store: each works on its own copy, merged when it is sent.
 
-As for a store of this process (:mod:`pocketflex_nb.core.store.working_copies`); here the text that the place keeps is what both began with.
+It works as for a store of this process (:mod:`pocketflex_nb.core.store.working_copies`); here the common base is the text that the
+backend keeps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ __all__ = ["Nested"]
 
 
 class _Twin(Entry):
-    """An entry of one node's own, beside the one that others work on."""
+    """A separate entry for one node, beside the one that others work on."""
 
     __slots__ = ("reads", "since")
 
@@ -37,7 +38,7 @@ class _Twin(Entry):
 
 
 class Nested(Readable):
-    """The part of a shared store that hands out lists and dicts, and sends what was changed in them."""
+    """The part of a shared store that gives lists and dicts to nodes, and sends their nested changes."""
 
     _merged_with: Any
 
@@ -66,7 +67,7 @@ class Nested(Readable):
 
     # sending ---------------------------------------------------------------------------------------------------------
     def _send_nested(self, cell: Any, text: str, frame: Any) -> None:
-        """Send a value that was changed in place, merged with what stands there by now, if that is something else."""
+        """Send a value that was changed in place, merged with the present value, if that differs."""
         key, value = cell.key, cell.value
         rule = self._merge is not None and key in self._merge
         while True:
@@ -95,14 +96,14 @@ class Nested(Readable):
             return
 
     def _is_own(self, current: Entry, cell: Any, frame: Any) -> bool:
-        """Whether what stands there was written by the same node, or by code of this process that is no node."""
+        """Whether the present value was written by the same node, or by code of this process outside of nodes."""
         if current.text == cell.text:
             return False
         writer = current.writer
         return writer is OUTSIDE or (frame is not None and writer.is_related(frame))
 
     def _merged_nested(self, cell: Any, current: Entry) -> tuple[Any, list[tuple[Any, ...]]]:
-        """What both made of the value, and the paths where both changed the same place."""
+        """The merged value, and the paths that both changed."""
         base, theirs = (freeze(decode(text, unloaded="keep")) for text in (cell.text, current.text))
         merge = Merge(self._merge or {}, joins=False)
         live = decode(current.text, unloaded="keep")

@@ -75,7 +75,7 @@ def reopened(address: Address, keep: int, options: Mapping[str, Any]) -> SharedS
 
 
 def _place(address: Address, keep: int) -> Place:
-    """The place of an address; each kind's file is imported when the first of it is opened."""
+    """The backend of an address; each kind's file is imported when its first store is opened."""
     if address.kind == "memory":
         from pocketflex_nb.resources.stores.backends.memory import memory_place
 

@@ -42,7 +42,7 @@ class Writable(Nested):
             self._set_inside(key, value, text, frame)
 
     def _set_outside(self, key: Any, value: Any, text: str) -> None:
-        """Write a key by code that stands in no run: it overwrites whatever is there."""
+        """Write a key from code outside of runs: it overwrites the present value."""
         if self._loose and (before := self._mirror.entries.get(key)) is not None:
             self._loose.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
         self._send(key, text, None, None, value)
@@ -51,7 +51,7 @@ class Writable(Nested):
             self._touch(entry)  # type: ignore[arg-type]  # as above
 
     def _set_inside(self, key: Any, value: Any, text: str, frame: Any) -> None:
-        """Write a key by a step of a run: what others wrote since the step began is found."""
+        """Write a key from a step of a run: what others wrote since the step began is detected."""
         visit = self._seen()
         before = self._mirror.entries.get(key)
         if frame.touched and before is not None:
@@ -82,14 +82,14 @@ class Writable(Nested):
         dict.__setitem__(self, key, value)
 
     def _other_since(self, key: Any, since: int, frame: Any) -> tuple[Writer | None, int]:
-        """Who else wrote `key` after version `since`, and the version that it has now."""
+        """Another writer of `key` after version `since`, if any, and the present version."""
         entry = self._mirror.entries.get(key)
         version, writer = self._mirror.gone.get(key, (0, OUTSIDE)) if entry is None else (entry.version, entry.writer)
         is_lost = version > since and writer is not OUTSIDE and not writer.is_related(frame)
         return (writer.resolve() if is_lost else None), 0 if entry is None else version
 
     def _merged_with(self, key: Any, mine: Any, base: Any) -> Any:
-        """What the rule of `key` makes of what stands there, and what is written; `base` is the text that stood there before."""
+        """The result of the merge rule of `key` for the present value and the one written; `base` is the text before both."""
         assert self._merge is not None
         rule, takes_base = self._merge[key]
         entry = self._mirror.entries.get(key)
@@ -137,7 +137,7 @@ class Writable(Nested):
         return entry.value if entry.is_whole else self._decoded(entry)
 
     def popitem(self) -> tuple[Any, Any]:
-        """Remove the newest key and give it with its value."""
+        """Remove the newest key and return it with its value."""
         while True:
             keys = list(self._whole())
             if not keys:
@@ -169,7 +169,7 @@ class Writable(Nested):
                 time.sleep(random.uniform(0, min(0.05, 0.0005 * 2**turn)))
 
     def increment(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
-        """Add `n` atomically and give the new value, as `Store.increment` does; one round trip, whoever else adds meanwhile."""
+        """Add `n` atomically and return the new value, as `Store.increment` does; one round trip, even with concurrent adds."""
         frame = _frame()
         is_exact = _is_small(n) and (limit is None or (_is_small(limit) and (reset is None or _is_small(reset))))
         if not is_exact or key in self._transient:
@@ -201,7 +201,7 @@ class Writable(Nested):
         return value
 
     def _was_added(self, mark: str) -> bool:
-        """Whether the sum that was sent when the connection broke has been made."""
+        """Whether the sum that was sent when the connection broke was written."""
 
         def refuse() -> int:
             raise _NotDone
@@ -213,7 +213,7 @@ class Writable(Nested):
         return True
 
     def insert_new(self, key: Any, value: Any) -> bool:
-        """Set `key` unless it is there already; whether it was set. Atomic."""
+        """Set `key` unless it exists; returns whether it was set. Atomic."""
         frame = _frame()
         if self._is_late(frame) or key in self._aside:
             return False
@@ -228,7 +228,7 @@ class Writable(Nested):
         return True
 
     def cas(self, key: Any, old: Any, new: Any) -> bool:
-        """Set `key` to `new` if it is equal to `old`; whether it was set. False when it is missing. Atomic."""
+        """Set `key` to `new` if it is equal to `old`; returns whether it was set. False when it is missing. Atomic."""
         frame = _frame()
         while True:
             entry = self._entry(key)
@@ -256,7 +256,7 @@ class Writable(Nested):
             self._send_nested(cell, text, frame)
 
     def _put_back(self, cell: Any) -> None:
-        """Have the live value be again what is kept: what was changed in it cannot be."""
+        """Restore the live value to the stored one: its nested changes cannot be sent."""
         with self._lock:
             current: Any = self._mirror.entries.get(cell.key)
             if current is cell:
@@ -265,7 +265,7 @@ class Writable(Nested):
 
 
 class _NotDone(Exception):
-    """What was sent before the connection broke has not been done."""
+    """What was sent before the connection broke was not carried out."""
 
 
 def _is_small(number: Any) -> bool:

@@ -38,7 +38,7 @@ class SharedWritten(Written):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who made one change; `mark` is the change's own, given by the store object that sent it."""
+    """The writer of one change; `mark` is the change's own, given by the store object that sent it."""
 
     run: str
     node: str
@@ -49,7 +49,7 @@ class Who:
 
 
 class Elsewhere(Writer):
-    """A writer that is no walk of this process: never related to one that is."""
+    """A writer that is not a walk of this process: never related to one that is."""
 
     __slots__ = ("_text", "kernel")
 
@@ -87,7 +87,7 @@ def kernel_name() -> str:
 
 
 def who_text(frame: Any, mark: str) -> str:
-    """Who writes now, as it is kept beside the value; `frame` is the step in flight, or None."""
+    """The present writer, as text stored beside the value; `frame` is that of the running step, or None."""
     if frame is None:
         return f'{_nobodies.get(pid()) or _nobody(pid())}{time.time():.3f},"{mark}"]'
     run = frame.run
@@ -109,7 +109,7 @@ def _kernel_text(number: int) -> str:
 
 
 def read_who(text: str) -> Who:
-    """What `who_text` wrote; nobody, if something else wrote it."""
+    """The writer that `who_text` encoded; unknown, if the text is not its own."""
     try:
         run, node, step, kernel, when, mark = json.loads(text)
         return Who(str(run), str(node), int(step), str(kernel), float(when), str(mark))

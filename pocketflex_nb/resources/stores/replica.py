@@ -37,7 +37,7 @@ def frozen_of(text: str | None) -> Any:
 
 
 class Entry:
-    """One key: the live value, the text that the place keeps for it, and who wrote that.
+    """One key: the live value, the text that the backend keeps for it, and its writer.
 
     Attributes
     ----------
@@ -65,14 +65,14 @@ class Entry:
 
     @property
     def frozen(self) -> Any:
-        """The frozen value, as it is kept."""
+        """The frozen value, as it is stored."""
         if self._frozen is _UNREAD:
             self._frozen = self.value if self.plain else frozen_of(self.text)
         return self._frozen
 
 
 class Kept:
-    """One change of the past; `old` is the text before, None for a missing key, `_UNREAD` when it is not known."""
+    """One past change; `old` is the text before, None for a missing key, `_UNREAD` when it is unknown."""
 
     __slots__ = ("_change", "key", "old", "row")
 
@@ -95,7 +95,7 @@ class Kept:
 
 
 class Mirror:
-    """Entries and past of one store. Its user holds a lock around it.
+    """The entries and the history of one store. Its user holds a lock around it.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Mirror:
         self._versions: Versions | None = None
 
     def load(self, version: int, rows: Iterable[Row]) -> None:
-        """Begin anew with the present entries."""
+        """Start again from the present entries."""
         self.entries = {}
         self.gone = {}
         self.kept.clear()
@@ -132,7 +132,7 @@ class Mirror:
                 self._hold(name, text, at, who)
 
     def key(self, name: str) -> Any:
-        """The key that a text stands for."""
+        """The key for a text."""
         key = self._keys.get(name)
         if key is None:
             if len(self._keys) > 100_000:
@@ -148,7 +148,7 @@ class Mirror:
         return key
 
     def name_again(self) -> bool:
-        """Read again the keys whose class was not loaded here, or another: perhaps it is now. Whether there were any."""
+        """Decode again the keys whose class was not loaded here, or has changed. Returns whether there were any."""
         named = {}
         for name, strange in self.strange.items():
             try:
@@ -175,7 +175,7 @@ class Mirror:
         return entry
 
     def _read(self, name: str, text: str, version: int, who: str) -> Entry:
-        """An entry of what a place keeps: whatever that is, it is one entry, and the others have nothing to do with it."""
+        """An entry from a backend's row; a row that cannot be decoded does not affect the others."""
         key = self.key(name)
         try:
             return Entry(key).holds(decode(text, unloaded="keep"), text, version, who, Elsewhere(who))
@@ -209,7 +209,7 @@ class Mirror:
         return kept
 
     def deepen(self, rows: Iterable[Row]) -> None:
-        """Put what is known of the time before in front."""
+        """Prepend what is known of earlier changes."""
         self._is_deep = True
         rows = [row for row in rows if row[0] <= self.floor]
         room = (self.kept.maxlen or 0) - len(self.kept)
@@ -227,12 +227,12 @@ class Mirror:
 
     @property
     def is_shallow(self) -> bool:
-        """Whether there may be a past that was not asked for."""
+        """Whether there may be earlier changes that were not asked for."""
         return not self._is_deep and self.floor > 0 and len(self.kept) < (self.kept.maxlen or 0)
 
     # the past --------------------------------------------------------------------------------------------------------
     def written(self, key: Any) -> SharedWritten:
-        """Who wrote `key` last."""
+        """The last writer of `key`."""
         entry = self.entries[key]
         who = read_who(entry.who)
         return SharedWritten(entry.version, who.run, who.node, who.step, who.time, who.kernel)
@@ -266,7 +266,7 @@ class Mirror:
         }
 
     def diff(self, a: int, b: int) -> list[Difference]:
-        """What changed from version `a` to `b`."""
+        """The changes from version `a` to `b`."""
         first, last = self.after(a), self.after(b)
         found = []
         for key in [*reversed(first), *(key for key in reversed(last) if key not in first)]:
@@ -277,7 +277,7 @@ class Mirror:
         return found
 
     def versions(self) -> Versions:
-        """The whole content now; what did not change since the last call is shared with it."""
+        """The whole present content; what did not change since the last call is shared with it."""
         known = self._versions
         if known is None or known.version < self.floor:
             states: Iterable[Any] = ((key, (entry.version, entry.frozen)) for key, entry in self.entries.items())

@@ -20,7 +20,7 @@ _frame = FRAME.get
 
 
 class Visit:
-    """One visit of a node to the store: the version that it began to see. Stands among what the node touched, until its end."""
+    """One visit of a node to the store: the version that it saw first. Registered with what the node touched, until its end."""
 
     __slots__ = ("is_over", "mark", "plain", "since")
     views = None
@@ -34,7 +34,7 @@ class Readable(Linked):
     """A dict's reading methods."""
 
     def _seen(self) -> Visit | None:
-        """Ask for what is new; the visit of the node in flight, begun now if this is the first it asks."""
+        """Ask the backend for changes; returns the visit of the current node, which begins now if this is its first access."""
         frame = _frame()
         if frame is None:
             self._pull()
@@ -52,7 +52,7 @@ class Readable(Linked):
         return self._mirror.entries.get(key)
 
     def _asking(self) -> Any:
-        """The frame of the node in flight; None outside of any, and while reads answer from the mirror alone."""
+        """The frame of the current node; None outside of any, and while reads use the replica alone."""
         return None if STILL.get() else _frame()
 
     def _live(self, entry: Entry) -> Any:
@@ -64,12 +64,12 @@ class Readable(Linked):
         return entry.value
 
     def _read_again(self, entry: Entry) -> None:
-        """A class was not loaded when the value came, or had other fields; perhaps it fits now."""
+        """Decode again a value whose class was not loaded when it came, or had other fields."""
         entry.value, entry.is_whole = self._decoded(entry), True
         dict.__setitem__(self, entry.key, entry.value)
 
     def _decoded(self, entry: Entry) -> Any:
-        """A fresh value; an error says where it stands."""
+        """A newly decoded value; an error names its position."""
         try:
             return decode(entry.text)
         except DecodingError as exc:
@@ -95,7 +95,7 @@ class Readable(Linked):
         return key in self._aside or self._entry(key) is not None
 
     def _whole(self) -> dict[Any, Any]:
-        """A plain dict of what is there now; the values are the live ones."""
+        """A plain dict of the present content; the values are the live ones."""
         self._seen()
         with self._lock:
             for entry in self._mirror.entries.values():

@@ -35,7 +35,7 @@ _held = HELD.get
 
 
 class Linked(Store):
-    """A store with a mirror of what a place keeps; what is read and written stands in the classes below it."""
+    """A store with a replica of what a backend keeps; reads and writes are in the classes below it."""
 
     def __init__(self, place: Place, reopen: Callable[..., Any], **options: Any) -> None:
         super().__init__((), **options)
@@ -52,7 +52,7 @@ class Linked(Store):
 
     @property
     def url(self) -> str:
-        """Where it is, without secrets."""
+        """Its URL, without secrets."""
         return self._place.address.safe
 
     # the mirror ------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ class Linked(Store):
         dict.update(self, self._aside)
 
     def _asked(self, ask: Callable[[Place], _T]) -> _T:
-        """Ask what may be asked twice."""
+        """Send a request that may be repeated safely."""
         while True:
             if self._closed:
                 raise self._is_closed()
@@ -82,7 +82,7 @@ class Linked(Store):
         return StoreError(f"the store {self.url} is closed; open it again: open_store(...)")
 
     def _pull(self) -> None:
-        """Take in what was written since."""
+        """Apply what was written since."""
         if STILL.get():
             return
         with self._lock:
@@ -120,7 +120,7 @@ class Linked(Store):
             self._publish_kept(kept)
 
     def _name(self, key: Any) -> str:
-        """A key as text; remembered, since the same ones are asked for again and again."""
+        """A key as text; cached, since the same keys are used again and again."""
         try:
             return self._names[key]
         except KeyError:
@@ -133,7 +133,7 @@ class Linked(Store):
 
     @contextmanager
     def mirrored(self) -> Iterator[None]:
-        """Inside, reads answer from the mirror with no round trip: what was known last, which `follow` keeps fresh."""
+        """Inside, reads use the replica with no round trip: the last known content, which `follow` keeps up to date."""
         token = STILL.set(True)
         try:
             yield
@@ -141,7 +141,7 @@ class Linked(Store):
             STILL.reset(token)
 
     def _publish_kept(self, kept: Kept) -> None:
-        """Hand a change to those who listen. The lock is held; nobody is waited for."""
+        """Pass a change to watches and subscribers. The lock is held; never waits."""
         for reference in self._readers:
             listener = reference()
             if listener is None:
@@ -152,7 +152,7 @@ class Linked(Store):
 
     # sending ---------------------------------------------------------------------------------------------------------
     def _send(self, key: Any, text: str | None, frame: Any, expect: int | None, live: Any = None, entry: Entry | None = None) -> None:
-        """Write one key, and take it in; raises `Changed` when it is not at version `expect`."""
+        """Write one key, and apply it; raises `Changed` when it is not at version `expect`."""
         name, mark = self._names.get(key) or self._name(key), f"{self._mark}.{next(self._marks)}"
         who, fence = who_text(frame, mark), fence_of(self._mark) if _held() else ()
         if self._closed:
@@ -178,7 +178,7 @@ class Linked(Store):
         )
 
     def _again(self, mark: str, send: Callable[[], int]) -> int:
-        """The connection broke in the middle of a write: find out whether it was done, and do it if it was not."""
+        """After the connection broke in the middle of a write: find out whether it was done, and do it if it was not."""
         for _ in range(5):
             self._place.reopen()
             try:
@@ -196,7 +196,7 @@ class Linked(Store):
         )
 
     def _own(self, row: Row, live: Any, frame: Any, entry: Entry | None) -> None:
-        """Take in a change that was made here. The lock is held."""
+        """Apply a change that was made here. The lock is held."""
         if frame is None:
             writer, old = OUTSIDE, MISSING
         else:
@@ -215,7 +215,7 @@ class Linked(Store):
             self._note_change(row, old, writer, frame)
 
     def _note_change(self, row: Row, old: Any, writer: Writer, frame: Any) -> None:
-        """Have the run's log list the change."""
+        """List the change in the run's log."""
         version, name, text, _ = row
         key = self._mirror.key(name)
         now = self._mirror.entries.get(key)

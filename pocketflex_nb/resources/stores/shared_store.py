@@ -1,8 +1,8 @@
 """`SharedStore`: a `Store` shared by several kernels, kept by a backend and replicated here.
 
-Every write goes to the place first, in one round trip, and is done when the place says so. Every read first asks for what changed
-since the last one, also in one round trip, so that it sees all that was written before it; only what changed is sent. The mirror
-answers for values, history and pictures.
+Every write goes to the backend first, in one round trip, and is done when the backend confirms it. Every read first asks for what
+changed since the last one, also in one round trip, so that it sees all that was written before it; only what changed is sent. The
+replica serves values, history and pictures.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class SharedStore(Awaited, Writable):
         self._pull()
 
     def _deep(self) -> Mirror:
-        """The mirror, with all the past that is kept."""
+        """The replica, with all the history that is kept."""
         self._catch_up()
         mirror = self._mirror
         if mirror.is_shallow and not STILL.get():
@@ -70,7 +70,7 @@ class SharedStore(Awaited, Writable):
         return mirror
 
     def who(self, key: Any) -> SharedWritten:
-        """Who wrote `key` last, when, and in which kernel; KeyError if it is not there."""
+        """The last writer of `key`, when, and in which kernel; KeyError if the key is missing."""
         self._catch_up()
         with self._lock:
             return self._mirror.written(key)
@@ -88,13 +88,13 @@ class SharedStore(Awaited, Writable):
             return Snapshot(self._mirror.versions(), time.time())
 
     def at(self, version: int) -> dict[Any, Any]:
-        """A plain copy of the store as it was when its `version` was that number; `StoreError` if that is no longer kept."""
+        """A plain copy of the store as it was at that `version`; `StoreError` if that is no longer kept."""
         mirror = self._deep()
         with self._lock:
             return mirror.at(version)
 
     def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
-        """What changed from `a` to `b`, versions or snapshots; `b` is now when it is left out."""
+        """The changes from `a` to `b`, versions or snapshots; `b` is the present one when it is left out."""
         if isinstance(a, Snapshot) and (b is None or isinstance(b, Snapshot)):
             return a.diff(self.snapshot() if b is None else b)
         mirror = self._deep()
@@ -127,11 +127,11 @@ class SharedStore(Awaited, Writable):
         return Lease(self, key, self._name(key), timeout=timeout, lease=lease, renew=renew)
 
     def fenced(self, key: Any, token: int) -> AbstractContextManager[None]:
-        """Inside, writes are refused unless lock `key` is held with `token`, as it was given by ``with store.lock(key) as lock``."""
+        """Inside, writes are refused unless lock `key` is held with `token`, as ``with store.lock(key) as lock`` gave it."""
         return fenced(self._mark, self._name(key), token)
 
     def follow(self) -> None:
-        """Have a thread keep the mirror fresh, and tell those who watch. Calling it twice does nothing."""
+        """Keep the replica up to date in a thread, and notify watches. Calling it twice does nothing."""
         self._deep()
         with self._lock:
             if self._following is None or not self._following.is_alive():
@@ -160,7 +160,7 @@ class SharedStore(Awaited, Writable):
             self._readers = [known for known in self._readers if known() is not None and known() is not listener]
 
     def close(self) -> None:
-        """Let go of connections and files; what is kept stays. Closing twice does nothing."""
+        """Close connections and files; stored data stays. Closing twice does nothing."""
         if not self._closed:
             try:
                 if self._loose:

@@ -25,7 +25,7 @@ _log = logging.getLogger("pocketflex_nb")
 
 
 class News:
-    """One published message, as a subscriber has it.
+    """One published message, as a subscriber gets it.
 
     Attributes
     ----------
@@ -47,12 +47,12 @@ class News:
 
     @property
     def item(self) -> Any:
-        """What was published; every subscriber has its own copy."""
+        """The published item; every subscriber has its own copy."""
         return decode(self._mail.body)
 
     @property
     def headers(self) -> dict[str, Any]:
-        """What was published beside the item."""
+        """The headers that were published with the item."""
         headers: dict[str, Any] = decode(self._mail.headers)
         return headers
 
@@ -66,7 +66,7 @@ class News:
 
 
 class Source(Protocol):
-    """What a subscription knows of its topic."""
+    """The part of a topic that a subscription uses."""
 
     _told: set[Any]
 
@@ -80,7 +80,7 @@ class Source(Protocol):
 
 
 class Subscription:
-    """What is published since it was made: an async iterator of `News`. Made by `Topic.subscribe`.
+    """The messages published since it was made: an async iterator of `News`. Made by `Topic.subscribe`.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Subscription:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether it has ended."""
         return self._is_closed
 
     # called by the place ---------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class Subscription:
         return io_thread.run(self._got(timeout, is_wanted), is_wanted=is_wanted)
 
     async def _next(self, timeout: float | None, is_wanted: Callable[[], bool] = lambda: True) -> News | None:
-        """None: it is closed."""
+        """The next message; None when it is closed."""
         if self._fn is not None:
             raise RuntimeError("this subscription has a function to call; one to read is made by `topic.subscribe()`")
         until = None if timeout is None else time.monotonic() + timeout
@@ -197,7 +197,7 @@ class Subscription:
             await self._waiters.wait(waiter, left)
 
     def close(self) -> None:
-        """Nothing more comes; what was not read yet can be."""
+        """End it; what was not read yet can still be read."""
         with self._lock:
             was, self._is_closed = self._is_closed, True
             self._waiters.wake_all()
@@ -224,7 +224,7 @@ class Subscription:
 
 
 class Weakly:
-    """How a place holds a subscription: one that nobody reads any more goes away."""
+    """A backend's weak reference to a subscription, so that an unused one can be collected."""
 
     __slots__ = ("_reference",)
 
@@ -232,7 +232,7 @@ class Weakly:
         self._reference = weakref.ref(subscription)
 
     def push(self, mails: list[Mail], missed: int) -> bool:
-        """News; False when nobody wants more."""
+        """Deliver news; False when no more are wanted."""
         subscription = self._reference()
         return subscription is not None and subscription._push(mails, missed)
 

@@ -1,7 +1,7 @@
 """`Topic`: publishes each message to every current subscriber; kept in memory, in a file or at a server.
 
-A subscriber gets what is published after it subscribed, in order, once each, as long as it keeps up: it may be `limit` messages
-behind, and is told what it `missed`. Who needs work done exactly by one, or kept until somebody comes, wants a queue instead.
+A subscriber gets what is published after it subscribed, in order, once each, as long as it keeps up: it may be `limit` messages behind,
+and learns how many it `missed`. Work that must be done by exactly one consumer, or kept until one comes, belongs into a queue instead.
 
 **With agents and flows**::
 
@@ -42,7 +42,7 @@ KINDS = ("memory", "sqlite", "redis", "postgres", "amqp")
 
 
 class Topic:
-    """Publishes to whoever has subscribed. Made by `open_topic`; see there, and the recipes of this module.
+    """Publishes to all subscribers. Made by `open_topic`; see there, and the recipes of this module.
 
     Attributes
     ----------
@@ -60,12 +60,12 @@ class Topic:
 
     @property
     def name(self) -> str:
-        """Which topic in that place."""
+        """The name of the topic at its URL."""
         return self._place.address.name or "default"
 
     @property
     def url(self) -> str:
-        """Where, without secrets."""
+        """Its URL, without secrets."""
         return self._place.address.safe
 
     @property
@@ -81,7 +81,7 @@ class Topic:
             raise ResourceError(f"topic {self.name!r} at {self.url} is closed; open it again with open_topic", url=self.url)
 
     async def publish(self, item: Any, *, headers: dict[str, Any] | None = None) -> str:
-        """Tell every subscriber; return the message's id when the place has it.
+        """Send an item to every subscriber; return the message's id when the backend has it.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class Topic:
 
 
 def _function(to: Any) -> Callable[[Any], Any] | None:
-    """What is called with each item."""
+    """The function that is called with each item."""
     if to is None:
         return None
     send: Callable[[Any], Any] = getattr(to, "send", to)

@@ -30,37 +30,37 @@ class QueuePlace(Protocol):
         """Connect, and make what the queue needs there. Raises `Unreachable` or `Refused` within 5 s."""
 
     async def put(self, mail: Mail, delay: float) -> None:
-        """Keep a message; return when it is kept."""
+        """Store a message; return when it is stored."""
 
     async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
-        """Hand out the next message and count it; None when the monotonic clock reads `until`, or `is_open` says no."""
+        """Deliver the next message and count it; None when the monotonic clock reads `until`, or `is_open` returns False."""
 
     async def ack(self, mail: Mail) -> bool:
-        """Forget a message; False if it is no longer in this consumer's hand."""
+        """Delete a message; False if this consumer no longer holds it."""
 
     async def give_back(self, mail: Mail, delay: float) -> bool:
-        """Let it be taken again after `delay` seconds."""
+        """Make it available again after `delay` seconds."""
 
     async def bury(self, mail: Mail) -> bool:
         """Make it a dead letter."""
 
     async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
-        """Begin the leases of these anew; those that were lost."""
+        """Renew the leases of these messages; returns those that were lost."""
 
     async def stats(self) -> QueueStats:
-        """Who is where."""
+        """The numbers of messages by state."""
 
     async def dead(self, limit: int) -> list[Mail]:
         """The oldest dead letters."""
 
     async def revive(self, ids: frozenset[str]) -> int:
-        """Let dead letters be taken again, uncounted; all of them if `ids` is empty."""
+        """Make dead letters available again, with a new count; all of them if `ids` is empty."""
 
     async def discard(self, ids: frozenset[str]) -> int:
-        """Forget dead letters; all of them if `ids` is empty."""
+        """Delete dead letters; all of them if `ids` is empty."""
 
     def drop(self, mail: Mail) -> None:
-        """A message was dropped unanswered, on any thread. Never waits."""
+        """Handle a message that was dropped unanswered, on any thread. Never waits."""
 
     async def close(self) -> None:
         """End the connections."""
@@ -68,7 +68,7 @@ class QueuePlace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """How many messages are where.
+    """The numbers of messages by state.
 
     Attributes
     ----------

@@ -42,7 +42,7 @@ def _box(name: str) -> _Box:
 
 
 class MemoryQueue:
-    """See `QueuePlace`. A consumer cannot die without this process, so that nothing is leased."""
+    """See the backend port. A consumer cannot end without this process, so there are no leases."""
 
     is_leased = False
 
@@ -51,7 +51,7 @@ class MemoryQueue:
         self._mine: set[int] = set()  # tags of what is in hand here
 
     async def open(self) -> None:
-        """Nothing is to be opened."""
+        """Does nothing."""
 
     async def put(self, mail: Mail, delay: float) -> None:
         """Append it."""
@@ -88,7 +88,7 @@ class MemoryQueue:
         return None
 
     def _ripen(self) -> float | None:
-        """Move what is due to the ready ones; when the next will be."""
+        """Move due messages to the ready ones; returns when the next will be due."""
         box, now = self._box, time.monotonic()
         while box.delayed and box.delayed[0][0] <= now:
             box.ready.append(heappop(box.delayed)[2])
@@ -97,7 +97,7 @@ class MemoryQueue:
         return box.delayed[0][0] if box.delayed else None
 
     async def ack(self, mail: Mail) -> bool:
-        """Forget it."""
+        """Delete it."""
         return self._release(mail) is not None
 
     def _release(self, mail: Mail) -> Mail | None:
@@ -113,7 +113,7 @@ class MemoryQueue:
         return True
 
     async def bury(self, mail: Mail) -> bool:
-        """Keep it among the dead."""
+        """Move it to the dead letters."""
         if self._release(mail) is None:
             return False
         with self._box.lock:
@@ -121,7 +121,7 @@ class MemoryQueue:
         return True
 
     async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
-        """Nothing is leased."""
+        """Does nothing: there are no leases."""
         return []
 
     async def stats(self) -> QueueStats:
@@ -144,7 +144,7 @@ class MemoryQueue:
         return len(mails)
 
     async def discard(self, ids: frozenset[str]) -> int:
-        """Forget them."""
+        """Delete them."""
         return len(self._unbury(ids))
 
     def _unbury(self, ids: frozenset[str]) -> list[Mail]:
@@ -152,13 +152,13 @@ class MemoryQueue:
             return [self._box.dead.pop(key) for key in list(self._box.dead) if not ids or key in ids]
 
     def drop(self, mail: Mail) -> None:
-        """Nobody will answer: it can be taken again at once."""
+        """Make it available again at once, since it will not be acknowledged."""
         if self._release(mail) is not None:
             mail.error = "dropped without an answer"
             self._insert(mail, 0)
 
     async def close(self) -> None:
-        """Give back what is in hand, and wake who waits."""
+        """Return held messages to the queue, and wake the waiters."""
         box = self._box
         with box.lock:
             held = [mail for tag in sorted(self._mine) if (mail := box.held.pop(tag, None)) is not None]

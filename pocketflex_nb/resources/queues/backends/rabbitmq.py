@@ -6,8 +6,8 @@
 ``...NAME.dead``          dead letters
 ========================  ==============================================================================================
 
-With ``prefetch=1`` nothing is sent before somebody asks: ``get`` pulls what is there (basic.get), else it is a consumer of its own
-for one message. So no message lies in one process while another has nothing to do. More prefetch is one lasting consumer.
+With ``prefetch=1`` nothing is sent before it is requested: ``get`` pulls what is there (basic.get), else it is a consumer of its own
+for one message. So no message waits in one process while another is idle. With a higher prefetch there is one lasting consumer.
 
 References
 ----------
@@ -48,7 +48,7 @@ _T = TypeVar("_T")
 
 
 class AmqpQueue:
-    """See `QueuePlace`. The server sees by itself when a consumer is gone, so that nothing is leased."""
+    """See the backend port. The server notices by itself when a consumer has ended, so there are no leases."""
 
     is_leased = False
 
@@ -97,7 +97,7 @@ class AmqpQueue:
 
     # consumers -------------------------------------------------------------------------------------------------------
     async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
-        """Pull the next one, or be a consumer until one comes."""
+        """Pull the next message, or consume until one comes."""
         taken = await self._lines.do(lambda line: self._next(line, until, is_open))
         if taken is None:
             return None
@@ -131,7 +131,7 @@ class AmqpQueue:
             getting.cancel()
 
     async def _pull(self, line: AmqpLine) -> Any:
-        """basic.get; when the caller is cancelled meanwhile, what comes is given back."""
+        """basic.get; when the caller is cancelled meanwhile, the message is given back."""
         pulling = asyncio.ensure_future(line.queue.get(fail=False, timeout=ANSWER))
         try:
             return await asyncio.shield(pulling)
@@ -145,7 +145,7 @@ class AmqpQueue:
             await message.nack(requeue=True)
 
     async def _consume_one(self, line: AmqpLine, seconds: float | None) -> Any:
-        """Be a consumer until one message came; with a prefetch of 1, there is no second one."""
+        """Consume until one message came; with a prefetch of 1, there is no second one."""
         arrived: asyncio.Future[Any] = line.loop.create_future()
         tag = uuid.uuid4().hex
 
@@ -190,17 +190,17 @@ class AmqpQueue:
         return await self._lines.answer(line, lambda: message.nack(requeue=True))
 
     async def bury(self, mail: Mail) -> bool:
-        """Put it among the dead letters and acknowledge this one."""
+        """Publish it to the dead letters and acknowledge this one."""
         line, message = mail.tag
         await through(self._lines.do(lambda line: self._publish(line, mail, self._dead)))
         return await self._lines.answer(line, message.ack)
 
     async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
-        """Nothing is leased."""
+        """Does nothing: there are no leases."""
         return []
 
     def drop(self, mail: Mail) -> None:
-        """Nobody will answer: it goes back."""
+        """Give it back, since it will not be acknowledged."""
         line, message = mail.tag
         if not line.loop.is_closed() and not line.broken.done():
             try:
@@ -210,7 +210,7 @@ class AmqpQueue:
 
     # what is there ---------------------------------------------------------------------------------------------------
     async def stats(self) -> QueueStats:
-        """What the server counts. It tells nobody how many are held, and delays only by name: those that were used here."""
+        """The server's counts. It does not report how many are held, and delays only by name: those that were used here."""
         ready, dead = await self._count(self._name), await self._count(self._dead)
         delayed = 0
         for name in list(self._delays):
@@ -294,7 +294,7 @@ class AmqpQueue:
         await self._lines.do(send)
 
     async def close(self) -> None:
-        """End the connections; the server takes back what was in hand."""
+        """Close the connections; the server requeues unacknowledged messages."""
         await self._lines.close()
 
 

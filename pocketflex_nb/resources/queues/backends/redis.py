@@ -6,9 +6,9 @@
 ``...:dead``           a stream of dead letters
 =====================  ===============================================================================================
 
-An entry is deleted when it is acknowledged, so that the stream holds only what waits or is held. XAUTOCLAIM hands over what has been
-pending for a lease; a held entry is renewed by XCLAIM, which begins its idle time anew. What is given back is appended again, with
-its count, since a pending entry wakes nobody.
+An entry is deleted when it is acknowledged, so that the stream contains only what waits or is held. XAUTOCLAIM reassigns what has been
+pending for a lease; a held entry is renewed by XCLAIM, which restarts its idle time. A message that is given back is appended again,
+with its count, since a pending entry wakes no consumer.
 
 References
 ----------
@@ -131,7 +131,7 @@ return 1
 
 
 class RedisQueue:
-    """See `QueuePlace`."""
+    """See the backend port."""
 
     is_leased = True
 
@@ -166,7 +166,7 @@ class RedisQueue:
         return await self._grouped(lambda: self._lines.script(text, keys, *values))
 
     async def _grouped(self, send: Callable[[], Awaitable[Any]]) -> Any:
-        """``await send()``; a server that forgot the stream (it kept nothing, or was flushed) gets a new one."""
+        """``await send()``; a server that lost the stream (no persistence, or flushed) gets a new one."""
         try:
             return await send()
         except self._lines.errors.ResponseError as exc:
@@ -176,7 +176,7 @@ class RedisQueue:
         return await send()
 
     async def put(self, mail: Mail, delay: float) -> None:
-        """XADD, or ZADD for later."""
+        """XADD, or ZADD with a delay."""
         fields = fields_of(mail)
         if delay > 0:
             keys = (self._stream, self._delayed, self._dead, self._clock)
@@ -200,7 +200,7 @@ class RedisQueue:
         return None
 
     async def _safely(self, taking: Any) -> Mail | None:
-        """Wait for a command that takes a message. A caller who is cancelled meanwhile lets it end, and gives the message back."""
+        """Wait for a command that takes a message. If the caller is cancelled meanwhile, it completes and the message is given back."""
         task: asyncio.Task[Mail | None] = asyncio.ensure_future(taking)
         try:
             return await asyncio.shield(task)
@@ -250,7 +250,7 @@ class RedisQueue:
         return bool((await self._lines.do(send))[0])
 
     async def give_back(self, mail: Mail, delay: float) -> bool:
-        """Append it again, or keep it for later."""
+        """Append it again, or store it with a delay."""
         where = ("delayed", self._delayed) if delay > 0 else ("", self._stream)
         return await self._move(mail, *where, int(delay * 1000))
 
@@ -264,7 +264,7 @@ class RedisQueue:
         return bool(done)
 
     async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
-        """Begin their idle times anew."""
+        """Restart their idle times."""
         return [mail for mail in mails if not await self._script(_RENEW, (self._stream,), _GROUP, self._consumer, *mail.tag)]
 
     async def stats(self) -> QueueStats:
@@ -291,7 +291,7 @@ class RedisQueue:
         """Its lease will end."""
 
     async def close(self) -> None:
-        """Forget this consumer, if it holds nothing, and end the connections."""
+        """Delete this consumer, if it holds nothing, and close the connections."""
         try:
             async with asyncio.timeout(1):
                 await self._script(_FORGET, (self._stream,), _GROUP, self._consumer)

@@ -1,7 +1,7 @@
 """The SQLite queue backend: a file that several processes of one machine share. Standard library only.
 
-A message is a row; taking one is one UPDATE, so that SQLite's own lock decides who has it. A taken row is due again when its lease
-ends. Statements take some ten microseconds and are run where the caller is; who finds the file locked sleeps and tries again.
+A message is a row; taking one is one UPDATE, so that SQLite's own lock decides who gets it. A taken row is due again when its lease
+ends. Statements take some ten microseconds and run in the calling thread; a caller that finds the file locked sleeps and tries again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MINE = "WHERE seq = ? AND owner = ? AND dead = 0"
 
 
 class SqliteQueue:
-    """See `QueuePlace`."""
+    """See the backend port."""
 
     is_leased = True
 
@@ -128,7 +128,7 @@ class SqliteQueue:
         return (await self._file.do(sql, (self._clock.now(), mail.error, mail.deliveries, *mail.tag)))[1] == 1
 
     async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
-        """Put the end of each lease off."""
+        """Extend each lease."""
         sql = f"UPDATE pfx_queue SET due = ? {_MINE}"
         return [mail for mail in mails if (await self._file.do(sql, (self._clock.now() + self._lease, *mail.tag)))[1] == 0]
 
@@ -145,7 +145,7 @@ class SqliteQueue:
         return [_mail(row, "") for row in (await self._file.do(sql, (self._name, limit)))[0]]
 
     async def revive(self, ids: frozenset[str]) -> int:
-        """Mark them as living and due."""
+        """Mark them as available and due."""
         where, values = self._dead(ids)
         sql = f"UPDATE pfx_queue SET dead = 0, due = ?, deliveries = 0, error = '' {where}"
         count = (await self._file.do(sql, (self._clock.now(), *values)))[1]
@@ -166,7 +166,7 @@ class SqliteQueue:
         """Its lease will end."""
 
     async def close(self) -> None:
-        """Close the file and wake who waits."""
+        """Close the file and wake the waiters."""
         with self._lock:
             self._waiters.wake_all()
         self._file.close()

@@ -11,7 +11,7 @@ _EXACT = 2**53
 
 
 def sum_text(text: str | None, n: float, limit: float | None, reset: float | None) -> str | None:
-    """The text of the number in `text` (None: 0) plus `n`, within its bounds; None if there is no plain number."""
+    """The text of the number in `text` (None: 0) plus `n`, within its bounds; None if it is not a plain number."""
     try:
         value = 0 if text is None else int(text) if text.isdigit() else json.loads(text)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """The backend port of `SharedStore`; each other file here implements it for one kind of server or file.
 
-A place keeps, for one store, the present text of every key, the last changes in the order of their numbers, and locks. The number
-of a change is the store's version: 1, 2, 3 ... without gaps, and given in the order in which the changes become visible.
+A backend keeps, for one store, the present text of every key, the last changes in the order of their numbers, and locks. The number of
+a change is the store's version: 1, 2, 3 ... without gaps, and given in the order in which the changes become visible.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Fence = tuple[tuple[str, int], ...]
 
 
 def read_row(row: Any) -> Row:
-    """A row as a place gave it, with texts where somebody has written something else."""
+    """A row as a backend gave it, with texts where anything else was written."""
     version, name, text, who = row
     if version.__class__ is int and name.__class__ is str and who.__class__ is str and (text is None or text.__class__ is str):
         return version, name, text, who
@@ -35,11 +35,11 @@ def _text(found: Any) -> str:
 
 
 class Changed(Exception):
-    """The key is no longer at the version that was expected; nothing was written."""
+    """The key is no longer at the expected version; nothing was written."""
 
 
 class Lost(Exception):
-    """The connection broke. What was sent may have been done, or not."""
+    """The connection broke. The request may have been carried out, or not."""
 
 
 class Place(Protocol):
@@ -66,35 +66,35 @@ class Place(Protocol):
         """The kept changes up to `version`, oldest first."""
 
     def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
-        """Set a key, or delete it if `text` is None; the version that this makes.
+        """Set a key, or delete it if `text` is None; returns the new version.
 
         `expect` is the version at which the key must be, 0 for missing, None for whatever. Raises `Changed`, or `LockLost` when a
         lock of `fence` has another token now, or none.
         """
 
     def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: Fence) -> tuple[int, str] | None:
-        """Add to a number; the version and the new text. None when the present value is no number that the place can add to."""
+        """Add to a number; the version and the new text. None when the present value is not a number that the backend can add to."""
 
     def take_lock(self, name: str, owner: str, lease: float) -> int:
-        """Take a lock for `lease` seconds; its token, higher than any before, or 0 if somebody holds it."""
+        """Acquire a lock for `lease` seconds; its token, higher than any before, or 0 if it is held."""
 
     def keep_lock(self, name: str, token: int, lease: float) -> bool:
-        """Hold it for `lease` seconds from now; False if it is no longer held with that token."""
+        """Extend it to `lease` seconds from now; False if it is no longer held with that token."""
 
     def drop_lock(self, name: str, token: int) -> bool:
-        """Give it back; False if it was no longer held with that token."""
+        """Release it; False if it was no longer held with that token."""
 
     def has_lock(self, name: str) -> bool:
-        """Whether somebody holds it."""
+        """Whether it is held."""
 
     def wait(self, version: int, timeout: float) -> None:
         """Wait until there is a change after `version`, at most `timeout` seconds. One thread calls it, beside all others."""
 
     def wake(self) -> None:
-        """Have the thread that waits look again, since this process has written."""
+        """Wake the waiting thread, since this process has written."""
 
     def reopen(self) -> None:
-        """Connect again after `Lost`; `Unreachable` after some seconds of trying."""
+        """Reconnect after `Lost`; `Unreachable` after some seconds of trying."""
 
     def close(self) -> None:
-        """Let go of connections and files."""
+        """Close connections and files."""

@@ -15,7 +15,7 @@ __all__ = ["MemoryPlace", "memory_place"]
 
 
 class _Content:
-    """What is shared by everybody who opened it."""
+    """The content that all who opened the store share."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -30,7 +30,7 @@ _opening = threading.Lock()
 
 
 class MemoryPlace:
-    """A place in this process's memory."""
+    """A store in this process's memory."""
 
     def __init__(self, address: Address, keep: int, content: _Content) -> None:
         self.address, self.keep, self._content = address, keep, content
@@ -151,7 +151,7 @@ class MemoryPlace:
 
 
 def memory_place(address: Address, keep: int) -> MemoryPlace:
-    """The place of a ``memory:`` URL: a new one, or the one of that name in this process."""
+    """The backend of a ``memory:`` URL: a new one, or the one of that name in this process."""
     if not address.name:
         return MemoryPlace(address, keep, _Content())
     with _opening:

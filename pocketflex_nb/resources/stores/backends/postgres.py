@@ -101,7 +101,7 @@ _SINCE = (
 
 
 class PostgresPlace:
-    """A place at a PostgreSQL server."""
+    """A store at a PostgreSQL server."""
 
     def __init__(self, address: Address, keep: int) -> None:
         self._psycopg = client(address)
@@ -126,7 +126,7 @@ class PostgresPlace:
         raise error  # not above, where psycopg's would be its context: that holds the password
 
     def _prepare(self) -> None:
-        """Make schema and store, unless they are there: most who open may not, and need not."""
+        """Create schema and store, unless they exist: most users must not create them, and need not."""
         try:
             found = self._sent("SELECT to_regprocedure('pocketflex.add_1(text,text,bigint,bigint,bigint,text,text[],bigint[],bigint)')")
             if not found or found[0][0] is None:
@@ -281,7 +281,7 @@ class PostgresPlace:
             raise Lost(self.address.clean(exc)) from None
 
     def _hang_up(self) -> None:
-        """Let go of the connection that waits."""
+        """Close the waiting connection."""
         with self._waits:
             waiting, self._waiting = self._waiting, None
             if waiting is not None and waiting[0] == pid():

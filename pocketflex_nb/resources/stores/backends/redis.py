@@ -1,7 +1,7 @@
 """The Redis store backend: two hashes, a counter, and a stream of the last changes. Extra ``redis``.
 
-Each operation is one script, which Redis runs alone from beginning to end, and one round trip. A stream is what makes both the
-mirror and `watch` cheap: it gives what came after a number, and lets one connection wait for it.
+Each operation is one script, which Redis runs alone from beginning to end, and one round trip. A stream is what makes both the replica
+and `watch` cheap: it gives what came after a number, and lets one connection wait for it.
 
 References
 ----------
@@ -79,7 +79,7 @@ _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', 
 
 
 class RedisPlace:
-    """A place at a Redis server."""
+    """A store at a Redis server."""
 
     def __init__(self, address: Address, keep: int) -> None:
         try:
@@ -99,7 +99,7 @@ class RedisPlace:
         self._line = connected(address, self._opened)
 
     def _opened(self) -> Any:
-        """One connection, used without a pool and without its retries: a write must not be sent twice unasked."""
+        """One connection, used without a pool and without its retries: a write must not be repeated unnoticed."""
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
@@ -129,7 +129,7 @@ class RedisPlace:
         return self._sent((command,))[0]
 
     def _sent(self, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:
-        """Send commands in one go, and read their answers; `Lost` when the connection breaks."""
+        """Send commands in one round trip, and read their answers; `Lost` when the connection breaks."""
         errors = self._redis.exceptions
         with self._using:
             if self._pid != pid():  # a child of `fork`: the connection is its parent's
@@ -255,7 +255,7 @@ class RedisPlace:
             raise Lost(str(exc)) from None
 
     def _hang_up(self) -> None:
-        """Let go of the connection that waits."""
+        """Close the waiting connection."""
         with self._waits:
             waiting, self._waiting = self._waiting, None
             if waiting is not None and waiting[0] == pid():
@@ -280,7 +280,7 @@ class RedisPlace:
 
 
 def _packed(command: tuple[Any, ...]) -> bytes:
-    """A command as it goes over the wire; redis-py's own packing costs several times as much, and this is every write's."""
+    """A command in wire format; redis-py's own packing costs several times as much, and every write needs it."""
     parts = [b"*%d\r\n" % len(command)]
     for part in command:
         data = part.encode("utf-8", "surrogateescape") if part.__class__ is str else b"%d" % part
@@ -289,7 +289,7 @@ def _packed(command: tuple[Any, ...]) -> bytes:
 
 
 def _row(entry: Any) -> Row | None:
-    """An entry of the stream; None for one that is no change of a store."""
+    """An entry of the stream; None for one that is not a change of a store."""
     ident, fields = entry
     if len(fields) != 6 or fields[::2] != ["k", "v", "w"] or not ident.endswith("-0"):
         return None

@@ -4,10 +4,10 @@ The file is in write-ahead mode: readers and the one writer do not wait for each
 of a write leaves nothing half written. `synchronous=NORMAL` (the default here) keeps every acknowledged write through the end of
 any process; through a loss of power as well with ``?synchronous=full``, which waits for the disk at each write.
 
-A change is one row of a log, whose number is its key: to write is to insert the row behind the last one that is known here, on the
-condition that it is still the last. That is one statement, hence one transaction, as cheap as any that SQLite makes. When somebody
-else has written in between, it is made again inside a transaction that first reads what is new. From time to time the log is folded
-into a table of entries.
+A change is one row of a log, whose number is its key: a write inserts the row after the last one that is known here, on the condition
+that it is still the last. That is one statement, hence one transaction, as cheap as any that SQLite makes. When another connection has
+written in between, it is repeated inside a transaction that first reads what is new. From time to time the log is folded into a table
+of entries.
 
 References
 ----------
@@ -83,7 +83,7 @@ _SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
 
 
 def _in_wal_mode(connection: sqlite3.Connection) -> str:
-    """Have a file use the write-ahead log; the mode it has then. Of those who open a new file at once one is let through at a time."""
+    """Set a file to write-ahead logging; returns its mode then. Of those who open a new file at once one is admitted at a time."""
     until = time.monotonic() + _BUSY
     while True:
         try:
@@ -101,7 +101,7 @@ _NOTHING: tuple[int, str | None] = (0, None)
 
 
 class SqlitePlace:
-    """A place in a file."""
+    """A store in a file."""
 
     def __init__(self, address: Address, keep: int) -> None:
         self.address, self.keep = address, keep
@@ -191,7 +191,7 @@ class SqlitePlace:
                 raise
 
     def _numbered(self) -> int:
-        """The number of the store of this name, made if it is new; version 0 of its log is a row that stands for its beginning."""
+        """The number of the store of this name, created if new; version 0 of its log is a row that marks its beginning."""
         with self._writing() as do:
             found = do("SELECT id FROM pfx_stores WHERE name = ?", (self.address.name,)).fetchone()
             if found is None:
@@ -211,7 +211,7 @@ class SqlitePlace:
         return -1 if found is None else int(found[0])
 
     def _guard(self, do: Any) -> None:
-        """After somebody has written to the file: see whether it was one of us, and keep what is to be told if not."""
+        """After a write to the file: check whether it was one of ours, and keep what is to be reported if not."""
         self._guarded = do("PRAGMA data_version").fetchone()[0]
         schema, edits = self._schema_now(do), self._edits_now(do)
         if schema != self._schema:
@@ -233,7 +233,7 @@ class SqlitePlace:
         self._untold = f"the tables of {self.address.safe} were {what} by another program while the store was open; it was read anew"
 
     def _tell(self) -> None:
-        """Tell once what was done, to who uses the store: not to the thread that follows it."""
+        """Report it once, to the user of the store: not to the thread that follows it."""
         if self._untold and threading.current_thread().name != FOLLOWER:
             told, self._untold = self._untold, ""
             raise ResourceError(told, url=self.address.safe)
@@ -250,7 +250,7 @@ class SqlitePlace:
                 do("COMMIT")
 
     def _read(self, do: Any) -> tuple[int, list[Row]]:
-        """What the entries hold, and what the log says since they were folded."""
+        """The entries, updated by the log since they were folded."""
         folded = self._folded(do)
         known = do("SELECT version, key, value, who FROM pfx_entries WHERE store = ? ORDER BY version", (self._store,))
         rows: dict[str, Row] = {row[1]: row for row in map(read_row, known)}
@@ -272,7 +272,7 @@ class SqlitePlace:
         return 0 if found is None else int(found) - self._base
 
     def since(self, version: int) -> tuple[int, list[Row]]:
-        """See `Place`. When no other connection has written, that is told by a number in shared memory."""
+        """See the port. A number in shared memory shows when no other connection has written."""
         if self._pid == pid() and not self._untold and not self._is_stale:
             with self._using:
                 self._file.check()
@@ -335,7 +335,7 @@ class SqlitePlace:
             return None if text is None else (self._insert(do, key, text, who), text)
 
     def _put(self, key: str, text: str | None, who: str) -> int:
-        """Write the next version if what is known here is the last one; 0 if somebody else has written, or may be about to."""
+        """Write the next version if the last one known here is the last; 0 if another connection has written, or may be about to."""
         if self._wary or self._pid != pid():
             self._wary = max(self._wary - 1, 0)
             return 0
@@ -390,7 +390,7 @@ class SqlitePlace:
         return version
 
     def _fold_alone(self, version: int) -> None:
-        """`_fold` in a transaction of its own. The write before it is done, whatever becomes of this: the next one makes up for it."""
+        """`_fold` in a transaction of its own. The write before it is done, even if this fails: the next one makes up for it."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._fold(version)
@@ -404,7 +404,7 @@ class SqlitePlace:
             raise
 
     def _fold(self, version: int) -> None:
-        """Bring the entries up to `version`, and drop what is older than is kept."""
+        """Bring the entries up to `version`, and drop changes beyond the kept ones."""
         do = self._connection.execute
         folded = self._folded(do)
         if folded >= version:  # somebody who came later was quicker
@@ -462,7 +462,7 @@ class SqlitePlace:
 
     # others ----------------------------------------------------------------------------------------------------------
     def wait(self, version: int, timeout: float) -> None:
-        """See `Place`. SQLite tells nobody that it was written to: this looks every 20 ms, at a few microseconds each."""
+        """See the port. SQLite sends no notifications: this polls every 20 ms, at a few microseconds each."""
         until = time.monotonic() + timeout
         with self._alone() as do:
             begin = do("PRAGMA data_version").fetchone()[0]

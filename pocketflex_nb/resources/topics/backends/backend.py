@@ -13,10 +13,10 @@ __all__ = ["Feed", "TopicPlace", "followed"]
 
 
 class Feed(Protocol):
-    """Where a place puts what was published."""
+    """The receiver of what a backend publishes."""
 
     def push(self, mails: list[Mail], missed: int) -> bool:
-        """News, oldest first, and how many were lost before them; False when nobody wants more. Any thread, never waits."""
+        """News, oldest first, and how many were lost before them; False when no more are wanted. Any thread, never waits."""
 
     def fail(self, error: Exception) -> None:
         """Nothing more will come."""
@@ -37,17 +37,17 @@ class TopicPlace(Protocol):
         """Connect, and make what the topic needs there. Raises `Unreachable` or `Refused` within 5 s."""
 
     async def publish(self, mail: Mail) -> None:
-        """Give it to whoever is attached; return when the place has it. On any loop."""
+        """Deliver it to all who are attached; return when the backend has it. On any loop."""
 
     async def attach(self, feed: Feed) -> Callable[[], None]:
-        """Push what is published from now on to `feed`; what ends that, called in any thread. On the room's own loop."""
+        """Push what is published from now on to `feed`; returns a function that ends this, for any thread. On the room's own loop."""
 
     async def close(self) -> None:
         """End the connections."""
 
 
 def followed(follow: Coroutine[Any, Any, None], feed: Feed) -> Callable[[], None]:
-    """Run `follow` on the running loop and tell `feed` when it fails; what cancels it from any thread."""
+    """Run `follow` on the running loop and tell `feed` when it fails; returns a function that cancels it from any thread."""
     loop = asyncio.get_running_loop()
 
     async def run() -> None:

@@ -13,7 +13,7 @@ __all__ = ["MemoryTopic"]
 
 
 class _Board:
-    """Who is attached to one topic."""
+    """The subscribers of one topic."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -38,10 +38,10 @@ class MemoryTopic:
         self.address, self._board = address, _board(address.name)
 
     async def open(self) -> None:
-        """Nothing is to be opened."""
+        """Does nothing."""
 
     async def publish(self, mail: Mail) -> None:
-        """Push it to everyone."""
+        """Push it to every subscriber."""
         board = self._board
         with board.lock:
             feeds = list(board.feeds.items())
@@ -50,7 +50,7 @@ class MemoryTopic:
                 board.feeds.pop(key, None)
 
     async def attach(self, feed: Feed) -> Callable[[], None]:
-        """Add it to the board."""
+        """Add the subscriber."""
         board = self._board
         with board.lock:
             board.feeds[id(feed)] = feed
@@ -62,4 +62,4 @@ class MemoryTopic:
         return end
 
     async def close(self) -> None:
-        """Nothing is to be closed."""
+        """Does nothing."""

@@ -1,7 +1,7 @@
 """The PostgreSQL topic backend: messages are rows numbered without gaps, NOTIFY wakes subscribers. Extra ``postgres``.
 
-The rows carry the messages, not NOTIFY: its payload ends at 8000 bytes, and a subscriber whose connection broke goes on where it was.
-To publish is one call of a function, hence one transaction; the row of the topic is locked until the commit, so that numbers become
+The rows carry the messages, not NOTIFY: its payload ends at 8000 bytes, and a subscriber whose connection broke continues where it was.
+Publishing is one call of a function, hence one transaction; the row of the topic is locked until the commit, so that numbers become
 visible in their order. All subscriptions of one `Topic` share one connection.
 
 References
@@ -75,7 +75,7 @@ class PostgresTopic:
         self._begin()
 
     def _begin(self) -> None:
-        """In a child of `fork` there is no connection yet: its parent's are not its own."""
+        """Start without connections in a child of `fork`: its parent's are not its own."""
         self._pid = pid()
         self._line: Any = None
         self._following: asyncio.Task[None] | None = None
@@ -86,7 +86,7 @@ class PostgresTopic:
 
     # connecting ------------------------------------------------------------------------------------------------------
     async def _on_loop(self, coro: Coroutine[Any, Any, _T]) -> _T:
-        """Wait, on any loop, for what the room's own loop does."""
+        """Wait, on any loop, for work on the room's own loop."""
         if self._pid != pid():
             inherited.append((self._line, self._following))
             self._begin()
@@ -188,7 +188,7 @@ class PostgresTopic:
             self._following.cancel()
 
     async def _follow(self) -> None:
-        """Give every feed what is new, with a connection that listens, and with another when that one broke."""
+        """Give every feed what is new, over a listening connection that is replaced when it breaks."""
         until = None
         while self._feeds:
             try:
@@ -223,7 +223,7 @@ class PostgresTopic:
                     pass
 
     async def _is_new(self, line: Any) -> bool:
-        """Whether the topic was deleted and made again, so that its numbers began anew."""
+        """Whether the topic was deleted and created again, so that its numbers restarted."""
         _, born = await (await line.execute(_LAST, (self.address.name,))).fetchone()
         return self._know(born)
 

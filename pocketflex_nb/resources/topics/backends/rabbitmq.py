@@ -1,6 +1,6 @@
 """The RabbitMQ topic backend: a fanout exchange, and a queue for each subscriber. Extra ``rabbitmq``.
 
-The subscriber's queue outlives its connection for a minute, so that one who was cut off goes on where it was.
+The subscriber's queue outlives its connection for a minute, so that a subscriber that was disconnected continues where it was.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class AmqpTopic:
                 raise
 
     async def _consume(self, line: AmqpLine, name: str, feed: Feed, seen: deque[str]) -> bool:
-        """Push until nobody wants more; raises when the connection breaks, to be called again with another one."""
+        """Push until no more is wanted; raises when the connection breaks, to be called again with another one."""
         queue = await self._bound(line, name)
         unwanted: asyncio.Future[Any] = line.loop.create_future()
 

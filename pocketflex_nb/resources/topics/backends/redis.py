@@ -1,6 +1,6 @@
 """The Redis topic backend: a stream of the last messages, numbered without gaps. Extra ``redis``.
 
-A stream instead of PUBLISH: a subscriber whose connection broke goes on where it was, and can tell how much it has missed.
+A stream instead of PUBLISH: a subscriber whose connection broke continues where it was, and can tell how much it has missed.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _PACKAGE = __name__.rpartition(".")[0]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing that was looked at: whether it is `right`, and the `text` to show (none: nothing is shown)."""
+    """One result of a check: whether it is `right`, and the `text` to show (none: nothing is shown)."""
 
     right: bool
     text: str
@@ -88,12 +88,12 @@ def exercise(number: str, title: str, *, hints: tuple[str, str, str]) -> Callabl
 
 
 def point(right: object, text: str, wrong: str) -> Point:
-    """A thing that must be so: `text` when it is, else `wrong`, a hint for what is not, and the check ends there."""
+    """A condition that must hold: shows `text` if it does, else `wrong`, a hint for the mistake, and the check ends there."""
     return Point(bool(right), text if right else wrong)
 
 
 def slip(happened: object, wrong: str) -> Point:
-    """A mistake people make: when it happened, `wrong` says what it is, and the check ends there; else nothing is shown."""
+    """A common mistake: when it was made, `wrong` explains it, and the check ends there; else nothing is shown."""
     return Point(not happened, wrong if happened else "")
 
 
@@ -120,7 +120,7 @@ def way(run: Any) -> tuple[list[str], list[Any]]:
 
 
 def trouble(exc: BaseException) -> str:
-    """What the reader's code raised, and in which line of the reader's cell, as a sentence without its full stop."""
+    """The error that the reader's code raised, and its line in the reader's cell, as a sentence without its full stop."""
     frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if _is_cell(frame.filename)]
     where = f", in the line `{frames[-1].line}`" if frames and frames[-1].line else ""
     return f"Your code raised `{type(exc).__name__}: {exc}`{where}"

@@ -74,7 +74,7 @@ class Verdict(Card):
 
 
 def check(number: str, *answers: Any) -> Verdict:
-    """Say what is right about an answer, and what is not, with a hint.
+    """Report what is right about an answer, and what is not, with a hint.
 
     Parameters
     ----------

@@ -268,7 +268,7 @@ def _wait(happened: Callable[[], object], seconds: float = PATIENCE) -> bool:
 
 
 def _successor(team: Any, id: str, old: Any) -> Any:
-    """Who stands in that place when it is not `old` any more; None when nobody comes."""
+    """The next agent in that position after `old`; None when there is none."""
     _wait(lambda: not team.is_alive or _find(team, id) not in (None, old), _SOON)
     return _find(team, id) if team.is_alive else None
 
@@ -284,7 +284,7 @@ def _replaced_with(team: Any, id: str) -> set[str]:
 
 
 def _push(team: Any, id: str) -> None:
-    """Let the child of that id fall, and wait for the next one."""
+    """Crash the child of that id, and wait for the next one."""
     old = _find(team, id)
     if old is not None:
         old.exit("kill")

@@ -20,7 +20,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is known of one exercise: whether it was solved, how many answers were looked at, how many hints were shown."""
+    """The saved progress of one exercise: whether it was solved, how many answers were checked, how many hints were shown."""
 
     solved: bool = False
     tries: int = 0
@@ -54,7 +54,7 @@ def read() -> dict[str, Kept]:
 
 
 def keep(number: str, change: Callable[[Kept], Kept]) -> Kept:
-    """Change what is kept of exercise `number`; never raises for the disk's sake."""
+    """Change the saved progress of exercise `number`; never raises because of the disk."""
     known = read()      # anew each time: another notebook may have written meanwhile
     known[number] = change(known.get(number, Kept()))
     _write(known)

@@ -1,8 +1,8 @@
 """Checks that code shares a store safely: one writer is stopped after each of its store operations in turn while another one works.
 
-Chance finds a mistake of this kind now and then. Here the first desk does one verb, the second all it does, and then the first the rest;
-the next time the first does two verbs, and so on. What a desk has read is its own copy, as it is for a kernel of its own, and what it
-changes there is sent with its next verb.
+A random interleaving finds a mistake of this kind only now and then. Here the first writer does one store operation, the second all of
+its, and then the first the rest; the next time the first does two operations, and so on. What a writer has read is its own copy, as in
+a kernel of its own, and what it changes there is sent with its next operation.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Desk:
 
 
 def total_of_two_desks(count: Callable[[Any, str, int], Any], modules: list[str], right: int) -> Any:
-    """A wrong total that two desks make of these two modules, or None: whenever the second one comes, it is `right`.
+    """A wrong total that two writers get for these two modules, or None if it is `right` at every interleaving.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def total_of_two_desks(count: Callable[[Any, str, int], Any], modules: list[str]
 
 
 def _work_apart(count: Callable[[Any, str, int], Any], modules: list[str], store: Store, verbs: int) -> bool:
-    """Have the second desk work when the first has done so many verbs; whether it did as many."""
+    """Run the second writer when the first has done that many operations; returns whether it did as many."""
     stopped, go = threading.Event(), threading.Event()
     done = numbers(1)
 

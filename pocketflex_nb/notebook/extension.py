@@ -27,7 +27,7 @@ _NAMES = [(kind, name) for kind in ("line", "cell") for name in ("pocketflex", "
 
 
 def load(shell: Any) -> None:
-    """Add magics, awaited cells, completion, pictures and lanes to `shell`. Loading again changes nothing."""
+    """Add magics, awaited cells, completion, formatters and lanes to `shell`. Loading again changes nothing."""
     if shell in _loaded:
         return
     magics = shell.magics_manager.magics
@@ -57,7 +57,7 @@ def _guard_input(kernel: Any) -> None:
 
 
 def unload(shell: Any) -> None:
-    """Leave `shell` as it was found."""
+    """Restore `shell` to its state before `load`."""
     if shell not in _loaded:
         return
     before, magics = _loaded.pop(shell), shell.magics_manager.magics

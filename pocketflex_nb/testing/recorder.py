@@ -17,7 +17,7 @@ __all__ = ["Recorder"]
 
 
 class Recorder:
-    """Records what happens in a tree (everywhere, if none is given): ``with Recorder(sup) as seen: ...``.
+    """Records events of a tree (of all trees, if none is given): ``with Recorder(sup) as seen: ...``.
 
     Parameters
     ----------

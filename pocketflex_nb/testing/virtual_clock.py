@@ -67,11 +67,11 @@ class VirtualClock:
         self._lock = threading.Lock()
 
     def time(self) -> float:
-        """Seconds it shows."""
+        """The time that it shows, in seconds."""
         return self._now
 
     def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> _Timer:
-        """Have ``fn(*args)`` called, on the running loop, when the clock has moved by `seconds`.
+        """Call ``fn(*args)``, on the running loop, when the clock has moved by `seconds`.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class VirtualClock:
             timer.cancel()
 
     def advance(self, seconds: float) -> _Settling:
-        """Move the clock; what is due is woken in the order of its time, and sees its time on the clock.
+        """Move the clock; what is due is woken in order of its time, and sees its time on the clock.
 
         Parameters
         ----------
@@ -209,7 +209,7 @@ class _Settling:
 
 
 async def settle(*loops: Any) -> None:
-    """Let this loop, the agents' loops and `loops` run until what can run has run.
+    """Let this loop, the agents' loops and `loops` run their pending work.
 
     Parameters
     ----------

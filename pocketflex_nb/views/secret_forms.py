@@ -75,7 +75,7 @@ _LONGEST = 200
 
 
 def _random(token: str) -> bool:
-    """Whether a text looks made by chance: long, or with a digit or a capital among its letters."""
+    """Whether a text looks random: long, or with a digit or a capital among its letters."""
     return len(token) >= 24 or any(ch.isdigit() or ch.isupper() for ch in token)
 
 
@@ -84,7 +84,7 @@ def _any(token: str) -> bool:
 
 
 def _basic(token: str) -> bool:
-    """Whether what follows ``Basic`` could be Base64, and is no English word."""
+    """Whether the text after ``Basic`` could be Base64, and is not an English word."""
     return token.endswith("=") or any(ch.isdigit() or ch.isupper() for ch in token[1:])
 
 
@@ -93,7 +93,7 @@ def _bearer(token: str) -> bool:
 
 
 class Form(NamedTuple):
-    """A form of secrets: what it looks like, and a quick way to know that a text has none.
+    """A format of secrets: its pattern, and a quick test that rules out a text.
 
     Attributes
     ----------
@@ -161,7 +161,7 @@ def forms() -> Sequence[Form]:
 
 
 def hinted(text: str) -> list[Form]:
-    """The forms that may stand in a text."""
+    """The formats that may occur in a text."""
     found = []
     for hint, form in _HINTED:  # a plain loop: this is asked of every text that is shown
         if hint in text and form not in found:
@@ -170,7 +170,7 @@ def hinted(text: str) -> list[Form]:
 
 
 def may_name(text: str) -> bool:
-    """Whether a text can hold the name of a secret: quick, and true too often."""
+    """Whether a text may contain the name of a secret: quick, with false positives."""
     text = text.lower()
     for hint in _HINTS:
         if hint in text:
@@ -248,7 +248,7 @@ def add_secret_form(pattern: str) -> None:
 
 
 def forget_additions() -> None:
-    """Go back to the kept lists."""
+    """Reset to the built-in lists."""
     _names.clear()
     _plain.clear()
     _forms.clear()

@@ -33,7 +33,7 @@ __all__ = ["CellRun"]
 
 
 class CellRun(CellWait):
-    """A cell's flows: from what is to be run to how it ended.
+    """The run of a cell's flows, from parsing to the report of the end.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class CellRun(CellWait):
             raise error
 
     def _begin(self) -> Run | RunGroup | None:
-        """Start and show; what is to be waited for, or None."""
+        """Start and show; returns what is to be waited for, or None."""
         entries = entries_of(self.value)
         launched = _launched(self.value)
         if self.name and not self.terms.name and isinstance(self.value, BaseNode):
@@ -180,7 +180,7 @@ class CellRun(CellWait):
         return self.runs is not None and not self.terms.background and all(run.done() for run in runs_of(self.runs))
 
     def _end(self) -> Any:
-        """Bring the view up to date, bind, and tell of failures."""
+        """Update the view, bind results, and report failures."""
         if self.runs is None:
             return None
         if self.terms.background:
@@ -198,7 +198,7 @@ class CellRun(CellWait):
         return None  # the view shows it, ``-o`` binds it
 
     def _raise_failures(self) -> None:
-        """One run that failed fails the cell; of several, only when none is of use or ``--on-error stop`` was asked for."""
+        """A failure of a single run fails the cell; of several, only if all failed or with ``--on-error stop``."""
         assert self.runs is not None
         runs = runs_of(self.runs)
         failed = [run for run in runs if run.status == "failed"]
@@ -233,7 +233,7 @@ class CellRun(CellWait):
 
     # in the background -----------------------------------------------------------------------------------------------
     def _later(self) -> None:
-        """At the end, have done what ``--into``, ``--notify`` and ``--then`` ask for."""
+        """Register what ``--into``, ``--notify`` and ``--then`` ask for, to be done at the end."""
         if not (self.terms.table or self.terms.notify or self.terms.then is not None):
             return
         kernel = getattr(self.shell, "kernel", None)
@@ -274,7 +274,7 @@ class CellRun(CellWait):
 
 
 def _launched(value: Any) -> Run | RunGroup | None:
-    """Runs that a body has launched itself."""
+    """Runs that a Python body has launched itself."""
     if isinstance(value, (Run, RunGroup)):
         return value
     several = list(value.values()) if isinstance(value, dict) else value
@@ -284,7 +284,7 @@ def _launched(value: Any) -> Run | RunGroup | None:
 
 
 def _last_look(view: Any) -> None:
-    """Show how it ended, now, and follow no longer."""
+    """Update the view for the last time, now, and stop following."""
     if view is None:
         return
     from pocketflex_nb.notebook.widgets.base.refresh_loop import pump

@@ -16,7 +16,7 @@ __all__ = ["CellWait"]
 
 
 class CellWait:
-    """What a magic gives that waits: awaited by the cell when the whole line is ours, waited for in plain code otherwise.
+    """The result of a magic that waits: awaited by the cell when the whole line is the magic, waited for in plain code otherwise.
 
     Notes
     -----
@@ -26,11 +26,11 @@ class CellWait:
     is_magic_result = True
 
     def _begin(self) -> Run | RunGroup | None:
-        """Start; what is to be waited for, or None."""
+        """Start; returns what is to be waited for, or None."""
         raise NotImplementedError
 
     def _end(self) -> Any:
-        """It is over."""
+        """Handle the end."""
         return None
 
     def _started(self) -> Run | RunGroup | None:

@@ -89,7 +89,7 @@ _SVG: dict[type, Callable[[Any], Any]] = {Flow: _flow_svg, Run: _run_svg, RunGro
 
 
 def register(shell: Any) -> None:
-    """Let flows, runs and groups draw themselves in `shell`."""
+    """Register the formatters for flows, runs and groups in `shell`."""
     formatter = shell.display_formatter.formatters["image/svg+xml"]
     for kind, draw in _SVG.items():
         formatter.for_type(kind, _safe(draw))

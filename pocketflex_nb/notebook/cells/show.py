@@ -1,7 +1,7 @@
 """`show`: displays a live widget together with a static fallback for readers without a kernel.
 
-Two outputs: the widget, and an SVG with the same content that the live widget hides. The still picture is written anew when the runs
-are over, so that a saved notebook, its preview elsewhere and an export all show how it ended.
+Two outputs: the widget, and an SVG with the same content that the live widget hides. The SVG is rewritten when the runs are over, so
+that a saved notebook, its preview elsewhere and an export all show how it ended.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _unseen: list[Any] = []
 
 
 def begin_cell(info: Any = None) -> None:
-    """A cell starts: what it launches gets one view. The one it had is off the page, and would keep its runs alive for good."""
+    """Start a cell: what it launches gets one view. The view of its previous execution is closed, since it would keep its runs alive."""
     _in_cell.clear()
     _unseen.clear()
     if cell_id := getattr(info, "cell_id", None):
@@ -34,12 +34,12 @@ def shown_in_cell() -> Any:
 
 
 def is_shown(run: Any) -> bool:
-    """Whether a view of this cell shows `run`, or none is wanted: its repr needs no picture."""
+    """Whether a view of this cell shows `run`, or no view is wanted, so that its repr needs no picture."""
     return run in _unseen or any(run in view.runs for view in _in_cell)
 
 
 def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto") -> Any:
-    """Show runs live; what `core.ports.display` stands for.
+    """Show runs live; the function behind `core.ports.display`.
 
     Parameters
     ----------

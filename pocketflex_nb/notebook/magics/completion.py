@@ -30,7 +30,7 @@ _CHOICES = {"--as", "--on-error", "--view"}
 
 
 def candidates(line: str, names: dict[str, Any]) -> list[str] | None:
-    """What fits at the end of `line`, or None when the line is not ours."""
+    """The completions at the end of `line`, or None when the line is not one of our magics."""
     match = _LINE.match(line)
     if match is None or (match["rest"] and not match["rest"][0].isspace()):
         return None

@@ -36,7 +36,7 @@ class PocketflexMagics(Magics):
     @no_var_expand
     @line_cell_magic("pocketflex")  # type: ignore[arg-type]
     def pocketflex(self, line: str, cell: str | None = None) -> Any:
-        """Run flows, and ask about runs."""
+        """Run flows, and query and control runs."""
         return self._told(line, cell)
 
     @no_var_expand
@@ -48,7 +48,7 @@ class PocketflexMagics(Magics):
     cast(Any, pocketflex).__doc__ = cast(Any, pf).__doc__ = USAGE  # what ``%pocketflex?`` shows
 
     def _told(self, line: str, cell: str | None) -> Any:
-        """Do it; our own errors as one or two lines."""
+        """Run it; show our own errors in one or two lines."""
         awaited = AWAITED.get()
         token = AWAITED.set(False)  # a magic inside this body is called by the body, and not awaited
         try:

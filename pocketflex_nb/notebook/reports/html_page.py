@@ -61,7 +61,7 @@ def write_beside(target: Path, text: str) -> None:
 
 
 def page(runs: Sequence[Any], *, title: str | None = None) -> str:
-    """Runs as the text of an HTML file: counts, diagram, timeline, and of each run what it said, its error, its store, its events.
+    """Runs as the text of an HTML file: counts, diagram, timeline, and for each run its output, its error, its store, its events.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ _CLEAR = "\r\x1b[K"
 
 
 class TextView:
-    """Runs as text. Followed by the pump of views.
+    """Runs as text, kept up to date by the refresh loop.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ class TextView:
 
     @property
     def is_last(self) -> bool:
-        """Whether all its runs are over, so that the next look is the last."""
+        """Whether all its runs are over, so that the next update is the last."""
         return all(run.done() for run in self.runs)
 
     def look(self) -> bool:
-        """Say what changed; False when every run is over."""
+        """Print what changed; False when every run is over."""
         with self._looking:  # a cell's end looks as well, and must not overtake the pump
             live = not all(run.done() for run in self.runs)
             if not live and not self._over:
@@ -102,14 +102,14 @@ class TextView:
             self._is_open = True
 
     def text(self) -> str:
-        """How it stands, for each run or, when there are many, in one line."""
+        """The status of each run or, when there are many, of all in one line."""
         if len(self.runs) <= LINES:
             return "\n".join(_line(run) for run in self.runs)
         failed = [_line(run) for run in self.runs if run.status == "failed"][:5]
         return "\n".join([self.line(), *failed])
 
     def line(self) -> str:
-        """How it stands, in one line."""
+        """The status in one line."""
         if len(self.runs) == 1:
             return _line(self.runs[0])
         counts = Counter(run.status for run in self.runs)
@@ -128,7 +128,7 @@ def _is_terminal() -> bool:
 
 
 def _cell_waits() -> bool:
-    """Whether a cell is running, so that nobody types."""
+    """Whether a cell is running, so that the user is not typing."""
     from IPython import get_ipython
 
     return bool(getattr(getattr(get_ipython(), "display_trap", None), "is_active", False))

@@ -1,6 +1,6 @@
 """Rebuilds a diagram's flow when a cell has bound one of the names that it uses anew.
 
-What was launched keeps the flow that it was launched with; the name in the notebook stands for the new one. `%pocketflex pin` stops it.
+Runs keep the flow that they were launched with; the name in the notebook is bound to the new one. `%pocketflex pin` prevents that.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _OUTPUT = re.compile(r"_{1,3}|_\d+")
 
 
 def remember(flow: Any, names: dict[str, Any]) -> None:
-    """Have `flow` follow the names that its diagram uses."""
+    """Make `flow` follow the names that its diagram uses."""
     sources = {str(node.__dict__["_pfx_source"]) for node in nodes_by_path(flow).values() if "_pfx_source" in node.__dict__}
     _made[flow] = {name: names.get(name) for name in sources}
 
 
 def _follow(*_: Any) -> None:
-    """After a cell: wire anew what has changed; a flow of flows once those are."""
+    """After a cell: rebuild the flows whose names have changed; a flow of flows after those."""
     for shell in _shells:
         names = shell.user_ns
         for _round in range(8):  # so deep may diagrams stand in diagrams

@@ -80,7 +80,7 @@ def _common(options: Options, names: Mapping[str, Any]) -> Store:
 
 
 def stored(store: Any, own: Any) -> Store:
-    """A store of its own, but for one that is shared on purpose; what a pair brings stands above ``--seed``."""
+    """A store for one run, or the shared one; values of a pair override ``--seed``."""
     if isinstance(store, Store):
         return store
     try:

@@ -54,7 +54,7 @@ def find_run(name: str, names: Mapping[str, Any]) -> Run | RunGroup:
 
 
 def entries_of(value: Any) -> list[tuple[str | None, Any, Any]] | None:
-    """What a body's last expression asks to run: (name, flow, store) each; None when it is nothing to run."""
+    """The entries of a body's last expression: (name, flow, store) each; None when it is nothing that can be run."""
     if isinstance(value, BaseNode):
         return [(None, value, None)]
     found: list[tuple[str | None, Any, Any]]

@@ -16,7 +16,7 @@ __all__ = ["OPTIONS", "Option", "Options", "parse", "words_of"]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: how it is written, what follows it (``""`` for nothing), what it does, and whether it may be given again."""
+    """One option: its spelling, its argument (``""`` for none), its help, and whether it may be repeated."""
 
     name: str
     takes: str
@@ -70,7 +70,7 @@ OPTIONS = {
 
 @dataclass(slots=True)
 class Options:
-    """What was written: positional words, and options by name."""
+    """The parsed line: positional words, and options by name."""
 
     words: list[str] = field(default_factory=list)
     given: dict[str, list[str]] = field(default_factory=dict)

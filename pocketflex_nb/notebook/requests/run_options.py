@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {"height": 500, "view": "auto", "j": AT_ONCE}
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the options of a cell ask for, checked.
+    """The options of a cell, checked.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ def _variable(name: str | None, what: str) -> str | None:
 
 
 def _magic(command: str | None) -> str | None:
-    """The words behind ``%pf`` of what ``--then`` is given."""
+    """The ``%pf`` words that ``--then`` was given."""
     if command is None:
         return None
     word, _, rest = command.strip().lstrip("%").partition(" ")

@@ -27,12 +27,12 @@ __all__ = ["checked", "fresh", "plan_text", "start", "when_over"]
 
 
 def fresh(flow: Any, names: Mapping[str, Any]) -> Any:
-    """The flow with what its names mean now, unless it is pinned."""
+    """The flow rebuilt with the present bindings of its names, unless it is pinned."""
     return flow if flow in pinned else rebuild(flow, names)
 
 
 def checked(flow: Flow) -> list[str]:
-    """Look at the flow; the warnings as text."""
+    """Check the flow; returns the warnings as text."""
     try:
         return [str(problem) for problem in flow.check()]
     except CheckError as exc:
@@ -71,7 +71,7 @@ def plan_text(entries: list[tuple[str | None, Any, Any]], options: Options, term
 def start(
     entries: list[tuple[str | None, Any, Any]], options: Options, terms: Terms, names: Mapping[str, Any], after: Any = None
 ) -> Run | RunGroup:
-    """Start what was asked for, and return its Run, or the RunGroup when it is several.
+    """Start the requested runs, and return the Run, or the RunGroup for several.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def start(
 
 
 def when_over(thing: Run | RunGroup, fn: Callable[[], Any]) -> None:
-    """Have `fn` called when all of it is over, in the thread that ends the last."""
+    """Call `fn` when all of it is over, in the thread that ends the last."""
     runs = runs_of(thing)
     left = [len(runs)]
 

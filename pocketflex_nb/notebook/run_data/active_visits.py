@@ -11,7 +11,7 @@ __all__ = ["Open", "UnderWay"]
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A visit that goes on; `start` is in monotonic ns."""
+    """A visit in progress; `start` is in monotonic ns."""
 
     node: str
     start: int
@@ -19,7 +19,7 @@ class Open:
 
 
 class UnderWay:
-    """The open visits of one run, from look to look.
+    """The visits in progress of one run, from update to update.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class UnderWay:
         self._looked = 0
 
     def look(self) -> list[Open]:
-        """The visits that go on now, the first first; what waits before its node has not begun."""
+        """The visits in progress now, the oldest first; a walk that waits before its node has not begun it."""
         now, run = perf_counter_ns(), self.run
         if run.done():
             self._starts = {}

@@ -35,13 +35,13 @@ Rows = list[list[str]]
 
 
 def mirrored(store: Any) -> AbstractContextManager[Any]:
-    """Inside, a store that is kept elsewhere answers from its mirror: a view must not wait for a server. Any other reads as ever."""
+    """Inside, a store that is kept elsewhere answers from its replica: a view must not wait for a server. Others are unaffected."""
     within = getattr(store, "mirrored", None)
     return nullcontext() if within is None else within()
 
 
 def panel(tab: str, runs: Sequence[Any], moment: int | None, at: tuple[Any, Span] | None, past: Any) -> dict[str, Any]:
-    """What `tab` shows.
+    """The content of `tab`.
 
     Parameters
     ----------

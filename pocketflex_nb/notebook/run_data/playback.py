@@ -13,7 +13,7 @@ __all__ = ["Replay"]
 
 
 class Replay:
-    """A run that is over, seen once more: for views, what a live run is.
+    """The playback of a finished run; views use it like a live run.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Replay:
     # what views read --------------------------------------------------------------------------------------------------
     @property
     def records(self) -> list[Event]:
-        """What was told so far."""
+        """The events replayed so far."""
         self._advance()
         return self._events[: self._at]
 
@@ -58,7 +58,7 @@ class Replay:
 
     @property
     def status(self) -> str:
-        """As it was then; paused while the telling is."""
+        """The status at that moment; paused while the playback is."""
         self._advance()
         if self._stopped:
             return "cancelled"
@@ -66,12 +66,12 @@ class Replay:
 
     @property
     def error(self) -> Any:
-        """What ended it, once that was told."""
+        """The run's error, once its end was replayed."""
         return self._end_error if self.done() and not self._stopped else None
 
     @property
     def finished(self) -> int:
-        """When the last event was told, 0 before."""
+        """When the last event was replayed, 0 before."""
         return self._stopped or (self._events[-1].ns + self._behind if self.done() and self._events else 0)
 
     @property
@@ -81,11 +81,11 @@ class Replay:
 
     @property
     def seconds(self) -> float:
-        """How long it is being told."""
+        """The duration of the playback so far."""
         return ((self.finished or now()) - self.started) / 1e9
 
     def state(self) -> State:
-        """What was known then."""
+        """The state at that moment."""
         self._advance()
         return self._state
 
@@ -94,7 +94,7 @@ class Replay:
         return [path for path, node in self.state().nodes.items() if node.status == "running"]
 
     def done(self) -> bool:
-        """Whether all was told."""
+        """Whether all events were replayed."""
         self._advance()
         return bool(self._stopped) or self._at == len(self._events)
 
@@ -111,18 +111,18 @@ class Replay:
 
     # steering ---------------------------------------------------------------------------------------------------------
     def pause(self) -> None:
-        """Tell no more for now."""
+        """Pause the playback."""
         self._advance()
         self._held = self._held or now()
 
     def resume(self) -> None:
-        """Go on telling."""
+        """Continue the playback."""
         if self._held:
             self._behind += now() - self._held
             self._held = 0
 
     def step(self) -> None:
-        """Tell one finished step more, and pause."""
+        """Replay one more finished step, and pause."""
         self.pause()
         steps = self._state.steps
         while self._at < len(self._events) and self._state.steps == steps:
@@ -131,14 +131,14 @@ class Replay:
             self._behind = self._held - self._events[self._at - 1].ns
 
     def cancel(self) -> bool:
-        """Stop telling."""
+        """Stop the playback."""
         if self.done():
             return False
         self._stopped = now()
         return True
 
     def add_done_callback(self, fn: Any) -> None:
-        """Views that wait for an end look for themselves."""
+        """Does nothing: views check for the end themselves."""
 
     def wait(self, timeout: float | None = None) -> Replay:
         """Nothing to wait for."""
@@ -146,7 +146,7 @@ class Replay:
 
 
 def _told(events: list[Event], start: int, speed: float, first: int) -> list[Event]:
-    """The events with the starts of nodes, in their order, at the times at which they are to be told."""
+    """The events with the starts of nodes, in order, at the times at which they are replayed."""
     if not events:
         return []
     known = {event.address for event in events if event.kind == "node_started"}
@@ -164,6 +164,6 @@ def _told(events: list[Event], start: int, speed: float, first: int) -> list[Eve
 
 
 def _zero(events: list[Event], first: int) -> int:
-    """The moment from which on events have their own time: what is before is told at once."""
+    """The moment from which on events keep their own pace; earlier ones are replayed at once."""
     ends = [event.ns for event in events if event.kind in ("node_finished", "node_failed")]
     return ends[first - 1] if first else events[0].ns

@@ -68,7 +68,7 @@ def summed(states: Sequence[State]) -> State:
 
 
 class Picture:
-    """What the page shows of some runs.
+    """The view model of some runs.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class Picture:
         return self.runs
 
     def known(self, run: Any) -> State:
-        """What was known of `run` where the time cursor stands."""
+        """The state of `run` at the time cursor."""
         state: State = run.state() if self.moment is None else self.past.reel(run).state(self.moment)
         return state
 
@@ -123,7 +123,7 @@ class Picture:
         return sorted(((span.end, run, span) for run in self.chosen() for span in list(run.state().spans)), key=lambda m: m[0])
 
     def last(self) -> tuple[Any, Span] | None:
-        """The step that was the last one where the time cursor stands."""
+        """The last step at the time cursor."""
         if not self.has_steps:
             return None
         ends = [(spans[-1], run) for run in self.chosen() if (spans := self.known(run).spans)]
@@ -131,7 +131,7 @@ class Picture:
         return None if span is None else (run, span)
 
     def cursor(self) -> dict[str, Any]:
-        """Where the time cursor stands, among how many steps, and what the step was."""
+        """The position of the time cursor, the number of steps, and the step there."""
         last = self.last()
         total = sum(len(run.state().spans) for run in self.chosen()) if self.has_steps else 0
         place = total if self.moment is None else bisect_right([m[0] for m in self.moments()], self.moment)
@@ -196,7 +196,7 @@ class Picture:
         return strip
 
     def old_code(self) -> tuple[str, ...]:
-        """Which live runs use code whose cell has run again since, in words; looked after once a second."""
+        """The live runs that use code whose cell has run again since, as text; checked once a second."""
         now = time.monotonic()
         if not self.is_live():
             return ()
@@ -211,7 +211,7 @@ class Picture:
         return self._stale
 
     def is_live(self) -> bool:
-        """Whether any run goes on."""
+        """Whether any run is not over."""
         return not all(run.done() for run in self.runs)
 
     # the diagram -----------------------------------------------------------------------------------------------------
@@ -322,7 +322,7 @@ class Picture:
         }
 
     def _ends(self, run: Any, e: Any) -> float | None:
-        """When nobody can answer any more, in seconds since the epoch, so that the page can count down by itself."""
+        """When the questions time out, in seconds since the epoch, so that the page can count down by itself."""
         if e.get("timeout") is None:
             return None
         key = run.number, e["ask"]
@@ -337,7 +337,7 @@ class Picture:
         return ",".join(f"{_CODES[s]}{self.counts[s]}" for s in _ORDER if self.counts[s])
 
     def ranked(self) -> list[int]:
-        """The runs' places, sorted by status as the heat strip shows them."""
+        """The runs' indices, sorted by status as the status grid shows them."""
         rank = {status: n for n, status in enumerate(_ORDER)}
         return sorted(range(len(self.runs)), key=lambda k: rank.get(self.runs[k].status, 0))
 
@@ -353,7 +353,7 @@ class Picture:
         return [over for over, _ in self._laid(limit)]
 
     def marks(self, limit: int = 240) -> list[list[list[Any]]]:
-        """Per run what stands on its bars: [sign, start ms, end ms or None, words]; where each run has but a thin line, none.
+        """Per run the marks on its bars: [sign, start ms, end ms or None, text]; none where each run has only a thin line.
 
         The signs: ``|`` a retry, ``?`` a wait for an answer, ``>`` a visit under way, which also tells the row of its bar.
         """
@@ -363,7 +363,7 @@ class Picture:
         return [[*going, *self._marks_of(run)] for run, (_, going) in zip(runs, self._laid(limit), strict=True)]
 
     def _laid(self, limit: int) -> list[tuple[list[list[Any]], list[list[Any]]]]:
-        """Per run its visits that are over and those that go on, laid into rows together: a bar keeps its row when it ends."""
+        """Per run its finished and current visits, assigned to rows together: a bar keeps its row when it ends."""
         runs = self._timed()
         per_run = max(limit // max(len(runs), 1), 10)
         laid = []
@@ -461,7 +461,7 @@ def graphs_of(runs: Sequence[Any]) -> list[tuple[Any, Graph]]:
 
 
 def flow_names(flows: Sequence[Any]) -> list[str]:
-    """What the flows are called, apart from each other; a run's own name may be another."""
+    """Distinct names of the flows; a run's own name may be another."""
     names, known = [], Counter[str]()
     for flow in flows:
         name = clean(base_name(flow), 80)

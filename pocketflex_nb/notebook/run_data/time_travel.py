@@ -13,7 +13,7 @@ __all__ = ["Past", "Reel"]
 
 
 class Reel:
-    """The events of one run, read on as they come, and the state at one moment of them.
+    """The events of one run, read incrementally, and the state at one moment of them.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Reel:
         return events if ns is None else events[: bisect_right(self._times, ns)]
 
     def state(self, ns: int) -> State:
-        """What was known at a moment; going forward folds only what lies between."""
+        """The state at a moment; going forward folds only the events in between."""
         self.read()
         place = bisect_right(self._times, ns)
         if place < self._place:
@@ -70,13 +70,13 @@ class Reel:
 
 
 class Past:
-    """The reels of the runs of one view."""
+    """The past events of the runs of one view."""
 
     def __init__(self) -> None:
         self._reels: dict[int, Reel] = {}
 
     def reel(self, run: Any) -> Reel:
-        """The reel of `run`."""
+        """The events of `run`."""
         found = self._reels.get(run.number)
         if found is None:
             found = self._reels[run.number] = Reel(run)

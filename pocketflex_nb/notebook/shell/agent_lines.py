@@ -14,7 +14,7 @@ _OVER = frozenset({"done", "failed", "cancelled"})
 
 
 class AgentLines:
-    """What agents print to one stream: whole lines, so that those of several never mix.
+    """Prints of agents to one stream: whole lines, so that those of several never mix.
 
     Notes
     -----
@@ -27,7 +27,7 @@ class AgentLines:
         self._open: dict[tuple[int, int, int], str] = {}  # one per life, thread and task
 
     def write(self, life: Any, text: str) -> int:
-        """Write the lines that `text` ends; the rest waits for its end. What a zombie prints is dropped."""
+        """Write the lines that `text` completes; the rest waits for its end. Prints of a zombie are dropped."""
         if life.fenced:
             return len(text)
         key = _key(life)
@@ -42,13 +42,13 @@ class AgentLines:
         return len(text)
 
     def flush(self, life: Any) -> None:
-        """Show the line that is not ended yet."""
+        """Show the incomplete line."""
         rest = self._open.pop(_key(life), "")
         if rest and not life.fenced:
             self._tell(life, rest)
 
     def _end(self, life: Any) -> None:
-        """The agent has ended: show what it printed without a newline."""
+        """At the agent's end: show what it printed without a newline."""
         for key in [key for key in list(self._open) if key[0] == id(life)]:
             rest = self._open.pop(key)
             if life.context is not None and not life.fenced:

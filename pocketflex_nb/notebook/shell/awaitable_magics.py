@@ -24,7 +24,7 @@ _CALL = "await __import__('pocketflex_nb.notebook.shell.awaitable_magics', froml
 
 
 async def called(magic: Callable[..., Any], *args: Any) -> Any:
-    """Call a magic and await what it gives."""
+    """Call a magic and await its result."""
     hear()
     token = AWAITED.set(True)
     try:

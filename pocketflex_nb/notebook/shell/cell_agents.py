@@ -11,7 +11,7 @@ __all__ = ["install", "remove"]
 
 
 def install(shell: Any) -> None:
-    """Give each cell's agents an owner."""
+    """Make each cell the owner of the agents that it starts."""
     shell.events.register("pre_run_cell", _begin)
 
 

@@ -37,7 +37,7 @@ def usage(message: str) -> UsageError:
 
 
 def shortened(error: PocketflexError) -> BaseException:
-    """An error of ours as one or two lines; one that the user's own code has met stays as it is."""
+    """An error of ours in one or two lines; one that passed through the user's own code stays as it is."""
     if getattr(error, "_render_traceback_", None) is not None:
         return error
     what = "" if isinstance(error, (DiagramError, CheckError)) else f"{type(error).__name__}: "
@@ -45,7 +45,7 @@ def shortened(error: PocketflexError) -> BaseException:
 
 
 def own_traceback(trace: TracebackType | None) -> TracebackType | None:
-    """The part of `trace` that is neither ours nor the machinery's: the user's lines, and libraries below them."""
+    """The part of `trace` outside of this package and the machinery: the user's lines, and libraries below them."""
     kept: list[TracebackType] = []
     while trace is not None:
         file = os.path.abspath(trace.tb_frame.f_code.co_filename)

@@ -27,7 +27,7 @@ _shells: list[Any] = []
 
 
 def hear() -> None:
-    """Let the stop button reach a cell that awaits, wherever it is. ipykernel takes its handler and ours away when the cell is over."""
+    """Let the stop button reach a cell that awaits, wherever it is. ipykernel removes its handler and ours when the cell is over."""
     if threading.current_thread() is not threading.main_thread():
         return
     before = signal.getsignal(signal.SIGINT)
@@ -80,7 +80,7 @@ def _begin(*_: Any) -> None:
 
 
 def tidy() -> None:
-    """Take away what an interrupt may have left behind in this thread: no cell begins inside of a run."""
+    """Remove what an interrupt may have left behind in this thread: no cell begins inside of a run."""
     for variable in (FRAME, AGENT):
         if variable.get() is not None:
             variable.set(None)
@@ -93,7 +93,7 @@ def tidy() -> None:
 
 
 def _address_streams(kernel: Any) -> None:
-    """See to it that what this cell prints names it as its cause."""
+    """Ensure that what this cell prints refers to the cell as its parent message."""
     parent: Any = getattr(kernel, "get_parent", dict)()
     header = parent.get("header", parent) if isinstance(parent, dict) else None
     for stream in (sys.stdout, sys.stderr):

@@ -26,7 +26,7 @@ _MEND = "pip install 'nest-asyncio2>=1.7.3', and restart the kernel"
 
 
 def use_loop(shell: Any, name: str) -> None:
-    """Have runs walk on the loop of that name from now on.
+    """Run flows on the loop of that name from now on.
 
     Raises
     ------

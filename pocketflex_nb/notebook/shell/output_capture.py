@@ -44,7 +44,7 @@ class _Line:
 
 
 class Lane:
-    """A text stream that gives what a launched run prints to the run, and everything else to the stream behind it."""
+    """A text stream that passes prints of a launched run to the run, and everything else to the wrapped stream."""
 
     def __init__(self, behind: Any) -> None:
         self._behind = behind
@@ -55,7 +55,7 @@ class Lane:
         _lanes.add(self)
 
     def write(self, text: str) -> int:
-        """Write `text` to the lane of the run that prints, else to the stream behind."""
+        """Write `text` to the lane of the run that prints, else to the wrapped stream."""
         frame = FRAME.get()
         lane = None if frame is None else frame.run.lane_run
         if lane is None:
@@ -77,7 +77,7 @@ class Lane:
             self.write(line)
 
     def flush(self) -> None:
-        """Show an unfinished line of the run that prints; flush the stream behind."""
+        """Show an incomplete line of the run that prints; flush the wrapped stream."""
         frame = FRAME.get()
         line = self._open.get(_key(frame)) if frame is not None else None
         if line is not None and line.text:
@@ -125,13 +125,13 @@ class Lane:
             self._follow(frame.run)
 
     def _follow(self, run: Any) -> None:
-        """See to it that what stays without a newline is shown at the run's end."""
+        """Ensure that a line without a newline is shown at the run's end."""
         if run.number not in self._followed:
             self._followed.add(run.number)
             run.add_done_callback(self.settle)
 
     def settle(self, run: Any) -> None:
-        """Give the run that is over what it printed without a newline."""
+        """Pass the finished run what it printed without a newline."""
         self._followed.discard(run.number)
         self._begun.clear()
         for key, line in list(self._open.items()):
@@ -165,7 +165,7 @@ def _finish(line: _Line) -> None:
 
 
 def settle(run: Any) -> None:
-    """Have every stream give `run`, which is over, what it printed without a newline."""
+    """Make every stream pass `run`, which is over, what it printed without a newline."""
     for lane in list(_lanes):
         lane.settle(run)
 

@@ -95,7 +95,7 @@ class _Dot:
         self.lines.append(f"  {_quoted(source)} -> {_quoted(target)}{options}")
 
     def leaf(self, group: str) -> str:
-        """A node inside a group: DOT's arrows join nodes, and are cut at the cluster's border."""
+        """A node inside a group: DOT's arrows join nodes, and are clipped at the cluster's border."""
         seen: set[str] = set()
         while group in self.inside and group not in seen and self.inside[group]:
             seen.add(group)

@@ -158,7 +158,7 @@ class _Text:
         return f"{source} {_ARROWS.get(edge.kind, '-->')}{action} {target}"
 
     def start(self, home: str, starts: tuple[str, ...], ref: str) -> None:
-        """Say where a level begins, unless it begins where a reader would look anyway."""
+        """Write where a level begins, unless a reader would assume it anyway."""
         inside = self.written(home)
         known = [s for s in starts if s in inside]
         aimed = {e.target for e in self.edges[home] if e.source != e.target}
@@ -180,7 +180,7 @@ class _Text:
         return found
 
     def settings(self) -> None:
-        """What the diagram had set, a line for each node."""
+        """The settings of the diagram, one line per node."""
         lines: dict[str, list[str]] = {}
         for path, setting, value in self.graph.settings:
             ref = f"{self.names[path]}." if path else ""

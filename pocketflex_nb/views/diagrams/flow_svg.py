@@ -1,7 +1,7 @@
 """Flows as plain SVG: no script, no foreign object, nothing fetched, every text escaped.
 
-The picture stands on its own in both themes: nodes and labels carry their own fill, arrows are a grey that shows on white and on
-black, and the style sheet follows the reader's theme (JupyterLab's attribute, else the system's) where it can.
+The picture works alone in both themes: nodes and labels have their own fill, arrows are a grey that is visible on white and on black,
+and the style sheet follows the reader's theme (JupyterLab's attribute, else the system's) where it can.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def caption_of(status: str, seconds: float = 0.0) -> str:
 
 
 def branches_of(node: Any) -> str:
-    """How many of the branches that a list of actions began here are through, while they are at work; else ``""``."""
+    """How many of the branches that a list of actions began here are finished, while they run; else ``""``."""
     visits, due = getattr(node, "visits", 0), getattr(node, "due", 0)
     return f"{visits} of {due} done" if due > max(visits, 1) and getattr(node, "active", 0) else ""
 
@@ -320,7 +320,7 @@ def _texts(lines: list[str], caption: str, box: Box, strong: str) -> str:
 
 
 def _corner(shape: str, box: Box) -> tuple[float, float]:
-    """How far right of and below its box's upper left corner a node's outline begins."""
+    """The offset of a node's outline from its box's upper left corner."""
     if shape == "diamond":
         return box.w * 0.17, box.h * 0.33
     if shape in ("circle", "double_circle"):

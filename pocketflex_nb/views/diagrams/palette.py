@@ -1,7 +1,7 @@
 """The colour, icon and word of each state: one table for every picture and every widget.
 
-Colour is never the only sign: each state has a glyph of its own shape and a word. Text on every fill has a contrast of at least
-4.5 to 1 in both themes, lines at least 3 to 1 on white and on #111.
+Colour is never the only sign: each state has a glyph of its own shape and a word. Text on every fill has a contrast of at least 4.5 to
+1 in both themes, lines at least 3 to 1 on white and on #111.
 """
 
 from __future__ import annotations

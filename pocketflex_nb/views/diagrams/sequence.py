@@ -123,7 +123,7 @@ def sequence(events: Iterable[Any], *, limit: int = LIMIT, **filters: Any) -> st
 
 
 def _escaped(text: str) -> str:
-    """Text that ends no line and no statement of a sequence diagram."""
+    """Text without line ends and statement ends of a sequence diagram."""
     safe = "".join(f"#{ord(ch)};" if ch in "#;<>\"`%{}\\" else ch for ch in shown(text, 200))
     return safe.strip() or "#8203;"
 

@@ -8,7 +8,7 @@ __all__ = ["columns", "margins", "placed"]
 
 
 def margins(level: Level, items: list[Item], links: list[Link]) -> tuple[list[float], list[float]]:
-    """Half the room that each item and dummy takes across, before and after its middle."""
+    """Half the space that each item and dummy needs across, before and after its middle."""
     before = [i.across / 2 + i.before + (BESIDE if i.small else ACROSS) / 2 for i in items]
     after = [i.across / 2 + i.after + (BESIDE if i.small else ACROSS) / 2 for i in items]
     thin = [BESIDE / 2] * (len(level.rank) - len(items))
@@ -42,7 +42,7 @@ def placed(level: Level, up: Near, down: Near, before: list[float], after: list[
 def _straighten(
     order: list[list[int]], up: Near, down: Near, across: list[float], before: list[float], after: list[float]
 ) -> None:
-    """Bring what stands alone behind something else into line with it, where there is room."""
+    """Align items that are alone in their rank with their neighbours, where there is space."""
     for row in order:
         for number, v in enumerate(row):
             if len(up[v]) != 1 or len(down[up[v][0][0]]) != 1:

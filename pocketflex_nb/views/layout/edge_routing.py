@@ -157,7 +157,7 @@ def _slope(stops: list[Stop], n: int) -> float:
 
 
 def loop_reaches(links: list[Link], *, after: bool) -> list[tuple[float, float, float]]:
-    """For each loop of one item, inner ones first: how far off it turns, the middle of its label, and where both end."""
+    """For each loop of one item, inner ones first: how far it extends, the middle of its label, and its two ends."""
     found: list[tuple[float, float, float]] = []
     reach = 4.0
     for link in links:
@@ -184,7 +184,7 @@ def _loops(at: Point, item: Item, links: list[Link], *, after: bool) -> list[Pat
 
 
 def _lanes(level: Level, items: list[Item], links: list[Link], lanes: list[int], paths: list[Path]) -> None:
-    """Lead arrows that run far, or back, around the outside; short ones nearest."""
+    """Route arrows that run far, or back, around the outside; short ones nearest."""
     if not lanes:
         return
     low, high = _skyline(level, items, links)
@@ -246,7 +246,7 @@ def _lane_end(
     level: Level, items: list[Item], end: int, lane: float, side: float, touched: dict[tuple[int, bool], int],
     turns: dict[int, int], *, leaving: bool,
 ) -> list[Point]:
-    """From the item to its lane: straight across where nothing stands between, else round through the gap beside its rank."""
+    """From the item to its lane: straight across where nothing is between, else through the gap beside its rank."""
     at, item, row = level.at[end], items[end], level.order[level.rank[end]]
     outermost = row[-1] if side > 0 else row[0]
     if outermost == end:

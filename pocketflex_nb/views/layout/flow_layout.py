@@ -67,7 +67,7 @@ class Layout:
 
 
 def edge_text(edge: Edge) -> str:
-    """What is written at an arrow: its action; nothing for the default one."""
+    """The label of an arrow: its action; empty for the default one."""
     return "" if edge.action == "default" else cut(shown(edge.action, 400), _LABEL_ROOM, SMALL)
 
 
@@ -90,7 +90,7 @@ def layout(graph: Graph, direction: str | None = None) -> Layout:
 
 @dataclass(slots=True)
 class _Inside:
-    """What one group (``""``: the whole flow) holds, laid out on its own."""
+    """The content of one group (``""``: the whole flow), laid out on its own."""
 
     keys: list[tuple[str, str]] = field(default_factory=list)  # ("node" | "group" | "start" | "end", id)
     items: list[Item] = field(default_factory=list)

@@ -36,7 +36,7 @@ def ranked(items: list[Item], links: list[Link], roots: Iterable[int]) -> Level:
 
 
 def _search(n: int, links: list[Link], roots: Iterable[int]) -> tuple[list[int], set[int]]:
-    """Items in the order a depth-first search leaves them, and the links that close a circle."""
+    """Items in the order of a depth-first search, and the links that close a cycle."""
     out: Near = [[] for _ in range(n)]
     for number, link in enumerate(links):
         if link.source != link.target:
@@ -93,7 +93,7 @@ def _chained(n: int, links: list[Link], back: set[int], rank: list[int]) -> list
 
 
 def _slotted(links: list[Link], chained: list[int], back: set[int], rank: list[int]) -> dict[int, int]:
-    """By link: the gap (number of the rank before it) in which it needs a place of its own, for a label or beside a twin."""
+    """By link: the gap (number of the rank before it) in which it needs space of its own, for a label or beside a parallel link."""
     pairs: dict[frozenset[int], int] = {}
     for number in chained:
         pair = frozenset((links[number].source, links[number].target))

@@ -16,7 +16,7 @@ ACROSS, BESIDE, GAP, SLOT = 28.0, 12.0, 52.0, 24.0
 
 @dataclass(slots=True)
 class Item:
-    """A box to place: its size along and across, and room kept free before and after it across (for loops)."""
+    """A box to place: its size along and across, and space kept free before and after it across (for loops)."""
 
     along: float
     across: float

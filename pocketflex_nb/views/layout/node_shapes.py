@@ -14,7 +14,7 @@ _HEIGHT, _PAD, _ROOM = 44.0, 16.0, 164.0
 
 
 def text_lines(label: str) -> list[str]:
-    """The lines that a label is drawn in."""
+    """The lines in which a label is drawn."""
     parts = [wrap(shown(part), _ROOM, FONT, 3) for part in label.split("\n", 3)[:3]]
     return [line for part in parts for line in part][:3]
 

@@ -39,7 +39,7 @@ def arranged(graph: Graph) -> dict[str, list[GraphNode | Group | Cluster]]:
 
 
 def items_within(graph: Graph, home: str, number: dict[str, int]) -> dict[str, set[int]]:
-    """The boxes of one group, or of the whole: each with the numbers of all that it holds, inner boxes first."""
+    """The boxes of one group, or of the whole: each with the numbers of all items inside, inner boxes first."""
     held: dict[str, set[int]] = {}
     for cluster in reversed(graph.clusters):  # a box comes after the one around it
         if cluster.group == home:
@@ -65,7 +65,7 @@ def reaches(level: Level, items: Sequence[Item], boxes: dict[str, set[int]], par
 
 
 def make_room(level: Level, items: Sequence[Item], boxes: dict[str, set[int]], parents: dict[str, str], pads: Reach) -> None:
-    """Move items, so that nothing stands in a box that does not belong there: boxes as one, the inner ones first."""
+    """Move items so that each box contains only its own: boxes as one, the inner ones first."""
     _part_ranks(level, items, boxes, parents, pads)
     for name in (*boxes, ""):
         inner = [other for other in boxes if parents[other] == name]
@@ -75,7 +75,7 @@ def make_room(level: Level, items: Sequence[Item], boxes: dict[str, set[int]], p
 
 
 def _put(level: Level, items: Sequence[Item], covered: dict[str, Reach], inner: dict[str, set[int]], held: set[int]) -> None:
-    """Place the boxes of one level, then what stands beside them, each where it was or at the nearest free place across."""
+    """Place the boxes of one level, then the other items, each where it was or at the nearest free position across."""
     units = sorted(((covered[name], members) for name, members in inner.items()), key=lambda unit: unit[0][2] + unit[0][3])
     free = held.difference(*inner.values())
     for number in sorted(free, key=lambda n: level.at[n][1]):
@@ -94,7 +94,7 @@ def _put(level: Level, items: Sequence[Item], covered: dict[str, Reach], inner: 
 
 
 def _part_ranks(level: Level, items: Sequence[Item], boxes: dict[str, set[int]], parents: dict[str, str], pads: Reach) -> None:
-    """Move ranks apart along the arrows, where several borders stand between two of them."""
+    """Move ranks apart along the arrows, where several borders are between two of them."""
     needs: dict[int, float] = {}
     firsts = {name: min(level.rank[n] for n in members) for name, members in boxes.items()}
     lasts = {name: max(level.rank[n] for n in members) for name, members in boxes.items()}

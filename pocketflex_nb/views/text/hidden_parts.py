@@ -26,7 +26,7 @@ _DEEPEST = 40
 
 
 def hides(key: object, value: object) -> bool:
-    """Whether `value` must not be shown where it stands under `key`: a number under a name about tokens is a count."""
+    """Whether the `value` under `key` must not be shown: a number under a name about tokens is a count."""
     if not is_secret_key(key):
         return False
     is_count = value is None or value.__class__ in (bool, int, float)
@@ -34,7 +34,7 @@ def hides(key: object, value: object) -> bool:
 
 
 def hidden_among(value: Any, first: int = 0, last: int = 256) -> frozenset[Any]:
-    """Keys or indices of what is hidden directly inside a container, by what stands beside it.
+    """Keys or indices of the hidden parts directly inside a container, decided by their siblings.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _in_record(value: Any) -> frozenset[Any]:
 
 
 def _in_list(value: Any, first: int, last: int) -> frozenset[Any]:
-    """Behind a secret name that is the first of two, and behind options of a command and headers in a flat list."""
+    """The parts after a secret name that is the first of two, and after options of a command and headers in a flat list."""
     start = max(first - 1, 0)
     items = value[start:last] if isinstance(value, (list, tuple)) else _sliced(value, start, last)
     found = {index for index, item in enumerate(items[:-1], start + 1) if isinstance(item, str) and _announces(item)}
@@ -79,7 +79,7 @@ def _sliced(value: FrozenList, start: int, last: int) -> list[Any]:
 
 
 def _announces(item: str) -> bool:
-    """Whether a text in a list says that the next one is a secret."""
+    """Whether a text in a list marks the next one as a secret."""
     if len(item) >= 80:
         return False
     return (item.startswith("-") and "=" not in item and is_secret_key(item)) or item.lower() in _HEADERS
@@ -90,7 +90,7 @@ def _is_secret(item: Any) -> bool:
 
 
 def is_hidden_at(root: Any, path: tuple[Any, ...]) -> bool:
-    """Whether what stands at `path` inside of `root` is hidden, by a key or by what stands beside it."""
+    """Whether the part at `path` inside of `root` is hidden, by a key or by its siblings."""
     if any(is_secret_key(part) for part in path[:-1]):
         return True
     value = root
@@ -115,7 +115,7 @@ def _child(value: Any, part: Any) -> Any:
 
 
 class Veiled(Teller):
-    """One value on its way to a short text, with its secrets hidden."""
+    """Makes the short text of one value, with its secrets hidden."""
 
     def told(self, value: Any, deep: int) -> str:
         """The text of a value."""
@@ -150,7 +150,7 @@ class Veiled(Teller):
         return super().quoted(told) if len(told) > self.limit or not is_cut else repr(told)[:-1] + "…"
 
     def spoken(self, text: str) -> str:
-        """What an object says of itself, masked before it is cut."""
+        """The text that an object gave of itself, masked before it is cut."""
         return super().spoken(redacted_head(text, 4 * self.limit))
 
     def items(self, items: list[Any], deep: int) -> list[str]:
@@ -164,7 +164,7 @@ class Veiled(Teller):
 
 
 class _Hidden:
-    """Stands for what is hidden."""
+    """The placeholder of a hidden part."""
 
 
 def veiled(value: Any, *, key: object = "") -> Any:

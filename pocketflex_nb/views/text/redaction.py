@@ -1,7 +1,8 @@
 """Redaction: masks values of keys that name a secret, and texts that look like a provider's key.
 
-A mask errs on the side of hiding. It is applied to what is about to be shown or saved, before anything is cut, never to the user's own
-data. The names and forms are kept in :mod:`pocketflex_nb.views.secret_forms`; how a text says that a name has a value, here.
+Masking errs on the side of hiding. It is applied to text that is about to be shown or saved, before anything is cut, never to the
+user's own data. The names and formats are in :mod:`pocketflex_nb.views.secret_forms`; the syntax by which a text gives a name a value
+is here.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ _QUOTED = 20_000
 
 
 def masked(key: object, text: str) -> str:
-    """`text`, the preview of what stands under `key`, with secrets hidden.
+    """`text`, the preview of the value under `key`, with secrets hidden.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def masked(key: object, text: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """`text` with everything masked in it that looks like a secret, and the values of secret keys (``'api_key': '...'``).
+    """`text` with everything that looks like a secret masked, and the values of secret keys (``'api_key': '...'``).
 
     Examples
     --------
@@ -159,12 +160,12 @@ def redacted_pieces(pieces: Sequence[str], joints: Sequence[str] | None = None) 
 
 @lru_cache(maxsize=4_096)
 def opens_secret(text: str) -> bool:
-    """Whether a secret may begin in `text` and go on in the next line or piece, or come from the one before."""
+    """Whether a secret may begin in `text` and continue in the next line or piece, or come from the one before."""
     return _OPENS.search(text) is not None
 
 
 def secret_spans(text: str) -> list[tuple[int, int]]:
-    """Where the secrets in `text` stand: (start, end), in order, apart from each other."""
+    """The secrets in `text`: (start, end), in order, without overlaps."""
     found = [*_shaped(text), *(_valued(text) if may_name(text) else ())]
     if "://" in text:
         found += _in_addresses(text)
@@ -214,7 +215,7 @@ def _in_addresses(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _ended(text: str) -> Iterator[tuple[int, int]]:
-    """A private key whose beginning was cut away."""
+    """A private key whose beginning was cut off."""
     match = _ENDED.search(text)
     if match is not None and "-----BEGIN" not in text[: match.start()]:
         yield 0, match.end()
@@ -265,7 +266,7 @@ def _is_secret(text: str, match: re.Match[str], name: str) -> bool:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    """Whether a value says nothing: an empty one, a constant, a count of tokens."""
+    """Whether a value reveals nothing: an empty one, a constant, a count of tokens."""
     bare = value.strip()
     return _CONSTANT.fullmatch(bare) is not None or bool(_TOKEN.search(name) and _NUMBER.fullmatch(bare))
 
@@ -351,7 +352,7 @@ def _value_end(text: str, start: int) -> int:
 
 
 def _quote(text: str, at: int) -> str:
-    """The quote that stands at `at`, with the backslashes before it; three of one kind are one."""
+    """The quote at `at`, with the backslashes before it; three of one kind count as one."""
     end = at
     while text[end : end + 1] == "\\":
         end += 1
@@ -362,7 +363,7 @@ def _quote(text: str, at: int) -> str:
 
 
 def _quoted_end(text: str, at: int, quote: str) -> int:
-    """Behind the quote that closes what `quote` opens; where none does, the end of the line, or of what was cut."""
+    """The position after the quote that closes `quote`; without one, the end of the line, or of a text that was cut."""
     found = at + len(quote)
     slashes = len(quote) - 1 if len(quote) != 3 or quote[0] == "\\" else 0
     limit = min(at + _QUOTED, len(text))
@@ -378,7 +379,7 @@ def _quoted_end(text: str, at: int, quote: str) -> int:
 
 
 def _closed(text: str, at: int) -> int:
-    """Behind the bracket that closes the one at `at`; quotes hide brackets; where none does, the end."""
+    """The position after the bracket that closes the one at `at`; brackets in quotes do not count; without one, the end."""
     awaited: list[str] = []
     size = len(text)
     while at < size:

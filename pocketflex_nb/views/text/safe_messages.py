@@ -44,7 +44,7 @@ def masked_tail(text: str, limit: int) -> str:
 
 
 def masked_lines(told: Sequence[tuple[str, str, str]], limit: int | None) -> list[str]:
-    """What a run has said, masked as a whole: a secret may go through several pieces of a stream, or several lines.
+    """The output of a run, masked as a whole: a secret may extend over several pieces of a stream, or several lines.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def masked_lines(told: Sequence[tuple[str, str, str]], limit: int | None) -> lis
 
 
 def _bounded(text: str, limit: int) -> str:
-    """A piece as it may go into the whole: a very long one is masked by itself first."""
+    """A piece as it may be joined to the whole: a very long one is masked by itself first."""
     return text if len(text) <= 2 * (limit + MARGIN) else masked_tail(text, limit + MARGIN)
 
 

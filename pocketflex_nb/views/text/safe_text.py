@@ -13,7 +13,7 @@ _HIDDEN = frozenset(range(0x202A, 0x202F)) | frozenset(range(0x2066, 0x206A)) | 
 
 
 def shown(text: object, limit: int = 2_000) -> str:
-    r"""`text` with every character that would hide, reorder or break what is around it written out (``\x07``, ``\u202e``).
+    r"""`text` with every character that would hide, reorder or break its surroundings written out (``\x07``, ``\u202e``).
 
     At most `limit` characters are looked at, so a 10 MB string costs nothing.
     """
@@ -25,7 +25,7 @@ def shown(text: object, limit: int = 2_000) -> str:
 
 
 def inert(text: str) -> str:
-    r"""`text` with the characters written out that would command a terminal, or hide or reorder; newlines and tabs stay.
+    r"""`text` with terminal control, hiding and reordering characters written out; newlines and tabs stay.
 
     Examples
     --------

@@ -27,7 +27,7 @@ _WORDS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One change: its sign (``+``, ``~`` or ``-``), the path as text, and what to say about it. `path` is the path itself."""
+    """One change: its sign (``+``, ``~`` or ``-``), the path as text, and a description. `path` is the path itself."""
 
     sign: str
     where: str
@@ -36,7 +36,7 @@ class Line:
 
 
 def diff(old: Any, new: Any, *, limit: int = 200) -> list[Line]:
-    """What differs from `old` to `new`, plain or frozen values; at most `limit` lines and one that counts the rest."""
+    """The differences from `old` to `new`, plain or frozen values; at most `limit` lines and one that counts the rest."""
     old, new = _frozen(old), _frozen(new)
     return lines_of(compare(old, new, limit=limit + 1), limit=limit, within=(old, new))
 

@@ -92,7 +92,7 @@ def _count(value: Any) -> int:
 
 
 def value_at(value: Any, path: tuple[Any, ...]) -> Any:
-    """What stands at `path`.
+    """The value at `path`.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def _row(path: tuple[Any, ...], key: Any, child: Any, hidden: Collection[Any]) -
 
 
 def tree(value: Any, opened: Collection[tuple[Any, ...]] = (), *, limit: int = PAGE, find: str = "") -> list[Row]:
-    """Every row that is in sight.
+    """Every visible row.
 
     Parameters
     ----------

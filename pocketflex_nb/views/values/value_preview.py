@@ -1,6 +1,6 @@
 """Previews of values: in a word, in a line, and in a page; bounded, masked, and never raising.
 
-Tables, arrays and images are known through ``sys.modules``: nothing is imported to look at a value.
+Tables, arrays and images are recognised through ``sys.modules``: nothing is imported to preview a value.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def preview(value: Any, limit: int = 120, *, key: object = "") -> str:
 
 
 def told(value: Any, limit: int) -> str:
-    """`value` in a line as `preview` tells it, under no key."""
+    """`value` in a line as `preview` gives it, under no key."""
     return shown(Veiled(limit).line(value), 8 * limit)
 
 
@@ -47,7 +47,7 @@ def _is_hidden(key: object, value: Any) -> bool:
 
 
 def kind_of(value: Any) -> str:
-    """What it is and how large: ``"list 3"``, ``"str 41"``, ``"DataFrame 10x4"``, ``"int"``."""
+    """The type and size: ``"list 3"``, ``"str 41"``, ``"DataFrame 10x4"``, ``"int"``."""
     try:
         name = value.kind if isinstance(value, Frozen) else type(value).__name__
         shape = getattr(value, "shape", None)

@@ -45,7 +45,7 @@ class Command:
 
 
 class Call:
-    """One line of ``%pocketflex``: the shell, the words behind the subcommand, and its flags.
+    """One line of ``%pocketflex``: the shell, the words after the subcommand, and its flags.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Call:
         return words
 
     def end(self) -> None:
-        """Refuse words that mean nothing here."""
+        """Raise for words that are left over."""
         if self.words:
             raise usage(f"{' '.join(self.words)!r} is too much: %pocketflex {self.command.usage}")
 

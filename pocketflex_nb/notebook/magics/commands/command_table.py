@@ -26,7 +26,7 @@ _LATER = {
 
 
 def do(shell: Any, name: str, words: list[str]) -> Any:
-    """Do a subcommand.
+    """Run a subcommand.
 
     Raises
     ------

@@ -21,7 +21,7 @@ _PACKAGES = ("ipython", "ipykernel", "ipywidgets", "anywidget", "jupyterlab", "n
 
 
 def report(shell: Any) -> str:
-    """What was found, a line each; what is wrong begins with ``!`` and names its mend."""
+    """The findings, one per line; a problem begins with ``!`` and names its mend."""
     version = sys.modules["pocketflex_nb"].__version__
     versions = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     return "\n".join([
@@ -66,7 +66,7 @@ def _widgets(shell: Any) -> list[str]:
 
 
 def _loop() -> list[str]:
-    """Whether somebody has patched the loop of the notebook."""
+    """Whether the notebook's loop has been patched."""
     task = asyncio.Task.__module__
     if task == "_asyncio":
         return ["loop: asyncio's own"]
@@ -77,7 +77,7 @@ def _loop() -> list[str]:
 
 
 def _engine() -> str:
-    """Ask the engine thread for a sign of life."""
+    """Check that the engine thread answers."""
     if not engine_thread.ident:
         return "engine thread: not started yet; the first launch starts it"
     begun = perf_counter()

@@ -49,7 +49,7 @@ Anything else is displayed. Names stay in the notebook; `await` may stand anywhe
 
 
 def topics() -> list[str]:
-    """What there are pages on, besides subcommands."""
+    """The help topics besides subcommands."""
     return ["options", "mermaid", "python"]
 
 

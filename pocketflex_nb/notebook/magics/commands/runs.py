@@ -108,7 +108,7 @@ def _go_on(call: Call) -> None:
 
 
 class _Waiting(CellWait):
-    """``%pf wait``: the runs go on when it is interrupted, since they belong to other cells."""
+    """``%pf wait``: the runs continue when it is interrupted, since they belong to other cells."""
 
     def __init__(self, chosen: list[Run], seconds: float | None) -> None:
         self._runs = chosen
@@ -168,7 +168,7 @@ def _answer(call: Call) -> None:
 
 
 def _answered(run: Run, text: str, names: Any) -> Any:
-    """What is meant: one of the choices as it is written, else a value of the notebook, a literal, or the text itself."""
+    """The answer that a text means: one of the choices, else a value of the notebook, a literal, or the text itself."""
     question = run.hold_state().questions.oldest()
     if question is not None:
         for choice in question.choices or ():
@@ -244,7 +244,7 @@ def _facts(event: Event, text: str | None = None) -> str:
 
 
 def _changed(change: Mapping[str, Any]) -> str:
-    """One change of a store: what stood there, and what stands there now."""
+    """One change of a store: the old and the new value."""
     key, old, new = change["key"], *(preview(change[side], 60, key=change["key"]) for side in ("old", "new"))
     if change["op"] == "delete":
         return f"- {key}: {old}"

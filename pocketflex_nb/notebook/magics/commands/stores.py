@@ -43,7 +43,7 @@ def _store(call: Call) -> Any:
 
 
 def _held(name: str, names: Any) -> tuple[Any, str]:
-    """The store of that run, or the Store of that name in the notebook, and what it is called."""
+    """The store of that run, or the Store of that name in the notebook, and its name."""
     found = names.get(name)
     if isinstance(found, Store):
         return found, name

@@ -84,7 +84,7 @@ class SupervisorView(Standing, anywidget.AnyWidget):
 
     # the pump's side -------------------------------------------------------------------------------------------------
     def look(self) -> bool:
-        """Send what changed; False when the supervisor is gone and the view was closed or told so."""
+        """Send what changed; False when the supervisor has ended and the view was closed or has shown it."""
         self._tell()
         alive = self.head["alive"]  # as it was told: who ends after that is told of at the next look
         if not alive and self.on_final is not None:
@@ -217,7 +217,7 @@ def _tree_of(supervisor: Any) -> dict[str, Any]:
 
 
 def _ending(supervisor: Any) -> str:
-    """Why it is not there any more: that it gave up, and on what, or its exit reason."""
+    """Why the supervisor ended: it gave up, and because of which child, or its exit reason."""
     pid = supervisor.ref.pid
     for event in reversed(list(supervisor.events)):
         if event.kind == "giveup" and event["pid"] == pid:

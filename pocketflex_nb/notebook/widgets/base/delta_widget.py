@@ -20,7 +20,7 @@ _FRAME = 750
 
 
 class PatchedView(anywidget.AnyWidget):
-    """A widget whose traits reach the page as differences, one message for all of them.
+    """A widget whose traits are sent to the page as deltas, in one message for all of them.
 
     Notes
     -----
@@ -37,7 +37,7 @@ class PatchedView(anywidget.AnyWidget):
         super().__init__(**options)
 
     def tell(self, **told: Any) -> dict[str, int]:
-        """Set traits; the page gets what differs. Returns bytes sent, by trait."""
+        """Set traits; the page gets the differences. Returns bytes sent, by trait."""
         changes = {name: change for name, new in told.items() if (change := delta(getattr(self, name), new)) is not None}
         if not changes:
             return {}
@@ -55,12 +55,12 @@ class PatchedView(anywidget.AnyWidget):
         return sizes
 
     def tell_all(self, turn: int = -1) -> None:
-        """Send whole what was told so far, to a page that stands at another `turn`, and so that a saved file has it."""
+        """Send all traits in full, to a page that is at another `turn`, and for a saved file."""
         if self._patched and turn != self.turn:
             self.send_state([*self._patched, "turn"])
 
     def may_tell(self) -> bool:
-        """Whether what this view has sent so far leaves room for more now."""
+        """Whether this view may send more now, given what it has sent so far."""
         now = monotonic()
         self._credit = min(self._credit + (now - self._counted) * RATE, BURST)
         self._counted = now

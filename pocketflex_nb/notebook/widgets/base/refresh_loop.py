@@ -1,10 +1,10 @@
 """The refresh loop: one thread that updates all views, ten times a second at most, and sends only what changed.
 
-A run never calls a view. A look that takes long is followed by a longer rest, so that all views together cost a few hundredths of
-the time, whatever they show. A view that failed, whatever a value raised that it was to show, is closed and reported once in the log, with
-that value's class and key; display code never raises into the user's code.
+A run never calls a view. A slow update is followed by a longer pause, so that all views together cost a few hundredths of the time,
+whatever they show. A view that failed, whatever a value raised that it was to show, is closed and reported once in the log, with that
+value's class and key; display code never raises into the user's code.
 
-The thread stays when no view is open: a kernel gives each thread that tells the page something a pipe of its own, and takes it back ten
+The thread stays when no view is open: a kernel gives each thread that sends messages to the page a pipe of its own, and closes it ten
 seconds after the thread's end. Quick cells with a new thread each would run out of file descriptors.
 """
 
@@ -46,7 +46,7 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Follower(Protocol):
-    """A view that the pump keeps up to date."""
+    """A view that the refresh loop keeps up to date."""
 
     def look(self) -> bool:
         """Send what changed; return False when there is nothing more to follow."""
@@ -54,7 +54,7 @@ class Follower(Protocol):
 
 
 class Pump:
-    """Calls `look` of every open view, from one daemon thread that rests when none is open."""
+    """Calls `look` of every open view, from one daemon thread that is idle when none is open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,11 +68,11 @@ class Pump:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has anything to look at: whether any view is open, or being looked at."""
+        """Whether any view is open or being updated."""
         return bool(self._open) or self._is_looking
 
     def follow(self, view: Follower) -> None:
-        """Keep `view` up to date until it says that it is done. It gets at least one look that begins after this call."""
+        """Keep `view` up to date until it reports that it is done. It gets at least one update that begins after this call."""
         with self._lock:
             if not any(known is view for known in self._open):
                 self._open.append(view)
@@ -85,11 +85,11 @@ class Pump:
                 self._wake.set()
 
     def hurry(self) -> None:
-        """Look now: somebody pressed a button."""
+        """Update now: a button was pressed."""
         self._wake.set()
 
     def finish(self, *_: Any) -> None:
-        """Let the views that are to be looked at for the last time have that look, at a cell's end.
+        """Give the views that are due for their last update that update, at a cell's end.
 
         What they tell belongs to the cell: a client such as nbclient drops what comes between it and the next one, and the saved
         notebook would show runs that are over as running.
@@ -108,20 +108,20 @@ class Pump:
             return
 
     def rested(self, seconds: float = PATIENCE) -> bool:
-        """Wait, at most so many `seconds`, until there is nothing to look at; whether there is nothing."""
+        """Wait, at most so many `seconds`, until there is nothing to update; returns whether there is nothing."""
         until = perf_counter() + seconds
         while self.is_running and perf_counter() < until:
             sleep(_LEAST)
         return not self.is_running
 
     def last(self, view: Follower) -> None:
-        """Look at `view` for the last time, here and now, when the look under way, if any, is over."""
+        """Update `view` for the last time, here and now, when a running update, if any, is over."""
         self.close(view)
         with self._looking:
             view.look()
 
     def close(self, view: Follower) -> None:
-        """Follow `view` no longer."""
+        """Stop following `view`."""
         with self._lock:
             self._drop(view)
 
@@ -189,7 +189,7 @@ def _culprit(error: BaseException) -> str:
 
 
 def _after(spent: float, ended: float, beat: float) -> tuple[float, float]:
-    """When to look again after a look of `spent` seconds that ended at `ended`, not before `beat`."""
+    """When to update again after an update of `spent` seconds that ended at `ended`, not before `beat`."""
     rest = spent * REST
     if spent < HEAVY:
         return max(ended + rest - BEAT, beat), inf

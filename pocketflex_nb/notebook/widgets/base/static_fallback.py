@@ -40,7 +40,7 @@ def model_of(view: Any) -> dict[str, Any]:
 
 
 class Standing:
-    """A widget that displays itself with a still form beside it.
+    """A widget that displays itself with a static fallback below it.
 
     Notes
     -----
@@ -57,7 +57,7 @@ class Standing:
         raise NotImplementedError
 
     def first_bundle(self) -> dict[str, str] | None:
-        """What stands there while the view opens, which is when the page has most to do; None: the still form itself.
+        """What is shown while the view opens, when the page is busiest; None: the static form itself.
 
         Its first MIME type is the still form's: a page that has hidden one puts the other into the same hidden place.
         """
@@ -72,7 +72,7 @@ class Standing:
 
 
 def stand(view: Any) -> None:
-    """Display `view`: the widget and its still; in a terminal its text."""
+    """Display `view`: the widget and its static fallback; in a terminal its text."""
     from IPython.display import display
 
     if not has_widgets():
@@ -116,7 +116,7 @@ class Still:
             self.write()
 
     def write(self) -> None:
-        """Write it anew if it has aged."""
+        """Rewrite it if it is out of date."""
         told = self._view.still_bundle()
         if told != self._told:
             self._told = told

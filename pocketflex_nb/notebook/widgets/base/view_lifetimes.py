@@ -19,10 +19,10 @@ __all__ = ["Holder", "begin_again", "below", "forget_all", "hold", "install", "r
 
 
 class Holder(Protocol):
-    """A view that keeps runs."""
+    """A view that keeps runs alive."""
 
     def _let_go(self, gone: set[int]) -> None:
-        """Runs of these numbers are forgotten: keep none of them if there is nothing else to show."""
+        """Runs of these numbers are forgotten: release them if there is nothing else to show."""
         ...
 
 
@@ -35,18 +35,18 @@ _LAST = ("_", "__", "___")
 
 
 def hold(view: Holder) -> None:
-    """Tell `view` when runs are forgotten."""
+    """Call `view` when runs are forgotten."""
     _holders.add(view)
 
 
 def below(view: Any) -> None:
-    """`view` stands below the cell that is running, and goes when that runs again."""
+    """Register `view` with the running cell; it is closed when that cell runs again."""
     if cell_id := CELL.get():
         _below.setdefault(cell_id, []).append(view)
 
 
 def begin_again(cell_id: str) -> None:
-    """The cell runs again: what its last time has left is off the page."""
+    """The cell runs again: release what its previous execution left."""
     for view in _below.pop(cell_id, ()):
         view.close()
     over = [run for run in runs() if run.cell == cell_id and run.done()]
@@ -56,7 +56,7 @@ def begin_again(cell_id: str) -> None:
 
 
 def forget_all() -> int:
-    """Forget every run that is over, also where IPython keeps it as a cell's value; how many those were."""
+    """Forget every run that is over, also where IPython keeps it as a cell's value; returns how many."""
     over = [run for run in runs() if run.done()]
     for shell in _shells:
         cached = shell.user_ns.get("_oh") or {}

@@ -88,7 +88,7 @@ class Launched:
         return {"runs": len(self.runs) + dropped, "over": over + dropped, "counts": dict(counts), "shown": min(len(self.runs), ROWS)}
 
     def rows(self) -> list[dict[str, Any]]:
-        """What a row says, the latest first; where there are too many, those that go on."""
+        """The texts of each row, the latest first; where there are too many, those that are not over."""
         live = [run for run in self.runs if not run.done()][:ROWS]
         over = [run for run in self.runs if run.done()]
         chosen = {run.number for run in [*live, *over[::-1][: ROWS - len(live)]]}

@@ -118,7 +118,7 @@ class Launcher(Standing, anywidget.AnyWidget):
 
     @property
     def runs(self) -> list[Run]:
-        """What it has started, the latest last: what goes on, and the latest that are over."""
+        """The runs that it has started, the latest last: all that are not over, and the latest that are."""
         return list(self._launched.runs)
 
     @property
@@ -231,7 +231,7 @@ class Launcher(Standing, anywidget.AnyWidget):
         return made
 
     def check(self) -> list[tuple[str, str]]:
-        """Look at the flow and the inputs, run nothing: (level, text) each, of level error, warning, plan or good."""
+        """Check the flow and the inputs without running: (level, text) each, of level error, warning, plan or good."""
         flow, options, terms = self._asked()
         flow = as_flow(fresh(flow, self.names()))
         plan = _shortened(plan_text([(None, flow, None)], options, terms, self.names()))

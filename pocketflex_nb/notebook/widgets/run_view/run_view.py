@@ -135,7 +135,7 @@ class RunView(Standing, PatchedView):
 
     @property
     def title(self) -> str:
-        """What the strip says."""
+        """The title of the strip."""
         if self._name:
             return str(self._name)
         if self._kept is not None:
@@ -161,7 +161,7 @@ class RunView(Standing, PatchedView):
 
     @property
     def is_last(self) -> bool:
-        """Whether all its runs are over, so that the next look is the last."""
+        """Whether all its runs are over, so that the next update is the last."""
         return all(run.done() for run in self.runs)
 
     # letting go ------------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class RunView(Standing, PatchedView):
             self._empty()
 
     def close(self) -> None:
-        """Show it no more, and keep its runs and their stores no longer."""
+        """Close the view, and release its runs and their stores."""
         if hasattr(self, "_picture"):  # ipywidgets closes what was never finished, too
             pump.close(self)
             self._empty()
@@ -186,7 +186,7 @@ class RunView(Standing, PatchedView):
 
     # the pump's side -------------------------------------------------------------------------------------------------
     def look(self) -> bool:
-        """Send what changed since the last look; False when every run is over and was shown."""
+        """Send what changed since the last update; False when every run is over and was shown."""
         wished = self._grant()
         if self._kept is not None:
             return False
@@ -233,7 +233,7 @@ class RunView(Standing, PatchedView):
             picture.go_to(step=wish.get("step"), by=int(wish.get("by", 0)), ms=wish.get("ms"))
 
     def at(self, step: int | None = None) -> None:
-        """Show how it stood when so many steps were finished; None: how it stands now.
+        """Show the state after that many finished steps; None: the present state.
 
         Parameters
         ----------

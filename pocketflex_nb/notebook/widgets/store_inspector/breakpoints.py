@@ -22,7 +22,7 @@ _Path = tuple[Any, ...]
 
 
 class KeyBreaks:
-    """The breaks on the keys of one store: after a node has changed such a key, the runs that walk with the store are paused.
+    """Breakpoints on the keys of one store: after a node has changed such a key, the runs that use the store are paused.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ class KeyBreaks:
         return path in self._ends
 
     def walking(self) -> list[Run]:
-        """The runs that a break would hold."""
+        """The runs that a breakpoint would pause."""
         return [run for run in runs(live=True) if run.launched and run.store is self.store]
 
     def refusal(self, run: Run | None) -> str:
-        """Why no break can be set now, in words; ``""``: one can.
+        """Why no breakpoint can be set now, as text; ``""`` if one can.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class KeyBreaks:
         return "No launched run is walking with this store"
 
     def toggle(self, path: _Path) -> None:
-        """Set a break on the value at `path`, or take it away.
+        """Set a breakpoint on the value at `path`, or remove it.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class KeyBreaks:
             self._ends[path] = self.store.subscribe(partial(self._changed, path), path[0])
 
     def close(self) -> None:
-        """Take all breaks away; what is paused stays so."""
+        """Remove all breakpoints; paused runs stay paused."""
         while self._ends:
             self._ends.popitem()[1]()
 
@@ -102,7 +102,7 @@ class KeyBreaks:
 
     @property
     def why(self) -> str:
-        """Why runs stand still now, and before what; ``""`` when none does because of a break."""
+        """Why runs are paused now, and before what; ``""`` when none is because of a breakpoint."""
         paused = [run for run in self.walking() if run.status == "paused"] if self._why else []
         if not paused:
             self._why = ""
@@ -112,7 +112,7 @@ class KeyBreaks:
         return f"Paused {where}: {self._why}"
 
     def resume(self) -> None:
-        """Let the paused runs go on."""
+        """Continue the paused runs."""
         self._why = ""
         for run in self.walking():
             if run.status == "paused":

@@ -58,7 +58,7 @@ class StorePast:
         return self.store.version if isinstance(self.store, Store) else None
 
     def stops(self) -> list[Stop]:
-        """Where the slider can stand, oldest first: what it began with, and the end of each step."""
+        """The positions of the slider, oldest first: the initial content, and the end of each step."""
         version = self.version
         if version is None:
             return []
@@ -79,7 +79,7 @@ class StorePast:
         return stops
 
     def place(self, version: int | None) -> int:
-        """Number of the stop that holds at `version`; None: the last."""
+        """Number of the position for `version`; None: the last."""
         stops = self.stops()
         return len(stops) - 1 if version is None else max(bisect_right([stop.version for stop in stops], version) - 1, 0)
 
@@ -108,7 +108,7 @@ class StorePast:
         return [[sign, _shortened(piece) if sign == " " else piece] for sign, piece in told[:_PIECES]]
 
     def lines(self, base: str, version: int | None, others: Mapping[str, Any]) -> list[Line]:
-        """What differs from `base` ("before": the step before, "start", or the name of another run) to `version`."""
+        """The differences from `base` ("before": the step before, "start", or the name of another run) to `version`."""
         if base in others:
             return diff(dict(others[base]), dict(self.at(version)), limit=DIFFERENCES)
         stops = self.stops()

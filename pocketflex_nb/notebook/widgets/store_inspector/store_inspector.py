@@ -51,7 +51,7 @@ _marks = itertools.count(1)
 
 
 class StoreInspector(Standing, PatchedView):
-    """A live tree of a shared store, with its past.
+    """A live tree of a shared store, with its history.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class StoreInspector(Standing, PatchedView):
             return f"StoreInspector({self._title!r}, {len(self._store)} keys)"
 
     def close(self) -> None:
-        """Show it no more, and keep its store no longer; breaks that were set here are taken away."""
+        """Close the view, and release its store; breakpoints that were set here are removed."""
         if breaks := getattr(self, "_breaks", None):  # ipywidgets closes what was never finished, too
             pump.close(self)
             breaks.close()

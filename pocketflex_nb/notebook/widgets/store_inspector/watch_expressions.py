@@ -35,7 +35,7 @@ class _Row:
         self._words = tuple(re.findall(r"\w+", text))
 
     def look(self, names: Mapping[str, Any]) -> None:
-        """Evaluate it; where that fails, as for a key that is not there yet, the last value stays."""
+        """Evaluate it; if that fails, for example because a key is missing, the last value stays."""
         try:
             with mirrored(self.run.store):
                 value = eval(self.code, {**names, "store": self.run.store})
@@ -60,7 +60,7 @@ class _Row:
 
 
 class Watched:
-    """The table of what is watched. Followed by the pump of views; evaluated ten times a second, shown four times.
+    """The table of watch expressions, evaluated ten times a second and shown four times, by the refresh loop.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import re
 import subprocess
@@ -19,6 +21,8 @@ from tests.environment import ROOT, need
 from tests.wheel import build_wheel
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+#: per module of the public interface, the names that it exported before the files moved into folders
+EXPORTED = json.loads((ROOT / "tests/exported_names.json").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OPENS_LAB = "python3 -m venv .venv && .venv/bin/pip install -e '.[lab]' && .venv/bin/jupyter lab notebooks/00_tour.ipynb"
 RUNS_TESTS = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m tests"
@@ -42,6 +46,14 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: zipfi
 
 def _is_shipped(path: Path) -> bool:
     return path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+
+
+@pytest.mark.parametrize("module", EXPORTED)
+def test_every_name_that_was_exported_still_is(module: str) -> None:
+    found = importlib.import_module(module)
+
+    assert set(EXPORTED[module].split()) <= set(found.__all__)
+    assert [name for name in found.__all__ if not hasattr(found, name)] == []
 
 
 def test_every_style_stands_beside_its_widget() -> None:

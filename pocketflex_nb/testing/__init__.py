@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from pocketflex_nb.testing.recorder import Recorder
 from pocketflex_nb.testing.shell import raising_shell
-from pocketflex_nb.testing.virtual_clock import VirtualClock, settle
+from pocketflex_nb.testing.virtual_clock import TURNS, VirtualClock, settle
 
-__all__ = ["Recorder", "VirtualClock", "raising_shell", "settle"]
+__all__ = ["TURNS", "Recorder", "VirtualClock", "raising_shell", "settle"]

@@ -78,7 +78,7 @@ def __dir__() -> list[str]:
 
 
 def _export(thing: _Any, form: str, **options: _Any) -> _Any:
-    """What `core.ports.export` stands for: the views, pandas for tables, a page for a file, each imported when it is needed."""
+    """The export function behind `core.ports.export`: the views, pandas for tables, a page for a file, each imported on demand."""
     if form == "frame":
         import pandas
 

@@ -178,7 +178,7 @@ class AsyncBatchNode(AsyncNode, BatchNode):
 
 
 class AsyncParallelBatchNode(AsyncNode, BatchNode):
-    """A node whose `exec_async` runs once per item that `prep_async` gives, all at once; when one fails the others go on.
+    """A node whose `exec_async` runs once per item that `prep_async` returns, all in parallel; when one fails the others continue.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ async def _each(node: Any, attempt: Callable[[Any], Awaitable[Any]], items: Any)
 
 
 async def _gathered(work: Callable[[Any], Awaitable[Any]], things: Iterable[Any], limit: int | None) -> list[Any]:
-    """What `work` gives for each thing, in order, at most `limit` at once; as with `asyncio.gather`, the others go on when one fails."""
+    """The results of `work`, in order, at most `limit` in parallel; as with `asyncio.gather`, the others continue when one fails."""
     if limit is None:
         return await asyncio.gather(*map(work, things))
     gate = asyncio.Semaphore(limit)

@@ -1,4 +1,4 @@
-"""The outcome of a task as a value, so that whoever waits elsewhere gets the very error that was raised."""
+"""The outcome of a task as a value, so that a waiter elsewhere gets the very error that was raised."""
 
 from __future__ import annotations
 

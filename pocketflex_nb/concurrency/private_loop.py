@@ -1,4 +1,4 @@
-"""Runs a coroutine on a private loop in this thread while the loop that runs here stands still."""
+"""Runs a coroutine on a private loop in this thread while the loop that runs here is suspended."""
 
 from __future__ import annotations
 

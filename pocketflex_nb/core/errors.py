@@ -127,7 +127,7 @@ class LockLost(StoreError):
 
 
 class RunError(PocketflexError, RuntimeError):
-    """A run that could not go on."""
+    """A run that could not continue."""
 
 
 class RunCancelled(RunError):
@@ -135,7 +135,7 @@ class RunCancelled(RunError):
 
 
 class StepCancelled(RunError):
-    """A step was left by a `CancelledError` that nobody here asked for, its cause: a failure like any other."""
+    """A step was left by a `CancelledError` that nobody here requested, its cause: a failure like any other."""
 
 
 class NodeTimeout(RunError, TimeoutError):
@@ -215,7 +215,7 @@ class MissingExtra(ResourceError, ImportError):
 
 
 class CallFailed(ResourceError):
-    """Nobody will reply to a message that was called: it is a dead letter.
+    """A call over a queue gets no reply: its message is a dead letter.
 
     Attributes
     ----------

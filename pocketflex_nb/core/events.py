@@ -32,9 +32,9 @@ pool_full          text (all threads are taken; this plain step waited for one)
 overdue            limit (seconds), text (a step that its time limit could not cut off goes on)
 =================  ============================================================================================
 
-Any other kind is the user's own, as `emit` told it, with its fields as data. The events of a run that a step began stand in the log of the
-run around it too, with `depth` 1, under the address of that step: ``report/survey#1/reader#1/search#1`` is the first visit of ``search``
-in the first run of ``reader`` that ``survey`` began. Those of its whole run are called ``child_...`` there.
+Any other kind is the user's own, as `emit` was given it, with its fields as data. The events of a run that a step began are in the log
+of the outer run too, with `depth` 1, under the address of that step: ``report/survey#1/reader#1/search#1`` is the first visit of
+``search`` in the first run of ``reader`` that ``survey`` began. Those of its whole run are called ``child_...`` there.
 
 The agents' kinds (start, exit, restart, giveup, call, reply, cast, info, down, lag, zombie, unhandled) are listed in
 :mod:`pocketflex_nb.agents`.

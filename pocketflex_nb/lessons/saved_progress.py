@@ -49,7 +49,7 @@ def _data_folder() -> Path:
 
 
 def read() -> dict[str, Kept]:
-    """What is kept, by exercise number; empty where there is no file, or one that nobody can read."""
+    """The saved progress, by exercise number; empty where there is no file, or an unreadable one."""
     return {**_on_disk(), **_memory} if _unwritten else _on_disk()
 
 

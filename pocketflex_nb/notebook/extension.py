@@ -50,7 +50,7 @@ def load(shell: Any) -> None:
 
 
 def _guard_input(kernel: Any) -> None:
-    """Have `input` on the engine thread raise during cells and between them: ipykernel sets it anew for each cell."""
+    """Make `input` raise on the engine thread, during cells and between them: ipykernel replaces it for each cell."""
     for name in ("raw_input", "_sys_raw_input"):
         if (read := getattr(kernel, name, None)) is not None:
             setattr(kernel, name, engine_thread.guard_input(read))

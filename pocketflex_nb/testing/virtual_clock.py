@@ -35,7 +35,7 @@ class _Timer:
 
 
 class VirtualClock:
-    """A clock that stands still until `advance` moves it: ``Supervisor(..., clock=clock)``.
+    """A clock that only `advance` moves: ``Supervisor(..., clock=clock)``.
 
     Parameters
     ----------

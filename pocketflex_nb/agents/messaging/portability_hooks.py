@@ -1,4 +1,4 @@
-"""Serialisation of refs: in its own process a ref is itself again, in any other it reaches nobody."""
+"""Serialisation of refs: in its own process a ref is itself again, in any other it is the ref of an ended agent."""
 
 from __future__ import annotations
 

@@ -3,22 +3,22 @@
 ::
 
     AgentError(RuntimeError)
-    ├── AgentDown                        the target died before it replied: `.reason`
-    │   └── NotRunning(LookupError)      it was dead or unknown at the time of the call
-    ├── CallTimeout(TimeoutError)        no reply in time; the target goes on
+    ├── AgentDown                        the target ended before it replied: `.reason`
+    │   └── NotRunning(LookupError)      it had ended or was unknown at the time of the call
+    ├── CallTimeout(TimeoutError)        no reply in time; the target continues
     ├── CallingSelf                      call or stop on oneself
     ├── NotOwner(PermissionError)        only the owner may do this
-    ├── BadSpec(ValueError)              a spec, option or time that cannot be
-    ├── BadReturn(TypeError)             a handler returned what it may not
-    ├── Unhandled(NotImplementedError)   a call or cast nobody handles
-    ├── NotPortable(TypeError)           strict mode or a process: a value that cannot travel
+    ├── BadSpec(ValueError)              an invalid spec, option or time
+    ├── BadReturn(TypeError)             a handler returned an invalid value
+    ├── Unhandled(NotImplementedError)   a call or cast without a handler
+    ├── NotPortable(TypeError)           strict mode or a process: a value that cannot be sent
     ├── StartError                       a child did not start: `.id`, `.reason`
     ├── SupervisorExit                   the supervisor gave up inside ``async with``: `.reason`
-    ├── AlreadyStarted                   `.ref` lives under that name or id
+    ├── AlreadyStarted                   a running agent has that name or id: `.ref`
     │   └── NameTaken(StartError)        a supervisor's child did not start for that
-    ├── AlreadyPresent                   a child spec of that id is there, not running
+    ├── AlreadyPresent                   a child spec of that id exists, not running
     ├── StillRunning                     stop the child first
-    ├── Restarting                       the child is between two tries
+    ├── Restarting                       the child is between two attempts to start
     ├── NotFound(LookupError)            no such child
     └── MaxChildren                      `.limit` reached
     ReplyError                           raise it in a handler: its error goes to the caller, the agent lives

@@ -115,7 +115,7 @@ _SHORT = 300
 
 
 def _encoder() -> Callable[[Any], str]:
-    """What writes packed values, made once: `JSONEncoder.encode` makes a C encoder anew each time, which is most of its cost."""
+    """The encoder of packed values, made once: `JSONEncoder.encode` makes a new C encoder each time, which is most of its cost."""
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # another Python than CPython

@@ -451,7 +451,7 @@ def with_nodes(flow: Any, swap: Mapping[str, Any]) -> Any:
 
 
 def _own(nodes: list[Any], name: str | None) -> list[Any]:
-    """`nodes` for a flow of this name: of one that stands in another flow a copy, with its named arrows and without its default one."""
+    """`nodes` for a flow of this name: those of another flow copied, with their named arrows and without their default one."""
     twins = {step: copy.copy(step) for step in nodes if stands_elsewhere(step, name)}
     rewired(twins, list(twins))
     for twin in twins.values():

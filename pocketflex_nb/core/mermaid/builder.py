@@ -215,7 +215,7 @@ class _Wiring:
         return made
 
     def source(self, written: DiagramNode, name: str) -> str:
-        """The name that an id stands for: its own where that is bound to a node, else its text where that is; never a choice of two."""
+        """The name for an id: its own if that is bound to a node, else its text if that is; an ambiguity is an error."""
         text = (written.label or "").strip()
         is_named = text != name and text in self.namespace and is_wireable(text, self.namespace[text])
         if name in self.namespace and _is_node(name, self.namespace[name]):

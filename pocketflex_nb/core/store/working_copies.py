@@ -245,7 +245,7 @@ class Handed(dict[Any, Any]):
 
     @alone
     def _withdraw(self, cell: Cell, frame: Any) -> tuple[Any, Any] | None:
-        """Have the store go on with another object than the one that an abandoned step was handed: that one, and the other."""
+        """Replace the store's object that an abandoned step got by a new one; returns that one, and the other."""
         owner = owner_of(frame)
         view = cell.views.get(owner) if cell.views else None
         if view is not None:

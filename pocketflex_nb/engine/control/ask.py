@@ -1,4 +1,4 @@
-"""`ask`: puts a question to a person and parks one walk until the answer comes; parallel branches go on."""
+"""`ask`: puts a question to a person and parks one walk until the answer comes; parallel branches continue."""
 
 from __future__ import annotations
 

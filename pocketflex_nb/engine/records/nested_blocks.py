@@ -1,4 +1,4 @@
-"""The log of an inner run within the log of the outer one: blocks, each a single record that stands for many events.
+"""The log of an inner run within the log of the outer one: blocks, each a single record for many events.
 
 A run that begins while a step of another is running (`run`, `run_async`, `launch`) keeps a log of its own, so that its hop costs what
 any hop costs. The outer log takes over what is new there when it is read, or when the inner run ends

@@ -23,7 +23,7 @@ class Failure:
 
 
 class Note:
-    """Stands for the action where a record is of no hop: a kind of event, its facts, and the event that led to it, by number."""
+    """The stand-in for the action in a record that is not of a hop: a kind of event, its facts, and the number of its cause."""
 
     __slots__ = ("cause", "data", "kind")
 

@@ -381,7 +381,7 @@ def _joined(starts: list[Any], whats: list[Any]) -> int:
 
 
 def _tally(frames: list[Any], nodes: list[Any], whats: list[Any]) -> Mapping[Any, int]:
-    """How often each (frame, node, action) stands there, notes left out. One frame and one action, as in most loops, take half the time."""
+    """How often each (frame, node, action) occurs, notes left out. One frame and one action, as in most loops, take half the time."""
     try:
         kinds = set(whats)
         if any(type(what) is Note for what in kinds):

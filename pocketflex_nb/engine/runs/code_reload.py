@@ -43,7 +43,7 @@ def _bound(thing: Any) -> Any:
 
 
 def classes_now(flow: Any) -> dict[Any, Any] | None:
-    """Old class or function to new, for the nodes of `flow` whose code was bound anew; None when there are none."""
+    """Old class or function to new, for the nodes of `flow` whose code has been redefined; None when there are none."""
     changed: dict[Any, Any] = {}
     for node in (flow, *nodes_by_path(flow).values()):
         cls = type(node)

@@ -1,8 +1,8 @@
 """Actions that are not a single name: a list starts a fork that is not drawn; any other type is an error.
 
-`post` may return ``["a", "b"]``, or pairs with params of their own, ``[("read", {"page": 1}), ("read", {"page": 2})]``. The fork is made
-for this one visit and joined as a drawn one is. Under `run` what is no action at all stays PocketFlow's: looked up, not found, told by a
-warning.
+`post` may return ``["a", "b"]``, or pairs with params of their own, ``[("read", {"page": 1}), ("read", {"page": 2})]``. The fork is
+made for this one visit and joined as a drawn one is. Under `run` a value that is not an action is treated as in PocketFlow: looked up,
+not found, and reported by a warning.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ __all__ = ["is_chosen_by_flow", "spread"]
 
 
 def is_chosen_by_flow(flow: Any) -> bool:
-    """Whether `flow` finds the next node in a way of its own."""
+    """Whether `flow` overrides how the next node is found."""
     return type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
 
 
 def spread(frame: Frame, node: Any, action: Any) -> Any:
-    """What a visit's `action`, neither None nor a plain str, stands for: itself, or `Several`.
+    """The meaning of a visit's `action`, neither None nor a plain str: itself, or `Several`.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def spread(frame: Frame, node: Any, action: Any) -> Any:
 
 
 def _is_meant(entries: Any, known: Mapping[str, Any], is_list: bool, strict: bool) -> bool:
-    """Whether a list or tuple is one of actions. Where nothing in it is one, it is what PocketFlow makes of it: no arrow's name."""
+    """Whether a list or tuple is a list of actions. One without any action is treated as in PocketFlow: no arrow has that name."""
     if is_list and (strict or not entries):
         return True
     named = [pair is not None and (pair[0] or "default") in known for pair in map(pair_of, entries)]
@@ -70,7 +70,7 @@ def _is_meant(entries: Any, known: Mapping[str, Any], is_list: bool, strict: boo
 
 
 def _ended(frame: Frame, action: Any) -> Any:
-    """The action of a node without arrows: the flow ends there, whatever it is; a list is for the flow around that has its arrows."""
+    """The action of a node without arrows: the flow ends there; a list is left to the outer flow that has its arrows."""
     if isinstance(action, (list, tuple)) and _is_passed_on(frame, action):
         return Several({}, None, action)
     if action:
@@ -81,7 +81,7 @@ def _ended(frame: Frame, action: Any) -> Any:
 
 
 def _is_passed_on(frame: Frame, entries: Any) -> bool:
-    """Whether the nearest flow around that has arrows has one that the list names."""
+    """Whether the nearest outer flow with arrows has one that the list names."""
     walk: Frame | None = frame
     while walk is not None:
         arrows = walk.outer.successors if walk.outer is not None and walk.branch is None else None
@@ -93,7 +93,7 @@ def _is_passed_on(frame: Frame, entries: Any) -> bool:
 
 
 def _look_up(frame: Frame, action: Any) -> None:
-    """Raise what PocketFlow raises for an action that no dict can be asked for, with a note of where and how to mend it."""
+    """Raise PocketFlow's error for an action that is not hashable, with a note of where it happened and its mend."""
     try:
         hash(action)
     except TypeError as exc:
@@ -154,7 +154,7 @@ def _pass(frame: Frame, heads: list[Any]) -> None:
 
 
 def _met(frame: Frame, heads: list[Any], walked: set[int]) -> Any:
-    """`join_behind`, remembered by the run: a loop asks again and again."""
+    """`join_behind`, cached by the run, since loops need it repeatedly."""
     run = frame.run
     if run._joins is None:
         run._joins = {}
@@ -165,7 +165,7 @@ def _met(frame: Frame, heads: list[Any], walked: set[int]) -> Any:
 
 
 def _behind_nothing(frame: Frame, node: Any) -> Any:
-    """Where the flow goes on when the list was empty: where the branches would have met, else along the default arrow, else it ends.
+    """The next node after an empty list: where the branches would have met, else the default arrow's target, else none.
 
     The branches are those that the annotation of `post` declares in a list, or else all arrows but those to the end.
     """

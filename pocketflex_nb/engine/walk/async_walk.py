@@ -1,7 +1,7 @@
 """The walk of a flow on an event loop: the same hop as in :mod:`pocketflex_nb.engine.walk.sync_walk`, with awaits.
 
-Nothing is awaited between two nodes unless the run is held: the hand-over of a value from one node's `post` to the next one's
-`prep` is atomic, as PocketFlow's programs expect. On the engine thread, which many runs share, every 2048th hop lets the others go on.
+Nothing is awaited between two nodes unless the run is paused: the hand-over of a value from one node's `post` to the next one's `prep`
+is atomic, as PocketFlow's programs expect. On the engine thread, which many runs share, every 2048th hop lets the others run.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ async def _visit_plain(c: Any, shared: Any, plan: Plan, mode: int) -> Any:
 
 
 async def _visit_other(frame: Frame, c: Any, shared: Any, kind: int, mode: int) -> Any:
-    """Visit what is no plain node: a batch, a flow, the `*_async` spelling, or a node that overrides a private hook."""
+    """Visit a node that is not plain: a batch, a flow, the `*_async` spelling, or a node that overrides a private hook."""
     if kind <= BATCH:
         return await _visit_steps(frame, c, shared, kind, mode)
     if kind == SPELLED:
@@ -225,7 +225,7 @@ async def _visit_other(frame: Frame, c: Any, shared: Any, kind: int, mode: int) 
 
 
 async def _visit_steps(frame: Frame, c: Any, shared: Any, kind: int, mode: int) -> Any:
-    """Visit a node or batch whose private hooks are ours, step by step."""
+    """Visit a node or batch with this package's own private hooks, step by step."""
     p = c.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, c.prep):
         p = await (p if mode != CALLER else cross(p))
@@ -259,7 +259,7 @@ async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: int) -> Any:
 
 
 def _refuses(frame: Frame, mode: int) -> bool:
-    """Whether an async-spelled node stands in a plain `Flow` that an `AsyncFlow` awaits: PocketFlow runs that flow synchronously."""
+    """Whether an async-spelled node is part of a plain `Flow` that an `AsyncFlow` awaits: PocketFlow runs that flow synchronously."""
     if mode != USER or getattr(type(frame.flow), "_pfx_spelled", False):
         return mode == CALLER
     outer = frame.parent

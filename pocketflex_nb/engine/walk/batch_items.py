@@ -21,7 +21,7 @@ __all__ = ["each", "ends_run", "items_async", "note_failure"]
 
 
 async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
-    """``await work(thing, index)`` for every thing, at most `limit` at once, results in order.
+    """``await work(thing, index)`` for every thing, at most `limit` in parallel, results in order.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: i
 
 
 async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
-    """`each` for an async iterable: one worker at a time asks it for the next thing, where ``async def`` steps are awaited."""
+    """`each` for an async iterable: one worker at a time requests the next thing, where ``async def`` steps are awaited."""
     source, turn, results = aiter(things), asyncio.Lock(), list[Any]()
     cross_over, over = mode_here() == CALLER, False
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -118,7 +118,7 @@ async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any,
 
 
 def ends_run(frame: Frame | None, error: BaseException) -> bool:
-    """Whether `error` is what ends the run, or a flow around `frame`, so that no item and no branch may keep it for itself."""
+    """Whether `error` ends the run, or a flow around `frame`, so that no item and no branch may collect it."""
     if frame is None:
         return False
     if frame.run.ending is not None:
@@ -134,7 +134,7 @@ def note_failure(frame: Frame | None, failure: ItemFailure, node: str = "") -> N
 
 
 async def items_async(node: Any, items: Any, mode: int | None = None) -> list[Any]:
-    """`exec` per item of a `BatchNode`, with its tries, its time limit and its fallback, as many at once as the node says."""
+    """`exec` per item of a `BatchNode`, with its attempts, its time limit and its fallback, as many in parallel as the node allows."""
     mode = mode_here() if mode is None else mode
     outer = FRAME.get()
     collects = node._pfx_on_item_error == "collect"

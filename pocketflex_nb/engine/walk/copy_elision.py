@@ -1,8 +1,9 @@
 """Decides whether a node may be visited without a shallow copy, because nothing could observe the difference.
 
 PocketFlow visits a shallow copy, so that what a step writes on `self` is gone after the visit. A copy costs more than everything else
-that a hop does. When the steps of a class only read plain attributes of `self` and hand it to nobody, the copy cannot be told from
-the node, and the walkers leave it out. The proof reads the byte code, once per class; whatever it does not know counts as a write.
+that a hop does. When the steps of a class only read plain attributes of `self` and pass it to no other code, the copy cannot be
+distinguished from the node, and the walks omit it. The proof reads the byte code, once per class; every unknown instruction counts as a
+write.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _BLIND = {"eval", "exec", "locals", "super", "vars"}
 
 
 def needs_no_copy(cls: type[BaseNode]) -> bool:
-    """Whether no step of `cls` writes on `self`, reads what belongs to the visit, or lets `self` out of its hands."""
+    """Whether no step of `cls` writes on `self`, reads what belongs to the visit, or passes `self` on."""
     return all(_only_reads(getattr(cls, name), cls) for name in (_SPELLED_STEPS if cls._pfx_spelled else _STEPS))
 
 

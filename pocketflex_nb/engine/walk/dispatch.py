@@ -1,7 +1,7 @@
 """Chooses how a node of a class is visited; looked up once per class and walk.
 
-PocketFlow programs override the private hooks ``_run``, ``_exec``, ``_orch`` and ``get_next_node``; whoever does is visited through
-them, everybody else by the short way that the walkers have inline.
+PocketFlow programs override the private hooks ``_run``, ``_exec``, ``_orch`` and ``get_next_node``; nodes that do are visited through
+them, all others by the fast path that the walks have inline.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _depends_spelled = attrgetter("_run_async", "_exec", "set_params", "prep_async",
 
 
 def kind_of(cls: type) -> int:
-    """Which of the kinds above nodes of `cls` are."""
+    """The kind of nodes of `cls`."""
     run, exec_ = getattr(cls, "_run", None), getattr(cls, "_exec", None)
     if getattr(cls, "_pfx_spelled", False):
         return SPELLED
@@ -87,7 +87,7 @@ def is_simple_copy(cls: Any) -> bool:
 
 
 def is_async(fn: Callable[..., Any]) -> bool:
-    """Whether calling `fn` gives a coroutine to await, decorated functions and callable objects included."""
+    """Whether calling `fn` returns a coroutine to await, decorated functions and callable objects included."""
     code = getattr(fn, "__code__", None)
     if code is not None and not hasattr(fn, "__wrapped__"):
         return bool(code.co_flags & CO_COROUTINE) or inspect.iscoroutinefunction(fn)

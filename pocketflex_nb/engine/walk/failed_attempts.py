@@ -1,7 +1,7 @@
 """Undoes the store writes of a failed attempt of `exec`, except keys that another writer has written since.
 
-A plain dict is left as the try left it, as PocketFlow does. A try that was abandoned keeps the objects that it was handed; the store
-goes on with others, made as they were before.
+A plain dict is left as the attempt left it, as PocketFlow does. An abandoned attempt keeps the objects that it got; the store continues
+with others, restored to their former content.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = ["begin_try", "end_tries", "take_back", "withdraw"]
 
 
 def begin_try(frame: Frame | None) -> None:
-    """From here on what the node in flight writes may be taken back."""
+    """Begin to record what the current node writes, so that it can be undone."""
     if frame is not None and (isinstance(walked_with(frame), Store) or is_tracking(frame)):
         set_out(frame)
 
 
 def take_back(frame: Frame | None, prep_res: Any) -> Any:
-    """Take back what the try that just failed wrote, and give `prep_res` for the next one."""
+    """Undo what the failed attempt wrote, and return `prep_res` for the next one."""
     if frame is None or frame.undo is None:
         return prep_res
     failed, swapped = put_back(frame)
@@ -37,13 +37,13 @@ def take_back(frame: Frame | None, prep_res: Any) -> Any:
 
 
 def end_tries(frame: Frame | None) -> None:
-    """What is written from here on stays."""
+    """Stop recording: what is written from here on stays."""
     if frame is not None:
         frame.undo = None
 
 
 def withdraw(step: Frame) -> None:
-    """An abandoned `step` keeps what it was handed: the store goes on with other objects."""
+    """An abandoned `step` keeps the objects that it got: replace them in the store by others."""
     swapped: dict[int, tuple[Any, Any]] = {}
     walks = list(_walks(step))
     for frame in walks:

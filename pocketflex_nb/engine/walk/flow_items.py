@@ -34,14 +34,14 @@ def item(frame: Frame, flow: Any, index: int | None) -> Iterator[Frame]:
 
 
 def settled(frame: Frame) -> None:
-    """Note what the flow's own prep or post changed."""
+    """Record what the flow's own prep or post changed."""
     if frame.touched or frame.page is not None:
         keep(frame)
 
 
 @contextmanager
 def privately(frame: Frame, flow: Any, shared: Any) -> Iterator[Store]:
-    """Walk `flow` inside on a store of its own: it begins with the inputs, and the outputs are written back when all went well."""
+    """Walk `flow` on a private store: it begins with the inputs, and the outputs are written back if all went well."""
     walks = ItemWalks(frame, flow, shared)
     with item(frame, flow, None) as walk:
         yield walks.open(walk, flow.params)
@@ -49,7 +49,7 @@ def privately(frame: Frame, flow: Any, shared: Any) -> Iterator[Store]:
 
 
 class ItemWalks:
-    """The walks of the items of one visit of a `BatchFlow`, or the one walk of a flow with a store of its own."""
+    """The walks of the items of one visit of a `BatchFlow`, or the one walk of a flow with a private store."""
 
     def __init__(self, frame: Frame, flow: Any, shared: Any) -> None:
         self.frame, self.flow, self.shared = frame, flow, shared
@@ -98,7 +98,7 @@ class ItemWalks:
             note_failure(frame if outer is None else outer, self.failures[-1])
 
     async def walk_all(self, items: Any) -> Any:
-        """Walk the flow once per item, as many at once as it says; what its `post` gets as `exec_res`."""
+        """Walk the flow once per item, as many in parallel as it allows; returns the `exec_res` for its `post`."""
 
         async def work(params: Any, index: int) -> None:
             with self.one(params, index) as (store, own):
@@ -107,7 +107,7 @@ class ItemWalks:
         return self.gathered(len(await each(work, items, self.flow._pfx_items_at_once)))
 
     def gathered(self, count: int) -> Any:
-        """Write back what the items gave, in their order; what became of each, or None where the first failure ends all."""
+        """Write back the outputs of the items, in their order; returns their outcomes, or None where the first failure ends all."""
         if self.private is not None:
             self.give_back([self.stores.get(index) for index in range(count)], is_batch=True)
         if not self.collects:
@@ -117,7 +117,7 @@ class ItemWalks:
         return outcomes
 
     def give_back(self, stores: list[Store | None], *, is_batch: bool = False) -> None:
-        """Write the outputs of the private stores to the store around; None stands for an item that failed."""
+        """Write the outputs of the private stores to the outer store; None represents an item that failed."""
         private, what = self.private, self.what
         found: dict[Any, list[Any]] = {
             inner: [None if store is None else private.given(inner, store, what) for store in stores] for inner in private.gives

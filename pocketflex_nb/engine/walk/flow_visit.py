@@ -23,7 +23,7 @@ __all__ = ["entered", "visit_batch_flow", "visit_flow", "visit_flow_async", "wal
 
 @contextmanager
 def entered(flow: Any, shared: Any, is_item: bool = False) -> Iterator[Frame]:
-    """The frame of a walk of `flow`: the one made for it that waits to be used, or a new one inside the current walk.
+    """The frame of a walk of `flow`: the one that was prepared for it, or a new one inside the current walk.
 
     `is_item`: it is one of several walks of this flow, each with params of its own, that may go on at the same time.
 
@@ -73,7 +73,7 @@ def _is_inside(flow: Any) -> bool:
 
 
 def _bounded(visit: Callable[[Any, Any], Any], flow: Any, shared: Any) -> Any:
-    """Visit a flow within the limits that it has of its own."""
+    """Visit a flow within its own limits."""
     if is_timed(flow):
         return wait_here(visit_flow_async(flow, shared), FRAME.get())
     with entered(flow, shared) as frame, counted(frame, flow):
@@ -99,7 +99,7 @@ def _walked(flow: Any, shared: Any, frame: Frame) -> Any:
 
 
 async def visit_flow_async(flow: Any, shared: Any) -> Any:
-    """The same, awaited, for a flow whose private hooks are its own class's."""
+    """The same, awaited, for a flow that overrides no private hook."""
     visit = _visit_batch_flow_async if isinstance(flow, BatchFlow) else _visit_flow_async
     if not (has_limits(flow) and _is_inside(flow)):
         return await visit(flow, shared)
@@ -156,13 +156,13 @@ async def _visit_batch_flow_async(flow: Any, shared: Any) -> Any:
 
 
 async def walk_private(flow: Any, shared: Any) -> Any:
-    """The walk of a flow in the `*_async` spelling on a store of its own."""
+    """The walk of a flow in the `*_async` spelling on a private store."""
     with entered(flow, shared) as frame, privately(frame, flow, shared) as store:
         return await flow._orch_async(store)
 
 
 async def walk_items(flow: Any, shared: Any, items: Any) -> Any:
-    """The walks of a batch flow in the `*_async` spelling; what its `post_async` gets as `exec_res`."""
+    """The walks of a batch flow in the `*_async` spelling; returns the `exec_res` for its `post_async`."""
     with entered(flow, shared) as frame:
         return await ItemWalks(frame, flow, shared).walk_all(items)
 

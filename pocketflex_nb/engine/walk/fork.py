@@ -25,7 +25,7 @@ _FAILED = object()
 
 
 class Meeting:
-    """Where the branches of one fork meet, while they are walked. It moves on when a list of actions starts branches at that very node."""
+    """The join of the branches of one fork, while they are walked. It moves on when a list of actions starts branches at that very node."""
 
     __slots__ = ("former", "node")
 
@@ -33,7 +33,7 @@ class Meeting:
         self.node, self.former = node, set[Any]()
 
     def move(self, node: Any) -> None:
-        """Have the branches meet at `node` instead; those that wait already go on to it."""
+        """Make `node` the join instead; branches that wait already continue to it."""
         self.former.add(self.node)
         self.node = node
 
@@ -68,7 +68,7 @@ async def walk_fork(
 async def _walk_branches(
     walker: Walker, frame: Frame, origin: Any, fork: Any, shared: Any, params: Any, stops: AbstractSet[Any]
 ) -> tuple[Any, Any]:
-    """Walk the branches of this one fork, which `origin` leads to; gives what `walk_fork` gives, where the join may be a fork."""
+    """Walk the branches of this one fork, which `origin` leads to; returns what `walk_fork` returns, where the join may be a fork."""
     run, given = frame.run, fork._pfx_each
     meeting = Meeting(run.join_of(fork) if given is None else fork._pfx_join)
     inner = {*stops} if meeting.node is None else {*stops, meeting.node}
@@ -136,7 +136,7 @@ def _at_once(run: Any, flow: Any, branches: int) -> int | None:
 
 
 def _detach(run: Any, coro: Any) -> None:
-    """Start a branch that nobody waits for; it is cancelled when its run ends."""
+    """Start a detached branch; it is cancelled when its run ends."""
     if mode_here() == CALLER:  # the private loop ends with the fork
         future: Any = engine_thread.submit(coro)
     else:

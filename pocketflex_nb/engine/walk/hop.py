@@ -21,7 +21,7 @@ __all__ = ["failed", "keep", "no_arrow"]
 
 
 def keep(frame: Frame) -> None:
-    """At the node's end: find nested changes of the store, and note them all."""
+    """At the node's end: find nested changes of the store, and record all changes."""
     changes = settle(frame)
     if changes:
         run = frame.run
@@ -55,7 +55,7 @@ def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
 
 
 def no_arrow(frame: Frame, node: Any, action: Any) -> Any:
-    """Where to go on with an action that is no arrow's name: where several lead to; else nowhere.
+    """The next node for an action that is no arrow's name: the fork for several actions; else none.
 
     An action without an arrow ends the flow: noted, marked in every view, and an error in a strict flow.
 

@@ -1,8 +1,8 @@
 """Runs one step where it may wait: in this task, in the pool, or on the engine thread.
 
-Which of them follows from the loop that is running: on the caller's own loop everything runs inline (PocketFlow's way); on the
-engine's loop a plain `exec` goes to the pool; on the private loop of a waiting `run` it does too, and ``async def`` steps cross over
-to the engine thread, where clients that are bound to a loop stay alive from run to run.
+The choice follows from the loop that is running: on the caller's own loop everything runs inline, as in PocketFlow; on the engine's
+loop a plain `exec` goes to the pool; on the private loop of a waiting `run` it does too, and ``async def`` steps run on the engine
+thread, where clients that are bound to a loop stay usable from run to run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ USER, ENGINE, CALLER = range(3)
 
 
 def mode_here() -> int:
-    """On whose loop the running task is."""
+    """The owner of the loop on which the running task is."""
     loop = asyncio.get_running_loop().__class__
     if sys.platform == "emscripten":  # no threads there
         return USER
@@ -62,7 +62,7 @@ def _parcelled(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException |
 
 
 async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
-    """Call `fn` in the pool, as a step of the node in flight.
+    """Call `fn` in the pool, as a step of the current node.
 
     When the caller is cancelled while the thread works, the thread is abandoned: it is reported, and what it writes to a `Store`
     from then on is dropped.
@@ -82,7 +82,7 @@ async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
 
 
 def abandon(step: Frame, future: Any) -> None:
-    """Report a thread that nobody waits for any more, fence it, and give its place in the pool to another."""
+    """Report a thread that is not waited for any more, abandon its step, and let the pool replace it."""
     step.fenced = True
     step.run.fence(step)
     withdraw(step)
@@ -93,7 +93,7 @@ def abandon(step: Frame, future: Any) -> None:
 
 
 async def once(node: Any, prep_res: Any, mode: int, frame: Frame) -> Any:
-    """One attempt of `exec`, where and as long as it may run."""
+    """One attempt of `exec`, where it may run and for as long as it may."""
     seconds = node._pfx_timeout
     if seconds is None:
         return await _exec_once(node, prep_res, mode, frame, False)
@@ -117,12 +117,12 @@ async def _exec_once(node: Any, prep_res: Any, mode: int, frame: Frame, limited:
 
 
 async def run_stream(pieces: Any, mode: int) -> Any:
-    """What an async generator step gives, with its texts told as they come; on the engine thread, as any async step."""
+    """The result of an async generator step, with its texts emitted as they come; on the engine thread, as any async step."""
     return await (cross(streamed(pieces)) if mode == CALLER else streamed(pieces))
 
 
 def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
-    """Tries in all, what is retried, and the wait in seconds after try number k."""
+    """Number of attempts, the errors that are retried, and the wait in seconds after attempt number k."""
     retry = node._pfx_retry
     if retry is None:
         return node.max_retries, Exception, lambda failed: node.wait
@@ -132,13 +132,13 @@ def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
 
 
 def retried(node: Any, frame: Frame | None, number: int, exc: BaseException) -> None:
-    """Note that try `number` failed and another follows."""
+    """Note that attempt `number` failed and another follows."""
     if frame is not None:
         frame.note("node_retried", attempt=number, error=told(exc))
 
 
 async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> Any:
-    """`exec` with its tries and its fallback, awaited."""
+    """`exec` with its attempts and its fallback, awaited."""
     mode = mode_here() if mode is None else mode
     frame = FRAME.get()
     tries, on, wait = patience(node)
@@ -175,7 +175,7 @@ async def fall_back(node: Any, prep_res: Any, exc: Exception, mode: int) -> Any:
 
 
 def with_tries(node: Any, prep_res: Any, coro: Any) -> Any:
-    """`coro` as `exec` gave it, not begun yet, put under the node's tries and fallback unless it is so already."""
+    """`coro` as `exec` returned it, not begun yet, with the node's attempts and fallback unless it has them already."""
     if coro.cr_code is attempt_async.__code__ or not isinstance(node, Node) or not is_async(node.exec):
         return coro
     if coro.cr_code is not getattr(inspect.unwrap(node.exec), "__code__", None):

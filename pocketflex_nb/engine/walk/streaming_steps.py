@@ -45,7 +45,7 @@ _alone: deque[Any] = deque(maxlen=16)
 
 
 def watched(generator: Any, node: Any, step: str) -> Any:
-    """`generator`, as `step` of `node` gave it; when it is dropped and nobody ever ran it, a warning says so.
+    """`generator`, as `step` of `node` returned it; if it is dropped without having run, a warning is issued.
 
     Notes
     -----

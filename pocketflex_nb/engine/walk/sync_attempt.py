@@ -25,7 +25,7 @@ __all__ = ["attempt", "attempt_items", "attempt_spelled"]
 
 
 def attempt(node: Any, prep_res: Any) -> Any:
-    """`exec` with its tries and its fallback (`Node._exec`); a coroutine to await when `exec` is async."""
+    """`exec` with its attempts and its fallback (`Node._exec`); a coroutine to await when `exec` is async."""
     if is_async(node.exec) or is_stream(node.exec):
         return attempt_async(node, prep_res)
     if node._pfx_timeout is not None:
@@ -72,7 +72,7 @@ def attempt_items(node: Any, items: Any) -> Any:
 
 
 async def attempt_spelled(node: Any, prep_res: Any) -> Any:
-    """`exec_async` of a node in the `*_async` spelling that has a time limit or a `Retry`, with its tries and its fallback."""
+    """`exec_async` of a node in the `*_async` spelling that has a time limit or a `Retry`, with its attempts and its fallback."""
     frame = FRAME.get()
     if frame is None:
         with entered(node, None) as frame:
@@ -102,7 +102,7 @@ async def _spelled_once(node: Any, prep_res: Any) -> Any:
 
 
 def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:
-    """Wait for `coro` here; for a node that is visited alone, as a run of its own: what is limited needs one to be told by."""
+    """Wait for `coro` here; for a node that is visited alone, as a run of its own, since limits are reported by a run."""
     frame = FRAME.get()
     if frame is not None:
         return wait_here(coro, frame)

@@ -1,7 +1,8 @@
 """The walk of `run`: in the caller's thread, with no event loop until a step needs one.
 
-The hop is written out once here and once in :mod:`pocketflex_nb.engine.walk.async_walk`: a call more per hop would cost as much as its
-whole record. What a hop may meet besides three plain calls stands elsewhere: tries in `attempt`, forks in `fork`, waiting in `wait`.
+The hop is written out once here and once in :mod:`pocketflex_nb.engine.walk.async_walk`: one more call per hop would cost as much as
+its whole record. What a hop may need besides three plain calls is in other functions: attempts in `attempt`, forks in `fork`, waiting
+in `wait`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _NO_PLANS: dict[Any, Plan] = {}
 
 
 def visit(node: Any, shared: Any) -> Any:
-    """One visit of `node` (`BaseNode._run`): its action, or a coroutine that gives it when a step is async."""
+    """One visit of `node` (`BaseNode._run`): its action, or a coroutine that returns it when a step is async."""
     p = node.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, node.prep):
         return finish_visit(node, shared, p, None, 0)

@@ -24,7 +24,7 @@ SLICE = 0.05
 
 
 def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
-    """Have an ``async def`` step awaited on the engine thread, and wait for it here."""
+    """Run an ``async def`` step on the engine thread, and wait for it here."""
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro, frame.run.cancelling)
     if (loop := loop_here(frame.run)) is not None:
@@ -35,13 +35,13 @@ def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
 
 
 def loop_here(run: Any) -> Any:
-    """The loop of this thread, if `run` is a plain one in a step that this loop runs; to block it would stop the steps beside it."""
+    """The loop of this thread, if `run` is a plain one in a step of this loop; blocking it would stop the parallel steps."""
     loop = asyncio._get_running_loop() if run.outer is not None else None
     return loop if loop is not None and can_nest(loop) else None
 
 
 def _result(future: Crossing, run: Any) -> Any:
-    """Begin, and wait for the result; an interrupt cancels it, waits until it is over, and goes on."""
+    """Begin, and wait for the result; an interrupt cancels it, waits until it is done, and is raised again."""
     try:
         future.begin()
         while not future.over.wait(SLICE if threading.current_thread() is threading.main_thread() else None):

@@ -1,4 +1,4 @@
-"""Rebuilds a diagram's flow when a cell has bound one of the names that it uses anew.
+"""Rebuilds a diagram's flow when a cell has rebound one of the names that it uses.
 
 Runs keep the flow that they were launched with; the name in the notebook is bound to the new one. `%pocketflex pin` prevents that.
 """

@@ -53,7 +53,7 @@ def whole(text: str, what: str) -> int:
 
 
 def value_of(text: str, names: Mapping[str, Any], what: str) -> Any:
-    """The value that `text` stands for: ``@expr`` and ``{expr}`` and ``$name`` in the notebook, else a literal, else a name.
+    """The value of `text`: ``@expr`` and ``{expr}`` and ``$name`` in the notebook, else a literal, else a name.
 
     Raises
     ------

@@ -436,7 +436,7 @@ def _finite(number: float) -> float:
 
 
 def _stacked(visits: list[Any], zero: int) -> list[list[Any]]:
-    """Visits that overlap, one below the other: each in the first row that is free again; of one that goes on the end is not told."""
+    """Overlapping visits, one below the other: each in the first row that is free again; the end of a current one is unknown."""
     free: list[float] = []
     told = []
     for visit in visits:

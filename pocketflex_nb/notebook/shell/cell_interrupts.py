@@ -1,11 +1,12 @@
 """Interrupts: the stop button reaches every cell, and no interrupt of an earlier cell reaches a later one.
 
-ipykernel's handler for cells that await asks the kernel's loop to cancel the cell, and does not wake the loop for it: a cell that awaits
-something long is told when that is over (https://github.com/ipython/ipykernel/issues/881). Plain code of such a cell, a body's
-``time.sleep`` or the cell's next line, never lets it happen at all. Ours wakes the loop, and raises `KeyboardInterrupt` in plain code.
+ipykernel's handler for cells that await asks the kernel's loop to cancel the cell, and does not wake the loop for it: a cell that
+awaits something long is cancelled only when that is over (https://github.com/ipython/ipykernel/issues/881). Plain code of such a cell,
+a body's ``time.sleep`` or the cell's next line, never lets it happen at all. Ours wakes the loop, and raises `KeyboardInterrupt` in
+plain code.
 
 An interrupt comes between any two instructions of the main thread. Cells that do not await share one context: a variable that was set
-there, and not taken back, would hold for every later cell; and each of them would belong to a run that is over.
+there, and not reset, would stay set for every later cell; and each of them would belong to a run that is over.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ class _Text:
             self.lines.append(f"    %% pf: {ref}start={' & '.join(self.names[s] for s in known)}")
 
     def written(self, home: str) -> list[str]:
-        """The ids of what stands in a level, boxes opened, in the order of the text."""
+        """The ids of a level's members, boxes opened, in the order of the text."""
         found, todo = [], list(self.inside[home])
         while todo:
             member = todo.pop(0)

@@ -52,7 +52,7 @@ def routed(level: Level, items: list[Item], links: list[Link], shapes: list[str]
 
 
 def _ports(level: Level, items: list[Item], links: list[Link]) -> dict[tuple[int, int], float]:
-    """(link, item) to the offset across at which the link touches the item: apart where arrows come and go on one side."""
+    """(link, item) to the offset across at which the link touches the item: apart where several arrows use one side."""
     sides: dict[tuple[int, bool], dict[bool, list[tuple[float, int]]]] = {}
     for number, chain in level.chains.items():
         link = links[number]
@@ -228,7 +228,7 @@ def _span(level: Level, link: Link) -> tuple[int, int]:
 
 
 def _skyline(level: Level, items: list[Item], links: list[Link]) -> tuple[list[float], list[float]]:
-    """Per rank: how far what stands in it reaches across, on either side."""
+    """Per rank: how far its items reach across, on either side."""
     low = [min((level.at[v][1] for v in row), default=0.0) for row in level.order]
     high = [max((level.at[v][1] for v in row), default=0.0) for row in level.order]
     for v, item in enumerate(items):

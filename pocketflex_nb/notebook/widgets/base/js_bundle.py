@@ -144,7 +144,7 @@ def _imported(path: Path, code: str) -> Iterator[tuple[Path, str, int]]:
 
 
 def _declared(path: Path, code: str) -> Iterator[tuple[str, bool, int]]:
-    """What stands at the top of a module: name, whether it is exported, and its line."""
+    """The top-level declarations of a module: name, whether it is exported, and its line."""
     for found in _TOP.finditer(code):
         line = code.count("\n", 0, found.start()) + 1
         if found[2] in "[{":

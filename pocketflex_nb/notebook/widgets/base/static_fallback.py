@@ -124,7 +124,7 @@ class Still:
                 self._handle.update(told, raw=True)
 
     def look(self) -> bool:
-        """Write it anew now and then; False when the widget is closed, or will say itself when it has aged."""
+        """Rewrite it from time to time; False when the widget is closed, or knows its end and rewrites it then."""
         if time.monotonic() < self._next:
             return self._view.comm is not None
         self._next = time.monotonic() + _EVERY

@@ -74,7 +74,7 @@ def _let_go(gone: Iterable[Any]) -> None:
 
 # what IPython keeps --------------------------------------------------------------------------------------------------
 def _uncache(gone: list[Any]) -> None:
-    """Take these runs out of ``Out``, ``_3``, ``_`` and its kin: IPython's own names, under which nobody has put them.
+    """Remove these runs from ``Out``, ``_3``, ``_`` and the like: IPython's own names, unless a user has rebound them.
 
     Their stores go, too, unless the user has a name for one.
     """
@@ -120,6 +120,6 @@ def install(shell: Any) -> None:
 
 
 def remove(shell: Any) -> None:
-    """Undo `install`. Views that are open are told on."""
+    """Undo `install`. Open views are still called."""
     if shell in _shells:
         _shells.remove(shell)

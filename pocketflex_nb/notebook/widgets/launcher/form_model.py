@@ -194,7 +194,7 @@ def _value(text: str) -> Any:
 
 
 def literal(value: Any) -> str:
-    """`value` as Python source that may stand in a magic's line: quotes inside of texts are escaped by number."""
+    """`value` as Python source that can be written in a magic's line: quotes inside of texts are escaped by number."""
     if isinstance(value, str):
         quote = '"' if "'" in value and '"' not in value else "'"
         body = repr(f'"{value}')[2:-1] if quote == "'" else repr(value)[1:-1]

@@ -416,7 +416,7 @@ class Launcher(Standing, anywidget.AnyWidget):
 
 
 def _shortened(plan: str) -> str:
-    """A plan whose lines that say the same stand there once."""
+    """A plan in which equal lines are written once."""
     head, *lines = plan.splitlines()
     counts = Counter(lines)
     told = [f"{line}  ×{counts[line]}" if counts[line] > 1 else line for line in dict.fromkeys(lines)]

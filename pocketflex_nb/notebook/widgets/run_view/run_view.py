@@ -321,7 +321,7 @@ class RunView(Standing, PatchedView):
         self._wishes.append({})
 
     def _take_out(self, content: dict[str, Any]) -> None:
-        """Write a file, or send the diagram's text for the page's clipboard; the page is told what came of it."""
+        """Write a file, or send the diagram's text for the page's clipboard; the page gets a message about the result."""
         if self._kept is not None:
             self.send({"said": "Its runs were forgotten: there is nothing left to write."})
             return

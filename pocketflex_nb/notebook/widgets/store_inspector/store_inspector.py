@@ -318,7 +318,7 @@ class StoreInspector(Standing, PatchedView):
         }
 
     def _is_hidden(self, held: Any) -> bool:
-        """Whether the chosen value is a secret by what stands beside it, such as a header's value beside its name."""
+        """Whether the chosen value is a secret because of its siblings, such as a header's value beside its name."""
         return self._chosen is not None and is_hidden_at(held, self._chosen)
 
     def _followed(self) -> dict[str, Any]:
@@ -579,7 +579,7 @@ def _source(value: Any) -> str | None:
 
 
 def _writer(written: Any, limit: int) -> str:
-    """Who wrote: run and node, or nobody's node; of a store that several kernels share also host and process."""
+    """The writer: run and node, or code outside of runs; of a store that several kernels share also host and process."""
     who = " · ".join(part for part in (written.run, written.node) if part)
     told = who or ("by hand" if written.version else "seed")
     kernel = getattr(written, "kernel", "")

@@ -56,6 +56,8 @@ async def drained(error: BaseException | None = None) -> None:
     The request was heard there: it was taken back meanwhile, or `error` is what it made. Else the next await would raise once more, and a
     task that comes to its end would count as cancelled, result or not.
     """
+    if isinstance(error, GeneratorExit):  # the coroutine is being closed: there may be no loop any more, and nothing is awaited
+        return
     task: Any = asyncio.current_task()
     if getattr(task, "_must_cancel", False) and (not task.cancelling() or (error is not None and is_cut(error))):
         await _Sink()

@@ -31,7 +31,11 @@ def _launch(flow: Any, shared: Any) -> tuple[Any, Any]:
     return run.result(20), run.store
 
 
-@pytest.fixture(params=[_run, _run_async, _launch], ids=["run", "run_async", "launch"])
+#: the way that is not PocketFlow's
+LAUNCH: Way = _launch
+
+
+@pytest.fixture(params=[_run, _run_async, LAUNCH], ids=["run", "run_async", "launch"])
 def walk(request: pytest.FixtureRequest) -> Way:
     """``walk(flow, shared) -> (last action, store)``, each of the three ways to walk a flow."""
     way: Way = request.param

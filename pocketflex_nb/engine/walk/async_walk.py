@@ -144,8 +144,7 @@ async def walk_async(
                     if tracked and (frame.page is not None or frame.touched):
                         keep(frame)
                 except BaseException as exc:
-                    if run.children is not None:
-                        await drained(exc)
+                    await drained(exc)
                     node, action = failed(frame, node, exc, t0), None
                     if node is None:
                         break
@@ -177,7 +176,7 @@ async def walk_async(
             action = action.last
         if self is None:
             return action, None
-        if run.children is not None:  # runs that its steps began
+        if getattr(run.task, "_must_cancel", False):  # as rarely as plain code waits in a step: no coroutine for each of ten thousand runs
             await drained()
         run.conclude(action)
         return action

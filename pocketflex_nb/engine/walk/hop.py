@@ -59,8 +59,8 @@ def no_arrow(frame: Frame, node: Any, action: Any) -> Any:
 
     An action without an arrow ends the flow: noted, marked in every view, and an error in a strict flow.
 
-    The warning is PocketFlow's, given by `Flow.get_next_node`. In a strict flow a node that names no action may end the flow: it is
-    drawn with named ways only, and returning None takes none of them.
+    The warning is PocketFlow's, word for word, given by `Flow.get_next_node`; behind a nested flow a second one names the node that ended
+    it. In a strict flow a node that names no action may end the flow: it is drawn with named ways only, and returning None takes none.
     """
     if action.__class__ is Several:
         return action.node
@@ -77,10 +77,9 @@ def no_arrow(frame: Frame, node: Any, action: Any) -> Any:
             f"node {name!r} of flow {frame.run.name!r} returned {action!r}{where}, and no arrow has that name{nearest(str(action), known)}",
             node=name, action=action, known=known,
         )
-    if last:  # PocketFlow's warning, which does not say where in the nested flow the action comes from
-        warnings.warn(f"Flow ends: '{action}' not found in {known}; {text}", stacklevel=2)
-        return None
     frame.flow.get_next_node(node, action)
+    if last:  # PocketFlow's warning does not say where in the nested flow the action comes from
+        warnings.warn(f"Flow ends: {text}", RuntimeWarning, stacklevel=2)
     return None
 
 

@@ -11,7 +11,7 @@ import pytest
 from pocketflex_nb import BatchNode, Flow, Node, launch, node
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.errors import RunCancelled, StepCancelled
-from tests.engine.conftest import Way
+from tests.engine.conftest import LAUNCH, Way
 
 
 class Raises(Node):
@@ -153,8 +153,12 @@ def test_an_unhashable_action_is_a_type_error(walk: Way) -> None:
         def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
             return ["a"]
 
-    with pytest.raises(TypeError, match="unhashable"):
+    with pytest.raises(TypeError) as caught:
         walk(Flow(Odd()), {})
+
+    told = [str(caught.value), *getattr(caught.value, "__notes__", ())]  # PocketFlow's words in `run` and `run_async`, ours as a note
+    assert walk is LAUNCH or "unhashable" in told[0]
+    assert "node 'Odd' of run" in told[-1] and "which is no action" in told[-1]
 
 
 def test_a_failing_run_leaves_its_neighbours_alone() -> None:

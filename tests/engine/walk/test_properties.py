@@ -17,7 +17,7 @@ from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.errors import RunCancelled, StepLimit
 from pocketflex_nb.core.flow.nodes import Fork
 
-pytestmark = pytest.mark.filterwarnings("ignore:Flow ends", "ignore:Overwriting successor", "ignore:flow ", "ignore:node .* stands in the flows")
+pytestmark = pytest.mark.filterwarnings("ignore:Flow ends", "ignore:Overwriting successor", "ignore:flow ", "ignore:node ")
 
 #: seconds after which a walk of a few microseconds hangs
 HANG = 20.0

@@ -309,7 +309,7 @@ class AsyncFlow(Flow, AsyncNode):
         return None if isinstance(exec_res, Outcomes) else exec_res
 
 
-# it gives a coroutine without being one more; whoever asks (starlette's background tasks do) is told that it is to be awaited
+# it returns a coroutine without being a coroutine function; code that asks (starlette's background tasks) learns that it must be awaited
 if sys.version_info >= (3, 12):
     inspect.markcoroutinefunction(AsyncFlow.run_async)
 else:

@@ -10,9 +10,9 @@ from typing import Any
 
 __all__ = ["PATIENCE", "repr_of"]
 
-#: seconds that a `repr` may take; a class whose `repr` once took longer is told by its name from then on
+#: seconds that a `repr` may take; a class whose `repr` once took longer is shown by its name from then on
 PATIENCE = 0.2
-#: modules and built-in classes whose `repr` is known to be quick, and to ask nobody else's
+#: modules and built-in classes whose `repr` is known to be quick and to call no other
 _TRUSTED = frozenset({"datetime", "decimal", "fractions", "ipaddress", "pathlib", "pathlib._local", "uuid", "zoneinfo"})
 _QUICK = frozenset({
     types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, range, type(...), type(NotImplemented), types.GeneratorType,

@@ -18,7 +18,7 @@ __all__ = [
     "Teller", "class_name", "cut", "has_repr_of", "is_shaped", "listed", "mapped", "path_text", "preview", "shape_of", "stop_goes_on",
 ]
 
-#: rooms of arrays and tables: told by their shape, since their `repr` costs milliseconds
+#: libraries of arrays and tables: shown by their shape, since their `repr` costs milliseconds
 _SHAPED = frozenset({
     "cudf", "cupy", "dask", "jax", "jaxlib", "numpy", "pandas", "polars", "pyarrow", "scipy", "tensorflow", "torch", "xarray",
 })

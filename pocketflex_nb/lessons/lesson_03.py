@@ -19,7 +19,7 @@ __all__ = ["TITLE"]
 TITLE = "The shared store"
 
 _MODULES = ("argparse", "calendar", "textwrap")
-#: what the ledger of an answer holds at first
+#: the store's content at the start of a check
 _BEFORE = 100
 
 

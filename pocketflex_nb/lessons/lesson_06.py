@@ -18,7 +18,7 @@ TITLE = "Supervision"
 
 #: what the old edition of the guest book holds
 _OLD_GUESTS = ("Ada", "Guido", "Barbara")
-#: seconds in which somebody should be back who may never come back
+#: seconds to wait for a restart that may never happen
 _SOON = 2.0
 
 

@@ -17,7 +17,7 @@ __all__ = [
     "is_secret_key", "may_name",
 ]
 
-#: names that hold no secret, though a word of theirs says so; in lower case, words joined by ``_``
+#: names that are not secrets although they contain a word for one; in lower case, words joined by ``_``
 PLAIN_NAMES = frozenset({
     "primary_key", "foreign_key", "sort_key", "partition_key", "cache_key", "group_key", "index_key", "join_key", "lookup_key",
     "public_key", "row_key", "routing_key", "hash_key", "range_key", "composite_key", "unique_key", "natural_key", "surrogate_key",

@@ -33,7 +33,7 @@ from pocketflex_nb.core.context import AGENT, FRAME
 
 __all__ = ["LAST_WORDS", "Life"]
 
-#: seconds that `terminate` may take when the supervisor itself was killed and nobody keeps the time
+#: seconds that `terminate` may take when the supervisor itself was killed and no longer limits it
 LAST_WORDS = 5.0
 
 _pids = count(1)

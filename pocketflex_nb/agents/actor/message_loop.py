@@ -198,7 +198,7 @@ class Mailbox:
             if not box:
                 if self.idle is not None:
                     return
-                # Waking a task that waits a moment is cheaper than making one; the home wakes it when nothing comes.
+                # Waking a task that waits a moment is cheaper than making one; the host wakes it when nothing comes.
                 self.is_awake = False
                 self.hand = item = message = out = None  # keep nothing of the last message alive meanwhile
                 self.parked = parked = loop.create_future()

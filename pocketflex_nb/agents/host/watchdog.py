@@ -22,7 +22,7 @@ __all__ = ["FAIR", "FLOOD", "LAG", "LOOK", "QUICK", "TICK", "AsyncKill", "hunt",
 
 #: seconds after which a loop that does not turn is an event
 LAG = 0.25
-#: seconds between two looks; and while somebody is hunted
+#: seconds between two checks; and while an agent is being killed
 TICK, QUICK = 0.1, 0.02
 #: seconds that a loop gets to carry out a kill by itself
 FAIR = 0.1

@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["DEAD", "RUNNING", "STARTING", "STOPPING", "TOLD", "Crash", "Shutdown", "is_abnormal", "is_reason", "short", "tell", "where"]
 
-#: characters that are told of a value
+#: characters shown of a value
 TOLD = 200
 
 

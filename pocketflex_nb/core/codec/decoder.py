@@ -219,5 +219,5 @@ _READ: dict[str, Callable[[dict[str, Any]], Any]] = {
     "dataclass": _read_dataclass,
 }
 
-#: kinds that hold whatever they hold
+#: kinds that may contain any value
 _OPEN = frozenset({"dict", "tuple", "deque", "ordereddict", "defaultdict"})

@@ -44,13 +44,13 @@ __all__ = [
     "TooLarge", "Work", "equal", "freeze", "is_plain", "shared_nodes", "thaw",
 ]
 
-#: classes whose values never change and hold nothing that could
+#: classes whose values are immutable, with all their content
 PLAIN: frozenset[type] = frozenset({
     str, bytes, int, float, bool, complex, type(None), type(...), type(NotImplemented), range, type,
     types.FunctionType, types.BuiltinFunctionType, types.ModuleType, enum.EnumType,
     re.Pattern, type(MISSING),
 })
-#: the same, told by name so that nothing is imported for them
+#: the same, by name so that nothing is imported for them
 _LEAF_NAMES = frozenset({
     "datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "datetime.timezone", "zoneinfo.ZoneInfo",
     "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "ipaddress.IPv4Address", "ipaddress.IPv6Address",

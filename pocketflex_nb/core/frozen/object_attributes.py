@@ -15,9 +15,9 @@ Reader = Callable[[Any], dict[str, Any]]
 
 _DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 _EXTRA, _PRIVATE, _SET = "__pydantic_extra__", "__pydantic_private__", "__pydantic_fields_set__"
-#: where classes are installed whose attributes are nobody's business: clients, connections, locks
+#: where libraries are installed, whose objects' attributes are not compared: clients, connections, locks
 _LIBRARIES = (f"{os.path.dirname(os.__file__)}{os.sep}", f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-#: rooms whose objects are told by name only
+#: rooms whose objects are described by name only
 _OWN = __name__.partition(".")[0]
 
 

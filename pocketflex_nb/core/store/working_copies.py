@@ -207,7 +207,7 @@ class Handed(dict[Any, Any]):
         except (NotCopied, RuntimeError):
             pass
 
-    # what is handed is kept apart from what takes its place -----------------------------------------------------------
+    # the object that a node got is separated from its successor -----------------------------------------------------------
     def _set_aside_views(self, cell: Cell, frame: Any, keeps: bool = False) -> bool:
         """`frame` replaces the store's own object: others that work on it keep it, and `frame` what it was handed if it `keeps` that.
 

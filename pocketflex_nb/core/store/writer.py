@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["OFTEN", "OUTSIDE", "UNRESOLVED", "Writer", "writer_of"]
 
 
-#: writers whose frames a store may hold
+#: writers whose frames a store may reference
 UNRESOLVED = 256
 
 #: a node's changes are looked at, to be shortened, when their list's length has none of these bits
@@ -62,7 +62,7 @@ class Writer:
         self.resolve()
         return f"node {self.path!r} of run {self.run!r}" if self.run or self.path else "code outside of any run"
 
-#: whoever writes outside of a run
+#: the writer outside of runs
 OUTSIDE = Writer(None)
 
 

@@ -17,7 +17,7 @@ from pocketflex_nb.engine.records.frame import Frame
 
 __all__ = ["LATE", "Clock", "limit", "unwatch", "watch"]
 
-#: seconds between two looks at the limits that hold now
+#: seconds between two checks of the current limits
 _TICK = 0.1
 #: seconds after a limit from which on what goes on is overdue
 LATE = 0.1
@@ -82,7 +82,7 @@ class limit:
                 + ("" if error is not None else "; it could not be cut off, and what it gave was dropped")
             ) from error
 
-    # as `asyncio.Timeout`, for whoever stops the clock -----------------------------------------------------------------------
+    # as `asyncio.Timeout`, for code that stops the clock -----------------------------------------------------------------------
     def when(self) -> float | None:
         """Loop time at which it ends, if any."""
         return self._when

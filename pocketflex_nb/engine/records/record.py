@@ -42,7 +42,7 @@ def told(error: BaseException) -> str:
         return type(error).__name__
 
 #: stands for the action where a record is of changes of a store: the flat list of their places instead of the start, and minus the end.
-#: A hop that made one change of a plain value has the place of it, page and beginning, instead of its start and end, which stand there.
+#: A hop that made one change of a plain value has the position of it, page and index, instead of its start and end, which are stored there.
 CHANGED = Note("store_changed")
 
 

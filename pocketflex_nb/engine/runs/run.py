@@ -49,7 +49,7 @@ SLICE = 0.05
 #: seconds that a cancelled run gets to end before its waiter goes
 GRACE = 5.0
 
-#: held while a run gets its task, and while it is told to end: one without a task is ended by who told it first, and never gets one
+#: held while a run gets its task, and while it is cancelled: a run without a task is ended by the first request, and never gets one
 beginning = threading.Lock()
 
 _naming, _making = threading.Lock(), threading.Lock()
@@ -140,7 +140,7 @@ class Run:
         "__dict__", "__weakref__", "_base", "_status", "action", "cell", "finished", "flow", "held", "hops", "number", "parent", "records",
         "root", "signal", "started", "store", "task",
     )
-    # rare, so kept in the `__dict__`, which ten thousand runs that nobody looks at never make
+    # rare, so kept in the `__dict__`, which ten thousand runs without a view never make
     _callbacks: Any = None
     has_changes: bool = False  # whether a record of a hop may hold the place of a change
     is_ended = False  # whether `end` was called: waits that begin now are over at once

@@ -24,7 +24,7 @@ forgetting: list[Callable[[list[Any]], Any]] = []
 
 _live: dict[Any, None] = {}
 _over: deque[Any] = deque(maxlen=REMEMBERED)
-#: those of `_live` that are tasks on a loop which somebody else may close
+#: those of `_live` that are tasks on a loop that other code may close
 _elsewhere: dict[Any, None] = {}
 _look_at = _LOOK_AT
 

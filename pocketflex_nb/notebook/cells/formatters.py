@@ -77,7 +77,7 @@ def _safe(draw: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return drawn
 
 
-#: shown live; by name, so that agents are imported only when somebody uses them
+#: shown live; by name, so that agents are imported only when they are used
 _LIVE: dict[tuple[str, str], Callable[[Any], None]] = {
     ("pocketflex_nb.core.store.store", "Store"): _store,
     ("pocketflex_nb.agents.supervision.supervisor", "Supervisor"): _supervisor,

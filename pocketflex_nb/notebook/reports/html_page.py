@@ -20,7 +20,7 @@ from pocketflex_nb.views.diagrams.timeline import timeline
 
 __all__ = ["FLOWS", "LINES", "TOLD", "page", "write_beside", "write_page"]
 
-#: lines of one run, runs that are told about one by one, flows that are drawn
+#: lines of one run, runs that are described one by one, flows that are drawn
 LINES, TOLD, FLOWS = 500, MANY, 20
 _HEADS = {
     "store": ("type", "key", "value", "written by"), "events": ("time, s", "event", "where", "what"),

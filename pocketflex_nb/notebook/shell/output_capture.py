@@ -29,7 +29,7 @@ _BEGUN = 4_096
 
 #: numbers of the runs whose prints also go to the cell (`--tee`)
 teed: set[int] = set()
-#: numbers of the runs whose prints nobody wants to see (`--quiet`)
+#: numbers of the runs whose prints are not shown (`--quiet`)
 quiet: set[int] = set()
 
 

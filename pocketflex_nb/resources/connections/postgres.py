@@ -9,10 +9,10 @@ from pocketflex_nb.resources.connections.urls import Address, missing_extra, ref
 
 __all__ = ["GUARD", "arguments", "client", "inherited", "told"]
 
-#: said first by a transaction that makes tables: of those who come at once one makes them. The number is any that nobody else uses
+#: first statement of a transaction that creates tables: of concurrent users only one creates them. The number is arbitrary
 GUARD = "SELECT pg_advisory_xact_lock(5067314951); CREATE SCHEMA IF NOT EXISTS pocketflex;"
 
-#: connections of the parent, in a child of `fork`: held for ever, so that nobody here ends them
+#: connections of the parent, in a child of `fork`: kept for ever, so that the child never closes them
 inherited: list[Any] = []
 
 

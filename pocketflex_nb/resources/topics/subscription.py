@@ -106,7 +106,7 @@ class Subscription:
         """Whether it has ended."""
         return self._is_closed
 
-    # called by the place ---------------------------------------------------------------------------------------------
+    # called by the backend ---------------------------------------------------------------------------------------------
     def _push(self, mails: list[Mail], missed: int) -> bool:
         if self._fn is not None:
             self.missed += missed
@@ -203,7 +203,7 @@ class Subscription:
             self._waiters.wake_all()
         self._topic._told.discard(self)
         if not was:
-            # not here: whoever pushes just now may hold what ending needs
+            # not here: a thread that is pushing may hold the lock that ending needs
             io_thread.loop.call_soon_threadsafe(self._end)
 
     async def __aenter__(self) -> Subscription:

@@ -19,7 +19,7 @@ from typing import Any
 
 __all__ = ["delta"]
 
-#: characters by which a text finds its place in what it was
+#: characters by which a text is located in its former value
 _PROBE = 24
 #: a text as long as this is looked at for what is the same; a shorter one is plain, as a number is
 _PLAIN = 48

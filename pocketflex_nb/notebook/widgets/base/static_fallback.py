@@ -21,7 +21,7 @@ __all__ = ["Standing", "Still", "has_widgets", "model_of", "stand"]
 _marks = itertools.count(1)
 #: seconds between two looks at whether a still has aged
 _EVERY = 2.0
-#: seconds after which a still that would hold the page while its view opens takes the place of a lighter one
+#: seconds after which a static form that would slow the page down while its view opens replaces a lighter one
 _OPENED = 1.0
 
 

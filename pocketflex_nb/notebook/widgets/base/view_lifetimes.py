@@ -27,7 +27,7 @@ class Holder(Protocol):
 
 
 _holders: WeakSet[Any] = WeakSet()
-#: the views that stand below each cell because something was launched or looked at there: nobody else has a name for them
+#: the views below each cell that were made by a launch or a display there, and are bound to no name
 _below: dict[str, list[Any]] = {}
 _shells: list[Any] = []
 #: IPython's names for the values of the last cells

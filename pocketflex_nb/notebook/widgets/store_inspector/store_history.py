@@ -18,7 +18,7 @@ __all__ = ["DIFFERENCES", "Stop", "StorePast", "put"]
 
 #: lines of one comparison
 DIFFERENCES = 120
-#: characters from which a text's change is told word by word, characters that are looked at, and pieces
+#: characters from which a text's change is shown word by word, characters that are compared, and pieces
 _LONG, _READ, _PIECES = 60, 8_000, 400
 
 

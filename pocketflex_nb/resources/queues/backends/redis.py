@@ -37,7 +37,7 @@ __all__ = ["RedisQueue"]
 _TICK = 0.25
 _GROUP = "workers"
 _NOW = "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-#: A clock that was set back would hold up what is delayed: what is due is counted from the latest time that was known.
+#: A clock that was set back would hold delayed messages up: what is due is computed from the latest known time.
 _BACK = _NOW + """
 local known = tonumber(redis.call('GET', KEYS[4]) or '0') or 0
 if known > now + 1000 then

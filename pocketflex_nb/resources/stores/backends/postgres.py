@@ -23,7 +23,7 @@ from pocketflex_nb.resources.stores.backends.backend import Changed, Fence, Lost
 
 __all__ = ["PostgresPlace"]
 
-#: made once, by whoever comes first
+#: created once, by the first user
 _SCHEMA = GUARD + """
 CREATE TABLE IF NOT EXISTS pocketflex.stores (name text PRIMARY KEY, version bigint NOT NULL, channel text NOT NULL);
 CREATE TABLE IF NOT EXISTS pocketflex.entries (
@@ -91,7 +91,7 @@ BEGIN
     PERFORM pocketflex.keep_1(s, v, k, val, w, keep);
 END $$;
 """
-#: the tables, functions or schema are not there: somebody has deleted them
+#: the tables, functions or schema are missing: they were deleted
 _EMPTIED = {"42P01", "42883", "3F000"}
 _CHANGED, _NOT_HELD, _NO_NUMBER = "PFX01", "PFX02", "PFX03"
 _SINCE = (

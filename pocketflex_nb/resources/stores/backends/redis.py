@@ -24,7 +24,7 @@ __all__ = ["RedisPlace"]
 _PAGE = 5_000
 _CHECK = "for i = 5, #KEYS do if redis.call('GET', KEYS[i]) ~= ARGV[i + 2] then return {-1, i - 4} end end\n"
 _ADDED = "('XADD', KEYS[4], 'MAXLEN', '~', ARGV[6], string.format('%.0f-0', n), 'k', ARGV[1], 'v', text, 'w', who)\n"
-#: an entry that somebody else has put behind the last number keeps nobody from writing: the numbers go on behind it
+#: a foreign entry after the last number prevents no write: the numbers continue after it
 _LOG = "local told = redis.pcall" + _ADDED + """
 if type(told) == 'table' and told.err then
   local facts, last = redis.call('XINFO', 'STREAM', KEYS[4]), '0'

@@ -43,7 +43,7 @@ _FOLD = 2_048
 _CHECKPOINT = 4_000
 #: a row's key is the number of its store, shifted, and its version
 _STORE = 40
-#: writes that go the safe way after one that somebody else had come before
+#: writes on the safe path after one that another connection had preceded
 _WARY = 16
 _TABLES = """
 CREATE TABLE IF NOT EXISTS pfx_stores (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, folded INTEGER NOT NULL);

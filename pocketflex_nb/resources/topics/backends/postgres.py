@@ -29,7 +29,7 @@ __all__ = ["PostgresTopic"]
 
 #: seconds to wait for a server that went away
 _PATIENCE = 30.0
-#: seconds after which a subscriber looks although nobody has woken it
+#: seconds after which a subscriber checks without a notification
 _LOOK = 5.0
 _PAGE = 500
 _SCHEMA = GUARD + """
@@ -61,7 +61,7 @@ _PUBLISH = "SELECT pocketflex.publish_1(%s,%s,%s,%s,%s,%s,%s,%s)"
 #: of one row, or of none when nothing was published yet
 _LAST = "SELECT coalesce(max(n), 0), coalesce(max(born), '') FROM pocketflex.topics WHERE name = %s"
 _NEWS = "SELECT n, id, body, headers, put_at FROM pocketflex.news WHERE topic = %s AND n > %s ORDER BY n LIMIT %s"
-#: the tables, functions or schema are not there: somebody has deleted them
+#: the tables, functions or schema are missing: they were deleted
 _EMPTIED = {"42P01", "42883", "3F000"}
 _T = TypeVar("_T")
 

@@ -45,7 +45,7 @@ class AmqpTopic:
         """Publish, and wait for the confirmation."""
 
         async def send(line: AmqpLine) -> None:
-            # not mandatory: a topic that nobody listens to is no error
+            # not mandatory: a topic without subscribers is not an error
             await line.exchange.publish(message_of(self._lines.pika, mail), "", mandatory=False, timeout=PATIENCE)
 
         await through(self._lines.do(send))

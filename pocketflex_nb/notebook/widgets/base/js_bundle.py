@@ -1,20 +1,21 @@
 """Joins the ES modules of a widget into the one text that anywidget takes as ``_esm``: no bundler, no network, nothing at install time.
 
 A module is what browsers and tools read as one: ``import { a, b } from "../base/js/dom.js";``, and ``export`` before a function, class,
-``const`` or ``let``. All modules of a widget share one scope once they are joined, so each name stands at the top of one module only. What
-cannot be joined is an error that names file, line and mend; `tests/notebook/widgets/base/test_js_bundle.py` joins every widget.
+``const`` or ``let``. All modules of a widget share one scope once they are joined, so each name stands at the top of one module only.
+`check_modules` names what cannot be joined by file and line, with the mend; a test asks it of every widget, so that loading stays quick.
 """
 
 from __future__ import annotations
 
 import difflib
+import os.path
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["WIDGETS", "BundleError", "bundle", "modules_of"]
+__all__ = ["WIDGETS", "BundleError", "bundle", "check_modules", "modules_of"]
 
 #: the folder of the widgets' modules
 WIDGETS = Path(__file__).resolve().parents[1]
@@ -34,20 +35,22 @@ class BundleError(ValueError):
 @dataclass(frozen=True, slots=True)
 class _Module:
     path: Path
-    body: str                               # without its imports, and without `export` before a declaration
-    imports: tuple[tuple[Path, str, int], ...]      # file, name and line of each imported name
-    exports: frozenset[str]
-    names: tuple[tuple[str, int], ...]      # declared at the top, with their lines
+    text: str
+    imports: tuple[tuple[Path, str, int], ...]      # file, names as written, and line of each import
+
+    @property
+    def code(self) -> str:
+        """The text without imports and comments, on the same lines."""
+        return _COMMENT.sub(_empty_lines, _IMPORT.sub(_empty_lines, self.text))
 
 
-@cache
-def bundle(entry: Path | str) -> str:
+def bundle(entry: Path) -> str:
     """The text of `entry` with all that it imports: one ES module, which imports nothing.
 
     Parameters
     ----------
-    entry : path
-        The module with the default export, absolute or below `WIDGETS`.
+    entry : Path
+        The module with the default export.
 
     Returns
     -------
@@ -57,38 +60,73 @@ def bundle(entry: Path | str) -> str:
     Raises
     ------
     BundleError
-        If a module or a name is missing, a name stands at the top of two modules, modules import each other in a circle, or an
-        import or export has another form than those of this module's docstring.
+        If a module is missing, or modules import each other in a circle.
 
     Examples
     --------
-    >>> bundle("engine_panel/engine_panel.js").rstrip().endswith("export default { render };")
+    >>> bundle(WIDGETS / "engine_panel" / "engine_panel.js").rstrip().endswith("export default { render };")
     True
     """
-    modules = _ordered(WIDGETS / entry)
-    _check_names(modules)
-    return "\n".join(f"// {_place(module.path)}\n{module.body.strip()}\n" for module in modules)
+    return "\n".join(f"// {_place(module.path)}\n{_joinable(module.text)}\n" for module in _ordered(entry))
 
 
-def modules_of(entry: Path | str) -> list[Path]:
+def modules_of(entry: Path) -> list[Path]:
     """The files that `entry` is joined from, each after those that it imports.
 
     Parameters
     ----------
-    entry : path
-        The module with the default export, absolute or below `WIDGETS`.
+    entry : Path
+        The module with the default export.
 
     Returns
     -------
     list of Path
-        Absolute paths, `entry` last.
+        `entry` is the last.
+
+    Raises
+    ------
+    BundleError
+        If a module is missing, or modules import each other in a circle.
 
     Examples
     --------
-    >>> [path.name for path in modules_of("base/js/delta.js")]
-    ['delta.js']
+    >>> [path.name for path in modules_of(WIDGETS / "base" / "js" / "status.js")]
+    ['dom.js', 'status.js']
     """
-    return [module.path for module in _ordered(WIDGETS / entry)]
+    return [module.path for module in _ordered(entry)]
+
+
+def check_modules(entry: Path) -> None:
+    """Refuse modules that become no working module once they are joined.
+
+    Parameters
+    ----------
+    entry : Path
+        The module with the default export.
+
+    Raises
+    ------
+    BundleError
+        If a module or a name is missing, a name stands at the top of two modules, modules import each other in a circle, or an
+        import or export has another form than those of this file's docstring.
+
+    Examples
+    --------
+    >>> check_modules(WIDGETS / "engine_panel" / "engine_panel.js")
+    """
+    modules = _ordered(entry)
+    for module in modules:
+        _check_form(module, is_entry=module is modules[-1])
+    _check_imports(modules)
+    _check_names(modules)
+
+
+def _joinable(text: str) -> str:
+    return _NAMED.sub("", _IMPORT.sub("", text)).replace("// @ts-check\n", "").strip()
+
+
+def _empty_lines(found: re.Match[str]) -> str:
+    return "\n" * found[0].count("\n")
 
 
 def _ordered(entry: Path) -> list[_Module]:
@@ -101,77 +139,75 @@ def _ordered(entry: Path) -> list[_Module]:
             raise BundleError(f"modules import each other: {' -> '.join(map(_place, circle))}; move what both need into a third")
         if path in done:
             return
-        module = _read(path, is_entry=path == entry)
+        module = _read(path)
         for imported, _, line in module.imports:
-            if not imported.is_file():
+            if imported not in done and not imported.is_file():
                 raise BundleError(f"{_place(path)}:{line} imports {_place(imported)}, and there is no such file")
             visit(imported, (*importers, path))
         done[path] = module
 
-    visit(entry.resolve(), ())
+    visit(entry, ())
     return list(done.values())
 
 
-def _read(path: Path, *, is_entry: bool) -> _Module:
+@cache
+def _read(path: Path) -> _Module:
     text = path.read_text(encoding="utf-8")
-    code = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)         # the same lines, nothing said in comments
-    rest = _IMPORT.sub(lambda found: "\n" * found[0].count("\n"), code)
-    default = r"export default\b" if is_entry else r"(?!)"
-    for found in _OTHER.finditer(_NAMED.sub("", rest)):
-        if not re.match(default, found[0]):
-            raise BundleError(f"{_place(path)}:{_line(rest, found[0])} has {found[0]!r}; {_form(found[0], is_entry=is_entry)}")
-    names = tuple((name, line) for name, _, line in _declared(path, rest))
-    exports = frozenset(name for name, is_exported, _ in _declared(path, rest) if is_exported)
-    if len(_DEFAULT.findall(rest)) > 1:
-        raise BundleError(f"{_place(path)} has two default exports; a module has one")
-    body = _NAMED.sub("", _IMPORT.sub("", text)).replace("// @ts-check\n", "")
-    return _Module(path, body, tuple(_imported(path, code)), exports, names)
+    imports = ((Path(os.path.normpath(path.parent / m[2])), m[1], text.count("\n", 0, m.start()) + 1) for m in _IMPORT.finditer(text))
+    return _Module(path, text, tuple(imports))
 
 
-def _form(found: str, *, is_entry: bool) -> str:
-    if found.startswith("export default") and not is_entry:
-        return "only the module that the widget names has a default export: give it a name"
-    return 'write `import { name } from "./file.js";`, or `export` before a function, class, const or let'
+def _check_form(module: _Module, *, is_entry: bool) -> None:
+    code = _NAMED.sub("", module.code)
+    for found in _OTHER.finditer(code):
+        if is_entry and found[0].startswith("export default"):
+            continue
+        mend = 'write `import { name } from "./file.js";`, or `export` before a function, class, const or let'
+        if found[0].startswith("export default"):
+            mend = "only the module that the widget names has a default export: give it a name"
+        raise BundleError(f"{_place(module.path)}:{_line(code, found)} has {found[0]!r}; {mend}")
+    if len(_DEFAULT.findall(code)) > 1:
+        raise BundleError(f"{_place(module.path)} has two default exports; a module has one")
 
 
-def _imported(path: Path, code: str) -> Iterator[tuple[Path, str, int]]:
-    for found in _IMPORT.finditer(code):
-        line = code.count("\n", 0, found.start()) + 1
-        for name in filter(None, map(str.strip, found[1].split(","))):
-            if not re.fullmatch(r"[\w$]+", name):
-                raise BundleError(f"{_place(path)}:{line} imports {name!r}; a name keeps its name in all modules")
-            yield (path.parent / found[2]).resolve(), name, line
-
-
-def _declared(path: Path, code: str) -> Iterator[tuple[str, bool, int]]:
-    """The top-level declarations of a module: name, whether it is exported, and its line."""
-    for found in _TOP.finditer(code):
-        line = code.count("\n", 0, found.start()) + 1
-        if found[2] in "[{":
-            raise BundleError(f"{_place(path)}:{line} takes a value apart at the top; declare one name a line")
-        yield found[2], found[1] is not None, line
+def _check_imports(modules: list[_Module]) -> None:
+    """Each imported name is exported where it is imported from."""
+    exports = {module.path: sorted(name for name, is_exported, _ in _declared(module) if is_exported) for module in modules}
+    for module in modules:
+        for source, names, line in module.imports:
+            for name in filter(None, map(str.strip, names.split(","))):
+                place, known = f"{_place(module.path)}:{line}", exports[source]
+                if not re.fullmatch(r"[\w$]+", name):
+                    raise BundleError(f"{place} imports {name!r}; a name keeps its name in all modules")
+                if name not in known:
+                    near = difflib.get_close_matches(name, known, n=1)
+                    mend = f"did you mean {near[0]!r}?" if near else f"it exports {', '.join(known) or 'nothing'}"
+                    raise BundleError(f"{place} imports {name!r}, which {_place(source)} does not export; {mend}")
 
 
 def _check_names(modules: list[_Module]) -> None:
-    """Each imported name is exported where it is imported from, and no name is declared twice."""
-    by_path = {module.path: module for module in modules}
+    """No name is declared at the top of two modules."""
     declared: dict[str, str] = {}
     for module in modules:
-        for source, name, line in module.imports:
-            if name not in by_path[source].exports:
-                near = difflib.get_close_matches(name, sorted(by_path[source].exports), n=1)
-                mend = f"did you mean {near[0]!r}?" if near else f"it exports {', '.join(sorted(by_path[source].exports)) or 'nothing'}"
-                raise BundleError(f"{_place(module.path)}:{line} imports {name!r}, which {_place(source)} does not export; {mend}")
-        for name, line in module.names:
+        for name, _, line in _declared(module):
             place = f"{_place(module.path)}:{line}"
             if name in declared:
                 raise BundleError(f"{name!r} stands at the top of {declared[name]} and of {place}; give one of them another name")
             declared[name] = place
 
 
+def _declared(module: _Module) -> Iterator[tuple[str, bool, int]]:
+    """The top-level declarations of a module: name, whether it is exported, and its line."""
+    code = module.code
+    for found in _TOP.finditer(code):
+        if found[2] in "[{":
+            raise BundleError(f"{_place(module.path)}:{_line(code, found)} takes a value apart at the top; declare one name a line")
+        yield found[2], found[1] is not None, _line(code, found)
+
+
 def _place(path: Path) -> str:
     return path.relative_to(WIDGETS).as_posix() if path.is_relative_to(WIDGETS) else path.name
 
 
-def _line(code: str, found: str) -> int:
-    return code.count("\n", 0, code.index(found)) + 1
+def _line(code: str, found: re.Match[str]) -> int:
+    return code.count("\n", 0, found.start()) + 1

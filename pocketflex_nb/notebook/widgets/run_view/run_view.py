@@ -111,6 +111,7 @@ class RunView(Standing, PatchedView):
         self._drawn: list[dict[str, str]] = []
         self._seen: tuple[Any, ...] | None = None
         self._next_spans = 0.0
+        self._owes_spans = False  # whether timeline and tab are behind
         self._tab = tabs[0] if tabs else ""
         self._wishes: deque[dict[str, Any]] = deque()
         self._follows = follow
@@ -196,7 +197,8 @@ class RunView(Standing, PatchedView):
         seen: tuple[Any, ...] = (time.monotonic(),)
         if not self._picture.is_many:
             seen = (*((run.status, len(run.records)) for run in self.runs), self._picture.old_code())
-        if seen != self._seen or wished or not live:
+        is_due = self._owes_spans and time.monotonic() >= self._next_spans
+        if seen != self._seen or wished or not live or is_due:
             self._seen = seen
             self._tell(final=not live, now_all=wished)
         if not live and self.on_final is not None:
@@ -254,6 +256,7 @@ class RunView(Standing, PatchedView):
         now = time.monotonic()
         timely = final or now_all or now >= self._next_spans
         sent = self.tell(**self._shown(final=final, timely=timely))
+        self._owes_spans = not timely
         if timely:
             self._next_spans = now + max(_SPANS_EVERY, (sent.get("spans", 0) + sent.get("panel", 0)) / _SPANS_RATE)
         if final:

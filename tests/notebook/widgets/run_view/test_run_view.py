@@ -155,6 +155,29 @@ def test_an_answer_that_does_not_fit_is_said_in_the_card() -> None:
     assert run.store["answer"] == {"n": 3, "sure": True}
 
 
+def test_the_last_step_before_a_long_wait_reaches_the_timeline_and_the_tab() -> None:
+    class Confirms(Node):
+        async def exec(self, prep_res: Any) -> Any:
+            return await ask("Go on?")
+
+    first = Confirms()
+    first >> Confirms()
+    run = Flow(first, name="confirms").launch({}, show=False)
+    question = run.asking(timeout=10)
+    view = RunView(run, follow=False)
+    view.look()
+    question.answer("yes")
+    assert run.asking(timeout=10) is not None
+
+    view.look()                 # bars and rows, which may be many, are not due again yet
+    view._next_spans = 0.0      # their time has come, and nothing more happened
+    view.look()
+
+    assert [len(row) for row in view.spans] == [1]
+    assert view.panel.get("note") != "No step is finished yet."
+    run.cancel()
+
+
 class Survey(Node):
     """A step that walks a flow as a run of its own, which says something and asks."""
 

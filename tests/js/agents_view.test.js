@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import view from "../../pocketflex_nb/notebook/widgets/agents_view/agents_view.js";
-import { modelOf, openPage } from "./page.js";
+import { messageOf } from "../../pocketflex_nb/notebook/widgets/agents_view/tree.js";
+import { modelOf, openPage, press } from "./page.js";
 
 const HEAD = { title: "office", strategy: "one_for_one", alive: true, children: 1, ended: "", zombies: 0 };
 const ROW = ["/clerk", 0, "clerk", "running", "worker", 0, 2, 5, "", "running", 0, false, false, false, 1];
@@ -45,6 +46,19 @@ test("an unchanged row stays as it is, a changed one keeps its element and focus
 test("a supervisor says whether it is folded, and no child does", () => {
   const { el } = shown({ kind: "tree", rows: [rowWith({ 0: "/s", 2: "s", 11: true, 12: true }), ROW] });
   assert.deepEqual([...el.querySelectorAll("[role=treeitem]")].map((row) => row.getAttribute("aria-expanded")), ["false", null]);
+});
+
+test("arrow keys walk the rows and fold; buttons keep their keys", () => {
+  const { model, el } = shown({ kind: "tree", rows: [rowWith({ 0: "/s", 2: "s", 11: true }), ROW] });
+  const [first, second] = el.querySelectorAll("[role=treeitem]");
+  assert.deepEqual([first.tabIndex, second.tabIndex], [0, -1]);
+  first.focus();
+  for (const key of ["ArrowLeft", "ArrowDown", "Enter", "ArrowLeft"]) press(document.activeElement, key);
+  assert.deepEqual([document.activeElement, second.tabIndex], [second, 0]);
+  assert.equal(press(second.querySelector("[data-act=kill]"), "Enter"), false);
+  assert.deepEqual(model.sent, [{ do: "fold", name: "/s" }, { do: "choose", name: "/clerk" }]);
+  model.set("rows", [rowWith({ 0: "/s", 2: "s", 11: true, 12: true }), rowWith({ 7: 6 })]);
+  assert.deepEqual([document.activeElement, second.tabIndex, messageOf("Enter", rowWith({ 3: "more" }))], [second, 0, null]);
 });
 
 test("a tree without children says so until one comes", () => {

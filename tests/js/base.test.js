@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { applied, initialize } from "../../pocketflex_nb/notebook/widgets/base/js/delta.js";
-import { asView, counted, make, makeButton, makeOption, makeSvg, put, write } from "../../pocketflex_nb/notebook/widgets/base/js/dom.js";
+import { asView, counted, make, makeButton, makeOption, makeSvg, put, signButton, write } from "../../pocketflex_nb/notebook/widgets/base/js/dom.js";
 import { listen, senderOf } from "../../pocketflex_nb/notebook/widgets/base/js/model.js";
 import { chooseTab, reached, walkTabs } from "../../pocketflex_nb/notebook/widgets/base/js/roving.js";
+import { onTyped, searchField } from "../../pocketflex_nb/notebook/widgets/base/js/search_field.js";
 import { hideStatic } from "../../pocketflex_nb/notebook/widgets/base/js/static_fallback.js";
 import { clock, sign, stateOf } from "../../pocketflex_nb/notebook/widgets/base/js/status.js";
 import { throttled } from "../../pocketflex_nb/notebook/widgets/base/js/throttle.js";
@@ -23,6 +24,22 @@ test("a button submits no form", () => {
   const button = makeButton("Go", "pf-button", () => { pressed += 1; }, "why");
   button.click();
   assert.deepEqual([button.type, button.title, pressed], ["button", "why", 1]);
+});
+
+test("a sign's label says what it does, its title the key", () => {
+  const button = signButton("‹", "pf", "One step back", () => {}, "[");
+  assert.deepEqual([button.getAttribute("aria-label"), button.title, signButton("×", "", "Leave out n", () => {}).title], ["One step back", "One step back ([)", ""]);
+});
+
+test("what was typed counts once a person rests", async () => {
+  const heard = [], field = searchField("pf-find", "Search in this tab", "Search"), end = onTyped(field, (text) => heard.push(text));
+  for (const text of ["a", "an", "ant"]) {
+    field.value = text;
+    field.dispatchEvent(new window.Event("input"));
+  }
+  await new Promise((resolve) => { setTimeout(resolve, 400); });
+  end();
+  assert.deepEqual([heard, field.type, field.placeholder], [["ant"], "search", "Search"]);
 });
 
 test("an equal text is not written again", () => {

@@ -2,6 +2,8 @@
 // A supervisor's children as a tree, with what is wrong and two buttons each; state and last messages of the chosen one below.
 
 import { counted, make, makeButton, setAttributes } from "../base/js/dom.js";
+import { reached } from "../base/js/roving.js";
+import { onTyped, searchField } from "../base/js/search_field.js";
 import { sign } from "../base/js/status.js";
 
 /** @typedef {import("../base/js/model.js").Model} Model */
@@ -15,7 +17,8 @@ export function showTree(model, root) {
   const send = (/** @type {object} */ message) => model.send(message);
   const { bar, title, facts, stop } = barOf(send);
   const list = make("div", "pf-agents-tree");
-  list.setAttribute("role", "tree");
+  setAttributes(list, { role: "tree", "aria-label": "Children" });
+  list.addEventListener("keydown", (event) => walkRows(event, list, model.get("rows"), send));
   const detail = make("div", "pf-agents-detail");
   root.append(bar, list, detail);
   const empty = make("div", "pf-agents-empty", "No children.");
@@ -42,6 +45,7 @@ export function showTree(model, root) {
     }
     empty.remove();
     for (const [k, row] of rows.entries()) drawRow(row, k);
+    enter(list, /** @type {HTMLElement | null} */ (list.querySelector("[role=treeitem][tabindex='0']")) ?? list.firstElementChild);
     if (!rows.length) list.append(empty);
   }
 
@@ -81,18 +85,37 @@ export function showTree(model, root) {
 /** @param {(message: object) => void} send */
 function barOf(send) {
   const bar = make("div", "pf-agents-bar"), title = make("span", "pf-agents-title"), facts = make("span", "pf-agents-facts");
-  const find = make("input", "pf-agents-find");
-  find.type = "search";
-  find.placeholder = "Search children";
-  find.setAttribute("aria-label", "Search children");
-  let typing = 0;
-  find.addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = window.setTimeout(() => send({ do: "filter", text: find.value }), 150);
-  });
+  const find = searchField("pf-agents-find", "Search children");
+  onTyped(find, (text) => send({ do: "filter", text }));
   const stop = makeButton("Stop all", "pf-agents-button pf-agents-stop", () => send({ do: "stop" }));
   bar.append(title, facts, find, stop);
   return { bar, title, facts, stop };
+}
+
+/** Arrow keys go from row to row and fold; Enter chooses. Keys at a row's buttons are the buttons'.
+ *  @param {KeyboardEvent} event @param {HTMLElement} list @param {Row[]} rows @param {(message: object) => void} send */
+function walkRows(event, list, rows, send) {
+  const lines = [...list.children], here = lines.indexOf(/** @type {Element} */ (event.target));
+  if (here < 0 || !rows[here]) return;
+  const to = reached(event.key, here, lines.length, "column"), message = messageOf(event.key, rows[here]);
+  if (to !== undefined) enter(list, lines[to])?.focus();
+  else if (message) send(message);
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** What a key at a row says to the kernel. @param {string} key @param {Row} row */
+export function messageOf(key, [name, , , status, , , , , , , , below, folded]) {
+  if (status === "more") return null;
+  if (below && key === (folded ? "ArrowRight" : "ArrowLeft")) return { do: "fold", name };
+  return key === "Enter" || key === " " ? { do: "choose", name } : null;
+}
+
+/** Make a row the one that Tab reaches. @param {HTMLElement} list @param {Element | null} line @returns {HTMLElement | null} */
+function enter(list, line) {
+  for (const other of /** @type {HTMLElement[]} */ ([...list.children])) other.tabIndex = other === line ? 0 : -1;
+  return /** @type {HTMLElement | null} */ (line);
 }
 
 /** @param {HTMLElement} line @param {Row} row @param {Record<string, string>} glyphs @param {(message: object) => void} send */

@@ -1,7 +1,7 @@
 // @ts-check
 // The fields of the inputs that all runs share, of watched expressions, and of nodes to pause before.
 
-import { make, put, setAttributes } from "../base/js/dom.js";
+import { make, put, setAttributes, signButton } from "../base/js/dom.js";
 import { formButton, groupOf, rowOf, textField, veil } from "./controls.js";
 
 /** @typedef {import("./page.js").Page} Page */
@@ -59,9 +59,7 @@ function boxOf(page, field, id) {
   if (field.node) input.title = `read by ${field.node}`;
   top.append(make("span", "pf-l-key", field.key), kind);
   if (field.own) {
-    const away = formButton("×", "pf-l-away", () => page.send({ do: "drop key", key: field.key }));
-    away.setAttribute("aria-label", `Leave out ${field.key}`);
-    top.append(away);
+    top.append(signButton("×", "pf-l-button pf-l-away", `Leave out ${field.key}`, () => page.send({ do: "drop key", key: field.key })));
   }
   el.append(top, input, problem);
   return { el, input, kind, problem };

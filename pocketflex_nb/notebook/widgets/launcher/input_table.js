@@ -1,7 +1,7 @@
 // @ts-check
 // The grid of inputs, a row for each agent: arrow keys go from cell to cell, and a spreadsheet's cells can be pasted.
 
-import { focusIn, make, put, setAttributes } from "../base/js/dom.js";
+import { focusIn, make, put, setAttributes, signButton } from "../base/js/dom.js";
 import { formButton, veil } from "./controls.js";
 
 /** @typedef {import("./page.js").Page} Page */
@@ -76,8 +76,7 @@ export function inputTableOf(page) {
       row.append(cell);
       return input;
     }));
-    const away = formButton("×", "pf-l-away", () => page.send({ do: "drop row", row: n }));
-    away.setAttribute("aria-label", `Take out agent ${n}`);
+    const away = signButton("×", "pf-l-button pf-l-away", `Take out agent ${n}`, () => page.send({ do: "drop row", row: n }));
     const last = cellOf("gridcell");
     last.append(away);
     row.append(last);

@@ -2,7 +2,7 @@
 // The form that starts flows. The kernel keeps what is filled in; the page draws it, and says what was typed or pressed.
 
 import { copyText } from "../base/js/clipboard.js";
-import { asView, make, put } from "../base/js/dom.js";
+import { asView, counted, make, put } from "../base/js/dom.js";
 import { listen, senderOf } from "../base/js/model.js";
 import { hideStatic } from "../base/js/static_fallback.js";
 import { choice, fillSelect, formButton, groupOf, named, rowOf, selectOf, stepper, textField } from "./controls.js";
@@ -107,10 +107,9 @@ function flowBarOf(page, totals) {
 
   function draw() {
     const form = page.form();
-    fillSelect(flow, form.flows.map(([text, n]) => [text, `${text}  (${n} node${n === 1 ? "" : "s"})`]), form.flow);
+    fillSelect(flow, form.flows.map(([text, n]) => [text, `${text}  (${counted(n, "node")})`]), form.flow);
     flow.hidden = !form.flows.length;
-    found.textContent = form.flows.length
-      ? `${form.found} flow${form.found === 1 ? "" : "s"} in this notebook` : "No flow in this notebook yet: bind one to a name.";
+    found.textContent = form.flows.length ? `${counted(form.found, "flow")} in this notebook` : "No flow in this notebook yet: bind one to a name.";
     changed.textContent = form.changed.length ? `changed since last run: ${form.changed.join(", ")}` : "";
   }
 

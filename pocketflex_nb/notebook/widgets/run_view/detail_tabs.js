@@ -3,6 +3,7 @@
 
 import { make, makeButton, setAttributes } from "../base/js/dom.js";
 import { chooseTab, walkTabs } from "../base/js/roving.js";
+import { searchField } from "../base/js/search_field.js";
 import { errorCardOf } from "./error_card.js";
 
 /** @typedef {import("./view.js").View} View */
@@ -16,13 +17,10 @@ let panels = 0;
 export function detailTabsOf(view) {
   panels += 1;
   const el = make("div", "pf-panel"), bar = make("div", "pf-panel-bar"), tabs = make("div", "pf-panel-tabs");
-  const find = make("input", "pf-find"), body = make("div", "pf-panel-body");
+  const find = searchField("pf-find", "Search in this tab", "Search"), body = make("div", "pf-panel-body");
   setAttributes(tabs, { role: "tablist", "aria-label": "About this step" });
   walkTabs(tabs);
-  find.type = "search";
-  find.placeholder = "Search";
   find.title = "Keep the rows with this text (/)";
-  find.setAttribute("aria-label", "Search in this tab");
   find.addEventListener("input", draw);
   find.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

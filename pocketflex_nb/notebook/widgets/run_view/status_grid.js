@@ -22,7 +22,7 @@ export function statusGridOf(view) {
   /** @type {string | undefined} */
   let pinnedNow;
   el.tabIndex = 0;
-  el.setAttribute("aria-label", "Runs by status: left and right look into the previous or next one");
+  setAttributes(el, { role: "group", "aria-label": "Runs by status: left and right look into the previous or next one" });
 
   /** @param {number} run */
   function pin(run) {

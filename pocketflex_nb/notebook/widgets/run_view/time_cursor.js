@@ -1,7 +1,7 @@
 // @ts-check
 // The time cursor: a playhead on the timeline, a slider over the steps, and two buttons.
 
-import { make, makeButton } from "../base/js/dom.js";
+import { make, makeButton, signButton } from "../base/js/dom.js";
 import { throttled } from "../base/js/throttle.js";
 
 /** @typedef {import("./view.js").View} View */
@@ -27,8 +27,8 @@ export function playheadOf(view) {
 /** @param {View} view @param {Playhead} playhead */
 export function timeCursorOf(view, playhead) {
   const el = make("div", "pf-transport"), slider = make("input", "pf-slider"), place = make("span", "pf-place");
-  const back = cursorButton("‹", "One step back", "left arrow", () => view.send({ do: "cursor", by: -1 }));
-  const forth = cursorButton("›", "One step forward", "right arrow", () => view.send({ do: "cursor", by: 1 }));
+  const back = signButton("‹", "pf-button pf-step", "One step back", () => view.send({ do: "cursor", by: -1 }), "left arrow");
+  const forth = signButton("›", "pf-button pf-step", "One step forward", () => view.send({ do: "cursor", by: 1 }), "right arrow");
   const now = makeButton("Live", "pf-button pf-now", () => view.send({ do: "live" }), "Back to how it stands now (End)");
   slider.type = "range";
   slider.min = "0";
@@ -61,13 +61,6 @@ export function timeCursorOf(view, playhead) {
   }
 
   return { el, draw, seek, end };
-}
-
-/** @param {string} text @param {string} label @param {string} key @param {() => void} press */
-function cursorButton(text, label, key, press) {
-  const button = makeButton(text, "pf-button pf-step", press, `${label} (${key})`);
-  button.setAttribute("aria-label", label);
-  return button;
 }
 
 /** Let the pointer take the playhead along the timeline.

@@ -1,7 +1,7 @@
 // @ts-check
 // The bar that goes back in time, and what differs from the step before or another store.
 
-import { make, makeButton, makeOption } from "../base/js/dom.js";
+import { make, makeButton, makeOption, signButton } from "../base/js/dom.js";
 import { throttled } from "../base/js/throttle.js";
 
 /** @typedef {import("../base/js/model.js").Model} Model */
@@ -15,7 +15,8 @@ export function timeBarOf(model) {
   const el = make("div", "pf-store-time");
   const send = (/** @type {object} */ message) => model.send(message);
   const step = (/** @type {number} */ by) => send({ do: "step", by });   // relative: quick clicks add up
-  const back = stepButton("‹", "One step back", "[", () => step(-1)), forth = stepButton("›", "One step forward", "]", () => step(1));
+  const back = signButton("‹", "pf-store-button pf-store-step", "One step back", () => step(-1), "[");
+  const forth = signButton("›", "pf-store-button pf-store-step", "One step forward", () => step(1), "]");
   const slider = make("input", "pf-store-slider"), place = make("span", "pf-store-place");
   slider.type = "range";
   slider.min = "0";
@@ -63,13 +64,6 @@ export function timeBarOf(model) {
   }
 
   return { el, draw, step, end };
-}
-
-/** @param {string} text @param {string} label @param {string} key @param {() => void} press */
-function stepButton(text, label, key, press) {
-  const button = makeButton(text, "pf-store-button pf-store-step", press, `${label} (${key})`);
-  button.setAttribute("aria-label", label);
-  return button;
 }
 
 /** Whether the store keeps versions, as a plain dict does not. @param {Head} head */

@@ -4,6 +4,7 @@
 import { initialize } from "../base/js/delta.js";
 import { asView, counted, make, makeButton, makeOption, write } from "../base/js/dom.js";
 import { listen } from "../base/js/model.js";
+import { onTyped, searchField } from "../base/js/search_field.js";
 import { hideStatic } from "../base/js/static_fallback.js";
 import { detailOf } from "./detail.js";
 import { differenceOf, isVersioned, timeBarOf } from "./history.js";
@@ -98,15 +99,8 @@ function render({ model, el }) {
 /** Title, filter and form. @param {Model} model */
 function barOf(model) {
   const el = make("div", "pf-store-bar"), title = make("span", "pf-store-title"), facts = make("span", "pf-store-facts");
-  const find = make("input", "pf-store-find"), form = make("select", "pf-store-base pf-store-form");
-  find.type = "search";
-  find.placeholder = "Filter keys and values";
-  find.setAttribute("aria-label", "Filter keys and values");
-  let typing = 0;
-  find.addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = window.setTimeout(() => model.send({ do: "filter", text: find.value }), 150);
-  });
+  const find = searchField("pf-store-find", "Filter keys and values"), form = make("select", "pf-store-base pf-store-form");
+  const end = onTyped(find, (text) => model.send({ do: "filter", text }));
   form.setAttribute("aria-label", "View");
   form.append(makeOption("tree", "Tree"), makeOption("table", "Table"), makeOption("json", "JSON"));
   form.addEventListener("change", () => model.send({ do: "form", name: form.value }));
@@ -120,7 +114,7 @@ function barOf(model) {
     find.hidden = head.form === "json";
   }
 
-  return { el, find, draw, end: () => clearTimeout(typing) };
+  return { el, find, draw, end };
 }
 
 /** Why runs are paused, and the button that lets them go on. @param {() => void} resume */

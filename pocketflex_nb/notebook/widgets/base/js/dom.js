@@ -38,6 +38,14 @@ export function makeButton(text, cls, press, title) {
   return el;
 }
 
+/** A button with a sign for a text: its label says what it does, its title the key that does the same.
+ *  @param {string} text @param {string} cls @param {string} label @param {() => void} press @param {string} [key] */
+export function signButton(text, cls, label, press, key) {
+  const el = makeButton(text, cls, press, key && `${label} (${key})`);
+  el.setAttribute("aria-label", label);
+  return el;
+}
+
 /** @param {string} value @param {string} text */
 export function makeOption(value, text) {
   const el = make("option", "", text);

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from pocketflex_nb.core.errors import DiagramError
 
-__all__ = ["ID", "NOTHING", "STATEMENT", "Scanner", "decoded", "first_outside", "said"]
+__all__ = ["ID", "NOTHING", "STATEMENT", "Scanner", "decoded", "said"]
 
 #: stands before an empty text in quotes, since Mermaid's own parser refuses to read none
 NOTHING = "\u200b"
@@ -62,10 +62,14 @@ class Scanner:
         line, column = self.place(at)
         raise DiagramError(message, line=line, column=column, source=self.text.split("\n")[line - 1])
 
+    def line_end(self) -> int:
+        """Where the line ends."""
+        line = bisect_right(self.lines, self.at)
+        return self.lines[line] - 1 if line < len(self.lines) else len(self.text)
+
     def rest(self) -> str:
         """The rest of the line."""
-        end = self.text.find("\n", self.at)
-        return self.text[self.at : end if end >= 0 else len(self.text)]
+        return self.text[self.at : self.line_end()]
 
     def blank(self) -> None:
         """Skip blanks within the line."""
@@ -103,19 +107,22 @@ class Scanner:
                 if self.text.startswith(closing, self.at):
                     self.at += len(closing)
                     return label, shape
-            if not any(closing in self.rest() for closing in closings):
+            if all(self.text.find(closing, self.at, self.line_end()) < 0 for closing in closings):
                 self.fail(f"{next(iter(closings))!r} is needed after the text that {opening!r} opened", self.at)
             self.at = began  # the text only begins with a quotation
-        line, depth = self.rest(), 0
-        quoted = _quotations(line)
-        for number in range(len(line)):
-            if number in quoted:
+        number, end, depth = began, self.line_end(), 0
+        while number < end:
+            letter = self.text[number]
+            quotation = _QUOTED.match(self.text, number, end) if letter == '"' else None
+            if quotation is not None:
+                number = quotation.end()
                 continue
             for closing, shape in closings.items():
-                if line.startswith(closing, number) and not depth:
-                    self.at += number + len(closing)
-                    return said(line[:number]), shape
-            depth += (line[number] == opening) - (depth > 0 and line[number] in closings)
+                if not depth and self.text.startswith(closing, number, end):
+                    self.at = number + len(closing)
+                    return said(self.text[began:number]), shape
+            depth += (letter == opening) - (depth > 0 and letter in closings)
+            number += 1
         wanted = next(iter(closings))
         return self.fail(f"{opening!r} is never closed on this line: write {wanted!r}, or put the text in quotes", start)
 
@@ -137,11 +144,11 @@ class Scanner:
 
     def attributes(self) -> tuple[str | None, str]:
         """``@{ shape: diam, label: "text" }`` after an id."""
-        found = first_outside(_BRACE, self.text[self.at :], lines=True)
+        found = _first_outside(_BRACE, _QUOTED_LINES, self.text, self.at, len(self.text))
         if found is None:
             self.fail("'@{' is never closed: write '}'")
-        body = self.text[self.at + 2 : self.at + found.start()]
-        self.at += found.end()
+        body = self.text[self.at + 2 : found.start()]
+        self.at = found.end()
         label = re.search(r"label\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^']|'')*)'|([^,}\n]+))", body)
         shape = re.search(r'shape\s*:\s*"?([\w-]+)', body)
         text = None
@@ -177,19 +184,17 @@ class Scanner:
         kind, start = str(opened.lastgroup), opened.start()
         self.at = opened.end()
         self.blank()
-        line = self.rest()
-        closed = first_outside(_CLOSED[kind], line)
+        closed = _first_outside(_CLOSED[kind], _QUOTED, self.text, self.at, self.line_end())
         if closed is None and self.text.startswith('"', self.at):  # a quoted text may have several lines
             action = self.quoted()
             self.blank()
-            line = self.rest()
-            closed = _CLOSED[kind].match(line)
+            closed = _CLOSED[kind].match(self.text, self.at)
         else:
-            action = said(line[: closed.start()]) if closed else ""
+            action = said(self.text[self.at : closed.start()]) if closed else ""
         if closed is None:
             wanted = {"action": "-->", "error": ".->", "detached": "==>"}[kind]
             self.fail(f"this arrow is never finished: write {wanted!r} behind its text", start)
-        self.at += closed.end()
+        self.at = closed.end()
         return kind, action or "default"
 
     def pipe(self) -> str:
@@ -197,8 +202,7 @@ class Scanner:
         start = self.at
         self.at += 1
         self.blank()
-        line = self.rest()
-        end = first_outside(_BAR, line)
+        end = _first_outside(_BAR, _QUOTED, self.text, self.at, self.line_end())
         if end is None and self.text.startswith('"', self.at):  # a quoted text may have several lines
             action = self.quoted()
             self.blank()
@@ -208,24 +212,23 @@ class Scanner:
             return action
         if end is None:
             self.fail("this '|' is never closed: write '-->|action|'", start)
-        self.at += end.end()
-        written = line[: end.start()].strip()
+        written = self.text[self.at : end.start()].strip()
+        self.at = end.end()
         return said(written) if written else "default"
 
 
-def first_outside(pattern: re.Pattern[str], text: str, *, lines: bool = False) -> re.Match[str] | None:
+def _first_outside(pattern: re.Pattern[str], quotation: re.Pattern[str], text: str, at: int, end: int) -> re.Match[str] | None:
     """The first match that does not begin within a quotation, else the first match, else None."""
-    quoted = _quotations(text, lines=lines)
-    hits = list(pattern.finditer(text)) if quoted else []
-    return next((hit for hit in hits if hit.start() not in quoted), pattern.search(text))
-
-
-def _quotations(text: str, *, lines: bool = False) -> set[int]:
-    """The ranges of `text` between two double quotes."""
-    found: set[int] = set()
-    for quotation in (_QUOTED_LINES if lines else _QUOTED).finditer(text):
-        found.update(range(quotation.start(), quotation.end()))
-    return found
+    first = hit = pattern.search(text, at, end)
+    while hit is not None:
+        quote = text.find('"', at, hit.start())
+        if quote < 0:
+            return hit
+        quoted = quotation.match(text, quote, end)
+        at = quoted.end() if quoted else quote + 1
+        while hit is not None and hit.start() < at:
+            hit = pattern.search(text, hit.end(), end)
+    return first
 
 
 def said(text: str) -> str:

@@ -1,7 +1,9 @@
-"""Real servers and fresh stores for the tests of this room."""
+"""Real servers and fresh stores for the tests of this room, and ``async def`` tests on a fresh loop."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ import pytest
 from pocketflex_nb.resources.stores.open_store import open_store
 from pocketflex_nb.resources.stores.shared_store import SharedStore
 from tests.environment import need
-from tests.resources.brokers import Redis
+from tests.resources.brokers import Rabbit, Redis
 from tests.resources.postgres_server import PostgresServer
 
 #: the module that pytest began with, as this room was collected
@@ -28,6 +30,16 @@ def _main_is_a_file() -> Iterator[None]:
     sys.modules["__main__"] = now
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
+    """Run ``async def test_...`` on a fresh loop."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True
+
+
 KINDS = ("memory", "sqlite", "redis", "postgres")
 
 
@@ -35,6 +47,13 @@ KINDS = ("memory", "sqlite", "redis", "postgres")
 def redis_server() -> Iterator[Redis]:
     need(Redis.is_here(), "redis-server", "apt-get install redis-server")
     with Redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbit_server() -> Iterator[Rabbit]:
+    need(Rabbit.is_here(), "rabbitmq-server", "apt-get install rabbitmq-server")
+    with Rabbit() as server:
         yield server
 
 

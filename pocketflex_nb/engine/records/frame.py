@@ -7,7 +7,6 @@ them when they are read (:mod:`pocketflex_nb.engine.records.run_log`).
 
 from __future__ import annotations
 
-import contextlib
 from time import perf_counter_ns
 from typing import Any
 
@@ -229,7 +228,9 @@ def current() -> Any:
 
 def left(token: Any) -> None:
     """Reset `FRAME` at the end of a walk. A dropped coroutine may be closed in a context where nothing was set."""
-    with contextlib.suppress(ValueError):
+    try:  # no `suppress`, which takes three times as long: each of ten thousand runs comes through here
         FRAME.reset(token)
+    except ValueError:
+        pass
 
 

@@ -709,6 +709,9 @@ class Run:
     def discard(self) -> None:
         """Remove a run that was made and cannot be started."""
         gone(self)
+        self._leave_outer()
+
+    def _leave_outer(self) -> None:
         if self.outer is not None and self.parent is not None and self.parent.nest is not None:
             self.parent.nest.release(self)
 
@@ -802,7 +805,8 @@ class Run:
             self.task = None
         if self.held is not None:
             self.held.over()
-        self.discard()
+        if self.outer is not None:
+            self._leave_outer()
         ended(self)
         if self._over is not None:
             self._over.open()

@@ -147,7 +147,10 @@ def gone(run: Any) -> None:
 
 
 def ended(run: Any) -> None:
-    """Keep `run`, which is over, among the finished ones."""
+    """Unregister `run`, which is over, and keep it among the finished ones."""
+    _live.pop(run, None)
+    if _elsewhere:
+        _elsewhere.pop(run, None)
     _over.append(run)
 
 

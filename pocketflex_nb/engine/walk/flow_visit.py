@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import CoroutineType
 from typing import Any
 
@@ -21,8 +21,7 @@ from pocketflex_nb.engine.walk.wait_for_step import wait_here, wait_step
 __all__ = ["entered", "visit_batch_flow", "visit_flow", "visit_flow_async", "walk_items", "walk_private"]
 
 
-@contextmanager
-def entered(flow: Any, shared: Any, is_item: bool = False) -> Iterator[Frame]:
+def entered(flow: Any, shared: Any, is_item: bool = False) -> AbstractContextManager[Frame]:
     """The frame of a walk of `flow`: the one that was prepared for it, or a new one inside the current walk.
 
     `is_item`: it is one of several walks of this flow, each with params of its own, that may go on at the same time.
@@ -31,12 +30,13 @@ def entered(flow: Any, shared: Any, is_item: bool = False) -> Iterator[Frame]:
     """
     outer: Frame | None = FRAME.get()
     if outer is not None and outer.node is None and outer.flow is flow:
-        if not is_item or outer.item is not None:
-            yield outer
-            return
-        with item(outer, flow, outer.items) as walk:
-            yield walk
-            return
+        return nullcontext(outer) if not is_item or outer.item is not None else item(outer, flow, outer.items)
+    return _begun(flow, shared, outer)
+
+
+@contextmanager
+def _begun(flow: Any, shared: Any, outer: Frame | None) -> Iterator[Frame]:
+    """A new frame of a walk of `flow` inside `outer`, the current one, if there is one."""
     run = None
     if outer is None:
         run = Run(flow, shared)

@@ -23,7 +23,7 @@ from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.run_data.active_visits import Open, UnderWay
 from pocketflex_nb.notebook.run_data.error_card import error_card
 from pocketflex_nb.notebook.run_data.time_travel import Past
-from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of
+from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of, inner_runs_of
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.text.safe_text import shown
@@ -60,6 +60,8 @@ def summed(states: Sequence[State]) -> State:
             known.lost += node.lost
             known.seconds += node.seconds
             known.error = known.error or node.error
+            for status, number in node.runs.items():
+                known.runs[status] = known.runs.get(status, 0) + number
             if urgency.get(node.status, 0) > urgency.get(known.status, 0):
                 known.status = node.status
         for edge, times in state.edges.items():
@@ -235,7 +237,7 @@ class Picture:
     def _caption(self, node: NodeState, runs: int) -> str:
         if runs == 1 or not node.visits:
             here = f"{node.active} here" if node.active > 1 else ""
-            return branches_of(node) or here or caption_of(node.status, node.seconds)
+            return branches_of(node) or inner_runs_of(node, node.seconds) or here or caption_of(node.status, node.seconds)
         here = f"{node.active} here, " if node.active else ""
         return f"{here}{node.visits} done" if node.status != "failed" else f"{here}{node.visits} visits, failed"
 

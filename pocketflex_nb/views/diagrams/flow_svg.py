@@ -18,7 +18,7 @@ from pocketflex_nb.views.text.redaction import redacted_head
 from pocketflex_nb.views.text.safe_text import attribute, shown, xml
 from pocketflex_nb.views.text.text_metrics import FONT, LINE, cut, number, width
 
-__all__ = ["branches_of", "caption_of", "edge_key", "svg"]
+__all__ = ["branches_of", "caption_of", "edge_key", "inner_runs_of", "svg"]
 
 _SMALL = 11.0
 _DASHES = {"error": ' stroke-dasharray="5 4"', "detached": ' stroke-dasharray="1.5 4.5" stroke-linecap="round"'}
@@ -84,6 +84,20 @@ def branches_of(node: Any) -> str:
     """How many of the branches that a list of actions began here are finished, while they run; else ``""``."""
     visits, due = getattr(node, "visits", 0), getattr(node, "due", 0)
     return f"{visits} of {due} done" if due > max(visits, 1) and getattr(node, "active", 0) else ""
+
+
+def inner_runs_of(node: Any, seconds: float = 0.0) -> str:
+    """How many runs the visits of a node began: ``2/3 runs`` are over, ``1/3 failed``, or ``3 runs`` and the time that the visits took."""
+    runs: Mapping[str, int] = getattr(node, "runs", None) or {}
+    number, live, failed = sum(runs.values()), runs.get("running", 0), runs.get("failed", 0)
+    if not number:
+        return ""
+    if live:
+        return f"{number - live}/{number} run{'s' * (number > 1)}"
+    if failed:
+        return f"{failed}/{number} failed"
+    told = f"{number} run{'s' * (number > 1)}"
+    return f"{told} · {caption_of('done', seconds).rpartition(' · ')[2]}" if seconds >= 0.05 else told
 
 
 class _Picture:
@@ -242,9 +256,12 @@ class _Picture:
         lines = text_lines(node.label)
         caption = self.captions.get(node.id)
         if caption is None:
-            caption = branches_of(known) or caption_of(status, float(getattr(known, "seconds", 0.0))) if self.stateful else ""
+            seconds = float(getattr(known, "seconds", 0.0))
+            caption = branches_of(known) or inner_runs_of(known, seconds) or caption_of(status, seconds) if self.stateful else ""
         caption = cut(shown(caption, 200), max(box.w - 16, 40.0), 10.0)
         said = shown(node.label, 300) + (f": {status}" if self.stateful else "") + (f", {visits} visits" if visits > 1 else "")
+        if runs := getattr(known, "runs", None):
+            said += ", runs begun here: " + ", ".join(f"{times} {shown(how, 20)}" for how, times in runs.items())
         error = str(getattr(known, "error", "") or "")
         dash = ' stroke-dasharray="4 3"' if status == "cancelled" else ""
         more = f'class="pf-shape" fill="{colours.fill}" stroke="{colours.line}" stroke-width="1.5"{dash}'

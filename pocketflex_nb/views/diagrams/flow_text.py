@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode, Group
+from pocketflex_nb.views.diagrams.flow_svg import inner_runs_of
 from pocketflex_nb.views.diagrams.palette import SIGNS
 from pocketflex_nb.views.layout.subgraph_boxes import arranged
 from pocketflex_nb.views.text.redaction import redacted_head
@@ -72,6 +73,8 @@ class _Lines:
         seconds = getattr(known, "seconds", 0.0)
         due, lost = getattr(known, "due", 0), getattr(known, "lost", 0)
         facts = (f" ×{visits}" if visits > 1 else "") + (f" of {due}" if due > max(visits, 1) else "") + (f" {lost} failed" if lost else "")
+        inside = inner_runs_of(known)
+        facts += f" ({inside})" if inside else ""
         facts += (f" {seconds:.1f} s" if seconds >= 0.05 else "")
         return f"{sign:<2} {'  ' * depth}{name}{facts}"
 

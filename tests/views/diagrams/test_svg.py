@@ -14,7 +14,9 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import Edge, Graph, GraphNode, Group, graph_of
 from pocketflex_nb.core.flow.nodes import END, Fork, Node
 from pocketflex_nb.core.state import NodeState, State
-from pocketflex_nb.views.diagrams.flow_svg import caption_of, edge_key, svg
+from pocketflex_nb.views.diagrams.flow_dot import dot
+from pocketflex_nb.views.diagrams.flow_svg import caption_of, edge_key, inner_runs_of, svg
+from pocketflex_nb.views.diagrams.flow_text import text
 from pocketflex_nb.views.diagrams.palette import GLYPHS, INK, PALETTE, SIGNS, STATUSES, style
 from pocketflex_nb.views.text.text_metrics import number
 
@@ -170,6 +172,21 @@ def test_the_caption_of_a_state_says_how_long_it_took() -> None:
     assert [caption_of("idle"), caption_of("running", 3), caption_of("done", 1.26), caption_of("failed", 600)] == [
         "", "running", "done · 1.3 s", "failed · 10.0 min",
     ]
+
+
+@pytest.mark.parametrize(("runs", "told"), [
+    ({}, ""), ({"running": 1}, "0/1 run"), ({"running": 1, "done": 2}, "2/3 runs"), ({"done": 1}, "1 run · 1.3 s"),
+    ({"done": 2, "failed": 1}, "1/3 failed"),
+])
+def test_a_node_tells_the_runs_that_its_visits_began_in_every_form(runs: dict[str, int], told: str) -> None:
+    graph = report()
+    state = State(nodes={"search": NodeState(status="running" if "running" in runs else "done", visits=1, seconds=1.26, runs=runs)})
+
+    assert inner_runs_of(state.nodes["search"], 1.26) == told
+    assert told in svg(graph, state)
+    assert all(f"{times} {how}" in svg(graph, state) for how, times in runs.items())
+    assert told.partition(" · ")[0] in text(graph, state)
+    assert told.partition(" · ")[0] in dot(graph, state)
 
 
 def test_an_error_arrow_has_its_own_key() -> None:

@@ -26,6 +26,7 @@ from pocketflex_nb.agents import (
     DynamicSupervisor,
     Exit,
     Idle,
+    MaxChildren,
     NotOwner,
     NotRunning,
     PartitionSupervisor,
@@ -752,6 +753,147 @@ async def test_a_suspended_supervisor_restarts_nothing(maker: Any) -> None:
     assert sup.count().active == 1
     await sup.ref.suspend()
     await sup.stop()
+
+
+async def _ran(ran: list[int], number: int) -> int:
+    ran.append(number)
+    return number
+
+
+_TASK_STARTS: dict[str, Any] = {
+    "spawn": lambda ts, ran, n: ts.spawn(_ran, ran, n),
+    "spawn unlinked": lambda ts, ran, n: ts.spawn(_ran, ran, n, link=False),
+    "start": lambda ts, ran, n: ts.start(_ran, ran, n),
+}
+
+
+@pytest.mark.parametrize("engine", ["inline", None])
+@pytest.mark.parametrize("verb", _TASK_STARTS)
+async def test_a_suspended_supervisor_starts_no_task_until_it_is_resumed(verb: str, engine: Any) -> None:
+    ts, ran = await TaskSupervisor(engine=engine).start(), []
+    await ts.ref.suspend()
+
+    refs = [_TASK_STARTS[verb](ts, ran, number) for number in range(3)]
+    downs = [ref.monitor() for ref in refs]
+    await settle()
+    assert (ran, ts.count().active, [ref.is_alive for ref in refs]) == ([], 0, [True] * 3)
+
+    await ts.ref.resume()
+    assert [(await down).reason for down in downs] == ["normal"] * 3
+    assert ran == [0, 1, 2]
+    if verb != "start":
+        assert [await ref for ref in refs] == [0, 1, 2]
+    await ts.stop()
+
+
+@pytest.mark.parametrize("verb", _TASK_STARTS)
+@pytest.mark.parametrize("end", ["stop", "exit", "kill"])
+async def test_a_task_that_waits_for_a_suspended_supervisor_ends_with_it(verb: str, end: str) -> None:
+    ts, ran = await TaskSupervisor(**HERE).start(), []
+    await ts.ref.suspend()
+    ref = _TASK_STARTS[verb](ts, ran, 1)
+    down = ref.monitor()
+
+    if end == "stop":
+        await ts.stop()
+    else:
+        ts.exit("kill" if end == "kill" else "shutdown")
+
+    assert (await down).reason == ("killed" if end == "kill" else "shutdown")
+    await settle()
+    assert ran == []
+
+
+async def test_a_task_that_waits_for_a_suspended_supervisor_can_be_ended() -> None:
+    ts, ran = await TaskSupervisor(**HERE).start(), []
+    await ts.ref.suspend()
+    first, second = ts.spawn(_ran, ran, 1), ts.spawn(_ran, ran, 2)
+
+    assert await first.shutdown() is None
+    await ts.ref.resume()
+
+    assert await second == 2
+    assert ran == [2]
+    await ts.stop()
+
+
+async def test_tasks_that_wait_for_a_suspended_supervisor_count_for_its_limit() -> None:
+    ts, ran = await TaskSupervisor(max_children=2, **HERE).start(), []
+    running = ts.spawn(asyncio.sleep, 60)
+    await settle()
+    await ts.ref.suspend()
+    waiting = ts.spawn(_ran, ran, 1)
+
+    with pytest.raises(MaxChildren):
+        ts.spawn(_ran, ran, 2)
+    running.exit("kill")
+    await settle()
+    third = ts.spawn(_ran, ran, 3)
+    await ts.ref.resume()
+
+    assert [await waiting, await third] == [1, 3]
+    await ts.stop()
+
+
+async def test_a_stream_of_a_suspended_supervisor_waits_and_its_time_begins_with_the_tasks(clock: VirtualClock) -> None:
+    ts, ran = await TaskSupervisor(clock=clock, **HERE).start(), []
+    await ts.ref.suspend()
+    outcomes = ts.stream(lambda n: _ran(ran, n), [1, 2], timeout=1.0)
+    reading = asyncio.create_task(anext(outcomes))
+    await settle()
+    await clock.advance(30.0)
+    assert (ran, reading.done()) == ([], False)
+
+    await ts.ref.resume()
+
+    assert (await reading).value == 1
+    assert [outcome.value async for outcome in outcomes] == [2]
+    await ts.stop()
+
+
+async def test_delete_child_on_the_loop_waits_for_a_suspended_supervisor() -> None:
+    sup = await Supervisor([child(Told, id="x"), child(Told, id="y")], **HERE).start()
+    await sup.terminate_child("x")
+    await sup.ref.suspend()
+
+    sup.delete_child("x")
+    with pytest.raises(StillRunning):
+        sup.delete_child("y")
+    assert [info.id for info in sup.children()] == ["x", "y"]
+    await sup.ref.resume()
+    await settle()
+
+    assert [info.id for info in sup.children()] == ["y"]
+    await sup.stop()
+
+
+async def test_resize_waits_for_a_suspended_supervisor() -> None:
+    ps = await PartitionSupervisor(Told, partitions=3, **HERE).start()
+    await ps.ref.suspend()
+
+    resizing = ps.resize(1)
+    await settle()
+    assert ps.route(2).is_alive
+
+    await ps.ref.resume()
+    await resizing
+    assert ps.count().active == 1
+    await ps.stop()
+
+
+@pytest.mark.parametrize("reason", ["shutdown", Shutdown("x"), "err"])
+async def test_a_nested_supervisor_takes_no_notice_of_a_stranger_s_exit_signal(reason: Any) -> None:
+    """As `supervisor.erl`: it traps exits, and a signal that comes from no parent and no child is dropped."""
+    top = await Supervisor([Supervisor([child(Told, id="a")], name="inner")], **HERE).start()
+    inner = top["inner"]
+
+    inner.exit(reason)
+    await settle()
+    assert (inner.is_alive, inner["a"].is_alive) == (True, True)
+
+    top.exit("shutdown")
+    await inner.monitor()
+    assert not inner.is_alive
 
 
 @pytest.mark.parametrize("verb", ["replace_state", "upgrade", "suspend and resume", "trace"])

@@ -340,12 +340,23 @@ class Tree(Agent):
 
     def delete_child(self, id: Any) -> None:
         """See `SupervisorRef.delete_child`."""
+        self.order.remove(self.check_deletable(id))
+
+    def check_deletable(self, id: Any) -> Child:
+        """The child `id`, if it may be deleted now."""
         try:
             child = self._known(id)
             _must_not_run(child)
         except ReplyError as exc:
             raise exc.exc from None
-        self.order.remove(child)
+        return child
+
+    def delete_if_stopped(self, id: Any) -> None:
+        """Delete the child `id`, unless it has been started or deleted since the request."""
+        try:
+            self.delete_child(id)
+        except AgentError:
+            pass
 
     def _find(self, id: Any) -> Child | None:
         return next((child for child in self.order if child.spec.id == id), None)

@@ -51,11 +51,16 @@ class DynamicTree(Tree):
         if limit is not None and len(self.by_slot) >= limit:
             raise ReplyError(MaxChildren(limit))
 
-    def admit(self, spec: ChildSpec) -> Child:
-        """A new tree position for `spec`; ids may repeat, so the position is numbered."""
+    def position(self, spec: ChildSpec) -> Child:
+        """A new tree position for `spec`; ids may repeat, so it is numbered."""
         self.count_started += 1
         child = Child(spec, self.life.slot)
         child.slot.id = f"{spec.id}-{self.count_started}"
+        return child
+
+    def admit(self, spec: ChildSpec) -> Child:
+        """A child of `spec`, in a position of its own."""
+        child = self.position(spec)
         self.by_slot[child.slot] = child
         return child
 

@@ -58,6 +58,7 @@ class PartitionTree(Tree):
 
     async def resize(self, partitions: int) -> None:
         """Stop the copies from `partitions` on; start the others."""
+        self.partitions = partitions
         for child in reversed(self.order):
             if child.spec.id >= partitions:
                 await self._stop(child)
@@ -94,7 +95,6 @@ class PartitionRef(SupervisorRef):
         most = tree.options.partitions
         if isinstance(partitions, bool) or not isinstance(partitions, int) or not 0 <= partitions <= most:
             raise BadSpec(f"resize({partitions!r}): give a whole number from 0 to {most}")
-        tree.partitions = partitions
 
         async def resize(life: Any) -> None:
             await life.agent.resize(partitions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.messaging.delivery import put_order
 from pocketflex_nb.agents.messaging.envelopes import Ask, Turn
 from pocketflex_nb.agents.supervision.child_info import ChildInfo, Counts
 from pocketflex_nb.agents.supervision.child_spec import as_spec
@@ -110,6 +111,8 @@ class SupervisorRef(AgentRef):
     def delete_child(self, id: Any) -> None:
         """Delete a child that is not running; called in another thread, in order with the messages of that thread.
 
+        While the supervisor is suspended, a call from its own thread (which cannot wait) is carried out after `resume`.
+
         Parameters
         ----------
         id : hashable
@@ -123,7 +126,11 @@ class SupervisorRef(AgentRef):
         life = self._life
         agent = self._agent()
         if life.home.can_do_now:
-            agent.delete_child(id)
+            if life.is_suspended and not life.home.loop.is_closed():
+                agent.check_deletable(id)
+                put_order(life, Turn(lambda life: life.agent.delete_if_stopped(id)))
+            else:
+                agent.delete_child(id)
             return
         waiting = self._ordered(lambda life: life.agent.delete_child(id), lambda life: None, Turn)
         waiting.wait()

@@ -125,8 +125,14 @@ class _Work:
             self._end(life.outcome)
             return
         life.watchers = [*(life.watchers or ()), self]
-        if timeout is not None:
-            self.timer = life.home.clock.call_later(timeout, self._late)
+        if timeout is not None and life.is_waiting:
+            life.on_begin = (*life.on_begin, lambda: self._begin_time(timeout))
+        elif timeout is not None:
+            self._begin_time(timeout)
+
+    def _begin_time(self, timeout: float) -> None:
+        if self.outcome is None:
+            self.timer = self.life.home.clock.call_later(timeout, self._late)
 
     def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
         """Handle its end."""

@@ -65,9 +65,11 @@ class TaskLife(Life):
         None until it ends.
     waiting : int
         How many wait for it just now: they are told, so the link need not strike.
+    is_waiting : bool
+        Its supervisor is suspended: it starts afterwards, and calls `on_begin` then.
     """
 
-    __slots__ = ("is_ignored", "is_linked", "is_polled", "outcome", "owner", "waiting")
+    __slots__ = ("is_ignored", "is_linked", "is_polled", "is_waiting", "on_begin", "outcome", "owner", "waiting")
     type = "task"
 
     def __init__(
@@ -77,7 +79,8 @@ class TaskLife(Life):
         self.owner, self.is_linked = owner, is_linked
         self.outcome: Ok | Exit | None = None
         self.waiting = 0
-        self.is_ignored = self.is_polled = False
+        self.is_ignored = self.is_polled = self.is_waiting = False
+        self.on_begin: tuple[Callable[[], Any], ...] = ()
         if owner is not None:
             self.callers = (owner.ref, *owner.callers)
             self.place.callers = (owner.address, *owner.place.callers)

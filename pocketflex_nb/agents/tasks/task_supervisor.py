@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable, Generator
 from typing import Any
 
 from pocketflex_nb.agents.actor.incarnation import Life
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.protocol.errors import BadSpec, NotRunning, ReplyError
+from pocketflex_nb.agents.messaging.envelopes import Turn
+from pocketflex_nb.agents.protocol.errors import BadSpec, MaxChildren, NotRunning, ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.agents.supervision.behaviour import Child, tell_boss
 from pocketflex_nb.agents.supervision.child_info import ChildInfo
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec
 from pocketflex_nb.agents.supervision.dynamic_supervisor import DynamicTree, check_limit
+from pocketflex_nb.agents.supervision.restart_intensity import needs_restart
 from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, Options
 from pocketflex_nb.agents.tasks.stream import AT_ONCE, Stream
 from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
@@ -43,10 +46,17 @@ class _StartedLife(TaskLife):
 class TaskTree(DynamicTree):
     """The agent that runs a `TaskSupervisor`."""
 
+    async def init(self, options: Options) -> Any:
+        """Begin without tasks."""
+        self.waiting: dict[TaskLife, Child] = {}  # those that start at the end of a suspension
+        return await super().init(options)
+
     def admit_task(self, spec: ChildSpec, life_class: Any, owner: Life | None, is_linked: bool) -> Any:
-        """Create a tree position and start the task; on the host's loop."""
+        """Create a tree position and start the task, at the end of a suspension if there is one; on the host's loop."""
         if self.is_over or self.life.status is DEAD:  # it is ending its tasks: this one would outlive it
             raise NotRunning(self.life.name, ": it is ending its tasks")
+        if self.life.is_suspended or self.waiting:
+            return self._start_later(spec, life_class, owner, is_linked).ref
         try:
             self.check_room()
         except ReplyError as exc:
@@ -55,18 +65,57 @@ class TaskTree(DynamicTree):
         return self._run(child, life_class, owner, is_linked).ref
 
     def _run(self, child: Child, life_class: Any, owner: Life | None, is_linked: bool) -> Life:
-        boss, spec = self.life, child.spec
-        life: TaskLife = life_class(boss.home, spec.cls, child.slot, boss, owner=owner, is_linked=is_linked)
+        life = self._make(child, life_class, owner, is_linked)
+        self._take(child, life)
+        start_task(life, child.spec.args, child.spec.kwargs)
+        return life
+
+    def _make(self, child: Child, life_class: Any, owner: Life | None, is_linked: bool) -> TaskLife:
+        boss = self.life
+        life: TaskLife = life_class(boss.home, child.spec.cls, child.slot, boss, owner=owner, is_linked=is_linked)
         life.place.restarts, life.is_strict = child.restarts, boss.is_strict
         boss.links = boss.links or set()
         boss.links.add(life)
         life.links = {boss}
+        return life
+
+    def _take(self, child: Child, life: TaskLife) -> None:
+        boss = self.life
         child.life, child.last = life, life.place
         child.is_restarting = False
-        child.see(spec.cls)
+        child.see(child.spec.cls)
         life.on_exit = lambda life, reason: tell_boss(boss, child, life, reason)
-        start_task(life, spec.args, spec.kwargs)
+
+    # suspended: a start waits its turn, as the call does in OTP; here it has an address meanwhile ---------------------------
+    def _start_later(self, spec: ChildSpec, life_class: Any, owner: Life | None, is_linked: bool) -> TaskLife:
+        limit = self.options.max_children
+        if limit is not None and sum(map(_is_lasting, self.by_slot.values())) + len(self.waiting) >= limit:
+            raise MaxChildren(limit)
+        child, context = self.position(spec), contextvars.copy_context()
+        life = self._make(child, life_class, owner, is_linked)
+        life.is_waiting = True
+        self.waiting[life] = child
+        life.on_exit = lambda _, reason: self.waiting.pop(life, None)
+        self.life.put(Turn(lambda boss: context.run(self._start_waiting, life)))
         return life
+
+    def _start_waiting(self, life: TaskLife) -> None:
+        child = self.waiting.pop(life, None)
+        if child is None:  # it was ended while it waited
+            return
+        life.is_waiting = False
+        self.by_slot[child.slot] = child
+        self._take(child, life)
+        start_task(life, child.spec.args, child.spec.kwargs)
+        begun, life.on_begin = life.on_begin, ()
+        for call in begun:
+            call()
+
+    async def _end_children(self) -> None:
+        """Stop all tasks at once, each within its own time; those that wait to start never do."""
+        for life in list(self.waiting):
+            life.die("shutdown")
+        await super()._end_children()
 
     async def _start(self, child: Child) -> bool:
         self._run(child, _StartedLife, None, False)
@@ -129,6 +178,11 @@ class TaskSupervisor(AnySupervisor):
         ------
         MaxChildren
             One too many.
+
+        Notes
+        -----
+        While the supervisor is suspended the task waits: it starts after ``ts.ref.resume()``, in the order of the calls, or ends as
+        ``"shutdown"`` with the supervisor.
         """
         ref: TaskRef = self._admit(_spec(fn, args, kwargs, "temporary", 5.0), TaskLife, AGENT.get(), link)
         return ref
@@ -208,6 +262,12 @@ class TaskSupervisor(AnySupervisor):
         if life.status is DEAD:
             raise NotRunning(life.name)
         return life.home.now_here(tree.admit_task, spec, life_class, owner, link)
+
+
+def _is_lasting(child: Child) -> bool:
+    """Whether a child lives, or will be restarted."""
+    life = child.life
+    return life is None or life.status is not DEAD or needs_restart(child.spec.restart, life.reason)
 
 
 def _spec(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], restart: str, shutdown: Any) -> ChildSpec:

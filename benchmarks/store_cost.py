@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from pocketflex_nb import Store
-from pocketflex_nb.core.context import FRAME
-from pocketflex_nb.core.store.mutation_tracking import settle
+from pocketflex_nb.core.context import CURRENT_FRAME
+from pocketflex_nb.core.store.mutation_tracking import collect_changes
 
 TURNS, REPEATS = 20_000, 15
 
@@ -41,9 +41,9 @@ def reading(mapping: Any, key: str) -> Callable[[int], None]:
 def hops(store: Store, frame: Any, act: Callable[[int], Any]) -> Callable[[int], None]:
     def turns(count: int) -> None:
         for number in range(count):
-            frame.began = store.version
+            frame.start_version = store.version
             act(number)
-            settle(frame)
+            collect_changes(frame)
 
     return turns
 
@@ -52,7 +52,7 @@ def walking(store: Store) -> Any:
     run = SimpleNamespace(name="bench", store=store, hops=0)
     return SimpleNamespace(
         run=run, node="n", parent=None, touched=None, page=None, at=0, timed=False, life=None, changes=None, writers=None, fenced=False,
-        began=0, path=str,
+        start_version=0, path=str,
     )
 
 
@@ -64,7 +64,7 @@ def main() -> None:
     for keys in (10, 100_000):
         store = Store({**{f"key {number}": number for number in range(keys)}, "n": 0, "notes": [str(n) for n in range(20)]})
         frame = walking(store)
-        token = FRAME.set(frame)
+        token = CURRENT_FRAME.set(frame)
         for name, cost in [
             ("read a number", best(reading(store, "n")) - empty),
             ("read a list", best(reading(store, "notes")) - empty),
@@ -72,7 +72,7 @@ def main() -> None:
             ("read a list of 20, settle", best(hops(store, frame, lambda number, store=store: store["notes"]))),
         ]:
             print(f"{keys:>7} keys: {name:<26} {cost:7.0f} ns, {cost / dict_read:5.1f} dict reads")
-        FRAME.reset(token)
+        CURRENT_FRAME.reset(token)
 
 
 if __name__ == "__main__":

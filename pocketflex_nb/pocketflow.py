@@ -56,7 +56,7 @@ class AsyncNode(Node):
     {'text': 'HELLO'}
     """
 
-    _pfx_spelled = True
+    _pfx_legacy_async = True
     _pfx_own: tuple[Any, ...]
 
     async def prep_async(self, shared: Any) -> Any:
@@ -103,8 +103,8 @@ class AsyncNode(Node):
         """
 
     async def _exec(self, prep_res: Any) -> Any:
-        if self._pfx_tuned:
-            return await ports.engine.attempt_spelled(self, prep_res)
+        if self._pfx_has_retry_policy:
+            return await ports.engine.attempt_legacy_async(self, prep_res)
         for number in range(self.max_retries):
             self.cur_retry = number
             try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import StepCancelled
 
 __all__ = ["as_failure", "cut", "is_cut", "is_ours", "raised_by_step", "step_error"]
@@ -32,7 +32,7 @@ def is_ours(error: BaseException) -> bool:
     """Whether the cancellation `error` was requested here: of the running task, of the run or an outer one, or of this attempt."""
     if is_cut(error):
         return True
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     if frame is not None:
         if frame.fenced:
             return True
@@ -52,7 +52,7 @@ def as_failure(error: asyncio.CancelledError) -> StepCancelled:
     """The failure for a cancellation that nobody here requested; one that was requested is raised."""
     if is_ours(error):
         raise error
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     where = f"node {frame.node_id!r}" if frame is not None and frame.node is not None else "a step"
     failure = StepCancelled(
         f"{where} was left by {type(error).__name__}, which nobody here asked for: something that it awaited was cancelled or closed from "
@@ -71,7 +71,7 @@ def raised_by_step(error: BaseException) -> BaseException:
         stop = error.__cause__
     if stop is None:
         return error
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     where = f"node {frame.node_id!r}" if frame is not None and frame.node is not None else "a step"
     failure = RuntimeError(f"{where} raised StopIteration, which no coroutine lets out; give next(...) a default, or catch it")
     failure.__cause__ = stop

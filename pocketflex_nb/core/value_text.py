@@ -15,7 +15,17 @@ from typing import Any
 from pocketflex_nb.core.safe_repr import repr_of
 
 __all__ = [
-    "Teller", "class_name", "cut", "has_repr_of", "is_shaped", "listed", "mapped", "path_text", "preview", "shape_of", "stop_goes_on",
+    "Teller",
+    "class_name",
+    "cut",
+    "has_repr_of",
+    "is_shaped",
+    "listed",
+    "mapped",
+    "path_text",
+    "shape_of",
+    "stop_goes_on",
+    "value_text",
 ]
 
 #: libraries of arrays and tables: shown by their shape, since their `repr` costs milliseconds
@@ -29,7 +39,7 @@ _WIDE, _DEEP = 6, 3
 _SPOKEN = 20_000
 
 
-def preview(value: Any, limit: int = 120) -> str:
+def value_text(value: Any, limit: int = 120) -> str:
     """A short text of `value`.
 
     Parameters

@@ -9,7 +9,7 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.outcomes import ItemFailure
 from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.records.frame import left
@@ -21,20 +21,20 @@ from pocketflex_nb.engine.walk.dispatch import is_bare
 from pocketflex_nb.engine.walk.flow_visit import entered, visit_batch_flow, visit_flow, walk_items, walk_private
 from pocketflex_nb.engine.walk.steps import retried as note_retry
 from pocketflex_nb.engine.walk.streaming_steps import streamed
-from pocketflex_nb.engine.walk.sync_attempt import attempt, attempt_items, attempt_spelled
+from pocketflex_nb.engine.walk.sync_attempt import attempt, attempt_items, attempt_legacy_async
 from pocketflex_nb.engine.walk.sync_walk import visit
 from pocketflex_nb.engine.walk.sync_walk import walk as walk_nodes
 from pocketflex_nb.engine.walk.wait_for_step import loop_here, wait_step
 
 __all__ = [
-    "attempt", "attempt_items", "attempt_spelled", "collected", "launch", "launch_each", "retried", "run", "run_async", "run_node",
+    "attempt", "attempt_items", "attempt_legacy_async", "collected", "launch", "launch_each", "retried", "run", "run_async", "run_node",
     "streamed", "visit", "visit_batch_flow", "visit_flow", "walk", "walk_async", "walk_items", "walk_private",
 ]
 
 
 def run(flow: Any, shared: Any) -> Any:
     """`Flow.run`."""
-    this, outer = Run(flow, shared), FRAME.get()
+    this, outer = Run(flow, shared), CURRENT_FRAME.get()
     try:  # an interrupt may come between any two instructions: all that it could leave behind is done inside
         this.blocks = current_thread() is main_thread()
         limited(this, flow)
@@ -42,7 +42,7 @@ def run(flow: Any, shared: Any) -> Any:
             this.use_classes(classes_now(flow))
         if this.outer is not None and (loop := loop_here(this)) is not None:  # in a step of another run, which is not to stop the others
             this.loop_below, this.signal = loop, True
-        FRAME.set(this.root)
+        CURRENT_FRAME.set(this.root)
         this.begin()
         action = flow._run(shared)
         if action.__class__ is CoroutineType:
@@ -57,7 +57,7 @@ def run(flow: Any, shared: Any) -> Any:
         raise exc  # noqa: B904 - it has its cause
     finally:
         this.loop_below = None  # what is remembered of a run keeps no loop alive
-        FRAME.set(outer)
+        CURRENT_FRAME.set(outer)
 
 
 def run_async(flow: Any, shared: Any) -> Any:
@@ -69,7 +69,7 @@ def run_async(flow: Any, shared: Any) -> Any:
 
 async def _run_async(flow: Any, shared: Any) -> Any:
     this = Run(flow, shared)
-    token = FRAME.set(this.root)
+    token = CURRENT_FRAME.set(this.root)
     try:
         limited(this, flow)
         this.task = asyncio.current_task()
@@ -96,12 +96,12 @@ def run_node(node: Any, shared: Any) -> Any:
 
 def retried(node: Any, number: int, exc: BaseException) -> None:
     """Note that attempt `number` of a node in the `*_async` spelling failed and another follows."""
-    note_retry(node, FRAME.get(), number, exc)
+    note_retry(node, CURRENT_FRAME.get(), number, exc)
 
 
 def collected(error: Exception, index: int, item: Any) -> bool:
     """Note that a batch in the `*_async` spelling collected a failure; False when it must not, since the error ends the run."""
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     if ends_run(frame, error):
         return False
     note_failure(frame, ItemFailure(index, error, item))

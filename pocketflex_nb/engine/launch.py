@@ -13,7 +13,7 @@ from typing import Any
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.flow.flow import Flow, check_limits
 from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency
@@ -35,10 +35,10 @@ AT_ONCE = 32
 
 async def drive(flow: Any, shared: Any) -> Any:
     """Walk the outermost flow of a run on this loop."""
-    if getattr(type(flow), "_pfx_spelled", False):
+    if getattr(type(flow), "_pfx_legacy_async", False):
         return await flow._run_async(shared)
     if overrides_flow_hooks(flow):
-        action = flow._run(shared) if mode_here() == USER else await in_pool(FRAME.get(), flow._run, shared)
+        action = flow._run(shared) if mode_here() == USER else await in_pool(CURRENT_FRAME.get(), flow._run, shared)
         return await action if action.__class__ is CoroutineType else action
     return await visit_flow_async(flow, shared)
 
@@ -47,7 +47,7 @@ async def _main(run: Run) -> None:
     """The task of one launched run."""
     if run.done():
         return
-    FRAME.set(run.root)
+    CURRENT_FRAME.set(run.root)
     run.task = asyncio.current_task()
     run.begin()
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb import Flow, Node, Run, emit, launch, node, replay, runs
-from pocketflex_nb.core.context import CELL
+from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.core.events import Event
 from tests.engine.conftest import Way
 
@@ -251,7 +251,7 @@ def test_a_cancelled_reader_ends_the_run_in_a_cell_only(in_cell: bool) -> None:
 
     async def follow() -> None:
         if in_cell:
-            CELL.set("a cell")
+            CURRENT_CELL.set("a cell")
         reader = asyncio.ensure_future(_exhaust(run))
         await asyncio.to_thread(begun.wait, 20)
         await asyncio.sleep(0)

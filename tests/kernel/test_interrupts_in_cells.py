@@ -12,7 +12,7 @@ _SETUP = """
 %load_ext pocketflex_nb
 import asyncio, queue, signal, sys, threading, time
 from pocketflex_nb import Flow, Node, current, launch, node, runs, stream
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 
 class Waits(Node):
@@ -98,7 +98,7 @@ def _setup(kernel: Kernel) -> None:
 
 
 def _is_as_ever(kernel: Kernel) -> None:
-    ran = kernel.run("print('as ever', FRAME.get(), [run for run in runs(live=True)], current(), works())", timeout=20)
+    ran = kernel.run("print('as ever', CURRENT_FRAME.get(), [run for run in runs(live=True)], current(), works())", timeout=20)
     assert ran.text == "as ever None [] None True\n", (ran.text, ran.errors)
 
 

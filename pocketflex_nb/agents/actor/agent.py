@@ -11,7 +11,7 @@ from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.protocol.errors import NotOwner, Unhandled
 from pocketflex_nb.agents.protocol.exit_reasons import short, tell
 from pocketflex_nb.agents.protocol.info_messages import Down, Exit, TaskDone
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["Agent", "handles", "is_stale", "latest"]
 
@@ -162,7 +162,7 @@ class Agent:
     @property
     def ref(self) -> AgentRef:
         """Its own ref, while it handles a message."""
-        life = AGENT.get()
+        life = CURRENT_AGENT.get()
         if life is None or life.agent is not self:
             raise AttributeError("an agent has its ref while it handles a message")
         ref: AgentRef = life.ref
@@ -209,7 +209,7 @@ class Agent:
         """
         from pocketflex_nb.agents.host.agent_log import warn
 
-        life = AGENT.get()
+        life = CURRENT_AGENT.get()
         life.note("unhandled", {"what": life.home.log.describe(message)}, life.cause)
         warn(f"agent {life.name!r} got {_told(message)} and has no handle_info")
 
@@ -336,7 +336,7 @@ class Agent:
         >>> ended.wait(5).reason
         'overheated'
         """
-        me = AGENT.get()
+        me = CURRENT_AGENT.get()
         if me is None:
             raise NotOwner(f"{cls.__name__}.start_link() stands outside of any agent: use start(), or start_monitor()")
         rest, options = _split(cls.start, kwargs)

@@ -1,7 +1,8 @@
 """Ties agents to the notebook cell that started them; when the cell runs again, they are ended in order.
 
-The notebook sets `core.context.CELL` before each cell, and calls `stop_scope(cell_id)`; what the cell's code starts then, outside of
-other agents, belongs to the cell. Where the front end sends no cell id, starting a named agent ends the earlier one of that name.
+The notebook sets `core.context.CURRENT_CELL` before each cell, and calls `stop_scope(cell_id)`; what the cell's code starts then,
+outside of other agents, belongs to the cell. Where the front end sends no cell id, starting a named agent ends the earlier one of that
+name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pocketflex_nb.agents.host.agent_host import GRACE
 from pocketflex_nb.agents.messaging.name_table import place_of
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.concurrency.interruptible import in_slices
-from pocketflex_nb.core.context import CELL
+from pocketflex_nb.core.context import CURRENT_CELL
 
 __all__ = ["PATIENCE", "Scope", "adopt", "living", "make_room", "start_scope", "stop_scope"]
 
@@ -99,7 +100,7 @@ def start_scope(cell_id: str | None) -> Scope:
     >>> stop_scope("cell-2")
     """
     stop_scope(cell_id)
-    CELL.set(cell_id or "")
+    CURRENT_CELL.set(cell_id or "")
     return _scope_of(cell_id or "")
 
 
@@ -158,14 +159,14 @@ async def _stop(life: Any) -> None:
 
 def adopt(life: Any, keep: bool) -> None:
     """Register an unsupervised incarnation with the current cell."""
-    cell_id = CELL.get()
+    cell_id = CURRENT_CELL.get()
     if cell_id is not None and not keep:
         _scope_of(cell_id).add(life)
 
 
 async def make_room(name: Any) -> None:
     """Where cells have no id: end the agent of the same name that an earlier cell started."""
-    if name is None or CELL.get() != "":
+    if name is None or CURRENT_CELL.get() != "":
         return
     registry, key = place_of(name)
     old = registry.whereis(key)

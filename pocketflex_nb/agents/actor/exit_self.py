@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from pocketflex_nb.agents.actor.message_loop import Ending
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import NotOwner
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["exit"]
 
@@ -50,7 +50,7 @@ def exit(reason: Any = "normal") -> NoReturn:
     >>> ended.wait(5).reason
     Shutdown(term='out of money')
     """
-    life = AGENT.get()
+    life = CURRENT_AGENT.get()
     if life is None:
         raise NotOwner("exit() stands outside of any agent: call it in a handler, or use ref.exit(reason)")
     task = getattr(life, "task", None)

@@ -29,7 +29,7 @@ from pocketflex_nb.agents.protocol.errors import BadReturn, ReplyError, check_ti
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, STARTING, STOPPING, Crash, is_reason, short, tell, where
 from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.protocol.tree_position import Place, Slot
-from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 
 __all__ = ["LAST_WORDS", "Life"]
 
@@ -108,7 +108,7 @@ class Life(Mailbox):
     ref_class = AgentRef
 
     def __init__(self, home: Home, cls: Any, slot: Slot, boss: Life | None = None) -> None:
-        by: Life | None = AGENT.get()
+        by: Life | None = CURRENT_AGENT.get()
         self.loop, self.log, self.ident = home.loop, home.log, home.ident
         self.home, self.cls, self.boss = home, cls, boss
         self.pid = next(_pids)
@@ -192,11 +192,11 @@ class Life(Mailbox):
         return self.started
 
     def _enter(self) -> None:
-        AGENT.set(self)
-        frame = FRAME.get()
+        CURRENT_AGENT.set(self)
+        frame = CURRENT_FRAME.get()
         if frame is not None:  # started by a node: this is a life of its own, not a part of that run
             self.lane = frame
-            FRAME.set(None)
+            CURRENT_FRAME.set(None)
 
     def make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """The agent, and what its `init` returned."""

@@ -15,7 +15,7 @@ from pocketflex_nb.agents.protocol.directives import IGNORE
 from pocketflex_nb.agents.protocol.errors import BadSpec, StartError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.agents.protocol.tree_position import Slot
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["bring_up", "named", "set_up", "start_lone"]
@@ -83,7 +83,7 @@ async def _start(
     if name is None:
         life.slot.id = f"{cls.__name__}-{life.pid}"
     set_up(life, options["isolation"], options["strict"])
-    if AGENT.get() is None:
+    if CURRENT_AGENT.get() is None:
         adopt(life, options["keep"])
     if await bring_up(life, name, args, kwargs) is None:
         return None

@@ -22,7 +22,7 @@ from pocketflex_nb.agents.protocol.errors import BadSpec
 from pocketflex_nb.agents.protocol.tree_position import PLACES
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import in_slices, pulse
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["GRACE", "MANY", "PARK", "Home", "admit", "home_for", "homes", "running_loop"]
@@ -208,7 +208,7 @@ def home_for(engine: Any = None, clock: Clock | None = None) -> Home:
     """
     if clock is not None and not callable(getattr(clock, "call_later", None)):
         raise BadSpec(f"clock={clock!r}: give a clock with time, call_later and sleep, such as VirtualClock(), or None")
-    by = AGENT.get()
+    by = CURRENT_AGENT.get()
     if by is not None and engine is None and by.home.is_here:
         engine, clock = by.home.loop, clock or by.home.clock
     loop = _loop_for(engine)

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import Any
 
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["FAIR", "FLOOD", "LAG", "LOOK", "QUICK", "TICK", "AsyncKill", "hunt", "watch_over"]
 
@@ -167,7 +167,7 @@ def _running(home: Any) -> Any:
         if life.task is task or (life.side and task in life.side):
             return life
     if sys.version_info >= (3, 12):  # a task that an agent made for itself
-        return task.get_context().get(AGENT)
+        return task.get_context().get(CURRENT_AGENT)
     return None
 
 

@@ -20,7 +20,7 @@ from pocketflex_nb.agents.messaging.delayed_sends import Sending
 from pocketflex_nb.agents.messaging.envelopes import Ask
 from pocketflex_nb.agents.protocol.errors import NotPortable
 from pocketflex_nb.agents.protocol.exit_reasons import short
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["RemoteRef", "Worker", "main"]
 
@@ -217,7 +217,7 @@ class Worker:
     async def _serve(self, verb: str, number: int, frame: Frame) -> None:
         try:
             if self.life is not None:
-                AGENT.set(self.life)
+                CURRENT_AGENT.set(self.life)
             try:
                 out = self._do(verb, opened(frame))
                 value = await out if out.__class__ is CoroutineType else out
@@ -250,7 +250,7 @@ class Worker:
 
     def _init(self, cls: Any, args: Any, kwargs: Any, me: tuple[int, str, str, str]) -> Any:
         self.life = _Life(self, me)
-        AGENT.set(self.life)
+        CURRENT_AGENT.set(self.life)
         self.life.agent, out = cls._pfx_make(self.life, args, kwargs)
         return out
 

@@ -21,7 +21,7 @@ from pocketflex_nb.agents.protocol.errors import CallingSelf, CallTimeout, NotRu
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
 from pocketflex_nb.agents.protocol.tree_position import Slot
 from pocketflex_nb.concurrency.interruptible import SLICE
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["AgentRef", "Answered", "revive"]
 
@@ -199,7 +199,7 @@ class AgentRef:
         loop: Any = running_loop()
         if loop is life.loop:
             future = loop.create_future()
-            ask(life, message, future, AGENT.get(), timeout, cancel_on_timeout)
+            ask(life, message, future, CURRENT_AGENT.get(), timeout, cancel_on_timeout)
             return await future
         return await ask_across(life, message, timeout, cancel_on_timeout)
 
@@ -223,7 +223,7 @@ class AgentRef:
         life = self._life
         check_time(timeout, "timeout")
         home = life.home
-        by = AGENT.get()
+        by = CURRENT_AGENT.get()
         if by is life:
             raise CallingSelf(life.name)
         home.must_not_wait("use `await ref.call(...)`")
@@ -243,7 +243,7 @@ class AgentRef:
         message : object
             For the agent; it comes after what the same sender sent before.
         """
-        life, by = self._life, AGENT.get()
+        life, by = self._life, CURRENT_AGENT.get()
         if not life.is_open or get_ident() != life.ident or (by is not None and by.fenced):
             self._cast_rarely(message, by)
             return
@@ -280,7 +280,7 @@ class AgentRef:
         message : object
             For the agent; it comes after what the same sender sent before.
         """
-        life, by = self._life, AGENT.get()
+        life, by = self._life, CURRENT_AGENT.get()
         message = portable(life, message)
         if life.home.is_here:
             put(life, INFO, message, by)
@@ -319,7 +319,7 @@ class AgentRef:
             It did not end in time.
         """
         check_time(timeout, "timeout")
-        life, by = self._life, AGENT.get()
+        life, by = self._life, CURRENT_AGENT.get()
         if by is life:
             raise CallingSelf(life.name)
         if not self.is_alive:
@@ -343,7 +343,7 @@ class AgentRef:
         """
         check_time(timeout, "timeout")
         life = self._life
-        if AGENT.get() is life:
+        if CURRENT_AGENT.get() is life:
             raise CallingSelf(life.name)
         if not self.is_alive:
             raise NotRunning(life.name)
@@ -365,7 +365,7 @@ class AgentRef:
         A supervisor that no other supervises ends its children in order and then itself, when plain code (or the agent that started
         it) sends the signal; any other supervisor takes no notice, as in OTP, but of a kill.
         """
-        life, by = self._life, AGENT.get()
+        life, by = self._life, CURRENT_AGENT.get()
         if by is not None and by.fenced:
             return
         if life.home.is_here:
@@ -398,7 +398,7 @@ class AgentRef:
 
     def monitor(self) -> Monitor:
         """Monitor it: ``down = await ref.monitor()``; in an agent the `Down` also comes to `handle_info`."""
-        monitor = Monitor(self, AGENT.get())
+        monitor = Monitor(self, CURRENT_AGENT.get())
         life = self._life
         if not self.is_alive:
             monitor.down(life, "noproc", False, None)

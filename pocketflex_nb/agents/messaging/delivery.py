@@ -16,7 +16,7 @@ from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
 from pocketflex_nb.concurrency.interruptible import pulse
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["LATE", "ask", "ask_across", "ask_late", "portable", "put", "put_now", "put_order", "stop_it", "successor"]
 
@@ -67,7 +67,7 @@ async def ask_across(life: Any, message: Any, timeout: float | None, is_cancelli
         raise NotRunning(life.name)
     loop = asyncio.get_running_loop()
     waiting = CrossFuture(loop)
-    life.home.post_to(life, ask_late, life, portable(life, message), waiting, AGENT.get(), timeout, is_cancelling)
+    life.home.post_to(life, ask_late, life, portable(life, message), waiting, CURRENT_AGENT.get(), timeout, is_cancelling)
     timer = None
     if timeout is not None and life.home.is_real:
         timer = loop.call_later(timeout + LATE, waiting._set, waiting.future.set_exception, CallTimeout(life.name, timeout))

@@ -14,7 +14,7 @@ from typing import Any
 from pocketflex_nb.agents.host.agent_log import PLAIN
 from pocketflex_nb.agents.protocol.errors import AgentDown, CallTimeout
 from pocketflex_nb.agents.protocol.exit_reasons import short
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["CAST", "INFO", "Ask", "Caller", "Order", "Turn"]
 
@@ -107,7 +107,7 @@ class Caller:
         if not home.is_here:
             home.post(self.reply, value)
             return
-        by = AGENT.get()
+        by = CURRENT_AGENT.get()
         if by is not None and by.fenced:
             return
         self.answer(value)

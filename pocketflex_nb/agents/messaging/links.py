@@ -6,13 +6,13 @@ from typing import Any
 
 from pocketflex_nb.agents.protocol.errors import BadSpec, NotOwner
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["link", "unlink"]
 
 
 def _here(what: str) -> Any:
-    life = AGENT.get()
+    life = CURRENT_AGENT.get()
     if life is None:
         raise NotOwner(f"{what}() stands outside of any agent: call it in a handler, or use ref.monitor()")
     return life

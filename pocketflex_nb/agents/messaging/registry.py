@@ -14,7 +14,7 @@ from pocketflex_nb.agents.messaging.reply_futures import CrossFuture
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotOwner
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
 from pocketflex_nb.agents.protocol.info_messages import Registered, Unregistered
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["NEAR", "Registry", "Via"]
@@ -204,7 +204,7 @@ class Registry:
         return (gone[0][1],) if gone else None
 
     def _me(self, what: str) -> Any:
-        life = AGENT.get()
+        life = CURRENT_AGENT.get()
         if life is None:
             raise NotOwner(f"{what}() stands outside of any agent: an agent registers itself, in init or a handler")
         if life.fenced or life.status is DEAD:
@@ -345,7 +345,7 @@ class Registry:
         key : hashable
             What to hold. Locks stand apart from entries: the key need not be registered.
         """
-        tagged, me = _tagged(key), AGENT.get()
+        tagged, me = _tagged(key), CURRENT_AGENT.get()
         turn = _Turn(me)
         with self._lock:
             queue = self._locks.setdefault(tagged, deque())

@@ -32,7 +32,7 @@ from pocketflex_nb.agents.supervision.child_info import ChildInfo
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec, check_significant
 from pocketflex_nb.agents.supervision.restart_intensity import Intensity, needs_restart
 from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["Child", "SupervisorLife", "Tree", "check_ok", "start_child_life", "tell_boss"]
@@ -162,7 +162,7 @@ class Tree(Agent):
 
     async def init(self, options: Any) -> Any:
         """Start the children in order; when one fails, end those that had started."""
-        self.life: Life = AGENT.get()
+        self.life: Life = CURRENT_AGENT.get()
         self.options = options
         self.intensity = Intensity(options.max_restarts, options.max_seconds)
         self.order: list[Child] = []

@@ -20,7 +20,7 @@ from pocketflex_nb.agents.supervision.child_info import ChildInfo, Counts
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec, as_spec, check_specs
 from pocketflex_nb.agents.supervision.restart_intensity import Intensity
 from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["AnySupervisor", "Options", "Supervisor"]
@@ -86,7 +86,7 @@ class AnySupervisor:
         life = self._pfx_life(home, self._pfx_tree, Slot(named(self.name, type(self))))
         if self.name is None:
             life.slot.id = self._free_name(life.pid)
-        if AGENT.get() is None:
+        if CURRENT_AGENT.get() is None:
             adopt(life, self.keep)
         self._was_stopped = self._was_struck = False
         try:

@@ -12,7 +12,7 @@ from pocketflex_nb.agents.host.agent_log import name_of
 from pocketflex_nb.agents.protocol.tree_position import Slot
 from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
-from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 
 __all__ = ["spawn"]
 
@@ -50,14 +50,14 @@ def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any 
     if not callable(fn):
         raise TypeError(f"spawn({fn!r}): give the function, and its arguments after it: spawn(fetch, url)")
     home = home_for(engine, clock)
-    owner = AGENT.get()
+    owner = CURRENT_AGENT.get()
     life = TaskLife(home, fn, Slot(None), owner=owner, is_linked=link)
     life.slot.id = f"{name_of(fn).rpartition('.')[2]}-{life.pid}"
     if owner is not None:
         life.slot.parent = owner.slot
     else:
         adopt(life, False)
-    if link and (frame := FRAME.get()) is not None:
+    if link and (frame := CURRENT_FRAME.get()) is not None:
         _end_with(life, frame.run)
     start_task(life, args, kwargs)
     ref: TaskRef = life.ref  # type: ignore[assignment]  # ref_class says so

@@ -17,7 +17,7 @@ from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.tasks.spawn import spawn
 from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
 from pocketflex_nb.concurrency.interruptible import pulse
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["AT_ONCE", "Stream", "stream"]
@@ -202,7 +202,7 @@ class Stream:
         self._queue: deque[_Work] = deque()  # in order of their start, not yet given
         self._running: set[_Work] = set()
         self._ended_works: deque[_Work] = deque()  # in order of their end, not yet looked at: they still hold their places
-        self._is_linked, self._owner = link, AGENT.get()
+        self._is_linked, self._owner = link, CURRENT_AGENT.get()
         self._count = 0
         self._pull: asyncio.Task[Any] | None = None
         self._has_more, self._is_over = True, False

@@ -16,7 +16,7 @@ from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, tell
 from pocketflex_nb.agents.protocol.info_messages import Down, Exit, TaskDone
 from pocketflex_nb.agents.protocol.tree_position import Slot
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["TaskLife", "offload"]
 
@@ -86,7 +86,7 @@ class TaskLife(Life):
             self.place.callers = (owner.address, *owner.place.callers)
 
     def _enter(self) -> None:
-        AGENT.set(self)  # the walk it was spawned in, if any, stays its own: it is part of that node's work
+        CURRENT_AGENT.set(self)  # the walk it was spawned in, if any, stays its own: it is part of that node's work
 
     def tie(self) -> None:
         """Link it to its owner."""

@@ -18,7 +18,7 @@ from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.protocol.tree_position import Slot
 from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
 from pocketflex_nb.concurrency.interruptible import in_slices
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["TaskRef", "outcome_of", "start_task"]
 
@@ -174,13 +174,13 @@ class TaskRef(AgentRef):
         value : object
             Its value, for places that want a task where there is nothing to wait for.
         """
-        life = TaskLife(home_for(), _nothing, Slot("done"), owner=AGENT.get())
+        life = TaskLife(home_for(), _nothing, Slot("done"), owner=CURRENT_AGENT.get())
         life.outcome, life.status, life.reason, life.is_open = Ok(value), DEAD, "normal", False
         ref: TaskRef = life.ref  # type: ignore[assignment]  # ref_class says so
         return ref
 
     def _own(self, what: str) -> Any:
-        life, me = self._life, AGENT.get()
+        life, me = self._life, CURRENT_AGENT.get()
         if me is not life.owner:
             owner = life.owner.address if life.owner is not None else "plain code"
             raise NotOwner(f"{what}() of task {life.name!r}: it was spawned by {owner}, only that may ask; others use ref.monitor()")

@@ -20,7 +20,7 @@ from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, Options
 from pocketflex_nb.agents.tasks.stream import AT_ONCE, Stream
 from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["StartedRef", "TaskSupervisor", "TaskTree"]
@@ -184,7 +184,7 @@ class TaskSupervisor(AnySupervisor):
         While the supervisor is suspended the task waits: it starts after ``ts.ref.resume()``, in the order of the calls, or ends as
         ``"shutdown"`` with the supervisor.
         """
-        ref: TaskRef = self._admit(_spec(fn, args, kwargs, "temporary", 5.0), TaskLife, AGENT.get(), link)
+        ref: TaskRef = self._admit(_spec(fn, args, kwargs, "temporary", 5.0), TaskLife, CURRENT_AGENT.get(), link)
         return ref
 
     def start(

@@ -57,7 +57,7 @@ def _step(node: Any) -> Any:
     if function is not None:
         return function
     cls = type(node)
-    name = "post_async" if getattr(cls, "_pfx_spelled", False) and hasattr(cls, "post_async") else "post"
+    name = "post_async" if getattr(cls, "_pfx_legacy_async", False) and hasattr(cls, "post_async") else "post"
     return getattr(node, name, None)
 
 

@@ -8,7 +8,7 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import Any, overload
 
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.nodes import Node
 
 __all__ = ["AsyncFunctionNode", "FunctionNode", "node"]
@@ -36,7 +36,7 @@ class FunctionNode(Node):
 
     def _pfx_call(self, shared: Any) -> Any:
         """Call the function, or the one now bound to its name if the run uses that because its cell ran again."""
-        fn, frame = self._pfx_fn, FRAME.get()
+        fn, frame = self._pfx_fn, CURRENT_FRAME.get()
         if frame is not None:
             fn = frame.run.live_class(fn)
             if fn is not self._pfx_fn:

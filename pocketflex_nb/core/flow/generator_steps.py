@@ -55,7 +55,7 @@ def unrun_steps(node: Any) -> Iterator[tuple[str, str]]:
         return
     if not _is_visited_step_by_step(node):
         return
-    ending = "_async" if getattr(type(node), "_pfx_spelled", False) else ""
+    ending = "_async" if getattr(type(node), "_pfx_legacy_async", False) else ""
     is_flow = hasattr(node, "start_node")
     reads_exec, reads_prep = _is_own(node, f"post{ending}"), _is_own(node, f"exec{ending}") and not is_flow
     walks_items = isinstance(node, BatchNode) or hasattr(node, "_pfx_items_at_once")

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pocketflex_nb.core.context import CELL
+from pocketflex_nb.core.context import CURRENT_CELL
 
 __all__ = ["arrow_drawn", "enter", "forget_arrows", "stands_elsewhere"]
 
@@ -206,7 +206,7 @@ def _cell_run() -> _CellRun | None:
     shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
     if shell is None:
         return None
-    cell = CELL.get()
+    cell = CURRENT_CELL.get()
     if not cell:
         parent = shell.get_parent() if hasattr(shell, "get_parent") else None
         cell = (parent or {}).get("metadata", {}).get("cellId") or _text(shell)

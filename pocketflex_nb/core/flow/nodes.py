@@ -48,7 +48,7 @@ class BaseNode:
     """
 
     name: str | None = None
-    _pfx_spelled = False  # whether the steps are spelled `prep_async`, `exec_async`, `post_async`
+    _pfx_legacy_async = False  # whether the steps are spelled `prep_async`, `exec_async`, `post_async`
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
@@ -338,7 +338,7 @@ class Node(BaseNode):
 
     _pfx_timeout: float | None = None
     _pfx_retry: Retry | None = None
-    _pfx_tuned = False  # whether `exec` needs more than PocketFlow's loop: one test in the hot path
+    _pfx_has_retry_policy = False  # whether `exec` needs more than PocketFlow's loop: one test in the hot path
     cur_retry = CurrentRetry()
 
     def __init__(
@@ -350,11 +350,11 @@ class Node(BaseNode):
             self.name = checked_name(type(self).__name__, name)
         if timeout is not None:
             check_seconds(type(self).__name__, timeout)
-            self._pfx_timeout, self._pfx_tuned = timeout, True
+            self._pfx_timeout, self._pfx_has_retry_policy = timeout, True
         if retry is not None:
             if not isinstance(retry, Retry):
                 raise TypeError(f"{type(self).__name__}(retry={retry!r}): a Retry(...) is needed")
-            self._pfx_retry, self._pfx_tuned = retry, True
+            self._pfx_retry, self._pfx_has_retry_policy = retry, True
 
     def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
         """The replacement of `exec` when every attempt failed; raises `exc` unless overridden.

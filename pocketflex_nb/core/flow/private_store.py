@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pocketflex_nb.core.errors import StoreError, nearest
-from pocketflex_nb.core.value_text import preview
+from pocketflex_nb.core.value_text import value_text
 
 __all__ = ["Private", "declared", "names_setting", "names_text", "own", "read_names"]
 
@@ -38,7 +38,9 @@ class Private:
     def taken(self, shared: Any, params: Mapping[str, Any], what: str) -> dict[Any, Any]:
         """The inputs of the private store: of the item's params, else of `shared`; copied, so that neither changes the other's."""
         if self.takes and not isinstance(shared, Mapping):
-            raise TypeError(f"{what} takes {names_text(self.takes)} from the store around, and that is no mapping: {preview(shared, 60)}")
+            raise TypeError(
+                f"{what} takes {names_text(self.takes)} from the enclosing store, which is not a mapping: {value_text(shared, 60)}"
+            )
         found = {}
         for outer, inner in self.takes.items():
             source = params if outer in params else shared
@@ -64,7 +66,7 @@ class Private:
         try:
             return rule(base, theirs, mine) if _takes_base(rule) else rule(theirs, mine)
         except Exception as exc:
-            exc.add_note(f"raised by the merge rule of output {outer!r}, called with {preview(theirs)} and {preview(mine)}")
+            exc.add_note(f"raised by the merge rule of output {outer!r}, called with {value_text(theirs)} and {value_text(mine)}")
             raise
 
 
@@ -82,12 +84,12 @@ def declared(what: str, inputs: Any, outputs: Any, merge: Any) -> Private | None
         return None
     gives = _names(what, "outputs", outputs)
     if merge is not None and not isinstance(merge, Mapping):
-        raise TypeError(f"{what}(merge={preview(merge)}): a mapping of output to rule, such as {{'notes': operator.add}}")
+        raise TypeError(f"{what}(merge={value_text(merge)}): a mapping of output to rule, such as {{'notes': operator.add}}")
     for key, rule in (merge or {}).items():
         if key not in gives.values():
             raise ValueError(f"{what}(merge=...): {key!r} is no output{nearest(str(key), map(str, gives.values()))}")
         if not callable(rule):
-            raise TypeError(f"{what}(merge={{{key!r}: {preview(rule)}}}): a rule is a function (theirs, mine) -> value")
+            raise TypeError(f"{what}(merge={{{key!r}: {value_text(rule)}}}): a rule is a function (theirs, mine) -> value")
     return Private(_names(what, "inputs", inputs), gives, dict(merge or {}))
 
 
@@ -99,7 +101,7 @@ def _names(what: str, option: str, names: Any) -> dict[Any, Any]:
     if isinstance(names, Mapping):
         return dict(names)
     if not isinstance(names, Iterable):
-        raise TypeError(f"{what}({option}={preview(names)}): names of keys are needed, or a mapping from one name to the other")
+        raise TypeError(f"{what}({option}={value_text(names)}): names of keys are needed, or a mapping from one name to the other")
     return {name: name for name in names}
 
 

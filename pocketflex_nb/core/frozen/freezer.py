@@ -37,11 +37,28 @@ from pocketflex_nb.core.frozen.frozen_tree import (
     thaw,
 )
 from pocketflex_nb.core.frozen.object_attributes import Reader, is_looked_into, is_record, reader_of
-from pocketflex_nb.core.value_text import has_repr_of, is_shaped, preview, shape_of
+from pocketflex_nb.core.value_text import has_repr_of, is_shaped, shape_of, value_text
 
 __all__ = [
-    "DEEP", "LONG", "MISSING", "PLAIN", "SEEN", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Opaque",
-    "TooLarge", "Work", "equal", "freeze", "is_plain", "shared_nodes", "thaw",
+    "DEEP",
+    "LONG",
+    "MISSING",
+    "PLAIN",
+    "SEEN",
+    "Cycle",
+    "Freezer",
+    "Frozen",
+    "FrozenDict",
+    "FrozenList",
+    "FrozenObject",
+    "FrozenText",
+    "Opaque",
+    "TooLarge",
+    "equal",
+    "freeze",
+    "is_plain",
+    "shared_nodes",
+    "thaw",
 ]
 
 #: classes whose values are immutable, with all their content
@@ -71,7 +88,7 @@ class TooLarge(Exception):
     """A bounded `freeze` would exceed its bound."""
 
 
-class Work:
+class Freezer:
     """One pass over a value.
 
     Parameters
@@ -260,7 +277,7 @@ def shared_nodes(items: list[Any], before: Sequence[Any], make: Callable[..., tu
     return out
 
 
-def _list(work: Work, value: Any, old: Any) -> Any:
+def _list(work: Freezer, value: Any, old: Any) -> Any:
     cls = type(value)
     was = old.tree if old.__class__ is FrozenList and old.cls is cls else ()
     items = value if cls is list else list(tuple.__iter__(value) if issubclass(cls, tuple) else value)
@@ -270,7 +287,7 @@ def _list(work: Work, value: Any, old: Any) -> Any:
     return _kept(FrozenList(cls, len(items), tree, value.maxlen if cls is deque else None), old)
 
 
-def _tuple(work: Work, value: Any, old: Any) -> Any:
+def _tuple(work: Freezer, value: Any, old: Any) -> Any:
     if type(value) is tuple and is_plain(value):
         if type(old) is tuple and _same_plain(old, value):
             return old
@@ -279,7 +296,7 @@ def _tuple(work: Work, value: Any, old: Any) -> Any:
     return _list(work, value, old)
 
 
-def _set(work: Work, value: Any, old: Any) -> Any:
+def _set(work: Freezer, value: Any, old: Any) -> Any:
     work.spend(_NODE + _ITEM * len(value))
     items, known = list(value), old.__class__ is FrozenList and old.cls is set
     if known and old.count == len(items) and PLAIN.issuperset(map(type, items)) and value.issuperset(old):
@@ -288,7 +305,7 @@ def _set(work: Work, value: Any, old: Any) -> Any:
     return old if known and tree is old.tree else FrozenList(set, len(items), tree)
 
 
-def _dict(work: Work, value: Any, old: Any) -> Any:
+def _dict(work: Freezer, value: Any, old: Any) -> Any:
     cls = type(value)
     known = old.__class__ is FrozenDict and old.cls is cls
     keys, values = list(dict.keys(value)), list(dict.values(value))
@@ -302,7 +319,7 @@ def _dict(work: Work, value: Any, old: Any) -> Any:
 def _record(read: Reader) -> Callable[..., Any]:
     """Freeze objects that consist of fields and can be made from them again."""
 
-    def freeze_record(work: Work, value: Any, old: Any) -> Any:
+    def freeze_record(work: Freezer, value: Any, old: Any) -> Any:
         known = old.__class__ is FrozenObject and old.cls is type(value)
         frozen = _dict(work, read(value), old.fields if known else MISSING)
         return old if known and frozen is old.fields else FrozenObject(type(value), frozen)
@@ -313,7 +330,7 @@ def _record(read: Reader) -> Callable[..., Any]:
 def _object(read: Reader) -> Callable[..., Any]:
     """Describe objects of other user classes by their attributes."""
 
-    def freeze_object(work: Work, value: Any, old: Any) -> Any:
+    def freeze_object(work: Freezer, value: Any, old: Any) -> Any:
         work.spend(_OBJECT)
         known = old.__class__ is Opaque and old.ident == id(value) and old.fields is not None
         fields = _dict(work, read(value), old.fields if known else MISSING)
@@ -322,14 +339,14 @@ def _object(read: Reader) -> Callable[..., Any]:
     return freeze_object
 
 
-def _opaque(work: Work, value: Any, old: Any) -> Any:
+def _opaque(work: Freezer, value: Any, old: Any) -> Any:
     work.spend(_OBJECT)
     return _seen(work, value, old, None)
 
 
-def _seen(work: Work, value: Any, old: Any, fields: FrozenDict | None) -> Any:
+def _seen(work: Freezer, value: Any, old: Any, fields: FrozenDict | None) -> Any:
     cls = type(value)
-    text = shape_of(value) or None if is_shaped(cls) else preview(value, 200) if _is_told_at_once(cls, value) else None
+    text = shape_of(value) or None if is_shaped(cls) else value_text(value, 200) if _is_told_at_once(cls, value) else None
     new = Opaque(cls, text, id(value), _digest(work, value), fields, value)
     return old if new.is_same(old) else new
 
@@ -341,7 +358,7 @@ def _is_told_at_once(cls: type, value: Any) -> bool:
     return issubclass(cls, BaseException) and has_repr_of(cls, BaseException) and PLAIN.issuperset(map(type, value.args))
 
 
-def _digest(work: Work, value: Any) -> int:
+def _digest(work: Freezer, value: Any) -> int:
     """A hash of the bytes of a small value that exposes them: an array of numpy, a bytearray; 0 for any other."""
     if isinstance(getattr(type(value), "__buffer__", None), types.FunctionType):
         return 0
@@ -356,15 +373,15 @@ def _digest(work: Work, value: Any) -> int:
         return hash(view.tobytes())
 
 
-def _frozenset(work: Work, value: Any, old: Any) -> Any:
+def _frozenset(work: Freezer, value: Any, old: Any) -> Any:
     return old if type(old) is frozenset and PLAIN.issuperset(map(type, value)) and old == value else value
 
 
-def _leaf(work: Work, value: Any, old: Any) -> Any:
+def _leaf(work: Freezer, value: Any, old: Any) -> Any:
     return old if type(old) is type(value) and equal(old, value) else value
 
 
-def _lonely(work: Work, value: Any, old: Any) -> Any:
+def _lonely(work: Freezer, value: Any, old: Any) -> Any:
     """A leaf that equals only itself, because comparing might take arbitrarily long."""
     return value
 
@@ -385,10 +402,10 @@ def _within(make: Callable[..., Any]) -> Callable[..., Any]:
     return lambda work, value, old: work.inside(value, make, old)
 
 
-_HOW: dict[type, Callable[[Work, Any, Any], Any]] = {}
+_HOW: dict[type, Callable[[Freezer, Any, Any], Any]] = {}
 
 
-def _how(cls: type) -> Callable[[Work, Any, Any], Any]:
+def _how(cls: type) -> Callable[[Freezer, Any, Any], Any]:
     """How values of `cls` are frozen."""
     if cls is frozenset:
         return _frozenset
@@ -414,7 +431,7 @@ def _how(cls: type) -> Callable[[Work, Any, Any], Any]:
     return _how_object(cls)
 
 
-def _how_object(cls: type) -> Callable[[Work, Any, Any], Any]:
+def _how_object(cls: type) -> Callable[[Freezer, Any, Any], Any]:
     read = reader_of(cls)
     if read is not None and is_record(cls):
         return _within(_record(read))
@@ -500,4 +517,4 @@ def freeze(value: Any, previous: Any = MISSING, *, bound: int = sys.maxsize) -> 
     >>> before, freeze(notes, before)
     (['a'], ['a', 'b'])
     """
-    return Work(bound).freeze(value, previous)
+    return Freezer(bound).freeze(value, previous)

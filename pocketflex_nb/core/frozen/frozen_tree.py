@@ -16,7 +16,7 @@ from itertools import chain, islice
 from operator import is_
 from typing import Any
 
-from pocketflex_nb.core.value_text import cut, listed, mapped, preview
+from pocketflex_nb.core.value_text import cut, listed, mapped, value_text
 
 __all__ = [
     "MISSING", "WIDTH", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Inner", "Opaque", "equal",
@@ -96,7 +96,7 @@ class Frozen:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return preview(self, 200)
+        return value_text(self, 200)
 
 
 class FrozenList(Frozen):
@@ -297,7 +297,7 @@ class FrozenText(Frozen):
         return FrozenText(tuple(pieces))
 
     def __pfx_preview__(self, limit: int, deep: int) -> str:
-        return preview("".join(islice((char for piece in self.pieces for char in piece), limit + 1)), limit)
+        return value_text("".join(islice((char for piece in self.pieces for char in piece), limit + 1)), limit)
 
     def __str__(self) -> str:
         return "".join(self.pieces)
@@ -353,7 +353,7 @@ class Opaque(Frozen):
         """
         if self._text is None:
             of = None if self._of is None else self._of()
-            text = "" if of is None else preview(of, 200)
+            text = "" if of is None else value_text(of, 200)
             if of is None or text == f"<{self.kind}>":
                 fields = self.fields
                 text = f"<{self.kind}>" if fields is None else cut(mapped(self.kind, fields.items(), fields.count, 200, 2), 200)

@@ -15,7 +15,7 @@ from pocketflex_nb.core.frozen.frozen_tree import MISSING, thaw
 if TYPE_CHECKING:
     from pocketflex_nb.core.frozen.diff import Difference
 
-__all__ = ["Snapshot", "Versions"]
+__all__ = ["PersistentMap", "Snapshot"]
 
 _LEAF, _BITS, _DEEPEST = 8, 4, 15
 _WIDE = 1 << _BITS
@@ -63,7 +63,7 @@ def _differing(a: Any, b: Any) -> Iterator[Any]:
             yield key
 
 
-class Versions:
+class PersistentMap:
     """One version of a persistent map of key to (order, version of the key, frozen value)."""
 
     __slots__ = ("_order", "_root", "count", "version")
@@ -72,9 +72,9 @@ class Versions:
         pairs = [(key, (order, *state)) for order, (key, state) in enumerate(states)]
         self.version, self.count, self._order, self._root = version, len(pairs), len(pairs), _build(pairs, 0)
 
-    def after(self, version: int, states: Iterable[tuple[Any, Any]]) -> Versions:
+    def after(self, version: int, states: Iterable[tuple[Any, Any]]) -> PersistentMap:
         """The next version, where `states` are (key, (version, frozen value)), or (key, None) for a removed key."""
-        new = Versions(version)
+        new = PersistentMap(version)
         new._root, new._order, new.count = self._root, self._order, self.count
         for key, state in states:
             known = new.get(key)
@@ -99,7 +99,7 @@ class Versions:
         """The entries, oldest keys first."""
         return sorted(_entries(self._root), key=lambda pair: pair[1][0])
 
-    def differing(self, other: Versions) -> list[Any]:
+    def differing(self, other: PersistentMap) -> list[Any]:
         """The keys that may differ from `other`'s, oldest first."""
         keys = list(_differing(self._root, other._root))
         return sorted(keys, key=lambda key: (other.get(key) or self.get(key))[0])
@@ -116,7 +116,7 @@ class Snapshot(Mapping[Any, Any]):
 
     __slots__ = ("_versions", "time")
 
-    def __init__(self, versions: Versions, time: float) -> None:
+    def __init__(self, versions: PersistentMap, time: float) -> None:
         self._versions, self.time = versions, time
 
     @property

@@ -69,7 +69,7 @@ def build(diagram: Diagram | str, namespace: Mapping[str, Any], name: str | None
     """
     if isinstance(diagram, str):
         diagram = parse(diagram)
-    wiring = _Wiring(diagram, namespace)
+    wiring = _FlowBuilder(diagram, namespace)
     flow = wiring.flow(name)
     try:
         if checked:
@@ -107,7 +107,7 @@ def _is_function(thing: Any) -> bool:
     return inspect.isroutine(thing) or isinstance(thing, functools.partial)
 
 
-class _Wiring:
+class _FlowBuilder:
     def __init__(self, diagram: Diagram, namespace: Mapping[str, Any]) -> None:
         self.diagram, self.namespace = diagram, namespace
         self.subgraphs = {g.id: g for g in diagram.subgraphs}

@@ -67,7 +67,7 @@ def _wait(thing: Any, value: Any) -> None:
 def _retry(thing: Any, **change: Any) -> None:
     """Change one part of the node's `Retry`, starting from its present one."""
     base = thing._pfx_retry or Retry(attempts=max(int(thing.max_retries), 1), wait=float(thing.wait))
-    thing._pfx_retry, thing._pfx_tuned = replace(base, **change), True
+    thing._pfx_retry, thing._pfx_has_retry_policy = replace(base, **change), True
 
 
 def _number(value: Any, what: str) -> float:
@@ -78,7 +78,7 @@ def _number(value: Any, what: str) -> float:
 
 def _node_timeout(thing: Any, value: Any) -> None:
     thing._pfx_timeout = _positive(value, "timeout")
-    thing._pfx_tuned = True
+    thing._pfx_has_retry_policy = True
 
 
 def _concurrency(thing: Any, value: Any) -> None:

@@ -13,17 +13,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pocketflex_nb.core.frozen.frozen_tree import Opaque
-from pocketflex_nb.core.store.key_state import Cell
+from pocketflex_nb.core.store.key_state import KeyState
 from pocketflex_nb.core.store.writer import OFTEN, Writer
 
 __all__ = [
-    "BYTES", "FIELDS", "FORGOTTEN", "KEY", "MORE", "NEW", "OLD", "OP", "PAGE", "STEP", "TIME", "VERSION", "WRITER", "Ledger", "Place",
-    "add_change", "changes_of", "net", "numbered", "places_in",
+    "BYTES", "FIELDS", "FORGOTTEN", "HOP_START", "KEY", "NEW", "OLD", "OP", "PAGE", "SIZE_DELTA", "STEP", "TIME", "VERSION", "WRITER",
+    "ChangeLog", "RecordPos", "add_change", "changes_of", "net", "numbered", "places_in",
 ]
 
-#: where a field stands behind a record's beginning, and their number. TIME is the wall clock in s as a float, or the monotonic one in
-#: ns as an int, or None while the hop goes on. MORE is minus the estimated bytes of the values, or when the hop began that wrote
-VERSION, KEY, OP, OLD, NEW, WRITER, STEP, TIME, MORE = range(9)
+#: offset of each field of a record, and their number. TIME is the wall clock in s as a float, or the monotonic one in ns as an int, or
+#: None until the hop ends. SIZE_DELTA is minus the estimated bytes of the values; where a hop made one change, of a plain value, that field
+#: holds the hop's start in the end (HOP_START, monotonic ns)
+VERSION, KEY, OP, OLD, NEW, WRITER, STEP, TIME, SIZE_DELTA = range(9)
+HOP_START = SIZE_DELTA
 FIELDS = 9
 #: records on a page
 PAGE = 512
@@ -33,16 +35,16 @@ BYTES = 32 * 2**20
 FORGOTTEN = Opaque(object, "no longer kept")
 
 #: a record: its page, and where on it it begins
-Place = tuple[list[Any], int]
+RecordPos = tuple[list[Any], int]
 
 
-def places_in(changes: list[Any]) -> Iterator[Place]:
+def places_in(changes: list[Any]) -> Iterator[RecordPos]:
     """The positions, page and index in turn, in the flat list of a frame's changes."""
     fields = iter(changes)
     return zip(fields, fields, strict=True)
 
 
-def numbered(places: Iterator[Place], step: int, end: int) -> None:
+def numbered(places: Iterator[RecordPos], step: int, end: int) -> None:
     """Set the hop number in the records of one node, and the time of the hop's end (monotonic, ns) in those that have none."""
     for page, at in places:
         page[at + STEP] = step
@@ -85,7 +87,7 @@ def changes_of(frame: Any) -> list[Any] | None:
     return [page, frame.at] if changes is None else changes
 
 
-class Ledger:
+class ChangeLog:
     """The last changes of a store, one record per version, on pages.
 
     Attributes
@@ -95,26 +97,26 @@ class Ledger:
     page : list
         The last page, which new records are laid on.
     base, end : int
-        The version of the first record of that page, and of the first that has no room on it.
-    room : int
+        The version of the first record of that page, and of the first that does not fit on it.
+    fast_limit : int
         The version from which on writes must take the long way: `end`, or 0 while somebody does something compound.
-    gone : dict
+    tombstones : dict
         For each deleted key that has not come back, the version that deleted it and who did, so that overwriting a deletion is seen.
     unresolved : list of Writer
         Those that still hold a frame; bounded.
     """
 
-    __slots__ = ("_cut", "_first", "_heavy", "_pages", "base", "end", "gone", "limit", "page", "room", "unresolved", "weight")
+    __slots__ = ("_cut", "_first", "_heavy", "_pages", "base", "end", "fast_limit", "limit", "page", "tombstones", "unresolved", "weight")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.page: list[Any] = []
         self._pages = deque([self.page])
         self._first = self.base = 1  # versions of the first record of the first page, and of the last
-        self.end = self.room = self.base + PAGE
+        self.end = self.fast_limit = self.base + PAGE
         self.weight = self._cut = 0
         self._heavy: set[int] = set()  # first versions of the pages that hold a heavy record
-        self.gone: dict[Any, tuple[int, Writer]] = {}
+        self.tombstones: dict[Any, tuple[int, Writer]] = {}
         self.unresolved: list[Writer] = []
 
     def floor(self, version: int) -> int:
@@ -131,50 +133,50 @@ class Ledger:
             self._cut = self.floor(version) + 1
             self._forget(*self.find(self._cut))
 
-    def turn(self, cells: Mapping[Any, Cell]) -> None:
+    def turn(self, states: Mapping[Any, KeyState]) -> None:
         """Begin a page, and drop pages that are no longer needed. An interrupt anywhere in it leaves the log consistent."""
         floor, page = self.floor(self.end), list[Any]()
         self._pages.append(page)
         self.page, self.base, self.end = page, self.end, self.end + PAGE
         while self._first + PAGE - 1 <= floor:
-            self._retire(self._pages[0], cells)
+            self._retire(self._pages[0], states)
             del self._pages[0]
             self._first += PAGE
 
-    def _retire(self, page: list[Any], cells: Mapping[Any, Cell]) -> None:
+    def _retire(self, page: list[Any], states: Mapping[Any, KeyState]) -> None:
         """Save what is still needed of a page that is dropped."""
         if self._first in self._heavy:
             self._heavy.discard(self._first)
             for at in range(0, len(page), FIELDS):
                 self._forget(page, at)
         for key in set(page[KEY::FIELDS]):
-            cell = cells.get(key)
-            if cell is not None and self._first <= cell.version < self._first + PAGE:
-                at = (cell.version - self._first) * FIELDS
-                cell.kept = page[at : at + FIELDS]
+            state = states.get(key)
+            if state is not None and self._first <= state.version < self._first + PAGE:
+                at = (state.version - self._first) * FIELDS
+                state.kept = page[at : at + FIELDS]
 
     def _forget(self, page: list[Any], at: int) -> None:
-        if page[at + MORE] < 0:
-            self.weight += page[at + MORE]
-            page[at + MORE] = 0
+        if page[at + SIZE_DELTA] < 0:
+            self.weight += page[at + SIZE_DELTA]
+            page[at + SIZE_DELTA] = 0
             page[at + OLD] = page[at + NEW] = FORGOTTEN
             version, key = page[at], page[at + KEY]
-            if key in self.gone and self.gone[key][0] == version:
-                del self.gone[key]
+            if key in self.tombstones and self.tombstones[key][0] == version:
+                del self.tombstones[key]
 
-    def find(self, version: int) -> Place:
+    def find(self, version: int) -> RecordPos:
         """The position of a version whose page is kept."""
         number, nth = divmod(version - self._first, PAGE)
         return self._pages[number], nth * FIELDS
 
-    def last_of(self, cell: Cell) -> Place:
+    def last_of(self, state: KeyState) -> RecordPos:
         """The position of the record of a key's last write."""
-        if cell.version < self._first:
-            assert cell.kept is not None
-            return cell.kept, 0
-        return self.find(cell.version)
+        if state.version < self._first:
+            assert state.kept is not None
+            return state.kept, 0
+        return self.find(state.version)
 
-    def after(self, since: int, version: int) -> Iterator[Place]:
+    def after(self, since: int, version: int) -> Iterator[RecordPos]:
         """The records newer than `since`, newest first, when the store is at `version`."""
         for number in range(version, max(since, self.floor(version)), -1):
             yield self.find(number)

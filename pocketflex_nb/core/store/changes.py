@@ -8,7 +8,7 @@ from time import time as wall_clock
 from typing import Any
 
 from pocketflex_nb.core.events import EPOCH
-from pocketflex_nb.core.store.change_log import FIELDS, TIME, WRITER, Place
+from pocketflex_nb.core.store.change_log import FIELDS, TIME, WRITER, RecordPos
 
 __all__ = ["Change", "Changes", "Written", "change_of", "time_of", "written_of"]
 
@@ -68,7 +68,7 @@ class Change:
     time: float = 0.0
 
 
-def change_of(place: Place) -> Change:
+def change_of(place: RecordPos) -> Change:
     """A record as people read it."""
     page, at = place
     version, key, op, old, new, writer, step, _, _ = page[at : at + FIELDS]
@@ -76,7 +76,7 @@ def change_of(place: Place) -> Change:
     return Change(key, version, op, old, new, writer.run, writer.path, step, time_of(place))
 
 
-def time_of(place: Place) -> float:
+def time_of(place: RecordPos) -> float:
     """The wall-clock time of a record. Where writes take no time of their own, it is that of their hop's end."""
     page, at = place
     time = page[at + TIME]
@@ -85,7 +85,7 @@ def time_of(place: Place) -> float:
     return time if isinstance(time, float) else float((time + EPOCH) / 1e9)
 
 
-def written_of(place: Place) -> Written:
+def written_of(place: RecordPos) -> Written:
     """The writer of a record."""
     change = change_of(place)
     return Written(change.version, change.run, change.node, change.step, change.time)
@@ -96,7 +96,7 @@ class Changes(Sequence[dict[str, Any]]):
 
     __slots__ = ("_places",)
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[RecordPos]) -> None:
         self._places = list(places)
 
     def __len__(self) -> int:
@@ -119,7 +119,7 @@ class Changes(Sequence[dict[str, Any]]):
         return repr(list(self))
 
 
-def _as_dict(place: Place) -> dict[str, Any]:
+def _as_dict(place: RecordPos) -> dict[str, Any]:
     page, at = place
     version, key, op, old, new = page[at : at + WRITER]
     return {"key": key, "version": version, "op": op, "old": old, "new": new}

@@ -6,23 +6,23 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-__all__ = ["alone"]
+__all__ = ["exclusive"]
 
 
-def alone(method: Callable[..., Any]) -> Any:
+def exclusive(method: Callable[..., Any]) -> Any:
     """Run a method of a store under its lock, with the fast write path off, and call subscribers after it."""
 
     @wraps(method)
     def locked(self: Any, *args: Any, **options: Any) -> Any:
         with self._lock:
             self._busy += 1
-            self._ledger.room = 0
+            self._change_log.fast_limit = 0
             try:
                 given = method(self, *args, **options)
             finally:
                 self._busy -= 1
                 if not self._busy:
-                    self._ledger.room = self._ledger.end
+                    self._change_log.fast_limit = self._change_log.end
         if self._outbox:
             self._deliver()
         return given

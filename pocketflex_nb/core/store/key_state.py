@@ -6,10 +6,10 @@ from typing import Any
 
 from pocketflex_nb.core.store.writer import Writer
 
-__all__ = ["UNMARKED", "Cell"]
+__all__ = ["UNTRACKED", "KeyState"]
 
 
-class Cell:
+class KeyState:
     """The state of one key, made when the key is first read or written.
 
     Attributes
@@ -20,10 +20,10 @@ class Cell:
         Its last frozen copy.
     plain : bool
         Whether the value can never change in place, or is not to be looked at.
-    quick : bool
+    is_fast_path : bool
         Whether a write may take the short way: plain, of a key that is a `str`, neither transient nor deleted.
-    mark : object
-        The frame that has the key among those to look at again, None for code outside of any run, `UNMARKED` for nobody.
+    tracked_by : object
+        The frame that has the key among those to look at again, None for code outside of any run, `UNTRACKED` for nobody.
     version : int
         The store's version that the last write made.
     writer : Writer
@@ -34,20 +34,20 @@ class Cell:
         What nodes in flight were handed instead of the store's own object (:mod:`pocketflex_nb.core.store.working_copies`).
     """
 
-    __slots__ = ("frozen", "kept", "key", "mark", "plain", "quick", "value", "version", "views", "writer")
+    __slots__ = ("frozen", "is_fast_path", "kept", "key", "plain", "tracked_by", "value", "version", "views", "writer")
 
     def __init__(self, key: Any, value: Any, frozen: Any, version: int, writer: Writer, kept: list[Any] | None = None) -> None:
         self.key, self.value, self.frozen, self.version, self.writer, self.kept = key, value, frozen, version, writer, kept
-        self.plain = self.quick = False
-        self.mark: Any = UNMARKED
+        self.plain = self.is_fast_path = False
+        self.tracked_by: Any = UNTRACKED
         self.views: dict[Any, Any] | None = None
 
-    def is_of(self, plain: bool, hidden: bool) -> None:
+    def set_kind(self, plain: bool, hidden: bool) -> None:
         """Record the kind of its value: immutable, or exempt from tracking."""
-        self.plain, self.quick = plain or hidden, plain and not hidden and self.key.__class__ is str
+        self.plain, self.is_fast_path = plain or hidden, plain and not hidden and self.key.__class__ is str
 
 
-class _Unmarked:
+class _Untracked:
     __slots__ = ()
 
-UNMARKED = _Unmarked()
+UNTRACKED = _Untracked()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.store.change_log import changes_of
-from pocketflex_nb.core.store.key_state import UNMARKED
+from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.working_copies import holds
 
 if TYPE_CHECKING:
     pass
 
-__all__ = ["settle"]
+__all__ = ["collect_changes"]
 
 
-def settle(frame: Any) -> list[Any] | None:
+def collect_changes(frame: Any) -> list[Any] | None:
     """Close the changes of the current node: find the nested ones, and return the positions of all their records.
 
     Parameters
@@ -31,14 +31,14 @@ def settle(frame: Any) -> list[Any] | None:
     touched, error = frame.touched, None
     if touched:
         frame.touched = None
-        for cell, store in touched.items():
-            if cell.mark is frame or not holds(cell.mark, cell):
-                cell.mark = UNMARKED
+        for state, store in touched.items():
+            if state.tracked_by is frame or not holds(state.tracked_by, state):
+                state.tracked_by = UNTRACKED
             try:
-                if cell.views is not None:
-                    store._end_view(cell, frame)
-                elif not cell.plain:
-                    store._look(cell, frame)
+                if state.views is not None:
+                    store._end_view(state, frame)
+                elif not state.plain:
+                    store._detect_mutation(state, frame)
             except Exception as exc:  # a conflict, or what a shared store refuses: the other keys are looked at first
                 error = error or exc
     if error is not None:

@@ -19,19 +19,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pocketflex_nb.core.context import AGENT, FRAME, walked_with
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME, walked_with
 from pocketflex_nb.core.errors import ConflictError, StoreError, nearest
-from pocketflex_nb.core.frozen.freezer import LONG, MISSING, PLAIN, Opaque, Work, is_plain, thaw
-from pocketflex_nb.core.frozen.persistent_map import Snapshot, Versions
+from pocketflex_nb.core.frozen.freezer import LONG, MISSING, PLAIN, Freezer, Opaque, is_plain, thaw
+from pocketflex_nb.core.frozen.persistent_map import PersistentMap, Snapshot
 from pocketflex_nb.core.frozen.three_way_merge import rule_name
-from pocketflex_nb.core.store.change_log import FIELDS, KEY, MORE, OLD, VERSION, Ledger, Place, add_change
-from pocketflex_nb.core.store.exclusive import alone
+from pocketflex_nb.core.store.change_log import FIELDS, KEY, OLD, SIZE_DELTA, VERSION, ChangeLog, RecordPos, add_change
+from pocketflex_nb.core.store.exclusive import exclusive
 from pocketflex_nb.core.store.key_lock import KeyLock, Lock
-from pocketflex_nb.core.store.key_state import UNMARKED, Cell
+from pocketflex_nb.core.store.key_state import UNTRACKED, KeyState
 from pocketflex_nb.core.store.watch import Listener, Watch
 from pocketflex_nb.core.store.working_copies import TOUCHED_BOUND, WRITTEN_BOUND, Handed, holds, is_fenced, loan, owner_of, too_large
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer, writer_of
-from pocketflex_nb.core.value_text import preview
+from pocketflex_nb.core.value_text import value_text
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.frozen.diff import Difference
@@ -42,7 +42,7 @@ __all__ = ["TOUCHED_BOUND", "WRITTEN_BOUND", "ConflictWarning", "Snapshot", "Sto
 _FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 _POLICIES = ("warn", "raise", "ignore")
 
-_frame, _agent = FRAME.get, AGENT.get
+_frame, _agent = CURRENT_FRAME.get, CURRENT_AGENT.get
 _get, _set, _delete = dict.__getitem__, dict.__setitem__, dict.__delitem__
 _SHORT = PLAIN - {str, bytes}  # classes whose values are small whatever they are
 _now = time.time
@@ -118,8 +118,24 @@ class Store(Handed):
     """
 
     __slots__ = (
-        "__weakref__", "_begin", "_busy", "_cells", "_dropped", "_ledger", "_listeners", "_lock", "_locks", "_loose", "_merge",
-        "_nested_rules", "_on_conflict", "_outbox", "_transient", "_versions", "_warned", "version",
+        "__weakref__",
+        "_begin",
+        "_busy",
+        "_change_log",
+        "_dropped",
+        "_listeners",
+        "_lock",
+        "_locks",
+        "_merge",
+        "_nested_rules",
+        "_on_conflict",
+        "_outbox",
+        "_persistent_map",
+        "_states",
+        "_transient",
+        "_untracked",
+        "_warned",
+        "version",
     )
 
     def __init__(
@@ -147,12 +163,12 @@ class Store(Handed):
         self._transient = frozenset((transient,) if isinstance(transient, str) else transient)
         self._lock = threading.RLock()
         self._busy = int(_FREE_THREADED)
-        self._cells: dict[Any, Cell] = {}
+        self._states: dict[Any, KeyState] = {}
         self._begin = [0, None, "set", MISSING, MISSING, OUTSIDE, 0, _now(), 0]
-        self._ledger = Ledger(history)
-        self._ledger.room = 0 if _FREE_THREADED else self._ledger.end
-        self._loose: dict[Cell, Store] | None = None
-        self._versions: Versions | None = None
+        self._change_log = ChangeLog(history)
+        self._change_log.fast_limit = 0 if _FREE_THREADED else self._change_log.end
+        self._untracked: dict[KeyState, Store] | None = None
+        self._persistent_map: PersistentMap | None = None
         self._listeners: list[Any] | None = None
         self._outbox: deque[tuple[Any, Change]] | None = None
         self._locks: dict[Any, KeyLock] | None = None
@@ -162,62 +178,62 @@ class Store(Handed):
     # reading ---------------------------------------------------------------------------------------------------------
     def __getitem__(self, key: Any) -> Any:
         try:
-            cell = self._cells[key]
+            state = self._states[key]
         except KeyError:
             return self._first(key)
-        if cell.plain:
-            return cell.value
-        return cell.value if cell.mark is _frame() else self._hand(cell)
+        if state.plain:
+            return state.value
+        return state.value if state.tracked_by is _frame() else self._hand(state)
 
     def get(self, key: Any, default: Any = None, /) -> Any:
         """The value of `key`, or `default` when it is missing."""
-        cell: Cell | None
+        state: KeyState | None
         try:
-            cell = self._cells[key]
+            state = self._states[key]
         except KeyError:
-            cell = self._cell(key)
-            if cell is None:
+            state = self._state_of(key)
+            if state is None:
                 return default
-        if cell.plain:
-            return cell.value
-        return cell.value if cell.mark is _frame() else self._hand(cell)
+        if state.plain:
+            return state.value
+        return state.value if state.tracked_by is _frame() else self._hand(state)
 
     def _first(self, key: Any) -> Any:
         """Read a key that has no state object yet."""
-        if self._cell(key) is not None:
+        if self._state_of(key) is not None:
             return self[key]
         try:
             return _get(self, key)  # raises, or asks a subclass's __missing__
         except KeyError as exc:
             raise exc from None
 
-    def _cell(self, key: Any) -> Cell | None:
+    def _state_of(self, key: Any) -> KeyState | None:
         """The state object of `key`, made now if the store began with the key; None if there is no such key."""
-        cell = self._cells.get(key)
-        if cell is not None or key not in self:
-            return cell
+        state = self._states.get(key)
+        if state is not None or key not in self:
+            return state
         with self._lock:
-            cell = self._cells.get(key)
-            if cell is None and key in self:
+            state = self._states.get(key)
+            if state is None and key in self:
                 value = _get(self, key)
                 frozen, _ = self._frozen(key, value, MISSING)
-                cell = Cell(key, value, frozen, 0, OUTSIDE, self._begin)
-                cell.is_of(is_plain(value), key in self._transient)
-                self._cells[key] = cell
-            return cell
+                state = KeyState(key, value, frozen, 0, OUTSIDE, self._begin)
+                state.set_kind(is_plain(value), key in self._transient)
+                self._states[key] = state
+            return state
 
-    def _touch(self, cell: Cell) -> None:
+    def _touch(self, state: KeyState) -> None:
         """Mark a key to be checked for nested changes: at the end of the current node, or when changes are asked for."""
         frame = _frame()
         if frame is None:
-            if self._loose is None:
-                self._loose = {}
-            self._loose[cell] = self
+            if self._untracked is None:
+                self._untracked = {}
+            self._untracked[state] = self
         elif frame.touched is None:
-            frame.touched = {cell: self}
+            frame.touched = {state: self}
         else:
-            frame.touched[cell] = self
-        cell.mark = frame
+            frame.touched[state] = self
+        state.tracked_by = frame
 
     def _frozen(self, key: Any, value: Any, old: Any) -> tuple[Any, int]:
         """The frozen `value` and the bytes that it adds to what `old` holds."""
@@ -225,9 +241,9 @@ class Store(Handed):
             return Opaque(type(value), f"<{type(value).__name__}, transient>"), 0
         if value.__class__ in _SHORT:
             return value, 0
-        work = Work(WRITTEN_BOUND)
+        freezer = Freezer(WRITTEN_BOUND)
         try:
-            return work.freeze(value, old), work.fresh
+            return freezer.freeze(value, old), freezer.fresh
         except Exception:  # too much, changed by another thread meanwhile, or of a class of the user's that raises
             return too_large(value), 0
 
@@ -235,7 +251,7 @@ class Store(Handed):
     def __setitem__(self, key: Any, value: Any) -> None:
         frame, cls, before = _frame(), type(value), self.version
         try:
-            cell = self._cells[key]
+            state = self._states[key]
         except (KeyError, TypeError):
             self._write(key, value)
             return
@@ -250,24 +266,24 @@ class Store(Handed):
         try:
             writer = frame.writers[frame.node]
         except (KeyError, TypeError):
-            writer = writer_of(frame, self._ledger.unresolved)
+            writer = writer_of(frame, self._change_log.unresolved)
         if frame.store is not self:
             frame.store, frame.put = self, _set.__get__(self)
-        ledger, key, version = self._ledger, cell.key, before + 1
-        record = (version, key, "set", cell.frozen, value, writer, 0, _now() if frame.timed else None, 0)
+        log, key, version = self._change_log, state.key, before + 1
+        record = (version, key, "set", state.frozen, value, writer, 0, _now() if frame.timed else None, 0)
         # From here on nothing is called before `_set`, so nothing comes between: see the module's docstring.
         if (
             self.version != before  # somebody came between, and what was read may be old
-            or (cell.version > frame.began and cell.writer is not writer)
-            or version >= ledger.room
-            or not cell.quick
+            or (state.version > frame.start_version and state.writer is not writer)
+            or version >= log.fast_limit
+            or not state.is_fast_path
             or frame.fenced
         ):
             self._write(key, value)
             return
-        self.version = cell.version = version
-        cell.value = cell.frozen = value
-        cell.writer, page, at = writer, ledger.page, (version - ledger.base) * FIELDS
+        self.version = state.version = version
+        state.value = state.frozen = value
+        state.writer, page, at = writer, log.page, (version - log.base) * FIELDS
         page += record
         frame.put(key, value)
         if frame.page is None:
@@ -280,67 +296,67 @@ class Store(Handed):
         frame = _frame()
         if self._is_late(frame):
             return
-        cell = self._cell(key)
-        frozen = self._frozen(key, value, MISSING if cell is None else cell.frozen)
+        state = self._state_of(key)
+        frozen = self._frozen(key, value, MISSING if state is None else state.frozen)
         found, done = self._put(key, value, frozen, frame)
         if found is not None:
-            self._tell(key, frame, found, done)
+            self._report_conflict(key, frame, found, done)
 
-    @alone
+    @exclusive
     def _put(self, key: Any, value: Any, frozen: tuple[Any, int], frame: Any) -> tuple[Writer | None, bool]:
         """Write unless a conflict forbids it; returns the other writer of a conflict, and whether it was written."""
-        cell = self._cell(key)
-        other = self._other(key, cell, frame)
-        if other is not None and cell is not None and self._merge and key in self._merge:
-            value, other = self._merged(key, cell, value, frame), None
-            frozen = self._frozen(key, value, cell.frozen)
+        state = self._state_of(key)
+        other = self._other(key, state, frame)
+        if other is not None and state is not None and self._merge and key in self._merge:
+            value, other = self._merged(key, state, value, frame), None
+            frozen = self._frozen(key, value, state.frozen)
         if other is not None and self._on_conflict == "raise":
             return other, False
-        self._commit(key, cell, value, frozen, frame)
+        self._commit(key, state, value, frozen, frame)
         return other, True
 
-    def _commit(self, key: Any, cell: Cell | None, value: Any, frozen: tuple[Any, int], frame: Any) -> None:
+    def _commit(self, key: Any, state: KeyState | None, value: Any, frozen: tuple[Any, int], frame: Any) -> None:
         """Set `key`, write the record, and notify subscribers. The lock is held."""
         copy_, weight = frozen
         plain, hidden, version = is_plain(value), key in self._transient, self.version + 1
-        writer = writer_of(frame, self._ledger.unresolved)
-        record = [version, key, "set", MISSING if cell is None else cell.frozen, copy_, writer, 0, _now(), -weight]
-        known = cell is not None
-        if cell is None:
-            cell = Cell(key, value, copy_, version, writer)
-        elif cell.value is not value and not (cell.plain and not hidden):
-            self._give_way(cell, frame)
+        writer = writer_of(frame, self._change_log.unresolved)
+        record = [version, key, "set", MISSING if state is None else state.frozen, copy_, writer, 0, _now(), -weight]
+        known = state is not None
+        if state is None:
+            state = KeyState(key, value, copy_, version, writer)
+        elif state.value is not value and not (state.plain and not hidden):
+            self._give_way(state, frame)
         place = self._lay(record)
-        cell.value, cell.frozen, cell.version, cell.writer, cell.mark = value, copy_, version, writer, UNMARKED
-        cell.is_of(plain, hidden)
+        state.value, state.frozen, state.version, state.writer, state.tracked_by = value, copy_, version, writer, UNTRACKED
+        state.set_kind(plain, hidden)
         if not known:
-            self._ledger.gone.pop(key, None)
-            self._cells[key] = cell
+            self._change_log.tombstones.pop(key, None)
+            self._states[key] = state
         _set(self, key, value)
         self._note(place, frame)
-        if not cell.plain:
-            self._touch(cell)
+        if not state.plain:
+            self._touch(state)
 
-    def _give_way(self, cell: Cell, frame: Any) -> None:
+    def _give_way(self, state: KeyState, frame: Any) -> None:
         """Save the value that is about to be replaced for attempts that may fail, and for other nodes that work on it."""
-        self._set_aside_views(cell, frame)
+        self._set_aside_views(state, frame)
         if frame is not None and frame.undo is not None:
-            frame.undo.setdefault((id(self), cell.key), cell.value)
+            frame.undo.setdefault((id(self), state.key), state.value)
 
-    def _lay(self, record: list[Any]) -> Place:
+    def _lay(self, record: list[Any]) -> RecordPos:
         """Append a record to the last page, and count the version that it makes; returns its position. The lock is held."""
-        ledger, version = self._ledger, record[VERSION]
-        if version == ledger.end:
-            ledger.turn(self._cells)
-        page, at = ledger.page, (version - ledger.base) * FIELDS
+        log, version = self._change_log, record[VERSION]
+        if version == log.end:
+            log.turn(self._states)
+        page, at = log.page, (version - log.base) * FIELDS
         page += record  # and nothing is called before the next line, so that no interrupt comes between
         self.version = version
         return page, at
 
-    def _note(self, place: Place, frame: Any) -> None:
+    def _note(self, place: RecordPos, frame: Any) -> None:
         """Complete the writing of a record: correct the count of bytes, list it in the frame, and publish it. The lock is held."""
         page, at = place
-        self._ledger.weigh(-page[at + MORE], page[at])
+        self._change_log.weigh(-page[at + SIZE_DELTA], page[at])
         if frame is not None:
             add_change(frame, page, at)
         if self._listeners:
@@ -361,32 +377,32 @@ class Store(Handed):
                 frame.note("abandoned", what="store", text="an abandoned step still writes to the store: its writes are dropped")
         return True
 
-    def _other(self, key: Any, cell: Cell | None, frame: Any) -> Writer | None:
+    def _other(self, key: Any, state: KeyState | None, frame: Any) -> Writer | None:
         """Another run or branch that wrote `key` since the current node began, if any."""
-        version, writer = self._ledger.gone.get(key, (0, OUTSIDE)) if cell is None else (cell.version, cell.writer)
-        if frame is None or version <= frame.began or walked_with(frame) is not self:
-            return None  # `began` counts the versions of the store that is walked with
+        version, writer = self._change_log.tombstones.get(key, (0, OUTSIDE)) if state is None else (state.version, state.writer)
+        if frame is None or version <= frame.start_version or walked_with(frame) is not self:
+            return None  # `start_version` counts the versions of the store that is walked with
         return None if writer is OUTSIDE or writer.is_related(frame) else writer
 
-    def _merged(self, key: Any, cell: Cell, value: Any, frame: Any) -> Any:
+    def _merged(self, key: Any, state: KeyState, value: Any, frame: Any) -> Any:
         """The result of the merge rule of `key` for the present value and the one that is written."""
         assert self._merge is not None
         rule, takes_base = self._merge[key]
         try:
             if not takes_base:
-                return rule(cell.value, value)
-            base = [page[at + OLD] for page, at in self._ledger.after(frame.began, self.version) if page[at + KEY] == key]
-            return rule(thaw(base[-1]) if base and base[-1] is not MISSING else None, cell.value, value)
+                return rule(state.value, value)
+            base = [page[at + OLD] for page, at in self._change_log.after(frame.start_version, self.version) if page[at + KEY] == key]
+            return rule(thaw(base[-1]) if base and base[-1] is not MISSING else None, state.value, value)
         except Exception as exc:
-            exc.add_note(f"raised by the merge rule of store key {key!r}, called with {preview(cell.value)} and {preview(value)}")
+            exc.add_note(f"raised by the merge rule of store key {key!r}, called with {value_text(state.value)} and {value_text(value)}")
             raise
 
-    def _tell(self, key: Any, frame: Any, other: Writer, done: bool, path: tuple[Any, ...] = ()) -> None:
+    def _report_conflict(self, key: Any, frame: Any, other: Writer, done: bool, path: tuple[Any, ...] = ()) -> None:
         """Report a lost update."""
-        mine = writer_of(frame, self._ledger.unresolved)
+        mine = writer_of(frame, self._change_log.unresolved)
         verb = "overwrote" if done else "was kept from overwriting"
         name = rule_name(path) if len(path) > 1 else key
-        since = "read it" if len(path) > 1 else "began"
+        since = "read it" if len(path) > 1 else "start_version"
         text = (
             f"{mine.name} {verb} {name!r}, which {other.name} had written after this node {since}; "
             f"combine them: Store(merge={{{name!r}: rule}}), or write with store.update({key!r}, fn)"
@@ -416,27 +432,27 @@ class Store(Handed):
             return self[key]
         value, other, done = self._take(key, frame, check)
         if other is not None:
-            self._tell(key, frame, other, done)
+            self._report_conflict(key, frame, other, done)
         return value
 
-    @alone
+    @exclusive
     def _take(self, key: Any, frame: Any, check: bool) -> tuple[Any, Writer | None, bool]:
-        cell = self._cell(key)
-        if cell is None:
+        state = self._state_of(key)
+        if state is None:
             raise KeyError(key)
-        other = self._other(key, cell, frame) if check else None
+        other = self._other(key, state, frame) if check else None
         if other is not None and self._on_conflict == "raise":
-            return cell.value, other, False
-        view = cell.views.get(owner_of(frame)) if cell.views and frame is not None else None
-        ledger, value = self._ledger, cell.value if view is None else view.value
-        if not cell.plain or key in self._transient:
-            self._give_way(cell, frame)
-        writer = writer_of(frame, ledger.unresolved)
-        place = self._lay([self.version + 1, key, "delete", cell.frozen, MISSING, writer, 0, _now(), -1])
-        cell.quick = False
-        del self._cells[key]
+            return state.value, other, False
+        view = state.views.get(owner_of(frame)) if state.views and frame is not None else None
+        log, value = self._change_log, state.value if view is None else view.value
+        if not state.plain or key in self._transient:
+            self._give_way(state, frame)
+        writer = writer_of(frame, log.unresolved)
+        place = self._lay([self.version + 1, key, "delete", state.frozen, MISSING, writer, 0, _now(), -1])
+        state.is_fast_path = False
+        del self._states[key]
         _delete(self, key)
-        ledger.gone[key] = self.version, writer
+        log.tombstones[key] = self.version, writer
         self._note(place, frame)
         return value, other, True
 
@@ -505,20 +521,20 @@ class Store(Handed):
         key, fn = args
         default = more.pop("default", None)
         if not callable(fn) or more:
-            raise TypeError(f"update({key!r}, {preview(fn)}): give a key and a function, or one mapping")
+            raise TypeError(f"update({key!r}, {value_text(fn)}): give a key and a function, or one mapping")
         return self._change(key, lambda value: _settled(key, fn(value)), default)
 
-    @alone
+    @exclusive
     def _change(self, key: Any, fn: Callable[[Any], Any], default: Any) -> Any:
-        frame, cell = _frame(), self._cell(key)
-        value = default if cell is None else cell.value
+        frame, state = _frame(), self._state_of(key)
+        value = default if state is None else state.value
         if self._is_late(frame):
-            return value if cell is None or cell.plain else loan(cell)
-        if cell is not None and not cell.plain and (cell.views is not None or holds(cell.mark, cell)):
-            value = self._apart(cell, frame)
+            return value if state is None or state.plain else loan(state)
+        if state is not None and not state.plain and (state.views is not None or holds(state.tracked_by, state)):
+            value = self._apart(state, frame)
         value = fn(value)
-        cell = self._cell(key)  # `fn` may have written, too
-        self._commit(key, cell, value, self._frozen(key, value, MISSING if cell is None else cell.frozen), frame)
+        state = self._state_of(key)  # `fn` may have written, too
+        self._commit(key, state, value, self._frozen(key, value, MISSING if state is None else state.frozen), frame)
         return value
 
     def increment(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
@@ -544,12 +560,12 @@ class Store(Handed):
                 total = value + n
                 beyond = limit is not None and (total > limit if n >= 0 else total < limit)
             except TypeError as exc:
-                raise TypeError(f"increment({key!r}, {n!r}): the value is {preview(value)}, not a number") from exc
+                raise TypeError(f"increment({key!r}, {n!r}): the value is {value_text(value)}, not a number") from exc
             return total if not beyond else limit if reset is None else reset
 
         return self._change(key, add, 0)
 
-    @alone
+    @exclusive
     def insert_new(self, key: Any, value: Any) -> bool:
         """Set `key` unless it exists; returns whether it was set. Atomic.
 
@@ -566,7 +582,7 @@ class Store(Handed):
         self._commit(key, None, value, self._frozen(key, value, MISSING), frame)
         return True
 
-    @alone
+    @exclusive
     def cas(self, key: Any, old: Any, new: Any) -> bool:
         """Set `key` to `new` if it is equal to `old`; returns whether it was set. False when it is missing. Atomic.
 
@@ -579,10 +595,10 @@ class Store(Handed):
         new : object
             What takes its place.
         """
-        frame, cell = _frame(), self._cell(key)
-        if cell is None or not (cell.value is old or bool(cell.value == old)) or self._is_late(frame):
+        frame, state = _frame(), self._state_of(key)
+        if state is None or not (state.value is old or bool(state.value == old)) or self._is_late(frame):
             return False
-        self._commit(key, cell, new, self._frozen(key, new, cell.frozen), frame)
+        self._commit(key, state, new, self._frozen(key, new, state.frozen), frame)
         return True
 
     def copy(self) -> Store:
@@ -604,7 +620,7 @@ class Store(Handed):
 
     def _options(self) -> dict[str, Any]:
         merge = {key: rule for key, (rule, _) in self._merge.items()} if self._merge else None
-        return {"on_conflict": self._on_conflict, "merge": merge, "transient": self._transient, "history": self._ledger.limit}
+        return {"on_conflict": self._on_conflict, "merge": merge, "transient": self._transient, "history": self._change_log.limit}
 
     @classmethod
     def fromkeys(cls, keys: Iterable[Any], value: Any = None, /) -> Store:
@@ -626,7 +642,7 @@ class Store(Handed):
         return self
 
     def __repr__(self) -> str:
-        names = [preview(key, 40) for key, _ in zip(self, range(8), strict=False)]
+        names = [value_text(key, 40) for key, _ in zip(self, range(8), strict=False)]
         more = f", {len(self) - len(names)} more" if len(self) > len(names) else ""
         return f"<Store at version {self.version}: {', '.join(names) + more if names else 'empty'}>"
 
@@ -645,11 +661,11 @@ class Store(Handed):
         from pocketflex_nb.core.store import changes  # here and below: a quarter of the import's time, which most flows never need
 
         self._catch_up()
-        cell = self._cell(key)
-        if cell is None:
+        state = self._state_of(key)
+        if state is None:
             raise KeyError(key)
         with self._lock:
-            return changes.written_of(self._ledger.last_of(cell))
+            return changes.written_of(self._change_log.last_of(state))
 
     def history(self, key: Any = MISSING) -> list[Change]:
         """The kept changes of `key`, or of all keys, oldest first.
@@ -664,7 +680,7 @@ class Store(Handed):
         self._catch_up()
         with self._lock:
             places = [
-                (page, at) for page, at in self._ledger.after(0, self.version) if key is MISSING or page[at + KEY] == key
+                (page, at) for page, at in self._change_log.after(0, self.version) if key is MISSING or page[at + KEY] == key
             ]
         return [changes.change_of(place) for place in reversed(places)]
 
@@ -672,16 +688,17 @@ class Store(Handed):
         """The whole store as it is now, frozen. Costs as much as changed since the last snapshot; the first costs all keys once."""
         self._catch_up()
         with self._lock:
-            if self._versions is None or self._versions.version < self._ledger.floor(self.version):
-                self._versions = Versions(self.version, ((key, self._state(key)) for key in self))
+            if self._persistent_map is None or self._persistent_map.version < self._change_log.floor(self.version):
+                self._persistent_map = PersistentMap(self.version, ((key, self._frozen_state(key)) for key in self))
             else:
-                changed = {page[at + KEY]: None for page, at in self._ledger.after(self._versions.version, self.version)}
-                self._versions = self._versions.after(self.version, ((key, self._state(key)) for key in reversed(changed)))
-            return Snapshot(self._versions, _now())
+                changed = {page[at + KEY]: None for page, at in self._change_log.after(self._persistent_map.version, self.version)}
+                newer = ((key, self._frozen_state(key)) for key in reversed(changed))
+                self._persistent_map = self._persistent_map.after(self.version, newer)
+            return Snapshot(self._persistent_map, _now())
 
-    def _state(self, key: Any) -> Any:
-        cell = self._cell(key)
-        return None if cell is None else (cell.version, cell.frozen)
+    def _frozen_state(self, key: Any) -> Any:
+        state = self._state_of(key)
+        return None if state is None else (state.version, state.frozen)
 
     def at(self, version: int) -> dict[Any, Any]:
         """A plain copy of the store as it was at that `version`.
@@ -704,7 +721,7 @@ class Store(Handed):
         self._catch_up()
         with self._lock:
             past = self._past(version)
-            present = {key: past.pop(key) if key in past else self._cell(key) for key in self}
+            present = {key: past.pop(key) if key in past else self._state_of(key) for key in self}
         content = {**present, **past}
         return {key: _plain_copy(state) for key, state in content.items() if state is not MISSING}
 
@@ -712,13 +729,13 @@ class Store(Handed):
         """The frozen values, at that version, of the keys that were written since. The lock is held."""
         if not isinstance(version, int) or not 0 <= version <= self.version:
             raise StoreError(f"version {version!r} of a store at version {self.version}: a number from 0 to {self.version}")
-        floor = self._ledger.floor(self.version)
+        floor = self._change_log.floor(self.version)
         if version < floor:
             raise StoreError(
                 f"version {version} is no longer kept, the history begins at {floor}; "
-                f"keep more: Store(history=...), now {self._ledger.limit}"
+                f"keep more: Store(history=...), now {self._change_log.limit}"
             )
-        return {page[at + KEY]: page[at + OLD] for page, at in self._ledger.after(version, self.version)}
+        return {page[at + KEY]: page[at + OLD] for page, at in self._change_log.after(version, self.version)}
 
     def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
         """The changes from `a` to `b`.
@@ -743,50 +760,50 @@ class Store(Handed):
             last = self._past(self.version if b is None else b.version if isinstance(b, Snapshot) else b)
             pairs = {}
             for key in [*reversed(first), *(key for key in reversed(last) if key not in first)]:
-                cell = self._cell(key)
-                now = MISSING if cell is None else cell.frozen
+                state = self._state_of(key)
+                now = MISSING if state is None else state.frozen
                 pairs[key] = (first.get(key, now), last.get(key, now))
         return [found for key, (old, new) in pairs.items() for found in compare(old, new, (key,))]
 
     def _catch_up(self) -> None:
         """Find the nested changes made outside of runs, and those that the current node has made so far."""
-        loose, self._loose = self._loose, None
-        for cell in loose or ():
-            if cell.mark is None:
-                cell.mark = UNMARKED
-            self._look(cell, None)
+        untracked, self._untracked = self._untracked, None
+        for state in untracked or ():
+            if state.tracked_by is None:
+                state.tracked_by = UNTRACKED
+            self._detect_mutation(state, None)
         frame = _frame()
-        for cell, store in list((frame.touched or {}).items()) if frame is not None else ():
-            if store is self and not (cell.views and owner_of(frame) in cell.views):
-                self._look(cell, frame)
+        for state, store in list((frame.touched or {}).items()) if frame is not None else ():
+            if store is self and not (state.views and owner_of(frame) in state.views):
+                self._detect_mutation(state, frame)
 
-    def _look(self, cell: Cell, frame: Any) -> None:
+    def _detect_mutation(self, state: KeyState, frame: Any) -> None:
         """Compare a value with its last copy, and record its changes."""
         if frame is not None and self._is_late(frame):
             return
-        done = cell.plain
+        done = state.plain
         while not done:
-            value, before = cell.value, cell.frozen
-            work = Work(TOUCHED_BOUND)
+            value, before = state.value, state.frozen
+            freezer = Freezer(TOUCHED_BOUND)
             try:
-                frozen, op = work.freeze(value, before), "set"
+                frozen, op = freezer.freeze(value, before), "set"
             except Exception:  # as in `_frozen`
                 frozen, op = too_large(value), "maybe"
-            done = frozen is before or self._nested(cell, value, before, op, (frozen, work.fresh), frame)
+            done = frozen is before or self._nested(state, value, before, op, (frozen, freezer.fresh), frame)
 
-    @alone
-    def _nested(self, cell: Cell, value: Any, before: Any, op: str, frozen: tuple[Any, int], frame: Any) -> bool:
+    @exclusive
+    def _nested(self, state: KeyState, value: Any, before: Any, op: str, frozen: tuple[Any, int], frame: Any) -> bool:
         """Record a nested change; False if another writer changed the key meanwhile, so that it must be compared again."""
-        if self._cells.get(cell.key) is not cell:
+        if self._states.get(state.key) is not state:
             return True  # deleted meanwhile
-        if cell.value is not value or cell.frozen is not before:
-            return cell.plain or (cell.views is not None and frame in cell.views)
+        if state.value is not value or state.frozen is not before:
+            return state.plain or (state.views is not None and frame in state.views)
         copy_, weight = frozen
-        writer = writer_of(frame, self._ledger.unresolved)
-        place = self._lay([self.version + 1, cell.key, op, before, copy_, writer, 0, _now(), -weight])
-        cell.frozen = copy_
+        writer = writer_of(frame, self._change_log.unresolved)
+        place = self._lay([self.version + 1, state.key, op, before, copy_, writer, 0, _now(), -weight])
+        state.frozen = copy_
         if op == "set":  # of a "maybe" nobody knows who wrote, or whether
-            cell.version, cell.writer = self.version, writer
+            state.version, state.writer = self.version, writer
         self._note(place, frame)
         return True
 
@@ -860,18 +877,18 @@ class Store(Handed):
         self._listen(listener)
         return lambda: self._forget(listener)
 
-    @alone
+    @exclusive
     def _listen(self, listener: Any) -> None:
         self._listeners = [*(self._listeners or ()), listener.reference()]
         self._busy += 1  # writes take the long way while somebody listens
 
-    @alone
+    @exclusive
     def _forget(self, listener: Any) -> None:
         kept = [known for known in self._listeners or () if known() is not None and known() is not listener]
         self._busy -= len(self._listeners or ()) - len(kept)
         self._listeners = kept
 
-    def _publish(self, place: Place) -> None:
+    def _publish(self, place: RecordPos) -> None:
         """Pass a change to watches and subscribers. The lock is held; never waits."""
         from pocketflex_nb.core.store.changes import change_of
 
@@ -911,7 +928,7 @@ def as_store(shared: Any, **options: Any) -> Store:
         return shared
     if not isinstance(shared, Mapping):
         raise TypeError(
-            f"the shared store must be a mapping, such as a dict or a Store, not {preview(shared, 60)} of class "
+            f"the shared store must be a mapping, such as a dict or a Store, not {value_text(shared, 60)} of class "
             f"{type(shared).__name__!r}: give it a key, {{'input': ...}}, or use run(), which takes any object"
         )
     return Store(shared, **options)
@@ -920,10 +937,10 @@ def as_store(shared: Any, **options: Any) -> Store:
 def _rules(merge: Mapping[Any, Callable[..., Any]]) -> dict[Any, tuple[Callable[..., Any], bool]]:
     """The merge rules, each with whether it takes a base."""
     if not isinstance(merge, Mapping):
-        raise TypeError(f"Store(merge={preview(merge)}): a mapping of key to rule, such as {{'notes': operator.add}}")
+        raise TypeError(f"Store(merge={value_text(merge)}): a mapping of key to rule, such as {{'notes': operator.add}}")
     for key, rule in merge.items():
         if not callable(rule):
-            raise TypeError(f"Store(merge={{{key!r}: {preview(rule)}}}): a rule is a function (theirs, mine) -> value")
+            raise TypeError(f"Store(merge={{{key!r}: {value_text(rule)}}}): a rule is a function (theirs, mine) -> value")
     return {key: (rule, _required(rule) == 3) for key, rule in merge.items()}
 
 
@@ -944,7 +961,7 @@ def _refuse_options(unknown: Mapping[str, Any]) -> None:
 
 def _plain_copy(state: Any) -> Any:
     """A plain copy of a cell's value or of a frozen one; the live value where there is no copy."""
-    if not isinstance(state, Cell):
+    if not isinstance(state, KeyState):
         return thaw(state)
     return state.value if isinstance(state.frozen, Opaque) else thaw(state.frozen)
 

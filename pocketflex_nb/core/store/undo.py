@@ -26,9 +26,9 @@ class Undo(dict[Any, Any]):
         Number of changes that the node in flight had made when the try began.
     """
 
-    __slots__ = ("began",)
+    __slots__ = ("changes_before",)
 
-    began: int
+    changes_before: int
 
 
 def is_tracking(frame: Any) -> bool:
@@ -38,10 +38,10 @@ def is_tracking(frame: Any) -> bool:
 
 def set_out(frame: Any) -> None:
     """Begin an attempt: what the node has changed so far stays."""
-    for cell, store in list((frame.touched or {}).items()):
-        store._look_now(cell, frame)
+    for state, store in list((frame.touched or {}).items()):
+        store._record_so_far(state, frame)
     frame.undo = Undo()
-    frame.undo.began = len(_changes(frame))
+    frame.undo.changes_before = len(_changes(frame))
 
 
 def put_back(frame: Any) -> tuple[list[tuple[Any, str]], dict[int, tuple[Any, Any]]]:
@@ -60,19 +60,19 @@ def put_back(frame: Any) -> tuple[list[tuple[Any, str]], dict[int, tuple[Any, An
     touched = dict(frame.touched or {})
     known = (walked_with(frame), frame.run.store, frame.store, *touched.values())
     stores = {id(store): store for store in known if isinstance(store, Store)}
-    for first, last in _written(frame, undo.began).values():
+    for first, last in _written(frame, undo.changes_before).values():
         for store in stores.values():
             try:
-                if store._take_back(last, first[OLD], undo.get((id(store), last[KEY]), MISSING), frame):
+                if store._undo_write(last, first[OLD], undo.get((id(store), last[KEY]), MISSING), frame):
                     break
             except (NotCopied, RuntimeError) as exc:
                 failed.append((last[KEY], str(exc)))
                 break
-    for cell, store in touched.items():
+    for state, store in touched.items():
         try:
-            given = store._look_back(cell, frame)
+            given = store._restore_in_place(state, frame)
         except (NotCopied, RuntimeError) as exc:
-            failed.append((cell.key, str(exc)))
+            failed.append((state.key, str(exc)))
             continue
         if given is not None:
             swapped[id(given[0])] = given
@@ -86,10 +86,10 @@ def _changes(frame: Any) -> list[Any]:
     return frame.changes if frame.changes is not None else [frame.page, frame.at]
 
 
-def _written(frame: Any, began: int) -> dict[Any, tuple[list[Any], list[Any]]]:
+def _written(frame: Any, changes_before: int) -> dict[Any, tuple[list[Any], list[Any]]]:
     """The first and the last record of each key that the attempt wrote."""
     changes = _changes(frame)
-    begin = began if len(changes) >= began else 0  # a node that writes in a long loop shortens them
+    begin = changes_before if len(changes) >= changes_before else 0  # a node that writes in a long loop shortens them
     found: dict[Any, tuple[list[Any], list[Any]]] = {}
     for page, at in places_in(changes[begin:]):
         record = page[at : at + FIELDS]

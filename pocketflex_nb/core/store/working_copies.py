@@ -14,13 +14,13 @@ from time import monotonic
 from time import time as now
 from typing import Any
 
-from pocketflex_nb.core.context import FRAME, walked_with
+from pocketflex_nb.core.context import CURRENT_FRAME, walked_with
 from pocketflex_nb.core.frozen.copies import NotCopied, copy_of, restore
-from pocketflex_nb.core.frozen.freezer import MISSING, Opaque, Work, is_plain
+from pocketflex_nb.core.frozen.freezer import MISSING, Freezer, Opaque, is_plain
 from pocketflex_nb.core.frozen.three_way_merge import Merge
 from pocketflex_nb.core.store.change_log import KEY, OLD, VERSION, WRITER
-from pocketflex_nb.core.store.exclusive import alone
-from pocketflex_nb.core.store.key_state import UNMARKED, Cell
+from pocketflex_nb.core.store.exclusive import exclusive
+from pocketflex_nb.core.store.key_state import UNTRACKED, KeyState
 from pocketflex_nb.core.store.writer import writer_of
 
 __all__ = [
@@ -36,7 +36,7 @@ WRITTEN_BOUND = 16 * TOUCHED_BOUND
 READS, SECONDS = 8, 0.1
 #: nodes at work on one key, beyond which one that waits is shown what they did at their ends only
 MANY = 64
-_frame = FRAME.get
+_frame = CURRENT_FRAME.get
 _set = dict.__setitem__
 
 
@@ -83,12 +83,12 @@ def is_related(frame: Any, other: Any) -> bool:
     return _is_above(mine, theirs) or _is_above(theirs, mine)
 
 
-def holds(frame: Any, cell: Any) -> bool:
+def holds(frame: Any, state: Any) -> bool:
     """Whether a running node got the store's own object of this key."""
-    if frame is UNMARKED or frame is None:
+    if frame is UNTRACKED or frame is None:
         return False
     touched = frame.touched
-    return touched is not None and cell in touched
+    return touched is not None and state in touched
 
 
 class Handed(dict[Any, Any]):
@@ -96,10 +96,10 @@ class Handed(dict[Any, Any]):
 
     __slots__ = ()
 
-    _cells: Any
+    _states: Any
     _commit: Any
     _frozen: Any
-    _ledger: Any
+    _change_log: Any
     _lock: Any
     _merge: Any
     _nested_rules: Any
@@ -107,9 +107,9 @@ class Handed(dict[Any, Any]):
     version: Any
     _is_late: Any
     _lay: Any
-    _look: Any
+    _detect_mutation: Any
     _note: Any
-    _tell: Any
+    _report_conflict: Any
     _take: Any
     _touch: Any
     _transient: Any
@@ -127,182 +127,185 @@ class Handed(dict[Any, Any]):
         found = {key: self.get(key, MISSING) for key in list(dict.keys(self))}
         return {key: value for key, value in found.items() if value is not MISSING}
 
-    def _hand(self, cell: Cell) -> Any:
+    def _hand(self, state: KeyState) -> Any:
         """The object of a key with a mutable value, for the current node."""
         frame = _frame()
         if frame is None:
-            if not holds(cell.mark, cell):
-                self._touch(cell)
-            return cell.value
+            if not holds(state.tracked_by, state):
+                self._touch(state)
+            return state.value
         if (
-            cell.mark is UNMARKED and cell.views is None and not frame.fenced
+            state.tracked_by is UNTRACKED and state.views is None and not frame.fenced
             and (frame.parent is None or not is_fenced(frame.parent)) and not self._nested_rules
         ):
-            self._touch(cell)
-            return cell.value
-        return self._hand_apart(cell, frame)
+            self._touch(state)
+            return state.value
+        return self._hand_apart(state, frame)
 
-    @alone
-    def _hand_apart(self, cell: Cell, frame: Any) -> Any:
+    @exclusive
+    def _hand_apart(self, state: KeyState, frame: Any) -> Any:
         if self._is_late(frame, told=False):
-            return loan(cell)
+            return loan(state)
         owner = owner_of(frame)
-        view = cell.views.get(owner) if cell.views else None
+        view = state.views.get(owner) if state.views else None
         if view is None:
-            view = self._view(cell, frame, owner)
+            view = self._view(state, frame, owner)
             if view is None:
-                self._touch(cell)
-                return cell.value
-            if cell.views is None:
-                cell.views = {}
-            cell.views[owner] = view
+                self._touch(state)
+                return state.value
+            if state.views is None:
+                state.views = {}
+            state.views[owner] = view
         for walk in (frame, owner):
             if walk.touched is None:
                 walk.touched = {}
-            walk.touched[cell] = self
+            walk.touched[state] = self
         view.reads += 1
         if view.reads >= READS and monotonic() - view.since >= SECONDS:
-            self._renew(cell, view, owner)
+            self._renew(state, view, owner)
         return view.value
 
-    def _view(self, cell: Cell, frame: Any, owner: Any) -> View | None:
+    def _view(self, state: KeyState, frame: Any, owner: Any) -> View | None:
         """A copy for `owner`, or None when it may have the store's own object."""
-        base = cell.frozen
-        if self._nested_rules and cell.key in self._nested_rules:
-            base = self._as_it_began(cell, frame)
-        if base is cell.frozen:
-            holder = cell.mark
-            if not holds(holder, cell):
+        base = state.frozen
+        if self._nested_rules and state.key in self._nested_rules:
+            base = self._as_it_began(state, frame)
+        if base is state.frozen:
+            holder = state.tracked_by
+            if not holds(holder, state):
                 return None
             if is_related(holder, owner):
                 return None
         try:
-            return View(copy_of(base, cell.value), base)
+            return View(copy_of(base, state.value), base)
         except (NotCopied, RuntimeError):  # too large, of parts that cannot be copied, or changed by a thread meanwhile
             return None
 
-    def _as_it_began(self, cell: Cell, frame: Any) -> Any:
+    def _as_it_began(self, state: KeyState, frame: Any) -> Any:
         """The frozen value of a key when the current node began, if another one has written it since."""
-        if cell.version <= frame.began or walked_with(frame) is not self or cell.writer.is_related(frame):
-            return cell.frozen
-        base = [page[at + OLD] for page, at in self._ledger.after(frame.began, self.version) if page[at + KEY] == cell.key]
-        return base[-1] if base and base[-1] is not MISSING and not isinstance(base[-1], Opaque) else cell.frozen
+        if state.version <= frame.start_version or walked_with(frame) is not self or state.writer.is_related(frame):
+            return state.frozen
+        base = [page[at + OLD] for page, at in self._change_log.after(frame.start_version, self.version) if page[at + KEY] == state.key]
+        return base[-1] if base and base[-1] is not MISSING and not isinstance(base[-1], Opaque) else state.frozen
 
-    def _renew(self, cell: Cell, view: View, owner: Any) -> None:
+    def _renew(self, state: KeyState, view: View, owner: Any) -> None:
         """Show running nodes each other's changes when one reads repeatedly, since it waits for the others."""
         view.reads, view.since = 0, monotonic()
-        if self._cells.get(cell.key) is not cell or cell.plain:
+        if self._states.get(state.key) is not state or state.plain:
             return
-        views = list((cell.views or {}).items())
+        views = list((state.views or {}).items())
         for other, known in views if len(views) <= MANY else [(owner, view)]:
-            for path, writer, done in self._merge_view(cell, other, known, ends=False):
-                self._tell(path[0], other, writer, done, path)
-        if holds(cell.mark, cell):
-            self._look(cell, cell.mark)
-        if cell.frozen is view.base or _frozen(view.value, view.base) is not view.base:
+            for path, writer, done in self._merge_view(state, other, known, ends=False):
+                self._report_conflict(path[0], other, writer, done, path)
+        if holds(state.tracked_by, state):
+            self._detect_mutation(state, state.tracked_by)
+        if state.frozen is view.base or _frozen(view.value, view.base) is not view.base:
             return
         try:
-            view.value = restore(view.value, cell.frozen)
-            view.base = cell.frozen
+            view.value = restore(view.value, state.frozen)
+            view.base = state.frozen
         except (NotCopied, RuntimeError):
             pass
 
     # the object that a node got is separated from its successor -----------------------------------------------------------
-    def _set_aside_views(self, cell: Cell, frame: Any, keeps: bool = False) -> bool:
+    def _set_aside_views(self, state: KeyState, frame: Any, keeps: bool = False) -> bool:
         """`frame` replaces the store's own object: others that work on it keep it, and `frame` what it was handed if it `keeps` that.
 
         Whether somebody works on it. The lock is held.
         """
         owner = None if frame is None else owner_of(frame)
-        if cell.views and not keeps:
-            _drop_view(cell, owner)
-        holder = cell.mark
-        if not holds(holder, cell):
+        if state.views and not keeps:
+            _drop_view(state, owner)
+        holder = state.tracked_by
+        if not holds(holder, state):
             return False
         other = owner_of(holder)
         if owner is not None and is_related(other, owner):
             return False
-        cell.mark = UNMARKED
-        if cell.views is None:
-            cell.views = {}
-        cell.views.setdefault(other, View(cell.value, cell.frozen, is_first=True))
+        state.tracked_by = UNTRACKED
+        if state.views is None:
+            state.views = {}
+        state.views.setdefault(other, View(state.value, state.frozen, is_first=True))
         return True
 
-    @alone
-    def _apart(self, cell: Cell, frame: Any) -> Any:
+    @exclusive
+    def _apart(self, state: KeyState, frame: Any) -> Any:
         """The starting value of an atomic change: the value without the changes that other running nodes have made to it so far."""
         owner = None if frame is None else owner_of(frame)
-        if cell.views and owner in cell.views:
-            self._merge_view(cell, owner, cell.views[owner], ends=False)
-        if not holds(cell.mark, cell):
-            return cell.value
-        if owner is not None and is_related(cell.mark, owner):
-            return cell.value
+        if state.views and owner in state.views:
+            self._merge_view(state, owner, state.views[owner], ends=False)
+        if not holds(state.tracked_by, state):
+            return state.value
+        if owner is not None and is_related(state.tracked_by, owner):
+            return state.value
         try:
-            return copy_of(cell.frozen, cell.value)
+            return copy_of(state.frozen, state.value)
         except (NotCopied, RuntimeError):
-            return cell.value
+            return state.value
 
-    @alone
-    def _withdraw(self, cell: Cell, frame: Any) -> tuple[Any, Any] | None:
+    @exclusive
+    def _withdraw(self, state: KeyState, frame: Any) -> tuple[Any, Any] | None:
         """Replace the store's object that an abandoned step got by a new one; returns that one, and the other."""
         owner = owner_of(frame)
-        view = cell.views.get(owner) if cell.views else None
+        view = state.views.get(owner) if state.views else None
         if view is not None:
             old, base = view.value, view.base
-        elif self._cells.get(cell.key) is cell and not cell.plain:
-            old, base = cell.value, cell.frozen
+        elif self._states.get(state.key) is state and not state.plain:
+            old, base = state.value, state.frozen
         else:
             return None
         new = copy_of(base, old)
         if view is None:
-            cell.value, cell.mark = new, UNMARKED
-            _set(self, cell.key, new)
+            state.value, state.tracked_by = new, UNTRACKED
+            _set(self, state.key, new)
         else:
             view.value, view.is_first = new, False
         return old, new
 
     # a try that failed ------------------------------------------------------------------------------------------------
-    def _look_now(self, cell: Cell, frame: Any) -> None:
+    def _record_so_far(self, state: KeyState, frame: Any) -> None:
         """Record what the current node has changed so far."""
         owner = owner_of(frame)
-        if cell.views and owner in cell.views:
-            self._merge_view(cell, owner, cell.views[owner], ends=False)
-        elif not cell.plain:
-            self._look(cell, frame)
+        if state.views and owner in state.views:
+            self._merge_view(state, owner, state.views[owner], ends=False)
+        elif not state.plain:
+            self._detect_mutation(state, frame)
 
-    @alone
-    def _take_back(self, last: list[Any], old: Any, before: Any, frame: Any) -> bool:
+    @exclusive
+    def _undo_write(self, last: list[Any], old: Any, before: Any, frame: Any) -> bool:
         """Restore a key to its value before an attempt wrote it; False for another store, or if another writer has changed it since.
 
         `last` is the try's last record of the key, `old` the frozen value before its first, `before` the live one, where it is known.
         """
         key = last[KEY]
-        cell = self._cells.get(key)
-        if cell is None:
-            if self._ledger.gone.get(key, (0,))[0] != last[VERSION]:
+        state = self._states.get(key)
+        if state is None:
+            if self._change_log.tombstones.get(key, (0,))[0] != last[VERSION]:
                 return False
-        elif cell.version != last[VERSION] or cell.writer is not last[WRITER]:
+        elif state.version != last[VERSION] or state.writer is not last[WRITER]:
             return False
         if old is MISSING:
-            if cell is not None:
+            if state is not None:
                 self._take(key, frame, False)
             return True
-        if before is MISSING and cell is not None:
-            before = cell.value
+        if before is MISSING and state is not None:
+            before = state.value
         value = before if key in self._transient else restore(before, old)
-        self._commit(key, cell, value, self._frozen(key, value, old), frame)
+        self._commit(key, state, value, self._frozen(key, value, old), frame)
         return True
 
-    @alone
-    def _look_back(self, cell: Cell, frame: Any) -> tuple[Any, Any] | None:
+    @exclusive
+    def _restore_in_place(self, state: KeyState, frame: Any) -> tuple[Any, Any] | None:
         """Restore a value that an attempt got to its content when the attempt began, in place."""
         owner = owner_of(frame)
-        view = cell.views.get(owner) if cell.views else None
+        view = state.views.get(owner) if state.views else None
         if view is not None:
             given, base = view.value, view.base
-        elif self._cells.get(cell.key) is cell and not cell.plain and (not holds(cell.mark, cell) or owner_of(cell.mark) is owner):
-            given, base = cell.value, cell.frozen
+        elif (
+            self._states.get(state.key) is state and not state.plain
+            and (not holds(state.tracked_by, state) or owner_of(state.tracked_by) is owner)
+        ):
+            given, base = state.value, state.frozen
         else:
             return None
         now = _frozen(given, base)
@@ -314,81 +317,81 @@ class Handed(dict[Any, Any]):
         if view is not None:
             view.value = now
         else:
-            cell.value = now
-            _set(self, cell.key, now)
+            state.value = now
+            _set(self, state.key, now)
         return given, now
 
     # at a node's end -------------------------------------------------------------------------------------------------
-    def _end_view(self, cell: Cell, frame: Any) -> None:
+    def _end_view(self, state: KeyState, frame: Any) -> None:
         """Merge the changes of the current node's copy with the store's value."""
-        view = cell.views.get(frame) if cell.views else None
+        view = state.views.get(frame) if state.views else None
         if view is None:
-            if not cell.plain:
-                self._look(cell, frame)
+            if not state.plain:
+                self._detect_mutation(state, frame)
             return
-        lost = self._merge_view(cell, frame, view, ends=True)
+        lost = self._merge_view(state, frame, view, ends=True)
         for path, other, done in lost:
-            self._tell(path[0], frame, other, done, path)
+            self._report_conflict(path[0], frame, other, done, path)
 
-    @alone
-    def _merge_view(self, cell: Cell, frame: Any, view: View, ends: bool) -> list[Any]:
+    @exclusive
+    def _merge_view(self, state: KeyState, frame: Any, view: View, ends: bool) -> list[Any]:
         """Bring the changes of one view into the store; the places of lost updates, each with who else wrote and whether it was done."""
         if ends:
-            _drop_view(cell, frame)
-        if self._is_late(frame) or self._cells.get(cell.key) is not cell:
+            _drop_view(state, frame)
+        if self._is_late(frame) or self._states.get(state.key) is not state:
             return []
         mine = _frozen(view.value, view.base, WRITTEN_BOUND)
         if mine is None and ends:  # it has grown too large to be compared
             mine = too_large(view.value)
         if mine is None or mine is view.base:
             return []
-        own, other = view.value, cell.writer
+        own, other = view.value, state.writer
         if not ends:  # it goes on working with its own object
             try:
                 own = copy_of(mine, own)
             except (NotCopied, RuntimeError):
                 return []
         merge = Merge(self._merge or {})
-        merged = own if cell.frozen is view.base else self._merged_view(merge, cell, view, mine, own)
+        merged = own if state.frozen is view.base else self._merged_view(merge, state, view, mine, own)
         lost = [path for path in merge.lost if not other.is_related(frame) and other.resolve().name]
         done = not lost or self._on_conflict != "raise"
         if done:
-            self._put_view(cell, frame, view, merged, ends)
+            self._put_view(state, frame, view, merged, ends)
             view.base = mine
         return [(path, other, done) for path in lost]
 
-    def _merged_view(self, merge: Merge, cell: Cell, view: View, mine: Any, own: Any) -> Any:
-        theirs = cell.frozen
+    def _merged_view(self, merge: Merge, state: KeyState, view: View, mine: Any, own: Any) -> Any:
+        theirs = state.frozen
         try:
-            live = copy_of(theirs, cell.value)
+            live = copy_of(theirs, state.value)
         except (NotCopied, RuntimeError):
-            merge.lost.append((cell.key,))
+            merge.lost.append((state.key,))
             return own
-        return merge.value((cell.key,), view.base, theirs, mine, live, own)
+        return merge.value((state.key,), view.base, theirs, mine, live, own)
 
-    def _put_view(self, cell: Cell, frame: Any, view: View, merged: Any, ends: bool) -> None:
+    def _put_view(self, state: KeyState, frame: Any, view: View, merged: Any, ends: bool) -> None:
         """Store the merged value, in the present object where no other node uses that one."""
-        work = Work(WRITTEN_BOUND)
+        freezer = Freezer(WRITTEN_BOUND)
         try:
-            frozen: Any = work.freeze(merged, cell.frozen)
+            frozen: Any = freezer.freeze(merged, state.frozen)
         except Exception:  # too large, or changed by a thread meanwhile
             frozen = too_large(merged)
-        if frozen is cell.frozen and not view.is_first:
+        if frozen is state.frozen and not view.is_first:
             return
-        is_held = self._set_aside_views(cell, frame, keeps=not ends)
+        is_held = self._set_aside_views(state, frame, keeps=not ends)
         is_home = view.is_first and ends
         try:
-            value = merged if is_held and not is_home else restore(view.value if is_home else cell.value, frozen)
+            value = merged if is_held and not is_home else restore(view.value if is_home else state.value, frozen)
         except (NotCopied, RuntimeError):
             value = merged
-        cell.value = value
-        _set(self, cell.key, value)
-        cell.is_of(is_plain(value), False)
-        if frozen is cell.frozen:
+        state.value = value
+        _set(self, state.key, value)
+        state.set_kind(is_plain(value), False)
+        if frozen is state.frozen:
             return
-        writer = writer_of(frame, self._ledger.unresolved)
-        place = self._lay([self.version + 1, cell.key, "set", cell.frozen, frozen, writer, 0, now(), -work.fresh])
-        cell.frozen, cell.version, cell.writer = frozen, self.version, writer
+        writer = writer_of(frame, self._change_log.unresolved)
+        place = self._lay([self.version + 1, state.key, "set", state.frozen, frozen, writer, 0, now(), -freezer.fresh])
+        state.frozen, state.version, state.writer = frozen, self.version, writer
         self._note(place, frame)
 
 
@@ -401,19 +404,19 @@ def is_fenced(frame: Any) -> bool:
     return False
 
 
-def loan(cell: Cell) -> Any:
+def loan(state: KeyState) -> Any:
     """An object that an abandoned step may change freely."""
     try:
-        return copy_of(cell.frozen, cell.value)
+        return copy_of(state.frozen, state.value)
     except (NotCopied, RuntimeError):
-        return cell.value
+        return state.value
 
 
-def _drop_view(cell: Cell, owner: Any) -> None:
-    if cell.views is not None:
-        cell.views.pop(owner, None)
-        if not cell.views:
-            cell.views = None
+def _drop_view(state: KeyState, owner: Any) -> None:
+    if state.views is not None:
+        state.views.pop(owner, None)
+        if not state.views:
+            state.views = None
 
 
 def too_large(value: Any) -> Opaque:
@@ -428,6 +431,6 @@ def too_large(value: Any) -> Opaque:
 def _frozen(value: Any, base: Any, bound: int = TOUCHED_BOUND) -> Any:
     """The frozen `value`; None when it has become too large, or a thread changes it meanwhile."""
     try:
-        return Work(bound).freeze(value, base)
+        return Freezer(bound).freeze(value, base)
     except Exception:
         return None

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import CannotAsk, RunCancelled
 from pocketflex_nb.engine.control.outer_run import around
 from pocketflex_nb.engine.control.question import Question
@@ -84,7 +84,7 @@ def ask(
     >>> run.result(10)
     'yes'
     """
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     if frame is None:
         raise CannotAsk(f"ask({question!r}) stands outside of any run: call it in a node of a launched flow")
     asked = _Asking(frame, str(question), choices, schema, default, timeout)

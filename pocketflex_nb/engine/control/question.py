@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.core.context import CELL
+from pocketflex_nb.core.context import CURRENT_CELL
 
 __all__ = ["Question", "Questions", "next_question", "next_question_async", "would_await"]
 
@@ -257,7 +257,7 @@ async def _awaited(run: Any, timeout: float | None) -> Question | None:
             except TimeoutError:
                 continue
     except asyncio.CancelledError:
-        if CELL.get() is not None:  # the kernel's stop button, as far as anybody can tell
+        if CURRENT_CELL.get() is not None:  # the kernel's stop button, as far as anybody can tell
             run.cancel()
         raise
     finally:

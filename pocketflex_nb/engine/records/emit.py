@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import Any
 
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["emit", "hear_logging", "is_logging"]
@@ -60,7 +60,7 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
     """
     if kind not in _KINDS and kind not in _known:
         _check_own(kind)
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     if frame is None or frame.fenced:
         return
     if kind in ("token", "log"):
@@ -118,7 +118,7 @@ def hear_logging() -> None:
 
     def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
-        frame = FRAME.get()
+        frame = CURRENT_FRAME.get()
         if frame is not None and not frame.fenced and frame.run.lane_run is not None:
             frame.note("output", stream="log", text=_line(record), level=record.levelname, logger=record.name)
             _here.has_noted = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import Any
 
-from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.flow.nodes import attempt_of
 from pocketflex_nb.core.store.change_log import add_change, changes_of, places_in
 from pocketflex_nb.engine.records.record import Note
@@ -42,7 +42,7 @@ class Several:
     __repr__ = __str__
 
 
-_agent = AGENT.get
+_agent = CURRENT_AGENT.get
 
 #: fields of one record
 WIDTH = 5
@@ -78,8 +78,24 @@ class Frame:
     """
 
     __slots__ = (
-        "__dict__", "at", "began", "changes", "error", "fenced", "flow", "life", "node", "page", "parent", "put", "run", "store", "timed",
-        "touched", "undo", "writers",
+        "__dict__",
+        "at",
+        "changes",
+        "error",
+        "fenced",
+        "flow",
+        "life",
+        "node",
+        "page",
+        "parent",
+        "put",
+        "run",
+        "start_version",
+        "store",
+        "timed",
+        "touched",
+        "undo",
+        "writers",
     )
     # rare, so kept in the `__dict__`
     branch: Any = None
@@ -109,7 +125,7 @@ class Frame:
         self.store: Any = None  # the one written last, and the plain dict's way to do it
         self.put: Any = None
         self.fenced, self.timed, self.life = False, True, _agent()
-        self.began = self.at = 0
+        self.start_version = self.at = 0
 
     @property
     def scope(self) -> Frame | None:
@@ -130,7 +146,7 @@ class Frame:
     def step_frame(self, item: int | None = None) -> Frame:
         """A frame for one attempt of the current node that runs beside this walk, so that it can be abandoned alone."""
         step = Frame(self.run, self, self.flow, None, item)
-        step.node, step.error, step.began, step.step = self.node, self.error, self.began, True
+        step.node, step.error, step.start_version, step.step = self.node, self.error, self.start_version, True
         step.undo = self.undo
         if self.failures:
             step.failures = self.failures
@@ -166,13 +182,13 @@ class Frame:
     @property
     def callers(self) -> tuple[Any, ...]:
         """Refs of the agents that requested the work around this run: the one that spawned its task, and so on; () outside of any."""
-        life = AGENT.get()
+        life = CURRENT_AGENT.get()
         return () if life is None else tuple(life.callers)
 
     @property
     def ancestors(self) -> tuple[Any, ...]:
         """Refs of the agents that started the agent or task around this run; () outside of any."""
-        life = AGENT.get()
+        life = CURRENT_AGENT.get()
         return () if life is None else tuple(life.ancestors)
 
     def path(self, node: Any) -> str:
@@ -222,14 +238,14 @@ def current() -> Any:
     >>> current() is None
     True
     """
-    frame = FRAME.get()
-    return frame if frame is not None else AGENT.get()
+    frame = CURRENT_FRAME.get()
+    return frame if frame is not None else CURRENT_AGENT.get()
 
 
 def left(token: Any) -> None:
-    """Reset `FRAME` at the end of a walk. A dropped coroutine may be closed in a context where nothing was set."""
+    """Reset `CURRENT_FRAME` at the end of a walk. A dropped coroutine may be closed in a context where nothing was set."""
     try:  # no `suppress`, which takes three times as long: each of ten thousand runs comes through here
-        FRAME.reset(token)
+        CURRENT_FRAME.reset(token)
     except ValueError:
         pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.core.store.change_log import MORE, TIME
+from pocketflex_nb.core.store.change_log import HOP_START, TIME
 
 if TYPE_CHECKING:
     pass
@@ -53,6 +53,6 @@ def rows(records: list[Any]) -> Iterator[tuple[Any, ...]]:
         frame, node, what, page, at = row
         if type(page) is list and what is not CHANGED:
             yield frame, node, CHANGED, page, at
-            yield frame, node, what, page[at + MORE], page[at + TIME]
+            yield frame, node, what, page[at + HOP_START], page[at + TIME]
         else:
             yield row

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.core.context import CELL
+from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.core.events import Event
 
 __all__ = ["EventStream", "kinds_of"]
@@ -91,7 +91,7 @@ class EventStream:
                 except TimeoutError:
                     continue
         except asyncio.CancelledError:
-            if CELL.get() is not None:
+            if CURRENT_CELL.get() is not None:
                 await self._stopped()
             raise
         finally:

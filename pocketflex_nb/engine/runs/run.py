@@ -20,7 +20,7 @@ from pocketflex_nb.concurrency.foreign_errors import is_cut
 from pocketflex_nb.concurrency.interruptible import Latch
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.context import CELL, FRAME
+from pocketflex_nb.core.context import CURRENT_CELL, CURRENT_FRAME
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.flow.joins import join_of
@@ -170,10 +170,10 @@ class Run:
     def __init__(
         self, flow: Any, store: Any, *, name: str | None = None, launched: bool = False, is_detached: bool = False
     ) -> None:
-        outer = None if is_detached else FRAME.get()
+        outer = None if is_detached else CURRENT_FRAME.get()
         self.flow, self.store, self._base = flow, store, name
         self.parent: Run | None = outer.run if outer is not None else None
-        self.number, self.cell = next(_count), CELL.get()
+        self.number, self.cell = next(_count), CURRENT_CELL.get()
         self.records: list[Any] = []  # walks extend it; see engine.log
         self.root = Frame(self, None, flow)
         self._status = "pending"

@@ -17,7 +17,7 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.joins import join_behind
 from pocketflex_nb.core.flow.node_ids import action_text, branches
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
-from pocketflex_nb.core.value_text import preview
+from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.engine.records.frame import Frame, Several
 
 __all__ = ["is_chosen_by_flow", "spread"]
@@ -191,15 +191,15 @@ def _odd(frame: Frame, value: Any) -> str:
     if isinstance(value, BaseNode):
         mend = "draw an arrow to that node and return the arrow's name"
     return (
-        f"node {frame.node_id!r} of run {frame.run.name!r} returned {preview(value, 60)} of type {type(value).__name__}, "
+        f"node {frame.node_id!r} of run {frame.run.name!r} returned {value_text(value, 60)} of type {type(value).__name__}, "
         f"which is no action: an action is a str, None, or a list of them; {mend}"
     )
 
 
 def _odd_entry(frame: Frame, entry: Any, index: int) -> str:
     return (
-        f"node {frame.node_id!r} of run {frame.run.name!r} returned a list of actions whose entry {index} is {preview(entry, 60)} of type "
-        f"{type(entry).__name__}: each is an action (a str, or None for the default), or a pair (action, params) with params a dict"
+        f"node {frame.node_id!r} of run {frame.run.name!r} returned a list of actions whose entry {index} is {value_text(entry, 60)} "
+        f"of type {type(entry).__name__}: each is an action (a str, or None for the default), or a pair (action, params) with params a dict"
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from pocketflex_nb.concurrency.foreign_errors import step_error
 from pocketflex_nb.concurrency.outcome import drained
 from pocketflex_nb.concurrency.portal import cross
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store.store import Store
@@ -78,7 +78,7 @@ async def walk_async(
     if self is not None:
         frame = Run(self, shared).root
         limited(frame.run, self)
-        token = FRAME.set(frame)
+        token = CURRENT_FRAME.set(frame)
         frame.run.task = current_task()
         frame.run.begin()
     try:
@@ -88,7 +88,7 @@ async def walk_async(
         records, mode = run.records, mode_here()
         tracked = isinstance(shared, Store)
         own_next = is_chosen_by_flow(flow)
-        inlines = mode == ENGINE or (mode == USER and flow._pfx_spelled)  # whether steps in the other spelling are awaited here
+        inlines = mode == ENGINE or (mode == USER and flow._pfx_legacy_async)  # whether steps in the other spelling are awaited here
         plans, hops = _NO_PLANS, _FEW  # most walks are short: ten thousand at once have no dict each
         node, action, t0 = start, None, now()
         while node is not None:
@@ -114,18 +114,18 @@ async def walk_async(
                     if plans is not _NO_PLANS:
                         plans[node] = plan
                 if tracked:
-                    frame.began = shared.version
+                    frame.start_version = shared.version
                 try:
                     if plan.is_plain or plan.is_spelled:
                         c = twin(node, plan.cls, params) if plan.needs_copy else node
-                        if plan.is_spelled and inlines and c.max_retries == 1 and not c._pfx_tuned:
+                        if plan.is_spelled and inlines and c.max_retries == 1 and not c._pfx_has_retry_policy:
                             p = await c.prep_async(shared)
                             try:
                                 e = await c.exec_async(p)
                             except (Exception, CancelledError) as exc:
                                 e = await c.exec_fallback_async(p, step_error(exc))
                             action = await c.post_async(shared, p, e)
-                        elif plan.is_async and mode != CALLER and c.max_retries == 1 and not c._pfx_tuned:
+                        elif plan.is_async and mode != CALLER and c.max_retries == 1 and not c._pfx_has_retry_policy:
                             p = await c.prep(shared)
                             try:
                                 e = await c.exec(p)
@@ -194,7 +194,7 @@ async def _visit_plain(c: Any, shared: Any, plan: Plan, mode: int) -> Any:
     p = c.prep(shared)
     if type(p) is CoroutineType and is_step(p, c.prep):
         p = await (p if mode != CALLER else cross(p))
-    if (plan.is_inline or mode == USER) and c.max_retries == 1 and not c._pfx_tuned:
+    if (plan.is_inline or mode == USER) and c.max_retries == 1 and not c._pfx_has_retry_policy:
         try:
             e = c.exec(p)
             if type(e) is CoroutineType and is_step(e, c.exec):
@@ -259,11 +259,11 @@ async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: int) -> Any:
 
 def _refuses(frame: Frame, mode: int) -> bool:
     """Whether an async-spelled node is part of a plain `Flow` that an `AsyncFlow` awaits: PocketFlow runs that flow synchronously."""
-    if mode != USER or getattr(type(frame.flow), "_pfx_spelled", False):
+    if mode != USER or getattr(type(frame.flow), "_pfx_legacy_async", False):
         return mode == CALLER
     outer = frame.parent
     while outer is not None:
-        if getattr(type(outer.flow), "_pfx_spelled", False):
+        if getattr(type(outer.flow), "_pfx_legacy_async", False):
             return True
         outer = outer.parent
     return False

@@ -11,7 +11,7 @@ from pocketflex_nb.concurrency.bounded_gather import end, together
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.concurrency.portal import cross
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import told
@@ -136,7 +136,7 @@ def note_failure(frame: Frame | None, failure: ItemFailure, node: str = "") -> N
 async def items_async(node: Any, items: Any, mode: int | None = None) -> list[Any]:
     """`exec` per item of a `BatchNode`, with its attempts, its time limit and its fallback, as many in parallel as the node allows."""
     mode = mode_here() if mode is None else mode
-    outer = FRAME.get()
+    outer = CURRENT_FRAME.get()
     collects = node._pfx_on_item_error == "collect"
     limit = node._pfx_max_concurrency
     failures: list[ItemFailure] = []
@@ -147,7 +147,7 @@ async def items_async(node: Any, items: Any, mode: int | None = None) -> list[An
             if outer.run.signal:  # a limit that the items before have overrun
                 outer.run.check(outer)
             step = outer.step_frame(index)
-            FRAME.set(step)
+            CURRENT_FRAME.set(step)
         try:
             if limit is None:  # each is to begin at once, however many there are
                 with engine_thread.pool.place():
@@ -168,7 +168,7 @@ async def items_async(node: Any, items: Any, mode: int | None = None) -> list[An
             if step is not None:
                 outer.absorb(step)
                 if limit == 1:
-                    FRAME.set(outer)
+                    CURRENT_FRAME.set(outer)
 
     results = await each(work, given(items), limit)
     return Outcomes(results, failures) if collects else results

@@ -27,7 +27,7 @@ _BLIND = {"eval", "exec", "locals", "super", "vars"}
 
 def needs_no_copy(cls: type[BaseNode]) -> bool:
     """Whether no step of `cls` writes on `self`, reads what belongs to the visit, or passes `self` on."""
-    return all(_only_reads(getattr(cls, name), cls) for name in (_SPELLED_STEPS if cls._pfx_spelled else _STEPS))
+    return all(_only_reads(getattr(cls, name), cls) for name in (_SPELLED_STEPS if cls._pfx_legacy_async else _STEPS))
 
 
 def _only_reads(step: Any, cls: type) -> bool:

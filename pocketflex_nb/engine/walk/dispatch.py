@@ -40,7 +40,7 @@ _depends_spelled = attrgetter("_run_async", "_exec", "set_params", "prep_async",
 def kind_of(cls: type) -> int:
     """The kind of nodes of `cls`."""
     run, exec_ = getattr(cls, "_run", None), getattr(cls, "_exec", None)
-    if getattr(cls, "_pfx_spelled", False):
+    if getattr(cls, "_pfx_legacy_async", False):
         return SPELLED
     if issubclass(cls, Flow):
         return FLOW
@@ -63,7 +63,7 @@ def overrides_flow_hooks(flow: Any) -> bool:
 def is_bare(flow: Any) -> bool:
     """Whether visiting the flow is nothing but its walk."""
     cls: Any = type(flow)
-    if getattr(cls, "_pfx_spelled", False):
+    if getattr(cls, "_pfx_legacy_async", False):
         bare = (cls._run_async, cls._orch_async, cls.prep_async, cls.post_async) == cls._pfx_bare
     else:
         bare = (cls._run, cls._orch, cls._orch_async, cls.prep, cls.post) == _BARE
@@ -177,7 +177,7 @@ def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
         fn = run.live_class(node._pfx_fn)
         cls = AsyncFunctionNode if is_async(fn) or is_stream(fn) else FunctionNode
     try:
-        spelled = cls._pfx_spelled
+        spelled = cls._pfx_legacy_async
     except AttributeError:
         return _foreign(node)
     if spelled:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.node_ids import base_name
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes
 from pocketflex_nb.core.store.store import Store
@@ -24,13 +24,13 @@ def item(frame: Frame, flow: Any, index: int | None) -> Iterator[Frame]:
     if index is not None:
         frame.items = index + 1
     walk.error = frame.error
-    token = FRAME.set(walk)
+    token = CURRENT_FRAME.set(walk)
     frame.run.enter(walk)
     try:
         yield walk
     finally:
         frame.run.leave(walk)
-        FRAME.reset(token)
+        CURRENT_FRAME.reset(token)
 
 
 def settled(frame: Frame) -> None:
@@ -61,7 +61,7 @@ class ItemWalks:
         self.before: Mapping[Any, Any] = {}
         if self.private is not None:
             if isinstance(shared, Store):
-                frame.began = shared.version  # what others write from now on may conflict with what is given back
+                frame.start_version = shared.version  # what others write from now on may conflict with what is given back
             self.before = {outer: shared[outer] for outer in self.private.rules if outer in shared}
 
     @property

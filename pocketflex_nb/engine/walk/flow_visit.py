@@ -8,7 +8,7 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.concurrency.portal import cross
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.flow import BatchFlow
 from pocketflex_nb.core.flow.outcomes import given, is_awaited
 from pocketflex_nb.engine.control.flow_limits import counted, has_limits, is_timed, timed
@@ -28,7 +28,7 @@ def entered(flow: Any, shared: Any, is_item: bool = False) -> AbstractContextMan
 
     A private hook called outside of any run makes a run of its own, so that it leaves its record too.
     """
-    outer: Frame | None = FRAME.get()
+    outer: Frame | None = CURRENT_FRAME.get()
     if outer is not None and outer.node is None and outer.flow is flow:
         return nullcontext(outer) if not is_item or outer.item is not None else item(outer, flow, outer.items)
     return _begun(flow, shared, outer)
@@ -46,7 +46,7 @@ def _begun(flow: Any, shared: Any, outer: Frame | None) -> Iterator[Frame]:
         frame = Frame(outer.run, outer, flow)
         frame.error = outer.error
         outer.run.enter(frame)
-    token = FRAME.set(frame)
+    token = CURRENT_FRAME.set(frame)
     try:
         yield frame
     except BaseException as exc:
@@ -57,7 +57,7 @@ def _begun(flow: Any, shared: Any, outer: Frame | None) -> Iterator[Frame]:
         if run is not None:
             run.finish()
     finally:
-        FRAME.reset(token)
+        CURRENT_FRAME.reset(token)
         frame.run.leave(frame)
 
 
@@ -68,14 +68,14 @@ def visit_flow(flow: Any, shared: Any) -> Any:
 
 def _is_inside(flow: Any) -> bool:
     """Whether `flow` is entered inside of another; the limits of the outermost are the run's."""
-    outer = FRAME.get()
+    outer = CURRENT_FRAME.get()
     return outer is not None and not (outer.node is None and outer.flow is flow)
 
 
 def _bounded(visit: Callable[[Any, Any], Any], flow: Any, shared: Any) -> Any:
     """Visit a flow within its own limits."""
     if is_timed(flow):
-        return wait_here(visit_flow_async(flow, shared), FRAME.get())
+        return wait_here(visit_flow_async(flow, shared), CURRENT_FRAME.get())
     with entered(flow, shared) as frame, counted(frame, flow):
         return visit(flow, shared)
 

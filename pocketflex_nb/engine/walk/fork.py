@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.nodes import Fork
 from pocketflex_nb.core.flow.outcomes import ItemFailure
 from pocketflex_nb.engine.records.frame import Frame
@@ -80,7 +80,7 @@ async def _walk_branches(
         own = params if given is None or index >= len(given) or given[index] is None else {**params, **given[index]}
         walk.outer, walk.error = origin, frame.error
         walk.stops, walk.meeting = inner, meeting
-        FRAME.set(walk)
+        CURRENT_FRAME.set(walk)
         run.enter(walk)
         try:
             return await walker(walk, head if start is None else start, shared, own, inner)
@@ -92,7 +92,7 @@ async def _walk_branches(
             return None, _FAILED
         finally:
             run.leave(walk)
-            FRAME.set(frame)  # branches that are walked one after the other share this task
+            CURRENT_FRAME.set(frame)  # branches that are walked one after the other share this task
 
     async def further(index: int, _: int) -> tuple[Any, Any]:
         return await branch(fork.heads[index], index, ends[index][1])

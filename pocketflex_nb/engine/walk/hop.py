@@ -12,7 +12,7 @@ from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
 from pocketflex_nb.core.flow.nodes import END
 from pocketflex_nb.core.store.change_log import numbered, places_in
-from pocketflex_nb.core.store.mutation_tracking import settle
+from pocketflex_nb.core.store.mutation_tracking import collect_changes
 from pocketflex_nb.engine.records.frame import Frame, Several
 from pocketflex_nb.engine.records.record import CHANGED, Failure
 from pocketflex_nb.engine.runs.code_reload import name_the_cell
@@ -22,7 +22,7 @@ __all__ = ["failed", "keep", "no_arrow"]
 
 def keep(frame: Frame) -> None:
     """At the node's end: find nested changes of the store, and record all changes."""
-    changes = settle(frame)
+    changes = collect_changes(frame)
     if changes:
         run = frame.run
         ns = now()

@@ -20,7 +20,7 @@ from pocketflex_nb.concurrency.foreign_errors import step_error
 from pocketflex_nb.concurrency.outcome import opened
 from pocketflex_nb.concurrency.portal import cross
 from pocketflex_nb.concurrency.private_loop import CallerLoop
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import BaseNode, Node
 from pocketflex_nb.engine.control.attempt_clock import limit
@@ -46,7 +46,7 @@ def mode_here() -> int:
         return USER
     if loop is EngineLoop or loop is CallerLoop:
         return ENGINE if loop is EngineLoop else CALLER
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     if frame is None:
         return USER
     if frame.run.crosses:
@@ -69,7 +69,7 @@ async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
     """
     step = frame.step_frame(frame.item if frame.step else None)
     context = contextvars.copy_context()
-    context.run(FRAME.set, step)
+    context.run(CURRENT_FRAME.set, step)
     future = engine_thread.pool.submit(context.run, _parcelled, fn, *args, told=lambda text: step.note("pool_full", text=text))
     try:
         return opened(await asyncio.wrap_future(future))
@@ -140,7 +140,7 @@ def retried(node: Any, frame: Frame | None, number: int, exc: BaseException) -> 
 async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> Any:
     """`exec` with its attempts and its fallback, awaited."""
     mode = mode_here() if mode is None else mode
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     tries, on, wait = patience(node)
     undoes = tries > 1 or node._pfx_timeout is not None
     for number in range(tries):

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.node_ids import base_name
 from pocketflex_nb.engine.records.emit import emit
 
@@ -60,7 +60,7 @@ def watched(generator: Any, node: Any, step: str) -> Any:
         warnings.warn(text, RuntimeWarning, stacklevel=2)
         return generator
 
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     run = None if frame is None else frame.run
 
     def look(gone: Any) -> None:
@@ -78,7 +78,7 @@ def watched(generator: Any, node: Any, step: str) -> Any:
 
 
 def _where(node: Any) -> str:
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     return f"node {base_name(node)!r}" if frame is None or frame.node is None else f"node {frame.node_id!r}"
 
 

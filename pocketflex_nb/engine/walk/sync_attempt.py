@@ -9,7 +9,7 @@ from types import AsyncGeneratorType
 from typing import Any
 
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step, step_error
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
 from pocketflex_nb.engine.control.attempt_clock import limit
@@ -21,7 +21,7 @@ from pocketflex_nb.engine.walk.steps import attempt_async, patience, retried
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
 from pocketflex_nb.engine.walk.wait_for_step import wait_here
 
-__all__ = ["attempt", "attempt_items", "attempt_spelled"]
+__all__ = ["attempt", "attempt_items", "attempt_legacy_async"]
 
 
 def attempt(node: Any, prep_res: Any) -> Any:
@@ -31,7 +31,7 @@ def attempt(node: Any, prep_res: Any) -> Any:
     if node._pfx_timeout is not None:
         return _waited(node, attempt_async(node, prep_res))
     tries, on, wait = patience(node)
-    outer = FRAME.get() if tries > 1 else None
+    outer = CURRENT_FRAME.get() if tries > 1 else None
     for number in range(tries):
         node.cur_retry = number
         if outer is not None:
@@ -44,7 +44,7 @@ def attempt(node: Any, prep_res: Any) -> Any:
             prep_res = take_back(outer, prep_res)
             if number == tries - 1 or not isinstance(exc, on):
                 return node.exec_fallback(prep_res, exc)
-            frame = FRAME.get()
+            frame = CURRENT_FRAME.get()
             if frame is not None and frame.run.ending is not None:  # no other try for a run that is to end
                 if exc is caught:
                     raise
@@ -64,20 +64,20 @@ def attempt_items(node: Any, items: Any) -> Any:
         return items_async(node, items)
     if node._pfx_max_concurrency != 1 or node._pfx_timeout is not None or is_awaited(items):
         return _waited(node, items_async(node, items))
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     if node._pfx_on_item_error != "collect":
         return [_item(node, item, index, frame) for index, item in enumerate(items)]
     failures: list[ItemFailure] = []
     return Outcomes([_item(node, item, index, frame, failures) for index, item in enumerate(items)], failures)
 
 
-async def attempt_spelled(node: Any, prep_res: Any) -> Any:
+async def attempt_legacy_async(node: Any, prep_res: Any) -> Any:
     """`exec_async` of a node in the `*_async` spelling that has a time limit or a `Retry`, with its attempts and its fallback."""
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     if frame is None:
         with entered(node, None) as frame:
             frame.node = node
-            return await attempt_spelled(node, prep_res)
+            return await attempt_legacy_async(node, prep_res)
     tries, on, wait = patience(node)
     for number in range(tries):
         node.cur_retry = number
@@ -103,7 +103,7 @@ async def _spelled_once(node: Any, prep_res: Any) -> Any:
 
 def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:
     """Wait for `coro` here; for a node that is visited alone, as a run of its own, since limits are reported by a run."""
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     if frame is not None:
         return wait_here(coro, frame)
     with entered(node, None) as frame:
@@ -120,7 +120,7 @@ def _item(node: Any, item: Any, index: int, frame: Any, failures: list[ItemFailu
         exc = raised_by_step(caught)
         assert isinstance(exc, Exception)
         exc.add_note(f"in item {index} of the batch {type(node).__name__}")
-        frame = FRAME.get()
+        frame = CURRENT_FRAME.get()
         if failures is None or ends_run(frame, exc):
             if exc is caught:
                 raise

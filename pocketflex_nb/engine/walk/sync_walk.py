@@ -16,7 +16,7 @@ from typing import Any
 from pocketflex_nb.concurrency.foreign_errors import step_error
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import END, Fork
-from pocketflex_nb.core.store.change_log import MORE, STEP, TIME
+from pocketflex_nb.core.store.change_log import HOP_START, STEP, TIME
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several
 from pocketflex_nb.engine.records.run_log import LOOK_EVERY
@@ -86,7 +86,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 if plans is not _NO_PLANS:
                     plans[node] = plan
             if tracked:
-                frame.began = shared.version
+                frame.start_version = shared.version
             try:
                 if plan.is_plain:
                     c = twin(node, plan.cls, params) if plan.needs_copy else node
@@ -94,7 +94,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                     if type(p) is CoroutineType and is_step(p, c.prep):
                         action = finish_visit(c, shared, p, None, 0)
                     else:
-                        if c.max_retries == 1 and not c._pfx_tuned:
+                        if c.max_retries == 1 and not c._pfx_has_retry_policy:
                             try:
                                 e = c.exec(p)
                             except (Exception, CancelledError) as exc:
@@ -125,7 +125,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
             if tracked and (page := frame.page) is not None:  # one change of a plain value, as most are
                 frame.page, at = None, frame.at
                 run.hops = page[at + STEP] = run.hops + 1
-                page[at + TIME], page[at + MORE] = t1, t0
+                page[at + TIME], page[at + HOP_START] = t1, t0
                 note((frame, node, action, page, at))
             else:
                 note((frame, node, action, t0, t1))

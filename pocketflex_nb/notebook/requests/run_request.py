@@ -49,7 +49,7 @@ def _limited(flow: Flow, seconds: float | None) -> Flow:
     twin = copy.deepcopy(flow, held)
     for node in nodes_by_path(twin).values():
         if not isinstance(node, Flow):
-            node._pfx_timeout, node._pfx_tuned = seconds, True
+            node._pfx_timeout, node._pfx_has_retry_policy = seconds, True
     return twin
 
 

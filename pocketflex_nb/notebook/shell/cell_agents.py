@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pocketflex_nb.core.context import CELL
+from pocketflex_nb.core.context import CURRENT_CELL
 
 __all__ = ["install", "remove"]
 
@@ -18,12 +18,12 @@ def install(shell: Any) -> None:
 def remove(shell: Any) -> None:
     """Leave cells alone again."""
     shell.events.unregister("pre_run_cell", _begin)
-    CELL.set(None)
+    CURRENT_CELL.set(None)
 
 
 def _begin(info: Any = None) -> None:
     cell_id = getattr(info, "cell_id", None) or ""
-    CELL.set(cell_id)
+    CURRENT_CELL.set(cell_id)
     scope: Any = sys.modules.get("pocketflex_nb.agents.actor.cell_scope")
     if scope is not None and cell_id:  # no agents yet, nothing to end
         scope.stop_scope(cell_id)

@@ -18,7 +18,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.engine.runs.run_registry import end_left, runs
 from pocketflex_nb.notebook.shell.output_capture import Lane
 
@@ -82,7 +82,7 @@ def _begin(*_: Any) -> None:
 
 def tidy() -> None:
     """Remove what an interrupt may have left behind in this thread: no cell begins inside of a run."""
-    for variable in (FRAME, AGENT):
+    for variable in (CURRENT_FRAME, CURRENT_AGENT):
         if variable.get() is not None:
             variable.set(None)
     if threading.current_thread() is threading.main_thread():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.store.store import ConflictWarning
 from pocketflex_nb.engine.records.emit import is_logging
 from pocketflex_nb.notebook.shell.agent_lines import AgentLines
@@ -56,10 +56,10 @@ class Lane:
 
     def write(self, text: str) -> int:
         """Write `text` to the lane of the run that prints, else to the wrapped stream."""
-        frame = FRAME.get()
+        frame = CURRENT_FRAME.get()
         lane = None if frame is None else frame.run.lane_run
         if lane is None:
-            life = AGENT.get()
+            life = CURRENT_AGENT.get()
             if life is None or not isinstance(text, str):
                 return int(self._behind.write(text) or 0)
             return self._agents.write(life, text)
@@ -78,12 +78,12 @@ class Lane:
 
     def flush(self) -> None:
         """Show an incomplete line of the run that prints; flush the wrapped stream."""
-        frame = FRAME.get()
+        frame = CURRENT_FRAME.get()
         line = self._open.get(_key(frame)) if frame is not None else None
         if line is not None and line.text:
             line.frame.note("output", stream="token", text=line.text)
             line.text, line.told = "", True
-        life = AGENT.get()
+        life = CURRENT_AGENT.get()
         if life is not None and (frame is None or frame.run.lane_run is None):
             self._agents.flush(life)
         self._behind.flush()
@@ -172,7 +172,7 @@ def settle(run: Any) -> None:
 
 def _show_warning(message: Any, category: Any, *where: Any, **more: Any) -> None:
     """Show a warning as ever, but for what a launched run's own events tell: its views mark that, once and without our file's name."""
-    frame = FRAME.get()
+    frame = CURRENT_FRAME.get()
     lane = None if frame is None else frame.run.lane_run
     if lane is None or lane.number in teed or not _is_told(message, category):
         _behind[0](message, category, *where, **more)

@@ -47,7 +47,7 @@ from typing import Any
 
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.core.codec.encoder import encode
-from pocketflex_nb.core.context import wanted_here
+from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import DecodingError, EncodingError, ResourceError
 from pocketflex_nb.resources.connections.opening import opened, renamed
 from pocketflex_nb.resources.connections.stored_message import Mail, new_id
@@ -205,7 +205,7 @@ class Queue:
         self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
     ) -> Any:
         """`call` from plain code. A step that was abandoned by its run stops waiting."""
-        is_wanted = wanted_here()
+        is_wanted = still_wanted()
         return io_thread.run(self.call(item, timeout=timeout, headers=headers, key=key), is_wanted=is_wanted)
 
     async def _reply(self, message: Message, value: Any) -> bool:
@@ -250,7 +250,7 @@ class Queue:
     def get_sync(self, timeout: float | None = None) -> Message:
         """`get` from plain code: ``with queue.get_sync() as msg``. A step that was abandoned by its run takes nothing more."""
         getting = self.get(timeout)
-        is_wanted = wanted_here()
+        is_wanted = still_wanted()
         return io_thread.run(getting.take(is_wanted), is_wanted=is_wanted)
 
     def __aiter__(self) -> Messages:

@@ -8,7 +8,7 @@ import time
 import weakref
 from typing import Any
 
-from pocketflex_nb.core.context import wanted_here
+from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.store.changes import Change
 from pocketflex_nb.core.store.watch import Watch
@@ -49,7 +49,7 @@ class SharedWatch(Watch):
     def next(self, timeout: float | None = None) -> Change | None:
         """Wait for a change, at most `timeout` seconds; None when none came, or the watch was closed. Blocks the thread."""
         until = None if timeout is None else time.monotonic() + timeout
-        is_wanted = wanted_here()
+        is_wanted = still_wanted()
         while is_wanted():
             self._arrived.clear()
             change = self.take()

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from pocketflex_nb.core.context import FRAME, wanted_here
+from pocketflex_nb.core.context import CURRENT_FRAME, still_wanted
 from pocketflex_nb.core.errors import LockLost, PocketflexError, StoreError
-from pocketflex_nb.core.value_text import preview
+from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.resources.stores.backends.backend import Fence
 
 __all__ = ["HELD", "Lease", "fence_of", "fenced"]
@@ -39,13 +39,13 @@ class _Held:
 
     def __init__(self, where: Any, name: str, token: int) -> None:
         self.where, self.name, self.token, self.is_over = where, name, token, False
-        self.run = getattr(FRAME.get(), "run", None)
+        self.run = getattr(CURRENT_FRAME.get(), "run", None)
 
     def is_ours(self, where: Any) -> bool:
         """Whether the running code writes to `where` under this lock: its taker, and what that waits for, but no run launched meanwhile."""
         if self.is_over or self.where != where:
             return False
-        run = getattr(FRAME.get(), "run", None)
+        run = getattr(CURRENT_FRAME.get(), "run", None)
         return run is self.run or not getattr(run, "launched", False)
 
 
@@ -132,7 +132,7 @@ class Lease:
         if self._renews:
             self._ended = threading.Event()
             arguments = (weakref.ref(self._store), self._name, self.token, self.lease, self._ended)
-            threading.Thread(target=_renew, args=arguments, name=f"pocketflex-lease-{preview(self.key, 20)}", daemon=True).start()
+            threading.Thread(target=_renew, args=arguments, name=f"pocketflex-lease-{value_text(self.key, 20)}", daemon=True).start()
         return self
 
     def _end(self, failed: bool) -> None:
@@ -149,7 +149,7 @@ class Lease:
 
     def __enter__(self) -> Lease:
         until = self._before()
-        is_wanted = wanted_here()
+        is_wanted = still_wanted()
         while not self._try():
             time.sleep(self._pause(until))
             if not is_wanted():

@@ -15,7 +15,7 @@ from pocketflex_nb.core.frozen.copies import NotCopied
 from pocketflex_nb.core.frozen.freezer import MISSING, freeze, thaw
 from pocketflex_nb.core.frozen.three_way_merge import Merge
 from pocketflex_nb.core.store.change_log import KEY, VERSION
-from pocketflex_nb.core.store.key_state import UNMARKED
+from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.working_copies import READS, SECONDS, holds, is_related, owner_of
 from pocketflex_nb.core.store.writer import OUTSIDE
 from pocketflex_nb.resources.stores.backends.backend import Changed
@@ -44,7 +44,7 @@ class Nested(Readable):
 
     def _live(self, entry: Entry) -> Any:
         frame = None if entry.plain else self._asking()
-        if frame is None or entry.mark is frame:
+        if frame is None or entry.tracked_by is frame:
             return super()._live(entry)
         owner = owner_of(frame)
         twins = owner.__dict__.setdefault("twins", {})
@@ -56,7 +56,7 @@ class Nested(Readable):
             if twin.reads < READS or monotonic() - twin.since < SECONDS or self._encoded(twin.key, twin.value) != twin.text:
                 return twin.value
             owner.touched.pop(twin, None)  # it waits for others, and has changed nothing
-        if not self._is_late(frame, told=False) and (not holds(entry.mark, entry) or is_related(entry.mark, frame)):
+        if not self._is_late(frame, told=False) and (not holds(entry.tracked_by, entry) or is_related(entry.tracked_by, frame)):
             return super()._live(entry)
         twin = twins[id(self), entry.key] = _Twin(entry)
         if not self._is_late(frame, told=False):
@@ -82,7 +82,7 @@ class Nested(Readable):
                 else:
                     value, lost = self._merged_nested(cell, current)
                 if lost and frame is not None and self._on_conflict == "raise":
-                    self._tell(key, frame, current.writer.resolve(), False, lost[0])
+                    self._report_conflict(key, frame, current.writer.resolve(), False, lost[0])
                 text = self._encoded(key, value)
             try:
                 if current is None or text != current.text:
@@ -92,7 +92,7 @@ class Nested(Readable):
                 continue
             if frame is not None and current is not None:
                 for path in lost:
-                    self._tell(key, frame, current.writer.resolve(), True, path)
+                    self._report_conflict(key, frame, current.writer.resolve(), True, path)
             return
 
     def _is_own(self, current: Entry, cell: Any, frame: Any) -> bool:
@@ -111,11 +111,11 @@ class Nested(Readable):
         return value, merge.lost
 
     # tries that failed, and steps that were abandoned ----------------------------------------------------------------
-    def _look_now(self, cell: Any, frame: Any) -> None:
+    def _record_so_far(self, cell: Any, frame: Any) -> None:
         if cell.__class__ is not Visit:
-            self._look(cell, frame)
+            self._detect_mutation(cell, frame)
 
-    def _look_back(self, cell: Any, frame: Any) -> tuple[Any, Any] | None:
+    def _restore_in_place(self, cell: Any, frame: Any) -> tuple[Any, Any] | None:
         if cell.__class__ is Visit or cell.plain or self._encoded(cell.key, cell.value) == cell.text:
             return None
         return self._withdraw(cell, frame)
@@ -126,13 +126,13 @@ class Nested(Readable):
         with self._lock:
             old = cell.value
             cell.holds(decode(cell.text, unloaded="keep"), cell.text, cell.version, cell.who, cell.writer)
-            cell.mark = UNMARKED
+            cell.tracked_by = UNTRACKED
             current: Any = self._mirror.entries.get(cell.key)
             if current is cell:
                 dict.__setitem__(self, cell.key, cell.value)
         return old, cell.value
 
-    def _take_back(self, last: list[Any], old: Any, before: Any, frame: Any) -> bool:
+    def _undo_write(self, last: list[Any], old: Any, before: Any, frame: Any) -> bool:
         key = last[KEY]
         entry = self._mirror.entries.get(key)
         if entry is None:

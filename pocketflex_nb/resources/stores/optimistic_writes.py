@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.core.codec.decoder import decode
-from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.errors import DecodingError, EncodingError, LockLost
-from pocketflex_nb.core.store.key_state import UNMARKED
+from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer
 from pocketflex_nb.resources.stores.backends.backend import Changed, Lost
 from pocketflex_nb.resources.stores.leases import HELD, fence_of
@@ -22,7 +22,7 @@ from pocketflex_nb.resources.stores.replicated_reads import Visit
 __all__ = ["Writable"]
 
 _EXACT = 2**53
-_frame, _agent, _held = FRAME.get, AGENT.get, HELD.get
+_frame, _agent, _held = CURRENT_FRAME.get, CURRENT_AGENT.get, HELD.get
 
 
 class Writable(Nested):
@@ -43,8 +43,8 @@ class Writable(Nested):
 
     def _set_outside(self, key: Any, value: Any, text: str) -> None:
         """Write a key from code outside of runs: it overwrites the present value."""
-        if self._loose and (before := self._mirror.entries.get(key)) is not None:
-            self._loose.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
+        if self._untracked and (before := self._mirror.entries.get(key)) is not None:
+            self._untracked.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
         self._send(key, text, None, None, value)
         entry = self._mirror.entries.get(key)
         if entry is not None and not entry.plain and entry.value is value:
@@ -65,7 +65,7 @@ class Writable(Nested):
                     merged, other = self._merged_with(key, value, base), None
                     text = self._encoded(key, merged)
                 elif other is not None and self._on_conflict == "raise":
-                    self._tell(key, frame, other, False)
+                    self._report_conflict(key, frame, other, False)
             try:
                 self._send(key, text, frame, expect, merged)
                 break
@@ -75,7 +75,7 @@ class Writable(Nested):
         if entry is not None and not entry.plain and entry.value is merged:
             self._touch(entry)  # type: ignore[arg-type]  # as above
         if other is not None:
-            self._tell(key, frame, other, True)
+            self._report_conflict(key, frame, other, True)
 
     def _set_aside(self, key: Any, value: Any) -> None:
         self._aside[key] = value
@@ -123,14 +123,14 @@ class Writable(Nested):
             if check and visit is not None and getattr(frame.run, "store", None) is self:
                 other, _ = self._other_since(key, visit.since, frame)
                 if other is not None and self._on_conflict == "raise":
-                    self._tell(key, frame, other, False)
+                    self._report_conflict(key, frame, other, False)
             try:
                 self._send(key, None, frame, entry.version)
             except Changed:
                 self._pull()
                 continue
             if other is not None:
-                self._tell(key, frame, other, True)
+                self._report_conflict(key, frame, other, True)
             return value
 
     def _value_of(self, entry: Entry) -> Any:
@@ -241,9 +241,9 @@ class Writable(Nested):
                 continue
 
     # nested changes --------------------------------------------------------------------------------------------------
-    def _look(self, cell: Any, frame: Any) -> None:
+    def _detect_mutation(self, cell: Any, frame: Any) -> None:
         if cell.__class__ is Visit:
-            cell.is_over = cell.mark is UNMARKED
+            cell.is_over = cell.tracked_by is UNTRACKED
             return
         if cell.plain or (frame is not None and self._is_late(frame)):
             return

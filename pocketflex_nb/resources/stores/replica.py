@@ -10,10 +10,10 @@ from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.tagged_json import Unloaded
 from pocketflex_nb.core.errors import DecodingError, StoreError
 from pocketflex_nb.core.frozen.diff import Difference, compare
-from pocketflex_nb.core.frozen.freezer import MISSING, Opaque, Work, is_plain
-from pocketflex_nb.core.frozen.persistent_map import Versions
+from pocketflex_nb.core.frozen.freezer import MISSING, Freezer, Opaque, is_plain
+from pocketflex_nb.core.frozen.persistent_map import PersistentMap
 from pocketflex_nb.core.store.change_log import FORGOTTEN
-from pocketflex_nb.core.store.key_state import UNMARKED
+from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.store import WRITTEN_BOUND
 from pocketflex_nb.core.store.writer import Writer
 from pocketflex_nb.resources.stores.backends.backend import Row, read_row
@@ -31,7 +31,7 @@ def frozen_of(text: str | None) -> Any:
         return MISSING
     value = decode(text, unloaded="keep")
     try:
-        return Work(WRITTEN_BOUND).freeze(value, MISSING)
+        return Freezer(WRITTEN_BOUND).freeze(value, MISSING)
     except Exception:  # too large, or a class that cannot be frozen: one entry that is told by its size
         return Opaque(type(value), f"<{type(value).__name__} of {len(text):,} characters>")
 
@@ -45,16 +45,16 @@ class Entry:
         Whether the value can never change in place.
     is_whole : bool
         Whether nothing in it is of a class that is not loaded here.
-    mark : object
-        The frame that has it among what to look at again, as for a core `Cell`.
+    tracked_by : object
+        The frame that has it among what to look at again, as for a core `KeyState`.
     """
 
-    __slots__ = ("_frozen", "is_whole", "key", "mark", "plain", "text", "value", "version", "who", "writer")
+    __slots__ = ("_frozen", "is_whole", "key", "plain", "text", "tracked_by", "value", "version", "who", "writer")
 
     views = None  # what is kept elsewhere is merged where it is kept
 
     def __init__(self, key: Any) -> None:
-        self.key, self.mark = key, UNMARKED
+        self.key, self.tracked_by = key, UNTRACKED
 
     def holds(self, value: Any, text: str, version: int, who: str, writer: Writer) -> Entry:
         """Take over a new value."""
@@ -117,7 +117,7 @@ class Mirror:
         self._keys: dict[str, Any] = {}
         self.strange: dict[str, Any] = {}
         self._is_deep = False
-        self._versions: Versions | None = None
+        self._versions: PersistentMap | None = None
 
     def load(self, version: int, rows: Iterable[Row]) -> None:
         """Start again from the present entries."""
@@ -276,12 +276,12 @@ class Mirror:
             found += compare(old, new, (key,))
         return found
 
-    def versions(self) -> Versions:
+    def versions(self) -> PersistentMap:
         """The whole present content; what did not change since the last call is shared with it."""
         known = self._versions
         if known is None or known.version < self.floor:
             states: Iterable[Any] = ((key, (entry.version, entry.frozen)) for key, entry in self.entries.items())
-            self._versions = Versions(self.version, states)
+            self._versions = PersistentMap(self.version, states)
         elif known.version != self.version:
             changed = {kept.key: None for kept in self.kept if kept.row[0] > known.version}
             self._versions = known.after(self.version, ((key, self._state(key)) for key in changed))

@@ -7,27 +7,27 @@ from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from pocketflex_nb.core.codec.decoder import decode
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import DecodingError
-from pocketflex_nb.core.store.key_state import UNMARKED
-from pocketflex_nb.core.value_text import preview
+from pocketflex_nb.core.store.key_state import UNTRACKED
+from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.resources.stores.replica import Entry
 from pocketflex_nb.resources.stores.replication import STILL, Linked
 
 __all__ = ["Readable", "Visit"]
 
-_frame = FRAME.get
+_frame = CURRENT_FRAME.get
 
 
 class Visit:
     """One visit of a node to the store: the version that it saw first. Registered with what the node touched, until its end."""
 
-    __slots__ = ("is_over", "mark", "plain", "since")
+    __slots__ = ("is_over", "plain", "since", "tracked_by")
     views = None
 
     def __init__(self, since: int) -> None:
         self.since, self.is_over, self.plain = since, False, False
-        self.mark: Any = UNMARKED
+        self.tracked_by: Any = UNTRACKED
 
 
 class Readable(Linked):
@@ -59,7 +59,7 @@ class Readable(Linked):
         if not entry.plain:
             if not entry.is_whole:
                 self._read_again(entry)
-            if entry.mark is not _frame():
+            if entry.tracked_by is not _frame():
                 self._touch(entry)  # type: ignore[arg-type]  # as above
         return entry.value
 
@@ -137,6 +137,6 @@ class Readable(Linked):
     __hash__ = None  # type: ignore[assignment]  # as a dict
 
     def __repr__(self) -> str:
-        names = [preview(key, 40) for key in itertools.islice(list(dict.keys(self)), 8)]
+        names = [value_text(key, 40) for key in itertools.islice(list(dict.keys(self)), 8)]
         more = f", {dict.__len__(self) - 8} more" if dict.__len__(self) > 8 else ""
         return f"<Store {self.url} at version {self.version}: {', '.join(names) + more if names else 'empty'}>"

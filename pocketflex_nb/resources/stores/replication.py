@@ -17,7 +17,7 @@ from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.errors import LockLost, StoreError, Unreachable
 from pocketflex_nb.core.frozen.freezer import MISSING, is_plain
 from pocketflex_nb.core.store.change_log import add_change
-from pocketflex_nb.core.store.key_state import UNMARKED
+from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer, writer_of
 from pocketflex_nb.resources.stores.backends.backend import Lost, Place, Row
@@ -157,7 +157,7 @@ class Linked(Store):
         who, fence = who_text(frame, mark), fence_of(self._mark) if _held() else ()
         if self._closed:
             raise self._is_closed()
-        if frame is None and self._loose:
+        if frame is None and self._untracked:
             self._flush()
         with self._lock:
             try:
@@ -200,7 +200,7 @@ class Linked(Store):
         if frame is None:
             writer, old = OUTSIDE, MISSING
         else:
-            writer = writer_of(frame, self._ledger.unresolved)
+            writer = writer_of(frame, self._change_log.unresolved)
             before = self._mirror.entries.get(self._mirror.key(row[1]))
             old = MISSING if before is None else before.frozen
         own = (writer, live, entry)
@@ -233,7 +233,7 @@ class Linked(Store):
 
     def _flush(self) -> None:
         """Send the nested changes that were made outside of runs."""
-        loose, self._loose = self._loose, None
-        for cell in loose or ():
-            cell.mark = UNMARKED
-            self._look(cell, None)
+        untracked, self._untracked = self._untracked, None
+        for cell in untracked or ():
+            cell.tracked_by = UNTRACKED
+            self._detect_mutation(cell, None)

@@ -163,7 +163,7 @@ class SharedStore(Awaited, Writable):
         """Close connections and files; stored data stays. Closing twice does nothing."""
         if not self._closed:
             try:
-                if self._loose:
+                if self._untracked:
                     self._flush()
             finally:
                 self._closed = True

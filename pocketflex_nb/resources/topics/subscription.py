@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.concurrency.waiters import Waiters, remaining
 from pocketflex_nb.core.codec.decoder import decode
-from pocketflex_nb.core.context import wanted_here
+from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.stored_message import Mail
 
@@ -171,7 +171,7 @@ class Subscription:
 
     def get_sync(self, timeout: float | None = None) -> News:
         """`get` from plain code. A step that was abandoned by its run takes nothing more."""
-        is_wanted = wanted_here()
+        is_wanted = still_wanted()
         return io_thread.run(self._got(timeout, is_wanted), is_wanted=is_wanted)
 
     async def _next(self, timeout: float | None, is_wanted: Callable[[], bool] = lambda: True) -> News | None:

@@ -27,7 +27,7 @@ from pocketflex_nb.agents import (
 )
 from pocketflex_nb.agents.host.watchdog import LAG
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.core.context import CELL
+from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.testing import Recorder, VirtualClock
 from tests.agents.fakes import Boom, Counter
 
@@ -56,11 +56,11 @@ class Hog(Agent):
 
 @pytest.fixture
 def here() -> Iterator[None]:
-    token = CELL.set(None)
+    token = CURRENT_CELL.set(None)
     yield
     for scope in ("cell-1", "cell-2"):
         stop_scope(scope)
-    CELL.reset(token)
+    CURRENT_CELL.reset(token)
 
 
 def test_an_agent_in_an_endless_loop_is_named_and_killed_while_others_answer(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pocketflex_nb.core.frozen.diff import compare
 from pocketflex_nb.core.frozen.freezer import MISSING, FrozenList, FrozenText, Opaque, TooLarge, equal, freeze, is_plain, thaw
 from pocketflex_nb.core.frozen.frozen_tree import items_of, leaves_of
-from pocketflex_nb.core.value_text import path_text, preview
+from pocketflex_nb.core.value_text import path_text, value_text
 
 leaves = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.floats(allow_nan=False), st.text(max_size=4), st.binary(max_size=3),
@@ -253,7 +253,7 @@ def test_very_deep_nesting_ends_with_a_mark():
     frozen = freeze(deep)
 
     assert isinstance(freeze([deep])[0], FrozenList)
-    assert "levels deep" in preview(_bottom(frozen))
+    assert "levels deep" in value_text(_bottom(frozen))
 
 
 def _bottom(frozen: Any) -> Any:
@@ -306,7 +306,7 @@ def test_replaced_object_that_looks_the_same_is_a_change():
 
 def test_marks_hold_no_addresses():
     assert "0x" not in repr(freeze([object()]))
-    assert "0x" not in preview(types.SimpleNamespace(x=object()))
+    assert "0x" not in value_text(types.SimpleNamespace(x=object()))
 
 
 class Colour(enum.Enum):
@@ -373,7 +373,7 @@ def test_arrays_and_tables_are_told_by_their_shape():
     pandas = pytest.importorskip("pandas", reason="pip install pandas")
     numpy = pytest.importorskip("numpy", reason="pip install numpy")
 
-    assert "10x4" in preview(pandas.DataFrame(numpy.zeros((10, 4))))
+    assert "10x4" in value_text(pandas.DataFrame(numpy.zeros((10, 4))))
     assert thaw(freeze([numpy.int64(3)])) == [3]
     assert freeze([numpy.zeros(3)])[0].kind == "ndarray"
 
@@ -451,7 +451,7 @@ def test_set_differences_name_the_items():
 
 @given(values)
 def test_preview_is_short_and_never_raises(value):
-    assert len(preview(value, 50)) <= 50
+    assert len(value_text(value, 50)) <= 50
     assert len(repr(freeze(value))) <= 2_100
 
 

@@ -96,7 +96,7 @@ def test_the_example_of_the_magics_page_builds(names: dict[str, Any]) -> None:
     assert flow.start_node is parts["plan"]
     assert join_of(parts["plan"].successors["ok"]) is parts["write"]
     assert parts["search"]._pfx_on_error is parts["plan"]
-    assert (parts["search"].max_retries, parts["search"]._pfx_timeout, parts["search"]._pfx_tuned) == (3, 20.0, True)
+    assert (parts["search"].max_retries, parts["search"]._pfx_timeout, parts["search"]._pfx_has_retry_policy) == (3, 20.0, True)
     assert flow._pfx_strict
 
 

@@ -8,10 +8,10 @@ from time import perf_counter_ns
 from typing import Any
 
 from pocketflex_nb import Store
-from pocketflex_nb.core.context import AGENT, FRAME
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.store.change_log import numbered, places_in
 from pocketflex_nb.core.store.changes import Changes
-from pocketflex_nb.core.store.mutation_tracking import settle
+from pocketflex_nb.core.store.mutation_tracking import collect_changes
 
 __all__ = ["Frame", "Run", "inside", "settled"]
 
@@ -29,12 +29,12 @@ class Frame:
         self.touched: Any = None
         self.undo: Any = None
         self.page: Any = None
-        self.at, self.timed, self.life = 0, True, AGENT.get()
+        self.at, self.timed, self.life = 0, True, CURRENT_AGENT.get()
         self.changes: Any = None
         self.writers: Any = None
         self.store: Any = None
         self.put: Any = None
-        self.fenced, self.began = False, run.store.version
+        self.fenced, self.start_version = False, run.store.version
         self.events: list[tuple[str, dict[str, Any]]] = []
 
     def path(self, node: str) -> str:
@@ -47,16 +47,16 @@ class Frame:
 @contextmanager
 def inside(frame: Frame) -> Iterator[Frame]:
     """Run code as if `frame` was walking."""
-    token = FRAME.set(frame)
+    token = CURRENT_FRAME.set(frame)
     try:
         yield frame
     finally:
-        FRAME.reset(token)
+        CURRENT_FRAME.reset(token)
 
 
 def settled(frame: Frame) -> Changes:
     """The changes of a node at its end, as the engine records and numbers them."""
-    changes = settle(frame) or []
+    changes = collect_changes(frame) or []
     frame.run.hops += 1
     numbered(places_in(changes), frame.run.hops, perf_counter_ns())
     return Changes(places_in(changes))

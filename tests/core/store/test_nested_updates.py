@@ -415,5 +415,5 @@ def test_store_keeps_nothing_of_nodes_that_have_ended() -> None:
 
     both(store, lambda b: None, lambda b: b.update(n=2), lambda b: None)
 
-    cell = store._cells["box"]
-    assert cell.views is None and not isinstance(cell.mark, Frame)
+    state = store._states["box"]
+    assert state.views is None and not isinstance(state.tracked_by, Frame)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb import Store
-from pocketflex_nb.core.context import AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import ConflictError
 from pocketflex_nb.core.frozen.freezer import MISSING, Opaque
 from pocketflex_nb.core.store.store import ConflictWarning
@@ -219,7 +219,7 @@ def test_lost_update_is_one_by_an_unrelated_walk_that_began_before(first, second
     if began == "after":
         for frame in walks.values():
             if frame is not None:
-                frame.began = store.version
+                frame.start_version = store.version
     with inside(walks[second]):
         store["k"] = "second"
 
@@ -291,7 +291,7 @@ def test_merge_rule_leaves_sequential_writes_alone():
 
     with inside(first):
         store["k"] = ["first"]
-    second.began = store.version
+    second.start_version = store.version
     with inside(second):
         store["k"] = ["second"]
 
@@ -448,13 +448,13 @@ def test_late_write_of_an_agent_that_was_given_up_is_dropped():
         fenced = True
 
     store = Store({"k": 0})
-    token = AGENT.set(Life())
+    token = CURRENT_AGENT.set(Life())
     try:
         store["k"] = 1
         with inside(one(store)):
             store["k"] = 2
     finally:
-        AGENT.reset(token)
+        CURRENT_AGENT.reset(token)
 
     assert store == {"k": 0}
 

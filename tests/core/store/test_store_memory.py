@@ -60,7 +60,7 @@ def test_ten_thousand_steps_over_a_megabyte_stay_under_fifty(step):
         changes = []
         with inside(frame):
             for number in range(steps):
-                frame.began = store.version
+                frame.start_version = store.version
                 step(store, number)
                 changes.append(settled(frame))  # as a run's events keep them
                 if number % 100 == 0:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, PrivateAttr
 from pocketflex_nb.core import safe_repr as foreign_repr
 from pocketflex_nb.core.frozen.freezer import Opaque, freeze, is_plain, thaw
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.core.value_text import preview
+from pocketflex_nb.core.value_text import value_text
 
 
 @dataclasses.dataclass
@@ -171,7 +171,7 @@ def test_class_whose_repr_never_ends_is_told_by_name_and_asked_once(monkeypatch:
             gate.wait()
             return "at last"
 
-    first = preview([Forever(), Forever()])
+    first = value_text([Forever(), Forever()])
     gate.set()
 
     assert first == "[<Forever>, <Forever>]"
@@ -187,8 +187,8 @@ def test_repr_that_raises_is_told_and_the_next_one_is_asked() -> None:
         def __repr__(self) -> str:
             return "good"
 
-    assert preview(Bad()) == "<Bad: cannot be shown, ValueError>"
-    assert preview([Good()]) == "[good]"
+    assert value_text(Bad()) == "<Bad: cannot be shown, ValueError>"
+    assert value_text([Good()]) == "[good]"
 
 
 def test_object_that_is_gone_is_told_by_its_attributes() -> None:

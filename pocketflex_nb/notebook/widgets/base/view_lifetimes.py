@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 from weakref import WeakSet
 
-from pocketflex_nb.core.context import CELL
+from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.engine.runs.run_registry import forget, forgetting, runs
 
 __all__ = ["Holder", "begin_again", "below", "forget_all", "hold", "install", "remove"]
@@ -41,7 +41,7 @@ def hold(view: Holder) -> None:
 
 def below(view: Any) -> None:
     """Register `view` with the running cell; it is closed when that cell runs again."""
-    if cell_id := CELL.get():
+    if cell_id := CURRENT_CELL.get():
         _below.setdefault(cell_id, []).append(view)
 
 

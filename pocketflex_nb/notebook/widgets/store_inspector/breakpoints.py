@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pocketflex_nb.core.context import FRAME
+from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.frozen.freezer import MISSING, thaw
 from pocketflex_nb.core.store.changes import Change
 from pocketflex_nb.core.store.store import Store
@@ -92,7 +92,7 @@ class KeyBreaks:
             return
         who = " · ".join(part for part in (change.run, change.node) if part)
         did = "may have been changed" if change.op == "maybe" else "was removed" if _is_gone(change, path[1:]) else "was changed"
-        frame = FRAME.get()  # the hop that writes is not counted yet
+        frame = CURRENT_FRAME.get()  # the hop that writes is not counted yet
         step = change.step or (frame.hops + 1 if frame is not None else 0)
         self._why = clean(f"{path_text(path)} {did} by {who}{f', step {step}' if step else ''}", 300)
         for run in self.walking():

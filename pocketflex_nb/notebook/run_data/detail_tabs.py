@@ -19,7 +19,7 @@ from pocketflex_nb.views.values.change_lines import change_lines
 from pocketflex_nb.views.values.store_rows import rows as tree_rows
 from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "mirrored", "panel"]
+__all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "panel", "replica_only"]
 
 #: the tabs, as the page names them
 TABS = ("diff", "messages", "store", "error", "events")
@@ -34,9 +34,9 @@ _QUIET = frozenset({"start", "seconds", "visit"})
 Rows = list[list[str]]
 
 
-def mirrored(store: Any) -> AbstractContextManager[Any]:
+def replica_only(store: Any) -> AbstractContextManager[Any]:
     """Inside, a store that is kept elsewhere answers from its replica: a view must not wait for a server. Others are unaffected."""
-    within = getattr(store, "mirrored", None)
+    within = getattr(store, "replica_only", None)
     return nullcontext() if within is None else within()
 
 
@@ -131,7 +131,7 @@ def _store(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str,
     if run is None or not hasattr(run.store, "keys"):
         return {"rows": [], "note": "There is no store to look into."}
     place, store = _store_of(run, "" if at is None else at[1].address)
-    with mirrored(store):
+    with replica_only(store):
         return _store_rows(run, place, store, moment, past)
 
 

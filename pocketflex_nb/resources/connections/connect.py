@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 from pocketflex_nb.core.errors import Unreachable
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, unreachable
 
-__all__ = ["KINDS", "connected", "connected_again"]
+__all__ = ["QUEUE_KINDS", "connect_within", "reconnect"]
 
 _T = TypeVar("_T")
 
 
-def connected(address: Address, connect: Callable[[], _T], *, within: float = CONNECT + 0.5) -> _T:
+def connect_within(address: Address, connect: Callable[[], _T], *, within: float = CONNECT + 0.5) -> _T:
     """The result of `connect`; `Unreachable` when it takes longer than `within` seconds. Its own errors are passed on.
 
     Notes
@@ -41,7 +41,7 @@ def connected(address: Address, connect: Callable[[], _T], *, within: float = CO
     return made  # type: ignore[no-any-return]  # what connect gave
 
 
-def connected_again(connect: Callable[[], _T], *, within: float = CONNECT) -> _T:
+def reconnect(connect: Callable[[], _T], *, within: float = CONNECT) -> _T:
     """The result of `connect`, retried for `within` seconds, because a server that restarts comes back."""
     until, pause = time.monotonic() + within, 0.02
     while True:
@@ -54,4 +54,4 @@ def connected_again(connect: Callable[[], _T], *, within: float = CONNECT) -> _T
             pause = min(pause * 2, 0.25)
 
 #: kinds of URL that a queue may have
-KINDS = ("memory", "sqlite", "redis", "amqp")
+QUEUE_KINDS = ("memory", "sqlite", "redis", "amqp")

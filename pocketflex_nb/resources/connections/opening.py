@@ -8,24 +8,24 @@ from dataclasses import replace
 from typing import Any
 
 from pocketflex_nb.concurrency.loop_thread import io_thread
-from pocketflex_nb.resources.connections.urls import CONNECT, Address, parse, unreachable
+from pocketflex_nb.resources.connections.urls import CONNECT, Address, parse_url, unreachable
 
-__all__ = ["opened", "renamed"]
+__all__ = ["open_backend", "with_name"]
 
 
-def renamed(address: Address, name: str, *, what: str = "queue", kinds: Iterable[str] = ("memory",)) -> Address:
+def with_name(address: Address, name: str, *, what: str = "queue", kinds: Iterable[str] = ("memory",)) -> Address:
     """The same URL with the name of another queue or topic."""
-    checked = parse(f"memory:{name}", what=what, kinds={"memory", *kinds})
+    checked = parse_url(f"memory:{name}", what=what, kinds={"memory", *kinds})
     return checked if address.kind == "memory" else replace(address, name=checked.name)
 
 
-def opened(place: Any, address: Address) -> None:
+def open_backend(backend: Any, address: Address) -> None:
     """Open a backend on the thread where plain calls wait; raises within 5 s if that fails."""
 
     async def connect() -> None:
         try:
             async with asyncio.timeout(CONNECT):
-                await place.open()
+                await backend.open()
         except TimeoutError:
             raise unreachable(address, f"no answer within {CONNECT:g} s") from None
 

@@ -7,7 +7,7 @@ from typing import Any
 from pocketflex_nb.core.errors import BadURL
 from pocketflex_nb.resources.connections.urls import Address, missing_extra, refused, unreachable
 
-__all__ = ["GUARD", "arguments", "client", "inherited", "told"]
+__all__ = ["GUARD", "arguments", "client", "connection_error", "inherited"]
 
 #: first statement of a transaction that creates tables: of concurrent users only one creates them. The number is arbitrary
 GUARD = "SELECT pg_advisory_xact_lock(5067314951); CREATE SCHEMA IF NOT EXISTS pocketflex;"
@@ -34,7 +34,7 @@ def arguments(address: Address) -> dict[str, Any]:
     }
 
 
-def told(psycopg: Any, address: Address, exc: Exception) -> Exception:
+def connection_error(psycopg: Any, address: Address, exc: Exception) -> Exception:
     """The error of a failed connection, as one of ours."""
     if isinstance(exc, psycopg.OperationalError):
         is_answer = "FATAL" in str(exc) and "the database system is" not in str(exc)  # shutting down, or starting up

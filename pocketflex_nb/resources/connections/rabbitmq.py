@@ -10,15 +10,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from pocketflex_nb.concurrency.client_per_loop import PerLoop
-from pocketflex_nb.resources.connections.stored_message import Mail, mail_from
+from pocketflex_nb.resources.connections.stored_message import StoredMessage, stored_message
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
 
-__all__ = ["ANSWER", "LATEST", "PATIENCE", "TRUST", "UNUSED", "AmqpLine", "AmqpLines", "in_background", "mail_of", "message_of", "through"]
+__all__ = [
+    "AMQP_PATIENCE", "ANSWER", "LATEST", "TRUST", "UNUSED", "AmqpConnection", "AmqpConnectionPool", "amqp_message", "in_background",
+    "message_from_amqp", "shielded",
+]
 
 _T = TypeVar("_T")
 
 #: seconds to wait for a server that went away
-PATIENCE = 60.0
+AMQP_PATIENCE = 60.0
 
 #: seconds that one answer may take before the connection counts as broken
 ANSWER = 15.0
@@ -49,22 +52,22 @@ def in_background(coro: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
     return task
 
 
-async def through(coro: Coroutine[Any, Any, _T]) -> _T:
+async def shielded(coro: Coroutine[Any, Any, _T]) -> _T:
     """Wait for `coro`, which continues when the caller is cancelled: aiormq's asyncio.wait_for would lose that on Python 3.11."""
     return await asyncio.shield(in_background(coro))
 
 
-class AmqpLine:
+class AmqpConnection:
     """One connection on one loop, with one channel to publish and one to consume."""
 
-    def __init__(self, connection: Any, putting: Any, taking: Any) -> None:
-        self.connection, self.putting, self.taking = connection, putting, taking
+    def __init__(self, client: Any, putting: Any, taking: Any) -> None:
+        self.client, self.putting, self.taking = client, putting, taking
         self.loop = asyncio.get_running_loop()
         self.broken: asyncio.Future[None] = self.loop.create_future()
         self.queue: Any = None  # what `prepare` made, of a queue or of a topic
         self.exchange: Any = None
         self.buffer: asyncio.Queue[Any] | None = None
-        for thing in (connection, putting, taking):
+        for thing in (client, putting, taking):
             thing.close_callbacks.add(self._break)
 
     def _break(self, *_: Any) -> None:
@@ -81,16 +84,16 @@ class AmqpLine:
         return False
 
 
-class AmqpLines:
+class AmqpConnectionPool:
     """Connections to one server: one per loop, reconnected when they break.
 
     Parameters
     ----------
     prepare : coroutine function
-        Makes what is needed at the server, each time a line was connected.
+        Makes what is needed at the server, for each new connection.
     """
 
-    def __init__(self, address: Address, prepare: Callable[[AmqpLine], Awaitable[None]]) -> None:
+    def __init__(self, address: Address, prepare: Callable[[AmqpConnection], Awaitable[None]]) -> None:
         try:
             import aio_pika
             import aio_pika.exceptions as errors
@@ -101,11 +104,11 @@ class AmqpLines:
             if not (log := logging.getLogger(name)).handlers:
                 log.addHandler(logging.NullHandler())
         self._prepare = prepare
-        self._lines: PerLoop[AmqpLine] = PerLoop(self._connect, _end)
+        self._connections: PerLoop[AmqpConnection] = PerLoop(self._connect, _end)
         self._away = (*errors.CONNECTION_EXCEPTIONS, TimeoutError)
         self.is_closed = False
 
-    async def _connect(self) -> AmqpLine:
+    async def _connect(self) -> AmqpConnection:
         # asked by hand first: aiormq logs each failed attempt as an error, and while a server restarts there are many
         _, probe = await asyncio.wait_for(asyncio.open_connection(self.address.host, self.address.port), CONNECT)
         probe.close()
@@ -116,16 +119,16 @@ class AmqpLines:
             return made[0]
 
         try:
-            connection = await self.pika.connect(self.address.url, timeout=CONNECT, connection_class=keep)
+            client = await self.pika.connect(self.address.url, timeout=CONNECT, connection_class=keep)
             async with asyncio.timeout(ANSWER):
-                putting = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                line = AmqpLine(connection, putting, await connection.channel(publisher_confirms=False))
-                await self._prepare(line)
+                putting = await client.channel(publisher_confirms=True, on_return_raises=True)
+                connection = AmqpConnection(client, putting, await client.channel(publisher_confirms=False))
+                await self._prepare(connection)
         except BaseException:
-            for connection in made:
-                await _closed(connection)
+            for client in made:
+                await _closed(client)
             raise
-        return line
+        return connection
 
     def _refused(self, exc: BaseException) -> bool:
         kinds = (self.errors.AuthenticationError, self.errors.ProbableAuthenticationError, self.errors.ChannelPreconditionFailed)
@@ -135,7 +138,7 @@ class AmqpLines:
     async def open(self) -> None:
         """Connect. Raises `Unreachable` or `Refused`."""
         try:
-            await self._lines.get()
+            await self._connections.get()
         except self._away as exc:
             raise self._told(exc) from None
 
@@ -145,84 +148,84 @@ class AmqpLines:
             return refused(self.address, f"it closed the connection at once; is there a virtual host {host!r}, and may this user use it?")
         return (refused if self._refused(exc) else unreachable)(self.address, exc)
 
-    async def do(self, send: Callable[[AmqpLine], Awaitable[Any]]) -> Any:
-        """``await send(line)``, again on a new connection while the server is down, for `PATIENCE` seconds."""
+    async def do(self, send: Callable[[AmqpConnection], Awaitable[Any]]) -> Any:
+        """``await send(connection)``, again on a new connection while the server is down, for `AMQP_PATIENCE` seconds."""
         until, pause = 0.0, 0.05
         while True:
-            line = None
+            connection = None
             try:
-                line = self._lines.known() or await self._lines.get()
-                return await send(line)
+                connection = self._connections.known() or await self._connections.get()
+                return await send(connection)
             except self._away as exc:
                 if self._refused(exc):
                     raise refused(self.address, exc) from None
-                until = until or time.monotonic() + PATIENCE
-                if line is not None:
-                    await self._lines.drop(line)
+                until = until or time.monotonic() + AMQP_PATIENCE
+                if connection is not None:
+                    await self._connections.drop(connection)
                 if time.monotonic() > until or self.is_closed:
                     raise unreachable(self.address, exc) from None
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    async def answer(self, line: AmqpLine, send: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
-        """``await send()`` on the loop of `line`; False when that connection is closed, which lost its unacknowledged messages."""
-        if line.loop is not asyncio.get_running_loop():
-            if not line.loop.is_running():
+    async def answer(self, connection: AmqpConnection, send: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
+        """``await send()`` on the loop of `connection`; False when that connection is closed, which lost its unacknowledged messages."""
+        if connection.loop is not asyncio.get_running_loop():
+            if not connection.loop.is_running():
                 return False
-            sent = asyncio.run_coroutine_threadsafe(self.answer(line, send), line.loop)
+            sent = asyncio.run_coroutine_threadsafe(self.answer(connection, send), connection.loop)
             return await asyncio.wrap_future(sent)
         try:
-            await through(send())
+            await shielded(send())
         except self._away:
             return False
-        return not line.broken.done()
+        return not connection.broken.done()
 
     async def close(self) -> None:
         """End every connection."""
         self.is_closed = True
-        await self._lines.close()
+        await self._connections.close()
 
 
-async def _end(line: AmqpLine) -> None:
-    line._break()
-    await _closed(line.connection)
+async def _end(connection: AmqpConnection) -> None:
+    connection._break()
+    await _closed(connection.client)
 
 
-async def _closed(connection: Any) -> None:
+async def _closed(client: Any) -> None:
     try:
         async with asyncio.timeout(2):
-            await connection.close()
+            await client.close()
     except Exception:  # it was broken already
         pass
 
 
-def message_of(pika: Any, mail: Mail) -> Any:
+def amqp_message(pika: Any, stored: StoredMessage) -> Any:
     """A message in AMQP's form; defaults are left out."""
-    headers: dict[str, Any] = {"t": repr(mail.put_at)}
-    body = mail.body.encode()
-    if len(mail.headers) > _HEADERS:
-        before = mail.headers.encode()
+    headers: dict[str, Any] = {"t": repr(stored.put_at)}
+    body = stored.body.encode()
+    if len(stored.headers) > _HEADERS:
+        before = stored.headers.encode()
         headers["l"], body = len(before), before + body
-    elif mail.headers != "{}":
-        headers["h"] = mail.headers
-    if mail.key is not None:
-        headers["k"] = mail.key
-    if mail.deliveries:
-        headers["n"] = mail.deliveries
-    if mail.error:
-        headers["e"] = mail.error
-    return pika.Message(body, headers=headers, message_id=mail.id, delivery_mode=pika.DeliveryMode.PERSISTENT,
+    elif stored.headers != "{}":
+        headers["h"] = stored.headers
+    if stored.key is not None:
+        headers["k"] = stored.key
+    if stored.deliveries:
+        headers["n"] = stored.deliveries
+    if stored.error:
+        headers["e"] = stored.error
+    return pika.Message(body, headers=headers, message_id=stored.id, delivery_mode=pika.DeliveryMode.PERSISTENT,
                         content_type="application/json")
 
 
-def mail_of(message: Any, tag: Any, *, times: int = 1) -> Mail:
+def message_from_amqp(message: Any, tag: Any, *, times: int = 1) -> StoredMessage:
     """The message received over AMQP."""
     headers, body = message.headers or {}, message.body
     length = headers.get("l", 0) if isinstance(headers.get("l", 0), int) else 0
     written = body[:length].decode("utf-8", "backslashreplace") if length else headers.get("h")
     before, again = headers.get("n", 0), headers.get("x-delivery-count", 0)
     count = before + times * (again + 1) if isinstance(before, int) and isinstance(again, int) else before
-    return mail_from(
+    return stored_message(
         hashlib.sha256(body).hexdigest()[:16], tag, id=message.message_id, body=body[length:].decode("utf-8", "backslashreplace"),
         headers=written, key=headers.get("k"), put_at=headers.get("t", 0), count=count, error=headers.get("e"),
     )

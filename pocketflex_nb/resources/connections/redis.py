@@ -10,20 +10,20 @@ from typing import Any
 
 from pocketflex_nb.concurrency.client_per_loop import PerLoop
 from pocketflex_nb.core.errors import BadURL
-from pocketflex_nb.resources.connections.stored_message import Mail, mail_from
+from pocketflex_nb.resources.connections.stored_message import StoredMessage, stored_message
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
 
-__all__ = ["PATIENCE", "RedisLines", "fields_of", "json_of", "mail_of"]
+__all__ = ["RedisConnections", "entry_fields", "json_of", "message_from_entry"]
 
 
 #: seconds to wait for a server that went away
-PATIENCE = 30.0
+_PATIENCE = 30.0
 
 #: seconds that one answer may take before the connection counts as broken
 _ANSWER = 2 * CONNECT
 
 
-class RedisLines:
+class RedisConnections:
     """Connections to one server: a pool per loop, and commands that are sent again after the server was down."""
 
     def __init__(self, address: Address) -> None:
@@ -37,7 +37,7 @@ class RedisLines:
         self.address, self.errors = address, errors
         self._client: Any = client
         self._never = Retry(NoBackoff(), 0)  # the retrying is ours: it must end, and say where
-        self._lines: PerLoop[Any] = PerLoop(self._connect, _end)
+        self._connections: PerLoop[Any] = PerLoop(self._connect, _end)
         # InvalidResponse: who tries again and again to reach a port of its own machine's range may be answered by itself
         self._away = (errors.ConnectionError, errors.TimeoutError, errors.ReadOnlyError, errors.InvalidResponse, OSError)
         self._shas: dict[str, str] = {}
@@ -58,7 +58,7 @@ class RedisLines:
     async def open(self) -> None:
         """Check that the server answers."""
         try:
-            await (await self._lines.get()).ping()
+            await (await self._connections.get()).ping()
         except self.errors.RedisError as exc:
             raise self._told(exc) from None
         except OSError as exc:
@@ -69,8 +69,8 @@ class RedisLines:
         return (refused if is_refusal else unreachable)(self.address, exc)
 
     async def do(self, send: Callable[[Any], Awaitable[Any]]) -> Any:
-        """``await send(client)``, again while the server is down, for `PATIENCE` seconds."""
-        client = self._lines.known() or await self._lines.get()
+        """``await send(client)``, again while the server is down, for `_PATIENCE` seconds."""
+        client = self._connections.known() or await self._connections.get()
         try:
             async with asyncio.timeout(_ANSWER):
                 return await send(client)
@@ -80,7 +80,7 @@ class RedisLines:
             return await self._do_again(send, client, exc)
 
     async def _do_again(self, send: Callable[[Any], Awaitable[Any]], client: Any, cause: Exception) -> Any:
-        until, pause = time.monotonic() + PATIENCE, 0.02
+        until, pause = time.monotonic() + _PATIENCE, 0.02
         while time.monotonic() < until and not self.is_closed:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.5)
@@ -110,7 +110,7 @@ class RedisLines:
     async def close(self) -> None:
         """End every connection; nothing is sent again from now on."""
         self.is_closed = True
-        await self._lines.close()
+        await self._connections.close()
 
 
 async def _end(client: Any) -> None:
@@ -121,16 +121,16 @@ async def _end(client: Any) -> None:
         pass
 
 
-def fields_of(mail: Mail) -> list[str]:
+def entry_fields(stored: StoredMessage) -> list[str]:
     """A message as the fields of an entry; defaults are left out."""
-    fields = ["i", mail.id, "b", mail.body, "t", repr(mail.put_at)]
-    if mail.headers != "{}":
-        fields += ["h", mail.headers]
-    if mail.key is not None:
-        fields += ["k", mail.key]
-    if mail.deliveries:
-        fields += ["n", str(mail.deliveries)]
-    return [*fields, "e", mail.error] if mail.error else fields
+    fields = ["i", stored.id, "b", stored.body, "t", repr(stored.put_at)]
+    if stored.headers != "{}":
+        fields += ["h", stored.headers]
+    if stored.key is not None:
+        fields += ["k", stored.key]
+    if stored.deliveries:
+        fields += ["n", str(stored.deliveries)]
+    return [*fields, "e", stored.error] if stored.error else fields
 
 
 def json_of(fields: list[str]) -> str:
@@ -138,10 +138,10 @@ def json_of(fields: list[str]) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def mail_of(entry: str, fields: dict[str, str], times: int) -> Mail:
+def message_from_entry(entry: str, fields: dict[str, str], times: int) -> StoredMessage:
     """The message of an entry that was delivered that many times."""
     count = fields.get("n", "0")
-    return mail_from(
+    return stored_message(
         entry, (entry, times), id=fields.get("i"), body=fields.get("b"), headers=fields.get("h"), key=fields.get("k"),
         put_at=fields.get("t"), count=int(count) + times if count.isdecimal() else count, error=fields.get("e"),
     )

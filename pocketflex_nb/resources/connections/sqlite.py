@@ -11,14 +11,14 @@ from typing import Any
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import ResourceError, Unreachable
-from pocketflex_nb.resources.connections.sqlite_file_checks import OpenedFile, made_private, refuse_triggers, text_of
+from pocketflex_nb.resources.connections.sqlite_file_checks import OpenedFile, made_private, refuse_triggers, sqlite_text
 from pocketflex_nb.resources.connections.urls import Address
 
-__all__ = ["PATIENCE", "SqliteFile", "is_busy"]
+__all__ = ["SqliteFile", "is_busy"]
 
 
 #: seconds to try for, while other processes have the file locked
-PATIENCE = 30.0
+_PATIENCE = 30.0
 
 
 class SqliteFile:
@@ -45,7 +45,7 @@ class SqliteFile:
                 made.execute("PRAGMA journal_mode = WAL")
                 made.execute("PRAGMA synchronous = NORMAL")
                 made.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MB: the one moment that waits for the disk comes less often
-                made.text_factory = text_of
+                made.text_factory = sqlite_text
                 made.executescript(self._schema)
                 refuse_triggers(made.execute, self.address)
                 made.execute("PRAGMA busy_timeout = 0")
@@ -67,9 +67,9 @@ class SqliteFile:
     def once(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """Rows and row count of one statement. Raises `sqlite3.OperationalError` when the file is locked."""
         with self._lock:
-            line = self._opened()
+            connection = self._opened()
             self._file.check()
-            cursor = line.execute(sql, values)
+            cursor = connection.execute(sql, values)
             return cursor.fetchall() if cursor.description else [], cursor.rowcount
 
     async def do(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
@@ -82,10 +82,10 @@ class SqliteFile:
                 if not isinstance(exc, sqlite3.OperationalError) or not is_busy(exc):
                     raise ResourceError(f"{self.address.safe}: {exc}", url=self.address.safe) from exc
                 now = time.monotonic()
-                end = end or now + PATIENCE
+                end = end or now + _PATIENCE
                 if now > end:
                     raise ResourceError(
-                        f"{self.address.safe} has been locked for {PATIENCE:g} s; which process holds a transaction open?",
+                        f"{self.address.safe} has been locked for {_PATIENCE:g} s; which process holds a transaction open?",
                         url=self.address.safe,
                     ) from exc
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))

@@ -11,7 +11,7 @@ from typing import Any
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.urls import Address
 
-__all__ = ["FOLLOWER", "OpenedFile", "SteadyClock", "made_private", "refuse_triggers", "text_of"]
+__all__ = ["FOLLOWER", "OpenedFile", "SteadyClock", "made_private", "refuse_triggers", "sqlite_text"]
 
 #: name of the thread that follows a store
 FOLLOWER = "pocketflex-follow"
@@ -23,7 +23,7 @@ def made_private(path: str | os.PathLike[str]) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def text_of(data: bytes) -> str:
+def sqlite_text(data: bytes) -> str:
     """A text of the file, whatever was written there."""
     return data.decode("utf-8", "backslashreplace")
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Mail", "begin_anew", "mail_from", "new_id"]
+__all__ = ["StoredMessage", "begin_anew", "new_id", "stored_message"]
 
 
 _process = os.urandom(10).hex()
@@ -28,7 +28,7 @@ def begin_anew() -> None:
 
 
 @dataclass(slots=True)
-class Mail:
+class StoredMessage:
     """A message as a queue keeps it.
 
     Attributes
@@ -62,9 +62,9 @@ class Mail:
     broken: str = ""
 
 
-def mail_from(
+def stored_message(
     found: str, tag: Any, *, id: Any, body: Any, headers: Any = None, key: Any = None, put_at: Any = 0.0, count: Any = 0, error: Any = ""
-) -> Mail:
+) -> StoredMessage:
     """A message from a backend's entry, whatever that contains: an invalid entry says why, and does not affect the others.
 
     Parameters
@@ -93,4 +93,4 @@ def mail_from(
         wrong.append(f"its count is {str(count)[:40]!r}")
         times = 0
     broken = f"unreadable: {', '.join(wrong)}" if wrong else ""
-    return Mail(id, body, headers, None if key is None else str(key), when, times, str(error or ""), tag, broken)
+    return StoredMessage(id, body, headers, None if key is None else str(key), when, times, str(error or ""), tag, broken)

@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from pocketflex_nb.core.errors import BadURL, MissingExtra, Refused, Unreachable, nearest
 
-__all__ = ["CONNECT", "MASK", "Address", "mask", "missing_extra", "parse", "refused", "unreachable"]
+__all__ = ["CONNECT", "MASK", "Address", "mask", "missing_extra", "parse_url", "refused", "unreachable"]
 
 #: seconds to wait for a server's answer at the start; an unreachable one is an error within 5 s
 CONNECT = 4.0
@@ -89,7 +89,7 @@ class Address:
         return cleaned
 
 
-def parse(url: str, *, what: str = "store", kinds: Iterable[str] = ("memory", "sqlite", "redis", "postgres")) -> Address:
+def parse_url(url: str, *, what: str = "store", kinds: Iterable[str] = ("memory", "sqlite", "redis", "postgres")) -> Address:
     """Parse a URL.
 
     Parameters
@@ -135,8 +135,8 @@ def _memory(url: str, what: str) -> Address:
 
 
 def _file(url: str, what: str) -> Address:
-    place, _, query = url.partition("?")
-    path = place.partition(":")[2]
+    location, _, query = url.partition("?")
+    path = location.partition(":")[2]
     if not path.startswith("///") or path.strip("/") in ("", ":memory:"):
         file = path.rpartition("@")[2].strip("/") or f"{what}.db"
         mend = "write 'memory:'" if ":memory:" in path or path in ("", "//") else f"write 'sqlite:///{file}'"
@@ -152,11 +152,11 @@ def _file(url: str, what: str) -> Address:
 def _without_login(url: str) -> str:
     """A URL that names no file, without a password that it may contain by mistake."""
     scheme, _, rest = url.partition(":")
-    place, mark, query = rest.partition("?")
-    if "@" in place:
-        place = f"//{MASK}@{place.rpartition('@')[2]}"
+    location, mark, query = rest.partition("?")
+    if "@" in location:
+        location = f"//{MASK}@{location.rpartition('@')[2]}"
     options = "&".join(f"{name}={MASK}" if _SECRET.search(name) else f"{name}={value}" for name, value in parse_qsl(query))
-    return f"{scheme}:{place}{mark}{options}"
+    return f"{scheme}:{location}{mark}{options}"
 
 
 def _server(url: str, scheme: str, what: str) -> Address:
@@ -229,7 +229,7 @@ def mask(url: str) -> str:
     'amqp://me:***@host:5672/'
     """
     try:
-        return parse(url, kinds=set(_KINDS.values())).safe
+        return parse_url(url, kinds=set(_KINDS.values())).safe
     except BadURL:
         return f"{str(url).partition(':')[0][:16]}:…"
 

@@ -22,12 +22,12 @@ from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.errors import CallFailed, DecodingError, ResourceError
-from pocketflex_nb.resources.connections.stored_message import Mail, new_id
+from pocketflex_nb.resources.connections.stored_message import StoredMessage, new_id
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.topics.open_topic import topic_at
 from pocketflex_nb.resources.topics.topic import Topic
 
-__all__ = ["CALL", "Calls", "called"]
+__all__ = ["CALL", "Calls", "call_of"]
 
 #: names of the headers that make a message a call
 CALL = ("pfx_caller", "pfx_call")
@@ -138,9 +138,9 @@ class Calls:
             answer.set_result(told)
 
     # who answers -----------------------------------------------------------------------------------------------------
-    async def reply(self, mail: Mail, *, value: Any = None, error: str = "") -> bool:
-        """Reply to the call in `mail`; False if it is not a call."""
-        call = called(mail)
+    async def reply(self, stored: StoredMessage, *, value: Any = None, error: str = "") -> bool:
+        """Reply to the call in `stored`; False if it is not a call."""
+        call = call_of(stored)
         if call is None:
             return False
         told = {"to": call[0], "call": call[1], **({"error": error} if error else {"value": encode(value, at=("reply",))})}
@@ -170,12 +170,12 @@ class _Weakly:
             calls._answered(told)
 
 
-def called(mail: Mail) -> tuple[str, int] | None:
+def call_of(stored: StoredMessage) -> tuple[str, int] | None:
     """The caller of this message and the number of the call; None if it was only put."""
-    if CALL[0] not in mail.headers:
+    if CALL[0] not in stored.headers:
         return None
     try:
-        headers = decode(mail.headers)
+        headers = decode(stored.headers)
         return str(headers[CALL[0]]), int(headers[CALL[1]])
     except (DecodingError, LookupError, TypeError, ValueError):
         return None

@@ -9,15 +9,15 @@ import weakref
 
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.concurrency.process_id import pid
-from pocketflex_nb.resources.queues.backends.backend import QueuePlace
+from pocketflex_nb.resources.queues.backends.backend import QueueBackend
 from pocketflex_nb.resources.queues.message import Message
 
-__all__ = ["Keeper"]
+__all__ = ["LeaseRenewer"]
 
 _log = logging.getLogger("pocketflex_nb")
 
 
-class Keeper:
+class LeaseRenewer:
     """Renews the leases of held messages, three times per lease. Costs one insertion in a set per message.
 
     Notes
@@ -25,8 +25,8 @@ class Keeper:
     Messages are held weakly: what nobody holds any more is not renewed, and comes again when its lease has ended.
     """
 
-    def __init__(self, place: QueuePlace, lease: float) -> None:
-        self._place, self._pause = place, lease / 3
+    def __init__(self, backend: QueueBackend, lease: float) -> None:
+        self._backend, self._pause = backend, lease / 3
         self._lock = threading.Lock()
         self._held: dict[int, weakref.ref[Message]] = {}
         self._runs_in = 0  # the process that renews: a forked child begins anew
@@ -42,7 +42,7 @@ class Keeper:
             if begins:
                 io_thread.submit(_renew(weakref.ref(self), self._pause))
 
-    def let_go(self, message: Message) -> None:
+    def release(self, message: Message) -> None:
         """Stop renewing this message."""
         self._held.pop(id(message), None)
 
@@ -53,7 +53,7 @@ class Keeper:
 
     async def _round(self, rounds: int) -> bool:
         """Renew once; False when nothing has been held for some time."""
-        messages = {id(m._mail): m for r in list(self._held.values()) if (m := r()) is not None}
+        messages = {id(m._stored): m for r in list(self._held.values()) if (m := r()) is not None}
         for gone in [number for number, ref in list(self._held.items()) if ref() is None]:
             self._held.pop(gone, None)
         if self._closed:
@@ -67,30 +67,30 @@ class Keeper:
             return goes_on
 
     async def _try(self, messages: list[Message]) -> None:
-        by_id = {id(message._mail): message for message in messages}
+        by_id = {id(message._stored): message for message in messages}
         try:
-            lost = await self._place.renew([message._mail for message in messages])
+            lost = await self._backend.renew([message._stored for message in messages])
         except Exception as exc:  # the place is away: the lease ends there, or a later round is in time
-            _log.warning("the leases of %d messages of %s were not renewed: %s", len(messages), self._place.address, exc)
+            _log.warning("the leases of %d messages of %s were not renewed: %s", len(messages), self._backend.address, exc)
             return
-        for mail in lost:
-            message = by_id[id(mail)]
+        for stored in lost:
+            message = by_id[id(stored)]
             if not message.is_settled:
                 message.is_lost = True
-                self.let_go(message)
+                self.release(message)
                 _log.warning("the lease of %r ended while it was held; it may be handled twice", message)
 
 
-async def _renew(reference: weakref.ref[Keeper], pause: float) -> None:
+async def _renew(reference: weakref.ref[LeaseRenewer], pause: float) -> None:
     rounds = 0
     while True:
         await asyncio.sleep(pause)
-        keeper = reference()
-        if keeper is None:
+        renewer = reference()
+        if renewer is None:
             return
         rounds += 1
-        if not await keeper._round(rounds):
+        if not await renewer._round(rounds):
             return
-        if keeper._held:
+        if renewer._held:
             rounds = 0
-        del keeper
+        del renewer

@@ -10,9 +10,9 @@ from typing import Any
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.tagged_json import UNREADABLE, Unloaded
-from pocketflex_nb.resources.connections.stored_message import Mail, begin_anew
+from pocketflex_nb.resources.connections.stored_message import StoredMessage, begin_anew
 
-__all__ = ["DeadLetter", "Message", "told"]
+__all__ = ["DeadLetter", "Message", "delivery_error"]
 
 _ERROR = 500  # characters of an error that are kept
 
@@ -48,9 +48,9 @@ class DeadLetter:
     _headers: str = field(repr=False)
 
     @classmethod
-    def of(cls, mail: Mail) -> DeadLetter:
-        """The dead letter made of `mail`."""
-        return cls(mail.id, mail.key or mail.id, mail.deliveries, mail.error, mail.put_at, mail.body, mail.headers)
+    def of(cls, stored: StoredMessage) -> DeadLetter:
+        """The dead letter made of `stored`."""
+        return cls(stored.id, stored.key or stored.id, stored.deliveries, stored.error, stored.put_at, stored.body, stored.headers)
 
     @property
     def item(self) -> Any:
@@ -86,18 +86,18 @@ class Message:
         Whether its lease ended while it was held: another consumer may have it by now.
     """
 
-    __slots__ = ("__weakref__", "_item", "_mail", "_queue", "_settled", "is_lost")
+    __slots__ = ("__weakref__", "_item", "_queue", "_settled", "_stored", "is_lost")
 
-    def __init__(self, queue: Any, mail: Mail) -> None:
-        self._queue, self._mail, self._item, self._settled = queue, mail, _UNREAD, False
+    def __init__(self, queue: Any, stored: StoredMessage) -> None:
+        self._queue, self._stored, self._item, self._settled = queue, stored, _UNREAD, False
         self.is_lost = False
 
     def _read(self) -> str:
         """Decode the item, or the reason why it is not one. An item whose class is not loaded here is decoded when it is asked for."""
-        item = decode(self._mail.body, unloaded="keep")
+        item = decode(self._stored.body, unloaded="keep")
         if item.__class__ is Unloaded and item.tag == UNREADABLE:
             return f"unreadable: {item.reason}"
-        if '"$"' not in self._mail.body or is_whole(item):
+        if '"$"' not in self._stored.body or is_whole(item):
             self._item = item
         return ""
 
@@ -105,34 +105,34 @@ class Message:
     def item(self) -> Any:
         """The item that was put, decoded on first access: an item that cannot be decoded here is given back like any other failure."""
         if self._item is _UNREAD:
-            self._item = decode(self._mail.body)
+            self._item = decode(self._stored.body)
         return self._item
 
     @property
     def headers(self) -> dict[str, Any]:
         """The headers that were put with the item."""
-        headers: dict[str, Any] = decode(self._mail.headers)
+        headers: dict[str, Any] = decode(self._stored.headers)
         return {name: value for name, value in headers.items() if name not in ("pfx_caller", "pfx_call")}
 
     @property
     def id(self) -> str:
         """The id, the same over every delivery."""
-        return self._mail.id
+        return self._stored.id
 
     @property
     def key(self) -> str:
         """The idempotency key that it was put with; the id when there was none."""
-        return self._mail.key or self._mail.id
+        return self._stored.key or self._stored.id
 
     @property
     def deliveries(self) -> int:
         """How often it was delivered, this time included."""
-        return self._mail.deliveries
+        return self._stored.deliveries
 
     @property
     def put_at(self) -> float:
         """Seconds since 1970, UTC."""
-        return self._mail.put_at
+        return self._stored.put_at
 
     @property
     def is_settled(self) -> bool:
@@ -169,7 +169,7 @@ class Message:
         if self._settled:
             return False
         self._settled = True
-        done: bool = await self._queue._give_back(self, told(error), delay)
+        done: bool = await self._queue._nack(self, delivery_error(error), delay)
         return done
 
     async def reply(self, value: Any) -> bool:
@@ -224,10 +224,10 @@ class Message:
 
     def __del__(self) -> None:
         if not self._settled:
-            self._queue._drop(self._mail)
+            self._queue._drop(self._stored)
 
 
-def told(error: object) -> str:
+def delivery_error(error: object) -> str:
     """The text of an error that is stored with a message."""
     text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
     return text[:_ERROR]

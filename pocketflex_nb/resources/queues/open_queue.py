@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pocketflex_nb.resources.connections.connect import KINDS
-from pocketflex_nb.resources.connections.opening import opened, renamed
-from pocketflex_nb.resources.connections.urls import Address, parse
-from pocketflex_nb.resources.queues.backends.backend import QueuePlace
+from pocketflex_nb.resources.connections.connect import QUEUE_KINDS
+from pocketflex_nb.resources.connections.opening import open_backend, with_name
+from pocketflex_nb.resources.connections.urls import Address, parse_url
+from pocketflex_nb.resources.queues.backends.backend import QueueBackend
 from pocketflex_nb.resources.queues.queue import Queue
 
 __all__ = ["open_queue"]
@@ -66,9 +66,9 @@ def open_queue(
     {'n': 1} 1
     QueueStats(ready=0, delayed=0, held=0, dead=0)
     """
-    address = parse(url, what="queue", kinds=KINDS)
+    address = parse_url(url, what="queue", kinds=QUEUE_KINDS)
     if name is not None:
-        address = renamed(address, name)
+        address = with_name(address, name)
     if not isinstance(max_deliveries, int) or max_deliveries < 1:
         raise ValueError(f"max_deliveries={max_deliveries!r}: a whole number, 1 or more")
     if not retry_delay >= 0:
@@ -77,25 +77,25 @@ def open_queue(
         raise ValueError(f"lease={lease!r}: seconds, 1 or more")
     if not isinstance(prefetch, int) or not 1 <= prefetch <= 65_535:
         raise ValueError(f"prefetch={prefetch!r}: a whole number from 1 to 65535")
-    place = _place(address, lease, prefetch)
-    opened(place, address)
-    return Queue(place, max_deliveries, retry_delay, lease)
+    backend = _backend(address, lease, prefetch)
+    open_backend(backend, address)
+    return Queue(backend, max_deliveries, retry_delay, lease)
 
 
-def _place(address: Address, lease: float, prefetch: int) -> QueuePlace:
+def _backend(address: Address, lease: float, prefetch: int) -> QueueBackend:
     """The backend of that kind; imported here, since most notebooks need one."""
     if address.kind == "memory":
-        from pocketflex_nb.resources.queues.backends.memory import MemoryQueue
+        from pocketflex_nb.resources.queues.backends.memory import MemoryQueueBackend
 
-        return MemoryQueue(address)
+        return MemoryQueueBackend(address)
     if address.kind == "sqlite":
-        from pocketflex_nb.resources.queues.backends.sqlite import SqliteQueue
+        from pocketflex_nb.resources.queues.backends.sqlite import SqliteQueueBackend
 
-        return SqliteQueue(address, lease)
+        return SqliteQueueBackend(address, lease)
     if address.kind == "redis":
-        from pocketflex_nb.resources.queues.backends.redis import RedisQueue
+        from pocketflex_nb.resources.queues.backends.redis import RedisQueueBackend
 
-        return RedisQueue(address, lease)
-    from pocketflex_nb.resources.queues.backends.rabbitmq import AmqpQueue
+        return RedisQueueBackend(address, lease)
+    from pocketflex_nb.resources.queues.backends.rabbitmq import AmqpQueueBackend
 
-    return AmqpQueue(address, prefetch)
+    return AmqpQueueBackend(address, prefetch)

@@ -49,14 +49,14 @@ from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import DecodingError, EncodingError, ResourceError
-from pocketflex_nb.resources.connections.opening import opened, renamed
-from pocketflex_nb.resources.connections.stored_message import Mail, new_id
-from pocketflex_nb.resources.queues.backends.backend import QueuePlace, QueueStats
-from pocketflex_nb.resources.queues.calls import Calls, called
-from pocketflex_nb.resources.queues.lease_renewal import Keeper
-from pocketflex_nb.resources.queues.message import DeadLetter, Message, told
+from pocketflex_nb.resources.connections.opening import open_backend, with_name
+from pocketflex_nb.resources.connections.stored_message import StoredMessage, new_id
+from pocketflex_nb.resources.queues.backends.backend import QueueBackend, QueueStats
+from pocketflex_nb.resources.queues.calls import Calls, call_of
+from pocketflex_nb.resources.queues.lease_renewal import LeaseRenewer
+from pocketflex_nb.resources.queues.message import DeadLetter, Message, delivery_error
 
-__all__ = ["Getting", "Messages", "Queue", "opened", "renamed"]
+__all__ = ["Messages", "PendingGet", "Queue", "open_backend", "with_name"]
 
 #: characters of an idempotency key
 _KEY = 10_000
@@ -77,21 +77,21 @@ class Queue:
         Where, without secrets.
     """
 
-    def __init__(self, place: QueuePlace, max_deliveries: int, retry_delay: float, lease: float) -> None:
-        self._place, self._max, self._retry_delay = place, max_deliveries, retry_delay
+    def __init__(self, backend: QueueBackend, max_deliveries: int, retry_delay: float, lease: float) -> None:
+        self._backend, self._max, self._retry_delay = backend, max_deliveries, retry_delay
         self._closed = threading.Event()
-        self._keeper = Keeper(place, lease) if place.is_leased else None
-        self._calls = Calls(place.address)
+        self._renewer = LeaseRenewer(backend, lease) if backend.is_leased else None
+        self._calls = Calls(backend.address)
 
     @property
     def name(self) -> str:
         """The name of the queue at its URL."""
-        return self._place.address.name or "default"
+        return self._backend.address.name or "default"
 
     @property
     def url(self) -> str:
         """Its URL, without secrets."""
-        return self._place.address.safe
+        return self._backend.address.safe
 
     @property
     def is_closed(self) -> bool:
@@ -134,9 +134,9 @@ class Queue:
             The server did not come back within 30 s (RabbitMQ, which takes long to start: 60 s). It may have the message.
         """
         self._check()
-        mail = _mail(item, headers, delay, key)
-        await self._place.put(mail, delay)
-        return mail.id
+        stored = _stored(item, headers, delay, key)
+        await self._backend.put(stored, delay)
+        return stored.id
 
     def put_sync(self, item: Any, *, headers: dict[str, Any] | None = None, delay: float = 0.0, key: str | None = None) -> str:
         """`put` from plain code."""
@@ -209,22 +209,22 @@ class Queue:
         return io_thread.run(self.call(item, timeout=timeout, headers=headers, key=key), is_wanted=is_wanted)
 
     async def _reply(self, message: Message, value: Any) -> bool:
-        if not await self._calls.reply(message._mail, value=value):
+        if not await self._calls.reply(message._stored, value=value):
             raise ValueError(f"{message!r} was put, not called, so that nobody waits for a reply; see `Queue.call`")
         return await message.ack()
 
-    async def _bury(self, mail: Mail) -> bool:
+    async def _dead_letter(self, stored: StoredMessage) -> bool:
         """Make it a dead letter, and notify a caller that waits for a reply to it."""
-        done = await self._place.bury(mail)
-        if done and called(mail) is not None:
+        done = await self._backend.dead_letter(stored)
+        if done and call_of(stored) is not None:
             try:
-                await self._calls.reply(mail, error=mail.error or "no reason was given")
+                await self._calls.reply(stored, error=stored.error or "no reason was given")
             except ResourceError as exc:  # who calls is told by the end of its time
-                _log.warning("the caller of message %s of queue %r was not told that it is a dead letter: %s", mail.id, self.name, exc)
+                _log.warning("the caller of message %s of queue %r was not told that it is a dead letter: %s", stored.id, self.name, exc)
         return done
 
     # consumers -------------------------------------------------------------------------------------------------------
-    def get(self, timeout: float | None = None) -> Getting:
+    def get(self, timeout: float | None = None) -> PendingGet:
         """The next message: ``async with queue.get() as msg``.
 
         It is acknowledged when the block is left cleanly, and given back when it raises or is cancelled. ``msg = await queue.get()``
@@ -245,7 +245,7 @@ class Queue:
         self._check()
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"get(timeout={timeout!r}): seconds, 0 or more")
-        return Getting(self, timeout)
+        return PendingGet(self, timeout)
 
     def get_sync(self, timeout: float | None = None) -> Message:
         """`get` from plain code: ``with queue.get_sync() as msg``. A step that was abandoned by its run takes nothing more."""
@@ -262,68 +262,70 @@ class Queue:
         self._check()
         return Messages(self)
 
-    async def _take(self, timeout: float | None, is_wanted: Callable[[], bool]) -> Message:
+    async def _receive(self, timeout: float | None, is_wanted: Callable[[], bool]) -> Message:
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
-                mail = await self._place.take(until, lambda: not self.is_closed and is_wanted())
+                stored = await self._backend.receive(until, lambda: not self.is_closed and is_wanted())
             except ResourceError:
                 self._check()
                 raise
-            if mail is None:
+            if stored is None:
                 self._check()
                 raise TimeoutError(f"no message in queue {self.name!r} at {self.url} within {timeout} s")
             if not is_wanted():  # abandoned while the place was handing it out
-                mail.deliveries -= 1
-                await self._place.give_back(mail, 0)
+                stored.deliveries -= 1
+                await self._backend.nack(stored, 0)
                 raise asyncio.CancelledError
-            message = Message(self, mail)
-            wrong = mail.broken or (message._read() if mail.deliveries <= self._max else "")
-            if not wrong and mail.deliveries <= self._max:
+            message = Message(self, stored)
+            wrong = stored.broken or (message._read() if stored.deliveries <= self._max else "")
+            if not wrong and stored.deliveries <= self._max:
                 break
             message._settled = True
-            mail.deliveries -= 1  # it is not handed out this time
-            mail.error = told(wrong) if wrong else mail.error or f"its consumer ended without an answer, {mail.deliveries} times"
-            await self._bury(mail)
+            stored.deliveries -= 1  # it is not handed out this time
+            unanswered = stored.error or f"its consumer ended without an answer, {stored.deliveries} times"
+            stored.error = delivery_error(wrong) if wrong else unanswered
+            await self._dead_letter(stored)
             if wrong:
                 raise DecodingError(
-                    f"an entry of queue {self.name!r} at {self.url} is no message of ours and is a dead letter now, id {mail.id!r}: {wrong}"
+                    f"an entry of queue {self.name!r} at {self.url} is no message of ours and is a dead letter now, "
+                    f"id {stored.id!r}: {wrong}"
                 )
-        if self._keeper is not None:
-            self._keeper.hold(message)
+        if self._renewer is not None:
+            self._renewer.hold(message)
         return message
 
     async def _ack(self, message: Message) -> bool:
-        self._let_go(message)
-        done = not self.is_closed and await self._place.ack(message._mail)
+        self._release(message)
+        done = not self.is_closed and await self._backend.ack(message._stored)
         message.is_lost = message.is_lost or not done
         return done
 
-    async def _give_back(self, message: Message, error: str, delay: float | None) -> bool:
-        self._let_go(message)
-        mail = message._mail
-        mail.error = error
+    async def _nack(self, message: Message, error: str, delay: float | None) -> bool:
+        self._release(message)
+        stored = message._stored
+        stored.error = error
         if self.is_closed:  # which has given it back
             done = False
-        elif mail.deliveries >= self._max:
-            done = await self._bury(mail)
+        elif stored.deliveries >= self._max:
+            done = await self._dead_letter(stored)
         else:
-            done = await self._place.give_back(mail, self._retry_delay if delay is None else delay)
+            done = await self._backend.nack(stored, self._retry_delay if delay is None else delay)
         message.is_lost = message.is_lost or not done
         return done
 
-    def _let_go(self, message: Message) -> None:
-        if self._keeper is not None:
-            self._keeper.let_go(message)
+    def _release(self, message: Message) -> None:
+        if self._renewer is not None:
+            self._renewer.release(message)
 
-    def _drop(self, mail: Mail) -> None:
-        self._place.drop(mail)
+    def _drop(self, stored: StoredMessage) -> None:
+        self._backend.drop(stored)
 
     # what is there ---------------------------------------------------------------------------------------------------
     async def stats(self) -> QueueStats:
         """How many messages are ready, delayed, held and dead."""
         self._check()
-        return await self._place.stats()
+        return await self._backend.stats()
 
     def stats_sync(self) -> QueueStats:
         """`stats` from plain code."""
@@ -332,7 +334,7 @@ class Queue:
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The oldest messages that nobody could handle, `limit` at most, with their errors. They are not removed."""
         self._check()
-        return [DeadLetter.of(mail) for mail in await self._place.dead(limit)]
+        return [DeadLetter.of(stored) for stored in await self._backend.dead(limit)]
 
     def dead_letters_sync(self, limit: int = 100) -> list[DeadLetter]:
         """`dead_letters` from plain code."""
@@ -341,7 +343,7 @@ class Queue:
     async def requeue(self, *letters: DeadLetter | str) -> int:
         """Make dead letters (or their ids) available again, counted from 1; all of them if none are named. Returns how many."""
         self._check()
-        return await self._place.revive(_ids(letters))
+        return await self._backend.requeue(_ids(letters))
 
     def requeue_sync(self, *letters: DeadLetter | str) -> int:
         """`requeue` from plain code."""
@@ -350,7 +352,7 @@ class Queue:
     async def discard(self, *letters: DeadLetter | str) -> int:
         """Delete dead letters (or their ids); all of them if none are named. Returns how many."""
         self._check()
-        return await self._place.discard(_ids(letters))
+        return await self._backend.discard(_ids(letters))
 
     def discard_sync(self, *letters: DeadLetter | str) -> int:
         """`discard` from plain code."""
@@ -361,10 +363,10 @@ class Queue:
         """Close the connections and end every waiting `get` and loop. Held messages are delivered again elsewhere; stored ones stay."""
         if not self._closed.is_set():
             self._closed.set()
-            if self._keeper is not None:
-                self._keeper.close()
+            if self._renewer is not None:
+                self._renewer.close()
             await self._calls.close()
-            await self._place.close()
+            await self._backend.close()
 
     def close_sync(self) -> None:
         """`close` from plain code."""
@@ -383,7 +385,7 @@ class Queue:
         self.close_sync()
 
 
-class Getting:
+class PendingGet:
     """A pending `get`: ``async with`` it, or await it."""
 
     __slots__ = ("_message", "_queue", "_timeout")
@@ -394,7 +396,7 @@ class Getting:
 
     async def take(self, is_wanted: Callable[[], bool] = lambda: True) -> Message:
         """Wait for the message."""
-        return await self._queue._take(self._timeout, is_wanted)
+        return await self._queue._receive(self._timeout, is_wanted)
 
     def __await__(self) -> Generator[Any, None, Message]:
         return self.take().__await__()
@@ -443,10 +445,10 @@ class Messages:
         if held is None or held.is_settled or self._queue.is_closed or self._loop.is_closed():
             return
         # the interpreter lets go of the loop at its end, however that came: what is in hand is given back
-        self._loop.call_soon_threadsafe(_give_back, self._loop, held)
+        self._loop.call_soon_threadsafe(_nack, self._loop, held)
 
 
-def _give_back(loop: Any, held: Message) -> None:
+def _nack(loop: Any, held: Message) -> None:
     if not held.is_settled:
         task = loop.create_task(held.nack("the loop over the queue was left"))
         _giving.add(task)
@@ -456,14 +458,14 @@ def _give_back(loop: Any, held: Message) -> None:
 _giving: set[Any] = set()
 
 
-def _mail(item: Any, headers: dict[str, Any] | None, delay: float, key: str | None) -> Mail:
+def _stored(item: Any, headers: dict[str, Any] | None, delay: float, key: str | None) -> StoredMessage:
     if not 0 <= delay < math.inf:
         raise ValueError(f"put(delay={delay!r}): seconds, 0 or more")
     if key is not None:
         _check_key(key)
     if headers is not None and not isinstance(headers, dict):
         raise TypeError(f"put(headers={headers!r}): a dict")
-    return Mail(new_id(), encode(item, at=("item",)), encode(headers, at=("headers",)) if headers else "{}", key)
+    return StoredMessage(new_id(), encode(item, at=("item",)), encode(headers, at=("headers",)) if headers else "{}", key)
 
 
 def _check_key(key: Any) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from operator import setitem
 from typing import Any, cast
 
-__all__ = ["Awaited"]
+__all__ = ["AsyncApi"]
 
 
-class Awaited:
+class AsyncApi:
     """The async forms of a shared store's methods: the same names with an ``a`` in front, the same arguments, results and errors."""
 
     async def aget(self, key: Any, default: Any = None, /) -> Any:

@@ -75,10 +75,10 @@ def _follow(reference: Any) -> None:
         store = reference()
         if store is None or store._closed:
             return
-        place, version = store._place, store.version
+        backend, version = store._backend, store.version
         del store  # not held while waiting
         try:
-            place.wait(version, _TURN)
+            backend.wait(version, _TURN)
             store = reference()
             if store is None or store._closed:
                 return

@@ -21,9 +21,9 @@ from typing import Any
 from pocketflex_nb.core.context import CURRENT_FRAME, still_wanted
 from pocketflex_nb.core.errors import LockLost, PocketflexError, StoreError
 from pocketflex_nb.core.value_text import value_text
-from pocketflex_nb.resources.stores.backends.backend import Fence
+from pocketflex_nb.resources.stores.backends.backend import FencingTokens
 
-__all__ = ["HELD", "Lease", "fence_of", "fenced"]
+__all__ = ["HELD", "Lease", "fenced", "tokens_of"]
 
 #: seconds between two tries of who waits for a lock
 _TRY = 0.02
@@ -53,7 +53,7 @@ class _Held:
 HELD: ContextVar[tuple[_Held, ...]] = ContextVar("pocketflex_nb_locks", default=())
 
 
-def fence_of(where: Any) -> Fence:
+def tokens_of(where: Any) -> FencingTokens:
     """The locks of the store object `where` that the running task or thread writes under."""
     return tuple((held.name, held.token) for held in HELD.get() if held.is_ours(where))
 
@@ -109,10 +109,10 @@ class Lease:
     @property
     def is_held(self) -> bool:
         """Whether the lock is held now. Asks the server."""
-        return bool(self._store._asked(lambda place: place.has_lock(self._name)))
+        return bool(self._store._request(lambda backend: backend.has_lock(self._name)))
 
     def _try(self) -> bool:
-        token = self._store._asked(lambda place: place.take_lock(self._name, self._store._mark, self.lease))
+        token = self._store._request(lambda backend: backend.take_lock(self._name, self._store._mark, self.lease))
         self.token = int(token or self.token)
         return bool(token)
 
@@ -141,7 +141,7 @@ class Lease:
         held, self._held = self._held, None
         if held is not None:
             _let_go(held)
-        if not self._store._asked(lambda place: place.drop_lock(self._name, self.token)) and not failed:
+        if not self._store._request(lambda backend: backend.drop_lock(self._name, self.token)) and not failed:
             raise LockLost(
                 f"the lease of lock({self.key!r}) had ended before its holder did, after {self.lease:g} s without renewal: "
                 "somebody else may have held it meanwhile; give it a longer lease="
@@ -172,7 +172,7 @@ class Lease:
             return await asyncio.shield(trying)
         except asyncio.CancelledError:
             if await trying:
-                await asyncio.to_thread(self._store._asked, lambda place: place.drop_lock(self._name, self.token))
+                await asyncio.to_thread(self._store._request, lambda backend: backend.drop_lock(self._name, self.token))
             raise
 
     async def __aexit__(self, kind: Any, *exc: object) -> None:
@@ -192,7 +192,7 @@ def _renew(store: Any, name: str, token: int, lease: float, ended: threading.Eve
         if held is None:
             return
         try:
-            if not held._asked(lambda place: place.keep_lock(name, token, lease)):
+            if not held._request(lambda backend: backend.keep_lock(name, token, lease)):
                 return
         except PocketflexError:  # not reachable now: the next turn tries again, and a write would be refused
             pass

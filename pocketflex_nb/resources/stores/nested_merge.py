@@ -18,9 +18,9 @@ from pocketflex_nb.core.store.change_log import KEY, VERSION
 from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.working_copies import READS, SECONDS, holds, is_related, owner_of
 from pocketflex_nb.core.store.writer import OUTSIDE
-from pocketflex_nb.resources.stores.backends.backend import Changed
+from pocketflex_nb.resources.stores.backends.backend import VersionConflict
 from pocketflex_nb.resources.stores.replica import Entry
-from pocketflex_nb.resources.stores.replicated_reads import Readable, Visit
+from pocketflex_nb.resources.stores.replicated_reads import Readable, ReadMark
 
 __all__ = ["Nested"]
 
@@ -71,7 +71,7 @@ class Nested(Readable):
         key, value = cell.key, cell.value
         rule = self._merge is not None and key in self._merge
         while True:
-            current: Entry | None = self._mirror.entries.get(key)
+            current: Entry | None = self._replica.entries.get(key)
             lost: list[tuple[Any, ...]] = []
             is_other = current is not cell
             if is_other:
@@ -87,7 +87,7 @@ class Nested(Readable):
             try:
                 if current is None or text != current.text:
                     self._send(key, text, frame, 0 if current is None else current.version, value, None if is_other else cell)
-            except Changed:
+            except VersionConflict:
                 self._pull()
                 continue
             if frame is not None and current is not None:
@@ -112,31 +112,31 @@ class Nested(Readable):
 
     # tries that failed, and steps that were abandoned ----------------------------------------------------------------
     def _record_so_far(self, cell: Any, frame: Any) -> None:
-        if cell.__class__ is not Visit:
+        if cell.__class__ is not ReadMark:
             self._detect_mutation(cell, frame)
 
     def _restore_in_place(self, cell: Any, frame: Any) -> tuple[Any, Any] | None:
-        if cell.__class__ is Visit or cell.plain or self._encoded(cell.key, cell.value) == cell.text:
+        if cell.__class__ is ReadMark or cell.plain or self._encoded(cell.key, cell.value) == cell.text:
             return None
         return self._withdraw(cell, frame)
 
     def _withdraw(self, cell: Any, frame: Any) -> tuple[Any, Any] | None:
-        if cell.__class__ is Visit or cell.plain:
+        if cell.__class__ is ReadMark or cell.plain:
             return None
         with self._lock:
             old = cell.value
             cell.holds(decode(cell.text, unloaded="keep"), cell.text, cell.version, cell.who, cell.writer)
             cell.tracked_by = UNTRACKED
-            current: Any = self._mirror.entries.get(cell.key)
+            current: Any = self._replica.entries.get(cell.key)
             if current is cell:
                 dict.__setitem__(self, cell.key, cell.value)
         return old, cell.value
 
     def _undo_write(self, last: list[Any], old: Any, before: Any, frame: Any) -> bool:
         key = last[KEY]
-        entry = self._mirror.entries.get(key)
+        entry = self._replica.entries.get(key)
         if entry is None:
-            if self._mirror.gone.get(key, (0, OUTSIDE))[0] != last[VERSION]:
+            if self._replica.gone.get(key, (0, OUTSIDE))[0] != last[VERSION]:
                 return False
         elif entry.version != last[VERSION]:
             return False
@@ -144,7 +144,7 @@ class Nested(Readable):
         try:
             text = None if old is MISSING else self._encoded(key, value)
             self._send(key, text, frame, 0 if entry is None else entry.version, value)
-        except Changed:  # by somebody else meanwhile
+        except VersionConflict:  # by somebody else meanwhile
             pass
         except EncodingError as exc:
             raise NotCopied(str(exc)) from exc

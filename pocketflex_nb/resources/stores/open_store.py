@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from pocketflex_nb.resources.connections.urls import Address, parse
-from pocketflex_nb.resources.stores.backends.backend import Place
+from pocketflex_nb.resources.connections.urls import Address, parse_url
+from pocketflex_nb.resources.stores.backends.backend import StoreBackend
 from pocketflex_nb.resources.stores.shared_store import SharedStore
 
 __all__ = ["open_store", "reopened"]
@@ -66,28 +66,28 @@ def open_store(
     if not isinstance(history, int) or isinstance(history, bool) or history < 1:
         raise ValueError(f"open_store(history={history!r}): a number of changes, 1 or more")
     options = {"on_conflict": on_conflict, "merge": merge, "transient": transient, "history": history}
-    return SharedStore(_place(parse(url), history), reopened, **options)
+    return SharedStore(_backend(parse_url(url), history), reopened, **options)
 
 
 def reopened(address: Address, keep: int, options: Mapping[str, Any]) -> SharedStore:
     """The same store in another process."""
-    return SharedStore(_place(address, keep), reopened, **options)
+    return SharedStore(_backend(address, keep), reopened, **options)
 
 
-def _place(address: Address, keep: int) -> Place:
+def _backend(address: Address, keep: int) -> StoreBackend:
     """The backend of an address; each kind's file is imported when its first store is opened."""
     if address.kind == "memory":
-        from pocketflex_nb.resources.stores.backends.memory import memory_place
+        from pocketflex_nb.resources.stores.backends.memory import memory_backend
 
-        return memory_place(address, keep)
+        return memory_backend(address, keep)
     if address.kind == "sqlite":
-        from pocketflex_nb.resources.stores.backends.sqlite import SqlitePlace
+        from pocketflex_nb.resources.stores.backends.sqlite import SqliteStoreBackend
 
-        return SqlitePlace(address, keep)
+        return SqliteStoreBackend(address, keep)
     if address.kind == "redis":
-        from pocketflex_nb.resources.stores.backends.redis import RedisPlace
+        from pocketflex_nb.resources.stores.backends.redis import RedisStoreBackend
 
-        return RedisPlace(address, keep)
-    from pocketflex_nb.resources.stores.backends.postgres import PostgresPlace
+        return RedisStoreBackend(address, keep)
+    from pocketflex_nb.resources.stores.backends.postgres import PostgresStoreBackend
 
-    return PostgresPlace(address, keep)
+    return PostgresStoreBackend(address, keep)

@@ -12,12 +12,12 @@ from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.errors import DecodingError, EncodingError, LockLost
 from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer
-from pocketflex_nb.resources.stores.backends.backend import Changed, Lost
-from pocketflex_nb.resources.stores.leases import HELD, fence_of
+from pocketflex_nb.resources.stores.backends.backend import ConnectionLost, VersionConflict
+from pocketflex_nb.resources.stores.leases import HELD, tokens_of
 from pocketflex_nb.resources.stores.nested_merge import Nested
 from pocketflex_nb.resources.stores.provenance import who_text
 from pocketflex_nb.resources.stores.replica import Entry
-from pocketflex_nb.resources.stores.replicated_reads import Visit
+from pocketflex_nb.resources.stores.replicated_reads import ReadMark
 
 __all__ = ["Writable"]
 
@@ -43,25 +43,25 @@ class Writable(Nested):
 
     def _set_outside(self, key: Any, value: Any, text: str) -> None:
         """Write a key from code outside of runs: it overwrites the present value."""
-        if self._untracked and (before := self._mirror.entries.get(key)) is not None:
+        if self._untracked and (before := self._replica.entries.get(key)) is not None:
             self._untracked.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
         self._send(key, text, None, None, value)
-        entry = self._mirror.entries.get(key)
+        entry = self._replica.entries.get(key)
         if entry is not None and not entry.plain and entry.value is value:
             self._touch(entry)  # type: ignore[arg-type]  # as above
 
     def _set_inside(self, key: Any, value: Any, text: str, frame: Any) -> None:
         """Write a key from a step of a run: what others wrote since the step began is detected."""
-        visit = self._seen()
-        before = self._mirror.entries.get(key)
+        mark = self._refresh()
+        before = self._replica.entries.get(key)
         if frame.touched and before is not None:
             frame.touched.pop(before, None)  # as above
         while True:
             other, expect, merged = None, None, value
-            if visit is not None and getattr(frame.run, "store", None) is self:
-                other, expect = self._other_since(key, visit.since, frame)
+            if mark is not None and getattr(frame.run, "store", None) is self:
+                other, expect = self._other_since(key, mark.since, frame)
                 if other is not None and self._merge and key in self._merge:
-                    base = self._mirror.after(max(visit.since, self._mirror.floor)).get(key)
+                    base = self._replica.after(max(mark.since, self._replica.floor)).get(key)
                     merged, other = self._merged_with(key, value, base), None
                     text = self._encoded(key, merged)
                 elif other is not None and self._on_conflict == "raise":
@@ -69,22 +69,22 @@ class Writable(Nested):
             try:
                 self._send(key, text, frame, expect, merged)
                 break
-            except Changed:
+            except VersionConflict:
                 self._pull()
-        entry = self._mirror.entries.get(key)
+        entry = self._replica.entries.get(key)
         if entry is not None and not entry.plain and entry.value is merged:
             self._touch(entry)  # type: ignore[arg-type]  # as above
         if other is not None:
             self._report_conflict(key, frame, other, True)
 
     def _set_aside(self, key: Any, value: Any) -> None:
-        self._aside[key] = value
+        self._transient_values[key] = value
         dict.__setitem__(self, key, value)
 
     def _other_since(self, key: Any, since: int, frame: Any) -> tuple[Writer | None, int]:
         """Another writer of `key` after version `since`, if any, and the present version."""
-        entry = self._mirror.entries.get(key)
-        version, writer = self._mirror.gone.get(key, (0, OUTSIDE)) if entry is None else (entry.version, entry.writer)
+        entry = self._replica.entries.get(key)
+        version, writer = self._replica.gone.get(key, (0, OUTSIDE)) if entry is None else (entry.version, entry.writer)
         is_lost = version > since and writer is not OUTSIDE and not writer.is_related(frame)
         return (writer.resolve() if is_lost else None), 0 if entry is None else version
 
@@ -92,7 +92,7 @@ class Writable(Nested):
         """The result of the merge rule of `key` for the present value and the one written; `base` is the text before both."""
         assert self._merge is not None
         rule, takes_base = self._merge[key]
-        entry = self._mirror.entries.get(key)
+        entry = self._replica.entries.get(key)
         if entry is None:
             return mine
         try:
@@ -108,25 +108,25 @@ class Writable(Nested):
         return rule(before, theirs, mine)
 
     def _remove(self, key: Any, check: bool) -> Any:
-        if key in self._aside:
+        if key in self._transient_values:
             dict.pop(self, key, None)
-            return self._aside.pop(key)
+            return self._transient_values.pop(key)
         frame = _frame()
-        visit = self._seen()
+        mark = self._refresh()
         while True:
-            entry = self._mirror.entries.get(key)
+            entry = self._replica.entries.get(key)
             if entry is None:
                 raise KeyError(key)
             if self._is_late(frame):
                 return entry.value
             other, value = None, entry.value if check else self._value_of(entry)
-            if check and visit is not None and getattr(frame.run, "store", None) is self:
-                other, _ = self._other_since(key, visit.since, frame)
+            if check and mark is not None and getattr(frame.run, "store", None) is self:
+                other, _ = self._other_since(key, mark.since, frame)
                 if other is not None and self._on_conflict == "raise":
                     self._report_conflict(key, frame, other, False)
             try:
                 self._send(key, None, frame, entry.version)
-            except Changed:
+            except VersionConflict:
                 self._pull()
                 continue
             if other is not None:
@@ -150,13 +150,13 @@ class Writable(Nested):
     def _change(self, key: Any, fn: Callable[[Any], Any], default: Any) -> Any:
         frame = _frame()
         if key in self._transient:
-            value = fn(self._aside.get(key, default))
+            value = fn(self._transient_values.get(key, default))
             self._set_aside(key, value)
             return value
         turn = 0
         while True:
-            self._seen()
-            entry = self._mirror.entries.get(key)
+            self._refresh()
+            entry = self._replica.entries.get(key)
             value = default if entry is None else self._decoded(entry)
             if self._is_late(frame):
                 return value
@@ -164,7 +164,7 @@ class Writable(Nested):
             try:
                 self._send(key, self._encoded(key, value), frame, 0 if entry is None else entry.version, value)
                 return value
-            except Changed:
+            except VersionConflict:
                 turn += 1
                 time.sleep(random.uniform(0, min(0.05, 0.0005 * 2**turn)))
 
@@ -177,25 +177,25 @@ class Writable(Nested):
         if self._closed or ((frame is not None or _agent() is not None) and self._is_late(frame)):
             return self._change(key, lambda value: value, 0)
         if frame is not None:
-            self._seen()
+            self._refresh()
         name, mark = self._names.get(key) or self._name(key), f"{self._mark}.{next(self._marks)}"
-        who, fence = who_text(frame, mark), fence_of(self._mark) if _held() else ()
+        who, fence = who_text(frame, mark), tokens_of(self._mark) if _held() else ()
         with self._lock:
             try:
-                added = self._place.add(name, n, limit, reset, who, fence)
+                added = self._backend.add(name, n, limit, reset, who, fence)
             except LockLost as exc:
                 raise self._fenced(exc, key) from None
-            except Lost:
+            except ConnectionLost:
                 return self[key] if self._was_added(mark) else super().increment(key, n, limit, reset)
             if added is None:
                 return super().increment(key, n, limit, reset)
             version, text = added
             value = int(text) if text.isdigit() else decode(text)
-            if frame is None and not self._following:  # the mirror takes it in when it is next asked
+            if frame is None and not self._following:  # the replica takes it in when it is next asked
                 if version > self.version:
                     self.version = version
                 return value
-            self._own((version, name, text, who), value, frame, None)
+            self._apply_own_write((version, name, text, who), value, frame, None)
         if self._outbox:
             self._deliver()
         return value
@@ -215,15 +215,15 @@ class Writable(Nested):
     def insert_new(self, key: Any, value: Any) -> bool:
         """Set `key` unless it exists; returns whether it was set. Atomic."""
         frame = _frame()
-        if self._is_late(frame) or key in self._aside:
+        if self._is_late(frame) or key in self._transient_values:
             return False
         if key in self._transient:
             self._set_aside(key, value)
             return True
-        self._seen()
+        self._refresh()
         try:
             self._send(key, self._encoded(key, value), frame, 0, value)
-        except Changed:
+        except VersionConflict:
             return False
         return True
 
@@ -237,12 +237,12 @@ class Writable(Nested):
             try:
                 self._send(key, self._encoded(key, new), frame, entry.version, new)
                 return True
-            except Changed:
+            except VersionConflict:
                 continue
 
     # nested changes --------------------------------------------------------------------------------------------------
     def _detect_mutation(self, cell: Any, frame: Any) -> None:
-        if cell.__class__ is Visit:
+        if cell.__class__ is ReadMark:
             cell.is_over = cell.tracked_by is UNTRACKED
             return
         if cell.plain or (frame is not None and self._is_late(frame)):
@@ -258,7 +258,7 @@ class Writable(Nested):
     def _put_back(self, cell: Any) -> None:
         """Restore the live value to the stored one: its nested changes cannot be sent."""
         with self._lock:
-            current: Any = self._mirror.entries.get(cell.key)
+            current: Any = self._replica.entries.get(cell.key)
             if current is cell:
                 cell.holds(decode(cell.text, unloaded="keep"), cell.text, cell.version, cell.who, cell.writer)
                 dict.__setitem__(self, cell.key, cell.value)

@@ -16,10 +16,10 @@ from pocketflex_nb.core.store.change_log import FORGOTTEN
 from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.store import WRITTEN_BOUND
 from pocketflex_nb.core.store.writer import Writer
-from pocketflex_nb.resources.stores.backends.backend import Row, read_row
+from pocketflex_nb.resources.stores.backends.backend import ChangeRow, checked_row
 from pocketflex_nb.resources.stores.provenance import Elsewhere, SharedChange, SharedWritten, read_who
 
-__all__ = ["Entry", "Kept", "Mirror", "frozen_of"]
+__all__ = ["Entry", "PastChange", "Replica", "frozen_of"]
 
 _UNREAD: Any = object()
 _CONTAINERS = frozenset({dict, list})
@@ -71,12 +71,12 @@ class Entry:
         return self._frozen
 
 
-class Kept:
+class PastChange:
     """One past change; `old` is the text before, None for a missing key, `_UNREAD` when it is unknown."""
 
     __slots__ = ("_change", "key", "old", "row")
 
-    def __init__(self, key: Any, old: Any, row: Row) -> None:
+    def __init__(self, key: Any, old: Any, row: ChangeRow) -> None:
         self.key, self.old, self.row = key, old, row
         self._change: SharedChange | None = None
 
@@ -94,7 +94,7 @@ class Kept:
         return self._change
 
 
-class Mirror:
+class Replica:
     """The entries and the history of one store. Its user holds a lock around it.
 
     Attributes
@@ -112,14 +112,14 @@ class Mirror:
     def __init__(self, keep: int) -> None:
         self.entries: dict[Any, Entry] = {}
         self.gone: dict[Any, tuple[int, Writer]] = {}
-        self.kept: deque[Kept] = deque(maxlen=keep)
+        self.kept: deque[PastChange] = deque(maxlen=keep)
         self.version = self.floor = 0
         self._keys: dict[str, Any] = {}
         self.strange: dict[str, Any] = {}
         self._is_deep = False
         self._versions: PersistentMap | None = None
 
-    def load(self, version: int, rows: Iterable[Row]) -> None:
+    def load(self, version: int, rows: Iterable[ChangeRow]) -> None:
         """Start again from the present entries."""
         self.entries = {}
         self.gone = {}
@@ -127,7 +127,7 @@ class Mirror:
         self.version = self.floor = version
         self._is_deep, self._versions = False, None
         for row in rows:
-            at, name, text, who = read_row(row)
+            at, name, text, who = checked_row(row)
             if text is not None:
                 self._hold(name, text, at, who)
 
@@ -182,13 +182,13 @@ class Mirror:
         except Exception as exc:  # it was decoded, and cannot be looked at
             return Entry(key).holds(Unloaded.of_text(text, f"{type(exc).__name__}"), text, version, who, Elsewhere(who))
 
-    def apply(self, row: Row, own: tuple[Writer, Any, Entry | None] | None = None) -> Kept:
+    def apply(self, row: ChangeRow, own: tuple[Writer, Any, Entry | None] | None = None) -> PastChange:
         """Take in the next change; `own` if this store object made it: writer, live value, and the entry it changed in place."""
-        version, name, text, who = row = read_row(row)
+        version, name, text, who = row = checked_row(row)
         key = self.key(name)
         fresh = self._read(name, text, version, who) if text is not None and own is None else None  # first, then it is registered
         before = self.entries.get(key)
-        kept = Kept(key, None if before is None else before.text, row)
+        kept = PastChange(key, None if before is None else before.text, row)
         if len(self.kept) == self.kept.maxlen:
             self.floor = self.kept[0].row[0]
         self.kept.append(kept)
@@ -208,7 +208,7 @@ class Mirror:
             self.entries[key] = (entry or Entry(key)).holds(value, text, version, who, writer)
         return kept
 
-    def deepen(self, rows: Iterable[Row]) -> None:
+    def deepen(self, rows: Iterable[ChangeRow]) -> None:
         """Prepend what is known of earlier changes."""
         self._is_deep = True
         rows = [row for row in rows if row[0] <= self.floor]
@@ -220,7 +220,7 @@ class Mirror:
         unknown = None if rows[0][0] == 1 else _UNREAD
         older = []
         for row in rows:
-            older.append(Kept(self.key(row[1]), known.get(row[1], unknown), row))
+            older.append(PastChange(self.key(row[1]), known.get(row[1], unknown), row))
             known[row[1]] = row[2]
         self.kept.extendleft(reversed(older))
         self.floor = rows[0][0] - 1

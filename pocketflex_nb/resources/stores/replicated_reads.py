@@ -12,14 +12,14 @@ from pocketflex_nb.core.errors import DecodingError
 from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.resources.stores.replica import Entry
-from pocketflex_nb.resources.stores.replication import STILL, Linked
+from pocketflex_nb.resources.stores.replication import REPLICA_ONLY, Replication
 
-__all__ = ["Readable", "Visit"]
+__all__ = ["ReadMark", "Readable"]
 
 _frame = CURRENT_FRAME.get
 
 
-class Visit:
+class ReadMark:
     """One visit of a node to the store: the version that it saw first. Registered with what the node touched, until its end."""
 
     __slots__ = ("is_over", "plain", "since", "tracked_by")
@@ -30,30 +30,30 @@ class Visit:
         self.tracked_by: Any = UNTRACKED
 
 
-class Readable(Linked):
+class Readable(Replication):
     """A dict's reading methods."""
 
-    def _seen(self) -> Visit | None:
+    def _refresh(self) -> ReadMark | None:
         """Ask the backend for changes; returns the visit of the current node, which begins now if this is its first access."""
         frame = _frame()
         if frame is None:
             self._pull()
             return None
         self._pull()
-        visits = frame.__dict__.setdefault("visits", {})
-        visit: Visit | None = visits.get(id(self))
-        if visit is None or visit.is_over:
-            visit = visits[id(self)] = Visit(self._mirror.version)
-            self._touch(visit)  # type: ignore[arg-type]  # of a Cell's, only `mark` and `plain` are asked
-        return visit
+        read_marks = frame.__dict__.setdefault("read_marks", {})
+        mark: ReadMark | None = read_marks.get(id(self))
+        if mark is None or mark.is_over:
+            mark = read_marks[id(self)] = ReadMark(self._replica.version)
+            self._touch(mark)  # type: ignore[arg-type]  # of a Cell's, only `mark` and `plain` are asked
+        return mark
 
     def _entry(self, key: Any) -> Entry | None:
-        self._seen()
-        return self._mirror.entries.get(key)
+        self._refresh()
+        return self._replica.entries.get(key)
 
     def _asking(self) -> Any:
         """The frame of the current node; None outside of any, and while reads use the replica alone."""
-        return None if STILL.get() else _frame()
+        return None if REPLICA_ONLY.get() else _frame()
 
     def _live(self, entry: Entry) -> Any:
         if not entry.plain:
@@ -77,8 +77,8 @@ class Readable(Linked):
             raise
 
     def __getitem__(self, key: Any) -> Any:
-        if self._aside and key in self._aside:
-            return self._aside[key]
+        if self._transient_values and key in self._transient_values:
+            return self._transient_values[key]
         entry = self._entry(key)
         if entry is None:
             raise KeyError(key)
@@ -86,19 +86,19 @@ class Readable(Linked):
 
     def get(self, key: Any, default: Any = None, /) -> Any:
         """The value of `key`, or `default`."""
-        if key in self._aside:
-            return self._aside[key]
+        if key in self._transient_values:
+            return self._transient_values[key]
         entry = self._entry(key)
         return default if entry is None else self._live(entry)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._aside or self._entry(key) is not None
+        return key in self._transient_values or self._entry(key) is not None
 
     def _whole(self) -> dict[Any, Any]:
         """A plain dict of the present content; the values are the live ones."""
-        self._seen()
+        self._refresh()
         with self._lock:
-            for entry in self._mirror.entries.values():
+            for entry in self._replica.entries.values():
                 if not entry.is_whole:
                     try:
                         self._read_again(entry)
@@ -113,7 +113,7 @@ class Readable(Linked):
         return iter([*self._whole()][::-1])
 
     def __len__(self) -> int:
-        self._seen()
+        self._refresh()
         return dict.__len__(self)
 
     def keys(self) -> KeysView[Any]:  # type: ignore[override]  # of a copy: others write meanwhile

@@ -20,87 +20,87 @@ from pocketflex_nb.core.store.change_log import add_change
 from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer, writer_of
-from pocketflex_nb.resources.stores.backends.backend import Lost, Place, Row
+from pocketflex_nb.resources.stores.backends.backend import ChangeRow, ConnectionLost, StoreBackend
 from pocketflex_nb.resources.stores.key_encoding import key_text
-from pocketflex_nb.resources.stores.leases import HELD, fence_of
+from pocketflex_nb.resources.stores.leases import HELD, tokens_of
 from pocketflex_nb.resources.stores.provenance import who_text
-from pocketflex_nb.resources.stores.replica import Entry, Kept, Mirror, frozen_of
+from pocketflex_nb.resources.stores.replica import Entry, PastChange, Replica, frozen_of
 
-__all__ = ["STILL", "Linked"]
+__all__ = ["REPLICA_ONLY", "Replication"]
 
-#: set while reads answer from the mirror alone
-STILL: ContextVar[bool] = ContextVar("pocketflex_nb_mirrored", default=False)
+#: set while reads answer from the replica alone
+REPLICA_ONLY: ContextVar[bool] = ContextVar("pocketflex_nb_replica_only", default=False)
 _T = TypeVar("_T")
 _held = HELD.get
 
 
-class Linked(Store):
+class Replication(Store):
     """A store with a replica of what a backend keeps; reads and writes are in the classes below it."""
 
-    def __init__(self, place: Place, reopen: Callable[..., Any], **options: Any) -> None:
+    def __init__(self, backend: StoreBackend, reopen: Callable[..., Any], **options: Any) -> None:
         super().__init__((), **options)
-        self._place, self._reopen, self._closed = place, reopen, False
-        self._mirror = Mirror(place.keep)
+        self._backend, self._reopen, self._closed = backend, reopen, False
+        self._replica = Replica(backend.keep)
         self._mark, self._marks = uuid.uuid4().hex[:12], itertools.count(1)
         self._mine: dict[int, tuple[Writer, Any, Entry | None]] = {}
         self._names: dict[Any, str] = {}
-        self._aside: dict[Any, Any] = {}
+        self._transient_values: dict[Any, Any] = {}
         self._readers: list[Any] = []
         self._following: Any = None
-        self._finish = weakref.finalize(self, place.close)
+        self._finish = weakref.finalize(self, backend.close)
         self._load()
 
     @property
     def url(self) -> str:
         """Its URL, without secrets."""
-        return self._place.address.safe
+        return self._backend.address.safe
 
-    # the mirror ------------------------------------------------------------------------------------------------------
+    # the replica ------------------------------------------------------------------------------------------------------
     def _load(self) -> None:
-        version, rows = self._asked(lambda place: place.load())
-        self._mirror.load(version, rows)
+        version, rows = self._request(lambda backend: backend.load())
+        self._replica.load(version, rows)
         self.version = version
         self._refill()
 
     def _refill(self) -> None:
-        """Have the dict that this is hold what the mirror holds, and what is set aside."""
+        """Have the dict that this is hold what the replica holds, and what is set aside."""
         dict.clear(self)
-        dict.update(self, {key: entry.value for key, entry in self._mirror.entries.items()})
-        dict.update(self, self._aside)
+        dict.update(self, {key: entry.value for key, entry in self._replica.entries.items()})
+        dict.update(self, self._transient_values)
 
-    def _asked(self, ask: Callable[[Place], _T]) -> _T:
+    def _request(self, ask: Callable[[StoreBackend], _T]) -> _T:
         """Send a request that may be repeated safely."""
         while True:
             if self._closed:
                 raise self._is_closed()
             try:
-                return ask(self._place)
-            except Lost:
-                self._place.reopen()
+                return ask(self._backend)
+            except ConnectionLost:
+                self._backend.reopen()
 
     def _is_closed(self) -> StoreError:
         return StoreError(f"the store {self.url} is closed; open it again: open_store(...)")
 
     def _pull(self) -> None:
         """Apply what was written since."""
-        if STILL.get():
+        if REPLICA_ONLY.get():
             return
         with self._lock:
-            known = self._mirror.version
+            known = self._replica.version
             if self._closed:
                 raise self._is_closed()
             try:
-                version, rows = self._place.since(known)
-            except Lost:
-                version, rows = self._asked(lambda place: place.since(known))
+                version, rows = self._backend.since(known)
+            except ConnectionLost:
+                version, rows = self._request(lambda backend: backend.since(known))
             if version != known or rows:
                 self._take_in(known, version, rows)
-            if self._mirror.strange and self._mirror.name_again():
+            if self._replica.strange and self._replica.name_again():
                 self._refill()
         if self._outbox:
             self._deliver()
 
-    def _take_in(self, known: int, version: int, rows: list[Row]) -> None:
+    def _take_in(self, known: int, version: int, rows: list[ChangeRow]) -> None:
         if rows and rows[0][0] == known + 1:
             for row in rows:
                 self._apply(row, self._mine.pop(row[0], None))
@@ -108,14 +108,14 @@ class Linked(Store):
             self._mine.clear()
             self._load()
 
-    def _apply(self, row: Row, own: tuple[Writer, Any, Entry | None] | None) -> None:
-        kept = self._mirror.apply(row, own)
+    def _apply(self, row: ChangeRow, own: tuple[Writer, Any, Entry | None] | None) -> None:
+        kept = self._replica.apply(row, own)
         if row[0] > self.version:
             self.version = row[0]
         if row[2] is None:
             dict.pop(self, kept.key, None)
         else:
-            dict.__setitem__(self, kept.key, self._mirror.entries[kept.key].value)
+            dict.__setitem__(self, kept.key, self._replica.entries[kept.key].value)
         if self._readers:
             self._publish_kept(kept)
 
@@ -132,15 +132,15 @@ class Linked(Store):
         return name
 
     @contextmanager
-    def mirrored(self) -> Iterator[None]:
+    def replica_only(self) -> Iterator[None]:
         """Inside, reads use the replica with no round trip: the last known content, which `follow` keeps up to date."""
-        token = STILL.set(True)
+        token = REPLICA_ONLY.set(True)
         try:
             yield
         finally:
-            STILL.reset(token)
+            REPLICA_ONLY.reset(token)
 
-    def _publish_kept(self, kept: Kept) -> None:
+    def _publish_kept(self, kept: PastChange) -> None:
         """Pass a change to watches and subscribers. The lock is held; never waits."""
         for reference in self._readers:
             listener = reference()
@@ -152,21 +152,21 @@ class Linked(Store):
 
     # sending ---------------------------------------------------------------------------------------------------------
     def _send(self, key: Any, text: str | None, frame: Any, expect: int | None, live: Any = None, entry: Entry | None = None) -> None:
-        """Write one key, and apply it; raises `Changed` when it is not at version `expect`."""
+        """Write one key, and apply it; raises `VersionConflict` when it is not at version `expect`."""
         name, mark = self._names.get(key) or self._name(key), f"{self._mark}.{next(self._marks)}"
-        who, fence = who_text(frame, mark), fence_of(self._mark) if _held() else ()
+        who, fence = who_text(frame, mark), tokens_of(self._mark) if _held() else ()
         if self._closed:
             raise self._is_closed()
         if frame is None and self._untracked:
             self._flush()
         with self._lock:
             try:
-                version = self._place.write(name, text, who, expect, fence)
+                version = self._backend.write(name, text, who, expect, fence)
             except LockLost as exc:
                 raise self._fenced(exc, key) from None
-            except Lost:
-                version = self._again(mark, lambda: self._place.write(name, text, who, expect, fence))
-            self._own((version, name, text, who), live, frame, entry)
+            except ConnectionLost:
+                version = self._again(mark, lambda: self._backend.write(name, text, who, expect, fence))
+            self._apply_own_write((version, name, text, who), live, frame, entry)
         if self._outbox:
             self._deliver()
 
@@ -180,45 +180,45 @@ class Linked(Store):
     def _again(self, mark: str, send: Callable[[], int]) -> int:
         """After the connection broke in the middle of a write: find out whether it was done, and do it if it was not."""
         for _ in range(5):
-            self._place.reopen()
+            self._backend.reopen()
             try:
-                known = self._mirror.version
-                version, rows = self._place.since(known)
+                known = self._replica.version
+                version, rows = self._backend.since(known)
                 if version != known and not (rows and rows[0][0] == known + 1):
                     break
                 done = [row for row in rows if mark in row[3]]
                 return done[0][0] if done else send()
-            except Lost:
+            except ConnectionLost:
                 continue
         raise Unreachable(
             f"the connection to {self.url} broke while a value was being written, and whether it was written cannot be told; "
-            "read it before writing again", url=self.url, host=self._place.address.host, port=self._place.address.port,
+            "read it before writing again", url=self.url, host=self._backend.address.host, port=self._backend.address.port,
         )
 
-    def _own(self, row: Row, live: Any, frame: Any, entry: Entry | None) -> None:
+    def _apply_own_write(self, row: ChangeRow, live: Any, frame: Any, entry: Entry | None) -> None:
         """Apply a change that was made here. The lock is held."""
         if frame is None:
             writer, old = OUTSIDE, MISSING
         else:
             writer = writer_of(frame, self._change_log.unresolved)
-            before = self._mirror.entries.get(self._mirror.key(row[1]))
+            before = self._replica.entries.get(self._replica.key(row[1]))
             old = MISSING if before is None else before.frozen
         own = (writer, live, entry)
-        if row[0] == self._mirror.version + 1:
+        if row[0] == self._replica.version + 1:
             self._apply(row, own)
         else:
             self._mine[row[0]] = own
-            self._place.wake()
+            self._backend.wake()
             if not is_plain(live):  # its nested changes are looked for from now on
                 self._pull()
         if frame is not None:
             self._note_change(row, old, writer, frame)
 
-    def _note_change(self, row: Row, old: Any, writer: Writer, frame: Any) -> None:
+    def _note_change(self, row: ChangeRow, old: Any, writer: Writer, frame: Any) -> None:
         """List the change in the run's log."""
         version, name, text, _ = row
-        key = self._mirror.key(name)
-        now = self._mirror.entries.get(key)
+        key = self._replica.key(name)
+        now = self._replica.entries.get(key)
         new = now.frozen if now is not None and now.text == text else frozen_of(text)
         record = [version, key, "delete" if text is None else "set", old, new, writer, 0, time.time(), 0]
         add_change(frame, record, 0)

@@ -8,6 +8,7 @@ replica serves values, history and pictures.
 from __future__ import annotations
 
 import time
+import warnings
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -16,18 +17,18 @@ from pocketflex_nb.core.frozen.diff import Difference
 from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.core.frozen.persistent_map import Snapshot
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.resources.stores.async_api import Awaited
+from pocketflex_nb.resources.stores.async_api import AsyncApi
 from pocketflex_nb.resources.stores.change_feed import SharedWatch, follow
 from pocketflex_nb.resources.stores.leases import Lease, fenced
 from pocketflex_nb.resources.stores.optimistic_writes import Writable
 from pocketflex_nb.resources.stores.provenance import SharedWritten
-from pocketflex_nb.resources.stores.replica import Mirror
-from pocketflex_nb.resources.stores.replication import STILL
+from pocketflex_nb.resources.stores.replica import Replica
+from pocketflex_nb.resources.stores.replication import REPLICA_ONLY
 
 __all__ = ["SharedStore"]
 
 
-class SharedStore(Awaited, Writable):
+class SharedStore(AsyncApi, Writable):
     """A `Store` that several kernels, processes or machines share. Made by `open_store`.
 
     Attributes
@@ -50,7 +51,7 @@ class SharedStore(Awaited, Writable):
     - Nested changes are sent at the node's end, whatever the size. Outside of runs they are sent when something is next written, when
       the past is asked for, and by `close`: there, use `update`.
     - `lock` has a lease, and writes inside it carry its fencing token: when the lease has ended they are refused (`LockLost`).
-    - The whole content is mirrored in memory.
+    - A replica of the whole content is kept in memory.
 
     It is safe to use from any thread; its operations come one after the other.
     """
@@ -60,47 +61,47 @@ class SharedStore(Awaited, Writable):
         super()._catch_up()
         self._pull()
 
-    def _deep(self) -> Mirror:
+    def _deep(self) -> Replica:
         """The replica, with all the history that is kept."""
         self._catch_up()
-        mirror = self._mirror
-        if mirror.is_shallow and not STILL.get():
+        replica = self._replica
+        if replica.is_shallow and not REPLICA_ONLY.get():
             with self._lock:
-                mirror.deepen(self._asked(lambda place: place.past(mirror.floor)))
-        return mirror
+                replica.deepen(self._request(lambda backend: backend.past(replica.floor)))
+        return replica
 
     def who(self, key: Any) -> SharedWritten:
         """The last writer of `key`, when, and in which kernel; KeyError if the key is missing."""
         self._catch_up()
         with self._lock:
-            return self._mirror.written(key)
+            return self._replica.written(key)
 
     def history(self, key: Any = MISSING) -> list[Any]:
         """The kept changes of `key`, or of all keys, by whichever kernel, oldest first."""
-        mirror = self._deep()
+        replica = self._deep()
         with self._lock:
-            return mirror.history(key)
+            return replica.history(key)
 
     def snapshot(self) -> Snapshot:
         """The whole store as it is now, frozen."""
         self._catch_up()
         with self._lock:
-            return Snapshot(self._mirror.versions(), time.time())
+            return Snapshot(self._replica.versions(), time.time())
 
     def at(self, version: int) -> dict[Any, Any]:
         """A plain copy of the store as it was at that `version`; `StoreError` if that is no longer kept."""
-        mirror = self._deep()
+        replica = self._deep()
         with self._lock:
-            return mirror.at(version)
+            return replica.at(version)
 
     def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
         """The changes from `a` to `b`, versions or snapshots; `b` is the present one when it is left out."""
         if isinstance(a, Snapshot) and (b is None or isinstance(b, Snapshot)):
             return a.diff(self.snapshot() if b is None else b)
-        mirror = self._deep()
+        replica = self._deep()
         with self._lock:
-            last = mirror.version if b is None else b.version if isinstance(b, Snapshot) else b
-            return mirror.diff(a.version if isinstance(a, Snapshot) else a, last)
+            last = replica.version if b is None else b.version if isinstance(b, Snapshot) else b
+            return replica.diff(a.version if isinstance(a, Snapshot) else a, last)
 
     # others ----------------------------------------------------------------------------------------------------------
     def lock(  # type: ignore[override]  # with a lease
@@ -129,6 +130,11 @@ class SharedStore(Awaited, Writable):
     def fenced(self, key: Any, token: int) -> AbstractContextManager[None]:
         """Inside, writes are refused unless lock `key` is held with `token`, as ``with store.lock(key) as lock`` gave it."""
         return fenced(self._mark, self._name(key), token)
+
+    def mirrored(self) -> AbstractContextManager[None]:
+        """The former name of `replica_only`."""
+        warnings.warn("SharedStore.mirrored() is now called replica_only()", DeprecationWarning, stacklevel=2)
+        return self.replica_only()
 
     def follow(self) -> None:
         """Keep the replica up to date in a thread, and notify watches. Calling it twice does nothing."""
@@ -186,7 +192,7 @@ class SharedStore(Awaited, Writable):
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Store:
-        return Store({key: decode(entry.text, unloaded="keep") for key, entry in self._mirror.entries.items()})
+        return Store({key: decode(entry.text, unloaded="keep") for key, entry in self._replica.entries.items()})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._reopen, (self._place.address, self._place.keep, self._options())
+        return self._reopen, (self._backend.address, self._backend.keep, self._options())

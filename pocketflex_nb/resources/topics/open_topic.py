@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pocketflex_nb.resources.connections.opening import opened, renamed
-from pocketflex_nb.resources.connections.urls import Address, parse
-from pocketflex_nb.resources.topics.backends.backend import TopicPlace
-from pocketflex_nb.resources.topics.topic import KINDS, Topic
+from pocketflex_nb.resources.connections.opening import open_backend, with_name
+from pocketflex_nb.resources.connections.urls import Address, parse_url
+from pocketflex_nb.resources.topics.backends.backend import TopicBackend
+from pocketflex_nb.resources.topics.topic import TOPIC_KINDS, Topic
 
 __all__ = ["open_topic", "topic_at"]
 
@@ -41,9 +41,9 @@ def open_topic(url: str, *, name: str | None = None, keep: int = 10_000) -> Topi
     ...     news.get_sync(timeout=1).item
     'rain'
     """
-    address = parse(url, what="topic", kinds=KINDS)
+    address = parse_url(url, what="topic", kinds=TOPIC_KINDS)
     if name is not None:
-        address = renamed(address, name)
+        address = with_name(address, name)
     if not isinstance(keep, int) or keep < 1:
         raise ValueError(f"keep={keep!r}: a whole number, 1 or more")
     return topic_at(address, keep)
@@ -51,28 +51,28 @@ def open_topic(url: str, *, name: str | None = None, keep: int = 10_000) -> Topi
 
 def topic_at(address: Address, keep: int = 10_000) -> Topic:
     """The topic at an address that was read already; see `open_topic`."""
-    place = _place(address, keep)
-    opened(place, address)
-    return Topic(place)
+    backend = _backend(address, keep)
+    open_backend(backend, address)
+    return Topic(backend)
 
 
-def _place(address: Address, keep: int) -> TopicPlace:
+def _backend(address: Address, keep: int) -> TopicBackend:
     if address.kind == "memory":
-        from pocketflex_nb.resources.topics.backends.memory import MemoryTopic
+        from pocketflex_nb.resources.topics.backends.memory import MemoryTopicBackend
 
-        return MemoryTopic(address)
+        return MemoryTopicBackend(address)
     if address.kind == "sqlite":
-        from pocketflex_nb.resources.topics.backends.sqlite import SqliteTopic
+        from pocketflex_nb.resources.topics.backends.sqlite import SqliteTopicBackend
 
-        return SqliteTopic(address, keep)
+        return SqliteTopicBackend(address, keep)
     if address.kind == "redis":
-        from pocketflex_nb.resources.topics.backends.redis import RedisTopic
+        from pocketflex_nb.resources.topics.backends.redis import RedisTopicBackend
 
-        return RedisTopic(address, keep)
+        return RedisTopicBackend(address, keep)
     if address.kind == "postgres":
-        from pocketflex_nb.resources.topics.backends.postgres import PostgresTopic
+        from pocketflex_nb.resources.topics.backends.postgres import PostgresTopicBackend
 
-        return PostgresTopic(address, keep)
-    from pocketflex_nb.resources.topics.backends.rabbitmq import AmqpTopic
+        return PostgresTopicBackend(address, keep)
+    from pocketflex_nb.resources.topics.backends.rabbitmq import AmqpTopicBackend
 
-    return AmqpTopic(address, keep)
+    return AmqpTopicBackend(address, keep)

@@ -16,7 +16,7 @@ from pocketflex_nb.concurrency.waiters import Waiters, remaining
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import ResourceError
-from pocketflex_nb.resources.connections.stored_message import Mail
+from pocketflex_nb.resources.connections.stored_message import StoredMessage
 
 __all__ = ["News", "Source", "Subscription", "Weakly"]
 
@@ -35,31 +35,31 @@ class News:
         Seconds since 1970, UTC.
     """
 
-    __slots__ = ("_mail",)
+    __slots__ = ("_stored",)
 
-    def __init__(self, mail: Mail) -> None:
-        self._mail = mail
+    def __init__(self, stored: StoredMessage) -> None:
+        self._stored = stored
 
     @property
     def id(self) -> str:
         """The same for every subscriber."""
-        return self._mail.id
+        return self._stored.id
 
     @property
     def item(self) -> Any:
         """The published item; every subscriber has its own copy."""
-        return decode(self._mail.body)
+        return decode(self._stored.body)
 
     @property
     def headers(self) -> dict[str, Any]:
         """The headers that were published with the item."""
-        headers: dict[str, Any] = decode(self._mail.headers)
+        headers: dict[str, Any] = decode(self._stored.headers)
         return headers
 
     @property
     def published_at(self) -> float:
         """Seconds since 1970, UTC."""
-        return self._mail.put_at
+        return self._stored.put_at
 
     def __repr__(self) -> str:
         return f"<News {self.id}>"
@@ -107,33 +107,33 @@ class Subscription:
         return self._is_closed
 
     # called by the backend ---------------------------------------------------------------------------------------------
-    def _push(self, mails: list[Mail], missed: int) -> bool:
+    def _push(self, messages: list[StoredMessage], missed: int) -> bool:
         if self._fn is not None:
             self.missed += missed
-            for mail in mails:
-                self._call(mail)
+            for stored in messages:
+                self._call(stored)
             return not self._is_closed
         with self._lock:
             if self._is_closed:
                 return False
             self.missed += missed
-            for mail in mails:
-                self._news.append(News(mail))
+            for stored in messages:
+                self._news.append(News(stored))
                 self._waiters.wake_one()
             while len(self._news) > self._limit:
                 self._news.popleft()
                 self.missed += 1
         return True
 
-    def _call(self, mail: Mail) -> None:
+    def _call(self, stored: StoredMessage) -> None:
         if self._agent is not None and not self._agent.is_alive:
             self.close()
         if self._is_closed or self._fn is None:
             return
         try:
-            self._fn(decode(mail.body))
+            self._fn(decode(stored.body))
         except Exception:
-            _log.exception("a subscriber of topic %r failed on message %s", self._topic.name, mail.id)
+            _log.exception("a subscriber of topic %r failed on message %s", self._topic.name, stored.id)
 
     def _fail(self, error: Exception) -> None:
         _log.warning("a subscription to topic %r ended: %s", self._topic.name, error)
@@ -231,10 +231,10 @@ class Weakly:
     def __init__(self, subscription: Subscription) -> None:
         self._reference = weakref.ref(subscription)
 
-    def push(self, mails: list[Mail], missed: int) -> bool:
+    def push(self, messages: list[StoredMessage], missed: int) -> bool:
         """Deliver news; False when no more are wanted."""
         subscription = self._reference()
-        return subscription is not None and subscription._push(mails, missed)
+        return subscription is not None and subscription._push(messages, missed)
 
     def fail(self, error: Exception) -> None:
         """Nothing more will come."""

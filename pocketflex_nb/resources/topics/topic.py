@@ -31,14 +31,14 @@ from typing import Any
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.errors import ResourceError
-from pocketflex_nb.resources.connections.stored_message import Mail, new_id
-from pocketflex_nb.resources.topics.backends.backend import TopicPlace
+from pocketflex_nb.resources.connections.stored_message import StoredMessage, new_id
+from pocketflex_nb.resources.topics.backends.backend import TopicBackend
 from pocketflex_nb.resources.topics.subscription import Subscription, Weakly
 
-__all__ = ["KINDS", "Topic"]
+__all__ = ["TOPIC_KINDS", "Topic"]
 
 #: kinds of URL that a topic may have
-KINDS = ("memory", "sqlite", "redis", "postgres", "amqp")
+TOPIC_KINDS = ("memory", "sqlite", "redis", "postgres", "amqp")
 
 
 class Topic:
@@ -52,8 +52,8 @@ class Topic:
         Where, without secrets.
     """
 
-    def __init__(self, place: TopicPlace) -> None:
-        self._place = place
+    def __init__(self, backend: TopicBackend) -> None:
+        self._backend = backend
         self._closed = threading.Event()
         self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._told: set[Subscription] = set()  # those with a function live until they are closed
@@ -61,12 +61,12 @@ class Topic:
     @property
     def name(self) -> str:
         """The name of the topic at its URL."""
-        return self._place.address.name or "default"
+        return self._backend.address.name or "default"
 
     @property
     def url(self) -> str:
         """Its URL, without secrets."""
-        return self._place.address.safe
+        return self._backend.address.safe
 
     @property
     def is_closed(self) -> bool:
@@ -101,9 +101,9 @@ class Topic:
         if headers is not None and not isinstance(headers, dict):
             raise TypeError(f"publish(headers={headers!r}): a dict")
         kept = encode(headers, at=("headers",)) if headers else "{}"
-        mail = Mail(new_id(), encode(item, at=("item",)), kept)
-        await self._place.publish(mail)
-        return mail.id
+        stored = StoredMessage(new_id(), encode(item, at=("item",)), kept)
+        await self._backend.publish(stored)
+        return stored.id
 
     def publish_sync(self, item: Any, *, headers: dict[str, Any] | None = None) -> str:
         """`publish` from plain code."""
@@ -135,7 +135,7 @@ class Topic:
         if not isinstance(limit, int) or limit < 1:
             raise ValueError(f"subscribe(limit={limit!r}): a whole number, 1 or more")
         subscription = Subscription(self, _function(to), to if hasattr(to, "is_alive") else None, limit)
-        subscription._end = io_thread.run(self._place.attach(Weakly(subscription)))
+        subscription._end = io_thread.run(self._backend.attach(Weakly(subscription)))
         self._subscriptions.add(subscription)
         if to is not None:
             self._told.add(subscription)
@@ -151,7 +151,7 @@ class Topic:
             self._closed.set()
             for subscription in list(self._subscriptions):
                 subscription.close()
-            await self._place.close()
+            await self._backend.close()
 
     def close_sync(self) -> None:
         """`close` from plain code."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketflex_nb.core.errors import BadURL, MissingExtra, ResourceError, Unreachable
-from pocketflex_nb.resources.connections.urls import MASK, mask, missing_extra, parse, refused, unreachable
+from pocketflex_nb.resources.connections.urls import MASK, mask, missing_extra, parse_url, refused, unreachable
 
 ALL = ("memory", "sqlite", "redis", "postgres", "amqp")
 
@@ -23,7 +23,7 @@ ALL = ("memory", "sqlite", "redis", "postgres", "amqp")
     ("amqp://u:p@h/%2Fteam", ("amqp", "h", 5672, "/team", "default")),
 ])
 def test_a_url_is_read(url: str, told: tuple[object, ...]) -> None:
-    address = parse(url, kinds=ALL)
+    address = parse_url(url, kinds=ALL)
 
     assert (address.kind, address.host, address.port, address.path, address.name) == told
 
@@ -37,7 +37,7 @@ def test_a_url_is_read(url: str, told: tuple[object, ...]) -> None:
 ])
 def test_a_wrong_url_is_answered_with_what_is_wrong(url: str, mend: str) -> None:
     with pytest.raises(BadURL) as caught:
-        parse(url)
+        parse_url(url)
 
     assert mend in str(caught.value)
     assert isinstance(caught.value, ValueError)
@@ -48,7 +48,7 @@ def test_no_password_is_told_however_the_url_is_wrong(password: str, scheme: str
     secret = f"Zq{password}"
     url = f"{scheme}://me:{secret}@127.0.0.1:5/0"
     try:
-        address = parse(url, kinds=ALL)
+        address = parse_url(url, kinds=ALL)
         texts = [repr(address), str(address), address.safe, str(unreachable(address, f"no {secret}")), str(refused(address, OSError(url)))]
     except BadURL as exc:
         texts = [str(exc), exc.url, repr(exc.__cause__), repr(exc.__context__)]
@@ -57,7 +57,7 @@ def test_no_password_is_told_however_the_url_is_wrong(password: str, scheme: str
 
 
 def test_secrets_among_the_options_are_masked_and_reach_the_client() -> None:
-    address = parse("postgresql://me@h/d?sslpassword=hidden1&sslmode=require&name=team")
+    address = parse_url("postgresql://me@h/d?sslpassword=hidden1&sslmode=require&name=team")
 
     assert "hidden1" not in f"{address!r}{address}"
     assert f"sslpassword={MASK}" in address.safe
@@ -66,7 +66,7 @@ def test_secrets_among_the_options_are_masked_and_reach_the_client() -> None:
 
 
 def test_a_secret_is_masked_however_the_client_writes_it() -> None:
-    address = parse("redis://me:a%40b%2Fc@h")
+    address = parse_url("redis://me:a%40b%2Fc@h")
 
     assert address.clean("a@b/c and a%40b%2Fc and a%40b/c") == f"{MASK} and {MASK} and {MASK}"
     assert address.secrets
@@ -74,7 +74,7 @@ def test_a_secret_is_masked_however_the_client_writes_it() -> None:
 
 
 def test_the_errors_name_place_cause_and_mend() -> None:
-    address = parse("redis://me:secret@somewhere:1234/0")
+    address = parse_url("redis://me:secret@somewhere:1234/0")
 
     gone = unreachable(address, ConnectionRefusedError("refused secret"))
     lacking = missing_extra(address, ImportError("No module named 'redis'"))

@@ -126,8 +126,8 @@ async def test_an_acknowledgement_after_the_connection_was_lost_says_so(rabbit_s
     async with open_queue(f"{rabbit_server.url}?name=lost{uuid.uuid4().hex[:8]}") as queue:
         await queue.put(1)
         msg = await queue.get(timeout=20)
-        line = msg._mail.tag[0]
-        await line.connection.close()
+        connection = msg._stored.tag[0]
+        await connection.client.close()
 
         assert not await msg.ack()
         assert msg.is_lost
@@ -140,7 +140,7 @@ async def test_a_consumer_whose_lease_was_taken_over_is_told(redis_server: Redis
     async with open_queue(url, lease=1) as queue, open_queue(url, lease=1) as other:
         await queue.put(1)
         mine = await queue.get(timeout=20)
-        queue._let_go(mine)             # as if this process had been stopped for longer than the lease
+        queue._release(mine)             # as if this process had been stopped for longer than the lease
 
         theirs = await other.get(timeout=20)
 

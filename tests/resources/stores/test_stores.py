@@ -541,14 +541,14 @@ def test_a_subscriber_is_called_for_what_others_write(pair: Pair) -> None:
 def test_the_mirror_answers_with_no_round_trip_and_is_kept_fresh_by_following(pair: Pair) -> None:
     mine, yours = pair
     mine["n"] = 1
-    with yours.mirrored():
+    with yours.replica_only():
         assert "n" not in yours
     assert yours["n"] == 1
 
     with yours.watch("n") as watch:
         mine["n"] = 2
         assert watch.next(30) is not None
-        with yours.mirrored():
+        with yours.replica_only():
             assert (yours["n"], yours.who("n").version) == (2, 2)
 
 

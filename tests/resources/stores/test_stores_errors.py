@@ -17,8 +17,8 @@ import pytest
 
 import pocketflex_nb
 from pocketflex_nb.core.errors import BadURL, Refused, ResourceError, Unreachable
-from pocketflex_nb.resources.connections.connect import connected
-from pocketflex_nb.resources.connections.urls import parse
+from pocketflex_nb.resources.connections.connect import connect_within
+from pocketflex_nb.resources.connections.urls import parse_url
 from pocketflex_nb.resources.stores.open_store import open_store
 from tests.environment import ROOT, free_port
 from tests.resources.brokers import Redis
@@ -80,9 +80,9 @@ def test_a_host_that_nobody_knows_is_told_by_its_name(scheme: str) -> None:
 
 def test_a_client_that_does_not_come_back_is_left_behind() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = parse(f"redis://me:{SECRET}@127.0.0.1:{server.getsockname()[1]}")
+        address = parse_url(f"redis://me:{SECRET}@127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(Unreachable, match=r"no answer within 0\.05 s"):
-            connected(address, lambda: server.accept()[0].close(), within=0.05)
+            connect_within(address, lambda: server.accept()[0].close(), within=0.05)
         socket.create_connection(server.getsockname()).close()
 
 

@@ -250,7 +250,7 @@ def test_a_server_that_is_gone_is_told_with_its_place_and_the_mirror_goes_on() -
 
         with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{server.port}") as caught:
             store["a"] = 2
-        with store.mirrored():
+        with store.replica_only():
             assert store["a"] == 1
         assert server.password not in str(caught.value)
         server.start()

@@ -132,7 +132,7 @@ def test_an_unreadable_value_is_written_again_as_it_was_read(shared_url: str, re
         store["inside"] = [store.at(store.version)["x"]]
 
     with open_store(shared_url) as again:
-        assert again._mirror.entries["copy"].text == '{"a": [1'
+        assert again._replica.entries["copy"].text == '{"a": [1'
         assert again.at(again.version)["inside"][0] == again.at(again.version)["x"]
 
 

@@ -263,7 +263,7 @@ async def test_a_file_keeps_no_more_than_it_was_told_and_who_is_behind_knows(tmp
         for n in range(200):
             await topic.publish(n)
 
-        rows, _ = await topic._place._file.do("SELECT count(*), max(n) FROM pfx_topic")      # type: ignore[attr-defined]
+        rows, _ = await topic._backend._file.do("SELECT count(*), max(n) FROM pfx_topic")      # type: ignore[attr-defined]
         assert rows[0][0] <= 10 + 64
         assert rows[0][1] == 200
 

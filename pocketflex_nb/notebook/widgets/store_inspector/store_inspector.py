@@ -18,7 +18,7 @@ from pocketflex_nb.core.value_text import path_text
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.engine.runs.run_registry import runs
-from pocketflex_nb.notebook.run_data.detail_tabs import mirrored
+from pocketflex_nb.notebook.run_data.detail_tabs import replica_only
 from pocketflex_nb.notebook.widgets.base.delta_widget import PatchedView
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.number_series import Numbers
@@ -132,7 +132,7 @@ class StoreInspector(Standing, PatchedView):
     def __repr__(self) -> str:
         if self._has_let_go:
             return f"StoreInspector({self._title!r}, closed)"
-        with mirrored(self._store):
+        with replica_only(self._store):
             return f"StoreInspector({self._title!r}, {len(self._store)} keys)"
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class StoreInspector(Standing, PatchedView):
         return status, *((key, id(value)) for key, value in list(self._store.items())[:PAGE])
 
     def _tell(self) -> None:
-        with mirrored(self._store):
+        with replica_only(self._store):
             self._tell_mirrored()
 
     def _tell_mirrored(self) -> None:
@@ -363,7 +363,7 @@ class StoreInspector(Standing, PatchedView):
         """Send the chosen value to the page as text, for its clipboard: masked, and cut where it is very long."""
         if self._chosen is None:
             return
-        with mirrored(self._store):
+        with replica_only(self._store):
             held = self._past.at(self._version)
             value = value_at(held, self._chosen)
         if self._is_hidden(held) or detail(value, key=self._chosen) == MASK:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
-from pocketflex_nb.notebook.run_data.detail_tabs import mirrored
+from pocketflex_nb.notebook.run_data.detail_tabs import replica_only
 from pocketflex_nb.notebook.shell.say import say
 from pocketflex_nb.notebook.widgets.base.number_series import Numbers
 from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets
@@ -37,7 +37,7 @@ class _Row:
     def look(self, names: Mapping[str, Any]) -> None:
         """Evaluate it; if that fails, for example because a key is missing, the last value stays."""
         try:
-            with mirrored(self.run.store):
+            with replica_only(self.run.store):
                 value = eval(self.code, {**names, "store": self.run.store})
         except Exception:
             return

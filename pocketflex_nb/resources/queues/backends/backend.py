@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from pocketflex_nb.resources.connections.stored_message import Mail
+from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address
 
-__all__ = ["QueuePlace", "QueueStats"]
+__all__ = ["QueueBackend", "QueueStats"]
 
 
-class QueuePlace(Protocol):
+class QueueBackend(Protocol):
     """One queue at one server or in one file; its methods may be awaited on any loop, by several tasks at once.
 
     Attributes
@@ -29,37 +29,37 @@ class QueuePlace(Protocol):
     async def open(self) -> None:
         """Connect, and make what the queue needs there. Raises `Unreachable` or `Refused` within 5 s."""
 
-    async def put(self, mail: Mail, delay: float) -> None:
+    async def put(self, stored: StoredMessage, delay: float) -> None:
         """Store a message; return when it is stored."""
 
-    async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
+    async def receive(self, until: float | None, is_open: Callable[[], bool]) -> StoredMessage | None:
         """Deliver the next message and count it; None when the monotonic clock reads `until`, or `is_open` returns False."""
 
-    async def ack(self, mail: Mail) -> bool:
+    async def ack(self, stored: StoredMessage) -> bool:
         """Delete a message; False if this consumer no longer holds it."""
 
-    async def give_back(self, mail: Mail, delay: float) -> bool:
+    async def nack(self, stored: StoredMessage, delay: float) -> bool:
         """Make it available again after `delay` seconds."""
 
-    async def bury(self, mail: Mail) -> bool:
+    async def dead_letter(self, stored: StoredMessage) -> bool:
         """Make it a dead letter."""
 
-    async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
+    async def renew(self, messages: Iterable[StoredMessage]) -> list[StoredMessage]:
         """Renew the leases of these messages; returns those that were lost."""
 
     async def stats(self) -> QueueStats:
         """The numbers of messages by state."""
 
-    async def dead(self, limit: int) -> list[Mail]:
+    async def dead(self, limit: int) -> list[StoredMessage]:
         """The oldest dead letters."""
 
-    async def revive(self, ids: frozenset[str]) -> int:
+    async def requeue(self, ids: frozenset[str]) -> int:
         """Make dead letters available again, with a new count; all of them if `ids` is empty."""
 
     async def discard(self, ids: frozenset[str]) -> int:
         """Delete dead letters; all of them if `ids` is empty."""
 
-    def drop(self, mail: Mail) -> None:
+    def drop(self, stored: StoredMessage) -> None:
         """Handle a message that was dropped unanswered, on any thread. Never waits."""
 
     async def close(self) -> None:

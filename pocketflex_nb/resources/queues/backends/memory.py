@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
 from pocketflex_nb.concurrency.waiters import Waiters, remaining
-from pocketflex_nb.resources.connections.stored_message import Mail
+from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.queues.backends.backend import QueueStats
 
-__all__ = ["MemoryQueue"]
+__all__ = ["MemoryQueueBackend"]
 
 
 class _Box:
@@ -22,10 +22,10 @@ class _Box:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.ready: deque[Mail] = deque()
-        self.delayed: list[tuple[float, int, Mail]] = []
-        self.held: dict[int, Mail] = {}
-        self.dead: dict[str, Mail] = {}
+        self.ready: deque[StoredMessage] = deque()
+        self.delayed: list[tuple[float, int, StoredMessage]] = []
+        self.held: dict[int, StoredMessage] = {}
+        self.dead: dict[str, StoredMessage] = {}
         self.waiters = Waiters(self.lock)
         self.count = itertools.count()
 
@@ -41,7 +41,7 @@ def _box(name: str) -> _Box:
         return _boxes.setdefault(name, _Box())
 
 
-class MemoryQueue:
+class MemoryQueueBackend:
     """See the backend port. A consumer cannot end without this process, so there are no leases."""
 
     is_leased = False
@@ -53,32 +53,32 @@ class MemoryQueue:
     async def open(self) -> None:
         """Does nothing."""
 
-    async def put(self, mail: Mail, delay: float) -> None:
+    async def put(self, stored: StoredMessage, delay: float) -> None:
         """Append it."""
-        self._insert(mail, delay)
+        self._insert(stored, delay)
 
-    def _insert(self, mail: Mail, delay: float) -> None:
+    def _insert(self, stored: StoredMessage, delay: float) -> None:
         box = self._box
         with box.lock:
             if delay > 0:
-                heappush(box.delayed, (time.monotonic() + delay, next(box.count), mail))
+                heappush(box.delayed, (time.monotonic() + delay, next(box.count), stored))
             else:
-                box.ready.append(mail)
+                box.ready.append(stored)
             box.waiters.wake_one() if delay <= 0 else box.waiters.wake_all()
 
-    async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
+    async def receive(self, until: float | None, is_open: Callable[[], bool]) -> StoredMessage | None:
         """The oldest that is ready."""
         box = self._box
         while is_open():
             with box.lock:
                 due = self._ripen()
                 if box.ready:
-                    mail = box.ready.popleft()
-                    mail.deliveries += 1
-                    mail.tag = next(box.count)
-                    box.held[mail.tag] = mail
-                    self._mine.add(mail.tag)
-                    return _copy(mail)
+                    stored = box.ready.popleft()
+                    stored.deliveries += 1
+                    stored.tag = next(box.count)
+                    box.held[stored.tag] = stored
+                    self._mine.add(stored.tag)
+                    return _copy(stored)
                 left = remaining(until)
                 if left is not None and left <= 0:
                     return None
@@ -96,31 +96,31 @@ class MemoryQueue:
             box.waiters.wake_one()  # one more than the caller will take
         return box.delayed[0][0] if box.delayed else None
 
-    async def ack(self, mail: Mail) -> bool:
+    async def ack(self, stored: StoredMessage) -> bool:
         """Delete it."""
-        return self._release(mail) is not None
+        return self._release(stored) is not None
 
-    def _release(self, mail: Mail) -> Mail | None:
+    def _release(self, stored: StoredMessage) -> StoredMessage | None:
         with self._box.lock:
-            self._mine.discard(mail.tag)
-            return self._box.held.pop(mail.tag, None)
+            self._mine.discard(stored.tag)
+            return self._box.held.pop(stored.tag, None)
 
-    async def give_back(self, mail: Mail, delay: float) -> bool:
+    async def nack(self, stored: StoredMessage, delay: float) -> bool:
         """Append it again."""
-        if self._release(mail) is None:
+        if self._release(stored) is None:
             return False
-        self._insert(mail, delay)
+        self._insert(stored, delay)
         return True
 
-    async def bury(self, mail: Mail) -> bool:
+    async def dead_letter(self, stored: StoredMessage) -> bool:
         """Move it to the dead letters."""
-        if self._release(mail) is None:
+        if self._release(stored) is None:
             return False
         with self._box.lock:
-            self._box.dead[mail.id] = mail
+            self._box.dead[stored.id] = stored
         return True
 
-    async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
+    async def renew(self, messages: Iterable[StoredMessage]) -> list[StoredMessage]:
         """Does nothing: there are no leases."""
         return []
 
@@ -130,44 +130,44 @@ class MemoryQueue:
             self._ripen()
             return QueueStats(len(self._box.ready), len(self._box.delayed), len(self._box.held), len(self._box.dead))
 
-    async def dead(self, limit: int) -> list[Mail]:
+    async def dead(self, limit: int) -> list[StoredMessage]:
         """The oldest dead letters."""
         with self._box.lock:
             return list(itertools.islice(self._box.dead.values(), limit))
 
-    async def revive(self, ids: frozenset[str]) -> int:
+    async def requeue(self, ids: frozenset[str]) -> int:
         """Append them again."""
-        mails = self._unbury(ids)
-        for mail in mails:
-            mail.deliveries, mail.error = 0, ""
-            self._insert(mail, 0)
-        return len(mails)
+        messages = self._unbury(ids)
+        for stored in messages:
+            stored.deliveries, stored.error = 0, ""
+            self._insert(stored, 0)
+        return len(messages)
 
     async def discard(self, ids: frozenset[str]) -> int:
         """Delete them."""
         return len(self._unbury(ids))
 
-    def _unbury(self, ids: frozenset[str]) -> list[Mail]:
+    def _unbury(self, ids: frozenset[str]) -> list[StoredMessage]:
         with self._box.lock:
             return [self._box.dead.pop(key) for key in list(self._box.dead) if not ids or key in ids]
 
-    def drop(self, mail: Mail) -> None:
+    def drop(self, stored: StoredMessage) -> None:
         """Make it available again at once, since it will not be acknowledged."""
-        if self._release(mail) is not None:
-            mail.error = "dropped without an answer"
-            self._insert(mail, 0)
+        if self._release(stored) is not None:
+            stored.error = "dropped without an answer"
+            self._insert(stored, 0)
 
     async def close(self) -> None:
         """Return held messages to the queue, and wake the waiters."""
         box = self._box
         with box.lock:
-            held = [mail for tag in sorted(self._mine) if (mail := box.held.pop(tag, None)) is not None]
+            held = [stored for tag in sorted(self._mine) if (stored := box.held.pop(tag, None)) is not None]
             self._mine.clear()
-            for mail in held:
-                mail.error = "its queue was closed"
+            for stored in held:
+                stored.error = "its queue was closed"
             box.ready.extend(held)
             box.waiters.wake_all()
 
 
-def _copy(mail: Mail) -> Mail:
-    return Mail(mail.id, mail.body, mail.headers, mail.key, mail.put_at, mail.deliveries, mail.error, mail.tag)
+def _copy(stored: StoredMessage) -> StoredMessage:
+    return StoredMessage(stored.id, stored.body, stored.headers, stored.key, stored.put_at, stored.deliveries, stored.error, stored.tag)

@@ -25,29 +25,29 @@ from typing import Any, TypeVar
 
 from pocketflex_nb.concurrency.waiters import remaining
 from pocketflex_nb.resources.connections.rabbitmq import (
+    AMQP_PATIENCE,
     ANSWER,
     LATEST,
-    PATIENCE,
     TRUST,
     UNUSED,
-    AmqpLine,
-    AmqpLines,
+    AmqpConnection,
+    AmqpConnectionPool,
+    amqp_message,
     in_background,
-    mail_of,
-    message_of,
-    through,
+    message_from_amqp,
+    shielded,
 )
-from pocketflex_nb.resources.connections.stored_message import Mail
+from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.queues.backends.backend import QueueStats
 
-__all__ = ["AmqpQueue"]
+__all__ = ["AmqpQueueBackend"]
 
 
 _T = TypeVar("_T")
 
 
-class AmqpQueue:
+class AmqpQueueBackend:
     """See the backend port. The server notices by itself when a consumer has ended, so there are no leases."""
 
     is_leased = False
@@ -56,34 +56,34 @@ class AmqpQueue:
         self.address, self._prefetch = address, prefetch
         self._name = f"pfx.queue.{address.name}"
         self._dead = f"{self._name}.dead"
-        self._lines = AmqpLines(address, self._prepare)
+        self._connections = AmqpConnectionPool(address, self._prepare)
         self._delays: dict[str, float] = {}  # queues for delays that were declared here, and until when that is trusted
 
-    async def _prepare(self, line: AmqpLine) -> None:
-        await line.putting.declare_queue(self._dead, durable=True)
+    async def _prepare(self, connection: AmqpConnection) -> None:
+        await connection.putting.declare_queue(self._dead, durable=True)
         arguments = {"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": self._dead}
-        await line.taking.set_qos(prefetch_count=self._prefetch)
-        line.queue = await line.taking.declare_queue(self._name, durable=True, arguments=arguments)
+        await connection.taking.set_qos(prefetch_count=self._prefetch)
+        connection.queue = await connection.taking.declare_queue(self._name, durable=True, arguments=arguments)
         self._delays = dict.fromkeys(self._delays, 0.0)
 
     async def open(self) -> None:
         """Connect, and declare the queues."""
-        await self._lines.open()
+        await self._connections.open()
 
     # producers -------------------------------------------------------------------------------------------------------
-    async def put(self, mail: Mail, delay: float) -> None:
+    async def put(self, stored: StoredMessage, delay: float) -> None:
         """Publish, and wait for the confirmation."""
         if delay > LATEST:
             raise ValueError(f"put(delay={delay!r}) at {self.address.safe}: RabbitMQ delays by {LATEST:,} seconds (48 days) at most")
         if delay > 0:
-            await through(self._lines.do(lambda line: self._publish_late(line, mail, delay)))
+            await shielded(self._connections.do(lambda connection: self._publish_late(connection, stored, delay)))
         else:
-            await through(self._lines.do(lambda line: self._publish(line, mail, self._name)))
+            await shielded(self._connections.do(lambda connection: self._publish(connection, stored, self._name)))
 
-    async def _publish(self, line: AmqpLine, mail: Mail, queue: str) -> None:
-        await line.putting.default_exchange.publish(message_of(self._lines.pika, mail), queue, timeout=PATIENCE)
+    async def _publish(self, connection: AmqpConnection, stored: StoredMessage, queue: str) -> None:
+        await connection.putting.default_exchange.publish(amqp_message(self._connections.pika, stored), queue, timeout=AMQP_PATIENCE)
 
-    async def _publish_late(self, line: AmqpLine, mail: Mail, delay: float) -> None:
+    async def _publish_late(self, connection: AmqpConnection, stored: StoredMessage, delay: float) -> None:
         """Publish to a queue whose messages expire after `delay`. One for each length: only its head expires."""
         digits = max(0, len(str(math.ceil(delay * 1000))) - 3)
         ms = math.ceil(delay * 1000 / 10**digits) * 10**digits
@@ -91,48 +91,50 @@ class AmqpQueue:
         if self._delays.get(name, 0.0) < time.monotonic():
             arguments = {"x-message-ttl": ms, "x-expires": int(ms + UNUSED * 1000), "x-dead-letter-exchange": "",
                          "x-dead-letter-routing-key": self._name}
-            await line.putting.declare_queue(name, durable=True, arguments=arguments)
+            await connection.putting.declare_queue(name, durable=True, arguments=arguments)
             self._delays[name] = time.monotonic() + TRUST
-        await self._publish(line, mail, name)
+        await self._publish(connection, stored, name)
 
     # consumers -------------------------------------------------------------------------------------------------------
-    async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
+    async def receive(self, until: float | None, is_open: Callable[[], bool]) -> StoredMessage | None:
         """Pull the next message, or consume until one comes."""
-        taken = await self._lines.do(lambda line: self._next(line, until, is_open))
+        taken = await self._connections.do(lambda connection: self._next(connection, until, is_open))
         if taken is None:
             return None
-        line, message = taken
-        return mail_of(message, (line, message))
+        connection, message = taken
+        return message_from_amqp(message, (connection, message))
 
-    async def _next(self, line: AmqpLine, until: float | None, is_open: Callable[[], bool]) -> tuple[AmqpLine, Any] | None:
+    async def _next(
+        self, connection: AmqpConnection, until: float | None, is_open: Callable[[], bool]
+    ) -> tuple[AmqpConnection, Any] | None:
         if not is_open():
             return None
         if self._prefetch > 1:
-            message = await self._buffered(line, until)
+            message = await self._buffered(connection, until)
         else:
-            message = await self._pull(line)
+            message = await self._pull(connection)
             if message is None:
                 left = remaining(until)
-                message = await self._consume_one(line, left) if left is None or left > 0 else None
-        return None if message is None else (line, message)
+                message = await self._consume_one(connection, left) if left is None or left > 0 else None
+        return None if message is None else (connection, message)
 
-    async def _buffered(self, line: AmqpLine, until: float | None) -> Any:
-        if line.buffer is None:  # not before somebody takes here: a line that only puts must hold nothing back
-            line.buffer = asyncio.Queue()
-            await line.queue.consume(line.buffer.put, timeout=ANSWER)
-        if not line.buffer.empty():
-            return line.buffer.get_nowait()
+    async def _buffered(self, connection: AmqpConnection, until: float | None) -> Any:
+        if connection.buffer is None:  # not before somebody takes here: a connection that only puts must hold nothing back
+            connection.buffer = asyncio.Queue()
+            await connection.queue.consume(connection.buffer.put, timeout=ANSWER)
+        if not connection.buffer.empty():
+            return connection.buffer.get_nowait()
         left = remaining(until)
-        getting = asyncio.ensure_future(line.buffer.get())
+        getting = asyncio.ensure_future(connection.buffer.get())
         try:
             # what was just put needs some time to be sent ahead
-            return await getting if await line.first(getting, None if left is None else max(left, 0.05)) else None
+            return await getting if await connection.first(getting, None if left is None else max(left, 0.05)) else None
         finally:
             getting.cancel()
 
-    async def _pull(self, line: AmqpLine) -> Any:
+    async def _pull(self, connection: AmqpConnection) -> Any:
         """basic.get; when the caller is cancelled meanwhile, the message is given back."""
-        pulling = asyncio.ensure_future(line.queue.get(fail=False, timeout=ANSWER))
+        pulling = asyncio.ensure_future(connection.queue.get(fail=False, timeout=ANSWER))
         try:
             return await asyncio.shield(pulling)
         except asyncio.CancelledError:
@@ -144,9 +146,9 @@ class AmqpQueue:
         if message is not None:
             await message.nack(requeue=True)
 
-    async def _consume_one(self, line: AmqpLine, seconds: float | None) -> Any:
+    async def _consume_one(self, connection: AmqpConnection, seconds: float | None) -> Any:
         """Consume until one message came; with a prefetch of 1, there is no second one."""
-        arrived: asyncio.Future[Any] = line.loop.create_future()
+        arrived: asyncio.Future[Any] = connection.loop.create_future()
         tag = uuid.uuid4().hex
 
         async def deliver(message: Any) -> None:
@@ -155,56 +157,56 @@ class AmqpQueue:
             else:
                 arrived.set_result(message)
 
-        consuming = asyncio.ensure_future(line.queue.consume(deliver, consumer_tag=tag, timeout=ANSWER))
+        consuming = asyncio.ensure_future(connection.queue.consume(deliver, consumer_tag=tag, timeout=ANSWER))
         try:
             await asyncio.shield(consuming)
-            if await line.first(arrived, seconds):
+            if await connection.first(arrived, seconds):
                 # On its way before the ack can be: else the next one is sent here, given back, and counted as delivered.
-                await line.queue.cancel(tag, nowait=True)
+                await connection.queue.cancel(tag, nowait=True)
                 return arrived.result()
-            await through(line.queue.cancel(tag, timeout=ANSWER))
+            await shielded(connection.queue.cancel(tag, timeout=ANSWER))
             return arrived.result() if arrived.done() else None
         except asyncio.CancelledError:
-            in_background(self._withdraw(line, consuming, tag, arrived))
+            in_background(self._withdraw(connection, consuming, tag, arrived))
             raise
         finally:
             arrived.cancel()  # what is delivered from now on goes back
 
-    async def _withdraw(self, line: AmqpLine, consuming: asyncio.Future[Any], tag: str, arrived: asyncio.Future[Any]) -> None:
+    async def _withdraw(self, connection: AmqpConnection, consuming: asyncio.Future[Any], tag: str, arrived: asyncio.Future[Any]) -> None:
         await consuming
-        await line.queue.cancel(tag, timeout=ANSWER)
+        await connection.queue.cancel(tag, timeout=ANSWER)
         if not arrived.cancelled():
             await arrived.result().nack(requeue=True)
 
-    async def ack(self, mail: Mail) -> bool:
+    async def ack(self, stored: StoredMessage) -> bool:
         """basic.ack."""
-        line, message = mail.tag
-        return await self._lines.answer(line, message.ack)
+        connection, message = stored.tag
+        return await self._connections.answer(connection, message.ack)
 
-    async def give_back(self, mail: Mail, delay: float) -> bool:
+    async def nack(self, stored: StoredMessage, delay: float) -> bool:
         """basic.nack; with a delay, put it again and acknowledge this one."""
-        line, message = mail.tag
+        connection, message = stored.tag
         if delay > 0:
-            await self.put(mail, delay)
-            return await self._lines.answer(line, message.ack)
-        return await self._lines.answer(line, lambda: message.nack(requeue=True))
+            await self.put(stored, delay)
+            return await self._connections.answer(connection, message.ack)
+        return await self._connections.answer(connection, lambda: message.nack(requeue=True))
 
-    async def bury(self, mail: Mail) -> bool:
+    async def dead_letter(self, stored: StoredMessage) -> bool:
         """Publish it to the dead letters and acknowledge this one."""
-        line, message = mail.tag
-        await through(self._lines.do(lambda line: self._publish(line, mail, self._dead)))
-        return await self._lines.answer(line, message.ack)
+        connection, message = stored.tag
+        await shielded(self._connections.do(lambda connection: self._publish(connection, stored, self._dead)))
+        return await self._connections.answer(connection, message.ack)
 
-    async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
+    async def renew(self, messages: Iterable[StoredMessage]) -> list[StoredMessage]:
         """Does nothing: there are no leases."""
         return []
 
-    def drop(self, mail: Mail) -> None:
+    def drop(self, stored: StoredMessage) -> None:
         """Give it back, since it will not be acknowledged."""
-        line, message = mail.tag
-        if not line.loop.is_closed() and not line.broken.done():
+        connection, message = stored.tag
+        if not connection.loop.is_closed() and not connection.broken.done():
             try:
-                line.loop.call_soon_threadsafe(_nack, message)
+                connection.loop.call_soon_threadsafe(_nack, message)
             except RuntimeError:  # that loop was closed just now
                 pass
 
@@ -223,79 +225,79 @@ class AmqpQueue:
     async def _count(self, name: str) -> int | None:
         """Messages that are ready in one queue; None if there is no such queue."""
 
-        async def ask(line: AmqpLine) -> int | None:
-            channel = await line.connection.channel(publisher_confirms=False)
+        async def ask(connection: AmqpConnection) -> int | None:
+            channel = await connection.client.channel(publisher_confirms=False)
             try:
                 queue = await channel.declare_queue(name, passive=True, timeout=ANSWER)
                 return int(queue.declaration_result.message_count)
-            except self._lines.errors.ChannelNotFoundEntity:
+            except self._connections.errors.ChannelNotFoundEntity:
                 return None
             finally:
                 await channel.close()
 
-        found: int | None = await self._lines.do(ask)
+        found: int | None = await self._connections.do(ask)
         return found
 
-    async def dead(self, limit: int) -> list[Mail]:
+    async def dead(self, limit: int) -> list[StoredMessage]:
         """Take them on a channel, and close it: the server puts all back in their order."""
-        found: list[Mail] = []
+        found: list[StoredMessage] = []
 
-        async def look(line: AmqpLine, queue: Any) -> None:
+        async def look(connection: AmqpConnection, queue: Any) -> None:
             found.clear()
             while len(found) < limit and (message := await queue.get(fail=False, timeout=ANSWER)) is not None:
-                found.append(mail_of(message, None, times=0))
+                found.append(message_from_amqp(message, None, times=0))
 
         await self._with_dead(look)
         return found
 
-    async def revive(self, ids: frozenset[str]) -> int:
+    async def requeue(self, ids: frozenset[str]) -> int:
         """Publish them again."""
 
-        async def publish(line: AmqpLine, mail: Mail) -> None:
-            mail.deliveries, mail.error = 0, ""
-            await self._publish(line, mail, self._name)
+        async def publish(connection: AmqpConnection, stored: StoredMessage) -> None:
+            stored.deliveries, stored.error = 0, ""
+            await self._publish(connection, stored, self._name)
 
         return await self._unbury(ids, publish)
 
     async def discard(self, ids: frozenset[str]) -> int:
         """Acknowledge them."""
 
-        async def forget(line: AmqpLine, mail: Mail) -> None:
+        async def forget(connection: AmqpConnection, stored: StoredMessage) -> None:
             pass
 
         return await self._unbury(ids, forget)
 
-    async def _unbury(self, ids: frozenset[str], each: Callable[[AmqpLine, Mail], Awaitable[None]]) -> int:
+    async def _unbury(self, ids: frozenset[str], each: Callable[[AmqpConnection, StoredMessage], Awaitable[None]]) -> int:
         count = 0
 
-        async def go(line: AmqpLine, queue: Any) -> None:
+        async def go(connection: AmqpConnection, queue: Any) -> None:
             nonlocal count
             for _ in range(queue.declaration_result.message_count):
                 message = await queue.get(fail=False, timeout=ANSWER)
                 if message is None:
                     return
-                mail = mail_of(message, None, times=0)
-                if not ids or mail.id in ids:
-                    await each(line, mail)
+                stored = message_from_amqp(message, None, times=0)
+                if not ids or stored.id in ids:
+                    await each(connection, stored)
                     await message.ack()
                     count += 1
 
         await self._with_dead(go)
         return count
 
-    async def _with_dead(self, use: Callable[[AmqpLine, Any], Awaitable[None]]) -> None:
-        async def send(line: AmqpLine) -> None:
-            channel = await line.connection.channel(publisher_confirms=False)
+    async def _with_dead(self, use: Callable[[AmqpConnection, Any], Awaitable[None]]) -> None:
+        async def send(connection: AmqpConnection) -> None:
+            channel = await connection.client.channel(publisher_confirms=False)
             try:
-                await use(line, await channel.declare_queue(self._dead, durable=True, timeout=ANSWER))
+                await use(connection, await channel.declare_queue(self._dead, durable=True, timeout=ANSWER))
             finally:
                 await channel.close()
 
-        await self._lines.do(send)
+        await self._connections.do(send)
 
     async def close(self) -> None:
         """Close the connections; the server requeues unacknowledged messages."""
-        await self._lines.close()
+        await self._connections.close()
 
 
 def _nack(message: Any) -> None:

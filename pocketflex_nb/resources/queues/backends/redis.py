@@ -26,12 +26,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from pocketflex_nb.concurrency.waiters import remaining
-from pocketflex_nb.resources.connections.redis import RedisLines, fields_of, json_of, mail_of
-from pocketflex_nb.resources.connections.stored_message import Mail
+from pocketflex_nb.resources.connections.redis import RedisConnections, entry_fields, json_of, message_from_entry
+from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address, refused
 from pocketflex_nb.resources.queues.backends.backend import QueueStats
 
-__all__ = ["RedisQueue"]
+__all__ = ["RedisQueueBackend"]
 
 #: seconds between two looks at delayed messages and ended leases
 _TICK = 0.25
@@ -98,7 +98,7 @@ local held = redis.call('XPENDING', KEYS[1], ARGV[1])[1]
 local due, delayed = redis.call('ZCOUNT', KEYS[2], '-inf', now), redis.call('ZCARD', KEYS[2])
 return {redis.call('XLEN', KEYS[1]) - held + due, delayed - due, held, redis.call('XLEN', KEYS[3])}
 """
-#: dead, stream; "revive" or "discard", ids as a JSON object ({} is all)
+#: dead, stream; "requeue" or "discard", ids as a JSON object ({} is all)
 _UNBURY = """
 local chosen, all = cjson.decode(ARGV[2]), ARGV[2] == '{}'
 local count = 0
@@ -112,7 +112,7 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
   if all or chosen[id] then
     count = count + 1
     redis.call('XDEL', KEYS[1], entry[1])
-    if ARGV[1] == 'revive' and #kept > 0 then redis.call('XADD', KEYS[2], '*', unpack(kept)) end
+    if ARGV[1] == 'requeue' and #kept > 0 then redis.call('XADD', KEYS[2], '*', unpack(kept)) end
   end
 end
 return count
@@ -130,14 +130,14 @@ return 1
 """
 
 
-class RedisQueue:
+class RedisQueueBackend:
     """See the backend port."""
 
     is_leased = True
 
     def __init__(self, address: Address, lease: float) -> None:
         self.address, self._lease = address, int(lease * 1000)
-        self._lines = RedisLines(address)
+        self._connections = RedisConnections(address)
         base = f"pfx:{{{address.name}}}:queue"  # the braces keep a queue's keys on one node of a cluster
         self._stream, self._delayed, self._dead = base, f"{base}:delayed", f"{base}:dead"
         self._clock = f"{base}:clock"
@@ -150,72 +150,72 @@ class RedisQueue:
 
     async def open(self) -> None:
         """Connect, and make the stream with its group."""
-        await self._lines.open()
+        await self._connections.open()
         await self._make_group()
         await self._script(_FORGET, (self._stream,), _GROUP, "")
 
     async def _make_group(self) -> None:
-        errors = self._lines.errors
+        errors = self._connections.errors
         try:
-            await self._lines.command("XGROUP CREATE", self._stream, _GROUP, "0", "MKSTREAM")
+            await self._connections.command("XGROUP CREATE", self._stream, _GROUP, "0", "MKSTREAM")
         except errors.ResponseError as exc:
             if "BUSYGROUP" not in str(exc):
                 raise refused(self.address, exc) from None
 
     async def _script(self, text: str, keys: tuple[str, ...], *values: Any) -> Any:
-        return await self._grouped(lambda: self._lines.script(text, keys, *values))
+        return await self._grouped(lambda: self._connections.script(text, keys, *values))
 
     async def _grouped(self, send: Callable[[], Awaitable[Any]]) -> Any:
         """``await send()``; a server that lost the stream (no persistence, or flushed) gets a new one."""
         try:
             return await send()
-        except self._lines.errors.ResponseError as exc:
+        except self._connections.errors.ResponseError as exc:
             if "NOGROUP" not in str(exc) and "no such key" not in str(exc):
                 raise refused(self.address, exc) from None
         await self._make_group()
         return await send()
 
-    async def put(self, mail: Mail, delay: float) -> None:
+    async def put(self, stored: StoredMessage, delay: float) -> None:
         """XADD, or ZADD with a delay."""
-        fields = fields_of(mail)
+        fields = entry_fields(stored)
         if delay > 0:
             keys = (self._stream, self._delayed, self._dead, self._clock)
             await self._script(_DELAY, keys, int(delay * 1000), json_of(fields))
         else:
-            await self._grouped(lambda: self._lines.command("XADD", self._stream, "*", *fields))
+            await self._grouped(lambda: self._connections.command("XADD", self._stream, "*", *fields))
 
-    async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
+    async def receive(self, until: float | None, is_open: Callable[[], bool]) -> StoredMessage | None:
         """XREADGROUP; four times a second before that, what is due or whose lease has ended."""
         while is_open():
             now = time.monotonic()
             if now >= min(self._next_tick, self._due):
-                mail = await self._safely(self._maintain())
-                if mail is not None:
-                    return mail
+                stored = await self._safely(self._maintain())
+                if stored is not None:
+                    return stored
             left = remaining(until)
             pause = max(min(self._next_tick, self._due) - time.monotonic(), 0.0)
-            mail = await self._safely(self._read(pause if left is None else min(pause, left)))
-            if mail is not None or (left is not None and left <= 0):
-                return mail
+            stored = await self._safely(self._read(pause if left is None else min(pause, left)))
+            if stored is not None or (left is not None and left <= 0):
+                return stored
         return None
 
-    async def _safely(self, taking: Any) -> Mail | None:
+    async def _safely(self, taking: Any) -> StoredMessage | None:
         """Wait for a command that takes a message. If the caller is cancelled meanwhile, it completes and the message is given back."""
-        task: asyncio.Task[Mail | None] = asyncio.ensure_future(taking)
+        task: asyncio.Task[StoredMessage | None] = asyncio.ensure_future(taking)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             task.add_done_callback(self._return)
             raise
 
-    def _return(self, task: asyncio.Task[Mail | None]) -> None:
-        if not task.cancelled() and task.exception() is None and (mail := task.result()) is not None:
-            mail.deliveries -= 1
-            giving = asyncio.ensure_future(self.give_back(mail, 0))
+    def _return(self, task: asyncio.Task[StoredMessage | None]) -> None:
+        if not task.cancelled() and task.exception() is None and (stored := task.result()) is not None:
+            stored.deliveries -= 1
+            giving = asyncio.ensure_future(self.nack(stored, 0))
             _giving.add(giving)
             giving.add_done_callback(_giving.discard)
 
-    async def _maintain(self) -> Mail | None:
+    async def _maintain(self) -> StoredMessage | None:
         self._next_tick, self._due = time.monotonic() + _TICK, float("inf")
         keys = (self._stream, self._delayed, self._dead, self._clock)
         wait, _, self._cursor, *claimed = await self._script(_MAINTAIN, keys, _GROUP, self._consumer, self._lease, self._cursor)
@@ -225,21 +225,21 @@ class RedisQueue:
             return None
         self._next_tick = 0.0  # there may be more
         (entry, fields), times = claimed
-        return mail_of(entry, dict(zip(fields[::2], fields[1::2], strict=True)), times)
+        return message_from_entry(entry, dict(zip(fields[::2], fields[1::2], strict=True)), times)
 
-    async def _read(self, pause: float) -> Mail | None:
+    async def _read(self, pause: float) -> StoredMessage | None:
         block = ("BLOCK", max(int(pause * 1000), 1)) if pause > 0 else ()
-        told = await self._grouped(lambda: self._lines.command(
+        told = await self._grouped(lambda: self._connections.command(
             "XREADGROUP", "GROUP", _GROUP, self._consumer, "COUNT", 1, *block, "STREAMS", self._stream, ">",
         ))
         if not told:
             return None
         entry, fields = told[0][1][0]
-        return mail_of(entry, fields, 1)
+        return message_from_entry(entry, fields, 1)
 
-    async def ack(self, mail: Mail) -> bool:
+    async def ack(self, stored: StoredMessage) -> bool:
         """XACK and XDEL."""
-        entry = mail.tag[0]
+        entry = stored.tag[0]
 
         async def send(client: Any) -> Any:
             pipe = client.pipeline(transaction=False)
@@ -247,38 +247,38 @@ class RedisQueue:
             pipe.execute_command("XDEL", self._stream, entry)
             return await pipe.execute()
 
-        return bool((await self._lines.do(send))[0])
+        return bool((await self._connections.do(send))[0])
 
-    async def give_back(self, mail: Mail, delay: float) -> bool:
+    async def nack(self, stored: StoredMessage, delay: float) -> bool:
         """Append it again, or store it with a delay."""
         where = ("delayed", self._delayed) if delay > 0 else ("", self._stream)
-        return await self._move(mail, *where, int(delay * 1000))
+        return await self._move(stored, *where, int(delay * 1000))
 
-    async def bury(self, mail: Mail) -> bool:
+    async def dead_letter(self, stored: StoredMessage) -> bool:
         """Append it to the dead letters."""
-        return await self._move(mail, "", self._dead, 0)
+        return await self._move(stored, "", self._dead, 0)
 
-    async def _move(self, mail: Mail, how: str, target: str, delay: int) -> bool:
-        entry, times, consumer = mail.tag[0], mail.tag[1], self._consumer
-        done = await self._script(_MOVE, (self._stream, target), _GROUP, consumer, entry, times, how, delay, json_of(fields_of(mail)))
+    async def _move(self, stored: StoredMessage, how: str, target: str, delay: int) -> bool:
+        entry, times, consumer = stored.tag[0], stored.tag[1], self._consumer
+        done = await self._script(_MOVE, (self._stream, target), _GROUP, consumer, entry, times, how, delay, json_of(entry_fields(stored)))
         return bool(done)
 
-    async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
+    async def renew(self, messages: Iterable[StoredMessage]) -> list[StoredMessage]:
         """Restart their idle times."""
-        return [mail for mail in mails if not await self._script(_RENEW, (self._stream,), _GROUP, self._consumer, *mail.tag)]
+        return [stored for stored in messages if not await self._script(_RENEW, (self._stream,), _GROUP, self._consumer, *stored.tag)]
 
     async def stats(self) -> QueueStats:
         """Lengths."""
         return QueueStats(*await self._script(_STATS, (self._stream, self._delayed, self._dead), _GROUP))
 
-    async def dead(self, limit: int) -> list[Mail]:
+    async def dead(self, limit: int) -> list[StoredMessage]:
         """The oldest dead letters."""
-        found = await self._grouped(lambda: self._lines.command("XRANGE", self._dead, "-", "+", "COUNT", limit))
-        return [mail_of(entry, fields, 0) for entry, fields in found]
+        found = await self._grouped(lambda: self._connections.command("XRANGE", self._dead, "-", "+", "COUNT", limit))
+        return [message_from_entry(entry, fields, 0) for entry, fields in found]
 
-    async def revive(self, ids: frozenset[str]) -> int:
+    async def requeue(self, ids: frozenset[str]) -> int:
         """Append them to the stream again."""
-        return await self._unbury("revive", ids)
+        return await self._unbury("requeue", ids)
 
     async def discard(self, ids: frozenset[str]) -> int:
         """Delete them."""
@@ -287,7 +287,7 @@ class RedisQueue:
     async def _unbury(self, how: str, ids: frozenset[str]) -> int:
         return int(await self._script(_UNBURY, (self._dead, self._stream), how, json.dumps(dict.fromkeys(sorted(ids), True))))
 
-    def drop(self, mail: Mail) -> None:
+    def drop(self, stored: StoredMessage) -> None:
         """Its lease will end."""
 
     async def close(self) -> None:
@@ -297,7 +297,7 @@ class RedisQueue:
                 await self._script(_FORGET, (self._stream,), _GROUP, self._consumer)
         except (TimeoutError, Exception):
             pass
-        await self._lines.close()
+        await self._connections.close()
 
 
 _giving: set[Any] = set()

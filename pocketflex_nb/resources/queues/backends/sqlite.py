@@ -14,11 +14,11 @@ from pocketflex_nb.concurrency.waiters import Waiters, remaining
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.sqlite import SqliteFile
 from pocketflex_nb.resources.connections.sqlite_file_checks import SteadyClock
-from pocketflex_nb.resources.connections.stored_message import Mail, mail_from, new_id
+from pocketflex_nb.resources.connections.stored_message import StoredMessage, new_id, stored_message
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.queues.backends.backend import QueueStats
 
-__all__ = ["SqliteQueue"]
+__all__ = ["SqliteQueueBackend"]
 
 #: seconds between two looks for messages of other processes
 _LOOK = (0.004, 0.05)
@@ -43,7 +43,7 @@ _TIMELESS = """UPDATE pfx_queue SET dead = 1, due = ?, error = 'unreadable: its 
 _MINE = "WHERE seq = ? AND owner = ? AND dead = 0"
 
 
-class SqliteQueue:
+class SqliteQueueBackend:
     """See the backend port."""
 
     is_leased = True
@@ -60,10 +60,10 @@ class SqliteQueue:
         """Open the file."""
         self._file.open()
 
-    async def put(self, mail: Mail, delay: float) -> None:
+    async def put(self, stored: StoredMessage, delay: float) -> None:
         """Insert a row."""
         now = self._clock.now()
-        _, count = await self._file.do(_PUT, (self._name, mail.id, mail.key, mail.body, mail.headers, now, now + delay))
+        _, count = await self._file.do(_PUT, (self._name, stored.id, stored.key, stored.body, stored.headers, now, now + delay))
         if count != 1:
             raise ResourceError(f"{self.address.safe} did not take a message: a trigger drops it?", url=self.address.safe)
         self._wake(delay)
@@ -75,13 +75,13 @@ class SqliteQueue:
             else:
                 self._waiters.wake_all()
 
-    async def take(self, until: float | None, is_open: Callable[[], bool]) -> Mail | None:
+    async def receive(self, until: float | None, is_open: Callable[[], bool]) -> StoredMessage | None:
         """Lease the row that is due first."""
         look = _LOOK[0]
         while is_open():
-            mail = await self._lease_next()
-            if mail is not None:
-                return mail
+            stored = await self._lease_next()
+            if stored is not None:
+                return stored
             while is_open():
                 first, _ = await self._file.do(_DUE, (self._name,))
                 due, put_at = first[0] if first else (None, None)
@@ -105,32 +105,32 @@ class SqliteQueue:
             waiter = self._waiters.add()
         await self._waiters.wait(waiter, max(seconds, 0.001))
 
-    async def _lease_next(self) -> Mail | None:
+    async def _lease_next(self) -> StoredMessage | None:
         now = self._clock.now()
         owner = new_id()
         rows, _ = await self._file.do(_TAKE, (now + self._lease, owner, self._name, now))
-        return _mail(rows[0], owner) if rows else None
+        return _stored(rows[0], owner) if rows else None
 
-    async def ack(self, mail: Mail) -> bool:
+    async def ack(self, stored: StoredMessage) -> bool:
         """Delete the row."""
-        return (await self._file.do(f"DELETE FROM pfx_queue {_MINE}", mail.tag))[1] == 1
+        return (await self._file.do(f"DELETE FROM pfx_queue {_MINE}", stored.tag))[1] == 1
 
-    async def give_back(self, mail: Mail, delay: float) -> bool:
+    async def nack(self, stored: StoredMessage, delay: float) -> bool:
         """Make the row due."""
         sql = f"UPDATE pfx_queue SET due = ?, owner = NULL, error = ? {_MINE}"
-        done = (await self._file.do(sql, (self._clock.now() + delay, mail.error, *mail.tag)))[1] == 1
+        done = (await self._file.do(sql, (self._clock.now() + delay, stored.error, *stored.tag)))[1] == 1
         self._wake(delay)
         return done
 
-    async def bury(self, mail: Mail) -> bool:
+    async def dead_letter(self, stored: StoredMessage) -> bool:
         """Mark the row dead."""
         sql = f"UPDATE pfx_queue SET dead = 1, due = ?, owner = NULL, error = ?, deliveries = ? {_MINE}"
-        return (await self._file.do(sql, (self._clock.now(), mail.error, mail.deliveries, *mail.tag)))[1] == 1
+        return (await self._file.do(sql, (self._clock.now(), stored.error, stored.deliveries, *stored.tag)))[1] == 1
 
-    async def renew(self, mails: Iterable[Mail]) -> list[Mail]:
+    async def renew(self, messages: Iterable[StoredMessage]) -> list[StoredMessage]:
         """Extend each lease."""
         sql = f"UPDATE pfx_queue SET due = ? {_MINE}"
-        return [mail for mail in mails if (await self._file.do(sql, (self._clock.now() + self._lease, *mail.tag)))[1] == 0]
+        return [stored for stored in messages if (await self._file.do(sql, (self._clock.now() + self._lease, *stored.tag)))[1] == 0]
 
     async def stats(self) -> QueueStats:
         """Count the rows."""
@@ -139,12 +139,12 @@ class SqliteQueue:
                  FROM pfx_queue WHERE queue = ?2"""
         return QueueStats(*(await self._file.do(sql, (self._clock.now(), self._name)))[0][0])
 
-    async def dead(self, limit: int) -> list[Mail]:
+    async def dead(self, limit: int) -> list[StoredMessage]:
         """The oldest dead rows."""
         sql = f"SELECT {_COLUMNS} FROM pfx_queue WHERE queue = ? AND dead = 1 ORDER BY due, seq LIMIT ?"
-        return [_mail(row, "") for row in (await self._file.do(sql, (self._name, limit)))[0]]
+        return [_stored(row, "") for row in (await self._file.do(sql, (self._name, limit)))[0]]
 
-    async def revive(self, ids: frozenset[str]) -> int:
+    async def requeue(self, ids: frozenset[str]) -> int:
         """Mark them as available and due."""
         where, values = self._dead(ids)
         sql = f"UPDATE pfx_queue SET dead = 0, due = ?, deliveries = 0, error = '' {where}"
@@ -162,7 +162,7 @@ class SqliteQueue:
         which = f" AND id IN ({', '.join('?' * len(ids))})" if ids else ""
         return f"WHERE queue = ? AND dead = 1{which}", (self._name, *sorted(ids))
 
-    def drop(self, mail: Mail) -> None:
+    def drop(self, stored: StoredMessage) -> None:
         """Its lease will end."""
 
     async def close(self) -> None:
@@ -172,6 +172,6 @@ class SqliteQueue:
         self._file.close()
 
 
-def _mail(row: tuple[Any, ...], owner: str) -> Mail:
+def _stored(row: tuple[Any, ...], owner: str) -> StoredMessage:
     id, body, headers, key, put_at, deliveries, error, seq = row
-    return mail_from(str(seq), (seq, owner), id=id, body=body, headers=headers, key=key, put_at=put_at, count=deliveries, error=error)
+    return stored_message(str(seq), (seq, owner), id=id, body=body, headers=headers, key=key, put_at=put_at, count=deliveries, error=error)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-__all__ = ["sum_text"]
+__all__ = ["exact_sum"]
 
 
 _EXACT = 2**53
 
 
-def sum_text(text: str | None, n: float, limit: float | None, reset: float | None) -> str | None:
+def exact_sum(text: str | None, n: float, limit: float | None, reset: float | None) -> str | None:
     """The text of the number in `text` (None: 0) plus `n`, within its bounds; None if it is not a plain number."""
     try:
         value = 0 if text is None else int(text) if text.isdigit() else json.loads(text)

@@ -10,15 +10,15 @@ from typing import Any, Protocol
 
 from pocketflex_nb.resources.connections.urls import Address
 
-__all__ = ["Changed", "Fence", "Lost", "Place", "Row", "read_row"]
+__all__ = ["ChangeRow", "ConnectionLost", "FencingTokens", "StoreBackend", "VersionConflict", "checked_row"]
 
 #: version, key as text, value as text (None: deleted), and who wrote it, as text
-Row = tuple[int, str, str | None, str]
-#: names of locks with the tokens they must still have
-Fence = tuple[tuple[str, int], ...]
+ChangeRow = tuple[int, str, str | None, str]
+#: names of locks, each with the token that it must still have
+FencingTokens = tuple[tuple[str, int], ...]
 
 
-def read_row(row: Any) -> Row:
+def checked_row(row: Any) -> ChangeRow:
     """A row as a backend gave it, with texts where anything else was written."""
     version, name, text, who = row
     if version.__class__ is int and name.__class__ is str and who.__class__ is str and (text is None or text.__class__ is str):
@@ -34,15 +34,15 @@ def _text(found: Any) -> str:
     return repr(found)
 
 
-class Changed(Exception):
+class VersionConflict(Exception):
     """The key is no longer at the expected version; nothing was written."""
 
 
-class Lost(Exception):
+class ConnectionLost(Exception):
     """The connection broke. The request may have been carried out, or not."""
 
 
-class Place(Protocol):
+class StoreBackend(Protocol):
     """One store at one server or in one file. Every method but `wait` may be called by any thread, one at a time.
 
     Attributes
@@ -56,23 +56,23 @@ class Place(Protocol):
     address: Address
     keep: int
 
-    def load(self) -> tuple[int, list[Row]]:
+    def load(self) -> tuple[int, list[ChangeRow]]:
         """The version, and for each key its last row."""
 
-    def since(self, version: int) -> tuple[int, list[Row]]:
+    def since(self, version: int) -> tuple[int, list[ChangeRow]]:
         """The version now, and the kept changes after `version`, oldest first."""
 
-    def past(self, version: int) -> list[Row]:
+    def past(self, version: int) -> list[ChangeRow]:
         """The kept changes up to `version`, oldest first."""
 
-    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
+    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: FencingTokens) -> int:
         """Set a key, or delete it if `text` is None; returns the new version.
 
-        `expect` is the version at which the key must be, 0 for missing, None for whatever. Raises `Changed`, or `LockLost` when a
+        `expect` is the version at which the key must be, 0 for missing, None for whatever. Raises `VersionConflict`, or `LockLost` when a
         lock of `fence` has another token now, or none.
         """
 
-    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: Fence) -> tuple[int, str] | None:
+    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: FencingTokens) -> tuple[int, str] | None:
         """Add to a number; the version and the new text. None when the present value is not a number that the backend can add to."""
 
     def take_lock(self, name: str, owner: str, lease: float) -> int:
@@ -94,7 +94,7 @@ class Place(Protocol):
         """Wake the waiting thread, since this process has written."""
 
     def reopen(self) -> None:
-        """Reconnect after `Lost`; `Unreachable` after some seconds of trying."""
+        """Reconnect after `ConnectionLost`; `Unreachable` after some seconds of trying."""
 
     def close(self) -> None:
         """Close connections and files."""

@@ -8,10 +8,10 @@ from collections import deque
 
 from pocketflex_nb.core.errors import LockLost
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.stores.backends.arithmetic import sum_text
-from pocketflex_nb.resources.stores.backends.backend import Changed, Fence, Row
+from pocketflex_nb.resources.stores.backends.arithmetic import exact_sum
+from pocketflex_nb.resources.stores.backends.backend import ChangeRow, FencingTokens, VersionConflict
 
-__all__ = ["MemoryPlace", "memory_place"]
+__all__ = ["MemoryStoreBackend", "memory_backend"]
 
 
 class _Content:
@@ -20,8 +20,8 @@ class _Content:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.version = self.tokens = 0
-        self.rows: dict[str, Row] = {}
-        self.log: deque[Row] = deque()
+        self.rows: dict[str, ChangeRow] = {}
+        self.log: deque[ChangeRow] = deque()
         self.locks: dict[str, tuple[int, float]] = {}
 
 
@@ -29,20 +29,20 @@ _named: dict[str, _Content] = {}
 _opening = threading.Lock()
 
 
-class MemoryPlace:
+class MemoryStoreBackend:
     """A store in this process's memory."""
 
     def __init__(self, address: Address, keep: int, content: _Content) -> None:
         self.address, self.keep, self._content = address, keep, content
         self._woken = False
 
-    def load(self) -> tuple[int, list[Row]]:
-        """See `Place`."""
+    def load(self) -> tuple[int, list[ChangeRow]]:
+        """See `StoreBackend`."""
         with self._content.changed:
             return self._content.version, list(self._content.rows.values())
 
-    def since(self, version: int) -> tuple[int, list[Row]]:
-        """See `Place`."""
+    def since(self, version: int) -> tuple[int, list[ChangeRow]]:
+        """See `StoreBackend`."""
         held = self._content
         if held.version == version:
             return version, []
@@ -50,28 +50,28 @@ class MemoryPlace:
             count = min(held.version - version, len(held.log))
             return held.version, [held.log[at] for at in range(-count, 0)]
 
-    def past(self, version: int) -> list[Row]:
-        """See `Place`."""
+    def past(self, version: int) -> list[ChangeRow]:
+        """See `StoreBackend`."""
         with self._content.changed:
             return [row for row in self._content.log if row[0] <= version]
 
-    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
-        """See `Place`."""
+    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: FencingTokens) -> int:
+        """See `StoreBackend`."""
         held = self._content
         with held.changed:
             self._check(fence)
             row = held.rows.get(key)
             if expect is not None and expect != (row[0] if row is not None else 0):
-                raise Changed
+                raise VersionConflict
             return self._keep(key, text, who)
 
-    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: Fence) -> tuple[int, str] | None:
-        """See `Place`."""
+    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: FencingTokens) -> tuple[int, str] | None:
+        """See `StoreBackend`."""
         held = self._content
         with held.changed:
             self._check(fence)
             row = held.rows.get(key)
-            text = sum_text(None if row is None else row[2], n, limit, reset)
+            text = exact_sum(None if row is None else row[2], n, limit, reset)
             return None if text is None else (self._keep(key, text, who), text)
 
     def _keep(self, key: str, text: str | None, who: str) -> int:
@@ -88,7 +88,7 @@ class MemoryPlace:
         held.changed.notify_all()
         return held.version
 
-    def _check(self, fence: Fence) -> None:
+    def _check(self, fence: FencingTokens) -> None:
         for name, token in fence:
             if not self._holds(name, token):
                 raise LockLost(name)
@@ -98,7 +98,7 @@ class MemoryPlace:
         return known is not None and known[0] == token and known[1] > time.monotonic()
 
     def take_lock(self, name: str, owner: str, lease: float) -> int:
-        """See `Place`."""
+        """See `StoreBackend`."""
         held, now = self._content, time.monotonic()
         with held.changed:
             known = held.locks.get(name)
@@ -109,7 +109,7 @@ class MemoryPlace:
             return held.tokens
 
     def keep_lock(self, name: str, token: int, lease: float) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         with self._content.changed:
             if not self._holds(name, token):
                 return False
@@ -117,7 +117,7 @@ class MemoryPlace:
             return True
 
     def drop_lock(self, name: str, token: int) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         with self._content.changed:
             held = self._holds(name, token)
             if held:
@@ -125,34 +125,34 @@ class MemoryPlace:
             return held
 
     def has_lock(self, name: str) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         with self._content.changed:
             known = self._content.locks.get(name)
             return known is not None and known[1] > time.monotonic()
 
     def wait(self, version: int, timeout: float) -> None:
-        """See `Place`."""
+        """See `StoreBackend`."""
         with self._content.changed:
             self._content.changed.wait_for(lambda: self._woken or self._content.version != version, timeout)
             self._woken = False
 
     def wake(self) -> None:
-        """See `Place`."""
+        """See `StoreBackend`."""
         with self._content.changed:
             self._woken = True
             self._content.changed.notify_all()
 
     def reopen(self) -> None:
-        """See `Place`: memory is never lost."""
+        """See `StoreBackend`: memory is never lost."""
 
     def close(self) -> None:
-        """See `Place`."""
+        """See `StoreBackend`."""
         self.wake()
 
 
-def memory_place(address: Address, keep: int) -> MemoryPlace:
+def memory_backend(address: Address, keep: int) -> MemoryStoreBackend:
     """The backend of a ``memory:`` URL: a new one, or the one of that name in this process."""
     if not address.name:
-        return MemoryPlace(address, keep, _Content())
+        return MemoryStoreBackend(address, keep, _Content())
     with _opening:
-        return MemoryPlace(address, keep, _named.setdefault(address.name, _Content()))
+        return MemoryStoreBackend(address, keep, _named.setdefault(address.name, _Content()))

@@ -16,12 +16,12 @@ from typing import Any
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import LockLost, ResourceError
-from pocketflex_nb.resources.connections.connect import connected, connected_again
-from pocketflex_nb.resources.connections.postgres import GUARD, arguments, client, inherited, told
+from pocketflex_nb.resources.connections.connect import connect_within, reconnect
+from pocketflex_nb.resources.connections.postgres import GUARD, arguments, client, connection_error, inherited
 from pocketflex_nb.resources.connections.urls import Address, refused
-from pocketflex_nb.resources.stores.backends.backend import Changed, Fence, Lost, Row
+from pocketflex_nb.resources.stores.backends.backend import ChangeRow, ConnectionLost, FencingTokens, VersionConflict
 
-__all__ = ["PostgresPlace"]
+__all__ = ["PostgresStoreBackend"]
 
 #: created once, by the first user
 _SCHEMA = GUARD + """
@@ -100,7 +100,7 @@ _SINCE = (
 )
 
 
-class PostgresPlace:
+class PostgresStoreBackend:
     """A store at a PostgreSQL server."""
 
     def __init__(self, address: Address, keep: int) -> None:
@@ -111,18 +111,18 @@ class PostgresPlace:
         self._pid = pid()
         self._waiting: Any = None
         self._waits, self._closed = threading.Lock(), False
-        self._line = connected(address, self._opened)
+        self._connection = connect_within(address, self._opened)
         try:
             self._prepare()
         except BaseException:
-            self._line.close()
+            self._connection.close()
             raise
 
     def _opened(self) -> Any:
         try:
             return self._psycopg.connect(self.address.url, **arguments(self.address))
         except self._psycopg.Error as exc:
-            error = told(self._psycopg, self.address, exc)
+            error = connection_error(self._psycopg, self.address, exc)
         raise error  # not above, where psycopg's would be its context: that holds the password
 
     def _prepare(self) -> None:
@@ -130,8 +130,8 @@ class PostgresPlace:
         try:
             found = self._sent("SELECT to_regprocedure('pocketflex.add_1(text,text,bigint,bigint,bigint,text,text[],bigint[],bigint)')")
             if not found or found[0][0] is None:
-                with self._using, self._line.transaction():
-                    self._line.execute(_SCHEMA, prepare=False)
+                with self._using, self._connection.transaction():
+                    self._connection.execute(_SCHEMA, prepare=False)
             self._sent(
                 "INSERT INTO pocketflex.stores VALUES (%s, 0, %s) ON CONFLICT DO NOTHING", (self._store, self._channel), rows=False
             )
@@ -143,7 +143,7 @@ class PostgresPlace:
         return found[0] if found else None
 
     def _all(self, query: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
-        """Run one statement; `Lost` when the connection breaks, and ours when the server refuses it."""
+        """Run one statement; `ConnectionLost` when the connection breaks, and ours when the server refuses it."""
         try:
             return self._sent(query, arguments)
         except self._psycopg.Error as exc:
@@ -153,31 +153,31 @@ class PostgresPlace:
         return ResourceError(f"{self.address.safe} refuses: {self.address.clean(exc)}", url=self.address.safe)
 
     def _sent(self, query: str, arguments: tuple[Any, ...] = (), *, rows: bool = True) -> list[Any]:
-        """Run one statement; the client's own errors, but `Lost` when the connection breaks."""
+        """Run one statement; the client's own errors, but `ConnectionLost` when the connection breaks."""
         psycopg = self._psycopg
         with self._using:
             if self._pid != pid():  # a child of `fork`: the connections are its parent's
-                inherited.append((self._line, self._waiting))
-                self._line, self._pid = self._opened(), pid()
+                inherited.append((self._connection, self._waiting))
+                self._connection, self._pid = self._opened(), pid()
             try:
-                cursor = self._line.execute(query, arguments)
+                cursor = self._connection.execute(query, arguments)
                 return cursor.fetchall() if rows else []
             except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
-                if not self._line.closed and not self._line.broken:
+                if not self._connection.closed and not self._connection.broken:
                     raise self._refuses(exc) from None
-                raise Lost(self.address.clean(exc)) from None
+                raise ConnectionLost(self.address.clean(exc)) from None
             except psycopg.ProgrammingError as exc:
                 if exc.sqlstate not in _EMPTIED:
                     raise
-                raise Lost(self.address.clean(exc)) from None
+                raise ConnectionLost(self.address.clean(exc)) from None
 
-    def _called(self, query: str, arguments: tuple[Any, ...], fence: Fence) -> Any:
+    def _called(self, query: str, arguments: tuple[Any, ...], fence: FencingTokens) -> Any:
         """Call a function; its own errors become ours."""
         try:
             found = self._sent(query, arguments)
         except self._psycopg.Error as exc:
             if exc.sqlstate == _CHANGED:
-                raise Changed from None
+                raise VersionConflict from None
             if exc.sqlstate == _NOT_HELD:
                 raise LockLost(fence[int(str(exc).split()[1]) - 1][0]) from None
             if exc.sqlstate == _NO_NUMBER:
@@ -186,8 +186,8 @@ class PostgresPlace:
         return found[0] if found else None
 
     # reading ---------------------------------------------------------------------------------------------------------
-    def load(self) -> tuple[int, list[Row]]:
-        """See `Place`."""
+    def load(self) -> tuple[int, list[ChangeRow]]:
+        """See `StoreBackend`."""
         found = self._all(
             "SELECT s.version, e.version, e.key, e.value, e.who FROM pocketflex.stores s LEFT JOIN pocketflex.entries e "
             "ON e.store = s.name WHERE s.name = %s ORDER BY e.version", (self._store,),
@@ -197,29 +197,29 @@ class PostgresPlace:
             return 0, []
         return found[0][0], [row[1:] for row in found if row[1] is not None]
 
-    def since(self, version: int) -> tuple[int, list[Row]]:
-        """See `Place`."""
+    def since(self, version: int) -> tuple[int, list[ChangeRow]]:
+        """See `StoreBackend`."""
         found = self._one("SELECT version FROM pocketflex.stores WHERE name = %s", (self._store,))
         if found is not None and found[0] == version:  # mostly: one look by the key, as quick as reading the value itself
             return version, []
         rows = self._all(_SINCE, (version, self._store))
         return (rows[0][0], [row[1:] for row in rows if row[1] is not None]) if rows else (0, [])
 
-    def past(self, version: int) -> list[Row]:
-        """See `Place`."""
+    def past(self, version: int) -> list[ChangeRow]:
+        """See `StoreBackend`."""
         return self._all(
             "SELECT version, key, value, who FROM pocketflex.log WHERE store = %s AND version <= %s ORDER BY version",
             (self._store, version),
         )
 
     # writing ---------------------------------------------------------------------------------------------------------
-    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
-        """See `Place`."""
+    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: FencingTokens) -> int:
+        """See `StoreBackend`."""
         arguments = (self._store, key, text, who, expect, *self._fence(fence), self.keep)
         return int(self._called("SELECT pocketflex.write_1(%s,%s,%s,%s,%s,%s,%s,%s)", arguments, fence)[0])
 
-    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: Fence) -> tuple[int, str] | None:
-        """See `Place`. Whole numbers only: the others are added here, and written if nobody else did meanwhile."""
+    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: FencingTokens) -> tuple[int, str] | None:
+        """See `StoreBackend`. Whole numbers only: the others are added here, and written if nobody else did meanwhile."""
         then = limit if reset is None else reset
         if not all(number is None or number.__class__ is int for number in (n, limit, then)):
             return None
@@ -227,12 +227,12 @@ class PostgresPlace:
         found = self._called("SELECT v, val FROM pocketflex.add_1(%s,%s,%s,%s,%s,%s,%s,%s,%s)", arguments, fence)
         return None if found is None else (int(found[0]), found[1])
 
-    def _fence(self, fence: Fence) -> tuple[Any, Any]:
+    def _fence(self, fence: FencingTokens) -> tuple[Any, Any]:
         return ([name for name, _ in fence], [token for _, token in fence]) if fence else (None, None)
 
     # locks -----------------------------------------------------------------------------------------------------------
     def take_lock(self, name: str, owner: str, lease: float) -> int:
-        """See `Place`. The row stays when the lock is given back, so that tokens go on rising; the clock is the server's."""
+        """See `StoreBackend`. The row stays when the lock is given back, so that tokens go on rising; the clock is the server's."""
         found = self._one(
             "INSERT INTO pocketflex.locks AS l VALUES (%s, %s, 1, clock_timestamp() + %s * interval '1 second') "
             "ON CONFLICT (store, name) DO UPDATE SET token = l.token + 1, until = EXCLUDED.until "
@@ -241,11 +241,11 @@ class PostgresPlace:
         return 0 if found is None else int(found[0])
 
     def keep_lock(self, name: str, token: int, lease: float) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         return self._until(name, token, lease)
 
     def drop_lock(self, name: str, token: int) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         return self._until(name, token, 0.0)
 
     def _until(self, name: str, token: int, lease: float) -> bool:
@@ -255,30 +255,30 @@ class PostgresPlace:
         ) is not None
 
     def has_lock(self, name: str) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         return self._one(
             "SELECT 1 FROM pocketflex.locks WHERE store = %s AND name = %s AND until > clock_timestamp()", (self._store, name)
         ) is not None
 
     # others ----------------------------------------------------------------------------------------------------------
     def wait(self, version: int, timeout: float) -> None:
-        """See `Place`. The server wakes this connection at each commit."""
+        """See `StoreBackend`. The server wakes this connection at each commit."""
         try:
             with self._waits:
                 if self._closed:
-                    raise Lost("closed")
+                    raise ConnectionLost("closed")
                 if self._waiting is None or self._waiting[0] != pid():
                     self._waiting = pid(), self._opened()
                     self._waiting[1].execute(f"LISTEN {self._channel}")
-                line = self._waiting[1]
-            found = line.execute("SELECT version FROM pocketflex.stores WHERE name = %s", (self._store,)).fetchone()
+                connection = self._waiting[1]
+            found = connection.execute("SELECT version FROM pocketflex.stores WHERE name = %s", (self._store,)).fetchone()
             if found is None or found[0] != version:
                 return
-            for _ in line.notifies(timeout=timeout, stop_after=1):
+            for _ in connection.notifies(timeout=timeout, stop_after=1):
                 return
         except self._psycopg.Error as exc:
             self._hang_up()
-            raise Lost(self.address.clean(exc)) from None
+            raise ConnectionLost(self.address.clean(exc)) from None
 
     def _hang_up(self) -> None:
         """Close the waiting connection."""
@@ -288,19 +288,19 @@ class PostgresPlace:
                 waiting[1].close()
 
     def wake(self) -> None:
-        """See `Place`: the server does."""
+        """See `StoreBackend`: the server does."""
 
     def reopen(self) -> None:
-        """See `Place`."""
-        line = connected_again(lambda: connected(self.address, self._opened))
+        """See `StoreBackend`."""
+        connection = reconnect(lambda: connect_within(self.address, self._opened))
         with self._using:
-            self._line.close()
-            self._line = line
+            self._connection.close()
+            self._connection = connection
         self._prepare()
 
     def close(self) -> None:
-        """See `Place`. Not in a child of `fork`: the connections are its parent's."""
+        """See `StoreBackend`. Not in a child of `fork`: the connections are its parent's."""
         self._closed = True
         if self._pid == pid():
-            self._line.close()
+            self._connection.close()
         self._hang_up()

@@ -15,11 +15,11 @@ from typing import Any
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError
-from pocketflex_nb.resources.connections.connect import connected, connected_again
+from pocketflex_nb.resources.connections.connect import connect_within, reconnect
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
-from pocketflex_nb.resources.stores.backends.backend import Changed, Fence, Lost, Row
+from pocketflex_nb.resources.stores.backends.backend import ChangeRow, ConnectionLost, FencingTokens, VersionConflict
 
-__all__ = ["RedisPlace"]
+__all__ = ["RedisStoreBackend"]
 
 _PAGE = 5_000
 _CHECK = "for i = 5, #KEYS do if redis.call('GET', KEYS[i]) ~= ARGV[i + 2] then return {-1, i - 4} end end\n"
@@ -78,7 +78,7 @@ _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPI
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
-class RedisPlace:
+class RedisStoreBackend:
     """A store at a Redis server."""
 
     def __init__(self, address: Address, keep: int) -> None:
@@ -96,7 +96,7 @@ class RedisPlace:
         self._pid = pid()
         self._waiting: Any = None
         self._waits, self._closed = threading.Lock(), False
-        self._line = connected(address, self._opened)
+        self._connection = connect_within(address, self._opened)
 
     def _opened(self) -> Any:
         """One connection, used without a pool and without its retries: a write must not be repeated unnoticed."""
@@ -109,45 +109,45 @@ class RedisPlace:
                 address.url, socket_connect_timeout=CONNECT, socket_timeout=CONNECT, retry=Retry(NoBackoff(), 0), protocol=2,
                 decode_responses=True, encoding="utf-8", encoding_errors="surrogateescape", health_check_interval=0,
             )
-            line = pool.make_connection()
+            connection = pool.make_connection()
         except (ValueError, TypeError, AttributeError) as exc:
             raise BadURL(f"{address.safe} cannot be used: {address.clean(exc)}", url=address.safe) from None
         try:
-            line.connect()
-            line.send_command("PING")
-            line.read_response()
+            connection.connect()
+            connection.send_command("PING")
+            connection.read_response()
         except redis.exceptions.AuthenticationError as exc:
             raise refused(address, exc) from None
         except redis.exceptions.ResponseError as exc:
             raise refused(address, exc) from None
         except (redis.exceptions.RedisError, OSError) as exc:
             raise unreachable(address, exc) from None
-        return line
+        return connection
 
     def _do(self, *command: Any) -> Any:
         """Send one command and read its answer."""
         return self._sent((command,))[0]
 
     def _sent(self, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:
-        """Send commands in one round trip, and read their answers; `Lost` when the connection breaks."""
+        """Send commands in one round trip, and read their answers; `ConnectionLost` when the connection breaks."""
         errors = self._redis.exceptions
         with self._using:
             if self._pid != pid():  # a child of `fork`: the connection is its parent's
-                self._line, self._pid = self._opened(), pid()
-            line = self._line
+                self._connection, self._pid = self._opened(), pid()
+            connection = self._connection
             try:
-                line.send_packed_command((b"".join(map(_packed, commands)),), check_health=False)
-                return [line.read_response() for _ in commands]
+                connection.send_packed_command((b"".join(map(_packed, commands)),), check_health=False)
+                return [connection.read_response() for _ in commands]
             except errors.NoScriptError:
                 raise
             except errors.ResponseError as exc:
-                line.disconnect()  # answers of the other commands may be on their way
+                connection.disconnect()  # answers of the other commands may be on their way
                 raise ResourceError(f"{self.address.safe} refuses: {self.address.clean(exc)}", url=self.address.safe) from None
             except (errors.RedisError, OSError) as exc:
-                line.disconnect()
-                raise Lost(str(exc)) from None
+                connection.disconnect()
+                raise ConnectionLost(str(exc)) from None
             except BaseException:  # interrupted: an answer that nobody reads must not be the next one's
-                line.disconnect()
+                connection.disconnect()
                 raise
 
     def _run(self, script: str, keys: tuple[str, ...], *arguments: Any) -> Any:
@@ -160,11 +160,11 @@ class RedisPlace:
             return self._do("EVAL", script, len(keys), *keys, *arguments)
 
     # reading ---------------------------------------------------------------------------------------------------------
-    def load(self) -> tuple[int, list[Row]]:
-        """See `Place`."""
+    def load(self) -> tuple[int, list[ChangeRow]]:
+        """See `StoreBackend`."""
         version, values, told = self._run(_LOAD, self._keys)
         whose = dict(zip(told[::2], told[1::2], strict=True))
-        rows: list[Row] = []
+        rows: list[ChangeRow] = []
         for key, text in zip(values[::2], values[1::2], strict=True):
             number, _, writer = whose.get(key, "").partition(" ")
             rows.append((int(number) if number.isdecimal() else 0, key, text, writer))
@@ -178,9 +178,9 @@ class RedisPlace:
             )
         return int(version or 0)
 
-    def since(self, version: int) -> tuple[int, list[Row]]:
-        """See `Place`."""
-        rows: list[Row] = []
+    def since(self, version: int) -> tuple[int, list[ChangeRow]]:
+        """See `StoreBackend`."""
+        rows: list[ChangeRow] = []
         while True:
             after = rows[-1][0] if rows else version
             now, found = self._sent((("GET", self._keys[2]), ("XREAD", "COUNT", _PAGE, "STREAMS", self._keys[3], f"{after}-0")))
@@ -189,22 +189,22 @@ class RedisPlace:
             if len(page) < _PAGE:
                 return max(self._number(now), rows[-1][0] if rows else 0), rows
 
-    def past(self, version: int) -> list[Row]:
-        """See `Place`."""
+    def past(self, version: int) -> list[ChangeRow]:
+        """See `StoreBackend`."""
         entries = self._do("XRANGE", self._keys[3], "-", f"{version}-0")
         return [row for entry in entries if (row := _row(entry)) is not None]
 
     # writing ---------------------------------------------------------------------------------------------------------
-    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
-        """See `Place`."""
+    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: FencingTokens) -> int:
+        """See `StoreBackend`."""
         locks, tokens = self._fence(fence)
         told = self._run(_WRITE, (*self._keys, *locks), key, text or "", who, "" if expect is None else expect, "", self.keep, *tokens)
         if told[0] == 0:
-            raise Changed
+            raise VersionConflict
         return self._version(told, fence)
 
-    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: Fence) -> tuple[int, str] | None:
-        """See `Place`. Whole numbers only: the others are added here, and written if nobody else did meanwhile."""
+    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: FencingTokens) -> tuple[int, str] | None:
+        """See `StoreBackend`. Whole numbers only: the others are added here, and written if nobody else did meanwhile."""
         then = limit if reset is None else reset
         if not all(number is None or number.__class__ is int for number in (n, limit, then)):
             return None
@@ -213,46 +213,46 @@ class RedisPlace:
         told = self._run(_ADD, (*self._keys, *locks), key, n, who, bound, then, self.keep, *tokens)
         return None if told[0] == 2 else (self._version(told, fence), told[2])
 
-    def _fence(self, fence: Fence) -> tuple[list[str], list[int]]:
+    def _fence(self, fence: FencingTokens) -> tuple[list[str], list[int]]:
         return [self._lock + name for name, _ in fence], [token for _, token in fence]
 
-    def _version(self, told: list[Any], fence: Fence) -> int:
+    def _version(self, told: list[Any], fence: FencingTokens) -> int:
         if told[0] == -1:
             raise LockLost(fence[told[1] - 1][0])
         return int(told[1])
 
     # locks -----------------------------------------------------------------------------------------------------------
     def take_lock(self, name: str, owner: str, lease: float) -> int:
-        """See `Place`."""
+        """See `StoreBackend`."""
         return int(self._run(_TAKE, (self._lock + name, self._tokens), name, max(int(lease * 1000), 1)))
 
     def keep_lock(self, name: str, token: int, lease: float) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         return bool(self._run(_RENEW, (self._lock + name,), token, max(int(lease * 1000), 1)))
 
     def drop_lock(self, name: str, token: int) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         return bool(self._run(_DROP, (self._lock + name,), token))
 
     def has_lock(self, name: str) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         return bool(self._do("EXISTS", self._lock + name))
 
     # others ----------------------------------------------------------------------------------------------------------
     def wait(self, version: int, timeout: float) -> None:
-        """See `Place`. The server wakes this connection when there is something after `version`."""
+        """See `StoreBackend`. The server wakes this connection when there is something after `version`."""
         with self._waits:
             if self._closed:
-                raise Lost("closed")
+                raise ConnectionLost("closed")
             if self._waiting is None or self._waiting[0] != pid():
                 self._waiting = pid(), self._opened()
-            line = self._waiting[1]
+            connection = self._waiting[1]
         try:
-            line.send_command("XREAD", "BLOCK", int(timeout * 1000), "COUNT", 1, "STREAMS", self._keys[3], f"{version}-0")
-            line.read_response()
+            connection.send_command("XREAD", "BLOCK", int(timeout * 1000), "COUNT", 1, "STREAMS", self._keys[3], f"{version}-0")
+            connection.read_response()
         except (self._redis.exceptions.RedisError, OSError) as exc:
             self._hang_up()
-            raise Lost(str(exc)) from None
+            raise ConnectionLost(str(exc)) from None
 
     def _hang_up(self) -> None:
         """Close the waiting connection."""
@@ -262,20 +262,20 @@ class RedisPlace:
                 waiting[1].disconnect()
 
     def wake(self) -> None:
-        """See `Place`: the server does."""
+        """See `StoreBackend`: the server does."""
 
     def reopen(self) -> None:
-        """See `Place`."""
-        line = connected_again(lambda: connected(self.address, self._opened))
+        """See `StoreBackend`."""
+        connection = reconnect(lambda: connect_within(self.address, self._opened))
         with self._using:
-            self._line.disconnect()
-            self._line = line
+            self._connection.disconnect()
+            self._connection = connection
 
     def close(self) -> None:
-        """See `Place`. Not in a child of `fork`: the connections are its parent's."""
+        """See `StoreBackend`. Not in a child of `fork`: the connections are its parent's."""
         self._closed = True
         if self._pid == pid():
-            self._line.disconnect()
+            self._connection.disconnect()
         self._hang_up()
 
 
@@ -288,7 +288,7 @@ def _packed(command: tuple[Any, ...]) -> bytes:
     return b"".join(parts)
 
 
-def _row(entry: Any) -> Row | None:
+def _row(entry: Any) -> ChangeRow | None:
     """An entry of the stream; None for one that is not a change of a store."""
     ident, fields = entry
     if len(fields) != 6 or fields[::2] != ["k", "v", "w"] or not ident.endswith("-0"):

@@ -26,12 +26,12 @@ from typing import Any
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError, Unreachable
-from pocketflex_nb.resources.connections.sqlite_file_checks import FOLLOWER, OpenedFile, made_private, refuse_triggers, text_of
+from pocketflex_nb.resources.connections.sqlite_file_checks import FOLLOWER, OpenedFile, made_private, refuse_triggers, sqlite_text
 from pocketflex_nb.resources.connections.urls import Address
-from pocketflex_nb.resources.stores.backends.arithmetic import sum_text
-from pocketflex_nb.resources.stores.backends.backend import Changed, Fence, Row, read_row
+from pocketflex_nb.resources.stores.backends.arithmetic import exact_sum
+from pocketflex_nb.resources.stores.backends.backend import ChangeRow, FencingTokens, VersionConflict, checked_row
 
-__all__ = ["SqlitePlace"]
+__all__ = ["SqliteStoreBackend"]
 
 #: seconds that a write waits for the writers before it
 _BUSY = 30.0
@@ -95,12 +95,12 @@ def _in_wal_mode(connection: sqlite3.Connection) -> str:
 
 
 #: a row that follows nothing: the store is to be read anew
-_ANEW: Row = (-1, "", None, "")
+_ANEW: ChangeRow = (-1, "", None, "")
 #: version and text of a key that is not there
 _NOTHING: tuple[int, str | None] = (0, None)
 
 
-class SqlitePlace:
+class SqliteStoreBackend:
     """A store in a file."""
 
     def __init__(self, address: Address, keep: int) -> None:
@@ -138,7 +138,7 @@ class SqlitePlace:
             mode = _in_wal_mode(connection)
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT}")
-            connection.text_factory = text_of
+            connection.text_factory = sqlite_text
             connection.executescript(_TABLES)
             refuse_triggers(connection.execute, self.address)
         except ResourceError:
@@ -239,8 +239,8 @@ class SqlitePlace:
             raise ResourceError(told, url=self.address.safe)
 
     # reading ---------------------------------------------------------------------------------------------------------
-    def load(self) -> tuple[int, list[Row]]:
-        """See `Place`."""
+    def load(self) -> tuple[int, list[ChangeRow]]:
+        """See `StoreBackend`."""
         with self._alone() as do:
             self._is_stale = False
             do("BEGIN")
@@ -249,13 +249,13 @@ class SqlitePlace:
             finally:
                 do("COMMIT")
 
-    def _read(self, do: Any) -> tuple[int, list[Row]]:
+    def _read(self, do: Any) -> tuple[int, list[ChangeRow]]:
         """The entries, updated by the log since they were folded."""
         folded = self._folded(do)
         known = do("SELECT version, key, value, who FROM pfx_entries WHERE store = ? ORDER BY version", (self._store,))
-        rows: dict[str, Row] = {row[1]: row for row in map(read_row, known)}
+        rows: dict[str, ChangeRow] = {row[1]: row for row in map(checked_row, known)}
         version = folded
-        for row in map(read_row, do(_AFTER, (self._base, self._base + folded, self._end))):
+        for row in map(checked_row, do(_AFTER, (self._base, self._base + folded, self._end))):
             version = row[0]
             rows.pop(row[1], None)
             if row[2] is not None:
@@ -271,7 +271,7 @@ class SqlitePlace:
         found = do("SELECT max(at) FROM pfx_log WHERE at >= ? AND at < ?", (self._base, self._end)).fetchone()[0]
         return 0 if found is None else int(found) - self._base
 
-    def since(self, version: int) -> tuple[int, list[Row]]:
+    def since(self, version: int) -> tuple[int, list[ChangeRow]]:
         """See the port. A number in shared memory shows when no other connection has written."""
         if self._pid == pid() and not self._untold and not self._is_stale:
             with self._using:
@@ -284,13 +284,13 @@ class SqlitePlace:
             self._tell()
             if self._is_stale:
                 return version, [_ANEW]
-            rows = list(map(read_row, do(_AFTER, (self._base, self._base + version, self._end))))
+            rows = list(map(checked_row, do(_AFTER, (self._base, self._base + version, self._end))))
             now = rows[-1][0] if rows else self._version(do)
             self._learn(rows)
             self._stamp = stamp if now == self._at else -1
             return now, rows
 
-    def _learn(self, rows: list[Row]) -> None:
+    def _learn(self, rows: list[ChangeRow]) -> None:
         for version, key, text, _ in rows:
             if version == self._at + 1:
                 self._at = version
@@ -299,14 +299,14 @@ class SqlitePlace:
                 else:
                     self._now[key] = version, text
 
-    def past(self, version: int) -> list[Row]:
-        """See `Place`."""
+    def past(self, version: int) -> list[ChangeRow]:
+        """See `StoreBackend`."""
         with self._alone() as do:
-            return list(map(read_row, do(_AFTER, (self._base, self._base, self._base + version + 1))))
+            return list(map(checked_row, do(_AFTER, (self._base, self._base, self._base + version + 1))))
 
     # writing ---------------------------------------------------------------------------------------------------------
-    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: Fence) -> int:
-        """See `Place`."""
+    def write(self, key: str, text: str | None, who: str, expect: int | None, fence: FencingTokens) -> int:
+        """See `StoreBackend`."""
         if not fence and (expect is None or expect == self._now.get(key, _NOTHING)[0]):
             version = self._put(key, text, who)
             if version:
@@ -315,23 +315,23 @@ class SqlitePlace:
             self._check(do, fence)
             self._catch_up(do)
             if expect is not None and expect != self._now.get(key, _NOTHING)[0]:
-                raise Changed
+                raise VersionConflict
             return self._insert(do, key, text, who)
 
-    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: Fence) -> tuple[int, str] | None:
-        """See `Place`."""
+    def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: FencingTokens) -> tuple[int, str] | None:
+        """See `StoreBackend`."""
         if not fence:
             now = self._now.get(key, _NOTHING)[1]
             if limit is None and n.__class__ is int and now is not None and len(now) < 15 and now.isdigit():
                 text: str | None = str(int(now) + n)  # most sums are of this kind, and a sum is made in microseconds
             else:
-                text = sum_text(now, n, limit, reset)
+                text = exact_sum(now, n, limit, reset)
             if text is not None and (version := self._put(key, text, who)):
                 return version, text
         with self._writing() as do:
             self._check(do, fence)
             self._catch_up(do)
-            text = sum_text(self._now.get(key, _NOTHING)[1], n, limit, reset)
+            text = exact_sum(self._now.get(key, _NOTHING)[1], n, limit, reset)
             return None if text is None else (self._insert(do, key, text, who), text)
 
     def _put(self, key: str, text: str | None, who: str) -> int:
@@ -367,7 +367,7 @@ class SqlitePlace:
             do("COMMIT")  # what the guard has mended stays
             self._tell()
             do("BEGIN IMMEDIATE")
-        rows = list(map(read_row, do(_AFTER, (self._base, self._base + self._at, self._end))))
+        rows = list(map(checked_row, do(_AFTER, (self._base, self._base + self._at, self._end))))
         if rows and rows[0][0] == self._at + 1:
             self._learn(rows)
         elif rows or self._version(do) != self._at:
@@ -418,7 +418,7 @@ class SqlitePlace:
         do("DELETE FROM pfx_log WHERE at > ? AND at <= ?", (self._base, self._base + version - self.keep))
         do("UPDATE pfx_guard SET folding = 0 WHERE store = ?", (self._store,))
 
-    def _check(self, do: Any, fence: Fence) -> None:
+    def _check(self, do: Any, fence: FencingTokens) -> None:
         for name, token in fence:
             if not self._holds(do, name, token):
                 raise LockLost(name)
@@ -429,7 +429,7 @@ class SqlitePlace:
         return found is not None and found[0] == token and found[1] > time.time()
 
     def take_lock(self, name: str, owner: str, lease: float) -> int:
-        """See `Place`. The row stays when the lock is given back, so that tokens go on rising."""
+        """See `StoreBackend`. The row stays when the lock is given back, so that tokens go on rising."""
         with self._writing() as do:
             found = do("SELECT token, until FROM pfx_locks WHERE store = ? AND name = ?", (self._store, name)).fetchone()
             token, until = found or (0, 0.0)
@@ -440,11 +440,11 @@ class SqlitePlace:
             return int(token) + 1
 
     def keep_lock(self, name: str, token: int, lease: float) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         return self._until(name, token, time.time() + lease)
 
     def drop_lock(self, name: str, token: int) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         return self._until(name, token, 0.0)
 
     def _until(self, name: str, token: int, until: float) -> bool:
@@ -455,7 +455,7 @@ class SqlitePlace:
             return held
 
     def has_lock(self, name: str) -> bool:
-        """See `Place`."""
+        """See `StoreBackend`."""
         with self._alone() as do:
             found = do("SELECT until FROM pfx_locks WHERE store = ? AND name = ?", (self._store, name)).fetchone()
             return found is not None and found[0] > time.time()
@@ -478,14 +478,14 @@ class SqlitePlace:
                     return
 
     def wake(self) -> None:
-        """See `Place`."""
+        """See `StoreBackend`."""
         self._woken.set()
 
     def reopen(self) -> None:
-        """See `Place`: a file is never lost."""
+        """See `StoreBackend`: a file is never lost."""
 
     def close(self) -> None:
-        """See `Place`."""
+        """See `StoreBackend`."""
         self.wake()
         with self._using:
             if self._pid == pid():

@@ -6,23 +6,23 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from pocketflex_nb.resources.connections.stored_message import Mail
+from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address
 
-__all__ = ["Feed", "TopicPlace", "followed"]
+__all__ = ["Feed", "TopicBackend", "followed"]
 
 
 class Feed(Protocol):
     """The receiver of what a backend publishes."""
 
-    def push(self, mails: list[Mail], missed: int) -> bool:
+    def push(self, messages: list[StoredMessage], missed: int) -> bool:
         """News, oldest first, and how many were lost before them; False when no more are wanted. Any thread, never waits."""
 
     def fail(self, error: Exception) -> None:
         """Nothing more will come."""
 
 
-class TopicPlace(Protocol):
+class TopicBackend(Protocol):
     """One topic at one server or in one file.
 
     Attributes
@@ -36,7 +36,7 @@ class TopicPlace(Protocol):
     async def open(self) -> None:
         """Connect, and make what the topic needs there. Raises `Unreachable` or `Refused` within 5 s."""
 
-    async def publish(self, mail: Mail) -> None:
+    async def publish(self, stored: StoredMessage) -> None:
         """Deliver it to all who are attached; return when the backend has it. On any loop."""
 
     async def attach(self, feed: Feed) -> Callable[[], None]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from pocketflex_nb.resources.connections.stored_message import Mail
+from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.topics.backends.backend import Feed
 
-__all__ = ["MemoryTopic"]
+__all__ = ["MemoryTopicBackend"]
 
 
 class _Board:
@@ -31,8 +31,8 @@ def _board(name: str) -> _Board:
         return _boards.setdefault(name, _Board())
 
 
-class MemoryTopic:
-    """See `TopicPlace`."""
+class MemoryTopicBackend:
+    """See `TopicBackend`."""
 
     def __init__(self, address: Address) -> None:
         self.address, self._board = address, _board(address.name)
@@ -40,13 +40,13 @@ class MemoryTopic:
     async def open(self) -> None:
         """Does nothing."""
 
-    async def publish(self, mail: Mail) -> None:
+    async def publish(self, stored: StoredMessage) -> None:
         """Push it to every subscriber."""
         board = self._board
         with board.lock:
             feeds = list(board.feeds.items())
         for key, feed in feeds:  # without the lock: a subscriber's function may publish or subscribe
-            if not feed.push([mail], 0):
+            if not feed.push([stored], 0):
                 board.feeds.pop(key, None)
 
     async def attach(self, feed: Feed) -> Callable[[], None]:

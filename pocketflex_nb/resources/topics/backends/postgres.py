@@ -20,12 +20,12 @@ from typing import Any, TypeVar
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import ResourceError, Unreachable
-from pocketflex_nb.resources.connections.postgres import GUARD, arguments, client, inherited, told
-from pocketflex_nb.resources.connections.stored_message import Mail
+from pocketflex_nb.resources.connections.postgres import GUARD, arguments, client, connection_error, inherited
+from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, refused, unreachable
 from pocketflex_nb.resources.topics.backends.backend import Feed
 
-__all__ = ["PostgresTopic"]
+__all__ = ["PostgresTopicBackend"]
 
 #: seconds to wait for a server that went away
 _PATIENCE = 30.0
@@ -66,8 +66,8 @@ _EMPTIED = {"42P01", "42883", "3F000"}
 _T = TypeVar("_T")
 
 
-class PostgresTopic:
-    """See `TopicPlace`. Its connections, one to publish and one to follow, belong to the room's own loop."""
+class PostgresTopicBackend:
+    """See `TopicBackend`. Its connections, one to publish and one to follow, belong to the room's own loop."""
 
     def __init__(self, address: Address, keep: int) -> None:
         self.address, self._keep, self._psycopg = address, keep, client(address)
@@ -77,7 +77,7 @@ class PostgresTopic:
     def _begin(self) -> None:
         """Start without connections in a child of `fork`: its parent's are not its own."""
         self._pid = pid()
-        self._line: Any = None
+        self._connection: Any = None
         self._following: asyncio.Task[None] | None = None
         self._using = asyncio.Lock()
         self._feeds: dict[int, tuple[Feed, int]] = {}  # with the number of the last message that each was given
@@ -88,7 +88,7 @@ class PostgresTopic:
     async def _on_loop(self, coro: Coroutine[Any, Any, _T]) -> _T:
         """Wait, on any loop, for work on the room's own loop."""
         if self._pid != pid():
-            inherited.append((self._line, self._following))
+            inherited.append((self._connection, self._following))
             self._begin()
         if asyncio.get_running_loop() is io_thread.loop:
             return await coro
@@ -102,24 +102,24 @@ class PostgresTopic:
         except TimeoutError:
             error: Exception = unreachable(address, f"no answer within {CONNECT + 0.5:g} s")
         except psycopg.Error as exc:
-            error = told(psycopg, address, exc)
+            error = connection_error(psycopg, address, exc)
         raise error  # not above, where psycopg's would be its context: that holds the password
 
     async def _prepared(self) -> Any:
         """A new connection, to a server where all is made that a topic needs: mostly it is, and who opens need not be allowed to."""
-        line = await self._connect()
+        connection = await self._connect()
         try:
-            found = await (await line.execute(_IS_MADE)).fetchone()
+            found = await (await connection.execute(_IS_MADE)).fetchone()
             if found is None or found[0] is None:
-                async with line.transaction():
-                    await line.execute(_SCHEMA, prepare=False)
+                async with connection.transaction():
+                    await connection.execute(_SCHEMA, prepare=False)
         except self._psycopg.Error as exc:
-            await line.close()
-            raise (unreachable if line.broken else refused)(self.address, exc) from None
+            await connection.close()
+            raise (unreachable if connection.broken else refused)(self.address, exc) from None
         except BaseException:
-            await line.close()
+            await connection.close()
             raise
-        return line
+        return connection
 
     async def open(self) -> None:
         """Connect, and make the tables."""
@@ -127,22 +127,22 @@ class PostgresTopic:
 
     async def _opened(self) -> None:
         async with self._using:
-            self._line = await self._prepared()
+            self._connection = await self._prepared()
 
-    async def _asked(self, ask: Callable[[bool], tuple[str, tuple[Any, ...]]]) -> list[Any]:
+    async def _request(self, ask: Callable[[bool], tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """What a statement gives; asked again while the server is away, for `_PATIENCE` seconds. `ask` is told whether it is again."""
         until, pause, is_again = time.monotonic() + _PATIENCE, 0.02, False
         async with self._using:
             while True:
                 try:
-                    if self._line is None or self._line.closed:
-                        self._line = await self._prepared()
-                    return list(await (await self._line.execute(*ask(is_again))).fetchall())
+                    if self._connection is None or self._connection.closed:
+                        self._connection = await self._prepared()
+                    return list(await (await self._connection.execute(*ask(is_again))).fetchall())
                 except self._psycopg.Error as exc:
-                    is_gone = self._line.closed or exc.sqlstate in _EMPTIED
+                    is_gone = self._connection.closed or exc.sqlstate in _EMPTIED
                     cause = (unreachable if is_gone else refused)(self.address, exc)
-                    await self._line.close()
-                    self._line = None
+                    await self._connection.close()
+                    self._connection = None
                 except Unreachable as exc:
                     is_gone, cause = True, exc
                 if not is_gone or self._is_closed or time.monotonic() + pause > until:
@@ -151,10 +151,10 @@ class PostgresTopic:
                 pause, is_again = min(pause * 2, 0.5), True
 
     # publishing ------------------------------------------------------------------------------------------------------
-    async def publish(self, mail: Mail) -> None:
+    async def publish(self, stored: StoredMessage) -> None:
         """Insert a row with the next number."""
-        values = self.address.name, self._channel, mail.id, mail.body, mail.headers, mail.put_at, self._keep
-        await self._on_loop(self._asked(lambda is_again: (_PUBLISH, (*values, is_again))))
+        values = self.address.name, self._channel, stored.id, stored.body, stored.headers, stored.put_at, self._keep
+        await self._on_loop(self._request(lambda is_again: (_PUBLISH, (*values, is_again))))
 
     # following -------------------------------------------------------------------------------------------------------
     async def attach(self, feed: Feed) -> Callable[[], None]:
@@ -162,7 +162,7 @@ class PostgresTopic:
         return await self._on_loop(self._attach(feed))
 
     async def _attach(self, feed: Feed) -> Callable[[], None]:
-        rows = await self._asked(lambda _: (_LAST, (self.address.name,)))
+        rows = await self._request(lambda _: (_LAST, (self.address.name,)))
         last, born = rows[0]
         self._know(born)
         self._feeds[id(feed)] = feed, int(last)
@@ -192,13 +192,13 @@ class PostgresTopic:
         until = None
         while self._feeds:
             try:
-                line = await self._prepared()
+                connection = await self._prepared()
                 until = None
                 try:
-                    await line.execute(f"LISTEN {self._channel}")
-                    await self._listen(line)
+                    await connection.execute(f"LISTEN {self._channel}")
+                    await self._listen(connection)
                 finally:
-                    await line.close()
+                    await connection.close()
             except (self._psycopg.Error, ResourceError) as exc:
                 until = until or time.monotonic() + _PATIENCE
                 is_away = isinstance(exc, (Unreachable, self._psycopg.OperationalError)) or getattr(exc, "sqlstate", "") in _EMPTIED
@@ -212,19 +212,19 @@ class PostgresTopic:
         for feed, _ in feeds:
             feed.fail(error)
 
-    async def _listen(self, line: Any) -> None:
+    async def _listen(self, connection: Any) -> None:
         while self._feeds:
             first = min(at for _, at in self._feeds.values())
-            rows = await (await line.execute(_NEWS, (self.address.name, first, _PAGE))).fetchall()
+            rows = await (await connection.execute(_NEWS, (self.address.name, first, _PAGE))).fetchall()
             if rows:
                 self._hand_out(rows)
-            elif not await self._is_new(line):
-                async for _ in line.notifies(timeout=_LOOK, stop_after=1):
+            elif not await self._is_new(connection):
+                async for _ in connection.notifies(timeout=_LOOK, stop_after=1):
                     pass
 
-    async def _is_new(self, line: Any) -> bool:
+    async def _is_new(self, connection: Any) -> bool:
         """Whether the topic was deleted and created again, so that its numbers restarted."""
-        _, born = await (await line.execute(_LAST, (self.address.name,))).fetchone()
+        _, born = await (await connection.execute(_LAST, (self.address.name,))).fetchone()
         return self._know(born)
 
     def _know(self, born: str) -> bool:
@@ -235,12 +235,12 @@ class PostgresTopic:
         return True
 
     def _hand_out(self, rows: list[Any]) -> None:
-        mails = [Mail(id, body, headers, None, put_at) for _, id, body, headers, put_at in rows]
+        messages = [StoredMessage(id, body, headers, None, put_at) for _, id, body, headers, put_at in rows]
         first, last = rows[0][0], rows[-1][0]
         for number, (feed, at) in list(self._feeds.items()):
             if last <= at:
                 continue
-            wanted = feed.push(mails[max(at + 1 - first, 0) :], max(first - at - 1, 0))
+            wanted = feed.push(messages[max(at + 1 - first, 0) :], max(first - at - 1, 0))
             if wanted:
                 self._feeds[number] = feed, last
             else:
@@ -258,5 +258,5 @@ class PostgresTopic:
         self._stop_following()
         if self._following is not None:
             await asyncio.wait({self._following})
-        if self._line is not None:
-            await self._line.close()
+        if self._connection is not None:
+            await self._connection.close()

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketflex_nb.core.errors import ResourceError
-from pocketflex_nb.resources.connections.redis import RedisLines, fields_of, mail_of
-from pocketflex_nb.resources.connections.stored_message import Mail
+from pocketflex_nb.resources.connections.redis import RedisConnections, entry_fields, message_from_entry
+from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address, refused
 from pocketflex_nb.resources.topics.backends.backend import Feed, followed
 
-__all__ = ["RedisTopic"]
+__all__ = ["RedisTopicBackend"]
 
 _PAGE = 500
 #: milliseconds that one XREAD waits
@@ -29,24 +29,24 @@ return n
 """
 
 
-class RedisTopic:
-    """See `TopicPlace`."""
+class RedisTopicBackend:
+    """See `TopicBackend`."""
 
     def __init__(self, address: Address, keep: int) -> None:
         self.address, self._keep = address, keep
-        self._lines = RedisLines(address)
+        self._connections = RedisConnections(address)
         base = f"pfx:{{{address.name}}}:topic"
         self._stream, self._counter = base, f"{base}:number"
 
     async def open(self) -> None:
         """Connect."""
-        await self._lines.open()
+        await self._connections.open()
 
-    async def publish(self, mail: Mail) -> None:
+    async def publish(self, stored: StoredMessage) -> None:
         """Append it with the next number."""
         try:
-            await self._lines.script(_PUBLISH, (self._stream, self._counter), self._keep, *fields_of(mail))
-        except self._lines.errors.ResponseError as exc:
+            await self._connections.script(_PUBLISH, (self._stream, self._counter), self._keep, *entry_fields(stored))
+        except self._connections.errors.ResponseError as exc:
             raise refused(self.address, exc) from None
 
     async def attach(self, feed: Feed) -> Callable[[], None]:
@@ -54,14 +54,14 @@ class RedisTopic:
         return followed(self._follow(feed, await self._last()), feed)
 
     async def _last(self) -> int:
-        return int(await self._lines.command("GET", self._counter) or 0)
+        return int(await self._connections.command("GET", self._counter) or 0)
 
     async def _follow(self, feed: Feed, last: int) -> None:
-        while not self._lines.is_closed:
+        while not self._connections.is_closed:
             try:
-                told = await self._lines.command("XREAD", "COUNT", _PAGE, "BLOCK", _BLOCK, "STREAMS", self._stream, f"{last}-0")
+                told = await self._connections.command("XREAD", "COUNT", _PAGE, "BLOCK", _BLOCK, "STREAMS", self._stream, f"{last}-0")
             except ResourceError:
-                if self._lines.is_closed:
+                if self._connections.is_closed:
                     return
                 raise
             if not told:
@@ -70,9 +70,9 @@ class RedisTopic:
             entries: list[tuple[str, dict[str, Any]]] = told[0][1]
             first = int(entries[0][0].partition("-")[0])
             missed, last = max(first - last - 1, 0), int(entries[-1][0].partition("-")[0])
-            if not feed.push([mail_of(entry, fields, 0) for entry, fields in entries], missed):
+            if not feed.push([message_from_entry(entry, fields, 0) for entry, fields in entries], missed):
                 return
 
     async def close(self) -> None:
         """End the connections."""
-        await self._lines.close()
+        await self._connections.close()

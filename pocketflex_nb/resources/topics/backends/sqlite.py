@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from pocketflex_nb.concurrency.waiters import Waiters
 from pocketflex_nb.resources.connections.sqlite import SqliteFile
-from pocketflex_nb.resources.connections.stored_message import Mail, mail_from
+from pocketflex_nb.resources.connections.stored_message import StoredMessage, stored_message
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.topics.backends.backend import Feed, followed
 
-__all__ = ["SqliteTopic"]
+__all__ = ["SqliteTopicBackend"]
 
 #: seconds between two looks for what other processes have published
 _LOOK = (0.005, 0.04)
@@ -29,8 +29,8 @@ _PUBLISH = f"INSERT INTO pfx_topic VALUES (?1, ({_LAST}) + 1, ?2, ?3, ?4, ?5) RE
 _NEWS = "SELECT n, id, body, headers, put_at FROM pfx_topic WHERE topic = ? AND n > ? ORDER BY n LIMIT ?"
 
 
-class SqliteTopic:
-    """See `TopicPlace`."""
+class SqliteTopicBackend:
+    """See `TopicBackend`."""
 
     def __init__(self, address: Address, keep: int) -> None:
         self.address, self._keep = address, keep
@@ -43,9 +43,9 @@ class SqliteTopic:
         """Open the file."""
         self._file.open()
 
-    async def publish(self, mail: Mail) -> None:
+    async def publish(self, stored: StoredMessage) -> None:
         """Insert a row with the next number."""
-        rows, _ = await self._file.do(_PUBLISH, (self.address.name, mail.id, mail.body, mail.headers, mail.put_at))
+        rows, _ = await self._file.do(_PUBLISH, (self.address.name, stored.id, stored.body, stored.headers, stored.put_at))
         n = rows[0][0]
         with self._lock:
             self._waiters.wake_all()
@@ -64,10 +64,13 @@ class SqliteTopic:
                 waiter = self._waiters.add()  # before looking: what is published meanwhile wakes
             rows, _ = await self._file.do(_NEWS, (self.address.name, last, _PAGE))
             if rows:
-                mails = [mail_from(str(n), None, id=id, body=body, headers=headers, put_at=put_at) for n, id, body, headers, put_at in rows]
+                messages = [
+                    stored_message(str(n), None, id=id, body=body, headers=headers, put_at=put_at)
+                    for n, id, body, headers, put_at in rows
+                ]
                 missed, last, look = rows[0][0] - last - 1, rows[-1][0], _LOOK[0]
                 waiter.wake()
-                if not feed.push(mails, missed):
+                if not feed.push(messages, missed):
                     return
             await self._waiters.wait(waiter, look)
             look = min(look * 1.5, _LOOK[1])

@@ -70,8 +70,8 @@ ONLY = {("concurrency", "core"): {"pocketflex_nb.core.errors", "pocketflex_nb.co
 #: What shares a floor imports nothing of each other, save the names of one set.
 FLOORS: dict[str, list[list[set[str]]]] = {
     "core": [
-        [{"errors", "context", "events", "ports", "safe_repr", "value_text"}],
-        [{"state"}, {"codec"}, {"frozen"}, {"flow"}],
+        [{"errors", "context", "events", "ports", "safe_repr", "state", "value_text"}],
+        [{"codec"}, {"frozen"}, {"flow"}],
         [{"store"}, {"mermaid"}],
     ],
     "engine": [[{"records"}], [{"control"}], [{"runs"}], [{"walk"}], [{"launch"}], [{"engine_port"}]],

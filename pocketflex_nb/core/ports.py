@@ -1,43 +1,271 @@
-"""The ports of core: callables that higher rooms fill in, because core must not import them.
+"""What crosses the rooms: how lower rooms see frames, runs and agents, and the callables that higher rooms fill in.
 
-The package root fills `engine` when it imports the engine, and `export` with the views; `load_ipython_extension` fills `display`. A
-port that is empty is `None`, and code that needs it raises an error with the mend.
+Core imports no other room. It reads the frame, run and agent around the running code through the protocols of this module (the classes
+stand in engine and agents), and calls the engine, the screen, the views and the journal through four ports. The package root fills
+`engine` and `export`, `load_ipython_extension` fills `display`. An empty port is `None`; code that needs it raises an error with the mend.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-__all__ = ["Engine", "display", "engine", "export", "journal"]
+if TYPE_CHECKING:
+    from pocketflex_nb.core.events import Event
+    from pocketflex_nb.core.state import State
 
+__all__ = [
+    "DisplayPort", "EnginePort", "ExportPort", "JournalPort", "ObservedRun", "RunningAgent", "WalkFrame", "WalkedRun", "display", "engine",
+    "export", "journal",
+]
 
-class Engine(Protocol):
-    """The functions that nodes and flows need from the engine; :mod:`pocketflex_nb.engine` provides them."""
-
-    def run(self, flow: Any, shared: Any) -> Any: ...
-    def run_async(self, flow: Any, shared: Any) -> Any: ...
-    def run_node(self, node: Any, shared: Any) -> Any: ...
-    def visit(self, node: Any, shared: Any) -> Any: ...
-    def attempt(self, node: Any, prep_res: Any) -> Any: ...
-    def attempt_items(self, node: Any, items: Any) -> Any: ...
-    def attempt_legacy_async(self, node: Any, prep_res: Any) -> Any: ...
-    def streamed(self, pieces: Any) -> Any: ...
-    def walk(self, flow: Any, shared: Any, params: Any) -> Any: ...
-    def visit_flow(self, flow: Any, shared: Any) -> Any: ...
-    def visit_batch_flow(self, flow: Any, shared: Any) -> Any: ...
-    def walk_async(self, flow: Any, shared: Any, params: Any) -> Any: ...
-    def collected(self, error: Any, index: int, item: Any) -> bool: ...
-    def walk_private(self, flow: Any, shared: Any) -> Any: ...
-    def walk_items(self, flow: Any, shared: Any, items: Any) -> Any: ...
-    def launch(self, flow: Any, shared: Any, **options: Any) -> Any: ...
-    def launch_each(self, flow: Any, key: Any, items: Any, **options: Any) -> Any: ...
+CodeT = TypeVar("CodeT")
+NodeT = TypeVar("NodeT", contravariant=True)
+FlowT = TypeVar("FlowT", contravariant=True)
 
 
-#: the engine; filled by `pocketflex_nb.engine`
-engine: Any = None
-#: `display(thing, **options)`: show a run, group or graph on the screen; filled by `load_ipython_extension`
-display: Any = None
-#: `export(thing, form, **options) -> str | object`: "mermaid", "dot", "svg", "text", "graphviz", "frame"; filled by the package root
-export: Any = None
-#: `journal(record)`: keep a record on disk; filled by the journal room, when there is one
-journal: Any = None
+class WalkedRun(Protocol):
+    """A run as the code of its own steps sees it, stores among it.
+
+    Attributes
+    ----------
+    name : str
+        Unique in this process.
+    number : int
+        Unique in this process; higher for each later run.
+    store : object
+        What its nodes share.
+    hops : int
+        Finished hops so far.
+    lane_run : WalkedRun or None
+        The launched run, itself or an outer one, whose lane shows what it prints.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def store(self) -> object: ...
+    @property
+    def hops(self) -> int: ...
+    @property
+    def lane_run(self) -> WalkedRun | None: ...
+
+    def current_class(self, code: CodeT, /) -> CodeT:
+        """The class or function that this run uses for `code`: the one bound in the notebook when it was launched."""
+        ...
+
+
+class ObservedRun(WalkedRun, Protocol):
+    """A run as views and subscribers see it from outside.
+
+    Attributes
+    ----------
+    status : str
+        pending, running, paused, asking, done, failed or cancelled.
+    error : BaseException or None
+        What ended it.
+    action : object
+        The last action, once it is done.
+    events : sequence of Event
+        What happened, oldest first, as far as it is kept.
+    seconds : float
+        Its duration so far.
+    """
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def error(self) -> BaseException | None: ...
+    @property
+    def action(self) -> object: ...
+    @property
+    def events(self) -> Sequence[Event]: ...
+    @property
+    def seconds(self) -> float: ...
+
+    def state(self) -> State:
+        """The fold of its events, with the current nodes marked."""
+        ...
+
+    def done(self) -> bool:
+        """Whether it is over: done, failed or cancelled."""
+        ...
+
+    def in_flight(self) -> list[str]:
+        """Graph paths of the nodes that are being visited now."""
+        ...
+
+
+class RunningAgent(Protocol):
+    """The agent or task that the running code belongs to, from start to exit: one incarnation.
+
+    Attributes
+    ----------
+    fenced : bool
+        Given up: what it still sends or writes is dropped.
+    callers : sequence of AgentRef
+        The agents that requested its work: the one that spawned it, and so on.
+    ancestors : sequence of AgentRef
+        The agents that started it.
+    lane : WalkFrame or None
+        The frame of the node that started it: where its prints go while that run lasts.
+    """
+
+    @property
+    def fenced(self) -> bool: ...
+    @property
+    def callers(self) -> Sequence[Any]: ...
+    @property
+    def ancestors(self) -> Sequence[Any]: ...
+    @property
+    def lane(self) -> WalkFrame | None: ...
+
+
+class WalkFrame(Protocol):
+    """The activation record of a walk: of one flow, of a branch or batch item of it, or of a step in a thread of its own.
+
+    The engine makes frames and sets `CURRENT_FRAME` once per walk. What stores keep in a frame is theirs alone: `touched` to `put`.
+
+    Attributes
+    ----------
+    run : WalkedRun
+        The run that walks.
+    parent : WalkFrame or None
+        The frame this one was entered from.
+    node : object
+        The node in flight, as it is wired; not the visit's copy.
+    scope : WalkFrame or None
+        The frame of the nearest enclosing walk on a store of its own, its `private`; None on the run's store.
+    step : bool
+        Whether it is one step of the node of `parent`, in a thread or task of its own.
+    fenced : bool
+        The step was abandoned: its late writes are dropped.
+    life : RunningAgent or None
+        What `CURRENT_AGENT` was when the frame was made.
+    start_version : int
+        The store's `version` when the node in flight began its `prep`; set by the engine for a `Store` only.
+    hops : int
+        The run's finished hops.
+    node_id, address : str
+        Graph path of the current node, and the address of the running code.
+    timed : bool
+        Whether each write takes the time; if not, the walk gives its changes the time of the hop's end.
+    touched : dict of KeyState to Store, or None
+        Mutable values read or written since the node began.
+    undo : dict or None
+        While a try may fail, the values that it replaced.
+    writers : dict of node to Writer, or None
+        Made and kept by stores, so that names are read once per walk and node.
+    page, at : list or None, int
+        Position of the first change that the node in flight made; `page` is None if there is none.
+    changes : list or None
+        The positions of all its changes, page and index in turn; None while there is one at most.
+    store, put : Store or None, callable or None
+        The store that was written last, and the plain dict's way to write to it.
+    """
+
+    touched: dict[Any, Any] | None
+    undo: Any
+    writers: dict[Any, Any] | None
+    page: list[Any] | None
+    at: int
+    changes: list[Any] | None
+    store: Any
+    put: Any
+
+    @property
+    def run(self) -> WalkedRun: ...
+    @property
+    def parent(self) -> WalkFrame | None: ...
+    @property
+    def node(self) -> object: ...
+    @property
+    def scope(self) -> WalkFrame | None: ...
+    @property
+    def private(self) -> object: ...
+    @property
+    def step(self) -> bool: ...
+    @property
+    def fenced(self) -> bool: ...
+    @property
+    def life(self) -> RunningAgent | None: ...
+    @property
+    def start_version(self) -> int: ...
+    @property
+    def hops(self) -> int: ...
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def timed(self) -> bool: ...
+
+    def path(self, node: Any, /) -> str:
+        """The graph path of `node`, such as ``"research/search"``."""
+        ...
+
+    def note(self, kind: str, *, cause: int | None = None, **data: Any) -> None:
+        """Append an event to the run's log."""
+        ...
+
+
+class EnginePort(Protocol[NodeT, FlowT]):
+    """The functions that nodes and flows need from the engine; :mod:`pocketflex_nb.engine.engine_port` provides them.
+
+    Generic over the classes of nodes and flows, which stand above this module. What steps return is the user's own, and so an object.
+    """
+
+    @property
+    def launch(self) -> Callable[..., Any]: ...
+    @property
+    def launch_each(self) -> Callable[..., Any]: ...
+
+    # runs, and walks of a flow's inside
+    def run(self, flow: FlowT, shared: object) -> object: ...
+    def run_async(self, flow: FlowT, shared: object) -> Awaitable[object]: ...
+    def run_node(self, node: NodeT, shared: object) -> object: ...
+    def walk(self, flow: FlowT, shared: object, params: dict[str, Any] | None) -> object: ...
+    def walk_async(self, flow: FlowT, shared: object, params: dict[str, Any] | None) -> Coroutine[Any, Any, object]: ...
+    def walk_private(self, flow: FlowT, shared: object) -> Awaitable[object]: ...
+    def walk_items(self, flow: FlowT, shared: object, items: Any) -> Awaitable[object]: ...
+
+    # one visit, and the tries of its `exec`
+    def visit(self, node: NodeT, shared: object) -> object: ...
+    def visit_flow(self, flow: FlowT, shared: object) -> object: ...
+    def visit_batch_flow(self, flow: FlowT, shared: object) -> object: ...
+    def attempt(self, node: NodeT, prep_res: object) -> object: ...
+    def attempt_items(self, node: NodeT, items: Any) -> object: ...
+    def attempt_legacy_async(self, node: NodeT, prep_res: object) -> Awaitable[object]: ...
+    def streamed(self, pieces: AsyncGenerator[Any, Any]) -> Awaitable[object]: ...
+    def retried(self, node: NodeT, number: int, exc: BaseException) -> None: ...
+    def collected(self, error: Exception, index: int, item: object) -> bool: ...
+
+
+class DisplayPort(Protocol):
+    """Shows a run, group, flow or store on the screen; `notebook.cells.show.show` provides it."""
+
+    def __call__(self, thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto") -> object: ...
+
+
+class ExportPort(Protocol):
+    """Writes a thing as ``"mermaid"``, ``"dot"``, ``"svg"``, ``"text"``, ``"graphviz"``, ``"timeline"``, ``"frame"`` or ``"html"``."""
+
+    def __call__(self, thing: Any, form: str, **options: Any) -> Any: ...
+
+
+class JournalPort(Protocol):
+    """Keeps a record on disk before anybody is told of it."""
+
+    def __call__(self, record: Mapping[str, object], /) -> None: ...
+
+
+#: the engine; filled by the package root, before anything can run
+engine: EnginePort[Any, Any] = None  # type: ignore[assignment]  # the root fills it
+#: shows things on the screen; filled by `load_ipython_extension`
+display: DisplayPort | None = None
+#: writes things in a form; filled by the package root
+export: ExportPort = None  # type: ignore[assignment]  # the root fills it
+#: keeps records on disk; filled by the journal room, when there is one
+journal: JournalPort | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from pocketflex_nb.agents.host.agent_host import running_loop
 from pocketflex_nb.agents.host.agent_log import Record, concerns
 from pocketflex_nb.agents.host.log_events import to_event
-from pocketflex_nb.agents.host.trace import _life_of, _logs_of
+from pocketflex_nb.agents.host.trace import incarnation_of, logs_of
 from pocketflex_nb.core.events import Event
 
 __all__ = ["Recorder"]
@@ -48,8 +48,8 @@ class Recorder:
     """
 
     def __init__(self, *targets: Any) -> None:
-        self._slots = [_life_of(target).slot for target in targets]
-        self._logs = list({id(log): log for log in _logs_of(targets)}.values())
+        self._slots = [incarnation_of(target).slot for target in targets]
+        self._logs = list({id(log): log for log in logs_of(targets)}.values())
         self._records: list[Record] = []
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Any, Any]] = deque()

@@ -228,10 +228,10 @@ async def settle(*loops: Any) -> None:
     >>> asyncio.run(main())
     True
     """
-    from pocketflex_nb.agents.host.agent_host import homes
+    from pocketflex_nb.agents.host.agent_host import hosts
 
     here = asyncio.get_running_loop()
-    others = {home.loop for home in homes()} | {loop for loop in loops if loop is not None}
+    others = {host.loop for host in hosts()} | {loop for loop in loops if loop is not None}
     for _ in range(2):
         for loop in others - {here}:
             if loop.is_running():

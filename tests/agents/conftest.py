@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb.agents.host.agent_host import homes
+from pocketflex_nb.agents.host.agent_host import hosts
 from pocketflex_nb.agents.messaging.name_table import names
 from pocketflex_nb.testing import VirtualClock, settle
 
@@ -32,7 +32,7 @@ async def _checked(test: Any) -> None:
     await test
     await settle()
     loop = asyncio.get_running_loop()
-    here = [life for home in homes() if home.loop is loop for life in home.lives.values()]
+    here = [life for host in hosts() if host.loop is loop for life in host.incarnations.values()]
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     assert not here, f"still alive: {here}"
     assert not tasks, f"still there: {tasks}"
@@ -42,7 +42,7 @@ async def _checked(test: Any) -> None:
 def nobody_is_left() -> Any:
     """No test leaves an agent on the engine thread, or a name."""
     yield
-    left = [life for home in homes() for life in home.lives.values()]
+    left = [life for host in hosts() for life in host.incarnations.values()]
     for life in left:
         life.ref.exit("kill")
     assert not left, f"still alive: {left}"

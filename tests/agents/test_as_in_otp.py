@@ -49,7 +49,7 @@ from pocketflex_nb.agents import (
     spawn,
     stream,
 )
-from pocketflex_nb.agents.host.agent_host import home_for
+from pocketflex_nb.agents.host.agent_host import host_for
 from pocketflex_nb.testing import Recorder, VirtualClock, settle
 from tests.agents.fakes import HERE, Boom, Counter
 
@@ -321,7 +321,7 @@ async def test_an_agent_started_by_one_started_by_one_a_thousand_deep_is_no_trou
     await Nested.start(1_200, found, **HERE)
     await _until(lambda: len(found) == 1_201)
 
-    assert len(found[-1]._life.ancestors) == 2_400
+    assert len(found[-1]._incarnation.ancestors) == 2_400
     assert found[-1].address
     for ref in found:
         ref.exit("kill")
@@ -608,9 +608,9 @@ async def test_cancel_on_timeout_cancels_a_reentrant_handler_and_nothing_else(cl
 
     ref = await Both.start(clock=clock, **HERE)
     patient = asyncio.create_task(ref.wait("patient"))
-    from pocketflex_nb.agents.messaging.envelopes import Ask
+    from pocketflex_nb.agents.messaging.envelopes import MethodCall
 
-    late = asyncio.create_task(ref.call(Ask("wait", ("late",), None, True), timeout=1.0, cancel_on_timeout=True))
+    late = asyncio.create_task(ref.call(MethodCall("wait", ("late",), None, True), timeout=1.0, cancel_on_timeout=True))
     await settle()
 
     await clock.advance(1.0)
@@ -1331,4 +1331,4 @@ async def test_a_dead_name_with_many_keys_beside_it_is_told_at_once() -> None:
     assert time.perf_counter() - start < 0.5
     ref.exit("kill")
     await settle()
-    assert home_for(**HERE).signals == type(home_for(**HERE).signals)()
+    assert host_for(**HERE).signals == type(host_for(**HERE).signals)()

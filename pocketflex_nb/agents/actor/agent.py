@@ -9,11 +9,11 @@ from typing import Any, TypeVar, overload
 from pocketflex_nb.agents.actor.start_agent import start_lone
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.protocol.errors import NotOwner, Unhandled
-from pocketflex_nb.agents.protocol.exit_reasons import short, tell
+from pocketflex_nb.agents.protocol.exit_reasons import format_reason, short
 from pocketflex_nb.agents.protocol.info_messages import Down, Exit, TaskDone
 from pocketflex_nb.core.context import CURRENT_AGENT
 
-__all__ = ["Agent", "handles", "is_stale", "latest"]
+__all__ = ["Agent", "handles", "has_newer_code", "latest_class"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -162,10 +162,10 @@ class Agent:
     @property
     def ref(self) -> AgentRef:
         """Its own ref, while it handles a message."""
-        life = CURRENT_AGENT.get()
-        if life is None or life.agent is not self:
+        incarnation = CURRENT_AGENT.get()
+        if incarnation is None or incarnation.agent is not self:
             raise AttributeError("an agent has its ref while it handles a message")
-        ref: AgentRef = life.ref
+        ref: AgentRef = incarnation.ref
         return ref
 
     # what users write ------------------------------------------------------------------------------------------------
@@ -209,9 +209,9 @@ class Agent:
         """
         from pocketflex_nb.agents.host.agent_log import warn
 
-        life = CURRENT_AGENT.get()
-        life.note("unhandled", {"what": life.home.log.describe(message)}, life.cause)
-        warn(f"agent {life.name!r} got {_told(message)} and has no handle_info")
+        incarnation = CURRENT_AGENT.get()
+        incarnation.note("unhandled", {"what": incarnation.host.log.describe(message)}, incarnation.cause)
+        warn(f"agent {incarnation.name!r} got {_told(message)} and has no handle_info")
 
     async def handle_continue(self, value: Any) -> Any:
         """Continue after `Continue(value)`, before any message of the mailbox.
@@ -401,18 +401,18 @@ class Agent:
         AlreadyStarted, StartError
             As `start`.
         """
-        from pocketflex_nb.agents.host.agent_host import home_for
+        from pocketflex_nb.agents.host.agent_host import host_for
 
         options = {"name": name, "clock": clock, "engine": None, "keep": keep, "isolation": isolation, "strict": strict}
-        return home_for(None, clock).do_sync(start_lone, cls, args, kwargs, options)
+        return host_for(None, clock).do_sync(start_lone, cls, args, kwargs, options)
 
     @classmethod
-    def _pfx_make(cls, life: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        """The agent of `life`, and what `init` returned."""
-        if life.isolation == "process":
+    def _pfx_make(cls, incarnation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """The agent of `incarnation`, and what `init` returned."""
+        if incarnation.isolation == "process":
             from pocketflex_nb.agents.isolation.process_proxy import make_proxy  # here: few agents have a process
 
-            made: tuple[Any, Any] = make_proxy(life, cls, args, kwargs)
+            made: tuple[Any, Any] = make_proxy(incarnation, cls, args, kwargs)
             return made
         if cls.__init__ is Agent.__init__:
             agent = cls.__new__(cls)
@@ -420,7 +420,7 @@ class Agent:
             return cls(*args, **kwargs), None
         else:
             agent = cls()
-        life.agent = agent
+        incarnation.agent = agent
         return agent, agent.init(*args, **kwargs)
 
 
@@ -434,7 +434,7 @@ def _split(start: Any, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
     }
 
 
-def latest(cls: type) -> type:
+def latest_class(cls: type) -> type:
     """The class now bound to the qualified name of `cls`, if that is the notebook's; else `cls`."""
     if cls.__module__ != "__main__" or "<locals>" in cls.__qualname__:
         return cls
@@ -444,14 +444,14 @@ def latest(cls: type) -> type:
     return found if isinstance(found, type) and issubclass(found, Agent) else cls
 
 
-def is_stale(cls: type) -> bool:
+def has_newer_code(cls: type) -> bool:
     """Whether the notebook has newer code of `cls`."""
-    return latest(cls) is not cls
+    return latest_class(cls) is not cls
 
 
 def _told(message: Any) -> str:
     if isinstance(message, (Down, Exit)):
-        return f"{type(message).__name__} of {message.ref!r} ({tell(message.reason)})"
+        return f"{type(message).__name__} of {message.ref!r} ({format_reason(message.reason)})"
     if isinstance(message, TaskDone):
         return f"the value of {message.ref!r}"
     return short(message)

@@ -11,16 +11,16 @@ import asyncio
 import threading
 from typing import Any
 
-from pocketflex_nb.agents.host.agent_host import GRACE
-from pocketflex_nb.agents.messaging.name_table import place_of
+from pocketflex_nb.agents.host.agent_host import KILL_GRACE
+from pocketflex_nb.agents.messaging.name_table import registry_and_key
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.concurrency.interruptible import in_slices
 from pocketflex_nb.core.context import CURRENT_CELL
 
-__all__ = ["PATIENCE", "Scope", "adopt", "living", "make_room", "start_scope", "stop_scope"]
+__all__ = ["SCOPE_TIMEOUT", "Scope", "adopt", "evict_namesake", "living", "start_scope", "stop_scope"]
 
 #: seconds that re-running a cell waits for its old agents, before it kills what is left
-PATIENCE = 10.0
+SCOPE_TIMEOUT = 10.0
 
 _scopes: dict[str, Scope] = {}
 _lock = threading.Lock()
@@ -50,25 +50,25 @@ class Scope:
     >>> stop_scope("cell-1")
     """
 
-    __slots__ = ("_lives", "cell_id")
+    __slots__ = ("_incarnations", "cell_id")
 
     def __init__(self, cell_id: str) -> None:
         self.cell_id = cell_id
-        self._lives: dict[Any, None] = {}
+        self._incarnations: dict[Any, None] = {}
 
     @property
     def members(self) -> list[Any]:
         """Refs of the top-level agents that are running, in order of their start."""
-        return [life.ref for life in list(self._lives) if life.status is not DEAD]
+        return [incarnation.ref for incarnation in list(self._incarnations) if incarnation.status is not DEAD]
 
-    def add(self, life: Any) -> None:
-        """Add `life` until it ends."""
-        self._lives[life] = None
-        life.cleanups = [*(life.cleanups or ()), self.drop]
+    def add(self, incarnation: Any) -> None:
+        """Add `incarnation` until it ends."""
+        self._incarnations[incarnation] = None
+        incarnation.cleanups = [*(incarnation.cleanups or ()), self.drop]
 
-    def drop(self, life: Any) -> None:
-        """Remove `life`, which ended."""
-        self._lives.pop(life, None)
+    def drop(self, incarnation: Any) -> None:
+        """Remove `incarnation`, which ended."""
+        self._incarnations.pop(incarnation, None)
 
     def __repr__(self) -> str:
         return f"<Scope {self.cell_id!r}: {len(self.members)} agents>"
@@ -109,7 +109,7 @@ def _scope_of(cell_id: str) -> Scope:
         return _scopes.setdefault(cell_id, Scope(cell_id))
 
 
-def stop_scope(cell_id: str | None, *, patience: float = PATIENCE) -> None:
+def stop_scope(cell_id: str | None, *, patience: float = SCOPE_TIMEOUT) -> None:
     """End what `cell_id` started, last first, each in its own order; waits, and kills what takes more than `patience` seconds.
 
     Parameters
@@ -117,7 +117,7 @@ def stop_scope(cell_id: str | None, *, patience: float = PATIENCE) -> None:
     cell_id : str or None
         Id of the cell; nothing happens without one.
     patience : float
-        Seconds for each life to end in an orderly way.
+        Seconds for each agent to end in an orderly way.
 
     Examples
     --------
@@ -140,42 +140,42 @@ def stop_scope(cell_id: str | None, *, patience: float = PATIENCE) -> None:
 
 
 def _stop_hard(ref: Any, patience: float) -> None:
-    home = ref._life.home
-    if home.loop.is_closed():
+    host = ref._incarnation.host
+    if host.loop.is_closed():
         return
-    future = asyncio.run_coroutine_threadsafe(_stop(ref._life), home.loop)
+    future = asyncio.run_coroutine_threadsafe(_stop(ref._incarnation), host.loop)
     try:
         in_slices(future, patience)
     except TimeoutError:
         ref.exit("kill")
-        ref.monitor().wait(10 * GRACE)
+        ref.monitor().wait(10 * KILL_GRACE)
 
 
-async def _stop(life: Any) -> None:
-    from pocketflex_nb.agents.actor.stop_agent import stop_life
+async def _stop(incarnation: Any) -> None:
+    from pocketflex_nb.agents.actor.stop_agent import stop_incarnation
 
-    await stop_life(life, None)
+    await stop_incarnation(incarnation, None)
 
 
-def adopt(life: Any, keep: bool) -> None:
+def adopt(incarnation: Any, keep: bool) -> None:
     """Register an unsupervised incarnation with the current cell."""
     cell_id = CURRENT_CELL.get()
     if cell_id is not None and not keep:
-        _scope_of(cell_id).add(life)
+        _scope_of(cell_id).add(incarnation)
 
 
-async def make_room(name: Any) -> None:
+async def evict_namesake(name: Any) -> None:
     """Where cells have no id: end the agent of the same name that an earlier cell started."""
     if name is None or CURRENT_CELL.get() != "":
         return
-    registry, key = place_of(name)
+    registry, key = registry_and_key(name)
     old = registry.whereis(key)
-    if old is not None and old._life.boss is None and _is_anonymous(old._life):
-        await _stop(old._life)
+    if old is not None and old._incarnation.supervisor is None and _is_anonymous(old._incarnation):
+        await _stop(old._incarnation)
 
 
-def _is_anonymous(life: Any) -> bool:
-    owners = [getattr(cleanup, "__self__", None) for cleanup in life.cleanups or ()]
+def _is_anonymous(incarnation: Any) -> bool:
+    owners = [getattr(cleanup, "__self__", None) for cleanup in incarnation.cleanups or ()]
     return any(isinstance(owner, Scope) and not owner.cell_id for owner in owners)
 
 
@@ -194,6 +194,6 @@ def living() -> list[Any]:
     >>> ref in living()
     False
     """
-    from pocketflex_nb.agents.host.agent_host import homes
+    from pocketflex_nb.agents.host.agent_host import hosts
 
-    return [life.ref for home in homes() for life in list(home.lives.values()) if life.boss is None]
+    return [incarnation.ref for host in hosts() for incarnation in list(host.incarnations.values()) if incarnation.supervisor is None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NoReturn
 
-from pocketflex_nb.agents.actor.message_loop import Ending
+from pocketflex_nb.agents.actor.message_loop import AgentExit
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import NotOwner
 from pocketflex_nb.core.context import CURRENT_AGENT
@@ -50,19 +50,19 @@ def exit(reason: Any = "normal") -> NoReturn:
     >>> ended.wait(5).reason
     Shutdown(term='out of money')
     """
-    life = CURRENT_AGENT.get()
-    if life is None:
+    incarnation = CURRENT_AGENT.get()
+    if incarnation is None:
         raise NotOwner("exit() stands outside of any agent: call it in a handler, or use ref.exit(reason)")
-    task = getattr(life, "task", None)
-    if task is not None and not _is_its_own(life, task):
-        life.home.post(life.leave, reason)
-    raise Ending(Stop(reason))
+    task = getattr(incarnation, "task", None)
+    if task is not None and not _is_its_own(incarnation, task):
+        incarnation.host.post(incarnation.leave, reason)
+    raise AgentExit(Stop(reason))
 
 
-def _is_its_own(life: Any, task: Any) -> bool:
+def _is_its_own(incarnation: Any, task: Any) -> bool:
     """Whether the running code is the agent's own task, which passes on by itself what is raised."""
     try:
         here = asyncio.current_task()
     except RuntimeError:  # a thread without a loop
         return False
-    return here is task or bool(life.side and here in life.side)
+    return here is task or bool(incarnation.reentrant_tasks and here in incarnation.reentrant_tasks)

@@ -9,32 +9,32 @@ import os
 import time
 from typing import Any
 
-from pocketflex_nb.agents.actor.stop_agent import stop_life
-from pocketflex_nb.agents.host.agent_host import homes
+from pocketflex_nb.agents.actor.stop_agent import stop_incarnation
+from pocketflex_nb.agents.host.agent_host import hosts
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 
-__all__ = ["LAST", "end_everybody", "part_at_exit"]
+__all__ = ["EXIT_TIMEOUT", "register_exit_handler", "stop_all"]
 
 #: seconds that ending everybody takes at most
-LAST = 2.0
+EXIT_TIMEOUT = 2.0
 _of_process = 0
 
 
-def part_at_exit() -> None:
+def register_exit_handler() -> None:
     """Register the handler that ends agents in order when this process exits."""
     global _of_process
     if _of_process != os.getpid():
         if not _of_process:
-            atexit.register(_part)
+            atexit.register(_end_process)
         _of_process = os.getpid()
 
 
-def _part() -> None:
+def _end_process() -> None:
     if _of_process == os.getpid():  # a fork has the agents of its parent, and no thread that runs them
-        end_everybody()
+        stop_all()
 
 
-def end_everybody(seconds: float = LAST) -> None:
+def stop_all(seconds: float = EXIT_TIMEOUT) -> None:
     """End all agents on loops of other threads, the last started first, as ``"shutdown"``.
 
     Parameters
@@ -44,23 +44,24 @@ def end_everybody(seconds: float = LAST) -> None:
     """
     until = time.monotonic() + seconds
     tops: dict[Any, list[Any]] = {}
-    for home in homes():
-        if home.loop.is_running() and not home.is_here:
-            tops.setdefault(home.loop, []).extend(life for life in list(home.lives.values()) if life.boss is None and life.type != "task")
-    waits = [asyncio.run_coroutine_threadsafe(_end(sorted(lives, key=_number), until), loop) for loop, lives in tops.items()]
+    for host in hosts():
+        if host.loop.is_running() and not host.is_here:
+            here = list(host.incarnations.values())
+            tops.setdefault(host.loop, []).extend(one for one in here if one.supervisor is None and one.type != "task")
+    waits = [asyncio.run_coroutine_threadsafe(_end(sorted(incarnations, key=_number), until), loop) for loop, incarnations in tops.items()]
     cf.wait(waits, timeout=max(until - time.monotonic(), 0.0))
 
 
-def _number(life: Any) -> int:
-    return int(life.pid)
+def _number(incarnation: Any) -> int:
+    return int(incarnation.pid)
 
 
-async def _end(lives: list[Any], until: float) -> None:
-    while lives:
-        share = max((until - time.monotonic()) / len(lives), 0.0)
-        life = lives.pop()
-        task = asyncio.ensure_future(stop_life(life, None))
+async def _end(incarnations: list[Any], until: float) -> None:
+    while incarnations:
+        share = max((until - time.monotonic()) / len(incarnations), 0.0)
+        incarnation = incarnations.pop()
+        task = asyncio.ensure_future(stop_incarnation(incarnation, None))
         await asyncio.wait([task], timeout=share)
-        if life.status is not DEAD:
-            life.kill()
+        if incarnation.status is not DEAD:
+            incarnation.kill()
         task.cancel()

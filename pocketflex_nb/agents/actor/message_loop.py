@@ -13,22 +13,22 @@ from time import perf_counter
 from types import CoroutineType
 from typing import Any
 
-from pocketflex_nb.agents.host.agent_host import Home
+from pocketflex_nb.agents.host.agent_host import AgentHost
 from pocketflex_nb.agents.host.agent_log import warn
-from pocketflex_nb.agents.messaging.envelopes import INFO, Ask, Caller, Order, Turn
+from pocketflex_nb.agents.messaging.envelopes import INFO, Caller, InternalMessage, MethodCall, SystemMessage
 from pocketflex_nb.agents.protocol.directives import NO_REPLY, Continue, Idle, Stop
 from pocketflex_nb.agents.protocol.errors import BadReturn, ReplyError, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, short
 
-__all__ = ["BURST", "DIRECTIVES", "SLOT", "Ending", "Mailbox"]
+__all__ = ["BURST", "DIRECTIVES", "TIME_SLICE", "AgentExit", "MessageLoop"]
 
 #: messages handled before a look at the time; seconds of handling before the other tasks of the loop get their turn
-BURST, SLOT = 32, 0.0003
+BURST, TIME_SLICE = 32, 0.0003
 #: what a handler may give besides None to say how to go on
 DIRECTIVES = frozenset({Stop, Idle, Continue})
 
 
-class Ending(BaseException):
+class AgentExit(BaseException):
     """Raised to end the agent: it returned `Stop`, or called `exit`. Not an Exception, so that no handler catches it by accident."""
 
     def __init__(self, stop: Stop) -> None:
@@ -36,53 +36,53 @@ class Ending(BaseException):
         self.stop = stop
 
 
-class Mailbox:
-    """The half of a `Life` that handles messages; see there for the attributes."""
+class MessageLoop:
+    """The half of an `Incarnation` that handles messages; see there for the attributes."""
 
     __slots__ = (
         "agent",
-        "box",
         "cause",
         "context",
-        "doom",
-        "hand",
+        "current_call",
         "handled",
-        "home",
+        "host",
         "idle",
         "inbound",
-        "is_awake",
-        "is_held",
+        "is_blocked",
+        "is_draining",
         "is_listed",
         "is_parking",
         "is_suspended",
         "loop",
-        "owed",
         "parked",
-        "side",
+        "pending_exit",
+        "pending_replies",
+        "queue",
+        "reentrant_tasks",
         "status",
         "task",
         "timer",
     )
 
     agent: Any
-    box: deque[Any] | None
+    queue: deque[Any] | None
     cause: int | None
     context: contextvars.Context | None
-    doom: tuple[Any, bool] | None
-    hand: Caller | None
+    pending_exit: tuple[Any, bool] | None
+    current_call: Caller | None
     handled: int
-    home: Home
+    host: AgentHost
     idle: float | None
     inbound: deque[Any] | None
-    is_awake: bool
-    is_held: bool
+    is_draining: bool
+    is_blocked: bool
     is_listed: bool
     is_parking: bool
     is_suspended: bool
     loop: asyncio.AbstractEventLoop
-    owed: set[Caller] | None
+    pending_replies: set[Caller] | None
     parked: asyncio.Future[None] | None
-    side: set[asyncio.Task[Any]] | None
+    reentrant_tasks: set[asyncio.Task[Any]] | None
     status: str
     task: asyncio.Task[Any] | None
     timer: Any
@@ -92,7 +92,7 @@ class Mailbox:
         """The name that messages to people use."""
         raise NotImplementedError
 
-    def inform(self, message: Any) -> None:
+    def deliver_info(self, message: Any) -> None:
         """Put a message for `handle_info` into the mailbox."""
         raise NotImplementedError
 
@@ -108,10 +108,10 @@ class Mailbox:
 
     def put(self, item: Any) -> None:
         """Put `item` into the mailbox."""
-        box = self.box
-        if box is None:
-            box = self.box = deque()
-        box.append(item)
+        queue = self.queue
+        if queue is None:
+            queue = self.queue = deque()
+        queue.append(item)
         parked = self.parked
         if parked is not None:
             if not parked.done() and not self.loop.is_closed():
@@ -121,99 +121,99 @@ class Mailbox:
 
     async def serve(self, first: Any = None) -> None:
         """Handle the messages of the mailbox until it stays empty for a moment or the incarnation ends."""
-        self._quiet()
-        self._stay_idle()
-        self.is_awake = True
+        self.stop_idle_timer()
+        self.update_idle()
+        self.is_draining = True
         while True:
             try:
                 if first is not None:
                     out, first = first, None
-                    await self._follow(out)
-                await self._empty()
+                    await self.follow_directive(out)
+                await self.drain()
                 break
             except BaseException as exc:
-                self.parked, self.is_awake = None, True
-                if not isinstance(exc, ReplyError) or self.doom is not None:
+                self.parked, self.is_draining = None, True
+                if not isinstance(exc, ReplyError) or self.pending_exit is not None:
                     await self._conclude(exc)
                     return
                 warn(f"agent {self.name!r} raised {exc!r} where nobody waits for a reply")
-        if self.doom is not None or self.status is DEAD:
+        if self.pending_exit is not None or self.status is DEAD:
             await self._conclude(None)
             return
-        self.is_awake = False
-        self.task = self.hand = None
-        if not self.box:
-            self.box = None
+        self.is_draining = False
+        self.task = self.current_call = None
+        if not self.queue:
+            self.queue = None
             if self.idle is not None and not self.is_suspended:
-                self.timer = self.home.clock.call_later(self.idle, self._idle_over)
+                self.timer = self.host.clock.call_later(self.idle, self.on_idle_timeout)
 
-    async def _empty(self) -> None:
-        """The loop of `serve`, in one piece since it runs for each message; rare cases are checked behind `is_held` only."""
-        box, loop, until = self.box, self.loop, perf_counter() + SLOT
-        while box is not None:
+    async def drain(self) -> None:
+        """The loop of `serve`, in one piece since it runs for each message; rare cases are checked behind `is_blocked` only."""
+        queue, loop, until = self.queue, self.loop, perf_counter() + TIME_SLICE
+        while queue is not None:
             agent = self.agent
             for handled in range(BURST):
-                if not box or self.is_held:
+                if not queue or self.is_blocked:
                     self.handled += handled
                     break
-                item = box.popleft()
+                item = queue.popleft()
                 if item.__class__ is tuple:
                     self.cause, verb, message = item[0], item[2], item[4]
                     if verb is INFO:
                         out = agent.handle_info(message)
-                    elif message.__class__ is Ask:
-                        out = self._asked(item, message)
+                    elif message.__class__ is MethodCall:
+                        out = self.start_method(item, message)
                     else:
                         out = agent.handle_cast(message)
                     if out.__class__ is CoroutineType:
                         out = await out
                     if out is not None:
-                        await self._follow(out)
+                        await self.follow_directive(out)
                 elif item.__class__ is Caller:
-                    self.hand, self.cause, message = item, item.seq, item.message
+                    self.current_call, self.cause, message = item, item.seq, item.message
                     try:
-                        out = agent.handle_call(message, item) if message.__class__ is not Ask else self._asked(item, message)
+                        out = agent.handle_call(message, item) if message.__class__ is not MethodCall else self.start_method(item, message)
                         if out.__class__ is CoroutineType:
                             out = await out
                     except ReplyError as exc:
                         item.fail(exc.exc)
                     except asyncio.CancelledError:
-                        if not self._lets_go(item):
+                        if not self.absorb_cancel(item):
                             raise
                     else:
                         if out is NO_REPLY or out.__class__ in DIRECTIVES:
                             await self._without_reply(item, out)
-                        elif self.doom is None:
+                        elif self.pending_exit is None:
                             item.answer(out)
                 else:
-                    await self._obey(item)
+                    await self.run_system_message(item)
                     agent = self.agent
             else:
                 self.handled += BURST
                 if perf_counter() > until:
                     await asyncio.sleep(0)
-                    until = perf_counter() + SLOT
-            if self.is_held and (self.doom is not None or (self.is_suspended and not await self._obey_first())):
+                    until = perf_counter() + TIME_SLICE
+            if self.is_blocked and (self.pending_exit is not None or (self.is_suspended and not await self.run_next_system_message())):
                 return
-            if not box:
+            if not queue:
                 if self.idle is not None:
                     return
                 # Waking a task that waits a moment is cheaper than making one; the host wakes it when nothing comes.
-                self.is_awake = False
-                self.hand = item = message = out = None  # keep nothing of the last message alive meanwhile
+                self.is_draining = False
+                self.current_call = item = message = out = None  # keep nothing of the last message alive meanwhile
                 self.parked = parked = loop.create_future()
                 if not self.is_parking:
-                    self.home.watch_park(self)
+                    self.host.watch_park(self)
                 await parked
-                self.parked, self.is_awake = None, True
-                if not box:
+                self.parked, self.is_draining = None, True
+                if not queue:
                     return
-                until = perf_counter() + SLOT
+                until = perf_counter() + TIME_SLICE
 
-    def _asked(self, item: Any, message: Ask) -> Any:
+    def start_method(self, item: Any, message: MethodCall) -> Any:
         """Start a method that a message names."""
         if message.is_reentrant:
-            self._beside(item, message)
+            self.spawn_reentrant(item, message)
             return NO_REPLY if item.__class__ is Caller else None
         out = message.on(self.agent)
         return out if item.__class__ is Caller else _quietly(out)
@@ -221,30 +221,30 @@ class Mailbox:
     async def _without_reply(self, item: Caller, out: Any) -> None:
         """Handle a return value of `handle_call` that is no plain reply: `NO_REPLY`, or a directive, perhaps with the reply."""
         if out.__class__ is Stop:
-            raise Ending(out)
-        if self.doom is not None:
-            return  # `hand` is told
+            raise AgentExit(out)
+        if self.pending_exit is not None:
+            return  # `current_call` is told
         if out is not NO_REPLY and out.has_reply:
             item.answer(out.reply)
         elif not item.fut.done():
-            self.owed = self.owed or set()
-            self.owed.add(item)
+            self.pending_replies = self.pending_replies or set()
+            self.pending_replies.add(item)
         else:
-            self.calm(item)
-        self.hand = None  # what is handled from here on is not this call any more
+            self.clear_cancel(item)
+        self.current_call = None  # what is handled from here on is not this call any more
         if out is not NO_REPLY:
-            await self._follow(out)
+            await self.follow_directive(out)
 
-    async def _follow(self, out: Any) -> None:
+    async def follow_directive(self, out: Any) -> None:
         """Carry out the directive that a handler returned."""
         while out is not None:
             cls = out.__class__
             if cls is Stop:
-                raise Ending(out)
+                raise AgentExit(out)
             if cls is Idle:
                 check_time(out.seconds, "Idle: seconds", none=False)
                 self.idle = out.seconds  # the time begins when the mailbox is empty
-                self._stay_idle()
+                self.update_idle()
                 return
             if cls is not Continue:
                 raise BadReturn(f"a handler of {self.name!r} returned {short(out)}: give None, Idle, Continue or Stop")
@@ -252,39 +252,41 @@ class Mailbox:
             if out.__class__ is CoroutineType:
                 out = await out
 
-    async def _obey(self, order: Order | Turn) -> None:
+    async def run_system_message(self, order: SystemMessage | InternalMessage) -> None:
+        """Run a system message, and follow what it returns."""
         out = order.run(self)
         if out.__class__ is CoroutineType:
             out = await out
         if out is not None:
-            await self._follow(out)
-        self._stay_idle()
+            await self.follow_directive(out)
+        self.update_idle()
 
-    async def _obey_first(self) -> bool:
+    async def run_next_system_message(self) -> bool:
         """While suspended: run the next system message of the mailbox, if there is one."""
-        box = self.box or ()
-        for n, item in enumerate(box):
-            if item.__class__ is Order:
-                del box[n]  # type: ignore[union-attr]  # it was just iterated
-                await self._obey(item)
+        queue = self.queue or ()
+        for n, item in enumerate(queue):
+            if item.__class__ is SystemMessage:
+                del queue[n]  # type: ignore[union-attr]  # it was just iterated
+                await self.run_system_message(item)
                 return True
         return False
 
-    def _beside(self, item: Any, message: Ask) -> None:
+    def spawn_reentrant(self, item: Any, message: MethodCall) -> None:
         """Handle a message of a reentrant handler in a task of its own."""
-        if self.side is None:
-            self.side = set()
-        task = self.home.loop.create_task(self._aside(item, message), context=self.context)
+        if self.reentrant_tasks is None:
+            self.reentrant_tasks = set()
+        task = self.host.loop.create_task(self.run_reentrant(item, message), context=self.context)
         if item.__class__ is Caller:
             item.task = task
-        self.side.add(task)
-        task.add_done_callback(self.side.discard)
+        self.reentrant_tasks.add(task)
+        task.add_done_callback(self.reentrant_tasks.discard)
 
-    async def _aside(self, item: Any, message: Ask) -> None:
+    async def run_reentrant(self, item: Any, message: MethodCall) -> None:
+        """Run a reentrant handler, and reply."""
         caller = item if item.__class__ is Caller else None
         if caller is not None:
-            self.owed = self.owed or set()
-            self.owed.add(caller)
+            self.pending_replies = self.pending_replies or set()
+            self.pending_replies.add(caller)
         try:
             out = message.on(self.agent)
             if out.__class__ is CoroutineType:
@@ -295,48 +297,50 @@ class Mailbox:
             if caller is not None:
                 caller.fail(exc.exc)
         except BaseException as exc:
-            if caller is not None and isinstance(exc, asyncio.CancelledError) and self._lets_go(caller):
-                if self.owed:
-                    self.owed.discard(caller)
+            if caller is not None and isinstance(exc, asyncio.CancelledError) and self.absorb_cancel(caller):
+                if self.pending_replies:
+                    self.pending_replies.discard(caller)
                 return
-            if self.doom is None and self.status is not DEAD:
+            if self.pending_exit is None and self.status is not DEAD:
                 self.end(self._reason_of(exc)[0], polite=True)
 
     # times -----------------------------------------------------------------------------------------------------------
-    def _quiet(self) -> None:
+    def stop_idle_timer(self) -> None:
+        """Cancel the timer of the idle time."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
 
-    def _stay_idle(self) -> None:
+    def update_idle(self) -> None:
         """Any message ends the idle time; a system message only restarts it."""
-        if self.idle is not None and self.box and self.box[0].__class__ is not Order:
+        if self.idle is not None and self.queue and self.queue[0].__class__ is not SystemMessage:
             self.idle = None
 
-    def _idle_over(self) -> None:
+    def on_idle_timeout(self) -> None:
+        """Handle the end of the idle time."""
         self.timer = None
-        if self.status is RUNNING and not self.is_awake and not self.box and not self.is_suspended:
+        if self.status is RUNNING and not self.is_draining and not self.queue and not self.is_suspended:
             self.idle = None
-            self.inform("timeout")
+            self.deliver_info("timeout")
 
-    def give_up(self, caller: Caller) -> None:
+    def cancel_call(self, caller: Caller) -> None:
         """Handle the end of a `caller` that no longer waits and wants the work cancelled."""
         task = getattr(caller, "task", None)
         if task is not None:
             task.cancel()
-        elif self.hand is caller and self.task is not None:
+        elif self.current_call is caller and self.task is not None:
             self.task.cancel()
-        elif self.box:
-            for n, item in enumerate(self.box):
+        elif self.queue:
+            for n, item in enumerate(self.queue):
                 if item is caller:
-                    del self.box[n]
+                    del self.queue[n]
                     return
 
-    def _lets_go(self, item: Caller) -> bool:
-        """Whether a cancellation came from `give_up`, so that the agent continues."""
-        return self.doom is None and self.calm(item)
+    def absorb_cancel(self, item: Caller) -> bool:
+        """Whether a cancellation came from `cancel_call`, so that the agent continues."""
+        return self.pending_exit is None and self.clear_cancel(item)
 
-    def calm(self, item: Caller) -> bool:
+    def clear_cancel(self, item: Caller) -> bool:
         """Whether the running task was cancelled for `item`, whose caller no longer waits; clears that for the next message."""
         if not item.is_cancelling or not item.fut.done():
             return False
@@ -344,7 +348,7 @@ class Mailbox:
             task = asyncio.current_task()
         except RuntimeError:
             return False
-        mine = getattr(item, "task", None) or (self.task if self.hand is item else None)
+        mine = getattr(item, "task", None) or (self.task if self.current_call is item else None)
         if task is None or task is not mine or not task.cancelling():
             return False
         task.uncancel()

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketflex_nb.agents.actor.cell_scope import adopt, make_room
-from pocketflex_nb.agents.actor.incarnation import Life
-from pocketflex_nb.agents.actor.interpreter_exit import part_at_exit
-from pocketflex_nb.agents.host.agent_host import Home, home_for
+from pocketflex_nb.agents.actor.cell_scope import adopt, evict_namesake
+from pocketflex_nb.agents.actor.incarnation import Incarnation
+from pocketflex_nb.agents.actor.interpreter_exit import register_exit_handler
+from pocketflex_nb.agents.host.agent_host import AgentHost, host_for
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.name_table import place_of
+from pocketflex_nb.agents.messaging.name_table import registry_and_key
 from pocketflex_nb.agents.messaging.registry import Via
 from pocketflex_nb.agents.protocol.directives import IGNORE
 from pocketflex_nb.agents.protocol.errors import BadSpec, StartError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
-from pocketflex_nb.agents.protocol.tree_position import Slot
+from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["bring_up", "named", "set_up", "start_lone"]
 
 
-async def bring_up(life: Life, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Life | None:
-    """Register and start `life` on this loop; None when `init` returned IGNORE.
+async def bring_up(incarnation: Incarnation, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Incarnation | None:
+    """Register and start `incarnation` on this loop; None when `init` returned IGNORE.
 
     Raises
     ------
@@ -32,29 +32,29 @@ async def bring_up(life: Life, name: Any, args: tuple[Any, ...], kwargs: dict[st
         `init` failed; nothing is left.
     """
     if name is not None:
-        registry, key = place_of(name)
-        registry.claim(key, life)
-    part_at_exit()
+        registry, key = registry_and_key(name)
+        registry.claim(key, incarnation)
+    register_exit_handler()
     try:
-        out = await life.begin(*args, **kwargs)
+        out = await incarnation.begin(*args, **kwargs)
     except BaseException:
-        life.kill()
+        incarnation.kill()
         raise
     if out is True:
-        return life
+        return incarnation
     if out is IGNORE:
         return None
-    raise StartError(life.slot.id, out[0])
+    raise StartError(incarnation.slot.id, out[0])
 
 
-def set_up(life: Life, isolation: str | None, strict: bool | None) -> Life:
-    """Give `life` the options of its class or start."""
-    cls = life.cls
-    life.isolation = isolation if isolation is not None else getattr(cls, "isolation", None)
-    life.is_strict = bool(strict if strict is not None else getattr(cls, "strict", False))
-    if life.isolation not in (None, "process"):
-        raise BadSpec(f"isolation={life.isolation!r}: no such isolation{nearest(str(life.isolation), ['process'])}")
-    return life
+def set_up(incarnation: Incarnation, isolation: str | None, strict: bool | None) -> Incarnation:
+    """Give `incarnation` the options of its class or start."""
+    cls = incarnation.cls
+    incarnation.isolation = isolation if isolation is not None else getattr(cls, "isolation", None)
+    incarnation.is_strict = bool(strict if strict is not None else getattr(cls, "strict", False))
+    if incarnation.isolation not in (None, "process"):
+        raise BadSpec(f"isolation={incarnation.isolation!r}: no such isolation{nearest(str(incarnation.isolation), ['process'])}")
+    return incarnation
 
 
 def named(name: Any, cls: Any) -> Any:
@@ -65,39 +65,39 @@ def named(name: Any, cls: Any) -> Any:
 
 
 async def start_lone(
-    cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], linked_to: Life | None = None
+    cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], linked_to: Incarnation | None = None
 ) -> AgentRef | None:
     """Start an agent without a supervisor, perhaps linked to another one."""
-    home = home_for(options["engine"], options["clock"])
-    if linked_to is not None and linked_to.home.loop is not home.loop:
+    host = host_for(options["engine"], options["clock"])
+    if linked_to is not None and linked_to.host.loop is not host.loop:
         raise BadSpec(f"{cls.__name__}.start_link(): it would live on another loop; use start_monitor()")
-    return await home.do(_start, home, cls, args, kwargs, options, linked_to)
+    return await host.do(_start, host, cls, args, kwargs, options, linked_to)
 
 
 async def _start(
-    home: Home, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], linked_to: Life | None
+    host: AgentHost, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], linked_to: Incarnation | None
 ) -> AgentRef | None:
     name = options["name"]
-    await make_room(name)
-    life = Life(home, cls, Slot(named(name, cls)))
+    await evict_namesake(name)
+    incarnation = Incarnation(host, cls, TreePosition(named(name, cls)))
     if name is None:
-        life.slot.id = f"{cls.__name__}-{life.pid}"
-    set_up(life, options["isolation"], options["strict"])
+        incarnation.slot.id = f"{cls.__name__}-{incarnation.pid}"
+    set_up(incarnation, options["isolation"], options["strict"])
     if CURRENT_AGENT.get() is None:
-        adopt(life, options["keep"])
-    if await bring_up(life, name, args, kwargs) is None:
+        adopt(incarnation, options["keep"])
+    if await bring_up(incarnation, name, args, kwargs) is None:
         return None
     if linked_to is not None:
-        _tie(life, linked_to)
-    return life.ref
+        _link_both(incarnation, linked_to)
+    return incarnation.ref
 
 
-def _tie(life: Life, other: Life) -> None:
+def _link_both(incarnation: Incarnation, other: Incarnation) -> None:
     """Link two incarnations; if one has ended since its start, the other is notified now."""
-    for one, two in ((life, other), (other, life)):
+    for one, two in ((incarnation, other), (other, incarnation)):
         if one.status is DEAD:
-            two.hit(one.reason, one, is_linked=True)
+            two.on_exit_signal(one.reason, one, is_linked=True)
             return
-    for one, two in ((life, other), (other, life)):
+    for one, two in ((incarnation, other), (other, incarnation)):
         one.links = one.links or set()
         one.links.add(two)

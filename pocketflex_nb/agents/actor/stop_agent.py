@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketflex_nb.agents.messaging.monitors import Gone
+from pocketflex_nb.agents.messaging.monitors import DeathFuture
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 
-__all__ = ["stop_life"]
+__all__ = ["stop_incarnation"]
 
 
-async def stop_life(life: Any, shutdown: float | str | None, cause: int | None = None, *, is_told: bool = False) -> Any:
-    """End `life` as ``"shutdown"`` within `shutdown` seconds (None: however long it takes; ``"kill"``: at once) and give its reason.
+async def stop_incarnation(incarnation: Any, shutdown: float | str | None, cause: int | None = None, *, is_told: bool = False) -> Any:
+    """End `incarnation` as ``"shutdown"`` within `shutdown` seconds (None: however long it takes; ``"kill"``: at once) and give its reason.
 
     `is_told`: its supervisor hears of it as of any other end.
     """
-    if life.status is DEAD:
-        return life.reason
+    if incarnation.status is DEAD:
+        return incarnation.reason
     if not is_told:
-        life.on_exit = None
-    gone = Gone(life)
+        incarnation.on_exit = None
+    gone = DeathFuture(incarnation)
     timer = None
     if shutdown == "kill":
-        life.kill(cause)
+        incarnation.kill(cause)
     else:
-        life.shutdown(cause=cause)
+        incarnation.shutdown(cause=cause)
         if shutdown is not None:
-            timer = life.home.clock.call_later(shutdown, life.kill)
+            timer = incarnation.host.clock.call_later(shutdown, incarnation.kill)
     try:
         reason, _ = await gone.future
     finally:

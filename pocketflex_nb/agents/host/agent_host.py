@@ -14,30 +14,30 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from pocketflex_nb.agents.host.agent_log import Log
+from pocketflex_nb.agents.host.agent_log import AgentLog
 from pocketflex_nb.agents.host.clock import Clock, LoopClock
 from pocketflex_nb.agents.host.deadlines import Deadlines
 from pocketflex_nb.agents.host.inbox import Inbox
 from pocketflex_nb.agents.protocol.errors import BadSpec
-from pocketflex_nb.agents.protocol.tree_position import PLACES
+from pocketflex_nb.agents.protocol.tree_position import AGENT_INFOS
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import in_slices, pulse
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["GRACE", "MANY", "PARK", "Home", "admit", "home_for", "homes", "running_loop"]
+__all__ = ["INFO_LIMIT", "KILL_GRACE", "PARK", "AgentHost", "host_for", "hosts", "register_incarnation", "running_loop"]
 
 _T = TypeVar("_T")
 
 #: seconds between a kill and the moment the agent is given up as a zombie
-GRACE = 0.2
+KILL_GRACE = 0.2
 #: seconds that a task waits for the next message, at most, before it goes
 PARK = 0.02
 #: places kept before those of the dead are looked for
-MANY = 30_000
+INFO_LIMIT = 30_000
 
 
-class Home:
+class AgentHost:
     """One event loop and the agents on it.
 
     Attributes
@@ -46,17 +46,17 @@ class Home:
         The loop.
     clock : Clock
         For every timer of the agents here.
-    log : Log
+    log : AgentLog
         What happened here.
-    lives : dict of int to Life
-        Who lives here, oldest first.
-    zombies : set of Life
+    incarnations : dict of int to Incarnation
+        The incarnations that run here, oldest first.
+    zombies : set of Incarnation
         Who was given up and still runs.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, log: Log) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, log: AgentLog) -> None:
         self.loop, self.clock, self.log = loop, clock, log
-        self.lives: dict[int, Any] = {}
+        self.incarnations: dict[int, Any] = {}
         self.zombies: set[Any] = set()
         self.deadlines = Deadlines(clock)
         self.ident: int | None = None
@@ -66,19 +66,19 @@ class Home:
         self.is_watched = self.is_delivering = False
         self._parking: list[Any] = []
 
-    def watch_park(self, life: Any) -> None:
-        """Ensure that the task of `life`, which waits a moment for work, ends within `PARK` seconds."""
-        life.is_parking = True
+    def watch_park(self, incarnation: Any) -> None:
+        """Ensure that the task of `incarnation`, which waits a moment for work, ends within `PARK` seconds."""
+        incarnation.is_parking = True
         if not self._parking:
             self.loop.call_later(PARK, self._sweep)
-        self._parking.append(life)
+        self._parking.append(incarnation)
 
     def _sweep(self) -> None:
         parking, self._parking = self._parking, []
-        for life in parking:
-            life.is_parking = False
-            if life.parked is not None and not life.parked.done():
-                life.parked.set_result(None)
+        for incarnation in parking:
+            incarnation.is_parking = False
+            if incarnation.parked is not None and not incarnation.parked.done():
+                incarnation.parked.set_result(None)
 
     @property
     def is_here(self) -> bool:
@@ -89,9 +89,9 @@ class Home:
         """Call ``fn(*args)`` on the loop, from any thread, in the order of the posts and before messages that come later."""
         self._inbox.post(fn, args)
 
-    def post_to(self, life: Any, fn: Callable[..., Any], *args: Any) -> None:
-        """Call ``fn(*args)`` on the loop, from any thread, after what was sent to `life` before."""
-        self._inbox.post_to(life, fn, args)
+    def post_to(self, incarnation: Any, fn: Callable[..., Any], *args: Any) -> None:
+        """Call ``fn(*args)`` on the loop, from any thread, after what was sent to `incarnation` before."""
+        self._inbox.post_to(incarnation, fn, args)
 
     def deliver(self) -> None:
         """Deliver the pending exit signals one after another, so that a long chain of links needs no recursion."""
@@ -101,7 +101,7 @@ class Home:
         try:
             while self.signals:
                 peer, reason, by, cause = self.signals.popleft()
-                peer.hit(reason, by, cause, is_linked=True)
+                peer.on_exit_signal(reason, by, cause, is_linked=True)
         finally:
             self.is_delivering = False
 
@@ -119,19 +119,19 @@ class Home:
         Raises
         ------
         RuntimeError
-            On the home's own loop, where waiting would stop what is waited for.
+            On the host's own loop, where waiting would stop what is waited for.
         """
         self.must_not_wait("use `await` here")
         return in_slices(asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop), timeout)
 
     @property
-    def can_do_now(self) -> bool:
+    def can_call_now(self) -> bool:
         """Whether the calling code need not, or cannot, wait for the loop: it runs on it, or the loop is closed."""
         return self.is_here or self.loop.is_closed() or (running_loop() is not None and threading.get_ident() == self.ident)
 
-    def now_here(self, fn: Callable[..., _T], *args: Any) -> _T:
+    def call_on_loop(self, fn: Callable[..., _T], *args: Any) -> _T:
         """Call the plain function `fn` on the loop's thread and return its value; directly if this is that thread."""
-        if self.can_do_now:
+        if self.can_call_now:
             return fn(*args)
         future: cf.Future[_T] = cf.Future()
         context = contextvars.copy_context()
@@ -151,10 +151,10 @@ class Home:
 
     def close(self) -> None:
         """End every agent here at once: the loop is closing, nothing can be awaited or restarted."""
-        for life in list(self.lives.values()):
-            life.on_exit = life.links = None
+        for incarnation in list(self.incarnations.values()):
+            incarnation.on_exit = incarnation.links = None
             try:
-                life.die("shutdown")
+                incarnation.finalize("shutdown")
             except RuntimeError:  # whoever waited did so on the closed loop
                 continue
 
@@ -168,68 +168,68 @@ async def _awaited(fn: Callable[..., Awaitable[_T]], args: tuple[Any, ...]) -> _
     return await fn(*args)
 
 
-_homes: dict[asyncio.AbstractEventLoop, dict[Any, Home]] = {}
+_hosts: dict[asyncio.AbstractEventLoop, dict[Any, AgentHost]] = {}
 _lock = threading.Lock()
 _real = LoopClock()
-_many = MANY
+_info_limit = INFO_LIMIT
 
 
-def admit(life: Any) -> None:
-    """Register `life` with its host and under its number."""
-    global _many
-    life.home.lives[life.pid] = life
-    PLACES[life.pid] = life.place
-    if len(PLACES) > _many:
-        _forget_places()
-        _many = max(2 * len(PLACES), MANY)
+def register_incarnation(incarnation: Any) -> None:
+    """Register `incarnation` with its host and under its number."""
+    global _info_limit
+    incarnation.host.incarnations[incarnation.pid] = incarnation
+    AGENT_INFOS[incarnation.pid] = incarnation.info
+    if len(AGENT_INFOS) > _info_limit:
+        _forget_infos()
+        _info_limit = max(2 * len(AGENT_INFOS), INFO_LIMIT)
 
 
-def _forget_places() -> None:
+def _forget_infos() -> None:
     """Drop the facts about ended agents that no kept record refers to."""
-    known = set(PLACES)  # before the look at who lives: whoever comes meanwhile is not among them
+    known = set(AGENT_INFOS)  # before the running ones are listed: whoever starts meanwhile is not among them
     with _lock:
-        here = [home for of_loop in _homes.values() for home in of_loop.values()]
-    named = {number for home in here for number in list(home.lives)}
-    for log in {id(home.log): home.log for home in here}.values():
+        here = [host for of_loop in _hosts.values() for host in of_loop.values()]
+    named = {number for host in here for number in list(host.incarnations)}
+    for log in {id(host.log): host.log for host in here}.values():
         named.update(number for record in log.messages() for number in (record[3], record[6]))
     for number in known - named:
-        PLACES.pop(number, None)
+        AGENT_INFOS.pop(number, None)
 
 
-def home_for(engine: Any = None, clock: Clock | None = None) -> Home:
+def host_for(engine: Any = None, clock: Clock | None = None) -> AgentHost:
     """The host of agents started with these options.
 
     Parameters
     ----------
     engine : None, "thread" or "inline"
-        None is the engine thread, or, in an agent, that agent's home.
+        None is the engine thread, or, in an agent, that agent's host.
     clock : Clock or None
         None is the real one, or, in an agent, that agent's.
     """
     if clock is not None and not callable(getattr(clock, "call_later", None)):
         raise BadSpec(f"clock={clock!r}: give a clock with time, call_later and sleep, such as VirtualClock(), or None")
     by = CURRENT_AGENT.get()
-    if by is not None and engine is None and by.home.is_here:
-        engine, clock = by.home.loop, clock or by.home.clock
+    if by is not None and engine is None and by.host.is_here:
+        engine, clock = by.host.loop, clock or by.host.clock
     loop = _loop_for(engine)
     key = clock if clock is not None else _real
-    home = _homes.get(loop, {}).get(key)
-    return home if home is not None else _make_home(loop, key)
+    host = _hosts.get(loop, {}).get(key)
+    return host if host is not None else _make_host(loop, key)
 
 
-def _make_home(loop: asyncio.AbstractEventLoop, clock: Clock) -> Home:
+def _make_host(loop: asyncio.AbstractEventLoop, clock: Clock) -> AgentHost:
     ident = threading.get_ident() if running_loop() is loop else engine_thread.ident
     with _lock:
-        for closed in [known for known in _homes if known.is_closed()]:
-            del _homes[closed]
-        of_loop = _homes.setdefault(loop, {})
+        for closed in [known for known in _hosts if known.is_closed()]:
+            del _hosts[closed]
+        of_loop = _hosts.setdefault(loop, {})
         if clock not in of_loop:
             known = next(iter(of_loop.values()), None)
-            log = known.log if known is not None else Log()  # one numbering per loop, whatever the clocks
-            of_loop[clock] = home = Home(loop, clock, log)
+            log = known.log if known is not None else AgentLog()  # one numbering per loop, whatever the clocks
+            of_loop[clock] = host = AgentHost(loop, clock, log)
             if known is not None:
-                home.signals, home._inbox = known.signals, known._inbox
-            home.ident = next((one.ident for one in of_loop.values() if one.ident), ident)
+                host.signals, host._inbox = known.signals, known._inbox
+            host.ident = next((one.ident for one in of_loop.values() if one.ident), ident)
         return of_loop[clock]
 
 
@@ -244,7 +244,7 @@ def _loop_for(engine: Any) -> asyncio.AbstractEventLoop:
     raise BadSpec(f"engine={engine!r}: no such engine{nearest(engine, ['inline', 'thread'])}")
 
 
-def homes() -> list[Home]:
+def hosts() -> list[AgentHost]:
     """Every host whose loop is open."""
     with _lock:
-        return [home for loop, of_loop in _homes.items() if not loop.is_closed() for home in of_loop.values()]
+        return [host for loop, of_loop in _hosts.items() if not loop.is_closed() for host in of_loop.values()]

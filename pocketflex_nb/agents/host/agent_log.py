@@ -1,6 +1,6 @@
 """The log of one host: two bounded rings of plain tuples that become events when they are read.
 
-A record is ``(seq, ns, kind, place, data, cause, by)``; `place` describes an agent, `by` another one, or None. Messages (call, reply,
+A record is ``(seq, ns, kind, info, data, cause, by)``; `info` describes an agent, `by` another one, or None. Messages (call, reply,
 cast, info) go to a ring of their own, so that a flood of them does not displace starts, exits and restarts. Of a message only a short
 label is kept, and of an agent only its description, or its number: a ring must not keep the user's data alive. While a trace runs, the
 label is a short `repr`.
@@ -33,21 +33,32 @@ from time import perf_counter_ns
 from typing import Any
 
 from pocketflex_nb.agents.protocol.exit_reasons import short
-from pocketflex_nb.agents.protocol.tree_position import Place, Slot, place_of
+from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition, info_of
 
 __all__ = [
-    "LIVES", "MESSAGES", "PLAIN", "TRAFFIC", "Log", "Record", "concerns", "full", "label", "name_of", "resolved", "start_facts",
+    "LIFECYCLE",
+    "MESSAGE_KINDS",
+    "PLAIN",
+    "TRAFFIC",
+    "AgentLog",
+    "Record",
+    "callable_name",
+    "concerns",
+    "full",
+    "label",
+    "resolved",
+    "start_facts",
     "warn",
 ]
 
 Record = tuple[int, int, str, Any, Any, Any, Any]
 
 #: records kept: messages, and everything else
-TRAFFIC, LIVES = 10_000, 10_000
+TRAFFIC, LIFECYCLE = 10_000, 10_000
 
 #: types of messages that are their own label
 PLAIN = frozenset({int, float, bool, type(None)})
-MESSAGES = frozenset({"call", "reply", "cast", "info"})
+MESSAGE_KINDS = frozenset({"call", "reply", "cast", "info"})
 
 
 def label(message: Any) -> Any:
@@ -67,14 +78,14 @@ def full(message: Any) -> Any:
     return short(message, type(message).told if hasattr(type(message), "pfx_label") else repr)
 
 
-class Log:
+class AgentLog:
     """The records of one host.
 
     Attributes
     ----------
     count : iterator of int
         The next record's number.
-    traffic, lives : deque
+    traffic, incarnations : deque
         The rings.
     add : callable
         ``traffic.append``.
@@ -86,22 +97,22 @@ class Log:
         For what threads may make once only.
     """
 
-    __slots__ = ("add", "count", "describe", "lives", "lock", "traffic", "watchers")
+    __slots__ = ("add", "count", "describe", "lifecycle", "lock", "traffic", "watchers")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.count = count()
         self.traffic: deque[Record] = deque(maxlen=TRAFFIC)
         self.add = self.traffic.append
-        self.lives: deque[Record] = deque(maxlen=LIVES)
+        self.lifecycle: deque[Record] = deque(maxlen=LIFECYCLE)
         self.watchers: tuple[Callable[[Record], Any], ...] = ()
         self.describe: Callable[[Any], Any] = label
 
-    def note(self, kind: str, place: Place, data: Any = None, cause: int | None = None, by: Place | None = None) -> int:
+    def note(self, kind: str, info: AgentInfo, data: Any = None, cause: int | None = None, by: AgentInfo | None = None) -> int:
         """Append a record and return its number."""
         seq = next(self.count)
-        record = (seq, perf_counter_ns(), kind, place, data, cause, by)
-        (self.traffic if kind in MESSAGES else self.lives).append(record)
+        record = (seq, perf_counter_ns(), kind, info, data, cause, by)
+        (self.traffic if kind in MESSAGE_KINDS else self.lifecycle).append(record)
         if self.watchers:
             self.tell(record)
         return seq
@@ -128,9 +139,9 @@ class Log:
         """The kept records of messages, which name agents by their numbers."""
         return _copied(self.traffic)
 
-    def records(self, slot: Slot | None = None) -> list[Record]:
+    def records(self, slot: TreePosition | None = None) -> list[Record]:
         """The kept records of the tree under `slot` (of all), oldest first."""
-        both = [*_copied(self.lives), *map(resolved, self.messages())]
+        both = [*_copied(self.lifecycle), *map(resolved, self.messages())]
         both.sort(key=lambda record: record[0])
         return both if slot is None else [record for record in both if concerns(record, slot)]
 
@@ -145,25 +156,25 @@ def _copied(ring: deque[Record]) -> list[Record]:
 
 def resolved(record: Record) -> Record:
     """A message's record with the descriptions of its agents in place of their numbers."""
-    seq, ns, kind, place, data, cause, by = record
-    return seq, ns, kind, place_of(place), data, cause, place_of(by)
+    seq, ns, kind, info, data, cause, by = record
+    return seq, ns, kind, info_of(info), data, cause, info_of(by)
 
 
-def concerns(record: Record, slot: Slot) -> bool:
+def concerns(record: Record, slot: TreePosition) -> bool:
     """Whether `record` is about an agent in the tree under `slot`."""
     by = record[6]
     return record[3].slot.is_under(slot) or (by is not None and by.slot.is_under(slot))
 
 
-def start_facts(place: Place) -> dict[str, Any]:
+def start_facts(info: AgentInfo) -> dict[str, Any]:
     """The facts of a start event."""
-    facts = {"type": place.type, "cls": place.cls, "restarts": place.restarts}
-    if place.type == "task":
-        facts["owner"] = place.callers[0] if place.callers else ""
+    facts = {"type": info.type, "cls": info.cls, "restarts": info.restarts}
+    if info.type == "task":
+        facts["owner"] = info.callers[0] if info.callers else ""
     return facts
 
 
-def name_of(fn: Any) -> str:
+def callable_name(fn: Any) -> str:
     """The name of a class or function."""
     fn = getattr(fn, "func", fn)
     return str(getattr(fn, "__qualname__", None) or type(fn).__name__)

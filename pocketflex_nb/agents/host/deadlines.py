@@ -7,11 +7,11 @@ from typing import Any
 
 from pocketflex_nb.agents.host.clock import Clock
 
-__all__ = ["KEPT", "Deadlines"]
+__all__ = ["MIN_SWEEP", "Deadlines"]
 
 
 #: answered calls that a queue of deadlines may hold before it looks for them
-KEPT = 32
+MIN_SWEEP = 32
 
 
 class _Due(deque[Any]):
@@ -42,7 +42,7 @@ class Deadlines:
         queue = self._queues.get(seconds)
         if queue is None:
             queue = self._queues[seconds] = _Due()
-            queue.most = KEPT
+            queue.most = MIN_SWEEP
             self.clock.call_later(seconds, self._ring, seconds)
         queue.append(waiting)
         if len(queue) > queue.most:
@@ -53,7 +53,7 @@ class Deadlines:
         left = [waiting for waiting in queue if not waiting.fut.done()]
         queue.clear()
         queue.extend(left)
-        queue.most = max(KEPT, 2 * len(left))
+        queue.most = max(MIN_SWEEP, 2 * len(left))
 
     def _ring(self, seconds: float) -> None:
         queue, now = self._queues[seconds], self.clock.time()

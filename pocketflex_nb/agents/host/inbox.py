@@ -26,7 +26,7 @@ class Inbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._control: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
-        self._ready: deque[Any] = deque()  # lives with messages in `inbound`
+        self._ready: deque[Any] = deque()  # incarnations with messages in `inbound`
         self._is_woken = False
 
     def post(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -34,16 +34,16 @@ class Inbox:
         self._control.append((fn, args))
         self._wake()
 
-    def post_to(self, life: Any, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        """Call ``fn(*args)`` after what was posted to `life` before; from any thread."""
-        queue = life.inbound
+    def post_to(self, incarnation: Any, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Call ``fn(*args)`` after what was posted to `incarnation` before; from any thread."""
+        queue = incarnation.inbound
         if queue is None:
-            with life.log.lock:  # two threads at once must not make two
-                queue = life.inbound = life.inbound if life.inbound is not None else deque()
+            with incarnation.log.lock:  # two threads at once must not make two
+                queue = incarnation.inbound = incarnation.inbound if incarnation.inbound is not None else deque()
         queue.append((fn, args))
-        if not life.is_listed:  # set twice by two threads, it only gets two turns
-            life.is_listed = True
-            self._ready.append(life)
+        if not incarnation.is_listed:  # set twice by two threads, it only gets two turns
+            incarnation.is_listed = True
+            self._ready.append(incarnation)
         self._wake()
 
     def _wake(self) -> None:
@@ -72,21 +72,21 @@ class Inbox:
         """The agents that have messages now, and how many of them are taken."""
         turns = []
         for _ in range(len(self._ready)):
-            life = self._ready.popleft()
-            life.is_listed = False  # before the look at the queue: what comes from now on lists it again
-            turns.append((life, min(len(life.inbound), TURN)))
+            incarnation = self._ready.popleft()
+            incarnation.is_listed = False  # before the look at the queue: what comes from now on lists it again
+            turns.append((incarnation, min(len(incarnation.inbound), TURN)))
         return turns
 
     def _take(self, turns: list[tuple[Any, int]]) -> None:
         until = perf_counter() + TURN_TIME
-        for life, some in turns:
-            queue = life.inbound
+        for incarnation, some in turns:
+            queue = incarnation.inbound
             if perf_counter() < until:
                 for _ in range(some):
                     self._do(*queue.popleft())
-            if queue and not life.is_listed:
-                life.is_listed = True
-                self._ready.append(life)
+            if queue and not incarnation.is_listed:
+                incarnation.is_listed = True
+                self._ready.append(incarnation)
 
     def _do(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:

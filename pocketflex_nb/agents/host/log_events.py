@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, overload
 
-from pocketflex_nb.agents.host.agent_log import MESSAGES, Log, Record, concerns, start_facts
-from pocketflex_nb.agents.protocol.tree_position import Place, Slot
+from pocketflex_nb.agents.host.agent_log import MESSAGE_KINDS, AgentLog, Record, concerns, start_facts
+from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
 from pocketflex_nb.core.events import EPOCH, Event
 
 __all__ = ["EventView", "to_event"]
@@ -16,21 +16,21 @@ __all__ = ["EventView", "to_event"]
 
 def to_event(record: Record) -> Event:
     """The record as an event."""
-    seq, ns, kind, place, data, cause, by = record
-    facts: dict[str, Any] = {"id": place.slot.id, "pid": place.pid}
-    if kind in MESSAGES:
-        facts |= _message_facts(kind, place, data, by)
+    seq, ns, kind, info, data, cause, by = record
+    facts: dict[str, Any] = {"id": info.slot.id, "pid": info.pid}
+    if kind in MESSAGE_KINDS:
+        facts |= _message_facts(kind, info, data, by)
     else:
-        facts |= start_facts(place) if kind == "start" else data or {}
+        facts |= start_facts(info) if kind == "start" else data or {}
         if by is not None:
             facts["by"] = by.address
-    if place.callers:
-        facts["callers"] = list(place.callers)
-    return Event(seq, ns, kind, place.slot.root.path, place.address, "", facts, cause, (ns + EPOCH) / 1e9)
+    if info.callers:
+        facts["callers"] = list(info.callers)
+    return Event(seq, ns, kind, info.slot.root.path, info.address, "", facts, cause, (ns + EPOCH) / 1e9)
 
 
-def _message_facts(kind: str, place: Place, data: Any, by: Place | None) -> dict[str, Any]:
-    here, there = place.address, by.address if by is not None else ""
+def _message_facts(kind: str, info: AgentInfo, data: Any, by: AgentInfo | None) -> dict[str, Any]:
+    here, there = info.address, by.address if by is not None else ""
     if kind != "reply":
         return {"what": data, "from": there, "to": here}
     what, ns, error = data
@@ -43,7 +43,7 @@ class EventView:
     The iterator ends when the tree's top has ended.
     """
 
-    def __init__(self, log: Log, slot: Slot, is_over: Callable[[], bool]) -> None:
+    def __init__(self, log: AgentLog, slot: TreePosition, is_over: Callable[[], bool]) -> None:
         self._log, self._slot, self._is_over = log, slot, is_over
 
     def __iter__(self) -> Iterator[Event]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from pocketflex_nb.agents.host.agent_host import home_for, homes
-from pocketflex_nb.agents.host.agent_log import Log, Record, concerns, warn
+from pocketflex_nb.agents.host.agent_host import host_for, hosts
+from pocketflex_nb.agents.host.agent_log import AgentLog, Record, concerns, warn
 from pocketflex_nb.agents.host.log_events import to_event
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.events import Event
 
-__all__ = ["LIMIT", "Trace", "trace", "trace_to_log"]
+__all__ = ["TRACE_LIMIT", "Trace", "incarnation_of", "logs_of", "trace", "trace_to_log"]
 
 #: records that a trace keeps
-LIMIT = 10_000
+TRACE_LIMIT = 10_000
 
 
 class Trace:
@@ -43,9 +43,9 @@ class Trace:
     >>> ref.stop_sync()
     """
 
-    def __init__(self, targets: tuple[Any, ...], limit: int = LIMIT) -> None:
-        self._slots = [_life_of(target).slot for target in targets]
-        self._logs: list[Log] = list({id(log): log for log in _logs_of(targets)}.values())
+    def __init__(self, targets: tuple[Any, ...], limit: int = TRACE_LIMIT) -> None:
+        self._slots = [incarnation_of(target).slot for target in targets]
+        self._logs: list[AgentLog] = list({id(log): log for log in logs_of(targets)}.values())
         self._records: deque[Record] = deque(maxlen=limit)
         self.dropped = 0
 
@@ -99,16 +99,18 @@ def _export() -> Any:
     return ports.export
 
 
-def _life_of(target: Any) -> Any:
+def incarnation_of(target: Any) -> Any:
+    """The incarnation of a ref, or of a supervisor."""
     ref = getattr(target, "ref", target)
-    return ref._life
+    return ref._incarnation
 
 
-def _logs_of(targets: tuple[Any, ...]) -> list[Log]:
+def logs_of(targets: tuple[Any, ...]) -> list[AgentLog]:
+    """The logs of the hosts of `targets`; of every host if there are none."""
     if targets:
-        return [_life_of(target).home.log for target in targets]
-    home_for()
-    return [home.log for home in homes()]
+        return [incarnation_of(target).host.log for target in targets]
+    host_for()
+    return [host.log for host in hosts()]
 
 
 def trace(*targets: Any) -> Trace:
@@ -145,22 +147,22 @@ def trace(*targets: Any) -> Trace:
 class _ToLog:
     """Writes one agent's events to the log."""
 
-    __slots__ = ("life",)
+    __slots__ = ("incarnation",)
 
-    def __init__(self, life: Any) -> None:
-        self.life = life
+    def __init__(self, incarnation: Any) -> None:
+        self.incarnation = incarnation
 
     def __call__(self, record: Record) -> None:
-        if self.life.place in (record[3], record[6]):
+        if self.incarnation.info in (record[3], record[6]):
             event = to_event(record)
             warn(f"{event.kind} {event.address} {dict(event.data)}", level=20)
 
 
-def trace_to_log(life: Any, on: bool) -> None:
-    """Start or stop writing the events of `life` to the log ``pocketflex_nb``."""
-    log = life.home.log
+def trace_to_log(incarnation: Any, on: bool) -> None:
+    """Start or stop writing the events of `incarnation` to the log ``pocketflex_nb``."""
+    log = incarnation.host.log
     for watcher in log.watchers:
-        if isinstance(watcher, _ToLog) and watcher.life is life:
+        if isinstance(watcher, _ToLog) and watcher.incarnation is incarnation:
             log.unwatch(watcher)
     if on:
-        log.watch(_ToLog(life))
+        log.watch(_ToLog(incarnation))

@@ -3,8 +3,8 @@
 It also warns of mailboxes that keep growing, and ends the agents of a loop that was closed, so that those who monitor them from
 elsewhere are notified.
 
-A coroutine that never awaits cannot be cancelled. `hunt` raises an exception inside it from here, which works in Python code; a long C
-call has to return first.
+A coroutine that never awaits cannot be cancelled. `force_kill` raises an exception inside it from here, which works in Python code; a
+long C call has to return first.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Any
 
 from pocketflex_nb.core.context import CURRENT_AGENT
 
-__all__ = ["FAIR", "FLOOD", "LAG", "LOOK", "QUICK", "TICK", "AsyncKill", "hunt", "watch_over"]
+__all__ = ["FLOOD", "FLOOD_INTERVAL", "KILL_DELAY", "KILL_POLL", "LAG", "POLL_INTERVAL", "AsyncKill", "force_kill", "watch_over"]
 
 #: seconds after which a loop that does not turn is an event
 LAG = 0.25
 #: seconds between two checks; and while an agent is being killed
-TICK, QUICK = 0.1, 0.02
+POLL_INTERVAL, KILL_POLL = 0.1, 0.02
 #: seconds that a loop gets to carry out a kill by itself
-FAIR = 0.1
+KILL_DELAY = 0.1
 #: messages that may wait at one agent before that is an event, and again whenever they have doubled; seconds between two counts
-FLOOD, LOOK = 100_000, 0.5
+FLOOD, FLOOD_INTERVAL = 100_000, 0.5
 
 
 class AsyncKill(BaseException):
@@ -37,10 +37,10 @@ class AsyncKill(BaseException):
 class _Watch:
     """The watch over one host: when it was last asked to answer, and whether its silence has been reported."""
 
-    __slots__ = ("asked", "floods", "home", "is_told", "looked")
+    __slots__ = ("asked", "floods", "host", "is_told", "looked")
 
-    def __init__(self, home: Any) -> None:
-        self.home = home
+    def __init__(self, host: Any) -> None:
+        self.host = host
         self.asked: float | None = None
         self.is_told = False
         self.looked = 0.0
@@ -53,29 +53,29 @@ class _Watch:
 
 _lock = threading.Lock()
 _watches: dict[Any, _Watch] = {}
-_prey: dict[Any, tuple[float, list[bool]]] = {}
+_forced_kills: dict[Any, tuple[float, list[bool]]] = {}
 _thread: threading.Thread | None = None
 _wake = threading.Event()
 
 
-def watch_over(home: Any) -> None:
-    """Watch `home` while agents run there."""
+def watch_over(host: Any) -> None:
+    """Watch `host` while agents run there."""
     with _lock:
-        home.is_watched = True
-        _watches.setdefault(home, _Watch(home))
+        host.is_watched = True
+        _watches.setdefault(host, _Watch(host))
         _ensure_thread()
 
 
-def hunt(life: Any) -> None:
-    """Kill `life` even if it blocks its loop and never awaits. The kill was posted already."""
+def force_kill(incarnation: Any) -> None:
+    """Kill `incarnation` even if it blocks its loop and never awaits. The kill was posted already."""
     heard = [False]
 
     def mark() -> None:
         heard[0] = True
 
-    life.home.post(mark)
+    incarnation.host.post(mark)
     with _lock:
-        _prey[life] = (time.monotonic() + FAIR, heard)
+        _forced_kills[incarnation] = (time.monotonic() + KILL_DELAY, heard)
         _ensure_thread()
     _wake.set()
 
@@ -83,95 +83,95 @@ def hunt(life: Any) -> None:
 def _ensure_thread() -> None:
     global _thread
     if _thread is None or not _thread.is_alive():
-        _thread = threading.Thread(target=_patrol, name="pocketflex-watchdog", daemon=True)
+        _thread = threading.Thread(target=_watch_all, name="pocketflex-watchdog", daemon=True)
         _thread.start()
 
 
-def _patrol() -> None:
+def _watch_all() -> None:
     global _thread
     while True:
-        _wake.wait(QUICK if _prey else TICK)
+        _wake.wait(KILL_POLL if _forced_kills else POLL_INTERVAL)
         _wake.clear()
         for watch in list(_watches.values()):
             _look_at(watch)
-        for life, (due, heard) in list(_prey.items()):
-            _chase(life, due, heard)
+        for incarnation, (due, heard) in list(_forced_kills.items()):
+            _try_force_kill(incarnation, due, heard)
         with _lock:
-            if not _watches and not _prey:
+            if not _watches and not _forced_kills:
                 _thread = None
                 return
 
 
 def _look_at(watch: _Watch) -> None:
-    home, now = watch.home, time.monotonic()
-    if home.loop.is_closed():
-        home.close()
-    elif now - watch.looked > LOOK:
+    host, now = watch.host, time.monotonic()
+    if host.loop.is_closed():
+        host.close()
+    elif now - watch.looked > FLOOD_INTERVAL:
         watch.looked = now
         _count_mail(watch)
-    if home.loop.is_closed() or not home.lives:
+    if host.loop.is_closed() or not host.incarnations:
         with _lock:
-            if home.loop.is_closed() or not home.lives:
-                home.is_watched = False
-                _watches.pop(home, None)
+            if host.loop.is_closed() or not host.incarnations:
+                host.is_watched = False
+                _watches.pop(host, None)
         return
-    if not home.loop.is_running():  # between two runs of a loop that stands in plain code
+    if not host.loop.is_running():  # between two runs of a loop that stands in plain code
         watch.asked = None
     elif watch.asked is None:
         watch.asked = now
-        home.post(watch.answer)
+        host.post(watch.answer)
     elif now - watch.asked > LAG and not watch.is_told:
         watch.is_told = True
-        _tell(home, now - watch.asked)
+        _tell(host, now - watch.asked)
 
 
 def _count_mail(watch: _Watch) -> None:
     """Warn of mailboxes that are unreasonably long."""
-    lives = list(watch.home.lives.values())
-    for life in lives:
-        waiting = len(life.box or ()) + len(life.inbound or ())
-        if waiting < watch.floods.get(life, FLOOD):
+    incarnations = list(watch.host.incarnations.values())
+    for incarnation in incarnations:
+        waiting = len(incarnation.queue or ()) + len(incarnation.inbound or ())
+        if waiting < watch.floods.get(incarnation, FLOOD):
             continue
-        watch.floods[life] = 2 * waiting
+        watch.floods[incarnation] = 2 * waiting
         from pocketflex_nb.agents.host.agent_log import warn  # here: most are never flooded
 
         text = "is sent more than it handles, and each message takes memory: call it instead of casting, or send less"
-        warn(f"agent {life.name!r} has {waiting} messages waiting: it {text}")
-        life.note("flood", {"waiting": waiting}, life.cause)
+        warn(f"agent {incarnation.name!r} has {waiting} messages waiting: it {text}")
+        incarnation.note("flood", {"waiting": waiting}, incarnation.cause)
     if watch.floods:
-        watch.floods = {life: most for life, most in watch.floods.items() if life.status != "dead"}
+        watch.floods = {incarnation: most for incarnation, most in watch.floods.items() if incarnation.status != "dead"}
 
 
-def _tell(home: Any, seconds: float) -> None:
+def _tell(host: Any, seconds: float) -> None:
     """Record which handler blocks the loop."""
-    life = _running(home)
-    if life is None:
+    incarnation = _running(host)
+    if incarnation is None:
         return
-    handler, where, line = _place(home.ident)
+    handler, where, line = _location(host.ident)
     import logging  # here: most never lag
 
-    text = f"agent {life.name!r} holds the agents' loop since {seconds:.2f} s in {handler} ({where}: {line}): await there, or offload(fn)"
-    logging.getLogger("pocketflex_nb").warning(text)
-    life.note("lag", {"seconds": round(seconds, 3), "handler": handler, "where": where}, life.cause)
+    text = f"agent {incarnation.name!r} holds the agents' loop since {seconds:.2f} s in {handler} ({where}: {line})"
+    logging.getLogger("pocketflex_nb").warning(f"{text}: await there, or offload(fn)")
+    incarnation.note("lag", {"seconds": round(seconds, 3), "handler": handler, "where": where}, incarnation.cause)
 
 
-def _running(home: Any) -> Any:
+def _running(host: Any) -> Any:
     """The incarnation whose code the loop runs right now, or None."""
     try:
-        task = asyncio.current_task(home.loop)
+        task = asyncio.current_task(host.loop)
     except RuntimeError:
         return None
     if task is None:
         return None
-    for life in list(home.lives.values()):
-        if life.task is task or (life.side and task in life.side):
-            return life
+    for incarnation in list(host.incarnations.values()):
+        if incarnation.task is task or (incarnation.reentrant_tasks and task in incarnation.reentrant_tasks):
+            return incarnation
     if sys.version_info >= (3, 12):  # a task that an agent made for itself
         return task.get_context().get(CURRENT_AGENT)
     return None
 
 
-def _place(ident: int | None) -> tuple[str, str, str]:
+def _location(ident: int | None) -> tuple[str, str, str]:
     """The handler that runs in a thread, its ``file:line``, and the text of that line."""
     import linecache
 
@@ -192,15 +192,15 @@ def _is_ours(frame: Any) -> bool:
     return str(frame.f_globals.get("__name__", "")).startswith("pocketflex_nb.agents.")
 
 
-def _chase(life: Any, due: float, heard: list[bool]) -> None:
-    if life.status == "dead" or heard[0] or life.home.loop.is_closed():
+def _try_force_kill(incarnation: Any, due: float, heard: list[bool]) -> None:
+    if incarnation.status == "dead" or heard[0] or incarnation.host.loop.is_closed():
         with _lock:
-            _prey.pop(life, None)
+            _forced_kills.pop(incarnation, None)
         return
     if time.monotonic() < due:
         return
-    _prey[life] = (time.monotonic() + FAIR, heard)
-    ident = life.home.ident
-    if ident is not None and _running(life.home) is life:
+    _forced_kills[incarnation] = (time.monotonic() + KILL_DELAY, heard)
+    ident = incarnation.host.ident
+    if ident is not None and _running(incarnation.host) is incarnation:
         # The check above and this line stand together: while we hold the interpreter's lock, the loop's thread cannot move on.
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(AsyncKill))

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Said", "say"]
+__all__ = ["ForwardedStream", "print_forwarded"]
 
 
-class Said(io.TextIOBase):
+class ForwardedStream(io.TextIOBase):
     """A text stream of a worker, whose lines are sent to the other process.
 
     Parameters
@@ -62,10 +62,10 @@ class Said(io.TextIOBase):
         self._behind.flush()
 
 
-def say(life: Any, name: str, text: str) -> None:
-    """Print in this process what the agent of `life` printed in its own."""
+def print_forwarded(incarnation: Any, name: str, text: str) -> None:
+    """Print in this process what the agent of `incarnation` printed in its own."""
     stream = sys.stderr if name == "stderr" else sys.stdout
-    if life.context is not None:
-        life.context.copy().run(stream.write, text)
+    if incarnation.context is not None:
+        incarnation.context.copy().run(stream.write, text)
     else:
         stream.write(text)

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 from pocketflex_nb.agents.messaging.portability import dumps, loads
 from pocketflex_nb.agents.protocol.errors import NotPortable, ReplyError
 
-__all__ = ["Frame", "Pipe", "Writer", "opened", "packed", "portable_error"]
+__all__ = ["FramedPipe", "PipeFrame", "PipeWriter", "pack_frame", "portable_error", "unpack_frame"]
 
-Frame = tuple[str, int, str, bytes]
+PipeFrame = tuple[str, int, str, bytes]
 
 _HEAD = struct.Struct("!Q")
 #: types whose values unpickle everywhere
@@ -28,7 +28,7 @@ _PLAIN = frozenset({bool, bytearray, bytes, complex, float, int, str, type(None)
 _LONG = 4_000
 
 
-class Pipe:
+class FramedPipe:
     """Two one-way byte streams, as frames."""
 
     def __init__(self, reading: BinaryIO, writing: BinaryIO) -> None:
@@ -45,7 +45,7 @@ class Pipe:
         OSError
             Nobody reads any more.
         """
-        self.write(packed(kind, number, payload))
+        self.write(pack_frame(kind, number, payload))
 
     def write(self, data: bytes) -> None:
         """Write a packed frame."""
@@ -53,13 +53,13 @@ class Pipe:
             self._writing.write(_HEAD.pack(len(data)) + data)
             self._writing.flush()
 
-    def receive(self) -> Frame | None:
+    def receive(self) -> PipeFrame | None:
         """The next frame; None when the other side has closed."""
         head = self._exactly(_HEAD.size)
         data = self._exactly(_HEAD.unpack(head)[0]) if head is not None else None
         if data is None:
             return None
-        frame: Frame = pickle.loads(data)
+        frame: PipeFrame = pickle.loads(data)
         return frame
 
     def _exactly(self, size: int) -> bytes | None:
@@ -80,10 +80,10 @@ class Pipe:
             pass
 
 
-class Writer:
+class PipeWriter:
     """A thread that writes to a pipe, so that a reader that has stopped blocks only this thread."""
 
-    def __init__(self, pipe: Pipe, name: str) -> None:
+    def __init__(self, pipe: FramedPipe, name: str) -> None:
         self._pipe = pipe
         self._frames: deque[bytes | None] = deque()
         self._more = threading.Event()
@@ -97,7 +97,7 @@ class Writer:
         NotPortable
             It cannot be pickled.
         """
-        self._put(packed(kind, number, payload))
+        self._put(pack_frame(kind, number, payload))
 
     def close(self) -> None:
         """Close the pipe when all is written."""
@@ -123,7 +123,7 @@ class Writer:
             self._pipe.close()
 
 
-def packed(kind: str, number: int, payload: tuple[Any, ...]) -> bytes:
+def pack_frame(kind: str, number: int, payload: tuple[Any, ...]) -> bytes:
     """A frame as bytes."""
     data = dumps(payload)
     return pickle.dumps((kind, number, _told(payload), data))
@@ -135,7 +135,7 @@ def _told(payload: tuple[Any, ...]) -> str:
     return _safe(reprlib.repr, payload[-1])[:_LONG]
 
 
-def opened(frame: Frame) -> tuple[Any, ...]:
+def unpack_frame(frame: PipeFrame) -> tuple[Any, ...]:
     """The payload of `frame`.
 
     Raises
@@ -156,7 +156,7 @@ def opened(frame: Frame) -> tuple[Any, ...]:
 def portable_error(error: BaseException, told: str) -> BaseException:
     """`error` in a form that can be sent, with the traceback of this process as a note; else its text in a `RuntimeError`."""
     error.__traceback__ = None
-    if isinstance(error, ReplyError):  # the caller's error: the agent lives
+    if isinstance(error, ReplyError):  # the caller's error: the agent continues
         return ReplyError(portable_error(error.exc, told))
     try:
         if not isinstance(loads(dumps(error)), BaseException):

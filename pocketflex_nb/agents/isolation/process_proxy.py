@@ -18,28 +18,28 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from pocketflex_nb.agents.isolation.forwarded_prints import say
-from pocketflex_nb.agents.isolation.framed_pipe import Frame, Pipe, Writer, opened, portable_error
-from pocketflex_nb.agents.messaging.envelopes import Ask
+from pocketflex_nb.agents.isolation.forwarded_prints import print_forwarded
+from pocketflex_nb.agents.isolation.framed_pipe import FramedPipe, PipeFrame, PipeWriter, portable_error, unpack_frame
+from pocketflex_nb.agents.messaging.envelopes import MethodCall
 from pocketflex_nb.agents.messaging.monitors import Pending
-from pocketflex_nb.agents.messaging.portability_hooks import find, origin
+from pocketflex_nb.agents.messaging.portability_hooks import find_incarnation, process_origin
 from pocketflex_nb.agents.protocol.directives import NO_REPLY
 from pocketflex_nb.agents.protocol.errors import NotPortable, NotRunning, ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
 
-__all__ = ["DRAINING", "PARTING", "Proxy", "make_proxy"]
+__all__ = ["DRAIN_TIME", "EXIT_GRACE", "Proxy", "make_proxy"]
 
 #: seconds a process gets to go by itself after its agent has ended
-PARTING = 2.0
+EXIT_GRACE = 2.0
 #: seconds within which what a process has sent before its end is read
-DRAINING = 0.3
+DRAIN_TIME = 0.3
 
 
 class Proxy:
     """The proxy of an agent in another process."""
 
-    def __init__(self, life: Any, cls: type) -> None:
-        self._life, self._cls = life, cls
+    def __init__(self, incarnation: Any, cls: type) -> None:
+        self._incarnation, self._cls = incarnation, cls
         self.trap_exit = bool(getattr(cls, "trap_exit", False))
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -53,22 +53,22 @@ class Proxy:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._pipe = Pipe(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]  # binary: no text mode was asked for
-        self._writer = Writer(self._pipe, f"pocketflex-to-{life.pid}")
-        life.cleanups = [*(life.cleanups or ()), self._part]
-        self._listener = threading.Thread(target=self._listen, name=f"pocketflex-agent-{life.pid}", daemon=True)
+        self._pipe = FramedPipe(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]  # binary: no text mode was asked for
+        self._writer = PipeWriter(self._pipe, f"pocketflex-to-{incarnation.pid}")
+        incarnation.cleanups = [*(incarnation.cleanups or ()), self._end_process]
+        self._listener = threading.Thread(target=self._listen, name=f"pocketflex-agent-{incarnation.pid}", daemon=True)
         self._listener.start()
-        threading.Thread(target=self._watch, name=f"pocketflex-wait-{life.pid}", daemon=True).start()
+        threading.Thread(target=self._watch, name=f"pocketflex-wait-{incarnation.pid}", daemon=True).start()
 
     @property
     def os_pid(self) -> int:
         """The id of the process."""
         return self._process.pid
 
-    # what the life asks for ------------------------------------------------------------------------------------------
+    # what the incarnation asks for ------------------------------------------------------------------------------------------
     async def init(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make the agent there."""
-        me = (self._life.pid, self._life.name, self._life.address, origin())
+        me = (self._incarnation.pid, self._incarnation.name, self._incarnation.address, process_origin())
         return await self._ask("init", self._cls, args, kwargs, me)
 
     async def handle_call(self, message: Any, caller: Any) -> Any:
@@ -126,20 +126,20 @@ class Proxy:
                 waiting.fail(exc)
 
         def begin() -> None:
-            waiting.attach(self._life)
-            self._keep(self._life.home.loop.create_task(ask()))
+            waiting.attach(self._incarnation)
+            self._keep(self._incarnation.host.loop.create_task(ask()))
 
-        self._life.home.post(begin)
+        self._incarnation.host.post(begin)
         return waiting
 
     async def _ask(self, verb: str, *payload: Any) -> Any:
         number = next(self._numbers)
-        future = self._waiting[number] = self._life.home.loop.create_future()
+        future = self._waiting[number] = self._incarnation.host.loop.create_future()
         try:
             self._send(verb, number, *payload)
             return await future
         except NotPortable as exc:
-            raise ReplyError(exc) from exc  # whoever sent it is told; the agent lives
+            raise ReplyError(exc) from exc  # whoever sent it is told; the agent continues
         except asyncio.CancelledError:
             self._send("cancel", number)
             raise
@@ -152,29 +152,29 @@ class Proxy:
     # what comes from there -------------------------------------------------------------------------------------------
     def _listen(self) -> None:
         """Read until the other side has closed; in a thread."""
-        home = self._life.home
+        host = self._incarnation.host
         try:
             while (frame := self._pipe.receive()) is not None:
-                home.post_to(self._life, self._hear, frame)
+                host.post_to(self._incarnation, self._hear, frame)
         except Exception as exc:  # what is no frame: something else writes to the pipe, such as a child of its own
-            home.post_to(self._life, self._lost, f"{type(exc).__name__}: {exc}")
+            host.post_to(self._incarnation, self._lost, f"{type(exc).__name__}: {exc}")
 
     def _watch(self) -> None:
         """Report the end of the process, also when children of its own keep its pipes open; in a thread."""
         self._process.wait()
-        self._listener.join(DRAINING)  # what it sent before it ended comes first
-        self._life.home.post_to(self._life, self._lost, "")
+        self._listener.join(DRAIN_TIME)  # what it sent before it ended comes first
+        self._incarnation.host.post_to(self._incarnation, self._lost, "")
         self._listener.join()
         self._process.stdout.close()  # type: ignore[union-attr]  # it was asked for
 
     def _lost(self, why: str) -> None:
-        if self._life.status is not DEAD:
-            self._life.end("worker_lost")
+        if self._incarnation.status is not DEAD:
+            self._incarnation.end("worker_lost")
 
-    def _hear(self, frame: Frame) -> None:
+    def _hear(self, frame: PipeFrame) -> None:
         kind, number = frame[:2]
         try:
-            payload = opened(frame)
+            payload = unpack_frame(frame)
         except NotPortable as exc:
             self._unread(kind, number, frame[2], exc)
             return
@@ -183,11 +183,11 @@ class Proxy:
             if caller is not None:
                 caller.reply(payload[0])
         elif kind == "said":
-            say(self._life, *payload)
+            print_forwarded(self._incarnation, *payload)
         elif kind == "note":
-            self._life.note(payload[0], payload[1], self._life.cause)
+            self._incarnation.note(payload[0], payload[1], self._incarnation.cause)
         elif kind == "request":
-            task = self._life.home.loop.create_task(self._serve(number, *payload), context=self._life.context)
+            task = self._incarnation.host.loop.create_task(self._serve(number, *payload), context=self._incarnation.context)
             self._keep(task)
         else:
             self._settle(kind, number, payload[0])
@@ -217,10 +217,10 @@ class Proxy:
     async def _serve(self, number: int, pid: int, of: str, name: str, verb: str, args: Any, kwargs: Any) -> None:
         """Do what the agent there requests of another agent here."""
         try:
-            life = find(pid, of)
-            if life is None:
+            incarnation = find_incarnation(pid, of)
+            if incarnation is None:
                 raise NotRunning(name)
-            out = _do_verb(life.ref, verb, args, kwargs)
+            out = _do_verb(incarnation.ref, verb, args, kwargs)
             self._send("done", number, await out if asyncio.iscoroutine(out) else out)
         except Exception as exc:
             self._send("failed", number, portable_error(exc, "raised in the process that asked"))
@@ -229,15 +229,15 @@ class Proxy:
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
 
-    def _part(self, life: Any) -> None:
+    def _end_process(self, incarnation: Any) -> None:
         """End the process of an agent that has ended."""
         for task in list(self._serving):
             task.cancel()
         self._writer.close()
-        if is_reason(life.reason, "killed") or is_reason(life.reason, "worker_lost"):
+        if is_reason(incarnation.reason, "killed") or is_reason(incarnation.reason, "worker_lost"):
             self._process.kill()
             return
-        timer = threading.Timer(PARTING, self._process.kill)
+        timer = threading.Timer(EXIT_GRACE, self._process.kill)
         timer.daemon = True
         try:
             timer.start()
@@ -247,14 +247,14 @@ class Proxy:
 
 def _do_verb(ref: Any, verb: str, args: Any, kwargs: Any) -> Any:
     if verb == "named":
-        kind = getattr(getattr(ref._life.cls, args[0], None), "_pfx_handles", ("call", False))
-        ask = Ask(args[0], tuple(args[1]), args[2], kind[1])
+        kind = getattr(getattr(ref._incarnation.cls, args[0], None), "_pfx_handles", ("call", False))
+        ask = MethodCall(args[0], tuple(args[1]), args[2], kind[1])
         return ref.call(ask, **kwargs) if kind[0] == "call" else ref.cast(ask)
     return getattr(ref, verb)(*args, **kwargs)
 
 
-def make_proxy(life: Any, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Proxy, Any]:
+def make_proxy(incarnation: Any, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Proxy, Any]:
     """The proxy of a new agent of class `cls`, and what its `init` will return."""
-    proxy = Proxy(life, cls)
-    life.agent = proxy
+    proxy = Proxy(incarnation, cls)
+    incarnation.agent = proxy
     return proxy, proxy.init(args, kwargs)

@@ -12,12 +12,12 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.agents.host.clock import LoopClock
-from pocketflex_nb.agents.isolation.forwarded_prints import Said
-from pocketflex_nb.agents.isolation.framed_pipe import Frame, Pipe, opened, portable_error
+from pocketflex_nb.agents.isolation.forwarded_prints import ForwardedStream
+from pocketflex_nb.agents.isolation.framed_pipe import FramedPipe, PipeFrame, portable_error, unpack_frame
 from pocketflex_nb.agents.messaging import portability_hooks as travel
-from pocketflex_nb.agents.messaging.agent_ref import revive
+from pocketflex_nb.agents.messaging.agent_ref import resolve_ref
 from pocketflex_nb.agents.messaging.delayed_sends import Sending
-from pocketflex_nb.agents.messaging.envelopes import Ask
+from pocketflex_nb.agents.messaging.envelopes import MethodCall
 from pocketflex_nb.agents.protocol.errors import NotPortable
 from pocketflex_nb.agents.protocol.exit_reasons import short
 from pocketflex_nb.core.context import CURRENT_AGENT
@@ -25,7 +25,7 @@ from pocketflex_nb.core.context import CURRENT_AGENT
 __all__ = ["RemoteRef", "Worker", "main"]
 
 
-class _Home:
+class _RemoteHost:
     """The part of a host that an agent's default handlers use."""
 
     is_here = False
@@ -39,14 +39,14 @@ class _Home:
             return short(message)
 
 
-class _Clocked:
+class _ClockOnly:
     """The part of a host that a `Sending` uses."""
 
     is_here = True
     clock = LoopClock()
 
 
-class _Life:
+class _RemoteIncarnation:
     """The part of an incarnation that an agent sees of itself."""
 
     fenced = False
@@ -55,7 +55,7 @@ class _Life:
     callers: tuple[Any, ...] = ()
     ancestors: tuple[Any, ...] = ()
     isolation = None
-    home = _Home()
+    host = _RemoteHost()
 
     def __init__(self, worker: Worker, me: tuple[int, str, str, str]) -> None:
         self._worker = worker
@@ -119,7 +119,7 @@ class RemoteRef:
 
     def send_after(self, message: Any, seconds: float) -> Sending:
         """See `AgentRef.send_after`; the time runs in this process."""
-        return Sending(_Clocked, lambda: self, message, seconds)
+        return Sending(_ClockOnly, lambda: self, message, seconds)
 
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
         """See `AgentRef.stop`."""
@@ -139,7 +139,7 @@ class RemoteRef:
         return ask
 
     def __reduce__(self) -> Any:
-        return revive, (self._pid, self._name, self._address, self._origin)
+        return resolve_ref, (self._pid, self._name, self._address, self._origin)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RemoteRef) and (other._pid, other._origin) == (self._pid, self._origin)
@@ -154,13 +154,13 @@ class RemoteRef:
 class Worker:
     """The loop of this process."""
 
-    def __init__(self, pipe: Pipe) -> None:
+    def __init__(self, pipe: FramedPipe) -> None:
         self.pipe = pipe
-        self.life: Any = None
+        self.incarnation: Any = None
         self.loop: Any = None
         self._tasks: dict[int, asyncio.Task[Any]] = {}
         self._numbers = count(1)
-        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self.start_method: dict[int, asyncio.Future[Any]] = {}
 
     async def run(self) -> None:
         """Serve until the other side has closed."""
@@ -187,12 +187,12 @@ class Worker:
         """Request something of an agent in the other process."""
         number = next(self._numbers)
         future: asyncio.Future[Any] = self.loop.create_future()
-        self._asked[number] = future
+        self.start_method[number] = future
         future.add_done_callback(_seen)
         self.send("request", number, ref._pid, ref._origin, ref._name, verb, args, kwargs)
         return future
 
-    def _hear(self, frame: Frame) -> None:
+    def _hear(self, frame: PipeFrame) -> None:
         verb, number = frame[:2]
         if verb == "cancel":
             task = self._tasks.get(number)
@@ -203,23 +203,23 @@ class Worker:
         else:
             self._tasks[number] = self.loop.create_task(self._serve(verb, number, frame))
 
-    def _answered(self, number: int, frame: Frame) -> None:
-        future = self._asked.pop(number, None)
+    def _answered(self, number: int, frame: PipeFrame) -> None:
+        future = self.start_method.pop(number, None)
         if future is None or future.done():
             return
         try:
-            value = opened(frame)[0]
+            value = unpack_frame(frame)[0]
         except NotPortable as exc:
             future.set_exception(exc)
         else:
             future.set_result(value) if frame[0] == "done" else future.set_exception(value)
 
-    async def _serve(self, verb: str, number: int, frame: Frame) -> None:
+    async def _serve(self, verb: str, number: int, frame: PipeFrame) -> None:
         try:
-            if self.life is not None:
-                CURRENT_AGENT.set(self.life)
+            if self.incarnation is not None:
+                CURRENT_AGENT.set(self.incarnation)
             try:
-                out = self._do(verb, opened(frame))
+                out = self._do(verb, unpack_frame(frame))
                 value = await out if out.__class__ is CoroutineType else out
             finally:  # what it printed comes before what it gives
                 sys.stdout.flush()
@@ -234,12 +234,12 @@ class Worker:
     def _do(self, verb: str, payload: Any) -> Any:
         if verb == "init":
             return self._init(*payload)
-        agent = self.life.agent
+        agent = self.incarnation.agent
         if verb == "call":
             message, number = payload
             return agent.handle_call(message, _Caller(self, number, message))
         if verb == "named":
-            return Ask(payload[0], payload[1], payload[2]).on(agent)
+            return MethodCall(payload[0], payload[1], payload[2]).on(agent)
         if verb == "state":
             return agent.redact({name: value for name, value in vars(agent).items() if not name.startswith("_pfx_")})
         if verb == "replace":
@@ -249,9 +249,9 @@ class Worker:
         return getattr(agent, "terminate" if verb == "terminate" else f"handle_{verb}")(*payload)
 
     def _init(self, cls: Any, args: Any, kwargs: Any, me: tuple[int, str, str, str]) -> Any:
-        self.life = _Life(self, me)
-        CURRENT_AGENT.set(self.life)
-        self.life.agent, out = cls._pfx_make(self.life, args, kwargs)
+        self.incarnation = _RemoteIncarnation(self, me)
+        CURRENT_AGENT.set(self.incarnation)
+        self.incarnation.agent, out = cls._pfx_make(self.incarnation, args, kwargs)
         return out
 
 
@@ -287,10 +287,10 @@ def main() -> None:
     os.dup2(2, 1)
     reading = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    travel.REMOTE.append(RemoteRef)
-    worker = Worker(Pipe(reading, writing))
+    travel.REMOTE_REFS.append(RemoteRef)
+    worker = Worker(FramedPipe(reading, writing))
     _workers.append(worker)
-    sys.stdout, sys.stderr = (Said(name, worker.said, sys.__stderr__) for name in ("stdout", "stderr"))
+    sys.stdout, sys.stderr = (ForwardedStream(name, worker.said, sys.__stderr__) for name in ("stdout", "stderr"))
     try:
         asyncio.run(worker.run())
     except KeyboardInterrupt:  # the stop button reaches the whole process group; the other side decides

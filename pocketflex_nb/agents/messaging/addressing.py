@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketflex_nb.agents.host.agent_host import home_for
+from pocketflex_nb.agents.host.agent_host import host_for
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.delayed_sends import Sending
-from pocketflex_nb.agents.messaging.name_table import not_running, place_of, wait_for_name
+from pocketflex_nb.agents.messaging.name_table import not_running, registry_and_key, wait_for_name
 
 __all__ = ["call", "call_sync", "cast", "send_after", "whereis"]
 
@@ -32,7 +32,7 @@ def whereis(name: Any) -> AgentRef | None:
     >>> whereis("writer") is None
     True
     """
-    registry, key = place_of(name)
+    registry, key = registry_and_key(name)
     ref: AgentRef | None = registry.whereis(key)
     return ref if ref is not None and ref.is_alive else None
 
@@ -193,4 +193,4 @@ def send_after(name: Any, message: Any, seconds: float) -> Sending:
     """
     if isinstance(name, AgentRef):
         return name.send_after(message, seconds)
-    return Sending(home_for(), lambda: whereis(name), message, seconds)
+    return Sending(host_for(), lambda: whereis(name), message, seconds)

@@ -11,21 +11,32 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.agents.host.agent_host import running_loop
 from pocketflex_nb.agents.host.agent_log import PLAIN
 from pocketflex_nb.agents.messaging.delayed_sends import Sending
-from pocketflex_nb.agents.messaging.delivery import LATE, ask, ask_across, ask_late, portable, put, put_now, put_order, stop_it, successor
-from pocketflex_nb.agents.messaging.envelopes import CAST, INFO, Order, Turn
+from pocketflex_nb.agents.messaging.delivery import (
+    CALL_MARGIN,
+    call_across_loops,
+    enqueue_call,
+    enqueue_message,
+    enqueue_posted_call,
+    enqueue_system_message,
+    portable,
+    put_if_alive,
+    stop_and_wait,
+    successor,
+)
+from pocketflex_nb.agents.messaging.envelopes import CAST, INFO, InternalMessage, SystemMessage
 from pocketflex_nb.agents.messaging.method_proxies import Within, ref_type
 from pocketflex_nb.agents.messaging.monitors import Monitor, Pending
-from pocketflex_nb.agents.messaging.portability_hooks import REMOTE, Absent, find, origin
-from pocketflex_nb.agents.messaging.reply_futures import ThreadWait
+from pocketflex_nb.agents.messaging.portability_hooks import REMOTE_REFS, AbsentIncarnation, find_incarnation, process_origin
+from pocketflex_nb.agents.messaging.reply_futures import ThreadFuture
 from pocketflex_nb.agents.protocol.errors import CallingSelf, CallTimeout, NotRunning, ReplyError, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
-from pocketflex_nb.agents.protocol.tree_position import Slot
+from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.concurrency.interruptible import SLICE
 from pocketflex_nb.core.context import CURRENT_AGENT
 
-__all__ = ["AgentRef", "Answered", "revive"]
+__all__ = ["AgentRef", "AwaitableDict", "resolve_ref"]
 
-class Answered(dict[str, Any]):
+class AwaitableDict(dict[str, Any]):
     """Facts that can be read at once or awaited: ``ref.state()`` and ``await ref.state()`` both return them."""
 
     def __await__(self) -> Any:
@@ -36,7 +47,7 @@ class Answered(dict[str, Any]):
         p.text(repr(dict(self)))
 
 
-class _Nothing:
+class _AwaitableNone:
     """The result of a plain call, which may be awaited without harm."""
 
     def __await__(self) -> Any:
@@ -61,7 +72,7 @@ class AgentRef:
     id : hashable
         The name, or the child's id.
     pid : int
-        Number of this life.
+        Number of this incarnation in this process.
     address : str
         Path in the supervision tree.
 
@@ -91,63 +102,63 @@ class AgentRef:
     ('dead', 'normal')
     """
 
-    __slots__ = ("__weakref__", "_life")
+    __slots__ = ("__weakref__", "_incarnation")
 
-    def __init__(self, life: Any) -> None:
-        self._life = life
+    def __init__(self, incarnation: Any) -> None:
+        self._incarnation = incarnation
 
     # what it is ------------------------------------------------------------------------------------------------------
     @property
     def id(self) -> Any:
         """The name, or the child's id."""
-        return self._life.slot.id
+        return self._incarnation.slot.id
 
     @property
     def name(self) -> str:
         """The id as text."""
-        return str(self._life.name)
+        return str(self._incarnation.name)
 
     @property
     def pid(self) -> int:
         """Number of this incarnation in this process."""
-        return int(self._life.pid)
+        return int(self._incarnation.pid)
 
     @property
-    def slot(self) -> Slot:
+    def slot(self) -> TreePosition:
         """Its position in the tree, which a restarted agent takes over."""
-        slot: Slot = self._life.slot
+        slot: TreePosition = self._incarnation.slot
         return slot
 
     @property
     def address(self) -> str:
         """Path in the supervision tree."""
-        return str(self._life.address)
+        return str(self._incarnation.address)
 
     @property
     def status(self) -> str:
         """``"starting"``, ``"running"``, ``"stopping"`` or ``"dead"``."""
-        return str(self._life.status)
+        return str(self._incarnation.status)
 
     @property
     def is_alive(self) -> bool:
         """Whether messages still reach it."""
-        return self._life.status is not DEAD and not self._life.home.loop.is_closed()
+        return self._incarnation.status is not DEAD and not self._incarnation.host.loop.is_closed()
 
     @property
     def is_zombie(self) -> bool:
         """Whether it was killed and its code still runs, abandoned."""
-        return self._life.fenced and self._life in self._life.home.zombies
+        return self._incarnation.fenced and self._incarnation in self._incarnation.host.zombies
 
     @property
     def reason(self) -> Any:
         """Its exit reason; None while it runs."""
-        return self._life.reason
+        return self._incarnation.reason
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address} {self.pid}{'' if self.is_alive else ' dead'}>"
 
     def __reduce__(self) -> Any:
-        return revive, (self.pid, self._life.name, self.address, getattr(self._life, "origin", None) or origin())
+        return resolve_ref, (self.pid, self._incarnation.name, self.address, getattr(self._incarnation, "origin", None) or process_origin())
 
     def __copy__(self) -> AgentRef:
         return self
@@ -191,17 +202,17 @@ class AgentRef:
         CallTimeout
             No reply in time.
         """
-        life = self._life
+        incarnation = self._incarnation
         if timeout.__class__ is not float or not timeout >= 0:
             check_time(timeout, "timeout")
         if wait is not None and not self.is_alive:
-            life = await successor(life, wait)
+            incarnation = await successor(incarnation, wait)
         loop: Any = running_loop()
-        if loop is life.loop:
+        if loop is incarnation.loop:
             future = loop.create_future()
-            ask(life, message, future, CURRENT_AGENT.get(), timeout, cancel_on_timeout)
+            enqueue_call(incarnation, message, future, CURRENT_AGENT.get(), timeout, cancel_on_timeout)
             return await future
-        return await ask_across(life, message, timeout, cancel_on_timeout)
+        return await call_across_loops(incarnation, message, timeout, cancel_on_timeout)
 
     def call_sync(self, message: Any, *, timeout: float | None = 5.0) -> Any:
         """`call` from plain code, such as a cell without ``await``. The stop button interrupts the waiting, not the agent.
@@ -220,19 +231,19 @@ class AgentRef:
         RuntimeError
             Called on the loop that would have to answer: use ``await ref.call(...)`` there.
         """
-        life = self._life
+        incarnation = self._incarnation
         check_time(timeout, "timeout")
-        home = life.home
+        host = incarnation.host
         by = CURRENT_AGENT.get()
-        if by is life:
-            raise CallingSelf(life.name)
-        home.must_not_wait("use `await ref.call(...)`")
+        if by is incarnation:
+            raise CallingSelf(incarnation.name)
+        host.must_not_wait("use `await ref.call(...)`")
         if not self.is_alive:
-            raise NotRunning(life.name)
-        waiting = ThreadWait()
-        home.post_to(life, ask_late, life, portable(life, message), waiting, by, timeout, False)
-        if not waiting.wait(None if timeout is None or not home.is_real else timeout + LATE, SLICE):
-            raise CallTimeout(life.name, timeout, "")
+            raise NotRunning(incarnation.name)
+        waiting = ThreadFuture()
+        host.post_to(incarnation, enqueue_posted_call, incarnation, portable(incarnation, message), waiting, by, timeout, False)
+        if not waiting.wait(None if timeout is None or not host.is_real else timeout + CALL_MARGIN, SLICE):
+            raise CallTimeout(incarnation.name, timeout, "")
         return waiting.result()
 
     def cast(self, message: Any) -> None:
@@ -243,34 +254,34 @@ class AgentRef:
         message : object
             For the agent; it comes after what the same sender sent before.
         """
-        life, by = self._life, CURRENT_AGENT.get()
-        if not life.is_open or get_ident() != life.ident or (by is not None and by.fenced):
+        incarnation, by = self._incarnation, CURRENT_AGENT.get()
+        if not incarnation.is_open or get_ident() != incarnation.ident or (by is not None and by.fenced):
             self._cast_rarely(message, by)
             return
         cause = sender = None
         if by is not None:
             cause, sender = by.cause, by.pid
-        log = life.log
+        log = incarnation.log
         seq = next(log.count)
-        item = record = (seq, perf_counter_ns(), CAST, life.pid, message, cause, sender)
+        item = record = (seq, perf_counter_ns(), CAST, incarnation.pid, message, cause, sender)
         if message.__class__ not in PLAIN:
-            record = (seq, record[1], CAST, life.pid, log.describe(message), cause, sender)
+            record = (seq, record[1], CAST, incarnation.pid, log.describe(message), cause, sender)
         log.add(record)
         if log.watchers:
             log.tell(record)
-        if life.is_awake:
-            life.box.append(item)
+        if incarnation.is_draining:
+            incarnation.queue.append(item)
         else:
-            life.put(item)
+            incarnation.put(item)
 
     def _cast_rarely(self, message: Any, by: Any) -> None:
         """A cast from another thread, to an ended agent, in strict mode, or by a zombie."""
-        life = self._life
-        message = portable(life, message)
-        if life.home.is_here:
-            put(life, CAST, message, by)
+        incarnation = self._incarnation
+        message = portable(incarnation, message)
+        if incarnation.host.is_here:
+            enqueue_message(incarnation, CAST, message, by)
         else:
-            life.home.post_to(life, put, life, CAST, message, by)
+            incarnation.host.post_to(incarnation, enqueue_message, incarnation, CAST, message, by)
 
     def send(self, message: Any) -> None:
         """Send a message for `handle_info`; never fails.
@@ -280,12 +291,12 @@ class AgentRef:
         message : object
             For the agent; it comes after what the same sender sent before.
         """
-        life, by = self._life, CURRENT_AGENT.get()
-        message = portable(life, message)
-        if life.home.is_here:
-            put(life, INFO, message, by)
+        incarnation, by = self._incarnation, CURRENT_AGENT.get()
+        message = portable(incarnation, message)
+        if incarnation.host.is_here:
+            enqueue_message(incarnation, INFO, message, by)
         else:
-            life.home.post_to(life, put, life, INFO, message, by)
+            incarnation.host.post_to(incarnation, enqueue_message, incarnation, INFO, message, by)
 
     def within(self, seconds: float | None) -> Within:
         """The same agent with another timeout: ``await ref.within(2.0).pop()``.
@@ -319,12 +330,12 @@ class AgentRef:
             It did not end in time.
         """
         check_time(timeout, "timeout")
-        life, by = self._life, CURRENT_AGENT.get()
-        if by is life:
-            raise CallingSelf(life.name)
+        incarnation, by = self._incarnation, CURRENT_AGENT.get()
+        if by is incarnation:
+            raise CallingSelf(incarnation.name)
         if not self.is_alive:
-            raise NotRunning(life.name)
-        await life.home.do(stop_it, life, reason, timeout)
+            raise NotRunning(incarnation.name)
+        await incarnation.host.do(stop_and_wait, incarnation, reason, timeout)
 
     def stop_sync(self, reason: Any = "normal", timeout: float | None = None) -> None:
         """`stop` from plain code.
@@ -342,12 +353,12 @@ class AgentRef:
             As `stop`.
         """
         check_time(timeout, "timeout")
-        life = self._life
-        if CURRENT_AGENT.get() is life:
-            raise CallingSelf(life.name)
+        incarnation = self._incarnation
+        if CURRENT_AGENT.get() is incarnation:
+            raise CallingSelf(incarnation.name)
         if not self.is_alive:
-            raise NotRunning(life.name)
-        life.home.do_sync(stop_it, life, reason, timeout)
+            raise NotRunning(incarnation.name)
+        incarnation.host.do_sync(stop_and_wait, incarnation, reason, timeout)
 
     def exit(self, reason: Any = "shutdown") -> None:
         """Send an exit signal. ``"kill"`` cannot be trapped, and also ends code that does not yield; ``"normal"`` is ignored.
@@ -365,19 +376,19 @@ class AgentRef:
         A supervisor that no other supervises ends its children in order and then itself, when plain code (or the agent that started
         it) sends the signal; any other supervisor takes no notice, as in OTP, but of a kill.
         """
-        life, by = self._life, CURRENT_AGENT.get()
+        incarnation, by = self._incarnation, CURRENT_AGENT.get()
         if by is not None and by.fenced:
             return
-        if life.home.is_here:
-            life.hit(reason, by, None if by is None else by.cause)
+        if incarnation.host.is_here:
+            incarnation.on_exit_signal(reason, by, None if by is None else by.cause)
             return
         if not is_reason(reason, "kill"):
-            life.home.post_to(life, life.hit, reason, by)
+            incarnation.host.post_to(incarnation, incarnation.on_exit_signal, reason, by)
             return
-        life.home.post(life.hit, reason, by)
-        from pocketflex_nb.agents.host.watchdog import hunt  # here: it stands above this file
+        incarnation.host.post(incarnation.on_exit_signal, reason, by)
+        from pocketflex_nb.agents.host.watchdog import force_kill  # here: it stands above this file
 
-        hunt(life)
+        force_kill(incarnation)
 
     def send_after(self, message: Any, seconds: float) -> Sending:
         """Send a message for `handle_info` when `seconds` are over; never fails.
@@ -394,25 +405,25 @@ class AgentRef:
         Sending
             Its `cancel` takes the message back.
         """
-        return Sending(self._life.home, lambda: self, message, seconds)
+        return Sending(self._incarnation.host, lambda: self, message, seconds)
 
     def monitor(self) -> Monitor:
         """Monitor it: ``down = await ref.monitor()``; in an agent the `Down` also comes to `handle_info`."""
         monitor = Monitor(self, CURRENT_AGENT.get())
-        life = self._life
+        incarnation = self._incarnation
         if not self.is_alive:
-            monitor.down(life, "noproc", False, None)
-        elif life.home.is_here:
-            monitor.attach(life)
+            monitor.down(incarnation, "noproc", False, None)
+        elif incarnation.host.is_here:
+            monitor.attach(incarnation)
         else:
-            life.home.post(monitor.attach, life)
+            incarnation.host.post(monitor.attach, incarnation)
         return monitor
 
     # looking inside --------------------------------------------------------------------------------------------------
     @property
     def os_pid(self) -> int | None:
         """Id of its own process, with ``isolation="process"``."""
-        number: int | None = getattr(self._life.agent, "os_pid", None)
+        number: int | None = getattr(self._incarnation.agent, "os_pid", None)
         return number
 
     def state(self) -> Any:
@@ -420,21 +431,21 @@ class AgentRef:
         agent = self._agent()
         if hasattr(agent, "pfx_state"):
             return agent.pfx_state(self)
-        return Answered(agent.redact({name: value for name, value in vars(agent).items() if not name.startswith("_pfx_")}))
+        return AwaitableDict(agent.redact({name: value for name, value in vars(agent).items() if not name.startswith("_pfx_")}))
 
-    def stats(self) -> Answered:
+    def stats(self) -> AwaitableDict:
         """Messages handled and waiting, status, current event."""
-        life = self._life
-        box = life.box
-        return Answered(
-            status=life.status,
-            handled=life.handled,
-            mailbox=(len(box) if box else 0) + len(life.inbound or ()),
-            is_busy=life.is_awake,
-            is_suspended=life.is_suspended,
+        incarnation = self._incarnation
+        queue = incarnation.queue
+        return AwaitableDict(
+            status=incarnation.status,
+            handled=incarnation.handled,
+            mailbox=(len(queue) if queue else 0) + len(incarnation.inbound or ()),
+            is_busy=incarnation.is_draining,
+            is_suspended=incarnation.is_suspended,
             is_zombie=self.is_zombie,
-            pid=life.pid,
-            address=life.address,
+            pid=incarnation.pid,
+            address=incarnation.address,
         )
 
     def trace(self, on: bool = True) -> Any:
@@ -447,8 +458,8 @@ class AgentRef:
         """
         from pocketflex_nb.agents.host.trace import trace_to_log
 
-        trace_to_log(self._life, on)
-        return _Nothing()
+        trace_to_log(self._incarnation, on)
+        return _AwaitableNone()
 
     def suspend(self) -> Any:
         """Handle no more messages until `resume`; what is running ends first.
@@ -456,15 +467,15 @@ class AgentRef:
         System messages (`stop`, `replace_state`, `upgrade`, a supervisor's shutdown) are handled; everything else waits, `Down` messages
         and a supervisor's restarts too.
         """
-        self._life.is_suspended = self._life.is_held = True
-        return _Nothing()
+        self._incarnation.is_suspended = self._incarnation.is_blocked = True
+        return _AwaitableNone()
 
     def resume(self) -> Any:
         """Continue to handle messages."""
-        life = self._life
-        life.is_suspended, life.is_held = False, life.doom is not None
-        self._order(lambda life: None)
-        return _Nothing()
+        incarnation = self._incarnation
+        incarnation.is_suspended, incarnation.is_blocked = False, incarnation.pending_exit is not None
+        self._order(lambda incarnation: None)
+        return _AwaitableNone()
 
     def replace_state(self, fn: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
         """Replace its attributes by ``fn(attributes)``, between two messages. Await the result to have the new ones.
@@ -480,8 +491,8 @@ class AgentRef:
             It is dead.
         """
 
-        def swap(life: Any) -> Any:
-            agent = life.agent
+        def swap(incarnation: Any) -> Any:
+            agent = incarnation.agent
             if hasattr(agent, "pfx_replace_state"):
                 return agent.pfx_replace_state(self, fn)
             new = dict(fn(dict(vars(agent))))
@@ -489,7 +500,7 @@ class AgentRef:
             vars(agent).update(new)
             return None
 
-        return self._ordered(swap, lambda life: Answered(vars(life.agent)))
+        return self._ordered(swap, lambda incarnation: AwaitableDict(vars(incarnation.agent)))
 
     async def upgrade(self, cls: type) -> None:
         """Give it another class between two messages; its attributes stay, and ``code_change(old_cls)`` may adapt them.
@@ -507,11 +518,11 @@ class AgentRef:
             It is dead.
         """
 
-        async def change(life: Any) -> None:
-            agent, old, before = life.agent, type(life.agent), dict(vars(life.agent))
+        async def change(incarnation: Any) -> None:
+            agent, old, before = incarnation.agent, type(incarnation.agent), dict(vars(incarnation.agent))
             if hasattr(agent, "pfx_upgrade"):
                 await agent.pfx_upgrade(cls)
-                life.cls = cls
+                incarnation.cls = cls
                 return
             try:
                 agent.__class__ = cls
@@ -523,50 +534,52 @@ class AgentRef:
                 vars(agent).clear()
                 vars(agent).update(before)
                 raise
-            life.cls = cls
-            self.__class__ = ref_type(cls, life.ref_class)
+            incarnation.cls = cls
+            self.__class__ = ref_type(cls, incarnation.ref_class)
 
-        await self._ordered(change, lambda life: None)
+        await self._ordered(change, lambda incarnation: None)
 
     def _agent(self) -> Any:
-        agent = self._life.agent
+        agent = self._incarnation.agent
         if agent is None:
-            raise NotRunning(self._life.name)
+            raise NotRunning(self._incarnation.name)
         return agent
 
     def _order(self, run: Callable[[Any], Any]) -> None:
-        life = self._life
+        incarnation = self._incarnation
         if self.is_alive:
-            life.home.post_to(life, put_now, life, Order(run))
+            incarnation.host.post_to(incarnation, put_if_alive, incarnation, SystemMessage(run))
 
-    def _ordered(self, run: Callable[[Any], Any], give: Callable[[Any], Any], kind: type[Order | Turn] = Order) -> Pending:
+    def _ordered(
+        self, run: Callable[[Any], Any], give: Callable[[Any], Any], kind: type[SystemMessage | InternalMessage] = SystemMessage
+    ) -> Pending:
         """Call `run` between two messages, as a message of that kind; the result can be awaited from any loop."""
-        life = self._life
+        incarnation = self._incarnation
         self._agent()
         waiting = Pending(self, None)
 
-        async def order(life: Any) -> None:
+        async def order(incarnation: Any) -> None:
             try:
-                out = run(life)
+                out = run(incarnation)
                 if asyncio.iscoroutine(out):
                     await out
             except Exception as exc:
                 waiting.fail(exc.exc if isinstance(exc, ReplyError) else exc)
             else:
-                waiting.settle(give(life))
+                waiting.settle(give(incarnation))
 
-        if life.home.is_here:
-            waiting.attach(life)
-            put_order(life, kind(order))
+        if incarnation.host.is_here:
+            waiting.attach(incarnation)
+            enqueue_system_message(incarnation, kind(order))
         else:
-            life.home.post(waiting.attach, life)
-            life.home.post_to(life, put_now, life, kind(order))
+            incarnation.host.post(waiting.attach, incarnation)
+            incarnation.host.post_to(incarnation, put_if_alive, incarnation, kind(order))
         return waiting
 
 
-def revive(pid: int, name: str, address: str, of: str = "") -> Any:
+def resolve_ref(pid: int, name: str, address: str, of: str = "") -> Any:
     """The ref of a running incarnation of this process, or, in an agent's own process, a remote ref; else that of an ended one."""
-    if REMOTE:
-        return REMOTE[0](pid, name, address, of)
-    life = find(pid, of)
-    return life.ref if life is not None else AgentRef(Absent(pid, name, address, of))
+    if REMOTE_REFS:
+        return REMOTE_REFS[0](pid, name, address, of)
+    incarnation = find_incarnation(pid, of)
+    return incarnation.ref if incarnation is not None else AgentRef(AbsentIncarnation(pid, name, address, of))

@@ -35,22 +35,22 @@ class Sending:
     >>> kettle.stop_sync()
     """
 
-    __slots__ = ("_due", "_find", "_home", "_message", "_timer", "is_over")
+    __slots__ = ("_due", "_find", "_host", "_message", "_timer", "is_over")
 
-    def __init__(self, home: Any, find: Callable[[], Any], message: Any, seconds: float) -> None:
+    def __init__(self, host: Any, find: Callable[[], Any], message: Any, seconds: float) -> None:
         check_time(seconds, "seconds", none=False)
-        self._home, self._find, self._message = home, find, message
-        self._due = self._home.clock.time() + seconds
+        self._host, self._find, self._message = host, find, message
+        self._due = self._host.clock.time() + seconds
         self._timer: Any = None
         self.is_over = False
-        if self._home.is_here:
+        if self._host.is_here:
             self._begin()
         else:
-            self._home.post(self._begin)
+            self._host.post(self._begin)
 
     def _begin(self) -> None:
         if not self.is_over:
-            self._timer = self._home.clock.call_later(max(self._due - self._home.clock.time(), 0.0), self._send)
+            self._timer = self._host.clock.call_later(max(self._due - self._host.clock.time(), 0.0), self._send)
 
     def _send(self) -> None:
         if not self.is_over:
@@ -65,11 +65,11 @@ class Sending:
         if self.is_over:
             return None
         self.is_over, self._message = True, None
-        if self._home.is_here:
+        if self._host.is_here:
             self._drop()
         else:
-            self._home.post(self._drop)
-        return float(max(self._due - self._home.clock.time(), 0.0))
+            self._host.post(self._drop)
+        return float(max(self._due - self._host.clock.time(), 0.0))
 
     def _drop(self) -> None:
         if self._timer is not None:
@@ -77,4 +77,4 @@ class Sending:
             self._timer = None
 
     def __repr__(self) -> str:
-        return f"<Sending {'is over' if self.is_over else f'in {max(self._due - self._home.clock.time(), 0.0):.3g} s'}>"
+        return f"<Sending {'is over' if self.is_over else f'in {max(self._due - self._host.clock.time(), 0.0):.3g} s'}>"

@@ -16,12 +16,12 @@ from pocketflex_nb.agents.protocol.errors import AgentDown, CallTimeout
 from pocketflex_nb.agents.protocol.exit_reasons import short
 from pocketflex_nb.core.context import CURRENT_AGENT
 
-__all__ = ["CAST", "INFO", "Ask", "Caller", "Order", "Turn"]
+__all__ = ["CAST", "INFO", "Caller", "InternalMessage", "MethodCall", "SystemMessage"]
 
 CAST, INFO = "cast", "info"
 
 
-class Ask:
+class MethodCall:
     """A message that names one of the agent's methods: what ``ref.pop(1)`` sends."""
 
     __slots__ = ("args", "is_reentrant", "kwargs", "label")
@@ -82,12 +82,12 @@ class Caller:
     ['open', 'open']
     """
 
-    __slots__ = ("by", "due", "fut", "is_cancelling", "life", "message", "seq", "start", "task")
+    __slots__ = ("by", "due", "fut", "incarnation", "is_cancelling", "message", "seq", "start", "task")
     due: float
     task: asyncio.Task[Any]
 
-    def __init__(self, life: Any, message: Any, fut: Any, by: Any, seq: int, start: int, is_cancelling: bool = False) -> None:
-        self.life, self.message, self.fut, self.by, self.seq, self.start = life, message, fut, by, seq, start
+    def __init__(self, incarnation: Any, message: Any, fut: Any, by: Any, seq: int, start: int, is_cancelling: bool = False) -> None:
+        self.incarnation, self.message, self.fut, self.by, self.seq, self.start = incarnation, message, fut, by, seq, start
         self.is_cancelling = is_cancelling  # and `due`, which only a call with a timeout has; `task`, if a reentrant handler has it
 
     @property
@@ -103,27 +103,27 @@ class Caller:
         value : object
             What the call gives; to raise an error there instead, raise `ReplyError` in the handler.
         """
-        home = self.life.home
-        if not home.is_here:
-            home.post(self.reply, value)
+        host = self.incarnation.host
+        if not host.is_here:
+            host.post(self.reply, value)
             return
         by = CURRENT_AGENT.get()
         if by is not None and by.fenced:
             return
         self.answer(value)
-        if self.life.owed:
-            self.life.owed.discard(self)
+        if self.incarnation.pending_replies:
+            self.incarnation.pending_replies.discard(self)
 
     def answer(self, value: Any) -> None:
         """`reply` with `value`, on the host's loop, while the call is being handled; for use in this room."""
         fut = self.fut
         if fut.done():
-            self.life.calm(self)
+            self.incarnation.clear_cancel(self)
             return
-        log, now = self.life.log, perf_counter_ns()
+        log, now = self.incarnation.log, perf_counter_ns()
         what = value if value.__class__ in PLAIN else log.describe(value)
         by = self.by
-        record = (next(log.count), now, "reply", self.life.pid, (what, now - self.start, None), self.seq, by and by.pid)
+        record = (next(log.count), now, "reply", self.incarnation.pid, (what, now - self.start, None), self.seq, by and by.pid)
         log.add(record)
         if log.watchers:
             log.tell(record)
@@ -133,31 +133,31 @@ class Caller:
         """Raise `error` in the caller; for use in this room."""
         if not self.fut.done():
             took = perf_counter_ns() - self.start
-            self.life.note("reply", (None, took, f"{type(error).__name__}: {error}"), self.seq, self.by)
+            self.incarnation.note("reply", (None, took, f"{type(error).__name__}: {error}"), self.seq, self.by)
             self.fut.set_exception(error)
-        if self.life.owed:
-            self.life.owed.discard(self)
+        if self.incarnation.pending_replies:
+            self.incarnation.pending_replies.discard(self)
 
     def down(self, reason: Any) -> None:
         """Report to the caller that the agent ended by `reason`; for use in this room."""
         if not self.fut.done():
             try:
-                self.fut.set_exception(AgentDown(reason, self.life.name))
+                self.fut.set_exception(AgentDown(reason, self.incarnation.name))
             except RuntimeError:  # its loop is closed: nobody waits
                 pass
 
     def expire(self, seconds: float) -> None:
         """Report to the caller that its `seconds` are over; for use in this room."""
-        self.fut.set_exception(CallTimeout(self.life.name, seconds, str(self.life.home.log.describe(self.message))))
+        self.fut.set_exception(CallTimeout(self.incarnation.name, seconds, str(self.incarnation.host.log.describe(self.message))))
         if self.is_cancelling:
-            self.life.give_up(self)
+            self.incarnation.cancel_call(self)
 
     def __repr__(self) -> str:
-        return f"<Caller {self.by.address if self.by is not None else 'outside'} of {self.life.address}>"
+        return f"<Caller {self.by.address if self.by is not None else 'outside'} of {self.incarnation.address}>"
 
 
-class Order:
-    """A system message: `run(life)` is called between two messages, in order of arrival, also while the agent is suspended.
+class SystemMessage:
+    """A system message: `run(incarnation)` is called between two messages, in order of arrival, also while the agent is suspended.
 
     What it gives is read as a handler's return value, and awaited before.
     """
@@ -168,8 +168,8 @@ class Order:
         self.run = run
 
 
-class Turn:
-    """Like `Order`, but treated as a user's message: it waits while the agent is suspended, and ends its idle time."""
+class InternalMessage:
+    """Like `SystemMessage`, but treated as a user's message: it waits while the agent is suspended, and ends its idle time."""
 
     __slots__ = ("run",)
 

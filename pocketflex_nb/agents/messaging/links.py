@@ -12,10 +12,10 @@ __all__ = ["link", "unlink"]
 
 
 def _here(what: str) -> Any:
-    life = CURRENT_AGENT.get()
-    if life is None:
+    incarnation = CURRENT_AGENT.get()
+    if incarnation is None:
         raise NotOwner(f"{what}() stands outside of any agent: call it in a handler, or use ref.monitor()")
-    return life
+    return incarnation
 
 
 def link(ref: Any) -> None:
@@ -33,7 +33,7 @@ def link(ref: Any) -> None:
     NotOwner
         Called outside of any agent.
     BadSpec
-        `ref` lives on another loop.
+        `ref` runs on another loop.
 
     Examples
     --------
@@ -50,13 +50,13 @@ def link(ref: Any) -> None:
     >>> ended.wait(5).reason
     'overheated'
     """
-    me, other = _here("link"), ref._life
+    me, other = _here("link"), ref._incarnation
     if other is me:
         return
-    if other.home.loop is not me.home.loop:
-        raise BadSpec(f"link({ref!r}): it lives on another loop; use ref.monitor()")
+    if other.host.loop is not me.host.loop:
+        raise BadSpec(f"link({ref!r}): it runs on another loop; use ref.monitor()")
     if other.status is DEAD:
-        me.hit("noproc", other)
+        me.on_exit_signal("noproc", other)
         return
     for one, two in ((me, other), (other, me)):
         one.links = one.links or set()
@@ -96,7 +96,7 @@ def unlink(ref: Any) -> None:
     ('overheated', True)
     >>> gauge.stop_sync()
     """
-    me, other = _here("unlink"), ref._life
+    me, other = _here("unlink"), ref._incarnation
     for one, two in ((me, other), (other, me)):
         if one.links:
             one.links.discard(two)

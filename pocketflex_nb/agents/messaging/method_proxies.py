@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial, wraps
 from typing import Any
 
-from pocketflex_nb.agents.messaging.envelopes import Ask
+from pocketflex_nb.agents.messaging.envelopes import MethodCall
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["Within", "ref_type"]
@@ -56,16 +56,16 @@ def _sender(name: str, fn: Any, kind: str, is_reentrant: bool) -> Any:
     """The method ``ref.name(...)``."""
 
     async def timed_call(self: Any, timeout: float | None, /, *args: Any, **kwargs: Any) -> Any:
-        return await self.call(Ask(name, args, kwargs, is_reentrant), timeout=timeout)
+        return await self.call(MethodCall(name, args, kwargs, is_reentrant), timeout=timeout)
 
     async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return await self.call(Ask(name, args, kwargs, is_reentrant))
+        return await self.call(MethodCall(name, args, kwargs, is_reentrant))
 
     def timed_cast(self: Any, timeout: float | None, /, *args: Any, **kwargs: Any) -> None:
-        self.cast(Ask(name, args, kwargs, is_reentrant))
+        self.cast(MethodCall(name, args, kwargs, is_reentrant))
 
     def cast(self: Any, /, *args: Any, **kwargs: Any) -> None:
-        self.cast(Ask(name, args, kwargs, is_reentrant))
+        self.cast(MethodCall(name, args, kwargs, is_reentrant))
 
     send: Any = wraps(fn)(call if kind == "call" else cast)
     send._pfx_timed = timed_call if kind == "call" else timed_cast

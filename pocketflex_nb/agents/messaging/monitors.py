@@ -7,30 +7,30 @@ import concurrent.futures as cf
 from collections.abc import Generator
 from typing import Any
 
-from pocketflex_nb.agents.messaging.envelopes import Turn
+from pocketflex_nb.agents.messaging.envelopes import InternalMessage
 from pocketflex_nb.agents.protocol.errors import AgentDown, AgentError
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, tell
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, format_reason
 from pocketflex_nb.agents.protocol.info_messages import Down
 from pocketflex_nb.concurrency.interruptible import in_slices, pulse
 
-__all__ = ["Gone", "Monitor", "Pending"]
+__all__ = ["DeathFuture", "Monitor", "Pending"]
 
 
-class Gone:
+class DeathFuture:
     """A monitor for use in this room: a future of the host's loop with ``(reason, zombie)``."""
 
-    __slots__ = ("_life", "future")
+    __slots__ = ("_incarnation", "future")
 
-    def __init__(self, life: Any) -> None:
-        self._life = life
-        self.future: asyncio.Future[tuple[Any, bool]] = life.home.loop.create_future()
-        if life.status is DEAD:
-            self.future.set_result((life.reason, life.fenced))
+    def __init__(self, incarnation: Any) -> None:
+        self._incarnation = incarnation
+        self.future: asyncio.Future[tuple[Any, bool]] = incarnation.host.loop.create_future()
+        if incarnation.status is DEAD:
+            self.future.set_result((incarnation.reason, incarnation.fenced))
         else:
-            life.watchers = life.watchers or []
-            life.watchers.append(self)
+            incarnation.watchers = incarnation.watchers or []
+            incarnation.watchers.append(self)
 
-    def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+    def down(self, incarnation: Any, reason: Any, zombie: bool, seq: int | None) -> None:
         """Handle the agent's end."""
         if not self.future.done():
             try:
@@ -45,8 +45,8 @@ class Gone:
 
     def detach(self) -> None:
         """Stop watching."""
-        if self._life.watchers and self in self._life.watchers:
-            self._life.watchers.remove(self)
+        if self._incarnation.watchers and self in self._incarnation.watchers:
+            self._incarnation.watchers.remove(self)
 
 
 class Monitor:
@@ -75,46 +75,47 @@ class Monitor:
     'shutdown'
     """
 
-    __slots__ = ("_future", "_life", "_owner", "_waiting", "ref")
+    __slots__ = ("_future", "_incarnation", "_owner", "_waiting", "ref")
 
     def __init__(self, ref: Any, owner: Any) -> None:
         self.ref, self._owner = ref, owner
         self._future: cf.Future[Any] = cf.Future()
         self._waiting = 0
-        self._life: Any = None
+        self._incarnation: Any = None
 
-    def attach(self, life: Any) -> None:
-        """Begin to watch `life`; on the host's loop."""
-        if life.status is DEAD:
-            self.down(life, "noproc", False, None)
+    def attach(self, incarnation: Any) -> None:
+        """Begin to watch `incarnation`; on the host's loop."""
+        if incarnation.status is DEAD:
+            self.down(incarnation, "noproc", False, None)
         elif not self._future.done():
-            self._life = life
-            life.watchers = life.watchers or []
-            life.watchers.append(self)
+            self._incarnation = incarnation
+            incarnation.watchers = incarnation.watchers or []
+            incarnation.watchers.append(self)
 
-    def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
-        """Handle the end of `life`, by `reason` (perhaps as a `zombie`); `seq` is the event that caused it."""
+    def down(self, incarnation: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+        """Handle the end of `incarnation`, by `reason` (perhaps as a `zombie`); `seq` is the event that caused it."""
         if self._future.done():
             return
         down = Down(self.ref, reason, zombie)
         if self._owner is None:
-            life.note("down", {"of": life.address, "reason": tell(reason), "from": life.address, "to": ""}, seq)
+            facts = {"of": incarnation.address, "reason": format_reason(reason), "from": incarnation.address, "to": ""}
+            incarnation.note("down", facts, seq)
         elif self._owner.status is not DEAD:
-            facts = {"of": life.address, "reason": tell(reason), "from": life.address, "to": self._owner.address}
-            cause = self._owner.note("down", facts, seq, life)
+            facts = {"of": incarnation.address, "reason": format_reason(reason), "from": incarnation.address, "to": self._owner.address}
+            cause = self._owner.note("down", facts, seq, incarnation)
             if not self._waiting:
-                self._owner.home.post(self._deliver, down, cause) if not self._owner.home.is_here else self._deliver(down, cause)
+                self._owner.host.post(self._deliver, down, cause) if not self._owner.host.is_here else self._deliver(down, cause)
         self.settle(down)
 
     def _deliver(self, down: Down, cause: int) -> None:
-        def order(life: Any) -> Any:
+        def order(incarnation: Any) -> Any:
             if self._waiting:  # it was awaited meanwhile
                 return None
-            life.cause = cause
-            return life.agent.handle_info(down)
+            incarnation.cause = cause
+            return incarnation.agent.handle_info(down)
 
         if self._owner.status is not DEAD:
-            self._owner.put(Turn(order))
+            self._owner.put(InternalMessage(order))
 
     def settle(self, value: Any) -> None:
         """Give `value` to the waiters."""
@@ -129,9 +130,9 @@ class Monitor:
     def cancel(self) -> None:
         """Stop watching: no `Down` will come."""
         self._future.cancel()
-        life = self._life
-        if life is not None:
-            life.home.post(_drop, life, self)
+        incarnation = self._incarnation
+        if incarnation is not None:
+            incarnation.host.post(_drop, incarnation, self)
 
     def __await__(self) -> Generator[Any, None, Any]:
         self._waiting += 1
@@ -186,19 +187,19 @@ class Pending(Monitor):
 
     __slots__ = ()
 
-    def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+    def down(self, incarnation: Any, reason: Any, zombie: bool, seq: int | None) -> None:
         """Fail because the agent ended first."""
-        self.fail(AgentDown(reason, life.name))
+        self.fail(AgentDown(reason, incarnation.name))
 
     def settle(self, value: Any) -> None:
         """Give `value`, and stop watching."""
         super().settle(value)
-        if self._life is not None:
-            _drop(self._life, self)
+        if self._incarnation is not None:
+            _drop(self._incarnation, self)
 
 
-def _drop(life: Any, monitor: Monitor) -> None:
-    if life.watchers and monitor in life.watchers:
-        life.watchers.remove(monitor)
+def _drop(incarnation: Any, monitor: Monitor) -> None:
+    if incarnation.watchers and monitor in incarnation.watchers:
+        incarnation.watchers.remove(monitor)
 
 

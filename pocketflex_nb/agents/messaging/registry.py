@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
-from pocketflex_nb.agents.messaging.reply_futures import CrossFuture
+from pocketflex_nb.agents.messaging.reply_futures import LoopFuture
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotOwner
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
 from pocketflex_nb.agents.protocol.info_messages import Registered, Unregistered
@@ -91,7 +91,7 @@ class Registry:
         self.listeners = list(listeners)
         self.on_death = on_death
         self._lock = threading.RLock()
-        self._entries: dict[Any, dict[int, tuple[Any, Any, Any]]] = {}  # tagged key -> number -> (life, key, value)
+        self._entries: dict[Any, dict[int, tuple[Any, Any, Any]]] = {}  # tagged key -> number -> (incarnation, key, value)
         self._numbers = count(1)
         self._locks: dict[Any, deque[Any]] = {}
         self._waiting: dict[Any, list[Any]] = {}
@@ -116,8 +116,8 @@ class Registry:
         """
         self.claim(key, self._me("register"), value)
 
-    def claim(self, key: Hashable, life: Any, value: Any = None) -> None:
-        """Register `life` under `key` with `value`, as `register` does for the current agent; for use in this room."""
+    def claim(self, key: Hashable, incarnation: Any, value: Any = None) -> None:
+        """Register `incarnation` under `key` with `value`, as `register` does for the current agent; for use in this room."""
         tagged = _tagged(key)
         with self._lock:
             entries = self._entries.get(tagged)
@@ -129,16 +129,16 @@ class Registry:
                         raise AlreadyStarted(owner.ref, key)
                     del entries[number]  # its loop was closed
             number = next(self._numbers)
-            entries[number] = (life, key, value)
-            life.names = life.names if life.names is not None else {}
-            life.names.setdefault((self, tagged), []).append(number)
-            if self.is_unique and life.known is None:
-                life.known = Via(self, key)
+            entries[number] = (incarnation, key, value)
+            incarnation.names = incarnation.names if incarnation.names is not None else {}
+            incarnation.names.setdefault((self, tagged), []).append(number)
+            if self.is_unique and incarnation.known is None:
+                incarnation.known = Via(self, key)
             waiting = self._waiting.pop(tagged, ())
         for future in waiting:
             if not future.done():
-                future.set_result(life.ref)
-        self._tell(Registered(self, key, life.ref, value))
+                future.set_result(incarnation.ref)
+        self._tell(Registered(self, key, incarnation.ref, value))
 
     def unregister(self, key: Hashable) -> None:
         """Remove the current agent's `key`; nothing happens if it has none.
@@ -153,9 +153,9 @@ class Registry:
         NotOwner
             Called outside of any agent.
         """
-        life = self._me("unregister")
-        if self._drop(_tagged(key), life):
-            self._tell(Unregistered(self, key, life.ref))
+        incarnation = self._me("unregister")
+        if self._drop(_tagged(key), incarnation):
+            self._tell(Unregistered(self, key, incarnation.ref))
 
     def update_value(self, key: Hashable, fn: Callable[[Any], Any]) -> tuple[Any, Any] | None:
         """Replace the value of the current agent's `key` by ``fn(value)``; returns ``(new, old)``, or None if it is not the owner.
@@ -174,29 +174,29 @@ class Registry:
         TypeError
             The registry's keys are not unique.
         """
-        life = self._me("update_value")
+        incarnation = self._me("update_value")
         if not self.is_unique:
             raise TypeError("update_value needs a registry with unique keys")
         with self._lock:
             entries = self._entries.get(_tagged(key), {})
             for number, (owner, _, old) in entries.items():
-                if owner is not life:
+                if owner is not incarnation:
                     break
                 new = fn(old)
-                entries[number] = (life, key, new)
+                entries[number] = (incarnation, key, new)
                 return new, old
             return None
 
-    def forget(self, tagged: Any, life: Any) -> None:
-        """Remove the entry under `tagged` of an ended `life`; for use in this room."""
-        key = self._drop(tagged, life)
+    def forget(self, tagged: Any, incarnation: Any) -> None:
+        """Remove the entry under `tagged` of an ended `incarnation`; for use in this room."""
+        key = self._drop(tagged, incarnation)
         if key and self.on_death:
-            self._tell(Unregistered(self, key[0], life.ref))
+            self._tell(Unregistered(self, key[0], incarnation.ref))
 
-    def _drop(self, tagged: Any, life: Any) -> tuple[Any] | None:
-        """Remove the entries of `life` under `tagged`, at a cost that does not grow with other entries; returns the key in a tuple."""
+    def _drop(self, tagged: Any, incarnation: Any) -> tuple[Any] | None:
+        """Remove the entries of `incarnation` under `tagged`; returns the key in a tuple. Independent of the number of other entries."""
         with self._lock:
-            numbers = life.names.pop((self, tagged), ()) if life.names else ()
+            numbers = incarnation.names.pop((self, tagged), ()) if incarnation.names else ()
             entries = self._entries.get(tagged, {})
             gone = [entry for number in numbers if (entry := entries.pop(number, None)) is not None]
             if not entries:
@@ -204,12 +204,12 @@ class Registry:
         return (gone[0][1],) if gone else None
 
     def _me(self, what: str) -> Any:
-        life = CURRENT_AGENT.get()
-        if life is None:
+        incarnation = CURRENT_AGENT.get()
+        if incarnation is None:
             raise NotOwner(f"{what}() stands outside of any agent: an agent registers itself, in init or a handler")
-        if life.fenced or life.status is DEAD:
-            raise NotOwner(f"{what}(): {life.name!r} was killed")
-        return life
+        if incarnation.fenced or incarnation.status is DEAD:
+            raise NotOwner(f"{what}(): {incarnation.name!r} was killed")
+        return incarnation
 
     def _tell(self, message: Any) -> None:
         for listener in self.listeners:
@@ -253,7 +253,7 @@ class Registry:
             Which key; one that nobody has gives an empty list.
         """
         with self._lock:
-            return [(life.ref, value) for life, _, value in self._entries.get(_tagged(key), {}).values() if life.ref.is_alive]
+            return [(owner.ref, value) for owner, _, value in self._entries.get(_tagged(key), {}).values() if owner.ref.is_alive]
 
     def keys(self, ref: Any) -> list[Any]:
         """The keys of one agent.
@@ -264,7 +264,7 @@ class Registry:
             Which agent.
         """
         with self._lock:
-            owned = list((getattr(ref, "_life", None) and ref._life.names) or {})
+            owned = list((getattr(ref, "_incarnation", None) and ref._incarnation.names) or {})
             mine = [self._entries[tagged] for registry, tagged in owned if registry is self and tagged in self._entries]
             return [key for entries in mine for owner, key, _ in entries.values() if owner.ref is ref and ref.is_alive]
 
@@ -293,7 +293,7 @@ class Registry:
     def count(self) -> int:
         """Number of entries."""
         with self._lock:
-            return sum(life.ref.is_alive for entries in self._entries.values() for life, _, _ in entries.values())
+            return sum(owner.ref.is_alive for entries in self._entries.values() for owner, _, _ in entries.values())
 
     def dispatch(self, key: Hashable, fn: Callable[[list[tuple[Any, Any]]], Any]) -> None:
         """Call ``fn([(ref, value), ...])`` here, if there is any entry; its exceptions are passed on.
@@ -364,7 +364,7 @@ class Registry:
                 me.cleanups = [c for c in me.cleanups if c is not free] or None
 
     def _freer(self, tagged: Any, turn: _Turn) -> Callable[..., None]:
-        def free(life: Any = None) -> None:
+        def free(incarnation: Any = None) -> None:
             with self._lock:
                 queue = self._locks.get(tagged)
                 if not queue or turn not in queue:
@@ -379,8 +379,8 @@ class Registry:
         return free
 
     def expect(self, key: Hashable) -> Any:
-        """A `CrossFuture` of the next owner of `key`, or of the one it has; for use in this room."""
-        waiting = CrossFuture(asyncio.get_running_loop())
+        """A `LoopFuture` of the next owner of `key`, or of the one it has; for use in this room."""
+        waiting = LoopFuture(asyncio.get_running_loop())
         with self._lock:
             found = self.lookup(key)
             if found:
@@ -399,7 +399,7 @@ class Registry:
     def _all(self) -> list[tuple[Any, Any, Any]]:
         with self._lock:
             found = [entry for entries in self._entries.values() for entry in entries.values() if entry[0].ref.is_alive]
-            return [(key, life.ref, value) for life, key, value in found]
+            return [(key, incarnation.ref, value) for incarnation, key, value in found]
 
     def __repr__(self) -> str:
         return f"<Registry {'unique' if self.is_unique else 'duplicate'}, {self.count()} entries>"
@@ -412,7 +412,7 @@ class _Turn:
 
     def __init__(self, holder: Any) -> None:
         self.holder = holder
-        self.wait = CrossFuture(asyncio.get_running_loop())
+        self.wait = LoopFuture(asyncio.get_running_loop())
 
 
 def _tagged(key: Any) -> Any:

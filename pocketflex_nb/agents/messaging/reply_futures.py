@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["CrossFuture", "ThreadWait"]
+__all__ = ["LoopFuture", "ThreadFuture"]
 
 
-class CrossFuture:
+class LoopFuture:
     """A future of another loop, settled from the host's loop."""
 
     __slots__ = ("_is_done", "future", "loop")
@@ -44,7 +44,7 @@ class CrossFuture:
             fn(value)
 
 
-class ThreadWait:
+class ThreadFuture:
     """A future for a plain thread: `wait` sleeps in slices, so that the stop button can interrupt it everywhere."""
 
     __slots__ = ("_error", "_is_done", "_lock", "_value")

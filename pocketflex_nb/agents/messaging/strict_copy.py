@@ -7,10 +7,10 @@ from typing import Any
 
 from pocketflex_nb.agents.protocol.errors import NotPortable
 
-__all__ = ["copied"]
+__all__ = ["copy_message"]
 
 
-def copied(message: Any) -> Any:
+def copy_message(message: Any) -> Any:
     """A deep copy of `message`, so that nothing is shared; raises for what cannot be sent to a process.
 
     Raises

@@ -21,14 +21,14 @@
     ├── Restarting                       the child is between two attempts to start
     ├── NotFound(LookupError)            no such child
     └── MaxChildren                      `.limit` reached
-    ReplyError                           raise it in a handler: its error goes to the caller, the agent lives
+    ReplyError                           raise it in a handler: its error goes to the caller, the agent continues
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pocketflex_nb.agents.protocol.exit_reasons import Crash, short, tell
+from pocketflex_nb.agents.protocol.exit_reasons import Crash, format_reason, short
 from pocketflex_nb.core.errors import AgentError, PocketflexError
 
 __all__ = [
@@ -86,7 +86,7 @@ class AgentDown(AgentError):
     def __init__(self, reason: Any = "killed", who: str = "") -> None:
         super().__init__(reason, who)
         self.reason, self.who = reason, who
-        self._told = tell(reason)  # now: told later, a chain of a thousand of them would be told one inside the other
+        self._told = format_reason(reason)  # now: told later, a chain of a thousand of them would be told one inside the other
         if isinstance(reason, Crash):
             self.__cause__ = reason.error
 
@@ -291,7 +291,7 @@ class StartError(AgentError):
     def __init__(self, id: Any = None, reason: Any = None) -> None:
         super().__init__(id, reason)
         self.id, self.reason = id, reason
-        self._told = tell(reason)
+        self._told = format_reason(reason)
         if isinstance(reason, Crash):
             self.__cause__ = reason.error
 
@@ -331,7 +331,7 @@ class SupervisorExit(AgentError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the supervisor gave up ({tell(self.reason)}); its events tell why"
+        return f"the supervisor gave up ({format_reason(self.reason)}); its events tell why"
 
 
 class AlreadyStarted(AgentError):
@@ -353,7 +353,7 @@ class AlreadyStarted(AgentError):
     >>> try:
     ...     ref = Writer.start_sync(name="writer")
     ... except AlreadyStarted as taken:
-    ...     ref = taken.ref                      # go on with the one that lives
+    ...     ref = taken.ref                      # go on with the one that runs
     >>> ref is first
     True
     >>> ref.stop_sync()

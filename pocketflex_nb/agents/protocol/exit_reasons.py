@@ -8,13 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["DEAD", "RUNNING", "STARTING", "STOPPING", "TOLD", "Crash", "Shutdown", "is_abnormal", "is_reason", "short", "tell", "where"]
+__all__ = [
+    "DEAD", "MAX_TEXT", "RUNNING", "STARTING", "STOPPING", "Crash", "Shutdown", "format_reason", "is_abnormal", "is_reason", "short",
+    "where",
+]
 
 #: characters shown of a value
-TOLD = 200
+MAX_TEXT = 200
 
 
-#: what a life is doing
+#: the states of an incarnation
 STARTING, RUNNING, STOPPING, DEAD = "starting", "running", "stopping", "dead"
 
 
@@ -94,7 +97,7 @@ def is_abnormal(reason: Any) -> bool:
     return not (is_reason(reason, "normal") or is_reason(reason, "shutdown") or isinstance(reason, Shutdown))
 
 
-def tell(reason: Any) -> str:
+def format_reason(reason: Any) -> str:
     """The reason as a short text: ``crash: ValueError: x``."""
     if isinstance(reason, str):
         return str(reason)
@@ -115,11 +118,11 @@ def where(error: BaseException) -> str:
 
 
 def short(value: Any, form: Any = repr) -> str:
-    """``form(value)``, at most `TOLD` characters of it; the name of its class where that raises."""
+    """``form(value)``, at most `MAX_TEXT` characters of it; the name of its class where that raises."""
     try:
         text = str(form(value))
     except BaseException as exc:  # whatever a method of the user's raises must not lose the event
         if isinstance(exc, KeyboardInterrupt):
             raise
         text = f"<{type(value).__name__} whose {form.__name__} raises {type(exc).__name__}>"
-    return text if len(text) <= TOLD else text[: TOLD - 1] + "…"
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -5,38 +5,38 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-__all__ = ["PLACES", "Place", "Slot", "place_of"]
+__all__ = ["AGENT_INFOS", "AgentInfo", "TreePosition", "info_of"]
 
 
-class Slot:
+class TreePosition:
     """One position in the tree: a restarted child gets a new ref in the same position.
 
     Attributes
     ----------
     id : hashable
         The child's id, or the name of a lone agent.
-    parent : Slot or None
+    parent : TreePosition or None
         The supervisor's slot.
-    tenant : weakref of Life, or None
+    occupant : weakref of Incarnation, or None
         Who was started here last, by a supervisor.
     waiting : list of future, or None
         Who waits for the next one.
     """
 
-    __slots__ = ("id", "parent", "tenant", "waiting")
+    __slots__ = ("id", "occupant", "parent", "waiting")
 
-    def __init__(self, id: Any, parent: Slot | None = None) -> None:
+    def __init__(self, id: Any, parent: TreePosition | None = None) -> None:
         self.id, self.parent = id, parent
-        self.tenant: Any = None
+        self.occupant: Any = None
         self.waiting: list[Any] | None = None
 
-    def take(self, life: Any) -> None:
+    def take(self, incarnation: Any) -> None:
         """Set the incarnation that occupies this position from now on."""
-        self.tenant = weakref.ref(life)
+        self.occupant = weakref.ref(incarnation)
         waiting, self.waiting = self.waiting, None
         for future in waiting or ():
             if not future.done():
-                future.set_result(life.ref)
+                future.set_result(incarnation.ref)
 
     @property
     def path(self) -> str:
@@ -51,16 +51,16 @@ class Slot:
         return "/".join([*reversed(parts), text])
 
     @property
-    def root(self) -> Slot:
+    def root(self) -> TreePosition:
         """The top of this tree."""
         slot = self
         while slot.parent is not None:
             slot = slot.parent
         return slot
 
-    def is_under(self, other: Slot) -> bool:
+    def is_under(self, other: TreePosition) -> bool:
         """Whether this is `other` or below it."""
-        slot: Slot | None = self
+        slot: TreePosition | None = self
         while slot is not None:
             if slot is other:
                 return True
@@ -68,15 +68,15 @@ class Slot:
         return False
 
     def __repr__(self) -> str:
-        return f"<Slot {self.path}>"
+        return f"<TreePosition {self.path}>"
 
 
-class Place:
+class AgentInfo:
     """The facts that the log keeps of one incarnation, without the agent's state, its reason or its refs.
 
     Attributes
     ----------
-    slot : Slot
+    slot : TreePosition
         Where it stands.
     pid : int
         Its number.
@@ -92,7 +92,7 @@ class Place:
 
     __slots__ = ("callers", "cls", "pid", "restarts", "slot", "type")
 
-    def __init__(self, slot: Slot, pid: int, type: str, cls: str) -> None:
+    def __init__(self, slot: TreePosition, pid: int, type: str, cls: str) -> None:
         self.slot, self.pid, self.type, self.cls = slot, pid, type, cls
         self.restarts = 0
         self.callers: tuple[str, ...] = ()
@@ -104,12 +104,12 @@ class Place:
 
 
 #: by number: a message's record names its agents by their numbers, so that a long mailbox is no work for the garbage collector
-PLACES: dict[int, Place] = {}
+AGENT_INFOS: dict[int, AgentInfo] = {}
 
 
-def place_of(number: int | Place | None) -> Any:
+def info_of(number: int | AgentInfo | None) -> Any:
     """The facts that a record refers to by number; None stays None."""
     if number.__class__ is not int:
         return number
-    place = PLACES.get(number)
-    return place if place is not None else Place(Slot(f"agent {number}"), number, "worker", "")
+    info = AGENT_INFOS.get(number)
+    return info if info is not None else AgentInfo(TreePosition(f"agent {number}"), number, "worker", "")

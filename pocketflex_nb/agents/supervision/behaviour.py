@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pocketflex_nb.agents.actor.agent import Agent, is_stale, latest
-from pocketflex_nb.agents.actor.incarnation import Life
+from pocketflex_nb.agents.actor.agent import Agent, has_newer_code, latest_class
+from pocketflex_nb.agents.actor.incarnation import Incarnation
 from pocketflex_nb.agents.actor.start_agent import bring_up, set_up
-from pocketflex_nb.agents.actor.stop_agent import stop_life
+from pocketflex_nb.agents.actor.stop_agent import stop_incarnation
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.envelopes import Turn
+from pocketflex_nb.agents.messaging.envelopes import InternalMessage
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import (
     AgentError,
@@ -26,8 +26,8 @@ from pocketflex_nb.agents.protocol.errors import (
     StartError,
     StillRunning,
 )
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, STARTING, Crash, Shutdown, is_abnormal, is_reason, tell
-from pocketflex_nb.agents.protocol.tree_position import Place, Slot
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, STARTING, Crash, Shutdown, format_reason, is_abnormal, is_reason
+from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
 from pocketflex_nb.agents.supervision.child_info import ChildInfo
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec, check_significant
 from pocketflex_nb.agents.supervision.restart_intensity import Intensity, needs_restart
@@ -35,7 +35,7 @@ from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["Child", "SupervisorLife", "Tree", "check_ok", "start_child_life", "tell_boss"]
+__all__ = ["Child", "SupervisorBehaviour", "SupervisorIncarnation", "bring_up_child", "check_ok", "report_exit"]
 
 
 class Child:
@@ -43,18 +43,18 @@ class Child:
 
     Attributes
     ----------
-    last : Place or None
-        Of the life started last: what a restart is told of.
+    last : AgentInfo or None
+        Of the incarnation started last: a restart is recorded at it.
     is_restarting : bool
         Between two tries to start it.
     """
 
-    __slots__ = ("cls", "error", "is_restarting", "last", "life", "restarts", "slot", "spec", "version")
+    __slots__ = ("cls", "error", "incarnation", "is_restarting", "last", "restarts", "slot", "spec", "version")
 
-    def __init__(self, spec: ChildSpec, parent: Slot) -> None:
-        self.spec, self.slot = spec, Slot(spec.id, parent)
-        self.life: Life | None = None
-        self.last: Place | None = None
+    def __init__(self, spec: ChildSpec, parent: TreePosition) -> None:
+        self.spec, self.slot = spec, TreePosition(spec.id, parent)
+        self.incarnation: Incarnation | None = None
+        self.last: AgentInfo | None = None
         self.is_restarting = False
         self.restarts = 0
         self.version, self.cls = 0, None
@@ -70,10 +70,10 @@ class Child:
     @property
     def ref(self) -> AgentRef | None:
         """Its address, from the event of its start on."""
-        life = self.life
-        if life is None or life.status is DEAD or (life.status is STARTING and life.type != "task"):
+        incarnation = self.incarnation
+        if incarnation is None or incarnation.status is DEAD or (incarnation.status is STARTING and incarnation.type != "task"):
             return None
-        return life.ref
+        return incarnation.ref
 
     def see(self, cls: Any) -> None:
         """Count the code versions."""
@@ -82,32 +82,32 @@ class Child:
 
     def tell(self) -> ChildInfo:
         """Its present state, as a `ChildInfo`."""
-        cls = self.life.cls if self.life is not None else self.cls
+        cls = self.incarnation.cls if self.incarnation is not None else self.cls
         if cls is not None:
             self.see(cls)
-        stale = self.life is not None and isinstance(cls, type) and is_stale(cls)
+        stale = self.incarnation is not None and isinstance(cls, type) and has_newer_code(cls)
         return ChildInfo(self.slot.id, self.ref, self.status, self.spec.type, self.restarts, max(self.version, 1), stale, self.error)
 
 
-class SupervisorLife(Life):
+class SupervisorIncarnation(Incarnation):
     """One incarnation of a supervisor."""
 
     __slots__ = ()
     type = "supervisor"
     ref_class = SupervisorRef
 
-    def hit(self, reason: Any, by: Life | None, cause: int | None = None, *, is_linked: bool = False) -> None:
+    def on_exit_signal(self, reason: Any, by: Incarnation | None, cause: int | None = None, *, is_linked: bool = False) -> None:
         """Handle an exit signal: one from the starter of an unsupervised supervisor ends it in order, as its parent's does in OTP."""
         is_start = self.ancestry and by is not None and self.ancestry[0] is by.ref
-        is_parent = self.boss is None and not is_linked and (by is None or is_start)
+        is_parent = self.supervisor is None and not is_linked and (by is None or is_start)
         if is_parent and not is_reason(reason, "kill") and not is_reason(reason, "normal"):
             self.shutdown(reason, cause)
         else:
-            super().hit(reason, by, cause, is_linked=is_linked)
+            super().on_exit_signal(reason, by, cause, is_linked=is_linked)
 
 
-async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()) -> bool:
-    """Start `child` under `boss`; False when its `init` returned IGNORE.
+async def bring_up_child(supervisor: Incarnation, child: Child, extra: tuple[Any, ...] = ()) -> bool:
+    """Start `child` under `supervisor`; False when its `init` returned IGNORE.
 
     Raises
     ------
@@ -115,62 +115,62 @@ async def start_child_life(boss: Life, child: Child, extra: tuple[Any, ...] = ()
         It did not start.
     """
     spec = child.spec
-    cls = latest(spec.cls) if getattr(spec.cls, "reload", None) == "on_restart" else spec.cls
+    cls = latest_class(spec.cls) if getattr(spec.cls, "reload", None) == "on_restart" else spec.cls
     if spec.tree is not None:
         tree = spec.tree
-        life: Life = tree._pfx_life(boss.home, tree._pfx_tree, child.slot, boss)
-        started = bring_up(life, tree.name, (tree.options,), {})
+        incarnation: Incarnation = tree._pfx_incarnation(supervisor.host, tree._pfx_behaviour, child.slot, supervisor)
+        started = bring_up(incarnation, tree.name, (tree.options,), {})
     else:
-        strict = spec.strict if spec.strict is not None else boss.is_strict or None
-        life = set_up(Life(boss.home, cls, child.slot, boss), spec.isolation, strict)
-        started = bring_up(life, spec.name, (*extra, *spec.args), spec.kwargs)
-    life.place.restarts, child.life = child.restarts, life
-    boss.links = boss.links or set()
-    boss.links.add(life)
-    life.links = {boss}
+        strict = spec.strict if spec.strict is not None else supervisor.is_strict or None
+        incarnation = set_up(Incarnation(supervisor.host, cls, child.slot, supervisor), spec.isolation, strict)
+        started = bring_up(incarnation, spec.name, (*extra, *spec.args), spec.kwargs)
+    incarnation.info.restarts, child.incarnation = child.restarts, incarnation
+    supervisor.links = supervisor.links or set()
+    supervisor.links.add(incarnation)
+    incarnation.links = {supervisor}
     is_up = False
     try:
         is_up = await started is not None
     finally:
         if not is_up:
-            child.life = None
-        if (not is_up or life.status is DEAD) and boss.links:
-            boss.links.discard(life)
-    child.last = life.place
+            child.incarnation = None
+        if (not is_up or incarnation.status is DEAD) and supervisor.links:
+            supervisor.links.discard(incarnation)
+    child.last = incarnation.info
     child.is_restarting = False
-    child.see(life.cls)     # a supervisor's is not what its spec names
+    child.see(incarnation.cls)     # a supervisor's is not what its spec names
     if is_up:
-        child.slot.take(life)
+        child.slot.take(incarnation)
         if spec.tree is not None:
-            spec.tree._stands_for(life)
-        life.on_exit = lambda life, reason: tell_boss(boss, child, life, reason)
-        if life.status is DEAD:  # between its init and this line
-            tell_boss(boss, child, life, life.reason)
+            spec.tree._bind_incarnation(incarnation)
+        incarnation.on_exit = lambda incarnation, reason: report_exit(supervisor, child, incarnation, reason)
+        if incarnation.status is DEAD:  # between its init and this line
+            report_exit(supervisor, child, incarnation, incarnation.reason)
     return is_up
 
 
-def tell_boss(boss: Life, child: Child, life: Life, reason: Any) -> None:
+def report_exit(supervisor: Incarnation, child: Child, incarnation: Incarnation, reason: Any) -> None:
     """Send the supervisor a message that a child has ended."""
-    if boss.status is not DEAD:
-        boss.put(Turn(lambda boss: boss.agent.child_ended(child, life, reason)))
+    if supervisor.status is not DEAD:
+        supervisor.put(InternalMessage(lambda supervisor: supervisor.agent.child_ended(child, incarnation, reason)))
 
 
-class Tree(Agent):
+class SupervisorBehaviour(Agent):
     """The agent that runs a `Supervisor`."""
 
     trap_exit = True
 
     async def init(self, options: Any) -> Any:
         """Start the children in order; when one fails, end those that had started."""
-        self.life: Life = CURRENT_AGENT.get()
+        self.incarnation: Incarnation = CURRENT_AGENT.get()
         self.options = options
         self.intensity = Intensity(options.max_restarts, options.max_seconds)
         self.order: list[Child] = []
         self.is_over = False
-        self.life.is_strict = bool(options.strict)
+        self.incarnation.is_strict = bool(options.strict)
         try:
             for spec in options.specs:
-                await self._boot(Child(spec, self.life.slot))
+                await self._boot(Child(spec, self.incarnation.slot))
         except StartError as exc:
             await self._end_children()
             return Stop(Shutdown(exc))
@@ -189,22 +189,22 @@ class Tree(Agent):
             raise _as_start_error(child, exc) from _cause(exc)
 
     async def _start(self, child: Child) -> bool:
-        return await start_child_life(self.life, child)
+        return await bring_up_child(self.incarnation, child)
 
     def members(self) -> Iterable[Child]:
         """The children in order."""
         return self.order
 
     # children that end -----------------------------------------------------------------------------------------------
-    async def child_ended(self, child: Child, life: Life, reason: Any) -> Any:
+    async def child_ended(self, child: Child, incarnation: Incarnation, reason: Any) -> Any:
         """Handle a child that ended by itself: restart it, forget it or end with it, by its spec."""
-        if child.life is not life or self.is_over:
+        if child.incarnation is not incarnation or self.is_over:
             return None  # stopped or replaced meanwhile
-        self.life.cause = life.cause
-        child.error = tell(reason) if is_abnormal(reason) else child.error
+        self.incarnation.cause = incarnation.cause
+        child.error = format_reason(reason) if is_abnormal(reason) else child.error
         if needs_restart(child.spec.restart, reason):
             return await self.restart(child, reason)
-        child.life = None
+        child.incarnation = None
         self._forget_temporary(child)
         return self._end_with(child)
 
@@ -217,13 +217,13 @@ class Tree(Agent):
         mode = self.options.auto_shutdown
         if mode == "never" or not child.spec.significant:
             return None
-        if mode == "all_significant" and any(c.spec.significant and c.life is not None for c in self.order):
+        if mode == "all_significant" and any(c.spec.significant and c.incarnation is not None for c in self.order):
             return None
         return Stop("shutdown")
 
     async def restart(self, child: Child, reason: Any) -> Stop | None:
         """Count one restart; then replace the children that the strategy names, or give up."""
-        child.life = None
+        child.incarnation = None
         if not self.allows_restart(child, reason):
             return Stop("shutdown")
         child.restarts += 1
@@ -235,20 +235,20 @@ class Tree(Agent):
 
     def allows_restart(self, child: Child, reason: Any) -> bool:
         """Count a restart; record it at the child's address, or at the supervisor's that it is one too many."""
-        is_allowed = self.intensity.add(self.life.home.clock.time())
-        facts = {"child": child.slot.path, "reason": tell(reason), "attempt": len(self.intensity.entries)}
+        is_allowed = self.intensity.add(self.incarnation.host.clock.time())
+        facts = {"child": child.slot.path, "reason": format_reason(reason), "attempt": len(self.intensity.entries)}
         if is_allowed:
             facts |= {"strategy": self.options.strategy, "restarts": child.restarts + 1}
         else:
             facts |= {"max_restarts": self.intensity.max_restarts, "max_seconds": self.intensity.max_seconds}
-        me = self.life
-        about = child.last if is_allowed and child.last is not None else me.place
-        me.cause = me.log.note("restart" if is_allowed else "giveup", about, facts, me.cause, me.place)
+        me = self.incarnation
+        about = child.last if is_allowed and child.last is not None else me.info
+        me.cause = me.log.note("restart" if is_allowed else "giveup", about, facts, me.cause, me.info)
         return is_allowed
 
     def retry_later(self, child: Child, reason: Any) -> None:
         """Try again after the messages that are waiting now."""
-        self.life.put(Turn(lambda life: self._retry(child, reason)))
+        self.incarnation.put(InternalMessage(lambda incarnation: self._retry(child, reason)))
 
     async def _retry(self, child: Child, reason: Any) -> Stop | None:
         if not child.is_restarting or child not in self.order or self.is_over:
@@ -276,7 +276,7 @@ class Tree(Agent):
                     return child
         finally:
             for child in affected:
-                if child.life is None:
+                if child.incarnation is None:
                     child.is_restarting = False
         return None
 
@@ -285,16 +285,16 @@ class Tree(Agent):
             if not await self._start(child):
                 self._forget_temporary(child)
         except (StartError, AlreadyStarted) as exc:
-            child.error = tell(_cause(exc) or exc)
+            child.error = format_reason(_cause(exc) or exc)
             return False
         return True
 
     async def _stop(self, child: Child) -> None:
         """Stop one child, as its spec says how."""
-        life, child.is_restarting = child.life, False
-        if life is not None and life.status is not DEAD:
-            await stop_life(life, child.spec.shutdown, self.life.cause)
-        child.life = None
+        incarnation, child.is_restarting = child.incarnation, False
+        if incarnation is not None and incarnation.status is not DEAD:
+            await stop_incarnation(incarnation, child.spec.shutdown, self.incarnation.cause)
+        child.incarnation = None
 
     async def _end_children(self) -> None:
         """Stop all children, the last one first, one after another."""
@@ -313,7 +313,7 @@ class Tree(Agent):
         known = self._find(spec.id)
         if known is not None:
             raise ReplyError(AlreadyStarted(known.ref, spec.id) if known.ref is not None else AlreadyPresent(spec.id))
-        child = Child(spec, self.life.slot)
+        child = Child(spec, self.incarnation.slot)
         try:
             await self._boot(child)
         except NameTaken as exc:
@@ -371,7 +371,7 @@ class Tree(Agent):
 def _must_not_run(child: Child) -> None:
     if child.is_restarting:
         raise ReplyError(Restarting(child.spec.id))
-    if child.life is not None and child.life.status is not DEAD:  # running, or on its way there
+    if child.incarnation is not None and child.incarnation.status is not DEAD:  # running, or on its way there
         raise ReplyError(StillRunning(child.spec.id))
 
 

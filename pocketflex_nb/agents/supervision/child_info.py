@@ -17,7 +17,7 @@ class ChildInfo:
     id : hashable
         By which the supervisor knows it.
     ref : AgentRef or None
-        Its address, while it lives.
+        Its address, while it runs.
     status : "running", "restarting" or "stopped"
         What it does.
     type : "worker" or "supervisor"
@@ -62,7 +62,7 @@ class Counts:
     specs : int
         Children that it knows, running or not.
     active : int
-        Those that live.
+        Those that run.
     supervisors, workers : int
         Of `specs`, by type.
 

@@ -112,7 +112,7 @@ def child(
     >>> sup.stop_sync()
     """
     tree = None
-    if isinstance(cls, type) and hasattr(cls, "_pfx_tree"):
+    if isinstance(cls, type) and hasattr(cls, "_pfx_behaviour"):
         given = {"name": name, "strict": strict}
         tree = cls(*args, **kwargs, **{key: value for key, value in given.items() if value is not None})
         args, kwargs, name = (), {}, None
@@ -129,7 +129,7 @@ def as_spec(item: Any) -> ChildSpec:
     if isinstance(item, Agent):
         args, kwargs = getattr(item, "_pfx_template", ((), {}))
         return child(type(item), *args, **kwargs)
-    if hasattr(type(item), "_pfx_tree"):
+    if hasattr(type(item), "_pfx_behaviour"):
         return _checked(_completed(ChildSpec(type(item), tree=item, shutdown=_DEFAULT)))
     return child(item)
 

@@ -6,25 +6,25 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from pocketflex_nb.agents.actor.incarnation import Life
+from pocketflex_nb.agents.actor.incarnation import Incarnation
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, MaxChildren, NotFound, ReplyError, StartError
-from pocketflex_nb.agents.protocol.exit_reasons import tell
-from pocketflex_nb.agents.protocol.tree_position import Slot
-from pocketflex_nb.agents.supervision.behaviour import Child, Tree, check_ok, start_child_life
+from pocketflex_nb.agents.protocol.exit_reasons import format_reason
+from pocketflex_nb.agents.protocol.tree_position import TreePosition
+from pocketflex_nb.agents.supervision.behaviour import Child, SupervisorBehaviour, bring_up_child, check_ok
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec, as_spec
-from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, Options
+from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, SupervisorOptions
 
-__all__ = ["DynamicSupervisor", "DynamicTree", "check_limit"]
+__all__ = ["DynamicSupervisor", "DynamicSupervisorBehaviour", "check_limit"]
 
 
-class DynamicTree(Tree):
+class DynamicSupervisorBehaviour(SupervisorBehaviour):
     """The agent that runs a `DynamicSupervisor`."""
 
-    async def init(self, options: Options) -> Any:
+    async def init(self, options: SupervisorOptions) -> Any:
         """Begin without children."""
-        self.by_slot: dict[Slot, Child] = {}
+        self.by_slot: dict[TreePosition, Child] = {}
         self.count_started = 0
         return await super().init(options)
 
@@ -54,7 +54,7 @@ class DynamicTree(Tree):
     def position(self, spec: ChildSpec) -> Child:
         """A new tree position for `spec`; ids may repeat, so it is numbered."""
         self.count_started += 1
-        child = Child(spec, self.life.slot)
+        child = Child(spec, self.incarnation.slot)
         child.slot.id = f"{spec.id}-{self.count_started}"
         return child
 
@@ -65,20 +65,20 @@ class DynamicTree(Tree):
         return child
 
     async def _start(self, child: Child) -> bool:
-        return await start_child_life(self.life, child, self.options.extra_args)
+        return await bring_up_child(self.incarnation, child, self.options.extra_args)
 
-    async def child_ended(self, child: Child, life: Life, reason: Any) -> Any:
-        """See `Tree.child_ended`."""
+    async def child_ended(self, child: Child, incarnation: Incarnation, reason: Any) -> Any:
+        """See `SupervisorBehaviour.child_ended`."""
         if self.by_slot.get(child.slot) is not child:
             return None
-        return await super().child_ended(child, life, reason)
+        return await super().child_ended(child, incarnation, reason)
 
     def _forget_temporary(self, child: Child) -> None:
         self.by_slot.pop(child.slot, None)  # no spec outlives its child here
 
     async def restart(self, child: Child, reason: Any) -> Stop | None:
         """Restart it in its position, or give up."""
-        child.life = None
+        child.incarnation = None
         if not self.allows_restart(child, reason):
             return Stop("shutdown")
         child.restarts += 1
@@ -87,7 +87,7 @@ class DynamicTree(Tree):
             if not await self._start(child):
                 del self.by_slot[child.slot]
         except (StartError, AlreadyStarted) as exc:
-            child.error = tell(exc.__cause__ or exc)
+            child.error = format_reason(exc.__cause__ or exc)
             self.retry_later(child, reason)
         return None
 
@@ -150,7 +150,7 @@ class DynamicSupervisor(AnySupervisor):
     2
     """
 
-    _pfx_tree = DynamicTree
+    _pfx_behaviour = DynamicSupervisorBehaviour
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class DynamicSupervisor(AnySupervisor):
         strict: bool = False,
     ) -> None:
         check_limit(max_children)
-        options = Options(
+        options = SupervisorOptions(
             max_restarts=max_restarts,
             max_seconds=max_seconds,
             max_children=max_children,

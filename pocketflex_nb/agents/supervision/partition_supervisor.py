@@ -9,14 +9,14 @@ from hashlib import blake2b
 from typing import Any
 
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.envelopes import Turn
+from pocketflex_nb.agents.messaging.envelopes import InternalMessage
 from pocketflex_nb.agents.protocol.errors import BadSpec, NotRunning
-from pocketflex_nb.agents.supervision.behaviour import SupervisorLife, Tree
+from pocketflex_nb.agents.supervision.behaviour import SupervisorBehaviour, SupervisorIncarnation
 from pocketflex_nb.agents.supervision.child_spec import as_spec
-from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, Options
+from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, SupervisorOptions
 from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 
-__all__ = ["PartitionLife", "PartitionRef", "PartitionSupervisor", "PartitionTree", "partition_of"]
+__all__ = ["PartitionIncarnation", "PartitionRef", "PartitionSupervisor", "PartitionSupervisorBehaviour", "partition_of"]
 
 
 def partition_of(key: Any, partitions: int) -> int:
@@ -48,10 +48,10 @@ def partition_of(key: Any, partitions: int) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "big") % partitions
 
 
-class PartitionTree(Tree):
+class PartitionSupervisorBehaviour(SupervisorBehaviour):
     """The agent that runs a `PartitionSupervisor`."""
 
-    async def init(self, options: Options) -> Any:
+    async def init(self, options: SupervisorOptions) -> Any:
         """Start the copies."""
         self.partitions = options.partitions
         return await super().init(options)
@@ -96,13 +96,13 @@ class PartitionRef(SupervisorRef):
         if isinstance(partitions, bool) or not isinstance(partitions, int) or not 0 <= partitions <= most:
             raise BadSpec(f"resize({partitions!r}): give a whole number from 0 to {most}")
 
-        async def resize(life: Any) -> None:
-            await life.agent.resize(partitions)
+        async def resize(incarnation: Any) -> None:
+            await incarnation.agent.resize(partitions)
 
-        return self._ordered(resize, lambda life: None, Turn)
+        return self._ordered(resize, lambda incarnation: None, InternalMessage)
 
 
-class PartitionLife(SupervisorLife):
+class PartitionIncarnation(SupervisorIncarnation):
     """One incarnation of a partition supervisor."""
 
     __slots__ = ()
@@ -140,8 +140,8 @@ class PartitionSupervisor(AnySupervisor):
     >>> caches.stop_sync()
     """
 
-    _pfx_tree = PartitionTree
-    _pfx_life = PartitionLife
+    _pfx_behaviour = PartitionSupervisorBehaviour
+    _pfx_incarnation = PartitionIncarnation
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class PartitionSupervisor(AnySupervisor):
             raise BadSpec(f"name={base.name!r}: the copies cannot all have one name; use route(key)")
         given = with_args or (lambda args, i: args)
         specs = tuple(replace(base, id=i, args=tuple(given(base.args, i))) for i in range(count))
-        options = Options(specs, strategy, max_restarts, max_seconds, strict=strict, partitions=count)
+        options = SupervisorOptions(specs, strategy, max_restarts, max_seconds, strict=strict, partitions=count)
         super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
 
     @property

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pocketflex_nb.agents.actor.cell_scope import adopt, make_room
+from pocketflex_nb.agents.actor.cell_scope import adopt, evict_namesake
 from pocketflex_nb.agents.actor.start_agent import bring_up, named
-from pocketflex_nb.agents.host.agent_host import Home, home_for
+from pocketflex_nb.agents.host.agent_host import AgentHost, host_for
 from pocketflex_nb.agents.host.log_events import EventView
 from pocketflex_nb.agents.messaging.monitors import Monitor
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotRunning, StartError, SupervisorExit
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Shutdown, is_reason
-from pocketflex_nb.agents.protocol.tree_position import Slot
-from pocketflex_nb.agents.supervision.behaviour import SupervisorLife, Tree
+from pocketflex_nb.agents.protocol.tree_position import TreePosition
+from pocketflex_nb.agents.supervision.behaviour import SupervisorBehaviour, SupervisorIncarnation
 from pocketflex_nb.agents.supervision.child_info import ChildInfo, Counts
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec, as_spec, check_specs
 from pocketflex_nb.agents.supervision.restart_intensity import Intensity
@@ -23,14 +23,14 @@ from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["AnySupervisor", "Options", "Supervisor"]
+__all__ = ["AnySupervisor", "Supervisor", "SupervisorOptions"]
 
 _STRATEGIES = ("one_for_all", "one_for_one", "rest_for_one")
 _AUTO = ("all_significant", "any_significant", "never")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SupervisorOptions:
     """The options of a supervisor."""
 
     specs: tuple[ChildSpec, ...] = ()
@@ -47,10 +47,10 @@ class Options:
 class AnySupervisor:
     """The base of all supervisors: start, stop, ``async with``, events. Not instantiated by itself."""
 
-    _pfx_tree: Any = Tree
-    _pfx_life: Any = SupervisorLife
+    _pfx_behaviour: Any = SupervisorBehaviour
+    _pfx_incarnation: Any = SupervisorIncarnation
 
-    def __init__(self, options: Options, *, name: Any, clock: Any, engine: Any, keep: bool) -> None:
+    def __init__(self, options: SupervisorOptions, *, name: Any, clock: Any, engine: Any, keep: bool) -> None:
         Intensity(options.max_restarts, options.max_seconds)
         self.options, self.name, self.clock, self.engine, self.keep = options, name, clock, engine, keep
         self._life: Any = None
@@ -58,7 +58,7 @@ class AnySupervisor:
         self._watch: Any = None
         self._was_stopped = self._was_struck = self._gave_up = False
 
-    # its life --------------------------------------------------------------------------------------------------------
+    # start and end --------------------------------------------------------------------------------------------------------
     async def start(self) -> Any:
         """Start it and its children, in order, and return itself.
 
@@ -67,42 +67,42 @@ class AnySupervisor:
         StartError
             A child did not start; those that had are stopped again.
         AlreadyStarted
-            The name is taken, or this supervisor lives already.
+            The name is taken, or this supervisor runs already.
         """
-        home = home_for(self.engine, self.clock)
-        await home.do(self._begin, home)
+        host = host_for(self.engine, self.clock)
+        await host.do(self._begin, host)
         return self
 
     def start_sync(self) -> Any:
         """`start` from plain code, on the engine thread."""
-        home = home_for(None, self.clock)
-        home.do_sync(self._begin, home)
+        host = host_for(None, self.clock)
+        host.do_sync(self._begin, host)
         return self
 
-    async def _begin(self, home: Home) -> None:
+    async def _begin(self, host: AgentHost) -> None:
         if self._life is not None and self._life.status is not DEAD:
             raise AlreadyStarted(self._life.ref, self._life.name)
-        await make_room(self.name)
-        life = self._pfx_life(home, self._pfx_tree, Slot(named(self.name, type(self))))
+        await evict_namesake(self.name)
+        incarnation = self._pfx_incarnation(host, self._pfx_behaviour, TreePosition(named(self.name, type(self))))
         if self.name is None:
-            life.slot.id = self._free_name(life.pid)
+            incarnation.slot.id = self._free_name(incarnation.pid)
         if CURRENT_AGENT.get() is None:
-            adopt(life, self.keep)
+            adopt(incarnation, self.keep)
         self._was_stopped = self._was_struck = False
         try:
-            await bring_up(life, self.name, (self.options,), {})
+            await bring_up(incarnation, self.name, (self.options,), {})
         except StartError as exc:
             if isinstance(exc.reason, Shutdown) and isinstance(exc.reason.term, StartError):
                 raise exc.reason.term from exc.reason.term.__cause__
             raise
-        self._life = life
+        self._life = incarnation
 
     def _free_name(self, pid: int) -> str:
         return f"{type(self).__name__}-{pid}"
 
-    def _stands_for(self, life: Any) -> None:
+    def _bind_incarnation(self, incarnation: Any) -> None:
         """For a supervisor that is a child: bind this object to the present incarnation."""
-        self._life = life
+        self._life = incarnation
 
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
         """Stop its children in its order, then itself; does nothing when `stop` or `exit` has ended it already.
@@ -225,8 +225,8 @@ class AnySupervisor:
     @property
     def events(self) -> EventView:
         """The events of its tree: a list of the kept ones, and an async iterator."""
-        life = self.ref._life
-        return EventView(life.home.log, life.slot, lambda: life.status is DEAD)
+        incarnation = self.ref._incarnation
+        return EventView(incarnation.host.log, incarnation.slot, lambda: incarnation.status is DEAD)
 
     @property
     def zombies(self) -> int:
@@ -245,7 +245,7 @@ class AnySupervisor:
         """The whole tree as plain data, as it is now: what the live picture shows."""
         from pocketflex_nb.agents.supervision.tree_snapshot import snapshot
 
-        return snapshot(self.ref) | {"strategy": self.options.strategy}     # which a life that has ended cannot tell any more
+        return snapshot(self.ref) | {"strategy": self.options.strategy}     # which an ended incarnation no longer knows
 
     def __repr__(self) -> str:
         if self._life is None:
@@ -311,7 +311,7 @@ class Supervisor(AnySupervisor):
             raise BadSpec(f"auto_shutdown={auto_shutdown!r}: no such mode{nearest(str(auto_shutdown), _AUTO)}")
         specs = [as_spec(item) for item in children]
         check_specs(specs, auto_shutdown)
-        options = Options(tuple(specs), strategy, max_restarts, max_seconds, auto_shutdown, strict=strict)
+        options = SupervisorOptions(tuple(specs), strategy, max_restarts, max_seconds, auto_shutdown, strict=strict)
         super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
 
     def __getitem__(self, id: Any) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.delivery import put_order
-from pocketflex_nb.agents.messaging.envelopes import Ask, Turn
+from pocketflex_nb.agents.messaging.delivery import enqueue_system_message
+from pocketflex_nb.agents.messaging.envelopes import InternalMessage, MethodCall
 from pocketflex_nb.agents.supervision.child_info import ChildInfo, Counts
 from pocketflex_nb.agents.supervision.child_spec import as_spec
 from pocketflex_nb.core.errors import nearest
@@ -38,7 +38,7 @@ class SupervisorRef(AgentRef):
 
     def children(self) -> list[ChildInfo]:
         """The children in order, as they are now; empty when the supervisor has ended."""
-        tree = self._life.agent
+        tree = self._incarnation.agent
         return [child.tell() for child in list(tree.members())] if tree is not None else []
 
     def count(self) -> Counts:
@@ -123,22 +123,22 @@ class SupervisorRef(AgentRef):
         NotFound, StillRunning, Restarting
             No such child; it runs, starts or stops; it is between two tries.
         """
-        life = self._life
+        incarnation = self._incarnation
         agent = self._agent()
-        if life.home.can_do_now:
-            if life.is_suspended and not life.home.loop.is_closed():
+        if incarnation.host.can_call_now:
+            if incarnation.is_suspended and not incarnation.host.loop.is_closed():
                 agent.check_deletable(id)
-                put_order(life, Turn(lambda life: life.agent.delete_if_stopped(id)))
+                enqueue_system_message(incarnation, InternalMessage(lambda incarnation: incarnation.agent.delete_if_stopped(id)))
             else:
                 agent.delete_child(id)
             return
-        waiting = self._ordered(lambda life: life.agent.delete_child(id), lambda life: None, Turn)
+        waiting = self._ordered(lambda incarnation: incarnation.agent.delete_child(id), lambda incarnation: None, InternalMessage)
         waiting.wait()
 
     @property
     def zombies(self) -> int:
         """How many agents of this tree were killed and still run."""
-        return sum(life.slot.is_under(self.slot) for life in list(self._life.home.zombies))
+        return sum(incarnation.slot.is_under(self.slot) for incarnation in list(self._incarnation.host.zombies))
 
     async def _ask(self, verb: str, *args: Any) -> Any:
-        return await self.call(Ask(verb, args), timeout=None)
+        return await self.call(MethodCall(verb, args), timeout=None)

@@ -16,26 +16,26 @@ def snapshot(ref: Any, info: Any = None) -> dict[str, Any]:
         ``id``, ``address``, ``type``, ``status``, ``restarts``, ``version``, ``is_stale``, ``error``, ``pid``, ``mailbox``, ``handled``,
         ``is_busy``, ``is_suspended``, ``strategy`` (or None), ``zombies`` and ``children``.
     """
-    life = ref._life if ref is not None else None
-    agent: Any = life.agent if life is not None else None
+    incarnation = ref._incarnation if ref is not None else None
+    agent: Any = incarnation.agent if incarnation is not None else None
     is_tree = hasattr(agent, "members")
-    box = life.box if life is not None else None
+    queue = incarnation.queue if incarnation is not None else None
     return {
         "id": str(info.id if info is not None else ref.id),
-        "address": life.address if life is not None else "",
-        "name": life.name if life is not None else "",
-        "type": info.type if info is not None else life.type if life is not None else "worker",
-        "cls": getattr(life.cls, "__name__", "") if life is not None and not is_tree else "",
-        "status": info.status if info is not None else life.status if life is not None else "stopped",
+        "address": incarnation.address if incarnation is not None else "",
+        "name": incarnation.name if incarnation is not None else "",
+        "type": info.type if info is not None else incarnation.type if incarnation is not None else "worker",
+        "cls": getattr(incarnation.cls, "__name__", "") if incarnation is not None and not is_tree else "",
+        "status": info.status if info is not None else incarnation.status if incarnation is not None else "stopped",
         "restarts": info.restarts if info is not None else 0,
         "version": info.version if info is not None else 1,
         "is_stale": bool(info is not None and info.is_stale),
         "error": info.error if info is not None else None,
-        "pid": life.pid if life is not None else None,
-        "mailbox": len(box) if box else 0,
-        "handled": life.handled if life is not None else 0,
-        "is_busy": bool(life is not None and life.is_awake),
-        "is_suspended": bool(life is not None and life.is_suspended),
+        "pid": incarnation.pid if incarnation is not None else None,
+        "mailbox": len(queue) if queue else 0,
+        "handled": incarnation.handled if incarnation is not None else 0,
+        "is_busy": bool(incarnation is not None and incarnation.is_draining),
+        "is_suspended": bool(incarnation is not None and incarnation.is_suspended),
         "strategy": agent.options.strategy if is_tree else None,
         "zombies": ref.zombies if is_tree else int(ref is not None and ref.is_zombie),
         "children": [snapshot(info.ref, info) for info in ref.children()] if is_tree else [],

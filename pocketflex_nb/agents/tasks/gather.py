@@ -43,14 +43,14 @@ async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> l
     """
     check_time(timeout, "timeout")
     refs = _refs(tasks, "results")
-    lives = [ref._own("results") for ref in refs]
-    waits = {asyncio.ensure_future(outcome_of(life, timeout)): life for life in lives}
+    incarnations = [ref._own("results") for ref in refs]
+    waits = {asyncio.ensure_future(outcome_of(incarnation, timeout)): incarnation for incarnation in incarnations}
     try:
         with pulse():
             await _first_failure(waits)
         return [ref._value(wait.result(), timeout) for ref, wait in zip(refs, waits, strict=True)]
     except BaseException:
-        _cancel_linked(lives)
+        _cancel_linked(incarnations)
         raise
     finally:
         for wait in waits:
@@ -71,18 +71,18 @@ async def _first_failure(waits: dict[Any, Any]) -> None:
     while pending:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         is_late = any(wait.result() is None for wait in done)
-        for life in waits.values() if is_late else [waits[wait] for wait in waits if wait in done]:
-            if isinstance(life.outcome, Exit):  # at the last moment, too
-                raise AgentDown(life.outcome.reason, life.outcome.ref.name)
+        for incarnation in waits.values() if is_late else [waits[wait] for wait in waits if wait in done]:
+            if isinstance(incarnation.outcome, Exit):  # at the last moment, too
+                raise AgentDown(incarnation.outcome.reason, incarnation.outcome.ref.name)
         if is_late:
             return
 
 
-def _cancel_linked(lives: list[Any]) -> None:
-    for life in lives:
-        if life.is_linked and life.status is not DEAD:
-            life.waiting += 1  # its end is no news to the owner
-            life.home.post(life.kill)
+def _cancel_linked(incarnations: list[Any]) -> None:
+    for incarnation in incarnations:
+        if incarnation.is_linked and incarnation.status is not DEAD:
+            incarnation.waiting += 1  # its end is no news to the owner
+            incarnation.host.post(incarnation.kill)
 
 
 async def poll_many(
@@ -130,19 +130,19 @@ async def poll_many(
     if limit is not None and limit < 1:
         raise BadSpec(f"limit={limit!r}: give 1 or more, or None")
     refs = _refs(tasks, "poll_many")
-    lives = [ref._own("poll_many") for ref in refs]
-    waits = {asyncio.ensure_future(outcome_of(life, timeout)): life for life in lives}
+    incarnations = [ref._own("poll_many") for ref in refs]
+    waits = {asyncio.ensure_future(outcome_of(incarnation, timeout)): incarnation for incarnation in incarnations}
     await _until_enough(waits, limit)
-    enough = limit is not None and sum(life.outcome is not None for life in lives) >= limit
+    enough = limit is not None and sum(incarnation.outcome is not None for incarnation in incarnations) >= limit
     late = on_timeout if not enough else "nothing"
-    return [(ref, ref._life.outcome or await _late(ref, late)) for ref in refs]
+    return [(ref, ref._incarnation.outcome or await _late(ref, late)) for ref in refs]
 
 
 async def _until_enough(waits: dict[Any, Any], limit: int | None) -> None:
     pending: set[Awaitable[Any]] = set(waits)
     try:
         with pulse():
-            while pending and (limit is None or sum(life.outcome is not None for life in waits.values()) < limit):
+            while pending and (limit is None or sum(incarnation.outcome is not None for incarnation in waits.values()) < limit):
                 _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]  # futures, all
     finally:
         for wait in waits:

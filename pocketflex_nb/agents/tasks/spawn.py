@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from pocketflex_nb.agents.actor.cell_scope import adopt
-from pocketflex_nb.agents.host.agent_host import home_for
-from pocketflex_nb.agents.host.agent_log import name_of
-from pocketflex_nb.agents.protocol.tree_position import Slot
-from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
+from pocketflex_nb.agents.host.agent_host import host_for
+from pocketflex_nb.agents.host.agent_log import callable_name
+from pocketflex_nb.agents.protocol.tree_position import TreePosition
+from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 
@@ -49,28 +49,28 @@ def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any 
     """
     if not callable(fn):
         raise TypeError(f"spawn({fn!r}): give the function, and its arguments after it: spawn(fetch, url)")
-    home = home_for(engine, clock)
+    host = host_for(engine, clock)
     owner = CURRENT_AGENT.get()
-    life = TaskLife(home, fn, Slot(None), owner=owner, is_linked=link)
-    life.slot.id = f"{name_of(fn).rpartition('.')[2]}-{life.pid}"
+    incarnation = TaskIncarnation(host, fn, TreePosition(None), owner=owner, is_linked=link)
+    incarnation.slot.id = f"{callable_name(fn).rpartition('.')[2]}-{incarnation.pid}"
     if owner is not None:
-        life.slot.parent = owner.slot
+        incarnation.slot.parent = owner.slot
     else:
-        adopt(life, False)
+        adopt(incarnation, False)
     if link and (frame := CURRENT_FRAME.get()) is not None:
-        _end_with(life, frame.run)
-    start_task(life, args, kwargs)
-    ref: TaskRef = life.ref  # type: ignore[assignment]  # ref_class says so
+        _end_with(incarnation, frame.run)
+    start_task(incarnation, args, kwargs)
+    ref: TaskRef = incarnation.ref  # type: ignore[assignment]  # ref_class says so
     return ref
 
 
-def _end_with(life: TaskLife, run: Any) -> None:
+def _end_with(incarnation: TaskIncarnation, run: Any) -> None:
     """End a task that a node spawned when that node's run is cancelled, unless it was unlinked meanwhile."""
 
     def end() -> None:
-        if life.is_linked:
-            life.home.post(life.kill)
+        if incarnation.is_linked:
+            incarnation.host.post(incarnation.kill)
 
     tied = ExitStack()
     tied.enter_context(run.cancelling(end))
-    life.cleanups = [*(life.cleanups or ()), lambda _: tied.close()]
+    incarnation.cleanups = [*(incarnation.cleanups or ()), lambda _: tied.close()]

@@ -8,22 +8,22 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from pocketflex_nb.agents.actor.stop_agent import stop_life
-from pocketflex_nb.agents.host.agent_host import Home, home_for, running_loop
+from pocketflex_nb.agents.actor.stop_agent import stop_incarnation
+from pocketflex_nb.agents.host.agent_host import AgentHost, host_for, running_loop
 from pocketflex_nb.agents.protocol.directives import Ok
 from pocketflex_nb.agents.protocol.errors import AgentDown, BadSpec, CallTimeout, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
 from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.tasks.spawn import spawn
-from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
+from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.concurrency.interruptible import pulse
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["AT_ONCE", "Stream", "stream"]
+__all__ = ["DEFAULT_CONCURRENCY", "Stream", "stream"]
 
 #: tasks at once unless said otherwise; OTP takes the number of cores, but work here mostly waits for the network
-AT_ONCE = 8
+DEFAULT_CONCURRENCY = 8
 
 
 def stream(
@@ -90,29 +90,29 @@ def stream(
     return Stream(
         fn,
         items,
-        AT_ONCE if max_concurrency is None else max_concurrency,
+        DEFAULT_CONCURRENCY if max_concurrency is None else max_concurrency,
         ordered,
         timeout,
         on_timeout,
         zip_input,
         lambda fn, item: _spawn_here(fn, item, engine, clock),
-        lambda: home_for(engine, clock),
+        lambda: host_for(engine, clock),
         link,
     )
 
 
 def _spawn_here(fn: Any, item: Any, engine: Any, clock: Any) -> Any:
-    return spawn(fn, item, link=False, engine=engine, clock=clock)._life
+    return spawn(fn, item, link=False, engine=engine, clock=clock)._incarnation
 
 
 class _Work:
     """One item and its task; watches its end."""
 
-    __slots__ = ("__weakref__", "_stream", "is_late", "is_seen", "item", "life", "number", "outcome", "timer")
+    __slots__ = ("__weakref__", "_stream", "incarnation", "is_late", "is_seen", "item", "number", "outcome", "timer")
 
     def __init__(self, stream: Stream, item: Any) -> None:
         self._stream, self.item = weakref.ref(stream), item  # a stream that nobody reads any more must go, and end its tasks
-        self.life: Any = None
+        self.incarnation: Any = None
         self.outcome: Ok | Exit | None = None
         self.timer: Any = None
         self.is_late = self.is_seen = False
@@ -120,30 +120,30 @@ class _Work:
 
     def attach(self, timeout: float | None) -> None:
         """Watch and time it; on the host's loop."""
-        life = self.life
-        if life.status is DEAD:
-            self._end(life.outcome)
+        incarnation = self.incarnation
+        if incarnation.status is DEAD:
+            self._end(incarnation.outcome)
             return
-        life.watchers = [*(life.watchers or ()), self]
-        if timeout is not None and life.is_waiting:
-            life.on_begin = (*life.on_begin, lambda: self._begin_time(timeout))
+        incarnation.watchers = [*(incarnation.watchers or ()), self]
+        if timeout is not None and incarnation.is_waiting:
+            incarnation.on_begin = (*incarnation.on_begin, lambda: self._begin_time(timeout))
         elif timeout is not None:
             self._begin_time(timeout)
 
     def _begin_time(self, timeout: float) -> None:
         if self.outcome is None:
-            self.timer = self.life.home.clock.call_later(timeout, self._late)
+            self.timer = self.incarnation.host.clock.call_later(timeout, self._late)
 
-    def down(self, life: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+    def down(self, incarnation: Any, reason: Any, zombie: bool, seq: int | None) -> None:
         """Handle its end."""
-        self._end(life.outcome)
+        self._end(incarnation.outcome)
 
     def _late(self) -> None:
         if self.outcome is None:
             self.is_late = True
-            self.life.outcome = Exit(self.life.ref, "timeout")
-            self._end(self.life.outcome)
-            self.life.kill()
+            self.incarnation.outcome = Exit(self.incarnation.ref, "timeout")
+            self._end(self.incarnation.outcome)
+            self.incarnation.kill()
 
     def _end(self, outcome: Any) -> None:
         if self.timer is not None:
@@ -183,7 +183,7 @@ class Stream:
         on_timeout: str,
         zip_input: bool,
         start: Callable[[Any, Any], Any],
-        home: Callable[[], Home],
+        host: Callable[[], AgentHost],
         link: bool = False,
     ) -> None:
         known = ("raise", "kill")
@@ -198,7 +198,7 @@ class Stream:
         self._on_timeout, self._zip, self._start = on_timeout, zip_input, start
         self._is_async = hasattr(items, "__aiter__")
         self._source = aiter(items) if self._is_async else iter(items)
-        self._home = home()
+        self._host = host()
         self._queue: deque[_Work] = deque()  # in order of their start, not yet given
         self._running: set[_Work] = set()
         self._ended_works: deque[_Work] = deque()  # in order of their end, not yet looked at: they still hold their places
@@ -251,7 +251,7 @@ class Stream:
                 continue
             if not self._queue and not self._running and not self._has_more and self._pull is None:
                 return None
-            if self._home.loop is self._loop:
+            if self._host.loop is self._loop:
                 await self._wake.wait()
             else:
                 with pulse():
@@ -267,9 +267,9 @@ class Stream:
         if isinstance(outcome, Exit):
             if is_reason(outcome.reason, "timeout") and work.is_late:
                 if self._on_timeout == "raise":
-                    raise CallTimeout(work.life.name, self._timeout, "")
+                    raise CallTimeout(work.incarnation.name, self._timeout, "")
             elif self._is_linked and not is_reason(outcome.reason, "normal") and not (self._owner is not None and self._owner.traps):
-                raise AgentDown(outcome.reason, work.life.name)
+                raise AgentDown(outcome.reason, work.incarnation.name)
         return work
 
     def _fill(self) -> None:
@@ -301,19 +301,19 @@ class Stream:
     def _begin(self, item: Any) -> None:
         work = _Work(self, item)
         self._count = work.number = self._count + 1
-        life: TaskLife = self._start(self._fn, item)
-        work.life = life
-        life.is_ignored = True  # its outcome comes through here
-        life.waiting += 1
+        incarnation: TaskIncarnation = self._start(self._fn, item)
+        work.incarnation = incarnation
+        incarnation.is_ignored = True  # its outcome comes through here
+        incarnation.waiting += 1
         self._running.add(work)
         if self._ordered:
             self._queue.append(work)
-        if life.home.is_here:
-            life.tie()
+        if incarnation.host.is_here:
+            incarnation.link_to_owner()
             work.attach(self._timeout)
         else:
-            life.home.post(life.tie)
-            life.home.post(work.attach, self._timeout)
+            incarnation.host.post(incarnation.link_to_owner)
+            incarnation.host.post(work.attach, self._timeout)
 
     def _ended(self, work: _Work) -> None:
         """Handle the end of a task; on the host's loop."""
@@ -342,7 +342,7 @@ class Stream:
         self._ended_works.clear()
         try:
             if running:
-                await self._home.do(_end_all, [work.life for work in running])
+                await self._host.do(_end_all, [work.incarnation for work in running])
         finally:
             if is_early:
                 await self._close_source()
@@ -358,8 +358,8 @@ class Stream:
         if getattr(self, "_is_over", True):
             return
         for work in self._running:  # the loop over it was left early
-            if work.life.status is not DEAD:
-                work.life.home.post(work.life.end, "shutdown")
+            if work.incarnation.status is not DEAD:
+                work.incarnation.host.post(work.incarnation.end, "shutdown")
         if not self._is_async:
             close = getattr(self._source, "close", None)
             if callable(close):
@@ -408,5 +408,5 @@ def _close_later(loop: Any, pull: Any, source: Any) -> None:
 _closing: set[Any] = set()
 
 
-async def _end_all(lives: list[Any]) -> None:
-    await asyncio.gather(*(stop_life(life, 5.0, is_told=True) for life in lives))
+async def _end_all(incarnations: list[Any]) -> None:
+    await asyncio.gather(*(stop_incarnation(incarnation, 5.0, is_told=True) for incarnation in incarnations))

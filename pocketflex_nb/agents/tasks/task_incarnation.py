@@ -8,17 +8,17 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
-from pocketflex_nb.agents.actor.incarnation import Life
-from pocketflex_nb.agents.host.agent_host import Home
-from pocketflex_nb.agents.messaging.envelopes import INFO, Turn
+from pocketflex_nb.agents.actor.incarnation import Incarnation
+from pocketflex_nb.agents.host.agent_host import AgentHost
+from pocketflex_nb.agents.messaging.envelopes import INFO, InternalMessage
 from pocketflex_nb.agents.protocol.directives import Ok
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, tell
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, format_reason
 from pocketflex_nb.agents.protocol.info_messages import Down, Exit, TaskDone
-from pocketflex_nb.agents.protocol.tree_position import Slot
+from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.context import CURRENT_AGENT
 
-__all__ = ["TaskLife", "offload"]
+__all__ = ["TaskIncarnation", "offload"]
 
 
 async def offload(fn: Callable[..., Any], *args: Any) -> Any:
@@ -54,12 +54,12 @@ async def offload(fn: Callable[..., Any], *args: Any) -> Any:
         raise
 
 
-class TaskLife(Life):
+class TaskIncarnation(Incarnation):
     """One incarnation of a task.
 
     Attributes
     ----------
-    owner : Life or None
+    owner : Incarnation or None
         Who may ask for the outcome; None is plain code.
     outcome : Ok or Exit or None
         None until it ends.
@@ -73,9 +73,16 @@ class TaskLife(Life):
     type = "task"
 
     def __init__(
-        self, home: Home, fn: Any, slot: Slot, boss: Life | None = None, *, owner: Life | None = None, is_linked: bool = True
+        self,
+        host: AgentHost,
+        fn: Any,
+        slot: TreePosition,
+        supervisor: Incarnation | None = None,
+        *,
+        owner: Incarnation | None = None,
+        is_linked: bool = True,
     ) -> None:
-        super().__init__(home, fn, slot, boss)
+        super().__init__(host, fn, slot, supervisor)
         self.owner, self.is_linked = owner, is_linked
         self.outcome: Ok | Exit | None = None
         self.waiting = 0
@@ -83,24 +90,24 @@ class TaskLife(Life):
         self.on_begin: tuple[Callable[[], Any], ...] = ()
         if owner is not None:
             self.callers = (owner.ref, *owner.callers)
-            self.place.callers = (owner.address, *owner.place.callers)
+            self.info.callers = (owner.address, *owner.info.callers)
 
     def _enter(self) -> None:
         CURRENT_AGENT.set(self)  # the walk it was spawned in, if any, stays its own: it is part of that node's work
 
-    def tie(self) -> None:
+    def link_to_owner(self) -> None:
         """Link it to its owner."""
         owner = self.owner
-        if owner is None or owner.home.loop is not self.home.loop:
+        if owner is None or owner.host.loop is not self.host.loop:
             return
         if owner.status is DEAD:
-            self.hit("noproc", None)
+            self.on_exit_signal("noproc", None)
             return
         owner.links = owner.links or set()
         owner.links.add(self)
         self.links = (self.links or set()) | {owner}
 
-    def untie(self) -> None:
+    def unlink_from_owner(self) -> None:
         """Unlink it from its owner."""
         owner, self.is_linked = self.owner, False
         if owner is not None:
@@ -112,19 +119,19 @@ class TaskLife(Life):
     async def boot(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call the function; its value is the outcome."""
         self.status = RUNNING
-        self.is_awake = True
-        self.note("start", None, self.birth)
+        self.is_draining = True
+        self.note("start", None, self.start_cause)
         self.is_up()
         try:
             value = await self._work(args, kwargs)
         except BaseException as exc:
             await self._conclude(exc)
             return
-        if self.doom is not None or self.status is DEAD:
+        if self.pending_exit is not None or self.status is DEAD:
             await self._conclude(None)
             return
         self.outcome = self.outcome or Ok(value)
-        self.die("normal")
+        self.finalize("normal")
 
     async def _work(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         fn = self.cls
@@ -136,11 +143,11 @@ class TaskLife(Life):
     def _facts(self) -> dict[str, Any]:
         facts = {"owner": self.owner.address if self.owner is not None else ""}
         if isinstance(self.outcome, Ok):
-            facts["value"] = self.home.log.describe(self.outcome.value)
+            facts["value"] = self.host.log.describe(self.outcome.value)
         return facts
 
     async def _conclude(self, exc: BaseException | None) -> None:
-        if self.status is not DEAD and exc is None and self.doom is None:
+        if self.status is not DEAD and exc is None and self.pending_exit is None:
             return
         await super()._conclude(exc)
 
@@ -151,7 +158,7 @@ class TaskLife(Life):
     async def _terminate(self, reason: Any) -> Any:
         return reason
 
-    def die(self, reason: Any, zombie: bool = False) -> None:
+    def finalize(self, reason: Any, zombie: bool = False) -> None:
         """End it: an owner that waits gets the outcome, not an exit signal over the link."""
         if self.status is DEAD:
             return
@@ -161,7 +168,7 @@ class TaskLife(Life):
             self.links.discard(self.owner)
             if self.owner.links:
                 self.owner.links.discard(self)
-        super().die(reason, zombie)
+        super().finalize(reason, zombie)
         self._report()
 
     def _report(self) -> None:
@@ -171,16 +178,16 @@ class TaskLife(Life):
             return
         if isinstance(self.outcome, Ok):
             message: Any = TaskDone(self.ref, self.outcome.value)
-            cause = owner.note(INFO, owner.home.log.describe(message), self.cause, self)
+            cause = owner.note(INFO, owner.host.log.describe(message), self.cause, self)
         else:
             message = Down(self.ref, self.reason, self.fenced)
-            facts = {"of": self.address, "reason": tell(self.reason), "from": self.address, "to": owner.address}
+            facts = {"of": self.address, "reason": format_reason(self.reason), "from": self.address, "to": owner.address}
             cause = owner.note("down", facts, self.cause, self)
 
-        def order(life: Any) -> Any:
+        def order(incarnation: Any) -> Any:
             if self.is_polled:
                 return None
-            life.cause = cause
-            return life.agent.handle_info(message)
+            incarnation.cause = cause
+            return incarnation.agent.handle_info(message)
 
-        owner.put(Turn(order)) if owner.home.is_here else owner.home.post(owner.put, Turn(order))
+        owner.put(InternalMessage(order)) if owner.host.is_here else owner.host.post(owner.put, InternalMessage(order))

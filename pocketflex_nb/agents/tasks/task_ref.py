@@ -7,16 +7,16 @@ import contextvars
 from collections.abc import Generator
 from typing import Any
 
-from pocketflex_nb.agents.actor.stop_agent import stop_life
-from pocketflex_nb.agents.host.agent_host import home_for
+from pocketflex_nb.agents.actor.stop_agent import stop_incarnation
+from pocketflex_nb.agents.host.agent_host import host_for
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.monitors import Gone
+from pocketflex_nb.agents.messaging.monitors import DeathFuture
 from pocketflex_nb.agents.protocol.directives import Ok
 from pocketflex_nb.agents.protocol.errors import AgentDown, BadSpec, CallTimeout, NotOwner, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, tell
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, format_reason
 from pocketflex_nb.agents.protocol.info_messages import Exit
-from pocketflex_nb.agents.protocol.tree_position import Slot
-from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
+from pocketflex_nb.agents.protocol.tree_position import TreePosition
+from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.concurrency.interruptible import in_slices
 from pocketflex_nb.core.context import CURRENT_AGENT
 
@@ -46,7 +46,7 @@ class TaskRef(AgentRef):
     @property
     def outcome(self) -> Any:
         """`Ok(value)`, `Exit(ref, reason)`, or None while it runs; readable by everybody."""
-        return self._life.outcome
+        return self._incarnation.outcome
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self.result().__await__()
@@ -68,8 +68,8 @@ class TaskRef(AgentRef):
         NotOwner
             Somebody else spawned it; at once.
         """
-        life = self._own("result")
-        outcome = await outcome_of(life, timeout)
+        incarnation = self._own("result")
+        outcome = await outcome_of(incarnation, timeout)
         return self._value(outcome, timeout)
 
     def result_sync(self, *, timeout: float | None = 5.0) -> Any:
@@ -87,15 +87,16 @@ class TaskRef(AgentRef):
         RuntimeError
             Called on the loop that runs the task: use ``await task`` there.
         """
-        life = self._own("result_sync")
+        incarnation = self._own("result_sync")
         check_time(timeout, "timeout")
-        life.home.must_not_wait("use `await task`")
-        return self._value(in_slices(asyncio.run_coroutine_threadsafe(outcome_of(life, timeout), life.home.loop), None), timeout)
+        incarnation.host.must_not_wait("use `await task`")
+        future = asyncio.run_coroutine_threadsafe(outcome_of(incarnation, timeout), incarnation.host.loop)
+        return self._value(in_slices(future, None), timeout)
 
     def _value(self, outcome: Ok | Exit | None, timeout: float | None) -> Any:
         if outcome is None:
-            if self._life.is_linked:
-                self._life.home.post(self._life.kill)
+            if self._incarnation.is_linked:
+                self._incarnation.host.post(self._incarnation.kill)
             raise CallTimeout(self.name, timeout, "")
         if isinstance(outcome, Ok):
             return outcome.value
@@ -135,23 +136,23 @@ class TaskRef(AgentRef):
         NotOwner
             Somebody else spawned it.
         """
-        life = self._own("shutdown")
+        incarnation = self._own("shutdown")
         if isinstance(timeout, str):
             if timeout != "kill":
                 raise BadSpec(f'shutdown({timeout!r}): give seconds, "kill" or None')
         else:
             check_time(timeout, "timeout")
-        outcome: Ok | Exit | None = life.outcome
+        outcome: Ok | Exit | None = incarnation.outcome
         if outcome is not None:
-            life.is_polled = True
+            incarnation.is_polled = True
             return outcome
-        life.untie()
-        life.waiting += 1
+        incarnation.unlink_from_owner()
+        incarnation.waiting += 1
         try:
-            reason = await life.home.do(_shut, life, timeout)
+            reason = await incarnation.host.do(_shut, incarnation, timeout)
         finally:
-            life.waiting -= 1
-        outcome = life.outcome
+            incarnation.waiting -= 1
+        outcome = incarnation.outcome
         if isinstance(outcome, Ok):
             return outcome
         is_ours = reason == ("killed" if timeout == "kill" else "shutdown")
@@ -159,10 +160,10 @@ class TaskRef(AgentRef):
 
     def ignore(self) -> Ok | Exit | None:
         """Unlink it, let it run on, and drop its value; returns the outcome if it has ended already."""
-        life = self._own("ignore")
-        life.is_ignored = True
-        life.untie()
-        outcome: Ok | Exit | None = life.outcome
+        incarnation = self._own("ignore")
+        incarnation.is_ignored = True
+        incarnation.unlink_from_owner()
+        outcome: Ok | Exit | None = incarnation.outcome
         return outcome
 
     @classmethod
@@ -174,54 +175,54 @@ class TaskRef(AgentRef):
         value : object
             Its value, for places that want a task where there is nothing to wait for.
         """
-        life = TaskLife(home_for(), _nothing, Slot("done"), owner=CURRENT_AGENT.get())
-        life.outcome, life.status, life.reason, life.is_open = Ok(value), DEAD, "normal", False
-        ref: TaskRef = life.ref  # type: ignore[assignment]  # ref_class says so
+        incarnation = TaskIncarnation(host_for(), _nothing, TreePosition("done"), owner=CURRENT_AGENT.get())
+        incarnation.outcome, incarnation.status, incarnation.reason, incarnation.is_open = Ok(value), DEAD, "normal", False
+        ref: TaskRef = incarnation.ref  # type: ignore[assignment]  # ref_class says so
         return ref
 
     def _own(self, what: str) -> Any:
-        life, me = self._life, CURRENT_AGENT.get()
-        if me is not life.owner:
-            owner = life.owner.address if life.owner is not None else "plain code"
-            raise NotOwner(f"{what}() of task {life.name!r}: it was spawned by {owner}, only that may ask; others use ref.monitor()")
-        return life
+        incarnation, me = self._incarnation, CURRENT_AGENT.get()
+        if me is not incarnation.owner:
+            owner = incarnation.owner.address if incarnation.owner is not None else "plain code"
+            raise NotOwner(f"{what}() of task {incarnation.name!r}: it was spawned by {owner}, only that may ask; others use ref.monitor()")
+        return incarnation
 
     def __repr__(self) -> str:
-        outcome = self._life.outcome
-        state = "running" if outcome is None else "done" if isinstance(outcome, Ok) else tell(outcome.reason)
+        outcome = self._incarnation.outcome
+        state = "running" if outcome is None else "done" if isinstance(outcome, Ok) else format_reason(outcome.reason)
         return f"<TaskRef {self.address} {state}>"
 
 
-TaskLife.ref_class = TaskRef
+TaskIncarnation.ref_class = TaskRef
 
 
 async def _nothing() -> None:
     """The function of a task that never ran."""
 
 
-async def _shut(life: Any, timeout: Any) -> Any:
-    return await stop_life(life, timeout, is_told=True)
+async def _shut(incarnation: Any, timeout: Any) -> Any:
+    return await stop_incarnation(incarnation, timeout, is_told=True)
 
 
-async def outcome_of(life: Any, timeout: float | None) -> Any:
+async def outcome_of(incarnation: Any, timeout: float | None) -> Any:
     """The outcome within `timeout` seconds of the task's clock, from any loop; else None."""
     check_time(timeout, "timeout")
-    if life.outcome is None and timeout != 0:
-        life.waiting += 1
+    if incarnation.outcome is None and timeout != 0:
+        incarnation.waiting += 1
         try:
-            await life.home.do(_wait, life, timeout)
+            await incarnation.host.do(_wait, incarnation, timeout)
         finally:
-            life.waiting -= 1
-    if life.outcome is not None:
-        life.is_polled = True
-    return life.outcome
+            incarnation.waiting -= 1
+    if incarnation.outcome is not None:
+        incarnation.is_polled = True
+    return incarnation.outcome
 
 
-async def _wait(life: Any, timeout: float | None) -> None:
-    if life.status is DEAD or life.outcome is not None:
+async def _wait(incarnation: Any, timeout: float | None) -> None:
+    if incarnation.status is DEAD or incarnation.outcome is not None:
         return
-    gone = Gone(life)
-    timer = life.home.clock.call_later(timeout, gone.expire, TimeoutError()) if timeout is not None else None
+    gone = DeathFuture(incarnation)
+    timer = incarnation.host.clock.call_later(timeout, gone.expire, TimeoutError()) if timeout is not None else None
     try:
         await gone.future
     except TimeoutError:
@@ -232,18 +233,18 @@ async def _wait(life: Any, timeout: float | None) -> None:
             timer.cancel()
 
 
-def start_task(life: TaskLife, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def start_task(incarnation: TaskIncarnation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Start a task, from any thread, with the context of the caller."""
-    if life.home.is_here:
-        _begin(life, args, kwargs)
+    if incarnation.host.is_here:
+        _begin(incarnation, args, kwargs)
     else:
-        life.home.post(contextvars.copy_context().run, _begin, life, args, kwargs)
+        incarnation.host.post(contextvars.copy_context().run, _begin, incarnation, args, kwargs)
 
 
-def _begin(life: TaskLife, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    if life.is_linked:
-        life.tie()
-    if life.status is not DEAD:
-        life.begin(*args, **kwargs)
+def _begin(incarnation: TaskIncarnation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    if incarnation.is_linked:
+        incarnation.link_to_owner()
+    if incarnation.status is not DEAD:
+        incarnation.begin(*args, **kwargs)
 
 

@@ -6,24 +6,24 @@ import contextvars
 from collections.abc import Callable, Generator
 from typing import Any
 
-from pocketflex_nb.agents.actor.incarnation import Life
+from pocketflex_nb.agents.actor.incarnation import Incarnation
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.envelopes import Turn
+from pocketflex_nb.agents.messaging.envelopes import InternalMessage
 from pocketflex_nb.agents.protocol.errors import BadSpec, MaxChildren, NotRunning, ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
-from pocketflex_nb.agents.supervision.behaviour import Child, tell_boss
+from pocketflex_nb.agents.supervision.behaviour import Child, report_exit
 from pocketflex_nb.agents.supervision.child_info import ChildInfo
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec
-from pocketflex_nb.agents.supervision.dynamic_supervisor import DynamicTree, check_limit
+from pocketflex_nb.agents.supervision.dynamic_supervisor import DynamicSupervisorBehaviour, check_limit
 from pocketflex_nb.agents.supervision.restart_intensity import needs_restart
-from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, Options
-from pocketflex_nb.agents.tasks.stream import AT_ONCE, Stream
-from pocketflex_nb.agents.tasks.task_incarnation import TaskLife
+from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, SupervisorOptions
+from pocketflex_nb.agents.tasks.stream import DEFAULT_CONCURRENCY, Stream
+from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["StartedRef", "TaskSupervisor", "TaskTree"]
+__all__ = ["StartedRef", "TaskSupervisor", "TaskSupervisorBehaviour"]
 
 _RESTARTS = ("permanent", "temporary", "transient")
 
@@ -38,87 +38,89 @@ class StartedRef(AgentRef):
         yield
 
 
-class _StartedLife(TaskLife):
+class _StartedIncarnation(TaskIncarnation):
     __slots__ = ()
     ref_class = StartedRef
 
 
-class TaskTree(DynamicTree):
+class TaskSupervisorBehaviour(DynamicSupervisorBehaviour):
     """The agent that runs a `TaskSupervisor`."""
 
-    async def init(self, options: Options) -> Any:
+    async def init(self, options: SupervisorOptions) -> Any:
         """Begin without tasks."""
-        self.waiting: dict[TaskLife, Child] = {}  # those that start at the end of a suspension
+        self.waiting: dict[TaskIncarnation, Child] = {}  # those that start at the end of a suspension
         return await super().init(options)
 
-    def admit_task(self, spec: ChildSpec, life_class: Any, owner: Life | None, is_linked: bool) -> Any:
+    def admit_task(self, spec: ChildSpec, incarnation_class: Any, owner: Incarnation | None, is_linked: bool) -> Any:
         """Create a tree position and start the task, at the end of a suspension if there is one; on the host's loop."""
-        if self.is_over or self.life.status is DEAD:  # it is ending its tasks: this one would outlive it
-            raise NotRunning(self.life.name, ": it is ending its tasks")
-        if self.life.is_suspended or self.waiting:
-            return self._start_later(spec, life_class, owner, is_linked).ref
+        if self.is_over or self.incarnation.status is DEAD:  # it is ending its tasks: this one would outlive it
+            raise NotRunning(self.incarnation.name, ": it is ending its tasks")
+        if self.incarnation.is_suspended or self.waiting:
+            return self._start_later(spec, incarnation_class, owner, is_linked).ref
         try:
             self.check_room()
         except ReplyError as exc:
             raise exc.exc from None
         child = self.admit(spec)
-        return self._run(child, life_class, owner, is_linked).ref
+        return self._run(child, incarnation_class, owner, is_linked).ref
 
-    def _run(self, child: Child, life_class: Any, owner: Life | None, is_linked: bool) -> Life:
-        life = self._make(child, life_class, owner, is_linked)
-        self._take(child, life)
-        start_task(life, child.spec.args, child.spec.kwargs)
-        return life
+    def _run(self, child: Child, incarnation_class: Any, owner: Incarnation | None, is_linked: bool) -> Incarnation:
+        incarnation = self._make(child, incarnation_class, owner, is_linked)
+        self._take(child, incarnation)
+        start_task(incarnation, child.spec.args, child.spec.kwargs)
+        return incarnation
 
-    def _make(self, child: Child, life_class: Any, owner: Life | None, is_linked: bool) -> TaskLife:
-        boss = self.life
-        life: TaskLife = life_class(boss.home, child.spec.cls, child.slot, boss, owner=owner, is_linked=is_linked)
-        life.place.restarts, life.is_strict = child.restarts, boss.is_strict
-        boss.links = boss.links or set()
-        boss.links.add(life)
-        life.links = {boss}
-        return life
+    def _make(self, child: Child, incarnation_class: Any, owner: Incarnation | None, is_linked: bool) -> TaskIncarnation:
+        supervisor = self.incarnation
+        incarnation: TaskIncarnation = incarnation_class(
+            supervisor.host, child.spec.cls, child.slot, supervisor, owner=owner, is_linked=is_linked
+        )
+        incarnation.info.restarts, incarnation.is_strict = child.restarts, supervisor.is_strict
+        supervisor.links = supervisor.links or set()
+        supervisor.links.add(incarnation)
+        incarnation.links = {supervisor}
+        return incarnation
 
-    def _take(self, child: Child, life: TaskLife) -> None:
-        boss = self.life
-        child.life, child.last = life, life.place
+    def _take(self, child: Child, incarnation: TaskIncarnation) -> None:
+        supervisor = self.incarnation
+        child.incarnation, child.last = incarnation, incarnation.info
         child.is_restarting = False
         child.see(child.spec.cls)
-        life.on_exit = lambda life, reason: tell_boss(boss, child, life, reason)
+        incarnation.on_exit = lambda incarnation, reason: report_exit(supervisor, child, incarnation, reason)
 
     # suspended: a start waits its turn, as the call does in OTP; here it has an address meanwhile ---------------------------
-    def _start_later(self, spec: ChildSpec, life_class: Any, owner: Life | None, is_linked: bool) -> TaskLife:
+    def _start_later(self, spec: ChildSpec, incarnation_class: Any, owner: Incarnation | None, is_linked: bool) -> TaskIncarnation:
         limit = self.options.max_children
         if limit is not None and sum(map(_is_lasting, self.by_slot.values())) + len(self.waiting) >= limit:
             raise MaxChildren(limit)
         child, context = self.position(spec), contextvars.copy_context()
-        life = self._make(child, life_class, owner, is_linked)
-        life.is_waiting = True
-        self.waiting[life] = child
-        life.on_exit = lambda _, reason: self.waiting.pop(life, None)
-        self.life.put(Turn(lambda boss: context.run(self._start_waiting, life)))
-        return life
+        incarnation = self._make(child, incarnation_class, owner, is_linked)
+        incarnation.is_waiting = True
+        self.waiting[incarnation] = child
+        incarnation.on_exit = lambda _, reason: self.waiting.pop(incarnation, None)
+        self.incarnation.put(InternalMessage(lambda supervisor: context.run(self._start_waiting, incarnation)))
+        return incarnation
 
-    def _start_waiting(self, life: TaskLife) -> None:
-        child = self.waiting.pop(life, None)
+    def _start_waiting(self, incarnation: TaskIncarnation) -> None:
+        child = self.waiting.pop(incarnation, None)
         if child is None:  # it was ended while it waited
             return
-        life.is_waiting = False
+        incarnation.is_waiting = False
         self.by_slot[child.slot] = child
-        self._take(child, life)
-        start_task(life, child.spec.args, child.spec.kwargs)
-        begun, life.on_begin = life.on_begin, ()
+        self._take(child, incarnation)
+        start_task(incarnation, child.spec.args, child.spec.kwargs)
+        begun, incarnation.on_begin = incarnation.on_begin, ()
         for call in begun:
             call()
 
     async def _end_children(self) -> None:
         """Stop all tasks at once, each within its own time; those that wait to start never do."""
-        for life in list(self.waiting):
-            life.die("shutdown")
+        for incarnation in list(self.waiting):
+            incarnation.finalize("shutdown")
         await super()._end_children()
 
     async def _start(self, child: Child) -> bool:
-        self._run(child, _StartedLife, None, False)
+        self._run(child, _StartedIncarnation, None, False)
         return True
 
 
@@ -146,7 +148,7 @@ class TaskSupervisor(AnySupervisor):
     [2, 4, 6]
     """
 
-    _pfx_tree = TaskTree
+    _pfx_behaviour = TaskSupervisorBehaviour
 
     def __init__(
         self,
@@ -161,7 +163,7 @@ class TaskSupervisor(AnySupervisor):
         strict: bool = False,
     ) -> None:
         check_limit(max_children)
-        options = Options(max_restarts=max_restarts, max_seconds=max_seconds, max_children=max_children, strict=strict)
+        options = SupervisorOptions(max_restarts=max_restarts, max_seconds=max_seconds, max_children=max_children, strict=strict)
         super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
 
     def spawn(self, fn: Callable[..., Any], /, *args: Any, link: bool = True, **kwargs: Any) -> TaskRef:
@@ -184,7 +186,7 @@ class TaskSupervisor(AnySupervisor):
         While the supervisor is suspended the task waits: it starts after ``ts.ref.resume()``, in the order of the calls, or ends as
         ``"shutdown"`` with the supervisor.
         """
-        ref: TaskRef = self._admit(_spec(fn, args, kwargs, "temporary", 5.0), TaskLife, CURRENT_AGENT.get(), link)
+        ref: TaskRef = self._admit(_spec(fn, args, kwargs, "temporary", 5.0), TaskIncarnation, CURRENT_AGENT.get(), link)
         return ref
 
     def start(
@@ -213,7 +215,7 @@ class TaskSupervisor(AnySupervisor):
         """
         if fn is None:
             return super().start()
-        return self._admit(_spec(fn, args, kwargs, restart, shutdown), _StartedLife, None, False)
+        return self._admit(_spec(fn, args, kwargs, restart, shutdown), _StartedIncarnation, None, False)
 
     def stream(
         self,
@@ -242,13 +244,13 @@ class TaskSupervisor(AnySupervisor):
         return Stream(
             fn,
             items,
-            AT_ONCE if max_concurrency is None else max_concurrency,
+            DEFAULT_CONCURRENCY if max_concurrency is None else max_concurrency,
             ordered,
             timeout,
             on_timeout,
             zip_input,
-            lambda fn, item: self.spawn(fn, item, link=False)._life,
-            lambda: self.ref._life.home,
+            lambda fn, item: self.spawn(fn, item, link=False)._incarnation,
+            lambda: self.ref._incarnation.host,
             link,
         )
 
@@ -256,18 +258,18 @@ class TaskSupervisor(AnySupervisor):
         """The tasks that run, oldest first."""
         return [info for info in super().children() if info.ref is not None or info.status == "restarting"]
 
-    def _admit(self, spec: ChildSpec, life_class: Any, owner: Any, link: bool) -> Any:
+    def _admit(self, spec: ChildSpec, incarnation_class: Any, owner: Any, link: bool) -> Any:
         ref = self.ref
-        tree, life = ref._agent(), ref._life
-        if life.status is DEAD:
-            raise NotRunning(life.name)
-        return life.home.now_here(tree.admit_task, spec, life_class, owner, link)
+        tree, incarnation = ref._agent(), ref._incarnation
+        if incarnation.status is DEAD:
+            raise NotRunning(incarnation.name)
+        return incarnation.host.call_on_loop(tree.admit_task, spec, incarnation_class, owner, link)
 
 
 def _is_lasting(child: Child) -> bool:
     """Whether a child lives, or will be restarted."""
-    life = child.life
-    return life is None or life.status is not DEAD or needs_restart(child.spec.restart, life.reason)
+    incarnation = child.incarnation
+    return incarnation is None or incarnation.status is not DEAD or needs_restart(child.spec.restart, incarnation.reason)
 
 
 def _spec(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], restart: str, shutdown: Any) -> ChildSpec:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.agents import Agent, AgentDown, Supervisor, child, handles, poll_many, spawn, trace
-from pocketflex_nb.agents.host import agent_host as home
-from pocketflex_nb.agents.protocol.tree_position import PLACES
+from pocketflex_nb.agents.host import agent_host
+from pocketflex_nb.agents.protocol.tree_position import AGENT_INFOS
 from pocketflex_nb.core import ports
 from pocketflex_nb.testing import VirtualClock, settle
 from pocketflex_nb.views.diagrams.sequence import sequence_svg, steps_of
@@ -156,8 +156,8 @@ async def test_the_snapshot_tells_the_whole_tree(clock: VirtualClock) -> None:
 
 
 async def test_messages_to_the_dead_keep_their_names_while_the_log_holds_them(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(home, "MANY", 10)
-    monkeypatch.setattr(home, "_many", 10)
+    monkeypatch.setattr(agent_host, "INFO_LIMIT", 10)
+    monkeypatch.setattr(agent_host, "_info_limit", 10)
     async with Supervisor([], name="sup", clock=clock, **HERE) as sup:
         for number in range(50):
             ref = await sup.start_child(child(Counter, id=f"c{number}", restart="temporary"))
@@ -166,12 +166,12 @@ async def test_messages_to_the_dead_keep_their_names_while_the_log_holds_them(cl
         told = [event["to"] for event in sup.events if event.kind == "call" and event["to"] != "sup"]
         assert told == [f"sup/c{number}" for number in range(50)]
 
-        ref._life.log.traffic.clear()
-        before = len(PLACES)
+        ref._incarnation.log.traffic.clear()
+        before = len(AGENT_INFOS)
         for number in range(before + 20):
             await sup.start_child(child(Counter, id=f"d{number}", restart="temporary"))
             await sup.terminate_child(f"d{number}")
-        assert len(PLACES) < before + 20  # nothing names them any more
+        assert len(AGENT_INFOS) < before + 20  # nothing names them any more
 
 
 async def test_a_trace_of_tasks_shows_who_owns_them_and_what_they_give() -> None:

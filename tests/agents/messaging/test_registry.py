@@ -40,7 +40,7 @@ async def test_S60_names_are_gone_before_the_supervisor_restarts(clock: VirtualC
         ref = sup["m"]
         await ref.do(reg, "register", "one")
         await ref.do(reg, "register", "two", 2)
-        log = ref._life.home.log
+        log = ref._incarnation.host.log
 
         def look(record: Any) -> None:
             if record[2] in ("exit", "restart"):

@@ -31,7 +31,7 @@ from pocketflex_nb.agents import (
     SupervisorExit,
     child,
 )
-from pocketflex_nb.agents.host.agent_host import home_for
+from pocketflex_nb.agents.host.agent_host import host_for
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 
 __all__ = [
@@ -72,7 +72,7 @@ class Thread(Inline):
 
     def now(self, fn: Callable[[], Any]) -> Any:
         """Call `fn` where the agents live."""
-        return home_for().now_here(fn)
+        return host_for().call_on_loop(fn)
 
 
 def reason(text: str) -> Any:

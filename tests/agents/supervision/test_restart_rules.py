@@ -186,7 +186,7 @@ class Restarts(RuleBasedStateMachine):
         assert self.sup.is_alive == self.model.is_alive
         if not self.model.is_alive:
             assert self.sup.reason == "shutdown"
-            assert not self.sup.ref._life.home.lives
+            assert not self.sup.ref._incarnation.host.incarnations
             return
         told = [(info.id, info.status) for info in self.sup.children()]
         assert told == [(c.id, "running" if c.is_up else "stopped") for c in self.model.children]

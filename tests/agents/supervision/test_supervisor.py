@@ -26,7 +26,7 @@ from pocketflex_nb.agents import (
     child,
     whereis,
 )
-from pocketflex_nb.agents.host.agent_host import home_for
+from pocketflex_nb.agents.host.agent_host import host_for
 from pocketflex_nb.testing import Recorder, VirtualClock, settle
 from tests.agents.fakes import HERE, Boom, Counter, crash, order_of, three
 
@@ -215,7 +215,7 @@ async def test_S12_the_order_of_a_failed_start_stands_in_the_log(clock: VirtualC
         async def init(self) -> None:
             raise Boom("cannot")
 
-    home_for("inline", clock)
+    host_for("inline", clock)
     with Recorder() as seen, pytest.raises(StartError):
         await Supervisor([child(Counter, id="a"), child(Counter, id="b"), child(Bad, id="c")], clock=clock, **HERE).start()
 
@@ -391,7 +391,7 @@ async def test_S24_a_nested_supervisor_that_gives_up_is_restarted_by_its_parent(
 
 
 async def test_S27_the_body_raises_so_the_children_stop_first(clock: VirtualClock) -> None:
-    home_for("inline", clock)
+    host_for("inline", clock)
     with pytest.raises(ValueError, match="mine"), Recorder() as seen:
         async with three(clock=clock):
             raise ValueError("mine")

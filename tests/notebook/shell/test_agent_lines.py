@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb.agents.host.agent_host import homes
+from pocketflex_nb.agents.host.agent_host import hosts
 from tests.notebook.conftest import Shell
 
 SETUP = """
@@ -25,7 +25,7 @@ class Says(Agent):
 def says(shell: Shell) -> Any:
     shell.run(SETUP)
     yield shell
-    left = [life for home in homes() for life in list(home.lives.values())]
+    left = [life for host in hosts() for life in list(host.incarnations.values())]
     for life in left:
         life.ref.exit("kill")
 

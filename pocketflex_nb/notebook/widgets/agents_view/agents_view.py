@@ -13,7 +13,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from pocketflex_nb.agents.protocol.exit_reasons import tell
+from pocketflex_nb.agents.protocol.exit_reasons import format_reason
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.frozen.diff import compare
 from pocketflex_nb.core.frozen.freezer import freeze
@@ -222,7 +222,7 @@ def _ending(supervisor: Any) -> str:
     for event in reversed(list(supervisor.events)):
         if event.kind == "giveup" and event["pid"] == pid:
             return f"gave up: more than {event['max_restarts']} restarts within {event['max_seconds']:g} s"
-    return f"ended: {tell(supervisor.reason)}"
+    return f"ended: {format_reason(supervisor.reason)}"
 
 
 def _infos(holder: Any) -> list[Any]:
@@ -239,11 +239,11 @@ async def _state(ref: Any) -> Any:
 
 async def _stop_all(ref: Any) -> None:
     """End a team in order. One below another supervisor is ended by that, else it would be restarted."""
-    boss = ref._life.boss
-    if boss is None:
+    supervisor = ref._incarnation.supervisor
+    if supervisor is None:
         ref.exit("shutdown")
     else:
-        await boss.ref.terminate_child(ref if hasattr(boss.agent, "by_slot") else ref.id)
+        await supervisor.ref.terminate_child(ref if hasattr(supervisor.agent, "by_slot") else ref.id)
 
 
 async def _restart(holder: Any, info: Any) -> None:

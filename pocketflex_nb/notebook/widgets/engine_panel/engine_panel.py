@@ -174,5 +174,5 @@ def _agent(ref: Any) -> dict[str, Any]:
 
 
 def _zombies() -> int:
-    home: Any = sys.modules.get("pocketflex_nb.agents.host.agent_host")
-    return sum(len(one.zombies) for one in home.homes()) if home is not None else 0
+    host: Any = sys.modules.get("pocketflex_nb.agents.host.agent_host")
+    return sum(len(one.zombies) for one in host.hosts()) if host is not None else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NoReturn
 
-from pocketflex_nb.agents.actor.message_loop import AgentExit
+from pocketflex_nb.agents.actor.termination import AgentExit
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import NotOwner
 from pocketflex_nb.core.context import CURRENT_AGENT

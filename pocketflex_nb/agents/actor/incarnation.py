@@ -3,7 +3,7 @@
 An incarnation is one execution of an agent's or task's code: a restart makes a new one. Everything here runs on the host's loop.
 
 How it ends: a handler fails or returns `Stop`; or an exit is set as pending and the task is cancelled. Without a pending exit, a
-`CancelledError` is the user's own. The last action is `finalize`, which never waits.
+`CancelledError` is the user's own. :mod:`pocketflex_nb.agents.actor.termination` does the rest.
 """
 
 from __future__ import annotations
@@ -17,24 +17,22 @@ from itertools import count
 from types import CoroutineType
 from typing import Any
 
-from pocketflex_nb.agents.actor.message_loop import DIRECTIVES, AgentExit, MessageLoop
+from pocketflex_nb.agents.actor.message_loop import DIRECTIVES, MessageLoop
+from pocketflex_nb.agents.actor.termination import TERMINATE_TIMEOUT, AgentExit, conclude, exit_reason, finalize, run_terminate
 from pocketflex_nb.agents.host.agent_host import KILL_GRACE, AgentHost, register_incarnation
 from pocketflex_nb.agents.host.agent_log import callable_name
-from pocketflex_nb.agents.host.watchdog import AsyncKill, watch_over
+from pocketflex_nb.agents.host.watchdog import watch_over
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.envelopes import INFO, Caller, SystemMessage
 from pocketflex_nb.agents.messaging.method_proxies import ref_type
 from pocketflex_nb.agents.protocol.directives import IGNORE, Idle, Stop
-from pocketflex_nb.agents.protocol.errors import BadReturn, ReplyError, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, STARTING, STOPPING, Crash, format_reason, is_reason, short, where
+from pocketflex_nb.agents.protocol.errors import BadReturn, check_time
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, STARTING, STOPPING, is_reason, short
 from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 
-__all__ = ["TERMINATE_TIMEOUT", "Incarnation"]
-
-#: seconds that `terminate` may take when the supervisor itself was killed and no longer limits it
-TERMINATE_TIMEOUT = 5.0
+__all__ = ["Incarnation"]
 
 _pids = count(1)
 
@@ -216,7 +214,7 @@ class Incarnation(MessageLoop):
             if out.__class__ is Idle:
                 check_time(out.seconds, "Idle: seconds", none=False)
         except BaseException as exc:
-            self.finalize(self._reason_of(exc)[0])
+            self.finalize(exit_reason(self, exc)[0])
             return
         if self.status is DEAD:  # given up meanwhile, as a zombie
             self.host.zombies.discard(self)
@@ -253,7 +251,8 @@ class Incarnation(MessageLoop):
         return bool(getattr(self.agent, "trap_exit", False))
 
     @property
-    def _terminates(self) -> bool:
+    def has_terminate(self) -> bool:
+        """Whether its class has a `terminate` of its own."""
         return self.agent is not None and not getattr(type(self.agent).terminate, "is_default", False)
 
     def on_exit_signal(self, reason: Any, by: Incarnation | None, cause: int | None = None, *, is_linked: bool = False) -> None:
@@ -293,8 +292,8 @@ class Incarnation(MessageLoop):
             return
         if task is not None:
             task.cancel()
-        if polite and self._terminates:
-            self.task = self.host.loop.create_task(self._conclude(None), context=self.context)
+        if polite and self.has_terminate:
+            self.task = self.host.loop.create_task(self.conclude(None), context=self.context)
         else:
             self.finalize(reason)
 
@@ -328,112 +327,22 @@ class Incarnation(MessageLoop):
         self.host.zombies.add(self)
         self.finalize(self.pending_exit[0], zombie=True)
 
-    def _reason_of(self, exc: BaseException | None) -> tuple[Any, bool, Stop | None]:
-        """Exit reason, whether terminate runs, and the Stop that requested it."""
-        if self.pending_exit is not None:
-            return (*self.pending_exit, None)
-        if isinstance(exc, AsyncKill):
-            return "killed", False, None
-        if isinstance(exc, AgentExit):
-            return exc.stop.reason, True, exc.stop
-        if isinstance(exc, ReplyError):
-            exc = exc.exc
-        assert exc is not None
-        return Crash(exc), not isinstance(exc, GeneratorExit), None
+    async def conclude(self, exc: BaseException | None) -> None:
+        """End, as the last action of its task: by the error `exc`, or by the pending exit."""
+        await conclude(self, exc)
 
-    async def _conclude(self, exc: BaseException | None) -> None:
-        """The last action of the task."""
-        if self.status is DEAD or self.host.loop.is_closed():
-            self.host.zombies.discard(self)
-            return
-        if isinstance(exc, asyncio.CancelledError) and self.pending_exit is None and self.host.is_closing():
-            self.host.close()
-            return
-        reason, polite, stop = self._reason_of(exc)
-        if polite:
-            self.status = STOPPING
-            reason = await self._terminate(reason)
-        if self.status is DEAD:
-            self.host.zombies.discard(self)
-            return
-        if stop is not None and stop.has_reply and self.current_call is not None:
-            self.current_call.reply(stop.reply)
-        self.finalize(reason)
-
-    async def _terminate(self, reason: Any) -> Any:
+    async def run_terminate(self, reason: Any) -> Any:
         """Run `terminate` and return the reason, which is replaced when it fails."""
-        task = asyncio.current_task()
-        while task is not None and task.cancelling():
-            task.uncancel()
-        try:
-            out = self.agent.terminate(reason)
-            if out.__class__ is CoroutineType:
-                await out
-        except BaseException as exc:
-            if self.pending_exit is None or self.pending_exit[1]:
-                return Crash(exc)
-        return self.pending_exit[0] if self.pending_exit is not None and not self.pending_exit[1] else reason
+        return await run_terminate(self, reason)
 
     def finalize(self, reason: Any, zombie: bool = False) -> None:
-        """End it: names are freed, then callers, monitors, links and the supervisor are notified, in this order."""
-        if self.status is DEAD:
-            return
-        has_started = self.status is not STARTING
-        self.status, self.reason, self.is_open = DEAD, reason, False
-        self.host.incarnations.pop(self.pid, None)
-        for registry, key in list(self.names or ()):
-            registry.forget(key, self)
-        for cleanup in self.cleanups or ():
-            cleanup(self)
-        self.stop_idle_timer()
-        seq = self.cause = self._note_exit(reason, zombie) if has_started else None
-        told = "normal" if reason is IGNORE else reason
-        self._fail_callers(told)
-        for task in self.reentrant_tasks or ():
-            task.cancel()
-        watchers, links = self.watchers or (), self.links or ()
-        self.agent = self.context = self.queue = self.current_call = self.reentrant_tasks = self.pending_replies = None
-        self.watchers = self.links = self.names = None
-        self.lane = None
-        if self.task is not None and not zombie:
-            self.task = None
-        if self.started is not None and not self.started.done():
-            self.started.set_result(IGNORE if reason is IGNORE else (reason,))
-        for watcher in watchers:
-            watcher.down(self, told, zombie, seq)
-        for peer in links:
-            if peer.links:
-                peer.links.discard(self)
-            if peer is not self.supervisor:
-                self.host.signals.append((peer, told, self, seq))
-        if self.on_exit is not None:
-            self.on_exit(self, told)
-        self.host.deliver()
+        """End it: names are freed, then callers, monitors, links and the supervisor are notified; see `FINAL_STEPS`. Never waits."""
+        if self.status is not DEAD:
+            finalize(self, reason, zombie)
 
-    def _note_exit(self, reason: Any, zombie: bool) -> int:
-        error = reason.error if isinstance(reason, Crash) else None
-        facts = {
-            "reason": "crash" if error is not None else format_reason(reason),
-            "error": format_reason(reason).removeprefix("crash: ") if error is not None else None,
-            "where": where(error) if error is not None else None,
-            "zombie": zombie,
-            "type": self.type,
-            **self._facts(),
-        }
-        seq = self.note("exit", facts, self.cause)
-        if zombie:
-            self.note("zombie", {"reason": format_reason(reason)}, seq)
-        return seq
-
-    def _facts(self) -> dict[str, Any]:
+    def exit_facts(self) -> dict[str, Any]:
         """Further facts of its exit event."""
         return {}
-
-    def _fail_callers(self, reason: Any) -> None:
-        waiting = [self.current_call, *(self.queue or ()), *(self.pending_replies or ())]
-        for item in waiting:
-            if item.__class__ is Caller:
-                item.down(reason)
 
 
 def _is_fresh(task: asyncio.Task[Any]) -> bool:

@@ -13,6 +13,8 @@ from time import perf_counter
 from types import CoroutineType
 from typing import Any
 
+from pocketflex_nb.agents.actor.reentrant_handlers import absorb_cancel, spawn_reentrant
+from pocketflex_nb.agents.actor.termination import AgentExit
 from pocketflex_nb.agents.host.agent_host import AgentHost
 from pocketflex_nb.agents.host.agent_log import warn
 from pocketflex_nb.agents.messaging.envelopes import INFO, Caller, InternalMessage, MethodCall, SystemMessage
@@ -20,20 +22,12 @@ from pocketflex_nb.agents.protocol.directives import NO_REPLY, Continue, Idle, S
 from pocketflex_nb.agents.protocol.errors import BadReturn, ReplyError, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, short
 
-__all__ = ["BURST", "DIRECTIVES", "TIME_SLICE", "AgentExit", "MessageLoop"]
+__all__ = ["BURST", "DIRECTIVES", "TIME_SLICE", "MessageLoop"]
 
 #: messages handled before a look at the time; seconds of handling before the other tasks of the loop get their turn
 BURST, TIME_SLICE = 32, 0.0003
 #: what a handler may give besides None to say how to go on
 DIRECTIVES = frozenset({Stop, Idle, Continue})
-
-
-class AgentExit(BaseException):
-    """Raised to end the agent: it returned `Stop`, or called `exit`. Not an Exception, so that no handler catches it by accident."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(stop)  # which lets it travel from a process of its own
-        self.stop = stop
 
 
 class MessageLoop:
@@ -100,10 +94,8 @@ class MessageLoop:
         """End with `reason`."""
         raise NotImplementedError
 
-    async def _conclude(self, exc: BaseException | None) -> None:
-        raise NotImplementedError
-
-    def _reason_of(self, exc: BaseException | None) -> tuple[Any, bool, Stop | None]:
+    async def conclude(self, exc: BaseException | None) -> None:
+        """End, as the last action of the task."""
         raise NotImplementedError
 
     def put(self, item: Any) -> None:
@@ -134,11 +126,11 @@ class MessageLoop:
             except BaseException as exc:
                 self.parked, self.is_draining = None, True
                 if not isinstance(exc, ReplyError) or self.pending_exit is not None:
-                    await self._conclude(exc)
+                    await self.conclude(exc)
                     return
                 warn(f"agent {self.name!r} raised {exc!r} where nobody waits for a reply")
         if self.pending_exit is not None or self.status is DEAD:
-            await self._conclude(None)
+            await self.conclude(None)
             return
         self.is_draining = False
         self.task = self.current_call = None
@@ -178,7 +170,7 @@ class MessageLoop:
                     except ReplyError as exc:
                         item.fail(exc.exc)
                     except asyncio.CancelledError:
-                        if not self.absorb_cancel(item):
+                        if not absorb_cancel(self, item):
                             raise
                     else:
                         if out is NO_REPLY or out.__class__ in DIRECTIVES:
@@ -213,7 +205,7 @@ class MessageLoop:
     def start_method(self, item: Any, message: MethodCall) -> Any:
         """Start a method that a message names."""
         if message.is_reentrant:
-            self.spawn_reentrant(item, message)
+            spawn_reentrant(self, item, message)
             return NO_REPLY if item.__class__ is Caller else None
         out = message.on(self.agent)
         return out if item.__class__ is Caller else _quietly(out)
@@ -271,39 +263,6 @@ class MessageLoop:
                 return True
         return False
 
-    def spawn_reentrant(self, item: Any, message: MethodCall) -> None:
-        """Handle a message of a reentrant handler in a task of its own."""
-        if self.reentrant_tasks is None:
-            self.reentrant_tasks = set()
-        task = self.host.loop.create_task(self.run_reentrant(item, message), context=self.context)
-        if item.__class__ is Caller:
-            item.task = task
-        self.reentrant_tasks.add(task)
-        task.add_done_callback(self.reentrant_tasks.discard)
-
-    async def run_reentrant(self, item: Any, message: MethodCall) -> None:
-        """Run a reentrant handler, and reply."""
-        caller = item if item.__class__ is Caller else None
-        if caller is not None:
-            self.pending_replies = self.pending_replies or set()
-            self.pending_replies.add(caller)
-        try:
-            out = message.on(self.agent)
-            if out.__class__ is CoroutineType:
-                out = await out
-            if caller is not None:
-                caller.reply(out)
-        except ReplyError as exc:
-            if caller is not None:
-                caller.fail(exc.exc)
-        except BaseException as exc:
-            if caller is not None and isinstance(exc, asyncio.CancelledError) and self.absorb_cancel(caller):
-                if self.pending_replies:
-                    self.pending_replies.discard(caller)
-                return
-            if self.pending_exit is None and self.status is not DEAD:
-                self.end(self._reason_of(exc)[0], polite=True)
-
     # times -----------------------------------------------------------------------------------------------------------
     def stop_idle_timer(self) -> None:
         """Cancel the timer of the idle time."""
@@ -335,10 +294,6 @@ class MessageLoop:
                 if item is caller:
                     del self.queue[n]
                     return
-
-    def absorb_cancel(self, item: Caller) -> bool:
-        """Whether a cancellation came from `cancel_call`, so that the agent continues."""
-        return self.pending_exit is None and self.clear_cancel(item)
 
     def clear_cancel(self, item: Caller) -> bool:
         """Whether the running task was cancelled for `item`, whose caller no longer waits; clears that for the next message."""

@@ -125,10 +125,10 @@ class TaskIncarnation(Incarnation):
         try:
             value = await self._work(args, kwargs)
         except BaseException as exc:
-            await self._conclude(exc)
+            await self.conclude(exc)
             return
         if self.pending_exit is not None or self.status is DEAD:
-            await self._conclude(None)
+            await self.conclude(None)
             return
         self.outcome = self.outcome or Ok(value)
         self.finalize("normal")
@@ -140,22 +140,26 @@ class TaskIncarnation(Incarnation):
         value = await offload(lambda: fn(*args, **kwargs))
         return await value if value.__class__ is CoroutineType else value
 
-    def _facts(self) -> dict[str, Any]:
+    def exit_facts(self) -> dict[str, Any]:
+        """Owner, and value if it has one."""
         facts = {"owner": self.owner.address if self.owner is not None else ""}
         if isinstance(self.outcome, Ok):
             facts["value"] = self.host.log.describe(self.outcome.value)
         return facts
 
-    async def _conclude(self, exc: BaseException | None) -> None:
+    async def conclude(self, exc: BaseException | None) -> None:
+        """End, unless it has a value: as for an agent."""
         if self.status is not DEAD and exc is None and self.pending_exit is None:
             return
-        await super()._conclude(exc)
+        await super().conclude(exc)
 
     @property
-    def _terminates(self) -> bool:
+    def has_terminate(self) -> bool:
+        """Always False: a function has none."""
         return False
 
-    async def _terminate(self, reason: Any) -> Any:
+    async def run_terminate(self, reason: Any) -> Any:
+        """There is none to run."""
         return reason
 
     def finalize(self, reason: Any, zombie: bool = False) -> None:

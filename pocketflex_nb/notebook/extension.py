@@ -9,15 +9,15 @@ from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core import ports
 from pocketflex_nb.notebook.cells import formatters
 from pocketflex_nb.notebook.cells.show import begin_cell, show
-from pocketflex_nb.notebook.magics import completion as complete
+from pocketflex_nb.notebook.magics.completion import install_completion, remove_completion
 from pocketflex_nb.notebook.magics.magics import PocketflexMagics
-from pocketflex_nb.notebook.requests import diagram_reload as hot
-from pocketflex_nb.notebook.shell import awaitable_magics as await_cell
-from pocketflex_nb.notebook.shell import cell_agents as cell_scope
-from pocketflex_nb.notebook.shell import cell_interrupts
-from pocketflex_nb.notebook.shell import output_capture as lanes
-from pocketflex_nb.notebook.widgets.base import view_lifetimes
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.requests.diagram_reload import install_diagram_reload, remove_diagram_reload
+from pocketflex_nb.notebook.shell.awaitable_magics import install_awaitable_magics, remove_awaitable_magics
+from pocketflex_nb.notebook.shell.cell_agents import install_cell_agents, remove_cell_agents
+from pocketflex_nb.notebook.shell.cell_interrupts import install_interrupts, remove_interrupts
+from pocketflex_nb.notebook.shell.output_capture import install_output_capture, remove_output_capture
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import install_lifetimes, remove_lifetimes
 
 __all__ = ["load", "unload"]
 
@@ -33,16 +33,16 @@ def load(shell: Any) -> None:
     magics = shell.magics_manager.magics
     _loaded[shell] = {(kind, name): magics[kind][name] for kind, name in _NAMES if name in magics[kind]}
     shell.register_magics(PocketflexMagics)
-    cell_interrupts.install(shell)
-    view_lifetimes.install(shell)
-    await_cell.install(shell)
+    install_interrupts(shell)
+    install_lifetimes(shell)
+    install_awaitable_magics(shell)
     shell.events.register("pre_run_cell", begin_cell)
-    cell_scope.install(shell)
-    complete.install(shell)
-    hot.install(shell)
+    install_cell_agents(shell)
+    install_completion(shell)
+    install_diagram_reload(shell)
     formatters.register(shell)
-    lanes.install()
-    shell.events.register("post_run_cell", pump.finish)
+    install_output_capture()
+    shell.events.register("post_run_cell", refresh_loop.finish)
     _guard_input(getattr(shell, "kernel", None))
     ports.display = show
     if not hasattr(shell, "_last_traceback"):  # ipykernel 7.4 reads it for its reply; a usage error, shown without one, never set it
@@ -66,14 +66,14 @@ def unload(shell: Any) -> None:
         if (kind, name) in before:
             magics[kind][name] = before[kind, name]
     shell.magics_manager.registry.pop(PocketflexMagics.__name__, None)
-    cell_interrupts.remove(shell)
-    view_lifetimes.remove(shell)
-    await_cell.remove(shell)
+    remove_interrupts(shell)
+    remove_lifetimes(shell)
+    remove_awaitable_magics(shell)
     shell.events.unregister("pre_run_cell", begin_cell)
-    shell.events.unregister("post_run_cell", pump.finish)
-    cell_scope.remove(shell)
-    complete.remove(shell)
-    hot.remove(shell)
+    shell.events.unregister("post_run_cell", refresh_loop.finish)
+    remove_cell_agents(shell)
+    remove_completion(shell)
+    remove_diagram_reload(shell)
     formatters.unregister(shell)
-    lanes.remove()
+    remove_output_capture()
     ports.display = None

@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 __all__ = [
-    "FORMS", "PLAIN_NAMES", "Form", "add_plain_names", "add_secret_form", "add_secret_names", "forget_additions", "forms", "hinted",
-    "is_secret_key", "may_name",
+    "FORMS", "PLAIN_NAMES", "SecretForm", "add_plain_names", "add_secret_form", "add_secret_names", "forget_additions", "forms",
+    "hinted", "is_secret_key", "may_name",
 ]
 
 #: names that are not secrets although they contain a word for one; in lower case, words joined by ``_``
@@ -92,7 +92,7 @@ def _bearer(token: str) -> bool:
     return len(token) >= 16 or any(ch.isdigit() for ch in token)
 
 
-class Form(NamedTuple):
+class SecretForm(NamedTuple):
     """A format of secrets: its pattern, and a quick test that rules out a text.
 
     Attributes
@@ -114,33 +114,35 @@ class Form(NamedTuple):
 
 
 #: the kept forms
-FORMS: tuple[Form, ...] = (
-    Form("OpenAI, Anthropic", ("sk-",), re.compile(r"\bsk-(?P<s>[A-Za-z0-9_\-]{8,})"), _random),
-    Form("Stripe", ("_live_", "_test_", "whsec_"), re.compile(r"\b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{8,}|\bwhsec_[A-Za-z0-9+/=]{8,}")),
-    Form("GitHub", ("ghp_", "gho_", "ghu_", "ghr_", "ghs_", "github_pat_"), re.compile(r"\b(?:gh[pousr]|github_pat)_[A-Za-z0-9_]{8,}")),
-    Form("GitLab", ("glpat-", "gldt-", "glrt-", "glsoat-", "glcbt-"), re.compile(r"\bgl(?:pat|dt|rt|soat|cbt)-[A-Za-z0-9_\-]{8,}")),
-    Form("Hugging Face, Groq", ("hf_", "gsk_"), re.compile(r"\b(?:hf|gsk)_[A-Za-z0-9]{10,}")),
-    Form("npm, Replicate, Fireworks, xAI ...", ("npm", "r8_", "fw_", "xai-", "tgp_", "csk-", "ntn_", "tvly-"),
+FORMS: tuple[SecretForm, ...] = (
+    SecretForm("OpenAI, Anthropic", ("sk-",), re.compile(r"\bsk-(?P<s>[A-Za-z0-9_\-]{8,})"), _random),
+    SecretForm("Stripe", ("_live_", "_test_", "whsec_"),
+               re.compile(r"\b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{8,}|\bwhsec_[A-Za-z0-9+/=]{8,}")),
+    SecretForm("GitHub", ("ghp_", "gho_", "ghu_", "ghr_", "ghs_", "github_pat_"),
+               re.compile(r"\b(?:gh[pousr]|github_pat)_[A-Za-z0-9_]{8,}")),
+    SecretForm("GitLab", ("glpat-", "gldt-", "glrt-", "glsoat-", "glcbt-"), re.compile(r"\bgl(?:pat|dt|rt|soat|cbt)-[A-Za-z0-9_\-]{8,}")),
+    SecretForm("Hugging Face, Groq", ("hf_", "gsk_"), re.compile(r"\b(?:hf|gsk)_[A-Za-z0-9]{10,}")),
+    SecretForm("npm, Replicate, Fireworks, xAI ...", ("npm", "r8_", "fw_", "xai-", "tgp_", "csk-", "ntn_", "tvly-"),
          re.compile(r"\b(?:npm|r8|fw|xai|tgp|csk|ntn|tvly)[_\-](?P<s>[A-Za-z0-9]{10,})"), _random),
-    Form("PyPI, Perplexity, NVIDIA, Shopify ...",
+    SecretForm("PyPI, Perplexity, NVIDIA, Shopify ...",
          ("pypi", "pplx", "nvapi", "lsv2", "ls__", "lin_api", "_v1_", "shp", "sntrys", "sq0"),
          re.compile(r"\b(?:pypi|pplx|nvapi|lsv2|ls_|lin_api|do[opr]_v1|shp(?:at|ss|ca|pa)|sntrys|sq0atp|sq0csp)[_\-](?P<s>[A-Za-z0-9_\-]{8,})"),
          _random),
-    Form("Slack", ("xox", "xapp-", "hooks.slack.com"),
+    SecretForm("Slack", ("xox", "xapp-", "hooks.slack.com"),
          re.compile(r"\bxox[abeoprs]-[A-Za-z0-9\-]{8,}|\bxapp-[A-Za-z0-9\-]{8,}|hooks\.slack\.com/services/[A-Za-z0-9/]{8,}")),
-    Form("AWS", ("AKIA", "ASIA", "AGPA", "AIDA", "AROA"), re.compile(r"\b(?:AKIA|ASIA|AGPA|AIDA|AROA)[0-9A-Z]{12,}")),
-    Form("Google", ("AIza", "ya29.", "GOCSPX-"),
+    SecretForm("AWS", ("AKIA", "ASIA", "AGPA", "AIDA", "AROA"), re.compile(r"\b(?:AKIA|ASIA|AGPA|AIDA|AROA)[0-9A-Z]{12,}")),
+    SecretForm("Google", ("AIza", "ya29.", "GOCSPX-"),
          re.compile(r"\bAIza[0-9A-Za-z_\-]{16,}|\bya29\.[0-9A-Za-z_\-]{16,}|\bGOCSPX-[0-9A-Za-z_\-]{8,}")),
-    Form("SendGrid", ("SG.",), re.compile(r"\bSG\.[\w\-]{8,}\.[\w\-]{8,}")),
-    Form("Databricks, Mailgun, Twilio", ("dapi", "key-", "SK"), re.compile(r"\b(?:dapi|key-|SK)[0-9a-f]{32}\b")),
-    Form("Telegram", (":AA",), re.compile(r"\b\d{8,10}:AA[A-Za-z0-9_\-]{30,}")),
-    Form("Vault, age", ("hvs.", "hvb.", "hvr.", "AGE-SECRET-KEY-1"),
+    SecretForm("SendGrid", ("SG.",), re.compile(r"\bSG\.[\w\-]{8,}\.[\w\-]{8,}")),
+    SecretForm("Databricks, Mailgun, Twilio", ("dapi", "key-", "SK"), re.compile(r"\b(?:dapi|key-|SK)[0-9a-f]{32}\b")),
+    SecretForm("Telegram", (":AA",), re.compile(r"\b\d{8,10}:AA[A-Za-z0-9_\-]{30,}")),
+    SecretForm("Vault, age", ("hvs.", "hvb.", "hvr.", "AGE-SECRET-KEY-1"),
          re.compile(r"\bhv[sbr]\.[A-Za-z0-9_\-]{8,}|\bAGE-SECRET-KEY-1[A-Z0-9]{8,}")),
-    Form("JSON web token", ("eyJ",), re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*){1,5}|\beyJ[A-Za-z0-9_\-]{24,}")),
-    Form("private key", ("PRIVATE KEY",),
+    SecretForm("JSON web token", ("eyJ",), re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*){1,5}|\beyJ[A-Za-z0-9_\-]{24,}")),
+    SecretForm("private key", ("PRIVATE KEY",),
          re.compile(r"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY[ A-Z]{0,20}-----[\s\S]*?(?:-----END[ A-Z0-9]{0,60}-----|\Z)")),
-    Form("Bearer", ("earer",), re.compile(r"\b[Bb]earer\s+(?P<s>[A-Za-z0-9+/_\-.=~]{8,})"), _bearer),
-    Form("Basic", ("asic",), re.compile(r"\b[Bb]asic\s+(?P<s>[A-Za-z0-9+/_\-.=]{8,})"), _basic),
+    SecretForm("Bearer", ("earer",), re.compile(r"\b[Bb]earer\s+(?P<s>[A-Za-z0-9+/_\-.=~]{8,})"), _bearer),
+    SecretForm("Basic", ("asic",), re.compile(r"\b[Bb]asic\s+(?P<s>[A-Za-z0-9+/_\-.=]{8,})"), _basic),
 )
 #: letters that every secret name has some of, in lower case: a text without any is not read for names
 _HINTS = (
@@ -152,15 +154,15 @@ _HINTED = tuple((hint, form) for form in FORMS for hint in form.hints)
 
 _names: set[str] = set()
 _plain: set[str] = set()
-_forms: list[Form] = []
+_forms: list[SecretForm] = []
 
 
-def forms() -> Sequence[Form]:
+def forms() -> Sequence[SecretForm]:
     """The kept forms and those added."""
     return (*FORMS, *_forms) if _forms else FORMS
 
 
-def hinted(text: str) -> list[Form]:
+def hinted(text: str) -> list[SecretForm]:
     """The formats that may occur in a text."""
     found = []
     for hint, form in _HINTED:  # a plain loop: this is asked of every text that is shown
@@ -244,7 +246,7 @@ def add_secret_form(pattern: str) -> None:
         raise ValueError(f"{pattern!r} is no regular expression: {exc}") from exc
     if found.match("") or found.groupindex:
         raise ValueError(f"{pattern!r} matches the empty text or names a group; write a pattern of at least one character, without names")
-    _forms.append(Form("added", ("",), found))
+    _forms.append(SecretForm("added", ("",), found))
 
 
 def forget_additions() -> None:

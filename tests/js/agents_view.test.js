@@ -11,7 +11,7 @@ const ROW = ["/clerk", 0, "clerk", "running", "worker", 0, 2, 5, "", "running", 
 beforeEach(() => openPage());
 
 function shown(traits) {
-  const model = modelOf({ signs: {}, static: "", head: HEAD, rows: [ROW], detail: { name: "" }, ...traits });
+  const model = modelOf({ icons: {}, static: "", head: HEAD, rows: [ROW], detail: { name: "" }, ...traits });
   const el = document.createElement("div");
   document.body.append(el);
   return { model, el, end: view.render({ model, el }) };

@@ -106,14 +106,14 @@ test("differences give what the kernel meant", () => {
 });
 
 test("a page asks for the whole once when it missed a difference", () => {
-  const model = modelOf({ turn: 0, n: 1 });
+  const model = modelOf({ revision: 0, n: 1 });
   const end = initialize({ model });
-  model.hear("msg:custom", { turn: 1, patch: { n: [0, 2] } });
-  model.hear("msg:custom", { turn: 1, patch: { n: [0, 8] } });
-  model.hear("msg:custom", { turn: 3, patch: { n: [0, 9] } });
-  model.hear("msg:custom", { turn: 4, patch: { n: [0, 9] } });
-  assert.deepEqual([model.get("n"), model.get("turn")], [2, 1]);
-  assert.deepEqual(model.sent, [{ do: "fresh", turn: 0 }, { do: "fresh", turn: 1 }]);
+  model.hear("msg:custom", { revision: 1, patch: { n: [0, 2] } });
+  model.hear("msg:custom", { revision: 1, patch: { n: [0, 8] } });
+  model.hear("msg:custom", { revision: 3, patch: { n: [0, 9] } });
+  model.hear("msg:custom", { revision: 4, patch: { n: [0, 9] } });
+  assert.deepEqual([model.get("n"), model.get("revision")], [2, 1]);
+  assert.deepEqual(model.sent, [{ do: "fresh", revision: 0 }, { do: "fresh", revision: 1 }]);
   end();
   assert.equal(model.listeners(), 0);
 });

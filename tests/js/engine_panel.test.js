@@ -11,7 +11,7 @@ const AGENT = { name: "clerk", status: "running", mailbox: 2, handled: 5 };
 beforeEach(() => openPage());
 
 function shown(traits = {}) {
-  const model = modelOf({ head: HEAD, curve: [1, 2], rows: [RUN], agents: [AGENT], signs: { running: "M0 0" }, static: "", ...traits });
+  const model = modelOf({ head: HEAD, curve: [1, 2], rows: [RUN], agents: [AGENT], icons: { running: "M0 0" }, static: "", ...traits });
   const el = document.createElement("div");
   document.body.append(el);
   return { model, el, end: panel.render({ model, el }) };

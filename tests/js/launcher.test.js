@@ -23,7 +23,7 @@ let model;
 beforeEach(() => openPage());
 
 function show(form = {}, traits = {}) {
-  model = modelOf({ form: { ...FORM, ...form }, said: [], strip: { counts: {}, runs: 0, over: 0, shown: 0 }, rows: [], signs: {}, static: "", ...traits });
+  model = modelOf({ form: { ...FORM, ...form }, said: [], totals: { counts: {}, runs: 0, over: 0, shown: 0 }, rows: [], icons: {}, static: "", ...traits });
   el = document.createElement("div");
   document.body.append(el);
   return launcher.render({ model, el });
@@ -126,7 +126,7 @@ test("a select keeps its options while they are the same", () => {
 });
 
 test("runs have lines with buttons for what can be done with them", () => {
-  show({}, { rows: [RUN], strip: { counts: { running: 1 }, runs: 3, over: 0, shown: 1 } });
+  show({}, { rows: [RUN], totals: { counts: { running: 1 }, runs: 3, over: 0, shown: 1 } });
   const line = el.querySelector("[role=listitem]"), shown = () => [...line.querySelectorAll("button")].filter((b) => !b.hidden).map((b) => b.textContent);
   assert.deepEqual(shown(), ["View", "Store", "Pause", "Stop"]);
   assert.equal(el.querySelector(".pf-l-runs").dataset.more, "2 more: %pf runs --all");

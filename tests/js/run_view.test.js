@@ -23,10 +23,10 @@ const SVG = [
 const STRIP = { name: "research", status: "running", runs: 1, counts: { running: 1 }, steps: 3, problems: [], epoch: null };
 const LANE = { key: 1, name: "research", status: "running", at: ["A"], steps: 3, seconds: null, lines: [["print", "hello\n", "A"]], asks: [], error: null };
 const TRAITS = {
-  turn: 0, height: 400, signs: { running: "M1 1" }, static: "", strip: STRIP, pictures: [{ name: "research", svg: SVG }],
-  states: { 0: { A: ["running", 2, "at it"] } }, edges: { 0: { "A|go": 1 } }, lanes: [LANE], focus: -1, heat: "", spans: [[["A", 0, 10, false, 0]]],
+  revision: 0, height: 400, icons: { running: "M1 1" }, static: "", header: STRIP, diagrams: [{ name: "research", svg: SVG }],
+  states: { 0: { A: ["running", 2, "at it"] } }, edges: { 0: { "A|go": 1 } }, lanes: [LANE], focus: -1, status_grid: "", spans: [[["A", 0, 10, false, 0]]],
   marks: [[]], cursor: { live: true, at: 3, of: 3, ms: 10, text: "A" }, tabs: ["diff", "store", "events"],
-  panel: { tab: "diff", rows: [["~", "n", "1 → 2"], ["+", "m", "3"]] },
+  tab_content: { tab: "diff", rows: [["~", "n", "1 → 2"], ["+", "m", "3"]] },
 };
 
 let el;
@@ -67,7 +67,7 @@ test("a picture's badge stays at its right side, and tells thousands", () => {
 });
 
 test("flows are tabs that arrow keys choose", async (t) => {
-  await show({ pictures: [{ name: "one", svg: SVG }, { name: "two", svg: SVG }] });
+  await show({ diagrams: [{ name: "one", svg: SVG }, { name: "two", svg: SVG }] });
   t.after(end);
   const tabs = [...el.querySelectorAll(".pf-flow-tabs [role=tab]")];
   tabs[0].focus();
@@ -105,7 +105,7 @@ test("letters steer live runs, and only the past of those that are over", async 
   for (const key of [" ", "n", "s", "ArrowLeft", "Home", "q"]) press(root, key);
   assert.deepEqual(model.sent, [{ do: "pause" }, { do: "step" }, { do: "stop" }, { do: "cursor", by: -1 }, { do: "cursor", step: 0 }]);
   model.sent.length = 0;
-  model.set("strip", { ...STRIP, status: "done", counts: { done: 1 }, seconds: 2 });
+  model.set("header", { ...STRIP, status: "done", counts: { done: 1 }, seconds: 2 });
   for (const key of [" ", "n", "s", "End", "d"]) press(root, key);
   assert.deepEqual([model.sent, el.querySelector(".pf-facts").textContent], [[{ do: "live" }, { do: "tab", name: "diff" }], "3 steps  ·  2.0 s"]);
 });
@@ -156,7 +156,7 @@ test("many runs are cells, some runs each above the most", () => {
 });
 
 test("left and right look into the next run of the grid", async (t) => {
-  await show({ heat: "r2,d1", strip: { ...STRIP, runs: 3, counts: { running: 2, done: 1 } } });
+  await show({ status_grid: "r2,d1", header: { ...STRIP, runs: 3, counts: { running: 2, done: 1 } } });
   t.after(end);
   const grid = el.querySelector(".pf-heat");
   assert.equal(grid.querySelector("svg").getAttribute("aria-label"), "2 running, 1 done");

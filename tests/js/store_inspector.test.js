@@ -20,7 +20,7 @@ let model;
 beforeEach(() => openPage());
 
 function show(traits = {}) {
-  model = modelOf({ turn: 0, head: HEAD, rows: ROWS, text: "{}", detail: { path: "", row: -1 }, diff: [], watched: [], static: "", ...traits });
+  model = modelOf({ revision: 0, head: HEAD, rows: ROWS, text: "{}", detail: { path: "", row: -1 }, diff: [], watched: [], static: "", ...traits });
   el = document.createElement("div");
   document.body.append(el);
   return inspector.render({ model, el });

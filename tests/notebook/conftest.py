@@ -15,7 +15,7 @@ from traitlets.config import Config
 from pocketflex_nb.engine.runs import run as engine_run
 from pocketflex_nb.engine.runs.run_registry import forget, runs
 from pocketflex_nb.notebook.shell.output_capture import Lane
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 
 _NODES = """
 import asyncio, time
@@ -45,10 +45,10 @@ plan, search, fails, waits = Plan(), Search(), Fails(), Waits()
 
 @pytest.fixture(autouse=True)
 def _no_view_stays_open() -> Iterator[None]:
-    """A view that a test leaves open would keep the pump turning, and the next test waiting for its end."""
+    """A view that a test leaves open would keep the refresh loop turning, and the next test waiting for its end."""
     yield
-    for view in list(pump._open):
-        pump.close(view)
+    for view in list(refresh_loop._open):
+        refresh_loop.close(view)
 
 
 class Shell:

@@ -18,7 +18,7 @@ from pocketflex_nb.notebook.reports.html_page import page, write_page
 from pocketflex_nb.notebook.reports.otel import otlp_json
 from pocketflex_nb.notebook.reports.text_view import TextView
 from pocketflex_nb.notebook.shell import output_capture as lanes
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
 from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import StoreInspector
 from pocketflex_nb.views.text.safe_messages import masked_tail, speakable
@@ -31,18 +31,18 @@ _COMMANDS = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x07\x9b]")
 
 @pytest.fixture
 def streams() -> Iterator[None]:
-    lanes.install()
+    lanes.install_output_capture()
     yield
-    lanes.remove()
+    lanes.remove_output_capture()
 
 
 def _outputs(run: Any) -> dict[str, str]:
     """Everything that a view, a file or a terminal would show of `run`."""
     view = RunView(run)
-    pump.close(view)
-    view.look()
+    refresh_loop.close(view)
+    view.refresh()
     inspector = StoreInspector(run.store)
-    pump.close(inspector)
+    refresh_loop.close(inspector)
     return {
         "page": page([run]),
         "otel": otlp_json([run]),
@@ -60,7 +60,7 @@ def _launched(step: Any) -> Any:
 
     run = linear(Step(), name="f").launch(Store({}))
     run.wait(20)
-    lanes.settle(run)
+    lanes.finish_lines(run)
     return run
 
 
@@ -177,14 +177,14 @@ def test_what_a_run_prints_into_the_cell_as_well_is_masked_and_commands_no_termi
 
     flow = Flow(Prints(), name="f")
     run = flow.launch({}, name="teed")
-    lanes.teed.add(run.number)
+    lanes.mirrored_output.add(run.number)
     try:
         again = flow.launch({}, name="teed too")
-        lanes.teed.add(again.number)
+        lanes.mirrored_output.add(again.number)
         run.wait(20)
         again.wait(20)
     finally:
-        lanes.teed.clear()
+        lanes.mirrored_output.clear()
 
     assert S not in behind.getvalue()
     assert not _COMMANDS.search(behind.getvalue())
@@ -232,14 +232,14 @@ def test_a_table_of_events_keeps_its_numbers() -> None:
 def test_an_inspector_counts_its_traffic_whatever_it_looks_into() -> None:
     for source in (Store({"a": 1}), {"a": 1}):
         view = StoreInspector(source)
-        pump.close(view)
+        refresh_loop.close(view)
         source["b"] = 2
-        view.look()
+        view.refresh()
         view._credit = -1e6
 
-        assert not view.may_tell(), "a debt is not forgiven"
+        assert not view.has_budget(), "a debt is not forgiven"
         view._credit = 1.0
         source["c"] = 3
-        assert view.look() is not None
+        assert view.refresh() is not None
         assert len(view.rows) == 3
         view.close()

@@ -18,16 +18,16 @@ from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.cells.show import show
-from pocketflex_nb.notebook.requests.cell_body import Body
+from pocketflex_nb.notebook.requests.cell_body import PythonBody
 from pocketflex_nb.notebook.requests.names import as_flow, entries_of, find_run, runs_of
-from pocketflex_nb.notebook.requests.option_line import Options
-from pocketflex_nb.notebook.requests.run_options import Terms
+from pocketflex_nb.notebook.requests.option_line import ParsedLine
+from pocketflex_nb.notebook.requests.run_options import RunOptions
 from pocketflex_nb.notebook.requests.run_request import checked, fresh, plan_text, start, when_over
 from pocketflex_nb.notebook.shell import output_capture as lanes
-from pocketflex_nb.notebook.shell.awaitable_magics import called
+from pocketflex_nb.notebook.shell.awaitable_magics import run_awaited
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, fail, own_error, users_line
-from pocketflex_nb.notebook.shell.say import say
-from pocketflex_nb.notebook.widgets.store_inspector.watch_expressions import watch
+from pocketflex_nb.notebook.shell.safe_print import print_safely
+from pocketflex_nb.notebook.widgets.store_inspector.watch_expressions import show_watched
 
 __all__ = ["CellRun"]
 
@@ -50,7 +50,8 @@ class CellRun(CellWait):
     """
 
     def __init__(
-        self, shell: Any, options: Options, terms: Terms, value: Any = None, *, body: Body | None = None, name: str | None = None
+        self, shell: Any, options: ParsedLine, terms: RunOptions, value: Any = None, *,
+        body: PythonBody | None = None, name: str | None = None,
     ) -> None:
         self.shell, self.options, self.terms = shell, options, terms
         self.name = name
@@ -126,7 +127,7 @@ class CellRun(CellWait):
             self.shell.user_ns[self.terms.output] = self.runs
         self.view = show(self.runs, asked=launched is None, height=self.terms.height, view=self.terms.view)
         if self.terms.watch:
-            self.watched = watch(self.terms.watch, runs_of(self.runs), self.shell.user_ns)
+            self.watched = show_watched(self.terms.watch, runs_of(self.runs), self.shell.user_ns)
         if self.terms.background:
             self._later()
             return None
@@ -140,10 +141,10 @@ class CellRun(CellWait):
         from IPython.display import display
 
         if self.value is None:
-            say("not run: the body ends with no expression that gives a flow, a list or dict of flows, or a run")
+            print_safely("not run: the body ends with no expression that gives a flow, a list or dict of flows, or a run")
             return
         display(self.value)
-        say(f"not run: the last expression is {type(self.value).__name__}, no flow, list or dict of flows, or run")
+        print_safely(f"not run: the last expression is {type(self.value).__name__}, no flow, list or dict of flows, or run")
 
     def _looked_at(self, entries: list[tuple[str | None, Any, Any]]) -> None:
         from IPython.display import display
@@ -152,13 +153,13 @@ class CellRun(CellWait):
         for label, flow, _ in entries:
             now = as_flow(fresh(flow, names))
             for warning in checked(now):
-                say(f"note: {warning}")
+                print_safely(f"note: {warning}")
             if self.options.has("--check"):
-                say(f"{label or now.name or type(now).__name__}: nothing wrong")
+                print_safely(f"{label or now.name or type(now).__name__}: nothing wrong")
             elif self.options.has("--no-run"):
                 display(now)
         if self.options.has("--dry"):
-            say(plan_text(entries, self.options, self.terms, names))
+            print_safely(plan_text(entries, self.options, self.terms, names))
 
     # ending ----------------------------------------------------------------------------------------------------------
     async def _await(self) -> Any:
@@ -166,7 +167,7 @@ class CellRun(CellWait):
             return await super()._await()
         finally:
             if self._is_over() and self.terms.then is not None:
-                _displayed(await called(self.shell.run_line_magic, "pocketflex", self.terms.then))
+                _displayed(await run_awaited(self.shell.run_line_magic, "pocketflex", self.terms.then))
 
     def block(self) -> Any:
         """The same in plain code."""
@@ -186,14 +187,14 @@ class CellRun(CellWait):
         if self.terms.background:
             return self.runs
         for run in runs_of(self.runs):
-            lanes.settle(run)
+            lanes.finish_lines(run)
         for view in (self.view, self.watched):
             if view is not None:
-                _last_look(view)
+                _last_refresh(view)
         if self.terms.table:
             self.shell.user_ns[self.terms.table] = self.runs.to_frame()
         if self.terms.notify:
-            say(f"{self.runs!r} is over")
+            print_safely(f"{self.runs!r} is over")
         self._raise_failures()
         return None  # the view shows it, ``-o`` binds it
 
@@ -213,16 +214,16 @@ class CellRun(CellWait):
             raise error if self.options.has("--traceback") else fail(self.shell, error, where)
         for run in failed:
             place = users_line(self.shell, run.error)
-            say(f"{run.name} failed{f' at {place}' if place else ''}: {run.state().error}")
+            print_safely(f"{run.name} failed{f' at {place}' if place else ''}: {run.state().error}")
         going = len(runs) - len(failed)
-        say(f"the other {going} went on" if going > 1 else "the other one went on")
+        print_safely(f"the other {going} went on" if going > 1 else "the other one went on")
 
     def _interrupted(self) -> BaseException:
         if self.runs is None:
             return super()._interrupted()
         self.runs.cancel()
         self.runs.wait(GRACE)
-        _last_look(self.view)
+        _last_refresh(self.view)
         runs = runs_of(self.runs)
         number, left = sum(run.status == "cancelled" for run in runs), sum(not run.done() for run in runs)
         rest = "nothing is left running" if not left else f"{left} still {'ends' if left == 1 else 'end'} (%pocketflex runs)"
@@ -253,7 +254,7 @@ class CellRun(CellWait):
         if self.terms.table:
             self.shell.user_ns[self.terms.table] = self.runs.to_frame()
         if self.terms.notify:
-            say(f"{self.runs!r} is over")
+            print_safely(f"{self.runs!r} is over")
 
     def _ended(self) -> None:
         """In a terminal, from a thread of its own: the shell waits for the next line."""
@@ -262,15 +263,15 @@ class CellRun(CellWait):
             try:
                 _displayed(self.shell.run_line_magic("pocketflex", self.terms.then))
             except Exception as exc:
-                say(f"--then: {exc}")
+                print_safely(f"--then: {exc}")
 
     async def _ended_async(self) -> None:
         self._told_end()
         if self.terms.then is not None:
             try:
-                _displayed(await called(self.shell.run_line_magic, "pocketflex", self.terms.then))
+                _displayed(await run_awaited(self.shell.run_line_magic, "pocketflex", self.terms.then))
             except Exception as exc:  # nobody awaits this: it is told in the cell that asked
-                say(f"--then: {exc}")
+                print_safely(f"--then: {exc}")
 
 
 def _launched(value: Any) -> Run | RunGroup | None:
@@ -283,13 +284,13 @@ def _launched(value: Any) -> Run | RunGroup | None:
     return None
 
 
-def _last_look(view: Any) -> None:
+def _last_refresh(view: Any) -> None:
     """Update the view for the last time, now, and stop following."""
     if view is None:
         return
-    from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+    from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 
-    pump.last(view)
+    refresh_loop.last(view)
 
 
 def _displayed(value: Any) -> None:

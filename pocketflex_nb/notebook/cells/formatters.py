@@ -11,7 +11,7 @@ from pocketflex_nb.core.flow.flow_graph import graph_of
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.cells.show import is_shown
-from pocketflex_nb.notebook.run_data.run_view_model import MANY, Picture, summed
+from pocketflex_nb.notebook.run_data.run_view_model import MANY, RunViewModel, summed
 from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets
 from pocketflex_nb.views.diagrams.flow_svg import svg
 
@@ -31,7 +31,7 @@ def _group_svg(group: RunGroup) -> str | None:
     if not runs or is_shown(runs[0]):
         return None
     alike = [run for run in runs if run.flow is runs[0].flow]
-    state = summed([run.state() for run in alike]) if len(alike) <= MANY else Picture(alike).crowd_state(runs[0].flow)
+    state = summed([run.state() for run in alike]) if len(alike) <= MANY else RunViewModel(alike).crowd_state(runs[0].flow)
     return svg(runs[0].graph, state)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
-from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets, stand
-from pocketflex_nb.notebook.widgets.base.view_lifetimes import begin_again, below
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+from pocketflex_nb.notebook.widgets.base.static_fallback import display_with_fallback, has_widgets
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell, release_previous
 
 __all__ = ["begin_cell", "is_shown", "show", "shown_in_cell"]
 
@@ -25,7 +25,7 @@ def begin_cell(info: Any = None) -> None:
     _in_cell.clear()
     _unseen.clear()
     if cell_id := getattr(info, "cell_id", None):
-        begin_again(cell_id)
+        release_previous(cell_id)
 
 
 def shown_in_cell() -> Any:
@@ -87,8 +87,8 @@ def _show_widget(thing: Any, height: int, only: str) -> Any:
     if only in ("graph", "lanes", "timeline"):
         view.add_class(f"pf-only-{only}")
     _in_cell.append(view)
-    below(view)
-    stand(view)
+    close_with_cell(view)
+    display_with_fallback(view)
     return view
 
 
@@ -97,5 +97,5 @@ def _show_text(runs: list[Any], name: Any) -> Any:
 
     text = TextView(runs, name, is_kernel=has_widgets())
     _in_cell.append(text)
-    pump.follow(text)
+    refresh_loop.follow(text)
     return text

@@ -17,11 +17,11 @@ from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.engine.runs.run_registry import runs
 from pocketflex_nb.notebook.magics.commands.command_table import COMMANDS
 from pocketflex_nb.notebook.magics.commands.help import topics
-from pocketflex_nb.notebook.requests.option_line import OPTIONS
+from pocketflex_nb.notebook.requests.option_line import RUN_FLAGS
 from pocketflex_nb.notebook.requests.run_options import CONFIG
 from pocketflex_nb.notebook.shell.kernel_loop import LOOPS
 
-__all__ = ["candidates", "install", "matcher", "remove"]
+__all__ = ["candidates", "install_completion", "matcher", "remove_completion"]
 
 _LINE = re.compile(r"^\s*(%{1,2})(?:pocketflex|pf)\b(?P<rest>.*)$", re.DOTALL)
 _RUN_COMMANDS = {"answer", "cancel", "continue", "pause", "replay", "set", "show", "store", "trace", "wait"}
@@ -43,7 +43,7 @@ def candidates(line: str, names: dict[str, Any]) -> list[str] | None:
 def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, Any]) -> Iterable[str]:
     last = words[-1] if words else ""
     if last in _CHOICES:
-        return OPTIONS[last].takes.split("|")
+        return RUN_FLAGS[last].takes.split("|")
     if last == "--break":
         return _nodes(words, names)
     if last == "--loop" and words[0] == "config":
@@ -87,7 +87,7 @@ def _words(words: list[str], names: dict[str, Any]) -> Iterable[str]:
 def _flags(words: list[str], is_cell: bool) -> Iterable[str]:
     if not is_cell and words and words[0] in COMMANDS:
         return COMMANDS[words[0]].flags
-    return [option.name for option in OPTIONS.values() if not option.later]
+    return [option.name for option in RUN_FLAGS.values() if not option.later]
 
 
 def _nodes(words: list[str], names: dict[str, Any]) -> Iterable[str]:
@@ -128,13 +128,13 @@ def matcher(context: CompletionContext) -> Any:
     }
 
 
-def install(shell: Any) -> None:
+def install_completion(shell: Any) -> None:
     """Offer them in `shell`."""
     if shell.Completer is not None and matcher not in shell.Completer.custom_matchers:
         shell.Completer.custom_matchers.append(matcher)
 
 
-def remove(shell: Any) -> None:
-    """Undo `install`."""
+def remove_completion(shell: Any) -> None:
+    """Undo `install_completion`."""
     if shell.Completer is not None and matcher in shell.Completer.custom_matchers:
         shell.Completer.custom_matchers.remove(matcher)

@@ -13,16 +13,16 @@ from pocketflex_nb.notebook.cells.cell_run import CellRun
 from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.magics.commands.command_table import do
 from pocketflex_nb.notebook.magics.commands.help import USAGE
-from pocketflex_nb.notebook.requests.cell_body import Body, is_mermaid, read_mermaid, read_python
-from pocketflex_nb.notebook.requests.diagram_reload import remember
+from pocketflex_nb.notebook.requests.cell_body import PythonBody, is_mermaid_body, read_mermaid, read_python
+from pocketflex_nb.notebook.requests.diagram_reload import follow_names
 from pocketflex_nb.notebook.requests.names import entries_of, find_flow
-from pocketflex_nb.notebook.requests.option_line import Options, parse, words_of
-from pocketflex_nb.notebook.requests.option_values import value_of
-from pocketflex_nb.notebook.requests.run_options import Terms, read_terms
+from pocketflex_nb.notebook.requests.option_line import ParsedLine, parse_options, words_of
+from pocketflex_nb.notebook.requests.option_values import evaluated
+from pocketflex_nb.notebook.requests.run_options import RunOptions, read_run_options
 from pocketflex_nb.notebook.requests.run_request import checked
 from pocketflex_nb.notebook.shell.awaitable_magics import AWAITED
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, own_error, shortened, syntax_error, usage
-from pocketflex_nb.notebook.shell.say import say
+from pocketflex_nb.notebook.shell.safe_print import print_safely
 
 __all__ = ["PocketflexMagics"]
 
@@ -71,29 +71,29 @@ class PocketflexMagics(Magics):
 
     def _run(self, line: str) -> Any:
         names = self.shell.user_ns
-        options = parse(line, names)
-        terms = read_terms(options, names)
+        options = parse_options(line, names)
+        terms = read_run_options(options, names)
         if not options.words:
             raise usage("which flow? %pocketflex run FLOW [options]")
         word = " ".join(options.words)
         if word.isidentifier():
             value = names[word] if entries_of(names.get(word)) is not None else find_flow(word, names)
         else:
-            value = value_of(word, names, "run")
+            value = evaluated(word, names, "run")
             if entries_of(value) is None:
                 raise usage(f"{word!r} gives {type(value).__name__}, no flow and no list or dict of flows")
         return CellRun(self.shell, options, terms, value)
 
     # the cell --------------------------------------------------------------------------------------------------------
     def _cell(self, line: str, body: str) -> Any:
-        options = parse(line, self.shell.user_ns)
-        terms = read_terms(options, self.shell.user_ns)
+        options = parse_options(line, self.shell.user_ns)
+        terms = read_run_options(options, self.shell.user_ns)
         if len(options.words) > 1:
             raise usage(f"one NAME at most, got {' '.join(options.words)!r}; options begin with -")
         name = options.words[0] if options.words else None
         if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
             raise usage(f"{name!r} is no name that Python can bind")
-        if is_mermaid(body, options.one("--as")):
+        if is_mermaid_body(body, options.one("--as")):
             return self._mermaid(options, terms, name, body)
         try:
             made = read_python(self.shell, line, body)
@@ -103,7 +103,7 @@ class PocketflexMagics(Magics):
             return CellRun(self.shell, options, terms, body=made, name=name)
         return CellRun(self.shell, options, terms, self._value(made), name=name)
 
-    def _value(self, body: Body) -> Any:
+    def _value(self, body: PythonBody) -> Any:
         """What the body gives; what its own lines raise is shown without ours."""
         try:
             return body.run()
@@ -114,15 +114,15 @@ class PocketflexMagics(Magics):
         except Exception as exc:
             raise own_error(self.shell, exc) from None
 
-    def _mermaid(self, options: Options, terms: Terms, name: str | None, body: str) -> Any:
+    def _mermaid(self, options: ParsedLine, terms: RunOptions, name: str | None, body: str) -> Any:
         flow = read_mermaid(body, self.shell.user_ns, name or "flow")
         for warning in checked(flow):
-            say(f"note: {warning}")
+            print_safely(f"note: {warning}")
         if options.has("--check"):
-            say(f"{name or 'flow'}: nothing wrong")
+            print_safely(f"{name or 'flow'}: nothing wrong")
             return None
         self.shell.user_ns[name or "_flow"] = flow
-        remember(flow, self.shell.user_ns)
+        follow_names(flow, self.shell.user_ns)
         if options.has("--run") or options.has("--dry"):
             return CellRun(self.shell, options, terms, flow)
         from IPython.display import display

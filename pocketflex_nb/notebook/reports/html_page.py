@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pocketflex_nb.core.state import State
-from pocketflex_nb.notebook.run_data.detail_tabs import panel
-from pocketflex_nb.notebook.run_data.run_view_model import MANY, Picture, flow_names, graphs_of, summed
+from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
+from pocketflex_nb.notebook.run_data.run_view_model import MANY, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.palette import PALETTE
 from pocketflex_nb.views.diagrams.timeline import timeline
@@ -70,18 +70,18 @@ def page(runs: Sequence[Any], *, title: str | None = None) -> str:
     title : str, optional
         Heading; default: the run's name.
     """
-    picture = Picture(list(runs))
-    strip = picture.strip(title or (runs[0].name if len(runs) == 1 else f"{len(runs)} runs"))
+    view_model = RunViewModel(list(runs))
+    header = view_model.header(title or (runs[0].name if len(runs) == 1 else f"{len(runs)} runs"))
     named = {run.name: run.state() for run in runs[:TOLD]}
     told = runs if len(runs) <= TOLD else []
-    lanes = picture.lanes(LINES, final=True) if told else []
+    lanes = view_model.lanes(LINES, final=True) if told else []
     parts = [
         "<!doctype html>", '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>{_text(strip['name'])}</title><style>{_STYLE}{_states()}</style></head><body>",
-        f"<header><h1>{_text(strip['name'])}</h1><p>{_chips(strip)}</p></header>",
-        *_diagrams(runs, picture),
+        f"<title>{_text(header['name'])}</title><style>{_STYLE}{_states()}</style></head><body>",
+        f"<header><h1>{_text(header['name'])}</h1><p>{_chips(header)}</p></header>",
+        *_diagrams(runs, view_model),
         f"<figure><figcaption>Timeline</figcaption>{timeline(named)}</figure>" if told else "",
         *(_run(run, lane, is_open=len(runs) <= 6) for run, lane in zip(told, lanes, strict=True)),
         "</body></html>\n",
@@ -93,10 +93,10 @@ def _text(told: Any) -> str:
     return html.escape(str(told))
 
 
-def _chips(strip: dict[str, Any]) -> str:
-    chips = [_chip(status, f"{n} {status}" if strip["runs"] > 1 else status) for status, n in strip["counts"].items()]
-    facts = [f"{strip['steps']} steps" if "steps" in strip else "", f"{strip['seconds']:.2f} s" if strip["seconds"] is not None else ""]
-    facts += [f"{strip['tokens']:,} tokens" if strip.get("tokens") else "", f"${strip['cost']}" if strip.get("cost") else ""]
+def _chips(header: dict[str, Any]) -> str:
+    chips = [_chip(status, f"{n} {status}" if header["runs"] > 1 else status) for status, n in header["counts"].items()]
+    facts = [f"{header['steps']} steps" if "steps" in header else "", f"{header['seconds']:.2f} s" if header["seconds"] is not None else ""]
+    facts += [f"{header['tokens']:,} tokens" if header.get("tokens") else "", f"${header['cost']}" if header.get("cost") else ""]
     return " ".join([*chips, f"<span class=soft>{_text(' · '.join(fact for fact in facts if fact))}</span>"])
 
 
@@ -104,12 +104,12 @@ def _chip(status: str, text: str) -> str:
     return f'<span class="chip is-{_text(status)}">{_text(text)}</span>'
 
 
-def _diagrams(runs: Sequence[Any], picture: Picture) -> list[str]:
+def _diagrams(runs: Sequence[Any], view_model: RunViewModel) -> list[str]:
     graphs = graphs_of(runs)
     drawn = []
     for name, (flow, graph) in list(zip(flow_names([flow for flow, _ in graphs]), graphs, strict=True))[:FLOWS]:
         mine = [run for run in runs if run.flow is flow]
-        captions = {path: text for path, (_, _, text) in picture.states(flow).items() if text} if len(mine) > 1 else None
+        captions = {path: text for path, (_, _, text) in view_model.states(flow).items() if text} if len(mine) > 1 else None
         state = summed([run.state() for run in mine[:TOLD]]) if mine else State()
         drawn.append(f"<figure><figcaption>{_text(name)}</figcaption>{svg(graph, state, captions=captions)}</figure>")
     return drawn
@@ -137,7 +137,7 @@ def _error(error: dict[str, Any] | None) -> str:
 
 
 def _table(run: Any, tab: str, name: str, *, is_open: bool) -> str:
-    told = panel(tab, [run], None, None, Picture([run]).past)
+    told = tab_content(tab, [run], None, None, RunViewModel([run]).time_travel)
     if not told["rows"]:
         return ""
     heads = "".join(f"<th scope=col>{head}</th>" for head in _HEADS[tab])

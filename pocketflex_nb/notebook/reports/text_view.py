@@ -49,7 +49,7 @@ class TextView:
         self._handle: Any = None
         self._said = ""
         self._over = self._is_open = False
-        self._looking = threading.Lock()
+        self._refreshing = threading.Lock()
         self._every = _EVERY if is_kernel else _LIVE_EVERY if _is_terminal() else _TERMINAL_EVERY
         self._next = time.monotonic() + self._every
         if is_kernel:
@@ -68,9 +68,9 @@ class TextView:
         """Whether all its runs are over, so that the next update is the last."""
         return all(run.done() for run in self.runs)
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Print what changed; False when every run is over."""
-        with self._looking:  # a cell's end looks as well, and must not overtake the pump
+        with self._refreshing:  # a cell's end looks as well, and must not overtake the refresh loop
             live = not all(run.done() for run in self.runs)
             if not live and not self._over:
                 self._over = True

@@ -13,14 +13,14 @@ from pocketflex_nb.core.mermaid import parser as mermaid
 from pocketflex_nb.core.mermaid.builder import build
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["Body", "is_mermaid", "read_mermaid", "read_python"]
+__all__ = ["PythonBody", "is_mermaid_body", "read_mermaid", "read_python"]
 
 #: an arrow behind an id, with no quote, comment or assignment before it
 _ARROW = re.compile(r"^[ \t]*(?:\[\*\]|[\w.\-]+)[^\"'#=\n]*?(?:-->|-\.+->|==>)", re.MULTILINE)
 _FORMS = ("mermaid", "python")
 
 
-def is_mermaid(body: str, forced: str | None) -> bool:
+def is_mermaid_body(body: str, forced: str | None) -> bool:
     """Whether the body is Mermaid: its first line that is neither blank nor a comment is the head of a diagram.
 
     What Python cannot read and has a diagram's arrow, or the head of another kind of diagram, is taken for Mermaid too: the words about
@@ -52,7 +52,7 @@ def read_mermaid(body: str, namespace: Mapping[str, Any], name: str) -> Any:
     return build(mermaid.parse("\n" + body), namespace, name)
 
 
-class Body:
+class PythonBody:
     """The code of a Python body, as the user's own cell: tracebacks show its lines.
 
     Attributes
@@ -84,7 +84,7 @@ class Body:
         return value if self._has_value else None
 
 
-def read_python(shell: Any, line: str, body: str) -> Body:
+def read_python(shell: Any, line: str, body: str) -> PythonBody:
     """Compile a body for the user's namespace.
 
     Raises
@@ -106,7 +106,7 @@ def read_python(shell: Any, line: str, body: str) -> Body:
     flags = shell.compile.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     code = compile(tree, file, "exec", flags, dont_inherit=True)
     final = compile(ast.Expression(last.value), file, "eval", flags, dont_inherit=True) if isinstance(last, ast.Expr) else None
-    return Body(code if tree.body else None, final, shell.user_ns)
+    return PythonBody(code if tree.body else None, final, shell.user_ns)
 
 
 def _with_magics(shell: Any, body: str) -> str:

@@ -15,7 +15,7 @@ from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.core.mermaid.builder import rebuild
 from pocketflex_nb.notebook.requests.names import pinned
 
-__all__ = ["install", "remember", "remove"]
+__all__ = ["follow_names", "install_diagram_reload", "remove_diagram_reload"]
 
 #: flows that a cell's diagram has made, each with what its names meant then
 _made: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
@@ -24,7 +24,7 @@ _shells: list[Any] = []
 _OUTPUT = re.compile(r"_{1,3}|_\d+")
 
 
-def remember(flow: Any, names: dict[str, Any]) -> None:
+def follow_names(flow: Any, names: dict[str, Any]) -> None:
     """Make `flow` follow the names that its diagram uses."""
     sources = {str(node.__dict__["_pfx_source"]) for node in nodes_by_path(flow).values() if "_pfx_source" in node.__dict__}
     _made[flow] = {name: names.get(name) for name in sources}
@@ -49,19 +49,19 @@ def _followed(name: str, flow: Flow, names: dict[str, Any]) -> bool:
         twin = rebuild(flow, names)
     except PocketflexError:  # a name is gone, or means something else: told when the flow is run
         return False
-    remember(twin, names)
+    follow_names(twin, names)
     names[name] = twin
     return True
 
 
-def install(shell: Any) -> None:
+def install_diagram_reload(shell: Any) -> None:
     """Look after each cell of `shell`."""
     _shells.append(shell)
     shell.events.register("post_run_cell", _follow)
 
 
-def remove(shell: Any) -> None:
-    """Undo `install`."""
+def remove_diagram_reload(shell: Any) -> None:
+    """Undo `install_diagram_reload`."""
     if shell in _shells:
         _shells.remove(shell)
         shell.events.unregister("post_run_cell", _follow)

@@ -19,7 +19,7 @@ from typing import Any
 
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 
-__all__ = ["Field", "fields_of"]
+__all__ = ["InputField", "input_fields"]
 
 _OURS = str(Path(__file__).resolve().parents[2])
 _STEPS = ("prep", "prep_async", "post", "post_async")
@@ -29,7 +29,7 @@ _WRITES = {"setdefault", "increment", "insert_new", "update"}
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class InputField:
     """A key that a flow reads.
 
     Attributes
@@ -59,7 +59,7 @@ class _Use:
     default: str = ""
 
 
-def fields_of(flow: Any) -> list[Field]:
+def input_fields(flow: Any) -> list[InputField]:
     """The keys that must or may be in the store when `flow` starts, in the order in which its nodes read them.
 
     Examples
@@ -75,14 +75,14 @@ def fields_of(flow: Any) -> list[Field]:
     >>> [(field.key, field.is_needed, field.default) for field in fields_of(Flow(search))]
     [('topic', True, ''), ('depth', False, '2')]
     """
-    found: dict[str, Field] = {}
+    found: dict[str, InputField] = {}
     written: set[str] = set()
     for path, node in [("", flow), *nodes_by_path(flow).items()]:
         for use in _uses(node):
             if use.does == "write":
                 written.add(use.key)
             elif use.key not in written and use.key not in found:
-                found[use.key] = Field(use.key, use.does == "need", use.default, path)
+                found[use.key] = InputField(use.key, use.does == "need", use.default, path)
     return list(found.values())
 
 

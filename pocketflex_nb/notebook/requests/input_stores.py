@@ -7,26 +7,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketflex_nb.core.store.store import Store, as_store
-from pocketflex_nb.notebook.requests.option_line import Options
-from pocketflex_nb.notebook.requests.option_values import pairs, value_of
-from pocketflex_nb.notebook.requests.run_options import Terms
+from pocketflex_nb.notebook.requests.option_line import ParsedLine
+from pocketflex_nb.notebook.requests.option_values import evaluated, pairs
+from pocketflex_nb.notebook.requests.run_options import RunOptions
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
 __all__ = ["seeds", "stored", "stores_of"]
 
 
-def seeds(options: Options, names: Mapping[str, Any]) -> dict[str, Any]:
+def seeds(options: ParsedLine, names: Mapping[str, Any]) -> dict[str, Any]:
     """The starting store that ``--seed`` gives."""
     store: dict[str, Any] = {}
     for text in options.all("--seed"):
         if text.startswith("@") and "=" not in text.split("[")[0]:
-            given = value_of(text, names, "--seed")
+            given = evaluated(text, names, "--seed")
             if not isinstance(given, Mapping):
                 raise usage(f"--seed {text}: a mapping is needed, got {type(given).__name__}")
             store.update({key: _copied(value) for key, value in dict(given).items()})
             continue
         for key, value in pairs(text, "--seed"):
-            store[key] = value_of(value, names, f"--seed {key}")
+            store[key] = evaluated(value, names, f"--seed {key}")
     return store
 
 
@@ -37,14 +37,14 @@ def _copied(value: Any) -> Any:
         return value
 
 
-def _items(options: Options, names: Mapping[str, Any]) -> tuple[str | None, list[Any]] | None:
+def _items(options: ParsedLine, names: Mapping[str, Any]) -> tuple[str | None, list[Any]] | None:
     text = options.one("--each")
     if text is None:
         return None
     key, equals, expression = text.partition("=")
     if not equals or not key.isidentifier():
         key, expression = "", text
-    value = value_of(expression, names, "--each")
+    value = evaluated(expression, names, "--each")
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
         raise usage(f"--each {text}: a list is needed, got {type(value).__name__}")
     items = list(value)
@@ -53,7 +53,7 @@ def _items(options: Options, names: Mapping[str, Any]) -> tuple[str | None, list
     return (key or None), items
 
 
-def stores_of(options: Options, terms: Terms, names: Mapping[str, Any]) -> list[Any]:
+def stores_of(options: ParsedLine, terms: RunOptions, names: Mapping[str, Any]) -> list[Any]:
     """One starting store per run, from ``--seed``, ``--each`` and ``-n``; with ``--share`` the same one for all."""
     number = terms.number
     if options.has("--share"):
@@ -69,11 +69,11 @@ def stores_of(options: Options, terms: Terms, names: Mapping[str, Any]) -> list[
     return made
 
 
-def _common(options: Options, names: Mapping[str, Any]) -> Store:
+def _common(options: ParsedLine, names: Mapping[str, Any]) -> Store:
     """The one store of ``--share``: the very one that ``--seed @store`` names, else a new one."""
     given = options.all("--seed")
     if len(given) == 1 and given[0].startswith("@"):
-        value = value_of(given[0], names, "--seed")
+        value = evaluated(given[0], names, "--seed")
         if isinstance(value, Store):
             return value
     return Store(seeds(options, names))

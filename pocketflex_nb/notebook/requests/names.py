@@ -12,7 +12,7 @@ from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.notebook.requests.option_values import value_of
+from pocketflex_nb.notebook.requests.option_values import evaluated
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
 __all__ = ["as_flow", "entries_of", "find_flow", "find_run", "pinned", "runs_of"]
@@ -32,7 +32,7 @@ def find_flow(name: str, names: Mapping[str, Any]) -> Flow:
         if name in names:
             raise usage(f"{name!r} is {type(names[name]).__name__}, no flow{nearest(name, known)}")
         raise usage(f"no flow {name!r}{nearest(name, known)}")
-    value = value_of(name, names, "flow")
+    value = evaluated(name, names, "flow")
     if not isinstance(value, BaseNode):
         raise usage(f"{name!r} gives {type(value).__name__}, no flow")
     return value if isinstance(value, Flow) else Flow(value)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.notebook.requests.option_values import filled
+from pocketflex_nb.notebook.requests.option_values import interpolated
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["OPTIONS", "Option", "Options", "parse", "words_of"]
+__all__ = ["RUN_FLAGS", "Option", "ParsedLine", "parse_options", "words_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Option:
     later: bool = False
 
 
-OPTIONS = {
+RUN_FLAGS = {
     option.name: option
     for option in (
         Option("--run", "", "run a Mermaid cell's flow at once"),
@@ -69,7 +69,7 @@ OPTIONS = {
 
 
 @dataclass(slots=True)
-class Options:
+class ParsedLine:
     """The parsed line: positional words, and options by name."""
 
     words: list[str] = field(default_factory=list)
@@ -113,7 +113,7 @@ def words_of(line: str) -> list[str]:
     return [*words, word] if word else words
 
 
-def parse(line: str, names: Mapping[str, Any] | None = None) -> Options:
+def parse_options(line: str, names: Mapping[str, Any] | None = None) -> ParsedLine:
     """Read the words of a magic's line; ``$name`` and ``{expr}`` in values are filled in from `names`.
 
     Raises
@@ -121,7 +121,7 @@ def parse(line: str, names: Mapping[str, Any] | None = None) -> Options:
     UsageError
         For an unknown option, one without its value, or one that comes later.
     """
-    options, words = Options(), words_of(line)
+    options, words = ParsedLine(), words_of(line)
     last = ""
     while words:
         word = words.pop(0)
@@ -132,9 +132,9 @@ def parse(line: str, names: Mapping[str, Any] | None = None) -> Options:
                 options.words.append(word)
             continue
         name, equals, value = word.partition("=") if word.startswith("--") else (word[:2], "=" if word[2:] else "", word[2:])
-        option = OPTIONS.get(name)
+        option = RUN_FLAGS.get(name)
         if option is None:
-            raise usage(f"unknown option {name!r}{nearest(name, OPTIONS)}")
+            raise usage(f"unknown option {name!r}{nearest(name, RUN_FLAGS)}")
         if option.later:
             raise usage(f"{name} is not there yet: it comes with a later version")
         last = name
@@ -142,7 +142,7 @@ def parse(line: str, names: Mapping[str, Any] | None = None) -> Options:
     if names is not None:
         for name, values in options.given.items():
             if name not in _RAW:
-                options.given[name] = [filled(value, names, name) for value in values]
+                options.given[name] = [interpolated(value, names, name) for value in values]
     return options
 
 
@@ -150,7 +150,7 @@ def parse(line: str, names: Mapping[str, Any] | None = None) -> Options:
 _RAW = ("--seed", "--each", "--watch", "--break-if", "--then")
 
 
-def _take(options: Options, option: Option, equals: str, value: str, words: list[str]) -> None:
+def _take(options: ParsedLine, option: Option, equals: str, value: str, words: list[str]) -> None:
     if not option.takes:
         if equals:
             raise usage(f"{option.name} takes no value, got {value!r}")

@@ -11,10 +11,10 @@ from typing import Any
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["amount", "duration", "filled", "pairs", "value_of", "whole"]
+__all__ = ["amount", "duration", "evaluated", "interpolated", "pairs", "whole_number"]
 
 
-def filled(text: str, names: Mapping[str, Any], what: str) -> str:
+def interpolated(text: str, names: Mapping[str, Any], what: str) -> str:
     """The text with ``$name`` and ``{expr}`` filled in as IPython does; ``$$``, ``{{`` and ``}}`` are the signs themselves."""
 
     def fill(match: re.Match[str]) -> str:
@@ -45,14 +45,14 @@ def amount(text: str, what: str) -> float:
     return int(number) if number.is_integer() else number
 
 
-def whole(text: str, what: str) -> int:
+def whole_number(text: str, what: str) -> int:
     """A whole number of at least 1."""
     if not re.fullmatch(r"\d+", text) or int(text) < 1:
         raise usage(f"{what} {text!r}: a whole number of at least 1 is needed")
     return int(text)
 
 
-def value_of(text: str, names: Mapping[str, Any], what: str) -> Any:
+def evaluated(text: str, names: Mapping[str, Any], what: str) -> Any:
     """The value of `text`: ``@expr`` and ``{expr}`` and ``$name`` in the notebook, else a literal, else a name.
 
     Raises

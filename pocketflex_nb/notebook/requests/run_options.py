@@ -11,24 +11,24 @@ from types import CodeType
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.notebook.requests.option_line import Options
-from pocketflex_nb.notebook.requests.option_values import amount, duration, pairs, whole
+from pocketflex_nb.notebook.requests.option_line import ParsedLine
+from pocketflex_nb.notebook.requests.option_values import amount, duration, pairs, whole_number
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["AT_ONCE", "CONFIG", "VIEWS", "Terms", "compiled", "read_terms"]
+__all__ = ["CONFIG", "DEFAULT_CONCURRENCY", "VIEWS", "RunOptions", "compiled", "read_run_options"]
 
 #: runs at once unless -j says otherwise
-AT_ONCE = 32
+DEFAULT_CONCURRENCY = 32
 VIEWS = ("auto", "graph", "lanes", "timeline", "store", "text", "none")
 _POLICIES = ("others", "stop", "pause")
 _BUDGETS = ("steps", "seconds", "tokens", "cost")
 
 #: what ``%pocketflex config`` sets for the session: the defaults of options
-CONFIG: dict[str, Any] = {"height": 500, "view": "auto", "j": AT_ONCE}
+CONFIG: dict[str, Any] = {"height": 500, "view": "auto", "j": DEFAULT_CONCURRENCY}
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RunOptions:
     """The options of a cell, checked.
 
     Attributes
@@ -45,7 +45,7 @@ class Terms:
 
     limits: dict[str, Any] = field(default_factory=dict)
     node_timeout: float | None = None
-    at_once: int = AT_ONCE
+    at_once: int = DEFAULT_CONCURRENCY
     number: int | None = None
     on_error: str = "others"
     name: str | None = None
@@ -61,7 +61,7 @@ class Terms:
     watch: tuple[tuple[str, CodeType], ...] = ()
 
 
-def read_terms(options: Options, names: Mapping[str, Any]) -> Terms:
+def read_run_options(options: ParsedLine, names: Mapping[str, Any]) -> RunOptions:
     """Check every option that does not depend on the body.
 
     Raises
@@ -75,15 +75,15 @@ def read_terms(options: Options, names: Mapping[str, Any]) -> Terms:
         raise usage("--share and --each exclude each other: one store cannot hold an item for each run; seed the list instead")
     if options.has("--run") and options.has("--no-run"):
         raise usage("--run and --no-run exclude each other")
-    return Terms(
+    return RunOptions(
         limits={"budget": _budget(options.one("--budget")), "timeout": duration(timeout, "--timeout") if timeout else None},
         node_timeout=duration(node_timeout, "--node-timeout") if node_timeout else None,
-        at_once=whole(options.one("-j") or str(CONFIG["j"]), "-j"),
-        number=whole(number, "-n") if number is not None else None,
+        at_once=whole_number(options.one("-j") or str(CONFIG["j"]), "-j"),
+        number=whole_number(number, "-n") if number is not None else None,
         on_error=_choice(options.one("--on-error") or "others", "--on-error", _POLICIES),
         name=options.one("--name"),
         view=_choice(options.one("--view") or CONFIG["view"], "--view", VIEWS),
-        height=whole(options.one("--height") or str(CONFIG["height"]), "--height"),
+        height=whole_number(options.one("--height") or str(CONFIG["height"]), "--height"),
         output=_variable(options.one("-o"), "-o"),
         table=_variable(options.one("--into"), "--into"),
         background=options.has("--bg"),

@@ -18,8 +18,8 @@ from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.requests.input_stores import stored, stores_of
 from pocketflex_nb.notebook.requests.names import as_flow, pinned, runs_of
-from pocketflex_nb.notebook.requests.option_line import Options
-from pocketflex_nb.notebook.requests.run_options import Terms
+from pocketflex_nb.notebook.requests.option_line import ParsedLine
+from pocketflex_nb.notebook.requests.run_options import RunOptions
 from pocketflex_nb.notebook.shell import output_capture as lanes
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
@@ -57,7 +57,7 @@ def _limited(flow: Flow, seconds: float | None) -> Flow:
 _WIRES = ("successors", "start_node", "_pfx_on_error")
 
 
-def plan_text(entries: list[tuple[str | None, Any, Any]], options: Options, terms: Terms, names: Mapping[str, Any]) -> str:
+def plan_text(entries: list[tuple[str | None, Any, Any]], options: ParsedLine, terms: RunOptions, names: Mapping[str, Any]) -> str:
     """What would run, as text."""
     made = _made(entries, options, terms, names)
     lines = []
@@ -69,7 +69,7 @@ def plan_text(entries: list[tuple[str | None, Any, Any]], options: Options, term
 
 
 def start(
-    entries: list[tuple[str | None, Any, Any]], options: Options, terms: Terms, names: Mapping[str, Any], after: Any = None
+    entries: list[tuple[str | None, Any, Any]], options: ParsedLine, terms: RunOptions, names: Mapping[str, Any], after: Any = None
 ) -> Run | RunGroup:
     """Start the requested runs, and return the Run, or the RunGroup for several.
 
@@ -114,7 +114,7 @@ def when_over(thing: Run | RunGroup, fn: Callable[[], Any]) -> None:
 
 
 def _made(
-    entries: Iterable[tuple[str | None, Any, Any]], options: Options, terms: Terms, names: Mapping[str, Any]
+    entries: Iterable[tuple[str | None, Any, Any]], options: ParsedLine, terms: RunOptions, names: Mapping[str, Any]
 ) -> list[tuple[str | None, Flow, Store]]:
     """Name, flow and store of each run."""
     stores = stores_of(options, terms, names)
@@ -140,12 +140,12 @@ def _breaks(flow: Flow, breaks: Iterable[str], names: Mapping[str, Any]) -> froz
     return frozenset(found)
 
 
-def _prepare(run: Run, options: Options, terms: Terms, names: Mapping[str, Any]) -> None:
+def _prepare(run: Run, options: ParsedLine, terms: RunOptions, names: Mapping[str, Any]) -> None:
     """Breakpoints, and where prints go."""
     if options.has("--tee"):
-        lanes.teed.add(run.number)
+        lanes.mirrored_output.add(run.number)
     if options.has("--quiet"):
-        lanes.quiet.add(run.number)
+        lanes.hidden_output.add(run.number)
     if terms.breaks:
         run.hold_state().breaks = terms.breaks
         run.signal = True

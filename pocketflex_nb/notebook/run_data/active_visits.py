@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
-__all__ = ["Open", "UnderWay"]
+__all__ = ["ActiveVisit", "ActiveVisits"]
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class ActiveVisit:
     """A visit in progress; `start` is in monotonic ns."""
 
     node: str
@@ -18,7 +18,7 @@ class Open:
     address: str
 
 
-class UnderWay:
+class ActiveVisits:
     """The visits in progress of one run, from update to update.
 
     Parameters
@@ -38,7 +38,7 @@ class UnderWay:
         self._starts: dict[str, int] = {}
         self._looked = 0
 
-    def look(self) -> list[Open]:
+    def current(self) -> list[ActiveVisit]:
         """The visits in progress now, the oldest first; a walk that waits before its node has not begun it."""
         now, run = perf_counter_ns(), self.run
         if run.done():
@@ -52,7 +52,7 @@ class UnderWay:
                 start = self._starts.get(address)
             if start is None and starts is not None:
                 start = max(starts.of(address), self._looked)
-            found.append(Open(node, start or now, address))
+            found.append(ActiveVisit(node, start or now, address))
         self._starts, self._looked = {visit.address: visit.start for visit in found}, now
         return sorted(found, key=lambda visit: visit.start)
 

@@ -16,10 +16,10 @@ from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import MARGIN
 from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.values.change_lines import change_lines
-from pocketflex_nb.views.values.store_rows import rows as tree_rows
+from pocketflex_nb.views.values.store_rows import child_rows as tree_rows
 from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["EVENTS", "MESSAGES", "RUNS", "TABS", "Rows", "panel", "replica_only"]
+__all__ = ["EVENTS", "MESSAGE_KINDS", "RUNS", "TABS", "Rows", "reading_replica", "tab_content"]
 
 #: the tabs, as the page names them
 TABS = ("diff", "messages", "store", "error", "events")
@@ -28,19 +28,19 @@ EVENTS, RUNS = 150, 6
 #: outputs before those of the tab that are read to know what goes on in them
 _BEFORE = 150
 #: kinds of events that are messages between agents, or with a person
-MESSAGES = frozenset({"call", "cast", "reply", "info", "down", "asked", "answered", "start", "exit", "restart", "giveup"})
+MESSAGE_KINDS = frozenset({"call", "cast", "reply", "info", "down", "asked", "answered", "start", "exit", "restart", "giveup"})
 _QUIET = frozenset({"start", "seconds", "visit"})
 
 Rows = list[list[str]]
 
 
-def replica_only(store: Any) -> AbstractContextManager[Any]:
+def reading_replica(store: Any) -> AbstractContextManager[Any]:
     """Inside, a store that is kept elsewhere answers from its replica: a view must not wait for a server. Others are unaffected."""
     within = getattr(store, "replica_only", None)
     return nullcontext() if within is None else within()
 
 
-def panel(tab: str, runs: Sequence[Any], moment: int | None, at: tuple[Any, Span] | None, past: Any) -> dict[str, Any]:
+def tab_content(tab: str, runs: Sequence[Any], moment: int | None, at: tuple[Any, Span] | None, time_travel: Any) -> dict[str, Any]:
     """The content of `tab`.
 
     Parameters
@@ -51,18 +51,18 @@ def panel(tab: str, runs: Sequence[Any], moment: int | None, at: tuple[Any, Span
         Monotonic ns of the time cursor; None: now.
     at : (Run, Span) or None
         The step that was the last one then.
-    past : Past
+    time_travel : TimeTravel
         Reads the runs' events.
     """
-    told = _TELLS[tab](list(runs)[:RUNS], moment, at, past)
+    told = _TELLS[tab](list(runs)[:RUNS], moment, at, time_travel)
     return {"tab": tab, **told}
 
 
-def _diff(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+def _diff(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
     if at is None:
         return {"rows": [], "note": "No step is finished yet."}
     run, span = at
-    state = run.state() if moment is None else past.reel(run).state(moment)
+    state = run.state() if moment is None else time_travel.events_of(run).state(moment)
     changes = [change for change in list(state.changes) if change["address"] == span.address]
     rows = [[line.sign, clean(line.where), clean(line.text), ""] for line in change_lines(changes, limit=60)]
     if rows:
@@ -72,21 +72,21 @@ def _diff(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, 
     return {"rows": [], "note": f"{clean(span.node)} changed nothing in the store."}
 
 
-def _messages(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
-    rows = _event_rows(runs, moment, past, lambda event: event.kind in MESSAGES)
+def _messages(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
+    rows = _event_rows(runs, moment, time_travel, lambda event: event.kind in MESSAGE_KINDS)
     return {"rows": rows, "note": "" if rows else "No message and no question so far."}
 
 
-def _events(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
-    rows = _event_rows(runs, moment, past, lambda event: True)
+def _events(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
+    rows = _event_rows(runs, moment, time_travel, lambda event: True)
     return {"rows": rows, "note": "" if rows else "Nothing has happened yet."}
 
 
-def _event_rows(runs: list[Any], moment: int | None, past: Any, wanted: Callable[[Event], bool]) -> Rows:
+def _event_rows(runs: list[Any], moment: int | None, time_travel: Any, wanted: Callable[[Event], bool]) -> Rows:
     found: list[Event] = []
     texts: dict[int, str] = {}
     for run in runs:
-        events = past.reel(run).until(moment)
+        events = time_travel.events_of(run).until(moment)
         latest = list(islice((event for event in reversed(events) if wanted(event)), EVENTS))
         texts.update(_outputs(events, latest))
         found += latest
@@ -126,13 +126,13 @@ def _facts(event: Event, text: str | None = None) -> str:
     return clean("  ".join([*facts, *([f"{seconds:.3f} s"] if seconds is not None else [])]), 240)
 
 
-def _store(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+def _store(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
     run = at[0] if at is not None else runs[0] if runs else None
     if run is None or not hasattr(run.store, "keys"):
         return {"rows": [], "note": "There is no store to look into."}
     place, store = _store_of(run, "" if at is None else at[1].address)
-    with replica_only(store):
-        return _store_rows(run, place, store, moment, past)
+    with reading_replica(store):
+        return _store_rows(run, place, store, moment, time_travel)
 
 
 def _store_of(run: Any, address: str) -> tuple[str, Any]:
@@ -146,20 +146,21 @@ def _of_private(place: str) -> str:
     return f"In the private store of {clean(place, 160)}." if place else ""
 
 
-def _store_rows(run: Any, place: str, store: Any, moment: int | None, past: Any) -> dict[str, Any]:
+def _store_rows(run: Any, place: str, store: Any, moment: int | None, time_travel: Any) -> dict[str, Any]:
     held, note = store, _of_private(place)
     if moment is not None:
-        held, then = _store_then(run, place, store, moment, past)
+        held, then = _store_then(run, place, store, moment, time_travel)
         note = then or note
     rows = [[row.kind, clean(row.key), clean(row.preview), _writer(store, row.path[0], moment)] for row in tree_rows(held, limit=60)]
     more = len(held) - len(rows) if hasattr(held, "__len__") else 0
     return {"rows": rows, "note": note or (f"{more:,} more keys: %pocketflex store" if more > 0 else "" if rows else "The store is empty.")}
 
 
-def _store_then(run: Any, place: str, store: Any, moment: int, past: Any) -> tuple[Any, str]:
+def _store_then(run: Any, place: str, store: Any, moment: int, time_travel: Any) -> tuple[Any, str]:
     if not isinstance(store, Store):
         return store, "A plain dict keeps no past: this is the store as it is now."
-    changed = (event for event in past.reel(run).until(moment) if event.kind == "store_changed" and event.get("store", "") == place)
+    events = time_travel.events_of(run).until(moment)
+    changed = (event for event in events if event.kind == "store_changed" and event.get("store", "") == place)
     versions = [c["version"] for event in changed for c in event["changes"]]
     try:
         return store.at(max(versions, default=0)), ""
@@ -177,7 +178,7 @@ def _writer(store: Any, key: Any, moment: int | None) -> str:
     return clean(" · ".join(part for part in (written.run, written.node) if part) or "seed", 120) + f"  v{written.version}"
 
 
-def _error(runs: list[Any], moment: int | None, at: Any, past: Any) -> dict[str, Any]:
+def _error(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
     failed = [run for run in runs if run.error is not None and run.status == "failed" and (moment is None or run.finished <= moment)]
     cards = [error_card(run) for run in failed[:3]]
     return {"rows": [], "cards": cards, "note": "" if cards else "Nothing has failed."}

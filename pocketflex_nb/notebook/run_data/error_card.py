@@ -11,7 +11,7 @@ from typing import Any
 
 from pocketflex_nb.core.value_text import stop_goes_on
 from pocketflex_nb.views.text.page_text import clean
-from pocketflex_nb.views.values.value_preview import kind_of, preview
+from pocketflex_nb.views.values.value_preview import preview, type_label
 
 __all__ = ["error_card"]
 
@@ -69,4 +69,4 @@ def _arguments(frame: FrameType) -> Iterator[list[str]]:
         if name in ("self", "cls") or name not in frame.f_locals:
             continue
         value = frame.f_locals[name]
-        yield [name, kind_of(value), clean(preview(value, 240, key=name))]
+        yield [name, type_label(value), clean(preview(value, 240, key=name))]

@@ -20,15 +20,15 @@ from pocketflex_nb.engine.records.frame import WIDTH, Several
 from pocketflex_nb.engine.records.record import Failure, Note, rows
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run
-from pocketflex_nb.notebook.run_data.active_visits import Open, UnderWay
+from pocketflex_nb.notebook.run_data.active_visits import ActiveVisit, ActiveVisits
 from pocketflex_nb.notebook.run_data.error_card import error_card
-from pocketflex_nb.notebook.run_data.time_travel import Past
+from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of, inner_runs_of
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.text.safe_text import shown
 
-__all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "Picture", "flow_names", "graphs_of", "summed"]
+__all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "RunViewModel", "flow_names", "graphs_of", "summed"]
 
 #: up to so many runs have a lane each; up to `MANY` a row each; above that a cell each
 LANES, MANY = 6, 60
@@ -69,7 +69,7 @@ def summed(states: Sequence[State]) -> State:
     return total
 
 
-class Picture:
+class RunViewModel:
     """The view model of some runs.
 
     Parameters
@@ -82,9 +82,9 @@ class Picture:
         self.runs = runs
         self.focus: int | None = None
         self.moment: int | None = None  # the time cursor, monotonic ns; None: now
-        self.past = Past()
+        self.time_travel = TimeTravel()
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
-        self._open: dict[int, UnderWay] = {}  # by number of the run
+        self._open: dict[int, ActiveVisits] = {}  # by number of the run
         self._waited: set[int] = set()  # numbers of runs that have asked somebody
         self._deadlines: dict[tuple[int, int], float] = {}  # (run, question): seconds since the epoch
         self._stale: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class Picture:
 
     def known(self, run: Any) -> State:
         """The state of `run` at the time cursor."""
-        state: State = run.state() if self.moment is None else self.past.reel(run).state(self.moment)
+        state: State = run.state() if self.moment is None else self.time_travel.events_of(run).state(self.moment)
         return state
 
     # the time cursor -------------------------------------------------------------------------------------------------
@@ -168,34 +168,34 @@ class Picture:
             step = min(max(step, 0), len(moments))
             self.moment = moments[step - 1][0] if step else self.zero()
 
-    # the strip -------------------------------------------------------------------------------------------------------
-    def strip(self, name: str) -> dict[str, Any]:
+    # the header -------------------------------------------------------------------------------------------------------
+    def header(self, name: str) -> dict[str, Any]:
         """Counts, time and tokens."""
         counts = self.counts = Counter([run.status for run in self.runs])
         status = next((s for s in ("asking", "running", "paused", "pending", "failed", "cancelled", "done") if counts[s]), "pending")
         zero = self.zero()
         is_over = counts["done"] + counts["failed"] + counts["cancelled"] == len(self.runs)
         ended = max((run.finished for run in self.runs), default=0) if is_over else 0
-        strip: dict[str, Any] = {
+        header: dict[str, Any] = {
             "name": clean(name, 200), "status": status, "counts": {s: counts[s] for s in _ORDER if counts[s]}, "runs": len(self.runs),
             "seconds": round((ended - zero) / 1e9, 2) if ended and zero else None, "since": zero / 1e6 if zero else None,
             "epoch": round((zero + EPOCH) / 1e9, 2) if zero else None,
         }
         if not self.is_many:
             states = [run.state() for run in self.runs]
-            strip["steps"] = sum(s.steps for s in states)
+            header["steps"] = sum(s.steps for s in states)
             allowed = [_most_steps(run) for run in self.runs]
             if all(allowed):  # one run without a limit, and the sum has none
-                strip["most"] = sum(n or 0 for n in allowed)
-            strip["tokens"] = _finite(sum(s.tokens for s in states))
-            strip["cost"] = round(_finite(sum(s.cost for s in states)), 4)
-            strip["problems"] = [*self.old_code(), *(clean(text, CUT) for s in states for text in s.problems)][:5]
+                header["most"] = sum(n or 0 for n in allowed)
+            header["tokens"] = _finite(sum(s.tokens for s in states))
+            header["cost"] = round(_finite(sum(s.cost for s in states)), 4)
+            header["problems"] = [*self.old_code(), *(clean(text, CUT) for s in states for text in s.problems)][:5]
             progress = [s for s in states if s.total]
             if progress:
-                strip["progress"] = [_finite(sum(s.done or 0 for s in progress)), _finite(sum(s.total or 0 for s in progress))]
+                header["progress"] = [_finite(sum(s.done or 0 for s in progress)), _finite(sum(s.total or 0 for s in progress))]
         if self.is_many and self.focus is not None:
-            strip["pinned"] = clean(self.chosen()[0].name, 120)
-        return strip
+            header["pinned"] = clean(self.chosen()[0].name, 120)
+        return header
 
     def old_code(self) -> tuple[str, ...]:
         """The live runs that use code whose cell has run again since, as text; checked once a second."""
@@ -332,7 +332,7 @@ class Picture:
             self._deadlines[key] = round(time.time() + e["timeout"] - (time.perf_counter_ns() - e.ns) / 1e9, 1)
         return self._deadlines[key]
 
-    def heat(self) -> str:
+    def status_grid(self) -> str:
         """A letter and a number per status, in the order of `ranked`; for more runs than rows."""
         if not self.is_many:
             return ""
@@ -372,17 +372,17 @@ class Picture:
         for run in runs:
             going = self._under_way(run) if len(runs) <= LANES else []
             visits: list[Any] = sorted([*list(run.state().spans)[-per_run:], *going], key=lambda visit: visit.start)
-            rowed = _stacked(visits, self.zero())
-            over = [row for visit, row in zip(visits, rowed, strict=True) if not isinstance(visit, Open)]
-            marks = [[">", row[1], None, row[0], row[4]] for visit, row in zip(visits, rowed, strict=True) if isinstance(visit, Open)]
+            rowed = list(zip(visits, _stacked(visits, self.zero()), strict=True))
+            over = [row for visit, row in rowed if not isinstance(visit, ActiveVisit)]
+            marks = [[">", row[1], None, row[0], row[4]] for visit, row in rowed if isinstance(visit, ActiveVisit)]
             laid.append((over, marks))
         return laid
 
-    def _under_way(self, run: Any) -> list[Open]:
+    def _under_way(self, run: Any) -> list[ActiveVisit]:
         known = self._open.get(run.number)
         if known is None:
-            known = self._open[run.number] = UnderWay(run)
-        return known.look()[:MARKS]
+            known = self._open[run.number] = ActiveVisits(run)
+        return known.current()[:MARKS]
 
     def _marks_of(self, run: Any) -> list[list[Any]]:
         state = run.state()
@@ -390,7 +390,7 @@ class Picture:
             self._waited.add(run.number)
         told: list[list[Any]] = []
         if run.number in self._waited or any(node.retries for node in state.nodes.values()):
-            told = _happened(self.past.reel(run).read(), self._ms)[-MARKS:]
+            told = _happened(self.time_travel.events_of(run).read(), self._ms)[-MARKS:]
         return told
 
     def _ms(self, ns: int) -> float:
@@ -442,7 +442,7 @@ def _stacked(visits: list[Any], zero: int) -> list[list[Any]]:
     free: list[float] = []
     told = []
     for visit in visits:
-        is_open = isinstance(visit, Open)
+        is_open = isinstance(visit, ActiveVisit)
         row = next((k for k, until in enumerate(free) if until <= visit.start), None)
         if row is None:
             row = len(free)

@@ -9,10 +9,10 @@ from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.records.visit_counts import Counts
 
-__all__ = ["Past", "Reel"]
+__all__ = ["RunEvents", "TimeTravel"]
 
 
-class Reel:
+class RunEvents:
     """The events of one run, read incrementally, and the state at one moment of them.
 
     Parameters
@@ -69,15 +69,15 @@ class Reel:
                 node.status = "asking" if event.node in asking else "running"
 
 
-class Past:
+class TimeTravel:
     """The past events of the runs of one view."""
 
     def __init__(self) -> None:
-        self._reels: dict[int, Reel] = {}
+        self._by_run: dict[int, RunEvents] = {}
 
-    def reel(self, run: Any) -> Reel:
+    def events_of(self, run: Any) -> RunEvents:
         """The events of `run`."""
-        found = self._reels.get(run.number)
+        found = self._by_run.get(run.number)
         if found is None:
-            found = self._reels[run.number] = Reel(run)
+            found = self._by_run[run.number] = RunEvents(run)
         return found

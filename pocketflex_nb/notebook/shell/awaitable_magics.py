@@ -12,20 +12,20 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from pocketflex_nb.notebook.shell.cell_interrupts import hear, runs_cell
+from pocketflex_nb.notebook.shell.cell_interrupts import catch_interrupts, runs_cell
 
-__all__ = ["AWAITED", "awaiting", "called", "install", "remove"]
+__all__ = ["AWAITED", "await_magics", "install_awaitable_magics", "remove_awaitable_magics", "run_awaited"]
 
 #: whether the magic that is being called will be awaited
 AWAITED: ContextVar[bool] = ContextVar("pocketflex_nb_awaited", default=False)
 
 _NAMES = ("pocketflex", "pf")
-_CALL = "await __import__('pocketflex_nb.notebook.shell.awaitable_magics', fromlist=['called']).called("
+_CALL = "await __import__('pocketflex_nb.notebook.shell.awaitable_magics', fromlist=['run_awaited']).run_awaited("
 
 
-async def called(magic: Callable[..., Any], *args: Any) -> Any:
+async def run_awaited(magic: Callable[..., Any], *args: Any) -> Any:
     """Call a magic and await its result."""
-    hear()
+    catch_interrupts()
     token = AWAITED.set(True)
     try:
         result = magic(*args)
@@ -34,7 +34,7 @@ async def called(magic: Callable[..., Any], *args: Any) -> Any:
     return await result if inspect.isawaitable(result) and getattr(result, "is_magic_result", False) else result
 
 
-def awaiting(lines: list[str]) -> list[str]:
+def await_magics(lines: list[str]) -> list[str]:
     """The input transformer: calls of our magics at the beginning of a line are awaited."""
     if runs_cell(sys._getframe()):
         return lines
@@ -50,12 +50,12 @@ def _awaited(line: str) -> str:
     return line
 
 
-def install(shell: Any) -> None:
+def install_awaitable_magics(shell: Any) -> None:
     """Have cells of `shell` transformed."""
-    shell.input_transformers_post.append(awaiting)
+    shell.input_transformers_post.append(await_magics)
 
 
-def remove(shell: Any) -> None:
-    """Undo `install`."""
-    if awaiting in shell.input_transformers_post:
-        shell.input_transformers_post.remove(awaiting)
+def remove_awaitable_magics(shell: Any) -> None:
+    """Undo `install_awaitable_magics`."""
+    if await_magics in shell.input_transformers_post:
+        shell.input_transformers_post.remove(await_magics)

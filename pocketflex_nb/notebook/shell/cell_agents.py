@@ -7,15 +7,15 @@ from typing import Any
 
 from pocketflex_nb.core.context import CURRENT_CELL
 
-__all__ = ["install", "remove"]
+__all__ = ["install_cell_agents", "remove_cell_agents"]
 
 
-def install(shell: Any) -> None:
+def install_cell_agents(shell: Any) -> None:
     """Make each cell the owner of the agents that it starts."""
     shell.events.register("pre_run_cell", _begin)
 
 
-def remove(shell: Any) -> None:
+def remove_cell_agents(shell: Any) -> None:
     """Leave cells alone again."""
     shell.events.unregister("pre_run_cell", _begin)
     CURRENT_CELL.set(None)

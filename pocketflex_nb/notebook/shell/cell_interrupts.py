@@ -22,12 +22,12 @@ from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.engine.runs.run_registry import end_left, runs
 from pocketflex_nb.notebook.shell.output_capture import Lane
 
-__all__ = ["hear", "install", "remove", "runs_cell", "tidy"]
+__all__ = ["catch_interrupts", "clear_leftovers", "install_interrupts", "remove_interrupts", "runs_cell"]
 
 _shells: list[Any] = []
 
 
-def hear() -> None:
+def catch_interrupts() -> None:
     """Let the stop button reach a cell that awaits, wherever it is. ipykernel removes its handler and ours when the cell is over."""
     if threading.current_thread() is not threading.main_thread():
         return
@@ -61,26 +61,26 @@ def runs_cell(frame: FrameType | None) -> bool:
     return False
 
 
-def install(shell: Any) -> None:
+def install_interrupts(shell: Any) -> None:
     """Look after each cell of `shell`."""
     _shells.append(shell)
     shell.events.register("pre_run_cell", _begin)
 
 
-def remove(shell: Any) -> None:
-    """Undo `install`."""
+def remove_interrupts(shell: Any) -> None:
+    """Undo `install_interrupts`."""
     if shell in _shells:
         _shells.remove(shell)
         shell.events.unregister("pre_run_cell", _begin)
 
 
 def _begin(*_: Any) -> None:
-    hear()
+    catch_interrupts()
     if not runs_cell(sys._getframe()):  # a cell that another one's code runs belongs to whatever that belongs to
-        tidy()
+        clear_leftovers()
 
 
-def tidy() -> None:
+def clear_leftovers() -> None:
     """Remove what an interrupt may have left behind in this thread: no cell begins inside of a run."""
     for variable in (CURRENT_FRAME, CURRENT_AGENT):
         if variable.get() is not None:

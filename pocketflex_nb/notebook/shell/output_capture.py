@@ -21,16 +21,16 @@ from pocketflex_nb.notebook.shell.agent_lines import AgentLines
 from pocketflex_nb.views.text.redaction import redacted_pieces
 from pocketflex_nb.views.text.safe_text import inert
 
-__all__ = ["Lane", "install", "quiet", "remove", "settle", "teed"]
+__all__ = ["Lane", "finish_lines", "hidden_output", "install_output_capture", "mirrored_output", "remove_output_capture"]
 
 _lanes: WeakSet[Lane] = WeakSet()
 #: characters of a line that are kept to know what goes on in it
 _BEGUN = 4_096
 
 #: numbers of the runs whose prints also go to the cell (`--tee`)
-teed: set[int] = set()
+mirrored_output: set[int] = set()
 #: numbers of the runs whose prints are not shown (`--quiet`)
-quiet: set[int] = set()
+hidden_output: set[int] = set()
 
 
 @dataclass(slots=True)
@@ -65,9 +65,9 @@ class Lane:
             return self._agents.write(life, text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if lane.number in teed:
+        if lane.number in mirrored_output:
             self._tee(frame, text)
-        if not frame.fenced and lane.number not in quiet and not is_logging():
+        if not frame.fenced and lane.number not in hidden_output and not is_logging():
             self._keep(frame, text)
         return len(text)
 
@@ -164,7 +164,7 @@ def _finish(line: _Line) -> None:
         line.frame.node = now
 
 
-def settle(run: Any) -> None:
+def finish_lines(run: Any) -> None:
     """Make every stream pass `run`, which is over, what it printed without a newline."""
     for lane in list(_lanes):
         lane.settle(run)
@@ -174,7 +174,7 @@ def _show_warning(message: Any, category: Any, *where: Any, **more: Any) -> None
     """Show a warning as ever, but for what a launched run's own events tell: its views mark that, once and without our file's name."""
     frame = CURRENT_FRAME.get()
     lane = None if frame is None else frame.run.lane_run
-    if lane is None or lane.number in teed or not _is_told(message, category):
+    if lane is None or lane.number in mirrored_output or not _is_told(message, category):
         _behind[0](message, category, *where, **more)
 
 
@@ -186,7 +186,7 @@ def _is_told(message: Any, category: Any) -> bool:
 _behind: list[Any] = []
 
 
-def install() -> None:
+def install_output_capture() -> None:
     """Put the proxies before `sys.stdout` and `sys.stderr`, and ours before what shows warnings."""
     if warnings.showwarning is not _show_warning:
         _behind[:] = [warnings.showwarning]
@@ -196,7 +196,7 @@ def install() -> None:
             setattr(sys, name, Lane(getattr(sys, name)))
 
 
-def remove() -> None:
+def remove_output_capture() -> None:
     """Take them away."""
     if warnings.showwarning is _show_warning:
         warnings.showwarning = _behind[0]

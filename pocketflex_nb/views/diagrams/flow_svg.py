@@ -16,7 +16,7 @@ from pocketflex_nb.views.layout.flow_layout import Box, Layout, Route, edge_text
 from pocketflex_nb.views.layout.node_shapes import outline, text_lines
 from pocketflex_nb.views.text.redaction import redacted_head
 from pocketflex_nb.views.text.safe_text import attribute, shown, xml
-from pocketflex_nb.views.text.text_metrics import FONT, LINE, cut, number, width
+from pocketflex_nb.views.text.text_metrics import FONT, LINE, cut_to_width, number, width
 
 __all__ = ["branches_of", "caption_of", "edge_key", "inner_runs_of", "svg"]
 
@@ -137,7 +137,7 @@ class _Picture:
 
     def _group(self, group: Group) -> str:
         box, status = self.place.groups[group.id], self._status(group.id)
-        title = cut(shown(group.title, 400), min(220.0 if not group.store else 400.0, box.w - 40), _SMALL)
+        title = cut_to_width(shown(group.title, 400), min(220.0 if not group.store else 400.0, box.w - 40), _SMALL)
         w = width(title, _SMALL) * 1.08 + 16
         line, ink = PALETTE["light"][status].line, INK["light"]
         return (
@@ -151,7 +151,7 @@ class _Picture:
 
     def _cluster(self, cluster: Cluster) -> str:
         box, ink = self.place.clusters[cluster.id], INK["light"]
-        title = cut(shown(cluster.label, 400), max(box.w - 20, 20.0), _SMALL)
+        title = cut_to_width(shown(cluster.label, 400), max(box.w - 20, 20.0), _SMALL)
         return (
             f'<g class="pf-cluster">{_full(cluster.label, title)}'
             f'<rect x="{number(box.x)}" y="{number(box.y)}" width="{number(box.w)}" height="{number(box.h)}" rx="8" '
@@ -258,7 +258,7 @@ class _Picture:
         if caption is None:
             seconds = float(getattr(known, "seconds", 0.0))
             caption = branches_of(known) or inner_runs_of(known, seconds) or caption_of(status, seconds) if self.stateful else ""
-        caption = cut(shown(caption, 200), max(box.w - 16, 40.0), 10.0)
+        caption = cut_to_width(shown(caption, 200), max(box.w - 16, 40.0), 10.0)
         said = shown(node.label, 300) + (f": {status}" if self.stateful else "") + (f", {visits} visits" if visits > 1 else "")
         if runs := getattr(known, "runs", None):
             said += ", runs begun here: " + ", ".join(f"{times} {shown(how, 20)}" for how, times in runs.items())

@@ -10,12 +10,12 @@ from typing import Any
 from pocketflex_nb.views.diagrams.palette import FAMILY, INK, PALETTE, style
 from pocketflex_nb.views.text.redaction import redacted_head
 from pocketflex_nb.views.text.safe_text import attribute, shown, xml
-from pocketflex_nb.views.text.text_metrics import cut, number, width
+from pocketflex_nb.views.text.text_metrics import cut_to_width, number, width
 
-__all__ = ["LIMIT", "Step", "sequence", "sequence_svg", "steps_of"]
+__all__ = ["MOST_STEPS", "SequenceStep", "sequence", "sequence_svg", "steps_of"]
 
 #: rows of one diagram
-LIMIT = 300
+MOST_STEPS = 300
 _MESSAGES = {"call": "->>", "reply": "-->>", "cast": "-)", "info": "-)", "down": "--x"}
 #: the arrows of a task's start and end
 _TASKS = {"start": "-)", "exit": "-->>"}
@@ -26,7 +26,7 @@ _LIVES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SequenceStep:
     """One row: a message from `source` to `target`, or, with `target` ``""``, something that happened to `source`."""
 
     seq: int
@@ -38,7 +38,7 @@ class Step:
     seconds: float = 0.0
 
 
-def steps_of(events: Iterable[Any], *, agents: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[Step]:
+def steps_of(events: Iterable[Any], *, agents: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[SequenceStep]:
     """The rows of `events`, those of agents only; filtered by participants and kinds where they are given."""
     wanted = None if agents is None else set(agents)
     chosen = None if kinds is None else set(kinds)
@@ -52,7 +52,7 @@ def steps_of(events: Iterable[Any], *, agents: Iterable[str] | None = None, kind
     return found
 
 
-def _step(event: Any) -> Step:
+def _step(event: Any) -> SequenceStep:
     data = event.data
     seconds = data.get("seconds") or 0.0
     here = str(event.address or data.get("id") or event.run or "?")
@@ -61,7 +61,7 @@ def _step(event: Any) -> Step:
         text = f"reason {data.get('reason')}" if event.kind == "down" else str(data.get("what", ""))
         if data.get("error"):
             text = f"{text} failed: {data['error']}".strip()
-        return Step(event.seq, event.ns, event.kind, source, target, _said(text), float(seconds))
+        return SequenceStep(event.seq, event.ns, event.kind, source, target, _said(text), float(seconds))
     if data.get("owner") is not None and event.kind in ("start", "exit"):
         return _task_step(event, here)
     text = _LIVES[event.kind]
@@ -71,31 +71,31 @@ def _step(event: Any) -> Step:
     if event.kind == "lag":
         detail = f"{seconds:.2f} s {data.get('where') or detail}"
     text = text if event.kind == "start" else f"{text} {detail}"
-    return Step(event.seq, event.ns, event.kind, here, "", _said(text), float(seconds))
+    return SequenceStep(event.seq, event.ns, event.kind, here, "", _said(text), float(seconds))
 
 
-def _task_step(event: Any, here: str) -> Step:
+def _task_step(event: Any, here: str) -> SequenceStep:
     """A task's start and end are messages between it and its owner: the work, and the value."""
     data, owner = event.data, str(event.data["owner"] or "outside")
     if event.kind == "start":
-        return Step(event.seq, event.ns, "start", owner, here, _said(f"spawn {data.get('cls', '')}"))
+        return SequenceStep(event.seq, event.ns, "start", owner, here, _said(f"spawn {data.get('cls', '')}"))
     text = f"value {data['value']}" if "value" in data else f"ends {data.get('error') or data.get('reason') or ''}"
-    return Step(event.seq, event.ns, "exit", here, owner, _said(text))
+    return SequenceStep(event.seq, event.ns, "exit", here, owner, _said(text))
 
 
 def _said(text: str) -> str:
     return shown(redacted_head(text, 400), 160).strip()
 
 
-def _capped(steps: list[Step], limit: int) -> tuple[list[Step], int]:
+def _capped(steps: list[SequenceStep], limit: int) -> tuple[list[SequenceStep], int]:
     return steps[:limit], max(len(steps) - limit, 0)
 
 
-def _participants(steps: list[Step]) -> list[str]:
+def _participants(steps: list[SequenceStep]) -> list[str]:
     return list(dict.fromkeys(name for s in steps for name in (s.source, s.target) if name))
 
 
-def sequence(events: Iterable[Any], *, limit: int = LIMIT, **filters: Any) -> str:
+def sequence(events: Iterable[Any], *, limit: int = MOST_STEPS, **filters: Any) -> str:
     """Events of agents as Mermaid ``sequenceDiagram`` text.
 
     Parameters
@@ -135,7 +135,7 @@ _DASHES = {
 _COLUMN, _ROW, _TOP, _SIDE = 150.0, 30.0, 54.0, 24.0
 
 
-def sequence_svg(events: Iterable[Any], *, limit: int = LIMIT, **filters: Any) -> str:
+def sequence_svg(events: Iterable[Any], *, limit: int = MOST_STEPS, **filters: Any) -> str:
     """Events of agents as an SVG document; parameters as for `sequence`."""
     steps, more = _capped(steps_of(events, **filters), limit)
     names = _participants(steps)
@@ -162,7 +162,7 @@ def sequence_svg(events: Iterable[Any], *, limit: int = LIMIT, **filters: Any) -
 
 
 def _head(name: str, x: float) -> str:
-    text = cut(shown(name, 200), _COLUMN - 28, 12)
+    text = cut_to_width(shown(name, 200), _COLUMN - 28, 12)
     w = width(text, 12) + 20
     idle = PALETTE["light"]["idle"]
     return (
@@ -174,7 +174,7 @@ def _head(name: str, x: float) -> str:
 
 
 def _chip(text: str, x: float, y: float, room: float, whole: str) -> str:
-    text = cut(text, room, 10)
+    text = cut_to_width(text, room, 10)
     w = width(text, 10) + 12
     title = f"<title>{xml(whole)}</title>"
     return (
@@ -184,7 +184,7 @@ def _chip(text: str, x: float, y: float, room: float, whole: str) -> str:
     )
 
 
-def _message(s: Step, x: dict[str, float], y: float) -> str:
+def _message(s: SequenceStep, x: dict[str, float], y: float) -> str:
     a, b = x[s.source], x[s.target]
     text = s.text or s.kind
     said = f"{s.source} {s.kind} {s.target}: {text}" + (f" ({s.seconds:.3g} s)" if s.seconds else "")
@@ -211,12 +211,12 @@ _STATES = {
 }
 
 
-def _life(s: Step, x: dict[str, float], y: float) -> str:
+def _life(s: SequenceStep, x: dict[str, float], y: float) -> str:
     status = _STATES.get(s.kind, "idle")
     if s.kind == "exit" and not any(s.text.endswith(word) for word in ("normal", "shutdown")):
         status = "failed"
     colours = PALETTE["light"][status]
-    text = cut(s.text, _COLUMN - 20, 10)
+    text = cut_to_width(s.text, _COLUMN - 20, 10)
     w = width(text, 10) + 14
     return (
         f'<g class="pf-node" data-state="{status}" data-seq="{s.seq}" data-kind="{s.kind}">'

@@ -9,7 +9,7 @@ from typing import Any
 
 from pocketflex_nb.views.diagrams.palette import FAMILY, INK, PALETTE, style
 from pocketflex_nb.views.text.safe_text import attribute, shown, xml
-from pocketflex_nb.views.text.text_metrics import cut, number, width
+from pocketflex_nb.views.text.text_metrics import cut_to_width, number, width
 
 __all__ = ["timeline"]
 
@@ -101,7 +101,7 @@ class _Timeline:
             bars.append(self.bar(span, y + lane * (_BAR + 2) + 3))
         height = max(_ROW, len(lanes) * (_BAR + 2) + 6)
         grey = INK["light"]["edge"]
-        label = cut(shown(name, 200), _LEFT - 16, 11)
+        label = cut_to_width(shown(name, 200), _LEFT - 16, 11)
         more = f" ({left_out} older not drawn)" if left_out else ""
         chip = (
             f'<g class="pf-chip"><title>{xml(f"{name}: {state.status}{more}")}</title><rect x="4" y="{number(y + 3)}" '
@@ -120,7 +120,7 @@ class _Timeline:
         if span.failed:
             line = PALETTE["light"]["failed"].line
         short = span.node.rsplit("/", 1)[-1]
-        text = cut(shown(short, 100), w - 8, 10) if w > 26 else ""
+        text = cut_to_width(shown(short, 100), w - 8, 10) if w > 26 else ""
         took = (span.end - span.start) / 1e9
         said = f"{span.address or span.node}: {_seconds(took)}" + (f" → {span.action}" if span.action else "")
         said += ", failed" if span.failed else ""

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from pocketflex_nb.views.layout.layout_graph import ACROSS, BESIDE, GAP, SLOT, Item, Level, Link, Near
+from pocketflex_nb.views.layout.layout_graph import ACROSS, BESIDE, GAP, SLOT, Adjacency, LayoutEdge, LayoutNode, Level
 
 __all__ = ["columns", "margins", "placed"]
 
 
-def margins(level: Level, items: list[Item], links: list[Link]) -> tuple[list[float], list[float]]:
+def margins(level: Level, items: list[LayoutNode], links: list[LayoutEdge]) -> tuple[list[float], list[float]]:
     """Half the space that each item and dummy needs across, before and after its middle."""
     before = [i.across / 2 + i.before + (BESIDE if i.small else ACROSS) / 2 for i in items]
     after = [i.across / 2 + i.after + (BESIDE if i.small else ACROSS) / 2 for i in items]
     thin = [BESIDE / 2] * (len(level.rank) - len(items))
     before += thin
     after += thin
-    for number, dummy in level.slots.items():
+    for number, dummy in level.label_dummies.items():
         before[dummy] = after[dummy] = max(links[number].across, 10.0) / 2 + 4
     return before, after
 
 
-def placed(level: Level, up: Near, down: Near, before: list[float], after: list[float]) -> list[float]:
+def placed(level: Level, up: Adjacency, down: Adjacency, before: list[float], after: list[float]) -> list[float]:
     """Positions across: each item near the mean of its neighbours, kept in order and apart."""
     across = [0.0] * len(level.rank)
     for row in level.order:
@@ -40,7 +40,7 @@ def placed(level: Level, up: Near, down: Near, before: list[float], after: list[
 
 
 def _straighten(
-    order: list[list[int]], up: Near, down: Near, across: list[float], before: list[float], after: list[float]
+    order: list[list[int]], up: Adjacency, down: Adjacency, across: list[float], before: list[float], after: list[float]
 ) -> None:
     """Align items that are alone in their rank with their neighbours, where there is space."""
     for row in order:
@@ -54,7 +54,7 @@ def _straighten(
                 across[v] = wish
 
 
-def _settle(row: list[int], near: Near, across: list[float], before: list[float], after: list[float]) -> None:
+def _settle(row: list[int], near: Adjacency, across: list[float], before: list[float], after: list[float]) -> None:
     """Least squares with kept order and distances: pool adjacent violators."""
     if len(row) == 1:
         v = row[0]
@@ -90,22 +90,22 @@ def _settle(row: list[int], near: Near, across: list[float], before: list[float]
             at += 1
 
 
-def columns(level: Level, items: list[Item], links: list[Link], across: list[float], down: Near) -> None:
+def columns(level: Level, items: list[LayoutNode], links: list[LayoutEdge], across: list[float], down: Adjacency) -> None:
     """How far each rank reaches along, with wider gaps where arrows are steep."""
     n = len(items)
     sizes = [0.0] * len(level.order)
     small = [all(v < n and items[v].small for v in row) for row in level.order]
     for v in range(n):
         sizes[level.rank[v]] = max(sizes[level.rank[v]], items[v].along)
-    for number, dummy in level.slots.items():
+    for number, dummy in level.label_dummies.items():
         sizes[level.rank[dummy]] = max(sizes[level.rank[dummy]], links[number].along)
     reach = 0.0
     for r in range(len(level.order)):
         if r:
             steep = max((abs(across[v] - across[t]) for v in level.order[r - 1] for t, _ in down[v]), default=0.0)
             base = 26.0 if small[r] or small[r - 1] else GAP
-            if r in level.bare or r - 1 in level.bare:
-                base = SLOT + (4 if r - 1 in level.bare else 0)
+            if r in level.label_ranks or r - 1 in level.label_ranks:
+                base = SLOT + (4 if r - 1 in level.label_ranks else 0)
             reach += base + min(max(steep - 40, 0.0) * 0.16, 90.0)
         level.columns.append((reach, reach + sizes[r]))
         reach += sizes[r]

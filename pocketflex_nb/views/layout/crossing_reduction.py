@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import pairwise
 
-from pocketflex_nb.views.layout.layout_graph import Level, Near
+from pocketflex_nb.views.layout.layout_graph import Adjacency, Level
 
 __all__ = ["ordered"]
 
 
-def ordered(level: Level, up: Near, down: Near, finish: list[int]) -> None:
+def ordered(level: Level, up: Adjacency, down: Adjacency, finish: list[int]) -> None:
     """Put each rank in an order with few crossings."""
     first = _preorder(up, down, finish)
     ranks: list[list[int]] = [[] for _ in range(max(level.rank) + 1)]
@@ -33,7 +33,7 @@ def ordered(level: Level, up: Near, down: Near, finish: list[int]) -> None:
     level.order = best if counted else ranks
 
 
-def _preorder(up: Near, down: Near, finish: list[int]) -> list[int]:
+def _preorder(up: Adjacency, down: Adjacency, finish: list[int]) -> list[int]:
     seen = [False] * len(up)
     order = []
     for root in [*reversed(finish), *range(len(up))]:
@@ -49,7 +49,7 @@ def _preorder(up: Near, down: Near, finish: list[int]) -> list[int]:
     return order
 
 
-def _sweep(ranks: list[list[int]], towards: Near, place: list[float], *, forward: bool) -> None:
+def _sweep(ranks: list[list[int]], towards: Adjacency, place: list[float], *, forward: bool) -> None:
     for row in ranks if forward else reversed(ranks):
         if len(row) == 1:
             place[row[0]] = 0.5
@@ -73,7 +73,7 @@ def _sweep(ranks: list[list[int]], towards: Near, place: list[float], *, forward
             at += step
 
 
-def _crossings(ranks: list[list[int]], down: Near) -> int:
+def _crossings(ranks: list[list[int]], down: Adjacency) -> int:
     """How many pairs of arrows cross."""
     total = 0
     for here, there in pairwise(ranks):

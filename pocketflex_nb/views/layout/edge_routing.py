@@ -7,33 +7,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pocketflex_nb.views.layout.layout_graph import Item, Level, Link
+from pocketflex_nb.views.layout.layout_graph import LayoutEdge, LayoutNode, Level
 
-__all__ = ["CORNER", "HEAD", "LANE", "Path", "Point", "Step", "Stop", "loop_reaches", "routed"]
+__all__ = ["CORNER", "HEAD", "LANE", "EdgePath", "PathStep", "Point", "Waypoint", "loop_reaches", "routed"]
 
 Point = tuple[float, float]
-Step = tuple[str, tuple[Point, ...]]
+PathStep = tuple[str, tuple[Point, ...]]
 #: room around a lane, the corner radius, the length of an arrow head
 LANE, CORNER, HEAD = 9.0, 9.0, 7.0
 
 
 @dataclass(slots=True)
-class Path:
+class EdgePath:
     """One arrow: its steps up to the head, where the head's tip is and where it points, and the middle of its label."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[PathStep] = field(default_factory=list)
     tip: Point = (0.0, 0.0)
     aim: Point = (1.0, 0.0)
     label: Point | None = None
 
 
-def routed(level: Level, items: list[Item], links: list[Link], shapes: list[str], *, loops_after: bool) -> list[Path]:
+def routed(level: Level, items: list[LayoutNode], links: list[LayoutEdge], shapes: list[str], *, loops_after: bool) -> list[EdgePath]:
     """A path for each link.
 
     `loops_after` puts loops behind their item across instead of before it.
     """
     ports = _ports(level, items, links)
-    paths = [Path() for _ in links]
+    paths = [EdgePath() for _ in links]
     loops: dict[int, list[int]] = {}
     lanes = []
     for number, link in enumerate(links):
@@ -51,7 +51,7 @@ def routed(level: Level, items: list[Item], links: list[Link], shapes: list[str]
     return paths
 
 
-def _ports(level: Level, items: list[Item], links: list[Link]) -> dict[tuple[int, int], float]:
+def _ports(level: Level, items: list[LayoutNode], links: list[LayoutEdge]) -> dict[tuple[int, int], float]:
     """(link, item) to the offset across at which the link touches the item: apart where several arrows use one side."""
     sides: dict[tuple[int, bool], dict[bool, list[tuple[float, int]]]] = {}
     for number, chain in level.chains.items():
@@ -74,7 +74,7 @@ def _ports(level: Level, items: list[Item], links: list[Link]) -> dict[tuple[int
     return offsets
 
 
-def _reach(shape: str, item: Item, offset: float) -> float:
+def _reach(shape: str, item: LayoutNode, offset: float) -> float:
     share = min(abs(offset) / (item.across / 2), 1.0) if item.across else 0.0
     if shape == "diamond":
         return item.along / 2 * (1 - share)
@@ -86,8 +86,8 @@ def _reach(shape: str, item: Item, offset: float) -> float:
 
 
 def _chain(
-    level: Level, items: list[Item], shapes: list[str], link: Link, number: int, ports: dict[tuple[int, int], float]
-) -> Path:
+    level: Level, items: list[LayoutNode], shapes: list[str], link: LayoutEdge, number: int, ports: dict[tuple[int, int], float]
+) -> EdgePath:
     chain = level.chains[number]
     s, t = link.source, link.target
     onward = level.rank[t] > level.rank[s]
@@ -96,33 +96,33 @@ def _chain(
     out = (level.at[s][0] + way * _reach(shapes[s], items[s], lift_s), level.at[s][1] + lift_s)
     tip = (level.at[t][0] - way * _reach(shapes[t], items[t], lift_t), level.at[t][1] + lift_t)
     near, far = (1, 0) if onward else (0, 1)
-    slot = level.slots.get(number)
+    slot = level.label_dummies.get(number)
     label = level.at[slot] if slot is not None and link.along else None
     straight = abs(out[1] - tip[1]) < 0.5 and all(abs(level.at[dummy][1] - out[1]) < 3.5 for dummy in chain)
     if straight and label is not None:
         label = (label[0], out[1])
-    stops: list[Stop] = [(*out, True), (level.columns[level.rank[s]][near], out[1], True)]
+    stops: list[Waypoint] = [(*out, True), (level.columns[level.rank[s]][near], out[1], True)]
     for dummy in chain if onward else reversed(chain):
         column, c = level.columns[level.rank[dummy]], out[1] if straight else level.at[dummy][1]
         if dummy == slot and label is not None:
             stops += [(label[0] - way * link.along / 2, c, True), (label[0] + way * link.along / 2, c, True)]
-        elif level.rank[dummy] in level.bare:
+        elif level.rank[dummy] in level.label_ranks:
             stops.append(((column[0] + column[1]) / 2, c, False))
         else:
             stops += [(column[far], c, True), (column[near], c, True)]
     end = (tip[0] - way * HEAD, tip[1])
     edge = level.columns[level.rank[t]][far]
     stops += [(min(edge, end[0]) if onward else max(edge, end[0]), tip[1], True), (*end, True)]
-    return Path(_smooth(stops), tip, (way, 0.0), label)
+    return EdgePath(_smooth(stops), tip, (way, 0.0), label)
 
 
-Stop = tuple[float, float, bool]  # along, across, whether the line is level there
+Waypoint = tuple[float, float, bool]  # along, across, whether the line is level there
 
 
-def _smooth(stops: list[Stop]) -> list[Step]:
+def _smooth(stops: list[Waypoint]) -> list[PathStep]:
     """A curve through `stops`, never steeper than it must be (monotone cubic; level where it is asked for)."""
     a, c, _ = stops[0]
-    steps: list[Step] = [("M", ((a, c),))]
+    steps: list[PathStep] = [("M", ((a, c),))]
     kept = [stops[0]]
     for stop in stops:
         if not -0.05 < stop[0] - kept[-1][0] < 0.05 or not -0.05 < stop[1] - kept[-1][1] < 0.05:
@@ -146,7 +146,7 @@ def _smooth(stops: list[Stop]) -> list[Step]:
     return steps
 
 
-def _slope(stops: list[Stop], n: int) -> float:
+def _slope(stops: list[Waypoint], n: int) -> float:
     if n + 1 == len(stops):
         return 0.0
     (a, c, _), (a1, c1, _), (a2, c2, _) = stops[n - 1], stops[n], stops[n + 1]
@@ -156,7 +156,7 @@ def _slope(stops: list[Stop], n: int) -> float:
     return 2 * before * after / (before + after)
 
 
-def loop_reaches(links: list[Link], *, after: bool) -> list[tuple[float, float, float]]:
+def loop_reaches(links: list[LayoutEdge], *, after: bool) -> list[tuple[float, float, float]]:
     """For each loop of one item, inner ones first: how far it extends, the middle of its label, and its two ends."""
     found: list[tuple[float, float, float]] = []
     reach = 4.0
@@ -168,7 +168,7 @@ def loop_reaches(links: list[Link], *, after: bool) -> list[tuple[float, float, 
     return found
 
 
-def _loops(at: Point, item: Item, links: list[Link], *, after: bool) -> list[Path]:
+def _loops(at: Point, item: LayoutNode, links: list[LayoutEdge], *, after: bool) -> list[EdgePath]:
     """Loops at the side of their item, each around those before it."""
     side = 1.0 if after else -1.0
     edge = at[1] + side * item.across / 2
@@ -178,12 +178,12 @@ def _loops(at: Point, item: Item, links: list[Link], *, after: bool) -> list[Pat
         spread, lift = wide + 5 * turn, side * apex / 0.75
         tip, start = (at[0] + spread, edge), (at[0] - spread, edge)
         end = (tip[0] + 1.5, edge + side * HEAD)
-        steps: list[Step] = [("M", (start,)), ("C", ((start[0] - 6, edge + lift), (end[0] + 6, edge + lift), end))]
-        paths.append(Path(steps, tip, (-0.2, -side), (at[0], edge + side * middle) if link.along else None))
+        steps: list[PathStep] = [("M", (start,)), ("C", ((start[0] - 6, edge + lift), (end[0] + 6, edge + lift), end))]
+        paths.append(EdgePath(steps, tip, (-0.2, -side), (at[0], edge + side * middle) if link.along else None))
     return paths
 
 
-def _lanes(level: Level, items: list[Item], links: list[Link], lanes: list[int], paths: list[Path]) -> None:
+def _lanes(level: Level, items: list[LayoutNode], links: list[LayoutEdge], lanes: list[int], paths: list[EdgePath]) -> None:
     """Route arrows that run far, or back, around the outside; short ones nearest."""
     if not lanes:
         return
@@ -212,10 +212,10 @@ def _lanes(level: Level, items: list[Item], links: list[Link], lanes: list[int],
         points[-1] = (tip[0] - aim[0] * HEAD, tip[1] - aim[1] * HEAD)
         run = [p for p in points if abs(p[1] - lane) < 0.05]
         label = ((run[0][0] + run[-1][0]) / 2, lane) if link.along and run else None
-        paths[number] = Path(_rounded(points), tip, aim, label)
+        paths[number] = EdgePath(_rounded(points), tip, aim, label)
 
 
-def _span(level: Level, link: Link) -> tuple[int, int]:
+def _span(level: Level, link: LayoutEdge) -> tuple[int, int]:
     """The first and the last rank that a lane, or the label on it, passes."""
     a, b = sorted((level.rank[link.source], level.rank[link.target]))
     middle = (level.at[link.source][0] + level.at[link.target][0]) / 2
@@ -227,7 +227,7 @@ def _span(level: Level, link: Link) -> tuple[int, int]:
     return a, b
 
 
-def _skyline(level: Level, items: list[Item], links: list[Link]) -> tuple[list[float], list[float]]:
+def _skyline(level: Level, items: list[LayoutNode], links: list[LayoutEdge]) -> tuple[list[float], list[float]]:
     """Per rank: how far its items reach across, on either side."""
     low = [min((level.at[v][1] for v in row), default=0.0) for row in level.order]
     high = [max((level.at[v][1] for v in row), default=0.0) for row in level.order]
@@ -235,7 +235,7 @@ def _skyline(level: Level, items: list[Item], links: list[Link]) -> tuple[list[f
         r = level.rank[v]
         low[r] = min(low[r], level.at[v][1] - item.across / 2 - item.before)
         high[r] = max(high[r], level.at[v][1] + item.across / 2 + item.after)
-    for number, dummy in level.slots.items():
+    for number, dummy in level.label_dummies.items():
         r, half = level.rank[dummy], links[number].across / 2 + 3
         low[r] = min(low[r], level.at[dummy][1] - half)
         high[r] = max(high[r], level.at[dummy][1] + half)
@@ -243,7 +243,7 @@ def _skyline(level: Level, items: list[Item], links: list[Link]) -> tuple[list[f
 
 
 def _lane_end(
-    level: Level, items: list[Item], end: int, lane: float, side: float, touched: dict[tuple[int, bool], int],
+    level: Level, items: list[LayoutNode], end: int, lane: float, side: float, touched: dict[tuple[int, bool], int],
     turns: dict[int, int], *, leaving: bool,
 ) -> list[Point]:
     """From the item to its lane: straight across where nothing is between, else through the gap beside its rank."""
@@ -261,9 +261,9 @@ def _lane_end(
     return [(at[0] + (item.along / 2 if leaving else -item.along / 2), at[1]), (beside, at[1]), (beside, lane)]
 
 
-def _rounded(points: list[Point]) -> list[Step]:
+def _rounded(points: list[Point]) -> list[PathStep]:
     """The right-angled line through `points`, its corners rounded."""
-    steps: list[Step] = [("M", (points[0],))]
+    steps: list[PathStep] = [("M", (points[0],))]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         a, b = _towards(corner, before), _towards(corner, after)
         steps.append(("L", (a,)))

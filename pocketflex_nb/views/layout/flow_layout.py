@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pocketflex_nb.core.flow.flow_graph import Edge, Graph, GraphNode, Group
-from pocketflex_nb.views.layout.edge_routing import Path, Step, loop_reaches, routed
+from pocketflex_nb.views.layout.edge_routing import EdgePath, PathStep, loop_reaches, routed
 from pocketflex_nb.views.layout.layered_layout import ranked
-from pocketflex_nb.views.layout.layout_graph import Item, Level, Link
-from pocketflex_nb.views.layout.node_shapes import size_of, text_lines
-from pocketflex_nb.views.layout.subgraph_boxes import Reach, items_within, make_room, reaches
+from pocketflex_nb.views.layout.layout_graph import LayoutEdge, LayoutNode, Level
+from pocketflex_nb.views.layout.node_shapes import node_size, text_lines
+from pocketflex_nb.views.layout.subgraph_boxes import Reach, items_within, reaches, separate_boxes
 from pocketflex_nb.views.text.safe_text import shown
-from pocketflex_nb.views.text.text_metrics import cut, width
+from pocketflex_nb.views.text.text_metrics import cut_to_width, width
 
 __all__ = ["DOT", "INSET", "MARGIN", "PAD", "RING", "SMALL", "TITLE", "Box", "Layout", "Route", "edge_text", "layout"]
 
@@ -46,7 +46,7 @@ class Route:
     """One arrow as drawn. `edge` is its number in `Graph.edges`; -1 leads from a start mark."""
 
     edge: int
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
     tip: tuple[float, float]
     aim: tuple[float, float]
     label: Box | None = None
@@ -68,7 +68,7 @@ class Layout:
 
 def edge_text(edge: Edge) -> str:
     """The label of an arrow: its action; empty for the default one."""
-    return "" if edge.action == "default" else cut(shown(edge.action, 400), _LABEL_ROOM, SMALL)
+    return "" if edge.action == "default" else cut_to_width(shown(edge.action, 400), _LABEL_ROOM, SMALL)
 
 
 def layout(graph: Graph, direction: str | None = None) -> Layout:
@@ -93,11 +93,11 @@ class _Inside:
     """The content of one group (``""``: the whole flow), laid out on its own."""
 
     keys: list[tuple[str, str]] = field(default_factory=list)  # ("node" | "group" | "start" | "end", id)
-    items: list[Item] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
+    items: list[LayoutNode] = field(default_factory=list)
+    links: list[LayoutEdge] = field(default_factory=list)
     edges: list[int] = field(default_factory=list)
     level: Level = field(default_factory=Level)
-    paths: list[Path] = field(default_factory=list)
+    paths: list[EdgePath] = field(default_factory=list)
     boxes: dict[str, Reach] = field(default_factory=dict)  # of clusters
     left: float = 0.0
     top: float = 0.0
@@ -164,7 +164,7 @@ class _Drawing:
         number: dict[str, int] = {}
         shapes: list[str] = []
 
-        def add(kind: str, name: str, item: Item, shape: str = "rect") -> int:
+        def add(kind: str, name: str, item: LayoutNode, shape: str = "rect") -> int:
             here.keys.append((kind, name))
             here.items.append(item)
             shapes.append(shape)
@@ -175,20 +175,20 @@ class _Drawing:
             w, h = self._size(member)
             along, across = (h, w) if self.upright else (w, h)
             shape = member.shape if isinstance(member, GraphNode) else "rect"
-            number[member.id] = add(kind, member.id, Item(along, across), shape)
+            number[member.id] = add(kind, member.id, LayoutNode(along, across), shape)
         ends: dict[str, int] = {}
         for at in self.edges.get(home, ()):
             edge = self.graph.edges[at]
             if edge.target == "END" and edge.source not in ends:
-                ends[edge.source] = add("end", edge.source, Item(RING, RING, small=True), "circle")
+                ends[edge.source] = add("end", edge.source, LayoutNode(RING, RING, small=True), "circle")
             target = ends[edge.source] if edge.target == "END" else number.get(edge.target)
             if target is not None:
                 here.links.append(self._link(number[edge.source], target, edge_text(edge)))
                 here.edges.append(at)
         known = [number[s] for s in starts if s in number]
         if known:
-            start = add("start", home, Item(DOT, DOT, small=True), "circle")
-            here.links += [Link(start, s) for s in known]
+            start = add("start", home, LayoutNode(DOT, DOT, small=True), "circle")
+            here.links += [LayoutEdge(start, s) for s in known]
             here.edges += [-1] * len(known)
             known.insert(0, start)
         self._make_room_for_loops(here)
@@ -205,24 +205,24 @@ class _Drawing:
         top = PAD + TITLE
         pads = (PAD, PAD, top, PAD) if not self.upright else (PAD, top, PAD, PAD) if self.back else (top, PAD, PAD, PAD)
         parents = {cluster.id: cluster.parent for cluster in self.graph.clusters}
-        make_room(here.level, here.items, within, parents, pads)
+        separate_boxes(here.level, here.items, within, parents, pads)
         here.boxes = reaches(here.level, here.items, within, parents, pads)
 
     def _size(self, member: GraphNode | Group) -> tuple[float, float]:
         if isinstance(member, GraphNode):
-            return size_of(member, text_lines(member.label))
+            return node_size(member, text_lines(member.label))
         inner = self.inside[member.id]
         title = min(width(shown(member.title, 400), SMALL) * 1.08, 400.0 if member.store else 240.0) + 40
         return max(inner.w + 2 * INSET, title), inner.h + 2 * INSET + TITLE - 6
 
-    def _link(self, source: int, target: int, text: str) -> Link:
+    def _link(self, source: int, target: int, text: str) -> LayoutEdge:
         if not text:
-            return Link(source, target)
+            return LayoutEdge(source, target)
         along, across = self._wh(width(text, SMALL) + 14, 18.0)
-        return Link(source, target, along, across)
+        return LayoutEdge(source, target, along, across)
 
     def _make_room_for_loops(self, here: _Inside) -> None:
-        loops: dict[int, list[Link]] = {}
+        loops: dict[int, list[LayoutEdge]] = {}
         for link in here.links:
             if link.source == link.target:
                 loops.setdefault(link.source, []).append(link)

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 
 from pocketflex_nb.views.layout.coordinates import columns, margins, placed
 from pocketflex_nb.views.layout.crossing_reduction import ordered
-from pocketflex_nb.views.layout.layout_graph import Item, Level, Link, Near, neighbours_of
+from pocketflex_nb.views.layout.layout_graph import Adjacency, LayoutEdge, LayoutNode, Level, neighbours_of
 
 __all__ = ["ranked"]
 
 
-def ranked(items: list[Item], links: list[Link], roots: Iterable[int]) -> Level:
+def ranked(items: list[LayoutNode], links: list[LayoutEdge], roots: Iterable[int]) -> Level:
     """Place `items`. Links from an item to itself are left to the caller."""
     level = Level()
     if not items:
@@ -35,9 +35,9 @@ def ranked(items: list[Item], links: list[Link], roots: Iterable[int]) -> Level:
     return level
 
 
-def _search(n: int, links: list[Link], roots: Iterable[int]) -> tuple[list[int], set[int]]:
+def _search(n: int, links: list[LayoutEdge], roots: Iterable[int]) -> tuple[list[int], set[int]]:
     """Items in the order of a depth-first search, and the links that close a cycle."""
-    out: Near = [[] for _ in range(n)]
+    out: Adjacency = [[] for _ in range(n)]
     for number, link in enumerate(links):
         if link.source != link.target:
             out[link.source].append((link.target, number))
@@ -63,7 +63,7 @@ def _search(n: int, links: list[Link], roots: Iterable[int]) -> tuple[list[int],
     return finish, back
 
 
-def _longest_paths(n: int, links: list[Link], back: set[int], finish: list[int]) -> list[int]:
+def _longest_paths(n: int, links: list[LayoutEdge], back: set[int], finish: list[int]) -> list[int]:
     out: list[list[int]] = [[] for _ in range(n)]
     for number, link in enumerate(links):
         if link.source != link.target and number not in back:
@@ -75,7 +75,7 @@ def _longest_paths(n: int, links: list[Link], back: set[int], finish: list[int])
     return rank
 
 
-def _chained(n: int, links: list[Link], back: set[int], rank: list[int]) -> list[int]:
+def _chained(n: int, links: list[LayoutEdge], back: set[int], rank: list[int]) -> list[int]:
     """The links that run through the ranks: forward ones, while their dummies stay few, and back ones to the next rank."""
     spans = []
     for number, link in enumerate(links):
@@ -92,7 +92,7 @@ def _chained(n: int, links: list[Link], back: set[int], rank: list[int]) -> list
     return sorted(kept)
 
 
-def _slotted(links: list[Link], chained: list[int], back: set[int], rank: list[int]) -> dict[int, int]:
+def _slotted(links: list[LayoutEdge], chained: list[int], back: set[int], rank: list[int]) -> dict[int, int]:
     """By link: the gap (number of the rank before it) in which it needs space of its own, for a label or beside a parallel link."""
     pairs: dict[frozenset[int], int] = {}
     for number in chained:
@@ -106,14 +106,14 @@ def _slotted(links: list[Link], chained: list[int], back: set[int], rank: list[i
     return found
 
 
-def _make_chains(level: Level, links: list[Link], chained: list[int], slotted: dict[int, int], coarse: list[int]) -> None:
+def _make_chains(level: Level, links: list[LayoutEdge], chained: list[int], slotted: dict[int, int], coarse: list[int]) -> None:
     gaps = set(slotted.values())
     fine, shift = [], 0
     for r in range(max(coarse) + 1):
         fine.append(r + shift)
         shift += r in gaps
     level.rank = [fine[r] for r in coarse]
-    level.bare = {fine[r] + 1 for r in gaps}
+    level.label_ranks = {fine[r] + 1 for r in gaps}
     for number in chained:
         link = links[number]
         low, high = sorted((level.rank[link.source], level.rank[link.target]))
@@ -123,7 +123,7 @@ def _make_chains(level: Level, links: list[Link], chained: list[int], slotted: d
             level.rank.append(r)
             chain.append(dummy)
             if number in slotted and r == fine[slotted[number]] + 1:
-                level.slots[number] = dummy
+                level.label_dummies[number] = dummy
         level.chains[number] = chain
 
 

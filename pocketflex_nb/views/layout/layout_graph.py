@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-__all__ = ["ACROSS", "BESIDE", "GAP", "SLOT", "Item", "Level", "Link", "Near", "neighbours_of"]
+__all__ = ["ACROSS", "BESIDE", "GAP", "SLOT", "Adjacency", "LayoutEdge", "LayoutNode", "Level", "neighbours_of"]
 
 
-Near = list[list[tuple[int, int]]]  # per item or dummy: (neighbour, pull)
+Adjacency = list[list[tuple[int, int]]]  # per item or dummy: (neighbour, pull)
 
 #: pixels between items of one rank, between dummies, and between ranks
 ACROSS, BESIDE, GAP, SLOT = 28.0, 12.0, 52.0, 24.0
 
 
 @dataclass(slots=True)
-class Item:
+class LayoutNode:
     """A box to place: its size along and across, and space kept free before and after it across (for loops)."""
 
     along: float
@@ -26,7 +26,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class Link:
+class LayoutEdge:
     """An arrow between two items, with the size of its label (0 without one)."""
 
     source: int
@@ -51,11 +51,11 @@ class Level:
         By link: the dummies between its ends, in the order of the ranks. Links that are missing go round the outside.
     back : set of int
         Links that run against the ranks.
-    slots : dict of int to int
+    label_dummies : dict of int to int
         By link: the dummy that holds its label.
     order : list of list of int
         The items and dummies of each rank.
-    bare : set of int
+    label_ranks : set of int
         Ranks that hold labels only: lines may cross them at a slant.
     """
 
@@ -64,15 +64,15 @@ class Level:
     columns: list[tuple[float, float]] = field(default_factory=list)
     chains: dict[int, list[int]] = field(default_factory=dict)
     back: set[int] = field(default_factory=set)
-    slots: dict[int, int] = field(default_factory=dict)
+    label_dummies: dict[int, int] = field(default_factory=dict)
     order: list[list[int]] = field(default_factory=list)
-    bare: set[int] = field(default_factory=set)
+    label_ranks: set[int] = field(default_factory=set)
 
 
-def neighbours_of(level: Level, links: list[Link]) -> tuple[Near, Near]:
+def neighbours_of(level: Level, links: list[LayoutEdge]) -> tuple[Adjacency, Adjacency]:
     """Neighbours of each item and dummy in the rank before and in the rank after, with the pull between them."""
-    up: Near = [[] for _ in level.rank]
-    down: Near = [[] for _ in level.rank]
+    up: Adjacency = [[] for _ in level.rank]
+    down: Adjacency = [[] for _ in level.rank]
     for number, chain in level.chains.items():
         ends = (links[number].source, links[number].target)
         low, high = ends if level.rank[ends[0]] < level.rank[ends[1]] else ends[::-1]

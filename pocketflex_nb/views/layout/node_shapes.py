@@ -8,7 +8,7 @@ from pocketflex_nb.core.flow.flow_graph import GraphNode
 from pocketflex_nb.views.text.safe_text import shown
 from pocketflex_nb.views.text.text_metrics import FONT, LINE, number, width, wrap
 
-__all__ = ["outline", "size_of", "text_lines"]
+__all__ = ["node_size", "outline", "text_lines"]
 
 _HEIGHT, _PAD, _ROOM = 44.0, 16.0, 164.0
 
@@ -19,7 +19,7 @@ def text_lines(label: str) -> list[str]:
     return [line for part in parts for line in part][:3]
 
 
-def size_of(node: GraphNode, lines: list[str]) -> tuple[float, float]:
+def node_size(node: GraphNode, lines: list[str]) -> tuple[float, float]:
     """Width and height of a node in pixels."""
     w = max((width(line, FONT) for line in lines), default=0.0) + 2 * _PAD
     h = _HEIGHT + LINE * (len(lines) - 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pocketflex_nb.core.flow.flow_graph import Cluster, Graph, GraphNode, Group
-from pocketflex_nb.views.layout.layout_graph import BESIDE, GAP, Item, Level
+from pocketflex_nb.views.layout.layout_graph import BESIDE, GAP, LayoutNode, Level
 
-__all__ = ["Reach", "arranged", "items_within", "make_room", "reaches"]
+__all__ = ["Reach", "arranged", "items_within", "reaches", "separate_boxes"]
 
 #: room between a box and what stands beside it
 _APART = 10.0
@@ -51,7 +51,9 @@ def items_within(graph: Graph, home: str, number: dict[str, int]) -> dict[str, s
     return {name: held[name] for name in sorted(held, key=lambda name: -order.get(name, 0)) if held[name]}
 
 
-def reaches(level: Level, items: Sequence[Item], boxes: dict[str, set[int]], parents: dict[str, str], pads: Reach) -> dict[str, Reach]:
+def reaches(
+    level: Level, items: Sequence[LayoutNode], boxes: dict[str, set[int]], parents: dict[str, str], pads: Reach
+) -> dict[str, Reach]:
     """What each box covers: its items, and the boxes in it, with `pads` around them."""
     found: dict[str, Reach] = {}
     for name, members in boxes.items():
@@ -64,7 +66,7 @@ def reaches(level: Level, items: Sequence[Item], boxes: dict[str, set[int]], par
     return found
 
 
-def make_room(level: Level, items: Sequence[Item], boxes: dict[str, set[int]], parents: dict[str, str], pads: Reach) -> None:
+def separate_boxes(level: Level, items: Sequence[LayoutNode], boxes: dict[str, set[int]], parents: dict[str, str], pads: Reach) -> None:
     """Move items so that each box contains only its own: boxes as one, the inner ones first."""
     _part_ranks(level, items, boxes, parents, pads)
     for name in (*boxes, ""):
@@ -74,7 +76,7 @@ def make_room(level: Level, items: Sequence[Item], boxes: dict[str, set[int]], p
             _put(level, items, reaches(level, items, boxes, parents, pads), {other: boxes[other] for other in inner}, held)
 
 
-def _put(level: Level, items: Sequence[Item], covered: dict[str, Reach], inner: dict[str, set[int]], held: set[int]) -> None:
+def _put(level: Level, items: Sequence[LayoutNode], covered: dict[str, Reach], inner: dict[str, set[int]], held: set[int]) -> None:
     """Place the boxes of one level, then the other items, each where it was or at the nearest free position across."""
     units = sorted(((covered[name], members) for name, members in inner.items()), key=lambda unit: unit[0][2] + unit[0][3])
     free = held.difference(*inner.values())
@@ -93,7 +95,7 @@ def _put(level: Level, items: Sequence[Item], covered: dict[str, Reach], inner: 
         placed.append((a0, a1, c0 + move, c1 + move))
 
 
-def _part_ranks(level: Level, items: Sequence[Item], boxes: dict[str, set[int]], parents: dict[str, str], pads: Reach) -> None:
+def _part_ranks(level: Level, items: Sequence[LayoutNode], boxes: dict[str, set[int]], parents: dict[str, str], pads: Reach) -> None:
     """Move ranks apart along the arrows, where several borders are between two of them."""
     needs: dict[int, float] = {}
     firsts = {name: min(level.rank[n] for n in members) for name, members in boxes.items()}

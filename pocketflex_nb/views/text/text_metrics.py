@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["FONT", "LINE", "cut", "number", "width", "wrap"]
+__all__ = ["FONT", "LINE", "cut_to_width", "number", "width", "wrap"]
 
 
 #: font size of labels and distance of their lines, pixels
@@ -36,7 +36,7 @@ def _em(ch: str) -> float:
     return 0.75 if ch.isupper() else 0.64
 
 
-def cut(text: str, room: float, size: float) -> str:
+def cut_to_width(text: str, room: float, size: float) -> str:
     """`text`, or as much of it as fits into `room` pixels, ending with an ellipsis."""
     if width(text[:400], size) <= room and len(text) <= 400:
         return text
@@ -58,7 +58,7 @@ def wrap(text: str, room: float, size: float, lines: int) -> list[str]:
         row = words.pop(0)
         while words and width(f"{row} {words[0]}", size) <= room:
             row = f"{row} {words.pop(0)}"
-        rows.append(cut(row, room, size))
+        rows.append(cut_to_width(row, room, size))
     if words:
-        rows.append(cut(" ".join(words), room, size))
+        rows.append(cut_to_width(" ".join(words), room, size))
     return rows

@@ -17,7 +17,7 @@ from pocketflex_nb.views.text.redaction import MASK, redacted
 from pocketflex_nb.views.text.safe_text import shown
 from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["Line", "change_lines", "diff", "lines_of", "text_of", "words"]
+__all__ = ["ChangeLine", "change_lines", "change_text", "compare_lines", "lines_of", "word_changes"]
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
@@ -26,7 +26,7 @@ _WORDS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChangeLine:
     """One change: its sign (``+``, ``~`` or ``-``), the path as text, and a description. `path` is the path itself."""
 
     sign: str
@@ -35,13 +35,13 @@ class Line:
     path: tuple[Any, ...] = ()
 
 
-def diff(old: Any, new: Any, *, limit: int = 200) -> list[Line]:
+def compare_lines(old: Any, new: Any, *, limit: int = 200) -> list[ChangeLine]:
     """The differences from `old` to `new`, plain or frozen values; at most `limit` lines and one that counts the rest."""
     old, new = _frozen(old), _frozen(new)
     return lines_of(compare(old, new, limit=limit + 1), limit=limit, within=(old, new))
 
 
-def lines_of(differences: Iterable[Difference], *, limit: int = 200, within: tuple[Any, ...] = ()) -> list[Line]:
+def lines_of(differences: Iterable[Difference], *, limit: int = 200, within: tuple[Any, ...] = ()) -> list[ChangeLine]:
     """Differences, as `Store.diff` gives them, as lines.
 
     Parameters
@@ -53,13 +53,13 @@ def lines_of(differences: Iterable[Difference], *, limit: int = 200, within: tup
     return _bounded(found, limit)
 
 
-def change_lines(changes: Iterable[Mapping[str, Any]], *, limit: int = 200) -> list[Line]:
+def change_lines(changes: Iterable[Mapping[str, Any]], *, limit: int = 200) -> list[ChangeLine]:
     """The changes of a step, as `State.changes` has them (key, op, old, new), as lines."""
-    found: list[Line] = []
+    found: list[ChangeLine] = []
     for change in changes:
         path, old, new = (change["key"],), change.get("old", MISSING), change.get("new", MISSING)
         if change.get("op") == "maybe":
-            found.append(Line("~", _where(path), "may have changed: too large to look at", path))
+            found.append(ChangeLine("~", _where(path), "may have changed: too large to look at", path))
         elif old is MISSING or new is MISSING:
             found.append(_line("added" if old is MISSING else "removed", path, old, new))
         else:
@@ -71,14 +71,14 @@ def change_lines(changes: Iterable[Mapping[str, Any]], *, limit: int = 200) -> l
     return _bounded(found, limit)
 
 
-def text_of(lines: Iterable[Line]) -> str:
+def change_text(lines: Iterable[ChangeLine]) -> str:
     """Lines as plain text, paths aligned."""
     lines = list(lines)
     room = min(max((len(line.where) for line in lines), default=0), 40)
     return "\n".join(f"{line.sign} {line.where:<{room}}  {line.text}".rstrip() for line in lines)
 
 
-def words(old: str, new: str) -> list[tuple[str, str]]:
+def word_changes(old: str, new: str) -> list[tuple[str, str]]:
     """A text's change word by word: (sign, piece) with ``" "``, ``+`` or ``-``. Long texts are compared from where they part."""
     before, after = _WORD.findall(old[:20_000])[:_WORDS], _WORD.findall(new[:20_000])[:_WORDS]
     found: list[tuple[str, str]] = []
@@ -97,14 +97,14 @@ def _frozen(value: Any) -> Any:
     return value if isinstance(value, Frozen) or value is MISSING else freeze(value)
 
 
-def _bounded(found: list[Line], limit: int) -> list[Line]:
-    return [*found[:limit], Line("…", "", "and more")] if len(found) > limit else found
+def _bounded(found: list[ChangeLine], limit: int) -> list[ChangeLine]:
+    return [*found[:limit], ChangeLine("…", "", "and more")] if len(found) > limit else found
 
 
-def _line(op: str, path: tuple[Any, ...], old: Any, new: Any, within: tuple[Any, ...] = ()) -> Line:
+def _line(op: str, path: tuple[Any, ...], old: Any, new: Any, within: tuple[Any, ...] = ()) -> ChangeLine:
     hidden = any(is_hidden_at(root, path) for root in within)
     text = (MASK if op != "changed" else f"{MASK} (changed)") if hidden else _said(op, path, old, new)
-    return Line(_SIGNS.get(op, "~"), _where(path), text, path)
+    return ChangeLine(_SIGNS.get(op, "~"), _where(path), text, path)
 
 
 def _where(path: tuple[Any, ...]) -> str:

@@ -14,7 +14,7 @@ from pocketflex_nb.views.text.hidden_parts import hidden_among, hides
 from pocketflex_nb.views.text.redaction import MASK, redacted, redacted_head
 from pocketflex_nb.views.text.safe_text import shown
 from pocketflex_nb.views.values.store_rows import children_of
-from pocketflex_nb.views.values.value_preview import PAGE, size_of, told
+from pocketflex_nb.views.values.value_preview import PAGE, safe_repr_text, size_of
 
 __all__ = ["DEEPEST", "ITEMS", "json_text"]
 
@@ -62,7 +62,7 @@ def _plain(value: Any, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
     if isinstance(value, str):
         return _text(value)
     if id(value) in above or len(above) >= DEEPEST or not _is_container(value):
-        return told(value, 160)
+        return safe_repr_text(value, 160)
     return _inside(value, path, (*above, id(value)))
 
 
@@ -80,5 +80,5 @@ def _inside(value: Any, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
     rest = max((size_of(value) or 0) - len(found), 0)
     if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_fields"):
         return [child for _, child in found] + ([f"… {rest:,} more"] if rest else [])
-    named = {key if isinstance(key, str) else told(key, 60): child for key, child in found}
+    named = {key if isinstance(key, str) else safe_repr_text(key, 60): child for key, child in found}
     return {**named, "…": f"{rest:,} more"} if rest else named

@@ -12,17 +12,17 @@ from pocketflex_nb.core.value_text import path_text, stop_goes_on
 from pocketflex_nb.views.text.hidden_parts import hidden_among, is_hidden_at
 from pocketflex_nb.views.text.redaction import MASK, is_secret_key, redacted
 from pocketflex_nb.views.text.safe_text import shown
-from pocketflex_nb.views.values.value_preview import kind_of, preview, size_of, told
+from pocketflex_nb.views.values.value_preview import preview, safe_repr_text, size_of, type_label
 
-__all__ = ["PAGE", "Row", "children_of", "rows", "tree", "value_at"]
+__all__ = ["ROWS_PER_PAGE", "StoreRow", "child_rows", "children_of", "value_at", "visible_rows"]
 
 #: rows of one page
-PAGE = 200
+ROWS_PER_PAGE = 200
 _DEEPEST = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoreRow:
     """One line of a tree.
 
     Attributes
@@ -67,7 +67,7 @@ def children_of(value: Any) -> Iterator[tuple[Any, Any]]:
         fields = getattr(type(value), "_fields", None)
         return zip(fields, value, strict=False) if isinstance(fields, tuple) else enumerate(value)
     if isinstance(value, (set, frozenset)):
-        return enumerate(sorted(value, key=lambda item: told(item, 60)) if len(value) <= 1_000 else value)
+        return enumerate(sorted(value, key=lambda item: safe_repr_text(item, 60)) if len(value) <= 1_000 else value)
     names = getattr(type(value), "__dataclass_fields__", None)
     if isinstance(names, dict):
         return ((name, getattr(value, name, None)) for name in names)
@@ -109,7 +109,7 @@ def value_at(value: Any, path: tuple[Any, ...]) -> Any:
     return value
 
 
-def rows(value: Any, path: tuple[Any, ...] = (), *, offset: int = 0, limit: int = PAGE) -> list[Row]:
+def child_rows(value: Any, path: tuple[Any, ...] = (), *, offset: int = 0, limit: int = ROWS_PER_PAGE) -> list[StoreRow]:
     """The rows directly below `path`, from number `offset` on, at most `limit`. Never raises: what cannot be read has no rows.
 
     Parameters
@@ -128,16 +128,16 @@ def rows(value: Any, path: tuple[Any, ...] = (), *, offset: int = 0, limit: int 
         return []
 
 
-def _row(path: tuple[Any, ...], key: Any, child: Any, hidden: Collection[Any]) -> Row:
+def _row(path: tuple[Any, ...], key: Any, child: Any, hidden: Collection[Any]) -> StoreRow:
     below = (*path, key)
     text = MASK if key in hidden else preview(child, key=below)
     is_secret = text == MASK
-    name = redacted(shown(key)) if isinstance(key, str) else told(key, 60)
+    name = redacted(shown(key)) if isinstance(key, str) else safe_repr_text(key, 60)
     where = redacted(shown(path_text(below)))
-    return Row(below, name, where, kind_of(child), text, 0 if is_secret else _count(child), len(path), is_secret)
+    return StoreRow(below, name, where, type_label(child), text, 0 if is_secret else _count(child), len(path), is_secret)
 
 
-def tree(value: Any, opened: Collection[tuple[Any, ...]] = (), *, limit: int = PAGE, find: str = "") -> list[Row]:
+def visible_rows(value: Any, opened: Collection[tuple[Any, ...]] = (), *, limit: int = ROWS_PER_PAGE, find: str = "") -> list[StoreRow]:
     """Every visible row.
 
     Parameters
@@ -149,17 +149,17 @@ def tree(value: Any, opened: Collection[tuple[Any, ...]] = (), *, limit: int = P
     find : str
         Keep only the rows whose path, or preview, has this text (letter case aside), and what leads to them.
     """
-    found: list[Row] = []
-    stack = list(reversed(rows(value, limit=limit)))
+    found: list[StoreRow] = []
+    stack = list(reversed(child_rows(value, limit=limit)))
     while stack and len(found) < 50 * limit:
         row = stack.pop()
         found.append(row)
         if row.children and row.depth < _DEEPEST and row.path in opened:
-            stack += reversed(rows(value, row.path, limit=limit))
+            stack += reversed(child_rows(value, row.path, limit=limit))
     return _matching(found, find.lower()) if find else found
 
 
-def _matching(found: list[Row], text: str) -> list[Row]:
+def _matching(found: list[StoreRow], text: str) -> list[StoreRow]:
     wanted = {row.path for row in found if text in row.where.lower() or text in row.preview.lower()}
     kept = {path[:n] for path in wanted for n in range(1, len(path) + 1)}
     return [row for row in found if row.path in kept]

@@ -16,7 +16,7 @@ from pocketflex_nb.views.text.hidden_parts import Veiled, hidden_among, hides
 from pocketflex_nb.views.text.redaction import MARGIN, MASK, is_secret_key, redacted, redacted_head
 from pocketflex_nb.views.text.safe_text import shown
 
-__all__ = ["ENTRIES", "PAGE", "ROWS", "detail", "kind_of", "preview", "size_of", "told"]
+__all__ = ["ENTRIES", "PAGE", "ROWS", "detail", "preview", "safe_repr_text", "size_of", "type_label"]
 
 #: characters of a page, rows of a table, entries of a container
 PAGE, ROWS, ENTRIES = 2_048, 20, 50
@@ -32,10 +32,10 @@ def preview(value: Any, limit: int = 120, *, key: object = "") -> str:
     """
     if _is_hidden(key, value):
         return MASK
-    return shortened(shown(told(value, limit)), limit)
+    return shortened(shown(safe_repr_text(value, limit)), limit)
 
 
-def told(value: Any, limit: int) -> str:
+def safe_repr_text(value: Any, limit: int) -> str:
     """`value` in a line as `preview` gives it, under no key."""
     return shown(Veiled(limit).line(value), 8 * limit)
 
@@ -46,7 +46,7 @@ def _is_hidden(key: object, value: Any) -> bool:
     return any(is_secret_key(part) for part in key[:-1]) or (bool(key) and hides(key[-1], value))
 
 
-def kind_of(value: Any) -> str:
+def type_label(value: Any) -> str:
     """The type and size: ``"list 3"``, ``"str 41"``, ``"DataFrame 10x4"``, ``"int"``."""
     try:
         name = value.kind if isinstance(value, Frozen) else type(value).__name__
@@ -92,19 +92,20 @@ def _page(value: Any, limit: int) -> str:
         return _cut(table, limit, len(table), "characters")
     if isinstance(value, dict):
         hidden = hidden_among(value)
-        lines = [f"{told(k, 60)}: {MASK if k in hidden else preview(v, 100, key=k)}" for k, v in islice(value.items(), ENTRIES)]
+        lines = [f"{safe_repr_text(k, 60)}: {MASK if k in hidden else preview(v, 100, key=k)}" for k, v in islice(value.items(), ENTRIES)]
         return _more(lines, len(value))
     if isinstance(value, (list, tuple, set, frozenset)):
         hidden = hidden_among(value)
-        return _more([f"- {MASK if n in hidden else told(item, 100)}" for n, item in enumerate(islice(value, ENTRIES))], len(value))
-    return shortened(told(value, limit), limit)
+        first = enumerate(islice(value, ENTRIES))
+        return _more([f"- {MASK if n in hidden else safe_repr_text(item, 100)}" for n, item in first], len(value))
+    return shortened(safe_repr_text(value, limit), limit)
 
 
 def _text(value: Any, limit: int) -> str:
     raw = value if isinstance(value, (str, bytes)) else str(value)
     whole = len(raw) <= limit
     if isinstance(raw, bytes):
-        head = told(raw[: limit + MARGIN], limit)
+        head = safe_repr_text(raw[: limit + MARGIN], limit)
         return _cut(head, limit, len(raw), "bytes", whole=whole)
     text = "\n".join(shown(line, limit + MARGIN) for line in redacted_head(raw, limit)[:limit].split("\n"))
     return _cut(text, limit, len(raw), "characters", whole=whole)
@@ -126,16 +127,16 @@ def _table(value: Any) -> str | None:
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series)):
         options = {"max_cols": 12} if isinstance(value, pandas.DataFrame) else {}
-        return f"{_veiled_frame(value.head(ROWS)).to_string(max_rows=ROWS, **options)}\n({kind_of(value)})"
+        return f"{_veiled_frame(value.head(ROWS)).to_string(max_rows=ROWS, **options)}\n({type_label(value)})"
     if numpy is not None and isinstance(value, numpy.ndarray):
         if any(is_secret_key(name) for name in value.dtype.names or ()):
-            return f"({kind_of(value)} {value.dtype.names})"
-        return f"{numpy.array2string(value, threshold=60, edgeitems=3)}\n({kind_of(value)} {value.dtype})"
+            return f"({type_label(value)} {value.dtype.names})"
+        return f"{numpy.array2string(value, threshold=60, edgeitems=3)}\n({type_label(value)} {value.dtype})"
     polars = sys.modules.get("polars")
     if polars is not None and isinstance(value, polars.DataFrame):
         head = value.head(ROWS)
         secret = [polars.lit(MASK).alias(name) for name in head.columns if is_secret_key(name)]
-        return f"{head.with_columns(secret) if secret else head}\n({kind_of(value)})"
+        return f"{head.with_columns(secret) if secret else head}\n({type_label(value)})"
     return None
 
 

@@ -496,36 +496,36 @@ def test_branches_of_a_list_are_drawn_with_their_count_while_they_run() -> None:
     while run.state().nodes["Work"].visits < 2:
         threading.Event().wait(0.002)
 
-    from pocketflex_nb.notebook.run_data.run_view_model import Picture
+    from pocketflex_nb.notebook.run_data.run_view_model import RunViewModel
     from pocketflex_nb.views.diagrams.flow_dot import dot
     from pocketflex_nb.views.diagrams.flow_text import text
 
-    assert Picture([run]).states(run.flow)["Work"] == ["running", 2, "2 of 5 done"]
+    assert RunViewModel([run]).states(run.flow)["Work"] == ["running", 2, "2 of 5 done"]
     assert "2 of 5 done" in run.to_svg()
     assert "2 of 5 done" in dot(run.graph, run.state())
     assert "Work ×2 of 5" in text(run.graph, run.state())
     assert run.state().nodes["Work"].active == 3
     gate.set()
     run.wait(20)
-    assert Picture([run]).states(run.flow)["Work"][:2] == ["done", 5]
+    assert RunViewModel([run]).states(run.flow)["Work"][:2] == ["done", 5]
     assert replay(run.events).nodes["Work"].due == 5
 
 
 def test_the_store_tab_shows_the_private_store_of_the_step_under_the_cursor() -> None:
-    from pocketflex_nb.notebook.run_data.detail_tabs import panel
-    from pocketflex_nb.notebook.run_data.time_travel import Past
+    from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
+    from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 
     sub = Flow(Look(), name="sub", inputs=["topic"], outputs=["found"])
     run = linear(Node(), sub, Node()).launch({"topic": "sun"}, show=False).wait(20)
     inside, after = (next(s for s in run.state().spans if s.node == name) for name in ("sub/Look", "Node_2"))
-    past = Past()
+    past = TimeTravel()
 
     for moment in (None, inside.end):
-        told = panel("store", [run], moment, (run, inside), past)
+        told = tab_content("store", [run], moment, (run, inside), past)
         assert "private store of Flow/sub#1" in told["note"]
         assert sorted(row[1] for row in told["rows"]) == ["found", "scratch", "topic"]
-    assert "private store of Flow/sub#1" in panel("diff", [run], None, (run, inside), past)["note"]
-    told = panel("store", [run], after.end, (run, after), past)
+    assert "private store of Flow/sub#1" in tab_content("diff", [run], None, (run, inside), past)["note"]
+    told = tab_content("store", [run], after.end, (run, after), past)
     assert (sorted(row[1] for row in told["rows"]), told["note"]) == (["found", "topic"], "")
 
 
@@ -546,7 +546,7 @@ def test_what_a_failed_try_wrote_to_a_private_store_is_taken_back(walk: Way) -> 
 
 def test_a_crowd_of_runs_counts_every_arrow_of_a_list() -> None:
     from pocketflex_nb import launch
-    from pocketflex_nb.notebook.run_data.run_view_model import Picture
+    from pocketflex_nb.notebook.run_data.run_view_model import RunViewModel
 
     class Plan(Node):
         def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
@@ -557,7 +557,7 @@ def test_a_crowd_of_runs_counts_every_arrow_of_a_list() -> None:
     plan - "other" >> Node()
     flow = Flow(plan)
     group = launch([flow] * 70, show=False).wait(30)
-    picture = Picture(list(group))
+    picture = RunViewModel(list(group))
     picture.states(flow)
 
     assert picture.edges(flow) == {"Plan|each": 140, "Plan|other": 70}

@@ -85,8 +85,8 @@ def test_the_diagram_is_sent_as_mermaid_text(view: Any) -> None:
 def test_what_a_page_makes_up_does_nothing(view: Any, tmp_path: Path) -> None:
     shown, sent = view
 
-    for wish in ({"do": "export", "what": "../x"}, {"do": "export"}, {"do": "mermaid", "flow": "x"}, {"do": "export", "what": ["html"]}):
-        shown._command(shown, wish, [])
+    for request in ({"do": "export", "what": "../x"}, {"do": "export"}, {"do": "mermaid", "flow": "x"}, {"do": "export", "what": ["html"]}):
+        shown._command(shown, request, [])
 
     assert sent == [] and not list(tmp_path.iterdir())
 

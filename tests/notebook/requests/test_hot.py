@@ -60,7 +60,7 @@ def test_loading_outside_of_any_cell_awaits_the_next_one(shell: Shell) -> None:
 
     made.extension_manager.load_extension("pocketflex_nb")
 
-    assert await_cell.awaiting(["get_ipython().run_line_magic('pf', 'runs')\n"])[0].startswith("await ")
+    assert await_cell.await_magics(["get_ipython().run_line_magic('pf', 'runs')\n"])[0].startswith("await ")
 
 
 def test_anothers_magic_of_the_same_name_comes_back(shell: Shell) -> None:

@@ -10,9 +10,9 @@ import pytest
 from pocketflex_nb import Flow, Node
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.engine.runs.run import Run
-from pocketflex_nb.notebook.run_data.active_visits import UnderWay
+from pocketflex_nb.notebook.run_data.active_visits import ActiveVisits
 from pocketflex_nb.notebook.run_data.playback import Replay
-from pocketflex_nb.notebook.run_data.run_view_model import Picture
+from pocketflex_nb.notebook.run_data.run_view_model import RunViewModel
 
 
 class Gate(Node):
@@ -85,7 +85,7 @@ def forked() -> tuple[Run, Search, Read, Rank, Write]:
 
 def test_each_branch_in_flight_has_a_bar_from_the_fork_on(forked: Any) -> None:
     run, *nodes = forked
-    picture = Picture([run])
+    picture = RunViewModel([run])
 
     going = [mark for mark in picture.marks()[0] if mark[0] == ">"]
 
@@ -102,7 +102,7 @@ def test_each_branch_in_flight_has_a_bar_from_the_fork_on(forked: Any) -> None:
 
 def test_the_next_node_of_a_branch_begins_where_the_one_before_it_ended(forked: Any) -> None:
     run, search, read, rank, write = forked
-    picture = Picture([run])
+    picture = RunViewModel([run])
     rows = {mark[3]: mark[4] for mark in picture.marks()[0]}
 
     _pass(read, run)
@@ -126,12 +126,12 @@ def test_a_flow_inside_is_drawn_with_its_node() -> None:
     read >> rank
     run = Flow(Flow(read, name="inner"), name="outer").launch({}, show=False)
     _began(read)
-    visits = UnderWay(run)
+    visits = ActiveVisits(run)
 
-    first = {visit.node: visit.start for visit in visits.look()}
+    first = {visit.node: visit.start for visit in visits.current()}
     _pass(read, run)
     _began(rank)
-    second = {visit.node: visit.start for visit in visits.look()}
+    second = {visit.node: visit.start for visit in visits.current()}
 
     assert set(first) == {"inner", "inner/Read"}
     assert first["inner"] == first["inner/Read"] == run.started
@@ -139,7 +139,7 @@ def test_a_flow_inside_is_drawn_with_its_node() -> None:
     assert second["inner/Rank"] == run.state().spans[-1].end
     rank.open()
     run.wait(10)
-    assert visits.look() == []
+    assert visits.current() == []
 
 
 def test_a_walk_that_is_paused_before_its_node_has_no_bar_and_begins_after_the_pause() -> None:
@@ -147,7 +147,7 @@ def test_a_walk_that_is_paused_before_its_node_has_no_bar_and_begins_after_the_p
     read >> rank
     run = Flow(read, name="held").launch({}, show=False)
     _began(read)
-    visits = UnderWay(run)
+    visits = ActiveVisits(run)
     run.pause()
     _pass(read, run)
     held = run.hold_state()
@@ -157,10 +157,10 @@ def test_a_walk_that_is_paused_before_its_node_has_no_bar_and_begins_after_the_p
             await asyncio.sleep(0)
 
     engine_thread.submit(waits()).result(10)
-    paused, ended = visits.look(), run.state().spans[-1].end
+    paused, ended = visits.current(), run.state().spans[-1].end
     run.resume()
     _began(rank)
-    (visit,) = visits.look()
+    (visit,) = visits.current()
 
     assert paused == []
     assert visit.node == "Rank" and visit.start > ended
@@ -173,9 +173,9 @@ def test_a_replay_draws_them_too() -> None:
     read.open()
     run = Flow(read, name="again").launch({}, show=False).wait(10)
     replay = Replay(run, speed=1e-9)  # so slow that it stands still between the moments that the test has told
-    visits = UnderWay(replay)
+    visits = ActiveVisits(replay)
 
-    while not (going := visits.look()):
+    while not (going := visits.current()):
         replay._one()
 
     assert [visit.node for visit in going] == ["Read"]

@@ -90,9 +90,9 @@ def test_what_the_events_tell_is_not_also_printed_as_a_warning(shell: Shell) -> 
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        lanes.remove()
+        lanes.remove_output_capture()
         warnings.showwarning = _said  # pytest keeps them to itself
-        lanes.install()
+        lanes.install_output_capture()
         shell.run("group = launch([both, both], share=common, show=False).wait()")
 
     problems = [text for run in shell.names["group"] for text in run.state().problems]
@@ -105,12 +105,12 @@ def test_what_the_events_tell_is_not_also_printed_as_a_warning(shell: Shell) -> 
 
 def test_unloading_gives_warnings_back(shell: Shell) -> None:
     with warnings.catch_warnings():
-        lanes.remove()
+        lanes.remove_output_capture()
         before = warnings.showwarning
-        lanes.install()
+        lanes.install_output_capture()
         assert warnings.showwarning is not before
 
-        lanes.remove()
+        lanes.remove_output_capture()
 
         assert warnings.showwarning is before
-        lanes.install()
+        lanes.install_output_capture()

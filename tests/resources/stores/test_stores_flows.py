@@ -261,7 +261,7 @@ def test_the_inspector_shows_what_others_write_with_their_run_and_kernel(pair: P
         flow.run(mine)
         while yours.version < mine.version:
             assert watch.next(30) is not None
-    inspector.look()
+    inspector.refresh()
 
     rows = {row[2]: row for row in inspector.rows}
     assert rows["notes"][4] == "['note 0']"
@@ -276,9 +276,9 @@ def test_the_inspector_of_a_store_whose_server_is_gone_keeps_showing_what_is_kno
     mine["a"] = 1
     inspector = StoreInspector(yours)
     assert "a" in yours
-    inspector.look()
+    inspector.refresh()
     yours.close()
 
-    inspector.look()
+    inspector.refresh()
 
     assert [row[2] for row in inspector.rows] == ["a"]

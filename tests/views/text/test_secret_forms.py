@@ -23,10 +23,10 @@ from pocketflex_nb.views.secret_forms import (
 )
 from pocketflex_nb.views.text.hidden_parts import veiled
 from pocketflex_nb.views.text.redaction import MASK, redacted, redacted_pieces
-from pocketflex_nb.views.values.change_lines import diff, text_of
+from pocketflex_nb.views.values.change_lines import change_text, compare_lines
 from pocketflex_nb.views.values.json_text import json_text
-from pocketflex_nb.views.values.store_rows import rows, tree
-from pocketflex_nb.views.values.value_preview import detail, kind_of, preview
+from pocketflex_nb.views.values.store_rows import child_rows, visible_rows
+from pocketflex_nb.views.values.value_preview import detail, preview, type_label
 
 S = "hunter2hunter2"
 
@@ -279,18 +279,18 @@ HELD: list[Any] = [
 @pytest.mark.parametrize("frozen", [False, True], ids=["plain", "frozen"])
 def test_no_form_of_output_shows_what_stands_below_a_secret_name(held: Any, frozen: bool) -> None:
     held = freeze(held) if frozen else held
-    opened = {row.path for row in rows(held)}
+    opened = {row.path for row in child_rows(held)}
     for _ in range(5):
-        opened |= {row.path for row in tree(held, opened)}
+        opened |= {row.path for row in visible_rows(held, opened)}
 
     told = [
         preview(held, 300),
         preview(held, 60),
         detail(held),
         json_text(held),
-        text_of(diff({}, {"h": held})),
-        text_of(diff({"h": held}, {})),
-        repr(tree(held, opened)),
+        change_text(compare_lines({}, {"h": held})),
+        change_text(compare_lines({"h": held}, {})),
+        repr(visible_rows(held, opened)),
         preview([held, held]),
         *(detail(value, key=key) for key, value in held.items()),
     ]
@@ -308,9 +308,9 @@ def test_no_form_of_output_shows_what_stands_below_a_secret_name(held: Any, froz
     ],
 )
 def test_a_difference_shows_no_secret_on_either_side(old: Any, new: Any) -> None:
-    assert S not in text_of(diff(old, new))
-    assert S not in text_of(diff(new, old))
-    assert MASK in text_of(diff(old, new))
+    assert S not in change_text(compare_lines(old, new))
+    assert S not in change_text(compare_lines(new, old))
+    assert MASK in change_text(compare_lines(old, new))
 
 
 def test_columns_of_tables_are_masked_by_their_names() -> None:
@@ -373,12 +373,13 @@ class Nameless(metaclass=NamelessType):
 
 @pytest.mark.parametrize("value", [Loud(), [Loud()], {"a": Loud()}, "\x1b[2J", {"\x1b[2J": 1}, freeze(Loud()), b"\x1b[2J"])
 def test_control_characters_are_written_out_in_every_preview(value: Any) -> None:
-    told = [preview(value), detail(value), text_of(diff({}, {"a": value})), json_text({"a": value}), repr(rows({"a": value}))]
+    told = [preview(value), detail(value), change_text(compare_lines({}, {"a": value}))]
+    told += [json_text({"a": value}), repr(child_rows({"a": value}))]
 
     assert not any(ch in text for text in told for ch in "\x1b\x07\x9b\u202e")
 
 
 def test_a_class_that_has_no_name_to_tell_is_told() -> None:
-    assert kind_of(Nameless()) == "Nameless"
+    assert type_label(Nameless()) == "Nameless"
     assert isinstance(detail(Nameless()), str)
     assert isinstance(preview(Nameless()), str)

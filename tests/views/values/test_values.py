@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.core.frozen.frozen_tree import MISSING
 from pocketflex_nb.views.text.redaction import MASK
-from pocketflex_nb.views.values.change_lines import Line, change_lines, diff, text_of, words
-from pocketflex_nb.views.values.store_rows import children_of, rows, tree, value_at
-from pocketflex_nb.views.values.value_preview import detail, kind_of, preview
+from pocketflex_nb.views.values.change_lines import ChangeLine, change_lines, change_text, compare_lines, word_changes
+from pocketflex_nb.views.values.store_rows import child_rows, children_of, value_at, visible_rows
+from pocketflex_nb.views.values.value_preview import detail, preview, type_label
 
 
 class Broken:
@@ -65,10 +65,10 @@ HOSTILE = [
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_value_makes_a_view_raise(value: Any) -> None:
     assert len(preview(value)) <= 160
-    assert isinstance(kind_of(value), str)
+    assert isinstance(type_label(value), str)
     assert isinstance(detail(value), str)
-    assert isinstance(tree({"x": value}, {("x",), ("x", 1)}), list)
-    assert isinstance(rows(value), list)
+    assert isinstance(visible_rows({"x": value}, {("x",), ("x", 1)}), list)
+    assert isinstance(child_rows(value), list)
 
 
 def test_ten_megabytes_cost_nothing() -> None:
@@ -80,7 +80,7 @@ def test_ten_megabytes_cost_nothing() -> None:
     assert time.perf_counter() - began < 1
     assert page.endswith("…\n(10,000,000 characters)")
     assert len(line) <= 120
-    assert kind_of(value) == "str 10000000"
+    assert type_label(value) == "str 10000000"
 
 
 def test_text_that_reorders_or_hides_is_written_out() -> None:
@@ -99,7 +99,7 @@ def test_tables_and_arrays_are_told_by_shape_and_head() -> None:
     numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
     frame, array = pandas.DataFrame({"a": range(100), "b": 1.5}), numpy.zeros((100, 3))
 
-    assert (kind_of(frame), kind_of(array)) == ("DataFrame 100x2", "ndarray 100x3")
+    assert (type_label(frame), type_label(array)) == ("DataFrame 100x2", "ndarray 100x3")
     assert detail(frame).endswith("(DataFrame 100x2)")
     assert "a    b" in detail(frame)
     assert detail(array).endswith("(ndarray 100x3 float64)")
@@ -116,8 +116,8 @@ def test_looking_at_a_value_imports_nothing() -> None:
 def test_a_tree_opens_level_by_level() -> None:
     store = {"notes": ["a", {"title": "x"}], "n": 1, "note": Note("t", ["u"]), "api_key": {"id": "abc"}}
 
-    closed = tree(store)
-    opened = tree(store, {("notes",), ("notes", 1), ("note",), ("api_key",)})
+    closed = visible_rows(store)
+    opened = visible_rows(store, {("notes",), ("notes", 1), ("note",), ("api_key",)})
 
     assert [(r.where, r.kind, r.children, r.depth) for r in closed] == [
         ("notes", "list 2", 2, 0), ("n", "int", 0, 0), ("note", "Note", 2, 0), ("api_key", "dict 1", 0, 0),
@@ -126,7 +126,7 @@ def test_a_tree_opens_level_by_level() -> None:
         "notes", "notes[0]", "notes[1]", "notes[1].title", "n", "note", "note.title", "note.tags", "api_key",
     ]
     assert (closed[3].preview, closed[3].is_secret) == (MASK, True)
-    assert rows(store, ("api_key",)) == []
+    assert child_rows(store, ("api_key",)) == []
 
 
 def test_a_tree_of_a_snapshot_reads_like_the_value() -> None:
@@ -134,22 +134,22 @@ def test_a_tree_of_a_snapshot_reads_like_the_value() -> None:
 
     frozen = freeze(store)
 
-    assert [(r.where, r.children) for r in tree(frozen, {("notes",), ("notes", 1)})] == [
-        (r.where, r.children) for r in tree(store, {("notes",), ("notes", 1)})
+    assert [(r.where, r.children) for r in visible_rows(frozen, {("notes",), ("notes", 1)})] == [
+        (r.where, r.children) for r in visible_rows(store, {("notes",), ("notes", 1)})
     ]
 
 
 def test_rows_come_in_pages() -> None:
     store = {f"k{n}": n for n in range(1_000)}
 
-    assert [r.key for r in rows(store, offset=200, limit=3)] == ["k200", "k201", "k202"]
-    assert len(rows(store)) == 200
+    assert [r.key for r in child_rows(store, offset=200, limit=3)] == ["k200", "k201", "k202"]
+    assert len(child_rows(store)) == 200
 
 
 def test_a_tree_can_be_searched() -> None:
     store = {"notes": {"first": "apple", "second": "pear"}, "fruit": "Pear tree", "n": 1}
 
-    assert [r.where for r in tree(store, {("notes",)}, find="pear")] == ["notes", "notes.second", "fruit"]
+    assert [r.where for r in visible_rows(store, {("notes",)}, find="pear")] == ["notes", "notes.second", "fruit"]
 
 
 def test_what_stands_at_a_path_can_be_had() -> None:
@@ -171,9 +171,9 @@ def test_a_difference_is_lines_with_signs_and_paths() -> None:
     new = {"notes": ["a", {"title": "y"}, 3], "n": 2, "draft": "w" * 655, "api_key": "abd", "log": "y" * 100}
     new["new"] = {"password": "p"}
 
-    lines = diff(old, new)
+    lines = compare_lines(old, new)
 
-    assert text_of(lines).split("\n")[:3] == ["~ notes[1].title  'x' → 'y'", "+ notes[2]        3", "~ n               1 → 2"]
+    assert change_text(lines).split("\n")[:3] == ["~ notes[1].title  'x' → 'y'", "+ notes[2]        3", "~ n               1 → 2"]
     told = {line.where: (line.sign, line.text) for line in lines}
     assert told["draft"][1].startswith("412 → 655 characters")
     assert told["scratch"] == ("-", "1")
@@ -183,16 +183,16 @@ def test_a_difference_is_lines_with_signs_and_paths() -> None:
 
 
 def test_a_long_difference_is_cut() -> None:
-    lines = diff({}, {f"k{n}": n for n in range(1_000)}, limit=10)
+    lines = compare_lines({}, {f"k{n}": n for n in range(1_000)}, limit=10)
 
     assert len(lines) == 11
-    assert lines[-1] == Line("…", "", "and more")
+    assert lines[-1] == ChangeLine("…", "", "and more")
 
 
 def test_differences_of_plain_and_frozen_values_are_the_same() -> None:
     old, new = {"a": [1, 2], "b": "x"}, {"a": [1, 3], "c": {4}}
 
-    assert diff(freeze(old), freeze(new)) == diff(old, new)
+    assert compare_lines(freeze(old), freeze(new)) == compare_lines(old, new)
 
 
 def test_the_changes_of_a_step_are_lines() -> None:
@@ -209,7 +209,7 @@ def test_the_changes_of_a_step_are_lines() -> None:
 
 
 def test_texts_are_compared_word_by_word() -> None:
-    assert words("the quick fox", "the slow fox!") == [(" ", "the "), ("-", "quick"), ("+", "slow"), (" ", " fox"), ("+", "!")]
+    assert word_changes("the quick fox", "the slow fox!") == [(" ", "the "), ("-", "quick"), ("+", "slow"), (" ", " fox"), ("+", "!")]
 
 
 _JSON = st.recursive(
@@ -220,6 +220,6 @@ _JSON = st.recursive(
 
 @given(_JSON, _JSON)
 def test_any_two_values_can_be_compared(old: Any, new: Any) -> None:
-    assert diff(old, old) == []
-    assert bool(diff(old, new)) is (freeze(old) != freeze(new))
-    assert isinstance(text_of(diff(old, new)), str)
+    assert compare_lines(old, old) == []
+    assert bool(compare_lines(old, new)) is (freeze(old) != freeze(new))
+    assert isinstance(change_text(compare_lines(old, new)), str)

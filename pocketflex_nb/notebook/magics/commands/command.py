@@ -11,7 +11,7 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_registry import runs
 from pocketflex_nb.notebook.requests.names import find_run, runs_of
-from pocketflex_nb.notebook.requests.option_values import filled
+from pocketflex_nb.notebook.requests.option_values import interpolated
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.views.text.safe_messages import speakable
 
@@ -82,7 +82,7 @@ class Call:
             given.append(left.pop(0))
         if wanted and not given:
             raise usage(f"{name} needs a value: %pocketflex {self.command.usage} {name} {known[name]}")
-        self.flags[name] = [filled(text.strip("\"'"), self.names, name) for text in given]
+        self.flags[name] = [interpolated(text.strip("\"'"), self.names, name) for text in given]
 
     def has(self, flag: str) -> bool:
         """Whether the flag was given."""
@@ -96,7 +96,7 @@ class Call:
         """The next word, with ``$name`` and ``{expr}`` filled in."""
         if not self.words:
             raise usage(f"{what} is missing: %pocketflex {self.command.usage}")
-        return filled(self.words.pop(0), self.names, what)
+        return interpolated(self.words.pop(0), self.names, what)
 
     def rest(self) -> list[str]:
         """The words that are left, as written."""

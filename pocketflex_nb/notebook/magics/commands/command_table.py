@@ -11,7 +11,7 @@ from pocketflex_nb.notebook.magics.commands.flows import FLOW_COMMANDS
 from pocketflex_nb.notebook.magics.commands.help import topic, topics
 from pocketflex_nb.notebook.magics.commands.runs import RUN_COMMANDS
 from pocketflex_nb.notebook.magics.commands.stores import STORE_COMMANDS
-from pocketflex_nb.notebook.requests.option_values import whole
+from pocketflex_nb.notebook.requests.option_values import whole_number
 from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.shell.kernel_loop import LOOPS, use_loop
@@ -65,7 +65,7 @@ def _config(call: Call) -> None:
 
 def _setting(name: str, value: str) -> Any:
     if name != "view":
-        return whole(value, name)
+        return whole_number(value, name)
     if value not in VIEWS:
         raise usage(f"view={value!r}{nearest(value, VIEWS)}")
     return value

@@ -21,7 +21,7 @@ from pocketflex_nb.notebook.requests.names import find_flow, find_run, pinned, r
 from pocketflex_nb.notebook.requests.run_request import fresh
 from pocketflex_nb.notebook.run_data.run_view_model import summed
 from pocketflex_nb.notebook.shell.cell_errors import usage
-from pocketflex_nb.notebook.shell.say import say
+from pocketflex_nb.notebook.shell.safe_print import print_safely
 
 __all__ = ["FLOW_COMMANDS"]
 
@@ -67,7 +67,7 @@ def _saved(text: str, path: str) -> None:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as exc:
         raise usage(f"--save {path!r}: {exc.strerror or exc}") from None
-    say(f"saved as {path}")
+    print_safely(f"saved as {path}")
 
 
 def _displayed(flow: Flow, form: str, text: str) -> None:
@@ -78,7 +78,7 @@ def _displayed(flow: Flow, form: str, text: str) -> None:
     elif form == "mermaid":
         display({"text/markdown": f"```mermaid\n{text}\n```", "text/plain": text}, raw=True)
     else:
-        say(text)
+        print_safely(text)
 
 
 def _launcher(call: Call) -> None:
@@ -92,13 +92,13 @@ def _launcher(call: Call) -> None:
 def _pin(call: Call) -> None:
     flow = _flow_word(call)
     pinned.add(flow)
-    say(f"{flow.name or 'the flow'} keeps its nodes as they are now; %pocketflex unpin takes that back")
+    print_safely(f"{flow.name or 'the flow'} keeps its nodes as they are now; %pocketflex unpin takes that back")
 
 
 def _unpin(call: Call) -> None:
     flow = _flow_word(call)
     pinned.discard(flow)
-    say(f"{flow.name or 'the flow'} follows its names again")
+    print_safely(f"{flow.name or 'the flow'} follows its names again")
 
 
 _SKELETON = '''\
@@ -171,7 +171,7 @@ def _agents(call: Call) -> Any:
         for ref in living()
     ]
     if not rows:
-        say("no agents live")
+        print_safely("no agents live")
         return None
     return Table(rows, always=("agent", "status"))
 
@@ -186,7 +186,7 @@ def _stop(call: Call) -> None:
         raise usage(f"no agent {name!r} lives{nearest(name, found)}")
     for ref in reversed(list(found.values()) if name == "all" else [found[name]]):
         ref.stop_sync("shutdown", timeout=10)
-        say(f"{ref.name} stopped")
+        print_safely(f"{ref.name} stopped")
 
 
 FLOW_COMMANDS = [

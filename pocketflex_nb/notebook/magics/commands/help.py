@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.notebook.requests.option_line import OPTIONS
+from pocketflex_nb.notebook.requests.option_line import RUN_FLAGS
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
 __all__ = ["USAGE", "topic", "topics"]
@@ -64,6 +64,6 @@ def topic(name: str | None, known: Iterable[str] = ()) -> str:
 
 
 def _options() -> str:
-    rows = [(f"{o.name} {o.takes}".strip(), o.help) for o in OPTIONS.values() if not o.later]
+    rows = [(f"{o.name} {o.takes}".strip(), o.help) for o in RUN_FLAGS.values() if not o.later]
     width = max(len(left) for left, _ in rows if len(left) < 40)
     return "\n".join(f"{left:<{width}}  {right}" if len(left) <= width else f"{left}\n{'':<{width}}  {right}" for left, right in rows)

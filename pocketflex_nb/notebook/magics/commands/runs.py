@@ -22,11 +22,11 @@ from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.cells.show import show
 from pocketflex_nb.notebook.magics.commands.command import Call, Command, Table
 from pocketflex_nb.notebook.requests.names import find_run
-from pocketflex_nb.notebook.requests.option_values import amount, duration, value_of, whole
+from pocketflex_nb.notebook.requests.option_values import amount, duration, evaluated, whole_number
 from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
 from pocketflex_nb.notebook.run_data.playback import Replay
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, usage
-from pocketflex_nb.notebook.shell.say import say
+from pocketflex_nb.notebook.shell.safe_print import print_safely
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import forget_all
 from pocketflex_nb.views.diagrams.sequence import steps_of
 from pocketflex_nb.views.text.redaction import redacted
@@ -55,7 +55,7 @@ def _list(call: Call) -> Any:
     if call.has("--df"):
         return ports.export(rows, "frame")
     if not rows:
-        say("no runs yet: launch a flow, or %pocketflex run FLOW")
+        print_safely("no runs yet: launch a flow, or %pocketflex run FLOW")
         return None
     return Table(rows, always=("run", "status", "steps"), older=len(made) - len(listed))
 
@@ -75,7 +75,7 @@ def _show(call: Call) -> None:
     view = call.value("--view") or CONFIG["view"]
     if view not in VIEWS:
         raise usage(f"--view {view!r}{nearest(view, VIEWS)}")
-    show(found, view=view, height=whole(call.value("--height") or str(CONFIG["height"]), "--height"))
+    show(found, view=view, height=whole_number(call.value("--height") or str(CONFIG["height"]), "--height"))
 
 
 def _cancel(call: Call) -> None:
@@ -85,22 +85,22 @@ def _cancel(call: Call) -> None:
         if not call.has("--now") and run.launched:
             run.wait(max(0.0, until - monotonic()))
     left = [run.name for run in chosen if not run.done()]
-    say(f"{_count(len(chosen))} cancelled" if chosen else "nothing to cancel: it is over already")
+    print_safely(f"{_count(len(chosen))} cancelled" if chosen else "nothing to cancel: it is over already")
     if left and not call.has("--now"):
-        say(f"still ending: {', '.join(left[:5])}")
+        print_safely(f"still ending: {', '.join(left[:5])}")
 
 
 def _pause(call: Call) -> None:
     held = [run for run in call.some_runs() if not run.done()]
     for run in held:
         run.pause()
-    say(f"{_count(len(held))} paused before the next node" if held else "nothing to pause: it is over already")
+    print_safely(f"{_count(len(held))} paused before the next node" if held else "nothing to pause: it is over already")
 
 
 def _go_on(call: Call) -> None:
     for run in call.some_runs():
         if run.done():
-            say(f"{run.name} is {run.status} already")
+            print_safely(f"{run.name} is {run.status} already")
         elif call.has("--step"):
             run.step()
         else:
@@ -142,7 +142,7 @@ class _Waiting(CellWait):
 
     def _end(self) -> None:
         for run in self._runs:
-            say(f"{run.name}: {run.status}")
+            print_safely(f"{run.name}: {run.status}")
         late = [run.name for run in self._runs if not run.done()]
         if late:
             raise usage(f"not over in time: {', '.join(late[:5])}; {'they go' if len(late) > 1 else 'it goes'} on")
@@ -175,7 +175,7 @@ def _answered(run: Run, text: str, names: Any) -> Any:
             if text.strip("\"'") == str(choice):
                 return choice
     if text.startswith(("@", "$")):
-        return value_of(text, names, "answer")
+        return evaluated(text, names, "answer")
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -203,7 +203,7 @@ def _trace(call: Call) -> Any:
                 write(found, target)
             except OSError as exc:
                 raise usage(f"{flag} {str(target)!r}: {exc.strerror or exc}") from None
-            say(f"saved as {target}")
+            print_safely(f"saved as {target}")
             return None
     _print_events(run)
     return None
@@ -228,7 +228,7 @@ def _print_events(run: Run) -> None:
     masked = masked_lines([(str(e.get("stream", "print")), str(e.get("text", "")), e.node) for e in outputs], _LONGEST)
     texts = {event.seq: text for event, text in zip(outputs, masked, strict=True)}
     for event in events[-_TOLD:]:
-        say(f"{event.seq:>5}  {event.kind:<15} {event.address}  {_facts(event, texts.get(event.seq))}".rstrip())
+        print_safely(f"{event.seq:>5}  {event.kind:<15} {event.address}  {_facts(event, texts.get(event.seq))}".rstrip())
     if len(events) > _TOLD:
         print(f"the last {_TOLD} of {len(events)} events; all of them: run.events", file=sys.stderr)
 
@@ -269,7 +269,7 @@ def _replay(call: Call) -> None:
 
 def _clear(call: Call) -> None:
     call.end()
-    say(f"forgot {_count(forget_all())}")
+    print_safely(f"forgot {_count(forget_all())}")
 
 
 RUN_COMMANDS = [

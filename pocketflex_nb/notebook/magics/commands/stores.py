@@ -10,14 +10,14 @@ from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.magics.commands.command import Call, Command
 from pocketflex_nb.notebook.requests.names import find_run, runs_of
-from pocketflex_nb.notebook.requests.option_values import value_of
+from pocketflex_nb.notebook.requests.option_values import evaluated
 from pocketflex_nb.notebook.shell.cell_errors import usage
-from pocketflex_nb.notebook.shell.say import say
-from pocketflex_nb.notebook.widgets.store_inspector.store_history import put
-from pocketflex_nb.views.values.change_lines import diff, text_of
+from pocketflex_nb.notebook.shell.safe_print import print_safely
+from pocketflex_nb.notebook.widgets.store_inspector.store_history import put_at
+from pocketflex_nb.views.values.change_lines import change_text, compare_lines
 from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["STORE_COMMANDS", "parts_of", "value_at"]
+__all__ = ["STORE_COMMANDS", "parts_of", "value_at_path"]
 
 
 def _store(call: Call) -> Any:
@@ -33,7 +33,7 @@ def _store(call: Call) -> Any:
     if at is not None:
         held = _as_of(held, at, "--at")
     if path is not None:
-        return value_at(held, path)
+        return value_at_path(held, path)
     if at is None and isinstance(held, Store):
         from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import inspect_store
 
@@ -49,7 +49,7 @@ def _held(name: str, names: Any) -> tuple[Any, str]:
         return found, name
     chosen = runs_of(find_run(name, names))
     if any(run.store is not chosen[0].store for run in chosen):
-        say(f"the store of {chosen[0].name}, the first of {len(chosen)} runs")
+        print_safely(f"the store of {chosen[0].name}, the first of {len(chosen)} runs")
     return chosen[0].store, chosen[0].name
 
 
@@ -71,7 +71,7 @@ def _difference(call: Call, held: Any, path: str | None) -> None:
         old, new = held, _held(given[0], call.names)[0]
     if path is not None:
         old, new = (_or_none(side, path) for side in (old, new))
-    say(text_of(diff(old, new)) or "no difference")
+    print_safely(change_text(compare_lines(old, new)) or "no difference")
 
 
 def _or_none(held: Any, path: str) -> Any:
@@ -104,7 +104,7 @@ def parts_of(held: Any, path: str) -> list[Any]:
     return parts
 
 
-def value_at(held: Any, path: str) -> Any:
+def value_at_path(held: Any, path: str) -> Any:
     """The value at `path`.
 
     Raises
@@ -132,11 +132,11 @@ def _set(call: Call) -> None:
         raise usage(f"%pocketflex {call.command.usage}")
     if not run.done() and run.status not in ("paused", "asking"):
         raise usage(f"run {run.name!r} is {run.status}: pause it first (%pocketflex pause {run.name})")
-    value = value_of(text, call.names, path)
+    value = evaluated(text, call.names, path)
     _put(run, path, value)
     told = f"{path} = {preview(value, 200, key=tuple(parts_of(run.store, path)))}"
     run.root.note("output", stream="log", text=f"a person set {told}", by="person")
-    say(told)
+    print_safely(told)
 
 
 def _put(run: Run, path: str, value: Any) -> None:
@@ -144,7 +144,7 @@ def _put(run: Run, path: str, value: Any) -> None:
     if rest and first not in run.store:
         raise usage(f"the store has no {first!r}{nearest(str(first), map(str, run.store))}")
     try:
-        put(run.store, (first, *rest), value)
+        put_at(run.store, (first, *rest), value)
     except (LookupError, TypeError) as exc:
         raise usage(f"{path} cannot be set: {type(exc).__name__}: {exc}") from None
 

@@ -18,13 +18,13 @@ from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.frozen.diff import compare
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
-from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, stand
-from pocketflex_nb.notebook.widgets.base.view_lifetimes import below
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, display_with_fallback
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell
 from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.diagrams.sequence import sequence_svg
 from pocketflex_nb.views.text.page_text import clean
-from pocketflex_nb.views.values.change_lines import lines_of, text_of
+from pocketflex_nb.views.values.change_lines import change_text, lines_of
 from pocketflex_nb.views.values.value_preview import preview
 
 __all__ = ["SHOWN", "STATE_TIME", "SupervisorView", "TraceView", "show_supervisor", "show_trace"]
@@ -44,7 +44,7 @@ def _answer_anywhere(widget: Any) -> None:
         comm._reply_subshell_for = lambda data, default: default
 
 
-class SupervisorView(Standing, anywidget.AnyWidget):
+class SupervisorView(StaticFallback, anywidget.AnyWidget):
     """The live tree of a supervisor: status, restarts, mailbox, last error; kill, restart and state of each child.
 
     Parameters
@@ -60,7 +60,7 @@ class SupervisorView(Standing, anywidget.AnyWidget):
     head = traitlets.Dict().tag(sync=True)
     rows: Any = traitlets.List().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
-    signs = traitlets.Dict().tag(sync=True)
+    icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, supervisor: Any, **options: Any) -> None:
@@ -73,26 +73,26 @@ class SupervisorView(Standing, anywidget.AnyWidget):
         self._asked: Any = None
         self._difference: list[str] = []
         self.on_final: Any = None
-        super().__init__(signs=dict(GLYPHS), **options)
-        self._tell()
+        super().__init__(icons=dict(GLYPHS), **options)
+        self._push()
         self.on_msg(self._command)
         _answer_anywhere(self)
-        pump.follow(self)
+        refresh_loop.follow(self)
 
     def __repr__(self) -> str:
         return f"SupervisorView({self._supervisor!r})"
 
-    # the pump's side -------------------------------------------------------------------------------------------------
-    def look(self) -> bool:
+    # the refresh loop's side -------------------------------------------------------------------------------------------------
+    def refresh(self) -> bool:
         """Send what changed; False when the supervisor has ended and the view was closed or has shown it."""
-        self._tell()
+        self._push()
         alive = self.head["alive"]  # as it was told: who ends after that is told of at the next look
         if not alive and self.on_final is not None:
             tell, self.on_final = self.on_final, None
             tell()
         return self.comm is not None and alive
 
-    def _tell(self) -> None:
+    def _push(self) -> None:
         alive = bool(self._supervisor.is_alive)     # before its tree: a tree of nobody must not be called alive
         tree = _tree_of(self._supervisor)
         self._refs = {}
@@ -143,7 +143,7 @@ class SupervisorView(Standing, anywidget.AnyWidget):
             with contextlib.suppress(Exception):
                 new = freeze(self._asked.result())
                 if self._state is not None:
-                    changed = text_of(lines_of(compare(self._state, new, limit=20), limit=12, within=(self._state, new)))
+                    changed = change_text(lines_of(compare(self._state, new, limit=20), limit=12, within=(self._state, new)))
                     self._difference = changed.splitlines() or self._difference
                 self._state = new
             self._asked = None
@@ -157,8 +157,8 @@ class SupervisorView(Standing, anywidget.AnyWidget):
     def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
         with contextlib.suppress(Exception):  # what came of it is seen in the tree
             self._do(content)
-        pump.follow(self)
-        pump.hurry()
+        refresh_loop.follow(self)
+        refresh_loop.hurry()
 
     def _do(self, content: dict[str, Any]) -> None:
         do, name = content.get("do"), str(content.get("name", ""))
@@ -265,7 +265,7 @@ def _messages(supervisor: Any, ref: Any) -> list[str]:
     return told[-8:][::-1]
 
 
-class TraceView(Standing, anywidget.AnyWidget):
+class TraceView(StaticFallback, anywidget.AnyWidget):
     """The live sequence diagram of messages between agents.
 
     Parameters
@@ -290,27 +290,27 @@ class TraceView(Standing, anywidget.AnyWidget):
         self._quiet = 0
         self.on_final: Any = None
         super().__init__(**options)
-        self._tell()
+        self._push()
         self.on_msg(self._command)
         _answer_anywhere(self)
-        pump.follow(self)
+        refresh_loop.follow(self)
 
     def __repr__(self) -> str:
         return f"TraceView({self._trace!r})"
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Draw what is new, at most twice a second; follow until nothing came for a minute."""
         number = len(self._trace.events) + self._trace.dropped
         if number == self._seen:
             self._quiet += 1
         elif time.monotonic() >= self._next:
             self._quiet, self._next = 0, time.monotonic() + 0.5
-            self._tell()
+            self._push()
         if self._quiet == 5 and self.on_final is not None:
             self.on_final()
         return self.comm is not None and self._quiet < 600
 
-    def _tell(self) -> None:
+    def _push(self) -> None:
         events = self._trace.events
         self._seen = len(events) + self._trace.dropped
         kinds = sorted({event.kind for event in events})
@@ -321,8 +321,8 @@ class TraceView(Standing, anywidget.AnyWidget):
         if content.get("do") == "kind":
             self._kind = str(content.get("kind", ""))
             self._seen, self._next = -1, 0.0
-            pump.follow(self)
-            pump.hurry()
+            refresh_loop.follow(self)
+            refresh_loop.hurry()
 
     def still(self) -> str:
         """The diagram as SVG."""
@@ -337,12 +337,12 @@ class TraceView(Standing, anywidget.AnyWidget):
 def show_supervisor(supervisor: Any) -> None:
     """Show a supervisor's tree live, and its static form beside it."""
     view = SupervisorView(supervisor)
-    below(view)
-    stand(view)
+    close_with_cell(view)
+    display_with_fallback(view)
 
 
 def show_trace(trace: Any) -> None:
     """Show a trace's sequence diagram live, and its static form beside it."""
     view = TraceView(trace)
-    below(view)
-    stand(view)
+    close_with_cell(view)
+    display_with_fallback(view)

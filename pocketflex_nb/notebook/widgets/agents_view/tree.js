@@ -60,7 +60,7 @@ export function showTree(model, root) {
     const before = lines.has(name) ? Number(line.dataset.restarts) : restarts;
     lines.set(name, line);
     line.dataset.stamp = stamp;
-    fillRow(line, row, model.get("signs"), send);
+    fillRow(line, row, model.get("icons"), send);
     if (restarts > before) flash(line);
     if (act) /** @type {HTMLElement | null} */ (line.querySelector(`[data-act="${act}"]`))?.focus();
   }

@@ -11,7 +11,7 @@ import traitlets
 
 from pocketflex_nb.notebook.widgets.base.delta import delta
 
-__all__ = ["BURST", "RATE", "PatchedView"]
+__all__ = ["BURST", "RATE", "DeltaWidget"]
 
 #: bytes a second that one view sends on average, and what it may send at once after a rest
 RATE, BURST = 16_000, 24_000
@@ -19,16 +19,16 @@ RATE, BURST = 16_000, 24_000
 _FRAME = 750
 
 
-class PatchedView(anywidget.AnyWidget):
+class DeltaWidget(anywidget.AnyWidget):
     """A widget whose traits are sent to the page as deltas, in one message for all of them.
 
     Notes
     -----
-    A page that opens later, or again, gets the traits as they are; from then on it is told differences, which are counted by `turn`. A
-    page that has missed one, as it does while it loads, says ``{"do": "fresh", "turn": its turn}`` and gets the whole.
+    A page that opens later, or again, gets the traits as they are; from then on it is told differences, which are counted by `revision`. A
+    page that has missed one, as it does while it loads, says ``{"do": "fresh", "revision": its revision}`` and gets the whole.
     """
 
-    turn = traitlets.Int().tag(sync=True)
+    revision = traitlets.Int().tag(sync=True)
 
     def __init__(self, **options: Any) -> None:
         self._silent: frozenset[str] = frozenset()
@@ -36,30 +36,30 @@ class PatchedView(anywidget.AnyWidget):
         self._credit, self._counted = float(BURST), monotonic()
         super().__init__(**options)
 
-    def tell(self, **told: Any) -> dict[str, int]:
+    def push(self, **told: Any) -> dict[str, int]:
         """Set traits; the page gets the differences. Returns bytes sent, by trait."""
         changes = {name: change for name, new in told.items() if (change := delta(getattr(self, name), new)) is not None}
         if not changes:
             return {}
-        self._silent = frozenset([*changes, "turn"])
+        self._silent = frozenset([*changes, "revision"])
         self._patched.update(changes)
         try:
-            self.turn += 1
+            self.revision += 1
             for name in changes:
                 setattr(self, name, told[name])
         finally:
             self._silent = frozenset()
         sizes = {name: len(json.dumps(change, ensure_ascii=False).encode("utf-8", "replace")) for name, change in changes.items()}
         self._credit -= sum(sizes.values()) + _FRAME
-        self.send({"patch": changes, "turn": self.turn})
+        self.send({"patch": changes, "revision": self.revision})
         return sizes
 
-    def tell_all(self, turn: int = -1) -> None:
-        """Send all traits in full, to a page that is at another `turn`, and for a saved file."""
-        if self._patched and turn != self.turn:
-            self.send_state([*self._patched, "turn"])
+    def resync(self, revision: int = -1) -> None:
+        """Send all traits in full, to a page that is at another `revision`, and for a saved file."""
+        if self._patched and revision != self.revision:
+            self.send_state([*self._patched, "revision"])
 
-    def may_tell(self) -> bool:
+    def has_budget(self) -> bool:
         """Whether this view may send more now, given what it has sent so far."""
         now = monotonic()
         self._credit = min(self._credit + (now - self._counted) * RATE, BURST)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["POINTS", "Numbers"]
+__all__ = ["POINTS", "NumberSeries"]
 
 
 #: points of a curve; when there are more, every second one is dropped
 POINTS = 240
 
 
-class Numbers:
+class NumberSeries:
     """The numbers that a watched value was, from the first on: when there are many, every second one is dropped."""
 
     def __init__(self) -> None:

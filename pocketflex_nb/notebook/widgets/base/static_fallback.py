@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.views.text.safe_text import inert
 
-__all__ = ["Standing", "Still", "has_widgets", "model_of", "stand"]
+__all__ = ["StaticCopy", "StaticFallback", "display_with_fallback", "has_widgets", "model_of"]
 
 _marks = itertools.count(1)
 #: seconds between two looks at whether a still has aged
@@ -39,7 +39,7 @@ def model_of(view: Any) -> dict[str, Any]:
     return {"application/vnd.jupyter.widget-view+json": model, "text/plain": repr(view)}
 
 
-class Standing:
+class StaticFallback:
     """A widget that displays itself with a static fallback below it.
 
     Notes
@@ -68,10 +68,10 @@ class Standing:
         return repr(self)
 
     def _ipython_display_(self, **_: Any) -> None:
-        stand(self)
+        display_with_fallback(self)
 
 
-def stand(view: Any) -> None:
+def display_with_fallback(view: Any) -> None:
     """Display `view`: the widget and its static fallback; in a terminal its text."""
     from IPython.display import display
 
@@ -83,11 +83,11 @@ def stand(view: Any) -> None:
     display(model_of(view), raw=True)
     light = view.first_bundle()
     told = light or view.still_bundle()
-    Still(view, display(told, raw=True, display_id=True), told, is_light=light is not None)
+    StaticCopy(view, display(told, raw=True, display_id=True), told, is_light=light is not None)
 
 
-class Still:
-    """The still of a view in one output. Where the view does not know its end, followed by the pump of views.
+class StaticCopy:
+    """The still of a view in one output. Where the view does not know its end, followed by the refresh loop of views.
 
     Parameters
     ----------
@@ -106,10 +106,10 @@ class Still:
         self._knows_end = hasattr(view, "on_final")
         self._next = 0.0 if told is None else time.monotonic() + (_OPENED if self._knows_end else _EVERY)
         if not self._knows_end:
-            pump.follow(self)
+            refresh_loop.follow(self)
             return
         if is_light:
-            pump.follow(self)
+            refresh_loop.follow(self)
         before = view.on_final
         view.on_final = lambda: [fn() for fn in (before, self.write) if fn is not None]
         if told is None:
@@ -123,7 +123,7 @@ class Still:
             with contextlib.suppress(Exception):  # the page may be gone
                 self._handle.update(told, raw=True)
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Rewrite it from time to time; False when the widget is closed, or knows its end and rewrites it then."""
         if time.monotonic() < self._next:
             return self._view.comm is not None

@@ -15,10 +15,12 @@ from weakref import WeakSet
 from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.engine.runs.run_registry import forget, forgetting, runs
 
-__all__ = ["Holder", "begin_again", "below", "forget_all", "hold", "install", "remove"]
+__all__ = [
+    "RunHolder", "close_with_cell", "forget_all", "install_lifetimes", "notify_when_forgotten", "release_previous", "remove_lifetimes",
+]
 
 
-class Holder(Protocol):
+class RunHolder(Protocol):
     """A view that keeps runs alive."""
 
     def _let_go(self, gone: set[int]) -> None:
@@ -34,18 +36,18 @@ _shells: list[Any] = []
 _LAST = ("_", "__", "___")
 
 
-def hold(view: Holder) -> None:
+def notify_when_forgotten(view: RunHolder) -> None:
     """Call `view` when runs are forgotten."""
     _holders.add(view)
 
 
-def below(view: Any) -> None:
+def close_with_cell(view: Any) -> None:
     """Register `view` with the running cell; it is closed when that cell runs again."""
     if cell_id := CURRENT_CELL.get():
         _below.setdefault(cell_id, []).append(view)
 
 
-def begin_again(cell_id: str) -> None:
+def release_previous(cell_id: str) -> None:
     """The cell runs again: release what its previous execution left."""
     for view in _below.pop(cell_id, ()):
         view.close()
@@ -112,14 +114,14 @@ def _is_gone(value: Any, numbers: set[int], stores: set[int]) -> bool:
     return id(value) in stores or (bool(held) and all(run.number in numbers for run in held))
 
 
-def install(shell: Any) -> None:
+def install_lifetimes(shell: Any) -> None:
     """Look after the runs that `shell` and its views keep."""
     _shells.append(shell)
     if _let_go not in forgetting:
         forgetting.append(_let_go)
 
 
-def remove(shell: Any) -> None:
-    """Undo `install`. Open views are still called."""
+def remove_lifetimes(shell: Any) -> None:
+    """Undo `install_lifetimes`. Open views are still called."""
     if shell in _shells:
         _shells.remove(shell)

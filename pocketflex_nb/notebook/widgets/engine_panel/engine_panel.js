@@ -95,7 +95,7 @@ function render({ model, el }) {
 
   /** @param {string} status */
   function dotOf(status) {
-    return sign(model.get("signs"), stateOf(status), { prefix: "pf-e-" });
+    return sign(model.get("icons"), stateOf(status), { prefix: "pf-e-" });
   }
 
   /** @param {string} status @param {string[]} texts */

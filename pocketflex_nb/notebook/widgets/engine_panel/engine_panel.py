@@ -17,8 +17,8 @@ from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_registry import runs
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
-from pocketflex_nb.notebook.widgets.base.static_fallback import Standing
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback
 from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.text.page_text import clean
 
@@ -64,7 +64,7 @@ def memory() -> int | None:
         return None
 
 
-class EnginePanel(Standing, anywidget.AnyWidget):
+class EnginePanel(StaticFallback, anywidget.AnyWidget):
     """The state of the engine and of all that runs on it.
 
     Notes
@@ -79,31 +79,31 @@ class EnginePanel(Standing, anywidget.AnyWidget):
     curve: Any = traitlets.List().tag(sync=True)
     rows: Any = traitlets.List().tag(sync=True)
     agents: Any = traitlets.List().tag(sync=True)
-    signs = traitlets.Dict().tag(sync=True)
+    icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, **options: Any) -> None:
         self._lag = Lag()
         self._next = 0.0
-        super().__init__(signs=dict(GLYPHS), **options)
-        self._tell()
+        super().__init__(icons=dict(GLYPHS), **options)
+        self._push()
         self.on_msg(self._command)
         comm = self.comm
         if comm is not None and hasattr(comm, "_reply_subshell_for"):  # have clicks handled while a cell is busy
             comm._reply_subshell_for = lambda data, default: default
-        pump.follow(self)
+        refresh_loop.follow(self)
 
     def __repr__(self) -> str:
         return "EnginePanel()"
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Send what changed."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _EVERY
-            self._tell()
+            self._push()
         return self.comm is not None
 
-    def _tell(self) -> None:
+    def _push(self) -> None:
         lag, live = self._lag.sample(), runs(live=True)
         refs = _living()
         self.agents = [_agent(ref) for ref in refs[:ROWS]]
@@ -124,8 +124,8 @@ class EnginePanel(Standing, anywidget.AnyWidget):
             elif content["do"] == "stop":
                 _cancel([run for run in runs(live=True) if run.number == content["run"]])
         self._next = 0.0
-        pump.follow(self)
-        pump.hurry()
+        refresh_loop.follow(self)
+        refresh_loop.hurry()
 
     # the static form -------------------------------------------------------------------------------------------------
     def still_bundle(self) -> dict[str, str]:

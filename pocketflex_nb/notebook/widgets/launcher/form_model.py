@@ -15,7 +15,7 @@ from pocketflex_nb.notebook.requests.option_values import amount, duration
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.views.text.redaction import masked
 
-__all__ = ["LIMITS", "MODES", "Form", "is_hidden", "kind_of_text", "literal", "source_of"]
+__all__ = ["LIMITS", "MODES", "LaunchForm", "is_hidden", "kind_of_text", "literal", "source_of"]
 
 #: ways of giving inputs: the same for all, a row for each agent, an item of a variable for each
 MODES = ("same", "rows", "variable")
@@ -23,7 +23,7 @@ LIMITS = ("steps", "time", "tokens", "cost")
 
 
 @dataclass(slots=True)
-class Form:
+class LaunchForm:
     """A Launcher's form, filled in with texts as a person typed them.
 
     Attributes
@@ -128,7 +128,7 @@ class Form:
         if self.name.strip():
             look("name", self._name)
         for what in LIMITS:
-            look(f"limit {what}", Form(limits={what: self.limits.get(what, "")})._limits)
+            look(f"limit {what}", LaunchForm(limits={what: self.limits.get(what, "")})._limits)
         for number, text in enumerate(self.watch):
             if text.strip():
                 look(f"watch {number}", _expression, text)

@@ -11,11 +11,11 @@ from IPython.core.error import UsageError
 from pocketflex_nb.core.errors import CheckError
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
-from pocketflex_nb.notebook.requests.input_keys import Field, fields_of
+from pocketflex_nb.notebook.requests.input_keys import InputField, input_fields
 from pocketflex_nb.notebook.requests.run_options import CONFIG
-from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, Form, is_hidden, kind_of_text
+from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, LaunchForm, is_hidden, kind_of_text
 from pocketflex_nb.views.text.page_text import clean
-from pocketflex_nb.views.values.value_preview import kind_of, preview
+from pocketflex_nb.views.values.value_preview import preview, type_label
 
 __all__ = ["checked_lines", "fields_now", "flows_in", "page_of", "runs_asked", "variables_in"]
 
@@ -44,15 +44,15 @@ def variables_in(names: Mapping[str, Any], hidden: Any = ()) -> dict[str, Any]:
     }
 
 
-def fields_now(flow: Flow | None) -> list[Field]:
+def fields_now(flow: Flow | None) -> list[InputField]:
     """The keys that a form asks for; the number that ``-n`` gives each run is not one of them."""
     try:
-        return [field for field in fields_of(flow) if field.key != "agent"] if flow is not None else []
+        return [field for field in input_fields(flow) if field.key != "agent"] if flow is not None else []
     except Exception:  # a node whose attributes raise: the form asks for nothing, keys can be added by hand
         return []
 
 
-def runs_asked(form: Form, variables: Mapping[str, Any]) -> int:
+def runs_asked(form: LaunchForm, variables: Mapping[str, Any]) -> int:
     """How many runs a filled-in form would start."""
     if form.mode == "rows":
         return len(form.filled_rows())
@@ -62,7 +62,7 @@ def runs_asked(form: Form, variables: Mapping[str, Any]) -> int:
 
 
 def page_of(
-    form: Form, flows: Mapping[str, Flow], variables: Mapping[str, Any], fields: list[Field], *, changed: list[str]
+    form: LaunchForm, flows: Mapping[str, Flow], variables: Mapping[str, Any], fields: list[InputField], *, changed: list[str]
 ) -> dict[str, Any]:
     """The form as the page draws it. Nothing that would be a secret is in it: it is saved with the notebook."""
     number = runs_asked(form, variables)
@@ -80,7 +80,7 @@ def page_of(
         "most": CONFIG["j"], "name": _plain(form.name), "mode": form.mode,
         "fields": [_field(form, key, known, problems) for key, known in keys.items()],
         "rows": [[_cell(form, n, key, problems) for key in keys] for n in range(len(form.rows))],
-        "variables": [[name, kind_of(value)] for name, value in list(variables.items())[:_MENU]],
+        "variables": [[name, type_label(value)] for name, value in list(variables.items())[:_MENU]],
         "variable": form.variable, "key": form.key, "items": _items(form, variables),
         "limits": {what: _plain(form.limits.get(what, "")) for what in LIMITS}, "on_error": form.on_error,
         "watch": [_plain(text) for text in form.watch], "breaks": form.breaks,
@@ -89,15 +89,15 @@ def page_of(
     }
 
 
-def _keys(form: Form, fields: list[Field]) -> dict[str, Field | None]:
+def _keys(form: LaunchForm, fields: list[InputField]) -> dict[str, InputField | None]:
     """The keys that nodes read, then those that were added by hand."""
-    keys: dict[str, Field | None] = {field.key: field for field in fields}
+    keys: dict[str, InputField | None] = {field.key: field for field in fields}
     for key in [*form.values, *(key for row in form.rows for key in row)]:
         keys.setdefault(key, None)
     return keys
 
 
-def _field(form: Form, key: str, known: Field | None, problems: Mapping[str, str]) -> dict[str, Any]:
+def _field(form: LaunchForm, key: str, known: InputField | None, problems: Mapping[str, str]) -> dict[str, Any]:
     text = form.values.get(key, "")
     return {
         "key": key, "needed": known is not None and known.is_needed, "default": clean(known.default, 60) if known else "",
@@ -111,12 +111,12 @@ def _plain(text: str) -> str:
     return "" if is_hidden("", text) else text
 
 
-def _cell(form: Form, row: int, key: str, problems: Mapping[str, str]) -> list[str]:
+def _cell(form: LaunchForm, row: int, key: str, problems: Mapping[str, str]) -> list[str]:
     text = form.rows[row].get(key, "")
     return ["" if is_hidden(key, text) else text, kind_of_text(key, text), problems.get(f"row {row} {key}", "")]
 
 
-def _items(form: Form, variables: Mapping[str, Any]) -> str:
+def _items(form: LaunchForm, variables: Mapping[str, Any]) -> str:
     """What the chosen variable holds, in a line."""
     value = variables.get(form.variable)
     if value is None:
@@ -124,7 +124,7 @@ def _items(form: Form, variables: Mapping[str, Any]) -> str:
     return clean(preview(list(value)[:5], 120, key=form.key or form.variable) + (" …" if len(value) > 5 else ""), 140)
 
 
-def checked_lines(form: Form, flow: Flow, fields: list[Field], plan: str) -> list[tuple[str, str]]:
+def checked_lines(form: LaunchForm, flow: Flow, fields: list[InputField], plan: str) -> list[tuple[str, str]]:
     """What a dry check says: (level, text) with level ``"error"``, ``"warning"`` or ``"good"``."""
     found: list[tuple[str, str]] = []
     try:

@@ -9,27 +9,27 @@ from typing import Any
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.runs.run import Run
-from pocketflex_nb.notebook.requests.option_line import Options
-from pocketflex_nb.notebook.requests.run_options import Terms
+from pocketflex_nb.notebook.requests.option_line import ParsedLine
+from pocketflex_nb.notebook.requests.run_options import RunOptions
 from pocketflex_nb.notebook.requests.run_request import start
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.views.text.page_text import clean
 
-__all__ = ["ROWS", "Launched"]
+__all__ = ["ROWS", "LaunchHistory"]
 
 #: runs that have a row: those that go on first, then the latest
 ROWS = 50
 
 
-class Launched:
+class LaunchHistory:
     """The runs of one Launcher, in the order in which they were started."""
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
-        self._asked: dict[int, tuple[str, Terms]] = {}
+        self._asked: dict[int, tuple[str, RunOptions]] = {}
         self._dropped: Counter[str] = Counter()  # runs that are over and have no row any more, by status
 
-    def add(self, runs: list[Run], flow: str, terms: Terms) -> None:
+    def add(self, runs: list[Run], flow: str, terms: RunOptions) -> None:
         """Take in runs of the flow bound to the name `flow`. Of those that are over only the latest are kept."""
         over = [run for run in self.runs if run.done()]
         self._drop(over[: max(len(over) - ROWS, 0)])
@@ -74,13 +74,13 @@ class Launched:
             When that is not known any more.
         """
         flow, terms = self._asked[run.number]
-        made = start([(None, run.flow, _beginning(run))], Options(), replace(terms, number=None), names)
+        made = start([(None, run.flow, _beginning(run))], ParsedLine(), replace(terms, number=None), names)
         assert isinstance(made, Run)
         self.add([made], flow, terms)
         return made
 
     # told ------------------------------------------------------------------------------------------------------------
-    def strip(self) -> dict[str, Any]:
+    def totals(self) -> dict[str, Any]:
         """How many runs there are in each state, and how many are over."""
         counts = self._dropped + Counter(run.status for run in self.runs)
         over = sum(run.done() for run in self.runs)

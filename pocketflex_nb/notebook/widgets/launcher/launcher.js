@@ -57,8 +57,8 @@ function render({ model, el }) {
   }
 
   function drawTotals() {
-    totals.draw(model.get("strip"));
-    runs.tellMore(model.get("strip"));
+    totals.draw(model.get("totals"));
+    runs.tellMore(model.get("totals"));
   }
 
   function drawRuns() {
@@ -80,7 +80,7 @@ function render({ model, el }) {
   drawRuns();
   const ends = [
     listen(model, {
-      "change:form": drawForm, "change:said": drawSaid, "change:strip": drawTotals, "change:rows": drawRuns, comm_live_update: drawGone,
+      "change:form": drawForm, "change:said": drawSaid, "change:totals": drawTotals, "change:rows": drawRuns, comm_live_update: drawGone,
     }),
     hideStatic(el, model.get("static")),
   ];

@@ -20,17 +20,17 @@ from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.requests.names import as_flow, runs_of
-from pocketflex_nb.notebook.requests.option_line import parse
-from pocketflex_nb.notebook.requests.run_options import read_terms
+from pocketflex_nb.notebook.requests.option_line import parse_options
+from pocketflex_nb.notebook.requests.run_options import read_run_options
 from pocketflex_nb.notebook.requests.run_request import fresh, plan_text, start
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
-from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, Still, model_of, stand
-from pocketflex_nb.notebook.widgets.base.view_lifetimes import hold
-from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, MODES, Form
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticCopy, StaticFallback, display_with_fallback, model_of
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgotten
+from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, MODES, LaunchForm
 from pocketflex_nb.notebook.widgets.launcher.form_view_model import checked_lines, fields_now, flows_in, page_of, runs_asked, variables_in
-from pocketflex_nb.notebook.widgets.launcher.launch_history import Launched
+from pocketflex_nb.notebook.widgets.launcher.launch_history import LaunchHistory
 from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.text.page_text import clean
 
@@ -42,7 +42,7 @@ _NAMES_EVERY, _ROWS_EVERY = 1.0, 0.25
 _MOST_AGENTS, _MOST_ROWS = 10_000, 200
 
 
-class Launcher(Standing, anywidget.AnyWidget):
+class Launcher(StaticFallback, anywidget.AnyWidget):
     """A form that starts flows of the notebook.
 
     Parameters
@@ -84,29 +84,29 @@ class Launcher(Standing, anywidget.AnyWidget):
     form = traitlets.Dict().tag(sync=True)
     said: Any = traitlets.List().tag(sync=True)
     rows: Any = traitlets.List().tag(sync=True)
-    strip = traitlets.Dict().tag(sync=True)
-    signs = traitlets.Dict().tag(sync=True)
+    totals = traitlets.Dict().tag(sync=True)
+    icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, flow: Any = None, *, names: Mapping[str, Any] | None = None, **options: Any) -> None:
         self._shell = _shell()
         self._names = names
-        self._wishes: deque[dict[str, Any]] = deque()
-        self._filled = Form()
-        self._launched = Launched()
+        self._requests: deque[dict[str, Any]] = deque()
+        self._filled = LaunchForm()
+        self._launched = LaunchHistory()
         self._own: dict[str, Flow] = {}
         self._next_names = self._next_rows = 0.0
         self.view: Any = None
         self._slot: list[Any] = []
-        super().__init__(signs=dict(GLYPHS), **options)
+        super().__init__(icons=dict(GLYPHS), **options)
         self._choose_first(flow)
-        self._tell()
+        self._push()
         self.on_msg(self._command)
         comm = self.comm
         if comm is not None and hasattr(comm, "_reply_subshell_for"):  # have clicks handled while a cell is busy
             comm._reply_subshell_for = lambda data, default: default
-        hold(self)
-        pump.follow(self)
+        notify_when_forgotten(self)
+        refresh_loop.follow(self)
 
     def _let_go(self, gone: set[int]) -> None:
         """Runs of these numbers are forgotten: they are counted, and have no row any more."""
@@ -124,7 +124,7 @@ class Launcher(Standing, anywidget.AnyWidget):
     @property
     def line(self) -> str:
         """The magic's line for what is filled in; ``""`` while a field cannot be read."""
-        self._tell()
+        self._push()
         return str(self.form["line"])
 
     # the notebook ----------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class Launcher(Standing, anywidget.AnyWidget):
 
     # filling in ------------------------------------------------------------------------------------------------------
     def fill(self, **filled: Any) -> None:
-        """Fill in fields, by the names of `Form`: ``flow``, ``agents``, ``values``, ``limits`` and so on.
+        """Fill in fields, by the names of `LaunchForm`: ``flow``, ``agents``, ``values``, ``limits`` and so on.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class Launcher(Standing, anywidget.AnyWidget):
         """
         for name, value in filled.items():
             self._set(name, value)
-        self._tell()
+        self._push()
 
     def _set(self, name: str, value: Any) -> None:
         filled = self._filled
@@ -227,7 +227,7 @@ class Launcher(Standing, anywidget.AnyWidget):
         made = runs_of(thing)
         self._launched.add(made, self._filled.flow, terms)
         self._show(thing, terms)
-        self._tell()
+        self._push()
         return made
 
     def check(self) -> list[tuple[str, str]]:
@@ -251,14 +251,14 @@ class Launcher(Standing, anywidget.AnyWidget):
         if problems:
             raise usage(next(iter(problems.values())))
         line = self._filled.line(runs_asked(self._filled, variables_in(self.names(), self._hidden())))
-        options = parse(line.removeprefix(f"%pf run {self._filled.flow}"), self.names())
-        return flow, options, read_terms(options, self.names())
+        options = parse_options(line.removeprefix(f"%pf run {self._filled.flow}"), self.names())
+        return flow, options, read_run_options(options, self.names())
 
     # showing ---------------------------------------------------------------------------------------------------------
     def _ipython_display_(self, **_: Any) -> None:
         from IPython.display import display
 
-        stand(self)
+        display_with_fallback(self)
         if self.comm is not None and self._shell is not None and getattr(self._shell, "kernel", None) is not None:
             empty = {"text/html": "", "text/plain": ""}
             self._slot = [display(empty, raw=True, display_id=True) for _ in range(3)]
@@ -266,29 +266,29 @@ class Launcher(Standing, anywidget.AnyWidget):
     def _show(self, thing: Any, terms: Any = None) -> None:
         """Runs, or a store, in the place below the form."""
         from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
-        from pocketflex_nb.notebook.widgets.store_inspector.watch_expressions import Watched
+        from pocketflex_nb.notebook.widgets.store_inspector.watch_expressions import WatchTable
 
         if not self._slot:
             return
         self._put(RunView(thing, terms.height if terms is not None else 500, static=f"{self.static}-view"))
         watched = bool(terms is not None and terms.watch)
         if watched:
-            table = Watched(terms.watch, runs_of(thing), self.names())
-            table.look()
+            table = WatchTable(terms.watch, runs_of(thing), self.names())
+            table.refresh()
             table.show_in(self._slot[2])
-            pump.follow(table)
+            refresh_loop.follow(table)
         else:
             self._slot[2].update({"text/html": "", "text/plain": ""}, raw=True)
 
     def _put(self, view: Any) -> None:
         if self.view is not None:
-            pump.close(self.view)
+            refresh_loop.close(self.view)
         self.view = view
         with contextlib.suppress(Exception):  # the page may be gone
             self._slot[0].update(model_of(view), raw=True)
-            Still(view, self._slot[1])
+            StaticCopy(view, self._slot[1])
 
-    def _tell(self) -> None:
+    def _push(self) -> None:
         names, hidden = self.names(), self._hidden()
         flows = self.flows()
         if self._filled.flow not in flows:
@@ -299,35 +299,35 @@ class Launcher(Standing, anywidget.AnyWidget):
         page = page_of(self._filled, flows, variables_in(names, hidden), fields_now(flow), changed=changed)
         page["found"] = len(flows)
         self.form = page
-        self._tell_runs()
+        self._push_runs()
 
-    def _tell_runs(self) -> None:
-        self.strip = self._launched.strip()
+    def _push_runs(self) -> None:
+        self.totals = self._launched.totals()
         self.rows = self._launched.rows()
 
-    # the pump's side -------------------------------------------------------------------------------------------------
-    def look(self) -> bool:
+    # the refresh loop's side -------------------------------------------------------------------------------------------------
+    def refresh(self) -> bool:
         """Do what the page asked for, and send what changed."""
-        wished = bool(self._wishes)
-        while self._wishes:
-            self._grant(self._wishes.popleft())
+        requested = bool(self._requests)
+        while self._requests:
+            self._serve(self._requests.popleft())
         now = time.monotonic()
-        if wished or now >= self._next_names:
+        if requested or now >= self._next_names:
             self._next_names = now + _NAMES_EVERY
-            self._tell()
+            self._push()
         elif now >= self._next_rows:
             self._next_rows = now + _ROWS_EVERY
-            self._tell_runs()
+            self._push_runs()
         return self.comm is not None
 
     def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if isinstance(content, dict):
-            self._wishes.append(content)
-        pump.follow(self)
-        pump.hurry()
+            self._requests.append(content)
+        refresh_loop.follow(self)
+        refresh_loop.hurry()
 
-    def _grant(self, wish: dict[str, Any]) -> None:
-        do = wish.get("do")
+    def _serve(self, request: dict[str, Any]) -> None:
+        do = request.get("do")
         try:
             if do == "start":
                 made = self.start()
@@ -337,9 +337,9 @@ class Launcher(Standing, anywidget.AnyWidget):
             elif do == "stop":
                 self.stop()
             elif do == "run":
-                self._do_run(wish)
+                self._do_run(request)
             else:
-                self._edit(do, wish)
+                self._edit(do, request)
                 self.said = []
         except (UsageError, PocketflexError) as exc:
             self.said = [["error", clean(str(exc), 1_000)]]
@@ -347,22 +347,22 @@ class Launcher(Standing, anywidget.AnyWidget):
             if do in ("start", "check", "run"):
                 self.said = [["error", clean(f"{type(exc).__name__}: {exc}", 1_000)]]
 
-    def _edit(self, do: Any, wish: dict[str, Any]) -> None:
+    def _edit(self, do: Any, request: dict[str, Any]) -> None:
         filled = self._filled
         if do == "set":
-            self._set(str(wish["name"]), wish["value"])
+            self._set(str(request["name"]), request["value"])
         elif do == "value":
-            self._set("values", {wish["key"]: wish["text"]})
+            self._set("values", {request["key"]: request["text"]})
         elif do == "drop key":
-            filled.values.pop(wish["key"], None)
+            filled.values.pop(request["key"], None)
             for row in filled.rows:
-                row.pop(wish["key"], None)
+                row.pop(request["key"], None)
         elif do == "cells":
-            self._paste(int(wish["row"]), list(wish["keys"]), list(wish["cells"]))
+            self._paste(int(request["row"]), list(request["keys"]), list(request["cells"]))
         elif do == "add row" and len(filled.rows) < _MOST_ROWS:
             filled.rows.append({})
         elif do == "drop row":
-            del filled.rows[int(wish["row"])]
+            del filled.rows[int(request["row"])]
             filled.rows = filled.rows or [{}]
 
     def _paste(self, first: int, keys: list[Any], cells: list[Any]) -> None:
@@ -374,8 +374,8 @@ class Launcher(Standing, anywidget.AnyWidget):
                 self._filled.rows.append({})
             self._filled.rows[number] |= {str(k)[:200]: str(t)[:20_000] for k, t in zip(keys, texts, strict=False)}
 
-    def _do_run(self, wish: dict[str, Any]) -> None:
-        run, what = self._launched.find(int(wish["run"])), wish.get("what")
+    def _do_run(self, request: dict[str, Any]) -> None:
+        run, what = self._launched.find(int(request["run"])), request.get("what")
         if what == "stop":
             run.cancel()
         elif what == "pause":

@@ -13,7 +13,7 @@
  * }} Form */
 
 /** @typedef {{
- *   id: string, root: HTMLElement, form(): Form, signs(): Record<string, string>, send(message: object): void,
+ *   id: string, root: HTMLElement, form(): Form, icons(): Record<string, string>, send(message: object): void,
  *   set(name: string, value: any): void, isGone(): boolean,
  * }} Page */
 
@@ -23,7 +23,7 @@ export function pageOf(model, { id, root, send }) {
   return {
     id, root, send,
     form: () => model.get("form"),
-    signs: () => model.get("signs"),
+    icons: () => model.get("icons"),
     set: (name, value) => send({ do: "set", name, value }),
     isGone: () => model.comm_live === false,
   };

@@ -91,7 +91,7 @@ function lineOfRun(page, { run, name }) {
   function writeStatus(now) {
     const state = stateOf(now), isOver = OVER.includes(now), isPaused = now === "paused";
     Object.assign(el.dataset, { status: now, state });
-    dot.replaceChildren(sign(page.signs(), state, { prefix: "pf-l-" }));
+    dot.replaceChildren(sign(page.icons(), state, { prefix: "pf-l-" }));
     status.textContent = now;
     pause.hidden = end.hidden = isOver || page.isGone();
     again.hidden = !isOver || page.isGone();

@@ -49,7 +49,7 @@ export function detailTabsOf(view) {
 
   function draw() {
     /** @type {Panel} */
-    const { tab: shown, rows = [], cards = [], note } = view.model.get("panel");
+    const { tab: shown, rows = [], cards = [], note } = view.model.get("tab_content");
     if (!shown) return;
     chooseTab(tabs, (tab) => tab.dataset.tab === shown);
     const wanted = find.value.trim().toLowerCase(), kept = rowsWith(rows, wanted);

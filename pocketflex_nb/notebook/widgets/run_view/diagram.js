@@ -169,7 +169,7 @@ export function diagramsOf(view, middle) {
 
   function draw() {
     /** @type {{ name: string, svg: string }[]} */
-    const pictures = view.model.get("pictures");
+    const pictures = view.model.get("diagrams");
     end();
     diagrams = pictures.map(({ svg }) => new Diagram(svg, view.glyphs()));
     chosen = Math.min(chosen, Math.max(diagrams.length - 1, 0));

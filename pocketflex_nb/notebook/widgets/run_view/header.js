@@ -29,7 +29,7 @@ export function headerOf(view, menu) {
 
   function draw() {
     /** @type {Strip} */
-    const strip = view.model.get("strip");
+    const strip = view.model.get("header");
     const { name, status, runs, counts: numbers = {} } = strip, listed = Object.entries(numbers), state = stateOf(status);
     view.root.dataset.status = status;
     view.root.setAttribute("aria-label", `Run view of ${name}`);
@@ -57,7 +57,7 @@ export function headerOf(view, menu) {
 
   function drawFacts() {
     const seconds = view.begun === null ? null : (performance.now() - view.begun) / 1000;
-    const told = factsOf(view.model.get("strip"), seconds);
+    const told = factsOf(view.model.get("header"), seconds);
     if (view.isGone) told.push("kernel gone");
     write(facts, told.join("  ·  "));
   }

@@ -92,9 +92,9 @@ function render({ model, el }) {
   const ends = [
     inTasks([diagrams.draw, lanes.draw, grid.draw, drawTimeline, drawCursor, details.draw]),
     listen(model, {
-      "change:pictures": diagrams.draw, "change:states": diagrams.drawStates, "change:edges": diagrams.drawStates, "change:strip": drawHeader,
-      "change:lanes": lanes.draw, "change:focus": lanes.draw, "change:heat": grid.draw, "change:spans": timelineSoon,
-      "change:marks": timelineSoon, "change:cursor": drawCursor, "change:panel": details.draw, comm_live_update: onGone,
+      "change:diagrams": diagrams.draw, "change:states": diagrams.drawStates, "change:edges": diagrams.drawStates, "change:header": drawHeader,
+      "change:lanes": lanes.draw, "change:focus": lanes.draw, "change:status_grid": grid.draw, "change:spans": timelineSoon,
+      "change:marks": timelineSoon, "change:cursor": drawCursor, "change:tab_content": details.draw, comm_live_update: onGone,
     }),
     hideStatic(el, model.get("static")), () => clearInterval(timer), diagrams.end, lanes.end, cursor.end, menu.end,
   ];

@@ -1,4 +1,4 @@
-"""`RunView`: the live view of one run or many: status strip, diagram, lanes, timeline, time cursor, and detail tabs."""
+"""`RunView`: the live view of one run or many: header, diagram, lanes, timeline, time cursor, and detail tabs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
 from pocketflex_nb.notebook.reports.html_page import write_page
 from pocketflex_nb.notebook.reports.text_view import TextView
-from pocketflex_nb.notebook.run_data.detail_tabs import TABS, panel
-from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, Picture, flow_names, graphs_of, summed
-from pocketflex_nb.notebook.widgets.base.delta_widget import PatchedView
+from pocketflex_nb.notebook.run_data.detail_tabs import TABS, tab_content
+from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, RunViewModel, flow_names, graphs_of, summed
+from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
-from pocketflex_nb.notebook.widgets.base.static_fallback import Standing
-from pocketflex_nb.notebook.widgets.base.view_lifetimes import hold
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgotten
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS
 from pocketflex_nb.views.text.page_text import clean
@@ -46,7 +46,7 @@ class _Kept(NamedTuple):
     plain: str
 
 
-class RunView(Standing, PatchedView):
+class RunView(StaticFallback, DeltaWidget):
     """A live view of runs inside the cell.
 
     Parameters
@@ -84,20 +84,20 @@ class RunView(Standing, PatchedView):
     _esm = bundle(_HERE / "run_view.js")
     _css = _HERE / "run_view.css"
 
-    strip = traitlets.Dict().tag(sync=True)
-    pictures: Any = traitlets.List().tag(sync=True)
+    header = traitlets.Dict().tag(sync=True)
+    diagrams: Any = traitlets.List().tag(sync=True)
     states = traitlets.Dict().tag(sync=True)
     edges = traitlets.Dict().tag(sync=True)
     lanes: Any = traitlets.List().tag(sync=True)
-    heat = traitlets.Unicode().tag(sync=True)
+    status_grid = traitlets.Unicode().tag(sync=True)
     spans: Any = traitlets.List().tag(sync=True)
     marks: Any = traitlets.List().tag(sync=True)
-    signs = traitlets.Dict().tag(sync=True)
+    icons = traitlets.Dict().tag(sync=True)
     focus = traitlets.Int(-1).tag(sync=True)
     height = traitlets.Int(500).tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
     tabs: Any = traitlets.List().tag(sync=True)
-    panel = traitlets.Dict().tag(sync=True)
+    tab_content = traitlets.Dict().tag(sync=True)
     cursor = traitlets.Dict().tag(sync=True)
 
     def __init__(
@@ -106,25 +106,25 @@ class RunView(Standing, PatchedView):
         tabs = _known(tabs)
         made = list(runs) if isinstance(runs, Iterable) else [runs]
         self._name = name or getattr(runs, "name", None)
-        self._picture = Picture(made)
+        self._view_model = RunViewModel(made)
         self._flows: list[Any] = []
         self._drawn: list[dict[str, str]] = []
         self._seen: tuple[Any, ...] | None = None
         self._next_spans = 0.0
         self._owes_spans = False  # whether timeline and tab are behind
         self._tab = tabs[0] if tabs else ""
-        self._wishes: deque[dict[str, Any]] = deque()
+        self._requests: deque[dict[str, Any]] = deque()
         self._follows = follow
         self._kept: _Kept | None = None  # what is left when its runs were forgotten
         self.on_final: Any = None
         self._draw()
         shown = self._shown(final=False, timely=True)
-        super().__init__(height=height, signs=dict(GLYPHS), tabs=tabs, pictures=self._drawn, **shown, **options)
+        super().__init__(height=height, icons=dict(GLYPHS), tabs=tabs, diagrams=self._drawn, **shown, **options)
         self.on_msg(self._command)
         self._answer_here()
-        hold(self)
+        notify_when_forgotten(self)
         if follow:
-            pump.follow(self)
+            refresh_loop.follow(self)
 
     def __repr__(self) -> str:
         return f"RunView({self.title!r}, {len(self.runs)} run{'s' if len(self.runs) != 1 else ''})"
@@ -132,11 +132,11 @@ class RunView(Standing, PatchedView):
     @property
     def runs(self) -> list[Any]:
         """The runs it shows; none when they were forgotten, or it was closed."""
-        return self._picture.runs
+        return self._view_model.runs
 
     @property
     def title(self) -> str:
-        """The title of the strip."""
+        """The title in the header."""
         if self._name:
             return str(self._name)
         if self._kept is not None:
@@ -153,12 +153,12 @@ class RunView(Standing, PatchedView):
         """
         new = [run for run in runs if run not in self.runs]
         if new:
-            self._picture.runs.extend(new)
+            self._view_model.runs.extend(new)
             self._name = self._kept = None
             self._draw()
-            self.pictures = self._drawn
+            self.diagrams = self._drawn
             self._seen = None
-            pump.follow(self)
+            refresh_loop.follow(self)
 
     @property
     def is_last(self) -> bool:
@@ -169,70 +169,70 @@ class RunView(Standing, PatchedView):
     def _let_go(self, gone: set[int]) -> None:
         """Runs of these numbers are forgotten: when it shows no others, it stays on the page as it is, and keeps them no longer."""
         if self.runs and all(run.number in gone for run in self.runs):
-            pump.last(self)
+            refresh_loop.last(self)
             self._empty()
 
     def close(self) -> None:
         """Close the view, and release its runs and their stores."""
-        if hasattr(self, "_picture"):  # ipywidgets closes what was never finished, too
-            pump.close(self)
+        if hasattr(self, "_view_model"):  # ipywidgets closes what was never finished, too
+            refresh_loop.close(self)
             self._empty()
         super().close()
 
     def _empty(self) -> None:
         if self._kept is None and self.runs:
             self._kept = _Kept(self.title, self.still_bundle() if self.static else {}, self.summary(), self.plain())
-        self._picture, self._flows, self._seen, self.on_final = Picture([]), [], None, None
-        self._wishes.clear()
+        self._view_model, self._flows, self._seen, self.on_final = RunViewModel([]), [], None, None
+        self._requests.clear()
 
-    # the pump's side -------------------------------------------------------------------------------------------------
-    def look(self) -> bool:
+    # the refresh loop's side -------------------------------------------------------------------------------------------------
+    def refresh(self) -> bool:
         """Send what changed since the last update; False when every run is over and was shown."""
-        wished = self._grant()
+        requested = self._serve()
         if self._kept is not None:
             return False
-        live = self._picture.is_live()
-        if live and not wished and not self.may_tell():
+        live = self._view_model.is_live()
+        if live and not requested and not self.has_budget():
             return self._follows
         seen: tuple[Any, ...] = (time.monotonic(),)
-        if not self._picture.is_many:
-            seen = (*((run.status, len(run.records)) for run in self.runs), self._picture.old_code())
+        if not self._view_model.is_many:
+            seen = (*((run.status, len(run.records)) for run in self.runs), self._view_model.old_code())
         is_due = self._owes_spans and time.monotonic() >= self._next_spans
-        if seen != self._seen or wished or not live or is_due:
+        if seen != self._seen or requested or not live or is_due:
             self._seen = seen
-            self._tell(final=not live, now_all=wished)
+            self._push(final=not live, now_all=requested)
         if not live and self.on_final is not None:
             tell, self.on_final = self.on_final, None
             tell()
         return live and self._follows
 
-    def _grant(self) -> bool:
-        """Do what the page asked of the picture; here, so that only the pump's thread reads runs for this view."""
-        granted = False
-        while self._wishes:
-            wish = self._wishes.popleft()
-            granted = True
+    def _serve(self) -> bool:
+        """Do what the page asked of the view model; here, so that only the refresh loop's thread reads runs for this view."""
+        served = False
+        while self._requests:
+            request = self._requests.popleft()
+            served = True
             with contextlib.suppress(ValueError, TypeError, LookupError):  # a page may send anything
-                self._wish(wish)
-        return granted
+                self._request(request)
+        return served
 
-    def _wish(self, wish: dict[str, Any]) -> None:
-        do, picture = wish.get("do"), self._picture
+    def _request(self, request: dict[str, Any]) -> None:
+        do, model = request.get("do"), self._view_model
         if do == "fresh":
-            self.tell_all(int(wish["turn"]))
+            self.resync(int(request["revision"]))
         elif self._kept is not None:
             return
         elif do == "focus":
-            index = int(wish.get("run", -1))
-            picture.focus = index if 0 <= index < len(self.runs) > 1 else None
+            index = int(request.get("run", -1))
+            model.focus = index if 0 <= index < len(self.runs) > 1 else None
         elif do == "pin":
-            picture.focus = picture.ranked()[min(max(int(wish["at"]), 0), len(self.runs) - 1)]
-        elif do == "tab" and wish.get("name") in self.tabs:
-            self._tab = wish["name"]
+            model.focus = model.ranked()[min(max(int(request["at"]), 0), len(self.runs) - 1)]
+        elif do == "tab" and request.get("name") in self.tabs:
+            self._tab = request["name"]
         elif do == "live":
-            picture.moment = None
+            model.moment = None
         elif do == "cursor":
-            picture.go_to(step=wish.get("step"), by=int(wish.get("by", 0)), ms=wish.get("ms"))
+            model.go_to(step=request.get("step"), by=int(request.get("by", 0)), ms=request.get("ms"))
 
     def at(self, step: int | None = None) -> None:
         """Show the state after that many finished steps; None: the present state.
@@ -242,9 +242,9 @@ class RunView(Standing, PatchedView):
         step : int or None
             Number of finished steps, from 0.
         """
-        self._wishes.append({"do": "live"} if step is None else {"do": "cursor", "step": step})
-        pump.follow(self)
-        pump.hurry()
+        self._requests.append({"do": "live"} if step is None else {"do": "cursor", "step": step})
+        refresh_loop.follow(self)
+        refresh_loop.hurry()
 
     def _draw(self) -> None:
         graphs = graphs_of(self.runs)
@@ -252,40 +252,40 @@ class RunView(Standing, PatchedView):
         names = flow_names(self._flows)
         self._drawn = [{"name": name, "svg": svg(graph, None, live=True)} for name, (_, graph) in zip(names, graphs[:20], strict=False)]
 
-    def _tell(self, *, final: bool, now_all: bool = False) -> None:
+    def _push(self, *, final: bool, now_all: bool = False) -> None:
         now = time.monotonic()
         timely = final or now_all or now >= self._next_spans
-        sent = self.tell(**self._shown(final=final, timely=timely))
+        sent = self.push(**self._shown(final=final, timely=timely))
         self._owes_spans = not timely
         if timely:
-            self._next_spans = now + max(_SPANS_EVERY, (sent.get("spans", 0) + sent.get("panel", 0)) / _SPANS_RATE)
+            self._next_spans = now + max(_SPANS_EVERY, (sent.get("spans", 0) + sent.get("tab_content", 0)) / _SPANS_RATE)
         if final:
-            self.tell_all()
+            self.resync()
 
     def _shown(self, *, final: bool, timely: bool) -> dict[str, Any]:
         """The traits as they are now; timeline and tab only where it is time for them."""
-        picture = self._picture
+        model = self._view_model
         shown: dict[str, Any] = {
-            "strip": picture.strip(self.title),
-            "focus": -1 if picture.focus is None else picture.focus,
-            "states": {str(k): picture.states(flow) for k, flow in enumerate(self._flows)},
-            "edges": {str(k): picture.edges(flow) for k, flow in enumerate(self._flows)},
-            "heat": picture.heat(),
-            "lanes": picture.lanes(self._tail(final), final=final),
-            "cursor": picture.cursor(),
+            "header": model.header(self.title),
+            "focus": -1 if model.focus is None else model.focus,
+            "states": {str(k): model.states(flow) for k, flow in enumerate(self._flows)},
+            "edges": {str(k): model.edges(flow) for k, flow in enumerate(self._flows)},
+            "status_grid": model.status_grid(),
+            "lanes": model.lanes(self._tail(final), final=final),
+            "cursor": model.cursor(),
         }
-        return shown | {"spans": picture.spans(), "marks": picture.marks(), "panel": self._panel()} if timely else shown
+        return shown | {"spans": model.spans(), "marks": model.marks(), "tab_content": self._tab_content()} if timely else shown
 
-    def _panel(self) -> dict[str, Any]:
-        picture = self._picture
+    def _tab_content(self) -> dict[str, Any]:
+        model = self._view_model
         if not self._tab:
             return {}
-        if not picture.has_steps:
-            return {"tab": self._tab, "rows": [], "note": "Click a cell of the strip above to look into one run."}
-        return panel(self._tab, picture.chosen(), picture.moment, picture.last(), picture.past)
+        if not model.has_steps:
+            return {"tab": self._tab, "rows": [], "note": "Click a cell of the status grid above to look into one run."}
+        return tab_content(self._tab, model.chosen(), model.moment, model.last(), model.time_travel)
 
     def _tail(self, final: bool) -> int:
-        runs = len(self._picture.chosen()) if self._picture.is_many else len(self.runs)
+        runs = len(self._view_model.chosen()) if self._view_model.is_many else len(self.runs)
         if runs > LANES:
             return 1
         return (200 if final else 40) if runs == 1 else (60 if final else 12)
@@ -298,11 +298,11 @@ class RunView(Standing, PatchedView):
             comm._reply_subshell_for = lambda data, default: default
 
     def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        """A button was pressed: post it, and let the pump show what came of it."""
+        """A button was pressed: post it, and let the refresh loop show what came of it."""
         with contextlib.suppress(Exception):  # a click must not leave a traceback in some other cell
             self._do(content)
-        pump.follow(self)
-        pump.hurry()
+        refresh_loop.follow(self)
+        refresh_loop.hurry()
 
     def _do(self, content: dict[str, Any]) -> None:
         do = content.get("do")
@@ -310,7 +310,7 @@ class RunView(Standing, PatchedView):
             self._take_out(content)
             return
         if do not in _STEERS and do != "answer":
-            self._wishes.append(content)
+            self._requests.append(content)
             return
         index = content.get("run", -1)
         chosen = [self.runs[index]] if isinstance(index, int) and 0 <= index < len(self.runs) else list(self.runs)
@@ -321,7 +321,7 @@ class RunView(Standing, PatchedView):
                 self._answer(run, content)
             else:
                 getattr(run, _STEERS[do])()
-        self._wishes.append({})
+        self._requests.append({})
 
     def _take_out(self, content: dict[str, Any]) -> None:
         """Write a file, or send the diagram's text for the page's clipboard; the page gets a message about the result."""
@@ -336,7 +336,7 @@ class RunView(Standing, PatchedView):
         if what not in EXPORTS:
             return
         try:
-            path = exported(what, self._picture.chosen(), self.title, self._diagram(flow))
+            path = exported(what, self._view_model.chosen(), self.title, self._diagram(flow))
         except OSError as exc:
             self.send({"said": clean(f"Nothing was written: {exc.strerror or exc}: {exc.filename or Path.cwd()}", 300)})
             return
@@ -351,7 +351,7 @@ class RunView(Standing, PatchedView):
         try:
             run.answer(value, number)
         except (LookupError, ValueError) as exc:  # a second click finds the question answered
-            self._picture.refused[run.number, int(number or 0)] = str(exc)
+            self._view_model.refused[run.number, int(number or 0)] = str(exc)
 
     # the static form -------------------------------------------------------------------------------------------------
     def snapshot(self) -> str:
@@ -361,12 +361,12 @@ class RunView(Standing, PatchedView):
         return self._diagram(self._flows[0])
 
     def _diagram(self, flow: Any) -> str:
-        runs = [run for run in self._picture.chosen() if run.flow is flow]
+        runs = [run for run in self._view_model.chosen() if run.flow is flow]
         if len(runs) > MANY:
-            state = self._picture.crowd_state(flow)
+            state = self._view_model.crowd_state(flow)
         else:
             state = summed([run.state() for run in runs]) if runs else State()
-        captions = {path: text for path, (_, _, text) in self._picture.states(flow).items() if text}
+        captions = {path: text for path, (_, _, text) in self._view_model.states(flow).items() if text}
         return svg(self._graph(flow), state, captions=captions if len(runs) > 1 else None, lean=self._is_large())
 
     def _graph(self, flow: Any) -> Any:
@@ -402,10 +402,10 @@ class RunView(Standing, PatchedView):
         """One line of plain text."""
         if self._kept is not None:
             return self._kept.summary
-        strip = self._picture.strip(self.title)
-        counts = ", ".join(f"{n} {status}" for status, n in strip["counts"].items())
-        steps = f", {strip['steps']}{'/' + str(strip['most']) if 'most' in strip else ''} steps" if "steps" in strip else ""
-        return f"{strip['name']}: {counts}{steps}"
+        header = self._view_model.header(self.title)
+        counts = ", ".join(f"{n} {status}" for status, n in header["counts"].items())
+        steps = f", {header['steps']}{'/' + str(header['most']) if 'most' in header else ''} steps" if "steps" in header else ""
+        return f"{header['name']}: {counts}{steps}"
 
     def to_html(self, path: str | Path) -> Path:
         """Write its runs as one HTML file that opens anywhere, offline; returns its path.
@@ -422,7 +422,7 @@ class RunView(Standing, PatchedView):
         """
         if self._kept is not None:
             raise RuntimeError(f"the runs of the view {self.title!r} were forgotten: there is nothing left to write")
-        return write_page(self._picture.chosen(), path, title=self.title)
+        return write_page(self._view_model.chosen(), path, title=self.title)
 
 
 #: command of the page to method of a run

@@ -32,7 +32,7 @@ export function statusGridOf(view) {
 
   function draw() {
     /** @type {string} */
-    const coded = view.model.get("heat");
+    const coded = view.model.get("status_grid");
     el.hidden = !coded;
     drawPinned();
     if (!coded) return;
@@ -48,7 +48,7 @@ export function statusGridOf(view) {
   }
 
   function drawPinned() {
-    const { pinned: name } = view.model.get("strip");
+    const { pinned: name } = view.model.get("header");
     pinnedNow = name;
     pinned.hidden = !name;
     if (!name) return;
@@ -71,7 +71,7 @@ export function statusGridOf(view) {
   el.addEventListener("keydown", (event) => {
     const move = MOVES[event.key];
     if (event.key === "Escape") view.send({ do: "focus", run: -1 });
-    else if (move) pin(Math.min(Math.max(at + move, 0), view.model.get("strip").runs - 1));
+    else if (move) pin(Math.min(Math.max(at + move, 0), view.model.get("header").runs - 1));
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -81,7 +81,7 @@ export function statusGridOf(view) {
     el, pinned, draw,
     /** Draw again where another run is looked into. */
     follow() {
-      if (view.model.get("strip").pinned !== pinnedNow) draw();
+      if (view.model.get("header").pinned !== pinnedNow) draw();
     },
   };
 }

@@ -26,8 +26,8 @@ export function viewOf(model, root) {
     begun: null,
     send: (/** @type {object} */ message) => model.send(message),
     /** @returns {Record<string, string>} */
-    glyphs: () => model.get("signs"),
-    isLive: () => isLiveStatus(model.get("strip").status),
+    glyphs: () => model.get("icons"),
+    isLive: () => isLiveStatus(model.get("header").status),
     /** Milliseconds since the first of the runs began. */
     elapsed: () => (view.begun === null ? 1 : performance.now() - view.begun),
     /** Colour of a node's bars: by the order in which nodes were seen, so that it stays. @param {string} node */
@@ -37,7 +37,7 @@ export function viewOf(model, root) {
       return known;
     },
   };
-  if (view.isLive()) view.begun = performance.now() - ageOf(model.get("strip").epoch, Date.now());
+  if (view.isLive()) view.begun = performance.now() - ageOf(model.get("header").epoch, Date.now());
   return view;
 }
 

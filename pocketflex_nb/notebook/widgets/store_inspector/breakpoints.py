@@ -28,7 +28,7 @@ class KeyBreaks:
     ----------
     store : Store or mapping
         Whose keys; a plain mapping tells of no change, so no break can be set on it.
-    tell : callable
+    notify : callable
         Called, in the thread that wrote, after a break has paused a run.
 
     Notes
@@ -38,8 +38,8 @@ class KeyBreaks:
     value holds only when that value has become another one.
     """
 
-    def __init__(self, store: Any, tell: Callable[[], Any]) -> None:
-        self.store, self._tell = store, tell
+    def __init__(self, store: Any, notify: Callable[[], Any]) -> None:
+        self.store, self._notify = store, notify
         self._ends: dict[_Path, Callable[[], None]] = {}
         self._why = ""
 
@@ -98,7 +98,7 @@ class KeyBreaks:
         for run in self.walking():
             run.pause()
             run.root.note("output", stream="log", text=f"paused: {self._why}", by="break")
-        self._tell()
+        self._notify()
 
     @property
     def why(self) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.views.text.page_text import clean
-from pocketflex_nb.views.values.change_lines import Line, diff, lines_of, words
+from pocketflex_nb.views.values.change_lines import ChangeLine, compare_lines, lines_of, word_changes
 from pocketflex_nb.views.values.store_rows import value_at
 
-__all__ = ["DIFFERENCES", "Stop", "StorePast", "put"]
+__all__ = ["DIFFERENCES", "StoreHistory", "StoreStep", "put_at"]
 
 #: lines of one comparison
 DIFFERENCES = 120
@@ -23,7 +23,7 @@ _LONG, _READ, _PIECES = 60, 8_000, 400
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StoreStep:
     """A version at which a step had written all it wrote; `run` and `node` are empty outside of runs."""
 
     version: int
@@ -38,7 +38,7 @@ class Stop:
         return f"{who}, step {self.step}" if self.step else who
 
 
-class StorePast:
+class StoreHistory:
     """The kept past of one store; of a plain mapping there is none.
 
     Parameters
@@ -50,14 +50,14 @@ class StorePast:
     def __init__(self, store: Any) -> None:
         self.store = store
         self._read_at = -1
-        self._stops: list[Stop] = []
+        self._stops: list[StoreStep] = []
 
     @property
     def version(self) -> int | None:
         """The store's version now; None for a plain mapping."""
         return self.store.version if isinstance(self.store, Store) else None
 
-    def stops(self) -> list[Stop]:
+    def stops(self) -> list[StoreStep]:
         """The positions of the slider, oldest first: the initial content, and the end of each step."""
         version = self.version
         if version is None:
@@ -66,11 +66,11 @@ class StorePast:
             self._read_at, self._stops = version, self._read()
         return self._stops
 
-    def _read(self) -> list[Stop]:
+    def _read(self) -> list[StoreStep]:
         changes = self.store.history()
-        stops = [Stop(changes[0].version - 1 if changes else self.store.version)]
+        stops = [StoreStep(changes[0].version - 1 if changes else self.store.version)]
         for change in changes:
-            stop = Stop(change.version, change.run, change.node, change.step)
+            stop = StoreStep(change.version, change.run, change.node, change.step)
             last = stops[-1]
             if len(stops) > 1 and (last.run, last.node, last.step) == (stop.run, stop.node, stop.step) and stop.run:
                 stops[-1] = stop
@@ -104,13 +104,13 @@ class StorePast:
             return []
         if not isinstance(old, str) or old == value:
             return []
-        told = words(clean(old, _READ), clean(value, _READ))  # masked first: a secret in pieces would not be known
+        told = word_changes(clean(old, _READ), clean(value, _READ))  # masked first: a secret in pieces would not be known
         return [[sign, _shortened(piece) if sign == " " else piece] for sign, piece in told[:_PIECES]]
 
-    def lines(self, base: str, version: int | None, others: Mapping[str, Any]) -> list[Line]:
+    def lines(self, base: str, version: int | None, others: Mapping[str, Any]) -> list[ChangeLine]:
         """The differences from `base` ("before": the step before, "start", or the name of another run) to `version`."""
         if base in others:
-            return diff(dict(others[base]), dict(self.at(version)), limit=DIFFERENCES)
+            return compare_lines(dict(others[base]), dict(self.at(version)), limit=DIFFERENCES)
         stops = self.stops()
         if len(stops) < 2:
             return []
@@ -121,10 +121,10 @@ class StorePast:
             within = (self.store.at(first.version), self.store.at(stops[place].version))
             return lines_of(found, limit=DIFFERENCES, within=within)
         except StoreError as exc:  # dropped by the ring meanwhile
-            return [Line("…", "", str(exc))]
+            return [ChangeLine("…", "", str(exc))]
 
 
-def put(store: Any, path: tuple[Any, ...], value: Any) -> None:
+def put_at(store: Any, path: tuple[Any, ...], value: Any) -> None:
     """Write `value` at `path`; a value inside another is changed in a copy, so that versions before keep theirs.
 
     Raises

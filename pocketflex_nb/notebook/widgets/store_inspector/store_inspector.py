@@ -18,23 +18,23 @@ from pocketflex_nb.core.value_text import path_text
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.engine.runs.run_registry import runs
-from pocketflex_nb.notebook.run_data.detail_tabs import replica_only
-from pocketflex_nb.notebook.widgets.base.delta_widget import PatchedView
+from pocketflex_nb.notebook.run_data.detail_tabs import reading_replica
+from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
-from pocketflex_nb.notebook.widgets.base.number_series import Numbers
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
-from pocketflex_nb.notebook.widgets.base.static_fallback import Standing, stand
-from pocketflex_nb.notebook.widgets.base.view_lifetimes import below, hold
+from pocketflex_nb.notebook.widgets.base.number_series import NumberSeries
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, display_with_fallback
+from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell, notify_when_forgotten
 from pocketflex_nb.notebook.widgets.store_inspector.breakpoints import KeyBreaks
-from pocketflex_nb.notebook.widgets.store_inspector.store_history import StorePast, put
+from pocketflex_nb.notebook.widgets.store_inspector.store_history import StoreHistory, put_at
 from pocketflex_nb.notebook.widgets.store_inspector.value_image import image_of
 from pocketflex_nb.views.text.hidden_parts import is_hidden_at
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import MASK, redacted_head
 from pocketflex_nb.views.values.json_text import json_text
-from pocketflex_nb.views.values.store_rows import Row, value_at
-from pocketflex_nb.views.values.store_rows import rows as tree_rows
-from pocketflex_nb.views.values.value_preview import detail, kind_of, preview
+from pocketflex_nb.views.values.store_rows import StoreRow, value_at
+from pocketflex_nb.views.values.store_rows import child_rows as tree_rows
+from pocketflex_nb.views.values.value_preview import detail, preview, type_label
 
 __all__ = ["COPIED", "CURVE", "CUT", "DEEPEST", "EDITABLE", "FORMS", "LEAVES", "PAGE", "WATCHED", "StoreInspector", "inspect_store"]
 
@@ -50,7 +50,7 @@ CURVE = 60
 _marks = itertools.count(1)
 
 
-class StoreInspector(Standing, PatchedView):
+class StoreInspector(StaticFallback, DeltaWidget):
     """A live tree of a shared store, with its history.
 
     Parameters
@@ -103,10 +103,10 @@ class StoreInspector(Standing, PatchedView):
         self._title = title or (source.name if isinstance(source, Run) else kept or "store")
         if hasattr(self._store, "follow"):  # kept elsewhere: what other kernels write is to be seen as it comes
             self._store.follow()
-        self._past = StorePast(self._store)
-        self._breaks = KeyBreaks(self._store, lambda: pump.hurry())
+        self._past = StoreHistory(self._store)
+        self._breaks = KeyBreaks(self._store, lambda: refresh_loop.hurry())
         self._pinned: list[tuple[Any, ...]] = []
-        self._numbers: dict[tuple[Any, ...], Numbers] = {}
+        self._numbers: dict[tuple[Any, ...], NumberSeries] = {}
         self._version_counted: Any = None
         self._open: set[tuple[Any, ...]] = set()
         self._more: dict[tuple[Any, ...], int] = {}
@@ -117,28 +117,28 @@ class StoreInspector(Standing, PatchedView):
         self._version: int | None = None
         self._chosen: tuple[Any, ...] | None = None
         self._paths: list[tuple[Any, ...]] = []
-        self._wishes: deque[dict[str, Any]] = deque()
+        self._requests: deque[dict[str, Any]] = deque()
         self._seen: Any = None
         self._has_let_go = False
         super().__init__(**options)
-        self._tell()
+        self._push()
         self.on_msg(self._command)
         comm = self.comm
         if comm is not None and hasattr(comm, "_reply_subshell_for"):
             comm._reply_subshell_for = lambda data, default: default
-        hold(self)
-        pump.follow(self)
+        notify_when_forgotten(self)
+        refresh_loop.follow(self)
 
     def __repr__(self) -> str:
         if self._has_let_go:
             return f"StoreInspector({self._title!r}, closed)"
-        with replica_only(self._store):
+        with reading_replica(self._store):
             return f"StoreInspector({self._title!r}, {len(self._store)} keys)"
 
     def close(self) -> None:
         """Close the view, and release its store; breakpoints that were set here are removed."""
         if breaks := getattr(self, "_breaks", None):  # ipywidgets closes what was never finished, too
-            pump.close(self)
+            refresh_loop.close(self)
             breaks.close()
             self._hold_nothing()
         super().close()
@@ -146,31 +146,31 @@ class StoreInspector(Standing, PatchedView):
     def _let_go(self, gone: set[int]) -> None:
         """Runs of these numbers are forgotten: when it was made for one of them, it stays on the page as it is, and looks no longer."""
         if self._run is not None and self._run.number in gone:
-            pump.last(self)
+            refresh_loop.last(self)
             self._breaks.close()
             self._hold_nothing()
 
     def _hold_nothing(self) -> None:
         self._has_let_go = True
-        self._wishes.clear()
+        self._requests.clear()
         self._run, self._store, self._group, self._chosen, self._version = None, {}, [], None, None
-        self._past, self._breaks = StorePast(self._store), KeyBreaks(self._store, lambda: None)
+        self._past, self._breaks = StoreHistory(self._store), KeyBreaks(self._store, lambda: None)
 
-    # the pump's side -------------------------------------------------------------------------------------------------
-    def look(self) -> bool:
+    # the refresh loop's side -------------------------------------------------------------------------------------------------
+    def refresh(self) -> bool:
         """Send what changed."""
-        wished = bool(self._wishes)
-        while self._wishes:
+        requested = bool(self._requests)
+        while self._requests:
             with contextlib.suppress(LookupError, TypeError, ValueError):  # a page may send anything
-                self._wish(self._wishes.popleft())
+                self._request(self._requests.popleft())
         if self._has_let_go:
             return False
-        if not wished and not self.may_tell():
+        if not requested and not self.has_budget():
             return self.comm is not None
         seen = self._stamp()
-        if wished or seen != self._seen:
+        if requested or seen != self._seen:
             self._seen = seen
-            self._tell()
+            self._push()
         return self.comm is not None
 
     def _stamp(self) -> Any:
@@ -180,11 +180,11 @@ class StoreInspector(Standing, PatchedView):
             return self._store.version, status
         return status, *((key, id(value)) for key, value in list(self._store.items())[:PAGE])
 
-    def _tell(self) -> None:
-        with replica_only(self._store):
-            self._tell_mirrored()
+    def _push(self) -> None:
+        with reading_replica(self._store):
+            self._push_from_replica()
 
-    def _tell_mirrored(self) -> None:
+    def _push_from_replica(self) -> None:
         held = self._past.at(self._version)
         others = self._others()
         if self._base not in others and self._base != "start":
@@ -196,7 +196,7 @@ class StoreInspector(Standing, PatchedView):
         rows = list(_WALKS[self._form](self, held, signs))
         text = json_text(held) if self._form == "json" else ""
         told = [[line.sign, clean(line.where), clean(line.text)] for line in lines]
-        self.tell(head=self._headline(held, list(others)), rows=rows, text=text, diff=told, detail=self._details(held, others),
+        self.push(head=self._headline(held, list(others)), rows=rows, text=text, diff=told, detail=self._details(held, others),
                   watched=[self._pin(held, path) for path in self._pinned])
         self._version_counted = self._past.version
 
@@ -223,11 +223,11 @@ class StoreInspector(Standing, PatchedView):
     # the tree --------------------------------------------------------------------------------------------------------
     def _walk(self, held: Any, signs: Mapping[Any, str]) -> Iterator[list[Any]]:
         for row in self._level(held, (), len(held)):
-            if isinstance(row, Row):
+            if isinstance(row, StoreRow):
                 if self._changed_only and row.path[0] not in signs:
                     continue
                 branch = list(self._branch(held, row))
-                if self._filter and not any(self._fits(r) for r in branch if isinstance(r, Row)):
+                if self._filter and not any(self._fits(r) for r in branch if isinstance(r, StoreRow)):
                     continue
             else:
                 branch = [row]
@@ -252,28 +252,28 @@ class StoreInspector(Standing, PatchedView):
     def _nothing(self, held: Any, signs: Mapping[Any, str]) -> Iterator[list[Any]]:
         return iter(())
 
-    def _branch(self, held: Any, row: Row) -> Iterator[Row | tuple[Any, ...]]:
+    def _branch(self, held: Any, row: StoreRow) -> Iterator[StoreRow | tuple[Any, ...]]:
         yield row
         if row.path in self._open and row.children and row.depth < DEEPEST:
             for below in self._level(held, row.path, row.children):
-                if isinstance(below, Row):
+                if isinstance(below, StoreRow):
                     yield from self._branch(held, below)
                 else:
                     yield below
 
-    def _level(self, held: Any, path: tuple[Any, ...], size: int) -> Iterator[Row | tuple[Any, ...]]:
+    def _level(self, held: Any, path: tuple[Any, ...], size: int) -> Iterator[StoreRow | tuple[Any, ...]]:
         """The rows directly below `path`, and (path, how many more) if there are more."""
         limit = self._more.get(path, PAGE)
         yield from tree_rows(held, path, limit=limit)
         if size > limit:
             yield path, size - limit
 
-    def _fits(self, row: Row) -> bool:
+    def _fits(self, row: StoreRow) -> bool:
         return self._filter in row.where.lower() or self._filter in row.preview.lower()
 
-    def _line(self, row: Row | tuple[Any, ...], signs: Mapping[Any, str]) -> list[Any]:
+    def _line(self, row: StoreRow | tuple[Any, ...], signs: Mapping[Any, str]) -> list[Any]:
         number = len(self._paths)
-        if not isinstance(row, Row):
+        if not isinstance(row, StoreRow):
             path, left = row
             self._paths.append(path)
             return [number, len(path), "", "more", f"{left:,} more", 0, False, None, "", ""]
@@ -311,7 +311,7 @@ class StoreInspector(Standing, PatchedView):
         hidden = text == MASK
         source = None if hidden or not self._can_edit() else _source(value)
         return {
-            "path": where, "row": row, "type": kind_of(value), "text": text, "image": "" if hidden else image_of(value),
+            "path": where, "row": row, "type": type_label(value), "text": text, "image": "" if hidden else image_of(value),
             "history": [] if hidden else self._history(), "edit": source,
             **self._followed(),
             "words": [] if hidden else self._past.words(self._chosen, value, self._base, self._version, others),
@@ -335,7 +335,7 @@ class StoreInspector(Standing, PatchedView):
             is_gone = False
         except LookupError:
             value, text, is_gone = None, "not there", True
-        numbers = self._numbers.setdefault(path, Numbers())
+        numbers = self._numbers.setdefault(path, NumberSeries())
         if self._version is None and (self._past.version != self._version_counted or not numbers.points):  # once per change, not per look
             numbers.add(value)
         points = [] if text == MASK else [float(f"{p:.4g}") for p in numbers.drawn()]
@@ -363,7 +363,7 @@ class StoreInspector(Standing, PatchedView):
         """Send the chosen value to the page as text, for its clipboard: masked, and cut where it is very long."""
         if self._chosen is None:
             return
-        with replica_only(self._store):
+        with reading_replica(self._store):
             held = self._past.at(self._version)
             value = value_at(held, self._chosen)
         if self._is_hidden(held) or detail(value, key=self._chosen) == MASK:
@@ -403,7 +403,7 @@ class StoreInspector(Standing, PatchedView):
             self._note = f"{clean(text, 60)!r} is no Python value: write a number, a quoted text, a list or a dict."
             return
         try:
-            put(self._store, path, new)
+            put_at(self._store, path, new)
         except (LookupError, TypeError) as exc:
             self._note = f"{clean(path_text(path), 120)} cannot be edited: {clean(str(exc), 120)}."
             return
@@ -416,36 +416,36 @@ class StoreInspector(Standing, PatchedView):
     # the page's side -------------------------------------------------------------------------------------------------
     def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if isinstance(content, dict):
-            self._wishes.append(content)
-        pump.follow(self)
-        pump.hurry()
+            self._requests.append(content)
+        refresh_loop.follow(self)
+        refresh_loop.hurry()
 
-    def _wish(self, wish: dict[str, Any]) -> None:
-        do = wish.get("do")
+    def _request(self, request: dict[str, Any]) -> None:
+        do = request.get("do")
         if do == "fresh":
-            self.tell_all(int(wish["turn"]))
+            self.resync(int(request["revision"]))
             return
         if self._has_let_go:
             return
         self._note = ""
         if do == "filter":
-            self._filter = str(wish.get("text", "")).lower()[:100]
+            self._filter = str(request.get("text", "")).lower()[:100]
         elif do == "changed":
-            self._changed_only = bool(wish.get("on"))
-        elif do == "form" and wish.get("name") in FORMS:
-            self._form = wish["name"]
+            self._changed_only = bool(request.get("on"))
+        elif do == "form" and request.get("name") in FORMS:
+            self._form = request["name"]
         elif do == "base":
-            self._base = str(wish.get("name", "before"))
+            self._base = str(request.get("name", "before"))
         elif do == "place":
-            self.go_to(int(wish["at"]))
+            self.go_to(int(request["at"]))
         elif do == "step":
-            self.go_to(self._past.place(self._version) + int(wish["by"]))
+            self.go_to(self._past.place(self._version) + int(request["by"]))
         elif do == "live":
             self._version = None
         elif do == "seed":
             self._give_seed()
         elif do == "edit":
-            self._edit(str(wish.get("text", "")))
+            self._edit(str(request.get("text", "")))
         elif do == "copy":
             self._copy()
         elif do == "resume":
@@ -454,12 +454,12 @@ class StoreInspector(Standing, PatchedView):
             if self._chosen is not None:
                 (self._watch if do == "watch" else self._break)(self._chosen)
         elif do == "unwatch":
-            for path in [path for path in self._pinned if clean(path_text(path), 400) == wish.get("path")]:
+            for path in [path for path in self._pinned if clean(path_text(path), 400) == request.get("path")]:
                 self._unwatch(path)
         elif do == "look":
-            self._chosen = next((path for path in self._pinned if clean(path_text(path), 400) == wish.get("path")), self._chosen)
+            self._chosen = next((path for path in self._pinned if clean(path_text(path), 400) == request.get("path")), self._chosen)
         else:
-            self._do_row(do, self._paths[int(wish["row"])])
+            self._do_row(do, self._paths[int(request["row"])])
 
     def _do_row(self, do: Any, path: tuple[Any, ...]) -> None:
         if do == "toggle":
@@ -534,8 +534,8 @@ def inspect_store(store: Any, title: str | None = None) -> None:
         print("\n".join(f"{clean(row.key, 200)}: {clean(row.preview)}" for row in tree_rows(held)) or "the store is empty")
         return
     view = StoreInspector(store, title=title)
-    below(view)
-    stand(view)
+    close_with_cell(view)
+    display_with_fallback(view)
 
 
 def _sign_of(path: tuple[Any, ...], differ: list[tuple[tuple[Any, ...], str]]) -> str:
@@ -546,7 +546,7 @@ def _sign_of(path: tuple[Any, ...], differ: list[tuple[tuple[Any, ...], str]]) -
     return "~" if any(other[: len(path)] == path for other, _ in differ) else ""
 
 
-def _leaves(held: Any) -> Iterator[Row]:
+def _leaves(held: Any) -> Iterator[StoreRow]:
     """The rows of a tree that have none below them, in the tree's order, as they are asked for."""
     stack = list(reversed(tree_rows(held, limit=LEAVES)))
     while stack:

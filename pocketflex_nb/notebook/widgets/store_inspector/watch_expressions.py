@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
-from pocketflex_nb.notebook.run_data.detail_tabs import replica_only
-from pocketflex_nb.notebook.shell.say import say
-from pocketflex_nb.notebook.widgets.base.number_series import Numbers
+from pocketflex_nb.notebook.run_data.detail_tabs import reading_replica
+from pocketflex_nb.notebook.shell.safe_print import print_safely
+from pocketflex_nb.notebook.widgets.base.number_series import NumberSeries
 from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets
 from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["Watched", "watch"]
+__all__ = ["WatchTable", "show_watched"]
 
 #: runs that get a row each
 _ROWS = 20
@@ -31,13 +31,13 @@ class _Row:
     def __init__(self, text: str, code: CodeType, run: Any) -> None:
         self.text, self.code, self.run = text, code, run
         self.shown = "–"
-        self.numbers = Numbers()
+        self.numbers = NumberSeries()
         self._words = tuple(re.findall(r"\w+", text))
 
-    def look(self, names: Mapping[str, Any]) -> None:
+    def evaluate(self, names: Mapping[str, Any]) -> None:
         """Evaluate it; if that fails, for example because a key is missing, the last value stays."""
         try:
-            with replica_only(self.run.store):
+            with reading_replica(self.run.store):
                 value = eval(self.code, {**names, "store": self.run.store})
         except Exception:
             return
@@ -59,7 +59,7 @@ class _Row:
         )
 
 
-class Watched:
+class WatchTable:
     """The table of watch expressions, evaluated ten times a second and shown four times, by the refresh loop.
 
     Parameters
@@ -79,18 +79,18 @@ class Watched:
         self._next = 0.0
         self._told = True
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Evaluate, and show what changed; False when every run is over."""
         live = not all(run.done() for run in self.runs)
         for row in self.rows:
-            row.look(self._names)
+            row.evaluate(self._names)
         if self._handle is not None and (not live or time.monotonic() >= self._next):
             self._next = time.monotonic() + _EVERY
             with contextlib.suppress(Exception):  # the page may be gone
                 self._handle.update(self.bundle(), raw=True)
         if not live and not self._told:
             self._told = True
-            say(self)
+            print_safely(self)
         return live
 
     def show(self) -> None:
@@ -131,12 +131,12 @@ class Watched:
         return f'<table class="pfx-watch" aria-label="watched">{rows}</table>{more}'
 
 
-def watch(watched: tuple[tuple[str, CodeType], ...], runs: list[Any], names: Mapping[str, Any]) -> Watched:
+def show_watched(watched: tuple[tuple[str, CodeType], ...], runs: list[Any], names: Mapping[str, Any]) -> WatchTable:
     """Show the table, live until the runs are over."""
-    from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+    from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 
-    table = Watched(watched, runs, names)
-    table.look()
+    table = WatchTable(watched, runs, names)
+    table.refresh()
     table.show()
-    pump.follow(table)
+    refresh_loop.follow(table)
     return table

@@ -10,7 +10,7 @@ import pytest
 
 from pocketflex_nb.agents import Agent, DynamicSupervisor, Supervisor, child
 from pocketflex_nb.notebook.widgets.agents_view.agents_view import SupervisorView
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.testing import Recorder
 
 
@@ -30,7 +30,7 @@ def team() -> Iterator[Any]:
 @pytest.fixture
 def view(team: Any) -> SupervisorView:
     made = SupervisorView(team)
-    pump.close(made)
+    refresh_loop.close(made)
     return made
 
 
@@ -39,7 +39,7 @@ def test_a_tree_says_that_its_supervisor_gave_up_and_on_what(team: Any, view: Su
         team["a"].exit("kill")
         seen.wait("exit", "viewed")
 
-    view.look()
+    view.refresh()
 
     assert (view.head["alive"], view.head["strategy"]) == (False, "rest_for_one")
     assert view.head["ended"] == "gave up: more than 0 restarts within 5 s"
@@ -50,7 +50,7 @@ def test_a_tree_says_that_its_supervisor_gave_up_and_on_what(team: Any, view: Su
 def test_a_tree_says_that_its_supervisor_was_stopped(team: Any, view: SupervisorView) -> None:
     team.stop_sync("shutdown")
 
-    view.look()
+    view.refresh()
 
     assert view.head["ended"] == "ended: shutdown"
 
@@ -59,7 +59,7 @@ def test_stop_all_ends_the_team_in_order(team: Any, view: SupervisorView) -> Non
     with Recorder(team) as seen:
         view._command(view, {"do": "stop"}, [])
         seen.wait("exit", "viewed")
-    view.look()
+    view.refresh()
 
     assert [event["id"] for event in seen.events if event.kind == "exit"] == ["leaf", "inner", "a", "viewed"]
     assert not team.is_alive
@@ -72,7 +72,7 @@ def test_stop_all_ends_a_team_below_another_for_good(above: Any) -> None:
     top = above().start_sync()
     asyncio.run(top.start_child(inner))
     made = SupervisorView(inner)
-    pump.close(made)
+    refresh_loop.close(made)
     with Recorder(top) as seen:
         made._command(made, {"do": "stop"}, [])
         seen.wait("exit", inner.ref.id)

@@ -17,7 +17,7 @@ from pocketflex_nb import Flow, Node
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.notebook import RunView, StoreInspector
 from pocketflex_nb.notebook.widgets.base import refresh_loop as bridge
-from pocketflex_nb.notebook.widgets.base.refresh_loop import REST, SLOWEST, Pump, pump
+from pocketflex_nb.notebook.widgets.base.refresh_loop import REST, SLOWEST, RefreshLoop, refresh_loop
 
 
 class View:
@@ -28,7 +28,7 @@ class View:
         self.times: list[float] = []
         self.over = threading.Event()
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         self.times.append(perf_counter())
         until = thread_time() + self.takes
         while thread_time() < until:
@@ -40,7 +40,7 @@ class View:
 
 
 def test_one_thread_serves_all_views_and_rests_between_them() -> None:
-    pump = Pump()
+    pump = RefreshLoop()
     pump.follow(View(2))
     assert pump.rested(10)
     thread = pump._thread
@@ -53,7 +53,7 @@ def test_one_thread_serves_all_views_and_rests_between_them() -> None:
 
 
 def test_two_looks_at_one_view_are_a_tenth_of_a_second_apart() -> None:
-    pump, view = Pump(), View(4)
+    pump, view = RefreshLoop(), View(4)
 
     pump.follow(view)
 
@@ -62,7 +62,7 @@ def test_two_looks_at_one_view_are_a_tenth_of_a_second_apart() -> None:
 
 
 def test_a_long_look_is_followed_by_a_long_rest() -> None:
-    pump, view = Pump(), View(2, takes=0.02)
+    pump, view = RefreshLoop(), View(2, takes=0.02)
 
     pump.follow(view)
 
@@ -71,11 +71,11 @@ def test_a_long_look_is_followed_by_a_long_rest() -> None:
 
 
 def test_who_follows_during_the_last_look_gets_one_more() -> None:
-    pump = Pump()
+    pump = RefreshLoop()
 
     class Again(View):
-        def look(self) -> bool:
-            goes_on = super().look()
+        def refresh(self) -> bool:
+            goes_on = super().refresh()
             if len(self.times) == 1:
                 pump.follow(self)  # a click, while the last look is under way
             return goes_on
@@ -88,10 +88,10 @@ def test_who_follows_during_the_last_look_gets_one_more() -> None:
 
 
 def test_a_view_that_fails_is_closed_and_told_once_while_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
-    pump, other = Pump(), View(3)
+    pump, other = RefreshLoop(), View(3)
 
     class Fails:
-        def look(self) -> bool:
+        def refresh(self) -> bool:
             raise RuntimeError("no picture")
 
     with caplog.at_level(logging.ERROR, "pocketflex_nb"):
@@ -163,13 +163,13 @@ def test_whatever_a_value_raises_its_view_and_the_thread_live_on(error: type[Bas
         engine_thread.call_soon(opened.set)
         run.wait(10)
         for view in views:
-            view._wishes.append({})
-            pump.follow(view)
-        pump.hurry()
+            view._requests.append({})
+            refresh_loop.follow(view)
+        refresh_loop.hurry()
         later = View(1)
-        pump.follow(later)
+        refresh_loop.follow(later)
         assert later.over.wait(10)
-        told = str(views[0].panel) + str(views[1].rows)
+        told = str(views[0].tab_content) + str(views[1].rows)
     finally:
         for view in views:
             view.close()
@@ -187,10 +187,10 @@ def test_a_view_that_fails_is_closed_and_the_log_names_the_value(
         return bool(repr(value))
 
     class Fails(View):
-        def look(self) -> bool:
+        def refresh(self) -> bool:
             return shown(Raises(error, "repr"), "the key")
 
-    pump, later = Pump(), View(1)
+    pump, later = RefreshLoop(), View(1)
 
     pump.follow(Fails(1))
     pump.follow(later)
@@ -201,7 +201,7 @@ def test_a_view_that_fails_is_closed_and_the_log_names_the_value(
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
 def test_the_thread_goes_on_although_it_is_disturbed_between_two_looks(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
-    pump, view = Pump(), View(2)
+    pump, view = RefreshLoop(), View(2)
     after, raised = bridge._after, []
 
     def disturbed(*args: Any) -> Any:
@@ -218,7 +218,7 @@ def test_the_thread_goes_on_although_it_is_disturbed_between_two_looks(error: ty
 
 
 def test_an_interrupt_at_a_cells_end_is_no_error_of_ours() -> None:
-    pump, view = Pump(), View(1_000)
+    pump, view = RefreshLoop(), View(1_000)
     view.is_last = True  # type: ignore[attr-defined]
     threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import traitlets
 
-from pocketflex_nb.notebook.widgets.base.delta_widget import BURST, PatchedView
+from pocketflex_nb.notebook.widgets.base.delta_widget import BURST, DeltaWidget
 
 
-class Board(PatchedView):
+class Board(DeltaWidget):
     """Two traits, and what was sent about them."""
 
     _esm = "export default {}"
@@ -37,46 +37,46 @@ def board() -> Board:
 
 
 def test_one_message_holds_what_differs(board: Board) -> None:
-    board.tell(words=["a" * 60], count=1)
+    board.push(words=["a" * 60], count=1)
 
-    sizes = board.tell(words=["a" * 60, "b"], count=1)
+    sizes = board.push(words=["a" * 60, "b"], count=1)
 
-    assert board.sent[-1] == {"patch": {"words": [2, 0, [], {}, ["b"], 2]}, "turn": 2}
+    assert board.sent[-1] == {"patch": {"words": [2, 0, [], {}, ["b"], 2]}, "revision": 2}
     assert board.words == ["a" * 60, "b"]
     assert board.whole == []
     assert set(sizes) == {"words"}
 
 
 def test_nothing_is_sent_where_nothing_differs(board: Board) -> None:
-    board.tell(count=3)
+    board.push(count=3)
 
-    board.tell(count=3)
+    board.push(count=3)
 
     assert len(board.sent) == 1
 
 
 def test_a_page_that_missed_something_gets_the_whole(board: Board) -> None:
-    board.tell(count=3)
+    board.push(count=3)
 
-    board.tell_all(board.turn)
-    board.tell_all(0)
+    board.resync(board.revision)
+    board.resync(0)
 
-    assert [sorted(names) for names in board.whole] == [["count", "turn"]]
+    assert [sorted(names) for names in board.whole] == [["count", "revision"]]
 
 
 def test_observers_in_the_kernel_hear_of_every_change(board: Board) -> None:
     heard: list[int] = []
     board.observe(lambda change: heard.append(change.new), "count")
 
-    board.tell(count=1)
-    board.tell(count=2)
+    board.push(count=1)
+    board.push(count=2)
 
     assert heard == [1, 2]
 
 
 def test_who_has_said_much_is_silent_for_a_while(board: Board) -> None:
-    assert board.may_tell()
+    assert board.has_budget()
 
-    board.tell(words=["x" * 100] * (BURST // 50))
+    board.push(words=["x" * 100] * (BURST // 50))
 
-    assert not board.may_tell()
+    assert not board.has_budget()

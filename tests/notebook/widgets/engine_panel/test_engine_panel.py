@@ -11,7 +11,7 @@ import pytest
 
 from pocketflex_nb import Flow, Node, runs
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.engine_panel.engine_panel import EnginePanel, Lag, memory
 from tests.notebook.conftest import Shell
 
@@ -26,7 +26,7 @@ class Wait(Node):
 @pytest.fixture
 def panel() -> EnginePanel:
     made = EnginePanel()
-    pump.close(made)
+    refresh_loop.close(made)
     return made
 
 
@@ -36,13 +36,13 @@ def _start(number: int) -> list[Any]:
 
 def _press(panel: EnginePanel, content: Any) -> None:
     panel._command(None, content, None)
-    pump.close(panel)
-    panel._tell()
+    refresh_loop.close(panel)
+    panel._push()
 
 
 def test_it_counts_runs_and_stops_one_or_all(panel: EnginePanel) -> None:
     before, made = len(runs(live=True)), _start(3)
-    panel._tell()
+    panel._push()
     assert panel.head["live"] == before + 3
     assert {row["name"] for row in panel.rows} >= {run.name for run in made}
 
@@ -52,7 +52,7 @@ def test_it_counts_runs_and_stops_one_or_all(panel: EnginePanel) -> None:
     _press(panel, {"do": "stop all"})
 
     assert [run.wait(10).status for run in made] == ["cancelled"] * 3
-    panel._tell()
+    panel._push()
     assert panel.head["live"] == 0
 
 
@@ -83,12 +83,12 @@ def test_lag_is_measured_while_a_step_holds_the_engine() -> None:
 def test_agents_and_their_mailboxes_are_listed(shell: Shell, panel: EnginePanel) -> None:
     shell.run("from pocketflex_nb import Agent\nclass Clerk(Agent):\n    pass\nclerk = await Clerk.start(name='clerk')")
 
-    panel._tell()
+    panel._push()
 
     assert any(row["name"] == "clerk" and row["mailbox"] == 0 for row in panel.agents)
     assert (panel.head["agents"], panel.head["zombies"]) == (len(panel.agents), 0)
     shell.run("%pf stop clerk")
-    panel._tell()
+    panel._push()
     assert all(row["name"] != "clerk" for row in panel.agents)
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
 from pocketflex_nb import Flow, Node, node
-from pocketflex_nb.notebook.requests.input_keys import fields_of
+from pocketflex_nb.notebook.requests.input_keys import input_fields
 from pocketflex_nb.notebook.requests.input_stores import stores_of
-from pocketflex_nb.notebook.requests.option_line import parse
-from pocketflex_nb.notebook.requests.run_options import Terms, read_terms
-from pocketflex_nb.notebook.widgets.launcher.form_model import Form, kind_of_text, literal, source_of
+from pocketflex_nb.notebook.requests.option_line import parse_options
+from pocketflex_nb.notebook.requests.run_options import RunOptions, read_run_options
+from pocketflex_nb.notebook.widgets.launcher.form_model import LaunchForm, kind_of_text, literal, source_of
 
 _PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
@@ -26,12 +26,12 @@ _PLAIN = st.recursive(
 _TYPED = st.text("ab1'\"c$ {},=[];%?\\\n()@-", max_size=10)
 
 
-def _read(form: Form, **names: Any) -> tuple[list[dict[str, Any]], Terms]:
+def _read(form: LaunchForm, **names: Any) -> tuple[list[dict[str, Any]], RunOptions]:
     """The stores and the terms that the form's line gives."""
     line = form.line(10)
     assert "\n" not in line
-    options = parse(line.removeprefix("%pf run flow"), names)
-    terms = read_terms(options, names)
+    options = parse_options(line.removeprefix("%pf run flow"), names)
+    terms = read_run_options(options, names)
     return stores_of(options, terms, names), terms
 
 
@@ -44,7 +44,7 @@ def test_a_value_is_written_as_python_reads_it(value: Any) -> None:
 def test_what_is_typed_for_all_stands_in_the_store(typed: dict[str, str]) -> None:
     typed = {key: text for key, text in typed.items() if not text.strip().startswith("@")}
 
-    stores, _ = _read(Form(flow="flow", values=typed))
+    stores, _ = _read(LaunchForm(flow="flow", values=typed))
 
     sources = {key: source_of(key, text) for key, text in typed.items()}
     assert stores == [{key: ast.literal_eval(source) for key, source in sources.items() if source is not None}]
@@ -56,7 +56,7 @@ _VALUES = _TYPED.filter(lambda text: "@" not in text)
 @given(st.lists(st.dictionaries(st.sampled_from(["topic", "depth", "a b"]), _VALUES, max_size=3), max_size=4))
 def test_each_row_gives_a_run_its_store(rows: list[dict[str, str]]) -> None:
     filled = [row for row in rows if any(text.strip() for text in row.values())]
-    form = Form(flow="flow", mode="rows", rows=rows)
+    form = LaunchForm(flow="flow", mode="rows", rows=rows)
 
     if not filled:
         with pytest.raises(UsageError, match="a row for each agent"):
@@ -68,7 +68,7 @@ def test_each_row_gives_a_run_its_store(rows: list[dict[str, str]]) -> None:
 
 
 def test_an_empty_cell_leaves_what_is_the_same_for_all() -> None:
-    form = Form(flow="flow", mode="rows", values={"depth": "2"}, rows=[{"topic": "solar"}, {"topic": "wind", "depth": "5"}])
+    form = LaunchForm(flow="flow", mode="rows", values={"depth": "2"}, rows=[{"topic": "solar"}, {"topic": "wind", "depth": "5"}])
 
     stores, _ = _read(form)
 
@@ -76,7 +76,7 @@ def test_an_empty_cell_leaves_what_is_the_same_for_all() -> None:
 
 
 def test_items_of_a_variable_come_under_their_key_beside_what_is_the_same_for_all() -> None:
-    form = Form(flow="flow", mode="variable", variable="topics", key="topic", values={"topic": "not this", "depth": "@n + 1"})
+    form = LaunchForm(flow="flow", mode="variable", variable="topics", key="topic", values={"topic": "not this", "depth": "@n + 1"})
 
     stores, _ = _read(form, topics=["solar", "wind"], n=1)
 
@@ -89,7 +89,7 @@ def test_items_of_a_variable_come_under_their_key_beside_what_is_the_same_for_al
 def test_an_expression_of_the_notebook_is_evaluated_when_it_starts(expression: str) -> None:
     names = {"topics": ["solar", "wind"], "n": 3}
 
-    stores, _ = _read(Form(flow="flow", values={"x": f"@{expression}"}), **names)
+    stores, _ = _read(LaunchForm(flow="flow", values={"x": f"@{expression}"}), **names)
 
     wanted = eval(expression, dict(names))
     assert callable(wanted) == callable(stores[0]["x"])
@@ -97,7 +97,7 @@ def test_an_expression_of_the_notebook_is_evaluated_when_it_starts(expression: s
 
 
 def test_every_other_field_becomes_its_option() -> None:
-    form = Form(
+    form = LaunchForm(
         flow="flow", agents=4, at_once=2, name="night", limits={"time": "1.5 m", "steps": "200", "tokens": "50k", "cost": "1.5"},
         on_error="stop", watch=['len(store["notes"]) + 1', "  "], breaks=["write", "search/look"],
     )
@@ -111,21 +111,21 @@ def test_every_other_field_becomes_its_option() -> None:
 
 
 def test_what_is_left_empty_is_left_out_of_the_line() -> None:
-    assert Form(flow="flow", values={"topic": " "}, at_once=32, limits={"time": ""}).line(1) == "%pf run flow"
+    assert LaunchForm(flow="flow", values={"topic": " "}, at_once=32, limits={"time": ""}).line(1) == "%pf run flow"
 
 
 @pytest.mark.parametrize(
     ("form", "place", "told"),
     [
-        (Form(limits={"time": "soon"}), "limit time", "20ms, 60s, 5m or 2h"),
-        (Form(limits={"cost": "0"}), "limit cost", "more than 0"),
-        (Form(name="my night"), "name", "letters, digits"),
-        (Form(values={"x": "@1 +"}), "value x", "no Python expression"),
-        (Form(watch=["len("]), "watch 0", "no Python expression"),
-        (Form(mode="rows", rows=[{}, {"x": "@)"}]), "row 1 x", "no Python expression"),
+        (LaunchForm(limits={"time": "soon"}), "limit time", "20ms, 60s, 5m or 2h"),
+        (LaunchForm(limits={"cost": "0"}), "limit cost", "more than 0"),
+        (LaunchForm(name="my night"), "name", "letters, digits"),
+        (LaunchForm(values={"x": "@1 +"}), "value x", "no Python expression"),
+        (LaunchForm(watch=["len("]), "watch 0", "no Python expression"),
+        (LaunchForm(mode="rows", rows=[{}, {"x": "@)"}]), "row 1 x", "no Python expression"),
     ],
 )
-def test_a_field_that_cannot_be_read_says_where_and_why(form: Form, place: str, told: str) -> None:
+def test_a_field_that_cannot_be_read_says_where_and_why(form: LaunchForm, place: str, told: str) -> None:
     problems = form.problems()
 
     assert list(problems) == [place]
@@ -134,13 +134,13 @@ def test_a_field_that_cannot_be_read_says_where_and_why(form: Form, place: str, 
 
 @pytest.mark.parametrize(("key", "text"), [("api_key", "hunter2"), ("topic", "sk-abcdefghijklmnop1234"), ("password", "'x'")])
 def test_a_secret_is_refused_and_not_repeated(key: str, text: str) -> None:
-    form = Form(flow="flow", values={key: text})
+    form = LaunchForm(flow="flow", values={key: text})
 
     with pytest.raises(UsageError, match="write its @NAME") as caught:
         form.line(1)
 
     assert text.strip("'") not in str(caught.value).replace("@NAME", "") or text == "'x'"
-    assert Form(flow="flow", values={key: "@HELD"}).line(1) == f"%pf run flow --seed {key}=@HELD"
+    assert LaunchForm(flow="flow", values={key: "@HELD"}).line(1) == f"%pf run flow --seed {key}=@HELD"
 
 
 def test_a_text_with_backslashes_is_a_text_without_a_warning() -> None:
@@ -184,7 +184,7 @@ def test_keys_are_those_that_nodes_read_before_one_has_written_them() -> None:
     ask >> write >> review >> ask
     inner = Flow(ask)
 
-    found = {field.key: (field.is_needed, field.default) for field in fields_of(Flow(inner, name="outer"))}
+    found = {field.key: (field.is_needed, field.default) for field in input_fields(Flow(inner, name="outer"))}
 
     assert found == {
         "hint": (False, ""), "question": (True, ""), "depth": (False, "2"), "client": (False, ""), "agent": (True, ""),
@@ -196,4 +196,4 @@ def test_a_node_without_source_asks_for_nothing() -> None:
     names: dict[str, Any] = {"Node": Node}
     exec("class Made(Node):\n    def prep(self, shared): return shared['x']", names)
 
-    assert fields_of(Flow(names["Made"]())) == []
+    assert input_fields(Flow(names["Made"]())) == []

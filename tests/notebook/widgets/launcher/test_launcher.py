@@ -11,8 +11,8 @@ from IPython.core.error import UsageError
 
 from pocketflex_nb import Flow, Node, open_store, runs
 from pocketflex_nb.notebook import Launcher
-from pocketflex_nb.notebook.requests.run_options import Terms
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.requests.run_options import RunOptions
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from tests.notebook.conftest import Shell
 
 _KEY = "sk-abcdefghijklmnop1234"
@@ -41,27 +41,27 @@ def _flow() -> Flow:
 
 def _launcher(flow: Any = None, **names: Any) -> Launcher:
     made = Launcher(flow, names={"looking": _flow(), "topics": ["solar", "wind"], "rows": [{"topic": "sea"}], "one": 1, **names})
-    pump.close(made)  # the test looks itself
+    refresh_loop.close(made)  # the test looks itself
     return made
 
 
-def _wish(launcher: Launcher, do: str, **more: Any) -> None:
-    pump.close(launcher)
-    launcher._wishes.append({"do": do, **more})  # as `_command` does, which also wakes the pump: that may be at it still when we look
-    launcher.look()
+def _request(launcher: Launcher, do: str, **more: Any) -> None:
+    refresh_loop.close(launcher)
+    launcher._requests.append({"do": do, **more})  # as `_command` does, which also wakes the refresh loop: that may still be at it
+    launcher.refresh()
 
 
 def test_flows_and_lists_of_the_notebook_are_offered_as_they_come() -> None:
     flow, names = _flow(), {}
     names |= {"looking": flow, "same": flow, "_hidden": _flow(), "topics": ["solar"], "nothing": [], "text": "abc", "node": Look()}
     launcher = Launcher(names=names)
-    pump.close(launcher)
+    refresh_loop.close(launcher)
     assert launcher.form["flows"] == [["looking", 2]]
     assert [name for name, _ in launcher.form["variables"]] == ["topics"]
 
     names["later"] = Flow(Look())
     launcher._next_names = 0.0
-    launcher.look()
+    launcher.refresh()
 
     assert [name for name, _ in launcher.form["flows"]] == ["looking", "later"]
 
@@ -115,9 +115,9 @@ def test_a_variable_of_mappings_brings_its_keys() -> None:
 
 def test_cells_pasted_from_a_table_add_the_rows_they_need() -> None:
     launcher = _launcher()
-    _wish(launcher, "set", name="mode", value="rows")
+    _request(launcher, "set", name="mode", value="rows")
 
-    _wish(launcher, "cells", row=1, keys=["topic", "depth"], cells=[["solar", "1"], ["wind", "2"], ["sea", "3"]])
+    _request(launcher, "cells", row=1, keys=["topic", "depth"], cells=[["solar", "1"], ["wind", "2"], ["sea", "3"]])
 
     rows = "{'topic': 'solar', 'depth': 1}, {'topic': 'wind', 'depth': 2}, {'topic': 'sea', 'depth': 3}"
     assert launcher.line == f"%pf run looking --each @[{rows}]"
@@ -130,7 +130,7 @@ def test_a_dry_check_tells_of_arrows_and_missing_inputs_and_runs_nothing() -> No
     look - "never" >> "no node"  # type: ignore[operator]
     launcher, before = _launcher("broken", broken=Flow(look)), len(runs())
 
-    _wish(launcher, "check")
+    _request(launcher, "check")
 
     levels = [level for level, _ in launcher.said]
     told = "\n".join(text for _, text in launcher.said)
@@ -150,7 +150,7 @@ def test_an_error_of_start_is_told_in_the_form() -> None:
     launcher = _launcher()
     launcher.fill(values={"topic": "@nowhere"})
 
-    _wish(launcher, "start")
+    _request(launcher, "start")
 
     assert launcher.said[0][0] == "error"
     assert "no name 'nowhere'" in launcher.said[0][1]
@@ -160,11 +160,11 @@ def test_an_error_of_start_is_told_in_the_form() -> None:
 def test_stop_all_ends_what_the_form_has_started() -> None:
     launcher = _launcher("long", long=Flow(Wait(), name="long"))
     launcher.fill(agents=3)
-    _wish(launcher, "start")
+    _request(launcher, "start")
     for run in launcher.runs:
         run.wait(0.05)
 
-    _wish(launcher, "stop")
+    _request(launcher, "stop")
 
     assert [run.wait(10).status for run in launcher.runs] == ["cancelled"] * 3
 
@@ -175,14 +175,14 @@ def test_a_row_tells_of_its_run_and_again_starts_it_on_the_same_inputs() -> None
     for run in launcher.start():
         run.wait(10)
 
-    _wish(launcher, "run", run=launcher.runs[1].number, what="again")
+    _request(launcher, "run", run=launcher.runs[1].number, what="again")
     launcher.runs[-1].wait(10)
-    launcher._tell()
+    launcher._push()
 
     assert len(launcher.runs) == 3
     assert dict(launcher.runs[-1].store) == {"topic": "solar", "agent": 1, "found": "solar at 2"}
     assert [row["status"] for row in launcher.rows] == ["done"] * 3
-    assert launcher.strip == {"runs": 3, "over": 3, "counts": {"done": 3}, "shown": 3}
+    assert launcher.totals == {"runs": 3, "over": 3, "counts": {"done": 3}, "shown": 3}
 
 
 def test_again_goes_on_with_a_store_that_other_kernels_share(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_again_goes_on_with_a_store_that_other_kernels_share(tmp_path: Path) -> 
     with open_store(f"sqlite:///{tmp_path / 'team.db'}") as team:
         team.update("topic", lambda _: "solar")
         run = _flow().launch(team, show=False).wait(10)
-        launcher._launched.add([run], "looking", Terms())
+        launcher._launched.add([run], "looking", RunOptions())
         team["topic"] = "wind"
 
         made = launcher._launched.again(run, launcher.names()).wait(10)
@@ -207,7 +207,7 @@ def test_a_changed_node_is_named(shell: Shell) -> None:
     assert form.form["changed"] == []
 
     shell.run("class Look(Node):\n    new = True")
-    form._tell()
+    form._push()
 
     assert form.form["changed"] == ["Look"]
 
@@ -216,9 +216,9 @@ def test_nothing_that_is_sent_or_saved_holds_a_secret() -> None:
     launcher = _launcher()
 
     launcher.fill(values={"api_key": _KEY, "topic": f"@'{_KEY}'"}, watch=[f"'{_KEY}'"], name=_KEY, limits={"time": _KEY})
-    _wish(launcher, "start")
+    _request(launcher, "start")
     launcher.fill(mode="rows", rows=[{"api_key": "hunter2", "topic": _KEY}])
-    _wish(launcher, "check")
+    _request(launcher, "check")
 
     sent = json.dumps([launcher.form, launcher.said, launcher.rows, launcher.still_bundle()])
     assert _KEY not in sent and "hunter2" not in sent
@@ -226,17 +226,17 @@ def test_nothing_that_is_sent_or_saved_holds_a_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "content",
     [{}, {"do": "set"}, {"do": "set", "name": "agents", "value": "many"}, {"do": "set", "name": "flow", "value": "nowhere"},
      {"do": "run", "run": 77}, {"do": "cells", "row": "x"}, {"do": "drop row", "row": 99}, {"do": "value", "key": 1}],
 )
-def test_a_page_may_send_anything(wish: dict[str, Any]) -> None:
+def test_a_page_may_send_anything(content: dict[str, Any]) -> None:
     launcher = _launcher()
     before = launcher.line
 
-    launcher._command(None, wish, None)
-    pump.close(launcher)
-    launcher.look()
+    launcher._command(None, content, None)
+    refresh_loop.close(launcher)
+    launcher.refresh()
 
     assert launcher.line == before
 
@@ -278,7 +278,7 @@ def test_a_terminal_gets_the_lines(shell: Shell) -> None:
 
 def test_without_a_flow_the_form_says_so() -> None:
     launcher = Launcher(names={})
-    pump.close(launcher)
+    refresh_loop.close(launcher)
 
     assert (launcher.form["flows"], launcher.line) == ([], "")
     with pytest.raises(UsageError, match="no flow to start"):

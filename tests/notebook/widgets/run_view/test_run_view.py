@@ -14,12 +14,12 @@ import pytest
 from pocketflex_nb import Flow, Node, ask, emit, launch, open_store
 from pocketflex_nb.engine.records.run_log import Log
 from pocketflex_nb.engine.runs.run import subscribe
-from pocketflex_nb.notebook.run_data.detail_tabs import panel
+from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
 from pocketflex_nb.notebook.run_data.error_card import error_card
 from pocketflex_nb.notebook.run_data.playback import Replay
 from pocketflex_nb.notebook.run_data.run_view_model import MANY, summed
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
-from pocketflex_nb.notebook.widgets.base.static_fallback import Still
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticCopy
 from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
 
 _KEY = "sk-abcdefghijklmnop1234"
@@ -54,11 +54,11 @@ def _flow(name: str = "count", *, fails: bool = False) -> Flow:
 
 
 def _settle() -> None:
-    assert pump.rested(20)
+    assert refresh_loop.rested(20)
 
 
-def _wish(view: RunView, **wish: Any) -> None:
-    view._command(view, wish, [])
+def _request(view: RunView, **request: Any) -> None:
+    view._command(view, request, [])
     _settle()
 
 
@@ -75,43 +75,43 @@ def view() -> RunView:
 
 
 def test_the_time_cursor_moves_diagram_lanes_and_diff_together(view: RunView) -> None:
-    _wish(view, do="cursor", step=2)
+    _request(view, do="cursor", step=2)
 
     assert view.states["0"]["Count"][1] == 2
     assert view.cursor["at"] == 2 and view.cursor["of"] == 5 and not view.cursor["live"]
     assert len(view.lanes[0]["lines"]) == 2
-    assert ["~", "n", "1 → 2", ""] in view.panel["rows"]
+    assert ["~", "n", "1 → 2", ""] in view.tab_content["rows"]
 
 
 def test_the_cursor_goes_step_by_step_and_back_to_now(view: RunView) -> None:
     seen = []
     for by in (-1, -1, -1, 1, 1, 1):
-        _wish(view, do="cursor", by=by)
+        _request(view, do="cursor", by=by)
         seen.append((view.cursor["at"], view.cursor["live"]))
 
     assert seen == [(4, False), (3, False), (2, False), (3, False), (4, False), (5, False)]
-    _wish(view, do="cursor", by=1)
+    _request(view, do="cursor", by=1)
     assert view.cursor["live"]
 
 
 def test_before_the_first_step_nothing_has_happened(view: RunView) -> None:
-    _wish(view, do="cursor", step=0)
+    _request(view, do="cursor", step=0)
 
     assert all(visits == 0 for _, visits, _ in view.states["0"].values())
     assert view.lanes[0]["lines"] == []
 
 
 def test_the_store_tab_shows_the_store_as_it_was(view: RunView) -> None:
-    _wish(view, do="tab", name="store")
-    _wish(view, do="cursor", step=3)
+    _request(view, do="tab", name="store")
+    _request(view, do="cursor", step=3)
 
-    assert ["int", "n", "3", ""] in view.panel["rows"]
+    assert ["int", "n", "3", ""] in view.tab_content["rows"]
 
 
 def test_no_secret_leaves_the_kernel(view: RunView) -> None:
     texts = [_sent(view)]
     for name in ("messages", "store", "error", "events"):
-        _wish(view, do="tab", name=name)
+        _request(view, do="tab", name=name)
         texts.append(_sent(view))
 
     assert not any(_KEY in text for text in texts)
@@ -145,7 +145,7 @@ def test_an_answer_that_does_not_fit_is_said_in_the_card() -> None:
     view = RunView(run, follow=False)
 
     view._do({"do": "answer", "run": 0, "ask": 1, "value": {"n": "many", "sure": True}})
-    view.look()
+    view.refresh()
     said = view.lanes[0]["asks"][0]
     view._do({"do": "answer", "run": 0, "ask": 1, "value": {"n": "3", "sure": True}})
     run.wait(10)
@@ -165,16 +165,16 @@ def test_the_last_step_before_a_long_wait_reaches_the_timeline_and_the_tab() -> 
     run = Flow(first, name="confirms").launch({}, show=False)
     question = run.asking(timeout=10)
     view = RunView(run, follow=False)
-    view.look()
+    view.refresh()
     question.answer("yes")
     assert run.asking(timeout=10) is not None
 
-    view.look()                 # bars and rows, which may be many, are not due again yet
+    view.refresh()                 # bars and rows, which may be many, are not due again yet
     view._next_spans = 0.0      # their time has come, and nothing more happened
-    view.look()
+    view.refresh()
 
     assert [len(row) for row in view.spans] == [1]
-    assert view.panel.get("note") != "No step is finished yet."
+    assert view.tab_content.get("note") != "No step is finished yet."
     run.cancel()
 
 
@@ -199,13 +199,13 @@ def test_a_run_inside_a_step_shows_in_the_view_of_the_outer_run_and_is_answered_
     question = run.asking(10)
     view = RunView(run, follow=False)
 
-    view.look()
+    view.refresh()
     (lane,) = view.lanes
-    states, strip = dict(view.states["0"]), dict(view.strip)
+    states, strip = dict(view.states["0"]), dict(view.header)
     for _ in range(2):  # the second click finds it answered
         view._do({"do": "answer", "run": 0, "ask": question.number, "value": "left"})
     run.wait(10)
-    view.look()
+    view.refresh()
 
     assert (lane["status"], lane["asks"][0]["question"], lane["asks"][0]["ask"]) == ("asking", "Which way?", 1)
     assert [line for _, line, _ in lane["lines"]] == ["looking around"]
@@ -227,8 +227,8 @@ def test_the_time_cursor_goes_through_a_run_with_runs_inside() -> None:
     run.result(20)
     view = RunView(run, follow=False)
 
-    moments = view._picture.moments()
-    reel = view._picture.past.reel(run)
+    moments = view._view_model.moments()
+    reel = view._view_model.time_travel.events_of(run)
     times = [event.ns for event in reel.read()]
     middle = reel.state(moments[0][0]).nodes["Twice/inner/Count"].visits
     end = reel.state(times[-1])
@@ -245,12 +245,12 @@ def test_many_runs_stay_small_and_one_can_be_looked_into() -> None:
     view = RunView(group)
     _settle()
 
-    small = len(_sent(view)) - len(view.pictures[0]["svg"])
-    _wish(view, do="pin", at=7)
+    small = len(_sent(view)) - len(view.diagrams[0]["svg"])
+    _request(view, do="pin", at=7)
 
-    assert view.heat == "d300"
+    assert view.status_grid == "d300"
     assert small < 20_000
-    assert view.strip["pinned"] == group.runs[view.lanes[0]["name"]].name
+    assert view.header["pinned"] == group.runs[view.lanes[0]["name"]].name
     assert view.states["0"]["Count"][1] == 4
 
 
@@ -288,17 +288,17 @@ def test_hostile_data_is_shown_inert() -> None:
     _settle()
 
     for name in ("diff", "messages", "store", "error", "events"):
-        _wish(view, do="tab", name=name)
+        _request(view, do="tab", name=name)
         text = _sent(view)
         text.encode()
-        assert "\u202e" not in json.loads(text)["panel"].__repr__()
-        assert len(json.dumps(view.panel)) < 20_000
+        assert "\u202e" not in json.loads(text)["tab_content"].__repr__()
+        assert len(json.dumps(view.tab_content)) < 20_000
     assert "<script" not in view.snapshot()
 
 
 def test_whatever_a_page_sends_nothing_raises(view: RunView) -> None:
     for message in ({}, {"do": 3}, {"do": "cursor", "step": "x"}, {"do": "pin"}, {"do": "tab", "name": "no"}, {"do": "focus", "run": None}):
-        _wish(view, **message)
+        _request(view, **message)
 
     assert view.cursor["live"]
 
@@ -323,7 +323,7 @@ def test_a_replay_is_shown_while_it_is_told() -> None:
 
     view = RunView(Replay(run, speed=0.001))
 
-    assert view.strip["problems"] == [] and not view.runs[0].done()
+    assert view.header["problems"] == [] and not view.runs[0].done()
     view.runs[0].cancel()
 
 
@@ -336,7 +336,7 @@ def test_the_store_tab_reads_a_store_kept_elsewhere_from_its_mirror(tmp_path: Pa
         _settle()
         theirs["late"] = 1
 
-        told = panel("store", [run], None, None, view._picture.past)
+        told = tab_content("store", [run], None, None, view._view_model.time_travel)
 
         assert "n" in {row[1] for row in told["rows"]}
         assert "late" not in {row[1] for row in told["rows"]}  # asking the place would have brought it
@@ -353,11 +353,11 @@ def test_a_large_diagram_stands_still_only_when_its_page_is_open() -> None:
     page = SimpleNamespace(update=lambda told, raw: shown.append(told))
 
     light = view.first_bundle()
-    still = Still(view, page, light, is_light=True)
+    still = StaticCopy(view, page, light, is_light=True)
     still._next = float("inf")  # however slow the machine is, the page is not open yet
-    early = still.look(), list(shown)
+    early = still.refresh(), list(shown)
     still._next = 0.0
-    goes_on = still.look()
+    goes_on = still.refresh()
 
     assert light is not None and f"{run.name}: 1 done" in light["image/svg+xml"] and "data-static=" in light["image/svg+xml"]
     assert early == (True, [])
@@ -384,10 +384,10 @@ def test_retries_and_waits_stand_on_the_timeline() -> None:
         assert not run.done()
     view = RunView(run, follow=False)
 
-    asking = view._picture.marks()[0]
+    asking = view._view_model.marks()[0]
     run.answer("yes")
     run.wait(10)
-    over = view._picture.marks()[0]
+    over = view._view_model.marks()[0]
 
     assert [mark[0] for mark in asking] == [">", "|", "|", "?"]
     assert asking[0][3] == "Asks" and asking[3][2] is None
@@ -403,10 +403,10 @@ def test_the_strip_tells_how_many_of_the_allowed_steps_are_made() -> None:
 
     one, two, mixed = RunView(limited, follow=False), RunView([limited, budgeted], follow=False), RunView([limited, free], follow=False)
 
-    assert (one.strip["steps"], one.strip["most"]) == (5, 200)
+    assert (one.header["steps"], one.header["most"]) == (5, 200)
     assert one.summary() == f"{limited.name}: 1 done, 5/200 steps"
-    assert (two.strip["steps"], two.strip["most"]) == (10, 260), "the smaller of two limits counts"
-    assert "most" not in mixed.strip, "a run without a limit has no end to count to"
+    assert (two.header["steps"], two.header["most"]) == (10, 260), "the smaller of two limits counts"
+    assert "most" not in mixed.header, "a run without a limit has no end to count to"
 
 
 def test_the_still_form_of_a_crowd_has_the_sums_that_folding_every_run_gives(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,7 +416,7 @@ def test_the_still_form_of_a_crowd_has_the_sums_that_folding_every_run_gives(mon
     monkeypatch.setattr(Log, "state", lambda self: pytest.fail("a run of the crowd was folded"))
 
     view = RunView(group, follow=False)
-    state, still = view._picture.crowd_state(flow), view.still_bundle()
+    state, still = view._view_model.crowd_state(flow), view.still_bundle()
     view.close()
 
     assert {path: node.visits for path, node in state.nodes.items()} == {path: node.visits for path, node in folded.nodes.items()}
@@ -429,7 +429,7 @@ def test_a_crowd_with_failures_shows_them_where_they_happened() -> None:
     group = _flow(fails=True).launch_each("i", range(MANY + 1), show=False).wait(30)
 
     view = RunView(group, follow=False)
-    told = view._picture.states(group[0].flow)
+    told = view._view_model.states(group[0].flow)
     view.close()
 
     assert [status for status, _, text in told.values() if "failed" in text] == ["failed"]

@@ -6,13 +6,13 @@ import time
 from typing import Any
 
 from pocketflex_nb.notebook import RunView
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from tests.notebook.conftest import Shell
 
 
 def _view(run: Any) -> RunView:
     view = RunView(run)
-    pump.close(view)
+    refresh_loop.close(view)
     return view
 
 
@@ -20,18 +20,18 @@ def test_a_live_run_with_old_code_is_marked_until_it_is_over(shell: Shell) -> No
     shell.run("flow = Flow(waits, name='flow')\nrun = flow.launch({}, show=False)")
     run = shell.names["run"]
     view = _view(run)
-    assert view.strip["problems"] == []
+    assert view.header["problems"] == []
 
     shell.run("class Waits(Node):\n    async def exec(self, prep_res): return 2")
-    view._picture._next_stale = 0.0
-    view.look()
+    view._view_model._next_stale = 0.0
+    view.refresh()
 
-    assert view.strip["problems"] == ["1 agent runs old code of Waits; what is launched now uses the new"]
+    assert view.header["problems"] == ["1 agent runs old code of Waits; what is launched now uses the new"]
     run.cancel()
     run.wait(10)
-    view._picture._next_stale = 0.0
-    view.look()
-    assert view.strip["problems"] == []
+    view._view_model._next_stale = 0.0
+    view.refresh()
+    assert view.header["problems"] == []
 
 
 def test_a_question_tells_when_it_ends(shell: Shell) -> None:
@@ -43,7 +43,7 @@ def test_a_question_tells_when_it_ends(shell: Shell) -> None:
 
     view = _view(run)
     ends = view.lanes[0]["asks"][0]["ends"]
-    view.look()
+    view.refresh()
 
     assert 60 < ends - time.time() <= 90.1
     assert view.lanes[0]["asks"][0]["ends"] == ends

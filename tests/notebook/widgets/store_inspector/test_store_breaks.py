@@ -10,7 +10,7 @@ import pytest
 
 from pocketflex_nb import Flow, Node, Store, launch
 from pocketflex_nb.engine.runs.run import Run
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.store_inspector.breakpoints import KeyBreaks
 from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import COPIED, CURVE, WATCHED, StoreInspector
 
@@ -47,19 +47,19 @@ class End(Node):
 
 def _look_into(source: Any) -> StoreInspector:
     view = StoreInspector(source)
-    pump.close(view)  # the test looks itself, once the look under way is over
-    pump.hurry()
-    assert pump.rested(10)
+    refresh_loop.close(view)  # the test looks itself, once the look under way is over
+    refresh_loop.hurry()
+    assert refresh_loop.rested(10)
     return view
 
 
-def _wish(view: StoreInspector, **wish: Any) -> None:
-    view._wishes.append(wish)
-    view.look()
+def _request(view: StoreInspector, **request: Any) -> None:
+    view._requests.append(request)
+    view.refresh()
 
 
 def _choose(view: StoreInspector, name: str) -> None:
-    _wish(view, do="choose", row=next(row for row in view.rows if row[2] == name)[0])
+    _request(view, do="choose", row=next(row for row in view.rows if row[2] == name)[0])
 
 
 def _paused(run: Run) -> threading.Event:
@@ -90,20 +90,20 @@ def test_a_run_is_held_before_the_node_after_the_one_that_changed_the_key() -> N
     view, paused = _look_into(run), _paused(run)
     _choose(view, "draft")
 
-    _wish(view, do="break")
+    _request(view, do="break")
     gate.set()
     assert paused.wait(10)
-    view.look()
+    view.refresh()
 
     assert run.status == "paused"
     assert (run.store["draft"], run.store["other"]) == ("new", 1), "the node after the change has not run"
     assert view.detail["breaks"] and not view.detail["refusal"]
     assert f"draft was changed by {run.name} · Touch, step 2" in view.head["why"]
     assert any("paused: draft was changed" in str(event.get("text")) for event in run.events if event.kind == "output")
-    _wish(view, do="resume")
+    _request(view, do="resume")
     assert run.wait(10).status == "done"
     assert run.store["over"]
-    view.look()
+    view.refresh()
     assert view.head["why"] == ""
 
 
@@ -114,19 +114,19 @@ def test_a_nested_change_is_one_and_a_change_beside_the_watched_value_is_none() 
         _set("other", 2),
     )
     view, paused = _look_into(run), _paused(run)
-    _wish(view, do="toggle", row=next(row for row in view.rows if row[2] == "notes")[0])
+    _request(view, do="toggle", row=next(row for row in view.rows if row[2] == "notes")[0])
     view._open.add(("notes", 0))
-    view._tell()
+    view._push()
     _choose(view, "title")
 
-    _wish(view, do="break")
+    _request(view, do="break")
     gate.set()
     assert paused.wait(10)
-    view.look()
+    view.refresh()
 
     assert "notes[0].title was changed by" in view.head["why"] and "step 2" in view.head["why"]
     assert run.store["other"] == 0
-    _wish(view, do="resume")
+    _request(view, do="resume")
     assert run.wait(10).status == "done"
 
 
@@ -135,8 +135,8 @@ def test_the_button_takes_the_break_away_again() -> None:
     view = _look_into(run)
     _choose(view, "draft")
 
-    _wish(view, do="break")
-    _wish(view, do="break")
+    _request(view, do="break")
+    _request(view, do="break")
     gate.set()
 
     assert not view.detail["breaks"]
@@ -149,7 +149,7 @@ def test_writing_the_same_value_again_holds_nobody() -> None:
     view = _look_into(run)
     for name in ("draft", "notes"):
         _choose(view, name)
-        _wish(view, do="break")
+        _request(view, do="break")
 
     gate.set()
 
@@ -160,7 +160,7 @@ def test_what_a_person_writes_holds_nobody() -> None:
     run, gate = _launched(_set("other", 1))
     view = _look_into(run)
     _choose(view, "draft")
-    _wish(view, do="break")
+    _request(view, do="break")
 
     run.store["draft"] = "by hand"
     gate.set()
@@ -175,13 +175,13 @@ def test_all_runs_that_share_the_store_are_held_and_go_on_together() -> None:
     view, paused = _look_into(store), [_paused(first), _paused(second)]
     _choose(view, "draft")
 
-    _wish(view, do="break")
+    _request(view, do="break")
     gate.set()
     assert all(came.wait(10) for came in paused)
     other_gate.set()
 
     assert {first.status, second.status} == {"paused"}
-    _wish(view, do="resume")
+    _request(view, do="resume")
     assert [run.wait(10).status for run in (first, second)] == ["done", "done"]
 
 
@@ -197,7 +197,7 @@ def test_where_no_run_could_be_held_the_reason_is_told(source: Callable[[], Any]
     view = _look_into(source())
     _choose(view, "draft")
 
-    _wish(view, do="break")
+    _request(view, do="break")
 
     assert view.detail["refusal"] == why
     assert not view.detail["breaks"]
@@ -208,7 +208,7 @@ def test_a_closed_inspector_holds_nobody() -> None:
     run, gate = _launched(_set("draft", "new"))
     view = _look_into(run)
     _choose(view, "draft")
-    _wish(view, do="break")
+    _request(view, do="break")
 
     view.close()
     gate.set()
@@ -235,18 +235,18 @@ def test_a_watched_value_is_followed_and_told_with_its_last_writer() -> None:
     view = _look_into(run)
     for name in ("draft", "api_key"):
         _choose(view, name)
-        _wish(view, do="watch")
+        _request(view, do="watch")
     assert [line[:2] for line in view.watched] == [["draft", "''"], ["api_key", view.watched[1][1]]]
     assert _KEY not in str(view.watched)
 
     gate.set()
     run.wait(10)
-    view.look()
+    view.refresh()
 
     assert view.watched[0][:3] == ["draft", "'new'", f"{run.name} · Draft"]
-    _wish(view, do="unwatch", path="draft")
+    _request(view, do="unwatch", path="draft")
     assert [line[0] for line in view.watched] == ["api_key"]
-    _wish(view, do="watch")
+    _request(view, do="watch")
     assert view.watched == [], "the button of the chosen value takes it away again"
 
 
@@ -254,14 +254,14 @@ def test_a_watched_value_that_is_gone_keeps_its_line_and_the_slider_moves_it() -
     run, gate = _launched(_set("draft", "new"), lambda shared: shared.pop("draft"))
     view = _look_into(run)
     _choose(view, "draft")
-    _wish(view, do="watch")
+    _request(view, do="watch")
 
     gate.set()
     run.wait(10)
-    view.look()
+    view.refresh()
 
     assert view.watched[0][:2] == ["draft", "not there"] and view.watched[0][4]
-    _wish(view, do="place", at=1)
+    _request(view, do="place", at=1)
     assert view.watched[0][:2] == ["draft", "'new'"]
 
 
@@ -270,7 +270,7 @@ def test_only_so_many_values_are_watched() -> None:
 
     for n in range(WATCHED + 1):
         _choose(view, f"k{n:02}")
-        _wish(view, do="watch")
+        _request(view, do="watch")
 
     assert len(view.watched) == WATCHED
     assert "remove one first" in view.head["note"]
@@ -286,7 +286,7 @@ def test_a_value_is_copied_whole_and_without_its_secrets(key: str, told: str, mo
     monkeypatch.setattr(view, "send", sent.append)
     _choose(view, key)
 
-    _wish(view, do="copy")
+    _request(view, do="copy")
 
     text = next(message["copied"] for message in sent if "copied" in message)
     assert _KEY not in text
@@ -300,13 +300,13 @@ def test_a_watched_number_tells_its_way_and_a_secret_one_does_not() -> None:
     view = _look_into(store)
     for name in ("score", "password", "word"):
         _choose(view, name)
-        _wish(view, do="watch")
+        _request(view, do="watch")
 
     for score in (4, 2.5):
         store["score"], store["word"] = score, f"x{score}"
         store["password"] = 5 + score
-        view._tell()
-        view._tell()  # a look at which nothing changed adds nothing
+        view._push()
+        view._push()  # a look at which nothing changed adds nothing
 
     assert [line[5] for line in view.watched] == [[1.0, 4.0, 2.5], [], []]
     assert view.watched[1][1] == "••••••••"
@@ -316,11 +316,11 @@ def test_a_long_way_stays_small() -> None:
     store = Store({"n": 0})
     view = _look_into(store)
     _choose(view, "n")
-    _wish(view, do="watch")
+    _request(view, do="watch")
 
     for n in range(1, 1_000):
         store["n"] = n
-        view._tell()
+        view._push()
 
     points = view.watched[0][5]
     assert CURVE / 2 < len(points) <= CURVE

@@ -27,20 +27,20 @@ export function applied(old, change) {
 /** Keep the model as the kernel has it, whatever views it has: the kernel sends differences, and the whole if one was missed.
  *  @param {{ model: Model }} props */
 export function initialize({ model }) {
-  const ask = () => model.send({ do: "fresh", turn: model.get("turn") });
+  const ask = () => model.send({ do: "fresh", revision: model.get("revision") });
   let asked = -1;
   const heard = (/** @type {any} */ message) => {
     if (!message?.patch) return;
-    const turn = model.get("turn");
-    if (message.turn <= turn) return;
-    if (message.turn !== turn + 1) {
-      if (asked !== turn) {
-        asked = turn;
+    const revision = model.get("revision");
+    if (message.revision <= revision) return;
+    if (message.revision !== revision + 1) {
+      if (asked !== revision) {
+        asked = revision;
         ask();
       }
       return;
     }
-    model.set("turn", message.turn);
+    model.set("revision", message.revision);
     for (const [name, change] of Object.entries(message.patch)) model.set(name, applied(model.get(name), change));
   };
   model.on("msg:custom", heard);

@@ -6,9 +6,9 @@ from typing import Any
 
 from pocketflex_nb.views.text.safe_messages import speakable
 
-__all__ = ["say"]
+__all__ = ["print_safely"]
 
 
-def say(*texts: Any) -> None:
+def print_safely(*texts: Any) -> None:
     """Print `texts` as a terminal and a saved notebook may have them."""
     print(*(speakable(str(text)) for text in texts))

@@ -22,7 +22,7 @@ PLUMBING = {
     "Caller": {"answer", "down", "expire", "fail"},
     "FlowAgent": {"handle_call", "handle_cast", "handle_info", "init", "redact"},
     "Monitor": {"attach", "down", "fail", "settle"},
-    "PatchedView": {"tell_all"},
+    "DeltaWidget": {"resync"},
     "Registry": {"claim", "expect", "forget", "some_keys"},
     "Run": {
         "adopt", "cancelling", "end", "enter", "fail", "fence", "finish", "hold", "hold_async", "join_of", "keep_store", "leave",

@@ -12,7 +12,7 @@ import asyncio, gc, time, weakref
 import ipywidgets
 from pocketflex_nb import Flow, Node, launch
 from pocketflex_nb.notebook import RunView
-from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 
 class Says(Node):
     async def exec(self, prep_res):

@@ -91,7 +91,7 @@ class StaticCopy:
 
     Parameters
     ----------
-    view : Standing
+    view : StaticFallback
         Whose still it is.
     handle : DisplayHandle
         The output.

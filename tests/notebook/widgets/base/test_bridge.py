@@ -1,4 +1,4 @@
-"""The pump: one thread for all views, one more look for whoever asks, rest after a long look, and no error that escapes."""
+"""The refresh loop: one thread for all views, one more look for whoever asks, rest after a long look, and no error that escapes."""
 
 from __future__ import annotations
 
@@ -40,65 +40,65 @@ class View:
 
 
 def test_one_thread_serves_all_views_and_rests_between_them() -> None:
-    pump = RefreshLoop()
-    pump.follow(View(2))
-    assert pump.rested(10)
-    thread = pump._thread
+    loop = RefreshLoop()
+    loop.follow(View(2))
+    assert loop.rested(10)
+    thread = loop._thread
     second = View(1)
 
-    pump.follow(second)
+    loop.follow(second)
 
-    assert second.over.wait(10) and pump.rested(10)
-    assert pump._thread is thread and thread is not None and thread.is_alive()
+    assert second.over.wait(10) and loop.rested(10)
+    assert loop._thread is thread and thread is not None and thread.is_alive()
 
 
 def test_two_looks_at_one_view_are_a_tenth_of_a_second_apart() -> None:
-    pump, view = RefreshLoop(), View(4)
+    loop, view = RefreshLoop(), View(4)
 
-    pump.follow(view)
+    loop.follow(view)
 
     assert view.over.wait(10)
     assert view.times[-1] - view.times[0] >= 0.29
 
 
 def test_a_long_look_is_followed_by_a_long_rest() -> None:
-    pump, view = RefreshLoop(), View(2, takes=0.02)
+    loop, view = RefreshLoop(), View(2, takes=0.02)
 
-    pump.follow(view)
+    loop.follow(view)
 
     assert view.over.wait(10)
     assert view.times[1] - view.times[0] >= min(0.02 * REST - 0.1, SLOWEST)
 
 
 def test_who_follows_during_the_last_look_gets_one_more() -> None:
-    pump = RefreshLoop()
+    loop = RefreshLoop()
 
     class Again(View):
         def refresh(self) -> bool:
             goes_on = super().refresh()
             if len(self.times) == 1:
-                pump.follow(self)  # a click, while the last look is under way
+                loop.follow(self)  # a click, while the last look is under way
             return goes_on
 
     view = Again(1)
-    pump.follow(view)
+    loop.follow(view)
 
-    assert pump.rested(10)
+    assert loop.rested(10)
     assert len(view.times) == 2
 
 
 def test_a_view_that_fails_is_closed_and_told_once_while_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
-    pump, other = RefreshLoop(), View(3)
+    loop, other = RefreshLoop(), View(3)
 
     class Fails:
         def refresh(self) -> bool:
             raise RuntimeError("no picture")
 
     with caplog.at_level(logging.ERROR, "pocketflex_nb"):
-        pump.follow(Fails())
-        pump.follow(other)
+        loop.follow(Fails())
+        loop.follow(other)
         assert other.over.wait(10)
-        assert pump.rested(10)
+        assert loop.rested(10)
 
     assert [record.message for record in caplog.records] == ["a view could not be brought up to date and was closed"]
 
@@ -190,18 +190,18 @@ def test_a_view_that_fails_is_closed_and_the_log_names_the_value(
         def refresh(self) -> bool:
             return shown(Raises(error, "repr"), "the key")
 
-    pump, later = RefreshLoop(), View(1)
+    loop, later = RefreshLoop(), View(1)
 
-    pump.follow(Fails(1))
-    pump.follow(later)
+    loop.follow(Fails(1))
+    loop.follow(later)
 
-    assert later.over.wait(10) and pump.rested(10)
+    assert later.over.wait(10) and loop.rested(10)
     assert "was closed: a value of class Raises under 'the key' raised " + error.__name__ in caplog.text
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
 def test_the_thread_goes_on_although_it_is_disturbed_between_two_looks(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
-    pump, view = RefreshLoop(), View(2)
+    loop, view = RefreshLoop(), View(2)
     after, raised = bridge._after, []
 
     def disturbed(*args: Any) -> Any:
@@ -212,18 +212,18 @@ def test_the_thread_goes_on_although_it_is_disturbed_between_two_looks(error: ty
 
     monkeypatch.setattr(bridge, "_after", disturbed)
 
-    pump.follow(view)
+    loop.follow(view)
 
     assert view.over.wait(10) and raised
 
 
 def test_an_interrupt_at_a_cells_end_is_no_error_of_ours() -> None:
-    pump, view = RefreshLoop(), View(1_000)
+    loop, view = RefreshLoop(), View(1_000)
     view.is_last = True  # type: ignore[attr-defined]
     threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
 
-    pump.finish()
-    pump.follow(view)
-    pump.finish()
+    loop.finish()
+    loop.follow(view)
+    loop.finish()
 
-    pump.close(view)
+    loop.close(view)

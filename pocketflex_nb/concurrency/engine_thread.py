@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
+from pocketflex_nb.concurrency.interruptible import unbroken
 from pocketflex_nb.concurrency.thread_pool import Pool
 from pocketflex_nb.core.errors import CannotAsk
 
@@ -162,8 +163,9 @@ class EngineThread:
         """`call_soon` for many calls: the loop is woken once for all that arrive before it runs."""
         self._due.append((fn, args))
         if not self._is_woken:
-            self._is_woken = True
-            self.loop.call_soon_threadsafe(self._call_due)
+            with unbroken():  # an interrupt between the two would leave every later call waiting
+                self._is_woken = True
+                self.loop.call_soon_threadsafe(self._call_due)
 
     def _call_due(self) -> None:
         self._is_woken = False  # first: what comes from now on wakes the loop again

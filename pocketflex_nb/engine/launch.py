@@ -20,6 +20,7 @@ from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency
 from pocketflex_nb.core.store.store import Store, as_store
 from pocketflex_nb.engine.records.emit import hear_logging
 from pocketflex_nb.engine.runs.code_reload import classes_now
+from pocketflex_nb.engine.runs.lost_handles import launch_call
 from pocketflex_nb.engine.runs.run import Run, beginning
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.engine.runs.run_registry import began
@@ -151,7 +152,10 @@ def _stopped_together() -> Iterator[list[Run]]:
     """When the stop button interrupts a launch, nothing is left running without a handle. Yields the list of what was made."""
     made: list[Run] = []
     try:
+        call = launch_call()
         yield made
+        if call is not None:
+            call.returns(made)
     except KeyboardInterrupt:
         for run in made:
             run.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +14,9 @@ _SETUP = """
 import asyncio, queue, signal, sys, threading, time
 from pocketflex_nb import Flow, Node, current, launch, node, runs, stream
 from pocketflex_nb.core.context import CURRENT_FRAME
+from pocketflex_nb.engine.launch import launch_each
 from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.notebook.shell.cell_interrupts import runs_cell
 
 class Waits(Node):
     async def exec(self, prep_res):
@@ -48,18 +51,28 @@ def works():
         return True
     return engine_thread.pool.submit(int, 3).result(5) == 3 and engine_thread.submit(nothing()).result(5)
 
-def interrupt_at(number):
-    count = 0
+def interrupt_at(number, after=None):
+    count, begun = 0, after is None
     def look(frame, event, arg):
-        nonlocal count
+        nonlocal count, begun
         frame.f_trace_lines, frame.f_trace_opcodes = False, True
-        if event == "opcode":
+        if event == "return" and frame.f_code is after:
+            begun = True
+        if event == "opcode" and begun and runs_cell(frame):
             count += 1
             if count == number:
                 sys.settrace(None)
                 raise KeyboardInterrupt
         return look
     sys.settrace(look)
+
+def end_all():
+    sys.settrace(None)
+    until = time.monotonic() + 9
+    for run in runs(live=True):
+        run.cancel()
+    while runs(live=True) and time.monotonic() < until:
+        time.sleep(0.005)
 """
 
 #: cells that wait for ever, by what they wait in
@@ -87,14 +100,21 @@ _WAITS = {
     "magic": "%pocketflex run waits --view none",
     "magic with a body": "%%pocketflex --view none\nprint('here', flush=True)\nwaits",
 }
-#: those whose runs belong to nobody but the cell, so that none is to be left
-_LEFT = {"run.stream"}
+#: those that launch and wait in one expression
+_LAUNCHES = [way for way, code in _WAITS.items() if ".launch" in code]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _setup(kernel: Kernel) -> None:
     assert kernel.run(_SETUP).status == "ok"
     kernel.run("short.run({}); plain.run({}); fork.run({}); short.launch({}, show=False).wait(9)")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(kernel: Kernel) -> Iterator[None]:
+    """What a test that failed has left makes no other one fail."""
+    yield
+    kernel.run("end_all()")
 
 
 def _is_as_ever(kernel: Kernel) -> None:
@@ -114,16 +134,37 @@ def test_the_stop_button_is_heard_wherever_a_cell_waits(kernel: Kernel, way: str
 
     assert kernel.finish(cell, timeout=20).status == "error"
     assert time.monotonic() - pressed < 4
-    if way in _LEFT:
-        kernel.run("for run in runs(live=True): run.cancel(); run.wait(9)")
     _is_as_ever(kernel)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", _LAUNCHES)
+def test_an_interrupt_between_launch_and_wait_leaves_no_run_behind(kernel: Kernel, way: str) -> None:
+    name = "launch_each" if "launch_each" in _WAITS[way] else "launch"
+    for at in [*range(1, 40), *range(40, 600, 80)]:  # from the return of the one on, until it waits, and then
+        cell = kernel.start(f"interrupt_at({at}, after={name}.__code__)\n{_WAITS[way]}")
+
+        assert kernel.finish(cell, timeout=20).status == "error"
+        _is_as_ever(kernel)
+
+
+def test_an_interrupt_ends_no_run_that_was_bound_before(kernel: Kernel) -> None:
+    kernel.run("kept = []")
+
+    kernel.run(
+        "named = waits.launch({}, show=False); kept.append(waits.launch({}, show=False))\n"
+        "def held():\n    mine = waits.launch_each('i', range(2), show=False)\n    kept.extend(mine)\n    raise KeyboardInterrupt\nheld()"
+    )
+
+    ran = kernel.run("print(sorted({run.status for run in [named, *kept]}), len(kept))")
+    assert ran.text == "['running'] 3\n"
 
 
 #: cells that end by themselves, and steps of the interpreter that they take at least
 _ENDS = {
     "flow.run, async": ("short.run({})", 800), "flow.run, plain": ("plain.run({})", 500), "fork": ("fork.run({})", 1_500),
-    "launch": ("short.launch({}, show=False).wait()", 1_200),
-    "group": ("for run in short.launch_each('i', range(2), show=False).as_completed(): pass", 1_800),
+    "launch": ("short.launch({}, show=False).wait()", 7_000),
+    "group": ("for run in short.launch_each('i', range(2), show=False).as_completed(): pass", 10_000),
     "body of a magic": ("%%pocketflex\ninterrupt_at({at})\nshort.run({})\nsys.settrace(None)", 800),
 }
 
@@ -155,7 +196,8 @@ def test_presses_at_any_time_leave_nothing_behind(kernel: Kernel) -> None:
 
 def test_a_cell_begins_outside_of_every_run_and_its_prints_name_it(kernel: Kernel) -> None:
     kernel.run(
-        "from pocketflex_nb.engine.runs.run import Run\nleft = Run(plain, {})\nleft.blocks = True\nFRAME.set(left.root)\nleft.begin()\n"
+        "from pocketflex_nb.engine.runs.run import Run\nleft = Run(plain, {})\nleft.blocks = True\n"
+        "CURRENT_FRAME.set(left.root)\nleft.begin()\n"
         "sys.stdout.set_parent({'header': {'msg_id': 'another'}})"
     )
 

@@ -6,8 +6,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from functools import partial
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from itertools import count
+from queue import Empty, SimpleQueue
 from time import monotonic
 from types import FrameType
 from typing import Any
@@ -206,25 +209,28 @@ def _late(run: Any, timeout: float | None) -> TimeoutError:
 
 def next_question(run: Any, timeout: float | None) -> Question | None:
     """The oldest open question of `run`, waited for in plain code; None when the run is over."""
-    questions, news = run.hold_state().questions, threading.Event()
-    stop = questions.hear(news.set)
-    deadline = None if timeout is None else monotonic() + timeout
+    news: SimpleQueue[None] = SimpleQueue()  # an interrupt inside a `threading.Event` may keep its lock, which the telling thread needs
+    stop: Callable[[], None] | None = None
     try:
+        questions = run.hold_state().questions
+        stop = questions.hear(partial(news.put, None))
+        deadline = None if timeout is None else monotonic() + timeout
         with engine_thread.pool.lent():
             while True:
-                news.clear()
                 if run.done() or (question := questions.oldest()) is not None:
                     return None if run.done() else question
                 left = _SLICE if deadline is None else min(_SLICE, deadline - monotonic())
                 if left <= 0:
                     raise _late(run, timeout)
                 if not engine_thread.turn(left):
-                    news.wait(left)
+                    with suppress(Empty):
+                        news.get(timeout=left)
     except KeyboardInterrupt:
         run.cancel()
         raise
     finally:
-        stop()
+        if stop is not None:
+            stop()
 
 
 def next_question_async(run: Any, timeout: float | None) -> Coroutine[Any, Any, Question | None]:
@@ -233,16 +239,17 @@ def next_question_async(run: Any, timeout: float | None) -> Coroutine[Any, Any, 
 
 
 async def _awaited(run: Any, timeout: float | None) -> Question | None:
-    questions, loop = run.hold_state().questions, asyncio.get_running_loop()
-    news, beat = asyncio.Event(), engine_thread.beat(_SLICE)
-
-    def tell() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(news.set)
-
-    stop = questions.hear(tell)
-    deadline = None if timeout is None else loop.time() + timeout
+    loop, stop = asyncio.get_running_loop(), None
     try:
+        questions = run.hold_state().questions
+        news, beat = asyncio.Event(), engine_thread.beat(_SLICE)
+
+        def tell() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(news.set)
+
+        stop = questions.hear(tell)
+        deadline = None if timeout is None else loop.time() + timeout
         while True:
             news.clear()
             if run.done() or (question := questions.oldest()) is not None:
@@ -256,9 +263,10 @@ async def _awaited(run: Any, timeout: float | None) -> Question | None:
                     await news.wait()
             except TimeoutError:
                 continue
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, KeyboardInterrupt):
         if CURRENT_CELL.get() is not None:  # the kernel's stop button, as far as anybody can tell
             run.cancel()
         raise
     finally:
-        stop()
+        if stop is not None:
+            stop()

@@ -51,17 +51,22 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        while True:
-            while self._feed.events:
-                event = self._feed.events.popleft()
-                if event.kind == "run_finished" and not event.depth:
-                    self._left -= 1
-                if self._is_wanted(event):
-                    return event
-            if self._left <= 0:
-                self._close()
-                raise StopAsyncIteration
-            await self._news()
+        try:
+            while True:
+                while self._feed.events:
+                    event = self._feed.events.popleft()
+                    if event.kind == "run_finished" and not event.depth:
+                        self._left -= 1
+                    if self._is_wanted(event):
+                        return event
+                if self._left <= 0:
+                    self._close()
+                    raise StopAsyncIteration
+                await self._news()
+        except (asyncio.CancelledError, KeyboardInterrupt):  # an interrupted cell ends the runs, as ``await run`` does
+            if CURRENT_CELL.get() is not None:
+                await self._stopped()
+            raise
 
     async def aclose(self) -> None:
         """Stop following. The runs continue."""
@@ -75,7 +80,7 @@ class EventStream:
         return not self._kinds or event.kind in self._kinds or (event.kind == "output" and event.get("stream") in self._kinds)
 
     async def _news(self) -> None:
-        """Wait for an event. An interrupted cell ends the runs, as ``await run`` does."""
+        """Wait for an event."""
         loop, come = asyncio.get_running_loop(), asyncio.Event()
 
         def tell() -> None:
@@ -90,10 +95,6 @@ class EventStream:
                         await come.wait()
                 except TimeoutError:
                     continue
-        except asyncio.CancelledError:
-            if CURRENT_CELL.get() is not None:
-                await self._stopped()
-            raise
         finally:
             self._feed.waiter = None
 

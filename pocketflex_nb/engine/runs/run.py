@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.flow.flow_graph import Graph
     from pocketflex_nb.core.state import State
 
-__all__ = ["GRACE", "SLICE", "Run", "beginning", "limited", "subscribe"]
+__all__ = ["GRACE", "LOOK", "SLICE", "Run", "beginning", "limited", "subscribe"]
 
 #: stores of flows with their own that a run keeps
 _PRIVATE_STORES = 100
@@ -48,6 +48,8 @@ _PRIVATE_STORES = 100
 SLICE = 0.05
 #: seconds that a cancelled run gets to end before its waiter goes
 GRACE = 5.0
+#: seconds between two looks at whether what was cancelled is over
+LOOK = 0.005
 
 #: held while a run gets its task, and while it is cancelled: a run without a task is ended by the first request, and never gets one
 beginning = threading.Lock()
@@ -321,9 +323,9 @@ class Run:
             return self
         if self._over is None:
             raise RuntimeError(f"run {self.name!r} walks in the thread that called run(): there is nothing to wait for here")
-        _refuse_on_engine(f"run {self.name!r}")
-        deadline = None if timeout is None else monotonic() + timeout
         try:
+            _refuse_on_engine(f"run {self.name!r}")
+            deadline = None if timeout is None else monotonic() + timeout
             with engine_thread.pool.lent():
                 while not self.done() and (deadline is None or monotonic() < deadline):
                     left = SLICE if deadline is None else max(0.0, min(SLICE, deadline - monotonic()))
@@ -380,15 +382,17 @@ class Run:
         """
         loop = asyncio.get_running_loop()
         over = loop.create_future()
-        self.add_done_callback(lambda _: _wake(loop, over))
-        # ipykernel's SIGINT handler does not wake an idle selector: without a beat an interrupt waits for the run's end
-        beat = engine_thread.beat(SLICE)
         try:
+            self.add_done_callback(lambda _: _wake(loop, over))
+            # ipykernel's SIGINT handler does not wake an idle selector: without a beat an interrupt waits for the run's end
+            beat = engine_thread.beat(SLICE)
             while not over.done():
                 await asyncio.wait([over], timeout=beat)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):  # the latter between two awaits
             self.cancel()
-            await asyncio.wait([over], timeout=GRACE)
+            until = monotonic() + GRACE
+            while not self.done() and monotonic() < until:
+                await asyncio.sleep(LOOK)
             raise
         return self
 

@@ -15,12 +15,10 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.records.usage import Usage, usage_of
 from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
-from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run
+from pocketflex_nb.engine.runs.run import GRACE, LOOK, SLICE, Run
 
 __all__ = ["RunGroup"]
 
-#: seconds between two looks at whether runs that were cancelled are over
-_LOOK = 0.005
 #: runs that a timeline has rows for
 _ROWS = 1_000
 
@@ -117,8 +115,8 @@ class RunGroup:
         timeout : float or None
             Seconds for all of them together; None: as long as it takes.
         """
-        deadline = None if timeout is None else monotonic() + timeout
         try:
+            deadline = None if timeout is None else monotonic() + timeout
             for run in self._runs:
                 run.wait(None if deadline is None else max(0.0, deadline - monotonic()))
         except KeyboardInterrupt:
@@ -157,36 +155,36 @@ class RunGroup:
         return self._wait().__await__()
 
     async def _wait(self) -> RunGroup:
-        loop = asyncio.get_running_loop()
-        over: asyncio.Future[None] = loop.create_future()
-        left = [len(self._runs)]
-
-        def one(_: Run) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(count)
-
-        def count() -> None:
-            left[0] -= 1
-            if left[0] <= 0 and not over.done():
-                over.set_result(None)
-
-        for run in self._runs:
-            run.add_done_callback(one)
-        beat = engine_thread.beat(SLICE)
         try:
+            loop = asyncio.get_running_loop()
+            over: asyncio.Future[None] = loop.create_future()
+            left = [len(self._runs)]
+
+            def one(_: Run) -> None:
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(count)
+
+            def count() -> None:
+                left[0] -= 1
+                if left[0] <= 0 and not over.done():
+                    over.set_result(None)
+
+            for run in self._runs:
+                run.add_done_callback(one)
+            beat = engine_thread.beat(SLICE)
             while not over.done() and left[0] > 0:
                 await asyncio.wait([over], timeout=beat)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):
             await self._stopped_async()
             raise
         return self
 
     async def _stopped_async(self) -> None:
-        """On cancellation of the waiting task: end every run, and wait until they are over."""
+        """When the waiting task is cancelled, or interrupted between two awaits: end every run, and wait until they are over."""
         self.cancel()
         until = monotonic() + GRACE
         while not self.done() and monotonic() < until:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(LOOK)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[Run]:
         """The runs in the order in which they end.
@@ -205,49 +203,49 @@ class RunGroup:
         TimeoutError
             They are not all over after `timeout` seconds.
         """
-        ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
-        for run in self._runs:
-            run.add_done_callback(ended.put)
-        deadline = None if timeout is None else monotonic() + timeout
-        for _ in self._runs:
-            yield self._next(ended, deadline)
-
-    def _next(self, ended: queue.SimpleQueue[Run], deadline: float | None) -> Run:
         try:
-            while True:
-                left = SLICE if deadline is None else min(SLICE, deadline - monotonic())
-                if left <= 0:
-                    raise TimeoutError(f"{self!r}: not all runs are over")
-                try:
-                    return ended.get_nowait() if engine_thread.turn(left) else ended.get(timeout=left)
-                except queue.Empty:
-                    continue
+            ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
+            for run in self._runs:
+                run.add_done_callback(ended.put)
+            deadline = None if timeout is None else monotonic() + timeout
+            for _ in self._runs:
+                yield self._next(ended, deadline)
         except KeyboardInterrupt:
             self._stopped()
             raise
 
-    async def __aiter__(self) -> AsyncIterator[Run]:
-        loop = asyncio.get_running_loop()
-        ended: deque[Run] = deque()
-        come = asyncio.Event()
-
-        def one(run: Run) -> None:
-            ended.append(run)
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(come.set)
-
-        for run in self._runs:
-            run.add_done_callback(one)
-        for _ in self._runs:
+    def _next(self, ended: queue.SimpleQueue[Run], deadline: float | None) -> Run:
+        while True:
+            left = SLICE if deadline is None else min(SLICE, deadline - monotonic())
+            if left <= 0:
+                raise TimeoutError(f"{self!r}: not all runs are over")
             try:
+                return ended.get_nowait() if engine_thread.turn(left) else ended.get(timeout=left)
+            except queue.Empty:
+                continue
+
+    async def __aiter__(self) -> AsyncIterator[Run]:
+        try:
+            loop = asyncio.get_running_loop()
+            ended: deque[Run] = deque()
+            come = asyncio.Event()
+
+            def one(run: Run) -> None:
+                ended.append(run)
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(come.set)
+
+            for run in self._runs:
+                run.add_done_callback(one)
+            for _ in self._runs:
                 while not ended:
                     come.clear()
                     if not ended:
                         await _until(come, engine_thread.beat(SLICE))
-            except asyncio.CancelledError:
-                await self._stopped_async()
-                raise
-            yield ended.popleft()
+                yield ended.popleft()
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            await self._stopped_async()
+            raise
 
     def stream(self, kinds: str | Iterable[str] | None = None, *more: str, since: int | Event = 0, nested: bool = True) -> EventStream:
         """The events of all its runs as they come: ``async for event in group.stream(): ...``; `Event.run` names the run.

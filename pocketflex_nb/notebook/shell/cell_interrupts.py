@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
+from pocketflex_nb.engine.runs.lost_handles import end_lost, forget_calls
 from pocketflex_nb.engine.runs.run_registry import end_left, runs
 from pocketflex_nb.notebook.shell.output_capture import Lane
 
@@ -65,6 +66,7 @@ def install_interrupts(shell: Any) -> None:
     """Look after each cell of `shell`."""
     _shells.append(shell)
     shell.events.register("pre_run_cell", _begin)
+    shell.events.register("post_run_cell", _end)
 
 
 def remove_interrupts(shell: Any) -> None:
@@ -72,12 +74,22 @@ def remove_interrupts(shell: Any) -> None:
     if shell in _shells:
         _shells.remove(shell)
         shell.events.unregister("pre_run_cell", _begin)
+        shell.events.unregister("post_run_cell", _end)
 
 
 def _begin(*_: Any) -> None:
     catch_interrupts()
     if not runs_cell(sys._getframe()):  # a cell that another one's code runs belongs to whatever that belongs to
         clear_leftovers()
+
+
+def _end(result: Any = None) -> None:
+    """Runs whose handle went with the expression that was interrupted end too."""
+    error = getattr(result, "error_in_exec", None)
+    if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+        end_lost(error.__traceback__)
+    if not runs_cell(sys._getframe()):
+        forget_calls()
 
 
 def clear_leftovers() -> None:

@@ -7,9 +7,10 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
+from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
@@ -124,7 +125,7 @@ class _Waiting(CellWait):
         try:
             while self._left():
                 await asyncio.sleep(SLICE)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):
             raise self._interrupted() from None
         return self._end()
 
@@ -132,10 +133,8 @@ class _Waiting(CellWait):
         """The same in plain code."""
         try:
             while self._left():
-                for run in self._runs:
-                    if run.launched and not run.done():
-                        run.wait(SLICE)
-                        break
+                if not engine_thread.turn(SLICE):
+                    sleep(SLICE)  # not `Run.wait`, which an interrupt makes cancel the run
         except KeyboardInterrupt:
             raise self._interrupted() from None
         return self._end()

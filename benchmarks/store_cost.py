@@ -52,7 +52,7 @@ def walking(store: Store) -> Any:
     run = SimpleNamespace(name="bench", store=store, hops=0)
     return SimpleNamespace(
         run=run, node="n", parent=None, touched=None, page=None, at=0, timed=False, life=None, changes=None, writers=None, fenced=False,
-        start_version=0, path=str,
+        start_version=0, path=str, store=None, put=None, undo=None,
     )
 
 

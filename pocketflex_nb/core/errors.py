@@ -117,7 +117,7 @@ class StoreError(PocketflexError, RuntimeError):
 class ConflictError(StoreError):
     """A key was overwritten that another concurrent run or branch had written meanwhile."""
 
-    def __init__(self, message: str, *, key: str = "", writer: str = "", other: str = "") -> None:
+    def __init__(self, message: str, *, key: object = "", writer: str = "", other: str = "") -> None:
         super().__init__(message)
         self.key, self.writer, self.other = key, writer, other
 

@@ -169,9 +169,9 @@ class WalkFrame(Protocol):
     touched: dict[Any, Any] | None
     undo: Any
     writers: dict[Any, Any] | None
-    page: list[Any] | None
+    page: list[object] | None
     at: int
-    changes: list[Any] | None
+    changes: list[object] | None
     store: Any
     put: Any
 

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pocketflex_nb.core.frozen.frozen_tree import Opaque
 from pocketflex_nb.core.store.key_state import KeyState
 from pocketflex_nb.core.store.writer import OFTEN, Writer
 
+if TYPE_CHECKING:
+    from pocketflex_nb.core.ports import WalkFrame
+
 __all__ = [
     "BYTES", "FIELDS", "FORGOTTEN", "HOP_START", "KEY", "NEW", "OLD", "OP", "PAGE", "SIZE_DELTA", "STEP", "TIME", "VERSION", "WRITER",
-    "ChangeLog", "RecordPos", "add_change", "changes_of", "net", "numbered", "places_in",
+    "ChangeLog", "Page", "Record", "RecordPos", "add_change", "changes_of", "net", "numbered", "places_in", "record_at",
 ]
 
 #: offset of each field of a record, and their number. TIME is the wall clock in s as a float, or the monotonic one in ns as an int, or
@@ -34,14 +37,56 @@ BYTES = 32 * 2**20
 #: stands for a value that is no longer kept
 FORGOTTEN = Opaque(object, "no longer kept")
 
-#: a record: its page, and where on it it begins
-RecordPos = tuple[list[Any], int]
+#: records one behind the other, nine fields each
+Page = list[object]
+#: the position of a record: its page, and the index where it begins there
+RecordPos = tuple[Page, int]
 
 
-def places_in(changes: list[Any]) -> Iterator[RecordPos]:
+class Record(NamedTuple):
+    """One record, read from its page.
+
+    Attributes
+    ----------
+    version : int
+        The store's version that the change made.
+    key : hashable
+        What was written.
+    op : str
+        ``"set"``, ``"delete"`` or ``"maybe"``.
+    old, new : object
+        Frozen values.
+    writer : Writer
+        Who wrote.
+    step : int
+        Number of the hop that wrote, from 1; 0 while it goes on, and outside of any run.
+    time : float, int or None
+        Wall clock in s, monotonic clock in ns, or None until the hop ends.
+    size_delta : int
+        Minus the estimated bytes of the values, or the start of the hop.
+    """
+
+    version: int
+    key: object
+    op: str
+    old: object
+    new: object
+    writer: Writer
+    step: int
+    time: float | int | None
+    size_delta: int
+
+
+def record_at(pos: RecordPos) -> Record:
+    """The record at a position."""
+    page, at = pos
+    return Record._make(page[at : at + FIELDS])
+
+
+def places_in(changes: list[object]) -> Iterator[RecordPos]:
     """The positions, page and index in turn, in the flat list of a frame's changes."""
     fields = iter(changes)
-    return zip(fields, fields, strict=True)
+    return cast("Iterator[RecordPos]", zip(fields, fields, strict=True))
 
 
 def numbered(places: Iterator[RecordPos], step: int, end: int) -> None:
@@ -52,9 +97,9 @@ def numbered(places: Iterator[RecordPos], step: int, end: int) -> None:
             page[at + TIME] = end
 
 
-def net(changes: list[Any]) -> list[Any]:
+def net(changes: list[object]) -> list[object]:
     """The changes reduced to one per key, on a page of their own: the last, with the `old` of the first."""
-    last: dict[Any, list[Any]] = {}
+    last: dict[object, list[object]] = {}
     for page, at in places_in(changes):
         record = page[at : at + FIELDS]
         first = last.pop(record[KEY], record)
@@ -64,7 +109,7 @@ def net(changes: list[Any]) -> list[Any]:
     return [part for at in range(0, len(own), FIELDS) for part in (own, at)]
 
 
-def add_change(frame: Any, page: list[Any], at: int) -> None:
+def add_change(frame: WalkFrame, page: Page, at: int) -> None:
     """Add a change to a frame's list. The first of a visit, mostly the only one, is kept in the frame itself: ``page`` and ``at``."""
     if frame.page is None:
         frame.page, frame.at = page, at
@@ -78,7 +123,7 @@ def add_change(frame: Any, page: list[Any], at: int) -> None:
             frame.changes = net(frame.changes)
 
 
-def changes_of(frame: Any) -> list[Any] | None:
+def changes_of(frame: WalkFrame) -> list[object] | None:
     """Take the changes out of a frame: the page and index of each, in turn; None when there are none."""
     page, changes = frame.page, frame.changes
     if page is None:
@@ -110,13 +155,13 @@ class ChangeLog:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.page: list[Any] = []
+        self.page: Page = []
         self._pages = deque([self.page])
         self._first = self.base = 1  # versions of the first record of the first page, and of the last
         self.end = self.fast_limit = self.base + PAGE
         self.weight = self._cut = 0
         self._heavy: set[int] = set()  # first versions of the pages that hold a heavy record
-        self.tombstones: dict[Any, tuple[int, Writer]] = {}
+        self.tombstones: dict[object, tuple[int, Writer]] = {}
         self.unresolved: list[Writer] = []
 
     def floor(self, version: int) -> int:
@@ -133,9 +178,9 @@ class ChangeLog:
             self._cut = self.floor(version) + 1
             self._forget(*self.find(self._cut))
 
-    def turn(self, states: Mapping[Any, KeyState]) -> None:
+    def turn(self, states: Mapping[object, KeyState]) -> None:
         """Begin a page, and drop pages that are no longer needed. An interrupt anywhere in it leaves the log consistent."""
-        floor, page = self.floor(self.end), list[Any]()
+        floor, page = self.floor(self.end), list[object]()
         self._pages.append(page)
         self.page, self.base, self.end = page, self.end, self.end + PAGE
         while self._first + PAGE - 1 <= floor:
@@ -143,7 +188,7 @@ class ChangeLog:
             del self._pages[0]
             self._first += PAGE
 
-    def _retire(self, page: list[Any], states: Mapping[Any, KeyState]) -> None:
+    def _retire(self, page: Page, states: Mapping[object, KeyState]) -> None:
         """Save what is still needed of a page that is dropped."""
         if self._first in self._heavy:
             self._heavy.discard(self._first)
@@ -155,14 +200,15 @@ class ChangeLog:
                 at = (state.version - self._first) * FIELDS
                 state.kept = page[at : at + FIELDS]
 
-    def _forget(self, page: list[Any], at: int) -> None:
-        if page[at + SIZE_DELTA] < 0:
-            self.weight += page[at + SIZE_DELTA]
+    def _forget(self, page: Page, at: int) -> None:
+        """Drop the values of a record that is heavy."""
+        record = record_at((page, at))
+        if record.size_delta < 0:
+            self.weight += record.size_delta
             page[at + SIZE_DELTA] = 0
             page[at + OLD] = page[at + NEW] = FORGOTTEN
-            version, key = page[at], page[at + KEY]
-            if key in self.tombstones and self.tombstones[key][0] == version:
-                del self.tombstones[key]
+            if record.key in self.tombstones and self.tombstones[record.key][0] == record.version:
+                del self.tombstones[record.key]
 
     def find(self, version: int) -> RecordPos:
         """The position of a version whose page is kept."""

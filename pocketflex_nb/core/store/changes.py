@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import time as wall_clock
-from typing import Any
+from typing import Any, TypedDict, overload
 
 from pocketflex_nb.core.events import EPOCH
-from pocketflex_nb.core.store.change_log import FIELDS, TIME, WRITER, RecordPos
+from pocketflex_nb.core.store.change_log import TIME, RecordPos, record_at
 
-__all__ = ["Change", "Changes", "Written", "change_of", "time_of", "written_of"]
+__all__ = ["Change", "ChangeDict", "Changes", "Written", "change_of", "time_of", "written_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,15 @@ class Change:
 
 def change_of(place: RecordPos) -> Change:
     """A record as people read it."""
-    page, at = place
-    version, key, op, old, new, writer, step, _, _ = page[at : at + FIELDS]
-    writer.resolve()
-    return Change(key, version, op, old, new, writer.run, writer.path, step, time_of(place))
+    record = record_at(place)
+    writer = record.writer.resolve()
+    return Change(record.key, record.version, record.op, record.old, record.new, writer.run, writer.path, record.step, time_of(place))
 
 
 def time_of(place: RecordPos) -> float:
     """The wall-clock time of a record. Where writes take no time of their own, it is that of their hop's end."""
     page, at = place
-    time = page[at + TIME]
+    time = record_at(place).time
     if time is None:
         time = page[at + TIME] = wall_clock()
     return time if isinstance(time, float) else float((time + EPOCH) / 1e9)
@@ -91,7 +90,17 @@ def written_of(place: RecordPos) -> Written:
     return Written(change.version, change.run, change.node, change.step, change.time)
 
 
-class Changes(Sequence[dict[str, Any]]):
+class ChangeDict(TypedDict):
+    """One change, as the event ``store_changed`` lists it."""
+
+    key: Any
+    version: int
+    op: str
+    old: Any
+    new: Any
+
+
+class Changes(Sequence[ChangeDict]):
     """The changes that one node made, as dicts of key, version, op, old and new; made when they are read."""
 
     __slots__ = ("_places",)
@@ -102,12 +111,16 @@ class Changes(Sequence[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> ChangeDict: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ChangeDict]: ...
+    def __getitem__(self, index: int | slice) -> ChangeDict | list[ChangeDict]:
         if isinstance(index, slice):
             return [_as_dict(place) for place in self._places[index]]
         return _as_dict(self._places[index])
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[ChangeDict]:
         return map(_as_dict, self._places)
 
     def __eq__(self, other: object) -> bool:
@@ -119,7 +132,6 @@ class Changes(Sequence[dict[str, Any]]):
         return repr(list(self))
 
 
-def _as_dict(place: RecordPos) -> dict[str, Any]:
-    page, at = place
-    version, key, op, old, new = page[at : at + WRITER]
+def _as_dict(place: RecordPos) -> ChangeDict:
+    version, key, op, old, new, *_ = record_at(place)
     return {"key": key, "version": version, "op": op, "old": old, "new": new}

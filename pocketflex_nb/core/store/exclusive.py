@@ -4,27 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from threading import RLock
+
+    from pocketflex_nb.core.store.change_log import ChangeLog
+    from pocketflex_nb.core.store.watch import Listeners
 
 __all__ = ["exclusive"]
 
 
-def exclusive(method: Callable[..., Any]) -> Any:
+class _Locked(Protocol):
+    """What the decorator needs of a store."""
+
+    _lock: RLock
+    _busy: int
+    _change_log: ChangeLog
+    _listeners: Listeners | None
+
+
+_Owner = TypeVar("_Owner", bound=_Locked)
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+def exclusive(method: Callable[Concatenate[_Owner, _Given], _Result]) -> Callable[Concatenate[_Owner, _Given], _Result]:
     """Run a method of a store under its lock, with the fast write path off, and call subscribers after it."""
 
     @wraps(method)
-    def locked(self: Any, *args: Any, **options: Any) -> Any:
+    def locked(self: _Owner, /, *args: _Given.args, **options: _Given.kwargs) -> _Result:
         with self._lock:
             self._busy += 1
             self._change_log.fast_limit = 0
             try:
-                given = method(self, *args, **options)
+                result = method(self, *args, **options)
             finally:
                 self._busy -= 1
                 if not self._busy:
                     self._change_log.fast_limit = self._change_log.end
-        if self._outbox:
-            self._deliver()
-        return given
+        if self._listeners is not None:
+            self._listeners.deliver(self._lock)
+        return result
 
     return locked

@@ -14,33 +14,46 @@ import inspect
 import sys
 import threading
 import time
-import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME, walked_with
-from pocketflex_nb.core.errors import ConflictError, StoreError, nearest
-from pocketflex_nb.core.frozen.freezer import LONG, MISSING, PLAIN, Freezer, Opaque, is_plain, thaw
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
+from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.frozen.freezer import LONG, MISSING, PLAIN, Freezer, Opaque, is_plain
 from pocketflex_nb.core.frozen.persistent_map import PersistentMap, Snapshot
-from pocketflex_nb.core.frozen.three_way_merge import rule_name
-from pocketflex_nb.core.store.change_log import FIELDS, KEY, OLD, SIZE_DELTA, VERSION, ChangeLog, RecordPos, add_change
+from pocketflex_nb.core.store import history as past
+from pocketflex_nb.core.store.bounded_copies import WRITTEN_BOUND, too_large
+from pocketflex_nb.core.store.change_log import FIELDS, ChangeLog, RecordPos, add_change, record_at
+from pocketflex_nb.core.store.conflicts import (
+    WARN_ONLY,
+    ConflictPolicy,
+    ConflictWarning,
+    Reported,
+    is_fenced,
+    merged_value,
+    other_writer,
+    replaced_values,
+    report_conflict,
+    report_late_write,
+    rules_of,
+)
 from pocketflex_nb.core.store.exclusive import exclusive
 from pocketflex_nb.core.store.key_lock import KeyLock, Lock
 from pocketflex_nb.core.store.key_state import UNTRACKED, KeyState
-from pocketflex_nb.core.store.watch import Listener, Watch
-from pocketflex_nb.core.store.working_copies import TOUCHED_BOUND, WRITTEN_BOUND, Handed, holds, is_fenced, loan, owner_of, too_large
+from pocketflex_nb.core.store.mutation_tracking import detect_mutation, detect_mutations_so_far
+from pocketflex_nb.core.store.watch import Listener, Listeners, StoreListener, Watch
+from pocketflex_nb.core.store.working_copies import WorkingCopies, holds, loan, owner_of
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer, writer_of
 from pocketflex_nb.core.value_text import value_text
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.frozen.diff import Difference
+    from pocketflex_nb.core.ports import RunningAgent, WalkFrame
     from pocketflex_nb.core.store.changes import Change, Written
 
-__all__ = ["TOUCHED_BOUND", "WRITTEN_BOUND", "ConflictWarning", "Snapshot", "Store", "as_store"]
+__all__ = ["ConflictWarning", "Snapshot", "Store", "as_store"]
 
 _FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
-_POLICIES = ("warn", "raise", "ignore")
 
 _frame, _agent = CURRENT_FRAME.get, CURRENT_AGENT.get
 _get, _set, _delete = dict.__getitem__, dict.__setitem__, dict.__delitem__
@@ -48,11 +61,7 @@ _SHORT = PLAIN - {str, bytes}  # classes whose values are small whatever they ar
 _now = time.time
 
 
-class ConflictWarning(UserWarning):
-    """A key was overwritten that another concurrent run or branch had written meanwhile."""
-
-
-class Store(Handed):
+class Store(WorkingCopies):
     """The shared store: a dict that keeps, per key, its version, who wrote it and when.
 
     Parameters
@@ -118,24 +127,8 @@ class Store(Handed):
     """
 
     __slots__ = (
-        "__weakref__",
-        "_begin",
-        "_busy",
-        "_change_log",
-        "_dropped",
-        "_listeners",
-        "_lock",
-        "_locks",
-        "_merge",
-        "_nested_rules",
-        "_on_conflict",
-        "_outbox",
-        "_persistent_map",
-        "_states",
-        "_transient",
-        "_untracked",
-        "_warned",
-        "version",
+        "__weakref__", "_begin", "_busy", "_change_log", "_conflicts", "_listeners", "_lock", "_locks", "_persistent_map", "_reported",
+        "_states", "_transient", "_untracked", "version",
     )
 
     def __init__(
@@ -151,32 +144,26 @@ class Store(Handed):
     ) -> None:
         if unknown:
             _refuse_options(unknown)
-        if on_conflict not in _POLICIES:
-            raise ValueError(f"Store(on_conflict={on_conflict!r}): 'warn', 'raise' or 'ignore'")
         if not isinstance(history, int) or isinstance(history, bool) or history < 1:
             raise ValueError(f"Store(history={history!r}): a number of changes, 1 or more")
         super().__init__(initial)
         self.version = 0
-        self._on_conflict = on_conflict
-        self._merge = _rules(merge) if merge else None
-        self._nested_rules = frozenset(key.split(".")[0] for key in merge or () if isinstance(key, str) and "." in key)
+        self._conflicts = WARN_ONLY if on_conflict == "warn" and not merge else rules_of(on_conflict, merge)
         self._transient = frozenset((transient,) if isinstance(transient, str) else transient)
         self._lock = threading.RLock()
         self._busy = int(_FREE_THREADED)
-        self._states: dict[Any, KeyState] = {}
-        self._begin = [0, None, "set", MISSING, MISSING, OUTSIDE, 0, _now(), 0]
+        self._states = {}
+        self._begin: list[object] = [0, None, "set", MISSING, MISSING, OUTSIDE, 0, _now(), 0]
         self._change_log = ChangeLog(history)
         self._change_log.fast_limit = 0 if _FREE_THREADED else self._change_log.end
-        self._untracked: dict[KeyState, Store] | None = None
+        self._untracked: dict[KeyState, WorkingCopies] | None = None
         self._persistent_map: PersistentMap | None = None
-        self._listeners: list[Any] | None = None
-        self._outbox: deque[tuple[Any, Change]] | None = None
-        self._locks: dict[Any, KeyLock] | None = None
-        self._warned: set[Any] | None = None
-        self._dropped: set[int] | None = None
+        self._listeners = None
+        self._locks: dict[object, KeyLock] | None = None
+        self._reported: Reported | None = None
 
     # reading ---------------------------------------------------------------------------------------------------------
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         try:
             state = self._states[key]
         except KeyError:
@@ -185,7 +172,7 @@ class Store(Handed):
             return state.value
         return state.value if state.tracked_by is _frame() else self._hand(state)
 
-    def get(self, key: Any, default: Any = None, /) -> Any:
+    def get(self, key: object, default: object = None, /) -> Any:
         """The value of `key`, or `default` when it is missing."""
         state: KeyState | None
         try:
@@ -198,7 +185,7 @@ class Store(Handed):
             return state.value
         return state.value if state.tracked_by is _frame() else self._hand(state)
 
-    def _first(self, key: Any) -> Any:
+    def _first(self, key: object) -> Any:
         """Read a key that has no state object yet."""
         if self._state_of(key) is not None:
             return self[key]
@@ -207,7 +194,7 @@ class Store(Handed):
         except KeyError as exc:
             raise exc from None
 
-    def _state_of(self, key: Any) -> KeyState | None:
+    def _state_of(self, key: object) -> KeyState | None:
         """The state object of `key`, made now if the store began with the key; None if there is no such key."""
         state = self._states.get(key)
         if state is not None or key not in self:
@@ -224,7 +211,7 @@ class Store(Handed):
 
     def _touch(self, state: KeyState) -> None:
         """Mark a key to be checked for nested changes: at the end of the current node, or when changes are asked for."""
-        frame = _frame()
+        frame: WalkFrame | None = _frame()
         if frame is None:
             if self._untracked is None:
                 self._untracked = {}
@@ -235,7 +222,7 @@ class Store(Handed):
             frame.touched[state] = self
         state.tracked_by = frame
 
-    def _frozen(self, key: Any, value: Any, old: Any) -> tuple[Any, int]:
+    def _frozen(self, key: object, value: object, old: object) -> tuple[object, int]:
         """The frozen `value` and the bytes that it adds to what `old` holds."""
         if key in self._transient:
             return Opaque(type(value), f"<{type(value).__name__}, transient>"), 0
@@ -248,7 +235,7 @@ class Store(Handed):
             return too_large(value), 0
 
     # writing ---------------------------------------------------------------------------------------------------------
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: Any) -> None:
         frame, cls, before = _frame(), type(value), self.version
         try:
             state = self._states[key]
@@ -291,31 +278,32 @@ class Store(Handed):
         else:
             add_change(frame, page, at)
 
-    def _write(self, key: Any, value: Any) -> None:
+    def _write(self, key: object, value: object) -> None:
         """Write on the slow path: any value, by any writer."""
-        frame = _frame()
+        frame: WalkFrame | None = _frame()
         if self._is_late(frame):
             return
         state = self._state_of(key)
         frozen = self._frozen(key, value, MISSING if state is None else state.frozen)
         found, done = self._put(key, value, frozen, frame)
-        if found is not None:
+        if found is not None and frame is not None:
             self._report_conflict(key, frame, found, done)
 
     @exclusive
-    def _put(self, key: Any, value: Any, frozen: tuple[Any, int], frame: Any) -> tuple[Writer | None, bool]:
+    def _put(self, key: object, value: object, frozen: tuple[object, int], frame: WalkFrame | None) -> tuple[Writer | None, bool]:
         """Write unless a conflict forbids it; returns the other writer of a conflict, and whether it was written."""
         state = self._state_of(key)
         other = self._other(key, state, frame)
-        if other is not None and state is not None and self._merge and key in self._merge:
-            value, other = self._merged(key, state, value, frame), None
+        if other is not None and state is not None and frame is not None and (rule := self._conflicts.merge.get(key)) is not None:
+            bases = replaced_values(self._change_log, key, frame.start_version, self.version)
+            value, other = merged_value(rule, key, state.value, value, bases), None
             frozen = self._frozen(key, value, state.frozen)
-        if other is not None and self._on_conflict == "raise":
+        if other is not None and self._conflicts.policy is ConflictPolicy.RAISE:
             return other, False
         self._commit(key, state, value, frozen, frame)
         return other, True
 
-    def _commit(self, key: Any, state: KeyState | None, value: Any, frozen: tuple[Any, int], frame: Any) -> None:
+    def _commit(self, key: object, state: KeyState | None, value: object, frozen: tuple[object, int], frame: WalkFrame | None) -> None:
         """Set `key`, write the record, and notify subscribers. The lock is held."""
         copy_, weight = frozen
         plain, hidden, version = is_plain(value), key in self._transient, self.version + 1
@@ -333,19 +321,19 @@ class Store(Handed):
             self._change_log.tombstones.pop(key, None)
             self._states[key] = state
         _set(self, key, value)
-        self._note(place, frame)
+        self._note(place, frame, weight)
         if not state.plain:
             self._touch(state)
 
-    def _give_way(self, state: KeyState, frame: Any) -> None:
+    def _give_way(self, state: KeyState, frame: WalkFrame | None) -> None:
         """Save the value that is about to be replaced for attempts that may fail, and for other nodes that work on it."""
-        self._set_aside_views(state, frame)
+        self._set_aside_copies(state, frame)
         if frame is not None and frame.undo is not None:
             frame.undo.setdefault((id(self), state.key), state.value)
 
-    def _lay(self, record: list[Any]) -> RecordPos:
+    def _lay(self, record: Sequence[object]) -> RecordPos:
         """Append a record to the last page, and count the version that it makes; returns its position. The lock is held."""
-        log, version = self._change_log, record[VERSION]
+        log, version = self._change_log, self.version + 1
         if version == log.end:
             log.turn(self._states)
         page, at = log.page, (version - log.base) * FIELDS
@@ -353,97 +341,68 @@ class Store(Handed):
         self.version = version
         return page, at
 
-    def _note(self, place: RecordPos, frame: Any) -> None:
-        """Complete the writing of a record: correct the count of bytes, list it in the frame, and publish it. The lock is held."""
+    def _note(self, place: RecordPos, frame: WalkFrame | None, weight: int) -> None:
+        """Complete the writing of the last record: count its bytes, list it in the frame, and publish it. The lock is held."""
         page, at = place
-        self._change_log.weigh(-page[at + SIZE_DELTA], page[at])
+        self._change_log.weigh(weight, self.version)
         if frame is not None:
             add_change(frame, page, at)
         if self._listeners:
             self._publish(place)
 
     # late writes and lost ones ---------------------------------------------------------------------------------------
-    def _is_late(self, frame: Any, told: bool = True) -> bool:
+    def _is_late(self, frame: WalkFrame | None, told: bool = True) -> bool:
         """Whether a write comes too late: its step was abandoned, or its agent was given up. Reported once per step, if at all."""
-        life = _agent()
-        if not (frame is not None and is_fenced(frame)) and not (life is not None and getattr(life, "fenced", False)):
+        agent: RunningAgent | None = _agent()
+        if not is_fenced(frame) and (agent is None or not agent.fenced):
             return False
         if frame is not None and told:
-            with self._lock:
-                known = self._dropped = self._dropped if self._dropped is not None and len(self._dropped) < 1_000 else set()
-                first = id(frame) not in known
-                known.add(id(frame))
-            if first:
-                frame.note("abandoned", what="store", text="an abandoned step still writes to the store: its writes are dropped")
+            report_late_write(frame, self._once())
         return True
 
-    def _other(self, key: Any, state: KeyState | None, frame: Any) -> Writer | None:
+    def _once(self) -> Reported:
+        """What was reported already."""
+        if self._reported is None:
+            with self._lock:
+                self._reported = self._reported or Reported()
+        return self._reported
+
+    def _other(self, key: object, state: KeyState | None, frame: WalkFrame | None) -> Writer | None:
         """Another run or branch that wrote `key` since the current node began, if any."""
-        version, writer = self._change_log.tombstones.get(key, (0, OUTSIDE)) if state is None else (state.version, state.writer)
-        if frame is None or version <= frame.start_version or walked_with(frame) is not self:
-            return None  # `start_version` counts the versions of the store that is walked with
-        return None if writer is OUTSIDE or writer.is_related(frame) else writer
+        return other_writer(self, self._change_log, key, state, frame)
 
-    def _merged(self, key: Any, state: KeyState, value: Any, frame: Any) -> Any:
-        """The result of the merge rule of `key` for the present value and the one that is written."""
-        assert self._merge is not None
-        rule, takes_base = self._merge[key]
-        try:
-            if not takes_base:
-                return rule(state.value, value)
-            base = [page[at + OLD] for page, at in self._change_log.after(frame.start_version, self.version) if page[at + KEY] == key]
-            return rule(thaw(base[-1]) if base and base[-1] is not MISSING else None, state.value, value)
-        except Exception as exc:
-            exc.add_note(f"raised by the merge rule of store key {key!r}, called with {value_text(state.value)} and {value_text(value)}")
-            raise
-
-    def _report_conflict(self, key: Any, frame: Any, other: Writer, done: bool, path: tuple[Any, ...] = ()) -> None:
+    def _report_conflict(
+        self, key: object, frame: WalkFrame, other: Writer, done: bool, path: tuple[object, ...] = ()
+    ) -> None:
         """Report a lost update."""
         mine = writer_of(frame, self._change_log.unresolved)
-        verb = "overwrote" if done else "was kept from overwriting"
-        name = rule_name(path) if len(path) > 1 else key
-        since = "read it" if len(path) > 1 else "start_version"
-        text = (
-            f"{mine.name} {verb} {name!r}, which {other.name} had written after this node {since}; "
-            f"combine them: Store(merge={{{name!r}: rule}}), or write with store.update({key!r}, fn)"
-        )
-        frame.note("conflict", key=key, writer=mine.name, other=other.name, text=text, **({"path": path} if len(path) > 1 else {}))
-        if not done:
-            raise ConflictError(text, key=key, writer=mine.name, other=other.name)
-        if self._on_conflict == "warn":
-            with self._lock:
-                known = self._warned = self._warned if self._warned is not None else set()
-                pair = (name, mine.path, other.path)
-                first = pair not in known
-                known.add(pair)
-            if first:
-                warnings.warn(text, ConflictWarning, stacklevel=4)
+        report_conflict(frame, key, path, mine, other, done, self._conflicts.policy, self._once())
 
     # a dict's other methods ------------------------------------------------------------------------------------------
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: object) -> None:
         if key not in self:
             raise KeyError(key)
         self._remove(key, check=True)
 
-    def _remove(self, key: Any, check: bool) -> Any:
+    def _remove(self, key: object, check: bool) -> Any:
         """Delete `key` and return its value; KeyError if it is missing."""
-        frame = _frame()
+        frame: WalkFrame | None = _frame()
         if self._is_late(frame):
             return self[key]
         value, other, done = self._take(key, frame, check)
-        if other is not None:
+        if other is not None and frame is not None:
             self._report_conflict(key, frame, other, done)
         return value
 
     @exclusive
-    def _take(self, key: Any, frame: Any, check: bool) -> tuple[Any, Writer | None, bool]:
+    def _take(self, key: object, frame: WalkFrame | None, check: bool) -> tuple[object, Writer | None, bool]:
         state = self._state_of(key)
         if state is None:
             raise KeyError(key)
         other = self._other(key, state, frame) if check else None
-        if other is not None and self._on_conflict == "raise":
+        if other is not None and self._conflicts.policy is ConflictPolicy.RAISE:
             return state.value, other, False
-        view = state.views.get(owner_of(frame)) if state.views and frame is not None else None
+        view = state.copies.get(owner_of(frame)) if state.copies and frame is not None else None
         log, value = self._change_log, state.value if view is None else view.value
         if not state.plain or key in self._transient:
             self._give_way(state, frame)
@@ -453,10 +412,10 @@ class Store(Handed):
         del self._states[key]
         _delete(self, key)
         log.tombstones[key] = self.version, writer
-        self._note(place, frame)
+        self._note(place, frame, 1)
         return value, other, True
 
-    def pop(self, key: Any, *default: Any) -> Any:
+    def pop(self, key: object, *default: object) -> Any:
         """Remove `key` and return its value, or `default` when it is missing. Loses no update, so it never conflicts.
 
         Parameters
@@ -488,7 +447,7 @@ class Store(Handed):
             if key in self:
                 self._remove(key, check=True)
 
-    def setdefault(self, key: Any, default: Any = None) -> Any:
+    def setdefault(self, key: object, default: object = None) -> Any:
         """The value of `key`, which is set to `default` first when it is missing. Atomic.
 
         Parameters
@@ -525,19 +484,19 @@ class Store(Handed):
         return self._change(key, lambda value: _settled(key, fn(value)), default)
 
     @exclusive
-    def _change(self, key: Any, fn: Callable[[Any], Any], default: Any) -> Any:
+    def _change(self, key: object, fn: Callable[[Any], Any], default: object) -> Any:
         frame, state = _frame(), self._state_of(key)
         value = default if state is None else state.value
         if self._is_late(frame):
             return value if state is None or state.plain else loan(state)
-        if state is not None and not state.plain and (state.views is not None or holds(state.tracked_by, state)):
+        if state is not None and not state.plain and (state.copies is not None or holds(state.tracked_by, state)):
             value = self._apart(state, frame)
         value = fn(value)
         state = self._state_of(key)  # `fn` may have written, too
         self._commit(key, state, value, self._frozen(key, value, MISSING if state is None else state.frozen), frame)
         return value
 
-    def increment(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
+    def increment(self, key: object, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
         """Add `n` atomically and return the new value.
 
         Parameters
@@ -555,7 +514,7 @@ class Store(Handed):
         Erlang's ``ets:update_counter/3`` with threshold and set value.
         """
 
-        def add(value: Any) -> Any:
+        def add(value: object) -> Any:
             try:
                 total = value + n
                 beyond = limit is not None and (total > limit if n >= 0 else total < limit)
@@ -566,7 +525,7 @@ class Store(Handed):
         return self._change(key, add, 0)
 
     @exclusive
-    def insert_new(self, key: Any, value: Any) -> bool:
+    def insert_new(self, key: object, value: object) -> bool:
         """Set `key` unless it exists; returns whether it was set. Atomic.
 
         Parameters
@@ -576,14 +535,14 @@ class Store(Handed):
         value : object
             What to set.
         """
-        frame = _frame()
+        frame: WalkFrame | None = _frame()
         if key in self or self._is_late(frame):
             return False
         self._commit(key, None, value, self._frozen(key, value, MISSING), frame)
         return True
 
     @exclusive
-    def cas(self, key: Any, old: Any, new: Any) -> bool:
+    def cas(self, key: object, old: object, new: object) -> bool:
         """Set `key` to `new` if it is equal to `old`; returns whether it was set. False when it is missing. Atomic.
 
         Parameters
@@ -619,11 +578,11 @@ class Store(Handed):
         return _rebuilt, (type(self), kept, self._options())
 
     def _options(self) -> dict[str, Any]:
-        merge = {key: rule for key, (rule, _) in self._merge.items()} if self._merge else None
-        return {"on_conflict": self._on_conflict, "merge": merge, "transient": self._transient, "history": self._change_log.limit}
+        merge = {key: rule for key, (rule, _) in self._conflicts.merge.items()} or None
+        return {"on_conflict": str(self._conflicts.policy), "merge": merge, "transient": self._transient, "history": self._change_log.limit}
 
     @classmethod
-    def fromkeys(cls, keys: Iterable[Any], value: Any = None, /) -> Store:
+    def fromkeys(cls, keys: Iterable[Any], value: object = None, /) -> Store:
         """A new store with these `keys`, each with the same `value`."""
         return cls(dict.fromkeys(keys, value))
 
@@ -650,7 +609,7 @@ class Store(Handed):
         return [key for key in self if isinstance(key, str)]
 
     # the past --------------------------------------------------------------------------------------------------------
-    def who(self, key: Any) -> Written:
+    def who(self, key: object) -> Written:
         """The last writer of `key`, and when it wrote; KeyError if the key is missing.
 
         Parameters
@@ -658,16 +617,16 @@ class Store(Handed):
         key : hashable
             Which key.
         """
-        from pocketflex_nb.core.store import changes  # here and below: a quarter of the import's time, which most flows never need
+        from pocketflex_nb.core.store.changes import written_of  # a quarter of the import's time, which most flows never need
 
         self._catch_up()
         state = self._state_of(key)
         if state is None:
             raise KeyError(key)
         with self._lock:
-            return changes.written_of(self._change_log.last_of(state))
+            return written_of(self._change_log.last_of(state))
 
-    def history(self, key: Any = MISSING) -> list[Change]:
+    def history(self, key: object = MISSING) -> list[Change]:
         """The kept changes of `key`, or of all keys, oldest first.
 
         Parameters
@@ -675,30 +634,16 @@ class Store(Handed):
         key : hashable, optional
             Which key; without it, all.
         """
-        from pocketflex_nb.core.store import changes
-
         self._catch_up()
         with self._lock:
-            places = [
-                (page, at) for page, at in self._change_log.after(0, self.version) if key is MISSING or page[at + KEY] == key
-            ]
-        return [changes.change_of(place) for place in reversed(places)]
+            return past.kept_changes(self._change_log, self.version, key)
 
     def snapshot(self) -> Snapshot:
         """The whole store as it is now, frozen. Costs as much as changed since the last snapshot; the first costs all keys once."""
         self._catch_up()
         with self._lock:
-            if self._persistent_map is None or self._persistent_map.version < self._change_log.floor(self.version):
-                self._persistent_map = PersistentMap(self.version, ((key, self._frozen_state(key)) for key in self))
-            else:
-                changed = {page[at + KEY]: None for page, at in self._change_log.after(self._persistent_map.version, self.version)}
-                newer = ((key, self._frozen_state(key)) for key in reversed(changed))
-                self._persistent_map = self._persistent_map.after(self.version, newer)
+            self._persistent_map = past.map_at(self._persistent_map, self._change_log, self.version, self._state_of, self)
             return Snapshot(self._persistent_map, _now())
-
-    def _frozen_state(self, key: Any) -> Any:
-        state = self._state_of(key)
-        return None if state is None else (state.version, state.frozen)
 
     def at(self, version: int) -> dict[Any, Any]:
         """A plain copy of the store as it was at that `version`.
@@ -720,22 +665,8 @@ class Store(Handed):
         """
         self._catch_up()
         with self._lock:
-            past = self._past(version)
-            present = {key: past.pop(key) if key in past else self._state_of(key) for key in self}
-        content = {**present, **past}
-        return {key: _plain_copy(state) for key, state in content.items() if state is not MISSING}
-
-    def _past(self, version: int) -> dict[Any, Any]:
-        """The frozen values, at that version, of the keys that were written since. The lock is held."""
-        if not isinstance(version, int) or not 0 <= version <= self.version:
-            raise StoreError(f"version {version!r} of a store at version {self.version}: a number from 0 to {self.version}")
-        floor = self._change_log.floor(self.version)
-        if version < floor:
-            raise StoreError(
-                f"version {version} is no longer kept, the history begins at {floor}; "
-                f"keep more: Store(history=...), now {self._change_log.limit}"
-            )
-        return {page[at + KEY]: page[at + OLD] for page, at in self._change_log.after(version, self.version)}
+            values = past.past_values(self._change_log, version, self.version)
+            return past.content_at(values, self._state_of, self)
 
     def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
         """The changes from `a` to `b`.
@@ -750,20 +681,15 @@ class Store(Handed):
         list of Difference
             Paths inside the values, such as ``("notes", 2, "title")``.
         """
-        from pocketflex_nb.core.frozen.diff import compare
-
         if isinstance(a, Snapshot) and (b is None or isinstance(b, Snapshot)):
             return a.diff(self.snapshot() if b is None else b)
         self._catch_up()
         with self._lock:
-            first = self._past(a.version if isinstance(a, Snapshot) else a)
-            last = self._past(self.version if b is None else b.version if isinstance(b, Snapshot) else b)
-            pairs = {}
-            for key in [*reversed(first), *(key for key in reversed(last) if key not in first)]:
-                state = self._state_of(key)
-                now = MISSING if state is None else state.frozen
-                pairs[key] = (first.get(key, now), last.get(key, now))
-        return [found for key, (old, new) in pairs.items() for found in compare(old, new, (key,))]
+            first, last = (
+                past.past_values(self._change_log, end.version if isinstance(end, Snapshot) else end, self.version)
+                for end in (a, self.version if b is None else b)
+            )
+            return past.differences(first, last, self._state_of)
 
     def _catch_up(self) -> None:
         """Find the nested changes made outside of runs, and those that the current node has made so far."""
@@ -772,43 +698,14 @@ class Store(Handed):
             if state.tracked_by is None:
                 state.tracked_by = UNTRACKED
             self._detect_mutation(state, None)
-        frame = _frame()
-        for state, store in list((frame.touched or {}).items()) if frame is not None else ():
-            if store is self and not (state.views and owner_of(frame) in state.views):
-                self._detect_mutation(state, frame)
+        frame: WalkFrame | None = _frame()
+        if frame is not None:
+            detect_mutations_so_far(self, frame)
 
-    def _detect_mutation(self, state: KeyState, frame: Any) -> None:
-        """Compare a value with its last copy, and record its changes."""
-        if frame is not None and self._is_late(frame):
-            return
-        done = state.plain
-        while not done:
-            value, before = state.value, state.frozen
-            freezer = Freezer(TOUCHED_BOUND)
-            try:
-                frozen, op = freezer.freeze(value, before), "set"
-            except Exception:  # as in `_frozen`
-                frozen, op = too_large(value), "maybe"
-            done = frozen is before or self._nested(state, value, before, op, (frozen, freezer.fresh), frame)
-
-    @exclusive
-    def _nested(self, state: KeyState, value: Any, before: Any, op: str, frozen: tuple[Any, int], frame: Any) -> bool:
-        """Record a nested change; False if another writer changed the key meanwhile, so that it must be compared again."""
-        if self._states.get(state.key) is not state:
-            return True  # deleted meanwhile
-        if state.value is not value or state.frozen is not before:
-            return state.plain or (state.views is not None and frame in state.views)
-        copy_, weight = frozen
-        writer = writer_of(frame, self._change_log.unresolved)
-        place = self._lay([self.version + 1, state.key, op, before, copy_, writer, 0, _now(), -weight])
-        state.frozen = copy_
-        if op == "set":  # of a "maybe" nobody knows who wrote, or whether
-            state.version, state.writer = self.version, writer
-        self._note(place, frame)
-        return True
+    _detect_mutation = detect_mutation
 
     # others ----------------------------------------------------------------------------------------------------------
-    def lock(self, key: Any, *, timeout: float | None = None) -> Lock:
+    def lock(self, key: object, *, timeout: float | None = None) -> Lock:
         """A lock named `key`, for ``with`` in threads and ``async with`` on any loop; granted in the order of arrival.
 
         Parameters
@@ -831,7 +728,7 @@ class Store(Handed):
                 known = self._locks[key] = KeyLock(key)
         return Lock(known, timeout)
 
-    def watch(self, *keys: Any, limit: int = 1_000) -> Watch:
+    def watch(self, *keys: object, limit: int = 1_000) -> Watch:
         """An async iterator of the changes of `keys`, or of all keys, from now on.
 
         Parameters
@@ -854,7 +751,7 @@ class Store(Handed):
         self._listen(watch)
         return watch
 
-    def subscribe(self, fn: Callable[[Change], Any], *keys: Any) -> Callable[[], None]:
+    def subscribe(self, fn: Callable[[Change], Any], *keys: object) -> Callable[[], None]:
         """Call ``fn(change)`` after each change of `keys`, or of all keys, in the thread that wrote.
 
         Parameters
@@ -878,42 +775,23 @@ class Store(Handed):
         return lambda: self._forget(listener)
 
     @exclusive
-    def _listen(self, listener: Any) -> None:
-        self._listeners = [*(self._listeners or ()), listener.reference()]
+    def _listen(self, listener: StoreListener) -> None:
+        if self._listeners is None:
+            self._listeners = Listeners()
+        self._listeners.add(listener)
         self._busy += 1  # writes take the long way while somebody listens
 
     @exclusive
-    def _forget(self, listener: Any) -> None:
-        kept = [known for known in self._listeners or () if known() is not None and known() is not listener]
-        self._busy -= len(self._listeners or ()) - len(kept)
-        self._listeners = kept
+    def _forget(self, listener: StoreListener | None) -> None:
+        if self._listeners is not None:
+            self._busy -= self._listeners.remove(listener)
 
-    def _publish(self, place: RecordPos) -> None:
+    def _publish(self, pos: RecordPos) -> None:
         """Pass a change to watches and subscribers. The lock is held; never waits."""
         from pocketflex_nb.core.store.changes import change_of
 
-        (page, at), change = place, None
-        for reference in self._listeners or ():
-            listener = reference()
-            if listener is None:  # a watch that nobody holds any more
-                self._forget(None)
-            elif listener.wants(page[at + KEY]):
-                change = change or change_of(place)
-                if not listener.push(change):
-                    if self._outbox is None:
-                        self._outbox = deque()
-                    self._outbox.append((listener, change))
-
-    def _deliver(self) -> None:
-        """Call subscribers, unless this thread still holds the lock: its outermost holder does it at the end."""
-        if self._lock._is_owned():  # as threading.Condition asks it
-            return
-        while self._outbox:
-            try:
-                listener, change = self._outbox.popleft()
-            except IndexError:  # another thread was quicker
-                return
-            listener.call(change)
+        if self._listeners is not None and not self._listeners.publish(record_at(pos).key, lambda: change_of(pos)):
+            self._forget(None)
 
 
 def as_store(shared: Any, **options: Any) -> Store:
@@ -934,39 +812,13 @@ def as_store(shared: Any, **options: Any) -> Store:
     return Store(shared, **options)
 
 
-def _rules(merge: Mapping[Any, Callable[..., Any]]) -> dict[Any, tuple[Callable[..., Any], bool]]:
-    """The merge rules, each with whether it takes a base."""
-    if not isinstance(merge, Mapping):
-        raise TypeError(f"Store(merge={value_text(merge)}): a mapping of key to rule, such as {{'notes': operator.add}}")
-    for key, rule in merge.items():
-        if not callable(rule):
-            raise TypeError(f"Store(merge={{{key!r}: {value_text(rule)}}}): a rule is a function (theirs, mine) -> value")
-    return {key: (rule, _required(rule) == 3) for key, rule in merge.items()}
-
-
-def _required(fn: Callable[..., Any]) -> int:
-    """Number of positional arguments that `fn` must get."""
-    try:
-        parameters = inspect.signature(fn).parameters.values()
-    except (TypeError, ValueError):  # some builtins have no signature
-        return 2
-    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-
-
 def _refuse_options(unknown: Mapping[str, Any]) -> None:
     name = next(iter(unknown))
     known = ("on_conflict", "merge", "transient", "history")
     raise TypeError(f"Store has no option {name!r}{nearest(name, known)}; keys are given as a mapping: Store({{{name!r}: ...}})")
 
 
-def _plain_copy(state: Any) -> Any:
-    """A plain copy of a cell's value or of a frozen one; the live value where there is no copy."""
-    if not isinstance(state, KeyState):
-        return thaw(state)
-    return state.value if isinstance(state.frozen, Opaque) else thaw(state.frozen)
-
-
-def _settled(key: Any, value: Any) -> Any:
+def _settled(key: object, value: object) -> Any:
     if inspect.iscoroutine(value):
         value.close()
         raise TypeError(f"update({key!r}, fn): fn is async, but it runs under a lock: await before, or use store.lock()")

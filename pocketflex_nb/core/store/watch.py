@@ -6,16 +6,88 @@ import asyncio
 import logging
 import threading
 import weakref
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.store.changes import Change
 
-__all__ = ["Listener", "Watch"]
+__all__ = ["Listener", "Listeners", "StoreListener", "Watch"]
 
 _log = logging.getLogger("pocketflex_nb")
+
+
+class StoreListener(Protocol):
+    """A watch or a subscriber, as a store sees it."""
+
+    def reference(self) -> Callable[[], StoreListener | None]:
+        """The store's reference to it."""
+        ...
+
+    def wants(self, key: object) -> bool:
+        """Whether it follows this key."""
+        ...
+
+    def push(self, change: Change) -> bool:
+        """Take a change, from any thread, without waiting; False when `call` must be called after the store's lock was released."""
+        ...
+
+    def call(self, change: Change) -> None:
+        """Pass on a change that `push` did not take."""
+        ...
+
+
+class Listeners:
+    """The watches and subscribers of one store, and the calls that wait until its lock is released."""
+
+    __slots__ = ("_outbox", "_references")
+
+    def __init__(self) -> None:
+        self._references: list[Callable[[], StoreListener | None]] = []
+        self._outbox: deque[tuple[StoreListener, Change]] = deque()
+
+    def __iter__(self) -> Iterator[StoreListener]:
+        return iter([listener for reference in self._references if (listener := reference()) is not None])
+
+    def __bool__(self) -> bool:
+        return bool(self._references)
+
+    def add(self, listener: StoreListener) -> None:
+        """Begin to tell `listener`. The store's lock is held."""
+        self._references = [*self._references, listener.reference()]
+
+    def remove(self, listener: StoreListener | None) -> int:
+        """Tell `listener`, and watches that nobody holds any more, nothing from now on; returns how many these are."""
+        kept = [known for known in self._references if known() is not None and known() is not listener]
+        removed, self._references = len(self._references) - len(kept), kept
+        return removed
+
+    def publish(self, key: object, make: Callable[[], Change]) -> bool:
+        """Pass a change of `key`, made when somebody wants it; False when a watch was found that nobody holds any more.
+
+        The store's lock is held. Never waits.
+        """
+        change, all_held = None, True
+        for reference in self._references:
+            listener = reference()
+            if listener is None:
+                all_held = False
+            elif listener.wants(key):
+                change = change or make()
+                if not listener.push(change):
+                    self._outbox.append((listener, change))
+        return all_held
+
+    def deliver(self, lock: threading.RLock) -> None:
+        """Call subscribers, unless this thread still holds the store's `lock`: its outermost holder does it at the end."""
+        while self._outbox and not lock._is_owned():  # type: ignore[attr-defined]  # as threading.Condition asks it
+            try:
+                listener, change = self._outbox.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            listener.call(change)
 
 
 class Watch:
@@ -29,21 +101,21 @@ class Watch:
         Changes that were dropped because nobody read them in time.
     """
 
-    def __init__(self, keys: tuple[Any, ...], limit: int, forget: Callable[[Any], None]) -> None:
+    def __init__(self, keys: tuple[object, ...], limit: int, forget: Callable[[StoreListener], None]) -> None:
         if limit < 1:
-            raise ValueError(f"watch(limit={limit!r}): at least 1 key")
+            raise ValueError(f"watch(limit={limit!r}): a number of keys of at least 1 is needed")
         self.missed = 0
         self._keys, self._limit, self._forget = frozenset(keys), limit, forget
-        self._pending: dict[Any, Change] = {}
+        self._pending: dict[object, Change] = {}
         self._lock = threading.Lock()
         self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
         self._closed = False
 
-    def reference(self) -> Any:
+    def reference(self) -> Callable[[], StoreListener | None]:
         """The store's reference to it: weak, so that a watch without a reader disappears."""
         return weakref.ref(self)
 
-    def wants(self, key: Any) -> bool:
+    def wants(self, key: object) -> bool:
         """Whether it follows this key."""
         return not self._keys or key in self._keys
 
@@ -57,6 +129,9 @@ class Watch:
                 self.missed += 1
             self._wake()
         return True
+
+    def call(self, change: Change) -> None:
+        """Nothing is left to do: `push` takes every change."""
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -122,16 +197,16 @@ def _set(future: asyncio.Future[None]) -> None:
 class Listener:
     """A function to call after each change of some keys."""
 
-    def __init__(self, fn: Callable[[Change], Any], keys: tuple[Any, ...]) -> None:
+    def __init__(self, fn: Callable[[Change], object], keys: tuple[object, ...]) -> None:
         if not callable(fn):
-            raise TypeError(f"subscribe({fn!r}): a function of one change")
+            raise TypeError(f"subscribe({fn!r}): a function of one argument, the change, is needed")
         self._fn, self._keys = fn, frozenset(keys)
 
-    def reference(self) -> Any:
+    def reference(self) -> Callable[[], StoreListener | None]:
         """The store's reference to it: strong, until it is ended."""
         return lambda: self
 
-    def wants(self, key: Any) -> bool:
+    def wants(self, key: object) -> bool:
         """Whether it follows this key."""
         return not self._keys or key in self._keys
 

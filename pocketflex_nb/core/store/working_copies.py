@@ -10,28 +10,30 @@ A step that was abandoned keeps the object that it got; the store continues with
 
 from __future__ import annotations
 
+from collections.abc import ItemsView, Sequence, ValuesView
 from time import monotonic
 from time import time as now
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pocketflex_nb.core.context import CURRENT_FRAME, walked_with
 from pocketflex_nb.core.frozen.copies import NotCopied, copy_of, restore
 from pocketflex_nb.core.frozen.freezer import MISSING, Freezer, Opaque, is_plain
 from pocketflex_nb.core.frozen.three_way_merge import Merge
-from pocketflex_nb.core.store.change_log import KEY, OLD, VERSION, WRITER
+from pocketflex_nb.core.store.bounded_copies import WRITTEN_BOUND, frozen_within, too_large
+from pocketflex_nb.core.store.conflicts import ConflictPolicy, ConflictRules, is_fenced, replaced_values
 from pocketflex_nb.core.store.exclusive import exclusive
-from pocketflex_nb.core.store.key_state import UNTRACKED, KeyState
-from pocketflex_nb.core.store.writer import writer_of
+from pocketflex_nb.core.store.key_state import UNTRACKED, KeyState, Tracking, WorkingCopy
+from pocketflex_nb.core.store.writer import Writer, writer_of
 
-__all__ = [
-    "MANY", "READS", "SECONDS", "TOUCHED_BOUND", "WRITTEN_BOUND", "Handed", "View", "holds", "is_fenced", "is_related", "loan", "owner_of",
-    "too_large",
-]
+if TYPE_CHECKING:
+    from threading import RLock
 
-#: estimated bytes of work to look at one touched key at a node's end; beyond it the change is "maybe"
-TOUCHED_BOUND = 64 * 1024
-#: the same for the first copy of a value that is written
-WRITTEN_BOUND = 16 * TOUCHED_BOUND
+    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.store.change_log import ChangeLog, Record, RecordPos
+    from pocketflex_nb.core.store.watch import Listeners
+
+__all__ = ["MANY", "READS", "SECONDS", "WorkingCopies", "holds", "is_related", "loan", "owner_of"]
+
 #: reads, and seconds, after which a node that only reads its copy is given the present state
 READS, SECONDS = 8, 0.1
 #: nodes at work on one key, beyond which one that waits is shown what they did at their ends only
@@ -40,35 +42,14 @@ _frame = CURRENT_FRAME.get
 _set = dict.__setitem__
 
 
-class View:
-    """The copy that one node got instead of the store's own object.
-
-    Attributes
-    ----------
-    value : object
-        Its own object.
-    base : object
-        The frozen value that it began with.
-    is_first : bool
-        Whether that object was the store's own, until another node's took its place.
-    reads, since : int, float
-        Reads since it was made or renewed, and when that was.
-    """
-
-    __slots__ = ("base", "is_first", "reads", "since", "value")
-
-    def __init__(self, value: Any, base: Any, is_first: bool = False) -> None:
-        self.value, self.base, self.is_first, self.reads, self.since = value, base, is_first, 0, monotonic()
-
-
-def owner_of(frame: Any) -> Any:
+def owner_of(frame: WalkFrame) -> WalkFrame:
     """The walk that a step belongs to: steps of one node share their copies."""
-    while getattr(frame, "step", False):
+    while getattr(frame, "step", False) and frame.parent is not None:
         frame = frame.parent
     return frame
 
 
-def _is_above(frame: Any, other: Any) -> bool:
+def _is_above(frame: WalkFrame, other: WalkFrame | None) -> bool:
     """Whether `other` was entered from `frame`."""
     while other is not None:
         if other is frame:
@@ -77,13 +58,13 @@ def _is_above(frame: Any, other: Any) -> bool:
     return False
 
 
-def is_related(frame: Any, other: Any) -> bool:
+def is_related(frame: WalkFrame, other: WalkFrame) -> bool:
     """Whether two frames belong to one walk, or one of their walks was entered from the other's."""
     mine, theirs = owner_of(frame), owner_of(other)
     return _is_above(mine, theirs) or _is_above(theirs, mine)
 
 
-def holds(frame: Any, state: Any) -> bool:
+def holds(frame: WalkFrame | Tracking | None, state: object) -> TypeGuard[WalkFrame]:
     """Whether a running node got the store's own object of this key."""
     if frame is UNTRACKED or frame is None:
         return False
@@ -91,34 +72,41 @@ def holds(frame: Any, state: Any) -> bool:
     return touched is not None and state in touched
 
 
-class Handed(dict[Any, Any]):
+class WorkingCopies(dict[Any, Any]):
     """The part of a store that decides which objects readers get."""
 
     __slots__ = ()
 
-    _states: Any
-    _commit: Any
-    _frozen: Any
-    _change_log: Any
-    _lock: Any
-    _merge: Any
-    _nested_rules: Any
-    _on_conflict: Any
-    version: Any
-    _is_late: Any
-    _lay: Any
-    _detect_mutation: Any
-    _note: Any
-    _report_conflict: Any
-    _take: Any
-    _touch: Any
-    _transient: Any
+    _states: dict[object, KeyState]
+    _change_log: ChangeLog
+    _conflicts: ConflictRules
+    _transient: frozenset[object]
+    _lock: RLock
+    _listeners: Listeners | None
+    _busy: int
+    version: int
 
-    def values(self) -> Any:
+    if TYPE_CHECKING:  # the store's own, which the copies need
+
+        def _is_late(self, frame: WalkFrame | None, told: bool = True) -> bool: ...
+        def _touch(self, state: KeyState) -> None: ...
+        def _frozen(self, key: object, value: object, old: object) -> tuple[object, int]: ...
+        def _detect_mutation(self, state: KeyState, frame: WalkFrame | None) -> None: ...
+        def _report_conflict(
+            self, key: object, frame: WalkFrame, other: Writer, done: bool, path: tuple[object, ...] = ()
+        ) -> None: ...
+        def _commit(
+            self, key: object, state: KeyState | None, value: object, frozen: tuple[object, int], frame: WalkFrame | None
+        ) -> None: ...
+        def _take(self, key: object, frame: WalkFrame | None, check: bool) -> tuple[object, Writer | None, bool]: ...
+        def _lay(self, record: Sequence[object]) -> RecordPos: ...
+        def _note(self, place: RecordPos, frame: WalkFrame | None, weight: int) -> None: ...
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]  # of a plain dict, inside of a run
         """The values; inside of a run those that the current node gets."""
         return dict.values(self) if _frame() is None else self._handed().values()
 
-    def items(self) -> Any:
+    def items(self) -> ItemsView[Any, Any]:  # type: ignore[override]  # as above
         """The keys with their values; inside of a run those that the current node gets."""
         return dict.items(self) if _frame() is None else self._handed().items()
 
@@ -127,7 +115,7 @@ class Handed(dict[Any, Any]):
         found = {key: self.get(key, MISSING) for key in list(dict.keys(self))}
         return {key: value for key, value in found.items() if value is not MISSING}
 
-    def _hand(self, state: KeyState) -> Any:
+    def _hand(self, state: KeyState) -> object:
         """The object of a key with a mutable value, for the current node."""
         frame = _frame()
         if frame is None:
@@ -135,27 +123,27 @@ class Handed(dict[Any, Any]):
                 self._touch(state)
             return state.value
         if (
-            state.tracked_by is UNTRACKED and state.views is None and not frame.fenced
-            and (frame.parent is None or not is_fenced(frame.parent)) and not self._nested_rules
+            state.tracked_by is UNTRACKED and state.copies is None and not frame.fenced
+            and (frame.parent is None or not is_fenced(frame.parent)) and not self._conflicts.nested_keys
         ):
             self._touch(state)
             return state.value
         return self._hand_apart(state, frame)
 
     @exclusive
-    def _hand_apart(self, state: KeyState, frame: Any) -> Any:
+    def _hand_apart(self, state: KeyState, frame: WalkFrame) -> object:
         if self._is_late(frame, told=False):
             return loan(state)
         owner = owner_of(frame)
-        view = state.views.get(owner) if state.views else None
+        view = state.copies.get(owner) if state.copies else None
         if view is None:
-            view = self._view(state, frame, owner)
+            view = self._copy_for(state, frame, owner)
             if view is None:
                 self._touch(state)
                 return state.value
-            if state.views is None:
-                state.views = {}
-            state.views[owner] = view
+            if state.copies is None:
+                state.copies = {}
+            state.copies[owner] = view
         for walk in (frame, owner):
             if walk.touched is None:
                 walk.touched = {}
@@ -165,10 +153,10 @@ class Handed(dict[Any, Any]):
             self._renew(state, view, owner)
         return view.value
 
-    def _view(self, state: KeyState, frame: Any, owner: Any) -> View | None:
+    def _copy_for(self, state: KeyState, frame: WalkFrame, owner: WalkFrame) -> WorkingCopy | None:
         """A copy for `owner`, or None when it may have the store's own object."""
         base = state.frozen
-        if self._nested_rules and state.key in self._nested_rules:
+        if self._conflicts.nested_keys and state.key in self._conflicts.nested_keys:
             base = self._as_it_began(state, frame)
         if base is state.frozen:
             holder = state.tracked_by
@@ -177,29 +165,29 @@ class Handed(dict[Any, Any]):
             if is_related(holder, owner):
                 return None
         try:
-            return View(copy_of(base, state.value), base)
+            return WorkingCopy(copy_of(base, state.value), base)
         except (NotCopied, RuntimeError):  # too large, of parts that cannot be copied, or changed by a thread meanwhile
             return None
 
-    def _as_it_began(self, state: KeyState, frame: Any) -> Any:
+    def _as_it_began(self, state: KeyState, frame: WalkFrame) -> object:
         """The frozen value of a key when the current node began, if another one has written it since."""
         if state.version <= frame.start_version or walked_with(frame) is not self or state.writer.is_related(frame):
             return state.frozen
-        base = [page[at + OLD] for page, at in self._change_log.after(frame.start_version, self.version) if page[at + KEY] == state.key]
+        base = list(replaced_values(self._change_log, state.key, frame.start_version, self.version))
         return base[-1] if base and base[-1] is not MISSING and not isinstance(base[-1], Opaque) else state.frozen
 
-    def _renew(self, state: KeyState, view: View, owner: Any) -> None:
+    def _renew(self, state: KeyState, view: WorkingCopy, owner: WalkFrame) -> None:
         """Show running nodes each other's changes when one reads repeatedly, since it waits for the others."""
         view.reads, view.since = 0, monotonic()
         if self._states.get(state.key) is not state or state.plain:
             return
-        views = list((state.views or {}).items())
-        for other, known in views if len(views) <= MANY else [(owner, view)]:
-            for path, writer, done in self._merge_view(state, other, known, ends=False):
+        copies = list((state.copies or {}).items())
+        for other, known in copies if len(copies) <= MANY else [(owner, view)]:
+            for path, writer, done in self._merge_copy(state, other, known, ends=False):
                 self._report_conflict(path[0], other, writer, done, path)
         if holds(state.tracked_by, state):
             self._detect_mutation(state, state.tracked_by)
-        if state.frozen is view.base or _frozen(view.value, view.base) is not view.base:
+        if state.frozen is view.base or frozen_within(view.value, view.base) is not view.base:
             return
         try:
             view.value = restore(view.value, state.frozen)
@@ -208,14 +196,14 @@ class Handed(dict[Any, Any]):
             pass
 
     # the object that a node got is separated from its successor -----------------------------------------------------------
-    def _set_aside_views(self, state: KeyState, frame: Any, keeps: bool = False) -> bool:
+    def _set_aside_copies(self, state: KeyState, frame: WalkFrame | None, keeps: bool = False) -> bool:
         """`frame` replaces the store's own object: others that work on it keep it, and `frame` what it was handed if it `keeps` that.
 
         Whether somebody works on it. The lock is held.
         """
         owner = None if frame is None else owner_of(frame)
-        if state.views and not keeps:
-            _drop_view(state, owner)
+        if state.copies and not keeps:
+            _drop_copy(state, owner)
         holder = state.tracked_by
         if not holds(holder, state):
             return False
@@ -223,17 +211,17 @@ class Handed(dict[Any, Any]):
         if owner is not None and is_related(other, owner):
             return False
         state.tracked_by = UNTRACKED
-        if state.views is None:
-            state.views = {}
-        state.views.setdefault(other, View(state.value, state.frozen, is_first=True))
+        if state.copies is None:
+            state.copies = {}
+        state.copies.setdefault(other, WorkingCopy(state.value, state.frozen, is_first=True))
         return True
 
     @exclusive
-    def _apart(self, state: KeyState, frame: Any) -> Any:
+    def _apart(self, state: KeyState, frame: WalkFrame | None) -> object:
         """The starting value of an atomic change: the value without the changes that other running nodes have made to it so far."""
         owner = None if frame is None else owner_of(frame)
-        if state.views and owner in state.views:
-            self._merge_view(state, owner, state.views[owner], ends=False)
+        if owner is not None and state.copies and owner in state.copies:
+            self._merge_copy(state, owner, state.copies[owner], ends=False)
         if not holds(state.tracked_by, state):
             return state.value
         if owner is not None and is_related(state.tracked_by, owner):
@@ -244,10 +232,10 @@ class Handed(dict[Any, Any]):
             return state.value
 
     @exclusive
-    def _withdraw(self, state: KeyState, frame: Any) -> tuple[Any, Any] | None:
+    def _withdraw(self, state: KeyState, frame: WalkFrame) -> tuple[object, object] | None:
         """Replace the store's object that an abandoned step got by a new one; returns that one, and the other."""
         owner = owner_of(frame)
-        view = state.views.get(owner) if state.views else None
+        view = state.copies.get(owner) if state.copies else None
         if view is not None:
             old, base = view.value, view.base
         elif self._states.get(state.key) is state and not state.plain:
@@ -263,26 +251,26 @@ class Handed(dict[Any, Any]):
         return old, new
 
     # a try that failed ------------------------------------------------------------------------------------------------
-    def _record_so_far(self, state: KeyState, frame: Any) -> None:
+    def _record_so_far(self, state: KeyState, frame: WalkFrame) -> None:
         """Record what the current node has changed so far."""
         owner = owner_of(frame)
-        if state.views and owner in state.views:
-            self._merge_view(state, owner, state.views[owner], ends=False)
+        if state.copies and owner in state.copies:
+            self._merge_copy(state, owner, state.copies[owner], ends=False)
         elif not state.plain:
             self._detect_mutation(state, frame)
 
     @exclusive
-    def _undo_write(self, last: list[Any], old: Any, before: Any, frame: Any) -> bool:
+    def _undo_write(self, last: Record, old: object, before: object, frame: WalkFrame) -> bool:
         """Restore a key to its value before an attempt wrote it; False for another store, or if another writer has changed it since.
 
         `last` is the try's last record of the key, `old` the frozen value before its first, `before` the live one, where it is known.
         """
-        key = last[KEY]
+        key = last.key
         state = self._states.get(key)
         if state is None:
-            if self._change_log.tombstones.get(key, (0,))[0] != last[VERSION]:
+            if self._change_log.tombstones.get(key, (0,))[0] != last.version:
                 return False
-        elif state.version != last[VERSION] or state.writer is not last[WRITER]:
+        elif state.version != last.version or state.writer is not last.writer:
             return False
         if old is MISSING:
             if state is not None:
@@ -295,10 +283,10 @@ class Handed(dict[Any, Any]):
         return True
 
     @exclusive
-    def _restore_in_place(self, state: KeyState, frame: Any) -> tuple[Any, Any] | None:
+    def _restore_in_place(self, state: KeyState, frame: WalkFrame) -> tuple[object, object] | None:
         """Restore a value that an attempt got to its content when the attempt began, in place."""
         owner = owner_of(frame)
-        view = state.views.get(owner) if state.views else None
+        view = state.copies.get(owner) if state.copies else None
         if view is not None:
             given, base = view.value, view.base
         elif (
@@ -308,7 +296,7 @@ class Handed(dict[Any, Any]):
             given, base = state.value, state.frozen
         else:
             return None
-        now = _frozen(given, base)
+        now = frozen_within(given, base)
         if now is None or now is base:
             return None
         now = restore(given, base)
@@ -322,25 +310,25 @@ class Handed(dict[Any, Any]):
         return given, now
 
     # at a node's end -------------------------------------------------------------------------------------------------
-    def _end_view(self, state: KeyState, frame: Any) -> None:
+    def _end_copy(self, state: KeyState, frame: WalkFrame) -> None:
         """Merge the changes of the current node's copy with the store's value."""
-        view = state.views.get(frame) if state.views else None
+        view = state.copies.get(frame) if state.copies else None
         if view is None:
             if not state.plain:
                 self._detect_mutation(state, frame)
             return
-        lost = self._merge_view(state, frame, view, ends=True)
+        lost = self._merge_copy(state, frame, view, ends=True)
         for path, other, done in lost:
             self._report_conflict(path[0], frame, other, done, path)
 
     @exclusive
-    def _merge_view(self, state: KeyState, frame: Any, view: View, ends: bool) -> list[Any]:
+    def _merge_copy(self, state: KeyState, frame: WalkFrame, view: WorkingCopy, ends: bool) -> list[tuple[tuple[Any, ...], Writer, bool]]:
         """Bring the changes of one view into the store; the places of lost updates, each with who else wrote and whether it was done."""
         if ends:
-            _drop_view(state, frame)
+            _drop_copy(state, frame)
         if self._is_late(frame) or self._states.get(state.key) is not state:
             return []
-        mine = _frozen(view.value, view.base, WRITTEN_BOUND)
+        mine = frozen_within(view.value, view.base, WRITTEN_BOUND)
         if mine is None and ends:  # it has grown too large to be compared
             mine = too_large(view.value)
         if mine is None or mine is view.base:
@@ -351,16 +339,16 @@ class Handed(dict[Any, Any]):
                 own = copy_of(mine, own)
             except (NotCopied, RuntimeError):
                 return []
-        merge = Merge(self._merge or {})
-        merged = own if state.frozen is view.base else self._merged_view(merge, state, view, mine, own)
+        merge = Merge(self._conflicts.merge)
+        merged = own if state.frozen is view.base else self._merged_copy(merge, state, view, mine, own)
         lost = [path for path in merge.lost if not other.is_related(frame) and other.resolve().name]
-        done = not lost or self._on_conflict != "raise"
+        done = not lost or self._conflicts.policy is not ConflictPolicy.RAISE
         if done:
-            self._put_view(state, frame, view, merged, ends)
+            self._put_copy(state, frame, view, merged, ends)
             view.base = mine
         return [(path, other, done) for path in lost]
 
-    def _merged_view(self, merge: Merge, state: KeyState, view: View, mine: Any, own: Any) -> Any:
+    def _merged_copy(self, merge: Merge, state: KeyState, view: WorkingCopy, mine: object, own: object) -> object:
         theirs = state.frozen
         try:
             live = copy_of(theirs, state.value)
@@ -369,16 +357,16 @@ class Handed(dict[Any, Any]):
             return own
         return merge.value((state.key,), view.base, theirs, mine, live, own)
 
-    def _put_view(self, state: KeyState, frame: Any, view: View, merged: Any, ends: bool) -> None:
+    def _put_copy(self, state: KeyState, frame: WalkFrame, view: WorkingCopy, merged: object, ends: bool) -> None:
         """Store the merged value, in the present object where no other node uses that one."""
         freezer = Freezer(WRITTEN_BOUND)
         try:
-            frozen: Any = freezer.freeze(merged, state.frozen)
+            frozen: object = freezer.freeze(merged, state.frozen)
         except Exception:  # too large, or changed by a thread meanwhile
             frozen = too_large(merged)
         if frozen is state.frozen and not view.is_first:
             return
-        is_held = self._set_aside_views(state, frame, keeps=not ends)
+        is_held = self._set_aside_copies(state, frame, keeps=not ends)
         is_home = view.is_first and ends
         try:
             value = merged if is_held and not is_home else restore(view.value if is_home else state.value, frozen)
@@ -392,19 +380,10 @@ class Handed(dict[Any, Any]):
         writer = writer_of(frame, self._change_log.unresolved)
         place = self._lay([self.version + 1, state.key, "set", state.frozen, frozen, writer, 0, now(), -freezer.fresh])
         state.frozen, state.version, state.writer = frozen, self.version, writer
-        self._note(place, frame)
+        self._note(place, frame, freezer.fresh)
 
 
-def is_fenced(frame: Any) -> bool:
-    """Whether a frame, or one that it was entered from, was abandoned."""
-    while frame is not None:
-        if frame.fenced:
-            return True
-        frame = frame.parent
-    return False
-
-
-def loan(state: KeyState) -> Any:
+def loan(state: KeyState) -> object:
     """An object that an abandoned step may change freely."""
     try:
         return copy_of(state.frozen, state.value)
@@ -412,25 +391,9 @@ def loan(state: KeyState) -> Any:
         return state.value
 
 
-def _drop_view(state: KeyState, owner: Any) -> None:
-    if state.views is not None:
-        state.views.pop(owner, None)
-        if not state.views:
-            state.views = None
-
-
-def too_large(value: Any) -> Opaque:
-    """The marker for a value that is too large to be copied."""
-    try:
-        size = f" of {len(value)}"
-    except Exception:  # a class may lie about anything
-        size = ""
-    return Opaque(type(value), f"<{type(value).__name__}{size}, too large to compare>", id(value))
-
-
-def _frozen(value: Any, base: Any, bound: int = TOUCHED_BOUND) -> Any:
-    """The frozen `value`; None when it has become too large, or a thread changes it meanwhile."""
-    try:
-        return Freezer(bound).freeze(value, base)
-    except Exception:
-        return None
+def _drop_copy(state: KeyState, owner: WalkFrame | None) -> None:
+    if state.copies is not None:
+        if owner is not None:
+            state.copies.pop(owner, None)
+        if not state.copies:
+            state.copies = None

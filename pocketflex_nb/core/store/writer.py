@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.ports import WalkFrame
 
 __all__ = ["OFTEN", "OUTSIDE", "UNRESOLVED", "Writer", "writer_of"]
 
@@ -19,9 +22,9 @@ class Writer:
 
     __slots__ = ("frame", "line", "node", "path", "run")
 
-    def __init__(self, frame: Any) -> None:
-        self.frame: Any = frame
-        self.node = None if frame is None else frame.node
+    def __init__(self, frame: WalkFrame | None) -> None:
+        self.frame = frame
+        self.node: object = None if frame is None else frame.node
         self.run = self.path = ""
         self.line: tuple[int, ...] = ()
 
@@ -36,7 +39,7 @@ class Writer:
             self.run = str(getattr(frame.run, "name", "") or "")
             self.path = "" if self.node is None else str(frame.path(self.node))
             line = []
-            above = frame
+            above: WalkFrame | None = frame
             while above is not None:
                 line.append(id(above))
                 above = above.parent
@@ -44,7 +47,7 @@ class Writer:
             self.frame = self.node = None
         return self
 
-    def is_related(self, frame: Any) -> bool:
+    def is_related(self, frame: WalkFrame | None) -> bool:
         """Whether `frame` is this writer's own, or one that it was entered from, or was entered from it."""
         line = self.resolve().line
         if id(frame) in line:
@@ -66,18 +69,18 @@ class Writer:
 OUTSIDE = Writer(None)
 
 
-def writer_of(frame: Any, unresolved: list[Writer]) -> Writer:
+def writer_of(frame: WalkFrame | None, unresolved: list[Writer]) -> Writer:
     """The writer for the current node of `frame`, made once per walk and node."""
     if frame is None:
         return OUTSIDE
-    writers = getattr(frame, "writers", None)
+    writers: dict[object, Writer] | None = getattr(frame, "writers", None)
     if writers is None:
         writers = {}
         try:
             frame.writers = writers
         except AttributeError:  # a frame that has no place for it
             pass
-    writer: Writer | None = writers.get(frame.node)
+    writer = writers.get(frame.node)
     if writer is None:
         writer = writers[frame.node] = Writer(frame)
         unresolved.append(writer)

@@ -72,7 +72,7 @@ class ItemWalks:
     def open(self, walk: Frame, params: Mapping[str, Any]) -> Store:
         """The private store of one walk."""
         merge = self.private.inner_rules()
-        policy: Any = self.shared._on_conflict if isinstance(self.shared, Store) else "warn"
+        policy: Any = self.shared._conflicts.policy if isinstance(self.shared, Store) else "warn"
         store = Store(self.private.taken(self.shared, params, self.what), merge=merge or None, on_conflict=policy)
         walk.private = store
         walk.run.keep_store(walk)

@@ -14,7 +14,8 @@ from pocketflex_nb.core.errors import EncodingError
 from pocketflex_nb.core.frozen.copies import NotCopied
 from pocketflex_nb.core.frozen.freezer import MISSING, freeze, thaw
 from pocketflex_nb.core.frozen.three_way_merge import Merge
-from pocketflex_nb.core.store.change_log import KEY, VERSION
+from pocketflex_nb.core.store.change_log import Record
+from pocketflex_nb.core.store.conflicts import ConflictPolicy
 from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.working_copies import READS, SECONDS, holds, is_related, owner_of
 from pocketflex_nb.core.store.writer import OUTSIDE
@@ -55,7 +56,8 @@ class Nested(Readable):
             twin.reads += 1
             if twin.reads < READS or monotonic() - twin.since < SECONDS or self._encoded(twin.key, twin.value) != twin.text:
                 return twin.value
-            owner.touched.pop(twin, None)  # it waits for others, and has changed nothing
+            if owner.touched is not None:
+                owner.touched.pop(twin, None)  # it waits for others, and has changed nothing
         if not self._is_late(frame, told=False) and (not holds(entry.tracked_by, entry) or is_related(entry.tracked_by, frame)):
             return super()._live(entry)
         twin = twins[id(self), entry.key] = _Twin(entry)
@@ -69,7 +71,7 @@ class Nested(Readable):
     def _send_nested(self, cell: Any, text: str, frame: Any) -> None:
         """Send a value that was changed in place, merged with the present value, if that differs."""
         key, value = cell.key, cell.value
-        rule = self._merge is not None and key in self._merge
+        rule = key in self._conflicts.merge
         while True:
             current: Entry | None = self._replica.entries.get(key)
             lost: list[tuple[Any, ...]] = []
@@ -81,7 +83,7 @@ class Nested(Readable):
                     value = self._merged_with(key, cell.value, cell.text)
                 else:
                     value, lost = self._merged_nested(cell, current)
-                if lost and frame is not None and self._on_conflict == "raise":
+                if lost and frame is not None and self._conflicts.policy is ConflictPolicy.RAISE:
                     self._report_conflict(key, frame, current.writer.resolve(), False, lost[0])
                 text = self._encoded(key, value)
             try:
@@ -105,7 +107,7 @@ class Nested(Readable):
     def _merged_nested(self, cell: Any, current: Entry) -> tuple[Any, list[tuple[Any, ...]]]:
         """The merged value, and the paths that both changed."""
         base, theirs = (freeze(decode(text, unloaded="keep")) for text in (cell.text, current.text))
-        merge = Merge(self._merge or {}, joins=False)
+        merge = Merge(self._conflicts.merge, joins=False)
         live = decode(current.text, unloaded="keep")
         value = merge.value((cell.key,), base, theirs, freeze(cell.value, base), live, cell.value)
         return value, merge.lost
@@ -132,13 +134,13 @@ class Nested(Readable):
                 dict.__setitem__(self, cell.key, cell.value)
         return old, cell.value
 
-    def _undo_write(self, last: list[Any], old: Any, before: Any, frame: Any) -> bool:
-        key = last[KEY]
+    def _undo_write(self, last: Record, old: Any, before: Any, frame: Any) -> bool:
+        key = last.key
         entry = self._replica.entries.get(key)
         if entry is None:
-            if self._replica.gone.get(key, (0, OUTSIDE))[0] != last[VERSION]:
+            if self._replica.gone.get(key, (0, OUTSIDE))[0] != last.version:
                 return False
-        elif entry.version != last[VERSION]:
+        elif entry.version != last.version:
             return False
         value = thaw(old)
         try:

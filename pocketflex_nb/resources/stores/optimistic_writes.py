@@ -10,6 +10,7 @@ from typing import Any
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.errors import DecodingError, EncodingError, LockLost
+from pocketflex_nb.core.store.conflicts import ConflictPolicy
 from pocketflex_nb.core.store.key_state import UNTRACKED
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer
 from pocketflex_nb.resources.stores.backends.backend import ConnectionLost, VersionConflict
@@ -60,11 +61,11 @@ class Writable(Nested):
             other, expect, merged = None, None, value
             if mark is not None and getattr(frame.run, "store", None) is self:
                 other, expect = self._other_since(key, mark.since, frame)
-                if other is not None and self._merge and key in self._merge:
+                if other is not None and key in self._conflicts.merge:
                     base = self._replica.after(max(mark.since, self._replica.floor)).get(key)
                     merged, other = self._merged_with(key, value, base), None
                     text = self._encoded(key, merged)
-                elif other is not None and self._on_conflict == "raise":
+                elif other is not None and self._conflicts.policy is ConflictPolicy.RAISE:
                     self._report_conflict(key, frame, other, False)
             try:
                 self._send(key, text, frame, expect, merged)
@@ -90,8 +91,7 @@ class Writable(Nested):
 
     def _merged_with(self, key: Any, mine: Any, base: Any) -> Any:
         """The result of the merge rule of `key` for the present value and the one written; `base` is the text before both."""
-        assert self._merge is not None
-        rule, takes_base = self._merge[key]
+        rule, takes_base = self._conflicts.merge[key]
         entry = self._replica.entries.get(key)
         if entry is None:
             return mine
@@ -122,7 +122,7 @@ class Writable(Nested):
             other, value = None, entry.value if check else self._value_of(entry)
             if check and mark is not None and getattr(frame.run, "store", None) is self:
                 other, _ = self._other_since(key, mark.since, frame)
-                if other is not None and self._on_conflict == "raise":
+                if other is not None and self._conflicts.policy is ConflictPolicy.RAISE:
                     self._report_conflict(key, frame, other, False)
             try:
                 self._send(key, None, frame, entry.version)
@@ -196,8 +196,8 @@ class Writable(Nested):
                     self.version = version
                 return value
             self._apply_own_write((version, name, text, who), value, frame, None)
-        if self._outbox:
-            self._deliver()
+        if self._listeners is not None:
+            self._listeners.deliver(self._lock)
         return value
 
     def _was_added(self, mark: str) -> bool:

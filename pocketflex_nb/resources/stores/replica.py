@@ -12,9 +12,9 @@ from pocketflex_nb.core.errors import DecodingError, StoreError
 from pocketflex_nb.core.frozen.diff import Difference, compare
 from pocketflex_nb.core.frozen.freezer import MISSING, Freezer, Opaque, is_plain
 from pocketflex_nb.core.frozen.persistent_map import PersistentMap
+from pocketflex_nb.core.store.bounded_copies import WRITTEN_BOUND
 from pocketflex_nb.core.store.change_log import FORGOTTEN
 from pocketflex_nb.core.store.key_state import UNTRACKED
-from pocketflex_nb.core.store.store import WRITTEN_BOUND
 from pocketflex_nb.core.store.writer import Writer
 from pocketflex_nb.resources.stores.backends.backend import ChangeRow, checked_row
 from pocketflex_nb.resources.stores.provenance import Elsewhere, SharedChange, SharedWritten, read_who
@@ -51,7 +51,7 @@ class Entry:
 
     __slots__ = ("_frozen", "is_whole", "key", "plain", "text", "tracked_by", "value", "version", "who", "writer")
 
-    views = None  # what is kept elsewhere is merged where it is kept
+    copies = None  # what is kept elsewhere is merged where it is kept
 
     def __init__(self, key: Any) -> None:
         self.key, self.tracked_by = key, UNTRACKED

@@ -23,7 +23,7 @@ class ReadMark:
     """One visit of a node to the store: the version that it saw first. Registered with what the node touched, until its end."""
 
     __slots__ = ("is_over", "plain", "since", "tracked_by")
-    views = None
+    copies = None
 
     def __init__(self, since: int) -> None:
         self.since, self.is_over, self.plain = since, False, False

@@ -6,7 +6,6 @@ import itertools
 import time
 import uuid
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -45,7 +44,6 @@ class Replication(Store):
         self._mine: dict[int, tuple[Writer, Any, Entry | None]] = {}
         self._names: dict[Any, str] = {}
         self._transient_values: dict[Any, Any] = {}
-        self._readers: list[Any] = []
         self._following: Any = None
         self._finish = weakref.finalize(self, backend.close)
         self._load()
@@ -97,8 +95,8 @@ class Replication(Store):
                 self._take_in(known, version, rows)
             if self._replica.strange and self._replica.name_again():
                 self._refill()
-        if self._outbox:
-            self._deliver()
+        if self._listeners is not None:
+            self._listeners.deliver(self._lock)
 
     def _take_in(self, known: int, version: int, rows: list[ChangeRow]) -> None:
         if rows and rows[0][0] == known + 1:
@@ -116,7 +114,7 @@ class Replication(Store):
             dict.pop(self, kept.key, None)
         else:
             dict.__setitem__(self, kept.key, self._replica.entries[kept.key].value)
-        if self._readers:
+        if self._listeners:
             self._publish_kept(kept)
 
     def _name(self, key: Any) -> str:
@@ -142,13 +140,8 @@ class Replication(Store):
 
     def _publish_kept(self, kept: PastChange) -> None:
         """Pass a change to watches and subscribers. The lock is held; never waits."""
-        for reference in self._readers:
-            listener = reference()
-            if listener is None:
-                self._forget(None)
-            elif listener.wants(kept.key) and not listener.push(kept.change):
-                self._outbox = self._outbox if self._outbox is not None else deque()
-                self._outbox.append((listener, kept.change))
+        if self._listeners is not None and not self._listeners.publish(kept.key, lambda: kept.change):
+            self._forget(None)
 
     # sending ---------------------------------------------------------------------------------------------------------
     def _send(self, key: Any, text: str | None, frame: Any, expect: int | None, live: Any = None, entry: Entry | None = None) -> None:
@@ -167,8 +160,8 @@ class Replication(Store):
             except ConnectionLost:
                 version = self._again(mark, lambda: self._backend.write(name, text, who, expect, fence))
             self._apply_own_write((version, name, text, who), live, frame, entry)
-        if self._outbox:
-            self._deliver()
+        if self._listeners is not None:
+            self._listeners.deliver(self._lock)
 
     def _fenced(self, lost: LockLost, key: Any) -> LockLost:
         name = decode(str(lost), unloaded="keep")

@@ -17,6 +17,7 @@ from pocketflex_nb.core.frozen.diff import Difference
 from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.core.frozen.persistent_map import Snapshot
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.store.watch import Listeners, StoreListener
 from pocketflex_nb.resources.stores.async_api import AsyncApi
 from pocketflex_nb.resources.stores.change_feed import SharedWatch, follow
 from pocketflex_nb.resources.stores.leases import Lease, fenced
@@ -155,15 +156,18 @@ class SharedStore(AsyncApi, Writable):
         self._listen(watch)
         return watch
 
-    def _listen(self, listener: Any) -> None:
+    def _listen(self, listener: StoreListener) -> None:
         self._pull()
         with self._lock:
-            self._readers = [*self._readers, listener.reference()]
+            if self._listeners is None:
+                self._listeners = Listeners()
+            self._listeners.add(listener)
         self.follow()
 
-    def _forget(self, listener: Any) -> None:
+    def _forget(self, listener: StoreListener | None) -> None:
         with self._lock:
-            self._readers = [known for known in self._readers if known() is not None and known() is not listener]
+            if self._listeners is not None:
+                self._listeners.remove(listener)
 
     def close(self) -> None:
         """Close connections and files; stored data stays. Closing twice does nothing."""
@@ -173,8 +177,7 @@ class SharedStore(AsyncApi, Writable):
                     self._flush()
             finally:
                 self._closed = True
-                for reference in self._readers:
-                    listener = reference()
+                for listener in self._listeners or ():
                     if isinstance(listener, SharedWatch):
                         listener.close()
                 self._finish()

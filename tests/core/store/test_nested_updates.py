@@ -416,4 +416,4 @@ def test_store_keeps_nothing_of_nodes_that_have_ended() -> None:
     both(store, lambda b: None, lambda b: b.update(n=2), lambda b: None)
 
     state = store._states["box"]
-    assert state.views is None and not isinstance(state.tracked_by, Frame)
+    assert state.copies is None and not isinstance(state.tracked_by, Frame)

@@ -79,7 +79,10 @@ class State:
     edges : dict of (str, str) to int
         (source path, action) to the number of times it was taken; error edges have the action ``"!error"``.
     lines : deque of (ns, stream, text, node)
-        The lane: prints, tokens (joined while they follow each other), logs. Bounded.
+        The lane: prints, logs, and tokens: those of one visit are joined to one text until the visit says something else, also while
+        other nodes stream beside it. `ns` is when it was said last. Bounded.
+    origins : deque of (address, ns)
+        Beside each of `lines`: the visit that said it, and when the line began.
     spans : deque of Span
         Finished visits for the timeline. Bounded.
     changes : deque of dict
@@ -95,6 +98,10 @@ class State:
         The latest ``progress``.
     seq : int
         Number of the last event that was folded in.
+    said : int
+        Number of lines so far, those that are not kept any more included.
+    streams : dict of str to int
+        By address of a visit, the number of the line (from 0) that its next token is joined to.
 
     Examples
     --------
@@ -123,6 +130,7 @@ class State:
     nodes: dict[str, NodeState] = field(default_factory=dict)
     edges: dict[tuple[str, str], int] = field(default_factory=dict)
     lines: deque[tuple[int, str, str, str]] = field(default_factory=lambda: deque(maxlen=LINES))
+    origins: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=LINES))
     spans: deque[Span] = field(default_factory=lambda: deque(maxlen=SPANS))
     changes: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=LINES))
     asking: dict[int, Event] = field(default_factory=dict)
@@ -132,6 +140,8 @@ class State:
     done: float | None = None
     total: float | None = None
     seq: int = -1
+    said: int = 0
+    streams: dict[str, int] = field(default_factory=dict)
 
     def node(self, path: str) -> NodeState:
         """The state of the node at `path`, created if need be.
@@ -270,11 +280,21 @@ def _item_failed(s: State, e: Event) -> None:
 
 def _output(s: State, e: Event) -> None:
     stream, text = e.get("stream", "print"), str(e.get("text", ""))
-    last = s.lines[-1] if s.lines else None
-    if stream == "token" and last and last[1] == "token" and last[3] == e.node and len(last[2]) < TOKENS:
-        s.lines[-1] = (e.ns, "token", last[2] + text, e.node)
-        return
+    if stream == "token":
+        place = s.streams.get(e.address, -1) - s.said + len(s.lines)
+        if place >= 0:
+            _, _, known, node = s.lines[place]
+            if len(known) < TOKENS:
+                s.lines[place] = (e.ns, "token", known + text, node)
+                return
+        s.streams[e.address] = s.said
+        if len(s.streams) > LINES:  # visits that are over, and whose lines are gone
+            s.streams = {address: line for address, line in s.streams.items() if line > s.said - LINES}
+    else:
+        s.streams.pop(e.address, None)
     s.lines.append((e.ns, stream, text, e.node))
+    s.origins.append((e.address, e.ns))
+    s.said += 1
 
 
 def _usage(s: State, e: Event) -> None:

@@ -3,7 +3,7 @@
 import { Window } from "happy-dom";
 
 const LENT = [
-  "document", "DOMParser", "Element", "Event", "HTMLElement", "KeyboardEvent", "MouseEvent", "MutationObserver", "Node", "cancelAnimationFrame",
+  "document", "DOMParser", "Element", "Event", "HTMLElement", "KeyboardEvent", "MouseEvent", "MutationObserver", "Node", "Text", "cancelAnimationFrame",
   "requestAnimationFrame",
 ];
 

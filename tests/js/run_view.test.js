@@ -5,12 +5,14 @@ import { leftText } from "../../pocketflex_nb/notebook/widgets/run_view/answer_c
 import { rowsWith } from "../../pocketflex_nb/notebook/widgets/run_view/detail_tabs.js";
 import { Diagram } from "../../pocketflex_nb/notebook/widgets/run_view/diagram.js";
 import { factsOf } from "../../pocketflex_nb/notebook/widgets/run_view/header.js";
-import { drawLines, sizeOfLanes } from "../../pocketflex_nb/notebook/widgets/run_view/lanes.js";
+import { drawLines, linesOf, partsOfLines } from "../../pocketflex_nb/notebook/widgets/run_view/lane_lines.js";
+import { sizeOfLanes } from "../../pocketflex_nb/notebook/widgets/run_view/lanes.js";
 import view from "../../pocketflex_nb/notebook/widgets/run_view/run_view.js";
 import { barsOf } from "../../pocketflex_nb/notebook/widgets/run_view/sparklines.js";
 import { partsOf, sizeOf } from "../../pocketflex_nb/notebook/widgets/run_view/status_grid.js";
 import { endOf, rowsOf, titleOf } from "../../pocketflex_nb/notebook/widgets/run_view/timeline.js";
-import { ageOf } from "../../pocketflex_nb/notebook/widgets/run_view/view.js";
+import { ageOf, capOf } from "../../pocketflex_nb/notebook/widgets/run_view/view.js";
+import { centred, clamped, fitOf, isBeside, isSeen, LEAST, scaleOf, zoomed } from "../../pocketflex_nb/notebook/widgets/run_view/viewport.js";
 import { modelOf, openPage, press } from "./page.js";
 
 const SVG = [
@@ -28,6 +30,7 @@ const TRAITS = {
   marks: [[]], cursor: { live: true, at: 3, of: 3, ms: 10, text: "A" }, tabs: ["diff", "store", "events"],
   tab_content: { tab: "diff", rows: [["~", "n", "1 → 2"], ["+", "m", "3"]] },
 };
+const TWICE = [[["A", 0, 5, false, 0], ["A", 5, 10, false, 0]]];
 
 let el;
 let model;
@@ -63,7 +66,7 @@ test("a picture's badge stays at its right side, and tells thousands", () => {
   diagram.build();
   diagram.update({ A: ["done", 12_345, ""] }, {});
   const text = diagram.el.querySelector(".pf-visits text"), rect = diagram.el.querySelector(".pf-visits rect");
-  assert.deepEqual([text.textContent, Number(rect.getAttribute("x")) + Number(rect.getAttribute("width")), diagram.ratio], ["×12k", 76, 3]);
+  assert.deepEqual([text.textContent, Number(rect.getAttribute("x")) + Number(rect.getAttribute("width")), diagram.size], ["×12k", 76, { width: 300, height: 100 }]);
 });
 
 test("flows are tabs that arrow keys choose", async (t) => {
@@ -79,19 +82,26 @@ test("flows are tabs that arrow keys choose", async (t) => {
 test("the tabs below are one stop, and control their panel", async (t) => {
   await show();
   t.after(end);
-  const tabs = [...el.querySelectorAll(".pf-panel-tabs [role=tab]")], body = el.querySelector("[role=tabpanel]");
+  const tabs = [...el.querySelectorAll(".pf-panel-tabs [role=tab]")], body = el.querySelector("[role=tabpanel]"), panel = body.parentElement;
+  assert.deepEqual([panel.hidden, tabs.map((tab) => tab.getAttribute("aria-selected")).join()], [true, "false,false,false"]);
+  tabs[0].click();
+  assert.deepEqual([panel.hidden, model.sent, tabs[0].getAttribute("aria-expanded")], [false, [], "true"]);
   assert.deepEqual(tabs.map((tab) => [tab.textContent, tab.tabIndex, tab.getAttribute("aria-controls")]),
     [["Diff", 0, body.id], ["Store", -1, body.id], ["Events", -1, body.id]]);
   tabs[0].focus();
   press(tabs[0], "ArrowLeft");
   assert.deepEqual([document.activeElement, model.sent], [tabs[2], [{ do: "tab", name: "events" }]]);
   assert.equal(body.children.length, 2);
+  tabs[0].click();
+  assert.deepEqual([panel.hidden, tabs[0].getAttribute("aria-selected")], [true, "false"]);
 });
 
 test("a search keeps the rows with its text", async (t) => {
   await show();
   t.after(end);
+  press(el.querySelector(".pf-run-view"), "/");
   const find = el.querySelector(".pf-find");
+  assert.equal(document.activeElement, find);
   find.value = "nothing";
   find.dispatchEvent(new window.Event("input"));
   assert.equal(el.querySelector(".pf-note").textContent, "Nothing has this text.");
@@ -107,7 +117,7 @@ test("letters steer live runs, and only the past of those that are over", async 
   model.sent.length = 0;
   model.set("header", { ...STRIP, status: "done", counts: { done: 1 }, seconds: 2 });
   for (const key of [" ", "n", "s", "End", "d"]) press(root, key);
-  assert.deepEqual([model.sent, el.querySelector(".pf-facts").textContent], [[{ do: "live" }, { do: "tab", name: "diff" }], "3 steps  ·  2.0 s"]);
+  assert.deepEqual([model.sent, el.querySelector(".pf-facts").textContent], [[{ do: "live" }], "3 steps  ·  2.0 s"]);
 });
 
 test("a menu has the focus while it is open, and gives it back", async (t) => {
@@ -139,14 +149,41 @@ test("an answer goes to its question, which stays the same card while it is refu
   assert.deepEqual([leftText(9), leftText(65)], ["9 s left", "1:05 min left"]);
 });
 
-test("lines that stay are the same elements", () => {
+test("lines that stay are the same elements, and a node is named where it begins", () => {
   const body = document.createElement("div"), a = ["print", "a\n", "A"], b = ["log", "b", "A"], c = ["token", "c", ""];
-  drawLines(body, [], [a, b], true);
+  drawLines(body, [], [a, b]);
+  assert.deepEqual([...body.children].map((line) => line.classList.contains("pf-begins")), [true, false]);
   const second = body.children[1];
-  drawLines(body, [a, b], [b, c], true);
-  assert.deepEqual([body.children[0] === second, [...body.children].map((line) => line.className)], [true, ["pf-line pf-log", "pf-line pf-token"]]);
-  assert.deepEqual([body.textContent, body.children[1].firstChild.hidden], ["Abc", true]);
+  drawLines(body, [a, b], [b, c]);
+  assert.deepEqual([body.children[0] === second, [...body.children].map((line) => line.className)], [true, ["pf-line pf-log pf-begins", "pf-line pf-token"]]);
   assert.deepEqual([1, 6, 7].map(sizeOfLanes), ["one", "few", "rows"]);
+});
+
+test("nodes that speak at the same time have a column each, and what goes on stays the same element", () => {
+  const a = ["print", "a", "A"], b = ["token", "b", "B", 3, 0], c = ["token", "c", "C", 3, 1], d = ["print", "d", "D"];
+  assert.deepEqual(partsOfLines([a, b, c, d]).map(({ key, columns }) => [key, columns]), [["before 3", [[a]]], ["group 3", [[b], [c]]], ["last", [[d]]]]);
+  const body = document.createElement("div"), lines = linesOf(body);
+  lines.draw([a, b, c]);
+  const group = body.children[1], text = group.children[1].querySelector(".pf-line-text").firstChild;
+  lines.draw([b, ["token", "c and more", "C", 3, 1], d]);
+  assert.deepEqual([body.children[0] === group, body.children.length, group.dataset.columns], [true, 2, "2"]);
+  assert.deepEqual([group.children[1].querySelector(".pf-line-text").firstChild === text, text.data], [true, "c and more"]);
+});
+
+test("a picture is fitted while its labels are legible, else a part of it is shown", () => {
+  const picture = { width: 1000, height: 100 };
+  assert.deepEqual([fitOf(picture, { width: 900, height: 200 }), scaleOf(picture, { width: 900, height: 200 })], [0.9, 0.9]);
+  assert.equal(scaleOf(picture, { width: 200, height: 200 }), LEAST);
+  assert.deepEqual(clamped({ x: 990, y: -5, scale: 1 }, picture, { width: 200, height: 200 }), { x: 800, y: -50, scale: 1 });
+  const place = clamped(centred({ x: 500, y: 50 }, 1, { width: 200, height: 100 }), picture, { width: 200, height: 100 });
+  assert.deepEqual([place, isSeen({ x: 500, y: 50 }, place, { width: 200, height: 100 }), isSeen({ x: 595, y: 50 }, place, { width: 200, height: 100 })],
+    [{ x: 400, y: 0, scale: 1 }, true, false]);
+  assert.deepEqual(zoomed({ x: 10, y: 20, scale: 1 }, 2, { x: 100, y: 40 }), { x: 60, y: 40, scale: 2 });
+  assert.deepEqual([isBeside({ width: 200, height: 600 }, { width: 900, height: 300 }), isBeside(picture, { width: 900, height: 300 })], [true, false]);
+});
+
+test("a view opens compact, unless its author says more", () => {
+  assert.deepEqual([capOf(500, 1000), capOf(500, 768), capOf(900, 768), capOf(10, 1000), capOf(500, 0)], [420, 338, 756, 240, 420]);
 });
 
 test("many runs are cells, some runs each above the most", () => {
@@ -184,7 +221,7 @@ test("the strip's numbers are those of the kernel, its time goes on by the page'
 });
 
 test("the past shows no buttons of now", async (t) => {
-  await show({ lanes: [LANE, { ...LANE, key: 2, name: "other" }], cursor: { live: false, at: 1, of: 3, ms: 5, text: "A" } });
+  await show({ lanes: [LANE, { ...LANE, key: 2, name: "other" }], cursor: { live: false, at: 1, of: 3, ms: 5, text: "A" }, spans: TWICE });
   t.after(end);
   assert.deepEqual([el.querySelector(".pf-lane .pf-small").hidden, el.querySelector(".pf-run-view").dataset.past], [true, "true"]);
   assert.equal(el.querySelector(".pf-needle").style.left, "50%");
@@ -193,7 +230,7 @@ test("the past shows no buttons of now", async (t) => {
 });
 
 test("bars and marks of one message are drawn once", async (t) => {
-  await show();
+  await show({ spans: TWICE });
   t.after(end);
   const before = el.querySelector(".pf-timeline-frame");
   model.set("spans", [[["A", 0, 10, false, 0], ["B", 10, 30, true, 0]]]);

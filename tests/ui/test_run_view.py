@@ -58,8 +58,10 @@ def test_keys_go_back_in_time_and_move_all_parts_together(lab: Lab) -> None:
     view = _shown(lab, "run = good.launch({}); run.wait(); None")
     expect(view.locator(".pf-place")).to_contain_text("step 5 of 5")
     cells = lab.panel.locator(".jp-Cell").count()
+    expect(view.locator(".pf-panel")).to_be_hidden()
 
     view.focus()
+    lab.page.keyboard.press("d")
     for _ in range(3):
         lab.page.keyboard.press("ArrowLeft")
 

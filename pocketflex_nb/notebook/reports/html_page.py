@@ -117,7 +117,7 @@ def _diagrams(runs: Sequence[Any], view_model: RunViewModel) -> list[str]:
 
 def _run(run: Any, lane: dict[str, Any], *, is_open: bool) -> str:
     seconds = "" if lane["seconds"] is None else f" · {lane['seconds']:.2f} s"
-    lines = "\n".join(text.rstrip("\n") for _, text, _ in lane["lines"])
+    lines = "\n".join(text.rstrip("\n") for _, text, *_ in lane["lines"])
     return (
         f"<details class=run{' open' if is_open else ''}><summary><h2>{_text(lane['name'])}</h2> {_chip(lane['status'], lane['status'])} "
         f"<span class=soft>{lane['steps']} steps{seconds}</span></summary>{_error(lane.get('error'))}"

@@ -22,18 +22,19 @@ from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.run_data.active_visits import ActiveVisit, ActiveVisits
 from pocketflex_nb.notebook.run_data.error_card import error_card
+from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of, inner_runs_of
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.text.safe_text import shown
 
-__all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "RunViewModel", "flow_names", "graphs_of", "summed"]
+__all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "STREAM", "RunViewModel", "flow_names", "graphs_of", "summed"]
 
 #: up to so many runs have a lane each; up to `MANY` a row each; above that a cell each
 LANES, MANY = 6, 60
-#: characters of one line on the page
-CUT = 400
+#: characters of one line on the page, and of what one visit streams
+CUT, STREAM = 400, 4_000
 #: marks on the bars of one run, the latest
 MARKS = 40
 #: characters of all lanes together, while runs go on and when they are over: a message stays far below its cap of 100 KB
@@ -85,6 +86,7 @@ class RunViewModel:
         self.time_travel = TimeTravel()
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
         self._open: dict[int, ActiveVisits] = {}  # by number of the run
+        self._columns: dict[int, LaneColumns] = {}  # by number of the run
         self._waited: set[int] = set()  # numbers of runs that have asked somebody
         self._deadlines: dict[tuple[int, int], float] = {}  # (run, question): seconds since the epoch
         self._stale: tuple[str, ...] = ()
@@ -304,7 +306,7 @@ class RunViewModel:
         lane: dict[str, Any] = {
             "run": self.runs.index(run) if self.is_many else None, "name": clean(run.name, 120), "key": run.number,
             "status": run.status if is_now else state.status, "at": [clean(path, 120) for path in flying[:4]],
-            "lines": _lines(state, tail, room), "steps": state.steps,
+            "lines": self._lines(run, state, tail, room), "steps": state.steps,
             "seconds": round(run.seconds, 2) if is_now and run.done() else None,
         }
         if state.asking and is_now:
@@ -312,6 +314,16 @@ class RunViewModel:
         if lane["status"] == "failed" and run.error is not None:
             lane["error"] = error_card(run)
         return lane
+
+    def _lines(self, run: Any, state: State, tail: int, room: int) -> list[list[Any]]:
+        """The last lines, [stream, text, node], as many as fit; with group and column where visits go on side by side."""
+        columns = self._columns.get(run.number)
+        if columns is None:
+            columns = self._columns[run.number] = LaneColumns()
+        columns.follow(state)
+        lines = _lines(state, tail, room)
+        addresses = [address for address, _ in islice(reversed(state.origins), len(lines))]
+        return [[*line, *(columns.of(address) or ())] for line, address in zip(lines, reversed(addresses), strict=True)]
 
     def _ask(self, run: Any, e: Any) -> dict[str, Any]:
         schema = e.get("schema")
@@ -401,9 +413,9 @@ def _lines(state: State, tail: int, room: int) -> list[list[str]]:
     """The last lines, newest last, as many as fit into `room` characters."""
     told: list[list[str]] = []
     kept = list(islice(reversed(state.lines), tail + _BEFORE))[::-1]
-    texts = masked_lines([(stream, str(text), node) for _, stream, text, node in kept], CUT)
+    texts = masked_lines([(stream, str(text), node) for _, stream, text, node in kept], STREAM)
     for (_, stream, _, node), text in list(zip(kept, texts, strict=True))[: -tail - 1 : -1]:
-        line = clean(text)
+        line = clean(text, STREAM) if stream == "token" else clean(text[-CUT:])
         room -= len(line)
         if room < 0 and told:
             break

@@ -17,6 +17,7 @@ let panels = 0;
 export function detailTabsOf(view) {
   panels += 1;
   const el = make("div", "pf-panel"), bar = make("div", "pf-panel-bar"), tabs = make("div", "pf-panel-tabs");
+  let isOpen = false;
   const find = searchField("pf-find", "Search in this tab", "Search"), body = make("div", "pf-panel-body");
   setAttributes(tabs, { role: "tablist", "aria-label": "About this step" });
   walkTabs(tabs);
@@ -32,37 +33,80 @@ export function detailTabsOf(view) {
   body.id = `pf-panel-${panels}`;
   body.setAttribute("role", "tabpanel");
   body.tabIndex = 0;
-  bar.append(tabs, find);
-  el.append(bar, body);
+  bar.append(tabs);
+  el.append(find, body);
 
   function drawTabs() {
     /** @type {string[]} */
     const names = view.model.get("tabs");
-    el.hidden = !names.length;
+    tabs.hidden = !names.length;
+    fold(!isOpen);
     tabs.replaceChildren(...names.map((name) => {
-      const tab = makeButton(TABS[name], "pf-panel-tab", () => view.send({ do: "tab", name }));
+      const tab = makeButton(TABS[name], "pf-panel-tab", () => (isOpen && shown() === name ? fold(true) : open(name)));
       tab.dataset.tab = name;
       setAttributes(tab, { role: "tab", "aria-controls": body.id });
       return tab;
     }));
   }
 
+  function shown() {
+    return /** @type {Panel} */ (view.model.get("tab_content")).tab;
+  }
+
+  /** @param {string} name */
+  function open(name) {
+    if (!view.model.get("tabs").includes(name)) return;
+    fold(false);
+    if (shown() !== name) view.send({ do: "tab", name });
+  }
+
+  /** Open the tabs, and go into the field. */
+  function search() {
+    if (tabs.hidden) return;
+    fold(false);
+    find.focus();
+  }
+
+  /** @param {boolean} isFolded */
+  function fold(isFolded) {
+    isOpen = !isFolded;
+    el.hidden = isFolded || tabs.hidden;
+    view.root.dataset.details = String(!el.hidden);
+    draw();
+  }
+
   function draw() {
+    const here = shown();
+    if (!here) return;
+    markTabs(here);
+    if (isOpen) drawBody(here);
+  }
+
+  /** @param {string} here */
+  function markTabs(here) {
+    chooseTab(tabs, (tab) => isOpen && tab.dataset.tab === here);
+    for (const tab of /** @type {HTMLElement[]} */ ([...tabs.children])) {
+      const is = tab.dataset.tab === here;
+      setAttributes(tab, { "aria-expanded": is && isOpen, title: is && isOpen ? "Fold" : "" });
+      if (is) tab.tabIndex = 0;
+    }
+  }
+
+  /** @param {string} here */
+  function drawBody(here) {
     /** @type {Panel} */
-    const { tab: shown, rows = [], cards = [], note } = view.model.get("tab_content");
-    if (!shown) return;
-    chooseTab(tabs, (tab) => tab.dataset.tab === shown);
+    const { rows = [], cards = [], note } = view.model.get("tab_content");
     const wanted = find.value.trim().toLowerCase(), kept = rowsWith(rows, wanted);
-    const lines = kept.map((row) => lineOfRow(row, shown));
+    const lines = kept.map((row) => lineOfRow(row, here));
     for (const card of cards) lines.push(errorCardOf(card, false));
     if (!kept.length && rows.length) lines.push(make("div", "pf-note", "Nothing has this text."));
     if (note) lines.push(make("div", "pf-note", note));
-    body.dataset.tab = shown;
-    body.setAttribute("aria-label", TABS[shown]);
+    body.dataset.tab = here;
+    body.setAttribute("aria-label", TABS[here]);
     body.replaceChildren(...lines);
   }
 
-  return { el, find, body, drawTabs, draw };
+  return { el, bar, find, body, drawTabs, draw, open, search };
 }
 
 /** The rows with a text, in any of their cells. @param {string[][]} rows @param {string} wanted in small letters */

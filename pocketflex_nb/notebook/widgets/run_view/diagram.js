@@ -3,6 +3,8 @@
 
 import { make, makeButton, makeSvg, setAttributes } from "../base/js/dom.js";
 import { chooseTab, walkTabs } from "../base/js/roving.js";
+import { paneOf } from "./pane.js";
+import { isBeside } from "./viewport.js";
 
 /** @typedef {import("./view.js").View} View */
 /** State, visits and caption of a node. @typedef {[string, number, string]} NodeState */
@@ -11,8 +13,9 @@ import { chooseTab, walkTabs } from "../base/js/roving.js";
 const BATCH = 48;
 /** @type {NodeState} */
 const IDLE = ["idle", 0, ""];
-/** Pictures below this ratio of width to height leave room for lanes beside them. */
-const SLIM = 2.1;
+/** Pixels of a view from which on lanes may stand beside the diagram. */
+const WIDE_VIEW = 700;
+const ACTIVE = ["running", "asking"];
 
 /** One picture of a flow: our own escaped SVG, one part a line, parsed as documents and put on the page some parts a turn, since a
  *  large picture would hold the page for long; then changed by attributes only. */
@@ -37,12 +40,38 @@ export class Diagram {
     this.nodes = new Map();
     /** @type {Map<string, Element[]>} */
     this.arrows = new Map();
-    const width = Number(this.el.getAttribute("width"));
-    this.ratio = width / (Number(this.el.getAttribute("height")) || 1);
-    this.el.style.maxWidth = `${Math.round(width * 1.15)}px`;
-    this.el.style.minWidth = `${Math.round(Math.min(width, width * 0.62))}px`;
-    this.el.removeAttribute("height");
-    this.el.setAttribute("width", "100%");
+    this.size = { width: Number(this.el.getAttribute("width")) || 1, height: Number(this.el.getAttribute("height")) || 1 };
+    setAttributes(this.el, { width: "100%", height: "100%" });
+    /** @type {Map<string, import("./viewport.js").Point>} the middle of each node */
+    this.centres = new Map();
+    /** @type {() => void} */
+    this.onBuilt = () => {};
+    /** @type {Map<string, NodeState>} what changed since somebody asked */
+    this.news = new Map();
+  }
+
+  /** Whether all parts stand. */
+  get isBuilt() {
+    return !this.parts.length;
+  }
+
+  /** The middle of the first node. */
+  first() {
+    return this.centres.values().next().value;
+  }
+
+  /** The middles of the nodes that work now, in the order of the picture. */
+  active() {
+    const found = [];
+    for (const [path, centre] of this.centres) if (ACTIVE.includes((this.states[path] ?? IDLE)[0])) found.push(centre);
+    return found;
+  }
+
+  /** The nodes that changed since this was asked last. */
+  changed() {
+    const news = this.news;
+    this.news = new Map();
+    return news;
   }
 
   /** @param {string[]} parts */
@@ -61,6 +90,7 @@ export class Diagram {
     }
     this.update(this.states, this.edges);
     if (this.parts.length) this.turn = requestAnimationFrame(() => this.build());
+    else this.onBuilt();
   }
 
   /** Build no further, until it is mounted again. */
@@ -73,17 +103,15 @@ export class Diagram {
   know(part) {
     if (!(part instanceof Element)) return;
     const node = part.getAttribute("data-node"), edge = part.getAttribute("data-edge");
-    if (node !== null) this.nodes.set(node, part);
+    if (node !== null) {
+      this.nodes.set(node, part);
+      const label = part.classList.contains("pf-node") && part.querySelector(".pf-label");
+      if (label) this.centres.set(node, { x: Number(label.getAttribute("x")), y: Number(label.getAttribute("y")) });
+    }
     if (edge === null || !part.classList.contains("pf-edge")) return;
     const [source, action] = edge.split("|"), key = `${source}|${action}`;
     this.arrows.set(key, [...(this.arrows.get(key) ?? []), part]);
     this.taken.delete(key);
-  }
-
-  /** @param {HTMLElement} holder */
-  mount(holder) {
-    holder.replaceChildren(this.el);
-    if (this.parts.length) this.build();
   }
 
   /** @param {Record<string, NodeState>} states @param {Record<string, number>} edges */
@@ -93,6 +121,7 @@ export class Diagram {
       const state = states[path] ?? IDLE;
       if (this.shown.get(path) === state) continue;
       this.shown.set(path, state);
+      this.news.set(path, state);
       this.writeNode(g, state);
     }
     for (const [key, arrows] of this.arrows) {
@@ -159,10 +188,9 @@ function addCaption(g) {
 
 /** The flows of the view, each with its tab. @param {View} view @param {HTMLElement} middle the part of the page that holds graph and lanes */
 export function diagramsOf(view, middle) {
-  const tabs = make("div", "pf-flow-tabs"), graph = make("div", "pf-graph");
+  const tabs = make("div", "pf-flow-tabs"), pane = paneOf();
   setAttributes(tabs, { role: "tablist", "aria-label": "Flows" });
   walkTabs(tabs);
-  graph.tabIndex = -1;
   let chosen = 0;
   /** @type {Diagram[]} */
   let diagrams = [];
@@ -189,20 +217,33 @@ export function diagramsOf(view, middle) {
     chooseTab(tabs, (_, k) => k === chosen);
     const diagram = diagrams[chosen];
     for (const other of diagrams) if (other !== diagram) other.pause();
-    if (diagram) diagram.mount(graph);
-    else graph.replaceChildren();
-    middle.dataset.slim = String(!!diagram && diagram.ratio < SLIM);
+    pane.mount(diagram);
+    arrange();
     drawStates();
+  }
+
+  /** Choose the side of the lanes on which the picture is larger. */
+  function arrange() {
+    const diagram = diagrams[chosen], room = { width: middle.clientWidth, height: view.room() };
+    middle.dataset.slim = String(!!diagram && room.width >= WIDE_VIEW && isBeside(diagram.size, room));
+    pane.arrange();
   }
 
   function drawStates() {
     const key = String(chosen);
     diagrams[chosen]?.update(view.model.get("states")[key] ?? {}, view.model.get("edges")[key] ?? {});
+    pane.follow();
   }
 
   function end() {
     for (const diagram of diagrams) diagram.pause();
   }
 
-  return { tabs, graph, draw, drawStates, end, chosen: () => chosen };
+  return {
+    tabs, pane, draw, drawStates, arrange, chosen: () => chosen,
+    end() {
+      end();
+      pane.end();
+    },
+  };
 }

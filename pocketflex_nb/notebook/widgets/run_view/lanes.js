@@ -5,13 +5,13 @@ import { counted, make, makeButton, setAttributes, write } from "../base/js/dom.
 import { clock, sign, stateOf } from "../base/js/status.js";
 import { answerCardOf } from "./answer_card.js";
 import { errorCardOf } from "./error_card.js";
+import { followerOf, linesOf } from "./lane_lines.js";
 import { sparklinesOf } from "./sparklines.js";
 import { isLiveStatus } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
-/** Stream, text and node. @typedef {[string, string, string]} Line */
 /** @typedef {{
- *   key: string | number, run?: number | null, name: string, status: string, at: string[], steps: number, seconds: number | null, lines: Line[],
+ *   key: string | number, run?: number | null, name: string, status: string, at: string[], steps: number, seconds: number | null, lines: import("./lane_lines.js").Line[],
  *   asks?: import("./answer_card.js").Ask[], error?: import("./error_card.js").RunError | null,
  * }} Lane */
 /** @typedef {ReturnType<typeof laneOf>} LaneParts */
@@ -43,6 +43,7 @@ export function lanesOf(view, middle) {
   /** @param {Lane} lane */
   function add(lane) {
     const parts = laneOf(view, lane);
+    follower.watch(parts.body);
     made.set(String(lane.key), parts);
     el.append(parts.row);
     if (!sparklines.axis.parentElement) el.prepend(sparklines.axis);
@@ -67,8 +68,9 @@ export function lanesOf(view, middle) {
     parts.spark.hidden = count <= FEW;
     write(parts.steps, `${counted(lane.steps, "step")}${lane.seconds !== null ? ` · ${clock(lane.seconds)}` : ""}`);
     parts.end.hidden = isAlone || !isLiveStatus(lane.status) || view.isGone || !isNow;
-    drawLines(parts.body, before?.lines ?? [], lane.lines, isAlone);
-    if (before?.lines !== lane.lines && !parts.body.dataset.held) follower.follow(parts.body);
+    parts.lines.draw(lane.lines);
+    if (before && isLiveStatus(before.status) && !isLiveStatus(lane.status)) follower.release(parts.body);
+    else if (before?.lines !== lane.lines) follower.follow(parts.body);
     drawCards(view, parts.cards, lane, run, count > FEW);
   }
 
@@ -97,46 +99,12 @@ function laneOf(view, lane) {
   row.setAttribute("aria-label", `Agent ${lane.name}`);
   body.tabIndex = 0;
   setAttributes(body, { role: "log", "aria-live": "off", "aria-label": `What ${lane.name} says` });
-  body.addEventListener("scroll", () => {   // a reader who scrolled up stays where he is
-    body.dataset.held = body.scrollTop + body.clientHeight < body.scrollHeight - 12 ? "true" : "";
-  });
   const parts = {
-    row, state, name, at, spark, steps, end, body, cards, run: -1, drawn: /** @type {unknown[]} */ ([]), lane: /** @type {Lane | null} */ (null),
+    row, state, name, at, spark, steps, end, body, cards, lines: linesOf(body), run: -1, drawn: /** @type {unknown[]} */ ([]), lane: /** @type {Lane | null} */ (null),
   };
   bar.append(state, name, at, spark, steps, end);
   row.append(bar, body, cards);
   return parts;
-}
-
-/** The lines of a lane: what is the same object stays as it is.
- *  @param {HTMLElement} body @param {Line[]} old @param {Line[]} lines @param {boolean} isNamed whether each line says its node */
-export function drawLines(body, old, lines, isNamed) {
-  if (old === lines) return;
-  const shift = lines.length ? Math.max(old.indexOf(lines[0]), 0) : old.length;
-  for (let k = 0; k < shift; k += 1) body.firstChild?.remove();
-  for (const [k, line] of lines.entries()) {
-    const el = body.children[k];
-    if (!el || old[shift + k] !== line) writeLine(el ?? addLine(body), line, isNamed);
-  }
-  while (body.children.length > lines.length) body.lastChild?.remove();
-  body.hidden = !lines.length;
-}
-
-/** @param {HTMLElement} body */
-function addLine(body) {
-  const el = make("div", "pf-line");
-  el.append(make("span", "pf-line-node"), make("span", "pf-line-text"));
-  body.append(el);
-  return el;
-}
-
-/** @param {Element} el @param {Line} line @param {boolean} isNamed */
-function writeLine(el, [stream, text, node], isNamed) {
-  const [who, what] = /** @type {HTMLElement[]} */ ([...el.children]);
-  el.className = `pf-line pf-${stream === "token" || stream === "log" ? stream : "print"}`;
-  who.hidden = !isNamed || !node;
-  write(who, node);
-  write(what, text.replace(/\n$/, ""));
 }
 
 /** Open questions and the error. @param {View} view @param {HTMLElement} holder @param {Lane} lane @param {number} run @param {boolean} isShort */
@@ -145,27 +113,4 @@ function drawCards(view, holder, lane, run, isShort) {
   const errors = lane.error ? [errorCardOf(lane.error, isShort)] : [];
   const isSame = asks.length === holder.children.length && asks.every((el, n) => el === holder.children[n]);
   if (errors.length || !isSame) holder.replaceChildren(...asks, ...errors);
-}
-
-/** Keeps lines at what is said last, in one turn for all: asking for a height lays the page out. */
-function followerOf() {
-  /** @type {Set<HTMLElement>} */
-  const following = new Set();
-  let turn = 0;
-
-  function scroll() {
-    turn = 0;
-    const heights = [...following].map((el) => el.scrollHeight);
-    for (const [k, el] of [...following].entries()) el.scrollTop = heights[k];
-    following.clear();
-  }
-
-  return {
-    /** @param {HTMLElement} el */
-    follow(el) {
-      following.add(el);
-      turn ||= requestAnimationFrame(scroll);
-    },
-    end: () => cancelAnimationFrame(turn),
-  };
 }

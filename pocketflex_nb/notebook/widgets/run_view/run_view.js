@@ -17,33 +17,41 @@ import { viewOf } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
 
-/** Height where the kernel says none, and the least, px. */
-const HEIGHT = 500, LEAST_HEIGHT = 240;
 /** Milliseconds between two looks at the clock. */
 const TICK = 200;
+/** Milliseconds after its begin for which a run is new, and until its view is laid out. */
+const FRESH = 4000, SETTLES = 250;
 
 /** @param {{ model: import("../base/js/model.js").Model, el: HTMLElement }} props */
 function render({ model, el }) {
   const root = asView(make("div", "pf-run-view")), middle = make("div", "pf-middle"), view = viewOf(model, root);
   root.tabIndex = 0;
-  root.style.setProperty("--pv-height", `${Math.max(model.get("height") || HEIGHT, LEAST_HEIGHT)}px`);
   const diagrams = diagramsOf(view, middle), lanes = lanesOf(view, middle), grid = statusGridOf(view), details = detailTabsOf(view);
   const playhead = playheadOf(view), timeline = timelineOf(view, playhead), cursor = timeCursorOf(view, playhead);
   const menu = menuOf(view, {
     chosenFlow: diagrams.chosen,
     showEvents: () => {
-      view.send({ do: "tab", name: "events" });
+      details.open("events");
       details.body.focus();
     },
   });
   const header = headerOf(view, menu.el);
-  middle.append(diagrams.graph, lanes.el);
+  middle.append(diagrams.pane.el, lanes.el);
+  details.bar.append(cursor.el);
   root.append(
-    header.el, menu.said, header.problems, diagrams.tabs, grid.el, grid.pinned, middle, timeline.el, cursor.el, details.el, header.spoken,
+    header.el, menu.said, header.problems, diagrams.tabs, grid.el, grid.pinned, middle, timeline.el, details.bar, details.el, header.spoken,
   );
   el.append(root);
+  const sized = () => {
+    root.style.setProperty("--pv-cap", `${view.cap()}px`);
+    diagrams.arrange();
+  };
+  sized();
+  window.addEventListener("resize", sized);
+  const watcher = typeof ResizeObserver === "undefined" ? null : new ResizeObserver(diagrams.arrange);
+  watcher?.observe(root);
   dragPlayhead(view, timeline.el, playhead, cursor.seek);
-  root.addEventListener("keydown", (event) => pressed(view, event, { pause: header.pause, stop: header.stop, find: details.find }));
+  root.addEventListener("keydown", (event) => pressed(view, event, { pause: header.pause, stop: header.stop, details, pane: diagrams.pane }));
 
   function drawHeader() {
     header.draw();
@@ -96,11 +104,34 @@ function render({ model, el }) {
       "change:lanes": lanes.draw, "change:focus": lanes.draw, "change:status_grid": grid.draw, "change:spans": timelineSoon,
       "change:marks": timelineSoon, "change:cursor": drawCursor, "change:tab_content": details.draw, comm_live_update: onGone,
     }),
-    hideStatic(el, model.get("static")), () => clearInterval(timer), diagrams.end, lanes.end, cursor.end, menu.end,
+    hideStatic(el, model.get("static")), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), diagrams.end, lanes.end, cursor.end, menu.end,
   ];
   return () => {
     for (const end of ends) end();
   };
+}
+
+/** Scroll a run that has just begun into sight, so far that its cell's code stays there; never from under a person who types elsewhere.
+ *  @param {View} view */
+function showBegin(view) {
+  if (!view.isLive() || view.elapsed() > FRESH) return () => {};
+  const { root } = view;
+  const timer = setTimeout(() => {
+    const cell = root.closest(".jp-Cell"), scroller = cell && scrollerOf(cell), typing = document.activeElement?.closest(".cm-editor");
+    if (!cell || !scroller || (typing && !cell.contains(typing))) return;
+    const seen = scroller.getBoundingClientRect(), below = root.getBoundingClientRect().top + view.cap() + 8 - seen.bottom;
+    const above = cell.getBoundingClientRect().top - seen.top;
+    if (below > 0 && above > 0) scroller.scrollBy({ top: Math.min(below, above) });
+  }, SETTLES);
+  return () => clearTimeout(timer);
+}
+
+/** @param {Element} el @returns {Element | null} */
+function scrollerOf(el) {
+  for (let up = el.parentElement; up; up = up.parentElement) {
+    if (up.scrollHeight > up.clientHeight && ["auto", "scroll"].includes(getComputedStyle(up).overflowY)) return up;
+  }
+  return null;
 }
 
 /** Do the first at once and the others in a task each; the returned function ends that. @param {(() => void)[]} stages */
@@ -115,8 +146,10 @@ function inTasks(stages) {
 }
 
 /** The keys of the view. @param {View} view @param {KeyboardEvent} event
- *  @param {{ pause: HTMLButtonElement, stop: HTMLButtonElement, find: HTMLInputElement }} parts */
-function pressed(view, event, { pause, stop, find }) {
+ *  @param {{
+ *    pause: HTMLButtonElement, stop: HTMLButtonElement, details: ReturnType<typeof detailTabsOf>, pane: ReturnType<typeof diagramsOf>["pane"],
+ *  }} parts */
+function pressed(view, event, { pause, stop, details, pane }) {
   const { tagName } = /** @type {HTMLElement} */ (event.target);
   if (["INPUT", "TEXTAREA", "SELECT"].includes(tagName) || event.ctrlKey || event.metaKey || event.altKey || view.isGone) return;
   if (tagName === "BUTTON" && [" ", "Enter"].includes(event.key)) return;
@@ -124,7 +157,7 @@ function pressed(view, event, { pause, stop, find }) {
   const keys = {
     ArrowLeft: () => view.send({ do: "cursor", by: -1 }), ArrowRight: () => view.send({ do: "cursor", by: 1 }),
     Home: () => view.send({ do: "cursor", step: 0 }), End: () => view.send({ do: "live" }),
-    d: () => view.send({ do: "tab", name: "diff" }), "/": () => find.focus(),
+    d: () => details.open("diff"), "/": () => details.search(), "+": () => pane.zoom(1.25), "-": () => pane.zoom(0.8), 0: () => pane.release(),
   };
   if (view.isLive()) Object.assign(keys, { " ": () => pause.click(), s: () => stop.click(), n: () => view.send({ do: "step" }) });
   const act = keys[event.key];

@@ -15,8 +15,10 @@ import { clock } from "../base/js/status.js";
 const ROWS = 6;
 /** Levels of one run at most, and names in the legend. */
 const LEVELS = 8, NAMES = 12;
+/** The visits from which on there is something to compare. */
+const FIRST = 2;
 /** The height of all bars in pixels at most. */
-const HIGHEST_PX = 140;
+const HIGHEST_PX = 96;
 /** Milliseconds between two drawings of bars that only grow. */
 const GROWTH = 500;
 const KINDS = /** @type {const} */ ({ "|": "retry", "?": "wait", ">": "now" });
@@ -32,7 +34,7 @@ export function timelineOf(view, playhead) {
     /** @type {Mark[][]} */
     const marks = view.model.get("marks");
     const open = marks.map((row) => row.filter(([sign]) => sign === ">"));   // visits under way
-    el.hidden = spans.length > ROWS || ![...spans, ...open].some((row) => row.length);
+    el.hidden = spans.length > ROWS || [...spans, ...open].reduce((sum, row) => sum + row.length, 0) < FIRST;
     if (el.hidden) return;
     isGrowing = open.some((row) => row.length);
     playhead.end = endOf(spans, marks, view.elapsed);

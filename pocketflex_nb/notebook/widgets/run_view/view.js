@@ -5,6 +5,10 @@
 /** @typedef {ReturnType<typeof viewOf>} View */
 
 const LIVE = ["running", "pending", "paused", "asking"];
+/** Part of its height that a view takes by itself, and of the window's; a taller one is as tall as its author says. */
+const COMPACT = 0.84, WINDOW = 0.44, USUAL_HEIGHT = 500, LEAST_HEIGHT = 240;
+/** Pixels of its strip, timeline and tabs. */
+const AROUND = 122;
 /** Colours that the style sheet has for bars. */
 const COLOURS = 6;
 
@@ -24,6 +28,10 @@ export function viewOf(model, root) {
     /** When the first of the runs began, by this page's clock, ms; null before.
      *  @type {number | null} */
     begun: null,
+    /** Pixels that it takes before a person opens more. */
+    cap: () => capOf(Number(model.get("height")) || USUAL_HEIGHT, window.innerHeight),
+    /** Pixels of height for diagram and lanes. */
+    room: () => Math.max(view.cap() - AROUND, 120),
     send: (/** @type {object} */ message) => model.send(message),
     /** @returns {Record<string, string>} */
     glyphs: () => model.get("icons"),
@@ -39,6 +47,12 @@ export function viewOf(model, root) {
   };
   if (view.isLive()) view.begun = performance.now() - ageOf(model.get("header").epoch, Date.now());
   return view;
+}
+
+/** How tall a view opens, px. @param {number} height what it may take at most @param {number} windows height of the window */
+export function capOf(height, windows) {
+  const most = Math.round(Math.max(height, LEAST_HEIGHT) * COMPACT);
+  return height > USUAL_HEIGHT || !windows ? most : Math.max(Math.min(most, Math.round(windows * WINDOW)), LEAST_HEIGHT);
 }
 
 /** How long runs were going on when this page came to see them, ms, by the clocks of both machines.

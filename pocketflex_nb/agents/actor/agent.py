@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, overload
 
-from pocketflex_nb.agents.actor.start_agent import start_lone
+from pocketflex_nb.agents.actor.incarnation import Incarnation
+from pocketflex_nb.agents.actor.start_agent import StartOptions, start_lone
+from pocketflex_nb.agents.host.agent_host import Engine
+from pocketflex_nb.agents.host.clock import Clock
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.messaging.envelopes import Caller
 from pocketflex_nb.agents.protocol.errors import NotOwner, Unhandled
 from pocketflex_nb.agents.protocol.exit_reasons import format_reason, short
 from pocketflex_nb.agents.protocol.info_messages import Down, Exit, TaskDone
@@ -144,7 +148,7 @@ class Agent:
     strict_cast: bool = False
     reload: str | None = None
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         for name, value in vars(cls).items():
             if hasattr(value, "_pfx_handles") and hasattr(AgentRef, name):
@@ -162,11 +166,10 @@ class Agent:
     @property
     def ref(self) -> AgentRef:
         """Its own ref, while it handles a message."""
-        incarnation = CURRENT_AGENT.get()
+        incarnation: Incarnation | None = CURRENT_AGENT.get()
         if incarnation is None or incarnation.agent is not self:
             raise AttributeError("an agent has its ref while it handles a message")
-        ref: AgentRef = incarnation.ref
-        return ref
+        return incarnation.ref
 
     # what users write ------------------------------------------------------------------------------------------------
     @_default
@@ -175,7 +178,7 @@ class Agent:
         if args or kwargs:
             raise TypeError(f"{type(self).__name__} takes no arguments: it has no `async def init(self, ...)`")
 
-    async def handle_call(self, message: Any, caller: Any) -> Any:
+    async def handle_call(self, message: Any, caller: Caller) -> Any:
         """Answer a call: the return value is the reply; or `NO_REPLY` and later ``caller.reply(x)``, or ``Stop(reason, reply=x)``.
 
         ``Continue(value, reply=x)`` and ``Idle(seconds, reply=x)`` reply, and say how to go on.
@@ -224,7 +227,7 @@ class Agent:
         raise Unhandled(f"{type(self).__name__} asked to continue with {short(value)} and has no handle_continue")
 
     @_default
-    async def terminate(self, reason: Any) -> None:
+    async def terminate(self, reason: object) -> None:
         """Clean up. Runs at `Stop`, at a crash and at the supervisor's shutdown; never at a kill.
 
         Parameters
@@ -256,14 +259,14 @@ class Agent:
     @classmethod
     async def start(
         cls,
-        *args: Any,
-        name: Any = None,
-        clock: Any = None,
-        engine: Any = None,
+        *args: object,
+        name: Hashable = None,
+        clock: Clock | None = None,
+        engine: Engine = None,
         keep: bool = False,
         isolation: str | None = None,
         strict: bool | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Any:
         """Start an agent without a supervisor, and wait until `init` has returned.
 
@@ -297,11 +300,11 @@ class Agent:
         StartError
             `init` failed or returned `Stop`.
         """
-        options = {"name": name, "clock": clock, "engine": engine, "keep": keep, "isolation": isolation, "strict": strict}
+        options = StartOptions(name=name, clock=clock, engine=engine, keep=keep, isolation=isolation, strict=strict)
         return await start_lone(cls, args, kwargs, options)
 
     @classmethod
-    async def start_link(cls, *args: Any, **kwargs: Any) -> Any:
+    async def start_link(cls, *args: object, **kwargs: Any) -> Any:
         """`start` an agent that is linked to the current one from the start.
 
         Parameters
@@ -336,14 +339,14 @@ class Agent:
         >>> ended.wait(5).reason
         'overheated'
         """
-        me = CURRENT_AGENT.get()
+        me: Incarnation | None = CURRENT_AGENT.get()
         if me is None:
             raise NotOwner(f"{cls.__name__}.start_link() stands outside of any agent: use start(), or start_monitor()")
-        rest, options = _split(cls.start, kwargs)
+        rest, options = _split(kwargs)
         return await start_lone(cls, args, rest, options, linked_to=me)
 
     @classmethod
-    async def start_monitor(cls, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    async def start_monitor(cls, *args: object, **kwargs: Any) -> tuple[Any, Any]:
         """`start` an agent and monitor it from the start.
 
         Parameters
@@ -381,13 +384,13 @@ class Agent:
     @classmethod
     def start_sync(
         cls,
-        *args: Any,
-        name: Any = None,
-        clock: Any = None,
+        *args: object,
+        name: Hashable = None,
+        clock: Clock | None = None,
         keep: bool = False,
         isolation: str | None = None,
         strict: bool | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Any:
         """`start` from plain code, on the engine thread; its other arguments are for `init`.
 
@@ -403,17 +406,16 @@ class Agent:
         """
         from pocketflex_nb.agents.host.agent_host import host_for
 
-        options = {"name": name, "clock": clock, "engine": None, "keep": keep, "isolation": isolation, "strict": strict}
+        options = StartOptions(name=name, clock=clock, engine=None, keep=keep, isolation=isolation, strict=strict)
         return host_for(None, clock).do_sync(start_lone, cls, args, kwargs, options)
 
     @classmethod
-    def _pfx_make(cls, incarnation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    def _pfx_make(cls, incarnation: Incarnation, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[object, object]:
         """The agent of `incarnation`, and what `init` returned."""
         if incarnation.isolation == "process":
             from pocketflex_nb.agents.isolation.process_proxy import make_proxy  # here: few agents have a process
 
-            made: tuple[Any, Any] = make_proxy(incarnation, cls, args, kwargs)
-            return made
+            return make_proxy(incarnation, cls, args, kwargs)
         if cls.__init__ is Agent.__init__:
             agent = cls.__new__(cls)
         elif getattr(cls.init, "is_default", False):
@@ -424,21 +426,18 @@ class Agent:
         return agent, agent.init(*args, **kwargs)
 
 
-def _split(start: Any, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments for `init`, and the options of `start` with their defaults."""
-    from inspect import signature
-
-    options = {name: one.default for name, one in signature(start).parameters.items() if one.kind is one.KEYWORD_ONLY}
-    return {name: value for name, value in given.items() if name not in options}, {
-        name: given.get(name, default) for name, default in options.items()
-    }
+def _split(given: dict[str, Any]) -> tuple[dict[str, object], StartOptions]:
+    """The arguments for `init`, and the options of `Agent.start` with their defaults."""
+    options = StartOptions(name=None, clock=None, engine=None, keep=False, isolation=None, strict=None)
+    rest = {name: value for name, value in given.items() if name not in options}
+    return rest, options | {name: value for name, value in given.items() if name in options}  # type: ignore[return-value]  # the names are those of the options
 
 
 def latest_class(cls: type) -> type:
     """The class now bound to the qualified name of `cls`, if that is the notebook's; else `cls`."""
     if cls.__module__ != "__main__" or "<locals>" in cls.__qualname__:
         return cls
-    found: Any = sys.modules.get("__main__")
+    found: object = sys.modules.get("__main__")
     for part in cls.__qualname__.split("."):
         found = getattr(found, part, None)
     return found if isinstance(found, type) and issubclass(found, Agent) else cls
@@ -449,7 +448,7 @@ def has_newer_code(cls: type) -> bool:
     return latest_class(cls) is not cls
 
 
-def _told(message: Any) -> str:
+def _told(message: object) -> str:
     if isinstance(message, (Down, Exit)):
         return f"{type(message).__name__} of {message.ref!r} ({format_reason(message.reason)})"
     if isinstance(message, TaskDone):

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from collections.abc import Hashable
 
-from pocketflex_nb.agents.host.agent_host import KILL_GRACE
+from pocketflex_nb.agents.actor.incarnation import Incarnation
+from pocketflex_nb.agents.actor.stop_agent import Stoppable, stop_incarnation
+from pocketflex_nb.agents.host.agent_host import KILL_GRACE, hosts
+from pocketflex_nb.agents.messaging.envelopes import Addressee
 from pocketflex_nb.agents.messaging.name_table import registry_and_key
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
+from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.concurrency.interruptible import in_slices
 from pocketflex_nb.core.context import CURRENT_CELL
 
@@ -54,19 +58,19 @@ class Scope:
 
     def __init__(self, cell_id: str) -> None:
         self.cell_id = cell_id
-        self._incarnations: dict[Any, None] = {}
+        self._incarnations: dict[Addressee, None] = {}
 
     @property
-    def members(self) -> list[Any]:
+    def members(self) -> list[Ref]:
         """Refs of the top-level agents that are running, in order of their start."""
         return [incarnation.ref for incarnation in list(self._incarnations) if incarnation.status is not DEAD]
 
-    def add(self, incarnation: Any) -> None:
+    def add(self, incarnation: Addressee) -> None:
         """Add `incarnation` until it ends."""
         self._incarnations[incarnation] = None
         incarnation.cleanups = [*(incarnation.cleanups or ()), self.drop]
 
-    def drop(self, incarnation: Any) -> None:
+    def drop(self, incarnation: Addressee) -> None:
         """Remove `incarnation`, which ended."""
         self._incarnations.pop(incarnation, None)
 
@@ -139,7 +143,7 @@ def stop_scope(cell_id: str | None, *, patience: float = SCOPE_TIMEOUT) -> None:
         _stop_hard(ref, patience)
 
 
-def _stop_hard(ref: Any, patience: float) -> None:
+def _stop_hard(ref: Ref, patience: float) -> None:
     host = ref._incarnation.host
     if host.loop.is_closed():
         return
@@ -151,35 +155,34 @@ def _stop_hard(ref: Any, patience: float) -> None:
         ref.monitor().wait(10 * KILL_GRACE)
 
 
-async def _stop(incarnation: Any) -> None:
-    from pocketflex_nb.agents.actor.stop_agent import stop_incarnation
-
+async def _stop(incarnation: Stoppable) -> None:
     await stop_incarnation(incarnation, None)
 
 
-def adopt(incarnation: Any, keep: bool) -> None:
+def adopt(incarnation: Addressee, keep: bool) -> None:
     """Register an unsupervised incarnation with the current cell."""
     cell_id = CURRENT_CELL.get()
     if cell_id is not None and not keep:
         _scope_of(cell_id).add(incarnation)
 
 
-async def evict_namesake(name: Any) -> None:
+async def evict_namesake(name: Hashable) -> None:
     """Where cells have no id: end the agent of the same name that an earlier cell started."""
     if name is None or CURRENT_CELL.get() != "":
         return
     registry, key = registry_and_key(name)
     old = registry.whereis(key)
-    if old is not None and old._incarnation.supervisor is None and _is_anonymous(old._incarnation):
-        await _stop(old._incarnation)
+    incarnation = old._incarnation if old is not None else None
+    if isinstance(incarnation, Incarnation) and incarnation.supervisor is None and _is_anonymous(incarnation):
+        await _stop(incarnation)
 
 
-def _is_anonymous(incarnation: Any) -> bool:
+def _is_anonymous(incarnation: Addressee) -> bool:
     owners = [getattr(cleanup, "__self__", None) for cleanup in incarnation.cleanups or ()]
     return any(isinstance(owner, Scope) and not owner.cell_id for owner in owners)
 
 
-def living() -> list[Any]:
+def living() -> list[Ref]:
     """Refs of every agent, supervisor and task without a supervisor in this process, oldest first.
 
     Examples
@@ -194,6 +197,4 @@ def living() -> list[Any]:
     >>> ref in living()
     False
     """
-    from pocketflex_nb.agents.host.agent_host import hosts
-
     return [incarnation.ref for host in hosts() for incarnation in list(host.incarnations.values()) if incarnation.supervisor is None]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from pocketflex_nb.agents.actor.incarnation import Incarnation
 from pocketflex_nb.agents.actor.termination import AgentExit
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import NotOwner
@@ -13,7 +14,7 @@ from pocketflex_nb.core.context import CURRENT_AGENT
 __all__ = ["exit"]
 
 
-def exit(reason: Any = "normal") -> NoReturn:
+def exit(reason: object = "normal") -> NoReturn:
     """End the current agent or task with `reason`, from anywhere inside of it: as if its handler had returned ``Stop(reason)``.
 
     Parameters
@@ -50,7 +51,7 @@ def exit(reason: Any = "normal") -> NoReturn:
     >>> ended.wait(5).reason
     Shutdown(term='out of money')
     """
-    incarnation = CURRENT_AGENT.get()
+    incarnation: Incarnation | None = CURRENT_AGENT.get()
     if incarnation is None:
         raise NotOwner("exit() stands outside of any agent: call it in a handler, or use ref.exit(reason)")
     task = getattr(incarnation, "task", None)
@@ -59,7 +60,7 @@ def exit(reason: Any = "normal") -> NoReturn:
     raise AgentExit(Stop(reason))
 
 
-def _is_its_own(incarnation: Any, task: Any) -> bool:
+def _is_its_own(incarnation: Incarnation, task: asyncio.Task[None]) -> bool:
     """Whether the running code is the agent's own task, which passes on by itself what is raised."""
     try:
         here = asyncio.current_task()

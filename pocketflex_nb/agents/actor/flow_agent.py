@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pocketflex_nb.agents.actor.agent import Agent
+from pocketflex_nb.agents.messaging.envelopes import Caller
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.launch import launch
@@ -39,22 +41,22 @@ class FlowAgent(Agent):
     >>> ref.stop_sync()
     """
 
-    async def init(self, flow: Flow, store: Any = None) -> None:
+    async def init(self, flow: Flow, store: Mapping[Any, Any] | None = None) -> None:
         """Set the `flow`, and make the store from `store`."""
         if not isinstance(flow, Flow):
             raise TypeError(f"FlowAgent({flow!r}): give a Flow")
         self.flow = flow
         self.store = store if isinstance(store, Store) else Store(store or {})
 
-    async def handle_call(self, message: Any, caller: Any) -> Any:
+    async def handle_call(self, message: object, caller: Caller) -> Any:
         """Run the flow on `message`; the `caller` gets ``store["reply"]``, else the last action."""
         return await self._run(message)
 
-    async def handle_cast(self, message: Any) -> None:
+    async def handle_cast(self, message: object) -> None:
         """Run the flow on `message`."""
         await self._run(message)
 
-    async def handle_info(self, message: Any) -> None:
+    async def handle_info(self, message: object) -> None:
         """Run the flow on `message`."""
         await self._run(message)
 
@@ -62,7 +64,7 @@ class FlowAgent(Agent):
         """The store, in place of the attributes that `state` holds."""
         return dict(self.store)
 
-    async def _run(self, message: Any) -> Any:
+    async def _run(self, message: object) -> Any:
         store = self.store
         store["message"] = message
         store.pop("reply", None)

@@ -12,27 +12,42 @@ import asyncio
 import contextvars
 import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from itertools import count
 from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.agents.actor.message_loop import DIRECTIVES, MessageLoop
-from pocketflex_nb.agents.actor.termination import TERMINATE_TIMEOUT, AgentExit, conclude, exit_reason, finalize, run_terminate
-from pocketflex_nb.agents.host.agent_host import KILL_GRACE, AgentHost, register_incarnation
+from pocketflex_nb.agents.actor.termination import (
+    TERMINATE_TIMEOUT,
+    AgentExit,
+    RunningIncarnation,
+    conclude,
+    exit_reason,
+    finalize,
+    run_terminate,
+)
+from pocketflex_nb.agents.host.agent_host import KILL_GRACE, AgentHost, Hosted, register_incarnation
 from pocketflex_nb.agents.host.agent_log import callable_name
+from pocketflex_nb.agents.host.clock import Timer
+from pocketflex_nb.agents.host.inbox import Post
 from pocketflex_nb.agents.host.watchdog import watch_over
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.envelopes import INFO, Caller, SystemMessage
+from pocketflex_nb.agents.messaging.envelopes import INFO, Addressee, Caller, Envelope, KeyTable, SystemMessage, Watcher
 from pocketflex_nb.agents.messaging.method_proxies import ref_type
+from pocketflex_nb.agents.messaging.name_table import successor
 from pocketflex_nb.agents.protocol.directives import IGNORE, Idle, Stop
 from pocketflex_nb.agents.protocol.errors import BadReturn, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, STARTING, STOPPING, is_reason, short
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, STARTING, STOPPING, Status, is_reason, short
 from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
+from pocketflex_nb.core.ports import WalkFrame
 
-__all__ = ["Incarnation"]
+__all__ = ["Ancestry", "Incarnation"]
+
+#: who started an incarnation: its ref and that one's own ancestry; empty for plain code
+Ancestry = tuple[()] | tuple[AgentRef, "Ancestry"]
 
 _pids = count(1)
 
@@ -112,30 +127,30 @@ class Incarnation(MessageLoop):
         self.pid = next(_pids)
         self.info = AgentInfo(slot, self.pid, self.type, callable_name(cls))
         self.ref = (ref_type(cls, self.ref_class) if isinstance(cls, type) and self.type != "task" else self.ref_class)(self)
-        self.status = STARTING
+        self.status: Status = STARTING
         self.agent: Any = None
-        self.queue: deque[Any] | None = None
-        self.task: asyncio.Task[Any] | None = None
+        self.queue: deque[Envelope] | None = None
+        self.task: asyncio.Task[None] | None = None
         self.context: contextvars.Context | None = None
-        self.current_call: Any = None
+        self.current_call: Caller | None = None
         self.cause: int | None = by.cause if by is not None else None
         self.start_cause = self.cause
-        self.pending_exit: tuple[Any, bool] | None = None
+        self.pending_exit: tuple[object, bool] | None = None
         self.pending_replies: set[Caller] | None = None
-        self.reentrant_tasks: set[asyncio.Task[Any]] | None = None
-        self.watchers: list[Any] | None = None
-        self.links: set[Incarnation] | None = None
-        self.names: dict[tuple[Any, Any], list[int]] | None = None
-        self.known: Any = None
-        self.lane: Any = by.lane if by is not None else None
-        self.cleanups: list[Callable[[Incarnation], Any]] | None = None
-        self.on_exit: Callable[[Incarnation, Any], Any] | None = None
-        self.timer: Any = None
+        self.reentrant_tasks: set[asyncio.Task[None]] | None = None
+        self.watchers: list[Watcher] | None = None
+        self.links: set[Addressee] | None = None
+        self.names: dict[tuple[KeyTable, Hashable], list[int]] | None = None
+        self.known: Hashable | None = None
+        self.lane: WalkFrame | None = by.lane if by is not None else None
+        self.cleanups: list[Callable[[Addressee], object]] | None = None
+        self.on_exit: Callable[[Addressee, object], object] | None = None
+        self.timer: Timer | None = None
         self.idle: float | None = None
-        self.inbound: deque[Any] | None = None
+        self.inbound: deque[Post] | None = None
         self.is_listed = False
-        self.started: asyncio.Future[Any] | None = None
-        self.reason: Any = None
+        self.started: asyncio.Future[object] | None = None
+        self.reason: object = None
         self.isolation: str | None = None
         self.handled = 0
         self.is_parking = False
@@ -143,7 +158,12 @@ class Incarnation(MessageLoop):
         self.parked: asyncio.Future[None] | None = None
         self.is_open = True
         self.callers: tuple[AgentRef, ...] = ()
-        self.ancestry: tuple[Any, ...] = (by.ref, by.ancestry) if by is not None else ()
+        self.ancestry: Ancestry = (by.ref, by.ancestry) if by is not None else ()
+
+    @property
+    def incarnation(self) -> RunningIncarnation:
+        """Itself, for the message loop."""
+        return self
 
     @property
     def ancestors(self) -> tuple[AgentRef, ...]:
@@ -178,8 +198,8 @@ class Incarnation(MessageLoop):
         return f"<Incarnation {self.pid} {self.address} {self.status}>"
 
     # start -----------------------------------------------------------------------------------------------------------
-    def begin(self, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
-        """Start it; the future's result is True, IGNORE, or the exit reason of a start that failed, in a tuple."""
+    def begin(self, *args: object, **kwargs: object) -> asyncio.Future[object]:
+        """Start it; the future's result is True, IGNORE, or a `FailedStart`."""
         register_incarnation(self)
         if not self.host.is_watched:
             watch_over(self.host)
@@ -196,12 +216,12 @@ class Incarnation(MessageLoop):
             self.lane = frame
             CURRENT_FRAME.set(None)
 
-    def make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    def make(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Any, Any]:
         """The agent, and what its `init` returned."""
         made: tuple[Any, Any] = self.cls._pfx_make(self, args, kwargs)
         return made
 
-    async def boot(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    async def boot(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Run `init`, then handle messages."""
         try:
             self.agent, out = self.make(args, kwargs)
@@ -234,13 +254,13 @@ class Incarnation(MessageLoop):
             started.set_result(True)
 
     # messages --------------------------------------------------------------------------------------------------------
-    def deliver_info(self, message: Any, by: Incarnation | None = None, cause: int | None = None) -> None:
+    def deliver_info(self, message: object, by: Hosted | None = None, cause: int | None = None) -> None:
         """Put a message for `handle_info` into the mailbox."""
         if self.status is not DEAD:
             seq = self.note(INFO, self.host.log.describe(message), cause, by)
             self.put((seq, 0, INFO, None, message, None, None))
 
-    def note(self, kind: str, data: Any = None, cause: int | None = None, by: Any = None) -> int:
+    def note(self, kind: str, data: object = None, cause: int | None = None, by: Hosted | None = None) -> int:
         """Record an event of this incarnation."""
         return self.log.note(kind, self.info, data, cause, by.info if by is not None else None)
 
@@ -255,7 +275,7 @@ class Incarnation(MessageLoop):
         """Whether its class has a `terminate` of its own."""
         return self.agent is not None and not getattr(type(self.agent).terminate, "is_default", False)
 
-    def on_exit_signal(self, reason: Any, by: Incarnation | None, cause: int | None = None, *, is_linked: bool = False) -> None:
+    def on_exit_signal(self, reason: object, by: Hosted | None, cause: int | None = None, *, is_linked: bool = False) -> None:
         """Handle an exit signal from `by`: by ``ref.exit``, or over a link, where ``"kill"`` is a reason like any other."""
         if self.status is DEAD:
             return
@@ -270,14 +290,14 @@ class Incarnation(MessageLoop):
             self.end(reason, cause=cause)
             self._guard()
 
-    def shutdown(self, reason: Any = "shutdown", cause: int | None = None) -> None:
+    def shutdown(self, reason: object = "shutdown", cause: int | None = None) -> None:
         """Handle the supervisor's request to end in an orderly way, `terminate` included."""
         if self.status is RUNNING and self.traps:
             self.put(SystemMessage(lambda incarnation: Stop(reason)))
         else:
             self.end(reason, polite=self.status is not STARTING, cause=cause)
 
-    def end(self, reason: Any, *, polite: bool = False, cause: int | None = None) -> None:
+    def end(self, reason: object, *, polite: bool = False, cause: int | None = None) -> None:
         """Drop the mailbox, cancel what is running, and end with `reason`; with `terminate` if `polite`.
 
         In the midst of `terminate` only an impolite end makes a difference: it cuts that short.
@@ -297,7 +317,19 @@ class Incarnation(MessageLoop):
         else:
             self.finalize(reason)
 
-    def leave(self, reason: Any) -> None:
+    def abandon(self) -> None:
+        """End it without another word: its loop is closed, so nothing can be awaited or restarted."""
+        self.on_exit = self.links = None
+        try:
+            self.finalize("shutdown")
+        except RuntimeError:  # whoever waited did so on the closed loop
+            pass
+
+    async def successor(self, seconds: float) -> Addressee:
+        """The next incarnation of its name or position, within `seconds`; see `name_table.successor`."""
+        return await successor(self, seconds)
+
+    def leave(self, reason: object) -> None:
         """End with `reason`, `terminate` included: `exit` was called beside the agent's own task."""
         self.end(reason, polite=self.status is not STARTING)
 
@@ -331,21 +363,21 @@ class Incarnation(MessageLoop):
         """End, as the last action of its task: by the error `exc`, or by the pending exit."""
         await conclude(self, exc)
 
-    async def run_terminate(self, reason: Any) -> Any:
+    async def run_terminate(self, reason: object) -> object:
         """Run `terminate` and return the reason, which is replaced when it fails."""
         return await run_terminate(self, reason)
 
-    def finalize(self, reason: Any, zombie: bool = False) -> None:
+    def finalize(self, reason: object, zombie: bool = False) -> None:
         """End it: names are freed, then callers, monitors, links and the supervisor are notified; see `FINAL_STEPS`. Never waits."""
         if self.status is not DEAD:
             finalize(self, reason, zombie)
 
-    def exit_facts(self) -> dict[str, Any]:
+    def exit_facts(self) -> dict[str, object]:
         """Further facts of its exit event."""
         return {}
 
 
-def _is_fresh(task: asyncio.Task[Any]) -> bool:
+def _is_fresh(task: asyncio.Task[None]) -> bool:
     """Whether the task has not run a single line yet: if it is cancelled now, it never will."""
     coro = task.get_coro()
     return inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED

@@ -7,8 +7,8 @@ import atexit
 import concurrent.futures as cf
 import os
 import time
-from typing import Any
 
+from pocketflex_nb.agents.actor.incarnation import Incarnation
 from pocketflex_nb.agents.actor.stop_agent import stop_incarnation
 from pocketflex_nb.agents.host.agent_host import hosts
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
@@ -43,20 +43,22 @@ def stop_all(seconds: float = EXIT_TIMEOUT) -> None:
         For all together. Who takes more than a fair share of what is left is killed, and the next one comes.
     """
     until = time.monotonic() + seconds
-    tops: dict[Any, list[Any]] = {}
+    tops: dict[asyncio.AbstractEventLoop, list[Incarnation]] = {}
     for host in hosts():
         if host.loop.is_running() and not host.is_here:
             here = list(host.incarnations.values())
-            tops.setdefault(host.loop, []).extend(one for one in here if one.supervisor is None and one.type != "task")
+            tops.setdefault(host.loop, []).extend(
+                one for one in here if isinstance(one, Incarnation) and one.supervisor is None and one.type != "task"
+            )
     waits = [asyncio.run_coroutine_threadsafe(_end(sorted(incarnations, key=_number), until), loop) for loop, incarnations in tops.items()]
     cf.wait(waits, timeout=max(until - time.monotonic(), 0.0))
 
 
-def _number(incarnation: Any) -> int:
+def _number(incarnation: Incarnation) -> int:
     return int(incarnation.pid)
 
 
-async def _end(incarnations: list[Any], until: float) -> None:
+async def _end(incarnations: list[Incarnation], until: float) -> None:
     while incarnations:
         share = max((until - time.monotonic()) / len(incarnations), 0.0)
         incarnation = incarnations.pop()

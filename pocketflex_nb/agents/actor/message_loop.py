@@ -14,13 +14,15 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.agents.actor.reentrant_handlers import absorb_cancel, spawn_reentrant
-from pocketflex_nb.agents.actor.termination import AgentExit
-from pocketflex_nb.agents.host.agent_host import AgentHost
+from pocketflex_nb.agents.actor.termination import AgentExit, RunningIncarnation
+from pocketflex_nb.agents.host.agent_host import AgentHost, Hosted
 from pocketflex_nb.agents.host.agent_log import warn
-from pocketflex_nb.agents.messaging.envelopes import INFO, Caller, InternalMessage, MethodCall, SystemMessage
+from pocketflex_nb.agents.host.clock import Timer
+from pocketflex_nb.agents.host.inbox import Post
+from pocketflex_nb.agents.messaging.envelopes import INFO, Caller, Envelope, InternalMessage, MethodCall, OneWayMessage, SystemMessage
 from pocketflex_nb.agents.protocol.directives import NO_REPLY, Continue, Idle, Stop
 from pocketflex_nb.agents.protocol.errors import BadReturn, ReplyError, check_time
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, short
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, Status, short
 
 __all__ = ["BURST", "DIRECTIVES", "TIME_SLICE", "MessageLoop"]
 
@@ -59,15 +61,15 @@ class MessageLoop:
     )
 
     agent: Any
-    queue: deque[Any] | None
+    queue: deque[Envelope] | None
     cause: int | None
     context: contextvars.Context | None
-    pending_exit: tuple[Any, bool] | None
+    pending_exit: tuple[object, bool] | None
     current_call: Caller | None
     handled: int
     host: AgentHost
     idle: float | None
-    inbound: deque[Any] | None
+    inbound: deque[Post] | None
     is_draining: bool
     is_blocked: bool
     is_listed: bool
@@ -76,21 +78,26 @@ class MessageLoop:
     loop: asyncio.AbstractEventLoop
     pending_replies: set[Caller] | None
     parked: asyncio.Future[None] | None
-    reentrant_tasks: set[asyncio.Task[Any]] | None
-    status: str
-    task: asyncio.Task[Any] | None
-    timer: Any
+    reentrant_tasks: set[asyncio.Task[None]] | None
+    status: Status
+    task: asyncio.Task[None] | None
+    timer: Timer | None
 
     @property
     def name(self) -> str:
         """The name that messages to people use."""
         raise NotImplementedError
 
-    def deliver_info(self, message: Any) -> None:
+    @property
+    def incarnation(self) -> RunningIncarnation:
+        """The whole incarnation, of which this is the loop."""
+        raise NotImplementedError
+
+    def deliver_info(self, message: object, by: Hosted | None = None, cause: int | None = None) -> None:
         """Put a message for `handle_info` into the mailbox."""
         raise NotImplementedError
 
-    def end(self, reason: Any, *, polite: bool = False) -> None:
+    def end(self, reason: object, *, polite: bool = False, cause: int | None = None) -> None:
         """End with `reason`."""
         raise NotImplementedError
 
@@ -98,7 +105,7 @@ class MessageLoop:
         """End, as the last action of the task."""
         raise NotImplementedError
 
-    def put(self, item: Any) -> None:
+    def put(self, item: Envelope) -> None:
         """Put `item` into the mailbox."""
         queue = self.queue
         if queue is None:
@@ -111,7 +118,7 @@ class MessageLoop:
         elif self.task is None and not self.loop.is_closed():
             self.task = asyncio.Task(self.serve(), loop=self.loop, name="agent", context=self.context)
 
-    async def serve(self, first: Any = None) -> None:
+    async def serve(self, first: object = None) -> None:
         """Handle the messages of the mailbox until it stays empty for a moment or the incarnation ends."""
         self.stop_idle_timer()
         self.update_idle()
@@ -141,7 +148,8 @@ class MessageLoop:
 
     async def drain(self) -> None:
         """The loop of `serve`, in one piece since it runs for each message; rare cases are checked behind `is_blocked` only."""
-        queue, loop, until = self.queue, self.loop, perf_counter() + TIME_SLICE
+        queue: deque[Any] | None = self.queue
+        loop, until = self.loop, perf_counter() + TIME_SLICE
         while queue is not None:
             agent = self.agent
             for handled in range(BURST):
@@ -170,7 +178,7 @@ class MessageLoop:
                     except ReplyError as exc:
                         item.fail(exc.exc)
                     except asyncio.CancelledError:
-                        if not absorb_cancel(self, item):
+                        if not absorb_cancel(self.incarnation, item):
                             raise
                     else:
                         if out is NO_REPLY or out.__class__ in DIRECTIVES:
@@ -195,17 +203,17 @@ class MessageLoop:
                 self.current_call = item = message = out = None  # keep nothing of the last message alive meanwhile
                 self.parked = parked = loop.create_future()
                 if not self.is_parking:
-                    self.host.watch_park(self)
+                    self.host.watch_park(self.incarnation)
                 await parked
                 self.parked, self.is_draining = None, True
                 if not queue:
                     return
                 until = perf_counter() + TIME_SLICE
 
-    def start_method(self, item: Any, message: MethodCall) -> Any:
+    def start_method(self, item: Caller | OneWayMessage, message: MethodCall) -> object:
         """Start a method that a message names."""
         if message.is_reentrant:
-            spawn_reentrant(self, item, message)
+            spawn_reentrant(self.incarnation, item, message)
             return NO_REPLY if item.__class__ is Caller else None
         out = message.on(self.agent)
         return out if item.__class__ is Caller else _quietly(out)
@@ -246,7 +254,7 @@ class MessageLoop:
 
     async def run_system_message(self, order: SystemMessage | InternalMessage) -> None:
         """Run a system message, and follow what it returns."""
-        out = order.run(self)
+        out: Any = order.run(self.incarnation)
         if out.__class__ is CoroutineType:
             out = await out
         if out is not None:
@@ -255,10 +263,10 @@ class MessageLoop:
 
     async def run_next_system_message(self) -> bool:
         """While suspended: run the next system message of the mailbox, if there is one."""
-        queue = self.queue or ()
-        for n, item in enumerate(queue):
-            if item.__class__ is SystemMessage:
-                del queue[n]  # type: ignore[union-attr]  # it was just iterated
+        queue = self.queue
+        for n, item in enumerate(queue or ()):
+            if queue is not None and isinstance(item, SystemMessage):
+                del queue[n]
                 await self.run_system_message(item)
                 return True
         return False
@@ -310,7 +318,7 @@ class MessageLoop:
         return True
 
 
-async def _quietly(out: Any) -> Any:
+async def _quietly(out: Any) -> object:
     """The return value of a named cast handler, if it is a directive; any other is ignored."""
     if out.__class__ is CoroutineType:
         out = await out

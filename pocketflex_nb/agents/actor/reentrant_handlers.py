@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from types import CoroutineType
-from typing import Any
 
-from pocketflex_nb.agents.actor.termination import exit_reason
-from pocketflex_nb.agents.messaging.envelopes import Caller, MethodCall
+from pocketflex_nb.agents.actor.termination import RunningIncarnation, exit_reason
+from pocketflex_nb.agents.messaging.envelopes import Addressee, Caller, MethodCall, OneWayMessage
 from pocketflex_nb.agents.protocol.errors import ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 
 __all__ = ["absorb_cancel", "spawn_reentrant"]
 
 
-def spawn_reentrant(incarnation: Any, item: Any, message: MethodCall) -> None:
+def spawn_reentrant(incarnation: RunningIncarnation, item: Caller | OneWayMessage, message: MethodCall) -> None:
     """Handle `message` in a task of its own; `item` is the envelope it came in."""
     if incarnation.reentrant_tasks is None:
         incarnation.reentrant_tasks = set()
     task = incarnation.host.loop.create_task(_run(incarnation, item, message), context=incarnation.context)
-    if item.__class__ is Caller:
+    if isinstance(item, Caller):
         item.task = task
     incarnation.reentrant_tasks.add(task)
     task.add_done_callback(incarnation.reentrant_tasks.discard)
 
 
-async def _run(incarnation: Any, item: Any, message: MethodCall) -> None:
-    caller = item if item.__class__ is Caller else None
+async def _run(incarnation: RunningIncarnation, item: Caller | OneWayMessage, message: MethodCall) -> None:
+    caller = item if isinstance(item, Caller) else None
     if caller is not None:
         incarnation.pending_replies = incarnation.pending_replies or set()
         incarnation.pending_replies.add(caller)
@@ -48,6 +47,6 @@ async def _run(incarnation: Any, item: Any, message: MethodCall) -> None:
             incarnation.end(exit_reason(incarnation, exc)[0], polite=True)
 
 
-def absorb_cancel(incarnation: Any, item: Caller) -> bool:
+def absorb_cancel(incarnation: Addressee, item: Caller) -> bool:
     """Whether a cancellation was meant for the call `item` only, whose caller no longer waits, so that the agent continues."""
-    return incarnation.pending_exit is None and bool(incarnation.clear_cancel(item))
+    return incarnation.pending_exit is None and incarnation.clear_cancel(item)

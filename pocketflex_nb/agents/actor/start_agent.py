@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
+from typing import TypedDict
 
 from pocketflex_nb.agents.actor.cell_scope import adopt, evict_namesake
 from pocketflex_nb.agents.actor.incarnation import Incarnation
 from pocketflex_nb.agents.actor.interpreter_exit import register_exit_handler
-from pocketflex_nb.agents.host.agent_host import AgentHost, host_for
+from pocketflex_nb.agents.actor.termination import FailedStart
+from pocketflex_nb.agents.host.agent_host import AgentHost, Engine, host_for
+from pocketflex_nb.agents.host.clock import Clock
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.name_table import registry_and_key
 from pocketflex_nb.agents.messaging.registry import Via
@@ -18,10 +21,21 @@ from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["bring_up", "named", "set_up", "start_lone"]
+__all__ = ["StartOptions", "bring_up", "named", "set_up", "start_lone"]
 
 
-async def bring_up(incarnation: Incarnation, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Incarnation | None:
+class StartOptions(TypedDict):
+    """The options of `Agent.start`."""
+
+    name: Hashable
+    clock: Clock | None
+    engine: Engine
+    keep: bool
+    isolation: str | None
+    strict: bool | None
+
+
+async def bring_up(incarnation: Incarnation, name: Hashable, args: tuple[object, ...], kwargs: dict[str, object]) -> Incarnation | None:
     """Register and start `incarnation` on this loop; None when `init` returned IGNORE.
 
     Raises
@@ -44,7 +58,7 @@ async def bring_up(incarnation: Incarnation, name: Any, args: tuple[Any, ...], k
         return incarnation
     if out is IGNORE:
         return None
-    raise StartError(incarnation.slot.id, out[0])
+    raise StartError(incarnation.slot.id, out.reason if isinstance(out, FailedStart) else out)
 
 
 def set_up(incarnation: Incarnation, isolation: str | None, strict: bool | None) -> Incarnation:
@@ -57,7 +71,7 @@ def set_up(incarnation: Incarnation, isolation: str | None, strict: bool | None)
     return incarnation
 
 
-def named(name: Any, cls: Any) -> Any:
+def named(name: Hashable) -> Hashable:
     """The name of such an agent in messages to people."""
     if name is None:
         return None
@@ -65,7 +79,7 @@ def named(name: Any, cls: Any) -> Any:
 
 
 async def start_lone(
-    cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], linked_to: Incarnation | None = None
+    cls: type, args: tuple[object, ...], kwargs: dict[str, object], options: StartOptions, linked_to: Incarnation | None = None
 ) -> AgentRef | None:
     """Start an agent without a supervisor, perhaps linked to another one."""
     host = host_for(options["engine"], options["clock"])
@@ -75,11 +89,11 @@ async def start_lone(
 
 
 async def _start(
-    host: AgentHost, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], linked_to: Incarnation | None
+    host: AgentHost, cls: type, args: tuple[object, ...], kwargs: dict[str, object], options: StartOptions, linked_to: Incarnation | None
 ) -> AgentRef | None:
     name = options["name"]
     await evict_namesake(name)
-    incarnation = Incarnation(host, cls, TreePosition(named(name, cls)))
+    incarnation = Incarnation(host, cls, TreePosition(named(name)))
     if name is None:
         incarnation.slot.id = f"{cls.__name__}-{incarnation.pid}"
     set_up(incarnation, options["isolation"], options["strict"])

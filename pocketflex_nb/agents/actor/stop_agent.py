@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
+from pocketflex_nb.agents.messaging.envelopes import Addressee
 from pocketflex_nb.agents.messaging.monitors import DeathFuture
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 
-__all__ = ["stop_incarnation"]
+__all__ = ["Stoppable", "stop_incarnation"]
 
 
-async def stop_incarnation(incarnation: Any, shutdown: float | str | None, cause: int | None = None, *, is_told: bool = False) -> Any:
+class Stoppable(Addressee, Protocol):
+    """An incarnation as its supervisor sees it."""
+
+    on_exit: Callable[[Addressee, object], object] | None
+
+    def kill(self, cause: int | None = None) -> None:
+        """End it as ``"killed"``."""
+        ...
+
+    def shutdown(self, reason: object = "shutdown", cause: int | None = None) -> None:
+        """Request its end."""
+        ...
+
+
+async def stop_incarnation(
+    incarnation: Stoppable, shutdown: float | str | None, cause: int | None = None, *, is_told: bool = False
+) -> object:
     """End `incarnation` as ``"shutdown"`` within `shutdown` seconds (None: however long it takes; ``"kill"``: at once) and give its reason.
 
     `is_told`: its supervisor hears of it as of any other end.
@@ -21,7 +39,7 @@ async def stop_incarnation(incarnation: Any, shutdown: float | str | None, cause
         incarnation.on_exit = None
     gone = DeathFuture(incarnation)
     timer = None
-    if shutdown == "kill":
+    if isinstance(shutdown, str):
         incarnation.kill(cause)
     else:
         incarnation.shutdown(cause=cause)

@@ -7,18 +7,24 @@ a linked agent or the supervisor is told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextvars
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import CoroutineType
-from typing import Any
+from typing import Protocol
 
 from pocketflex_nb.agents.host.watchdog import AsyncKill
-from pocketflex_nb.agents.messaging.envelopes import Caller
+from pocketflex_nb.agents.messaging.envelopes import Addressee, Caller, Envelope, Watcher
 from pocketflex_nb.agents.protocol.directives import IGNORE, Stop
 from pocketflex_nb.agents.protocol.errors import ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, STARTING, STOPPING, Crash, format_reason, where
+from pocketflex_nb.core.ports import WalkFrame
 
-__all__ = ["FINAL_STEPS", "TERMINATE_TIMEOUT", "AgentExit", "Final", "conclude", "exit_reason", "finalize", "run_terminate"]
+__all__ = [
+    "FINAL_STEPS", "TERMINATE_TIMEOUT", "AgentExit", "FailedStart", "Final", "RunningIncarnation", "conclude", "exit_reason", "finalize",
+    "run_terminate",
+]
 
 #: seconds that `terminate` may take when the supervisor itself was killed and no longer limits it
 TERMINATE_TIMEOUT = 5.0
@@ -32,7 +38,53 @@ class AgentExit(BaseException):
         self.stop = stop
 
 
-def exit_reason(incarnation: Any, exc: BaseException | None) -> tuple[Any, bool, Stop | None]:
+class RunningIncarnation(Addressee, Protocol):
+    """An incarnation as the functions see it that run and end it.
+
+    Attributes
+    ----------
+    context : contextvars.Context or None
+        Of its task.
+    lane : WalkFrame or None
+        Of the node that started it.
+    started : asyncio.Future or None
+        What its starter waits for.
+    on_exit : callable or None
+        The supervisor's callback.
+    """
+
+    reason: object
+    is_open: bool
+    queue: deque[Envelope] | None
+    task: asyncio.Task[None] | None
+    reentrant_tasks: set[asyncio.Task[None]] | None
+    context: contextvars.Context | None
+    lane: WalkFrame | None
+    started: asyncio.Future[object] | None
+    on_exit: Callable[[Addressee, object], object] | None
+
+    def exit_facts(self) -> dict[str, object]:
+        """Further facts of its exit event."""
+        ...
+
+    def stop_idle_timer(self) -> None:
+        """Cancel the timer of the idle time."""
+        ...
+
+    async def run_terminate(self, reason: object) -> object:
+        """Run `terminate`, if there is one."""
+        ...
+
+    def end(self, reason: object, *, polite: bool = False, cause: int | None = None) -> None:
+        """Cancel what is running, and end with `reason`."""
+        ...
+
+    def finalize(self, reason: object, zombie: bool = False) -> None:
+        """End it."""
+        ...
+
+
+def exit_reason(incarnation: Addressee, exc: BaseException | None) -> tuple[object, bool, Stop | None]:
     """Exit reason, whether `terminate` runs, and the `Stop` that requested it."""
     if incarnation.pending_exit is not None:
         return (*incarnation.pending_exit, None)
@@ -46,7 +98,7 @@ def exit_reason(incarnation: Any, exc: BaseException | None) -> tuple[Any, bool,
     return Crash(exc), not isinstance(exc, GeneratorExit), None
 
 
-async def conclude(incarnation: Any, exc: BaseException | None) -> None:
+async def conclude(incarnation: RunningIncarnation, exc: BaseException | None) -> None:
     """The last action of an incarnation's task: `terminate`, the reply of a `Stop`, and the end."""
     if incarnation.status is DEAD or incarnation.host.loop.is_closed():
         incarnation.host.zombies.discard(incarnation)
@@ -66,7 +118,7 @@ async def conclude(incarnation: Any, exc: BaseException | None) -> None:
     incarnation.finalize(reason)
 
 
-async def run_terminate(incarnation: Any, reason: Any) -> Any:
+async def run_terminate(incarnation: RunningIncarnation, reason: object) -> object:
     """Run `terminate` and return the reason, which is replaced when it fails."""
     task = asyncio.current_task()
     while task is not None and task.cancelling():
@@ -80,6 +132,19 @@ async def run_terminate(incarnation: Any, reason: Any) -> Any:
             return Crash(exc)
     pending = incarnation.pending_exit
     return pending[0] if pending is not None and not pending[1] else reason
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStart:
+    """What the starter of an incarnation gets that did not start.
+
+    Parameters
+    ----------
+    reason : object
+        Exit reason.
+    """
+
+    reason: object
 
 
 @dataclass(slots=True)
@@ -100,49 +165,49 @@ class Final:
         Number of the exit event.
     """
 
-    reason: Any
+    reason: object
     zombie: bool
     has_started: bool
-    watchers: Any = ()
-    links: Any = ()
+    watchers: Sequence[Watcher] = ()
+    links: Collection[Addressee] = ()
     seq: int | None = None
 
     @property
-    def told(self) -> Any:
+    def told(self) -> object:
         """The reason as others hear it: `IGNORE` is a normal end."""
         return "normal" if self.reason is IGNORE else self.reason
 
 
-def finalize(incarnation: Any, reason: Any, zombie: bool) -> None:
+def finalize(incarnation: RunningIncarnation, reason: object, zombie: bool) -> None:
     """Take `FINAL_STEPS`; nothing here waits."""
     final = Final(reason, zombie, incarnation.status is not STARTING)
     for step in FINAL_STEPS:
         step(incarnation, final)
 
 
-def _mark_dead(incarnation: Any, final: Final) -> None:
+def _mark_dead(incarnation: RunningIncarnation, final: Final) -> None:
     incarnation.status, incarnation.reason, incarnation.is_open = DEAD, final.reason, False
     incarnation.host.incarnations.pop(incarnation.pid, None)
 
 
-def _free_names(incarnation: Any, final: Final) -> None:
+def _free_names(incarnation: RunningIncarnation, final: Final) -> None:
     for registry, key in list(incarnation.names or ()):
         registry.forget(key, incarnation)
 
 
-def _run_cleanups(incarnation: Any, final: Final) -> None:
+def _run_cleanups(incarnation: RunningIncarnation, final: Final) -> None:
     for cleanup in incarnation.cleanups or ():
         cleanup(incarnation)
     incarnation.stop_idle_timer()
 
 
-def _record_exit(incarnation: Any, final: Final) -> None:
+def _record_exit(incarnation: RunningIncarnation, final: Final) -> None:
     if final.has_started:
         final.seq = _note_exit(incarnation, final.reason, final.zombie)
     incarnation.cause = final.seq
 
 
-def _note_exit(incarnation: Any, reason: Any, zombie: bool) -> int:
+def _note_exit(incarnation: RunningIncarnation, reason: object, zombie: bool) -> int:
     error = reason.error if isinstance(reason, Crash) else None
     facts = {
         "reason": "crash" if error is not None else format_reason(reason),
@@ -152,24 +217,24 @@ def _note_exit(incarnation: Any, reason: Any, zombie: bool) -> int:
         "type": incarnation.type,
         **incarnation.exit_facts(),
     }
-    seq: int = incarnation.note("exit", facts, incarnation.cause)
+    seq = incarnation.note("exit", facts, incarnation.cause)
     if zombie:
         incarnation.note("zombie", {"reason": format_reason(reason)}, seq)
     return seq
 
 
-def _fail_callers(incarnation: Any, final: Final) -> None:
+def _fail_callers(incarnation: RunningIncarnation, final: Final) -> None:
     for item in [incarnation.current_call, *(incarnation.queue or ()), *(incarnation.pending_replies or ())]:
-        if item.__class__ is Caller:
+        if isinstance(item, Caller):
             item.down(final.told)
 
 
-def _cancel_reentrant_handlers(incarnation: Any, final: Final) -> None:
+def _cancel_reentrant_handlers(incarnation: RunningIncarnation, final: Final) -> None:
     for task in incarnation.reentrant_tasks or ():
         task.cancel()
 
 
-def _release_state(incarnation: Any, final: Final) -> None:
+def _release_state(incarnation: RunningIncarnation, final: Final) -> None:
     """Keep nothing of the agent alive: a ref of an ended agent may be kept for long."""
     final.watchers, final.links = incarnation.watchers or (), incarnation.links or ()
     incarnation.agent = incarnation.context = incarnation.queue = incarnation.current_call = None
@@ -179,17 +244,17 @@ def _release_state(incarnation: Any, final: Final) -> None:
         incarnation.task = None
 
 
-def _answer_starter(incarnation: Any, final: Final) -> None:
+def _answer_starter(incarnation: RunningIncarnation, final: Final) -> None:
     if incarnation.started is not None and not incarnation.started.done():
-        incarnation.started.set_result(IGNORE if final.reason is IGNORE else (final.reason,))
+        incarnation.started.set_result(IGNORE if final.reason is IGNORE else FailedStart(final.reason))
 
 
-def _tell_watchers(incarnation: Any, final: Final) -> None:
+def _tell_watchers(incarnation: RunningIncarnation, final: Final) -> None:
     for watcher in final.watchers:
         watcher.down(incarnation, final.told, final.zombie, final.seq)
 
 
-def _signal_links(incarnation: Any, final: Final) -> None:
+def _signal_links(incarnation: RunningIncarnation, final: Final) -> None:
     for peer in final.links:
         if peer.links:
             peer.links.discard(incarnation)
@@ -197,14 +262,14 @@ def _signal_links(incarnation: Any, final: Final) -> None:
             incarnation.host.signals.append((peer, final.told, incarnation, final.seq))
 
 
-def _tell_supervisor(incarnation: Any, final: Final) -> None:
+def _tell_supervisor(incarnation: RunningIncarnation, final: Final) -> None:
     if incarnation.on_exit is not None:
         incarnation.on_exit(incarnation, final.told)
     incarnation.host.deliver()
 
 
 #: what happens at an end, in this order
-FINAL_STEPS: tuple[Callable[[Any, Final], None], ...] = (
+FINAL_STEPS: tuple[Callable[[RunningIncarnation, Final], None], ...] = (
     _mark_dead,
     _free_names,
     _run_cleanups,

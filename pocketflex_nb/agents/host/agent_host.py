@@ -11,23 +11,29 @@ import contextvars
 import threading
 from asyncio.events import _get_running_loop as running_loop
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sized
+from collections.abc import Set as AbstractSet
+from typing import Protocol, TypeVar
 
 from pocketflex_nb.agents.host.agent_log import AgentLog
 from pocketflex_nb.agents.host.clock import Clock, LoopClock
 from pocketflex_nb.agents.host.deadlines import Deadlines
-from pocketflex_nb.agents.host.inbox import Inbox
+from pocketflex_nb.agents.host.inbox import Inbox, Post
 from pocketflex_nb.agents.protocol.errors import BadSpec
-from pocketflex_nb.agents.protocol.tree_position import AGENT_INFOS
+from pocketflex_nb.agents.protocol.exit_reasons import Status
+from pocketflex_nb.agents.protocol.ref import Ref
+from pocketflex_nb.agents.protocol.tree_position import AGENT_INFOS, AgentInfo, TreePosition
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import in_slices, pulse
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["INFO_LIMIT", "KILL_GRACE", "PARK", "AgentHost", "host_for", "hosts", "register_incarnation", "running_loop"]
+__all__ = ["INFO_LIMIT", "KILL_GRACE", "PARK", "AgentHost", "Engine", "Hosted", "host_for", "hosts", "register_incarnation", "running_loop"]
 
 _T = TypeVar("_T")
+
+#: where agents run: None or "thread" (the engine thread), "inline" (the caller's loop), or a loop
+Engine = str | asyncio.AbstractEventLoop | None
 
 #: seconds between a kill and the moment the agent is given up as a zombie
 KILL_GRACE = 0.2
@@ -35,6 +41,105 @@ KILL_GRACE = 0.2
 PARK = 0.02
 #: places kept before those of the dead are looked for
 INFO_LIMIT = 30_000
+
+
+class Hosted(Protocol):
+    """An incarnation of an agent, supervisor or task as its host sees it.
+
+    Attributes
+    ----------
+    status : Status
+        From starting to dead.
+    cause : int or None
+        Number of the event that is being handled.
+    queue : deque or None
+        The mailbox; None while it is empty.
+    inbound, is_listed
+        See :mod:`pocketflex_nb.agents.host.inbox`.
+    parked : asyncio.Future or None
+        What its task waits for while it waits a moment for work; `is_parking` says whether the host will end that.
+    task, reentrant_tasks : asyncio.Task or None, set of asyncio.Task or None
+        What runs its code now.
+    """
+
+    status: Status
+    cause: int | None
+    inbound: deque[Post] | None
+    is_listed: bool
+    is_parking: bool
+    parked: asyncio.Future[None] | None
+
+    @property
+    def pid(self) -> int:
+        """Its number in this process."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name that messages to people use."""
+        ...
+
+    @property
+    def info(self) -> AgentInfo:
+        """What the log keeps of it."""
+        ...
+
+    @property
+    def slot(self) -> TreePosition:
+        """Its position in the supervision tree."""
+        ...
+
+    @property
+    def ref(self) -> Ref:
+        """Its address."""
+        ...
+
+    @property
+    def host(self) -> AgentHost:
+        """Where it runs."""
+        ...
+
+    @property
+    def log(self) -> AgentLog:
+        """The log of its host."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """Worker, supervisor or task."""
+        ...
+
+    @property
+    def supervisor(self) -> Hosted | None:
+        """Its supervisor."""
+        ...
+
+    @property
+    def queue(self) -> Sized | None:
+        """The mailbox."""
+        ...
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """What runs its code."""
+        ...
+
+    @property
+    def reentrant_tasks(self) -> AbstractSet[asyncio.Task[None]] | None:
+        """What runs its reentrant handlers."""
+        ...
+
+    def note(self, kind: str, data: object = None, cause: int | None = None, by: Hosted | None = None) -> int:
+        """Record an event of it."""
+        ...
+
+    def on_exit_signal(self, reason: object, by: Hosted | None, cause: int | None = None, *, is_linked: bool = False) -> None:
+        """Handle an exit signal."""
+        ...
+
+    def abandon(self) -> None:
+        """End it without another word: its loop is closed."""
+        ...
 
 
 class AgentHost:
@@ -56,17 +161,17 @@ class AgentHost:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, log: AgentLog) -> None:
         self.loop, self.clock, self.log = loop, clock, log
-        self.incarnations: dict[int, Any] = {}
-        self.zombies: set[Any] = set()
+        self.incarnations: dict[int, Hosted] = {}
+        self.zombies: set[Hosted] = set()
         self.deadlines = Deadlines(clock)
         self.ident: int | None = None
         self.is_real = getattr(clock, "is_real", False)
         self._inbox = Inbox(loop)
-        self.signals: deque[tuple[Any, ...]] = deque()
+        self.signals: deque[tuple[Hosted, object, Hosted, int | None]] = deque()
         self.is_watched = self.is_delivering = False
-        self._parking: list[Any] = []
+        self._parking: list[Hosted] = []
 
-    def watch_park(self, incarnation: Any) -> None:
+    def watch_park(self, incarnation: Hosted) -> None:
         """Ensure that the task of `incarnation`, which waits a moment for work, ends within `PARK` seconds."""
         incarnation.is_parking = True
         if not self._parking:
@@ -85,11 +190,11 @@ class AgentHost:
         """Whether the calling code runs on this host's loop."""
         return running_loop() is self.loop
 
-    def post(self, fn: Callable[..., Any], *args: Any) -> None:
+    def post(self, fn: Callable[..., object], *args: object) -> None:
         """Call ``fn(*args)`` on the loop, from any thread, in the order of the posts and before messages that come later."""
         self._inbox.post(fn, args)
 
-    def post_to(self, incarnation: Any, fn: Callable[..., Any], *args: Any) -> None:
+    def post_to(self, incarnation: Hosted, fn: Callable[..., object], *args: object) -> None:
         """Call ``fn(*args)`` on the loop, from any thread, after what was sent to `incarnation` before."""
         self._inbox.post_to(incarnation, fn, args)
 
@@ -105,7 +210,7 @@ class AgentHost:
         finally:
             self.is_delivering = False
 
-    async def do(self, fn: Callable[..., Awaitable[_T]], *args: Any) -> _T:
+    async def do(self, fn: Callable[..., Awaitable[_T]], *args: object) -> _T:
         """Await ``fn(*args)`` on this host's loop, from any loop."""
         if self.is_here:
             return await fn(*args)
@@ -113,7 +218,7 @@ class AgentHost:
         with pulse():
             return await asyncio.wrap_future(future)
 
-    def do_sync(self, fn: Callable[..., Awaitable[_T]], *args: Any, timeout: float | None = None) -> _T:
+    def do_sync(self, fn: Callable[..., Awaitable[_T]], *args: object, timeout: float | None = None) -> _T:
         """Call `do` from plain code and wait; an interrupt cancels it.
 
         Raises
@@ -129,7 +234,7 @@ class AgentHost:
         """Whether the calling code need not, or cannot, wait for the loop: it runs on it, or the loop is closed."""
         return self.is_here or self.loop.is_closed() or (running_loop() is not None and threading.get_ident() == self.ident)
 
-    def call_on_loop(self, fn: Callable[..., _T], *args: Any) -> _T:
+    def call_on_loop(self, fn: Callable[..., _T], *args: object) -> _T:
         """Call the plain function `fn` on the loop's thread and return its value; directly if this is that thread."""
         if self.can_call_now:
             return fn(*args)
@@ -152,11 +257,7 @@ class AgentHost:
     def close(self) -> None:
         """End every agent here at once: the loop is closing, nothing can be awaited or restarted."""
         for incarnation in list(self.incarnations.values()):
-            incarnation.on_exit = incarnation.links = None
-            try:
-                incarnation.finalize("shutdown")
-            except RuntimeError:  # whoever waited did so on the closed loop
-                continue
+            incarnation.abandon()
 
     def must_not_wait(self, mend: str) -> None:
         """Raise if this thread is the one that runs the agents."""
@@ -164,17 +265,17 @@ class AgentHost:
             raise RuntimeError(f"this would wait on the very thread that runs the agents: {mend}")
 
 
-async def _awaited(fn: Callable[..., Awaitable[_T]], args: tuple[Any, ...]) -> _T:
+async def _awaited(fn: Callable[..., Awaitable[_T]], args: tuple[object, ...]) -> _T:
     return await fn(*args)
 
 
-_hosts: dict[asyncio.AbstractEventLoop, dict[Any, AgentHost]] = {}
+_hosts: dict[asyncio.AbstractEventLoop, dict[Clock, AgentHost]] = {}
 _lock = threading.Lock()
 _real = LoopClock()
 _info_limit = INFO_LIMIT
 
 
-def register_incarnation(incarnation: Any) -> None:
+def register_incarnation(incarnation: Hosted) -> None:
     """Register `incarnation` with its host and under its number."""
     global _info_limit
     incarnation.host.incarnations[incarnation.pid] = incarnation
@@ -191,12 +292,12 @@ def _forget_infos() -> None:
         here = [host for of_loop in _hosts.values() for host in of_loop.values()]
     named = {number for host in here for number in list(host.incarnations)}
     for log in {id(host.log): host.log for host in here}.values():
-        named.update(number for record in log.messages() for number in (record[3], record[6]))
+        named.update(number for record in log.messages() for number in (record[3], record[6]) if isinstance(number, int))
     for number in known - named:
         AGENT_INFOS.pop(number, None)
 
 
-def host_for(engine: Any = None, clock: Clock | None = None) -> AgentHost:
+def host_for(engine: Engine = None, clock: Clock | None = None) -> AgentHost:
     """The host of agents started with these options.
 
     Parameters
@@ -233,7 +334,7 @@ def _make_host(loop: asyncio.AbstractEventLoop, clock: Clock) -> AgentHost:
         return of_loop[clock]
 
 
-def _loop_for(engine: Any) -> asyncio.AbstractEventLoop:
+def _loop_for(engine: Engine) -> asyncio.AbstractEventLoop:
     if engine is None or engine == "thread":
         loop: asyncio.AbstractEventLoop = engine_thread.loop
         return loop

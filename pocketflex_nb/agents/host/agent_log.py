@@ -41,6 +41,8 @@ __all__ = [
     "PLAIN",
     "TRAFFIC",
     "AgentLog",
+    "KeptRecord",
+    "NamedMessage",
     "Record",
     "callable_name",
     "concerns",
@@ -51,7 +53,10 @@ __all__ = [
     "warn",
 ]
 
-Record = tuple[int, int, str, Any, Any, Any, Any]
+#: a record as it is kept: of a message, agents are named by their numbers
+KeptRecord = tuple[int, int, str, AgentInfo | int, object, int | None, AgentInfo | int | None]
+#: a record as it is read
+Record = tuple[int, int, str, AgentInfo, object, int | None, AgentInfo | None]
 
 #: records kept: messages, and everything else
 TRAFFIC, LIFECYCLE = 10_000, 10_000
@@ -61,7 +66,14 @@ PLAIN = frozenset({int, float, bool, type(None)})
 MESSAGE_KINDS = frozenset({"call", "reply", "cast", "info"})
 
 
-def label(message: Any) -> Any:
+class NamedMessage:
+    """The base of our own messages that have a label; of a user's message it is the name of its class."""
+
+    __slots__ = ()
+    label: str
+
+
+def label(message: Any) -> object:
     """A short name of `message` that keeps nothing of it alive."""
     cls = message.__class__
     if cls in PLAIN:
@@ -70,12 +82,12 @@ def label(message: Any) -> Any:
         return message if len(message) <= 80 else message[:79] + "…"
     if cls is tuple and message and message[0].__class__ is str:
         return message[0]
-    return message.label if hasattr(cls, "pfx_label") else cls.__name__
+    return message.label if isinstance(message, NamedMessage) else cls.__name__
 
 
-def full(message: Any) -> Any:
+def full(message: object) -> object:
     """The text of `message` while a trace runs."""
-    return short(message, type(message).told if hasattr(type(message), "pfx_label") else repr)
+    return short(message)
 
 
 class AgentLog:
@@ -85,7 +97,7 @@ class AgentLog:
     ----------
     count : iterator of int
         The next record's number.
-    traffic, incarnations : deque
+    traffic, lifecycle : deque
         The rings.
     add : callable
         ``traffic.append``.
@@ -102,51 +114,51 @@ class AgentLog:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.count = count()
-        self.traffic: deque[Record] = deque(maxlen=TRAFFIC)
+        self.traffic: deque[KeptRecord] = deque(maxlen=TRAFFIC)
         self.add = self.traffic.append
-        self.lifecycle: deque[Record] = deque(maxlen=LIFECYCLE)
-        self.watchers: tuple[Callable[[Record], Any], ...] = ()
-        self.describe: Callable[[Any], Any] = label
+        self.lifecycle: deque[KeptRecord] = deque(maxlen=LIFECYCLE)
+        self.watchers: tuple[Callable[[Record], object], ...] = ()
+        self.describe: Callable[[object], object] = label
 
-    def note(self, kind: str, info: AgentInfo, data: Any = None, cause: int | None = None, by: AgentInfo | None = None) -> int:
+    def note(self, kind: str, info: AgentInfo, data: object = None, cause: int | None = None, by: AgentInfo | None = None) -> int:
         """Append a record and return its number."""
         seq = next(self.count)
-        record = (seq, perf_counter_ns(), kind, info, data, cause, by)
+        record: KeptRecord = (seq, perf_counter_ns(), kind, info, data, cause, by)
         (self.traffic if kind in MESSAGE_KINDS else self.lifecycle).append(record)
         if self.watchers:
-            self.tell(record)
+            self.notify(record)
         return seq
 
-    def tell(self, record: Record) -> None:
-        """Pass `record` to the watchers."""
-        record = resolved(record)
+    def notify(self, kept: KeptRecord) -> None:
+        """Pass a record to the watchers."""
+        record = resolved(kept)
         for watcher in self.watchers:
             watcher(record)
 
-    def watch(self, watcher: Callable[[Record], Any]) -> None:
+    def watch(self, watcher: Callable[[Record], object]) -> None:
         """Call `watcher` with each record from now on."""
         with self.lock:
             self.watchers = (*self.watchers, watcher)
             self.describe = full
 
-    def unwatch(self, watcher: Callable[[Record], Any]) -> None:
+    def unwatch(self, watcher: Callable[[Record], object]) -> None:
         """Stop calling `watcher`."""
         with self.lock:
             self.watchers = tuple(w for w in self.watchers if w != watcher)  # bound methods: equal, not the same
             self.describe = full if self.watchers else label
 
-    def messages(self) -> list[Record]:
+    def messages(self) -> list[KeptRecord]:
         """The kept records of messages, which name agents by their numbers."""
         return _copied(self.traffic)
 
     def records(self, slot: TreePosition | None = None) -> list[Record]:
         """The kept records of the tree under `slot` (of all), oldest first."""
-        both = [*_copied(self.lifecycle), *map(resolved, self.messages())]
+        both = [resolved(record) for record in (*_copied(self.lifecycle), *self.messages())]
         both.sort(key=lambda record: record[0])
         return both if slot is None else [record for record in both if concerns(record, slot)]
 
 
-def _copied(ring: deque[Record]) -> list[Record]:
+def _copied(ring: deque[KeptRecord]) -> list[KeptRecord]:
     while True:
         try:
             return list(ring)
@@ -154,7 +166,7 @@ def _copied(ring: deque[Record]) -> list[Record]:
             continue
 
 
-def resolved(record: Record) -> Record:
+def resolved(record: KeptRecord) -> Record:
     """A message's record with the descriptions of its agents in place of their numbers."""
     seq, ns, kind, info, data, cause, by = record
     return seq, ns, kind, info_of(info), data, cause, info_of(by)
@@ -166,7 +178,7 @@ def concerns(record: Record, slot: TreePosition) -> bool:
     return record[3].slot.is_under(slot) or (by is not None and by.slot.is_under(slot))
 
 
-def start_facts(info: AgentInfo) -> dict[str, Any]:
+def start_facts(info: AgentInfo) -> dict[str, object]:
     """The facts of a start event."""
     facts = {"type": info.type, "cls": info.cls, "restarts": info.restarts}
     if info.type == "task":
@@ -174,7 +186,7 @@ def start_facts(info: AgentInfo) -> dict[str, Any]:
     return facts
 
 
-def callable_name(fn: Any) -> str:
+def callable_name(fn: object) -> str:
     """The name of a class or function."""
     fn = getattr(fn, "func", fn)
     return str(getattr(fn, "__qualname__", None) or type(fn).__name__)

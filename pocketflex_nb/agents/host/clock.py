@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 __all__ = ["Clock", "LoopClock", "Timer"]
 
@@ -45,7 +45,7 @@ class Clock(Protocol):
         """Monotonic seconds."""
         ...
 
-    def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
+    def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> Timer:
         """Call ``fn(*args)`` on the running loop after `seconds`.
 
         Parameters
@@ -82,7 +82,7 @@ class LoopClock:
         """Monotonic seconds."""
         return monotonic()
 
-    def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
+    def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> Timer:
         """Call ``fn(*args)`` on the running loop after `seconds`."""
         return asyncio.get_running_loop().call_later(seconds, fn, *args)
 

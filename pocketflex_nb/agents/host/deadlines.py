@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Protocol
 
 from pocketflex_nb.agents.host.clock import Clock
 
-__all__ = ["MIN_SWEEP", "Deadlines"]
+__all__ = ["MIN_SWEEP", "Deadlines", "Expiring", "ReplyFuture"]
 
 
 #: answered calls that a queue of deadlines may hold before it looks for them
 MIN_SWEEP = 32
 
 
-class _Due(deque[Any]):
+class Expiring(Protocol):
+    """A call that waits for its reply."""
+
+    due: float
+
+    @property
+    def fut(self) -> ReplyFuture:
+        """Where the reply goes."""
+        ...
+
+    def expire(self, seconds: float) -> None:
+        """Report that `seconds` are over."""
+        ...
+
+
+class ReplyFuture(Protocol):
+    """What a reply is given to: a future of the host's loop, a `LoopFuture` or a `ThreadFuture`."""
+
+    def done(self) -> bool:
+        """Whether it is settled, or its waiter has given up."""
+        ...
+
+    def set_result(self, value: Any, /) -> None:
+        """Settle it."""
+        ...
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """Settle it with an error."""
+        ...
+
+
+class _Due(deque[Expiring]):
     """The calls with the same timeout.
 
     Attributes
@@ -36,7 +67,7 @@ class Deadlines:
         self.clock = clock
         self._queues: dict[float, _Due] = {}
 
-    def add(self, seconds: float, waiting: Any) -> None:
+    def add(self, seconds: float, waiting: Expiring) -> None:
         """Call ``waiting.expire(seconds)`` after `seconds`, unless ``waiting.fut`` is done by then. Sets ``waiting.due``."""
         waiting.due = self.clock.time() + seconds
         queue = self._queues.get(seconds)

@@ -10,12 +10,38 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
+from typing import Protocol
 
-__all__ = ["TURN", "TURN_TIME", "Inbox"]
+from pocketflex_nb.agents.host.agent_log import AgentLog
+
+__all__ = ["TURN", "TURN_TIME", "Inbox", "Post", "Receiver"]
 
 #: messages that one agent gets at a turn; seconds that a turn takes at most
 TURN, TURN_TIME = 256, 0.004
+
+
+#: a call to make on the loop: the function, and its arguments
+Post = tuple[Callable[..., object], tuple[object, ...]]
+
+
+class Receiver(Protocol):
+    """An agent's incarnation as the inbox sees it.
+
+    Attributes
+    ----------
+    inbound : deque of Post, or None
+        What other threads have sent to it.
+    is_listed : bool
+        Whether it waits for its turn.
+    """
+
+    inbound: deque[Post] | None
+    is_listed: bool
+
+    @property
+    def log(self) -> AgentLog:
+        """The log of its host."""
+        ...
 
 
 class Inbox:
@@ -25,16 +51,16 @@ class Inbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._control: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
-        self._ready: deque[Any] = deque()  # incarnations with messages in `inbound`
+        self._control: deque[Post] = deque()
+        self._ready: deque[Receiver] = deque()  # incarnations with messages in `inbound`
         self._is_woken = False
 
-    def post(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def post(self, fn: Callable[..., object], args: tuple[object, ...]) -> None:
         """Call ``fn(*args)`` before any message that is posted later; from any thread."""
         self._control.append((fn, args))
         self._wake()
 
-    def post_to(self, incarnation: Any, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def post_to(self, incarnation: Receiver, fn: Callable[..., object], args: tuple[object, ...]) -> None:
         """Call ``fn(*args)`` after what was posted to `incarnation` before; from any thread."""
         queue = incarnation.inbound
         if queue is None:
@@ -68,19 +94,19 @@ class Inbox:
                 self._is_woken = True
                 self._loop.call_soon(self._unpack)
 
-    def _turns(self) -> list[tuple[Any, int]]:
+    def _turns(self) -> list[tuple[Receiver, deque[Post], int]]:
         """The agents that have messages now, and how many of them are taken."""
         turns = []
         for _ in range(len(self._ready)):
             incarnation = self._ready.popleft()
             incarnation.is_listed = False  # before the look at the queue: what comes from now on lists it again
-            turns.append((incarnation, min(len(incarnation.inbound), TURN)))
+            if (queue := incarnation.inbound) is not None:
+                turns.append((incarnation, queue, min(len(queue), TURN)))
         return turns
 
-    def _take(self, turns: list[tuple[Any, int]]) -> None:
+    def _take(self, turns: list[tuple[Receiver, deque[Post], int]]) -> None:
         until = perf_counter() + TURN_TIME
-        for incarnation, some in turns:
-            queue = incarnation.inbound
+        for incarnation, queue, some in turns:
             if perf_counter() < until:
                 for _ in range(some):
                     self._do(*queue.popleft())
@@ -88,7 +114,7 @@ class Inbox:
                 incarnation.is_listed = True
                 self._ready.append(incarnation)
 
-    def _do(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _do(self, fn: Callable[..., object], args: tuple[object, ...]) -> None:
         try:
             fn(*args)
         except Exception as exc:

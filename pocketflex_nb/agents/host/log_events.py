@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, overload
+from typing import overload
 
 from pocketflex_nb.agents.host.agent_log import MESSAGE_KINDS, AgentLog, Record, concerns, start_facts
 from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
@@ -17,11 +17,11 @@ __all__ = ["EventView", "to_event"]
 def to_event(record: Record) -> Event:
     """The record as an event."""
     seq, ns, kind, info, data, cause, by = record
-    facts: dict[str, Any] = {"id": info.slot.id, "pid": info.pid}
+    facts: dict[str, object] = {"id": info.slot.id, "pid": info.pid}
     if kind in MESSAGE_KINDS:
         facts |= _message_facts(kind, info, data, by)
     else:
-        facts |= start_facts(info) if kind == "start" else data or {}
+        facts |= start_facts(info) if kind == "start" else data if isinstance(data, dict) else {}
         if by is not None:
             facts["by"] = by.address
     if info.callers:
@@ -29,10 +29,11 @@ def to_event(record: Record) -> Event:
     return Event(seq, ns, kind, info.slot.root.path, info.address, "", facts, cause, (ns + EPOCH) / 1e9)
 
 
-def _message_facts(kind: str, info: AgentInfo, data: Any, by: AgentInfo | None) -> dict[str, Any]:
+def _message_facts(kind: str, info: AgentInfo, data: object, by: AgentInfo | None) -> dict[str, object]:
     here, there = info.address, by.address if by is not None else ""
     if kind != "reply":
         return {"what": data, "from": there, "to": here}
+    assert isinstance(data, tuple)
     what, ns, error = data
     return {"what": what, "from": here, "to": there, "seconds": ns / 1e9, "error": error}
 

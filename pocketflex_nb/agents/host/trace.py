@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Protocol
 
-from pocketflex_nb.agents.host.agent_host import host_for, hosts
+from pocketflex_nb.agents.host.agent_host import Hosted, host_for, hosts
 from pocketflex_nb.agents.host.agent_log import AgentLog, Record, concerns, warn
 from pocketflex_nb.agents.host.log_events import to_event
+from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.events import Event
 
-__all__ = ["TRACE_LIMIT", "Trace", "incarnation_of", "logs_of", "trace", "trace_to_log"]
+__all__ = ["TRACE_LIMIT", "Supervised", "Trace", "incarnation_of", "logs_of", "trace", "trace_to_log"]
 
 #: records that a trace keeps
 TRACE_LIMIT = 10_000
@@ -43,7 +44,7 @@ class Trace:
     >>> ref.stop_sync()
     """
 
-    def __init__(self, targets: tuple[Any, ...], limit: int = TRACE_LIMIT) -> None:
+    def __init__(self, targets: tuple[Ref | Supervised, ...], limit: int = TRACE_LIMIT) -> None:
         self._slots = [incarnation_of(target).slot for target in targets]
         self._logs: list[AgentLog] = list({id(log): log for log in logs_of(targets)}.values())
         self._records: deque[Record] = deque(maxlen=limit)
@@ -73,7 +74,7 @@ class Trace:
         """The events since the beginning; the last 10 000."""
         return [to_event(record) for record in list(self._records)]
 
-    def to_mermaid(self, **options: Any) -> str:
+    def to_mermaid(self, **options: object) -> str:
         """The messages as a Mermaid ``sequenceDiagram``.
 
         Raises
@@ -81,9 +82,11 @@ class Trace:
         RuntimeError
             The views are not there.
         """
-        return str(_export()(self, "mermaid", **options))
+        if ports.export is None:
+            raise RuntimeError("the views are not loaded: `import pocketflex_nb` first")
+        return str(ports.export(self, "mermaid", **options))
 
-    def show(self, **options: Any) -> Any:
+    def show(self, **options: Any) -> object:
         """Show it in the notebook."""
         if ports.display is None:
             raise RuntimeError("nothing to show it on: run `%load_ext pocketflex_nb` in a notebook, or use .to_mermaid()")
@@ -93,19 +96,23 @@ class Trace:
         return f"<Trace of {len(self._records)} events>"
 
 
-def _export() -> Any:
-    if ports.export is None:
-        raise RuntimeError("the views are not loaded: `import pocketflex_nb` first")
-    return ports.export
+class Supervised(Protocol):
+    """A supervisor's object, which has a ref."""
+
+    @property
+    def ref(self) -> Ref:
+        """The supervisor's address."""
+        ...
 
 
-def incarnation_of(target: Any) -> Any:
+def incarnation_of(target: Any) -> Hosted:
     """The incarnation of a ref, or of a supervisor."""
     ref = getattr(target, "ref", target)
-    return ref._incarnation
+    incarnation: Hosted = ref._incarnation
+    return incarnation
 
 
-def logs_of(targets: tuple[Any, ...]) -> list[AgentLog]:
+def logs_of(targets: tuple[Ref | Supervised, ...]) -> list[AgentLog]:
     """The logs of the hosts of `targets`; of every host if there are none."""
     if targets:
         return [incarnation_of(target).host.log for target in targets]
@@ -113,7 +120,7 @@ def logs_of(targets: tuple[Any, ...]) -> list[AgentLog]:
     return [host.log for host in hosts()]
 
 
-def trace(*targets: Any) -> Trace:
+def trace(*targets: Ref | Supervised) -> Trace:
     """Trace supervisors or agents (all, if none is given): ``with trace(sup) as t: ...``, then ``t.events``, ``t.to_mermaid()``.
 
     While it runs, events tell messages by a short `repr`; outside of it, only by a label.
@@ -149,7 +156,7 @@ class _ToLog:
 
     __slots__ = ("incarnation",)
 
-    def __init__(self, incarnation: Any) -> None:
+    def __init__(self, incarnation: Hosted) -> None:
         self.incarnation = incarnation
 
     def __call__(self, record: Record) -> None:
@@ -158,7 +165,7 @@ class _ToLog:
             warn(f"{event.kind} {event.address} {dict(event.data)}", level=20)
 
 
-def trace_to_log(incarnation: Any, on: bool) -> None:
+def trace_to_log(incarnation: Hosted, on: bool) -> None:
     """Start or stop writing the events of `incarnation` to the log ``pocketflex_nb``."""
     log = incarnation.host.log
     for watcher in log.watchers:

@@ -14,8 +14,9 @@ import ctypes
 import sys
 import threading
 import time
-from typing import Any
+from types import FrameType
 
+from pocketflex_nb.agents.host.agent_host import AgentHost, Hosted
 from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["FLOOD", "FLOOD_INTERVAL", "KILL_DELAY", "KILL_POLL", "LAG", "POLL_INTERVAL", "AsyncKill", "force_kill", "watch_over"]
@@ -39,12 +40,12 @@ class _Watch:
 
     __slots__ = ("asked", "floods", "host", "is_told", "looked")
 
-    def __init__(self, host: Any) -> None:
+    def __init__(self, host: AgentHost) -> None:
         self.host = host
         self.asked: float | None = None
         self.is_told = False
         self.looked = 0.0
-        self.floods: dict[Any, int] = {}  # by agent, how many messages more will be told
+        self.floods: dict[Hosted, int] = {}  # by agent, how many messages more will be told
 
     def answer(self) -> None:
         """The host's answer, called on its loop."""
@@ -52,13 +53,13 @@ class _Watch:
 
 
 _lock = threading.Lock()
-_watches: dict[Any, _Watch] = {}
-_forced_kills: dict[Any, tuple[float, list[bool]]] = {}
+_watches: dict[AgentHost, _Watch] = {}
+_forced_kills: dict[Hosted, tuple[float, list[bool]]] = {}
 _thread: threading.Thread | None = None
 _wake = threading.Event()
 
 
-def watch_over(host: Any) -> None:
+def watch_over(host: AgentHost) -> None:
     """Watch `host` while agents run there."""
     with _lock:
         host.is_watched = True
@@ -66,7 +67,7 @@ def watch_over(host: Any) -> None:
         _ensure_thread()
 
 
-def force_kill(incarnation: Any) -> None:
+def force_kill(incarnation: Hosted) -> None:
     """Kill `incarnation` even if it blocks its loop and never awaits. The kill was posted already."""
     heard = [False]
 
@@ -142,7 +143,7 @@ def _count_mail(watch: _Watch) -> None:
         watch.floods = {incarnation: most for incarnation, most in watch.floods.items() if incarnation.status != "dead"}
 
 
-def _tell(host: Any, seconds: float) -> None:
+def _tell(host: AgentHost, seconds: float) -> None:
     """Record which handler blocks the loop."""
     incarnation = _running(host)
     if incarnation is None:
@@ -155,7 +156,7 @@ def _tell(host: Any, seconds: float) -> None:
     incarnation.note("lag", {"seconds": round(seconds, 3), "handler": handler, "where": where}, incarnation.cause)
 
 
-def _running(host: Any) -> Any:
+def _running(host: AgentHost) -> Hosted | None:
     """The incarnation whose code the loop runs right now, or None."""
     try:
         task = asyncio.current_task(host.loop)
@@ -188,11 +189,11 @@ def _location(ident: int | None) -> tuple[str, str, str]:
     return frame.f_code.co_name, f"cell:{line}" if is_cell else f"{name}:{line}", linecache.getline(name, line).strip()
 
 
-def _is_ours(frame: Any) -> bool:
+def _is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).startswith("pocketflex_nb.agents.")
 
 
-def _try_force_kill(incarnation: Any, due: float, heard: list[bool]) -> None:
+def _try_force_kill(incarnation: Hosted, due: float, heard: list[bool]) -> None:
     if incarnation.status == "dead" or heard[0] or incarnation.host.loop.is_closed():
         with _lock:
             _forced_kills.pop(incarnation, None)

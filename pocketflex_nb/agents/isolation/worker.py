@@ -7,11 +7,12 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from itertools import count
 from types import CoroutineType
 from typing import Any
 
-from pocketflex_nb.agents.host.clock import LoopClock
+from pocketflex_nb.agents.host.clock import Clock, LoopClock
 from pocketflex_nb.agents.isolation.forwarded_prints import ForwardedStream
 from pocketflex_nb.agents.isolation.framed_pipe import FramedPipe, PipeFrame, portable_error, unpack_frame
 from pocketflex_nb.agents.messaging import portability_hooks as travel
@@ -39,11 +40,15 @@ class _RemoteHost:
             return short(message)
 
 
-class _ClockOnly:
-    """The part of a host that a `Sending` uses."""
+class _TimedHost:
+    """The part of a host that a `Sending` uses; the timer runs in this process."""
 
     is_here = True
-    clock = LoopClock()
+    clock: Clock = LoopClock()
+
+    def post(self, fn: Callable[..., object], *args: object) -> None:
+        """Call it: this is the loop."""
+        fn(*args)
 
 
 class _RemoteIncarnation:
@@ -119,7 +124,7 @@ class RemoteRef:
 
     def send_after(self, message: Any, seconds: float) -> Sending:
         """See `AgentRef.send_after`; the time runs in this process."""
-        return Sending(_ClockOnly, lambda: self, message, seconds)
+        return Sending(_TimedHost(), lambda: self, message, seconds)
 
     async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
         """See `AgentRef.stop`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from pocketflex_nb.agents.host.agent_host import host_for
@@ -12,7 +13,7 @@ from pocketflex_nb.agents.messaging.name_table import not_running, registry_and_
 __all__ = ["call", "call_sync", "cast", "send_after", "whereis"]
 
 
-def whereis(name: Any) -> AgentRef | None:
+def whereis(name: Hashable) -> AgentRef | None:
     """The running agent named `name` (a name or ``reg.via(key)``), or None.
 
     Parameters
@@ -33,11 +34,11 @@ def whereis(name: Any) -> AgentRef | None:
     True
     """
     registry, key = registry_and_key(name)
-    ref: AgentRef | None = registry.whereis(key)
+    ref = registry.whereis(key)
     return ref if ref is not None and ref.is_alive else None
 
 
-def _found(name: Any) -> AgentRef:
+def _found(name: Hashable) -> AgentRef:
     if isinstance(name, AgentRef):
         return name
     ref = whereis(name)
@@ -46,7 +47,9 @@ def _found(name: Any) -> AgentRef:
     return ref
 
 
-async def call(name: Any, message: Any, *, timeout: float | None = 5.0, wait: float | None = None, cancel_on_timeout: bool = False) -> Any:
+async def call(
+    name: Hashable, message: object, *, timeout: float | None = 5.0, wait: float | None = None, cancel_on_timeout: bool = False
+) -> Any:
     """`AgentRef.call` by name.
 
     Parameters
@@ -93,7 +96,7 @@ async def call(name: Any, message: Any, *, timeout: float | None = 5.0, wait: fl
     return await ref.call(message, timeout=timeout, wait=wait, cancel_on_timeout=cancel_on_timeout)
 
 
-def call_sync(name: Any, message: Any, *, timeout: float | None = 5.0) -> Any:
+def call_sync(name: Hashable, message: object, *, timeout: float | None = 5.0) -> Any:
     """`call` from plain code.
 
     Parameters
@@ -131,7 +134,7 @@ def call_sync(name: Any, message: Any, *, timeout: float | None = 5.0) -> Any:
     return _found(name).call_sync(message, timeout=timeout)
 
 
-def cast(name: Any, message: Any) -> None:
+def cast(name: Hashable, message: object) -> None:
     """`AgentRef.cast` by name; never fails, not even when no agent has that name.
 
     Parameters
@@ -163,7 +166,7 @@ def cast(name: Any, message: Any) -> None:
         ref.cast(message)
 
 
-def send_after(name: Any, message: Any, seconds: float) -> Sending:
+def send_after(name: Hashable, message: object, seconds: float) -> Sending:
     """Send a message for `handle_info` to the agent that has `name` when `seconds` are over; never fails.
 
     Parameters

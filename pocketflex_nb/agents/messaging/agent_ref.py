@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from threading import get_ident
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketflex_nb.agents.host.agent_host import running_loop
 from pocketflex_nb.agents.host.agent_log import PLAIN
@@ -21,20 +21,20 @@ from pocketflex_nb.agents.messaging.delivery import (
     portable,
     put_if_alive,
     stop_and_wait,
-    successor,
 )
-from pocketflex_nb.agents.messaging.envelopes import CAST, INFO, InternalMessage, SystemMessage
+from pocketflex_nb.agents.messaging.envelopes import CAST, INFO, Addressee, InternalMessage, SystemMessage
 from pocketflex_nb.agents.messaging.method_proxies import Within, ref_type
 from pocketflex_nb.agents.messaging.monitors import Monitor, Pending
 from pocketflex_nb.agents.messaging.portability_hooks import REMOTE_REFS, AbsentIncarnation, find_incarnation, process_origin
 from pocketflex_nb.agents.messaging.reply_futures import ThreadFuture
 from pocketflex_nb.agents.protocol.errors import CallingSelf, CallTimeout, NotRunning, ReplyError, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
+from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.concurrency.interruptible import SLICE
 from pocketflex_nb.core.context import CURRENT_AGENT
 
-__all__ = ["AgentRef", "AwaitableDict", "resolve_ref"]
+__all__ = ["AgentRef", "AwaitableDict", "Referenced", "resolve_ref"]
 
 class AwaitableDict(dict[str, Any]):
     """Facts that can be read at once or awaited: ``ref.state()`` and ``await ref.state()`` both return them."""
@@ -104,12 +104,12 @@ class AgentRef:
 
     __slots__ = ("__weakref__", "_incarnation")
 
-    def __init__(self, incarnation: Any) -> None:
+    def __init__(self, incarnation: Addressee) -> None:
         self._incarnation = incarnation
 
     # what it is ------------------------------------------------------------------------------------------------------
     @property
-    def id(self) -> Any:
+    def id(self) -> Hashable:
         """The name, or the child's id."""
         return self._incarnation.slot.id
 
@@ -126,8 +126,7 @@ class AgentRef:
     @property
     def slot(self) -> TreePosition:
         """Its position in the tree, which a restarted agent takes over."""
-        slot: TreePosition = self._incarnation.slot
-        return slot
+        return self._incarnation.slot
 
     @property
     def address(self) -> str:
@@ -163,7 +162,7 @@ class AgentRef:
     def __copy__(self) -> AgentRef:
         return self
 
-    def __deepcopy__(self, memo: Any) -> AgentRef:
+    def __deepcopy__(self, memo: object) -> AgentRef:
         return self
 
     if TYPE_CHECKING:
@@ -172,7 +171,9 @@ class AgentRef:
             """The methods of `ref_type`."""
 
     # messages --------------------------------------------------------------------------------------------------------
-    async def call(self, message: Any, *, timeout: float | None = 5.0, wait: float | None = None, cancel_on_timeout: bool = False) -> Any:
+    async def call(
+        self, message: object, *, timeout: float | None = 5.0, wait: float | None = None, cancel_on_timeout: bool = False
+    ) -> Any:
         """Call the agent and return its reply.
 
         Parameters
@@ -206,15 +207,15 @@ class AgentRef:
         if timeout.__class__ is not float or not timeout >= 0:
             check_time(timeout, "timeout")
         if wait is not None and not self.is_alive:
-            incarnation = await successor(incarnation, wait)
-        loop: Any = running_loop()
+            incarnation = await incarnation.successor(wait)
+        loop = running_loop()
         if loop is incarnation.loop:
             future = loop.create_future()
             enqueue_call(incarnation, message, future, CURRENT_AGENT.get(), timeout, cancel_on_timeout)
             return await future
         return await call_across_loops(incarnation, message, timeout, cancel_on_timeout)
 
-    def call_sync(self, message: Any, *, timeout: float | None = 5.0) -> Any:
+    def call_sync(self, message: object, *, timeout: float | None = 5.0) -> Any:
         """`call` from plain code, such as a cell without ``await``. The stop button interrupts the waiting, not the agent.
 
         Parameters
@@ -246,7 +247,7 @@ class AgentRef:
             raise CallTimeout(incarnation.name, timeout, "")
         return waiting.result()
 
-    def cast(self, message: Any) -> None:
+    def cast(self, message: object) -> None:
         """Send a message for `handle_cast`; never fails, not even when the agent has ended.
 
         Parameters
@@ -268,13 +269,13 @@ class AgentRef:
             record = (seq, record[1], CAST, incarnation.pid, log.describe(message), cause, sender)
         log.add(record)
         if log.watchers:
-            log.tell(record)
+            log.notify(record)
         if incarnation.is_draining:
-            incarnation.queue.append(item)
+            incarnation.queue.append(item)  # type: ignore[union-attr]  # a draining one has a mailbox
         else:
             incarnation.put(item)
 
-    def _cast_rarely(self, message: Any, by: Any) -> None:
+    def _cast_rarely(self, message: object, by: Addressee | None) -> None:
         """A cast from another thread, to an ended agent, in strict mode, or by a zombie."""
         incarnation = self._incarnation
         message = portable(incarnation, message)
@@ -283,7 +284,7 @@ class AgentRef:
         else:
             incarnation.host.post_to(incarnation, enqueue_message, incarnation, CAST, message, by)
 
-    def send(self, message: Any) -> None:
+    def send(self, message: object) -> None:
         """Send a message for `handle_info`; never fails.
 
         Parameters
@@ -310,7 +311,7 @@ class AgentRef:
         return Within(self, seconds)
 
     # ends ------------------------------------------------------------------------------------------------------------
-    async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
+    async def stop(self, reason: object = "normal", timeout: float | None = None) -> None:
         """End it with `reason` after the messages that it has now, and wait until it has ended.
 
         Parameters
@@ -337,7 +338,7 @@ class AgentRef:
             raise NotRunning(incarnation.name)
         await incarnation.host.do(stop_and_wait, incarnation, reason, timeout)
 
-    def stop_sync(self, reason: Any = "normal", timeout: float | None = None) -> None:
+    def stop_sync(self, reason: object = "normal", timeout: float | None = None) -> None:
         """`stop` from plain code.
 
         Parameters
@@ -360,7 +361,7 @@ class AgentRef:
             raise NotRunning(incarnation.name)
         incarnation.host.do_sync(stop_and_wait, incarnation, reason, timeout)
 
-    def exit(self, reason: Any = "shutdown") -> None:
+    def exit(self, reason: object = "shutdown") -> None:
         """Send an exit signal. ``"kill"`` cannot be trapped, and also ends code that does not yield; ``"normal"`` is ignored.
 
         Parameters
@@ -390,7 +391,7 @@ class AgentRef:
 
         force_kill(incarnation)
 
-    def send_after(self, message: Any, seconds: float) -> Sending:
+    def send_after(self, message: object, seconds: float) -> Sending:
         """Send a message for `handle_info` when `seconds` are over; never fails.
 
         Parameters
@@ -491,7 +492,7 @@ class AgentRef:
             It is dead.
         """
 
-        def swap(incarnation: Any) -> Any:
+        def swap(incarnation: Addressee) -> Any:
             agent = incarnation.agent
             if hasattr(agent, "pfx_replace_state"):
                 return agent.pfx_replace_state(self, fn)
@@ -518,7 +519,7 @@ class AgentRef:
             It is dead.
         """
 
-        async def change(incarnation: Any) -> None:
+        async def change(incarnation: Addressee) -> None:
             agent, old, before = incarnation.agent, type(incarnation.agent), dict(vars(incarnation.agent))
             if hasattr(agent, "pfx_upgrade"):
                 await agent.pfx_upgrade(cls)
@@ -545,20 +546,23 @@ class AgentRef:
             raise NotRunning(self._incarnation.name)
         return agent
 
-    def _order(self, run: Callable[[Any], Any]) -> None:
+    def _order(self, run: Callable[[Addressee], object]) -> None:
         incarnation = self._incarnation
         if self.is_alive:
             incarnation.host.post_to(incarnation, put_if_alive, incarnation, SystemMessage(run))
 
     def _ordered(
-        self, run: Callable[[Any], Any], give: Callable[[Any], Any], kind: type[SystemMessage | InternalMessage] = SystemMessage
+        self,
+        run: Callable[[Addressee], object],
+        give: Callable[[Addressee], object],
+        kind: type[SystemMessage | InternalMessage] = SystemMessage,
     ) -> Pending:
         """Call `run` between two messages, as a message of that kind; the result can be awaited from any loop."""
         incarnation = self._incarnation
         self._agent()
         waiting = Pending(self, None)
 
-        async def order(incarnation: Any) -> None:
+        async def order(incarnation: Addressee) -> None:
             try:
                 out = run(incarnation)
                 if asyncio.iscoroutine(out):
@@ -577,9 +581,22 @@ class AgentRef:
         return waiting
 
 
-def resolve_ref(pid: int, name: str, address: str, of: str = "") -> Any:
+class Referenced(Addressee, Protocol):
+    """An incarnation, with the class of its ref."""
+
+    @property
+    def ref(self) -> AgentRef:
+        """Its address."""
+        ...
+
+
+def resolve_ref(pid: int, name: str, address: str, of: str = "") -> Ref:
     """The ref of a running incarnation of this process, or, in an agent's own process, a remote ref; else that of an ended one."""
     if REMOTE_REFS:
         return REMOTE_REFS[0](pid, name, address, of)
     incarnation = find_incarnation(pid, of)
-    return incarnation.ref if incarnation is not None else AgentRef(AbsentIncarnation(pid, name, address, of))
+    if incarnation is not None:
+        return incarnation.ref
+    absent = AbsentIncarnation(pid, name, address, of)
+    absent.ref_class, absent.ref = AgentRef, AgentRef(absent)
+    return absent.ref

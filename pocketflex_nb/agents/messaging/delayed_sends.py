@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
+from pocketflex_nb.agents.host.clock import Clock, Timer
 from pocketflex_nb.agents.protocol.errors import check_time
+from pocketflex_nb.agents.protocol.ref import Ref
 
-__all__ = ["Sending"]
+__all__ = ["Sending", "TimedHost"]
+
+
+class TimedHost(Protocol):
+    """The part of a host that a `Sending` uses."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling code runs on the host's loop."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """For the timer."""
+        ...
+
+    def post(self, fn: Callable[..., object], *args: object) -> None:
+        """Call ``fn(*args)`` on the host's loop."""
+        ...
 
 
 class Sending:
@@ -37,11 +57,11 @@ class Sending:
 
     __slots__ = ("_due", "_find", "_host", "_message", "_timer", "is_over")
 
-    def __init__(self, host: Any, find: Callable[[], Any], message: Any, seconds: float) -> None:
+    def __init__(self, host: TimedHost, find: Callable[[], Ref | None], message: object, seconds: float) -> None:
         check_time(seconds, "seconds", none=False)
         self._host, self._find, self._message = host, find, message
         self._due = self._host.clock.time() + seconds
-        self._timer: Any = None
+        self._timer: Timer | None = None
         self.is_over = False
         if self._host.is_here:
             self._begin()

@@ -7,27 +7,29 @@ from time import perf_counter_ns
 from typing import Any
 
 from pocketflex_nb.agents.host.agent_log import PLAIN, warn
-from pocketflex_nb.agents.messaging.envelopes import Caller, SystemMessage
+from pocketflex_nb.agents.host.deadlines import ReplyFuture
+from pocketflex_nb.agents.messaging.envelopes import Addressee, Caller, InternalMessage, SystemMessage
 from pocketflex_nb.agents.messaging.monitors import DeathFuture
-from pocketflex_nb.agents.messaging.name_table import wait_for_name
 from pocketflex_nb.agents.messaging.reply_futures import LoopFuture
 from pocketflex_nb.agents.messaging.strict_copy import copy_message
 from pocketflex_nb.agents.protocol.directives import Stop
-from pocketflex_nb.agents.protocol.errors import AgentDown, CallingSelf, CallTimeout, NotRunning, check_time
+from pocketflex_nb.agents.protocol.errors import AgentDown, CallingSelf, CallTimeout, NotRunning
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
 from pocketflex_nb.concurrency.interruptible import pulse
 from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = [
     "CALL_MARGIN", "call_across_loops", "enqueue_call", "enqueue_message", "enqueue_posted_call", "enqueue_system_message", "portable",
-    "put_if_alive", "stop_and_wait", "successor",
+    "put_if_alive", "stop_and_wait",
 ]
 
 #: seconds a waiting thread or foreign loop allows beyond a call's timeout for the agent's own clock to say so
 CALL_MARGIN = 1.0
 
 
-def enqueue_call(incarnation: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_cancelling: bool) -> None:
+def enqueue_call(
+    incarnation: Addressee, message: object, fut: ReplyFuture, by: Addressee | None, timeout: float | None, is_cancelling: bool
+) -> None:
     """Put a call into the mailbox; on the host's loop."""
     if by is not None:
         if by is incarnation:
@@ -41,20 +43,22 @@ def enqueue_call(incarnation: Any, message: Any, fut: Any, by: Any, timeout: flo
     log = incarnation.log
     seq, now = next(log.count), perf_counter_ns()
     what = message if message.__class__ in PLAIN else log.describe(message)
-    record = (seq, now, "call", incarnation.pid, what, by and by.cause, by and by.pid)
+    record = (seq, now, "call", incarnation.pid, what, None if by is None else by.cause, None if by is None else by.pid)
     log.add(record)
     if log.watchers:
-        log.tell(record)
+        log.notify(record)
     caller = Caller(incarnation, message, fut, by, seq, now, is_cancelling)
     if timeout is not None:
         incarnation.host.deadlines.add(timeout, caller)
     if incarnation.is_draining:
-        incarnation.queue.append(caller)
+        incarnation.queue.append(caller)  # type: ignore[union-attr]  # a draining one has a mailbox
     else:
         incarnation.put(caller)
 
 
-def enqueue_posted_call(incarnation: Any, message: Any, fut: Any, by: Any, timeout: float | None, is_cancelling: bool) -> None:
+def enqueue_posted_call(
+    incarnation: Addressee, message: object, fut: ReplyFuture, by: Addressee | None, timeout: float | None, is_cancelling: bool
+) -> None:
     """`enqueue_call`, posted by another thread: errors go to the future."""
     if fut.done():
         return
@@ -64,7 +68,7 @@ def enqueue_posted_call(incarnation: Any, message: Any, fut: Any, by: Any, timeo
         fut.set_exception(exc)
 
 
-async def call_across_loops(incarnation: Any, message: Any, timeout: float | None, is_cancelling: bool) -> Any:
+async def call_across_loops(incarnation: Addressee, message: object, timeout: float | None, is_cancelling: bool) -> Any:
     """Call an agent from another loop than its own."""
     if incarnation.status is DEAD or incarnation.host.loop.is_closed():
         raise NotRunning(incarnation.name)
@@ -83,39 +87,12 @@ async def call_across_loops(incarnation: Any, message: Any, timeout: float | Non
             timer.cancel()
 
 
-async def successor(incarnation: Any, seconds: float) -> Any:
-    """The next incarnation, within `seconds`, with the name of the ended `incarnation` or, if it had none, in its tree position.
-
-    Raises
-    ------
-    NotRunning
-        Nobody came.
-    """
-    if incarnation.known is not None:
-        return (await wait_for_name(incarnation.known, seconds))._incarnation
-    check_time(seconds, "wait")
-    slot, waiting = incarnation.slot, LoopFuture(asyncio.get_running_loop())
-    if incarnation.supervisor is not None:
-        slot.waiting = slot.waiting or []
-        slot.waiting.append(waiting)
-        found = slot.occupant() if slot.occupant is not None else None
-        if found is not None and found.ref.is_alive:  # it came before the wait began
-            waiting.set_result(found.ref)
-        try:
-            async with asyncio.timeout(seconds):
-                with pulse():
-                    return (await waiting.future)._incarnation
-        except TimeoutError:
-            pass
-    raise NotRunning(incarnation.name)
-
-
-def portable(incarnation: Any, message: Any) -> Any:
+def portable(incarnation: Addressee, message: object) -> object:
     """`message` in the form in which that agent may get it."""
     return copy_message(message) if incarnation.is_strict else message
 
 
-def enqueue_message(incarnation: Any, verb: str, message: Any, by: Any) -> None:
+def enqueue_message(incarnation: Addressee, verb: str, message: object, by: Addressee | None) -> None:
     """Put a cast or info into the mailbox; on the host's loop."""
     if incarnation.status is DEAD or (by is not None and by.fenced):
         if incarnation.is_strict or getattr(incarnation.cls, "strict_cast", False):
@@ -125,7 +102,7 @@ def enqueue_message(incarnation: Any, verb: str, message: Any, by: Any) -> None:
     incarnation.put((seq, 0, verb, None, message, None, None))
 
 
-def enqueue_system_message(incarnation: Any, order: Any) -> None:
+def enqueue_system_message(incarnation: Addressee, order: SystemMessage | InternalMessage) -> None:
     """Put a system message into the mailbox, after what other threads have sent before it; on the host's loop."""
     if incarnation.inbound:
         incarnation.host.post_to(incarnation, put_if_alive, incarnation, order)
@@ -133,13 +110,13 @@ def enqueue_system_message(incarnation: Any, order: Any) -> None:
         put_if_alive(incarnation, order)
 
 
-def put_if_alive(incarnation: Any, order: Any) -> None:
+def put_if_alive(incarnation: Addressee, order: SystemMessage | InternalMessage) -> None:
     """Put a system message into the mailbox; on the host's loop."""
     if incarnation.status is not DEAD:
         incarnation.put(order)
 
 
-async def stop_and_wait(incarnation: Any, reason: Any, timeout: float | None) -> None:
+async def stop_and_wait(incarnation: Addressee, reason: object, timeout: float | None) -> None:
     """Request the end and wait for it; on the host's loop."""
     if incarnation.status is DEAD:
         raise NotRunning(incarnation.name)
@@ -158,7 +135,7 @@ async def stop_and_wait(incarnation: Any, reason: Any, timeout: float | None) ->
         raise AgentDown(ended, incarnation.name)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     """Whether two exit reasons are equal; those that cannot be compared are not."""
     try:
         return one is other or bool(one == other)

@@ -7,43 +7,192 @@ messages, are objects.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Hashable
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Protocol
 
-from pocketflex_nb.agents.host.agent_log import PLAIN
+from pocketflex_nb.agents.host.agent_host import Hosted
+from pocketflex_nb.agents.host.agent_log import PLAIN, KeptRecord, NamedMessage
+from pocketflex_nb.agents.host.deadlines import ReplyFuture
 from pocketflex_nb.agents.protocol.errors import AgentDown, CallTimeout
 from pocketflex_nb.agents.protocol.exit_reasons import short
+from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.core.context import CURRENT_AGENT
 
-__all__ = ["CAST", "INFO", "Caller", "InternalMessage", "MethodCall", "SystemMessage"]
+__all__ = [
+    "CAST",
+    "INFO",
+    "Addressee",
+    "Caller",
+    "Envelope",
+    "InternalMessage",
+    "KeyTable",
+    "MethodCall",
+    "OneWayMessage",
+    "SystemMessage",
+    "Watcher",
+]
 
 CAST, INFO = "cast", "info"
 
 
-class MethodCall:
+class Watcher(Protocol):
+    """Told of one incarnation's end: a monitor, or whoever waits for the end."""
+
+    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
+        """Handle the end of `incarnation`; `seq` is the number of its exit event."""
+        ...
+
+
+class KeyTable(Protocol):
+    """A registry as its entries' owners see it."""
+
+    def forget(self, tagged: Hashable, incarnation: Addressee) -> None:
+        """Remove the entries of an ended `incarnation`."""
+        ...
+
+
+class Addressee(Hosted, Protocol):
+    """An incarnation as messages and monitors see it.
+
+    Attributes
+    ----------
+    agent : object
+        The user's agent; None before `init` and after the end.
+    cls : type or callable
+        Its class, or the function of a task.
+    queue : deque of Envelope, or None
+        The mailbox; None while it is empty.
+    current_call : Caller or None
+        The call being handled, or handled last.
+    pending_replies : set of Caller, or None
+        Calls to be answered later.
+    watchers, links : list of Watcher, set of Addressee, or None
+        Those to tell of its end.
+    names : dict or None
+        What it is registered under: of ``(registry, key)``, the numbers of its entries.
+    known : hashable or None
+        The first unique name it had: where its successor is looked for.
+    cleanups : list of callable, or None
+        Called with it at its end.
+    is_suspended, is_blocked : bool
+        Whether no message is handled; whether the mailbox must not simply be emptied.
+    """
+
+    agent: Any
+    cls: Any
+    current_call: Caller | None
+    pending_replies: set[Caller] | None
+    watchers: list[Watcher] | None
+    links: set[Addressee] | None
+    names: dict[tuple[KeyTable, Hashable], list[int]] | None
+    known: Hashable | None
+    cleanups: list[Callable[[Addressee], object]] | None
+    is_suspended: bool
+    is_blocked: bool
+
+    @property
+    def queue(self) -> deque[Envelope] | None:
+        """The mailbox."""
+        ...
+
+    @property
+    def ref_class(self) -> type[Any]:
+        """The class of its refs."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Its path in the supervision tree."""
+        ...
+
+    @property
+    def reason(self) -> object:
+        """Its exit reason."""
+        ...
+
+    @property
+    def supervisor(self) -> Addressee | None:
+        """Its supervisor."""
+        ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of its host."""
+        ...
+
+    @property
+    def ident(self) -> int | None:
+        """The thread of its host."""
+        ...
+
+    @property
+    def fenced(self) -> bool:
+        """A zombie: what it still does is dropped."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages may simply be put into the mailbox: alive, not strict."""
+        ...
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether messages are copied."""
+        ...
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether its task takes messages now."""
+        ...
+
+    @property
+    def handled(self) -> int:
+        """Number of messages handled."""
+        ...
+
+    @property
+    def pending_exit(self) -> tuple[object, bool] | None:
+        """The exit reason decided from outside, and whether `terminate` runs."""
+        ...
+
+    def put(self, item: Envelope) -> None:
+        """Put `item` into the mailbox."""
+        ...
+
+    def cancel_call(self, caller: Caller) -> None:
+        """Cancel the work for a caller that no longer waits."""
+        ...
+
+    def clear_cancel(self, item: Caller) -> bool:
+        """Whether the running task was cancelled for the call `item` only; clears that."""
+        ...
+
+    async def successor(self, seconds: float) -> Addressee:
+        """The next incarnation of its name or position, within `seconds`."""
+        ...
+
+
+class MethodCall(NamedMessage):
     """A message that names one of the agent's methods: what ``ref.pop(1)`` sends."""
 
     __slots__ = ("args", "is_reentrant", "kwargs", "label")
-    #: a mark on our own class: the label of a user's message is the name of its class
-    pfx_label = True
 
-    def __init__(self, label: str, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, is_reentrant: bool = False) -> None:
+    def __init__(
+        self, label: str, args: tuple[object, ...] = (), kwargs: dict[str, object] | None = None, is_reentrant: bool = False
+    ) -> None:
         self.label, self.args, self.kwargs, self.is_reentrant = label, args, kwargs, is_reentrant
 
-    def on(self, agent: Any) -> Any:
+    def on(self, agent: object) -> Any:
         """Call the method."""
         method = getattr(agent, self.label)
         return method(*self.args, **self.kwargs) if self.kwargs else method(*self.args)
 
-    def told(self) -> str:
-        """The call as text, as it was written."""
+    def __repr__(self) -> str:
         parts = [short(arg) for arg in self.args]
         parts += [f"{name}={short(value)}" for name, value in (self.kwargs or {}).items()]
         return f"{self.label}({', '.join(parts)})"
-
-    def __repr__(self) -> str:
-        return self.told()
 
 
 class Caller:
@@ -84,18 +233,27 @@ class Caller:
 
     __slots__ = ("by", "due", "fut", "incarnation", "is_cancelling", "message", "seq", "start", "task")
     due: float
-    task: asyncio.Task[Any]
+    task: asyncio.Task[None]
 
-    def __init__(self, incarnation: Any, message: Any, fut: Any, by: Any, seq: int, start: int, is_cancelling: bool = False) -> None:
+    def __init__(
+        self,
+        incarnation: Addressee,
+        message: Any,
+        fut: ReplyFuture,
+        by: Addressee | None,
+        seq: int,
+        start: int,
+        is_cancelling: bool = False,
+    ) -> None:
         self.incarnation, self.message, self.fut, self.by, self.seq, self.start = incarnation, message, fut, by, seq, start
         self.is_cancelling = is_cancelling  # and `due`, which only a call with a timeout has; `task`, if a reentrant handler has it
 
     @property
-    def ref(self) -> Any:
+    def ref(self) -> Ref | None:
         """The ref of the calling agent, or None for plain code."""
         return self.by.ref if self.by is not None else None
 
-    def reply(self, value: Any) -> None:
+    def reply(self, value: object) -> None:
         """Answer the call, from any agent, loop or thread; the first answer counts, a late one is dropped.
 
         Parameters
@@ -114,7 +272,7 @@ class Caller:
         if self.incarnation.pending_replies:
             self.incarnation.pending_replies.discard(self)
 
-    def answer(self, value: Any) -> None:
+    def answer(self, value: object) -> None:
         """`reply` with `value`, on the host's loop, while the call is being handled; for use in this room."""
         fut = self.fut
         if fut.done():
@@ -123,10 +281,11 @@ class Caller:
         log, now = self.incarnation.log, perf_counter_ns()
         what = value if value.__class__ in PLAIN else log.describe(value)
         by = self.by
-        record = (next(log.count), now, "reply", self.incarnation.pid, (what, now - self.start, None), self.seq, by and by.pid)
+        sender = None if by is None else by.pid
+        record: KeptRecord = (next(log.count), now, "reply", self.incarnation.pid, (what, now - self.start, None), self.seq, sender)
         log.add(record)
         if log.watchers:
-            log.tell(record)
+            log.notify(record)
         fut.set_result(value)
 
     def fail(self, error: BaseException) -> None:
@@ -138,7 +297,7 @@ class Caller:
         if self.incarnation.pending_replies:
             self.incarnation.pending_replies.discard(self)
 
-    def down(self, reason: Any) -> None:
+    def down(self, reason: object) -> None:
         """Report to the caller that the agent ended by `reason`; for use in this room."""
         if not self.fut.done():
             try:
@@ -164,7 +323,7 @@ class SystemMessage:
 
     __slots__ = ("run",)
 
-    def __init__(self, run: Callable[[Any], Any]) -> None:
+    def __init__(self, run: Callable[[Addressee], object]) -> None:
         self.run = run
 
 
@@ -173,7 +332,11 @@ class InternalMessage:
 
     __slots__ = ("run",)
 
-    def __init__(self, run: Callable[[Any], Any]) -> None:
+    def __init__(self, run: Callable[[Addressee], object]) -> None:
         self.run = run
 
 
+#: a cast or info: number, 0, kind, None, message, cause, number of the sender
+OneWayMessage = tuple[int, int, str, int | None, Any, int | None, int | None]
+#: what a mailbox holds
+Envelope = OneWayMessage | Caller | SystemMessage | InternalMessage

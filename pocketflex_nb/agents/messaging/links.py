@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.messaging.envelopes import Addressee
 from pocketflex_nb.agents.protocol.errors import BadSpec, NotOwner
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.core.context import CURRENT_AGENT
@@ -11,14 +11,14 @@ from pocketflex_nb.core.context import CURRENT_AGENT
 __all__ = ["link", "unlink"]
 
 
-def _here(what: str) -> Any:
-    incarnation = CURRENT_AGENT.get()
+def _here(what: str) -> Addressee:
+    incarnation: Addressee | None = CURRENT_AGENT.get()
     if incarnation is None:
         raise NotOwner(f"{what}() stands outside of any agent: call it in a handler, or use ref.monitor()")
     return incarnation
 
 
-def link(ref: Any) -> None:
+def link(ref: AgentRef) -> None:
     """Link the current agent to `ref`: when one ends abnormally, the other gets an exit signal.
 
     An agent with ``trap_exit = True`` gets an `Exit` message instead. A dead `ref` hits at once, as ``"noproc"``.
@@ -63,7 +63,7 @@ def link(ref: Any) -> None:
         one.links.add(two)
 
 
-def unlink(ref: Any) -> None:
+def unlink(ref: AgentRef) -> None:
     """Remove the link between the current agent and `ref`.
 
     Parameters

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketflex_nb.agents.messaging.envelopes import MethodCall
+from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["Within", "ref_type"]
+
+R = TypeVar("R", bound=Ref)
 
 
 class Within:
@@ -16,14 +20,14 @@ class Within:
 
     __slots__ = ("_ref", "_seconds")
 
-    def __init__(self, ref: Any, seconds: float | None) -> None:
+    def __init__(self, ref: Ref, seconds: float | None) -> None:
         self._ref, self._seconds = ref, seconds
 
-    async def call(self, message: Any, **options: Any) -> Any:
+    async def call(self, message: object, **options: Any) -> Any:
         """`AgentRef.call` with this timeout."""
         return await self._ref.call(message, timeout=self._seconds, **options)
 
-    def call_sync(self, message: Any) -> Any:
+    def call_sync(self, message: object) -> Any:
         """`AgentRef.call_sync` with this timeout."""
         return self._ref.call_sync(message, timeout=self._seconds)
 
@@ -35,14 +39,14 @@ class Within:
         return partial(method._pfx_timed, self._ref, self._seconds)
 
 
-def ref_type(cls: Any, base: type[Any]) -> type[Any]:
+def ref_type(cls: Any, base: type[R]) -> type[R]:
     """`base` with a method for each handler that `cls` marks, so that ``ref.pop()`` is found, completed and documented like any other.
 
     Notes
     -----
     Real methods instead of ``__getattr__``, which would slow every attribute of the ref down on Python 3.11.
     """
-    known: type[Any] | None = cls.__dict__.get("_pfx_ref_type")
+    known: type[R] | None = cls.__dict__.get("_pfx_ref_type")
     if known is None:
         methods: dict[str, Any] = {name: getattr(cls, name, None) for name in dir(cls)}
         marked = {name: fn for name, fn in methods.items() if hasattr(fn, "_pfx_handles") and not hasattr(base, name)}
@@ -52,19 +56,19 @@ def ref_type(cls: Any, base: type[Any]) -> type[Any]:
     return known
 
 
-def _sender(name: str, fn: Any, kind: str, is_reentrant: bool) -> Any:
+def _sender(name: str, fn: Callable[..., Any], kind: str, is_reentrant: bool) -> object:
     """The method ``ref.name(...)``."""
 
-    async def timed_call(self: Any, timeout: float | None, /, *args: Any, **kwargs: Any) -> Any:
+    async def timed_call(self: Ref, timeout: float | None, /, *args: object, **kwargs: object) -> Any:
         return await self.call(MethodCall(name, args, kwargs, is_reentrant), timeout=timeout)
 
-    async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    async def call(self: Ref, /, *args: object, **kwargs: object) -> Any:
         return await self.call(MethodCall(name, args, kwargs, is_reentrant))
 
-    def timed_cast(self: Any, timeout: float | None, /, *args: Any, **kwargs: Any) -> None:
+    def timed_cast(self: Ref, timeout: float | None, /, *args: object, **kwargs: object) -> None:
         self.cast(MethodCall(name, args, kwargs, is_reentrant))
 
-    def cast(self: Any, /, *args: Any, **kwargs: Any) -> None:
+    def cast(self: Ref, /, *args: object, **kwargs: object) -> None:
         self.cast(MethodCall(name, args, kwargs, is_reentrant))
 
     send: Any = wraps(fn)(call if kind == "call" else cast)

@@ -7,10 +7,11 @@ import concurrent.futures as cf
 from collections.abc import Generator
 from typing import Any
 
-from pocketflex_nb.agents.messaging.envelopes import InternalMessage
+from pocketflex_nb.agents.messaging.envelopes import Addressee, InternalMessage
 from pocketflex_nb.agents.protocol.errors import AgentDown, AgentError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, format_reason
 from pocketflex_nb.agents.protocol.info_messages import Down
+from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.concurrency.interruptible import in_slices, pulse
 
 __all__ = ["DeathFuture", "Monitor", "Pending"]
@@ -21,7 +22,7 @@ class DeathFuture:
 
     __slots__ = ("_incarnation", "future")
 
-    def __init__(self, incarnation: Any) -> None:
+    def __init__(self, incarnation: Addressee) -> None:
         self._incarnation = incarnation
         self.future: asyncio.Future[tuple[Any, bool]] = incarnation.host.loop.create_future()
         if incarnation.status is DEAD:
@@ -30,7 +31,7 @@ class DeathFuture:
             incarnation.watchers = incarnation.watchers or []
             incarnation.watchers.append(self)
 
-    def down(self, incarnation: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
         """Handle the agent's end."""
         if not self.future.done():
             try:
@@ -77,13 +78,13 @@ class Monitor:
 
     __slots__ = ("_future", "_incarnation", "_owner", "_waiting", "ref")
 
-    def __init__(self, ref: Any, owner: Any) -> None:
+    def __init__(self, ref: Ref, owner: Addressee | None) -> None:
         self.ref, self._owner = ref, owner
         self._future: cf.Future[Any] = cf.Future()
         self._waiting = 0
-        self._incarnation: Any = None
+        self._incarnation: Addressee | None = None
 
-    def attach(self, incarnation: Any) -> None:
+    def attach(self, incarnation: Addressee) -> None:
         """Begin to watch `incarnation`; on the host's loop."""
         if incarnation.status is DEAD:
             self.down(incarnation, "noproc", False, None)
@@ -92,7 +93,7 @@ class Monitor:
             incarnation.watchers = incarnation.watchers or []
             incarnation.watchers.append(self)
 
-    def down(self, incarnation: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
         """Handle the end of `incarnation`, by `reason` (perhaps as a `zombie`); `seq` is the event that caused it."""
         if self._future.done():
             return
@@ -100,24 +101,24 @@ class Monitor:
         if self._owner is None:
             facts = {"of": incarnation.address, "reason": format_reason(reason), "from": incarnation.address, "to": ""}
             incarnation.note("down", facts, seq)
-        elif self._owner.status is not DEAD:
-            facts = {"of": incarnation.address, "reason": format_reason(reason), "from": incarnation.address, "to": self._owner.address}
-            cause = self._owner.note("down", facts, seq, incarnation)
+        elif (owner := self._owner).status is not DEAD:
+            facts = {"of": incarnation.address, "reason": format_reason(reason), "from": incarnation.address, "to": owner.address}
+            cause = owner.note("down", facts, seq, incarnation)
             if not self._waiting:
-                self._owner.host.post(self._deliver, down, cause) if not self._owner.host.is_here else self._deliver(down, cause)
+                owner.host.post(self._deliver, owner, down, cause) if not owner.host.is_here else self._deliver(owner, down, cause)
         self.settle(down)
 
-    def _deliver(self, down: Down, cause: int) -> None:
-        def order(incarnation: Any) -> Any:
+    def _deliver(self, owner: Addressee, down: Down, cause: int) -> None:
+        def order(incarnation: Addressee) -> object:
             if self._waiting:  # it was awaited meanwhile
                 return None
             incarnation.cause = cause
             return incarnation.agent.handle_info(down)
 
-        if self._owner.status is not DEAD:
-            self._owner.put(InternalMessage(order))
+        if owner.status is not DEAD:
+            owner.put(InternalMessage(order))
 
-    def settle(self, value: Any) -> None:
+    def settle(self, value: object) -> None:
         """Give `value` to the waiters."""
         if not self._future.done():
             self._future.set_result(value)
@@ -187,18 +188,18 @@ class Pending(Monitor):
 
     __slots__ = ()
 
-    def down(self, incarnation: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
         """Fail because the agent ended first."""
         self.fail(AgentDown(reason, incarnation.name))
 
-    def settle(self, value: Any) -> None:
+    def settle(self, value: object) -> None:
         """Give `value`, and stop watching."""
         super().settle(value)
         if self._incarnation is not None:
             _drop(self._incarnation, self)
 
 
-def _drop(incarnation: Any, monitor: Monitor) -> None:
+def _drop(incarnation: Addressee, monitor: Monitor) -> None:
     if incarnation.watchers and monitor in incarnation.watchers:
         incarnation.watchers.remove(monitor)
 

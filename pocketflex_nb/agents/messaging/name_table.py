@@ -1,37 +1,40 @@
-"""The names of this process's agents, and `wait_for_name`."""
+"""The names of this process's agents, and the waits for the next agent of a name or position."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
-from typing import Any
 
 from pocketflex_nb.agents.host.agent_host import host_for
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.messaging.envelopes import Addressee
 from pocketflex_nb.agents.messaging.registry import NEAR, Registry, Via
+from pocketflex_nb.agents.messaging.reply_futures import LoopFuture
 from pocketflex_nb.agents.protocol.errors import NotRunning, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import short
+from pocketflex_nb.concurrency.interruptible import pulse
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["names", "not_running", "registry_and_key", "wait_for_name"]
+__all__ = ["names", "not_running", "registry_and_key", "successor", "wait_for_name"]
 
 
 #: the default registry: where ``name="writer"`` goes
 names = Registry()
 
 
-def registry_and_key(name: Any) -> tuple[Registry, Hashable]:
+def registry_and_key(name: Hashable) -> tuple[Registry, Hashable]:
     """The registry and key that a name means."""
     return (name.registry, name.key) if isinstance(name, Via) else (names, name)
 
 
-def not_running(name: Any) -> NotRunning:
+def not_running(name: Hashable) -> NotRunning:
     """The error that no agent has `name`, with the nearest name."""
     registry, key = registry_and_key(name)
     known = registry.some_keys(NEAR)
     return NotRunning(key if isinstance(key, str) else short(key), nearest(str(key), known) if known else "")
 
 
-async def wait_for_name(name: Any, seconds: float) -> Any:
+async def wait_for_name(name: Hashable, seconds: float) -> AgentRef:
     """The agent with `name`, as soon as there is one."""
     check_time(seconds, "wait")
     registry, key = registry_and_key(name)
@@ -39,15 +42,43 @@ async def wait_for_name(name: Any, seconds: float) -> Any:
     clock = host_for().clock
     timer = clock.call_later(seconds, waiting.future.cancel)
     try:
-        ref = await waiting.future
+        ref: AgentRef = await waiting.future
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        ref = registry.whereis(key)
-        if ref is None:
+        found = registry.whereis(key)
+        if found is None:
             raise not_running(name) from None
-        return ref
+        return found
     finally:
         timer.cancel()
     return ref
+
+
+async def successor(incarnation: Addressee, seconds: float) -> Addressee:
+    """The next incarnation, within `seconds`, with the name of the ended `incarnation` or, if it had none, in its tree position.
+
+    Raises
+    ------
+    NotRunning
+        Nobody came.
+    """
+    if incarnation.known is not None:
+        return (await wait_for_name(incarnation.known, seconds))._incarnation
+    check_time(seconds, "wait")
+    slot, waiting = incarnation.slot, LoopFuture(asyncio.get_running_loop())
+    if incarnation.supervisor is not None:
+        slot.waiting = slot.waiting or []
+        slot.waiting.append(waiting)
+        found = slot.occupant() if slot.occupant is not None else None
+        if found is not None and found.ref.is_alive:  # it came before the wait began
+            waiting.set_result(found.ref)
+        try:
+            async with asyncio.timeout(seconds):
+                with pulse():
+                    ref: AgentRef = await waiting.future
+                    return ref._incarnation
+        except TimeoutError:
+            pass
+    raise NotRunning(incarnation.name)

@@ -10,7 +10,7 @@ from pocketflex_nb.agents.protocol.errors import NotPortable
 __all__ = ["dumps", "loads"]
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: object) -> bytes:
     """`value` as bytes.
 
     Raises

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import builtins
 import os
+from collections import deque
+from collections.abc import Callable, Hashable
 from typing import Any
 
-from pocketflex_nb.agents.host.agent_host import host_for, hosts
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD
-from pocketflex_nb.agents.protocol.tree_position import TreePosition
+from pocketflex_nb.agents.host.agent_host import Hosted, host_for, hosts
+from pocketflex_nb.agents.host.inbox import Post
+from pocketflex_nb.agents.messaging.envelopes import Addressee, Caller, Envelope, KeyTable, Watcher
+from pocketflex_nb.agents.protocol.errors import NotRunning
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Status
+from pocketflex_nb.agents.protocol.ref import Ref
+from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
 
 __all__ = ["REMOTE_REFS", "AbsentIncarnation", "find_incarnation", "process_origin"]
 
 #: in a process of its own, an agent's refs of the other process: filled by :mod:`pocketflex_nb.agents.isolation.worker`
-REMOTE_REFS: list[Any] = []
+REMOTE_REFS: list[Callable[[int, str, str, str], Ref]] = []
 _origin: tuple[int, str] = (0, "")
 
 
@@ -24,7 +32,7 @@ def process_origin() -> str:
     return _origin[1]
 
 
-def find_incarnation(pid: int, of: str) -> Any:
+def find_incarnation(pid: int, of: str) -> Hosted | None:
     """The running agent of that number that was started in this process, or None."""
     if of == process_origin():
         for host in hosts():
@@ -35,24 +43,67 @@ def find_incarnation(pid: int, of: str) -> Any:
 
 
 class AbsentIncarnation:
-    """The part of an incarnation that a ref uses, for an agent that has ended or runs in another process."""
+    """The incarnation that a ref has whose agent has ended or runs in another process: it takes nothing."""
 
-    status, reason = DEAD, "noproc"
-    fenced = is_open = is_draining = is_listed = is_suspended = is_strict = False
-    agent = queue = inbound = names = known = supervisor = ident = cause = cls = None
-    handled = 0
     type = "worker"
-    ref_class: Any = None
+    agent: Any = None
+    cls: Any = None
+    ref_class: builtins.type[Any]
+    ref: Ref
+    status: Status = DEAD
+    reason: object = "noproc"
+    cause: int | None = None
+    ident: int | None = None
+    handled = 0
+    fenced = is_open = is_draining = is_listed = is_suspended = is_blocked = is_strict = is_parking = False
+    supervisor: Addressee | None = None
+    queue: deque[Envelope] | None = None
+    inbound: deque[Post] | None = None
+    parked: asyncio.Future[None] | None = None
+    task: asyncio.Task[None] | None = None
+    reentrant_tasks: set[asyncio.Task[None]] | None = None
+    current_call: Caller | None = None
+    pending_replies: set[Caller] | None = None
+    pending_exit: tuple[object, bool] | None = None
+    watchers: list[Watcher] | None = None
+    links: set[Addressee] | None = None
+    names: dict[tuple[KeyTable, Hashable], list[int]] | None = None
+    known: Hashable | None = None
+    cleanups: list[Callable[[Addressee], object]] | None = None
 
     def __init__(self, pid: int, name: str, address: str, of: str) -> None:
         self.pid, self.name, self.address, self.origin = pid, name, address, of
         self.slot = TreePosition(name)
+        self.info = AgentInfo(self.slot, pid, self.type, "")
         self.host = host_for()
         self.loop, self.log = self.host.loop, self.host.log
 
-    def note(self, kind: str, data: Any = None, cause: Any = None, by: Any = None) -> int:
+    def note(self, kind: str, data: object = None, cause: int | None = None, by: Hosted | None = None) -> int:
         """Does nothing."""
         return 0
 
-    def on_exit_signal(self, reason: Any, by: Any, cause: Any = None) -> None:
+    def on_exit_signal(self, reason: object, by: Hosted | None, cause: int | None = None, *, is_linked: bool = False) -> None:
         """Does nothing: the agent has ended."""
+
+    def abandon(self) -> None:
+        """Does nothing."""
+
+    def put(self, item: Envelope) -> None:
+        """Does nothing: the message is lost."""
+
+    def cancel_call(self, caller: Caller) -> None:
+        """Does nothing."""
+
+    def clear_cancel(self, item: Caller) -> bool:
+        """Always False."""
+        return False
+
+    async def successor(self, seconds: float) -> Addressee:
+        """Raise: it has no name and no position in this process.
+
+        Raises
+        ------
+        NotRunning
+            Always.
+        """
+        raise NotRunning(self.name)

@@ -10,10 +10,13 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef, Referenced
+from pocketflex_nb.agents.messaging.envelopes import Addressee
 from pocketflex_nb.agents.messaging.reply_futures import LoopFuture
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotOwner
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
 from pocketflex_nb.agents.protocol.info_messages import Registered, Unregistered
+from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
@@ -84,20 +87,20 @@ class Registry:
     0
     """
 
-    def __init__(self, keys: str = "unique", *, listeners: Iterable[Any] = (), on_death: bool = False) -> None:
+    def __init__(self, keys: str = "unique", *, listeners: Iterable[Ref] = (), on_death: bool = False) -> None:
         if keys not in ("unique", "duplicate"):
             raise BadSpec(f"keys={keys!r}: no such kind of registry{nearest(keys, ['unique', 'duplicate'])}")
         self.is_unique = keys == "unique"
         self.listeners = list(listeners)
         self.on_death = on_death
         self._lock = threading.RLock()
-        self._entries: dict[Any, dict[int, tuple[Any, Any, Any]]] = {}  # tagged key -> number -> (incarnation, key, value)
+        self._entries: dict[Hashable, dict[int, tuple[Referenced, Hashable, Any]]] = {}  # tagged key -> number -> (incarnation, key, value)
         self._numbers = count(1)
-        self._locks: dict[Any, deque[Any]] = {}
-        self._waiting: dict[Any, list[Any]] = {}
+        self._locks: dict[Hashable, deque[_Turn]] = {}
+        self._waiting: dict[Hashable, list[LoopFuture]] = {}
 
     # owners ----------------------------------------------------------------------------------------------------------
-    def register(self, key: Hashable, value: Any = None) -> None:
+    def register(self, key: Hashable, value: object = None) -> None:
         """Register the current agent under `key`.
 
         Parameters
@@ -116,7 +119,7 @@ class Registry:
         """
         self.claim(key, self._me("register"), value)
 
-    def claim(self, key: Hashable, incarnation: Any, value: Any = None) -> None:
+    def claim(self, key: Hashable, incarnation: Referenced, value: object = None) -> None:
         """Register `incarnation` under `key` with `value`, as `register` does for the current agent; for use in this room."""
         tagged = _tagged(key)
         with self._lock:
@@ -138,7 +141,7 @@ class Registry:
         for future in waiting:
             if not future.done():
                 future.set_result(incarnation.ref)
-        self._tell(Registered(self, key, incarnation.ref, value))
+        self._notify(Registered(self, key, incarnation.ref, value))
 
     def unregister(self, key: Hashable) -> None:
         """Remove the current agent's `key`; nothing happens if it has none.
@@ -155,7 +158,7 @@ class Registry:
         """
         incarnation = self._me("unregister")
         if self._drop(_tagged(key), incarnation):
-            self._tell(Unregistered(self, key, incarnation.ref))
+            self._notify(Unregistered(self, key, incarnation.ref))
 
     def update_value(self, key: Hashable, fn: Callable[[Any], Any]) -> tuple[Any, Any] | None:
         """Replace the value of the current agent's `key` by ``fn(value)``; returns ``(new, old)``, or None if it is not the owner.
@@ -187,13 +190,13 @@ class Registry:
                 return new, old
             return None
 
-    def forget(self, tagged: Any, incarnation: Any) -> None:
+    def forget(self, tagged: Hashable, incarnation: Addressee) -> None:
         """Remove the entry under `tagged` of an ended `incarnation`; for use in this room."""
         key = self._drop(tagged, incarnation)
         if key and self.on_death:
-            self._tell(Unregistered(self, key[0], incarnation.ref))
+            self._notify(Unregistered(self, key[0], incarnation.ref))
 
-    def _drop(self, tagged: Any, incarnation: Any) -> tuple[Any] | None:
+    def _drop(self, tagged: Hashable, incarnation: Addressee) -> tuple[Hashable] | None:
         """Remove the entries of `incarnation` under `tagged`; returns the key in a tuple. Independent of the number of other entries."""
         with self._lock:
             numbers = incarnation.names.pop((self, tagged), ()) if incarnation.names else ()
@@ -203,15 +206,15 @@ class Registry:
                 self._entries.pop(tagged, None)
         return (gone[0][1],) if gone else None
 
-    def _me(self, what: str) -> Any:
-        incarnation = CURRENT_AGENT.get()
+    def _me(self, what: str) -> Referenced:
+        incarnation: Referenced | None = CURRENT_AGENT.get()
         if incarnation is None:
             raise NotOwner(f"{what}() stands outside of any agent: an agent registers itself, in init or a handler")
         if incarnation.fenced or incarnation.status is DEAD:
             raise NotOwner(f"{what}(): {incarnation.name!r} was killed")
         return incarnation
 
-    def _tell(self, message: Any) -> None:
+    def _notify(self, message: object) -> None:
         for listener in self.listeners:
             listener.send(message)
 
@@ -233,7 +236,7 @@ class Registry:
             raise TypeError("via() needs a registry with unique keys: a name stands for one agent")
         return Via(self, key)
 
-    def whereis(self, key: Hashable) -> Any:
+    def whereis(self, key: Hashable) -> AgentRef | None:
         """The ref of the first owner, or None.
 
         Parameters
@@ -244,7 +247,7 @@ class Registry:
         found = self.lookup(key)
         return found[0][0] if found else None
 
-    def lookup(self, key: Hashable) -> list[tuple[Any, Any]]:
+    def lookup(self, key: Hashable) -> list[tuple[AgentRef, Any]]:
         """``[(ref, value), ...]``, oldest first.
 
         Parameters
@@ -255,7 +258,7 @@ class Registry:
         with self._lock:
             return [(owner.ref, value) for owner, _, value in self._entries.get(_tagged(key), {}).values() if owner.ref.is_alive]
 
-    def keys(self, ref: Any) -> list[Any]:
+    def keys(self, ref: AgentRef) -> list[Hashable]:
         """The keys of one agent.
 
         Parameters
@@ -268,7 +271,7 @@ class Registry:
             mine = [self._entries[tagged] for registry, tagged in owned if registry is self and tagged in self._entries]
             return [key for entries in mine for owner, key, _ in entries.values() if owner.ref is ref and ref.is_alive]
 
-    def values(self, key: Hashable, ref: Any = None) -> list[Any]:
+    def values(self, key: Hashable, ref: AgentRef | None = None) -> list[Any]:
         """The values under `key` (of one agent).
 
         Parameters
@@ -280,7 +283,9 @@ class Registry:
         """
         return [value for owner, value in self.lookup(key) if ref is None or owner is ref]
 
-    def select(self, predicate: Callable[[Any, Any, Any], Any] = lambda key, ref, value: True) -> list[tuple[Any, Any, Any]]:
+    def select(
+        self, predicate: Callable[[Any, AgentRef, Any], object] = lambda key, ref, value: True
+    ) -> list[tuple[Hashable, AgentRef, Any]]:
         """The entries ``(key, ref, value)`` for which ``predicate(key, ref, value)`` is true.
 
         Parameters
@@ -295,7 +300,7 @@ class Registry:
         with self._lock:
             return sum(owner.ref.is_alive for entries in self._entries.values() for owner, _, _ in entries.values())
 
-    def dispatch(self, key: Hashable, fn: Callable[[list[tuple[Any, Any]]], Any]) -> None:
+    def dispatch(self, key: Hashable, fn: Callable[[list[tuple[AgentRef, Any]]], object]) -> None:
         """Call ``fn([(ref, value), ...])`` here, if there is any entry; its exceptions are passed on.
 
         Parameters
@@ -309,7 +314,7 @@ class Registry:
         if found:
             fn(found)
 
-    def publish(self, topic: Hashable, message: Any) -> int:
+    def publish(self, topic: Hashable, message: object) -> int:
         """Send `message` to every owner of `topic` (as an info); a failure at one does not prevent the others.
 
         Parameters
@@ -363,8 +368,8 @@ class Registry:
             if me is not None and me.cleanups:
                 me.cleanups = [c for c in me.cleanups if c is not free] or None
 
-    def _freer(self, tagged: Any, turn: _Turn) -> Callable[..., None]:
-        def free(incarnation: Any = None) -> None:
+    def _freer(self, tagged: Hashable, turn: _Turn) -> Callable[..., None]:
+        def free(_: object = None) -> None:
             with self._lock:
                 queue = self._locks.get(tagged)
                 if not queue or turn not in queue:
@@ -378,7 +383,7 @@ class Registry:
 
         return free
 
-    def expect(self, key: Hashable) -> Any:
+    def expect(self, key: Hashable) -> LoopFuture:
         """A `LoopFuture` of the next owner of `key`, or of the one it has; for use in this room."""
         waiting = LoopFuture(asyncio.get_running_loop())
         with self._lock:
@@ -396,7 +401,7 @@ class Registry:
                 return []
             return [short(key, str) for entries in self._entries.values() for _, key, _ in [next(iter(entries.values()))]]
 
-    def _all(self) -> list[tuple[Any, Any, Any]]:
+    def _all(self) -> list[tuple[Hashable, AgentRef, Any]]:
         with self._lock:
             found = [entry for entries in self._entries.values() for entry in entries.values() if entry[0].ref.is_alive]
             return [(key, incarnation.ref, value) for incarnation, key, value in found]
@@ -410,12 +415,12 @@ class _Turn:
 
     __slots__ = ("holder", "wait")
 
-    def __init__(self, holder: Any) -> None:
+    def __init__(self, holder: Referenced | None) -> None:
         self.holder = holder
         self.wait = LoopFuture(asyncio.get_running_loop())
 
 
-def _tagged(key: Any) -> Any:
+def _tagged(key: Hashable) -> Hashable:
     if isinstance(key, tuple):
         return (tuple, tuple(_tagged(part) for part in key))
     try:

@@ -16,14 +16,15 @@ class LoopFuture:
     __slots__ = ("_is_done", "future", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop, self.future = loop, loop.create_future()
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
         self._is_done = False
 
     def done(self) -> bool:
         """Whether it is settled, or its waiter has given up."""
         return self._is_done or self.future.done()
 
-    def set_result(self, value: Any) -> None:
+    def set_result(self, value: object) -> None:
         """Settle it."""
         self._settle(self.future.set_result, value)
 
@@ -31,7 +32,7 @@ class LoopFuture:
         """Settle it with an error."""
         self._settle(self.future.set_exception, error)
 
-    def _settle(self, fn: Callable[..., Any], value: Any) -> None:
+    def _settle(self, fn: Callable[[Any], object], value: object) -> None:
         if not self._is_done:
             self._is_done = True
             try:
@@ -39,7 +40,7 @@ class LoopFuture:
             except RuntimeError:  # the waiter's loop is closed: nobody waits
                 pass
 
-    def _set(self, fn: Callable[..., Any], value: Any) -> None:
+    def _set(self, fn: Callable[[Any], object], value: object) -> None:
         if not self.future.done():
             fn(value)
 
@@ -53,14 +54,14 @@ class ThreadFuture:
         self._lock = threading.Lock()
         self._lock.acquire()
         self._is_done = False
-        self._value: Any = None
+        self._value: object = None
         self._error: BaseException | None = None
 
     def done(self) -> bool:
         """Whether it is settled."""
         return self._is_done
 
-    def set_result(self, value: Any) -> None:
+    def set_result(self, value: object) -> None:
         """Settle it."""
         if not self._is_done:
             self._value, self._is_done = value, True

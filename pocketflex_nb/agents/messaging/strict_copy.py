@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from pocketflex_nb.agents.protocol.errors import NotPortable
 
 __all__ = ["copy_message"]
 
 
-def copy_message(message: Any) -> Any:
+def copy_message(message: object) -> object:
     """A deep copy of `message`, so that nothing is shared; raises for what cannot be sent to a process.
 
     Raises

@@ -55,7 +55,7 @@ class Idle:
     """
 
     seconds: float
-    reply: Any = field(default=_NOTHING, repr=False)
+    reply: object = field(default=_NOTHING, repr=False)
 
     @property
     def has_reply(self) -> bool:
@@ -90,8 +90,8 @@ class Continue:
     >>> ref.stop_sync()
     """
 
-    value: Any = None
-    reply: Any = field(default=_NOTHING, repr=False)
+    value: object = None
+    reply: object = field(default=_NOTHING, repr=False)
 
     @property
     def has_reply(self) -> bool:
@@ -124,8 +124,8 @@ class Stop:
     'normal'
     """
 
-    reason: Any = "normal"
-    reply: Any = _NOTHING
+    reason: object = "normal"
+    reply: object = _NOTHING
 
     @property
     def has_reply(self) -> bool:

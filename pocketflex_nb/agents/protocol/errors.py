@@ -26,9 +26,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
 
 from pocketflex_nb.agents.protocol.exit_reasons import Crash, format_reason, short
+from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.core.errors import AgentError, PocketflexError
 
 __all__ = [
@@ -83,7 +84,7 @@ class AgentDown(AgentError):
     Crash(ZeroDivisionError('division by zero')) <- ZeroDivisionError('division by zero')
     """
 
-    def __init__(self, reason: Any = "killed", who: str = "") -> None:
+    def __init__(self, reason: object = "killed", who: str = "") -> None:
         super().__init__(reason, who)
         self.reason, self.who = reason, who
         self._told = format_reason(reason)  # now: told later, a chain of a thousand of them would be told one inside the other
@@ -112,7 +113,7 @@ class NotRunning(AgentDown, LookupError):
     >>> ref.stop_sync()
     """
 
-    def __init__(self, who: Any = "", hint: str = "") -> None:
+    def __init__(self, who: object = "", hint: str = "") -> None:
         super().__init__("noproc", str(who))
         self.args = (who, hint)
         self.hint = hint
@@ -288,7 +289,7 @@ class StartError(AgentError):
     reader FileNotFoundError
     """
 
-    def __init__(self, id: Any = None, reason: Any = None) -> None:
+    def __init__(self, id: object = None, reason: object = None) -> None:
         super().__init__(id, reason)
         self.id, self.reason = id, reason
         self._told = format_reason(reason)
@@ -326,7 +327,7 @@ class SupervisorExit(AgentError):
     pocketflex_nb.agents.protocol.errors.SupervisorExit: the supervisor gave up (shutdown); its events tell why
     """
 
-    def __init__(self, reason: Any = "shutdown") -> None:
+    def __init__(self, reason: object = "shutdown") -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -359,7 +360,7 @@ class AlreadyStarted(AgentError):
     >>> ref.stop_sync()
     """
 
-    def __init__(self, ref: Any = None, name: Any = None) -> None:
+    def __init__(self, ref: Ref | None = None, name: Hashable = None) -> None:
         super().__init__(ref, name)
         self.ref, self.name = ref, name
 
@@ -393,7 +394,7 @@ class NameTaken(StartError, AlreadyStarted):
     >>> first.stop_sync()
     """
 
-    def __init__(self, id: Any, taken: AlreadyStarted) -> None:
+    def __init__(self, id: object, taken: AlreadyStarted) -> None:
         StartError.__init__(self, id, Crash(taken))
         self.args = (id, taken)
         self.ref, self.name = taken.ref, taken.name
@@ -405,7 +406,7 @@ class NameTaken(StartError, AlreadyStarted):
 class _ChildError(AgentError):
     _text = "{id!r}"
 
-    def __init__(self, id: Any = None, hint: str = "") -> None:
+    def __init__(self, id: object = None, hint: str = "") -> None:
         super().__init__(id, hint)
         self.id, self.hint = id, hint
 
@@ -546,7 +547,7 @@ class ReplyError(PocketflexError):
         self.exc = exc
 
 
-def check_time(value: Any, what: str, *, zero: bool = True, none: bool = True) -> None:
+def check_time(value: object, what: str, *, zero: bool = True, none: bool = True) -> None:
     """Raise for an invalid time: not a number, negative, or 0 where that makes no sense."""
     if value is None and none:
         return

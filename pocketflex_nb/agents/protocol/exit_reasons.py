@@ -5,20 +5,31 @@ An exit reason is ``"normal"``, ``"shutdown"``, ``Shutdown(term)``, ``Crash(erro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 __all__ = [
-    "DEAD", "MAX_TEXT", "RUNNING", "STARTING", "STOPPING", "Crash", "Shutdown", "format_reason", "is_abnormal", "is_reason", "short",
-    "where",
+    "DEAD", "MAX_TEXT", "RUNNING", "STARTING", "STOPPING", "Crash", "Shutdown", "Status", "format_reason", "is_abnormal", "is_reason",
+    "short", "where",
 ]
 
 #: characters shown of a value
 MAX_TEXT = 200
 
 
-#: the states of an incarnation
-STARTING, RUNNING, STOPPING, DEAD = "starting", "running", "stopping", "dead"
+class Status(StrEnum):
+    """The states of an incarnation."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    DEAD = "dead"
+
+
+#: the states by name: they are read for each message
+STARTING, RUNNING, STOPPING, DEAD = Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ class Shutdown:
     Shutdown(term='no more pages')
     """
 
-    term: Any = None
+    term: object = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,17 +98,17 @@ class Crash:
         return where(self.error)
 
 
-def is_reason(reason: Any, word: str) -> bool:
+def is_reason(reason: object, word: str) -> bool:
     """Whether `reason` is the text `word`, whatever its own ``==`` does."""
     return isinstance(reason, str) and str.__eq__(reason, word)
 
 
-def is_abnormal(reason: Any) -> bool:
+def is_abnormal(reason: object) -> bool:
     """Whether a transient child is restarted after it."""
     return not (is_reason(reason, "normal") or is_reason(reason, "shutdown") or isinstance(reason, Shutdown))
 
 
-def format_reason(reason: Any) -> str:
+def format_reason(reason: object) -> str:
     """The reason as a short text: ``crash: ValueError: x``."""
     if isinstance(reason, str):
         return str(reason)
@@ -117,7 +128,7 @@ def where(error: BaseException) -> str:
     return f"{tb.tb_frame.f_code.co_filename}:{tb.tb_lineno}" if tb is not None else ""
 
 
-def short(value: Any, form: Any = repr) -> str:
+def short(value: object, form: Callable[[Any], str] = repr) -> str:
     """``form(value)``, at most `MAX_TEXT` characters of it; the name of its class where that raises."""
     try:
         text = str(form(value))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
+
+from pocketflex_nb.agents.protocol.ref import Ref
 
 __all__ = ["Down", "Exit", "Registered", "TaskDone", "Unregistered"]
 
@@ -14,8 +17,8 @@ class Exit:
 
     Parameters
     ----------
-    ref : AgentRef or TaskRef
-        Who ended.
+    ref : AgentRef, TaskRef or None
+        Who ended; None for an exit signal that plain code sent.
     reason : object
         Exit reason.
 
@@ -32,8 +35,8 @@ class Exit:
     (Ok(value=7), Crash(ValueError("invalid literal for int() with base 10: 'x'")))
     """
 
-    ref: Any
-    reason: Any
+    ref: Ref | None
+    reason: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class Down:
     (True, 'killed')
     """
 
-    ref: Any
-    reason: Any
+    ref: Ref
+    reason: object
     zombie: bool = False
 
 
@@ -95,7 +98,7 @@ class TaskDone:
     >>> ref.stop_sync()
     """
 
-    ref: Any
+    ref: Ref
     value: Any
 
 
@@ -136,9 +139,9 @@ class Registered:
     >>> porter.stop_sync()
     """
 
-    registry: Any
-    key: Any
-    ref: Any
+    registry: object
+    key: Hashable
+    ref: Ref
     value: Any = None
 
 
@@ -176,6 +179,6 @@ class Unregistered:
     >>> porter.stop_sync()
     """
 
-    registry: Any
-    key: Any
-    ref: Any
+    registry: object
+    key: Hashable
+    ref: Ref

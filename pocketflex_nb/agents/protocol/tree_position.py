@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from collections.abc import Hashable
+from typing import Protocol, overload
 
-__all__ = ["AGENT_INFOS", "AgentInfo", "TreePosition", "info_of"]
+from pocketflex_nb.agents.protocol.ref import Ref
+
+__all__ = ["AGENT_INFOS", "AgentInfo", "Occupant", "RefFuture", "TreePosition", "info_of"]
+
+
+class Occupant(Protocol):
+    """The incarnation in a position, as the position sees it."""
+
+    @property
+    def ref(self) -> Ref:
+        """Its address."""
+        ...
+
+
+class RefFuture(Protocol):
+    """A future for the ref of the next occupant."""
+
+    def done(self) -> bool:
+        """Whether it is settled."""
+        ...
+
+    def set_result(self, value: Ref, /) -> None:
+        """Settle it."""
+        ...
 
 
 class TreePosition:
@@ -25,12 +49,12 @@ class TreePosition:
 
     __slots__ = ("id", "occupant", "parent", "waiting")
 
-    def __init__(self, id: Any, parent: TreePosition | None = None) -> None:
+    def __init__(self, id: Hashable, parent: TreePosition | None = None) -> None:
         self.id, self.parent = id, parent
-        self.occupant: Any = None
-        self.waiting: list[Any] | None = None
+        self.occupant: weakref.ref[Occupant] | None = None
+        self.waiting: list[RefFuture] | None = None
 
-    def take(self, incarnation: Any) -> None:
+    def take(self, incarnation: Occupant) -> None:
         """Set the incarnation that occupies this position from now on."""
         self.occupant = weakref.ref(incarnation)
         waiting, self.waiting = self.waiting, None
@@ -107,9 +131,13 @@ class AgentInfo:
 AGENT_INFOS: dict[int, AgentInfo] = {}
 
 
-def info_of(number: int | AgentInfo | None) -> Any:
+@overload
+def info_of(number: int | AgentInfo) -> AgentInfo: ...
+@overload
+def info_of(number: int | AgentInfo | None) -> AgentInfo | None: ...
+def info_of(number: int | AgentInfo | None) -> AgentInfo | None:
     """The facts that a record refers to by number; None stays None."""
-    if number.__class__ is not int:
+    if not isinstance(number, int):
         return number
     info = AGENT_INFOS.get(number)
     return info if info is not None else AgentInfo(TreePosition(f"agent {number}"), number, "worker", "")

@@ -5,15 +5,15 @@ The reference is `supervisor.erl`; where its behaviour is surprising, a test doc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable
+from typing import ParamSpec
 
-from pocketflex_nb.agents.actor.agent import Agent, has_newer_code, latest_class
+from pocketflex_nb.agents.actor.agent import Agent
 from pocketflex_nb.agents.actor.incarnation import Incarnation
-from pocketflex_nb.agents.actor.start_agent import bring_up, set_up
 from pocketflex_nb.agents.actor.stop_agent import stop_incarnation
+from pocketflex_nb.agents.host.agent_host import Hosted
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.envelopes import InternalMessage
+from pocketflex_nb.agents.messaging.envelopes import Addressee, InternalMessage
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import (
     AgentError,
@@ -26,67 +26,18 @@ from pocketflex_nb.agents.protocol.errors import (
     StartError,
     StillRunning,
 )
-from pocketflex_nb.agents.protocol.exit_reasons import DEAD, STARTING, Crash, Shutdown, format_reason, is_abnormal, is_reason
-from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
-from pocketflex_nb.agents.supervision.child_info import ChildInfo
+from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Crash, Shutdown, format_reason, is_abnormal, is_reason
+from pocketflex_nb.agents.supervision.child import Child, bring_up_child
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec, check_significant
 from pocketflex_nb.agents.supervision.restart_intensity import Intensity, needs_restart
+from pocketflex_nb.agents.supervision.supervisor_options import SupervisorOptions
 from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["Child", "SupervisorBehaviour", "SupervisorIncarnation", "bring_up_child", "check_ok", "report_exit"]
+__all__ = ["SupervisorBehaviour", "SupervisorIncarnation", "check_ok"]
 
-
-class Child:
-    """A spec and the present incarnation of its child.
-
-    Attributes
-    ----------
-    last : AgentInfo or None
-        Of the incarnation started last: a restart is recorded at it.
-    is_restarting : bool
-        Between two tries to start it.
-    """
-
-    __slots__ = ("cls", "error", "incarnation", "is_restarting", "last", "restarts", "slot", "spec", "version")
-
-    def __init__(self, spec: ChildSpec, parent: TreePosition) -> None:
-        self.spec, self.slot = spec, TreePosition(spec.id, parent)
-        self.incarnation: Incarnation | None = None
-        self.last: AgentInfo | None = None
-        self.is_restarting = False
-        self.restarts = 0
-        self.version, self.cls = 0, None
-        self.error: str | None = None
-
-    @property
-    def status(self) -> str:
-        """Its status: "running", "restarting" or "stopped"."""
-        if self.ref is not None:
-            return "running"
-        return "restarting" if self.is_restarting else "stopped"
-
-    @property
-    def ref(self) -> AgentRef | None:
-        """Its address, from the event of its start on."""
-        incarnation = self.incarnation
-        if incarnation is None or incarnation.status is DEAD or (incarnation.status is STARTING and incarnation.type != "task"):
-            return None
-        return incarnation.ref
-
-    def see(self, cls: Any) -> None:
-        """Count the code versions."""
-        if cls is not self.cls:
-            self.cls, self.version = cls, self.version + 1
-
-    def tell(self) -> ChildInfo:
-        """Its present state, as a `ChildInfo`."""
-        cls = self.incarnation.cls if self.incarnation is not None else self.cls
-        if cls is not None:
-            self.see(cls)
-        stale = self.incarnation is not None and isinstance(cls, type) and has_newer_code(cls)
-        return ChildInfo(self.slot.id, self.ref, self.status, self.spec.type, self.restarts, max(self.version, 1), stale, self.error)
+P = ParamSpec("P")
 
 
 class SupervisorIncarnation(Incarnation):
@@ -95,8 +46,9 @@ class SupervisorIncarnation(Incarnation):
     __slots__ = ()
     type = "supervisor"
     ref_class = SupervisorRef
+    ref: SupervisorRef
 
-    def on_exit_signal(self, reason: Any, by: Incarnation | None, cause: int | None = None, *, is_linked: bool = False) -> None:
+    def on_exit_signal(self, reason: object, by: Hosted | None, cause: int | None = None, *, is_linked: bool = False) -> None:
         """Handle an exit signal: one from the starter of an unsupervised supervisor ends it in order, as its parent's does in OTP."""
         is_start = self.ancestry and by is not None and self.ancestry[0] is by.ref
         is_parent = self.supervisor is None and not is_linked and (by is None or is_start)
@@ -106,63 +58,14 @@ class SupervisorIncarnation(Incarnation):
             super().on_exit_signal(reason, by, cause, is_linked=is_linked)
 
 
-async def bring_up_child(supervisor: Incarnation, child: Child, extra: tuple[Any, ...] = ()) -> bool:
-    """Start `child` under `supervisor`; False when its `init` returned IGNORE.
-
-    Raises
-    ------
-    StartError, AlreadyStarted
-        It did not start.
-    """
-    spec = child.spec
-    cls = latest_class(spec.cls) if getattr(spec.cls, "reload", None) == "on_restart" else spec.cls
-    if spec.tree is not None:
-        tree = spec.tree
-        incarnation: Incarnation = tree._pfx_incarnation(supervisor.host, tree._pfx_behaviour, child.slot, supervisor)
-        started = bring_up(incarnation, tree.name, (tree.options,), {})
-    else:
-        strict = spec.strict if spec.strict is not None else supervisor.is_strict or None
-        incarnation = set_up(Incarnation(supervisor.host, cls, child.slot, supervisor), spec.isolation, strict)
-        started = bring_up(incarnation, spec.name, (*extra, *spec.args), spec.kwargs)
-    incarnation.info.restarts, child.incarnation = child.restarts, incarnation
-    supervisor.links = supervisor.links or set()
-    supervisor.links.add(incarnation)
-    incarnation.links = {supervisor}
-    is_up = False
-    try:
-        is_up = await started is not None
-    finally:
-        if not is_up:
-            child.incarnation = None
-        if (not is_up or incarnation.status is DEAD) and supervisor.links:
-            supervisor.links.discard(incarnation)
-    child.last = incarnation.info
-    child.is_restarting = False
-    child.see(incarnation.cls)     # a supervisor's is not what its spec names
-    if is_up:
-        child.slot.take(incarnation)
-        if spec.tree is not None:
-            spec.tree._bind_incarnation(incarnation)
-        incarnation.on_exit = lambda incarnation, reason: report_exit(supervisor, child, incarnation, reason)
-        if incarnation.status is DEAD:  # between its init and this line
-            report_exit(supervisor, child, incarnation, incarnation.reason)
-    return is_up
-
-
-def report_exit(supervisor: Incarnation, child: Child, incarnation: Incarnation, reason: Any) -> None:
-    """Send the supervisor a message that a child has ended."""
-    if supervisor.status is not DEAD:
-        supervisor.put(InternalMessage(lambda supervisor: supervisor.agent.child_ended(child, incarnation, reason)))
-
-
 class SupervisorBehaviour(Agent):
     """The agent that runs a `Supervisor`."""
 
     trap_exit = True
 
-    async def init(self, options: Any) -> Any:
+    async def init(self, options: SupervisorOptions) -> Stop | None:
         """Start the children in order; when one fails, end those that had started."""
-        self.incarnation: Incarnation = CURRENT_AGENT.get()
+        self.incarnation: SupervisorIncarnation = CURRENT_AGENT.get()
         self.options = options
         self.intensity = Intensity(options.max_restarts, options.max_seconds)
         self.order: list[Child] = []
@@ -196,7 +99,7 @@ class SupervisorBehaviour(Agent):
         return self.order
 
     # children that end -----------------------------------------------------------------------------------------------
-    async def child_ended(self, child: Child, incarnation: Incarnation, reason: Any) -> Any:
+    async def child_ended(self, child: Child, incarnation: Addressee, reason: object) -> Stop | None:
         """Handle a child that ended by itself: restart it, forget it or end with it, by its spec."""
         if child.incarnation is not incarnation or self.is_over:
             return None  # stopped or replaced meanwhile
@@ -221,7 +124,7 @@ class SupervisorBehaviour(Agent):
             return None
         return Stop("shutdown")
 
-    async def restart(self, child: Child, reason: Any) -> Stop | None:
+    async def restart(self, child: Child, reason: object) -> Stop | None:
         """Count one restart; then replace the children that the strategy names, or give up."""
         child.incarnation = None
         if not self.allows_restart(child, reason):
@@ -233,7 +136,7 @@ class SupervisorBehaviour(Agent):
             self.retry_later(failed, reason)
         return None
 
-    def allows_restart(self, child: Child, reason: Any) -> bool:
+    def allows_restart(self, child: Child, reason: object) -> bool:
         """Count a restart; record it at the child's address, or at the supervisor's that it is one too many."""
         is_allowed = self.intensity.add(self.incarnation.host.clock.time())
         facts = {"child": child.slot.path, "reason": format_reason(reason), "attempt": len(self.intensity.entries)}
@@ -246,11 +149,11 @@ class SupervisorBehaviour(Agent):
         me.cause = me.log.note("restart" if is_allowed else "giveup", about, facts, me.cause, me.info)
         return is_allowed
 
-    def retry_later(self, child: Child, reason: Any) -> None:
+    def retry_later(self, child: Child, reason: object) -> None:
         """Try again after the messages that are waiting now."""
         self.incarnation.put(InternalMessage(lambda incarnation: self._retry(child, reason)))
 
-    async def _retry(self, child: Child, reason: Any) -> Stop | None:
+    async def _retry(self, child: Child, reason: object) -> Stop | None:
         if not child.is_restarting or child not in self.order or self.is_over:
             return None
         return await self.restart(child, reason)
@@ -302,7 +205,7 @@ class SupervisorBehaviour(Agent):
         for child in self.order[::-1]:  # a copy: one may be deleted meanwhile
             await self._stop(child)
 
-    async def terminate(self, reason: Any) -> None:
+    async def terminate(self, reason: object) -> None:
         """End the children when the supervisor ends."""
         await self._end_children()
 
@@ -322,13 +225,13 @@ class SupervisorBehaviour(Agent):
             raise ReplyError(exc) from None
         return child.ref
 
-    async def terminate_child(self, id: Any) -> None:
+    async def terminate_child(self, id: Hashable) -> None:
         """See `SupervisorRef.terminate_child`."""
         child = self._known(id)
         await self._stop(child)
         self._forget_temporary(child)
 
-    async def restart_child(self, id: Any) -> AgentRef | None:
+    async def restart_child(self, id: Hashable) -> AgentRef | None:
         """See `SupervisorRef.restart_child`."""
         child = self._known(id)
         _must_not_run(child)
@@ -338,11 +241,11 @@ class SupervisorBehaviour(Agent):
             raise ReplyError(exc) from None
         return child.ref
 
-    def delete_child(self, id: Any) -> None:
+    def delete_child(self, id: Hashable) -> None:
         """See `SupervisorRef.delete_child`."""
         self.order.remove(self.check_deletable(id))
 
-    def check_deletable(self, id: Any) -> Child:
+    def check_deletable(self, id: Hashable) -> Child:
         """The child `id`, if it may be deleted now."""
         try:
             child = self._known(id)
@@ -351,17 +254,17 @@ class SupervisorBehaviour(Agent):
             raise exc.exc from None
         return child
 
-    def delete_if_stopped(self, id: Any) -> None:
+    def delete_if_stopped(self, id: Hashable) -> None:
         """Delete the child `id`, unless it has been started or deleted since the request."""
         try:
             self.delete_child(id)
         except AgentError:
             pass
 
-    def _find(self, id: Any) -> Child | None:
+    def _find(self, id: Hashable) -> Child | None:
         return next((child for child in self.order if child.spec.id == id), None)
 
-    def _known(self, id: Any) -> Child:
+    def _known(self, id: Hashable) -> Child:
         child = self._find(id)
         if child is None:
             raise ReplyError(NotFound(id, nearest(str(id), [str(c.spec.id) for c in self.order])))
@@ -375,10 +278,10 @@ def _must_not_run(child: Child) -> None:
         raise ReplyError(StillRunning(child.spec.id))
 
 
-def check_ok(check: Callable[..., Any], *args: Any) -> None:
+def check_ok(check: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
     """Run a check whose error belongs to the caller, not to the supervisor."""
     try:
-        check(*args)
+        check(*args, **kwargs)
     except AgentError as exc:
         raise ReplyError(exc) from None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any
+
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 
 __all__ = ["ChildInfo", "Counts"]
 
@@ -43,8 +45,8 @@ class ChildInfo:
     >>> sup.stop_sync()
     """
 
-    id: Any
-    ref: Any
+    id: Hashable
+    ref: AgentRef | None
     status: str
     type: str
     restarts: int
@@ -83,7 +85,7 @@ class Counts:
     supervisors: int
     workers: int
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[int]:
         return iter((self.specs, self.active, self.supervisors, self.workers))
 
     def __eq__(self, other: object) -> bool:

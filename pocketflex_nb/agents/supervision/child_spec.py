@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,13 +47,13 @@ class ChildSpec:
     """
 
     cls: Any
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    id: Any = None
+    args: tuple[object, ...] = ()
+    kwargs: dict[str, object] = field(default_factory=dict)
+    id: Hashable = None
     restart: str = "permanent"
     shutdown: float | str | None = 5.0
     significant: bool = False
-    name: Any = None
+    name: Hashable = None
     type: str = "worker"
     tree: Any = None
     isolation: str | None = None
@@ -61,12 +62,12 @@ class ChildSpec:
 
 def child(
     cls: Any,
-    *args: Any,
-    id: Any = None,
+    *args: object,
+    id: Hashable = None,
     restart: str = "permanent",
     shutdown: float | str | None = _DEFAULT,
     significant: bool = False,
-    name: Any = None,
+    name: Hashable = None,
     isolation: str | None = None,
     strict: bool | None = None,
     **kwargs: Any,
@@ -122,7 +123,7 @@ def child(
     return _checked(_completed(spec))
 
 
-def as_spec(item: Any) -> ChildSpec:
+def as_spec(item: object) -> ChildSpec:
     """A `ChildSpec` from an entry of a supervisor's list: a spec, a class, a template agent, a supervisor."""
     if isinstance(item, ChildSpec):
         return _checked(_completed(item))
@@ -162,13 +163,13 @@ def _checked(spec: ChildSpec) -> ChildSpec:
     return spec
 
 
-def _hint(cls: Any) -> str:
+def _hint(cls: object) -> str:
     return f", not its instance: child({type(cls).__name__}, ...)" if isinstance(cls, Agent) else ""
 
 
 def check_specs(specs: list[ChildSpec], auto_shutdown: str) -> None:
     """Raise for a list of specs that contradict each other."""
-    seen: set[Any] = set()
+    seen: set[Hashable] = set()
     for spec in specs:
         if spec.id in seen:
             raise BadSpec(f"two children have the id {spec.id!r}: give one of them another id=")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Hashable, Iterable
 
-from pocketflex_nb.agents.actor.incarnation import Incarnation
+from pocketflex_nb.agents.host.agent_host import Engine
+from pocketflex_nb.agents.host.clock import Clock
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+from pocketflex_nb.agents.messaging.envelopes import Addressee
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, MaxChildren, NotFound, ReplyError, StartError
 from pocketflex_nb.agents.protocol.exit_reasons import format_reason
 from pocketflex_nb.agents.protocol.tree_position import TreePosition
-from pocketflex_nb.agents.supervision.behaviour import Child, SupervisorBehaviour, bring_up_child, check_ok
+from pocketflex_nb.agents.supervision.behaviour import SupervisorBehaviour, check_ok
+from pocketflex_nb.agents.supervision.child import Child, bring_up_child
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec, as_spec
-from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, SupervisorOptions
+from pocketflex_nb.agents.supervision.supervisor import AnySupervisor
+from pocketflex_nb.agents.supervision.supervisor_options import SupervisorOptions
 
 __all__ = ["DynamicSupervisor", "DynamicSupervisorBehaviour", "check_limit"]
 
@@ -22,7 +25,7 @@ __all__ = ["DynamicSupervisor", "DynamicSupervisorBehaviour", "check_limit"]
 class DynamicSupervisorBehaviour(SupervisorBehaviour):
     """The agent that runs a `DynamicSupervisor`."""
 
-    async def init(self, options: SupervisorOptions) -> Any:
+    async def init(self, options: SupervisorOptions) -> Stop | None:
         """Begin without children."""
         self.by_slot: dict[TreePosition, Child] = {}
         self.count_started = 0
@@ -67,7 +70,7 @@ class DynamicSupervisorBehaviour(SupervisorBehaviour):
     async def _start(self, child: Child) -> bool:
         return await bring_up_child(self.incarnation, child, self.options.extra_args)
 
-    async def child_ended(self, child: Child, incarnation: Incarnation, reason: Any) -> Any:
+    async def child_ended(self, child: Child, incarnation: Addressee, reason: object) -> Stop | None:
         """See `SupervisorBehaviour.child_ended`."""
         if self.by_slot.get(child.slot) is not child:
             return None
@@ -76,7 +79,7 @@ class DynamicSupervisorBehaviour(SupervisorBehaviour):
     def _forget_temporary(self, child: Child) -> None:
         self.by_slot.pop(child.slot, None)  # no spec outlives its child here
 
-    async def restart(self, child: Child, reason: Any) -> Stop | None:
+    async def restart(self, child: Child, reason: object) -> Stop | None:
         """Restart it in its position, or give up."""
         child.incarnation = None
         if not self.allows_restart(child, reason):
@@ -91,12 +94,12 @@ class DynamicSupervisorBehaviour(SupervisorBehaviour):
             self.retry_later(child, reason)
         return None
 
-    async def _retry(self, child: Child, reason: Any) -> Stop | None:
+    async def _retry(self, child: Child, reason: object) -> Stop | None:
         if not child.is_restarting or self.by_slot.get(child.slot) is not child or self.is_over:
             return None
         return await self.restart(child, reason)
 
-    async def terminate_child(self, id: Any) -> None:
+    async def terminate_child(self, id: Hashable) -> None:
         """See `DynamicSupervisor.terminate_child`."""
         child = self.by_slot.get(getattr(id, "slot", None))  # type: ignore[arg-type]  # None finds nothing
         if child is None:
@@ -156,12 +159,12 @@ class DynamicSupervisor(AnySupervisor):
         self,
         *,
         max_children: int | None = None,
-        extra_args: Iterable[Any] = (),
+        extra_args: Iterable[object] = (),
         max_restarts: int = 3,
         max_seconds: float = 5.0,
-        name: Any = None,
-        clock: Any = None,
-        engine: Any = None,
+        name: Hashable = None,
+        clock: Clock | None = None,
+        engine: Engine = None,
         keep: bool = False,
         strict: bool = False,
     ) -> None:
@@ -175,7 +178,7 @@ class DynamicSupervisor(AnySupervisor):
         )
         super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
 
-    async def start_child(self, spec: Any) -> Any:
+    async def start_child(self, spec: object) -> AgentRef | None:
         """Start a child: a ``child(...)``, a class, a template.
 
         Parameters
@@ -197,7 +200,7 @@ class DynamicSupervisor(AnySupervisor):
         """
         return await self.ref.start_child(as_spec(spec))
 
-    async def terminate_child(self, ref: Any) -> None:
+    async def terminate_child(self, ref: AgentRef) -> None:
         """Stop a child; also one between two restarts, by any of its refs.
 
         Parameters

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
+from pocketflex_nb.agents.host.agent_host import Engine
+from pocketflex_nb.agents.host.clock import Clock
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
-from pocketflex_nb.agents.messaging.envelopes import InternalMessage
+from pocketflex_nb.agents.messaging.envelopes import Addressee, InternalMessage
+from pocketflex_nb.agents.messaging.monitors import Pending
+from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import BadSpec, NotRunning
 from pocketflex_nb.agents.supervision.behaviour import SupervisorBehaviour, SupervisorIncarnation
 from pocketflex_nb.agents.supervision.child_spec import as_spec
-from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, SupervisorOptions
+from pocketflex_nb.agents.supervision.supervisor import AnySupervisor
+from pocketflex_nb.agents.supervision.supervisor_options import SupervisorOptions
 from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 
 __all__ = ["PartitionIncarnation", "PartitionRef", "PartitionSupervisor", "PartitionSupervisorBehaviour", "partition_of"]
 
 
-def partition_of(key: Any, partitions: int) -> int:
+def partition_of(key: object, partitions: int) -> int:
     """The number of the partition of `key`, in every process the same.
 
     Parameters
@@ -51,7 +56,7 @@ def partition_of(key: Any, partitions: int) -> int:
 class PartitionSupervisorBehaviour(SupervisorBehaviour):
     """The agent that runs a `PartitionSupervisor`."""
 
-    async def init(self, options: SupervisorOptions) -> Any:
+    async def init(self, options: SupervisorOptions) -> Stop | None:
         """Start the copies."""
         self.partitions = options.partitions
         return await super().init(options)
@@ -59,11 +64,11 @@ class PartitionSupervisorBehaviour(SupervisorBehaviour):
     async def resize(self, partitions: int) -> None:
         """Stop the copies from `partitions` on; start the others."""
         self.partitions = partitions
-        for child in reversed(self.order):
-            if child.spec.id >= partitions:
-                await self._stop(child)
-        for child in self.order:
-            if child.spec.id < partitions and child.ref is None and not child.is_restarting and not await self._start_again(child):
+        kept, surplus = self.order[:partitions], self.order[partitions:]  # their ids are 0 to N-1, in this order
+        for child in reversed(surplus):
+            await self._stop(child)
+        for child in kept:
+            if child.ref is None and not child.is_restarting and not await self._start_again(child):
                 child.is_restarting = True
                 self.retry_later(child, "shutdown")
 
@@ -73,7 +78,7 @@ class PartitionRef(SupervisorRef):
 
     __slots__ = ()
 
-    def route(self, key: Any) -> AgentRef:
+    def route(self, key: object) -> AgentRef:
         """See `PartitionSupervisor.route`."""
         number = partition_of(key, self._agent().partitions)
         found = next((child.ref for child in list(self._agent().order) if child.spec.id == number), None)
@@ -82,21 +87,21 @@ class PartitionRef(SupervisorRef):
         ref: AgentRef = found
         return ref
 
-    def __call__(self, key: Any) -> AgentRef | None:
+    def __call__(self, key: object) -> AgentRef | None:
         """The copy for `key`, or None while it does not run."""
         try:
             return self.route(key)
         except NotRunning:
             return None
 
-    def resize(self, partitions: int) -> Any:
+    def resize(self, partitions: int) -> Pending:
         """See `PartitionSupervisor.resize`."""
         tree = self._agent()
         most = tree.options.partitions
         if isinstance(partitions, bool) or not isinstance(partitions, int) or not 0 <= partitions <= most:
             raise BadSpec(f"resize({partitions!r}): give a whole number from 0 to {most}")
 
-        async def resize(incarnation: Any) -> None:
+        async def resize(incarnation: Addressee) -> None:
             await incarnation.agent.resize(partitions)
 
         return self._ordered(resize, lambda incarnation: None, InternalMessage)
@@ -107,6 +112,7 @@ class PartitionIncarnation(SupervisorIncarnation):
 
     __slots__ = ()
     ref_class = PartitionRef
+    ref: PartitionRef
 
 
 class PartitionSupervisor(AnySupervisor):
@@ -145,17 +151,17 @@ class PartitionSupervisor(AnySupervisor):
 
     def __init__(
         self,
-        spec: Any,
+        spec: object,
         *,
         partitions: int | None = None,
-        with_args: Callable[[tuple[Any, ...], int], Any] | None = None,
+        with_args: Callable[[tuple[Any, ...], int], Iterable[object]] | None = None,
         strategy: str = "one_for_one",
         max_restarts: int = 3,
         max_seconds: float = 5.0,
         auto_shutdown: str = "never",
-        name: Any = None,
-        clock: Any = None,
-        engine: Any = None,
+        name: Hashable = None,
+        clock: Clock | None = None,
+        engine: Engine = None,
         keep: bool = False,
         strict: bool = False,
     ) -> None:
@@ -179,11 +185,12 @@ class PartitionSupervisor(AnySupervisor):
         super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
 
     @property
-    def ref(self) -> Any:
+    def ref(self) -> PartitionRef:
         """Its address; ``ps.ref(key)`` is the copy for `key`, or None while that does not run."""
-        return super().ref
+        ref: PartitionRef = super().ref  # type: ignore[assignment]  # its incarnations are of PartitionIncarnation
+        return ref
 
-    def route(self, key: Any) -> AgentRef:
+    def route(self, key: object) -> AgentRef:
         """The copy that `key` belongs to: the same in every process.
 
         Parameters
@@ -199,7 +206,7 @@ class PartitionSupervisor(AnySupervisor):
         ref: AgentRef = self.ref.route(key)
         return ref
 
-    def resize(self, partitions: int) -> Any:
+    def resize(self, partitions: int) -> Pending:
         """Run only the first `partitions` copies, from 0 up to as many as there were; await it to wait for the stops and starts.
 
         Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from pocketflex_nb.agents.protocol.errors import BadSpec, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import is_abnormal
@@ -11,7 +10,7 @@ from pocketflex_nb.agents.protocol.exit_reasons import is_abnormal
 __all__ = ["Intensity", "needs_restart"]
 
 
-def needs_restart(restart: str, reason: Any) -> bool:
+def needs_restart(restart: str, reason: object) -> bool:
     """Whether a child that ended by itself is started again."""
     return restart == "permanent" or (restart == "transient" and is_abnormal(reason))
 

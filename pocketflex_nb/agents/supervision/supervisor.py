@@ -3,63 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Hashable, Iterable
+from typing import Any, Self
 
 from pocketflex_nb.agents.actor.cell_scope import adopt, evict_namesake
 from pocketflex_nb.agents.actor.start_agent import bring_up, named
-from pocketflex_nb.agents.host.agent_host import AgentHost, host_for
+from pocketflex_nb.agents.host.agent_host import AgentHost, Engine, host_for
+from pocketflex_nb.agents.host.clock import Clock
 from pocketflex_nb.agents.host.log_events import EventView
+from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.monitors import Monitor
-from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotRunning, StartError, SupervisorExit
+from pocketflex_nb.agents.protocol.errors import AlreadyStarted, NotRunning, StartError, SupervisorExit
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, Shutdown, is_reason
 from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.agents.supervision.behaviour import SupervisorBehaviour, SupervisorIncarnation
 from pocketflex_nb.agents.supervision.child_info import ChildInfo, Counts
-from pocketflex_nb.agents.supervision.child_spec import ChildSpec, as_spec, check_specs
+from pocketflex_nb.agents.supervision.child_spec import as_spec, check_specs
 from pocketflex_nb.agents.supervision.restart_intensity import Intensity
+from pocketflex_nb.agents.supervision.supervisor_options import SupervisorOptions, check_auto_shutdown, check_strategy
 from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 from pocketflex_nb.core.context import CURRENT_AGENT
-from pocketflex_nb.core.errors import nearest
 
-__all__ = ["AnySupervisor", "Supervisor", "SupervisorOptions"]
-
-_STRATEGIES = ("one_for_all", "one_for_one", "rest_for_one")
-_AUTO = ("all_significant", "any_significant", "never")
-
-
-@dataclass(frozen=True, slots=True)
-class SupervisorOptions:
-    """The options of a supervisor."""
-
-    specs: tuple[ChildSpec, ...] = ()
-    strategy: str = "one_for_one"
-    max_restarts: int = 3
-    max_seconds: float = 5.0
-    auto_shutdown: str = "never"
-    max_children: int | None = None
-    extra_args: tuple[Any, ...] = ()
-    strict: bool = False
-    partitions: int = 0
-
+__all__ = ["AnySupervisor", "Supervisor"]
 
 class AnySupervisor:
     """The base of all supervisors: start, stop, ``async with``, events. Not instantiated by itself."""
 
-    _pfx_behaviour: Any = SupervisorBehaviour
-    _pfx_incarnation: Any = SupervisorIncarnation
+    _pfx_behaviour: type[SupervisorBehaviour] = SupervisorBehaviour
+    _pfx_incarnation: type[SupervisorIncarnation] = SupervisorIncarnation
 
-    def __init__(self, options: SupervisorOptions, *, name: Any, clock: Any, engine: Any, keep: bool) -> None:
+    def __init__(self, options: SupervisorOptions, *, name: Hashable, clock: Clock | None, engine: Engine, keep: bool) -> None:
         Intensity(options.max_restarts, options.max_seconds)
         self.options, self.name, self.clock, self.engine, self.keep = options, name, clock, engine, keep
-        self._life: Any = None
-        self._body: Any = None
-        self._watch: Any = None
+        self._life: SupervisorIncarnation | None = None
+        self._body: asyncio.Task[Any] | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._was_stopped = self._was_struck = self._gave_up = False
 
     # start and end --------------------------------------------------------------------------------------------------------
-    async def start(self) -> Any:
+    async def start(self) -> Self:
         """Start it and its children, in order, and return itself.
 
         Raises
@@ -73,7 +55,7 @@ class AnySupervisor:
         await host.do(self._begin, host)
         return self
 
-    def start_sync(self) -> Any:
+    def start_sync(self) -> Self:
         """`start` from plain code, on the engine thread."""
         host = host_for(None, self.clock)
         host.do_sync(self._begin, host)
@@ -83,7 +65,7 @@ class AnySupervisor:
         if self._life is not None and self._life.status is not DEAD:
             raise AlreadyStarted(self._life.ref, self._life.name)
         await evict_namesake(self.name)
-        incarnation = self._pfx_incarnation(host, self._pfx_behaviour, TreePosition(named(self.name, type(self))))
+        incarnation = self._pfx_incarnation(host, self._pfx_behaviour, TreePosition(named(self.name)))
         if self.name is None:
             incarnation.slot.id = self._free_name(incarnation.pid)
         if CURRENT_AGENT.get() is None:
@@ -100,11 +82,11 @@ class AnySupervisor:
     def _free_name(self, pid: int) -> str:
         return f"{type(self).__name__}-{pid}"
 
-    def _bind_incarnation(self, incarnation: Any) -> None:
+    def _bind_incarnation(self, incarnation: SupervisorIncarnation) -> None:
         """For a supervisor that is a child: bind this object to the present incarnation."""
         self._life = incarnation
 
-    async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
+    async def stop(self, reason: object = "normal", timeout: float | None = None) -> None:
         """Stop its children in its order, then itself; does nothing when `stop` or `exit` has ended it already.
 
         Parameters
@@ -125,7 +107,7 @@ class AnySupervisor:
             self._was_stopped = True
             await self.ref.stop(reason, timeout)
 
-    def stop_sync(self, reason: Any = "normal", timeout: float | None = None) -> None:
+    def stop_sync(self, reason: object = "normal", timeout: float | None = None) -> None:
         """`stop` from plain code.
 
         Parameters
@@ -142,7 +124,7 @@ class AnySupervisor:
     def _has_ended_as_asked(self) -> bool:
         return (self._was_stopped or self._was_struck) and self._life is not None and self._life.status is DEAD
 
-    def exit(self, reason: Any = "shutdown") -> None:
+    def exit(self, reason: object = "shutdown") -> None:
         """Send it an exit signal; ``"kill"`` ends it and its children.
 
         Parameters
@@ -157,38 +139,40 @@ class AnySupervisor:
         """See `AgentRef.monitor`."""
         return self.ref.monitor()
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> Self:
         await self.start()
         self._body = asyncio.current_task()
-        self._watch = asyncio.get_running_loop().create_task(self._watch_over(self._body, self.monitor()))
+        self._watch = asyncio.get_running_loop().create_task(self._watch_over(self.monitor()))
         return self
 
-    async def _watch_over(self, body: Any, monitor: Monitor) -> None:
+    async def _watch_over(self, monitor: Monitor) -> None:
         down = await monitor
         if not self._was_stopped and down.reason != "normal":
             self._gave_up = True
-            body.cancel()
+            if self._body is not None:
+                self._body.cancel()
 
-    async def __aexit__(self, kind: Any, error: Any, tb: Any) -> None:
-        self._watch.cancel()
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
         if self._gave_up:
             self._gave_up = False
             await self._take_back_cancel(kind)
             if kind is None or issubclass(kind, asyncio.CancelledError):
                 raise SupervisorExit(self.reason) from None
-        elif self._life.status is not DEAD:
+        elif self._life is not None and self._life.status is not DEAD:
             await self._stop_at_exit()
         elif not self._was_stopped and self.reason != "normal" and kind is None:
             raise SupervisorExit(self.reason)
 
-    async def _take_back_cancel(self, kind: Any) -> None:
+    async def _take_back_cancel(self, kind: type[BaseException] | None) -> None:
         """Withdraw the cancellation of the body that this supervisor requested, so that no outer code sees it."""
         if kind is None or not issubclass(kind, asyncio.CancelledError):
             try:
                 await asyncio.sleep(0)
             except asyncio.CancelledError:
                 pass
-        if self._body.cancelling():
+        if self._body is not None and self._body.cancelling():
             self._body.uncancel()
 
     async def _stop_at_exit(self) -> None:
@@ -209,8 +193,7 @@ class AnySupervisor:
         """
         if self._life is None:
             raise NotRunning(str(self.name or type(self).__name__), ": start it with `await sup.start()` or `async with`")
-        ref: SupervisorRef = self._life.ref
-        return ref
+        return self._life.ref
 
     @property
     def is_alive(self) -> bool:
@@ -293,31 +276,29 @@ class Supervisor(AnySupervisor):
 
     def __init__(
         self,
-        children: Iterable[Any] = (),
+        children: Iterable[object] = (),
         *,
         strategy: str = "one_for_one",
         max_restarts: int = 3,
         max_seconds: float = 5.0,
         auto_shutdown: str = "never",
-        name: Any = None,
-        clock: Any = None,
-        engine: Any = None,
+        name: Hashable = None,
+        clock: Clock | None = None,
+        engine: Engine = None,
         keep: bool = False,
         strict: bool = False,
     ) -> None:
-        if strategy not in _STRATEGIES:
-            raise BadSpec(f"strategy={strategy!r}: no such strategy{nearest(str(strategy), _STRATEGIES)}")
-        if auto_shutdown not in _AUTO:
-            raise BadSpec(f"auto_shutdown={auto_shutdown!r}: no such mode{nearest(str(auto_shutdown), _AUTO)}")
+        check_strategy(strategy)
+        check_auto_shutdown(auto_shutdown)
         specs = [as_spec(item) for item in children]
         check_specs(specs, auto_shutdown)
         options = SupervisorOptions(tuple(specs), strategy, max_restarts, max_seconds, auto_shutdown, strict=strict)
         super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
 
-    def __getitem__(self, id: Any) -> Any:
+    def __getitem__(self, id: Hashable) -> Any:
         return self.ref[id]
 
-    async def start_child(self, spec: Any) -> Any:
+    async def start_child(self, spec: object) -> AgentRef | None:
         """Add the child that `spec` describes, last, and start it: see `SupervisorRef.start_child`.
 
         Parameters
@@ -327,7 +308,7 @@ class Supervisor(AnySupervisor):
         """
         return await self.ref.start_child(spec)
 
-    async def terminate_child(self, id: Any) -> None:
+    async def terminate_child(self, id: Hashable) -> None:
         """Stop the child `id` and do not restart it: see `SupervisorRef.terminate_child`.
 
         Parameters
@@ -337,7 +318,7 @@ class Supervisor(AnySupervisor):
         """
         await self.ref.terminate_child(id)
 
-    async def restart_child(self, id: Any) -> Any:
+    async def restart_child(self, id: Hashable) -> AgentRef | None:
         """Start the child `id`, which is not running, and return its ref: see `SupervisorRef.restart_child`.
 
         Parameters
@@ -347,7 +328,7 @@ class Supervisor(AnySupervisor):
         """
         return await self.ref.restart_child(id)
 
-    def delete_child(self, id: Any) -> None:
+    def delete_child(self, id: Hashable) -> None:
         """Delete the child `id`, which is not running: see `SupervisorRef.delete_child`.
 
         Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
@@ -39,7 +40,7 @@ class SupervisorRef(AgentRef):
     def children(self) -> list[ChildInfo]:
         """The children in order, as they are now; empty when the supervisor has ended."""
         tree = self._incarnation.agent
-        return [child.tell() for child in list(tree.members())] if tree is not None else []
+        return [child.to_info() for child in list(tree.members())] if tree is not None else []
 
     def count(self) -> Counts:
         """How many there are."""
@@ -47,14 +48,14 @@ class SupervisorRef(AgentRef):
         supervisors = sum(info.type == "supervisor" for info in infos)
         return Counts(len(infos), sum(info.ref is not None for info in infos), supervisors, len(infos) - supervisors)
 
-    def __getitem__(self, id: Any) -> Any:
+    def __getitem__(self, id: Hashable) -> Any:
         infos = self.children()
         for info in infos:
             if info.id == id:
                 return info.ref
         raise KeyError(f"{self.name} has no child {id!r}{nearest(str(id), [str(info.id) for info in infos])}")
 
-    async def start_child(self, spec: Any) -> Any:
+    async def start_child(self, spec: object) -> AgentRef | None:
         """Add a child, last, and start it.
 
         Parameters
@@ -74,9 +75,10 @@ class SupervisorRef(AgentRef):
         StartError
             It did not start; nothing is kept.
         """
-        return await self._ask("start_child", as_spec(spec))
+        ref: AgentRef | None = await self._ask("start_child", as_spec(spec))
+        return ref
 
-    async def terminate_child(self, id: Any) -> None:
+    async def terminate_child(self, id: Hashable) -> None:
         """Stop a child (a dynamic supervisor's: by its ref). Its spec stays, unless it is temporary, and it is not restarted.
 
         Parameters
@@ -91,7 +93,7 @@ class SupervisorRef(AgentRef):
         """
         await self._ask("terminate_child", id)
 
-    async def restart_child(self, id: Any) -> Any:
+    async def restart_child(self, id: Hashable) -> AgentRef | None:
         """Start a child that is not running, and return its ref.
 
         Parameters
@@ -106,9 +108,10 @@ class SupervisorRef(AgentRef):
         StartError
             It did not start; its spec stays.
         """
-        return await self._ask("restart_child", id)
+        ref: AgentRef | None = await self._ask("restart_child", id)
+        return ref
 
-    def delete_child(self, id: Any) -> None:
+    def delete_child(self, id: Hashable) -> None:
         """Delete a child that is not running; called in another thread, in order with the messages of that thread.
 
         While the supervisor is suspended, a call from its own thread (which cannot wait) is carried out after `resume`.
@@ -140,5 +143,5 @@ class SupervisorRef(AgentRef):
         """How many agents of this tree were killed and still run."""
         return sum(incarnation.slot.is_under(self.slot) for incarnation in list(self._incarnation.host.zombies))
 
-    async def _ask(self, verb: str, *args: Any) -> Any:
+    async def _ask(self, verb: str, *args: object) -> Any:
         return await self.call(MethodCall(verb, args), timeout=None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pocketflex_nb.agents.supervision.child_info import ChildInfo
+
 __all__ = ["snapshot"]
 
 
-def snapshot(ref: Any, info: Any = None) -> dict[str, Any]:
+def snapshot(ref: Any, info: ChildInfo | None = None) -> dict[str, Any]:
     """A supervisor or agent, and everything below it, as dicts, lists, texts and numbers.
 
     Returns

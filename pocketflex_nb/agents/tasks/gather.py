@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from pocketflex_nb.agents.protocol.directives import Ok
 from pocketflex_nb.agents.protocol.errors import AgentDown, BadSpec, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.agents.protocol.info_messages import Exit
+from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, outcome_of
 from pocketflex_nb.concurrency.interruptible import pulse
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["poll_many", "results"]
+
+#: the waits for outcomes, and the tasks that they wait for
+_Waits = dict[asyncio.Task[Ok | Exit | None], TaskIncarnation]
 
 
 async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> list[Any]:
@@ -65,7 +69,7 @@ def _refs(tasks: Iterable[TaskRef], what: str) -> list[TaskRef]:
     return refs
 
 
-async def _first_failure(waits: dict[Any, Any]) -> None:
+async def _first_failure(waits: _Waits) -> None:
     """Wait until all have a value, one has failed (which is raised), or time is over."""
     pending = set(waits)
     while pending:
@@ -73,12 +77,12 @@ async def _first_failure(waits: dict[Any, Any]) -> None:
         is_late = any(wait.result() is None for wait in done)
         for incarnation in waits.values() if is_late else [waits[wait] for wait in waits if wait in done]:
             if isinstance(incarnation.outcome, Exit):  # at the last moment, too
-                raise AgentDown(incarnation.outcome.reason, incarnation.outcome.ref.name)
+                raise AgentDown(incarnation.outcome.reason, incarnation.name)
         if is_late:
             return
 
 
-def _cancel_linked(incarnations: list[Any]) -> None:
+def _cancel_linked(incarnations: list[TaskIncarnation]) -> None:
     for incarnation in incarnations:
         if incarnation.is_linked and incarnation.status is not DEAD:
             incarnation.waiting += 1  # its end is no news to the owner
@@ -138,12 +142,12 @@ async def poll_many(
     return [(ref, ref._incarnation.outcome or await _late(ref, late)) for ref in refs]
 
 
-async def _until_enough(waits: dict[Any, Any], limit: int | None) -> None:
-    pending: set[Awaitable[Any]] = set(waits)
+async def _until_enough(waits: _Waits, limit: int | None) -> None:
+    pending = set(waits)
     try:
         with pulse():
             while pending and (limit is None or sum(incarnation.outcome is not None for incarnation in waits.values()) < limit):
-                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]  # futures, all
+                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()

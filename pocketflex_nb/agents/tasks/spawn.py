@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 from pocketflex_nb.agents.actor.cell_scope import adopt
-from pocketflex_nb.agents.host.agent_host import host_for
+from pocketflex_nb.agents.host.agent_host import Engine, host_for
 from pocketflex_nb.agents.host.agent_log import callable_name
+from pocketflex_nb.agents.host.clock import Clock
 from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
+from pocketflex_nb.engine.runs.run import Run
 
 __all__ = ["spawn"]
 
 
-def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any = None, clock: Any = None, **kwargs: Any) -> TaskRef:
+def spawn(
+    fn: Callable[..., object],
+    /,
+    *args: object,
+    link: bool = True,
+    engine: Engine = None,
+    clock: Clock | None = None,
+    **kwargs: object,
+) -> TaskRef:
     """Start ``fn(*args, **kwargs)`` concurrently; the current agent, or the cell, owns it.
 
     Parameters
@@ -64,7 +73,7 @@ def spawn(fn: Callable[..., Any], /, *args: Any, link: bool = True, engine: Any 
     return ref
 
 
-def _end_with(incarnation: TaskIncarnation, run: Any) -> None:
+def _end_with(incarnation: TaskIncarnation, run: Run) -> None:
     """End a task that a node spawned when that node's run is cancelled, unless it was unlinked meanwhile."""
 
     def end() -> None:

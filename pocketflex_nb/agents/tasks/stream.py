@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any
 
 from pocketflex_nb.agents.actor.stop_agent import stop_incarnation
-from pocketflex_nb.agents.host.agent_host import AgentHost, host_for, running_loop
+from pocketflex_nb.agents.host.agent_host import AgentHost, Engine, host_for, running_loop
+from pocketflex_nb.agents.host.clock import Clock, Timer
+from pocketflex_nb.agents.messaging.envelopes import Addressee
 from pocketflex_nb.agents.protocol.directives import Ok
 from pocketflex_nb.agents.protocol.errors import AgentDown, BadSpec, CallTimeout, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
@@ -20,15 +22,18 @@ from pocketflex_nb.concurrency.interruptible import pulse
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["DEFAULT_CONCURRENCY", "Stream", "stream"]
+__all__ = ["DEFAULT_CONCURRENCY", "Items", "Stream", "stream"]
+
+#: what a stream reads
+Items = Iterable[object] | AsyncIterable[object]
 
 #: tasks at once unless said otherwise; OTP takes the number of cores, but work here mostly waits for the network
 DEFAULT_CONCURRENCY = 8
 
 
 def stream(
-    fn: Callable[..., Any],
-    items: Any,
+    fn: Callable[..., object],
+    items: Items,
     *,
     max_concurrency: int | None = None,
     ordered: bool = True,
@@ -36,8 +41,8 @@ def stream(
     on_timeout: str = "raise",
     zip_input: bool = False,
     link: bool = False,
-    engine: Any = None,
-    clock: Any = None,
+    engine: Engine = None,
+    clock: Clock | None = None,
 ) -> Stream:
     """Call ``fn(item)`` for each item, a few at a time, and yield the outcomes: ``async for outcome in stream(fetch, urls)``.
 
@@ -101,7 +106,7 @@ def stream(
     )
 
 
-def _spawn_here(fn: Any, item: Any, engine: Any, clock: Any) -> Any:
+def _spawn_here(fn: Callable[..., object], item: object, engine: Engine, clock: Clock | None) -> TaskIncarnation:
     return spawn(fn, item, link=False, engine=engine, clock=clock)._incarnation
 
 
@@ -110,11 +115,11 @@ class _Work:
 
     __slots__ = ("__weakref__", "_stream", "incarnation", "is_late", "is_seen", "item", "number", "outcome", "timer")
 
-    def __init__(self, stream: Stream, item: Any) -> None:
+    def __init__(self, stream: Stream, item: object) -> None:
         self._stream, self.item = weakref.ref(stream), item  # a stream that nobody reads any more must go, and end its tasks
-        self.incarnation: Any = None
+        self.incarnation: TaskIncarnation
         self.outcome: Ok | Exit | None = None
-        self.timer: Any = None
+        self.timer: Timer | None = None
         self.is_late = self.is_seen = False
         self.number = 0
 
@@ -134,9 +139,9 @@ class _Work:
         if self.outcome is None:
             self.timer = self.incarnation.host.clock.call_later(timeout, self._late)
 
-    def down(self, incarnation: Any, reason: Any, zombie: bool, seq: int | None) -> None:
+    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
         """Handle its end."""
-        self._end(incarnation.outcome)
+        self._end(self.incarnation.outcome)
 
     def _late(self) -> None:
         if self.outcome is None:
@@ -145,7 +150,7 @@ class _Work:
             self._end(self.incarnation.outcome)
             self.incarnation.kill()
 
-    def _end(self, outcome: Any) -> None:
+    def _end(self, outcome: Ok | Exit | None) -> None:
         if self.timer is not None:
             self.timer.cancel()
         if self.outcome is None:
@@ -175,14 +180,14 @@ class Stream:
 
     def __init__(
         self,
-        fn: Any,
-        items: Any,
+        fn: Callable[..., object],
+        items: Items,
         at_once: int,
         ordered: bool,
         timeout: float | None,
         on_timeout: str,
         zip_input: bool,
-        start: Callable[[Any, Any], Any],
+        start: Callable[[Callable[..., object], object], TaskIncarnation],
         host: Callable[[], AgentHost],
         link: bool = False,
     ) -> None:
@@ -196,18 +201,18 @@ class Stream:
             raise TypeError(f"stream({fn!r}, ...): give the function first, then the items")
         self._fn, self._at_once, self._ordered, self._timeout = fn, at_once, ordered, timeout
         self._on_timeout, self._zip, self._start = on_timeout, zip_input, start
-        self._is_async = hasattr(items, "__aiter__")
-        self._source = aiter(items) if self._is_async else iter(items)
+        self._is_async = isinstance(items, AsyncIterable)
+        self._source: Any = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
         self._host = host()
         self._queue: deque[_Work] = deque()  # in order of their start, not yet given
         self._running: set[_Work] = set()
         self._ended_works: deque[_Work] = deque()  # in order of their end, not yet looked at: they still hold their places
         self._is_linked, self._owner = link, CURRENT_AGENT.get()
         self._count = 0
-        self._pull: asyncio.Task[Any] | None = None
+        self._pull: asyncio.Task[None] | None = None
         self._has_more, self._is_over = True, False
-        self._loop: Any = None
-        self._wake: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = asyncio.Event()
         self._error: BaseException | None = None  # what ends the stream as soon as it is read again
 
     def __aiter__(self) -> Stream:
@@ -217,7 +222,7 @@ class Stream:
         if self._is_over:
             raise StopAsyncIteration
         if self._loop is None:
-            self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+            self._loop = asyncio.get_running_loop()
         try:
             work = await self._next()
         except BaseException:
@@ -277,7 +282,7 @@ class Stream:
         while self._has_more and len(self._running) < self._at_once:
             if self._is_async:
                 if self._pull is None:
-                    self._pull = self._loop.create_task(_pull_one(weakref.ref(self), self._source))
+                    self._pull = asyncio.get_running_loop().create_task(_pull_one(weakref.ref(self), self._source))
                 return
             try:
                 item = next(self._source)
@@ -286,7 +291,7 @@ class Stream:
                 return
             self._begin(item)
 
-    def _pulled(self, item: Any) -> None:
+    def _pulled(self, item: object) -> None:
         self._pull = None
         if item is _NO_MORE:
             self._has_more = False
@@ -298,7 +303,7 @@ class Stream:
         self._pull, self._error, self._has_more = None, error, False
         self._wake.set()
 
-    def _begin(self, item: Any) -> None:
+    def _begin(self, item: object) -> None:
         work = _Work(self, item)
         self._count = work.number = self._count + 1
         incarnation: TaskIncarnation = self._start(self._fn, item)
@@ -317,7 +322,7 @@ class Stream:
 
     def _ended(self, work: _Work) -> None:
         """Handle the end of a task; on the host's loop."""
-        if self._loop is running_loop():
+        if self._loop is None or self._loop is running_loop():
             self._settle(work)
         else:
             try:
@@ -389,7 +394,7 @@ async def _pull_one(stream: weakref.ref[Stream], source: Any) -> None:
             reader._pulled(item)
 
 
-def _close_later(loop: Any, pull: Any, source: Any) -> None:
+def _close_later(loop: asyncio.AbstractEventLoop, pull: asyncio.Task[None] | None, source: Any) -> None:
     """Close an async source that is not read any more."""
 
     async def close() -> None:
@@ -405,8 +410,8 @@ def _close_later(loop: Any, pull: Any, source: Any) -> None:
 
 
 #: tasks that close sources: asyncio itself holds them weakly
-_closing: set[Any] = set()
+_closing: set[asyncio.Task[None]] = set()
 
 
-async def _end_all(incarnations: list[Any]) -> None:
+async def _end_all(incarnations: list[TaskIncarnation]) -> None:
     await asyncio.gather(*(stop_incarnation(incarnation, 5.0, is_told=True) for incarnation in incarnations))

@@ -10,7 +10,7 @@ from typing import Any
 
 from pocketflex_nb.agents.actor.incarnation import Incarnation
 from pocketflex_nb.agents.host.agent_host import AgentHost
-from pocketflex_nb.agents.messaging.envelopes import INFO, InternalMessage
+from pocketflex_nb.agents.messaging.envelopes import INFO, Addressee, InternalMessage
 from pocketflex_nb.agents.protocol.directives import Ok
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, format_reason
 from pocketflex_nb.agents.protocol.info_messages import Down, Exit, TaskDone
@@ -21,7 +21,7 @@ from pocketflex_nb.core.context import CURRENT_AGENT
 __all__ = ["TaskIncarnation", "offload"]
 
 
-async def offload(fn: Callable[..., Any], *args: Any) -> Any:
+async def offload(fn: Callable[..., object], *args: object) -> Any:
     """Call the blocking function `fn` in a thread, so that the agents' loop is not blocked.
 
     Parameters
@@ -75,7 +75,7 @@ class TaskIncarnation(Incarnation):
     def __init__(
         self,
         host: AgentHost,
-        fn: Any,
+        fn: Callable[..., object],
         slot: TreePosition,
         supervisor: Incarnation | None = None,
         *,
@@ -87,7 +87,7 @@ class TaskIncarnation(Incarnation):
         self.outcome: Ok | Exit | None = None
         self.waiting = 0
         self.is_ignored = self.is_polled = self.is_waiting = False
-        self.on_begin: tuple[Callable[[], Any], ...] = ()
+        self.on_begin: tuple[Callable[[], object], ...] = ()
         if owner is not None:
             self.callers = (owner.ref, *owner.callers)
             self.info.callers = (owner.address, *owner.info.callers)
@@ -116,7 +116,7 @@ class TaskIncarnation(Incarnation):
             if self.links:
                 self.links.discard(owner)
 
-    async def boot(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    async def boot(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Call the function; its value is the outcome."""
         self.status = RUNNING
         self.is_draining = True
@@ -133,16 +133,16 @@ class TaskIncarnation(Incarnation):
         self.outcome = self.outcome or Ok(value)
         self.finalize("normal")
 
-    async def _work(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _work(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         fn = self.cls
         if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
             return await fn(*args, **kwargs)
         value = await offload(lambda: fn(*args, **kwargs))
         return await value if value.__class__ is CoroutineType else value
 
-    def exit_facts(self) -> dict[str, Any]:
+    def exit_facts(self) -> dict[str, object]:
         """Owner, and value if it has one."""
-        facts = {"owner": self.owner.address if self.owner is not None else ""}
+        facts: dict[str, object] = {"owner": self.owner.address if self.owner is not None else ""}
         if isinstance(self.outcome, Ok):
             facts["value"] = self.host.log.describe(self.outcome.value)
         return facts
@@ -158,11 +158,11 @@ class TaskIncarnation(Incarnation):
         """Always False: a function has none."""
         return False
 
-    async def run_terminate(self, reason: Any) -> Any:
+    async def run_terminate(self, reason: object) -> object:
         """There is none to run."""
         return reason
 
-    def finalize(self, reason: Any, zombie: bool = False) -> None:
+    def finalize(self, reason: object, zombie: bool = False) -> None:
         """End it: an owner that waits gets the outcome, not an exit signal over the link."""
         if self.status is DEAD:
             return
@@ -181,14 +181,14 @@ class TaskIncarnation(Incarnation):
         if owner is None or self.is_linked or self.is_ignored or self.waiting or owner.status is DEAD:
             return
         if isinstance(self.outcome, Ok):
-            message: Any = TaskDone(self.ref, self.outcome.value)
+            message: TaskDone | Down = TaskDone(self.ref, self.outcome.value)
             cause = owner.note(INFO, owner.host.log.describe(message), self.cause, self)
         else:
             message = Down(self.ref, self.reason, self.fenced)
             facts = {"of": self.address, "reason": format_reason(self.reason), "from": self.address, "to": owner.address}
             cause = owner.note("down", facts, self.cause, self)
 
-        def order(incarnation: Any) -> Any:
+        def order(incarnation: Addressee) -> object:
             if self.is_polled:
                 return None
             incarnation.cause = cause

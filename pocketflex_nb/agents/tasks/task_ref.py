@@ -42,9 +42,13 @@ class TaskRef(AgentRef):
     """
 
     __slots__ = ()
+    _incarnation: TaskIncarnation
+
+    def __init__(self, incarnation: TaskIncarnation) -> None:
+        self._incarnation = incarnation
 
     @property
-    def outcome(self) -> Any:
+    def outcome(self) -> Ok | Exit | None:
         """`Ok(value)`, `Exit(ref, reason)`, or None while it runs; readable by everybody."""
         return self._incarnation.outcome
 
@@ -115,8 +119,7 @@ class TaskRef(AgentRef):
         NotOwner
             Somebody else spawned it.
         """
-        outcome: Ok | Exit | None = await outcome_of(self._own("poll"), timeout)
-        return outcome
+        return await outcome_of(self._own("poll"), timeout)
 
     async def shutdown(self, timeout: float | str | None = 5.0) -> Ok | Exit | None:
         """Unlink it and end it: ``"shutdown"`` first, a kill after `timeout` seconds, or at once with ``"kill"``.
@@ -142,7 +145,7 @@ class TaskRef(AgentRef):
                 raise BadSpec(f'shutdown({timeout!r}): give seconds, "kill" or None')
         else:
             check_time(timeout, "timeout")
-        outcome: Ok | Exit | None = incarnation.outcome
+        outcome = incarnation.outcome
         if outcome is not None:
             incarnation.is_polled = True
             return outcome
@@ -163,11 +166,10 @@ class TaskRef(AgentRef):
         incarnation = self._own("ignore")
         incarnation.is_ignored = True
         incarnation.unlink_from_owner()
-        outcome: Ok | Exit | None = incarnation.outcome
-        return outcome
+        return incarnation.outcome
 
     @classmethod
-    def done(cls, value: Any) -> TaskRef:
+    def done(cls, value: object) -> TaskRef:
         """A task that has ended with `value`.
 
         Parameters
@@ -180,7 +182,7 @@ class TaskRef(AgentRef):
         ref: TaskRef = incarnation.ref  # type: ignore[assignment]  # ref_class says so
         return ref
 
-    def _own(self, what: str) -> Any:
+    def _own(self, what: str) -> TaskIncarnation:
         incarnation, me = self._incarnation, CURRENT_AGENT.get()
         if me is not incarnation.owner:
             owner = incarnation.owner.address if incarnation.owner is not None else "plain code"
@@ -193,18 +195,18 @@ class TaskRef(AgentRef):
         return f"<TaskRef {self.address} {state}>"
 
 
-TaskIncarnation.ref_class = TaskRef
+TaskIncarnation.ref_class = TaskRef  # type: ignore[assignment]  # its refs are made for tasks only
 
 
 async def _nothing() -> None:
     """The function of a task that never ran."""
 
 
-async def _shut(incarnation: Any, timeout: Any) -> Any:
+async def _shut(incarnation: TaskIncarnation, timeout: float | str | None) -> object:
     return await stop_incarnation(incarnation, timeout, is_told=True)
 
 
-async def outcome_of(incarnation: Any, timeout: float | None) -> Any:
+async def outcome_of(incarnation: TaskIncarnation, timeout: float | None) -> Ok | Exit | None:
     """The outcome within `timeout` seconds of the task's clock, from any loop; else None."""
     check_time(timeout, "timeout")
     if incarnation.outcome is None and timeout != 0:
@@ -218,7 +220,7 @@ async def outcome_of(incarnation: Any, timeout: float | None) -> Any:
     return incarnation.outcome
 
 
-async def _wait(incarnation: Any, timeout: float | None) -> None:
+async def _wait(incarnation: TaskIncarnation, timeout: float | None) -> None:
     if incarnation.status is DEAD or incarnation.outcome is not None:
         return
     gone = DeathFuture(incarnation)
@@ -233,7 +235,7 @@ async def _wait(incarnation: Any, timeout: float | None) -> None:
             timer.cancel()
 
 
-def start_task(incarnation: TaskIncarnation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def start_task(incarnation: TaskIncarnation, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
     """Start a task, from any thread, with the context of the caller."""
     if incarnation.host.is_here:
         _begin(incarnation, args, kwargs)
@@ -241,7 +243,7 @@ def start_task(incarnation: TaskIncarnation, args: tuple[Any, ...], kwargs: dict
         incarnation.host.post(contextvars.copy_context().run, _begin, incarnation, args, kwargs)
 
 
-def _begin(incarnation: TaskIncarnation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _begin(incarnation: TaskIncarnation, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
     if incarnation.is_linked:
         incarnation.link_to_owner()
     if incarnation.status is not DEAD:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from typing import Any
 
 from pocketflex_nb.agents.actor.incarnation import Incarnation
+from pocketflex_nb.agents.host.agent_host import Engine
+from pocketflex_nb.agents.host.clock import Clock
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.envelopes import InternalMessage
+from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import BadSpec, MaxChildren, NotRunning, ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
-from pocketflex_nb.agents.supervision.behaviour import Child, report_exit
+from pocketflex_nb.agents.supervision.child import Child, report_exit
 from pocketflex_nb.agents.supervision.child_info import ChildInfo
 from pocketflex_nb.agents.supervision.child_spec import ChildSpec
 from pocketflex_nb.agents.supervision.dynamic_supervisor import DynamicSupervisorBehaviour, check_limit
 from pocketflex_nb.agents.supervision.restart_intensity import needs_restart
-from pocketflex_nb.agents.supervision.supervisor import AnySupervisor, SupervisorOptions
-from pocketflex_nb.agents.tasks.stream import DEFAULT_CONCURRENCY, Stream
+from pocketflex_nb.agents.supervision.supervisor import AnySupervisor
+from pocketflex_nb.agents.supervision.supervisor_options import SupervisorOptions
+from pocketflex_nb.agents.tasks.stream import DEFAULT_CONCURRENCY, Items, Stream
 from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
 from pocketflex_nb.core.context import CURRENT_AGENT
@@ -46,12 +50,12 @@ class _StartedIncarnation(TaskIncarnation):
 class TaskSupervisorBehaviour(DynamicSupervisorBehaviour):
     """The agent that runs a `TaskSupervisor`."""
 
-    async def init(self, options: SupervisorOptions) -> Any:
+    async def init(self, options: SupervisorOptions) -> Stop | None:
         """Begin without tasks."""
         self.waiting: dict[TaskIncarnation, Child] = {}  # those that start at the end of a suspension
         return await super().init(options)
 
-    def admit_task(self, spec: ChildSpec, incarnation_class: Any, owner: Incarnation | None, is_linked: bool) -> Any:
+    def admit_task(self, spec: ChildSpec, incarnation_class: type[TaskIncarnation], owner: Incarnation | None, is_linked: bool) -> AgentRef:
         """Create a tree position and start the task, at the end of a suspension if there is one; on the host's loop."""
         if self.is_over or self.incarnation.status is DEAD:  # it is ending its tasks: this one would outlive it
             raise NotRunning(self.incarnation.name, ": it is ending its tasks")
@@ -64,13 +68,13 @@ class TaskSupervisorBehaviour(DynamicSupervisorBehaviour):
         child = self.admit(spec)
         return self._run(child, incarnation_class, owner, is_linked).ref
 
-    def _run(self, child: Child, incarnation_class: Any, owner: Incarnation | None, is_linked: bool) -> Incarnation:
+    def _run(self, child: Child, incarnation_class: type[TaskIncarnation], owner: Incarnation | None, is_linked: bool) -> Incarnation:
         incarnation = self._make(child, incarnation_class, owner, is_linked)
         self._take(child, incarnation)
         start_task(incarnation, child.spec.args, child.spec.kwargs)
         return incarnation
 
-    def _make(self, child: Child, incarnation_class: Any, owner: Incarnation | None, is_linked: bool) -> TaskIncarnation:
+    def _make(self, child: Child, incarnation_class: type[TaskIncarnation], owner: Incarnation | None, is_linked: bool) -> TaskIncarnation:
         supervisor = self.incarnation
         incarnation: TaskIncarnation = incarnation_class(
             supervisor.host, child.spec.cls, child.slot, supervisor, owner=owner, is_linked=is_linked
@@ -89,7 +93,9 @@ class TaskSupervisorBehaviour(DynamicSupervisorBehaviour):
         incarnation.on_exit = lambda incarnation, reason: report_exit(supervisor, child, incarnation, reason)
 
     # suspended: a start waits its turn, as the call does in OTP; here it has an address meanwhile ---------------------------
-    def _start_later(self, spec: ChildSpec, incarnation_class: Any, owner: Incarnation | None, is_linked: bool) -> TaskIncarnation:
+    def _start_later(
+        self, spec: ChildSpec, incarnation_class: type[TaskIncarnation], owner: Incarnation | None, is_linked: bool
+    ) -> TaskIncarnation:
         limit = self.options.max_children
         if limit is not None and sum(map(_is_lasting, self.by_slot.values())) + len(self.waiting) >= limit:
             raise MaxChildren(limit)
@@ -156,9 +162,9 @@ class TaskSupervisor(AnySupervisor):
         max_children: int | None = None,
         max_restarts: int = 3,
         max_seconds: float = 5.0,
-        name: Any = None,
-        clock: Any = None,
-        engine: Any = None,
+        name: Hashable = None,
+        clock: Clock | None = None,
+        engine: Engine = None,
         keep: bool = False,
         strict: bool = False,
     ) -> None:
@@ -166,7 +172,7 @@ class TaskSupervisor(AnySupervisor):
         options = SupervisorOptions(max_restarts=max_restarts, max_seconds=max_seconds, max_children=max_children, strict=strict)
         super().__init__(options, name=name, clock=clock, engine=engine, keep=keep)
 
-    def spawn(self, fn: Callable[..., Any], /, *args: Any, link: bool = True, **kwargs: Any) -> TaskRef:
+    def spawn(self, fn: Callable[..., object], /, *args: object, link: bool = True, **kwargs: object) -> TaskRef:
         """Start a task that the current agent, or the cell, owns.
 
         Parameters
@@ -186,11 +192,18 @@ class TaskSupervisor(AnySupervisor):
         While the supervisor is suspended the task waits: it starts after ``ts.ref.resume()``, in the order of the calls, or ends as
         ``"shutdown"`` with the supervisor.
         """
-        ref: TaskRef = self._admit(_spec(fn, args, kwargs, "temporary", 5.0), TaskIncarnation, CURRENT_AGENT.get(), link)
+        spec = _spec(fn, args, kwargs, "temporary", 5.0)
+        ref: TaskRef = self._admit(spec, TaskIncarnation, CURRENT_AGENT.get(), link)  # type: ignore[assignment]  # ref_class says so
         return ref
 
     def start(
-        self, fn: Callable[..., Any] | None = None, /, *args: Any, restart: str = "temporary", shutdown: Any = 5.0, **kwargs: Any
+        self,
+        fn: Callable[..., object] | None = None,
+        /,
+        *args: object,
+        restart: str = "temporary",
+        shutdown: float | str | None = 5.0,
+        **kwargs: object,
     ) -> Any:
         """Start a task whose result is not awaited; it may be restarted. Without a function: start the supervisor, to be awaited.
 
@@ -219,8 +232,8 @@ class TaskSupervisor(AnySupervisor):
 
     def stream(
         self,
-        fn: Callable[..., Any],
-        items: Any,
+        fn: Callable[..., object],
+        items: Items,
         *,
         max_concurrency: int | None = None,
         ordered: bool = True,
@@ -258,12 +271,13 @@ class TaskSupervisor(AnySupervisor):
         """The tasks that run, oldest first."""
         return [info for info in super().children() if info.ref is not None or info.status == "restarting"]
 
-    def _admit(self, spec: ChildSpec, incarnation_class: Any, owner: Any, link: bool) -> Any:
+    def _admit(self, spec: ChildSpec, incarnation_class: type[TaskIncarnation], owner: Incarnation | None, link: bool) -> AgentRef:
         ref = self.ref
-        tree, incarnation = ref._agent(), ref._incarnation
+        behaviour: TaskSupervisorBehaviour = ref._agent()
+        incarnation = ref._incarnation
         if incarnation.status is DEAD:
             raise NotRunning(incarnation.name)
-        return incarnation.host.call_on_loop(tree.admit_task, spec, incarnation_class, owner, link)
+        return incarnation.host.call_on_loop(behaviour.admit_task, spec, incarnation_class, owner, link)
 
 
 def _is_lasting(child: Child) -> bool:
@@ -272,7 +286,9 @@ def _is_lasting(child: Child) -> bool:
     return incarnation is None or incarnation.status is not DEAD or needs_restart(child.spec.restart, incarnation.reason)
 
 
-def _spec(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], restart: str, shutdown: Any) -> ChildSpec:
+def _spec(
+    fn: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object], restart: str, shutdown: float | str | None
+) -> ChildSpec:
     if not callable(fn):
         raise TypeError(f"{fn!r} is no function: give it first, and its arguments after it")
     if restart not in _RESTARTS:

@@ -5,42 +5,44 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from operator import setitem
-from typing import Any, cast
+from typing import Any
+
+from pocketflex_nb.core.store.store import Store
 
 __all__ = ["AsyncApi"]
 
 
-class AsyncApi:
-    """The async forms of a shared store's methods: the same names with an ``a`` in front, the same arguments, results and errors."""
+class AsyncApi(Store):
+    """A store with async forms of its methods: the same names with an ``a`` in front, the same arguments, results and errors."""
 
-    async def aget(self, key: Any, default: Any = None, /) -> Any:
+    async def aget(self, key: object, default: Any = None, /) -> Any:
         """The value of `key`, or `default`."""
-        return await asyncio.to_thread(self.get, key, default)  # type: ignore[attr-defined]  # the store's own
+        return await asyncio.to_thread(self.get, key, default)
 
-    async def aset(self, key: Any, value: Any) -> None:
+    async def aset(self, key: object, value: object) -> None:
         """Set `key`."""
-        await asyncio.to_thread(setitem, cast(dict[Any, Any], self), key, value)
+        await asyncio.to_thread(setitem, self, key, value)
 
-    async def apop(self, key: Any, *default: Any) -> Any:
+    async def apop(self, key: object, *default: Any) -> Any:
         """Remove `key` and return its value, or `default` when it is missing."""
-        return await asyncio.to_thread(self.pop, key, *default)  # type: ignore[attr-defined]  # the store's own
+        return await asyncio.to_thread(self.pop, key, *default)
 
-    async def aupdate(self, key: Any, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
+    async def aupdate(self, key: object, fn: Callable[[Any], Any], *, default: object = None) -> Any:
         """Change one key atomically and return its new value; `fn` runs in the thread."""
-        return await asyncio.to_thread(self.update, key, fn, default=default)  # type: ignore[attr-defined]  # the store's own
+        return await asyncio.to_thread(self.update, key, fn, default=default)
 
-    async def aincrement(self, key: Any, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
+    async def aincrement(self, key: object, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
         """Add `n` atomically and return the new value."""
-        return await asyncio.to_thread(self.increment, key, n, limit, reset)  # type: ignore[attr-defined]  # the store's own
+        return await asyncio.to_thread(self.increment, key, n, limit, reset)
 
-    async def ainsert_new(self, key: Any, value: Any) -> bool:
+    async def ainsert_new(self, key: object, value: object) -> bool:
         """Set `key` unless it exists; returns whether it was set."""
-        return bool(await asyncio.to_thread(self.insert_new, key, value))  # type: ignore[attr-defined]  # the store's own
+        return bool(await asyncio.to_thread(self.insert_new, key, value))
 
-    async def acas(self, key: Any, old: Any, new: Any) -> bool:
+    async def acas(self, key: object, old: object, new: object) -> bool:
         """Set `key` to `new` if it is equal to `old`; returns whether it was set."""
-        return bool(await asyncio.to_thread(self.cas, key, old, new))  # type: ignore[attr-defined]  # the store's own
+        return bool(await asyncio.to_thread(self.cas, key, old, new))
 
     async def acopy(self) -> dict[Any, Any]:
         """A plain dict of the present content."""
-        return await asyncio.to_thread(lambda: dict(self.items()))  # type: ignore[attr-defined]  # the store's own
+        return await asyncio.to_thread(lambda: dict(self.items()))

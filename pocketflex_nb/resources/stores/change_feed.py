@@ -6,17 +6,22 @@ import logging
 import threading
 import time
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.store.changes import Change
-from pocketflex_nb.core.store.watch import Watch
+from pocketflex_nb.core.store.watch import StoreListener, Watch
+from pocketflex_nb.resources.connections.sqlite_file_checks import FOLLOWER
+from pocketflex_nb.resources.stores.transport import Transport
 
-__all__ = ["SharedWatch", "follow"]
+__all__ = ["Finalizer", "FollowedStore", "SharedWatch", "follow"]
 
 #: seconds of one wait, after which the thread looks whether it is still wanted
 _TURN = 1.0
+#: seconds before the next attempt when the backend cannot be reached
+_PAUSE = 0.2
 _log = logging.getLogger("pocketflex_nb")
 
 
@@ -29,7 +34,7 @@ class SharedWatch(Watch):
         Changes that were dropped because nobody read them in time.
     """
 
-    def __init__(self, keys: tuple[Any, ...], limit: int, forget: Any) -> None:
+    def __init__(self, keys: tuple[object, ...], limit: int, forget: Callable[[StoreListener], None]) -> None:
         super().__init__(keys, limit, forget)
         self._arrived = threading.Event()
 
@@ -62,35 +67,61 @@ class SharedWatch(Watch):
         return None
 
 
-def follow(store: Any) -> threading.Thread:
-    """Pull changes of other writers into `store` in a daemon thread, until it is closed or unreferenced."""
-    thread = threading.Thread(target=_follow, args=(weakref.ref(store),), name="pocketflex-follow", daemon=True)
+class Finalizer(Protocol):
+    """What closes the backend at the store's end, such as `weakref.finalize`."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether that is still to come."""
+        ...
+
+
+class FollowedStore(Protocol):
+    """The part of a store that the change feed uses.
+
+    Attributes
+    ----------
+    version : int
+        Number of the last change known here.
+    """
+
+    version: int
+
+    def _pull(self) -> None: ...
+
+
+def follow(store: FollowedStore, transport: Transport, finish: Finalizer) -> threading.Thread:
+    """Pull changes of other writers into `store` in a daemon thread, until it is closed, unreferenced, or the interpreter ends."""
+    arguments = (weakref.ref(store), transport, finish)
+    thread = threading.Thread(target=_follow, args=arguments, name=FOLLOWER, daemon=True)
     thread.start()
     return thread
 
 
-def _follow(reference: Any) -> None:
-    is_told = False
-    while True:
-        store = reference()
-        if store is None or store._closed:
-            return
-        backend, version = store._backend, store.version
-        del store  # not held while waiting
+def _follow(reference: Callable[[], FollowedStore | None], transport: Transport, finish: Finalizer) -> None:
+    is_reported = False
+    while (version := _version(reference, transport)) is not None:
         try:
-            backend.wait(version, _TURN)
-            store = reference()
-            if store is None or store._closed:
-                return
-            if store.version == version:  # else it has moved on by itself, and the next wait tells whether there is more
-                store._pull()
-            is_told = False
+            transport.backend.wait(version, _TURN)
+            if _version(reference, transport) == version:  # else it has moved on by itself, and the next wait tells whether there is more
+                _pull(reference)
+            is_reported = False
         except Exception as exc:  # a sink: the thread must go on when the server comes back
-            store = reference()
-            if store is None or store._closed or not store._finish.alive:  # that is the end of the interpreter
+            if transport.is_closed or not finish.alive:
                 return
-            if not is_told:
+            if not is_reported:
                 _log.warning("a store's changes cannot be followed now: %s", exc if isinstance(exc, PocketflexError) else repr(exc))
-                is_told = True
-            time.sleep(0.2)
-        del store
+                is_reported = True
+            time.sleep(_PAUSE)
+
+
+def _version(reference: Callable[[], FollowedStore | None], transport: Transport) -> int | None:
+    """The version of the store, which is not held while waiting; None when it needs no changes any more."""
+    store = reference()
+    return None if store is None or transport.is_closed else store.version
+
+
+def _pull(reference: Callable[[], FollowedStore | None]) -> None:
+    store = reference()
+    if store is not None:
+        store._pull()

@@ -13,17 +13,19 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Protocol, TypeVar
 
 from pocketflex_nb.core.context import CURRENT_FRAME, still_wanted
 from pocketflex_nb.core.errors import LockLost, PocketflexError, StoreError
 from pocketflex_nb.core.value_text import value_text
-from pocketflex_nb.resources.stores.backends.backend import FencingTokens
+from pocketflex_nb.resources.stores.backends.backend import FencingTokens, StoreBackend
 
-__all__ = ["HELD", "Lease", "fenced", "tokens_of"]
+__all__ = ["HELD", "Lease", "LockingStore", "Request", "fenced", "tokens_of"]
+
+ResultT = TypeVar("ResultT")
 
 #: seconds between two tries of who waits for a lock
 _TRY = 0.02
@@ -37,11 +39,11 @@ class _Held:
 
     __slots__ = ("is_over", "name", "run", "token", "where")
 
-    def __init__(self, where: Any, name: str, token: int) -> None:
+    def __init__(self, where: str, name: str, token: int) -> None:
         self.where, self.name, self.token, self.is_over = where, name, token, False
         self.run = getattr(CURRENT_FRAME.get(), "run", None)
 
-    def is_ours(self, where: Any) -> bool:
+    def is_ours(self, where: str) -> bool:
         """Whether the running code writes to `where` under this lock: its taker, and what that waits for, but no run launched meanwhile."""
         if self.is_over or self.where != where:
             return False
@@ -53,13 +55,13 @@ class _Held:
 HELD: ContextVar[tuple[_Held, ...]] = ContextVar("pocketflex_nb_locks", default=())
 
 
-def tokens_of(where: Any) -> FencingTokens:
+def tokens_of(where: str) -> FencingTokens:
     """The locks of the store object `where` that the running task or thread writes under."""
     return tuple((held.name, held.token) for held in HELD.get() if held.is_ours(where))
 
 
 @contextmanager
-def fenced(where: Any, name: str, token: int) -> Iterator[None]:
+def fenced(where: str, name: str, token: int) -> Iterator[None]:
     """Write under a lock that another process took."""
     held = _hold(where, name, token)
     try:
@@ -68,7 +70,7 @@ def fenced(where: Any, name: str, token: int) -> Iterator[None]:
         _let_go(held)
 
 
-def _hold(where: Any, name: str, token: int) -> _Held:
+def _hold(where: str, name: str, token: int) -> _Held:
     held = _Held(where, name, token)
     HELD.set((*(known for known in HELD.get() if not known.is_over), held))
     return held
@@ -78,6 +80,28 @@ def _let_go(held: _Held) -> None:
     held.is_over = True
     # not `reset`: `async with` may end in another context than it began in
     HELD.set(tuple(known for known in HELD.get() if not known.is_over))
+
+
+class LockingStore(Protocol):
+    """The part of a shared store that its locks use."""
+
+    _origin: str
+
+    @property
+    def url(self) -> str:
+        """Its URL, without secrets."""
+        ...
+
+    @property
+    def _request(self) -> Request: ...
+
+
+class Request(Protocol):
+    """Sends a request to a store's backend, again after each loss of the connection."""
+
+    def __call__(self, ask: Callable[[StoreBackend], ResultT], /) -> ResultT:
+        """The result of `ask`."""
+        ...
 
 
 class Lease:
@@ -93,7 +117,7 @@ class Lease:
         Seconds after which the lock ends by itself when its holder no longer renews it.
     """
 
-    def __init__(self, store: Any, key: Any, name: str, *, timeout: float | None, lease: float, renew: bool) -> None:
+    def __init__(self, store: LockingStore, key: object, name: str, *, timeout: float | None, lease: float, renew: bool) -> None:
         if timeout is not None and timeout < 0:
             raise ValueError(f"lock({key!r}, timeout={timeout!r}): seconds, 0 or more")
         if not lease > 0:
@@ -112,12 +136,12 @@ class Lease:
         return bool(self._store._request(lambda backend: backend.has_lock(self._name)))
 
     def _try(self) -> bool:
-        token = self._store._request(lambda backend: backend.take_lock(self._name, self._store._mark, self.lease))
+        token = self._store._request(lambda backend: backend.take_lock(self._name, self._store._origin, self.lease))
         self.token = int(token or self.token)
         return bool(token)
 
     def _before(self) -> float | None:
-        if any(held.name == self._name and held.is_ours(self._store._mark) for held in HELD.get()):
+        if any(held.name == self._name and held.is_ours(self._store._origin) for held in HELD.get()):
             raise StoreError(f"lock({self.key!r}) is held here already: it would wait for itself")
         return None if self._timeout is None else time.monotonic() + self._timeout
 
@@ -128,7 +152,7 @@ class Lease:
         return min(left, _TRY * random.uniform(0.5, 1.5))
 
     def _begin(self) -> Lease:
-        self._held = _hold(self._store._mark, self._name, self.token)
+        self._held = _hold(self._store._origin, self._name, self.token)
         if self._renews:
             self._ended = threading.Event()
             arguments = (weakref.ref(self._store), self._name, self.token, self.lease, self._ended)
@@ -156,7 +180,7 @@ class Lease:
                 raise StoreError(f"lock({self.key!r}) of {self._store.url}: the step that waited for it has ended")
         return self._begin()
 
-    def __exit__(self, kind: Any, *exc: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         self._end(kind is not None)
 
     async def __aenter__(self) -> Lease:
@@ -175,7 +199,7 @@ class Lease:
                 await asyncio.to_thread(self._store._request, lambda backend: backend.drop_lock(self._name, self.token))
             raise
 
-    async def __aexit__(self, kind: Any, *exc: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         # shielded: a lock must be given back even while its holder is being cancelled
         held = self._held
         try:
@@ -185,7 +209,7 @@ class Lease:
                 _let_go(held)  # here as well: the thread had a copy of the context
 
 
-def _renew(store: Any, name: str, token: int, lease: float, ended: threading.Event) -> None:
+def _renew(store: Callable[[], LockingStore | None], name: str, token: int, lease: float, ended: threading.Event) -> None:
     """Renew a lease three times within its length, until it is released or lost."""
     while not ended.wait(lease / 3):
         held = store()

@@ -92,8 +92,13 @@ def who_text(frame: Any, mark: str) -> str:
         return f'{_nobodies.get(pid()) or _nobody(pid())}{time.time():.3f},"{mark}"]'
     run = frame.run
     node = "" if frame.node is None else str(frame.path(frame.node))
-    told = [str(getattr(run, "name", "") or ""), node, getattr(run, "hops", 0) + 1]
-    return f'{json.dumps(told)[:-1]},{_kernel_text(pid())},{time.time():.3f},"{mark}"]'
+    step = _step_text(str(getattr(run, "name", "") or ""), node)
+    return f'{step},{getattr(run, "hops", 0) + 1},{_kernel_text(pid())},{time.time():.3f},"{mark}"]'
+
+
+@lru_cache(maxsize=256)
+def _step_text(run: str, node: str) -> str:
+    return json.dumps([run, node])[:-1]
 
 
 _nobodies: dict[int, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.tagged_json import Unloaded
@@ -14,12 +14,15 @@ from pocketflex_nb.core.frozen.freezer import MISSING, Freezer, Opaque, is_plain
 from pocketflex_nb.core.frozen.persistent_map import PersistentMap
 from pocketflex_nb.core.store.bounded_copies import WRITTEN_BOUND
 from pocketflex_nb.core.store.change_log import FORGOTTEN
-from pocketflex_nb.core.store.key_state import UNTRACKED
+from pocketflex_nb.core.store.key_state import UNTRACKED, Tracking
 from pocketflex_nb.core.store.writer import Writer
 from pocketflex_nb.resources.stores.backends.backend import ChangeRow, checked_row
 from pocketflex_nb.resources.stores.provenance import Elsewhere, SharedChange, SharedWritten, read_who
 
-__all__ = ["Entry", "PastChange", "Replica", "frozen_of"]
+if TYPE_CHECKING:
+    from pocketflex_nb.core.ports import WalkFrame
+
+__all__ = ["Entry", "OwnWrite", "PastChange", "Replica", "frozen_of"]
 
 _UNREAD: Any = object()
 _CONTAINERS = frozenset({dict, list})
@@ -54,7 +57,8 @@ class Entry:
     copies = None  # what is kept elsewhere is merged where it is kept
 
     def __init__(self, key: Any) -> None:
-        self.key, self.tracked_by = key, UNTRACKED
+        self.key = key
+        self.tracked_by: WalkFrame | Tracking | None = UNTRACKED
 
     def holds(self, value: Any, text: str, version: int, who: str, writer: Writer) -> Entry:
         """Take over a new value."""
@@ -62,6 +66,10 @@ class Entry:
         self.plain, self._frozen = type(value) not in _CONTAINERS and is_plain(value), _UNREAD
         self.is_whole = type(value) is not Unloaded and (self.plain or '"$"' not in text or is_whole(value))
         return self
+
+    def reload(self) -> None:
+        """Decode the value anew: the object that was changed in place is given up."""
+        self.holds(decode(self.text, unloaded="keep"), self.text, self.version, self.who, self.writer)
 
     @property
     def frozen(self) -> Any:
@@ -92,6 +100,10 @@ class PastChange:
                 who.kernel,
             )
         return self._change
+
+
+#: a change that this store object made: its writer, the live value, and the entry that was changed in place
+OwnWrite = tuple[Writer, object, Entry | None]
 
 
 class Replica:
@@ -182,7 +194,7 @@ class Replica:
         except Exception as exc:  # it was decoded, and cannot be looked at
             return Entry(key).holds(Unloaded.of_text(text, f"{type(exc).__name__}"), text, version, who, Elsewhere(who))
 
-    def apply(self, row: ChangeRow, own: tuple[Writer, Any, Entry | None] | None = None) -> PastChange:
+    def apply(self, row: ChangeRow, own: OwnWrite | None = None) -> PastChange:
         """Take in the next change; `own` if this store object made it: writer, live value, and the entry it changed in place."""
         version, name, text, who = row = checked_row(row)
         key = self.key(name)

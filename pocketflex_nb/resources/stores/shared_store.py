@@ -3,33 +3,47 @@
 Every write goes to the backend first, in one round trip, and is done when the backend confirms it. Every read first asks for what
 changed since the last one, also in one round trip, so that it sees all that was written before it; only what changed is sent. The
 replica serves values, history and pictures.
+
+The class is the verbs; what they need stands beside it: `Replication` (the replica and the transport to the backend), `ConflictRule`
+(lost updates and merge rules), `retrying` (the loop of every read-modify-write), `Twin` (the copies of nodes that run in parallel).
 """
 
 from __future__ import annotations
 
-import time
-import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pocketflex_nb.core.codec.decoder import decode
-from pocketflex_nb.core.frozen.diff import Difference
-from pocketflex_nb.core.frozen.freezer import MISSING
-from pocketflex_nb.core.frozen.persistent_map import Snapshot
-from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
+from pocketflex_nb.core.errors import EncodingError
+from pocketflex_nb.core.frozen.copies import NotCopied
+from pocketflex_nb.core.frozen.freezer import MISSING, thaw
+from pocketflex_nb.core.store.change_log import Record
+from pocketflex_nb.core.store.key_state import UNTRACKED, KeyState
 from pocketflex_nb.core.store.watch import Listeners, StoreListener
+from pocketflex_nb.core.store.writer import OUTSIDE, Writer
 from pocketflex_nb.resources.stores.async_api import AsyncApi
+from pocketflex_nb.resources.stores.backends.backend import StoreBackend, VersionConflict
 from pocketflex_nb.resources.stores.change_feed import SharedWatch, follow
 from pocketflex_nb.resources.stores.leases import Lease, fenced
-from pocketflex_nb.resources.stores.optimistic_writes import Writable
-from pocketflex_nb.resources.stores.provenance import SharedWritten
-from pocketflex_nb.resources.stores.replica import Replica
-from pocketflex_nb.resources.stores.replication import REPLICA_ONLY
+from pocketflex_nb.resources.stores.nested_merge import ReadMark
+from pocketflex_nb.resources.stores.optimistic_writes import is_exact, retrying
+from pocketflex_nb.resources.stores.replica import Entry
+from pocketflex_nb.resources.stores.replicated_reads import ReplicatedReads
+from pocketflex_nb.resources.stores.replication import NOTHING
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.ports import WalkFrame
 
 __all__ = ["SharedStore"]
 
+_frame, _agent = CURRENT_FRAME.get, CURRENT_AGENT.get
 
-class SharedStore(AsyncApi, Writable):
+#: what the store has registered with a node: a key's entry, or the mark of its first read
+_Tracked = KeyState | Entry | ReadMark
+
+
+class SharedStore(ReplicatedReads, AsyncApi):
     """A `Store` that several kernels, processes or machines share. Made by `open_store`.
 
     Attributes
@@ -57,56 +71,305 @@ class SharedStore(AsyncApi, Writable):
     It is safe to use from any thread; its operations come one after the other.
     """
 
-    # the past --------------------------------------------------------------------------------------------------------
-    def _catch_up(self) -> None:
-        super()._catch_up()
-        self._pull()
+    def __init__(self, backend: StoreBackend, reopen: Callable[..., SharedStore], **options: Any) -> None:
+        super().__init__(backend, **options)
+        self._reopen = reopen
 
-    def _deep(self) -> Replica:
-        """The replica, with all the history that is kept."""
-        self._catch_up()
-        replica = self._replica
-        if replica.is_shallow and not REPLICA_ONLY.get():
-            with self._lock:
-                replica.deepen(self._request(lambda backend: backend.past(replica.floor)))
-        return replica
-
-    def who(self, key: Any) -> SharedWritten:
-        """The last writer of `key`, when, and in which kernel; KeyError if the key is missing."""
-        self._catch_up()
+    # writing ---------------------------------------------------------------------------------------------------------
+    def _send(
+        self, key: object, text: str | None, frame: WalkFrame | None, expect: int | None, live: object = None, entry: Entry | None = None
+    ) -> None:
+        """Write one key, and apply it; raises `VersionConflict` when it is not at version `expect`."""
+        if frame is None and self._untracked:
+            self._flush()
         with self._lock:
-            return self._replica.written(key)
+            applied = self._replication.send(key, text, frame, expect, live, entry)
+            if applied is not NOTHING:
+                self._show(applied)
+        if self._listeners is not None:
+            self._listeners.deliver(self._lock)
 
-    def history(self, key: Any = MISSING) -> list[Any]:
-        """The kept changes of `key`, or of all keys, by whichever kernel, oldest first."""
-        replica = self._deep()
-        with self._lock:
-            return replica.history(key)
+    def __setitem__(self, key: object, value: object) -> None:
+        if key in self._transient:
+            self._set_transient(key, value)
+            return
+        frame: WalkFrame | None = _frame()
+        if (frame is not None or _agent() is not None) and self._is_late(frame):
+            return
+        text = self._encoded(key, value)
+        if frame is None:
+            self._set_outside(key, value, text)
+        else:
+            self._set_inside(key, value, text, frame)
 
-    def snapshot(self) -> Snapshot:
-        """The whole store as it is now, frozen."""
-        self._catch_up()
-        with self._lock:
-            return Snapshot(self._replica.versions(), time.time())
+    def _set_transient(self, key: object, value: object) -> None:
+        self._transient_values[key] = value
+        dict.__setitem__(self, key, value)
 
-    def at(self, version: int) -> dict[Any, Any]:
-        """A plain copy of the store as it was at that `version`; `StoreError` if that is no longer kept."""
-        replica = self._deep()
-        with self._lock:
-            return replica.at(version)
+    def _set_outside(self, key: object, value: object, text: str) -> None:
+        """Write a key from code outside of runs: it overwrites the present value."""
+        if self._untracked and (before := self._replica.entries.get(key)) is not None:
+            self._untracked.pop(before, None)  # type: ignore[call-overload]  # what was changed in the value before is written over
+        self._send(key, text, None, None, value)
+        self._touch_new(key, value)
 
-    def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
-        """The changes from `a` to `b`, versions or snapshots; `b` is the present one when it is left out."""
-        if isinstance(a, Snapshot) and (b is None or isinstance(b, Snapshot)):
-            return a.diff(self.snapshot() if b is None else b)
-        replica = self._deep()
+    def _touch_new(self, key: object, value: object) -> None:
+        """Have nested changes of a value that was just written looked for."""
+        entry = self._replica.entries.get(key)
+        if entry is not None and not entry.plain and entry.value is value:
+            self._touch(entry)  # type: ignore[arg-type]  # as above
+
+    def _set_inside(self, key: object, value: object, text: str, frame: WalkFrame) -> None:
+        """Write a key from a step of a run: what others wrote since the step began is detected."""
+        mark, before = self._refresh(), self._replica.entries.get(key)
+        if frame.touched and before is not None:
+            frame.touched.pop(before, None)  # what was changed in the value before is written over
+        is_checked = mark is not None and getattr(frame.run, "store", None) is self
+
+        def merge(_: Entry | None) -> tuple[object, str, int | None, Writer | None]:
+            if mark is None or not is_checked:
+                return value, text, None, None
+            other, version = self._rule.writer_since(key, mark.since, frame)
+            if other is not None and self._rule.has_rule(key):
+                merged = self._rule.merged(key, value, self._replica.after(max(mark.since, self._replica.floor)).get(key))
+                return merged, self._encoded(key, merged), version, None
+            if other is not None and self._rule.refuses:
+                self._report_conflict(key, frame, other, False)
+            return value, text, version, other
+
+        def send(_: Entry | None, write: tuple[object, str, int | None, Writer | None]) -> tuple[object, Writer | None]:
+            live, text, expect, other = write
+            self._send(key, text, frame, expect, live)
+            return live, other
+
+        live, other = retrying(self._reads(key).__next__, merge, send)
+        self._touch_new(key, live)
+        if other is not None:
+            self._report_conflict(key, frame, other, True)
+
+    def _remove(self, key: object, check: bool) -> Any:
+        if key in self._transient_values:
+            dict.pop(self, key, None)
+            return self._transient_values.pop(key)
+        frame: WalkFrame | None = _frame()
+        mark = self._refresh()
+
+        def look(entry: Entry | None) -> tuple[Any, int | None, Writer | None]:
+            """The value, the version to delete (None: it is too late to), and who else has written."""
+            if entry is None:
+                raise KeyError(key)
+            if self._is_late(frame):
+                return entry.value, None, None
+            if not check:
+                return self._value_of(entry), entry.version, None
+            other = None
+            if frame is not None and mark is not None and getattr(frame.run, "store", None) is self:
+                other, _ = self._rule.writer_since(key, mark.since, frame)
+                if other is not None and self._rule.refuses:
+                    self._report_conflict(key, frame, other, False)
+            return entry.value, entry.version, other
+
+        def send(_: Entry | None, found: tuple[Any, int | None, Writer | None]) -> tuple[Any, Writer | None]:
+            value, version, other = found
+            if version is not None:
+                self._send(key, None, frame, version)
+            return value, other
+
+        value, other = retrying(self._reads(key).__next__, look, send)
+        if other is not None and frame is not None:
+            self._report_conflict(key, frame, other, True)
+        return value
+
+    def _value_of(self, entry: Entry) -> Any:
+        return entry.value if entry.is_whole else self._decoded(entry)
+
+    def popitem(self) -> tuple[Any, Any]:
+        """Remove the newest key and return it with its value."""
+        while True:
+            keys = list(self._whole())
+            if not keys:
+                raise KeyError("popitem(): dictionary is empty")
+            try:
+                return keys[-1], self._remove(keys[-1], check=False)
+            except KeyError:  # somebody else was quicker
+                continue
+
+    def _change(self, key: object, fn: Callable[[Any], Any], default: object) -> Any:
+        frame: WalkFrame | None = _frame()
+        if key in self._transient:
+            value = fn(self._transient_values.get(key, default))
+            self._set_transient(key, value)
+            return value
+        self._refresh()
+
+        def compute(entry: Entry | None) -> tuple[Any, str | None]:
+            value = default if entry is None else self._decoded(entry)
+            if self._is_late(frame):
+                return value, None
+            value = fn(value)
+            return value, self._encoded(key, value)
+
+        def send(entry: Entry | None, write: tuple[Any, str | None]) -> Any:
+            value, text = write
+            if text is not None:
+                self._send(key, text, frame, 0 if entry is None else entry.version, value)
+            return value
+
+        return retrying(self._reads(key).__next__, compute, send)
+
+    def increment(self, key: object, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
+        """Add `n` atomically and return the new value, as `Store.increment` does; one round trip, even with concurrent adds."""
+        frame: WalkFrame | None = _frame()
+        is_plain_sum = is_exact(n) and (limit is None or (is_exact(limit) and (reset is None or is_exact(reset))))
+        if not is_plain_sum or key in self._transient:
+            return super().increment(key, n, limit, reset)
+        if self._transport.is_closed or ((frame is not None or _agent() is not None) and self._is_late(frame)):
+            return self._change(key, lambda value: value, 0)
+        if frame is not None:
+            self._refresh()
+        applies = frame is not None or self._following is not None
         with self._lock:
-            last = replica.version if b is None else b.version if isinstance(b, Snapshot) else b
-            return replica.diff(a.version if isinstance(a, Snapshot) else a, last)
+            added = self._replication.add(key, n, limit, reset, frame, applies=applies)
+            if added is None:
+                return super().increment(key, n, limit, reset)
+            value, version, applied = added
+            if applied is not NOTHING:
+                self._show(applied)
+            elif not applies and version > self.version:
+                self.version = version
+        if self._listeners is not None:
+            self._listeners.deliver(self._lock)
+        return value
+
+    def insert_new(self, key: object, value: object) -> bool:
+        """Set `key` unless it exists; returns whether it was set. Atomic."""
+        frame: WalkFrame | None = _frame()
+        if self._is_late(frame) or key in self._transient_values:
+            return False
+        if key in self._transient:
+            self._set_transient(key, value)
+            return True
+        self._refresh()
+        try:
+            self._send(key, self._encoded(key, value), frame, 0, value)
+        except VersionConflict:
+            return False
+        return True
+
+    def cas(self, key: object, old: object, new: object) -> bool:
+        """Set `key` to `new` if it is equal to `old`; returns whether it was set. False when it is missing. Atomic."""
+        frame: WalkFrame | None = _frame()
+        self._refresh()
+
+        def is_equal(entry: Entry | None) -> bool:
+            return entry is not None and bool(self._value_of(entry) == old) and not self._is_late(frame)
+
+        def send(entry: Entry | None, is_equal: bool) -> bool:
+            if is_equal and entry is not None:
+                self._send(key, self._encoded(key, new), frame, entry.version, new)
+            return is_equal
+
+        return retrying(self._reads(key).__next__, is_equal, send)
+
+    # nested changes: what the engine asks at a node's end, and after a failed or abandoned attempt -----------------------
+    def _detect_mutation(self, state: _Tracked, frame: WalkFrame | None) -> None:
+        if isinstance(state, ReadMark):
+            state.is_over = state.tracked_by is UNTRACKED
+            return
+        if not isinstance(state, Entry) or state.plain or (frame is not None and self._is_late(frame)):
+            return
+        try:
+            text = self._encoded(state.key, state.value)
+        except EncodingError:
+            self._put_back(state)
+            raise
+        if text != state.text:
+            self._send_nested(state, text, frame)
+
+    def _put_back(self, entry: Entry) -> None:
+        """Restore the live value to the stored one: its nested changes cannot be sent."""
+        with self._lock:
+            if self._replica.entries.get(entry.key) is entry:
+                entry.reload()
+                dict.__setitem__(self, entry.key, entry.value)
+
+    def _send_nested(self, changed: Entry, text: str, frame: WalkFrame | None) -> None:
+        """Send a value that was changed in place, merged with the present value, if that differs."""
+        key, rule = changed.key, self._rule
+
+        def merge(current: Entry | None) -> tuple[Any, str, list[tuple[Any, ...]]] | None:
+            """The value, its text, and the paths of lost updates; None when the key was deleted or overwritten meanwhile."""
+            if current is changed:
+                return changed.value, text, []
+            if current is None or rule.is_own(current, changed, frame):
+                return None
+            lost: list[tuple[Any, ...]] = []
+            if rule.has_rule(key) and current.text != changed.text:
+                value = rule.merged(key, changed.value, changed.text)
+            else:
+                value, lost = rule.merged_nested(changed, current)
+            if lost and frame is not None and rule.refuses:
+                self._report_conflict(key, frame, current.writer.resolve(), False, lost[0])
+            return value, self._encoded(key, value), lost
+
+        def send(current: Entry | None, write: tuple[Any, str, list[tuple[Any, ...]]] | None) -> list[tuple[Writer, tuple[Any, ...]]]:
+            if write is None or current is None:
+                return []
+            value, text, lost = write
+            writer = current.writer
+            if text != current.text:
+                self._send(key, text, frame, current.version, value, changed if current is changed else None)
+            return [(writer.resolve(), path) for path in lost]
+
+        for writer, path in retrying(self._reads(key).__next__, merge, send):
+            if frame is not None:
+                self._report_conflict(key, frame, writer, True, path)
+
+    def _flush(self) -> None:
+        """Send the nested changes that were made outside of runs."""
+        untracked, self._untracked = self._untracked, None
+        for state in untracked or ():
+            state.tracked_by = UNTRACKED
+            self._detect_mutation(state, None)
+
+    def _record_so_far(self, state: _Tracked, frame: WalkFrame) -> None:
+        if not isinstance(state, ReadMark):
+            self._detect_mutation(state, frame)
+
+    def _restore_in_place(self, state: _Tracked, frame: WalkFrame) -> tuple[Any, Any] | None:
+        if not isinstance(state, Entry) or state.plain or self._encoded(state.key, state.value) == state.text:
+            return None
+        return self._withdraw(state, frame)
+
+    def _withdraw(self, state: _Tracked, frame: WalkFrame) -> tuple[Any, Any] | None:
+        if not isinstance(state, Entry) or state.plain:
+            return None
+        with self._lock:
+            old = state.value
+            state.reload()
+            state.tracked_by = UNTRACKED
+            if self._replica.entries.get(state.key) is state:
+                dict.__setitem__(self, state.key, state.value)
+        return old, state.value
+
+    def _undo_write(self, last: Record, old: Any, before: object, frame: WalkFrame) -> bool:
+        key, entry = last.key, self._replica.entries.get(last.key)
+        version = self._replica.gone.get(key, (0, OUTSIDE))[0] if entry is None else entry.version
+        if version != last.version:
+            return False
+        value = thaw(old)
+        try:
+            text = None if old is MISSING else self._encoded(key, value)
+            self._send(key, text, frame, 0 if entry is None else version, value)
+        except VersionConflict:  # by somebody else meanwhile
+            pass
+        except EncodingError as exc:
+            raise NotCopied(str(exc)) from exc
+        return True
 
     # others ----------------------------------------------------------------------------------------------------------
     def lock(  # type: ignore[override]  # with a lease
-        self, key: Any, *, timeout: float | None = None, lease: float = 30.0, renew: bool = True
+        self, key: object, *, timeout: float | None = None, lease: float = 30.0, renew: bool = True
     ) -> Lease:
         """A lock named `key` for all who share the store, for ``with`` in threads and ``async with`` on any loop.
 
@@ -126,25 +389,20 @@ class SharedStore(AsyncApi, Writable):
         is on its own. `fenced` does the same for another thread or process. Who waits asks every 20 ms; the order among those who wait
         is not kept.
         """
-        return Lease(self, key, self._name(key), timeout=timeout, lease=lease, renew=renew)
+        return Lease(self, key, self._replication.name(key), timeout=timeout, lease=lease, renew=renew)
 
-    def fenced(self, key: Any, token: int) -> AbstractContextManager[None]:
+    def fenced(self, key: object, token: int) -> AbstractContextManager[None]:
         """Inside, writes are refused unless lock `key` is held with `token`, as ``with store.lock(key) as lock`` gave it."""
-        return fenced(self._mark, self._name(key), token)
-
-    def mirrored(self) -> AbstractContextManager[None]:
-        """The former name of `replica_only`."""
-        warnings.warn("SharedStore.mirrored() is now called replica_only()", DeprecationWarning, stacklevel=2)
-        return self.replica_only()
+        return fenced(self._origin, self._replication.name(key), token)
 
     def follow(self) -> None:
         """Keep the replica up to date in a thread, and notify watches. Calling it twice does nothing."""
         self._deep()
         with self._lock:
             if self._following is None or not self._following.is_alive():
-                self._following = follow(self)
+                self._following = follow(self, self._transport, self._finish)
 
-    def watch(self, *keys: Any, limit: int = 1_000) -> SharedWatch:
+    def watch(self, *keys: object, limit: int = 1_000) -> SharedWatch:
         """An iterator of the changes of `keys`, or of all keys, from now on: ``async for``, or ``for`` in a thread.
 
         Notes
@@ -164,19 +422,14 @@ class SharedStore(AsyncApi, Writable):
             self._listeners.add(listener)
         self.follow()
 
-    def _forget(self, listener: StoreListener | None) -> None:
-        with self._lock:
-            if self._listeners is not None:
-                self._listeners.remove(listener)
-
     def close(self) -> None:
         """Close connections and files; stored data stays. Closing twice does nothing."""
-        if not self._closed:
+        if not self._transport.is_closed:
             try:
                 if self._untracked:
                     self._flush()
             finally:
-                self._closed = True
+                self._transport.is_closed = True
                 for listener in self._listeners or ():
                     if isinstance(listener, SharedWatch):
                         listener.close()
@@ -188,14 +441,5 @@ class SharedStore(AsyncApi, Writable):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def copy(self) -> Store:
-        """A `Store` of this process with the same keys and values."""
-        return Store(self._whole())
-
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Store:
-        return Store({key: decode(entry.text, unloaded="keep") for key, entry in self._replica.entries.items()})
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._reopen, (self._backend.address, self._backend.keep, self._options())
+        return self._reopen, (self._transport.backend.address, self._transport.backend.keep, self._options())

@@ -538,7 +538,7 @@ def test_a_subscriber_is_called_for_what_others_write(pair: Pair) -> None:
     assert seen == [7]
 
 
-def test_the_mirror_answers_with_no_round_trip_and_is_kept_fresh_by_following(pair: Pair) -> None:
+def test_the_replica_answers_with_no_round_trip_and_is_kept_fresh_by_following(pair: Pair) -> None:
     mine, yours = pair
     mine["n"] = 1
     with yours.replica_only():
@@ -550,6 +550,14 @@ def test_the_mirror_answers_with_no_round_trip_and_is_kept_fresh_by_following(pa
         assert watch.next(30) is not None
         with yours.replica_only():
             assert (yours["n"], yours.who("n").version) == (2, 2)
+
+
+def test_the_former_name_of_replica_only_warns_and_does_the_same(pair: Pair) -> None:
+    mine, yours = pair
+    mine["n"] = 1
+
+    with pytest.warns(DeprecationWarning, match="replica_only"), yours.mirrored():
+        assert "n" not in yours
 
 
 # awaited, closed, sent -----------------------------------------------------------------------------------------------

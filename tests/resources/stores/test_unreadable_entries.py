@@ -145,7 +145,7 @@ def test_rows_of_other_types_are_unreadable_entries(tmp_path: Path, request: pyt
             _uses(store)
             with open_store(url) as again:
                 _uses(again)
-        assert again["x"] == {"a": 1} if not again._closed else True
+        assert again["x"] == {"a": 1} if not again._transport.is_closed else True
 
 
 def test_bytes_that_are_no_text_are_unreadable_entries_at_redis(redis_server: Any) -> None:

@@ -51,9 +51,9 @@ ROOMS = {
     "views": Rule(frozenset({"core"}), {"graphviz": 1}, may_wait=False),
     "notebook": Rule(
         frozenset({"core", "concurrency", "engine", "agents", "resources", "journal", "views", "notebook", "pocketflow", ""}),
-        # traitlets, comm and ipykernel are how one speaks to IPython and ipywidgets; the loop of `--loop kernel` is patched here
+        # traitlets, comm and ipykernel are how one speaks to IPython and ipywidgets
         {"IPython": MANY, "ipywidgets": MANY, "anywidget": MANY, "traitlets": MANY, "comm": MANY, "ipykernel": MANY,
-         "nest_asyncio2": 1, "pandas": 1},
+         "pandas": 1},
         may_write=True,
     ),
     "lessons": Rule(frozenset({"core", "concurrency", "engine", "agents"}), may_write=True),
@@ -98,7 +98,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
 STRANGERS = {"resources": ({"stores", "queues"}, {"stores", "topics"})}
 
 #: foreign packages that no module may import before it is asked to do something with them
-ALWAYS_LAZY = {"greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "pandas", *SERVERS}
+ALWAYS_LAZY = {"greenlet", "cloudpickle", "graphviz", "pandas", *SERVERS}
 
 #: hooks that IPython calls by name, and nobody imports
 CALLED_BY_IPYTHON = {"load_ipython_extension", "unload_ipython_extension"}

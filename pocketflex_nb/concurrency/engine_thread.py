@@ -116,7 +116,7 @@ class EngineThread:
         return self._own is not None
 
     def borrow(self, loop: Any) -> None:
-        """Run what is launched from now on on `loop`, which runs in the calling thread and can be re-entered.
+        """Run what is launched from now on on `loop`, which runs in the calling thread and can be left (`cannot_nest`).
 
         Nothing may be running on the engine's loop meanwhile. A second call changes nothing before `give_back`.
         """
@@ -124,12 +124,14 @@ class EngineThread:
             if self._own is None:
                 self._own = self._loop, self._thread
                 self._loop, self._thread = loop, threading.current_thread()
+                loop._pfx_is_borrowed = True
 
     def give_back(self) -> Any:
         """Return to the engine's own loop; returns the loop that was borrowed."""
         with self._lock:
             borrowed = self._loop
             if self._own is not None:
+                borrowed._pfx_is_borrowed = False
                 (self._loop, self._thread), self._own = self._own, None
         return borrowed
 

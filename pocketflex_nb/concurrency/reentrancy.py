@@ -15,34 +15,35 @@ from __future__ import annotations
 import asyncio
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import Context
 from typing import Any
 
 from pocketflex_nb.concurrency.foreign_errors import cut
 from pocketflex_nb.concurrency.outcome import opened, parcel
+from pocketflex_nb.core.context import CURRENT_FRAME
 
-__all__ = ["KEPT", "Stacks", "can_nest", "cancel_task", "run_nested"]
+__all__ = ["KEPT", "Stacks", "cancel_task", "cannot_nest", "interrupt_cell", "run_nested"]
 
 #: stacks that have nothing to do and are kept
 KEPT = 8
 #: seconds between two turns of a user's loop while plain code waits on it: no signal wakes an idle one, nor a kernel's stop button
 _BEAT = 0.05
-_MEND = (
-    "a plain flow.run() inside an async step leaves its stack with greenlet, which cannot be imported here ({why}): "
-    "pip install greenlet, or write `await flow.run_async(shared)`"
-)
+_AWAIT = "or write `await flow.run_async(shared)`"
 
 
-def can_nest(loop: Any) -> bool:
-    """Whether plain code may wait in the thread of `loop`, which runs."""
-    if not isinstance(loop, asyncio.BaseEventLoop) or getattr(loop, "_nest_patched", False):
-        return False
+def cannot_nest(loop: Any) -> str | None:
+    """Why plain code may not wait in the thread of `loop`, which runs, with the mend; None when it may."""
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        return f"{type(loop).__module__}.{type(loop).__name__} is not asyncio's own event loop: use that, {_AWAIT}"
+    if getattr(loop, "_nest_patched", False):
+        return f"nest_asyncio.apply() has patched this loop, and nested loops end last in, first out: take that call out, {_AWAIT}"
     try:
         import greenlet  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    except ImportError as exc:
+        return f"greenlet cannot be imported here ({exc}): pip install greenlet, {_AWAIT}"
+    return None
 
 
 def run_nested(
@@ -62,19 +63,16 @@ def run_nested(
     Raises
     ------
     RuntimeError
-        greenlet is not installed.
+        `cannot_nest` says why.
     asyncio.CancelledError
         It was cancelled, or the task around this call was.
     """
-    if getattr(loop, "_nest_patched", False):  # a kernel's loop that was borrowed: nest-asyncio2 turns it, last in, first out
-        return loop.run_until_complete(coro)
     stacks: Stacks | None = getattr(loop, "_pfx_stacks", None)
     if stacks is None:
-        try:
-            stacks = loop._pfx_stacks = Stacks(loop)
-        except ImportError as exc:
+        if (why := cannot_nest(loop)) is not None:
             coro.close()
-            raise RuntimeError(_MEND.format(why=exc)) from None
+            raise RuntimeError(f"plain code that waits inside an async step leaves its stack, which is not possible here: {why}")
+        stacks = loop._pfx_stacks = Stacks(loop)
     return stacks.wait(coro, cancelling)
 
 
@@ -94,13 +92,22 @@ def cancel_task(task: Any) -> bool:
     return False
 
 
+def interrupt_cell(loop: Any) -> None:
+    """Pass on an interrupt that a step got on a kernel's loop: the cell that waits there gets it too. To be called in the loop's thread."""
+    stacks: Stacks | None = getattr(loop, "_pfx_stacks", None)
+    if stacks is not None:
+        loop.call_soon(stacks.raise_in_cell)
+
+
 class _Wait:
     """Plain code that suspended its stack."""
 
-    __slots__ = ("inner", "is_cut", "outer", "requests", "stack")
+    __slots__ = ("inner", "is_cut", "is_launched", "outer", "requests", "stack")
 
     def __init__(self, stack: Any, outer: Any, inner: Any) -> None:
         self.stack, self.outer, self.inner = stack, outer, inner
+        frame = CURRENT_FRAME.get()
+        self.is_launched = frame is not None and frame.run.lane_run is not None
         self.requests = outer.cancelling() if outer is not None else 0
         self.is_cut = False
 
@@ -111,10 +118,42 @@ class _Wait:
 
 
 class _Ready(deque[Any]):
-    """A loop's ready handles, for iterations that were suspended midway: handles that they still count on may have run since."""
+    """A loop's ready handles, for iterations that were suspended midway: handles that they still count on may have run since.
+
+    A handle whose context a suspended stack has entered is held back until that stack has left it: a context cannot be entered twice, and
+    the handle would be lost. ipykernel 7 runs every cell in one context.
+    """
+
+    def __init__(self, handles: Iterable[Any], waiting: dict[Any, _Wait]) -> None:
+        super().__init__(handles)
+        self._waiting = waiting
+        self._held: deque[Any] = deque()
 
     def popleft(self) -> Any:
-        return deque.popleft(self) if self else _NOTHING
+        if not self:
+            return _NOTHING
+        handle = deque.popleft(self)
+        if self._waiting and _is_entered(handle._context):
+            self._held.append(handle)
+            return _NOTHING
+        return handle
+
+    def release(self) -> None:
+        """Put back, in order and before others, what was held back and can run now."""
+        if self._held:
+            held, self._held = self._held, deque()
+            free: list[Any] = []
+            for handle in held:
+                (self._held if _is_entered(handle._context) else free).append(handle)
+            self.extendleft(reversed(free))
+
+
+def _is_entered(context: Context) -> bool:
+    try:
+        context.run(int)
+    except RuntimeError:
+        return True
+    return False
 
 
 class _Nothing:
@@ -149,7 +188,7 @@ class Stacks:
         self._main: Any = None  # the stack of the loop's `run_forever`, when it rests
         self._maker: Any = None
         self._alarm: Any = None
-        loop._ready = _Ready(loop._ready)
+        self._ready = loop._ready = _Ready(loop._ready, self.waiting)
         loop._run_once = self._run_once
 
     def wait(self, coro: Any, cancelling: Any) -> Any:
@@ -216,7 +255,13 @@ class Stacks:
             self._resting.insert(0, me)  # taken last: it is the only one that cannot end
             self._over.popleft().stack.switch()
         self._main = None
-        self._once()
+        self._ready.release()
+        try:
+            self._once()
+        except (KeyboardInterrupt, SystemExit) as exc:
+            if self._cell() is None:
+                raise
+            self._interrupt(exc)
         if self.loop._stopping:
             self._end_resting()
 
@@ -236,6 +281,7 @@ class Stacks:
                 me.parent = self._main
                 self._end_resting()
                 return
+            self._ready.release()
             try:
                 self._once()
             except (KeyboardInterrupt, SystemExit) as exc:
@@ -252,16 +298,36 @@ class Stacks:
         return bool(self._over)
 
     def _interrupt(self, exc: BaseException) -> None:
-        """Raise `exc` in the loop's own `run_forever`, or in the call for which that was suspended."""
+        """Raise `exc` in the loop's own `run_forever`, or in the call for which that was suspended.
+
+        A kernel's loop must not end: there the cell that waits gets it.
+        """
         me = self._current()
-        main = self._main if self._main is not None else self._oldest()
+        main = self._cell()
+        if main is None:
+            main = self._main if self._main is not None else self._oldest()
         if main is None:
             raise exc
         if main in self._resting:
             self._resting.remove(main)
         self._over = deque(wait for wait in self._over if wait.stack is not main)
-        self._resting.append(me)
+        if me is self._root:
+            self._main = me
+            self._resting.insert(0, me)
+        else:
+            self._resting.append(me)
         main.throw(exc)
+
+    def raise_in_cell(self) -> None:
+        """Raise `KeyboardInterrupt` out of this iteration of the loop, if a cell waits for it."""
+        if self._cell() is not None:
+            raise KeyboardInterrupt
+
+    def _cell(self) -> Any:
+        """The stack of the kernel's cell, when the loop is a kernel's, which `EngineThread.borrow` was given."""
+        if not getattr(self.loop, "_pfx_is_borrowed", False):
+            return None
+        return next((wait.stack for wait in self.waiting.values() if not wait.is_launched), None)
 
     def _oldest(self) -> Any:
         return next((wait.stack for wait in self.waiting.values()), None)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
+from pocketflex_nb.concurrency.reentrancy import interrupt_cell
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import RunCancelled
@@ -57,6 +58,8 @@ async def _main(run: Run) -> None:
         ended = isinstance(exc, (asyncio.CancelledError, RunCancelled)) and run.ending is not None
         run.finish(error=run.ending if ended else raised_by_step(exc))
         if isinstance(exc, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+            if isinstance(exc, KeyboardInterrupt):
+                interrupt_cell(asyncio.get_running_loop())
             return  # it ends this run, never the engine thread
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -134,13 +136,91 @@ def test_a_wrong_name_and_a_live_run_are_refused(fresh_kernel: Kernel) -> None:
     assert refused.status == "error" and "%pocketflex cancel all" in refused.errors
 
 
-def test_an_old_nest_asyncio_is_refused_with_the_mend(fresh_kernel: Kernel) -> None:
+@pytest.mark.parametrize(
+    ("hide", "told"),
+    [
+        ("import sys; sys.modules['greenlet'] = None", "pip install greenlet; then restart the kernel"),
+        ("asyncio.get_running_loop()._nest_patched = True", "nest_asyncio.apply() has patched this loop"),
+    ],
+    ids=["no greenlet", "nest_asyncio"],
+)
+def test_a_loop_that_cannot_be_left_is_refused_with_the_mend(fresh_kernel: Kernel, hide: str, told: str) -> None:
     fresh_kernel.run(_SETUP)
-    fresh_kernel.run("from importlib import metadata\nreal = metadata.version\n"
-                     "metadata.version = lambda name: '1.7.2' if name == 'nest-asyncio2' else real(name)")
+    fresh_kernel.run(hide)
 
     refused = fresh_kernel.run("%pf config --loop kernel")
 
-    assert refused.status == "error"
-    assert "1.7.2 is installed" in refused.errors and "pip install 'nest-asyncio2>=1.7.3'" in refused.errors
+    assert refused.status == "error" and told in refused.errors, refused.errors
     assert "(False, False)" in fresh_kernel.run("print(flow.launch({}, show=False).wait().store['here'])").text
+
+
+_TWO = """
+class First(Node):
+    async def exec(self, prep_res):
+        Flow(Uses()).run({})
+        event.set()
+class Second(Node):
+    async def exec(self, prep_res):
+        Flow(Sets()).run({})
+class Sets(Node):
+    async def exec(self, prep_res):
+        await event.wait()
+class Begins(Node):
+    async def exec(self, prep_res):
+        global event
+        event = asyncio.Event()
+begins = Begins()
+begins >> [Second(), First()]
+two = Flow(begins)
+"""
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "two.run({})", "two.launch({}, show=False).wait(20)", "await two.run_async({})", "await two.launch({}, show=False)",
+        "%pf run two --view none", "launch([two], {}, show=False).wait(20)",
+    ],
+)
+def test_two_plain_runs_in_branches_that_need_each_other_both_end(borrowed: Kernel, way: str) -> None:
+    borrowed.run(_TWO)
+
+    ran = borrowed.run(f"{way}\nprint(runs(live=True))", timeout=25)
+
+    assert (ran.status, ran.text.strip().endswith("[]")) == ("ok", True), (ran.text, ran.errors)
+
+
+@pytest.mark.parametrize("wait", ["run.wait()", "two.run({})", "flow.run({}); run.result()"])
+def test_the_stop_button_reaches_the_cell_and_not_the_runs_that_wait_on_its_loop(borrowed: Kernel, wait: str) -> None:
+    borrowed.run(
+        f"{_TWO}class Holds(Node):\n    async def exec(self, prep_res):\n        waiting.run({{}})\nholds = Flow(Holds(), name='holds')"
+    )
+    borrowed.run("run = waiting.launch({}, show=False); others = [holds.launch({}, show=False) for _ in range(3)]")
+    borrowed.run("while not all(one.children for one in others): await asyncio.sleep(0.01)")
+    cell = borrowed.start(f"First.exec = lambda self, prep_res: None\nprint('here', flush=True)\n{wait}")
+    borrowed.wait_for_text(cell, "here")
+
+    borrowed.interrupt()
+
+    assert borrowed.finish(cell, timeout=20).status == "error"
+    told = borrowed.run("print([one.status for one in others]); [one.cancel() for one in runs(live=True)]\n"
+                        "for one in (run, *others): await one.wait_async()\nprint(runs(live=True))")
+    assert told.text.splitlines() == ["['running', 'running', 'running']", "[]"], (told.text, told.errors)
+
+
+def test_the_stop_button_ends_a_step_that_blocks_the_kernels_loop_and_the_cell(borrowed: Kernel, tmp_path: Path) -> None:
+    mark = tmp_path / "blocks"
+    borrowed.run(
+        "import pathlib, time\nclass Blocks(Node):\n    def post(self, *_):\n"
+        f"        pathlib.Path({str(mark)!r}).touch(); time.sleep(600)"
+    )
+    cell = borrowed.start("run = Flow(Blocks()).launch({}, show=False)\nrun.wait()\nprint('went on')")
+    until = time.monotonic() + 20
+    while not mark.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+
+    borrowed.interrupt()
+
+    ended = borrowed.finish(cell, timeout=20)
+    assert ended.status == "error" and "went on" not in ended.text
+    assert borrowed.run("print(run.status, runs(live=True))").text == "cancelled []\n"

@@ -13,7 +13,7 @@ from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.outcome import opened
 from pocketflex_nb.concurrency.portal import GRACE, Crossing, cross
 from pocketflex_nb.concurrency.private_loop import cancel, private_loop
-from pocketflex_nb.concurrency.reentrancy import can_nest, run_nested
+from pocketflex_nb.concurrency.reentrancy import cannot_nest, run_nested
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine.records.frame import Frame
 
@@ -27,7 +27,7 @@ def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     """Run an ``async def`` step on the engine thread, and wait for it here."""
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro, frame.run.cancelling)
-    if (loop := loop_here(frame.run)) is not None:
+    if (loop := _loop_around(frame.run)) is not None:
         return run_nested(loop, cross(coro), frame.run.cancelling)
     future = Crossing(coro)
     with frame.run.cancelling(future.cancel), engine_thread.pool.lent():
@@ -35,9 +35,17 @@ def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
 
 
 def loop_here(run: Any) -> Any:
-    """The loop of this thread, if `run` is a plain one in a step of this loop; blocking it would stop the parallel steps."""
-    loop = asyncio._get_running_loop() if run.outer is not None else None
-    return loop if loop is not None and can_nest(loop) else None
+    """The loop of this thread, if `run` is a plain one in a step of this loop, and may leave its stack there; else None."""
+    loop = _loop_around(run)
+    return loop if loop is not None and cannot_nest(loop) is None else None
+
+
+def _loop_around(run: Any) -> Any:
+    """The loop of this thread, if `run` is a plain one in a step of this loop.
+
+    Blocking it would stop the parallel steps, and hang where they need each other: where it cannot be left, `run_nested` raises.
+    """
+    return asyncio._get_running_loop() if run.outer is not None else None
 
 
 def _result(future: Crossing, run: Any) -> Any:
@@ -59,7 +67,7 @@ def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     """Run `coro` to its end in this thread, on a private loop, also when this thread's own loop is running."""
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro, frame.run.cancelling)
-    if (loop := loop_here(frame.run)) is not None:
+    if (loop := _loop_around(frame.run)) is not None:
         frame.run.crosses = True
         return run_nested(loop, coro, frame.run.cancelling)
     with engine_thread.pool.lent(), private_loop() as loop:

@@ -1,28 +1,24 @@
 """Runs on the kernel's own loop: ``%pf config --loop kernel``, for clients that a top-level await has bound to it.
 
-Plain code in a cell then waits by having that loop turn inside itself, which asyncio forbids and nest-asyncio2 allows. Its `apply` is not
-called: the one loop of this kernel gets a class of its own, and only that class is patched. On ipykernel 7 a nested loop lost every
-message that arrived until nest-asyncio2 1.7.3 (https://github.com/Chaoses-Ib/nest-asyncio2).
+Plain code in a cell then waits while that loop runs on in the same thread: its stack is left with greenlet, as in
+:mod:`pocketflex_nb.concurrency.reentrancy`, and not by nested loops. What waits there ends in any order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from importlib import metadata
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.reentrancy import cannot_nest
 from pocketflex_nb.engine.runs.run_registry import runs
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["LOOPS", "NEEDED", "use_loop"]
+__all__ = ["LOOPS", "use_loop"]
 
 #: where runs walk: on the engine thread, or on the kernel's own loop
 LOOPS = ("engine", "kernel")
-#: the first version of nest-asyncio2 with which no message of the kernel is lost
-NEEDED = (1, 7, 3)
-_MEND = "pip install 'nest-asyncio2>=1.7.3', and restart the kernel"
 
 
 def use_loop(shell: Any, name: str) -> None:
@@ -37,7 +33,7 @@ def use_loop(shell: Any, name: str) -> None:
         return
     _refuse_while_busy()
     if name == "engine":
-        _give_back()
+        engine_thread.give_back()
     else:
         _borrow(shell)
 
@@ -59,35 +55,6 @@ def _borrow(shell: Any) -> None:
         loop: Any = asyncio.get_running_loop()
     except RuntimeError:
         raise usage("--loop kernel: the kernel's loop does not turn here; write it into a cell of its own") from None
-    nest = _nest()
-    if hasattr(loop, "_nest_patched") and not hasattr(loop, "_nest_asyncio2"):
-        raise usage(
-            "--loop kernel: nest_asyncio.apply() was called, with which ipykernel 7 loses messages; "
-            "take the call out, and restart the kernel"
-        )
-    before = type(loop)
-    if not hasattr(loop, "_nest_patched"):
-        try:
-            loop.__class__ = type("KernelLoop", (before,), {"_pfx_before": before})
-        except TypeError:
-            raise usage(f"--loop kernel: {before.__module__}.{before.__name__} cannot turn inside itself; use asyncio's own loop") from None
-        nest._patch_loop(loop)
+    if (why := cannot_nest(loop)) is not None:
+        raise usage(f"--loop kernel: plain code in a cell could not wait there: {why.partition(', or write')[0]}; then restart the kernel")
     engine_thread.borrow(loop)
-
-
-def _give_back() -> None:
-    loop: Any = engine_thread.give_back()
-    before = getattr(type(loop), "_pfx_before", None)
-    if before is not None:
-        loop.__class__ = before
-
-
-def _nest() -> Any:
-    try:
-        version = metadata.version("nest-asyncio2")
-        import nest_asyncio2
-    except (ImportError, metadata.PackageNotFoundError):
-        raise usage(f"--loop kernel needs nest-asyncio2, which is not installed: {_MEND}") from None
-    if tuple(int(part) for part in version.split(".")[:3] if part.isdigit()) < NEEDED:
-        raise usage(f"--loop kernel needs nest-asyncio2 1.7.3, and {version} is installed: with it the kernel loses messages. {_MEND}")
-    return nest_asyncio2

@@ -15,7 +15,6 @@ import pytest
 
 from pocketflex_nb import BatchNode, Flow, Node, launch, node
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.concurrency.reentrancy import run_nested
 from pocketflex_nb.core.errors import NodeTimeout, RunCancelled, RunTimeout
 from pocketflex_nb.engine.runs.run import runs
 from tests.engine.fakes import SOON
@@ -441,14 +440,29 @@ def test_a_users_loop_is_not_kept_after_it_was_closed() -> None:
     assert [ref() for ref in seen] == [None, None]
 
 
-def test_without_greenlet_it_is_refused_at_once_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def step() -> None:
-        run_nested(asyncio.get_running_loop(), asyncio.sleep(0))
-
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_greenlet_it_is_refused_at_once_with_the_mend(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "greenlet", None)
 
     with pytest.raises(RuntimeError, match=r"pip install greenlet, or write `await flow.run_async"):
-        asyncio.run(step())
+        _run_async(forked(named(Inside(resting(0.01, kind)), "one"), named(Inside(resting(0.01, kind)), "other")), {})
+
+
+def test_without_greenlet_a_plain_run_that_never_waits_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "greenlet", None)
+    plain = Flow(node(lambda shared: "ran"))
+
+    assert _run_async(Flow(Inside(plain)), {})["order"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_a_loop_that_nest_asyncio_patched_it_is_refused_with_the_mend(kind: str) -> None:
+    async def patched() -> None:
+        asyncio.get_running_loop()._nest_patched = True  # type: ignore[attr-defined]  # what nest_asyncio.apply() leaves
+        await Flow(Inside(resting(0.01, kind))).run_async({})
+
+    with pytest.raises(RuntimeError, match=r"nest_asyncio\.apply\(\) has patched this loop.*take that call out"):
+        asyncio.run(patched())
 
 
 def test_the_engine_thread_is_the_same_after_all_that() -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any
 
 from pocketflex_nb.agents.host.agent_host import running_loop
-from pocketflex_nb.agents.host.agent_log import Record, concerns
+from pocketflex_nb.agents.host.agent_log import AgentRecord, concerns
 from pocketflex_nb.agents.host.log_events import to_event
 from pocketflex_nb.agents.host.trace import incarnation_of, logs_of
 from pocketflex_nb.core.events import Event
@@ -50,7 +50,7 @@ class Recorder:
     def __init__(self, *targets: Any) -> None:
         self._slots = [incarnation_of(target).slot for target in targets]
         self._logs = list({id(log): log for log in logs_of(targets)}.values())
-        self._records: list[Record] = []
+        self._records: list[AgentRecord] = []
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Any, Any]] = deque()
 
@@ -63,7 +63,7 @@ class Recorder:
         for log in self._logs:
             log.unwatch(self._hear)
 
-    def _hear(self, record: Record) -> None:
+    def _hear(self, record: AgentRecord) -> None:
         if self._slots and not any(concerns(record, slot) for slot in self._slots):
             return
         with self._changed:

@@ -55,7 +55,7 @@ class handles:
     @staticmethod
     def call(fn: None = None, *, reentrant: bool = False) -> Callable[[_F], _F]: ...
     @staticmethod
-    def call(fn: Any = None, *, reentrant: bool = False) -> Any:
+    def call(fn: _F | None = None, *, reentrant: bool = False) -> _F | Callable[[_F], _F]:
         """The return value is the reply.
 
         Parameters
@@ -74,7 +74,7 @@ class handles:
     @staticmethod
     def cast(fn: None = None, *, reentrant: bool = False) -> Callable[[_F], _F]: ...
     @staticmethod
-    def cast(fn: Any = None, *, reentrant: bool = False) -> Any:
+    def cast(fn: _F | None = None, *, reentrant: bool = False) -> _F | Callable[[_F], _F]:
         """The caller does not wait; the return value is read as in `Agent.handle_cast`.
 
         Parameters
@@ -87,9 +87,9 @@ class handles:
         return _mark("cast", fn, reentrant)
 
 
-def _mark(kind: str, fn: Any, reentrant: bool) -> Any:
-    def mark(fn: Any) -> Any:
-        fn._pfx_handles = (kind, reentrant)
+def _mark(kind: str, fn: _F | None, reentrant: bool) -> _F | Callable[[_F], _F]:
+    def mark(fn: _F) -> _F:
+        fn._pfx_handles = (kind, reentrant)  # type: ignore[attr-defined]  # a mark on the user's function
         return fn
 
     return mark if fn is None else mark(fn)
@@ -236,7 +236,7 @@ class Agent:
             Exit reason: ``"normal"``, ``"shutdown"``, `Shutdown`, `Crash`, or what `Stop` was given.
         """
 
-    def code_change(self, old_cls: type) -> Any:
+    def code_change(self, old_cls: type) -> object:
         """Adapt the attributes after ``ref.upgrade(NewClass)``.
 
         Parameters

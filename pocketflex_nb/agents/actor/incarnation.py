@@ -216,9 +216,9 @@ class Incarnation(MessageLoop):
             self.lane = frame
             CURRENT_FRAME.set(None)
 
-    def make(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Any, Any]:
+    def make(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Any, object]:
         """The agent, and what its `init` returned."""
-        made: tuple[Any, Any] = self.cls._pfx_make(self, args, kwargs)
+        made: tuple[Any, object] = self.cls._pfx_make(self, args, kwargs)
         return made
 
     async def boot(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:

@@ -130,7 +130,7 @@ class Hosted(Protocol):
         ...
 
     def note(self, kind: str, data: object = None, cause: int | None = None, by: Hosted | None = None) -> int:
-        """Record an event of it."""
+        """AgentRecord an event of it."""
         ...
 
     def on_exit_signal(self, reason: object, by: Hosted | None, cause: int | None = None, *, is_linked: bool = False) -> None:

@@ -37,13 +37,13 @@ from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition,
 
 __all__ = [
     "LIFECYCLE",
-    "MESSAGE_KINDS",
     "PLAIN",
     "TRAFFIC",
+    "TRAFFIC_KINDS",
     "AgentLog",
+    "AgentRecord",
     "KeptRecord",
     "NamedMessage",
-    "Record",
     "callable_name",
     "concerns",
     "full",
@@ -56,14 +56,14 @@ __all__ = [
 #: a record as it is kept: of a message, agents are named by their numbers
 KeptRecord = tuple[int, int, str, AgentInfo | int, object, int | None, AgentInfo | int | None]
 #: a record as it is read
-Record = tuple[int, int, str, AgentInfo, object, int | None, AgentInfo | None]
+AgentRecord = tuple[int, int, str, AgentInfo, object, int | None, AgentInfo | None]
 
 #: records kept: messages, and everything else
 TRAFFIC, LIFECYCLE = 10_000, 10_000
 
 #: types of messages that are their own label
 PLAIN = frozenset({int, float, bool, type(None)})
-MESSAGE_KINDS = frozenset({"call", "reply", "cast", "info"})
+TRAFFIC_KINDS = frozenset({"call", "reply", "cast", "info"})
 
 
 class NamedMessage:
@@ -117,14 +117,14 @@ class AgentLog:
         self.traffic: deque[KeptRecord] = deque(maxlen=TRAFFIC)
         self.add = self.traffic.append
         self.lifecycle: deque[KeptRecord] = deque(maxlen=LIFECYCLE)
-        self.watchers: tuple[Callable[[Record], object], ...] = ()
+        self.watchers: tuple[Callable[[AgentRecord], object], ...] = ()
         self.describe: Callable[[object], object] = label
 
     def note(self, kind: str, info: AgentInfo, data: object = None, cause: int | None = None, by: AgentInfo | None = None) -> int:
         """Append a record and return its number."""
         seq = next(self.count)
         record: KeptRecord = (seq, perf_counter_ns(), kind, info, data, cause, by)
-        (self.traffic if kind in MESSAGE_KINDS else self.lifecycle).append(record)
+        (self.traffic if kind in TRAFFIC_KINDS else self.lifecycle).append(record)
         if self.watchers:
             self.notify(record)
         return seq
@@ -135,13 +135,13 @@ class AgentLog:
         for watcher in self.watchers:
             watcher(record)
 
-    def watch(self, watcher: Callable[[Record], object]) -> None:
+    def watch(self, watcher: Callable[[AgentRecord], object]) -> None:
         """Call `watcher` with each record from now on."""
         with self.lock:
             self.watchers = (*self.watchers, watcher)
             self.describe = full
 
-    def unwatch(self, watcher: Callable[[Record], object]) -> None:
+    def unwatch(self, watcher: Callable[[AgentRecord], object]) -> None:
         """Stop calling `watcher`."""
         with self.lock:
             self.watchers = tuple(w for w in self.watchers if w != watcher)  # bound methods: equal, not the same
@@ -151,7 +151,7 @@ class AgentLog:
         """The kept records of messages, which name agents by their numbers."""
         return _copied(self.traffic)
 
-    def records(self, slot: TreePosition | None = None) -> list[Record]:
+    def records(self, slot: TreePosition | None = None) -> list[AgentRecord]:
         """The kept records of the tree under `slot` (of all), oldest first."""
         both = [resolved(record) for record in (*_copied(self.lifecycle), *self.messages())]
         both.sort(key=lambda record: record[0])
@@ -166,13 +166,13 @@ def _copied(ring: deque[KeptRecord]) -> list[KeptRecord]:
             continue
 
 
-def resolved(record: KeptRecord) -> Record:
+def resolved(record: KeptRecord) -> AgentRecord:
     """A message's record with the descriptions of its agents in place of their numbers."""
     seq, ns, kind, info, data, cause, by = record
     return seq, ns, kind, info_of(info), data, cause, info_of(by)
 
 
-def concerns(record: Record, slot: TreePosition) -> bool:
+def concerns(record: AgentRecord, slot: TreePosition) -> bool:
     """Whether `record` is about an agent in the tree under `slot`."""
     by = record[6]
     return record[3].slot.is_under(slot) or (by is not None and by.slot.is_under(slot))

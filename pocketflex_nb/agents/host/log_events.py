@@ -7,18 +7,18 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import overload
 
-from pocketflex_nb.agents.host.agent_log import MESSAGE_KINDS, AgentLog, Record, concerns, start_facts
+from pocketflex_nb.agents.host.agent_log import TRAFFIC_KINDS, AgentLog, AgentRecord, concerns, start_facts
 from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
 from pocketflex_nb.core.events import EPOCH, Event
 
 __all__ = ["EventView", "to_event"]
 
 
-def to_event(record: Record) -> Event:
+def to_event(record: AgentRecord) -> Event:
     """The record as an event."""
     seq, ns, kind, info, data, cause, by = record
     facts: dict[str, object] = {"id": info.slot.id, "pid": info.pid}
-    if kind in MESSAGE_KINDS:
+    if kind in TRAFFIC_KINDS:
         facts |= _message_facts(kind, info, data, by)
     else:
         facts |= start_facts(info) if kind == "start" else data if isinstance(data, dict) else {}
@@ -65,11 +65,11 @@ class EventView:
         return f"<{len(self)} events of {self._slot.path}>"
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        pending: deque[Record] = deque()
+        pending: deque[AgentRecord] = deque()
         wake = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def heard(record: Record) -> None:
+        def heard(record: AgentRecord) -> None:
             if concerns(record, self._slot):
                 pending.append(record)
                 loop.call_soon_threadsafe(wake.set)

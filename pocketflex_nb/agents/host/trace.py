@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any, Protocol
 
 from pocketflex_nb.agents.host.agent_host import Hosted, host_for, hosts
-from pocketflex_nb.agents.host.agent_log import AgentLog, Record, concerns, warn
+from pocketflex_nb.agents.host.agent_log import AgentLog, AgentRecord, concerns, warn
 from pocketflex_nb.agents.host.log_events import to_event
 from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.core import ports
@@ -47,7 +47,7 @@ class Trace:
     def __init__(self, targets: tuple[Ref | Supervised, ...], limit: int = TRACE_LIMIT) -> None:
         self._slots = [incarnation_of(target).slot for target in targets]
         self._logs: list[AgentLog] = list({id(log): log for log in logs_of(targets)}.values())
-        self._records: deque[Record] = deque(maxlen=limit)
+        self._records: deque[AgentRecord] = deque(maxlen=limit)
         self.dropped = 0
 
     def __enter__(self) -> Trace:
@@ -63,7 +63,7 @@ class Trace:
         for log in self._logs:
             log.unwatch(self._hear)
 
-    def _hear(self, record: Record) -> None:
+    def _hear(self, record: AgentRecord) -> None:
         if not self._slots or any(concerns(record, slot) for slot in self._slots):
             if len(self._records) == self._records.maxlen:
                 self.dropped += 1
@@ -159,7 +159,7 @@ class _ToLog:
     def __init__(self, incarnation: Hosted) -> None:
         self.incarnation = incarnation
 
-    def __call__(self, record: Record) -> None:
+    def __call__(self, record: AgentRecord) -> None:
         if self.incarnation.info in (record[3], record[6]):
             event = to_event(record)
             warn(f"{event.kind} {event.address} {dict(event.data)}", level=20)

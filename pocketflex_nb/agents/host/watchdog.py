@@ -144,7 +144,7 @@ def _count_mail(watch: _Watch) -> None:
 
 
 def _tell(host: AgentHost, seconds: float) -> None:
-    """Record which handler blocks the loop."""
+    """AgentRecord which handler blocks the loop."""
     incarnation = _running(host)
     if incarnation is None:
         return

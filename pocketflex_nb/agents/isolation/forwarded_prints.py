@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol, TextIO
 
-__all__ = ["ForwardedStream", "print_forwarded"]
+__all__ = ["ForwardedStream", "InContext", "print_forwarded"]
 
 
 class ForwardedStream(io.TextIOBase):
@@ -27,7 +28,7 @@ class ForwardedStream(io.TextIOBase):
 
     encoding = "utf-8"
 
-    def __init__(self, name: str, send: Callable[[str, str], None], behind: Any) -> None:
+    def __init__(self, name: str, send: Callable[[str, str], None], behind: TextIO) -> None:
         super().__init__()
         self._name, self._send, self._behind = name, send, behind
         self._rest = threading.local()  # of each thread the line that is not ended yet
@@ -62,7 +63,16 @@ class ForwardedStream(io.TextIOBase):
         self._behind.flush()
 
 
-def print_forwarded(incarnation: Any, name: str, text: str) -> None:
+class InContext(Protocol):
+    """An incarnation as its prints see it."""
+
+    @property
+    def context(self) -> contextvars.Context | None:
+        """The context of its task."""
+        ...
+
+
+def print_forwarded(incarnation: InContext, name: str, text: str) -> None:
     """Print in this process what the agent of `incarnation` printed in its own."""
     stream = sys.stderr if name == "stderr" else sys.stdout
     if incarnation.context is not None:

@@ -35,7 +35,7 @@ class FramedPipe:
         self._reading, self._writing = reading, writing
         self._lock = threading.Lock()
 
-    def send(self, kind: str, number: int, *payload: Any) -> None:
+    def send(self, kind: str, number: int, *payload: object) -> None:
         """Send, and wait until it is written.
 
         Raises
@@ -89,7 +89,7 @@ class PipeWriter:
         self._more = threading.Event()
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    def send(self, kind: str, number: int, *payload: Any) -> None:
+    def send(self, kind: str, number: int, *payload: object) -> None:
         """Queue a frame; raises at once for what cannot be pickled.
 
         Raises
@@ -123,13 +123,13 @@ class PipeWriter:
             self._pipe.close()
 
 
-def pack_frame(kind: str, number: int, payload: tuple[Any, ...]) -> bytes:
+def pack_frame(kind: str, number: int, payload: tuple[object, ...]) -> bytes:
     """A frame as bytes."""
     data = dumps(payload)
     return pickle.dumps((kind, number, _told(payload), data))
 
 
-def _told(payload: tuple[Any, ...]) -> str:
+def _told(payload: tuple[object, ...]) -> str:
     if all(type(value) in _PLAIN for value in payload):
         return ""
     return _safe(reprlib.repr, payload[-1])[:_LONG]

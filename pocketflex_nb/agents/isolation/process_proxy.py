@@ -10,24 +10,27 @@ the agent can run code here. It isolates faults, not attackers.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from pocketflex_nb.agents.isolation.forwarded_prints import print_forwarded
 from pocketflex_nb.agents.isolation.framed_pipe import FramedPipe, PipeFrame, PipeWriter, portable_error, unpack_frame
-from pocketflex_nb.agents.messaging.envelopes import MethodCall
+from pocketflex_nb.agents.messaging.envelopes import Addressee, Caller, MethodCall
 from pocketflex_nb.agents.messaging.monitors import Pending
 from pocketflex_nb.agents.messaging.portability_hooks import find_incarnation, process_origin
 from pocketflex_nb.agents.protocol.directives import NO_REPLY
 from pocketflex_nb.agents.protocol.errors import NotPortable, NotRunning, ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
+from pocketflex_nb.agents.protocol.ref import Ref
 
-__all__ = ["DRAIN_TIME", "EXIT_GRACE", "Proxy", "make_proxy"]
+__all__ = ["DRAIN_TIME", "EXIT_GRACE", "Incarnated", "Proxy", "make_proxy"]
 
 #: seconds a process gets to go by itself after its agent has ended
 EXIT_GRACE = 2.0
@@ -35,16 +38,32 @@ EXIT_GRACE = 2.0
 DRAIN_TIME = 0.3
 
 
+class Incarnated(Addressee, Protocol):
+    """The incarnation of an agent that has a process of its own.
+
+    Attributes
+    ----------
+    context : contextvars.Context or None
+        Of its task.
+    """
+
+    context: contextvars.Context | None
+
+    def end(self, reason: object, *, polite: bool = False, cause: int | None = None) -> None:
+        """End with `reason`."""
+        ...
+
+
 class Proxy:
     """The proxy of an agent in another process."""
 
-    def __init__(self, incarnation: Any, cls: type) -> None:
+    def __init__(self, incarnation: Incarnated, cls: type) -> None:
         self._incarnation, self._cls = incarnation, cls
         self.trap_exit = bool(getattr(cls, "trap_exit", False))
         self._numbers = count(1)
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._callers: dict[int, Any] = {}
-        self._serving: set[asyncio.Task[Any]] = set()
+        self._waiting: dict[int, asyncio.Future[object]] = {}
+        self._callers: dict[int, Caller] = {}
+        self._serving: set[asyncio.Task[None]] = set()
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from pocketflex_nb.agents.isolation.worker import main; main()"],
             stdin=subprocess.PIPE,
@@ -66,12 +85,12 @@ class Proxy:
         return self._process.pid
 
     # what the incarnation asks for ------------------------------------------------------------------------------------------
-    async def init(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def init(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         """Make the agent there."""
         me = (self._incarnation.pid, self._incarnation.name, self._incarnation.address, process_origin())
         return await self._ask("init", self._cls, args, kwargs, me)
 
-    async def handle_call(self, message: Any, caller: Any) -> Any:
+    async def handle_call(self, message: object, caller: Caller) -> object:
         """Handle it there."""
         number = next(self._numbers)
         self._callers[number] = caller
@@ -80,48 +99,48 @@ class Proxy:
             del self._callers[number]
         return out
 
-    async def handle_cast(self, message: Any) -> Any:
+    async def handle_cast(self, message: object) -> object:
         """Handle it there."""
         return await self._ask("cast", message)
 
-    async def handle_info(self, message: Any) -> Any:
+    async def handle_info(self, message: object) -> object:
         """Handle it there."""
         return await self._ask("info", message)
 
-    async def handle_continue(self, value: Any) -> Any:
+    async def handle_continue(self, value: object) -> object:
         """Handle it there."""
         return await self._ask("continue", value)
 
-    async def terminate(self, reason: Any) -> None:
+    async def terminate(self, reason: object) -> None:
         """Run its `terminate` there."""
         await self._ask("terminate", reason)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[None, None, object]]:
         if name.startswith("_") or not hasattr(getattr(self._cls, name, None), "_pfx_handles"):
             raise AttributeError(name)
         return partial(self._named, name)
 
-    async def _named(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    async def _named(self, name: str, *args: object, **kwargs: object) -> object:
         return await self._ask("named", name, args, kwargs)
 
-    def pfx_state(self, ref: Any) -> Pending:
+    def pfx_state(self, ref: Ref) -> Pending:
         """Its attributes, to be awaited."""
         return self._later(ref, "state")
 
-    def pfx_replace_state(self, ref: Any, fn: Any) -> Any:
+    def pfx_replace_state(self, ref: Ref, fn: object) -> Coroutine[None, None, object]:
         """Replace its attributes."""
         return self._ask("replace", fn)
 
-    def pfx_upgrade(self, cls: type) -> Any:
+    def pfx_upgrade(self, cls: type) -> Coroutine[None, None, object]:
         """Change its class."""
         return self._ask("upgrade", cls)
 
-    def _later(self, ref: Any, *request: Any) -> Pending:
+    def _later(self, ref: Ref, verb: str, *payload: object) -> Pending:
         waiting = Pending(ref, None)
 
         async def ask() -> None:
             try:
-                waiting.settle(await self._ask(*request))
+                waiting.settle(await self._ask(verb, *payload))
             except Exception as exc:
                 waiting.fail(exc)
 
@@ -132,7 +151,7 @@ class Proxy:
         self._incarnation.host.post(begin)
         return waiting
 
-    async def _ask(self, verb: str, *payload: Any) -> Any:
+    async def _ask(self, verb: str, *payload: object) -> object:
         number = next(self._numbers)
         future = self._waiting[number] = self._incarnation.host.loop.create_future()
         try:
@@ -146,7 +165,7 @@ class Proxy:
         finally:
             del self._waiting[number]
 
-    def _send(self, kind: str, number: int, *payload: Any) -> None:
+    def _send(self, kind: str, number: int, *payload: object) -> None:
         self._writer.send(kind, number, *payload)
 
     # what comes from there -------------------------------------------------------------------------------------------
@@ -214,7 +233,7 @@ class Proxy:
         else:
             future.set_exception(value)
 
-    async def _serve(self, number: int, pid: int, of: str, name: str, verb: str, args: Any, kwargs: Any) -> None:
+    async def _serve(self, number: int, pid: int, of: str, name: str, verb: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Do what the agent there requests of another agent here."""
         try:
             incarnation = find_incarnation(pid, of)
@@ -225,11 +244,11 @@ class Proxy:
         except Exception as exc:
             self._send("failed", number, portable_error(exc, "raised in the process that asked"))
 
-    def _keep(self, task: asyncio.Task[Any]) -> None:
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
 
-    def _end_process(self, incarnation: Any) -> None:
+    def _end_process(self, incarnation: Addressee) -> None:
         """End the process of an agent that has ended."""
         for task in list(self._serving):
             task.cancel()
@@ -245,15 +264,18 @@ class Proxy:
             pass
 
 
-def _do_verb(ref: Any, verb: str, args: Any, kwargs: Any) -> Any:
+def _do_verb(ref: Ref, verb: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
     if verb == "named":
         kind = getattr(getattr(ref._incarnation.cls, args[0], None), "_pfx_handles", ("call", False))
         ask = MethodCall(args[0], tuple(args[1]), args[2], kind[1])
-        return ref.call(ask, **kwargs) if kind[0] == "call" else ref.cast(ask)
+        if kind[0] == "call":
+            return ref.call(ask, **kwargs)
+        ref.cast(ask)
+        return None
     return getattr(ref, verb)(*args, **kwargs)
 
 
-def make_proxy(incarnation: Any, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Proxy, Any]:
+def make_proxy(incarnation: Incarnated, cls: type, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Proxy, object]:
     """The proxy of a new agent of class `cls`, and what its `init` will return."""
     proxy = Proxy(incarnation, cls)
     incarnation.agent = proxy

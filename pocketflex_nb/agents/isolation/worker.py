@@ -21,6 +21,7 @@ from pocketflex_nb.agents.messaging.delayed_sends import Sending
 from pocketflex_nb.agents.messaging.envelopes import MethodCall
 from pocketflex_nb.agents.protocol.errors import NotPortable
 from pocketflex_nb.agents.protocol.exit_reasons import short
+from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["RemoteRef", "Worker", "main"]
@@ -35,7 +36,7 @@ class _RemoteHost:
         """Describes messages by a short text."""
 
         @staticmethod
-        def describe(message: Any) -> str:
+        def describe(message: object) -> str:
             """A short `repr`."""
             return short(message)
 
@@ -57,8 +58,8 @@ class _RemoteIncarnation:
     fenced = False
     cause = None
     status = "running"
-    callers: tuple[Any, ...] = ()
-    ancestors: tuple[Any, ...] = ()
+    callers: tuple[Ref, ...] = ()
+    ancestors: tuple[Ref, ...] = ()
     isolation = None
     host = _RemoteHost()
 
@@ -68,7 +69,7 @@ class _RemoteIncarnation:
         self.ref = RemoteRef(*me)
         self.agent: Any = None
 
-    def note(self, kind: str, data: Any = None, cause: Any = None, by: Any = None) -> int:
+    def note(self, kind: str, data: object = None, cause: int | None = None, by: object = None) -> int:
         """Record an event in the other process."""
         self._worker.send("note", 0, kind, data)
         return 0
@@ -79,10 +80,10 @@ class _Caller:
 
     ref = None
 
-    def __init__(self, worker: Worker, number: int, message: Any) -> None:
+    def __init__(self, worker: Worker, number: int, message: object) -> None:
         self._worker, self._number, self.message = worker, number, message
 
-    def reply(self, value: Any) -> None:
+    def reply(self, value: object) -> None:
         """Answer the call."""
         self._worker.send("reply", self._number, value)
 
@@ -110,27 +111,27 @@ class RemoteRef:
         """Its path in the supervision tree."""
         return self._address
 
-    async def call(self, message: Any, *, timeout: float | None = 5.0) -> Any:
+    async def call(self, message: object, *, timeout: float | None = 5.0) -> Any:
         """See `AgentRef.call`."""
         return await _worker().request(self, "call", (message,), {"timeout": timeout})
 
-    def cast(self, message: Any) -> None:
+    def cast(self, message: object) -> None:
         """See `AgentRef.cast`."""
         _worker().request(self, "cast", (message,), {})
 
-    def send(self, message: Any) -> None:
+    def send(self, message: object) -> None:
         """See `AgentRef.send`."""
         _worker().request(self, "send", (message,), {})
 
-    def send_after(self, message: Any, seconds: float) -> Sending:
+    def send_after(self, message: object, seconds: float) -> Sending:
         """See `AgentRef.send_after`; the time runs in this process."""
         return Sending(_TimedHost(), lambda: self, message, seconds)
 
-    async def stop(self, reason: Any = "normal", timeout: float | None = None) -> None:
+    async def stop(self, reason: object = "normal", timeout: float | None = None) -> None:
         """See `AgentRef.stop`."""
         await _worker().request(self, "stop", (reason, timeout), {})
 
-    def exit(self, reason: Any = "shutdown") -> None:
+    def exit(self, reason: object = "shutdown") -> None:
         """See `AgentRef.exit`."""
         _worker().request(self, "exit", (reason,), {})
 
@@ -138,12 +139,12 @@ class RemoteRef:
         if name.startswith("_"):
             raise AttributeError(name)
 
-        def ask(*args: Any, **kwargs: Any) -> Any:
+        def ask(*args: object, **kwargs: object) -> asyncio.Future[Any]:
             return _worker().request(self, "named", (name, args, kwargs), {})
 
         return ask
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         return resolve_ref, (self._pid, self._name, self._address, self._origin)
 
     def __eq__(self, other: object) -> bool:
@@ -159,13 +160,15 @@ class RemoteRef:
 class Worker:
     """The loop of this process."""
 
+    loop: asyncio.AbstractEventLoop
+    over: asyncio.Event
+
     def __init__(self, pipe: FramedPipe) -> None:
         self.pipe = pipe
-        self.incarnation: Any = None
-        self.loop: Any = None
-        self._tasks: dict[int, asyncio.Task[Any]] = {}
+        self.incarnation: _RemoteIncarnation | None = None
+        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._numbers = count(1)
-        self.start_method: dict[int, asyncio.Future[Any]] = {}
+        self._requests: dict[int, asyncio.Future[object]] = {}
 
     async def run(self) -> None:
         """Serve until the other side has closed."""
@@ -180,7 +183,7 @@ class Worker:
         finally:
             self.loop.call_soon_threadsafe(self.over.set)
 
-    def send(self, kind: str, number: int, *payload: Any) -> None:
+    def send(self, kind: str, number: int, *payload: object) -> None:
         """Send a frame to the other side."""
         self.pipe.send(kind, number, *payload)
 
@@ -188,11 +191,11 @@ class Worker:
         """Send printed text to the other side."""
         self.send("said", 0, name, text)
 
-    def request(self, ref: RemoteRef, verb: str, args: Any, kwargs: Any) -> asyncio.Future[Any]:
+    def request(self, ref: RemoteRef, verb: str, args: tuple[object, ...], kwargs: dict[str, object]) -> asyncio.Future[Any]:
         """Request something of an agent in the other process."""
         number = next(self._numbers)
         future: asyncio.Future[Any] = self.loop.create_future()
-        self.start_method[number] = future
+        self._requests[number] = future
         future.add_done_callback(_seen)
         self.send("request", number, ref._pid, ref._origin, ref._name, verb, args, kwargs)
         return future
@@ -209,7 +212,7 @@ class Worker:
             self._tasks[number] = self.loop.create_task(self._serve(verb, number, frame))
 
     def _answered(self, number: int, frame: PipeFrame) -> None:
-        future = self.start_method.pop(number, None)
+        future = self._requests.pop(number, None)
         if future is None or future.done():
             return
         try:
@@ -236,10 +239,10 @@ class Worker:
         finally:
             self._tasks.pop(number, None)
 
-    def _do(self, verb: str, payload: Any) -> Any:
+    def _do(self, verb: str, payload: tuple[Any, ...]) -> Any:
         if verb == "init":
             return self._init(*payload)
-        agent = self.incarnation.agent
+        agent: Any = self.incarnation.agent if self.incarnation is not None else None
         if verb == "call":
             message, number = payload
             return agent.handle_call(message, _Caller(self, number, message))
@@ -253,14 +256,14 @@ class Worker:
             return _upgrade(agent, payload[0])
         return getattr(agent, "terminate" if verb == "terminate" else f"handle_{verb}")(*payload)
 
-    def _init(self, cls: Any, args: Any, kwargs: Any, me: tuple[int, str, str, str]) -> Any:
+    def _init(self, cls: Any, args: tuple[object, ...], kwargs: dict[str, object], me: tuple[int, str, str, str]) -> object:
         self.incarnation = _RemoteIncarnation(self, me)
         CURRENT_AGENT.set(self.incarnation)
         self.incarnation.agent, out = cls._pfx_make(self.incarnation, args, kwargs)
         return out
 
 
-def _replace(agent: Any, fn: Any) -> dict[str, Any]:
+def _replace(agent: object, fn: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
     new = dict(fn(dict(vars(agent))))
     vars(agent).clear()
     vars(agent).update(new)
@@ -274,7 +277,7 @@ async def _upgrade(agent: Any, cls: type) -> None:
         await out
 
 
-def _seen(future: asyncio.Future[Any]) -> None:
+def _seen(future: asyncio.Future[object]) -> None:
     if not future.cancelled():
         future.exception()  # a cast's failure is nobody's business
 
@@ -295,7 +298,8 @@ def main() -> None:
     travel.REMOTE_REFS.append(RemoteRef)
     worker = Worker(FramedPipe(reading, writing))
     _workers.append(worker)
-    sys.stdout, sys.stderr = (ForwardedStream(name, worker.said, sys.__stderr__) for name in ("stdout", "stderr"))
+    errors = sys.__stderr__ or sys.stderr
+    sys.stdout, sys.stderr = (ForwardedStream(name, worker.said, errors) for name in ("stdout", "stderr"))
     try:
         asyncio.run(worker.run())
     except KeyboardInterrupt:  # the stop button reaches the whole process group; the other side decides

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
 from threading import get_ident
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pocketflex_nb.agents.host.agent_host import running_loop
 from pocketflex_nb.agents.host.agent_log import PLAIN
@@ -39,7 +39,7 @@ __all__ = ["AgentRef", "AwaitableDict", "Referenced", "resolve_ref"]
 class AwaitableDict(dict[str, Any]):
     """Facts that can be read at once or awaited: ``ref.state()`` and ``await ref.state()`` both return them."""
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Generator[None, None, Self]:
         return self
         yield
 
@@ -50,7 +50,7 @@ class AwaitableDict(dict[str, Any]):
 class _AwaitableNone:
     """The result of a plain call, which may be awaited without harm."""
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Generator[None, None, None]:
         return None
         yield
 
@@ -156,7 +156,7 @@ class AgentRef:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address} {self.pid}{'' if self.is_alive else ' dead'}>"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         return resolve_ref, (self.pid, self._incarnation.name, self.address, getattr(self._incarnation, "origin", None) or process_origin())
 
     def __copy__(self) -> AgentRef:
@@ -449,7 +449,7 @@ class AgentRef:
             address=incarnation.address,
         )
 
-    def trace(self, on: bool = True) -> Any:
+    def trace(self, on: bool = True) -> _AwaitableNone:
         """Write each event of this agent to the log ``pocketflex_nb`` (level INFO), or stop doing so.
 
         Parameters
@@ -462,7 +462,7 @@ class AgentRef:
         trace_to_log(self._incarnation, on)
         return _AwaitableNone()
 
-    def suspend(self) -> Any:
+    def suspend(self) -> _AwaitableNone:
         """Handle no more messages until `resume`; what is running ends first.
 
         System messages (`stop`, `replace_state`, `upgrade`, a supervisor's shutdown) are handled; everything else waits, `Down` messages
@@ -471,14 +471,14 @@ class AgentRef:
         self._incarnation.is_suspended = self._incarnation.is_blocked = True
         return _AwaitableNone()
 
-    def resume(self) -> Any:
+    def resume(self) -> _AwaitableNone:
         """Continue to handle messages."""
         incarnation = self._incarnation
         incarnation.is_suspended, incarnation.is_blocked = False, incarnation.pending_exit is not None
         self._order(lambda incarnation: None)
         return _AwaitableNone()
 
-    def replace_state(self, fn: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    def replace_state(self, fn: Callable[[dict[str, Any]], dict[str, Any]]) -> Pending:
         """Replace its attributes by ``fn(attributes)``, between two messages. Await the result to have the new ones.
 
         Parameters
@@ -492,7 +492,7 @@ class AgentRef:
             It is dead.
         """
 
-        def swap(incarnation: Addressee) -> Any:
+        def swap(incarnation: Addressee) -> object:
             agent = incarnation.agent
             if hasattr(agent, "pfx_replace_state"):
                 return agent.pfx_replace_state(self, fn)

@@ -337,6 +337,6 @@ class InternalMessage:
 
 
 #: a cast or info: number, 0, kind, None, message, cause, number of the sender
-OneWayMessage = tuple[int, int, str, int | None, Any, int | None, int | None]
+OneWayMessage = tuple[int, int, str, int | None, object, int | None, int | None]
 #: what a mailbox holds
 Envelope = OneWayMessage | Caller | SystemMessage | InternalMessage

@@ -22,13 +22,13 @@ from pocketflex_nb.concurrency.interruptible import pulse
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["DEFAULT_CONCURRENCY", "Items", "Stream", "stream"]
+__all__ = ["STREAM_CONCURRENCY", "Items", "Stream", "stream"]
 
 #: what a stream reads
 Items = Iterable[object] | AsyncIterable[object]
 
 #: tasks at once unless said otherwise; OTP takes the number of cores, but work here mostly waits for the network
-DEFAULT_CONCURRENCY = 8
+STREAM_CONCURRENCY = 8
 
 
 def stream(
@@ -95,7 +95,7 @@ def stream(
     return Stream(
         fn,
         items,
-        DEFAULT_CONCURRENCY if max_concurrency is None else max_concurrency,
+        STREAM_CONCURRENCY if max_concurrency is None else max_concurrency,
         ordered,
         timeout,
         on_timeout,

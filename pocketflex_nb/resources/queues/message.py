@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from pocketflex_nb.concurrency.loop_thread import io_thread
+from pocketflex_nb.concurrency.blocking_form import blocking_form
 from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.tagged_json import UNREADABLE, Unloaded
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, begin_anew
@@ -48,7 +48,7 @@ class DeadLetter:
     _headers: str = field(repr=False)
 
     @classmethod
-    def of(cls, stored: StoredMessage) -> DeadLetter:
+    def _of(cls, stored: StoredMessage) -> DeadLetter:
         """The dead letter made of `stored`."""
         return cls(stored.id, stored.key or stored.id, stored.deliveries, stored.error, stored.put_at, stored.body, stored.headers)
 
@@ -195,17 +195,11 @@ class Message:
         done: bool = await self._queue._reply(self, value)
         return done
 
-    def reply_sync(self, value: Any) -> bool:
-        """`reply` from plain code."""
-        return io_thread.run(self.reply(value))
+    reply_sync = blocking_form(reply)
 
-    def ack_sync(self) -> bool:
-        """`ack` from plain code."""
-        return io_thread.run(self.ack())
+    ack_sync = blocking_form(ack)
 
-    def nack_sync(self, error: object = "", *, delay: float | None = None) -> bool:
-        """`nack` from plain code."""
-        return io_thread.run(self.nack(error, delay=delay))
+    nack_sync = blocking_form(nack)
 
     async def __aenter__(self) -> Message:
         return self

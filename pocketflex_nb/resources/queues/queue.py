@@ -45,6 +45,7 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
 
+from pocketflex_nb.concurrency.blocking_form import blocking_form
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.context import still_wanted
@@ -138,9 +139,7 @@ class Queue:
         await self._backend.put(stored, delay)
         return stored.id
 
-    def put_sync(self, item: Any, *, headers: dict[str, Any] | None = None, delay: float = 0.0, key: str | None = None) -> str:
-        """`put` from plain code."""
-        return io_thread.run(self.put(item, headers=headers, delay=delay, key=key))
+    put_sync = blocking_form(put)
 
     async def call(
         self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
@@ -201,12 +200,7 @@ class Queue:
 
         return await self._calls.call(put, timeout, lambda: not self.is_closed)
 
-    def call_sync(
-        self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
-    ) -> Any:
-        """`call` from plain code. A step that was abandoned by its run stops waiting."""
-        is_wanted = still_wanted()
-        return io_thread.run(self.call(item, timeout=timeout, headers=headers, key=key), is_wanted=is_wanted)
+    call_sync = blocking_form(call, until_abandoned=True)
 
     async def _reply(self, message: Message, value: Any) -> bool:
         if not await self._calls.reply(message._stored, value=value):
@@ -327,36 +321,28 @@ class Queue:
         self._check()
         return await self._backend.stats()
 
-    def stats_sync(self) -> QueueStats:
-        """`stats` from plain code."""
-        return io_thread.run(self.stats())
+    stats_sync = blocking_form(stats)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The oldest messages that nobody could handle, `limit` at most, with their errors. They are not removed."""
         self._check()
-        return [DeadLetter.of(stored) for stored in await self._backend.dead(limit)]
+        return [DeadLetter._of(stored) for stored in await self._backend.dead(limit)]
 
-    def dead_letters_sync(self, limit: int = 100) -> list[DeadLetter]:
-        """`dead_letters` from plain code."""
-        return io_thread.run(self.dead_letters(limit))
+    dead_letters_sync = blocking_form(dead_letters)
 
     async def requeue(self, *letters: DeadLetter | str) -> int:
         """Make dead letters (or their ids) available again, counted from 1; all of them if none are named. Returns how many."""
         self._check()
         return await self._backend.requeue(_ids(letters))
 
-    def requeue_sync(self, *letters: DeadLetter | str) -> int:
-        """`requeue` from plain code."""
-        return io_thread.run(self.requeue(*letters))
+    requeue_sync = blocking_form(requeue)
 
     async def discard(self, *letters: DeadLetter | str) -> int:
         """Delete dead letters (or their ids); all of them if none are named. Returns how many."""
         self._check()
         return await self._backend.discard(_ids(letters))
 
-    def discard_sync(self, *letters: DeadLetter | str) -> int:
-        """`discard` from plain code."""
-        return io_thread.run(self.discard(*letters))
+    discard_sync = blocking_form(discard)
 
     # the end ---------------------------------------------------------------------------------------------------------
     async def close(self) -> None:
@@ -368,9 +354,7 @@ class Queue:
             await self._calls.close()
             await self._backend.close()
 
-    def close_sync(self) -> None:
-        """`close` from plain code."""
-        io_thread.run(self.close())
+    close_sync = blocking_form(close)
 
     async def __aenter__(self) -> Queue:
         return self

@@ -435,6 +435,10 @@ class SharedStore(ReplicatedReads, AsyncApi):
                         listener.close()
                 self._finish()
 
+    def __dir__(self) -> list[str]:
+        """What Tab offers: all but the former names."""
+        return [name for name in super().__dir__() if name != "mirrored"]
+
     def __enter__(self) -> SharedStore:
         return self
 

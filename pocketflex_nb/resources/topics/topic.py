@@ -28,6 +28,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from pocketflex_nb.concurrency.blocking_form import blocking_form
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.errors import ResourceError
@@ -105,9 +106,7 @@ class Topic:
         await self._backend.publish(stored)
         return stored.id
 
-    def publish_sync(self, item: Any, *, headers: dict[str, Any] | None = None) -> str:
-        """`publish` from plain code."""
-        return io_thread.run(self.publish(item, headers=headers))
+    publish_sync = blocking_form(publish)
 
     def subscribe(self, to: Any = None, *, limit: int = 10_000) -> Subscription:
         """Get what is published from now on.
@@ -153,9 +152,7 @@ class Topic:
                 subscription.close()
             await self._backend.close()
 
-    def close_sync(self) -> None:
-        """`close` from plain code."""
-        io_thread.run(self.close())
+    close_sync = blocking_form(close)
 
     async def __aenter__(self) -> Topic:
         return self

@@ -181,7 +181,7 @@ class AgentError(PocketflexError, RuntimeError):
 class EncodingError(PocketflexError, TypeError):
     """A value cannot be written down. `path` leads to the part that cannot: the keys, indices and field names from the top."""
 
-    def __init__(self, message: str, *, path: Iterable[Any] = ()) -> None:
+    def __init__(self, message: str, *, path: Iterable[object] = ()) -> None:
         super().__init__(message)
         self.path = tuple(path)
 

@@ -101,6 +101,6 @@ class Event:
         """The fact `name` of this event: ``event["action"]``."""
         return self.data[name]
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> Any:
         """The fact `name`, or `default`."""
         return self.data.get(name, default)

@@ -44,7 +44,7 @@ class _Asked(threading.Thread):
             self.value = None
             self.ready.release()
 
-    def ask(self, value: Any) -> str | None:
+    def ask(self, value: object) -> str | None:
         """The text, or None when there is none in time."""
         self.value = value
         self.wanted.release()
@@ -58,7 +58,7 @@ class _Asked(threading.Thread):
         return text
 
 
-def repr_of(value: Any) -> str | None:
+def repr_of(value: object) -> str | None:
     """The `repr` of `value`, or None when its class was too slow before or is too slow now.
 
     Raises

@@ -39,7 +39,7 @@ _WIDE, _DEEP = 6, 3
 _SPOKEN = 20_000
 
 
-def value_text(value: Any, limit: int = 120) -> str:
+def value_text(value: object, limit: int = 120) -> str:
     """A short text of `value`.
 
     Parameters
@@ -68,17 +68,17 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
 
 
-def listed(cls: type, items: Iterable[Any], count: int, limit: int, deep: int) -> str:
+def listed(cls: type, items: Iterable[object], count: int, limit: int, deep: int) -> str:
     """The text of a sequence or set of `count` items, with at most `deep` levels shown."""
     return Teller(limit).listed(cls, items, count, deep)
 
 
-def mapped(name: str, pairs: Iterable[tuple[Any, Any]], count: int, limit: int, deep: int) -> str:
+def mapped(name: str, pairs: Iterable[tuple[object, object]], count: int, limit: int, deep: int) -> str:
     """The text of a mapping of `count` pairs, named `name` unless it is a plain dict."""
     return Teller(limit).mapped(name, pairs, count, deep)
 
 
-def class_name(value: Any) -> str:
+def class_name(value: object) -> str:
     """The name of the class of `value`, whatever its metaclass answers."""
     name = type.__dict__["__name__"].__get__(type(value))
     return str(name)
@@ -102,7 +102,7 @@ class Teller:
     def __init__(self, limit: int) -> None:
         self.limit = limit
 
-    def line(self, value: Any) -> str:
+    def line(self, value: object) -> str:
         """The text of `value`; never raises."""
         try:
             return cut(self.told(value, _DEEP), self.limit)
@@ -128,12 +128,12 @@ class Teller:
         told = getattr(cls, "__pfx_preview__", None)
         return str(told(value, self.limit, deep)) if told is not None else self.foreign(value)
 
-    def foreign(self, value: Any) -> str:
+    def foreign(self, value: object) -> str:
         """The text of a value of another class."""
         cls = type(value)
         if is_shaped(cls) and (shape := shape_of(value)):
             return shape
-        if cls is MethodType:
+        if isinstance(value, MethodType):
             return f"<bound method {value.__func__.__qualname__}>"
         if isinstance(value, BaseException) and has_repr_of(cls, BaseException):
             return f"{class_name(value)}({_joined(self.items(list(islice(value.args, _WIDE)), 1), len(value.args))})"
@@ -148,7 +148,7 @@ class Teller:
         """The text that an object gave of itself, cut."""
         return text[: 4 * self.limit]
 
-    def listed(self, cls: type, items: Iterable[Any], count: int, deep: int) -> str:
+    def listed(self, cls: type, items: Iterable[object], count: int, deep: int) -> str:
         """The text of a sequence or set of `count` items."""
         if not deep:
             return f"<{cls.__name__} of {count}>"
@@ -160,11 +160,11 @@ class Teller:
             return f"{cls.__name__}([{inner}])"
         return f"{brackets[0]}{inner}{',' if count == 1 and cls is tuple else ''}{brackets[1]}"
 
-    def items(self, items: list[Any], deep: int) -> list[str]:
+    def items(self, items: list[object], deep: int) -> list[str]:
         """The texts of the first items of one sequence."""
         return [self.told(item, deep) for item in items]
 
-    def mapped(self, name: str, pairs: Iterable[tuple[Any, Any]], count: int, deep: int) -> str:
+    def mapped(self, name: str, pairs: Iterable[tuple[object, object]], count: int, deep: int) -> str:
         """The text of a mapping of `count` pairs, named `name` unless it is a plain dict."""
         if not deep:
             return f"<{name or 'dict'} of {count}>"
@@ -172,7 +172,7 @@ class Teller:
         braced = "{" + _joined(inner, count) + "}"
         return f"{name}({braced})" if name else braced
 
-    def pairs(self, pairs: list[tuple[Any, Any]], deep: int) -> list[tuple[str, str]]:
+    def pairs(self, pairs: list[tuple[object, object]], deep: int) -> list[tuple[str, str]]:
         """The texts of the first keys and values of one mapping."""
         return [(self.told(key, deep), self.told(value, deep)) for key, value in pairs]
 
@@ -191,7 +191,7 @@ def is_shaped(cls: type) -> bool:
     return (cls.__module__ or "").partition(".")[0] in _SHAPED
 
 
-def shape_of(value: Any) -> str:
+def shape_of(value: object) -> str:
     """An array or table by its shape; ``""`` when it has none."""
     shape = getattr(value, "shape", None)
     if not isinstance(shape, tuple) or not shape:
@@ -200,7 +200,7 @@ def shape_of(value: Any) -> str:
     return f"<{class_name(value)} {'x'.join(str(side) for side in shape)}{f' {dtype}' if dtype is not None else ''}>"
 
 
-def path_text(path: tuple[Any, ...]) -> str:
+def path_text(path: tuple[object, ...]) -> str:
     """A path as one types it: ``notes[2].title``, with quotes where a key is not a name."""
     text = ""
     for part in path:

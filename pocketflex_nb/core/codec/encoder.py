@@ -24,7 +24,7 @@ import pathlib
 import re
 import uuid
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -42,7 +42,7 @@ _WIDE = 1_024  # bits of an int beyond which it is written in hex: reading long 
 _Pack = Callable[[Any], Any]
 
 
-def encode(value: Any, *, at: tuple[Any, ...] = ()) -> str:
+def encode(value: Any, *, at: tuple[object, ...] = ()) -> str:
     """`value` as text that `decode` reads.
 
     Parameters
@@ -136,9 +136,10 @@ def unwritten(exc: Exception) -> DecodingError:
     return DecodingError(f"this was not written by pocketflex_nb: {type(exc).__name__}: {told}")
 
 
-def check_depth(value: Any) -> None:
+def check_depth(value: object) -> None:
     """Raise unless `value` is shallow enough to be encoded again."""
-    level, deep = [value], 0
+    level: list[Any] = [value]
+    deep = 0
     while level:
         deep += 1
         if deep > DEEPEST + 1:
@@ -164,7 +165,7 @@ class _Packing:
     def __init__(self) -> None:
         self._above: set[int] = set()
 
-    def pack(self, value: Any) -> Any:
+    def pack(self, value: Any) -> object:
         cls = value.__class__
         if cls in _PLAIN:
             return value
@@ -200,11 +201,11 @@ class _Packing:
             return {name: self.pack(member) for name, member in value.members.items()}
         return self._classed(cls, value)
 
-    def items(self, values: Any) -> list[Any]:
-        packed: list[Any] = []
+    def items(self, items: Iterable[Any]) -> list[object]:
+        packed: list[object] = []
         pack = self.pack
         try:
-            for value in values:
+            for value in items:
                 cls = value.__class__
                 packed.append(value if cls in _PLAIN or (cls is int and -_SAFE < value < _SAFE) else pack(value))
         except Refusal as exc:
@@ -223,11 +224,11 @@ class _Packing:
             return {"$": "dict", "v": self.pairs(value)}
         return self.named(value)
 
-    def named(self, value: Any) -> dict[str, Any]:
-        packed, key = {}, None
-        pack = self.pack
+    def named(self, entries: Mapping[str, Any]) -> dict[str, object]:
+        packed: dict[str, object] = {}
+        key, pack = "", self.pack
         try:
-            for key, item in value.items():
+            for key, item in entries.items():
                 cls = item.__class__
                 packed[key] = item if cls in _PLAIN or (cls is int and -_SAFE < item < _SAFE) else pack(item)
         except Refusal as exc:
@@ -272,7 +273,7 @@ def fields_of_class(value: Any) -> dict[str, Any]:
         raise Refusal(f"the dataclass {type(value).__qualname__} has no value for one of its fields ({exc})") from exc
 
 
-def _mend(value: Any) -> str:
+def _mend(value: object) -> str:
     cls = type(value)
     for base in (dict, list, tuple, set, frozenset, str, int, float, bytes):
         if issubclass(cls, base):
@@ -297,7 +298,7 @@ def _b64(data: Any) -> str:
     return base64.b64encode(data).decode()
 
 
-def _zone(tz: Any) -> Any:
+def _zone(tz: object) -> Any:
     """A time zone, as the member of a time."""
     if tz is None:
         return None
@@ -378,7 +379,7 @@ def read_flag(cls: Any, wanted: Any, name: str) -> Any:
     return made
 
 
-def _is_own(found: Any) -> bool:
+def _is_own(found: object) -> bool:
     """Whether a special method is the user's."""
     function = getattr(found, "__func__", found)
     return function.__class__ is FunctionType and function.__globals__.get("__name__") != "enum"

@@ -28,23 +28,23 @@ _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+\-/]{0,79}")
 _LIBRARIES = frozenset({"builtins", "numpy", "pandas", "datetime", "zoneinfo", "decimal", "fractions", "uuid", "pathlib", "collections"})
 
 
-def _items(value: Any) -> bool:
+def _items(value: object) -> bool:
     return type(value) is list
 
 
-def _words(value: Any) -> bool:
+def _words(value: object) -> bool:
     return type(value) is list and all(type(item) in _WORDS for item in value)
 
 
-def _pairs(value: Any) -> bool:
+def _pairs(value: object) -> bool:
     return type(value) is list and all(type(pair) is list and len(pair) == 2 for pair in value)
 
 
-def _fields(value: Any) -> bool:
+def _fields(value: object) -> bool:
     return type(value) is dict
 
 
-def _word(value: Any) -> bool:
+def _word(value: object) -> bool:
     return type(value) in _WORDS
 
 
@@ -110,7 +110,7 @@ def _library(cls: type) -> str:
     return module.partition(".")[0] if type(module) is str else ""
 
 
-def read_zone(key: Any) -> Any:
+def read_zone(key: object) -> Any:
     """A time zone that the system knows; ``tzdata`` is imported only where the system has no zones at all.
 
     Raises

@@ -41,7 +41,7 @@ class Unloaded:
         self.cls = named if type(named) is str else self.tag
 
     @classmethod
-    def of_text(cls, text: Any, reason: str) -> Unloaded:
+    def of_text(cls, text: object, reason: str) -> Unloaded:
         """The placeholder of a text that is not a valid value."""
         return cls({"$": UNREADABLE, "v": text if isinstance(text, str) else repr(text)}, reason)
 

@@ -8,15 +8,31 @@ from __future__ import annotations
 
 import base64
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from pocketflex_nb.core.codec.inert_objects import factory_made, made_of, static
 from pocketflex_nb.core.codec.tag_shapes import read_zone
 from pocketflex_nb.core.errors import DecodingError, NotLoaded
 
-__all__ = ["Refusal", "class_named", "name_of", "pack", "unpack"]
+__all__ = ["Packing", "Refusal", "class_named", "name_of", "pack", "unpack"]
+
+
+class Packing(Protocol):
+    """The encoding of one value, as far as its parts need it."""
+
+    def pack(self, value: object) -> object:
+        """One value as tagged JSON."""
+        ...
+
+    def items(self, items: Iterable[object]) -> list[object]:
+        """Several values as tagged JSON."""
+        ...
+
+    def named(self, entries: Mapping[str, object]) -> dict[str, object]:
+        """Values by name as tagged JSON."""
+        ...
 
 
 class Refusal(Exception):
@@ -25,14 +41,14 @@ class Refusal(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.path: list[Any] = []
+        self.path: list[object] = []
 
 
 def name_of(cls: type) -> str:
     """A class as ``module:qualified.name``; raises unless the class can be found by that name again."""
     name = f"{cls.__module__}:{cls.__qualname__}"
     try:
-        found: Any = class_named(name, object)
+        found: object = class_named(name, object)
     except DecodingError:
         found = None
     if found is not cls:
@@ -44,7 +60,7 @@ def name_of(cls: type) -> str:
 def class_named(name: str, base: type) -> type:
     """The class of that name, if its module is loaded and it is a subclass of `base`."""
     module, _, path = name.partition(":")
-    found: Any = sys.modules.get(module)
+    found: object = sys.modules.get(module)
     if found is None:
         raise NotLoaded(f"{name} is not loaded here, and nothing is imported because of what was read; import {module} first")
     for part in path.split("."):
@@ -55,14 +71,14 @@ def class_named(name: str, base: type) -> type:
     return found
 
 
-def _inside(found: Any) -> Any:
+def _inside(found: object) -> Any:
     """The entries of a module or a class, whatever its metaclass answers."""
     if isinstance(found, ModuleType):
         return object.__getattribute__(found, "__dict__")
     return type.__dict__["__dict__"].__get__(found) if isinstance(found, type) else {}
 
 
-def pack(value: Any, packing: Any) -> Any:
+def pack(value: object, packing: Packing) -> dict[str, object] | None:
     """A value of numpy, pandas or pydantic as tagged JSON; None if it is of none of them."""
     for library, write in _WRITERS:
         module = sys.modules.get(library)
@@ -73,7 +89,7 @@ def pack(value: Any, packing: Any) -> Any:
     return None
 
 
-def unpack(tag: Any, members: dict[str, Any]) -> Any:
+def unpack(tag: Any, members: dict[str, Any]) -> object:
     """The value that `pack` encoded."""
     known = _READERS.get(tag)
     if known is None:
@@ -86,11 +102,11 @@ def unpack(tag: Any, members: dict[str, Any]) -> Any:
 
 
 # pydantic ------------------------------------------------------------------------------------------------------------
-def _pack_pydantic(pydantic: Any, value: Any, packing: Any) -> Any:
+def _pack_pydantic(pydantic: ModuleType, value: object, packing: Packing) -> dict[str, object] | None:
     if not isinstance(value, pydantic.BaseModel):
         return None
     fields = packing.named(dict(value.__dict__))
-    packed = {"$": "pydantic", "c": name_of(type(value)), "v": fields, "set": sorted(value.__pydantic_fields_set__)}
+    packed: dict[str, object] = {"$": "pydantic", "c": name_of(type(value)), "v": fields, "set": sorted(value.__pydantic_fields_set__)}
     if value.__pydantic_extra__:
         packed["extra"] = packing.named(value.__pydantic_extra__)
     if value.__pydantic_private__:
@@ -98,7 +114,7 @@ def _pack_pydantic(pydantic: Any, value: Any, packing: Any) -> Any:
     return packed
 
 
-def _read_pydantic(pydantic: Any, members: dict[str, Any]) -> Any:
+def _read_pydantic(pydantic: ModuleType, members: dict[str, Any]) -> object:
     cls: Any = class_named(members["c"], pydantic.BaseModel)
     given, fields = dict(members["v"]), static(cls, "__pydantic_fields__", None)
     if fields is None:  # before pydantic 2.10
@@ -123,7 +139,7 @@ def _read_pydantic(pydantic: Any, members: dict[str, Any]) -> Any:
 
 
 # numpy ---------------------------------------------------------------------------------------------------------------
-def _pack_numpy(np: Any, value: Any, packing: Any) -> Any:
+def _pack_numpy(np: ModuleType, value: object, packing: Packing) -> dict[str, object] | None:
     if isinstance(value, np.generic):
         return {"$": "npscalar", **_array(np, np.asarray(value), packing)}
     if type(value) is np.ndarray:
@@ -135,7 +151,7 @@ def _pack_numpy(np: Any, value: Any, packing: Any) -> Any:
     return None
 
 
-def _array(np: Any, value: Any, packing: Any) -> dict[str, Any]:
+def _array(np: ModuleType, value: Any, packing: Packing) -> dict[str, object]:
     if value.dtype.hasobject:
         if value.dtype.kind != "O":
             records = "whose records hold Python objects; keep its columns as lists"
@@ -144,7 +160,7 @@ def _array(np: Any, value: Any, packing: Any) -> dict[str, Any]:
     return {"dtype": _descr(np, value.dtype), "shape": list(value.shape), "v": base64.b64encode(value.tobytes()).decode()}
 
 
-def _descr(np: Any, dtype: Any) -> Any:
+def _descr(np: ModuleType, dtype: Any) -> object:
     try:
         descr = np.lib.format.dtype_to_descr(dtype)
         if np.lib.format.descr_to_dtype(_as_descr(_listed(descr))) == dtype:
@@ -154,12 +170,12 @@ def _descr(np: Any, dtype: Any) -> Any:
     raise Refusal(f"an array of dtype {dtype}; keep value.tolist()")
 
 
-def _listed(descr: Any) -> Any:
+def _listed(descr: object) -> object:
     """Tuples as lists, all the way down: JSON has no others."""
     return [_listed(part) for part in descr] if isinstance(descr, (list, tuple)) else descr
 
 
-def _as_descr(listed: Any) -> Any:
+def _as_descr(listed: object) -> object:
     """A dtype as numpy writes it: a text, or a list of fields, each a tuple of name, dtype and perhaps shape."""
     if not isinstance(listed, list):
         return listed
@@ -168,7 +184,7 @@ def _as_descr(listed: Any) -> Any:
     return [(tuple(f[0]) if isinstance(f[0], list) else f[0], _as_descr(f[1]), *(tuple(s) for s in f[2:])) for f in listed]
 
 
-def _read_array(np: Any, members: dict[str, Any]) -> Any:
+def _read_array(np: ModuleType, members: dict[str, Any]) -> Any:
     shape = tuple(members["shape"])
     if members["dtype"] == "O":
         made = np.empty(len(members["v"]), dtype=object)
@@ -182,7 +198,7 @@ def _read_array(np: Any, members: dict[str, Any]) -> Any:
 
 
 # pandas --------------------------------------------------------------------------------------------------------------
-def _pack_pandas(pd: Any, value: Any, packing: Any) -> Any:
+def _pack_pandas(pd: ModuleType, value: Any, packing: Packing) -> dict[str, object] | None:
     if value is pd.NaT:
         return {"$": "NaT"}
     if value is pd.NA:
@@ -204,7 +220,7 @@ def _pack_pandas(pd: Any, value: Any, packing: Any) -> Any:
     return None
 
 
-def _named(packing: Any, name: Any, column: Any, pd: Any) -> Any:
+def _named(packing: Packing, name: object, column: Any, pd: ModuleType) -> object:
     try:
         return _column(pd, column, packing)
     except Refusal as exc:
@@ -212,7 +228,7 @@ def _named(packing: Any, name: Any, column: Any, pd: Any) -> Any:
         raise
 
 
-def _index(pd: Any, index: Any, packing: Any) -> dict[str, Any]:
+def _index(pd: ModuleType, index: Any, packing: Packing) -> dict[str, object]:
     if isinstance(index, pd.MultiIndex):
         levels = [_index(pd, level, packing) for level in index.levels]
         return {"levels": levels, "codes": [[int(c) for c in codes] for codes in index.codes], "name": packing.items(index.names)}
@@ -222,12 +238,12 @@ def _index(pd: Any, index: Any, packing: Any) -> dict[str, Any]:
     return {"v": _column(pd, index, packing), "name": name, **_frequency(index)}
 
 
-def _frequency(index: Any) -> dict[str, Any]:
+def _frequency(index: object) -> dict[str, object]:
     freq = getattr(index, "freqstr", None)
     return {"freq": freq} if freq else {}
 
 
-def _column(pd: Any, column: Any, packing: Any) -> Any:
+def _column(pd: ModuleType, column: Any, packing: Packing) -> object:
     """One series or index, by its dtype: bytes for numpy's, parts for categories and zoned times, a list for nullable ones."""
     np, dtype = sys.modules["numpy"], column.dtype
     if isinstance(dtype, np.dtype):
@@ -250,7 +266,7 @@ def _column(pd: Any, column: Any, packing: Any) -> Any:
 _NULLABLE = frozenset({"boolean", "Float32", "Float64", *(f"{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64))})
 
 
-def _nullable(dtype: Any) -> Any:
+def _nullable(dtype: Any) -> object:
     """The name of a nullable dtype; of a text one with how it is stored, and what it writes for nothing."""
     storage = getattr(dtype, "storage", None)
     if storage is None:
@@ -258,7 +274,7 @@ def _nullable(dtype: Any) -> Any:
     return [storage, not isinstance(dtype.na_value, float)]
 
 
-def _read_column(pd: Any, members: dict[str, Any]) -> Any:
+def _read_column(pd: ModuleType, members: dict[str, Any]) -> object:
     np = sys.modules["numpy"]
     if members["$"] == "categorical":
         return pd.Categorical.from_codes(members["codes"], _read_index(pd, members["v"]), ordered=members["ordered"])
@@ -275,7 +291,7 @@ def _read_column(pd: Any, members: dict[str, Any]) -> Any:
     return pd.array(members["v"], dtype=dtype)
 
 
-def _read_index(pd: Any, members: dict[str, Any]) -> Any:
+def _read_index(pd: ModuleType, members: dict[str, Any]) -> object:
     name = members["name"]
     if "levels" in members:
         return pd.MultiIndex(levels=[_read_index(pd, level) for level in members["levels"]], codes=members["codes"], names=name)
@@ -289,43 +305,43 @@ def _read_index(pd: Any, members: dict[str, Any]) -> Any:
     return made
 
 
-def _read_frame(pd: Any, members: dict[str, Any]) -> Any:
+def _read_frame(pd: ModuleType, members: dict[str, Any]) -> object:
     index, columns = _read_index(pd, members["index"]), _read_index(pd, members["columns"])
     made = pd.DataFrame({at: _series(pd, column, index) for at, column in enumerate(members["v"])}, index=index, copy=False)
     made.columns = columns
     return made
 
 
-def _series(pd: Any, values: Any, index: Any, name: Any = None) -> Any:
+def _series(pd: ModuleType, values: Any, index: object, name: object = None) -> object:
     return pd.Series(values, index=index, name=name, dtype=_object(values), copy=False)
 
 
-def _object(values: Any) -> Any:
+def _object(values: Any) -> type | None:
     """The dtype object where `values` have it: left alone, pandas would look for a better one."""
     return object if getattr(values.dtype, "kind", "") == "O" and isinstance(values, sys.modules["numpy"].ndarray) else None
 
 
-def _read_timestamp(pd: Any, members: dict[str, Any]) -> Any:
+def _read_timestamp(pd: ModuleType, members: dict[str, Any]) -> object:
     np = sys.modules["numpy"]
     made = pd.Timestamp(np.int64(members["v"]).view(f"M8[{members['unit']}]"))
     return made if members["tz"] is None else made.tz_localize("UTC").tz_convert(_zone(members["tz"]))
 
 
-def _zone(name: Any) -> Any:
+def _zone(name: object) -> object:
     """The name of a time zone, if it is one that the system knows, or no name of a place at all, such as ``UTC+01:00``."""
     if isinstance(name, str) and "/" in name and not name.startswith(("dateutil/", "tzfile(")):
         read_zone(name)
     return name
 
 
-def _read_timedelta(pd: Any, members: dict[str, Any]) -> Any:
+def _read_timedelta(pd: ModuleType, members: dict[str, Any]) -> object:
     return pd.Timedelta(sys.modules["numpy"].int64(members["v"]).view(f"m8[{members['unit']}]"))
 
 
-_WRITERS: tuple[tuple[str, Callable[[Any, Any, Any], Any]], ...] = (
+_WRITERS: tuple[tuple[str, Callable[[ModuleType, Any, Packing], dict[str, object] | None]], ...] = (
     ("pydantic", _pack_pydantic), ("numpy", _pack_numpy), ("pandas", _pack_pandas),
 )
-_READERS: dict[str, tuple[str, Callable[[Any, dict[str, Any]], Any]]] = {
+_READERS: dict[str, tuple[str, Callable[[ModuleType, dict[str, Any]], object]]] = {
     "pydantic": ("pydantic", _read_pydantic),
     "ndarray": ("numpy", _read_array),
     "npscalar": ("numpy", lambda np, members: _read_array(np, members)[()]),

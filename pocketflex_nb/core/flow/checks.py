@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pocketflex_nb.core.errors import CheckError, nearest
 from pocketflex_nb.core.flow.declared_actions import declared_actions
@@ -52,7 +51,7 @@ class Problem:
         return self.message
 
 
-def check(flow: Any) -> list[Problem]:
+def check(flow: BaseNode) -> list[Problem]:
     """Check `flow`, nested flows included.
 
     Returns
@@ -85,10 +84,10 @@ def check(flow: Any) -> list[Problem]:
     raise CheckError(f"flow {base_name(flow)!r} has {len(errors)} errors:{shown}{more}", errors + warnings)
 
 
-def problems_of(flow: Any) -> list[Problem]:
+def problems_of(flow: BaseNode) -> list[Problem]:
     """Every finding, errors first; nothing is raised."""
     found: list[Problem] = []
-    todo: list[tuple[Any, str]] = [(flow, "")]
+    todo: list[tuple[BaseNode, str]] = [(flow, "")]
     seen = {id(flow)}
     for here, path in todo:  # grows while it is walked
         look = _Look(here, path)
@@ -103,9 +102,9 @@ def problems_of(flow: Any) -> list[Problem]:
 class _Look:
     """The checks of one flow, without those nested in it."""
 
-    def __init__(self, flow: Any, path: str) -> None:
+    def __init__(self, flow: BaseNode, path: str) -> None:
         self.flow, self.path = flow, path
-        self.ids: dict[Any, str] = ids_of(flow) if _is_drawable(flow) else {}
+        self.ids: dict[BaseNode, str] = ids_of(flow) if _is_drawable(flow) else {}
         self.exits: dict[int, Exits] = {}
         self.declared = {id(node): self.actions_of(node) for node in self.ids} if not _chooses_itself(flow) else {}
 
@@ -127,7 +126,7 @@ class _Look:
         yield from self.joins()
         yield from self.ends()
 
-    def actions_of(self, node: Any) -> list[str | None] | None:
+    def actions_of(self, node: BaseNode) -> list[str | None] | None:
         """What `node` may return, None where that is not known; of a nested flow, what it may end with."""
         declared = declared_actions(node)
         if declared is not None or not hasattr(node, "start_node"):
@@ -143,12 +142,12 @@ class _Look:
 
     # -- one node
 
-    def bodies(self, node: Any, name: str) -> Iterator[Problem]:
+    def bodies(self, node: BaseNode, name: str) -> Iterator[Problem]:
         for step, mend in unrun_steps(node):
             text = f"{self.where(name)}: {step} is written with yield, and nobody would run its body: {mend}"
             yield self.problem("unrun body", name, text)
 
-    def targets(self, node: Any) -> Iterator[Problem]:
+    def targets(self, node: BaseNode) -> Iterator[Problem]:
         name = self.ids[node]
         for action, target in node.successors.items():
             if target is not None and not isinstance(target, BaseNode):
@@ -158,7 +157,7 @@ class _Look:
         if handler is not None and not isinstance(handler, BaseNode):
             yield self.problem("unknown target", name, f"{self.where(name)}: its error arrow leads to {_shown(handler)}")
 
-    def actions(self, node: Any) -> Iterator[Problem]:
+    def actions(self, node: BaseNode) -> Iterator[Problem]:
         declared = self.declared.get(id(node))
         drawn = [action_text(a) for a in node.successors]
         name = self.ids[node]
@@ -203,9 +202,9 @@ class _Look:
 
     # -- the whole
 
-    def live(self, node: Any) -> Iterator[Any]:
+    def live(self, node: BaseNode) -> Iterator[BaseNode]:
         """The targets of the arrows of `node` that may be taken, detached ones included."""
-        targets = [t for a, t in node.successors.items() if self.is_taken(node, a)]
+        targets: list[BaseNode | None] = [t for a, t in node.successors.items() if self.is_taken(node, a)]
         targets.append(getattr(node, "_pfx_on_error", None))
         for target in targets:
             if isinstance(target, Fork):
@@ -215,12 +214,12 @@ class _Look:
             elif isinstance(target, BaseNode):
                 yield target
 
-    def is_taken(self, node: Any, action: Any) -> bool:
+    def is_taken(self, node: BaseNode, action: object) -> bool:
         declared = self.declared.get(id(node))
         text = action_text(action)
         return declared is None or text in declared or (text == "default" and None in declared)
 
-    def reached(self, roots: list[Any]) -> set[int]:
+    def reached(self, roots: list[BaseNode]) -> set[int]:
         found = {id(n) for n in roots}
         stack = list(roots)
         while stack:
@@ -232,7 +231,7 @@ class _Look:
         return found
 
     def reach(self) -> Iterator[Problem]:
-        start = self.flow.start_node
+        start = getattr(self.flow, "start_node", None)
         roots = first_nodes(self.flow) + (branches(start)[1] if isinstance(start, Fork) else [])
         found = self.reached(roots)
         for node, name in self.ids.items():
@@ -243,7 +242,9 @@ class _Look:
     def joins(self) -> Iterator[Problem]:
         for node, name in self.ids.items():
             for action, target in node.successors.items():
-                join = join_of(target) if isinstance(target, Fork) else None
+                if not isinstance(target, Fork):
+                    continue
+                join = join_of(target)
                 if join is None or join not in self.ids or id(join) in self.reached(branches(target)[0]):
                     continue
                 text = (
@@ -258,7 +259,7 @@ class _Look:
         text = f"{self.where()} has no way to an end: it runs until it is stopped, or until max_steps; END is an end"
         yield self.problem("no end", "", text, level="warning")
 
-    def may_end(self, node: Any) -> bool:
+    def may_end(self, node: BaseNode) -> bool:
         declared, arrows = self.declared.get(id(node)), node.successors
         for action, target in arrows.items():
             ways = branches(target)[0] if isinstance(target, Fork) else [target]
@@ -267,19 +268,19 @@ class _Look:
         return not arrows or ("default" not in arrows and (declared is None or None in declared))
 
 
-def _is_drawable(flow: Any) -> bool:
+def _is_drawable(flow: BaseNode) -> bool:
     """Whether the wiring can be walked at all: every head of a fan-out is a node."""
     start = getattr(flow, "start_node", None)
     return start is None or isinstance(start, BaseNode)
 
 
-def _chooses_itself(flow: Any) -> bool:
+def _chooses_itself(flow: BaseNode) -> bool:
     """Whether the flow overrides how the next node is found, so that its arrows say nothing about actions."""
     chooser = getattr(type(flow), "get_next_node", None)
     return "get_next_node" in flow.__dict__ or not getattr(chooser, "__module__", "").startswith("pocketflex_nb.")
 
 
-def _shown(target: Any) -> str:
+def _shown(target: object) -> str:
     if isinstance(target, type):
         return f"the class {target.__name__}: a node is needed, {target.__name__}()"
     if isinstance(target, str):

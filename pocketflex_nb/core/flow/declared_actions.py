@@ -22,7 +22,7 @@ _UNIONS = (typing.Union, types.UnionType)
 _LISTS = (list, tuple, Sequence, Iterable)
 
 
-def pair_of(entry: Any) -> tuple[Any, Mapping[str, Any] | None] | None:
+def pair_of(entry: object) -> tuple[Any, Mapping[str, Any] | None] | None:
     """One entry of a list of actions as (action, its own params or None); None when it is not an entry."""
     if entry is None or isinstance(entry, str):
         return entry, None
@@ -33,13 +33,13 @@ def pair_of(entry: Any) -> tuple[Any, Mapping[str, Any] | None] | None:
     return None
 
 
-def listed_actions(node: Any) -> list[str | None]:
+def listed_actions(node: object) -> list[str | None]:
     """The actions that `node` declares inside of lists; empty where it declares none."""
     step = _step(node)
     return [] if step is None else _in_lists(_annotation(step))
 
 
-def declared_actions(node: Any) -> list[str | None] | None:
+def declared_actions(node: object) -> list[str | None] | None:
     """The actions that `node` declares, in order, or None where it declares none.
 
     A None among them says that `post` may return None (or ``""``): the default arrow where there is one, else the end.
@@ -51,7 +51,7 @@ def declared_actions(node: Any) -> list[str | None] | None:
     return None if actions is None else list(dict.fromkeys(a or None for a in actions))
 
 
-def _step(node: Any) -> Any:
+def _step(node: object) -> Any:
     """The function that returns the node's action."""
     function = node.__dict__.get("_pfx_fn")
     if function is not None:
@@ -61,7 +61,7 @@ def _step(node: Any) -> Any:
     return getattr(node, name, None)
 
 
-def _annotation(step: Any) -> Any:
+def _annotation(step: object) -> Any:
     """The return annotation of a function, evaluated; `inspect.Signature.empty` where there is none."""
     while isinstance(step, functools.partial):
         step = step.func
@@ -77,7 +77,7 @@ def _annotation(step: Any) -> Any:
         return inspect.Signature.empty
 
 
-def _evaluated(text: str, function: Any) -> Any:
+def _evaluated(text: str, function: object) -> Any:
     module = sys.modules.get(getattr(function, "__module__", ""))
     names: dict[str, Any] = {**vars(typing), **(vars(module) if module else {}), **getattr(function, "__globals__", {})}
     code = getattr(function, "__code__", None)
@@ -86,7 +86,7 @@ def _evaluated(text: str, function: Any) -> Any:
     return eval(text, names)
 
 
-def _read(annotation: Any) -> list[str | None] | None:
+def _read(annotation: object) -> list[str | None] | None:
     if annotation is None or annotation is type(None):
         return [None]
     if isinstance(annotation, str):
@@ -108,7 +108,7 @@ def _read(annotation: Any) -> list[str | None] | None:
     return None
 
 
-def _read_entries(entries: tuple[Any, ...]) -> list[str | None] | None:
+def _read_entries(entries: tuple[object, ...]) -> list[str | None] | None:
     """The actions of a list's or tuple's own annotations: of actions, or of pairs (action, params)."""
     found: list[str | None] = []
     for entry in entries:
@@ -121,7 +121,7 @@ def _read_entries(entries: tuple[Any, ...]) -> list[str | None] | None:
     return found or None
 
 
-def _in_lists(annotation: Any) -> list[str | None]:
+def _in_lists(annotation: object) -> list[str | None]:
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return _in_lists(typing.get_args(annotation)[0])
@@ -130,7 +130,7 @@ def _in_lists(annotation: Any) -> list[str | None]:
     return (_read(annotation) or []) if origin in _LISTS else []
 
 
-def _values(values: tuple[Any, ...]) -> list[str | None] | None:
+def _values(values: tuple[object, ...]) -> list[str | None] | None:
     found: list[str | None] = []
     for value in values:
         if value is None:

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
@@ -18,7 +18,12 @@ from pocketflex_nb.core.flow.outcomes import Outcomes, check_on_error
 from pocketflex_nb.core.flow.private_store import Private, declared
 from pocketflex_nb.core.flow.retry_policy import check_seconds
 
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.checks import Problem
+
 __all__ = ["BatchFlow", "Flow", "check_limits", "linear", "with_nodes"]
+
+_Node = TypeVar("_Node", bound=BaseNode)
 
 
 class Flow(BaseNode):
@@ -96,10 +101,14 @@ class Flow(BaseNode):
     _pfx_fork_limit: int | None = None
     _pfx_on_branch_error = "raise"
     _pfx_private: Private | None = None
+    # rare, so only in the `__dict__` of those made of a diagram
+    _pfx_diagram: object
+    _pfx_direction: str
+    _pfx_clusters: tuple[tuple[str, str, str, tuple[str, ...]], ...]
 
     def __init__(
         self,
-        start: Any = None,
+        start: BaseNode | None = None,
         *,
         name: str | None = None,
         strict: bool = False,
@@ -107,9 +116,9 @@ class Flow(BaseNode):
         timeout: float | None = None,
         budget: Mapping[str, float] | None = None,
         max_concurrency: int | None = None,
-        inputs: Any = None,
-        outputs: Any = None,
-        merge: Mapping[Any, Any] | None = None,
+        inputs: object = None,
+        outputs: object = None,
+        merge: Mapping[Any, object] | None = None,
         on_error: str = "raise",
     ) -> None:
         super().__init__()
@@ -136,7 +145,7 @@ class Flow(BaseNode):
         self._pfx_max_steps, self._pfx_timeout = max_steps, timeout
         self._pfx_budget, self._pfx_fork_limit = budget, max_concurrency
 
-    def start(self, start: Any) -> Any:
+    def start(self, start: _Node) -> _Node:
         """Set the first node, and return it.
 
         Parameters
@@ -148,7 +157,7 @@ class Flow(BaseNode):
         enter(self, start, is_named="name" in self.__dict__)
         return start
 
-    def get_next_node(self, curr: Any, action: Any) -> Any:
+    def get_next_node(self, curr: BaseNode, action: Any) -> BaseNode | None:
         """The target of `action`, or None; warns when `curr` has arrows but none of that name.
 
         Parameters
@@ -177,10 +186,10 @@ class Flow(BaseNode):
         """
         return exec_res
 
-    def _orch(self, shared: Any, params: dict[str, Any] | None = None) -> Any:
+    def _orch(self, shared: object, params: dict[str, Any] | None = None) -> Any:
         return ports.engine.walk(self, shared, params)
 
-    async def _orch_async(self, shared: Any, params: dict[str, Any] | None = None) -> Any:
+    async def _orch_async(self, shared: object, params: dict[str, Any] | None = None) -> Any:
         return await ports.engine.walk_async(self, shared, params)
 
     def _run(self, shared: Any) -> Any:
@@ -245,7 +254,7 @@ class Flow(BaseNode):
         """
         return ports.engine.launch(self, shared, **options)
 
-    def launch_each(self, key: str | None, items: Any, **options: Any) -> Any:
+    def launch_each(self, key: str | None, items: object, **options: Any) -> Any:
         """Start one run per item with ``store[key] = item``, and return the `RunGroup`.
 
         Parameters
@@ -261,10 +270,9 @@ class Flow(BaseNode):
         """
         return ports.engine.launch_each(self, key, items, **options)
 
-    def with_nodes(self, **swap: Any) -> Flow:
+    def with_nodes(self, **swap: BaseNode) -> Flow:
         """A copy of this flow in which nodes are replaced, by id: ``research.with_nodes(write=slow_write)``."""
-        twin: Flow = with_nodes(self, swap)
-        return twin
+        return with_nodes(self, swap)
 
     def copy(self, name: str | None = None) -> Self:
         """A copy of this flow with nodes and arrows of its own, those of nested flows too.
@@ -299,7 +307,7 @@ class Flow(BaseNode):
         enter(twin, twin.start_node, is_named=True)
         return twin
 
-    def check(self) -> list[Any]:
+    def check(self) -> list[Problem]:
         """Check the flow: raise `CheckError` for errors, return the warnings."""
         from pocketflex_nb.core.flow.checks import check  # most programs never ask
 
@@ -326,7 +334,7 @@ class Flow(BaseNode):
         return str(_export(self, "text"))
 
 
-def _export(flow: Flow, form: str) -> Any:
+def _export(flow: Flow, form: str) -> object:
     if ports.export is None:
         raise RuntimeError("the views are not loaded: `import pocketflex_nb` first")
     return ports.export(flow, form)
@@ -402,7 +410,7 @@ class BatchFlow(Flow):
     _pfx_items_at_once: int | None = 1
     _pfx_on_item_error = "raise"
 
-    def __init__(self, start: Any = None, *, max_concurrency: int | None = 1, on_error: str = "raise", **options: Any) -> None:
+    def __init__(self, start: BaseNode | None = None, *, max_concurrency: int | None = 1, on_error: str = "raise", **options: Any) -> None:
         super().__init__(start, **options)
         if on_error != "raise":
             check_on_error(type(self).__name__, on_error)
@@ -429,7 +437,7 @@ class BatchFlow(Flow):
         return ports.engine.visit_batch_flow(self, shared)
 
 
-def with_nodes(flow: Any, swap: Mapping[str, Any]) -> Any:
+def with_nodes(flow: Flow, swap: Mapping[str, BaseNode]) -> Flow:
     """A copy of `flow` with the nodes named in `swap` replaced, their arrows kept.
 
     Nodes are copied, what they hold (a client, a lock) is shared with the flow as it was; so are the insides of nested flows.
@@ -445,18 +453,20 @@ def with_nodes(flow: Any, swap: Mapping[str, Any]) -> Any:
     for short in swap:
         twins[by_short[short]]._pfx_id = short
     whole = copy.copy(flow)
-    whole.successors, whole.start_node = dict(flow.successors), twin_of(flow.start_node)
+    whole.successors = dict(flow.successors)
+    if flow.start_node is not None:
+        whole.start_node = twin_of(flow.start_node)
     enter(whole, whole.start_node, is_named=True)
     return whole
 
 
-def _own(nodes: list[Any], name: str | None) -> list[Any]:
+def _own(nodes: list[BaseNode], name: str | None) -> list[BaseNode]:
     """`nodes` for a flow of this name: those of another flow copied, with their named arrows and without their default one."""
     twins = {step: copy.copy(step) for step in nodes if stands_elsewhere(step, name)}
     rewired(twins, list(twins))
     for twin in twins.values():
         twin.successors.pop("default", None)
-    own: list[Any] = []
+    own: list[BaseNode] = []
     for step in nodes:
         found = twins.get(step, step)
         if any(found is other for other in own):  # named twice, it is walked twice
@@ -466,7 +476,7 @@ def _own(nodes: list[Any], name: str | None) -> list[Any]:
     return own
 
 
-def linear(*nodes: Any, name: str | None = None, on_error: Any = None) -> Flow:
+def linear(*nodes: BaseNode, name: str | None = None, on_error: BaseNode | None = None) -> Flow:
     """Wire `nodes` one after the other and return the flow that starts with the first.
 
     A node that stands in another flow stays there as it is: a copy of it is taken, which shares what it holds (a client, a lock). So is

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from pocketflex_nb.core.flow.node_ids import ids_of
-from pocketflex_nb.core.flow.nodes import Fork
+from pocketflex_nb.core.flow.nodes import BaseNode, Fork
 
 __all__ = ["copied_flow", "rewired"]
 
+_NestedT = TypeVar("_NestedT", bound=BaseNode)
 
-def rewired(twins: dict[Any, Any], nodes: Iterable[Any]) -> Any:
+
+def rewired(twins: dict[BaseNode, BaseNode], nodes: Iterable[BaseNode]) -> Callable[[BaseNode], BaseNode]:
     """Give the copy of each of `nodes` the arrows of its original, with copies as targets where there are any.
 
     Parameters
@@ -28,7 +30,7 @@ def rewired(twins: dict[Any, Any], nodes: Iterable[Any]) -> Any:
         Gives the twin of a target, or the target itself.
     """
 
-    def twin_of(target: Any) -> Any:
+    def twin_of(target: BaseNode) -> BaseNode:
         if isinstance(target, Fork) and target not in twins:
             fork = twins[target] = copy.copy(target)  # before its heads, since it may be among those behind it
             fork.heads, fork.detached = [twin_of(head) for head in target.heads], [twin_of(head) for head in target.detached]
@@ -42,14 +44,16 @@ def rewired(twins: dict[Any, Any], nodes: Iterable[Any]) -> Any:
     return twin_of
 
 
-def copied_flow(flow: Any, made: Mapping[int, Any] | None = None) -> Any:
+def copied_flow(flow: _NestedT, made: Mapping[int, BaseNode] | None = None) -> _NestedT:
     """A copy of `flow` with nodes of its own, those of nested flows too, and without the arrows that leave it."""
     whole = copy.copy(flow)
     whole.successors = {}
     whole.__dict__.pop("_pfx_on_error", None)
     made = {**(made or {}), id(flow): whole}  # a flow nested in itself is nested in its copy
     nodes = list(ids_of(flow))
-    twins = {n: made.get(id(n)) or (copied_flow(n, made) if hasattr(n, "start_node") else copy.copy(n)) for n in nodes}
+    twins: dict[BaseNode, BaseNode] = {
+        node: made.get(id(node)) or (copied_flow(node, made) if hasattr(node, "start_node") else copy.copy(node)) for node in nodes
+    }
     twin_of = rewired(twins, nodes)
-    whole.start_node = twin_of(flow.start_node)
+    whole.start_node = twin_of(flow.start_node)  # type: ignore[attr-defined]  # of a flow, whose class stands above this module
     return whole

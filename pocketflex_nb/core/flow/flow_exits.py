@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from pocketflex_nb.core.flow.declared_actions import declared_actions
 from pocketflex_nb.core.flow.joins import join_of
@@ -32,7 +31,7 @@ class Exits:
     is_all: bool = True
 
 
-def exits_of(flow: Any, inside: tuple[Any, ...] = ()) -> Exits:
+def exits_of(flow: BaseNode, inside: tuple[object, ...] = ()) -> Exits:
     """The exits of `flow`: the actions that its own `post` declares, else those of its last nodes.
 
     Parameters
@@ -54,7 +53,7 @@ def exits_of(flow: Any, inside: tuple[Any, ...] = ()) -> Exits:
         return Exits(is_all=False)
     found, ids = Exits(), ids_of(flow)
     seen: set[int] = set()
-    todo = [_ahead(flow.start_node, found)]
+    todo = [_ahead(getattr(flow, "start_node", None), found)]
     while todo:
         node = todo.pop()
         if node is None or node is END or id(node) in seen or not isinstance(node, BaseNode):
@@ -66,7 +65,7 @@ def exits_of(flow: Any, inside: tuple[Any, ...] = ()) -> Exits:
     return found
 
 
-def _of_node(node: Any, name: str, found: Exits, inside: tuple[Any, ...]) -> None:
+def _of_node(node: BaseNode, name: str, found: Exits, inside: tuple[object, ...]) -> None:
     """Add the actions with which the flow ends after `node`."""
     if hasattr(node, "start_node"):
         nested = exits_of(node, inside)
@@ -86,7 +85,7 @@ def _of_node(node: Any, name: str, found: Exits, inside: tuple[Any, ...]) -> Non
         found.known.setdefault(action, name)
 
 
-def _ahead(target: Any, found: Exits) -> Any:
+def _ahead(target: BaseNode | None, found: Exits) -> BaseNode | None:
     """The node with which the flow continues behind an arrow; of a fan-out, the one that gives the last action."""
     for _ in range(1_000):
         if not isinstance(target, Fork):
@@ -97,7 +96,7 @@ def _ahead(target: Any, found: Exits) -> Any:
     return None
 
 
-def _passes_on(flow: Any) -> bool:
+def _passes_on(flow: BaseNode) -> bool:
     """Whether the flow's last action is that of its last node."""
     if hasattr(flow, "_pfx_items_at_once") or not _HOOKS.isdisjoint(flow.__dict__):
         return False

@@ -7,7 +7,6 @@ paths (``research/search``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from pocketflex_nb.core.flow.node_ids import (
     action_text,
@@ -21,7 +20,7 @@ from pocketflex_nb.core.flow.node_ids import (
     members,
     nodes_by_path,
 )
-from pocketflex_nb.core.flow.nodes import END, BatchNode
+from pocketflex_nb.core.flow.nodes import END, BaseNode, BatchNode
 from pocketflex_nb.core.flow.private_store import names_setting, names_text
 
 __all__ = [
@@ -131,7 +130,7 @@ class Graph:
         return [n.id for n in self.nodes] + [g.id for g in self.groups]
 
 
-def graph_of(flow: Any, name: str | None = None) -> Graph:
+def graph_of(flow: BaseNode, name: str | None = None) -> Graph:
     """Read the wiring of `flow`, nested flows included, into a `Graph`. A flow nested in itself is drawn once, as one node."""
     nodes: list[GraphNode] = []
     edges: list[Edge] = []
@@ -147,7 +146,7 @@ def graph_of(flow: Any, name: str | None = None) -> Graph:
     )
 
 
-def _drawn(thing: Any, path: str) -> list[tuple[str, str, str]]:
+def _drawn(thing: object, path: str) -> list[tuple[str, str, str]]:
     settings = dict(getattr(thing, "_pfx_drawn", {}))
     private = getattr(thing, "_pfx_private", None)
     if private is not None:
@@ -156,19 +155,19 @@ def _drawn(thing: Any, path: str) -> list[tuple[str, str, str]]:
     return [(path, setting, value) for setting, value in settings.items()]
 
 
-def _store_of(flow: Any) -> str:
+def _store_of(flow: BaseNode) -> str:
     private = getattr(flow, "_pfx_private", None)
     return "" if private is None else f"{names_text(private.takes)} -> {names_text(private.gives)}".strip()
 
 
-def _starts(flow: Any, group: str) -> tuple[str, ...]:
+def _starts(flow: BaseNode, group: str) -> tuple[str, ...]:
     ids = ids_of(flow)
     return tuple(f"{group}/{ids[n]}" if group else ids[n] for n in dict.fromkeys(first_nodes(flow)))
 
 
 def _read(
-    flow: Any, group: str, nodes: list[GraphNode], edges: list[Edge], groups: list[Group], settings: list[tuple[str, str, str]],
-    clusters: list[Cluster], inside: tuple[Any, ...],
+    flow: BaseNode, group: str, nodes: list[GraphNode], edges: list[Edge], groups: list[Group], settings: list[tuple[str, str, str]],
+    clusters: list[Cluster], inside: tuple[object, ...],
 ) -> None:
     ids = {node: f"{group}/{short}" if group else short for node, short in ids_of(flow).items()}
     clusters += _clusters(flow, group, list(ids.values()))
@@ -185,7 +184,7 @@ def _read(
             edges.append(Edge(path, "END" if target is END else ids.get(target, "END"), action_text(action), kind, together))
 
 
-def _clusters(flow: Any, group: str, known: list[str]) -> list[Cluster]:
+def _clusters(flow: BaseNode, group: str, known: list[str]) -> list[Cluster]:
     """The boxes of `flow` itself that hold anything, by graph path; in the order of their first nodes, a box before those in it."""
     lead = f"{group}/" if group else ""
     place = {path: at for at, path in enumerate(known)}
@@ -204,7 +203,7 @@ def _clusters(flow: Any, group: str, known: list[str]) -> list[Cluster]:
     return [found[name] for name in sorted(keys, key=keys.__getitem__)]
 
 
-def _kind(node: Any) -> str:
+def _kind(node: BaseNode) -> str:
     if hasattr(node, "start_node"):
         return "flow"
     if isinstance(node, BatchNode):

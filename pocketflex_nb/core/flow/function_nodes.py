@@ -34,7 +34,7 @@ class FunctionNode(Node):
         """Call the function."""
         return self._pfx_call(prep_res)
 
-    def _pfx_call(self, shared: Any) -> Any:
+    def _pfx_call(self, shared: object) -> Any:
         """Call the function, or the one now bound to its name if the run uses that because its cell ran again."""
         fn, frame = self._pfx_fn, CURRENT_FRAME.get()
         if frame is not None:

@@ -46,7 +46,7 @@ def is_lazy(fn: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(fn) or inspect.isgeneratorfunction(_unwrapped(fn)) or is_stream(fn)
 
 
-def unrun_steps(node: Any) -> Iterator[tuple[str, str]]:
+def unrun_steps(node: BaseNode) -> Iterator[tuple[str, str]]:
     """The steps of `node` whose body would never run, by name, each with its mend."""
     function = node.__dict__.get("_pfx_fn")
     if function is not None:
@@ -76,13 +76,13 @@ def unrun_steps(node: Any) -> Iterator[tuple[str, str]]:
 _OURS = (FunctionNode.exec, Node.exec)
 
 
-def _is_own(node: Any, step: str) -> bool:
+def _is_own(node: BaseNode, step: str) -> bool:
     """Whether a step is the user's own."""
     if step in node.__dict__:
         return True
     return not getattr(getattr(type(node), step, None), "__module__", "").startswith("pocketflex_nb.")
 
 
-def _is_visited_step_by_step(node: Any) -> bool:
+def _is_visited_step_by_step(node: BaseNode) -> bool:
     """Whether the private hooks are this package's, so that nothing else may run a step's body."""
     return isinstance(node, BaseNode) and not any(_is_own(node, hook) for hook in ("_run", "_exec", "_run_async") if hasattr(node, hook))

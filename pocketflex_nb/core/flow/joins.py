@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from pocketflex_nb.core.flow.node_ids import branches
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
@@ -19,7 +18,7 @@ _EXIT = 0  # the virtual node behind every end
 Arrows = dict[int, list[int]]
 
 
-def join_of(fork: Any) -> Any:
+def join_of(fork: Fork) -> BaseNode | None:
     """The node where the branches of `fork` meet, or None when each branch ends alone.
 
     Parameters
@@ -54,7 +53,7 @@ def join_of(fork: Any) -> Any:
     return _join(_Reached(heads, {at for at in times if times[at] > 1}, fork), heads)
 
 
-def join_behind(heads: list[Any], walked: list[Any], origin: Any) -> Any:
+def join_behind(heads: list[BaseNode], walked: list[BaseNode], origin: BaseNode) -> BaseNode | None:
     """The join of branches that begin at `heads`, or None; `join_of` for heads that no drawn fork has.
 
     Parameters
@@ -69,7 +68,7 @@ def join_behind(heads: list[Any], walked: list[Any], origin: Any) -> Any:
     return _join(_Reached(heads, set(map(id, walked)), origin=origin), heads)
 
 
-def _join(graph: _Reached, heads: list[Any]) -> Any:
+def _join(graph: _Reached, heads: list[BaseNode]) -> BaseNode | None:
     if not heads or any(head is END for head in heads):
         return None
     if not graph.is_endless:
@@ -85,15 +84,15 @@ def _join(graph: _Reached, heads: list[Any]) -> Any:
 class _Reached:
     """The subgraph that the heads of a fork reach: nodes by number, and the arrows between the numbers; `_EXIT` is the end."""
 
-    def __init__(self, heads: list[Any], walked: set[int], fork: Any = None, *, origin: Any = None) -> None:
-        self.nodes: dict[int, Any] = {}
+    def __init__(self, heads: list[BaseNode], walked: set[int], fork: Fork | None = None, *, origin: BaseNode | None = None) -> None:
+        self.nodes: dict[int, BaseNode] = {}
         self.arrows: Arrows = {}
         self.owners: set[int] = set()  # nodes that an arrow leads from to this very fork, or that the branches leave
         self.lacks_default: set[int] = set()
         numbers: dict[int, int] = {}
-        queue: list[Any] = []
+        queue: list[BaseNode] = []
 
-        def number(node: Any) -> int:
+        def number(node: BaseNode) -> int:
             found = numbers.get(id(node))
             if found is None:
                 found = numbers[id(node)] = len(numbers) + 1
@@ -152,21 +151,21 @@ class _Reached:
         return set(self.heads) <= _reaching(join, arrows) | {join}
 
 
-def _targets(node: Any, fork: Any, at: int, owners: set[int]) -> Iterable[Any]:
+def _targets(node: BaseNode, fork: Fork | None, at: int, owners: set[int]) -> Iterable[BaseNode | None]:
     """The targets of the arrows of `node`; None for an end. Notes `node` as an owner when it leads to `fork`."""
     targets = _heads(node) if isinstance(node, Fork) else list(node.successors.values())
     handler = getattr(node, "_pfx_on_error", None)
     if handler is not None:
         targets = [*(targets or [None]), handler]
     for target in targets:
-        if target is fork and fork is not None:
+        if fork is not None and target is fork:
             owners.add(at)
-            yield from _heads(target)
+            yield from _heads(fork)
         else:
             yield target if isinstance(target, BaseNode) and target is not END else None
 
 
-def _heads(fork: Any) -> list[Any]:
+def _heads(fork: Fork) -> list[BaseNode | None]:
     """The first nodes of the branches of `fork`; None for an end."""
     return [None if head is END else head for head in branches(fork)[0] or [END]]
 

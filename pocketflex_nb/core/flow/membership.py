@@ -14,7 +14,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from pocketflex_nb.core.context import CURRENT_CELL
 
@@ -23,12 +23,18 @@ __all__ = ["arrow_drawn", "enter", "forget_arrows", "stands_elsewhere"]
 _CellRun = tuple[str, int]
 
 
+class _Wired(Protocol):
+    """A node, as far as this module looks at it."""
+
+    successors: dict[str, Any]
+
+
 class _Flow:
     """A registered flow: whether it was given a name, and which execution of which cell made it."""
 
     __slots__ = ("cell", "flow", "is_named", "told")
 
-    def __init__(self, flow: Any, is_named: bool, cell: _CellRun | None) -> None:
+    def __init__(self, flow: object, is_named: bool, cell: _CellRun | None) -> None:
         self.flow, self.is_named, self.cell = weakref.ref(flow), is_named, cell
         self.told: tuple[_Flow, ...] = ()  # the flows that it was said to share nodes with
 
@@ -51,7 +57,7 @@ class _Node:
 
     __slots__ = ("arrows", "flows", "is_shared", "node")
 
-    def __init__(self, node: Any) -> None:
+    def __init__(self, node: object) -> None:
         key = id(node)
         self.node = weakref.ref(node, lambda _: _nodes.pop(key, None))
         self.flows: list[_Flow] = []
@@ -62,12 +68,12 @@ class _Node:
 _nodes: dict[int, _Node] = {}
 
 
-def _known(node: Any) -> _Node | None:
+def _known(node: object) -> _Node | None:
     found = _nodes.get(id(node))
     return found if found is not None and found.node() is node else None
 
 
-def _kept(node: Any) -> _Node | None:
+def _kept(node: object) -> _Node | None:
     """The facts about `node`, created if need be; None for objects that cannot be referenced weakly."""
     found = _known(node)
     if found is None:
@@ -78,7 +84,7 @@ def _kept(node: Any) -> _Node | None:
     return found
 
 
-def enter(flow: Any, start: Any, *, is_named: bool = False) -> None:
+def enter(flow: object, start: object, *, is_named: bool = False) -> None:
     """Register every node that can be reached from `start` as part of `flow`.
 
     Parameters
@@ -97,7 +103,7 @@ def enter(flow: Any, start: Any, *, is_named: bool = False) -> None:
             _tell(node, cell, standing.name)
 
 
-def arrow_drawn(source: Any, action: str | None, target: Any, *, is_over: bool) -> None:
+def arrow_drawn(source: object, action: str | None, target: object, *, is_over: bool) -> None:
     """Register an arrow that was just drawn; warn once when it adds a node to a second flow, or changes one that belongs to two.
 
     Parameters
@@ -125,7 +131,7 @@ def arrow_drawn(source: Any, action: str | None, target: Any, *, is_over: bool) 
                 _tell(node, cell, standing.name)
 
 
-def forget_arrows(source: Any) -> None:
+def forget_arrows(source: _Wired) -> None:
     """Remove the arrows of `source` that an earlier execution of the running cell drew."""
     known, cell = _known(source), _cell_run()
     if known is None or cell is None:
@@ -139,7 +145,7 @@ def forget_arrows(source: Any) -> None:
                 source.successors.pop(action, None)
 
 
-def stands_elsewhere(node: Any, name: str | None) -> bool:
+def stands_elsewhere(node: object, name: str | None) -> bool:
     """Whether `node` belongs to another flow than the one of this name that is being made now."""
     known = _known(node)
     if known is None:
@@ -148,7 +154,7 @@ def stands_elsewhere(node: Any, name: str | None) -> bool:
     return any(standing.counts(cell, name) for standing in known.flows)
 
 
-def _reached(roots: Iterable[Any], standing: _Flow) -> Iterator[_Node]:
+def _reached(roots: Iterable[object], standing: _Flow) -> Iterator[_Node]:
     """Every reachable node that was not registered for the flow yet; it is afterwards."""
     todo = [node for root in roots for node in _direct(root)]
     while todo:
@@ -163,9 +169,11 @@ def _reached(roots: Iterable[Any], standing: _Flow) -> Iterator[_Node]:
             todo += _direct(target)
 
 
-def _direct(target: Any) -> list[Any]:
+def _direct(target: object) -> list[Any]:
     """The nodes that an arrow to `target` leads to."""
-    found, todo, seen = [], [target], set()
+    found: list[Any] = []
+    todo: list[Any] = [target]
+    seen: set[int] = set()
     while todo:
         one = todo.pop()
         if getattr(type(one), "_pfx_is_fork", False):
@@ -183,8 +191,9 @@ def _tell(node: _Node, cell: _CellRun | None, name: str | None) -> None:
     if len(named) < 2 or named[0] in named[-1].told:
         return
     named[-1].told += (named[0],)
-    thing: Any = node.node()
-    called = thing.name if isinstance(thing.name, str) and thing.name else type(thing).__name__
+    thing = node.node()
+    name = getattr(thing, "name", None)
+    called = name if isinstance(name, str) and name else type(thing).__name__
     warnings.warn(
         f"node {called!r} stands in the flows {named[0].name!r} and {named[-1].name!r}, and so do the arrows that leave it: for a node of "
         f"its own take a copy, flow.copy(), or wire it by linear() or in a Mermaid cell, which take one",

@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 
-def arrows(node: Any) -> Iterator[tuple[str, str, Any, int]]:
+def arrows(node: BaseNode) -> Iterator[tuple[str, str, BaseNode, int]]:
     """The arrows that leave `node`: (kind, action, target, how many leave together), forks opened, None left out."""
     for action, target in list(node.successors.items()):
         if isinstance(target, Fork):
@@ -34,10 +34,10 @@ def arrows(node: Any) -> Iterator[tuple[str, str, Any, int]]:
         yield "error", "default", handler, 1
 
 
-def branches(fork: Fork) -> tuple[list[Any], list[Any]]:
+def branches(fork: Fork) -> tuple[list[BaseNode], list[BaseNode]]:
     """Heads and detached nodes of `fork`, with forks among its heads opened too."""
-    heads: list[Any] = []
-    detached: list[Any] = list(fork.detached)
+    heads: list[BaseNode] = []
+    detached: list[BaseNode] = list(fork.detached)
     queue, seen = list(fork.heads), {id(fork)}
     while queue:
         head = queue.pop(0)
@@ -50,20 +50,20 @@ def branches(fork: Fork) -> tuple[list[Any], list[Any]]:
     return heads, detached
 
 
-def first_nodes(flow: Any) -> list[Any]:
+def first_nodes(flow: BaseNode) -> list[BaseNode]:
     """The first nodes of `flow`: none, one, or the heads of a fan-out."""
     start = getattr(flow, "start_node", None)
     nodes = branches(start)[0] if isinstance(start, Fork) else [start]
     return [n for n in nodes if isinstance(n, BaseNode) and n is not END]
 
 
-def members(flow: Any) -> list[Any]:
+def members(flow: BaseNode) -> list[BaseNode]:
     """The nodes of `flow` itself, nested flows as one, in wiring order (breadth first from the start)."""
     start = getattr(flow, "start_node", None)
-    queue: list[Any] = first_nodes(flow)
+    queue: list[BaseNode] = first_nodes(flow)
     if isinstance(start, Fork):
         queue += [n for n in branches(start)[1] if n is not END]
-    seen: dict[int, Any] = {id(n): n for n in queue}
+    seen: dict[int, BaseNode] = {id(n): n for n in queue}
     queue = list(seen.values())
     for node in queue:  # grows while it is walked
         for _, _, target, _ in arrows(node):
@@ -73,21 +73,21 @@ def members(flow: Any) -> list[Any]:
     return queue
 
 
-def base_name(node: Any) -> str:
+def base_name(node: BaseNode) -> str:
     """The name of a node before numbering: its given name, else its class name."""
     given = getattr(node, "name", None)
     return given if isinstance(given, str) and given else type(node).__name__
 
 
-def base_id(node: Any) -> str:
+def base_id(node: BaseNode) -> str:
     """The id of a node before numbering: its Mermaid id, else its name with blanks and punctuation replaced by ``_``."""
     given = node.__dict__.get("_pfx_id")
     return given if given else re.sub(r"[^\w.-]", "_", base_name(node)) or "node"
 
 
-def ids_of(flow: Any) -> dict[Any, str]:
+def ids_of(flow: BaseNode) -> dict[BaseNode, str]:
     """The id of each node of `flow` itself: unique there, in wiring order. ``END`` is never an id: it is the reserved target."""
-    ids: dict[Any, str] = {}
+    ids: dict[BaseNode, str] = {}
     taken: set[str] = {"END"}
     numbers: dict[str, int] = {}
     nodes = members(flow)
@@ -101,18 +101,18 @@ def ids_of(flow: Any) -> dict[Any, str]:
     return {node: ids[node] for node in nodes}
 
 
-def label_of(node: Any) -> str:
+def label_of(node: BaseNode) -> str:
     """The label of `node` in pictures: its Mermaid label, else its name."""
     label = getattr(node, "_pfx_label", None)
     return label if isinstance(label, str) else base_name(node)
 
 
-def action_text(action: Any) -> str:
+def action_text(action: object) -> str:
     """An action as the views write it; a `StrEnum` or ``(str, Enum)`` member is its value."""
     return str.__str__(action) if isinstance(action, str) else str(action)
 
 
-def nodes_by_path(flow: Any, group: str = "", inside: tuple[Any, ...] = ()) -> dict[str, Any]:
+def nodes_by_path(flow: BaseNode, group: str = "", inside: tuple[object, ...] = ()) -> dict[str, Any]:
     """Every node of `flow` and of the flows nested in it, by graph path."""
     found: dict[str, Any] = {}
     inside = inside or (flow,)

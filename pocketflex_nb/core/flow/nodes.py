@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.flow.membership import arrow_drawn, forget_arrows
@@ -17,6 +17,10 @@ from pocketflex_nb.core.flow.outcomes import check_on_error
 from pocketflex_nb.core.flow.retry_policy import Retry, check_seconds
 
 __all__ = ["END", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "Node", "attempt_of", "check_concurrency", "checked_name", "whole"]
+
+_Target = TypeVar("_Target", bound="BaseNode | _ConditionalTransition")
+_Node = TypeVar("_Node", bound="BaseNode")
+_T = TypeVar("_T")
 
 
 class BaseNode:
@@ -49,10 +53,16 @@ class BaseNode:
 
     name: str | None = None
     _pfx_legacy_async = False  # whether the steps are spelled `prep_async`, `exec_async`, `post_async`
+    # rare, so only in the `__dict__` of those that have one
+    _pfx_on_error: BaseNode  # where the error arrow leads
+    _pfx_id: str  # its id in a diagram
+    _pfx_label: str
+    _pfx_shape: str
+    _pfx_source: object  # what the diagram's name was bound to
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
-        self.successors: dict[str, Any] = {}
+        self.successors: dict[str, BaseNode] = {}
         if type(self).__hash__ is None:  # `@dataclass` and a class with `__eq__` lose it; a node is known by its identity all the same
             type(self).__hash__ = object.__hash__  # type: ignore[method-assign]
 
@@ -66,7 +76,13 @@ class BaseNode:
         """
         self.params = params
 
-    def next(self, node: Any, action: str = "default") -> Any:
+    @overload
+    def next(self, node: _Target, action: str = "default") -> _Target: ...
+    @overload
+    def next(self, node: list[_Node] | tuple[BaseNode, ...], action: str = "default") -> Fork: ...
+    def next(
+        self, node: BaseNode | _ConditionalTransition | list[_Node] | tuple[BaseNode, ...], action: str = "default"
+    ) -> BaseNode | _ConditionalTransition:
         """Draw the arrow `action` to `node`, and return `node`.
 
         A list or tuple of nodes becomes one `Fork`, whose branches run in parallel. Drawing an action twice warns, the last wins; a
@@ -97,7 +113,7 @@ class BaseNode:
         arrow_drawn(self, action, target, is_over=is_over)
         return target
 
-    def on(self, action: str, node: Any) -> BaseNode:
+    def on(self, action: str, node: BaseNode | list[Any] | tuple[BaseNode, ...]) -> BaseNode:
         """Draw the arrow `action` to `node`, and return this node, for chains: ``n.on("ok", a).on("retry", b)``.
 
         Parameters
@@ -110,7 +126,7 @@ class BaseNode:
         self.next(whole(node), action)
         return self
 
-    def branch(self, targets: Mapping[str, Any]) -> BaseNode:
+    def branch(self, targets: Mapping[str, BaseNode | list[Any] | tuple[BaseNode, ...]]) -> BaseNode:
         """Draw one arrow per item of `targets`, and return this node.
 
         Parameters
@@ -122,7 +138,7 @@ class BaseNode:
             self.next(whole(target), action)
         return self
 
-    def on_error(self, handler: Any) -> Any:
+    def on_error(self, handler: _Node) -> _Node:
         """Draw the error edge, taken when this node fails for good (retries and `exec_fallback` spent); returns `handler`.
 
         The handler reads the exception as ``current().error``. An error in the handler itself is not caught by it.
@@ -228,7 +244,13 @@ class BaseNode:
             warnings.warn("Node won't run successors. Use Flow.", stacklevel=2)
         return ports.engine.run_node(self, shared)
 
-    def __rshift__(self, other: Any) -> Any:
+    @overload
+    def __rshift__(self, other: _Target) -> _Target: ...
+    @overload
+    def __rshift__(self, other: list[_Node] | tuple[BaseNode, ...]) -> Fork: ...
+    def __rshift__(
+        self, other: BaseNode | _ConditionalTransition | list[_Node] | tuple[BaseNode, ...]
+    ) -> BaseNode | _ConditionalTransition:
         return self.next(other)
 
     def __sub__(self, action: str) -> _ConditionalTransition:
@@ -246,22 +268,26 @@ class _ConditionalTransition:
     def __init__(self, src: BaseNode, action: str) -> None:
         self.src, self.action = src, action
 
-    def __rshift__(self, tgt: Any) -> Any:
+    @overload
+    def __rshift__(self, tgt: _Target) -> _Target: ...
+    @overload
+    def __rshift__(self, tgt: list[_Node] | tuple[BaseNode, ...]) -> Fork: ...
+    def __rshift__(self, tgt: BaseNode | _ConditionalTransition | list[_Node] | tuple[BaseNode, ...]) -> BaseNode | _ConditionalTransition:
         return self.src.next(tgt, self.action)
 
-    def __sub__(self, action: Any) -> Any:
+    def __sub__(self, action: object) -> NoReturn:
         raise TypeError(f"{self!r} is an arrow without a target yet, and takes no second action: write {self!r} >> target first")
 
     def __repr__(self) -> str:
         return f"{_called(self.src)} - {self.action!r}"
 
 
-def _called(node: Any) -> str:
+def _called(node: BaseNode) -> str:
     """The name of a node in messages about wiring."""
     return node.name if isinstance(node.name, str) and node.name else type(node).__name__
 
 
-def whole(target: Any) -> Any:
+def whole(target: _T) -> _T:
     """`target`; raises for an arrow without a target."""
     if isinstance(target, _ConditionalTransition):
         raise TypeError(f"{target!r} is an arrow without a target: name the node alone here, and write {target!r} >> target by itself")
@@ -269,7 +295,7 @@ def whole(target: Any) -> Any:
 
 
 #: (node, number) of the attempt that the running code belongs to
-_ATTEMPT: ContextVar[tuple[Any, int] | None] = ContextVar("pocketflex_nb_attempt", default=None)
+_ATTEMPT: ContextVar[tuple[object, int] | None] = ContextVar("pocketflex_nb_attempt", default=None)
 
 
 class CurrentRetry:
@@ -278,18 +304,18 @@ class CurrentRetry:
     @overload
     def __get__(self, node: None, owner: type) -> CurrentRetry: ...
     @overload
-    def __get__(self, node: Any, owner: type) -> int: ...
-    def __get__(self, node: Any, owner: type) -> Any:
+    def __get__(self, node: object, owner: type) -> int: ...
+    def __get__(self, node: object, owner: type) -> CurrentRetry | int:
         if node is None:
             return self
         attempt = _ATTEMPT.get()
         return attempt[1] if attempt is not None and attempt[0] is node else 0
 
-    def __set__(self, node: Any, number: int) -> None:
+    def __set__(self, node: object, number: int) -> None:
         _ATTEMPT.set((node, number))
 
 
-def attempt_of(node: Any) -> int:
+def attempt_of(node: object) -> int:
     """The 0-based number of the current attempt of `node`, as it is wired: a visit runs a copy of it."""
     attempt = _ATTEMPT.get()
     is_its_own = attempt is not None and getattr(attempt[0], "successors", None) is getattr(node, "successors", node)
@@ -450,12 +476,12 @@ class Fork(BaseNode):
     wires its branches: ``plan >> [search, read] >> write`` draws `write` behind the end of each branch.
     """
 
-    _pfx_each: Any = None  # of a fork that a list of actions made: per head its own params or None
-    _pfx_join: Any = None  # and where its branches meet, or None
+    _pfx_each: list[Mapping[str, Any] | None] | None = None  # of a fork that a list of actions made: per head its own params or None
+    _pfx_join: BaseNode | None = None  # and where its branches meet, or None
 
     _pfx_is_fork = True
 
-    def __init__(self, heads: Iterable[Any], detached: Iterable[Any] = ()) -> None:
+    def __init__(self, heads: Iterable[BaseNode], detached: Iterable[BaseNode] = ()) -> None:
         super().__init__()
         self.heads, self.detached = list(heads), list(detached)
         for head in map(whole, self.heads + self.detached):
@@ -464,7 +490,13 @@ class Fork(BaseNode):
         if not self.heads and not self.detached:
             raise ValueError("fan-out to an empty list: name at least one node")
 
-    def next(self, node: Any, action: str = "default") -> Any:
+    @overload
+    def next(self, node: _Target, action: str = "default") -> _Target: ...
+    @overload
+    def next(self, node: list[_Node] | tuple[BaseNode, ...], action: str = "default") -> Fork: ...
+    def next(
+        self, node: BaseNode | _ConditionalTransition | list[_Node] | tuple[BaseNode, ...], action: str = "default"
+    ) -> BaseNode | _ConditionalTransition:
         """Draw the arrow from the end of every branch to `node`."""
         if isinstance(node, _ConditionalTransition):
             self.next(node.src, action)
@@ -501,7 +533,7 @@ class _End(BaseNode):
     def __copy__(self) -> _End:
         return self
 
-    def __deepcopy__(self, memo: Any) -> _End:
+    def __deepcopy__(self, memo: object) -> _End:
         return self
 
     def __reduce__(self) -> str:

@@ -52,7 +52,7 @@ class Outcomes(list[Any]):
         Those that failed, in the order of the items.
     """
 
-    def __init__(self, results: Iterable[Any] = (), failures: Iterable[ItemFailure] = ()) -> None:
+    def __init__(self, results: Iterable[object] = (), failures: Iterable[ItemFailure] = ()) -> None:
         super().__init__(results)
         self.failures = sorted(failures, key=lambda failure: failure.index)
 
@@ -63,7 +63,7 @@ def check_on_error(what: str, on_error: str) -> None:
         raise ValueError(f"{what}(on_error={on_error!r}): 'raise' or 'collect'")
 
 
-def given(items: Any) -> Any:
+def given(items: object) -> Any:
     """The items that `prep` returned: an iterable of either kind as it is; none for None, and for a falsy value that is not iterable.
 
     An array is asked for its items and never for its truth: one that holds a single zero is false.
@@ -73,6 +73,6 @@ def given(items: Any) -> Any:
     return items
 
 
-def is_awaited(items: Any) -> bool:
+def is_awaited(items: object) -> bool:
     """Whether `items` can only be iterated by ``async for``."""
     return hasattr(items, "__aiter__") and not hasattr(items, "__iter__")

@@ -27,15 +27,15 @@ class Private:
         Key of the store around to the rule that what is given back is merged by.
     """
 
-    takes: Mapping[Any, Any] = field(default_factory=dict)
-    gives: Mapping[Any, Any] = field(default_factory=dict)
-    rules: Mapping[Any, Callable[..., Any]] = field(default_factory=dict)
+    takes: Mapping[object, object] = field(default_factory=dict)
+    gives: Mapping[object, object] = field(default_factory=dict)
+    rules: Mapping[object, Callable[..., Any]] = field(default_factory=dict)
 
-    def inner_rules(self) -> dict[Any, Callable[..., Any]]:
+    def inner_rules(self) -> dict[object, Callable[..., Any]]:
         """The same rules by the names in the private store: for parallel writes by its branches."""
         return {inner: self.rules[outer] for inner, outer in self.gives.items() if outer in self.rules}
 
-    def taken(self, shared: Any, params: Mapping[str, Any], what: str) -> dict[Any, Any]:
+    def taken(self, shared: Any, params: Mapping[str, object], what: str) -> dict[object, object]:
         """The inputs of the private store: of the item's params, else of `shared`; copied, so that neither changes the other's."""
         if self.takes and not isinstance(shared, Mapping):
             raise TypeError(
@@ -43,14 +43,14 @@ class Private:
             )
         found = {}
         for outer, inner in self.takes.items():
-            source = params if outer in params else shared
+            source: Mapping[Any, object] = params if outer in params else shared
             if outer not in source:
                 known = [key for key in shared if isinstance(key, str)]
                 raise StoreError(f"{what} takes {outer!r}, and the store around has no such key{nearest(str(outer), known)}")
             found[inner] = own(source[outer])
         return found
 
-    def given(self, inner: Any, store: Mapping[Any, Any], what: str) -> Any:
+    def given(self, inner: object, store: Mapping[object, object], what: str) -> Any:
         """The value of one output."""
         if inner not in store:
             known = [key for key in store if isinstance(key, str)]
@@ -60,7 +60,7 @@ class Private:
             )
         return store[inner]
 
-    def merged(self, outer: Any, base: Any, theirs: Any, mine: Any) -> Any:
+    def merged(self, outer: object, base: object, theirs: object, mine: object) -> Any:
         """The result of the merge rule of `outer` for the present value and the output."""
         rule = self.rules[outer]
         try:
@@ -70,7 +70,7 @@ class Private:
             raise
 
 
-def declared(what: str, inputs: Any, outputs: Any, merge: Any) -> Private | None:
+def declared(what: str, inputs: object, outputs: object, merge: object) -> Private | None:
     """The declaration that these options make, or None when they make none.
 
     Raises
@@ -93,7 +93,7 @@ def declared(what: str, inputs: Any, outputs: Any, merge: Any) -> Private | None
     return Private(_names(what, "inputs", inputs), gives, dict(merge or {}))
 
 
-def _names(what: str, option: str, names: Any) -> dict[Any, Any]:
+def _names(what: str, option: str, names: object) -> dict[object, object]:
     if names is None:
         return {}
     if isinstance(names, str):
@@ -105,12 +105,12 @@ def _names(what: str, option: str, names: Any) -> dict[Any, Any]:
     return {name: name for name in names}
 
 
-def names_text(names: Mapping[Any, Any]) -> str:
+def names_text(names: Mapping[object, object]) -> str:
     """A declaration as short text: ``topic, style as tone``."""
     return ", ".join(str(source) if source == target else f"{source} as {target}" for source, target in names.items())
 
 
-def names_setting(names: Mapping[Any, Any]) -> str:
+def names_setting(names: Mapping[object, object]) -> str:
     """A declaration as a diagram's setting; ``""`` where a key cannot be written there."""
     parts = [str(source) if source == target else f"{source} as {target}" for source, target in names.items()]
     return " & ".join(parts) if read_names(" & ".join(parts)) == dict(names) else ""
@@ -134,7 +134,8 @@ def own(value: Any, seen: dict[int, Any] | None = None) -> Any:
         return set(value)
     if kind is tuple:
         return tuple(own(part, seen) for part in value)
-    made = seen[id(value)] = kind()
+    made: Any = kind()
+    seen[id(value)] = made
     if kind is dict:
         made.update({key: own(part, seen) for key, part in value.items()})
     else:

@@ -25,7 +25,7 @@ class NotCopied(Exception):
     """The value contains something that cannot be copied and is no longer available, or it is too large."""
 
 
-def copy_of(frozen: Any, live: Any) -> Any:
+def copy_of(frozen: object, live: object) -> Any:
     """A new value equal to `frozen`.
 
     Parameters
@@ -43,7 +43,7 @@ def copy_of(frozen: Any, live: Any) -> Any:
     return _Maker(live).make(frozen)
 
 
-def restore(live: Any, frozen: Any) -> Any:
+def restore(live: object, frozen: object) -> Any:
     """Restore `live` to the content of `frozen`, in place where it can be changed; returns the restored value.
 
     Raises
@@ -61,7 +61,7 @@ def restore(live: Any, frozen: Any) -> Any:
 class _Maker:
     """Makes values from frozen ones, with the parts of one live value."""
 
-    def __init__(self, live: Any) -> None:
+    def __init__(self, live: object) -> None:
         self.parts: dict[int, Any] = {}
         self.above: list[Any] = []
         self.left = PARTS
@@ -98,7 +98,7 @@ class _Maker:
         if self.left < 0:
             raise NotCopied(f"more than {PARTS} parts")
 
-    def make(self, frozen: Any) -> Any:
+    def make(self, frozen: object) -> Any:
         """A new value."""
         if not isinstance(frozen, Frozen):
             return frozen
@@ -154,7 +154,7 @@ class _Maker:
         return plain
 
     # in place --------------------------------------------------------------------------------------------------------
-    def again(self, live: Any, frozen: Any) -> Any:
+    def again(self, live: Any, frozen: object) -> Any:
         """`live`, restored; a new value where it is of another class or cannot be changed."""
         if not isinstance(frozen, Frozen):
             return frozen
@@ -200,7 +200,7 @@ class _Maker:
         live.extend(items)
         return live
 
-    def _child(self, live: Any, frozen: Any) -> Any:
+    def _child(self, live: object, frozen: object) -> Any:
         if not isinstance(frozen, Frozen):
             return frozen
         return self.again(live, frozen) if type(live) is frozen.cls else self.make(frozen)

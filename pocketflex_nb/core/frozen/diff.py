@@ -38,7 +38,7 @@ class Difference:
         return path_text(self.path)
 
 
-def compare(old: Any, new: Any, path: tuple[Any, ...] = (), *, limit: int | None = None) -> list[Difference]:
+def compare(old: object, new: object, path: tuple[object, ...] = (), *, limit: int | None = None) -> list[Difference]:
     """The differences from `old` to `new`, two frozen values.
 
     Parameters
@@ -56,7 +56,7 @@ def compare(old: Any, new: Any, path: tuple[Any, ...] = (), *, limit: int | None
     return list(islice(_differences(old, new, path), limit))
 
 
-def _differences(old: Any, new: Any, path: tuple[Any, ...]) -> Iterator[Difference]:
+def _differences(old: Any, new: Any, path: tuple[object, ...]) -> Iterator[Difference]:
     if old is new:
         return
     if old is MISSING or new is MISSING:
@@ -76,7 +76,7 @@ def _differences(old: Any, new: Any, path: tuple[Any, ...]) -> Iterator[Differen
         yield Difference(path, "changed", old, new)
 
 
-def _in_dict(old: FrozenDict, new: FrozenDict, path: tuple[Any, ...]) -> Iterator[Difference]:
+def _in_dict(old: FrozenDict, new: FrozenDict, path: tuple[object, ...]) -> Iterator[Difference]:
     if old.keytree is new.keytree:
         for key, was, now in zip(new.keys(), old.values(), new.values(), strict=True):
             yield from _differences(was, now, (*path, key))
@@ -88,7 +88,7 @@ def _in_dict(old: FrozenDict, new: FrozenDict, path: tuple[Any, ...]) -> Iterato
         yield Difference((*path, key), "removed", was, MISSING)
 
 
-def _in_set(old: FrozenList, new: FrozenList, path: tuple[Any, ...]) -> Iterator[Difference]:
+def _in_set(old: FrozenList, new: FrozenList, path: tuple[object, ...]) -> Iterator[Difference]:
     try:
         before, after = set(old), set(new)
     except TypeError:  # objects of other classes, which as they were have no hash
@@ -102,7 +102,7 @@ def _in_set(old: FrozenList, new: FrozenList, path: tuple[Any, ...]) -> Iterator
             yield Difference((*path, item), "removed", item, MISSING)
 
 
-def _in_list(old: FrozenList, new: FrozenList, path: tuple[Any, ...]) -> Iterator[Difference]:
+def _in_list(old: FrozenList, new: FrozenList, path: tuple[object, ...]) -> Iterator[Difference]:
     """Skip the common prefix and suffix; compare the rest index by index."""
     first = _shared(leaves_of(old.tree), leaves_of(new.tree))
     before, after = list(old)[first:], list(new)[first:]

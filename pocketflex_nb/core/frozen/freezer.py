@@ -18,7 +18,7 @@ import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
 from operator import is_
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketflex_nb.core.frozen.frozen_tree import (
     MISSING,
@@ -84,6 +84,12 @@ _NODE, _ITEM, _OBJECT = 16, 4, 64
 _MADE = frozenset({FrozenDict, FrozenList})
 
 
+#: how values of a class are frozen: the pass, the value, its last frozen copy
+_Make = Callable[["Freezer", Any, object], object]
+_Node = tuple[object, ...]
+_ItemT = TypeVar("_ItemT")
+
+
 class TooLarge(Exception):
     """A bounded `freeze` would exceed its bound."""
 
@@ -115,7 +121,7 @@ class Freezer:
         if self.left < 0:
             raise TooLarge
 
-    def freeze(self, value: Any, old: Any) -> Any:
+    def freeze(self, value: object, old: object) -> object:
         """The frozen `value`; `old` itself if it is unchanged."""
         cls = value.__class__
         if cls in PLAIN:
@@ -127,7 +133,7 @@ class Freezer:
                 _HOW.clear()
         return how(self, value, old)
 
-    def _plain(self, cls: type, value: Any, old: Any) -> Any:
+    def _plain(self, cls: type, value: Any, old: object) -> object:
         if cls is str and len(value) >= LONG:
             return self._text(value, old)
         if old.__class__ is cls and old == value:
@@ -136,7 +142,7 @@ class Freezer:
             self.fresh += len(value)
         return value
 
-    def _text(self, value: str, old: Any) -> Any:
+    def _text(self, value: str, old: object) -> object:
         self.spend(len(value) >> 4)
         if old.__class__ is str and len(old) >= LONG:
             if len(value) == len(old):
@@ -152,7 +158,7 @@ class Freezer:
         return value
 
     # containers ------------------------------------------------------------------------------------------------------
-    def inside(self, value: Any, make: Callable[..., Any], old: Any) -> Any:
+    def inside(self, value: object, make: _Make, old: object) -> object:
         """Call `make` with `value` on the path, so that a container that contains itself is found."""
         path, ident = self.path, id(value)
         if ident in path:
@@ -165,7 +171,7 @@ class Freezer:
         finally:
             del path[ident]
 
-    def tree(self, items: list[Any], old: tuple[Any, ...]) -> tuple[Any, ...]:
+    def tree(self, items: list[object], old: tuple[object, ...]) -> tuple[object, ...]:
         """The tree of frozen `items`, sharing nodes with the tree `old`; `old` itself if nothing changed."""
         self.spend(_NODE + _ITEM * len(items))
         if len(items) <= WIDTH and old.__class__ is not Inner and len(old) <= WIDTH:
@@ -174,7 +180,7 @@ class Freezer:
         nodes = shared_nodes(items, before, self.leaf)
         return old if same_items(nodes, before) else self._grown(nodes, old)
 
-    def leaf(self, items: Sequence[Any], old: tuple[Any, ...]) -> tuple[Any, ...]:
+    def leaf(self, items: Sequence[object], old: tuple[object, ...]) -> tuple[object, ...]:
         """One leaf of frozen `items`; `old` itself if nothing changed."""
         if same_items(items, old):
             return old
@@ -206,7 +212,7 @@ class Freezer:
             self.spend(_NODE + 2 * _ITEM * was.count)
         return same
 
-    def _grown(self, nodes: list[Any], old: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _grown(self, nodes: list[_Node], old: tuple[object, ...]) -> tuple[object, ...]:
         """The tree over `nodes`, with the inner nodes of `old` where their children are the same."""
         above = _levels(old)
         while len(nodes) > WIDTH:
@@ -217,16 +223,16 @@ class Freezer:
         self.fresh += 56 + 8 * len(nodes)
         return Inner(nodes)
 
-    def _inner(self, nodes: Sequence[Any], old: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _inner(self, nodes: Sequence[_Node], old: _Node) -> tuple[object, ...]:
         if same_items(nodes, old):
             return old
         self.fresh += 56 + 8 * len(nodes)
         return Inner(nodes)
 
 
-def _levels(tree: tuple[Any, ...]) -> list[list[Any]]:
+def _levels(tree: tuple[object, ...]) -> list[list[_Node]]:
     """The inner nodes of a tree by level, the root first, without the root itself when it is a leaf."""
-    levels: list[list[Any]] = []
+    levels: list[list[_Node]] = []
     nodes: list[Any] = [tree]
     while nodes and nodes[0].__class__ is Inner:
         levels.append(nodes)
@@ -234,14 +240,14 @@ def _levels(tree: tuple[Any, ...]) -> list[list[Any]]:
     return levels
 
 
-def shared_nodes(items: list[Any], before: Sequence[Any], make: Callable[..., tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def shared_nodes(items: list[_ItemT], before: Sequence[_Node], make: Callable[[list[_ItemT], _Node], _Node]) -> list[_Node]:
     """Split `items` into nodes of at most 32, reusing the nodes `before` wherever `make` finds the same content.
 
     `make(items, node)` gives `node` itself when it holds the same. Looked for from the front; then, if the last node of before
     stands at the end, from the back, which finds what was put in or taken out anywhere; else place by place, which finds
     scattered changes and what was appended.
     """
-    out: list[tuple[Any, ...]] = []
+    out: list[_Node] = []
     at, first = 0, 0
     while first < len(before):
         known = len(before[first])
@@ -277,7 +283,7 @@ def shared_nodes(items: list[Any], before: Sequence[Any], make: Callable[..., tu
     return out
 
 
-def _list(work: Freezer, value: Any, old: Any) -> Any:
+def _list(work: Freezer, value: Any, old: object) -> object:
     cls = type(value)
     was = old.tree if old.__class__ is FrozenList and old.cls is cls else ()
     items = value if cls is list else list(tuple.__iter__(value) if issubclass(cls, tuple) else value)
@@ -287,7 +293,7 @@ def _list(work: Freezer, value: Any, old: Any) -> Any:
     return _kept(FrozenList(cls, len(items), tree, value.maxlen if cls is deque else None), old)
 
 
-def _tuple(work: Freezer, value: Any, old: Any) -> Any:
+def _tuple(work: Freezer, value: object, old: object) -> object:
     if type(value) is tuple and is_plain(value):
         if type(old) is tuple and _same_plain(old, value):
             return old
@@ -296,55 +302,55 @@ def _tuple(work: Freezer, value: Any, old: Any) -> Any:
     return _list(work, value, old)
 
 
-def _set(work: Freezer, value: Any, old: Any) -> Any:
+def _set(work: Freezer, value: Any, old: object) -> object:
     work.spend(_NODE + _ITEM * len(value))
-    items, known = list(value), old.__class__ is FrozenList and old.cls is set
-    if known and old.count == len(items) and PLAIN.issuperset(map(type, items)) and value.issuperset(old):
-        return old
-    tree = work.tree(items, old.tree if known else ())
-    return old if known and tree is old.tree else FrozenList(set, len(items), tree)
+    items, was = list(value), old if old.__class__ is FrozenList and old.cls is set else None
+    if was is not None and was.count == len(items) and PLAIN.issuperset(map(type, items)) and value.issuperset(was):
+        return was
+    tree = work.tree(items, () if was is None else was.tree)
+    return was if was is not None and tree is was.tree else FrozenList(set, len(items), tree)
 
 
-def _dict(work: Freezer, value: Any, old: Any) -> Any:
+def _dict(work: Freezer, value: Any, old: object) -> FrozenDict:
     cls = type(value)
-    known = old.__class__ is FrozenDict and old.cls is cls
+    was = old if old.__class__ is FrozenDict and old.cls is cls else None
     keys, values = list(dict.keys(value)), list(dict.values(value))
-    keytree = work.tree(keys, old.keytree if known else ())
-    tree = work.tree(values, old.tree if known else ())
-    if known and keytree is old.keytree and tree is old.tree:
-        return old
+    keytree = work.tree(keys, () if was is None else was.keytree)
+    tree = work.tree(values, () if was is None else was.tree)
+    if was is not None and keytree is was.keytree and tree is was.tree:
+        return was
     return FrozenDict(cls, len(keys), keytree, tree, value.default_factory if issubclass(cls, defaultdict) else None)
 
 
-def _record(read: Reader) -> Callable[..., Any]:
+def _record(read: Reader) -> _Make:
     """Freeze objects that consist of fields and can be made from them again."""
 
-    def freeze_record(work: Freezer, value: Any, old: Any) -> Any:
-        known = old.__class__ is FrozenObject and old.cls is type(value)
-        frozen = _dict(work, read(value), old.fields if known else MISSING)
-        return old if known and frozen is old.fields else FrozenObject(type(value), frozen)
+    def freeze_record(work: Freezer, value: Any, old: object) -> object:
+        was = old if old.__class__ is FrozenObject and old.cls is type(value) else None
+        frozen = _dict(work, read(value), MISSING if was is None else was.fields)
+        return was if was is not None and frozen is was.fields else FrozenObject(type(value), frozen)
 
     return freeze_record
 
 
-def _object(read: Reader) -> Callable[..., Any]:
+def _object(read: Reader) -> _Make:
     """Describe objects of other user classes by their attributes."""
 
-    def freeze_object(work: Freezer, value: Any, old: Any) -> Any:
+    def freeze_object(work: Freezer, value: Any, old: object) -> object:
         work.spend(_OBJECT)
-        known = old.__class__ is Opaque and old.ident == id(value) and old.fields is not None
-        fields = _dict(work, read(value), old.fields if known else MISSING)
+        before = old.fields if old.__class__ is Opaque and old.ident == id(value) else None
+        fields = _dict(work, read(value), MISSING if before is None else before)
         return _seen(work, value, old, fields)
 
     return freeze_object
 
 
-def _opaque(work: Freezer, value: Any, old: Any) -> Any:
+def _opaque(work: Freezer, value: object, old: object) -> object:
     work.spend(_OBJECT)
     return _seen(work, value, old, None)
 
 
-def _seen(work: Freezer, value: Any, old: Any, fields: FrozenDict | None) -> Any:
+def _seen(work: Freezer, value: object, old: object, fields: FrozenDict | None) -> object:
     cls = type(value)
     text = shape_of(value) or None if is_shaped(cls) else value_text(value, 200) if _is_told_at_once(cls, value) else None
     new = Opaque(cls, text, id(value), _digest(work, value), fields, value)
@@ -373,15 +379,15 @@ def _digest(work: Freezer, value: Any) -> int:
         return hash(view.tobytes())
 
 
-def _frozenset(work: Freezer, value: Any, old: Any) -> Any:
+def _frozenset(work: Freezer, value: Any, old: object) -> object:
     return old if type(old) is frozenset and PLAIN.issuperset(map(type, value)) and old == value else value
 
 
-def _leaf(work: Freezer, value: Any, old: Any) -> Any:
+def _leaf(work: Freezer, value: object, old: object) -> object:
     return old if type(old) is type(value) and equal(old, value) else value
 
 
-def _lonely(work: Freezer, value: Any, old: Any) -> Any:
+def _lonely(work: Freezer, value: object, old: object) -> object:
     """A leaf that equals only itself, because comparing might take arbitrarily long."""
     return value
 
@@ -389,7 +395,7 @@ def _lonely(work: Freezer, value: Any, old: Any) -> Any:
 _LEAVES = frozenset({_leaf, _lonely})
 
 
-def _kept(new: Any, old: Any) -> Any:
+def _kept(new: Any, old: Any) -> object:
     """`old` when it is an empty container, a cycle or a marker like `new`."""
     if old.__class__ is not new.__class__ or old.cls is not new.cls:
         return new
@@ -398,14 +404,14 @@ def _kept(new: Any, old: Any) -> Any:
     return old if old == new else new
 
 
-def _within(make: Callable[..., Any]) -> Callable[..., Any]:
+def _within(make: _Make) -> _Make:
     return lambda work, value, old: work.inside(value, make, old)
 
 
-_HOW: dict[type, Callable[[Freezer, Any, Any], Any]] = {}
+_HOW: dict[type, _Make] = {}
 
 
-def _how(cls: type) -> Callable[[Freezer, Any, Any], Any]:
+def _how(cls: type) -> _Make:
     """How values of `cls` are frozen."""
     if cls is frozenset:
         return _frozenset
@@ -431,7 +437,7 @@ def _how(cls: type) -> Callable[[Freezer, Any, Any], Any]:
     return _how_object(cls)
 
 
-def _how_object(cls: type) -> Callable[[Freezer, Any, Any], Any]:
+def _how_object(cls: type) -> _Make:
     read = reader_of(cls)
     if read is not None and is_record(cls):
         return _within(_record(read))
@@ -443,13 +449,13 @@ def _how_object(cls: type) -> Callable[[Freezer, Any, Any], Any]:
     return _opaque
 
 
-def _as(plain: Callable[[Any], Any], make: Callable[..., Any]) -> Callable[..., Any]:
+def _as(plain: Callable[[Any], Any], make: _Make) -> _Make:
     """Freeze a value of an unknown subclass as its base: only the base can be made again."""
     return lambda work, value, old: make(work, plain(value), old)
 
 
 #: bases, and how what a value of a subclass holds is taken out, past whatever the subclass says
-_BASES: tuple[tuple[type, Callable[[Any], Any], Callable[..., Any]], ...] = (
+_BASES: tuple[tuple[type, Callable[[Any], Any], _Make], ...] = (
     (dict, lambda value: dict(dict.items(value)), _dict),
     (list, lambda value: list.__getitem__(value, slice(None)), _list),
     (set, lambda value: set().union(value), _set),
@@ -473,7 +479,7 @@ def is_plain(value: Any) -> bool:
     return how in _LEAVES or how is _frozenset
 
 
-def _same_plain(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+def _same_plain(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
     return len(a) == len(b) and all(x is y or (type(x) is type(y) and _same_leaf(x, y)) for x, y in zip(a, b, strict=True))
 
 
@@ -483,7 +489,7 @@ def _same_leaf(a: Any, b: Any) -> bool:
     return bool(a == b) if type(a) in PLAIN else _how(type(a)) is _leaf and equal(a, b)
 
 
-def freeze(value: Any, previous: Any = MISSING, *, bound: int = sys.maxsize) -> Any:
+def freeze(value: object, previous: object = MISSING, *, bound: int = sys.maxsize) -> object:
     """An immutable copy of `value`.
 
     Parameters

@@ -52,14 +52,14 @@ class Inner(tuple[Any, ...]):
     __slots__ = ()
 
 
-def items_of(tree: tuple[Any, ...]) -> Iterator[Any]:
+def items_of(tree: tuple[object, ...]) -> Iterator[Any]:
     """The items below a node, in order."""
     if tree.__class__ is not Inner:
         return iter(tree)
     return chain.from_iterable(leaves_of(tree))
 
 
-def leaves_of(tree: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+def leaves_of(tree: tuple[object, ...]) -> list[tuple[Any, ...]]:
     """The leaves of a tree, in order."""
     nodes: list[tuple[Any, ...]] = [tree]
     while nodes and nodes[0].__class__ is Inner:
@@ -110,7 +110,7 @@ class FrozenList(Frozen):
 
     __slots__ = ("count", "more", "tree")
 
-    def __init__(self, cls: type, count: int, tree: tuple[Any, ...], more: Any = None) -> None:
+    def __init__(self, cls: type, count: int, tree: tuple[object, ...], more: object = None) -> None:
         self.cls, self.count, self.tree, self.more = cls, count, tree, more
 
     def __len__(self) -> int:
@@ -166,7 +166,7 @@ class FrozenDict(Frozen):
 
     __slots__ = ("count", "keytree", "more", "tree")
 
-    def __init__(self, cls: type, count: int, keytree: tuple[Any, ...], tree: tuple[Any, ...], more: Any = None) -> None:
+    def __init__(self, cls: type, count: int, keytree: tuple[object, ...], tree: tuple[object, ...], more: object = None) -> None:
         self.cls, self.count, self.keytree, self.tree, self.more = cls, count, keytree, tree, more
 
     def __len__(self) -> int:
@@ -195,13 +195,13 @@ class FrozenDict(Frozen):
     def __contains__(self, key: object) -> bool:
         return any(known is key or known == key for known in self)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         for known, value in self.items():
             if known is key or known == key:
                 return value
         raise KeyError(key)
 
-    def get(self, key: Any, default: Any = None) -> Any:
+    def get(self, key: object, default: object = None) -> Any:
         """The frozen value of `key`, or `default`."""
         try:
             return self[key]
@@ -334,7 +334,7 @@ class Opaque(Frozen):
     __slots__ = ("_of", "_text", "digest", "fields", "ident")
 
     def __init__(
-        self, cls: type, text: str | None, ident: int = 0, digest: int = 0, fields: FrozenDict | None = None, of: Any = None
+        self, cls: type, text: str | None, ident: int = 0, digest: int = 0, fields: FrozenDict | None = None, of: object = None
     ) -> None:
         self.cls, self._text, self.ident, self.digest, self.fields = cls, text, ident, digest, fields
         self._of: Callable[[], Any] | None = None
@@ -364,7 +364,7 @@ class Opaque(Frozen):
         """Pairs of (name, frozen value) of the attributes that are known."""
         return iter(()) if self.fields is None else self.fields.items()
 
-    def is_same(self, other: Any) -> bool:
+    def is_same(self, other: object) -> bool:
         """Whether `other` describes the very same object with the same content."""
         return (
             other.__class__ is Opaque and self.ident == other.ident and self.cls is other.cls
@@ -420,11 +420,11 @@ def _alike(a: type, b: type) -> bool:
     return a is b or (issubclass(a, (set, frozenset)) and issubclass(b, (set, frozenset)))
 
 
-def _thaw(value: Any, above: list[Any]) -> Any:
+def _thaw(value: object, above: list[Any]) -> Any:
     return value.thaw(above) if isinstance(value, Frozen) else value
 
 
-def thaw(frozen: Any) -> Any:
+def thaw(frozen: object) -> Any:
     """A plain copy of a frozen value, independent of every other.
 
     Parameters
@@ -441,7 +441,7 @@ def thaw(frozen: Any) -> Any:
     return _thaw(frozen, [])
 
 
-def equal(a: Any, b: Any) -> bool:
+def equal(a: object, b: object) -> bool:
     """Whether two values, frozen or plain, are equal; shared parts are not compared."""
     if a is b:
         return True

@@ -60,7 +60,7 @@ def reader_of(cls: type) -> Reader | None:
     if whole is None and not slots:
         return None
 
-    def read(value: Any) -> dict[str, Any]:
+    def read(value: object) -> dict[str, Any]:
         found = dict(whole(value)) if whole is not None else {}
         for name, get in slots.items():
             try:
@@ -72,7 +72,7 @@ def reader_of(cls: type) -> Reader | None:
     if _EXTRA not in slots:
         return read
 
-    def read_model(value: Any) -> dict[str, Any]:
+    def read_model(value: object) -> dict[str, Any]:
         found = read(value)
         extra, private = found.pop(_EXTRA, None), found.pop(_PRIVATE, None)
         return {**found, **(extra or {}), **(private or {})}

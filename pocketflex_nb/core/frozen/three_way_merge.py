@@ -22,7 +22,7 @@ __all__ = ["Merge", "Rule", "rule_name"]
 Rule = tuple[Callable[..., Any], bool]
 
 
-def rule_name(path: tuple[Any, ...]) -> str:
+def rule_name(path: tuple[object, ...]) -> str:
     """The name of a path among the merge rules: ``"d.n"``, ``"rows.0.title"``."""
     return ".".join(map(str, path))
 
@@ -47,7 +47,7 @@ class Merge:
         self._rules, self._joins = rules, joins
         self.lost: list[tuple[Any, ...]] = []
 
-    def value(self, path: tuple[Any, ...], base: Any, theirs: Any, mine: Any, live: Any, own: Any) -> Any:
+    def value(self, path: tuple[object, ...], base: object, theirs: object, mine: object, live: object, own: object) -> Any:
         """The merged value at `path`.
 
         Parameters
@@ -67,7 +67,7 @@ class Merge:
         del self.lost[before:]
         return self._ruled(rule, path, base, copy_of(theirs, live) if isinstance(theirs, Frozen) else theirs, own)
 
-    def _ruled(self, rule: Rule, path: tuple[Any, ...], base: Any, theirs: Any, mine: Any) -> Any:
+    def _ruled(self, rule: Rule, path: tuple[object, ...], base: object, theirs: object, mine: object) -> Any:
         theirs = None if theirs is MISSING else theirs
         try:
             return rule[0](None if base is MISSING else thaw(base), theirs, mine) if rule[1] else rule[0](theirs, mine)
@@ -75,7 +75,7 @@ class Merge:
             exc.add_note(f"raised by the merge rule of {rule_name(path)!r}")
             raise
 
-    def _merged(self, path: tuple[Any, ...], base: Any, theirs: Any, mine: Any, live: Any, own: Any) -> Any:
+    def _merged(self, path: tuple[object, ...], base: Any, theirs: Any, mine: Any, live: Any, own: Any) -> Any:
         kind: Any = type(mine)
         if kind is type(theirs) and issubclass(kind, Frozen) and mine.cls is theirs.cls:
             if kind is FrozenDict and _has_plain_keys(mine) and _has_plain_keys(theirs):
@@ -92,7 +92,7 @@ class Merge:
         return own
 
     def _mapping(
-        self, path: tuple[Any, ...], base: dict[Any, Any], theirs: dict[Any, Any], mine: dict[Any, Any], live: Any, own: Any
+        self, path: tuple[object, ...], base: dict[Any, Any], theirs: dict[Any, Any], mine: dict[Any, Any], live: Any, own: Any
     ) -> None:
         for key in [*mine, *(key for key in base if key not in mine)]:
             was, there, here = base.get(key, MISSING), theirs.get(key, MISSING), mine.get(key, MISSING)
@@ -105,7 +105,7 @@ class Merge:
                     self.lost.append((*path, key))
                 del live[key]
 
-    def _record(self, path: tuple[Any, ...], base: Any, theirs: Any, mine: Any, live: Any, own: Any) -> Any:
+    def _record(self, path: tuple[object, ...], base: Any, theirs: Any, mine: Any, live: object, own: Any) -> Any:
         read = reader_of(mine.cls)
         assert read is not None
         before = dict(base.fields.items()) if type(base) is FrozenObject and base.cls is mine.cls else {}
@@ -114,7 +114,7 @@ class Merge:
         set_attributes(live, attributes)
         return live
 
-    def _items(self, path: tuple[Any, ...], base: Any, theirs: Any, mine: Any, live: Any, own: Any) -> Any:
+    def _items(self, path: tuple[object, ...], base: Any, theirs: Any, mine: Any, live: Any, own: Any) -> Any:
         cls = mine.cls
         if cls is set:
             if not PLAIN.issuperset(map(type, own)):
@@ -138,7 +138,7 @@ class Merge:
         return live
 
     def _list(
-        self, path: tuple[Any, ...], base: list[Any], theirs: list[Any], mine: list[Any], live: list[Any], own: list[Any]
+        self, path: tuple[object, ...], base: list[Any], theirs: list[Any], mine: list[Any], live: list[Any], own: list[Any]
     ) -> list[Any] | None:
         """The merged items; None when the two lists cannot be merged."""
         first, last, end = _hunk(base, mine)
@@ -167,7 +167,7 @@ def _hunk(base: list[Any], now: list[Any]) -> tuple[int, int, int]:
     return first, last, end
 
 
-def _is_same(a: Any, b: Any) -> bool:
+def _is_same(a: object, b: object) -> bool:
     if a is b:
         return True
     if type(a) is not type(b):

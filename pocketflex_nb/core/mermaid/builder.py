@@ -20,20 +20,19 @@ from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.mermaid.diagram import Diagram, DiagramEdge, DiagramNode, Directive, Subgraph
 from pocketflex_nb.core.mermaid.directives import FLOW_SETTINGS, NODE_SETTINGS, apply, value_of
-from pocketflex_nb.core.mermaid.parser import parse
 
 __all__ = ["build", "is_wireable", "rebuild"]
 
 _SHELL_NAMES = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 
 
-def build(diagram: Diagram | str, namespace: Mapping[str, Any], name: str | None = None, *, checked: bool = True) -> Flow:
+def build(diagram: Diagram, namespace: Mapping[str, object], name: str | None = None, *, checked: bool = True) -> Flow:
     """Make a flow of a diagram.
 
     Parameters
     ----------
-    diagram : Diagram or str
-        Read by `parse`, or its text.
+    diagram : Diagram
+        What `parse` made of a text.
     namespace : mapping of str to object
         Where ids are looked up; not changed.
     name : str, optional
@@ -55,20 +54,19 @@ def build(diagram: Diagram | str, namespace: Mapping[str, Any], name: str | None
 
     Examples
     --------
+    >>> from pocketflex_nb.core.mermaid.parser import parse
     >>> def plan(shared): ...
     >>> def write(shared): ...
-    >>> flow = build("flowchart LR; plan --> write", {"plan": plan, "write": write}, name="report")
+    >>> flow = build(parse("flowchart LR; plan --> write"), {"plan": plan, "write": write}, name="report")
     >>> flow.name, flow.start_node.name
     ('report', 'plan')
-    >>> build("flowchart LR; plan --> wirte", {"plan": plan, "write": write})
+    >>> build(parse("flowchart LR; plan --> wirte"), {"plan": plan, "write": write})
     Traceback (most recent call last):
         ...
     pocketflex_nb.core.errors.DiagramError: line 1: no node 'wirte'; did you mean 'write'?
       flowchart LR; plan --> wirte
                              ^
     """
-    if isinstance(diagram, str):
-        diagram = parse(diagram)
     wiring = _FlowBuilder(diagram, namespace)
     flow = wiring.flow(name)
     try:
@@ -79,36 +77,36 @@ def build(diagram: Diagram | str, namespace: Mapping[str, Any], name: str | None
     return flow
 
 
-def rebuild(flow: Any, namespace: Mapping[str, Any]) -> Any:
+def rebuild(flow: Flow, namespace: Mapping[str, object]) -> Flow:
     """The flow that a diagram-made `flow` would be with the present bindings of its names; any other flow unchanged."""
     diagram = getattr(flow, "_pfx_diagram", None)
     return flow if diagram is None else build(diagram, namespace, flow.name)
 
 
-def is_wireable(name: str, thing: Any) -> bool:
+def is_wireable(name: str, thing: object) -> bool:
     """Whether a diagram may name it; used by completion and for the nearest name in errors."""
     if name.startswith("_") or name in _SHELL_NAMES or isinstance(thing, Fork):
         return False
     return isinstance(thing, BaseNode) or (isinstance(thing, type) and issubclass(thing, BaseNode)) or _is_function(thing)
 
 
-def _is_node(name: str, thing: Any) -> bool:
+def _is_node(name: str, thing: object) -> bool:
     return is_wireable(name.lstrip("_") or name, thing)
 
 
-def _are_two(thing: Any, other: Any) -> bool:
+def _are_two(thing: object, other: object) -> bool:
     """Whether two objects that names are bound to differ: a node and its own class count as one, so do a node and its function."""
     if thing is other or (isinstance(other, type) and isinstance(thing, other)) or (isinstance(thing, type) and isinstance(other, thing)):
         return False
     return getattr(thing, "_pfx_fn", thing) is not getattr(other, "_pfx_fn", other)
 
 
-def _is_function(thing: Any) -> bool:
+def _is_function(thing: object) -> bool:
     return inspect.isroutine(thing) or isinstance(thing, functools.partial)
 
 
 class _FlowBuilder:
-    def __init__(self, diagram: Diagram, namespace: Mapping[str, Any]) -> None:
+    def __init__(self, diagram: Diagram, namespace: Mapping[str, object]) -> None:
         self.diagram, self.namespace = diagram, namespace
         self.subgraphs = {g.id: g for g in diagram.subgraphs}
         self.written = {n.id: n for n in diagram.nodes}
@@ -159,8 +157,8 @@ class _FlowBuilder:
         for written in self.written.values():
             self.made[written.id] = self.node(written)
         flow = Flow(strict=True)
-        flow._pfx_diagram = self.diagram  # type: ignore[attr-defined]
-        flow._pfx_direction = self.diagram.direction  # type: ignore[attr-defined]
+        flow._pfx_diagram = self.diagram
+        flow._pfx_direction = self.diagram.direction
         for group in self.flows:
             self.made[group] = self.group(self.subgraphs[group])
         for home, inside in members.items():
@@ -201,7 +199,7 @@ class _FlowBuilder:
 
     # -- nodes
 
-    def node(self, written: DiagramNode) -> Any:
+    def node(self, written: DiagramNode) -> BaseNode:
         """The node, flow or function that an id means, as a copy of this diagram's own."""
         name = self.ids.get(written.id, written.id)
         source = self.source(written, name)
@@ -239,7 +237,7 @@ class _FlowBuilder:
             mend = f"; run the cell that defines it first{mend}"
         self.diagram.fail(f"no node {name!r}{mend}", written.line, written.column)
 
-    def instance(self, thing: Any, name: str, written: DiagramNode) -> Any:
+    def instance(self, thing: Any, name: str, written: DiagramNode) -> BaseNode:
         if isinstance(thing, type) and issubclass(thing, BaseNode):
             try:
                 thing = thing()
@@ -254,19 +252,20 @@ class _FlowBuilder:
             thing = node(thing)
         else:
             self.diagram.fail(f"{name!r} is {_what(thing)}: a node, a flow or a function is needed", written.line, written.column)
-        thing.successors = {}
-        thing.__dict__.pop("_pfx_on_error", None)
-        return thing
+        made: BaseNode = thing
+        made.successors = {}
+        made.__dict__.pop("_pfx_on_error", None)
+        return made
 
     def group(self, written: Subgraph) -> Flow:
         name = self.ids.get(written.id, written.id)
         flow = Flow(name=name, strict=True)
-        flow._pfx_id = name  # type: ignore[attr-defined]
-        flow._pfx_label = name if written.label is None else written.label  # type: ignore[attr-defined]
-        flow._pfx_direction = self.diagram.direction  # type: ignore[attr-defined]
+        flow._pfx_id = name
+        flow._pfx_label = name if written.label is None else written.label
+        flow._pfx_direction = self.diagram.direction
         return flow
 
-    def decorate(self, flow: Any, home: str) -> None:
+    def decorate(self, flow: Flow, home: str) -> None:
         """Attach the subgraphs that are not flows: id, text, enclosing subgraph, and the ids of the nodes inside."""
         boxes = []
         for box in self.subgraphs.values():
@@ -351,7 +350,7 @@ class _FlowBuilder:
 
     # -- settings
 
-    def set(self, thing: Any, name: str, known: Iterable[str]) -> None:
+    def set(self, thing: BaseNode, name: str, known: Iterable[str]) -> None:
         for d in self.settings.get(name, ()):
             if d.setting == "start" and (not name or name in self.flows):
                 continue
@@ -363,7 +362,7 @@ class _FlowBuilder:
             except (TypeError, ValueError) as error:
                 self.diagram.fail(str(error), d.line, d.column)
             if d.setting not in ("name", "id"):
-                thing._pfx_drawn = {**thing.__dict__.get("_pfx_drawn", {}), d.setting: d.value}
+                thing.__dict__["_pfx_drawn"] = {**thing.__dict__.get("_pfx_drawn", {}), d.setting: d.value}
 
     # -- what the checks found
 
@@ -396,7 +395,7 @@ def _bundled(arrows: list[DiagramEdge]) -> dict[tuple[str, str, str], tuple[list
     return bundles
 
 
-def _what(thing: Any) -> str:
+def _what(thing: object) -> str:
     kind = thing if isinstance(thing, type) else type(thing)
     if (kind.__module__ or "").split(".")[0] == "pocketflow":
         return "a node of the package pocketflow (import it from pocketflex_nb.pocketflow instead)"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
-from pocketflex_nb.core.flow.nodes import BatchNode, Node, check_concurrency
+from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node, check_concurrency
 from pocketflex_nb.core.flow.private_store import Private, declared, read_names
 from pocketflex_nb.core.flow.retry_policy import Retry
 
@@ -26,7 +26,7 @@ def value_of(text: str) -> Any:
         return text
 
 
-def seconds(value: Any, what: str) -> float:
+def seconds(value: object, what: str) -> float:
     """A duration in seconds: a number, or text such as ``"20s"``, ``"500ms"``, ``"2m"``, ``"1h"``."""
     if isinstance(value, str) and (found := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)\s*", value)):
         return float(found[1]) * _UNITS[found[2]]
@@ -35,27 +35,27 @@ def seconds(value: Any, what: str) -> float:
     return float(value)
 
 
-def _whole(value: Any, what: str, least: int = 1) -> int:
+def _whole(value: object, what: str, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{what}={value!r}: a whole number of at least {least} is needed")
     return value
 
 
-def _positive(value: Any, what: str) -> float:
+def _positive(value: object, what: str) -> float:
     found = seconds(value, what)
     if found <= 0:
         raise ValueError(f"{what}={value!r}: seconds above 0 are needed")
     return found
 
 
-def _retries(thing: Any, value: Any) -> None:
+def _retries(thing: Node, value: object) -> None:
     tries = _whole(value, "retries")
     thing.max_retries = tries
     if thing._pfx_retry is not None:
         thing._pfx_retry = replace(thing._pfx_retry, attempts=tries)
 
 
-def _wait(thing: Any, value: Any) -> None:
+def _wait(thing: Node, value: object) -> None:
     pause = seconds(value, "wait")
     if pause < 0:
         raise ValueError(f"wait={value!r}: must not be negative")
@@ -64,24 +64,24 @@ def _wait(thing: Any, value: Any) -> None:
         thing._pfx_retry = replace(thing._pfx_retry, wait=pause)
 
 
-def _retry(thing: Any, **change: Any) -> None:
+def _retry(thing: Node, **change: Any) -> None:
     """Change one part of the node's `Retry`, starting from its present one."""
     base = thing._pfx_retry or Retry(attempts=max(int(thing.max_retries), 1), wait=float(thing.wait))
     thing._pfx_retry, thing._pfx_has_retry_policy = replace(base, **change), True
 
 
-def _number(value: Any, what: str) -> float:
+def _number(value: object, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{what}={value!r}: a number is needed")
     return float(value)
 
 
-def _node_timeout(thing: Any, value: Any) -> None:
+def _node_timeout(thing: Node, value: object) -> None:
     thing._pfx_timeout = _positive(value, "timeout")
     thing._pfx_has_retry_policy = True
 
 
-def _concurrency(thing: Any, value: Any) -> None:
+def _concurrency(thing: BaseNode, value: Any) -> None:
     check_concurrency("setting ", value)
     if isinstance(thing, BatchNode):
         thing._pfx_max_concurrency = value
@@ -93,14 +93,14 @@ def _concurrency(thing: Any, value: Any) -> None:
         raise ValueError("concurrency belongs to batch nodes and flows")
 
 
-def _flag(value: Any, what: str) -> bool:
+def _flag(value: object, what: str) -> bool:
     found = {"true": True, "false": False, "yes": True, "no": False}.get(str(value).lower())
     if found is None:
         raise ValueError(f"{what}={value!r}: true or false is needed")
     return found
 
 
-def _on_item_error(thing: Any, value: Any) -> None:
+def _on_item_error(thing: BaseNode, value: Any) -> None:
     if not isinstance(thing, (BatchNode, Flow)) or value not in ("raise", "collect"):
         raise ValueError(f"on_error={value!r}: 'raise' or 'collect', of a flow or a batch node; for error arrows write '-.->'")
     if isinstance(thing, (BatchNode, BatchFlow)):
@@ -109,7 +109,7 @@ def _on_item_error(thing: Any, value: Any) -> None:
         thing._pfx_on_branch_error = value
 
 
-def _own_store(thing: Any, option: str, value: Any) -> None:
+def _own_store(thing: Flow, option: str, value: object) -> None:
     """Give a flow a private store: names separated by ``&``, ``outer as inner`` for inputs, ``inner as outer`` for outputs."""
     names = read_names(value) if isinstance(value, str) else value
     known = thing._pfx_private or Private()
@@ -143,7 +143,7 @@ NODE_SETTINGS = (*_NODE, "id")
 FLOW_SETTINGS = (*_FLOW, "start", "id")
 
 
-def apply(thing: Any, setting: str, value: Any) -> None:
+def apply(thing: object, setting: str, value: object) -> None:
     """Apply a setting to `thing`, a node or a flow.
 
     Raises

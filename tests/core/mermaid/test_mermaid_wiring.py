@@ -59,7 +59,7 @@ def names() -> dict[str, Any]:
 
 
 def made(body: str, names: dict[str, Any], **options: Any) -> Flow:
-    return build(f"flowchart LR\n{body}", names, **options)
+    return build(parse(f"flowchart LR\n{body}"), names, **options)
 
 
 def nodes(flow: Flow) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def refused(body: str, names: dict[str, Any]) -> str:
 
 
 def test_the_multi_agent_page_pasted_as_it_is_builds() -> None:
-    flow = build(MULTI_AGENT, {letter: Plan() for letter in "ABCDEFGH"}, "report")
+    flow = build(parse(MULTI_AGENT), {letter: Plan() for letter in "ABCDEFGH"}, "report")
 
     graph, parts = graph_of(flow), nodes(flow)
     fork = parts["B"].successors["default"]
@@ -196,7 +196,7 @@ def test_a_flow_may_begin_with_several_nodes(names: dict[str, Any]) -> None:
 
 
 def test_a_state_diagram_is_a_flow(names: dict[str, Any]) -> None:
-    flow = build("stateDiagram-v2\n [*] --> plan\n plan --> write : ok\n write --> [*]", names)
+    flow = build(parse("stateDiagram-v2\n [*] --> plan\n plan --> write : ok\n write --> [*]"), names)
 
     assert graph_of(flow).edges == (Edge("plan", "write", "ok"), Edge("write", "END"))
 
@@ -360,8 +360,8 @@ def test_what_a_diagram_may_name_can_be_listed(names: dict[str, Any]) -> None:
     assert listed == ["plan", "Plan", "search", "read", "write", "items", "cleanup", "inner", "many", "Needy"]
 
 
-def test_a_parsed_diagram_can_be_built_as_well_as_its_text(names: dict[str, Any]) -> None:
-    assert graph_of(build(parse("graph TD\n plan --> write"), names)) == graph_of(build("graph TD\n plan --> write", names))
+def test_statements_on_lines_and_behind_semicolons_build_the_same_flow(names: dict[str, Any]) -> None:
+    assert graph_of(build(parse("graph TD\n plan --> write"), names)) == graph_of(build(parse("graph TD;plan-->write"), names))
 
 
 def test_a_fan_out_that_branches_lead_to_together_is_one() -> None:

@@ -14,6 +14,7 @@ from pocketflex_nb import BatchFlow, Flow, Node, Store, current, linear, node, r
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.flow.flow_graph import graph_of
 from pocketflex_nb.core.mermaid.builder import build
+from pocketflex_nb.core.mermaid.parser import parse
 from pocketflex_nb.core.state import replay
 from pocketflex_nb.pocketflow import AsyncBatchFlow, AsyncFlow, AsyncParallelBatchFlow
 from tests.engine.conftest import Way
@@ -447,7 +448,7 @@ def test_what_a_flow_takes_and_gives_is_drawn_and_comes_back_from_mermaid() -> N
     sub = Flow(Look(), name="sub", inputs={"question": "topic"}, outputs=["found"])
     flow = linear(Node(), sub, name="whole")
 
-    again = build(flow.to_mermaid(), {"Node": Node(), "Look": Look()})
+    again = build(parse(flow.to_mermaid()), {"Node": Node(), "Look": Look()})
 
     assert graph_of(flow).groups[0].store == "question as topic -> found"
     assert graph_of(again) == graph_of(flow)
@@ -467,11 +468,12 @@ def test_a_diagram_may_have_branches_and_items_collected() -> None:
         shared["lost"] = len(current().failures)
 
     text = "flowchart LR; plan --> fails & other; fails & other --> join\n%% pf: on_error=collect\n"
-    flow = build(text, {"plan": Node(), "fails": fails, "other": Node(), "join": join})
+    flow = build(parse(text), {"plan": Node(), "fails": fails, "other": Node(), "join": join})
     flow.run(store := {})
 
     assert store == {"lost": 1}
-    many = build("flowchart LR; many --> end_\n%% pf: many.on_error=collect, many.inputs=topic\n", {"many": Many(Look()), "end_": Node()})
+    text = "flowchart LR; many --> end_\n%% pf: many.on_error=collect, many.inputs=topic\n"
+    many = build(parse(text), {"many": Many(Look()), "end_": Node()})
     assert many.start_node._pfx_on_item_error == "collect"
     assert many.start_node._pfx_private.takes == {"topic": "topic"}
 

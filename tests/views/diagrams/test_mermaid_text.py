@@ -33,7 +33,7 @@ def namespace_of(flow: Any) -> dict[str, Any]:
 
 
 def came_back(flow: Any) -> Graph:
-    return graph_of(build(mermaid(graph_of(flow)), namespace_of(flow), checked=False))
+    return graph_of(build(parse(mermaid(graph_of(flow))), namespace_of(flow), checked=False))
 
 
 def named(name: str, **attributes: Any) -> Node:
@@ -144,7 +144,7 @@ def test_a_state_colours_nodes_and_the_text_still_comes_back() -> None:
 
     assert "classDef pf_failed fill:" in text
     assert "class a pf_failed" in text
-    assert graph_of(build(text, namespace_of(flow))) == graph_of(flow)
+    assert graph_of(build(parse(text), namespace_of(flow))) == graph_of(flow)
 
 
 def test_hostile_names_cannot_leave_their_quotes() -> None:
@@ -214,10 +214,10 @@ def without_kinds(graph: Graph) -> Graph:
 
 def test_settings_come_back_and_still_hold() -> None:
     text = "flowchart LR\n    search --> write\n    %% pf: search.retries=3, search.timeout=20\n    %% pf: max_steps=50\n"
-    flow = build(text, {"search": Node(), "write": Node()})
+    flow = build(parse(text), {"search": Node(), "write": Node()})
 
     told = mermaid(graph_of(flow))
-    again = build(told, {"search": Node(), "write": Node()})
+    again = build(parse(told), {"search": Node(), "write": Node()})
 
     assert "%% pf: search.retries=3, search.timeout=20\n" in told
     assert graph_of(again) == graph_of(flow)

@@ -13,6 +13,7 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import Cluster, graph_of
 from pocketflex_nb.core.flow.nodes import Node
 from pocketflex_nb.core.mermaid.builder import build
+from pocketflex_nb.core.mermaid.parser import parse
 from pocketflex_nb.core.state import State
 from pocketflex_nb.views.diagrams.flow_text import text as text_of
 from pocketflex_nb.views.layout.flow_layout import Box, layout
@@ -36,7 +37,7 @@ GATHER = Cluster("gather", 'Gather "it" all', members=("search", "rank"))
 
 
 def team(text: str = TEAM) -> Flow:
-    return build(text, NAMES)
+    return build(parse(text), NAMES)
 
 
 def test_the_graph_holds_the_boxes_and_what_stands_in_them() -> None:
@@ -155,9 +156,9 @@ def diagrams(draw: st.DrawFn) -> str:
 @given(diagrams())
 def test_any_boxes_come_back_and_hold_what_stands_in_them(text: str) -> None:
     names: dict[str, Any] = {f"n{number}": Node() for number in range(9)}
-    graph = graph_of(build(text, names, checked=False))
+    graph = graph_of(build(parse(text), names, checked=False))
 
-    assert graph_of(build(build(text, names, checked=False).to_mermaid(), names, checked=False)) == graph
+    assert graph_of(build(parse(build(parse(text), names, checked=False).to_mermaid()), names, checked=False)) == graph
     place = layout(graph)
     assert place.clusters.keys() == {cluster.id for cluster in graph.clusters}
     whole = Box(0, 0, place.width, place.height)

@@ -34,9 +34,8 @@ from pocketflex_nb.engine.control.throttling import Breaker, Limiter
 from pocketflex_nb.engine.launch import launch
 from pocketflex_nb.engine.records.emit import emit
 from pocketflex_nb.engine.records.frame import current
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run import Run, forget, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.engine.runs.run_registry import forget, runs
 
 if _TYPE_CHECKING:
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace

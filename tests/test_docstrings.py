@@ -24,11 +24,6 @@ PLUMBING = {
     "Monitor": {"attach", "down", "fail", "settle"},
     "DeltaWidget": {"resync"},
     "Registry": {"claim", "expect", "forget", "some_keys"},
-    "Run": {
-        "adopt", "cancelling", "end", "enter", "fail", "fence", "finish", "hold", "hold_async", "join_of", "keep_store", "leave",
-        "live_class", "use_classes",
-    },
-    "RunGroup": {"limit"},
     "Scope": {"add", "drop"},
     "Store": {"fromkeys", "get"},       # as a dict's
 }

@@ -33,14 +33,8 @@ def is_ours(error: BaseException) -> bool:
     if is_cut(error):
         return True
     frame = CURRENT_FRAME.get()
-    if frame is not None:
-        if frame.fenced:
-            return True
-        run = frame.run
-        while run is not None:
-            if run.is_ended:
-                return True
-            run = run.parent
+    if frame is not None and frame.is_cancelled():
+        return True
     try:
         task = asyncio.current_task()
     except RuntimeError:  # a thread without a loop

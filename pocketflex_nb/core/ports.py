@@ -8,6 +8,7 @@ stand in engine and agents), and calls the engine, the screen, the views and the
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ class WalkedRun(Protocol):
         What its nodes share.
     hops : int
         Finished hops so far.
-    lane_run : WalkedRun or None
-        The launched run, itself or an outer one, whose lane shows what it prints.
     """
 
     @property
@@ -49,12 +48,6 @@ class WalkedRun(Protocol):
     def store(self) -> object: ...
     @property
     def hops(self) -> int: ...
-    @property
-    def lane_run(self) -> WalkedRun | None: ...
-
-    def current_class(self, code: CodeT, /) -> CodeT:
-        """The class or function that this run uses for `code`: the one bound in the notebook when it was launched."""
-        ...
 
 
 class ObservedRun(WalkedRun, Protocol):
@@ -132,6 +125,8 @@ class WalkFrame(Protocol):
     ----------
     run : WalkedRun
         The run that walks.
+    lane_run : WalkedRun or None
+        The launched run, its own or an outer one, whose lane shows what its steps print.
     parent : WalkFrame or None
         The frame this one was entered from.
     node : object
@@ -178,6 +173,8 @@ class WalkFrame(Protocol):
     @property
     def run(self) -> WalkedRun: ...
     @property
+    def lane_run(self) -> WalkedRun | None: ...
+    @property
     def parent(self) -> WalkFrame | None: ...
     @property
     def node(self) -> object: ...
@@ -201,6 +198,18 @@ class WalkFrame(Protocol):
     def address(self) -> str: ...
     @property
     def timed(self) -> bool: ...
+
+    def current_class(self, code: CodeT, /) -> CodeT:
+        """The class or function that the run uses for `code`: the one bound in the notebook when it was launched."""
+        ...
+
+    def is_cancelled(self) -> bool:
+        """Whether the step was abandoned, or its run or an outer one was told to end."""
+        ...
+
+    def cancelling(self, cancel: Callable[[], object], /) -> AbstractContextManager[None]:
+        """Within the block, `cancel` is called when the run is to end."""
+        ...
 
     def path(self, node: Any, /) -> str:
         """The graph path of `node`, such as ``"research/search"``."""

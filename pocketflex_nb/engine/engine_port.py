@@ -14,7 +14,7 @@ from pocketflex_nb.core.flow.outcomes import ItemFailure
 from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.records.frame import left
 from pocketflex_nb.engine.runs.code_reload import classes_now
-from pocketflex_nb.engine.runs.run import Run, limited
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.walk.async_walk import walk_async as walk_nodes_async
 from pocketflex_nb.engine.walk.batch_items import ends_run, note_failure
 from pocketflex_nb.engine.walk.dispatch import is_bare
@@ -34,14 +34,14 @@ __all__ = [
 
 def run(flow: Any, shared: Any) -> Any:
     """`Flow.run`."""
-    this, outer = Run(flow, shared), CURRENT_FRAME.get()
+    this, outer = lifecycle_of(Run(flow, shared)), CURRENT_FRAME.get()
     try:  # an interrupt may come between any two instructions: all that it could leave behind is done inside
         this.blocks = current_thread() is main_thread()
-        limited(this, flow)
+        this.limit(flow)
         if "IPython" in sys.modules:
             this.use_classes(classes_now(flow))
         if this.outer is not None and (loop := loop_here(this)) is not None:  # in a step of another run, which is not to stop the others
-            this.loop_below, this.signal = loop, True
+            this.loop_below, this.needs_check = loop, True
         CURRENT_FRAME.set(this.root)
         this.begin()
         action = flow._run(shared)
@@ -68,10 +68,10 @@ def run_async(flow: Any, shared: Any) -> Any:
 
 
 async def _run_async(flow: Any, shared: Any) -> Any:
-    this = Run(flow, shared)
+    this = lifecycle_of(Run(flow, shared))
     token = CURRENT_FRAME.set(this.root)
     try:
-        limited(this, flow)
+        this.limit(flow)
         this.task = asyncio.current_task()
         this.begin()
         action = await drive(flow, shared)

@@ -22,9 +22,9 @@ from pocketflex_nb.core.store.store import Store, as_store
 from pocketflex_nb.engine.records.emit import hear_logging
 from pocketflex_nb.engine.runs.code_reload import classes_now
 from pocketflex_nb.engine.runs.lost_handles import launch_call
-from pocketflex_nb.engine.runs.run import Run, beginning
-from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.engine.runs.run_registry import began
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+from pocketflex_nb.engine.runs.run_group import RunGroup, queue_of
+from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle, registry, start_lock
 from pocketflex_nb.engine.walk.dispatch import overrides_flow_hooks
 from pocketflex_nb.engine.walk.flow_visit import visit_flow_async
 from pocketflex_nb.engine.walk.steps import USER, in_pool, mode_here
@@ -45,7 +45,7 @@ async def drive(flow: Any, shared: Any) -> Any:
     return await visit_flow_async(flow, shared)
 
 
-async def _main(run: Run) -> None:
+async def _main(run: RunLifecycle) -> None:
     """The task of one launched run."""
     if run.done():
         return
@@ -137,7 +137,7 @@ def launch(
         with _stopped_together() as started:
             with all_or_none(started) as made:
                 run = made(make_run(flows, share if shared is None else shared, name, options))
-                run.branches = max_concurrency
+                lifecycle_of(run).branches = max_concurrency
                 _check(run.flow)
                 _start([run])
             return _shown(run, show)
@@ -171,14 +171,14 @@ def all_or_none(made: list[Run]) -> Iterator[Callable[[Run], Run]]:
 
     def tell(run: Run) -> Run:
         made.append(run)  # first: an interrupt may come between the two
-        began(run)
+        registry.add(lifecycle_of(run))
         return run
 
     try:
         yield tell
     except Exception:
         for run in made:
-            run.discard()
+            lifecycle_of(run).unregister()
         raise
 
 
@@ -208,10 +208,8 @@ def launch_each(
 def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
     """Start the runs of a group, at most `limit` at once."""
     check_concurrency("launch", limit)
-    group.limit(limit)
     context = copy_context()  # the launcher's: a run that follows another does not begin with what that one left in its own
-    group.then = lambda ready: _start(ready, context)
-    _start(group.take_first())
+    _start(queue_of(group).begin(limit, lambda ready: _start(ready, context)))
     return group
 
 
@@ -229,14 +227,15 @@ def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any
         flow = Flow(flow, name=getattr(flow, "name", None) or type(flow).__name__)
     store = shared if isinstance(shared, Store) else as_store({} if shared is None else shared)
     run = Run(flow, store, name=name, launched=True, is_detached=bool(options.get("detached")))
-    run.use_classes(classes_now(flow))
+    lifecycle = lifecycle_of(run)
+    lifecycle.use_classes(classes_now(flow))
     limits = {
         "max_steps": options.get("max_steps") or flow._pfx_max_steps,
         "timeout": options.get("timeout") or flow._pfx_timeout,
         "budget": options.get("budget") or flow._pfx_budget,
     }
     if any(limits.values()):
-        run.limits = limits
+        lifecycle.limits = limits
     return run
 
 
@@ -282,11 +281,11 @@ def _start(made: list[Run], context: Context | None = None) -> None:
     engine_thread.guard_input()  # again: a kernel puts an `input` of its own in place for each cell
 
     def begin() -> None:
-        for run in made:
+        for run in map(lifecycle_of, made):
             if run.limits and not run.done():
                 run.started = perf_counter_ns()
-                run.hold_state().limit(**run.limits)
-            with beginning:
+                run.ensure_controller().limits.limit(**run.limits)
+            with start_lock:
                 if not run.is_ended:
                     run.task = loop.create_task(_main(run), name=run.name)
 

@@ -13,6 +13,7 @@ import pytest
 from pocketflex_nb import Flow, Node, Run, emit, launch, node, replay, runs
 from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.engine.runs.run import lifecycle_of, rows_of
 from tests.engine.conftest import Way
 
 
@@ -233,11 +234,11 @@ def test_who_breaks_off_follows_no_longer_and_the_run_goes_on() -> None:
         async for _ in run.stream("token"):
             break
         gc.collect()
-        assert not run.hold_state().subscribers.fns
+        assert not lifecycle_of(run).ensure_controller().subscribers.fns
         stream = run.stream()
         await stream.aclose()
         assert [event async for event in stream] == []
-        assert not run.hold_state().subscribers.fns
+        assert not lifecycle_of(run).ensure_controller().subscribers.fns
 
     asyncio.run(follow())
     go.set()
@@ -341,7 +342,7 @@ def test_a_kind_of_ones_own_is_an_event_with_its_fields(kind: str, walk: Way) ->
     assert event.data == {"text": "text", "value": 3, "cause": "none", "run": "mine", "node": "n", "stream": "s"}
     assert event.node == "tells"
     assert run.state().status == "done"
-    (row,) = [row for row in run.rows() if row["kind"] == kind]
+    (row,) = [row for row in rows_of(run) if row["kind"] == kind]
     assert (row["run"], row["value"]) == (run.name, 3)
     assert told(run, kind) == [event]
 

@@ -196,8 +196,8 @@ def test_presses_at_any_time_leave_nothing_behind(kernel: Kernel) -> None:
 
 def test_a_cell_begins_outside_of_every_run_and_its_prints_name_it(kernel: Kernel) -> None:
     kernel.run(
-        "from pocketflex_nb.engine.runs.run import Run\nleft = Run(plain, {})\nleft.blocks = True\n"
-        "CURRENT_FRAME.set(left.root)\nleft.begin()\n"
+        "from pocketflex_nb.engine.runs.run import Run, lifecycle_of\nleft = lifecycle_of(Run(plain, {}))\n"
+        "left.blocks = True\nCURRENT_FRAME.set(left.root)\nleft.begin()\n"
         "sys.stdout.set_parent({'header': {'msg_id': 'another'}})"
     )
 

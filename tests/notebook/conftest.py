@@ -12,8 +12,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from pocketflex_nb.engine.runs import run as engine_run
-from pocketflex_nb.engine.runs.run_registry import forget, runs
+from pocketflex_nb.engine.runs import run_lifecycle
+from pocketflex_nb.engine.runs.run import forget, lifecycle_of, runs
 from pocketflex_nb.notebook.shell.output_capture import Lane
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 
@@ -86,12 +86,12 @@ def shell() -> Iterator[Shell]:
     made.reset(new_session=False)
     made.run_cell("%load_ext pocketflex_nb")
     forget()
-    engine_run._numbers.clear()  # every test counts its runs from the first
+    run_lifecycle._numbers.clear()  # every test counts its runs from the first
     one = Shell(made)
     one.run(_NODES)
     yield one
     for run in runs(live=True):
         run.cancel()
-        if run.launched:
+        if lifecycle_of(run).launched:
             run.wait(5)
     made.run_cell("%unload_ext pocketflex_nb")

@@ -13,7 +13,7 @@ from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.core.ports import WalkFrame
 
 __all__ = ["spawn"]
 
@@ -67,13 +67,13 @@ def spawn(
     else:
         adopt(incarnation, False)
     if link and (frame := CURRENT_FRAME.get()) is not None:
-        _end_with(incarnation, frame.run)
+        _end_with(incarnation, frame)
     start_task(incarnation, args, kwargs)
     ref: TaskRef = incarnation.ref  # type: ignore[assignment]  # ref_class says so
     return ref
 
 
-def _end_with(incarnation: TaskIncarnation, run: Run) -> None:
+def _end_with(incarnation: TaskIncarnation, frame: WalkFrame) -> None:
     """End a task that a node spawned when that node's run is cancelled, unless it was unlinked meanwhile."""
 
     def end() -> None:
@@ -81,5 +81,5 @@ def _end_with(incarnation: TaskIncarnation, run: Run) -> None:
             incarnation.host.post(incarnation.kill)
 
     tied = ExitStack()
-    tied.enter_context(run.cancelling(end))
+    tied.enter_context(frame.cancelling(end))
     incarnation.cleanups = [*(incarnation.cleanups or ()), lambda _: tied.close()]

@@ -38,7 +38,7 @@ class FunctionNode(Node):
         """Call the function, or the one now bound to its name if the run uses that because its cell ran again."""
         fn, frame = self._pfx_fn, CURRENT_FRAME.get()
         if frame is not None:
-            fn = frame.run.live_class(fn)
+            fn = frame.current_class(fn)
             if fn is not self._pfx_fn:
                 return fn(shared) if _takes_an_argument(fn) else fn()
         return fn(shared) if self._pfx_takes_shared else fn()

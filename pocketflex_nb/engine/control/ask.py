@@ -115,8 +115,8 @@ class _Asking:
             self.fields = fields_of(schema)
         else:
             self.fields = None
-        self.frame, self.run, self.default, self.timeout = frame, frame.run, default, timeout
-        self.hold = frame.run.hold_state()
+        self.frame, self.run, self.default, self.timeout = frame, frame.lifecycle, default, timeout
+        self.controller = frame.lifecycle.ensure_controller()
         self.question = Question(
             text, tuple(choices) if choices is not None else None, schema, run=self.run.name, node=frame.node_id, ends=self._settle
         )
@@ -130,7 +130,7 @@ class _Asking:
         if self.run.ending is not None:  # a step that is tried again although its run is to end
             raise self.run.ending
         q = self.question
-        self.hold.open(q)
+        self.controller.open(q)
         self.frame.note("asked", ask=q.number, question=q.text, choices=list(q.choices) if q.choices is not None else None,
                         schema=self.fields, timeout=self.timeout)
         return True
@@ -149,8 +149,8 @@ class _Asking:
     def _told(self) -> bool | None:
         """Whether it is known that nobody can answer this run, or an outer one; None when it is unknown."""
         for run in (self.run, *around(self.run)):
-            if run.held is not None and run.held.headless is not None:
-                return bool(run.held.headless)
+            if run.controller is not None and run.controller.headless is not None:
+                return bool(run.controller.headless)
             if run.blocks:
                 return True
             if run.launched:
@@ -170,7 +170,7 @@ class _Asking:
 
     def _settle(self, value: Any, by: str) -> None:
         """The question is answered, in the answering thread; the step continues when this is noted."""
-        self.hold.close(self.question)
+        self.controller.close(self.question)
         self.frame.note("answered", ask=self.question.number, value=value, by=by)
 
     def _late(self) -> Any:

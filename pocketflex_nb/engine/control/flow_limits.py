@@ -47,8 +47,8 @@ class Scope:
     @property
     def what(self) -> str:
         """For messages: ``flow 'research' of run 'night'``."""
-        log = self.frame.run.log
-        return f"flow {log.prefix(self.frame)!r} of run {self.frame.run.name!r}"
+        log = self.frame.lifecycle.log
+        return f"flow {log.prefix(self.frame)!r} of run {self.frame.lifecycle.name!r}"
 
     def check(self) -> None:
         """Raise the error with which it must end, if there is one."""
@@ -63,8 +63,8 @@ class Scope:
         if self.ending is not None:
             pass
         elif most is not None and self.steps >= most:
-            inside = self.frame.run.log.prefix(self.frame) + "/"
-            visits = [(path, node.visits) for path, node in self.frame.run.state().nodes.items() if path.startswith(inside)]
+            inside = self.frame.lifecycle.log.prefix(self.frame) + "/"
+            visits = [(path, node.visits) for path, node in self.frame.lifecycle.state().nodes.items() if path.startswith(inside)]
             hot = sorted(visits, key=lambda pair: -pair[1])[:5]
             told = " -> ".join(f"{path} ({n}x)" for path, n in hot)
             self.ending = StepLimit(
@@ -102,7 +102,7 @@ class Scope:
     @property
     def active(self) -> float:
         """Seconds since it began, without those in which the run was paused or asked."""
-        return float(self.frame.run.hold_state().active - (self.began or 0.0))
+        return float(self.frame.lifecycle.ensure_controller().limits.active - (self.began or 0.0))
 
     def late(self) -> RunError | None:
         """The error for exceeding the time limit, if it is exceeded."""
@@ -117,22 +117,22 @@ class Scope:
 @contextmanager
 def counted(frame: Frame, flow: Any) -> Iterator[Scope]:
     """Count what runs below `frame` against the limits of `flow`."""
-    hold = frame.run.hold_state()
+    limits = frame.lifecycle.ensure_controller().limits
     scope = Scope(frame, flow)
-    hold.scopes[frame] = scope
-    frame.run.signal = True
+    limits.scopes[frame] = scope
+    frame.lifecycle.needs_check = True
     try:
         yield scope
         scope.settle()
     finally:
-        del hold.scopes[frame]
+        del limits.scopes[frame]
 
 
 @asynccontextmanager
 async def timed(scope: Scope) -> AsyncIterator[None]:
     """Cancel what runs inside when the time of `scope` is over. Time in which the run is paused or asks does not count."""
     loop, clock = asyncio.get_running_loop(), Clock()
-    scope.began = scope.frame.run.hold_state().active
+    scope.began = scope.frame.lifecycle.ensure_controller().limits.active
     limit = min(seconds for seconds in (scope.flow._pfx_timeout, scope.budget.get("seconds")) if seconds)
 
     def look() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pocketflex_nb.engine.records.frame import Frame
 
-__all__ = ["Outside", "alert", "around", "inner_holds"]
+__all__ = ["Outside", "alert", "around", "inner_controllers"]
 
 
 def around(run: Any) -> Iterator[Any]:
@@ -23,70 +23,72 @@ class Outside:
         self.run = run
 
     @property
-    def held(self) -> Any:
+    def controller(self) -> Any:
         """The controller of the outer run, or None."""
         outer = self.run.outer_run
-        return None if outer is None else outer.held
+        return None if outer is None else outer.controller
 
     @property
     def is_paused(self) -> bool:
         """Whether an outer run is paused."""
-        held = self.held
-        return held is not None and (held.paused or (held.outside is not None and held.outside.is_paused))
+        controller = self.controller
+        return controller is not None and bool(controller.gate.is_paused)
 
     def check(self) -> None:
         """Raise the error with which the outer run, or a flow of it around the step, must end."""
-        if (held := self.held) is not None:
-            held.check(self.run.outer)
+        if (controller := self.controller) is not None:
+            controller.limits.check(self.run.outer)
 
     def count(self) -> None:
         """Count one more step as a step of the outer run, too."""
-        if (held := self.held) is not None:
-            held.count(self.run.outer)
+        if (controller := self.controller) is not None:
+            controller.limits.count(self.run.outer)
 
     def spend(self, amounts: Mapping[str, Any]) -> None:
         """Count what is spent inside in the outer run, too."""
         if (outer := self.run.outer_run) is not None:
-            outer.hold_state().spend(amounts, self.run.outer)
+            outer.ensure_controller().limits.spend(amounts, self.run.outer)
 
     def stop_at(self, frame: Frame, path: str = "") -> None:
         """Pause an outer run that has a breakpoint at this step, or at the step at `path` inside of it."""
-        held, outer = self.held, self.run.outer
-        if held is None or not (held.has_breaks or held.outside is not None):
+        controller, outer = self.controller, self.run.outer
+        if controller is None or not (controller.gate.has_breaks or controller.outside is not None):
             return
         path = f"{outer.node_id}/{self.run.flow_id}/{path or frame.node_id}"
-        if held.has_breaks:
-            held.stop_at(path, frame)
-        if held.outside is not None:
-            held.outside.stop_at(outer, path)
+        if controller.gate.has_breaks:
+            controller.gate.stop_at(path, frame)
+        if controller.outside is not None:
+            controller.outside.stop_at(outer, path)
 
     def may_go(self) -> bool:
         """Whether no outer run is paused, or a single step was requested there."""
-        held = self.held
-        if held is None:
+        controller = self.controller
+        if controller is None:
             return True
-        return (not held.paused or bool(held.take_permit())) and (held.outside is None or held.outside.may_go())
+        return (not controller.gate.paused or bool(controller.gate.take_permit())) and (
+            controller.outside is None or controller.outside.may_go()
+        )
 
     def open(self, question: Any) -> None:
         """Show a question of this run in the outer run."""
         if (outer := self.run.outer_run) is not None:
-            held, seen = outer.hold_state(), question.numbered(0)
-            question.seen = held, seen
-            held.open(seen)
-            held.questions.inner[self.run.number, question.number] = seen.number
+            controller, seen = outer.ensure_controller(), question.numbered(0)
+            question.seen = controller, seen
+            controller.open(seen)
+            controller.questions.inner[self.run.number, question.number] = seen.number
 
 
-def inner_holds(run: Any) -> Iterator[Any]:
+def inner_controllers(run: Any) -> Iterator[Any]:
     """The controllers of the runs inside of `run`, at any depth, where they exist."""
-    for child in list(run.nest.live) if run.nest is not None else ():
-        if child.held is not None:
-            yield child.held
-        yield from inner_holds(child)
+    for child in list(run.nested.live) if run.nested is not None else ():
+        if child.controller is not None:
+            yield child.controller
+        yield from inner_controllers(child)
 
 
 def alert(run: Any) -> None:
     """Make `run`, and every run inside of it, check before each node."""
-    run.signal = True
-    for child in list(run.nest.live) if run.nest is not None else ():
-        child.hold_state()
+    run.needs_check = True
+    for child in list(run.nested.live) if run.nested is not None else ():
+        child.ensure_controller()
         alert(child)

@@ -212,7 +212,7 @@ def next_question(run: Any, timeout: float | None) -> Question | None:
     news: SimpleQueue[None] = SimpleQueue()  # an interrupt inside a `threading.Event` may keep its lock, which the telling thread needs
     stop: Callable[[], None] | None = None
     try:
-        questions = run.hold_state().questions
+        questions = run.ensure_controller().questions
         stop = questions.hear(partial(news.put, None))
         deadline = None if timeout is None else monotonic() + timeout
         with engine_thread.pool.lent():
@@ -241,7 +241,7 @@ def next_question_async(run: Any, timeout: float | None) -> Coroutine[Any, Any, 
 async def _awaited(run: Any, timeout: float | None) -> Question | None:
     loop, stop = asyncio.get_running_loop(), None
     try:
-        questions = run.hold_state().questions
+        questions = run.ensure_controller().questions
         news, beat = asyncio.Event(), engine_thread.beat(_SLICE)
 
         def tell() -> None:

@@ -58,7 +58,7 @@ class Subscribers:
         if self.run.parent is not None:
             for outer in around(self.run):
                 if _hears_inner(outer):
-                    outer.held.subscribers._tell()
+                    outer.controller.subscribers._tell()
 
     def _tell(self) -> None:
         """Deliver new events. Events that a subscriber causes meanwhile are delivered when all have got the others."""
@@ -98,4 +98,4 @@ class Subscribers:
 
 
 def _hears_inner(run: Any) -> bool:
-    return run.held is not None and run.held.subscribers.hears_inner
+    return run.controller is not None and run.controller.subscribers.hears_inner

@@ -70,7 +70,7 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
         fields["text"] = str(text)
     frame.tell(kind, fields)
     if kind == "usage":
-        frame.run.hold_state().spend(fields, frame)
+        frame.lifecycle.ensure_controller().limits.spend(fields, frame)
 
 
 def _check_own(kind: Any) -> None:
@@ -119,7 +119,7 @@ def hear_logging() -> None:
     def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         frame = CURRENT_FRAME.get()
-        if frame is not None and not frame.fenced and frame.run.lane_run is not None:
+        if frame is not None and not frame.fenced and frame.lifecycle.lane_run is not None:
             frame.note("output", stream="log", text=_line(record), level=record.levelname, logger=record.name)
             _here.has_noted = True
         return record

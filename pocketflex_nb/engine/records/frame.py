@@ -7,6 +7,8 @@ them when they are read (:mod:`pocketflex_nb.engine.records.run_log`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from time import perf_counter_ns
 from typing import Any
 
@@ -59,7 +61,9 @@ class Frame:
     Attributes
     ----------
     run : Run
-        Whose log this walk writes to.
+        The handle of the run that this walk is a part of.
+    lifecycle : RunLifecycle
+        The engine's side of that run, whose log this walk writes to.
     parent : Frame or None
         The walk this one was entered from.
     flow : Flow
@@ -78,24 +82,8 @@ class Frame:
     """
 
     __slots__ = (
-        "__dict__",
-        "at",
-        "changes",
-        "error",
-        "fenced",
-        "flow",
-        "life",
-        "node",
-        "page",
-        "parent",
-        "put",
-        "run",
-        "start_version",
-        "store",
-        "timed",
-        "touched",
-        "undo",
-        "writers",
+        "__dict__", "at", "changes", "error", "fenced", "flow", "life", "lifecycle", "node", "page", "parent", "put", "start_version",
+        "store", "timed", "touched", "undo", "writers",
     )
     # rare, so kept in the `__dict__`
     branch: Any = None
@@ -111,8 +99,8 @@ class Frame:
     swapped: Any = None  # what an abandoned step was handed, by id, with what took its place
     step: bool = False  # whether this is one step of `parent`'s node in a thread or task of its own
 
-    def __init__(self, run: Any, parent: Frame | None, flow: Any, branch: Any = None, item: int | None = None) -> None:
-        self.run, self.parent, self.flow = run, parent, flow
+    def __init__(self, lifecycle: Any, parent: Frame | None, flow: Any, branch: Any = None, item: int | None = None) -> None:
+        self.lifecycle, self.parent, self.flow = lifecycle, parent, flow
         if parent is not None:
             self.outer, self.branch, self.item = parent.node, branch, item
         self.node: Any = None
@@ -126,6 +114,37 @@ class Frame:
         self.put: Any = None
         self.fenced, self.timed, self.life = False, True, _agent()
         self.start_version = self.at = 0
+
+    @property
+    def run(self) -> Any:
+        """The handle of the run."""
+        return self.lifecycle.run
+
+    @property
+    def lane_run(self) -> Any:
+        """The launched run, this one or an outer one, whose lane shows what the steps print."""
+        return self.lifecycle.lane_run
+
+    def current_class(self, code: Any) -> Any:
+        """The class or function that the run uses for `code`: the one bound in the notebook when it was launched."""
+        classes = self.lifecycle.classes
+        return classes.get(code, code) if classes else code
+
+    def is_cancelled(self) -> bool:
+        """Whether this step was abandoned, or this run or an outer one was told to end."""
+        if self.fenced:
+            return True
+        run = self.lifecycle
+        while run is not None:
+            if run.is_ended:
+                return True
+            run = run.parent
+        return False
+
+    def cancelling(self, cancel: Callable[[], object]) -> AbstractContextManager[None]:
+        """Within the block, `cancel` is called when the run is to end."""
+        cancelling: AbstractContextManager[None] = self.lifecycle.cancelling(cancel)
+        return cancelling
 
     @property
     def scope(self) -> Frame | None:
@@ -145,7 +164,7 @@ class Frame:
 
     def step_frame(self, item: int | None = None) -> Frame:
         """A frame for one attempt of the current node that runs beside this walk, so that it can be abandoned alone."""
-        step = Frame(self.run, self, self.flow, None, item)
+        step = Frame(self.lifecycle, self, self.flow, None, item)
         step.node, step.error, step.start_version, step.step = self.node, self.error, self.start_version, True
         step.undo = self.undo
         if self.failures:
@@ -162,12 +181,12 @@ class Frame:
     @property
     def hops(self) -> int:
         """Number of the run's finished hops."""
-        return int(self.run.hops)
+        return int(self.lifecycle.hops)
 
     @property
     def address(self) -> str:
         """The address of the running code: ``report/research#2/search#1[3]``."""
-        return str(self.run.log.address(self))
+        return str(self.lifecycle.log.address(self))
 
     @property
     def attempt(self) -> int:
@@ -193,7 +212,7 @@ class Frame:
 
     def path(self, node: Any) -> str:
         """Graph path of `node` in the flow this frame walks."""
-        return str(self.run.log.path(self, node))
+        return str(self.lifecycle.log.path(self, node))
 
     def note(self, kind: str, *, cause: int | None = None, **data: Any) -> None:
         """Append an event to the run's log."""
@@ -201,15 +220,15 @@ class Frame:
 
     def tell(self, kind: str, data: dict[str, Any], cause: int | None = None) -> None:
         """The same as `note`, with the facts as a dict, whatever their names."""
-        run, ns = self.run, perf_counter_ns()
+        run, ns = self.lifecycle, perf_counter_ns()
         run.records.extend((self, self.node, Note(kind, data, cause), ns, ns))
-        if run.held is not None and run.held.subscribers:
-            run.held.subscribers.tell()
+        if run.controller is not None and run.controller.subscribers:
+            run.controller.subscribers.tell()
         if len(run.records) > TRIM_AT:  # one step may tell a million things before its walk looks
             run.log.trim()
 
     def __repr__(self) -> str:
-        return f"<Frame {self.address or self.run.name}>"
+        return f"<Frame {self.address or self.lifecycle.name}>"
 
 
 def current() -> Any:

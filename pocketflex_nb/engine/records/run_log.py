@@ -148,8 +148,8 @@ class Log:
     def _of_block(self, counts: Counts, frame: Frame, node: Any, block: Block) -> list[Event]:
         seq, counts.seq = counts.seq, counts.seq + block.number
         address, path = self._inner(counts, frame, node, block, 1)
-        held = self.run.held
-        asks = {} if held is None else held.questions.inner
+        controller = self.run.controller
+        asks = {} if controller is None else controller.questions.inner
         return [inner_event(event, block, seq, address, path, asks) for event in block.read()]
 
     def _inner(self, counts: Counts, frame: Frame, node: Any, block: Block, ahead: int) -> tuple[str, str]:
@@ -169,8 +169,8 @@ class Log:
 
     def _behind(self, counts: Counts) -> tuple[Counts, Iterator[tuple[Any, ...]]]:
         """`counts`, advanced to the first kept record if need be, and the records after it."""
-        if self.run.nest is not None:
-            self.run.nest.take()
+        if self.run.nested is not None:
+            self.run.nested.take()
         with self._lock:
             first = 0
             if self._base is not None:
@@ -221,11 +221,11 @@ class Log:
     def _here(self) -> Iterator[tuple[str, bool]]:
         """Graph paths of the current nodes, those of inner runs included, and whether they wait before the node."""
         run = self.run
-        waiting = run.held.waiting if run.held is not None else ()
+        waiting = run.controller.gate.waiting if run.controller is not None else ()
         for frame in run.frames():
             if (node := frame.node) is not None:
                 yield self.path(frame, node), frame in waiting
-        for child, (_, frame, node) in list(run.nest.live.items()) if run.nest is not None else ():
+        for child, (_, frame, node) in list(run.nested.live.items()) if run.nested is not None else ():
             outer = f"{self.path(frame, node)}/{child.flow_id}"
             for path, is_waiting in child.log._here() if child.started else ():
                 yield f"{outer}/{path}", is_waiting
@@ -297,14 +297,14 @@ class Log:
     # bounds ----------------------------------------------------------------------------------------------------------
     def size(self) -> int:
         """How many events there are, dropped ones included."""
-        if self.run.nest is not None:
-            self.run.nest.take()
+        if self.run.nested is not None:
+            self.run.nested.take()
         with self._lock:
             records, seq = self.records, self._base.seq if self._base is not None else 1
             seq += len(records) // WIDTH
             if self.run.has_changes:
                 seq += _joined(records[3::WIDTH], records[2::WIDTH])
-            if self.run.nest is not None:
+            if self.run.nested is not None:
                 seq += sum(block.number - 1 for what, block in zip(records[2::WIDTH], records[3::WIDTH], strict=True) if what is NESTED)
             return seq
 
@@ -318,7 +318,7 @@ class Log:
             frames, nodes, whats = records[:size:WIDTH], records[1:size:WIDTH], records[2:size:WIDTH]
             base.row += len(nodes)
             base.seq = (base.seq or 1) + len(nodes)
-            if self.run.nest is not None:
+            if self.run.nested is not None:
                 self._pass_blocks(base, frames, nodes, whats, records[3:size:WIDTH])
             if self.run.has_changes:
                 base.seq += _joined(records[3:size:WIDTH], whats)

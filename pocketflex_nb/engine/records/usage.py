@@ -33,5 +33,5 @@ class Usage:
 
 def usage_of(runs: Iterable[Any]) -> Usage:
     """The total usage of these runs."""
-    spent = [run.held.spent for run in runs if run.held is not None]
+    spent = [run.controller.limits.spent for run in runs if run.controller is not None]
     return Usage(sum(one["tokens"] for one in spent), float(sum(one["cost"] for one in spent)))

@@ -14,6 +14,7 @@ from typing import Any
 from pocketflex_nb.core.flow.function_nodes import FunctionNode
 from pocketflex_nb.core.flow.node_ids import nodes_by_path
 from pocketflex_nb.core.flow.nodes import BaseNode
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 
 __all__ = ["class_now", "classes_now", "function_now", "is_stale", "name_the_cell"]
 
@@ -56,9 +57,9 @@ def classes_now(flow: Any) -> dict[Any, Any] | None:
     return changed or None
 
 
-def is_stale(run: Any) -> list[str]:
+def is_stale(run: Run) -> list[str]:
     """Names of the node classes and functions of which `run` uses old code."""
-    used = run._classes or {}
+    used = lifecycle_of(run).classes or {}
     names = []
     for node in nodes_by_path(run.flow).values():
         cls = used.get(type(node), type(node))
@@ -76,7 +77,7 @@ def name_the_cell(error: AttributeError, node: Any, run: Any) -> None:
 
     A visit gives the old instance its new class and no ``__init__``: an attribute that only the new code sets is missing.
     """
-    new = run.live_class(type(node))
+    new = run.current_class(type(node))
     if new is type(node) or type(getattr(error, "obj", None)) is not new or not error.args or not isinstance(error.args[0], str):
         return
     error.args = (

@@ -30,7 +30,7 @@ class Nest:
         self._kept = 0
         self._is_over = False
 
-    def adopt(self, child: Any, frame: Frame) -> None:
+    def add(self, child: Any, frame: Frame) -> None:
         """Register `child`, which a step at `frame` began."""
         with self._lock:
             self.live[child] = [None, frame, frame.node]

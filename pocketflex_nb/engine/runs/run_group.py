@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from time import monotonic
 from typing import Any
 
@@ -15,12 +15,18 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.records.usage import Usage, usage_of
 from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
-from pocketflex_nb.engine.runs.run import GRACE, LOOK, SLICE, Run
+from pocketflex_nb.engine.runs.group_queue import GroupQueue
+from pocketflex_nb.engine.runs.run import GRACE, LOOK, SLICE, Run, lifecycle_of, rows_of
 
-__all__ = ["RunGroup"]
+__all__ = ["RunGroup", "queue_of"]
 
 #: runs that a timeline has rows for
 _ROWS = 1_000
+#: what Tab offers on a group
+_OFFERED = (
+    "as_completed", "cancel", "counts", "done", "name", "pause", "results", "resume", "runs", "show", "step", "stream", "to_frame",
+    "to_html", "to_timeline", "usage", "wait",
+)
 
 
 class RunGroup:
@@ -58,19 +64,20 @@ class RunGroup:
         self.runs = {run.name: run for run in made}
         self._runs = list(made)
         self._name = name
-        self._stops = on_error == "stop"
-        self._left = deque(made)
-        self._at_once: int | None = None
-        self.then: Callable[[list[Run]], None] = lambda ready: None
+        self._queue = GroupQueue(made, self.cancel if on_error == "stop" else None)
         for run in made:
-            run.add_done_callback(self._over)
+            run.add_done_callback(self._queue.follow)
+
+    def __dir__(self) -> list[str]:
+        return [*_OFFERED, *(name for name in super().__dir__() if name.startswith("_"))]
 
     @property
     def name(self) -> str:
         """The name that views show."""
         if self._name:
             return self._name
-        return self._runs[0].base if self._runs and len({r.base for r in self._runs}) == 1 else "group"
+        bases = {lifecycle_of(run).base for run in self._runs}
+        return bases.pop() if len(bases) == 1 else "group"
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -84,7 +91,7 @@ class RunGroup:
         if key in self.runs:
             return self.runs[key]
         for run in self._runs:
-            if run.base == key:
+            if lifecycle_of(run).base == key:
                 return run
         raise KeyError(f"no run {key!r} in this group{nearest(key, self.runs)}")
 
@@ -269,12 +276,12 @@ class RunGroup:
     @property
     def usage(self) -> Usage:
         """The tokens and the cost of all its runs so far."""
-        return usage_of(self._runs)
+        return usage_of(map(lifecycle_of, self._runs))
 
     # steering ----------------------------------------------------------------------------------------------------------
     def cancel(self) -> None:
         """End every run."""
-        self._left.clear()
+        self._queue.clear()
         for run in self._runs:
             run.cancel()
 
@@ -302,7 +309,7 @@ class RunGroup:
 
     def to_frame(self) -> Any:
         """The events of every run as one pandas DataFrame."""
-        return ports.export([row for run in self._runs for row in run.rows()], "frame")
+        return ports.export([row for run in self._runs for row in rows_of(run)], "frame")
 
     def to_html(self, path: Any) -> Any:
         """Write one HTML file of all runs that opens anywhere, offline. Returns its path.
@@ -322,25 +329,10 @@ class RunGroup:
         """The timelines of the runs below each other, the first 1000 of them, as the text of an SVG file."""
         return str(ports.export({run.name: run.state() for run in self._runs[:_ROWS]}, "timeline"))
 
-    # for the engine ----------------------------------------------------------------------------------------------------
-    def limit(self, at_once: int | None) -> None:
-        """Set how many run at once: `at_once`, or all when it is None."""
-        self._at_once = at_once
 
-    def take_first(self) -> list[Run]:
-        """The runs to start with."""
-        number = len(self._left) if self._at_once is None else self._at_once
-        return [self._left.popleft() for _ in range(min(number, len(self._left)))]
-
-    def _over(self, run: Run) -> None:
-        if run.status == "failed" and self._stops:
-            self.cancel()
-        elif self._left:
-            try:
-                following = self._left.popleft()
-            except IndexError:  # another run ended at the same moment, or the group was cancelled
-                return
-            self.then([following])
+def queue_of(group: RunGroup) -> GroupQueue:
+    """The engine's side of `group`: which of its runs begin next."""
+    return group._queue
 
 
 async def _until(event: asyncio.Event, seconds: float | None) -> None:

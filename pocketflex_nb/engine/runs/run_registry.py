@@ -6,163 +6,143 @@ made; so the number is bounded, and `forget` empties it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from pocketflex_nb.core.errors import RunCancelled
 
-__all__ = ["REMEMBERED", "began", "began_elsewhere", "end_left", "ended", "forget", "forgetting", "gone", "runs"]
+__all__ = ["REMEMBERED", "Registered", "RunRegistry"]
 
 #: finished runs that `runs()` remembers, unless said otherwise
 REMEMBERED = 200
-#: runs on loops of others before the first look for closed ones among them
-_LOOK_AT = 64
-
-#: called with the runs that are forgotten, before they are: views let go of them
-forgetting: list[Callable[[list[Any]], Any]] = []
-
-_live: dict[Any, None] = {}
-_over: deque[Any] = deque(maxlen=REMEMBERED)
-#: those of `_live` that are tasks on a loop that other code may close
-_elsewhere: dict[Any, None] = {}
-_look_at = _LOOK_AT
 
 
-def runs(*, live: bool = False, keep: int | None = None) -> list[Any]:
-    """The runs of this process, oldest first: all that are not over, and the last that are, 200 unless `keep` was given.
+class Registered(Protocol):
+    """What the registry asks of a run."""
 
-    Parameters
+    number: int
+    task: asyncio.Task[Any] | None
+
+    @property
+    def name(self) -> str:
+        """Unique in this process."""
+        ...
+
+    def done(self) -> bool:
+        """Whether it is over."""
+        ...
+
+    def finish(self, action: object = None, error: BaseException | None = None) -> None:
+        """End it."""
+        ...
+
+
+R = TypeVar("R", bound=Registered)
+
+
+class RunRegistry(Generic[R]):
+    """The runs of one kind: those that go on, and the last ones that are over.
+
+    Attributes
     ----------
-    live : bool
-        Only those that go on.
-    keep : int, optional
-        From now on, remember so many runs that are over; those beyond are dropped now. Each of them keeps its store and its events.
-
-    Returns
-    -------
-    list of Run
-
-    Raises
-    ------
-    TypeError, ValueError
-        `keep` is no whole number from 0.
-
-    See Also
-    --------
-    forget : Drop what is over now.
-
-    Examples
-    --------
-    >>> from pocketflex_nb import Flow, Node, launch, runs
-    >>> run = launch(Flow(Node()), name="nightly").wait(10)
-    >>> run in runs(), run in runs(live=True)
-    (True, False)
-    >>> run in runs(keep=0)                             # nothing that is over is kept any more
-    False
-    >>> _ = runs(keep=200)
+    forgetting : list of callable
+        Called with the runs that are forgotten, before they are: views let go of them.
+    look_at : int
+        Runs on loops of others, from which on closed loops are looked for among them.
     """
-    if keep is not None:
-        _remember(keep)
-    _end_closed()
-    going = list(_live)
-    if live:
-        return going
-    return sorted([*_over, *going], key=lambda run: run.number)
 
+    def __init__(self, look_at: int = 64) -> None:
+        self.forgetting: list[Callable[[list[R]], object]] = []
+        self.look_at = self._next_look = look_at
+        self._live: dict[R, None] = {}
+        self._over: deque[R] = deque(maxlen=REMEMBERED)
+        #: those of `_live` that are tasks on a loop that other code may close
+        self._elsewhere: dict[R, None] = {}
 
-def forget(*which: Any) -> int:
-    """Drop runs that are over, with their stores, from `runs()` and from the views that show them; returns how many.
+    def __len__(self) -> int:
+        return len(self._live)
 
-    Parameters
-    ----------
-    *which : Run or RunGroup
-        Only these; those that go on are passed over. Default: all that are over.
+    def live(self) -> list[R]:
+        """The runs that go on, oldest first."""
+        self._end_closed()
+        return list(self._live)
 
-    Notes
-    -----
-    A view that shows only runs that are dropped stays on the page as it is, and looks into them no longer. What you have a name for
-    yourself, IPython's ``Out[3]`` and ``_3`` among them, stays as long as the name does; ``%pf clear`` takes the runs out of ``Out`` too.
+    def all(self) -> list[R]:
+        """All of them, oldest first."""
+        going = self.live()
+        return sorted([*self._over, *going], key=lambda run: run.number)
 
-    Examples
-    --------
-    >>> from pocketflex_nb import Flow, Node, forget, launch, runs
-    >>> run = launch(Flow(Node())).wait(10)
-    >>> forget(run), run in runs()
-    (1, False)
-    """
-    if which:
-        named = [run for one in which for run in (one if isinstance(one, Iterable) else [one])]
-        dropped = [run for run in dict.fromkeys(named) if run.done()]
-        known = set(_over)
-        number = sum(run in known for run in dropped)
-    else:
-        dropped = list(_over)
-        number = len(dropped)
-    _drop(dropped)
-    return number
+    def add(self, run: R) -> None:
+        """Register `run`, which was made or walks."""
+        self._live[run] = None
 
+    def add_elsewhere(self, run: R) -> None:
+        """Register `run`, which walks as a task on a loop that is not the engine's and may be closed under it."""
+        self._live[run] = self._elsewhere[run] = None
+        if len(self._elsewhere) > self._next_look:
+            self._end_closed()
+            self._next_look = max(self.look_at, 2 * len(self._elsewhere))
 
-def _drop(dropped: list[Any]) -> None:
-    if not dropped:
-        return
-    lost = set(dropped)
-    for _ in range(len(_over)):  # each step alone is safe from other threads, in which runs end meanwhile
-        if (run := _over.popleft()) not in lost:
-            _over.append(run)
-    for tell in list(forgetting):
-        tell(dropped)
+    def remove(self, run: R) -> None:
+        """Unregister `run`, which does not continue."""
+        self._live.pop(run, None)
+        if self._elsewhere:
+            self._elsewhere.pop(run, None)
 
+    def end(self, run: R) -> None:
+        """Move `run`, which is over, among the finished ones."""
+        self._live.pop(run, None)
+        if self._elsewhere:
+            self._elsewhere.pop(run, None)
+        self._over.append(run)
 
-def _remember(keep: int) -> None:
-    global _over
-    if isinstance(keep, bool) or not isinstance(keep, int):
-        raise TypeError(f"runs(keep={keep!r}): a whole number from 0 is needed")
-    if keep < 0:
-        raise ValueError(f"runs(keep={keep}): a whole number from 0 is needed")
-    before, _over = list(_over), deque(_over, maxlen=keep)
-    _drop(before[: max(len(before) - keep, 0)])
+    def forget(self, which: Iterable[R] | None = None) -> int:
+        """Drop those of `which` that are over, by default all that are; returns how many were known."""
+        if which is None:
+            dropped = list(self._over)
+            number = len(dropped)
+        else:
+            dropped = [run for run in dict.fromkeys(which) if run.done()]
+            known = set(self._over)
+            number = sum(run in known for run in dropped)
+        self._drop(dropped)
+        return number
 
+    def remember(self, keep: int) -> None:
+        """Keep so many runs that are over from now on; those beyond are dropped now.
 
-# for the engine ------------------------------------------------------------------------------------------------------
-def began(run: Any) -> None:
-    """Register `run`, which was made or walks."""
-    _live[run] = None
+        Raises
+        ------
+        TypeError, ValueError
+            `keep` is no whole number from 0.
+        """
+        if isinstance(keep, bool) or not isinstance(keep, int):
+            raise TypeError(f"runs(keep={keep!r}): a whole number from 0 is needed")
+        if keep < 0:
+            raise ValueError(f"runs(keep={keep}): a whole number from 0 is needed")
+        before, self._over = list(self._over), deque(self._over, maxlen=keep)
+        self._drop(before[: max(len(before) - keep, 0)])
 
+    def _drop(self, dropped: list[R]) -> None:
+        if not dropped:
+            return
+        lost = set(dropped)
+        for _ in range(len(self._over)):  # each step alone is safe from other threads, in which runs end meanwhile
+            if (run := self._over.popleft()) not in lost:
+                self._over.append(run)
+        for tell in list(self.forgetting):
+            tell(dropped)
 
-def began_elsewhere(run: Any) -> None:
-    """Register `run`, which walks as a task on a loop that is not the engine's and may be closed under it."""
-    global _look_at
-    _live[run] = _elsewhere[run] = None
-    if len(_elsewhere) > _look_at:
-        _end_closed()
-        _look_at = max(_LOOK_AT, 2 * len(_elsewhere))
+    def _end_closed(self) -> None:
+        """End the runs whose loop was closed, or whose task was stopped between two of our steps: nothing will ever continue them."""
+        for run in list(self._elsewhere):
+            task = run.task
+            if task is not None and (task.done() or task.get_loop().is_closed()):
+                self.end_left(run, f"the event loop that run {run.name!r} walked on was closed before its end")
 
-
-def gone(run: Any) -> None:
-    """Unregister `run`, which does not continue."""
-    _live.pop(run, None)
-    if _elsewhere:
-        _elsewhere.pop(run, None)
-
-
-def ended(run: Any) -> None:
-    """Unregister `run`, which is over, and keep it among the finished ones."""
-    _live.pop(run, None)
-    if _elsewhere:
-        _elsewhere.pop(run, None)
-    _over.append(run)
-
-
-def _end_closed() -> None:
-    """End the runs whose loop was closed, or whose task was stopped between two of our steps: nothing will ever continue them."""
-    for run in list(_elsewhere):
-        task = run.task
-        if task is not None and (task.done() or task.get_loop().is_closed()):
-            end_left(run, f"the event loop that run {run.name!r} walked on was closed before its end")
-
-
-def end_left(run: Any, why: str) -> None:
-    """End a run that nothing walks any more."""
-    run.finish(error=RunCancelled(why))
-    run.task = None  # what it held goes with it
+    def end_left(self, run: R, why: str) -> None:
+        """End a run that nothing walks any more."""
+        run.finish(error=RunCancelled(why))
+        run.task = None  # what it held goes with it

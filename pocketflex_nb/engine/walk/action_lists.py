@@ -48,7 +48,7 @@ def spread(frame: Frame, node: Any, action: Any) -> Any:
     known = node.successors
     if not known:
         return _ended(frame, action)
-    chosen, strict = is_chosen_by_flow(frame.flow), frame.run.launched or frame.flow._pfx_strict
+    chosen, strict = is_chosen_by_flow(frame.flow), frame.lifecycle.launched or frame.flow._pfx_strict
     if isinstance(action, (list, tuple)):
         pair = pair_of(action) if isinstance(action, tuple) else None
         entries = action if pair is None or pair[1] is None else [action]
@@ -74,7 +74,7 @@ def _ended(frame: Frame, action: Any) -> Any:
     if isinstance(action, (list, tuple)) and _is_passed_on(frame, action):
         return Several({}, None, action)
     if action:
-        if action.__class__.__hash__ is None and frame.run.launched:
+        if action.__class__.__hash__ is None and frame.lifecycle.launched:
             raise TypeError(_odd(frame, action))
         _look_up(frame, action)
     return action
@@ -155,13 +155,13 @@ def _pass(frame: Frame, heads: list[Any]) -> None:
 
 def _met(frame: Frame, heads: list[Any], walked: set[int]) -> Any:
     """`join_behind`, cached by the run, since loops need it repeatedly."""
-    run = frame.run
-    if run._joins is None:
-        run._joins = {}
+    run = frame.lifecycle
+    if run.joins is None:
+        run.joins = {}
     key = (frame.node, tuple(heads), frozenset(walked))
-    if key not in run._joins:
-        run._joins[key] = join_behind(heads, [head for head in heads if id(head) in walked], frame.node)
-    return run._joins[key]
+    if key not in run.joins:
+        run.joins[key] = join_behind(heads, [head for head in heads if id(head) in walked], frame.node)
+    return run.joins[key]
 
 
 def _behind_nothing(frame: Frame, node: Any) -> Any:
@@ -191,14 +191,14 @@ def _odd(frame: Frame, value: Any) -> str:
     if isinstance(value, BaseNode):
         mend = "draw an arrow to that node and return the arrow's name"
     return (
-        f"node {frame.node_id!r} of run {frame.run.name!r} returned {value_text(value, 60)} of type {type(value).__name__}, "
+        f"node {frame.node_id!r} of run {frame.lifecycle.name!r} returned {value_text(value, 60)} of type {type(value).__name__}, "
         f"which is no action: an action is a str, None, or a list of them; {mend}"
     )
 
 
 def _odd_entry(frame: Frame, entry: Any, index: int) -> str:
     return (
-        f"node {frame.node_id!r} of run {frame.run.name!r} returned a list of actions whose entry {index} is {value_text(entry, 60)} "
+        f"node {frame.node_id!r} of run {frame.lifecycle.name!r} returned a list of actions whose entry {index} is {value_text(entry, 60)} "
         f"of type {type(entry).__name__}: each is an action (a str, or None for the default), or a pair (action, params) with params a dict"
     )
 
@@ -206,6 +206,6 @@ def _odd_entry(frame: Frame, entry: Any, index: int) -> str:
 def _unknown(frame: Frame, node: Any, action: Any, index: int) -> str:
     known = list(node.successors)
     return (
-        f"node {frame.node_id!r} of run {frame.run.name!r} returned a list of actions whose entry {index} is {action!r}, and no arrow has "
-        f"that name{nearest(str(action), known)}"
+        f"node {frame.node_id!r} of run {frame.lifecycle.name!r} returned a list of actions whose entry {index} is {action!r}, and no "
+        f"arrow has that name{nearest(str(action), known)}"
     )

@@ -22,7 +22,7 @@ from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several, left
 from pocketflex_nb.engine.records.run_log import LOOK_EVERY
-from pocketflex_nb.engine.runs.run import Run, limited
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.walk.action_lists import is_chosen_by_flow, spread
 from pocketflex_nb.engine.walk.batch_items import items_async
 from pocketflex_nb.engine.walk.dispatch import (
@@ -76,13 +76,13 @@ async def walk_async(
         The last action, and the stop that was reached or None; of a whole run the last action alone.
     """
     if self is not None:
-        frame = Run(self, shared).root
-        limited(frame.run, self)
+        frame = lifecycle_of(Run(self, shared)).root
+        frame.lifecycle.limit(self)
         token = CURRENT_FRAME.set(frame)
-        frame.run.task = current_task()
-        frame.run.begin()
+        frame.lifecycle.task = current_task()
+        frame.lifecycle.begin()
     try:
-        run, flow = frame.run, frame.flow
+        run, flow = frame.lifecycle, frame.flow
         if params:
             frame.given = params
         records, mode = run.records, mode_here()
@@ -105,7 +105,7 @@ async def walk_async(
                         return action, node
                     t0 = now()
                 frame.node = node
-                if run.signal:
+                if run.needs_check:
                     await run.hold_async(frame)
                     t0 = now()
                 plan = plans.get(node)
@@ -182,7 +182,7 @@ async def walk_async(
         return action
     except BaseException as exc:
         if self is not None:
-            frame.run.fail(exc)
+            frame.lifecycle.fail(exc)
         raise
     finally:
         if self is not None:

@@ -121,10 +121,10 @@ def ends_run(frame: Frame | None, error: BaseException) -> bool:
     """Whether `error` ends the run, or a flow around `frame`, so that no item and no branch may collect it."""
     if frame is None:
         return False
-    if frame.run.ending is not None:
+    if frame.lifecycle.ending is not None:
         return True
-    held = frame.run.held
-    return held is not None and any(scope.ending is error for scope in held.around(frame))
+    controller = frame.lifecycle.controller
+    return controller is not None and any(scope.ending is error for scope in controller.limits.around(frame))
 
 
 def note_failure(frame: Frame | None, failure: ItemFailure, node: str = "") -> None:
@@ -144,8 +144,8 @@ async def items_async(node: Any, items: Any, mode: int | None = None) -> list[An
     async def work(item: Any, index: int) -> Any:
         step = None
         if outer is not None:
-            if outer.run.signal:  # a limit that the items before have overrun
-                outer.run.check(outer)
+            if outer.lifecycle.needs_check:  # a limit that the items before have overrun
+                outer.lifecycle.check(outer)
             step = outer.step_frame(index)
             CURRENT_FRAME.set(step)
         try:

@@ -172,9 +172,9 @@ def _made(cls: Any) -> Plan:
 
 def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
     """The plan for `node` in `run`. `is_shown`: the flow's own `get_next_node` is given the visit's copy."""
-    cls: Any = node.__class__ if run._classes is None else run.live_class(node.__class__)
+    cls: Any = node.__class__ if run.classes is None else run.current_class(node.__class__)
     if cls is FunctionNode or cls is AsyncFunctionNode:
-        fn = run.live_class(node._pfx_fn)
+        fn = run.current_class(node._pfx_fn)
         cls = AsyncFunctionNode if is_async(fn) or is_stream(fn) else FunctionNode
     try:
         spelled = cls._pfx_legacy_async

@@ -20,16 +20,16 @@ __all__ = ["ItemWalks", "item", "privately", "settled"]
 @contextmanager
 def item(frame: Frame, flow: Any, index: int | None) -> Iterator[Frame]:
     """The frame for one item of a batch flow, or for a walk on a private store, which the walk inside will use."""
-    walk = Frame(frame.run, frame, flow, item=index)
+    walk = Frame(frame.lifecycle, frame, flow, item=index)
     if index is not None:
         frame.items = index + 1
     walk.error = frame.error
     token = CURRENT_FRAME.set(walk)
-    frame.run.enter(walk)
+    frame.lifecycle.enter(walk)
     try:
         yield walk
     finally:
-        frame.run.leave(walk)
+        frame.lifecycle.leave(walk)
         CURRENT_FRAME.reset(token)
 
 
@@ -67,7 +67,7 @@ class ItemWalks:
     @property
     def what(self) -> str:
         """For messages."""
-        return f"flow {self.frame.run.log.prefix(self.frame) or base_name(self.flow)!r} of run {self.frame.run.name!r}"
+        return f"flow {self.frame.lifecycle.log.prefix(self.frame) or base_name(self.flow)!r} of run {self.frame.lifecycle.name!r}"
 
     def open(self, walk: Frame, params: Mapping[str, Any]) -> Store:
         """The private store of one walk."""
@@ -75,7 +75,7 @@ class ItemWalks:
         policy: Any = self.shared._conflicts.policy if isinstance(self.shared, Store) else "warn"
         store = Store(self.private.taken(self.shared, params, self.what), merge=merge or None, on_conflict=policy)
         walk.private = store
-        walk.run.keep_store(walk)
+        walk.lifecycle.keep_store(walk)
         return store
 
     @contextmanager

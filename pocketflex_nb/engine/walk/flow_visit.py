@@ -13,7 +13,7 @@ from pocketflex_nb.core.flow.flow import BatchFlow
 from pocketflex_nb.core.flow.outcomes import given, is_awaited
 from pocketflex_nb.engine.control.flow_limits import counted, has_limits, is_timed, timed
 from pocketflex_nb.engine.records.frame import Frame
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.walk.flow_items import ItemWalks, item, privately, settled
 from pocketflex_nb.engine.walk.steps import CALLER, mode_here
 from pocketflex_nb.engine.walk.wait_for_step import wait_here, wait_step
@@ -39,13 +39,13 @@ def _begun(flow: Any, shared: Any, outer: Frame | None) -> Iterator[Frame]:
     """A new frame of a walk of `flow` inside `outer`, the current one, if there is one."""
     run = None
     if outer is None:
-        run = Run(flow, shared)
+        run = lifecycle_of(Run(flow, shared))
         run.begin()
         frame = run.root
     else:
-        frame = Frame(outer.run, outer, flow)
+        frame = Frame(outer.lifecycle, outer, flow)
         frame.error = outer.error
-        outer.run.enter(frame)
+        outer.lifecycle.enter(frame)
     token = CURRENT_FRAME.set(frame)
     try:
         yield frame
@@ -58,7 +58,7 @@ def _begun(flow: Any, shared: Any, outer: Frame | None) -> Iterator[Frame]:
             run.finish()
     finally:
         CURRENT_FRAME.reset(token)
-        frame.run.leave(frame)
+        frame.lifecycle.leave(frame)
 
 
 def visit_flow(flow: Any, shared: Any) -> Any:

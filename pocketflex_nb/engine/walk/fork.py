@@ -69,7 +69,7 @@ async def _walk_branches(
     walker: Walker, frame: Frame, origin: Any, fork: Any, shared: Any, params: Any, stops: AbstractSet[Any]
 ) -> tuple[Any, Any]:
     """Walk the branches of this one fork, which `origin` leads to; returns what `walk_fork` returns, where the join may be a fork."""
-    run, given = frame.run, fork._pfx_each
+    run, given = frame.lifecycle, fork._pfx_each
     meeting = Meeting(run.join_of(fork) if given is None else fork._pfx_join)
     inner = {*stops} if meeting.node is None else {*stops, meeting.node}
     numbers = _numbers(fork)

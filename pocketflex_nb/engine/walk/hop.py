@@ -24,21 +24,21 @@ def keep(frame: Frame) -> None:
     """At the node's end: find nested changes of the store, and record all changes."""
     changes = collect_changes(frame)
     if changes:
-        run = frame.run
+        run = frame.lifecycle
         ns = now()
         numbered(places_in(changes), run.hops + 1, ns)
         run.records.extend((frame, frame.node, CHANGED, changes, -ns))
-        if run.held is not None and run.held.subscribers:
-            run.held.subscribers.tell()
+        if run.controller is not None and run.controller.subscribers:
+            run.controller.subscribers.tell()
 
 
 def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
     """Record that a visit failed, and return the node behind its error edge, None for `END`; raise `error` when there is none."""
-    run = frame.run
+    run = frame.lifecycle
     error = raised_by_step(error)
     if frame.touched or frame.page is not None:
         keep(frame)
-    if run._classes is not None and isinstance(error, AttributeError):
+    if run.classes is not None and isinstance(error, AttributeError):
         name_the_cell(error, node, run)
     handler = getattr(node, "_pfx_on_error", None)
     takes = handler is not None and isinstance(error, Exception) and error is not run.ending
@@ -67,15 +67,15 @@ def no_arrow(frame: Frame, node: Any, action: Any) -> Any:
     if frame.flow._pfx_strict and action in (None, "", "default"):
         return None
     known = list(node.successors)
-    name = frame.run.log._id(frame, frame.node)
+    name = frame.lifecycle.log._id(frame, frame.node)
     last = _last_of(frame, node, action)
     where = f", which its node {last!r} ended it with" if last else ""
     text = f"{name}: no arrow for action {action!r}{where}; the flow ended there{nearest(str(action), known)}"
     frame.note("unknown_action", action=action, known=known, text=text)
     if frame.flow._pfx_strict:
         raise UnknownAction(
-            f"node {name!r} of flow {frame.run.name!r} returned {action!r}{where}, and no arrow has that name{nearest(str(action), known)}",
-            node=name, action=action, known=known,
+            f"node {name!r} of flow {frame.lifecycle.name!r} returned {action!r}{where}, and no arrow has that name"
+            f"{nearest(str(action), known)}", node=name, action=action, known=known,
         )
     frame.flow.get_next_node(node, action)
     if last:  # PocketFlow's warning does not say where in the nested flow the action comes from
@@ -87,7 +87,7 @@ def _last_of(frame: Frame, flow: Any, action: Any) -> str:
     """The graph path of the node that ended the nested flow just visited with `action`; ``""`` for what is no flow, or ended otherwise."""
     if not hasattr(flow, "start_node"):
         return ""
-    records = frame.run.records
+    records = frame.lifecycle.records
     for at in range(len(records) - 10, max(-1, len(records) - 5_000), -5):  # the very last one is the visit of the flow itself
         inner = records[at]
         if inner is frame:

@@ -49,9 +49,9 @@ def mode_here() -> int:
     frame = CURRENT_FRAME.get()
     if frame is None:
         return USER
-    if frame.run.crosses:
+    if frame.lifecycle.crosses:
         return CALLER
-    return ENGINE if engine_thread.is_borrowed and frame.run.launched else USER
+    return ENGINE if engine_thread.is_borrowed and frame.lifecycle.launched else USER
 
 
 def _parcelled(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
@@ -84,7 +84,7 @@ async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
 def abandon(step: Frame, future: Any) -> None:
     """Report a thread that is not waited for any more, abandon its step, and let the pool replace it."""
     step.fenced = True
-    step.run.fence(step)
+    step.lifecycle.abandon_step(step)
     withdraw(step)
     step.note("abandoned", what="thread", text=f"{step.node_id}: a thread could not be stopped; its late writes are dropped")
     pool = engine_thread.pool

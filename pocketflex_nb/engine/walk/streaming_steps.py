@@ -61,7 +61,7 @@ def watched(generator: Any, node: Any, step: str) -> Any:
         return generator
 
     frame = CURRENT_FRAME.get()
-    run = None if frame is None else frame.run
+    run = None if frame is None else frame.lifecycle
 
     def look(gone: Any) -> None:
         if run is not None:

@@ -45,7 +45,7 @@ def attempt(node: Any, prep_res: Any) -> Any:
             if number == tries - 1 or not isinstance(exc, on):
                 return node.exec_fallback(prep_res, exc)
             frame = CURRENT_FRAME.get()
-            if frame is not None and frame.run.ending is not None:  # no other try for a run that is to end
+            if frame is not None and frame.lifecycle.ending is not None:  # no other try for a run that is to end
                 if exc is caught:
                     raise
                 raise exc  # noqa: B904 - it has its cause
@@ -112,8 +112,8 @@ def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _item(node: Any, item: Any, index: int, frame: Any, failures: list[ItemFailure] | None = None) -> Any:
-    if frame is not None and frame.run.signal:  # a limit that the items before have overrun
-        frame.run.check(frame)
+    if frame is not None and frame.lifecycle.needs_check:  # a limit that the items before have overrun
+        frame.lifecycle.check(frame)
     try:
         return attempt(node, item)
     except Exception as caught:

@@ -58,7 +58,7 @@ def visit(node: Any, shared: Any) -> Any:
 
 def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
     """Walk from `start` until there is no arrow, and return the last action."""
-    run, flow = frame.run, frame.flow
+    run, flow = frame.lifecycle, frame.flow
     note = run.records.extend
     tracked = isinstance(shared, Store)
     own_next = is_chosen_by_flow(flow)
@@ -77,7 +77,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                     break
                 t0 = now()
             frame.node = node
-            if run.signal:
+            if run.needs_check:
                 run.hold(frame)
                 t0 = now()
             plan = plans.get(node)
@@ -113,7 +113,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                         action = wait_step(action, frame)
                     if action is not None and type(action) is not str:
                         action = spread(frame, c, action)
-                if tracked and (frame.touched or frame.changes is not None or (run.signal and frame.page is not None)):
+                if tracked and (frame.touched or frame.changes is not None or (run.needs_check and frame.page is not None)):
                     keep(frame)
             except BaseException as exc:
                 node, action = failed(frame, node, exc, t0), None

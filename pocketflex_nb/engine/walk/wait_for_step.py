@@ -26,12 +26,12 @@ SLICE = 0.05
 def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     """Run an ``async def`` step on the engine thread, and wait for it here."""
     if engine_thread.is_here:
-        return run_nested(engine_thread.loop, coro, frame.run.cancelling)
-    if (loop := _loop_around(frame.run)) is not None:
-        return run_nested(loop, cross(coro), frame.run.cancelling)
+        return run_nested(engine_thread.loop, coro, frame.lifecycle.cancelling)
+    if (loop := _loop_around(frame.lifecycle)) is not None:
+        return run_nested(loop, cross(coro), frame.lifecycle.cancelling)
     future = Crossing(coro)
-    with frame.run.cancelling(future.cancel), engine_thread.pool.lent():
-        return opened(_result(future, frame.run))
+    with frame.lifecycle.cancelling(future.cancel), engine_thread.pool.lent():
+        return opened(_result(future, frame.lifecycle))
 
 
 def loop_here(run: Any) -> Any:
@@ -66,17 +66,17 @@ def _result(future: Crossing, run: Any) -> Any:
 def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     """Run `coro` to its end in this thread, on a private loop, also when this thread's own loop is running."""
     if engine_thread.is_here:
-        return run_nested(engine_thread.loop, coro, frame.run.cancelling)
-    if (loop := _loop_around(frame.run)) is not None:
-        frame.run.crosses = True
-        return run_nested(loop, coro, frame.run.cancelling)
+        return run_nested(engine_thread.loop, coro, frame.lifecycle.cancelling)
+    if (loop := _loop_around(frame.lifecycle)) is not None:
+        frame.lifecycle.crosses = True
+        return run_nested(loop, coro, frame.lifecycle.cancelling)
     with engine_thread.pool.lent(), private_loop() as loop:
         task = loop.create_task(coro)
-        with frame.run.cancelling(partial(cancel, loop, task)):
+        with frame.lifecycle.cancelling(partial(cancel, loop, task)):
             try:
                 return loop.run_until_complete(task)
             except asyncio.CancelledError as exc:
-                raise RunCancelled(f"run {frame.run.name!r} was cancelled") from exc
+                raise RunCancelled(f"run {frame.lifecycle.name!r} was cancelled") from exc
             except KeyboardInterrupt:
                 task.cancel()
                 loop.run_until_complete(asyncio.wait([task], timeout=GRACE))

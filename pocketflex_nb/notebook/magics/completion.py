@@ -9,12 +9,12 @@ from typing import Any
 
 from IPython import get_ipython
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
+from IPython.utils.generics import complete_object
 
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.core.flow.nodes import BaseNode
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run import Run, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.engine.runs.run_registry import runs
 from pocketflex_nb.notebook.magics.commands.command_table import COMMANDS
 from pocketflex_nb.notebook.magics.commands.help import topics
 from pocketflex_nb.notebook.requests.option_line import RUN_FLAGS
@@ -126,6 +126,16 @@ def matcher(context: CompletionContext) -> Any:
     return {
         "completions": [SimpleCompletion(text=text, type="pocketflex") for text in found], "suppress": True, "matched_fragment": fragment,
     }
+
+
+def _offered(thing: object, names: list[str]) -> list[str]:
+    """Of the `names` that IPython found, those that ``dir(thing)`` lists: IPython adds what the class has besides."""
+    listed = set(dir(thing))
+    return [name for name in names if name in listed]
+
+
+for _kind in (Run, RunGroup):
+    complete_object.register(_kind, _offered)
 
 
 def install_completion(shell: Any) -> None:

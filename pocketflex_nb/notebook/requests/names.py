@@ -40,7 +40,7 @@ def find_flow(name: str, names: Mapping[str, Any]) -> Flow:
 
 def find_run(name: str, names: Mapping[str, Any]) -> Run | RunGroup:
     """The run of that name, or the Run or RunGroup bound to it in the notebook."""
-    from pocketflex_nb.engine.runs.run_registry import runs
+    from pocketflex_nb.engine.runs.run import runs
 
     bound = names.get(name)
     if isinstance(bound, (Run, RunGroup)):

@@ -14,7 +14,7 @@ from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.core.mermaid.builder import rebuild
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.requests.input_stores import stored, stores_of
 from pocketflex_nb.notebook.requests.names import as_flow, pinned, runs_of
@@ -146,13 +146,14 @@ def _prepare(run: Run, options: ParsedLine, terms: RunOptions, names: Mapping[st
         lanes.mirrored_output.add(run.number)
     if options.has("--quiet"):
         lanes.hidden_output.add(run.number)
+    lifecycle = lifecycle_of(run)
     if terms.breaks:
-        run.hold_state().breaks = terms.breaks
-        run.signal = True
+        lifecycle.ensure_controller().gate.breaks = terms.breaks
+        lifecycle.needs_check = True
     code = terms.break_if
     if code is not None:
-        run.hold_state().break_if = lambda frame: _holds(code, run, names)
-        run.signal = True
+        lifecycle.ensure_controller().gate.break_if = lambda frame: _holds(code, run, names)
+        lifecycle.needs_check = True
 
 
 def _holds(code: Any, run: Run, names: Mapping[str, Any]) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
+from pocketflex_nb.engine.runs.run import lifecycle_of
+
 __all__ = ["ActiveVisit", "ActiveVisits"]
 
 
@@ -59,9 +61,10 @@ class ActiveVisits:
 
 def _walking(run: Any) -> list[tuple[str, str, int | None]]:
     """Address, graph path and nothing for each node that a walk of `run` is at."""
-    waiting = run.held.waiting if run.held is not None else ()
-    frames = [frame for frame in run.frames() if frame.node is not None and not frame.step and frame not in waiting]
-    return [(run.log.address(frame), frame.node_id, None) for frame in frames if frame.node is not None]
+    life = lifecycle_of(run)
+    waiting = life.controller.gate.waiting if life.controller is not None else ()
+    frames = [frame for frame in life.frames() if frame.node is not None and not frame.step and frame not in waiting]
+    return [(life.log.address(frame), frame.node_id, None) for frame in frames if frame.node is not None]
 
 
 def _told(run: Any) -> list[tuple[str, str, int | None]]:
@@ -79,7 +82,7 @@ class _Starts:
     """When visits began at the earliest, from the visits that are over."""
 
     def __init__(self, run: Any) -> None:
-        self.began: int = run.started
+        self.began: int = lifecycle_of(run).started
         self.over: dict[str, int] = {}  # address of a visit: when it ended
         self.last: dict[str, int] = {}  # address of a walk: when its last visit ended
         for span in list(run.state().spans):

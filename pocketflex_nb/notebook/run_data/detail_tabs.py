@@ -11,6 +11,7 @@ from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import Span
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.runs.run import lifecycle_of
 from pocketflex_nb.notebook.run_data.error_card import error_card
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import MARGIN
@@ -90,7 +91,7 @@ def _event_rows(runs: list[Any], moment: int | None, time_travel: Any, wanted: C
         latest = list(islice((event for event in reversed(events) if wanted(event)), EVENTS))
         texts.update(_outputs(events, latest))
         found += latest
-    zero = min((run.started for run in runs if run.started), default=0)
+    zero = min((life.started for life in map(lifecycle_of, runs) if life.started), default=0)
     found = sorted(found, key=lambda event: event.ns)[-EVENTS:]
     several = len(runs) > 1
     return [
@@ -179,7 +180,8 @@ def _writer(store: Any, key: Any, moment: int | None) -> str:
 
 
 def _error(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
-    failed = [run for run in runs if run.error is not None and run.status == "failed" and (moment is None or run.finished <= moment)]
+    failed = [run for run in runs if run.error is not None and run.status == "failed"]
+    failed = [run for run in failed if moment is None or lifecycle_of(run).finished <= moment]
     cards = [error_card(run) for run in failed[:3]]
     return {"rows": [], "cards": cards, "note": "" if cards else "Nothing has failed."}
 

@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from pocketflex_nb.core.value_text import stop_goes_on
+from pocketflex_nb.engine.runs.run import lifecycle_of
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.value_preview import preview, type_label
 
@@ -22,7 +23,7 @@ _OURS = str(Path(__file__).resolve().parents[2])
 def error_card(run: Any) -> dict[str, Any]:
     """What failed, where, on what input, and the user's own lines of the traceback."""
     error = run.error
-    steps = _user_steps(getattr(run, "trace", None) or error.__traceback__)  # what whoever raised it again added is none of the run's
+    steps = _user_steps(lifecycle_of(run).trace or error.__traceback__)  # what whoever raised it again added is none of the run's
     node = next((span.node for span in reversed(list(run.state().spans)) if span.failed), "")
     return {
         "run": clean(run.name, 120), "node": clean(node, 120), "type": type(error).__name__,

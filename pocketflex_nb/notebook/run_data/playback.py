@@ -8,6 +8,7 @@ from typing import Any
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import State
+from pocketflex_nb.engine.runs.run import lifecycle_of
 
 __all__ = ["Replay"]
 
@@ -33,9 +34,9 @@ class Replay:
     def __init__(self, run: Any, *, speed: float = 1.0, first: int = 0) -> None:
         self.flow, self.graph, self.store, self.number = run.flow, run.graph, run.store, run.number
         self.name = self.base = f"{run.name} again"
-        self.root, self.parent = run.root, None
+        self.root, self.parent = lifecycle_of(run).root, None
         self.launched = False
-        self._end_error, self.trace = run.error, getattr(run, "trace", None)
+        self._end_error, self.trace = run.error, lifecycle_of(run).trace
         self.started = now()
         self._events = _told(run.events, self.started, speed, first)
         self._at = 0
@@ -48,6 +49,11 @@ class Replay:
         return f"<Replay of {self.name.removesuffix(' again')!r}>"
 
     # what views read --------------------------------------------------------------------------------------------------
+    @property
+    def _lifecycle(self) -> Replay:
+        """What views read of a run's engine side, `lifecycle_of`: a replay has both sides."""
+        return self
+
     @property
     def records(self) -> list[Event]:
         """The events replayed so far."""

@@ -19,7 +19,7 @@ from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.records.frame import WIDTH, Several
 from pocketflex_nb.engine.records.record import Failure, Note, rows
 from pocketflex_nb.engine.runs.code_reload import is_stale
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.run_data.active_visits import ActiveVisit, ActiveVisits
 from pocketflex_nb.notebook.run_data.error_card import error_card
 from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
@@ -152,7 +152,7 @@ class RunViewModel:
     def zero(self) -> int:
         """When the first of the runs began, monotonic ns; runs that begin later do not change it."""
         if self._zero[0] != len(self.runs) or not self._zero[1]:
-            self._zero = len(self.runs), min((run.started for run in self.runs if run.started), default=0)
+            self._zero = len(self.runs), min((life.started for life in map(lifecycle_of, self.runs) if life.started), default=0)
         return self._zero[1]
 
     def go_to(self, *, step: int | None = None, by: int = 0, ms: float | None = None) -> None:
@@ -177,7 +177,7 @@ class RunViewModel:
         status = next((s for s in ("asking", "running", "paused", "pending", "failed", "cancelled", "done") if counts[s]), "pending")
         zero = self.zero()
         is_over = counts["done"] + counts["failed"] + counts["cancelled"] == len(self.runs)
-        ended = max((run.finished for run in self.runs), default=0) if is_over else 0
+        ended = max((lifecycle_of(run).finished for run in self.runs), default=0) if is_over else 0
         header: dict[str, Any] = {
             "name": clean(name, 200), "status": status, "counts": {s: counts[s] for s in _ORDER if counts[s]}, "runs": len(self.runs),
             "seconds": round((ended - zero) / 1e9, 2) if ended and zero else None, "since": zero / 1e6 if zero else None,
@@ -250,8 +250,8 @@ class RunViewModel:
             if run.done():
                 if run.number not in self._tallied:
                     self._tally(run)
-            elif run.root.node is not None:
-                here[run.root.node] += 1
+            elif (node := lifecycle_of(run).root.node) is not None:
+                here[node] += 1
         told: dict[str, list[Any]] = {}
         for node, path in ids_of(flow).items():
             now, visits = here[node], self._visits[node]
@@ -265,7 +265,7 @@ class RunViewModel:
     def crowd_state(self, flow: Any) -> State:
         """The runs of `flow`, many, as one state, from the same sums: to fold each of a hundred thousand runs takes a minute."""
         self._crowd(flow, [run for run in self.chosen() if run.flow is flow])
-        here = Counter(run.root.node for run in self.chosen() if run.flow is flow and not run.done())
+        here = Counter(lifecycle_of(run).root.node for run in self.chosen() if run.flow is flow and not run.done())
         total, ids = State(), ids_of(flow)
         for node, path in ids.items():
             if here[node] or self._visits[node]:
@@ -276,13 +276,13 @@ class RunViewModel:
 
     def _tally(self, run: Any) -> None:
         self._tallied.add(run.number)
-        records = run.records
+        records = lifecycle_of(run).records
         try:  # walk, node and action of all hops at once: a crowd may end within one look
             hops = Counter(zip(records[::WIDTH], records[1::WIDTH], records[2::WIDTH], strict=False))
         except TypeError:  # an action that has no hash
             hops = Counter((frame, node, str(action)) for frame, node, action, _, _ in rows(records) if action.__class__ is not Note)
         for (frame, node, action), times in hops.items():
-            if frame is run.root and action.__class__ is not Note:
+            if frame is lifecycle_of(run).root and action.__class__ is not Note:
                 self._visits[node] += times
                 if action.__class__ is Failure and not action.handled:
                     self._failed[node] += times
@@ -440,8 +440,8 @@ def _happened(events: Sequence[Event], ms: Callable[[int], float]) -> list[list[
 
 def _most_steps(run: Any) -> int | None:
     """How many steps a run may make, if that is limited; a replay makes none."""
-    held = getattr(run, "held", None)
-    return None if held is None else held.most_steps
+    controller = getattr(lifecycle_of(run), "controller", None)
+    return None if controller is None else controller.limits.most_steps
 
 
 def _finite(number: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.records.visit_counts import Counts
+from pocketflex_nb.engine.runs.run import lifecycle_of
 
 __all__ = ["RunEvents", "TimeTravel"]
 
@@ -30,7 +31,7 @@ class RunEvents:
 
     def read(self) -> list[Event]:
         """All events so far."""
-        new, self._counts = self.run.log.follow(self._counts)
+        new, self._counts = lifecycle_of(self.run).log.follow(self._counts)
         is_late = bool(new and self._times) and min(event.ns for event in new) < self._times[-1]
         self.events += new
         self._times += [event.ns for event in new]

@@ -57,7 +57,7 @@ class AgentLines:
     def _tell(self, life: Any, line: str) -> None:
         line = f"[{clean(life.name, 80)}] {line}"
         frame = life.lane
-        run = None if frame is None else frame.run.lane_run
+        run = None if frame is None else frame.lane_run
         if run is not None and run.status not in _OVER and not frame.fenced:
             frame.note("output", stream="print", text=line)
         else:

@@ -20,7 +20,7 @@ from typing import Any
 
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.engine.runs.lost_handles import end_lost, forget_calls
-from pocketflex_nb.engine.runs.run_registry import end_left, runs
+from pocketflex_nb.engine.runs.run_lifecycle import registry
 from pocketflex_nb.notebook.shell.output_capture import Lane
 
 __all__ = ["catch_interrupts", "clear_leftovers", "install_interrupts", "remove_interrupts", "runs_cell"]
@@ -98,9 +98,9 @@ def clear_leftovers() -> None:
         if variable.get() is not None:
             variable.set(None)
     if threading.current_thread() is threading.main_thread():
-        for run in runs(live=True):
+        for run in registry.live():
             if run.blocks and not run.launched and run.task is None:
-                end_left(run, f"run {run.name!r} was interrupted")
+                registry.end_left(run, f"run {run.name!r} was interrupted")
     for shell in _shells:
         _address_streams(getattr(shell, "kernel", None))
 

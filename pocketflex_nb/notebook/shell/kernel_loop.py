@@ -12,7 +12,7 @@ from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.reentrancy import cannot_nest
-from pocketflex_nb.engine.runs.run_registry import runs
+from pocketflex_nb.engine.runs.run import runs
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
 __all__ = ["LOOPS", "use_loop"]

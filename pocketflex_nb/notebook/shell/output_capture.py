@@ -57,7 +57,7 @@ class Lane:
     def write(self, text: str) -> int:
         """Write `text` to the lane of the run that prints, else to the wrapped stream."""
         frame = CURRENT_FRAME.get()
-        lane = None if frame is None else frame.run.lane_run
+        lane = None if frame is None else frame.lane_run
         if lane is None:
             life = CURRENT_AGENT.get()
             if life is None or not isinstance(text, str):
@@ -84,7 +84,7 @@ class Lane:
             line.frame.note("output", stream="token", text=line.text)
             line.text, line.told = "", True
         life = CURRENT_AGENT.get()
-        if life is not None and (frame is None or frame.run.lane_run is None):
+        if life is not None and (frame is None or frame.lane_run is None):
             self._agents.flush(life)
         self._behind.flush()
 
@@ -94,7 +94,7 @@ class Lane:
         before = self._begun.pop(key, "")
         told = redacted_pieces([before, text])[1]
         line = (before + text).rpartition("\n")[2]
-        if line and frame.run.lane_run is not None:
+        if line and frame.lane_run is not None:
             self._begun[key] = line[-_BEGUN:]
             self._follow(frame.run)
         self._behind.write(inert(told) if _is_terminal(self._behind) else told)
@@ -173,7 +173,7 @@ def finish_lines(run: Any) -> None:
 def _show_warning(message: Any, category: Any, *where: Any, **more: Any) -> None:
     """Show a warning as ever, but for what a launched run's own events tell: its views mark that, once and without our file's name."""
     frame = CURRENT_FRAME.get()
-    lane = None if frame is None else frame.run.lane_run
+    lane = None if frame is None else frame.lane_run
     if lane is None or lane.number in mirrored_output or not _is_told(message, category):
         _behind[0](message, category, *where, **more)
 

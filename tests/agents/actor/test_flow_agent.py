@@ -11,6 +11,7 @@ import pytest
 
 from pocketflex_nb import Flow, Node, Run, RunGroup, current, launch, node, runs
 from pocketflex_nb.agents import Agent, AgentDown, FlowAgent, Ok, Supervisor, call, child, results, spawn, stream, whereis
+from pocketflex_nb.engine.runs.run import lifecycle_of
 from pocketflex_nb.testing import Recorder
 from tests.agents.fakes import Boom, Counter
 
@@ -40,7 +41,7 @@ async def test_a_flow_agent_runs_its_flow_on_each_message_and_keeps_its_state() 
     ref.cast("silent")
     assert await call("bot", "quiet") == "answered"  # no reply: the last action
     assert ref.state()["count"] == 13
-    assert [run.base for run in runs()][-3:] == ["bot"] * 3
+    assert [lifecycle_of(run).base for run in runs()][-3:] == ["bot"] * 3
     await ref.stop()
 
 
@@ -268,7 +269,7 @@ async def test_a_run_forgets_the_tasks_that_are_over() -> None:
     class Spawns(Node):
         async def exec(self, _: Any) -> int:  # type: ignore[override]
             await results([spawn(nothing) for _ in range(50)])
-            return len(current().run._cancels or ())
+            return len(current().lifecycle.cancellations or ())
 
         def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
             shared["kept"] = exec_res

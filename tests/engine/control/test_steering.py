@@ -14,6 +14,7 @@ import pytest
 from pocketflex_nb import BatchFlow, BatchNode, Flow, Node, Store, ask, current, node, runs
 from pocketflex_nb.concurrency.engine_thread import POOL_SIZE, engine_thread
 from pocketflex_nb.core.errors import RunCancelled
+from pocketflex_nb.engine.runs.run import lifecycle_of
 
 Eventually = Callable[[Callable[[], Any]], None]
 
@@ -130,7 +131,7 @@ def test_a_run_that_is_held_before_a_node_is_cancelled(eventually: Eventually) -
     assert begun.wait(10)
     run.pause()
     gate.set()
-    eventually(lambda: run.held.waiting)
+    eventually(lambda: lifecycle_of(run).controller.gate.waiting)
 
     run.cancel()
 
@@ -429,13 +430,13 @@ def test_a_run_is_stepped_one_node_at_a_time(eventually: Eventually) -> None:
     assert begun.wait(10)
     run.pause()
     gate.set()
-    eventually(lambda: run.held.waiting)
+    eventually(lambda: lifecycle_of(run).controller.gate.waiting)
     assert run.status == "paused"
 
     seen = []
     for hops in (2, 3, 4):
         run.step()
-        eventually(lambda: run.hops == hops and (run.held.waiting or run.done()))  # noqa: B023
+        eventually(lambda: run.hops == hops and (lifecycle_of(run).controller.gate.waiting or run.done()))  # noqa: B023
         seen.append(run.store["seen"])
     assert seen == [["a"], ["a", "b"], ["a", "b", "c"]]
 
@@ -456,7 +457,7 @@ def test_pause_lets_the_node_in_flight_end_and_resume_goes_on(eventually: Eventu
     assert begun.wait(10)
     run.pause()
     gate.set()
-    eventually(lambda: run.held.waiting)
+    eventually(lambda: lifecycle_of(run).controller.gate.waiting)
     assert run.store["first"] is True
     assert "seen" not in run.store
     assert run.state().nodes["second"].status == "waiting"
@@ -482,7 +483,7 @@ def test_a_paused_run_holds_all_its_branches(eventually: Eventually) -> None:
     assert begun.wait(10)
     run.pause()
     gate.set()
-    eventually(lambda: len(run.held.waiting) == 3)
+    eventually(lambda: len(lifecycle_of(run).controller.gate.waiting) == 3)
 
     run.step()
     eventually(lambda: run.hops == 2)
@@ -520,7 +521,7 @@ def test_a_run_in_the_callers_thread_is_paused_and_resumed_from_another(way: str
     run = next(run for run in runs(live=True) if run.flow is flow)
     run.pause()
     gate.set()
-    eventually(lambda: run.held.waiting)
+    eventually(lambda: lifecycle_of(run).controller.gate.waiting)
     assert store == {}
 
     run.resume()

@@ -11,7 +11,7 @@ from pocketflex_nb import Flow, Node, ask, current, emit, launch, node, replay, 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import TOKENS, State
 from pocketflex_nb.engine.records.frame import KEPT, TRIM_AT, WIDTH
-from pocketflex_nb.engine.runs.run import subscribe
+from pocketflex_nb.engine.runs.run import lifecycle_of, subscribe
 from tests.engine.conftest import Way
 
 
@@ -245,7 +245,7 @@ def test_a_state_that_many_threads_ask_for_counts_each_record_once() -> None:
     def ask_often() -> None:
         while not run.done():
             run.state()
-            assert run.root.address
+            assert lifecycle_of(run).root.address
 
     threads = [threading.Thread(target=ask_often) for _ in range(4)]
     for thread in threads:
@@ -268,7 +268,7 @@ def test_one_step_that_tells_very_much_keeps_no_more_than_the_log_does(way: str,
             run = current().run
             for number in range(5 * KEPT):
                 emit(tell, f"{number} ", tokens=1)
-                most.append(len(run.records))
+                most.append(len(lifecycle_of(run).records))
 
     flow = Flow(Talk())
     flow.run({}) if way == "run" else launch(flow).result(20)

@@ -11,6 +11,7 @@ import pytest
 from pocketflex_nb import Flow, Node, Store, ask, current, launch, runs
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.errors import CheckError, RunCancelled, RunTimeout
+from pocketflex_nb.engine.runs.run import lifecycle_of
 from tests.engine.fakes import SOON, Put
 
 
@@ -178,7 +179,7 @@ def test_a_run_that_is_over_is_not_kept_by_the_clock_of_its_time_limit(eventuall
     run.result(SOON)
 
     def armed() -> bool:
-        return any(not timer.cancelled() and getattr(timer._callback, "__self__", None) is run.held
+        return any(not timer.cancelled() and getattr(timer._callback, "__self__", None) is lifecycle_of(run).controller.limits
                    for timer in list(engine_thread.loop._scheduled))
 
     eventually(lambda: not armed())

@@ -15,7 +15,7 @@ import pytest
 from pocketflex_nb import BatchNode, Flow, Node, Run, Store, ask, emit, launch, node, replay, runs
 from pocketflex_nb.core.errors import BudgetSpent, CannotAsk, StepLimit
 from pocketflex_nb.core.events import Event
-from pocketflex_nb.engine.runs.run import subscribe
+from pocketflex_nb.engine.runs.run import lifecycle_of, subscribe
 
 Eventually = Callable[[Callable[[], Any]], None]
 
@@ -430,7 +430,7 @@ def test_a_pause_of_the_outer_run_holds_the_run_inside_before_its_next_node(via:
     run.pause()
     go.set()
     (child,) = run.children
-    eventually(lambda: child.held is not None and child.held.waiting)
+    eventually(lambda: lifecycle_of(child).controller is not None and lifecycle_of(child).controller.gate.waiting)
     assert (run.status, child.status, reached.is_set()) == ("paused", "paused", False)
     run.step()
     assert reached.wait(20)
@@ -456,8 +456,8 @@ def test_a_breakpoint_of_the_outer_run_is_met_inside(via: Any, eventually: Event
     opens >> via(Flow(second, name="reader"))
     run = started(Flow(opens))
     assert begun.wait(20)
-    run.hold_state().breaks = frozenset({"second"})
-    run.signal = True
+    lifecycle_of(run).ensure_controller().gate.breaks = frozenset({"second"})
+    lifecycle_of(run).needs_check = True
     gate.set()
 
     eventually(lambda: run.status == "paused")
@@ -553,7 +553,7 @@ def test_many_runs_inside_cost_bounded_memory() -> None:
     assert events[-1].seq > 6000 * 6
     assert all(later.seq > sooner.seq for sooner, later in pairwise(events))
     assert next(e for e in reversed(events) if e.kind == "child_finished").address == "outer/Survey#1/reader#6000"
-    assert run.nest._kept <= 10_000
+    assert lifecycle_of(run).nested._kept <= 10_000
 
 
 def test_a_long_run_inside_is_told_whole_to_who_listens() -> None:
@@ -573,7 +573,7 @@ def test_a_run_without_runs_inside_keeps_no_nest() -> None:
     run = started(Flow(Says()))
     run.result(20)
 
-    assert (run.nest, run.children) == (None, [])
+    assert (lifecycle_of(run).nested, run.children) == (None, [])
     assert run in runs()
 
 
@@ -601,7 +601,7 @@ def test_addresses_hold_when_the_outer_log_drops_its_oldest_records() -> None:
     assert late.address == "outer/Survey#1/reader#1/goes#1"
     assert len(events) < 15_000
     assert all(later.seq == sooner.seq + 1 for sooner, later in pairwise(events))
-    assert events[-1].seq == run.log.size() - 1
+    assert events[-1].seq == lifecycle_of(run).log.size() - 1
 
 
 def test_a_question_that_nobody_waits_for_any_more_is_shown_no_longer(eventually: Eventually) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 import pocketflex_nb
 from pocketflex_nb import Flow, Node, Run, forget, launch, runs
-from pocketflex_nb.engine.runs import run_registry
-from pocketflex_nb.engine.runs.run_registry import REMEMBERED, forgetting
+from pocketflex_nb.engine.runs.run import forgetting
+from pocketflex_nb.engine.runs.run_lifecycle import registry
+from pocketflex_nb.engine.runs.run_registry import REMEMBERED
 
 
 class Writes(Node):
@@ -162,8 +163,8 @@ async def _awaited(first: Any, coro: Any) -> None:
 
 
 def test_closed_loops_are_found_although_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_registry, "_look_at", 4)
-    monkeypatch.setattr(run_registry, "_LOOK_AT", 4)
+    monkeypatch.setattr(registry, "look_at", 4)
+    monkeypatch.setattr(registry, "_next_look", 4)
     for _ in range(20):
         loop = asyncio.new_event_loop()
         task = loop.create_task(_bare())
@@ -172,5 +173,5 @@ def test_closed_loops_are_found_although_nobody_asks(monkeypatch: pytest.MonkeyP
         del task, loop
     gc.collect()
 
-    assert len(run_registry._live) <= 10
+    assert len(registry) <= 10
     assert runs(live=True) == []

@@ -11,6 +11,7 @@ import pytest
 from pocketflex_nb import END, Flow, Node, current, node, runs
 from pocketflex_nb.core.errors import CheckError, UnknownAction
 from pocketflex_nb.core.state import replay
+from pocketflex_nb.engine.runs.run import lifecycle_of
 from tests.engine.conftest import Way
 
 
@@ -328,7 +329,7 @@ def test_a_loop_of_lists_is_counted_when_its_records_are_dropped() -> None:
 
     assert (run.status, run.hops) == ("done", 14_998)
     assert run.state().edges[("Loops", "each")] == 9_998
-    assert len(run._joins) == 1
+    assert len(lifecycle_of(run).joins) == 1
 
 
 def test_a_flow_that_chooses_itself_is_asked_for_each(walk: Way) -> None:

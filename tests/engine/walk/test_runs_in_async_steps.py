@@ -16,7 +16,7 @@ import pytest
 from pocketflex_nb import BatchNode, Flow, Node, launch, node
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.errors import NodeTimeout, RunCancelled, RunTimeout
-from pocketflex_nb.engine.runs.run import runs
+from pocketflex_nb.engine.runs.run import lifecycle_of, runs
 from tests.engine.fakes import SOON
 
 
@@ -418,7 +418,7 @@ def test_a_run_inside_that_is_paused_does_not_stop_the_engine(eventually: Any) -
     inside = next(iter(run.children))
 
     inside.pause()
-    eventually(lambda: inside.held is not None and bool(inside.held.waiting))
+    eventually(lambda: (held := lifecycle_of(inside).controller) is not None and bool(held.gate.waiting))
 
     assert Flow(Rest(0.01)).launch({}, show=False).result(SOON) == "rested"
     run.cancel()

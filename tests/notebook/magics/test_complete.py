@@ -58,3 +58,16 @@ def test_tab_offers_the_values_of_settings(shell: Shell, line: str, offered: lis
     shell.run("%%pocketflex report\nflowchart LR\n  plan --> search")
 
     assert candidates(line, shell.names) == offered
+
+
+@pytest.mark.parametrize("made", ["flow.launch({}, show=False)", "launch([flow, flow], show=False)"])
+def test_tab_on_a_run_or_a_group_offers_what_dir_lists(shell: Shell, made: str) -> None:
+    shell.run(f"flow = Flow(Node())\nthing = {made}.wait(10)")
+    shell.shell.Completer.use_jedi = False  # the default of IPython 9
+
+    with provisionalcompleter():
+        offered = [found.text.rpartition(".")[2] for found in shell.shell.Completer.completions("thing.", len("thing."))]
+
+    listed = [name for name in dir(shell.names["thing"]) if not name.startswith("_")]
+    assert sorted({name for name in offered if not name.startswith("_")}) == listed
+    assert {"cancel", "show", "wait"} <= set(listed) and len(listed) <= 26

@@ -9,6 +9,7 @@ import pytest
 
 from pocketflex_nb import Run, RunGroup
 from pocketflex_nb.core import ports
+from pocketflex_nb.engine.runs.run import lifecycle_of
 from tests.notebook.conftest import Shell
 
 _REPORT = """%%pocketflex report
@@ -55,7 +56,7 @@ def test_a_python_cell_runs_what_its_last_expression_gives(shell: Shell) -> None
 
     assert isinstance(shell.names["run"], Run) and shell.names["run"].status == "done"
     assert [run.store["found"] for run in shell.names["pair"]] == ["a", "b"]
-    assert isinstance(shell.names["named"], RunGroup) and [run.base for run in shell.names["named"]] == ["fast", "slow"]
+    assert isinstance(shell.names["named"], RunGroup) and [lifecycle_of(run).base for run in shell.names["named"]] == ["fast", "slow"]
 
 
 def test_a_body_may_await_and_its_names_stay(shell: Shell) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pocketflex_nb import Store, runs
+from pocketflex_nb.engine.runs.run import lifecycle_of
 from tests.notebook.conftest import Shell
 
 
@@ -58,13 +59,13 @@ def test_values_of_options_fill_in_names_and_expressions(report: Shell) -> None:
 
     report.run("%pocketflex run report -n $count --name {label}-{count + 1} -o made")
 
-    assert [run.base for run in report.names["made"]] == ["night-3", "night-3"]
+    assert [lifecycle_of(run).base for run in report.names["made"]] == ["night-3", "night-3"]
 
 
 def test_name_stands_before_the_keys_of_a_dict(report: Shell) -> None:
     report.run("%%pocketflex --name night -o made\n{'fast': report, 'slow': report}")
 
-    assert [run.base for run in report.names["made"]] == ["night-fast", "night-slow"]
+    assert [lifecycle_of(run).base for run in report.names["made"]] == ["night-fast", "night-slow"]
 
 
 def test_the_cells_name_names_the_run_of_its_one_flow(report: Shell) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pocketflex_nb import Flow, Node
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.run_data.active_visits import ActiveVisits
 from pocketflex_nb.notebook.run_data.playback import Replay
 from pocketflex_nb.notebook.run_data.run_view_model import RunViewModel
@@ -134,8 +134,8 @@ def test_a_flow_inside_is_drawn_with_its_node() -> None:
     second = {visit.node: visit.start for visit in visits.current()}
 
     assert set(first) == {"inner", "inner/Read"}
-    assert first["inner"] == first["inner/Read"] == run.started
-    assert second["inner"] == run.started
+    assert first["inner"] == first["inner/Read"] == lifecycle_of(run).started
+    assert second["inner"] == lifecycle_of(run).started
     assert second["inner/Rank"] == run.state().spans[-1].end
     rank.open()
     run.wait(10)
@@ -150,10 +150,10 @@ def test_a_walk_that_is_paused_before_its_node_has_no_bar_and_begins_after_the_p
     visits = ActiveVisits(run)
     run.pause()
     _pass(read, run)
-    held = run.hold_state()
+    held = lifecycle_of(run).ensure_controller()
 
     async def waits() -> None:
-        while not held.waiting:
+        while not held.gate.waiting:
             await asyncio.sleep(0)
 
     engine_thread.submit(waits()).result(10)

@@ -8,8 +8,7 @@ from html import escape
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.engine.runs.run import Run
-from pocketflex_nb.engine.runs.run_registry import runs
+from pocketflex_nb.engine.runs.run import Run, runs
 from pocketflex_nb.notebook.requests.names import find_run, runs_of
 from pocketflex_nb.notebook.requests.option_values import interpolated
 from pocketflex_nb.notebook.shell.cell_errors import usage

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.engine.runs.run_registry import runs
+from pocketflex_nb.engine.runs.run import runs
 from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets
 
 __all__ = ["report"]

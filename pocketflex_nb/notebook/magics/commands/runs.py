@@ -16,9 +16,8 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.engine.runs.code_reload import is_stale
-from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run
+from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run, lifecycle_of, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.engine.runs.run_registry import runs
 from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.cells.show import show
 from pocketflex_nb.notebook.magics.commands.command import Call, Command, Table
@@ -83,7 +82,7 @@ def _cancel(call: Call) -> None:
     chosen = [run for run in call.some_runs() if run.cancel()]
     until = monotonic() + GRACE
     for run in chosen:
-        if not call.has("--now") and run.launched:
+        if not call.has("--now") and lifecycle_of(run).launched:
             run.wait(max(0.0, until - monotonic()))
     left = [run.name for run in chosen if not run.done()]
     print_safely(f"{_count(len(chosen))} cancelled" if chosen else "nothing to cancel: it is over already")
@@ -168,7 +167,7 @@ def _answer(call: Call) -> None:
 
 def _answered(run: Run, text: str, names: Any) -> Any:
     """The answer that a text means: one of the choices, else a value of the notebook, a literal, or the text itself."""
-    question = run.hold_state().questions.oldest()
+    question = lifecycle_of(run).ensure_controller().questions.oldest()
     if question is not None:
         for choice in question.choices or ():
             if text.strip("\"'") == str(choice):

@@ -7,7 +7,7 @@ from typing import Any
 
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.magics.commands.command import Call, Command
 from pocketflex_nb.notebook.requests.names import find_run, runs_of
 from pocketflex_nb.notebook.requests.option_values import evaluated
@@ -135,7 +135,7 @@ def _set(call: Call) -> None:
     value = evaluated(text, call.names, path)
     _put(run, path, value)
     told = f"{path} = {preview(value, 200, key=tuple(parts_of(run.store, path)))}"
-    run.root.note("output", stream="log", text=f"a person set {told}", by="person")
+    lifecycle_of(run).root.note("output", stream="log", text=f"a person set {told}", by="person")
     print_safely(told)
 
 

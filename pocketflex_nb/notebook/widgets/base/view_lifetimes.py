@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from pocketflex_nb.core.context import CURRENT_CELL
-from pocketflex_nb.engine.runs.run_registry import forget, forgetting, runs
+from pocketflex_nb.engine.runs.run import forget, forgetting, runs
 
 __all__ = [
     "RunHolder", "close_with_cell", "forget_all", "install_lifetimes", "notify_when_forgotten", "release_previous", "remove_lifetimes",

@@ -14,8 +14,7 @@ import anywidget
 import traitlets
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.engine.runs.run import Run
-from pocketflex_nb.engine.runs.run_registry import runs
+from pocketflex_nb.engine.runs.run import Run, runs
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback

@@ -13,6 +13,7 @@ import traitlets
 
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.state import State
+from pocketflex_nb.engine.runs.run import lifecycle_of
 from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
 from pocketflex_nb.notebook.reports.html_page import write_page
 from pocketflex_nb.notebook.reports.text_view import TextView
@@ -196,7 +197,7 @@ class RunView(StaticFallback, DeltaWidget):
             return self._follows
         seen: tuple[Any, ...] = (time.monotonic(),)
         if not self._view_model.is_many:
-            seen = (*((run.status, len(run.records)) for run in self.runs), self._view_model.old_code())
+            seen = (*((run.status, len(lifecycle_of(run).records)) for run in self.runs), self._view_model.old_code())
         is_due = self._owes_spans and time.monotonic() >= self._next_spans
         if seen != self._seen or requested or not live or is_due:
             self._seen = seen
@@ -345,7 +346,7 @@ class RunView(StaticFallback, DeltaWidget):
     def _answer(self, run: Any, content: dict[str, Any]) -> None:
         """Give an answer that came as text back as what was asked for; what does not fit is said in the card."""
         value, number = content.get("value"), content.get("ask")
-        question = run.hold_state().questions.open.get(number)
+        question = lifecycle_of(run).ensure_controller().questions.open.get(number) if isinstance(number, int) else None
         if question is not None and question.choices is not None:
             value = next((choice for choice in question.choices if clean(str(choice), 200) == str(value)), value)
         try:

@@ -11,8 +11,7 @@ from pocketflex_nb.core.frozen.freezer import MISSING, thaw
 from pocketflex_nb.core.store.changes import Change
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.value_text import path_text
-from pocketflex_nb.engine.runs.run import Run
-from pocketflex_nb.engine.runs.run_registry import runs
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of, runs
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.store_rows import value_at
 
@@ -48,7 +47,7 @@ class KeyBreaks:
 
     def walking(self) -> list[Run]:
         """The runs that a breakpoint would pause."""
-        return [run for run in runs(live=True) if run.launched and run.store is self.store]
+        return [run for run in runs(live=True) if lifecycle_of(run).launched and run.store is self.store]
 
     def refusal(self, run: Run | None) -> str:
         """Why no breakpoint can be set now, as text; ``""`` if one can.
@@ -97,7 +96,7 @@ class KeyBreaks:
         self._why = clean(f"{path_text(path)} {did} by {who}{f', step {step}' if step else ''}", 300)
         for run in self.walking():
             run.pause()
-            run.root.note("output", stream="log", text=f"paused: {self._why}", by="break")
+            lifecycle_of(run).root.note("output", stream="log", text=f"paused: {self._why}", by="break")
         self._notify()
 
     @property
@@ -107,7 +106,7 @@ class KeyBreaks:
         if not paused:
             self._why = ""
             return ""
-        ahead = sorted({frame.node_id for run in paused for frame in list(run.hold_state().waiting)})
+        ahead = sorted({frame.node_id for run in paused for frame in list(lifecycle_of(run).ensure_controller().gate.waiting)})
         where = f"before {clean(', '.join(ahead[:3]), 120)}" if ahead else "when the node in flight has ended"
         return f"Paused {where}: {self._why}"
 

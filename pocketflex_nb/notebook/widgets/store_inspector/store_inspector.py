@@ -15,9 +15,8 @@ import traitlets
 
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.value_text import path_text
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.engine.runs.run_registry import runs
 from pocketflex_nb.notebook.run_data.detail_tabs import reading_replica
 from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
@@ -411,7 +410,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         if self._run is not None:  # its lane and its events tell that a person did
             shown_value = MASK if is_hidden_at(self._store, path) else preview(new, 200, key=path)
             told = f"a person set {path_text(path)} = {shown_value}"
-            self._run.root.note("output", stream="log", text=told, by="person")
+            lifecycle_of(self._run).root.note("output", stream="log", text=told, by="person")
 
     # the page's side -------------------------------------------------------------------------------------------------
     def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:

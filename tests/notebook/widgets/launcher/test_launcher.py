@@ -10,6 +10,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from pocketflex_nb import Flow, Node, open_store, runs
+from pocketflex_nb.engine.runs.run import lifecycle_of
 from pocketflex_nb.notebook import Launcher
 from pocketflex_nb.notebook.requests.run_options import RunOptions
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
@@ -99,7 +100,7 @@ def test_the_line_starts_the_same_runs_as_the_button(shell: Shell) -> None:
     stores = [dict(run.wait(10).store) for run in pressed]
     assert stores == [dict(run.store) for run in shell.names["typed"]]
     assert [store["found"] for store in stores] == [("solar", (1, "a, b")), ("wind's", (1, "a, b"))]
-    assert [run.limits for run in pressed] == [run.limits for run in shell.names["typed"]]
+    assert [lifecycle_of(run).limits for run in pressed] == [lifecycle_of(run).limits for run in shell.names["typed"]]
 
 
 def test_a_variable_of_mappings_brings_its_keys() -> None:

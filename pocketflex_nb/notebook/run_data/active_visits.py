@@ -46,7 +46,7 @@ class ActiveVisits:
         if run.done():
             self._starts = {}
             return []
-        seen = _walking(run) if hasattr(run, "frames") else _told(run)
+        seen = _walking(run) if hasattr(lifecycle_of(run), "frames") else _told(run)
         starts = _Starts(run) if any(address not in self._starts for address, _, start in seen if start is None) else None
         found = []
         for address, node, start in seen:

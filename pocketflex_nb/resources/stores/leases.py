@@ -47,8 +47,8 @@ class _Held:
         """Whether the running code writes to `where` under this lock: its taker, and what that waits for, but no run launched meanwhile."""
         if self.is_over or self.where != where:
             return False
-        run = getattr(CURRENT_FRAME.get(), "run", None)
-        return run is self.run or not getattr(run, "launched", False)
+        frame = CURRENT_FRAME.get()
+        return frame is None or frame.run is self.run or frame.lane_run is not frame.run
 
 
 #: the locks that were taken around what runs now

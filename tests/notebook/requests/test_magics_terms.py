@@ -72,7 +72,7 @@ def test_the_cells_name_names_the_run_of_its_one_flow(report: Shell) -> None:
     report.run("%%pocketflex tuesday -o made\nreport")
     report.run("%%pocketflex wednesday -o late\nawait asyncio.sleep(0)\nreport")
 
-    assert (report.names["made"].base, report.names["late"].base) == ("tuesday", "wednesday")
+    assert tuple(lifecycle_of(report.names[name]).base for name in ("made", "late")) == ("tuesday", "wednesday")
 
 
 def test_every_run_has_its_own_copy_of_what_seeds_hold(report: Shell) -> None:

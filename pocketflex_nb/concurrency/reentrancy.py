@@ -107,7 +107,7 @@ class _Wait:
     def __init__(self, stack: Any, outer: Any, inner: Any) -> None:
         self.stack, self.outer, self.inner = stack, outer, inner
         frame = CURRENT_FRAME.get()
-        self.is_launched = frame is not None and frame.run.lane_run is not None
+        self.is_launched = frame is not None and frame.lane_run is not None
         self.requests = outer.cancelling() if outer is not None else 0
         self.is_cut = False
 

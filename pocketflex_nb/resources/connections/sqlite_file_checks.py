@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.urls import Address
 
-__all__ = ["FOLLOWER", "OpenedFile", "SteadyClock", "made_private", "refuse_triggers", "sqlite_text"]
+__all__ = ["FOLLOWER", "OpenedFile", "SteadyClock", "made_private", "name_of", "raw_of", "refuse_triggers", "sqlite_text"]
 
 #: name of the thread that follows a store
 FOLLOWER = "pocketflex-follow"
@@ -23,9 +24,44 @@ def made_private(path: str | os.PathLike[str]) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
+#: what a text begins with that stands for bytes that are no text; no JSON does
+_MARK = "\ufffd"
+_ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
+
+
 def sqlite_text(data: bytes) -> str:
-    """A text of the file, whatever was written there."""
-    return data.decode("utf-8", "backslashreplace")
+    """A text of the file; a marked one, which `raw_of` turns back, when its bytes are not UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return _marked("text", data)
+
+
+def name_of(found: Any) -> str:
+    """A name as the file has it: a text as it is, anything else as a marked text, which no other name has.
+
+    Examples
+    --------
+    >>> name_of("a"), raw_of("a")
+    ('a', None)
+    >>> raw_of(name_of(b"a"))
+    (b'a', 'blob')
+    """
+    if found.__class__ is str:
+        return str(found)
+    return _marked("blob", found) if isinstance(found, bytes) else repr(found)
+
+
+def raw_of(name: str) -> tuple[bytes, str] | None:
+    """The bytes that a marked text stands for, and ``"text"`` or ``"blob"``: how the file has them; None for any other text."""
+    if not name.startswith((f"{_MARK}text:", f"{_MARK}blob:")):
+        return None
+    escaped = name[6:].encode("utf-8", "surrogatepass")
+    return _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]) if found[1] else b"\\", escaped), name[1:5]
+
+
+def _marked(kind: str, data: bytes) -> str:
+    return f"{_MARK}{kind}:" + data.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
 
 
 class OpenedFile:

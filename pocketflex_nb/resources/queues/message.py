@@ -99,6 +99,10 @@ class Message:
             return f"unreadable: {item.reason}"
         if '"$"' not in self._stored.body or is_whole(item):
             self._item = item
+        if self._stored.headers != "{}":
+            headers = decode(self._stored.headers, unloaded="keep")
+            if not isinstance(headers, dict):
+                return f"unreadable headers: {headers.reason if isinstance(headers, Unloaded) else f'a {type(headers).__name__}'}"
         return ""
 
     @property

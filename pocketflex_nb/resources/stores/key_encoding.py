@@ -6,23 +6,27 @@ import datetime as dt
 import numbers
 from typing import Any
 
+from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.codec.tagged_json import Unloaded
-from pocketflex_nb.core.errors import EncodingError
+from pocketflex_nb.core.errors import EncodingError, PocketflexError
+from pocketflex_nb.core.value_text import value_text
 
-__all__ = ["key_text"]
+__all__ = ["key_of", "key_text"]
 
 #: characters of a key, as it is kept
 _LONGEST = 1_000
 
 
-def key_text(key: Any) -> str:
+def key_text(key: Any, *, is_known: bool = False) -> str:
     """A key as text: one for ``1``, ``1.0``, ``True`` and an `IntEnum` of 1, one for ``"a"`` and a `StrEnum` of ``"a"``.
 
     Parameters
     ----------
     key : object
         Hashable, and what :func:`pocketflex_nb.core.codec.encoder.encode` can write; so are the members of tuples and frozensets.
+    is_known : bool
+        It stands in the store already, however long it is: another program wrote it, and it may be read, overwritten and deleted.
 
     Raises
     ------
@@ -37,9 +41,36 @@ def key_text(key: Any) -> str:
     '{"$":"frozenset","v":["a","b"]}'
     """
     text = encode(_plain(key, key), at=(key,))
-    if len(text) > _LONGEST and key.__class__ is not Unloaded:  # what is there, however it came there, can be deleted
+    if len(text) > _LONGEST and not is_known and key.__class__ is not Unloaded:
         raise EncodingError(f"a key of {len(text)} characters; at most {_LONGEST}: keep it shorter, and the text as a value", path=(key,))
     return text
+
+
+def key_of(name: str) -> Any:
+    r"""The key that `key_text` wrote as `name`; an `Unloaded` for any other text, which stands for nothing but itself.
+
+    Examples
+    --------
+    >>> key_of('"a"')
+    'a'
+    >>> key_of('"\\u0061"')        # what another program wrote: it must not hide the key "a"
+    <unreadable: another spelling of the key 'a'>
+    """
+    key = decode(name, unloaded="keep")
+    if key.__class__ is str and len(key) + 2 == len(name) and name.isascii() and name == f'"{key}"':
+        return key
+    if key.__class__ is int and name == str(key):
+        return key
+    try:
+        hash(key)
+        if key.__class__ is Unloaded or not is_whole(key) or key_text(key, is_known=True) == name:
+            return key
+        why = f"another spelling of the key {value_text(key, 60)}"
+    except TypeError:
+        why = f"a {type(key).__name__} is no key"
+    except PocketflexError as exc:
+        why = str(exc)
+    return Unloaded.of_text(name, why)
 
 
 def _plain(part: Any, key: Any) -> Any:

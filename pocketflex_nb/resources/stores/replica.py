@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.tagged_json import Unloaded
-from pocketflex_nb.core.errors import DecodingError, StoreError
+from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.frozen.diff import Difference, compare
 from pocketflex_nb.core.frozen.freezer import MISSING, Freezer, Opaque, is_plain
 from pocketflex_nb.core.frozen.persistent_map import PersistentMap
@@ -17,6 +17,7 @@ from pocketflex_nb.core.store.change_log import FORGOTTEN
 from pocketflex_nb.core.store.key_state import UNTRACKED, Tracking
 from pocketflex_nb.core.store.writer import Writer
 from pocketflex_nb.resources.stores.backends.backend import ChangeRow, checked_row
+from pocketflex_nb.resources.stores.key_encoding import key_of
 from pocketflex_nb.resources.stores.provenance import Elsewhere, SharedChange, SharedWritten, read_who
 
 if TYPE_CHECKING:
@@ -149,12 +150,7 @@ class Replica:
         if key is None:
             if len(self._keys) > 100_000:
                 self._keys.clear()
-            key = decode(name, unloaded="keep")
-            try:
-                hash(key)
-            except TypeError:
-                key = Unloaded.of_text(name, f"a {type(key).__name__} is no key")
-            self._keys[name] = key
+            key = self._keys[name] = key_of(name)
             if not is_whole(key):
                 self.strange[name] = key
         return key
@@ -163,12 +159,9 @@ class Replica:
         """Decode again the keys whose class was not loaded here, or has changed. Returns whether there were any."""
         named = {}
         for name, strange in self.strange.items():
-            try:
-                key = decode(name)
-                hash(key)
-            except (DecodingError, TypeError):
-                continue
-            named[strange] = self._keys[name] = key
+            key = key_of(name)
+            if is_whole(key):
+                named[strange] = self._keys[name] = key
         if not named:
             return False
         self.strange = {name: key for name, key in self.strange.items() if key not in named}

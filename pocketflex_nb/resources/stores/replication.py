@@ -96,7 +96,7 @@ class Replication:
             return self._names[key]
         except KeyError:
             pass
-        name = key_text(key)
+        name = key_text(key, is_known=key in self.replica.entries)
         if len(self._names) > _NAMES:
             self._names.clear()
         self._names[key] = name

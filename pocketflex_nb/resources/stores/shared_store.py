@@ -388,6 +388,9 @@ class SharedStore(ReplicatedReads, AsyncApi):
         once the lease has ended, or somebody else has the lock, they raise `LockLost` and change nothing. A run that is launched inside
         is on its own. `fenced` does the same for another thread or process. Who waits asks every 20 ms; the order among those who wait
         is not kept.
+
+        Leases in a SQLite file go by the machine's own monotonic clock, which setting the time does not change; those at a server go by
+        the server's clock. Should that be set forward, a lock may be given away early: its token then keeps the late holder from writing.
         """
         return Lease(self, key, self._replication.name(key), timeout=timeout, lease=lease, renew=renew)
 

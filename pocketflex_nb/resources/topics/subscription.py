@@ -15,7 +15,7 @@ from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.concurrency.waiters import Waiters, remaining
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.context import still_wanted
-from pocketflex_nb.core.errors import ResourceError
+from pocketflex_nb.core.errors import DecodingError, ResourceError
 from pocketflex_nb.resources.connections.stored_message import StoredMessage
 
 __all__ = ["News", "Source", "Subscription", "Weakly"]
@@ -53,7 +53,9 @@ class News:
     @property
     def headers(self) -> dict[str, Any]:
         """The headers that were published with the item."""
-        headers: dict[str, Any] = decode(self._stored.headers)
+        headers = decode(self._stored.headers)
+        if not isinstance(headers, dict):
+            raise DecodingError(f"the headers of message {self.id} are a {type(headers).__name__}, written by another program")
         return headers
 
     @property

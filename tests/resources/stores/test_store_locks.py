@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pocketflex_nb import Flow, Node, launch
 from pocketflex_nb.core.errors import LockLost
+from pocketflex_nb.resources.stores.backends import sqlite
+from pocketflex_nb.resources.stores.open_store import open_store
 from pocketflex_nb.resources.stores.shared_store import SharedStore
 
 Pair = tuple[SharedStore, SharedStore]
@@ -107,3 +114,54 @@ def test_a_step_whose_run_was_cancelled_waits_for_no_lock_and_no_change(pair: Pa
 
         assert all(each.wait(30) for each in ended), "their threads came to an end"
     assert got == []
+
+
+# the clock ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("hours", [-24, -1, 1, 24])
+def test_a_clock_that_is_set_gives_no_sqlite_lock_to_two_and_keeps_none(
+    hours: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, real = f"sqlite:///{tmp_path}/s.db", time.time
+    with open_store(url) as one, open_store(url) as other:
+        with one.lock("k", lease=30, renew=False):
+            monkeypatch.setattr(time, "time", lambda: real() + 3_600 * hours)
+            with pytest.raises(TimeoutError), other.lock("k", timeout=0.1):
+                pass
+            one["n"] = 1
+        token = other._transport.backend.take_lock(other._replication.name("k"), "", 0.05)
+        monkeypatch.setattr(time, "time", real)
+        with one.lock("k", timeout=5) as lock:
+            assert lock.token == token + 1
+            with pytest.raises(LockLost), other.fenced("k", token):
+                other["n"] = 2
+
+
+@pytest.mark.parametrize("clock", [10.0, 990.0, 5_000.0])
+def test_a_sqlite_lock_outlives_a_restart_of_the_machine_by_one_lease_at_most(
+    clock: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock that leases go by begins anew then; what it showed before was 1 000."""
+    now = [1_000.0]
+    monkeypatch.setattr(sqlite, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
+    with open_store(f"sqlite:///{tmp_path}/s.db") as store:
+        assert store._transport.backend.take_lock('"k"', "", 30.0) == 1
+        assert store._transport.backend.take_lock('"k"', "", 30.0) == 0
+
+        now[0] = clock
+
+        token = store._transport.backend.take_lock('"k"', "", 30.0)
+        now[0] += 0.0 if token else 40.0
+        assert (token or store._transport.backend.take_lock('"k"', "", 30.0)) == 2
+
+
+def test_locks_of_a_file_of_an_earlier_version_go_on_with_higher_tokens(tmp_path: Path) -> None:
+    file = tmp_path / "s.db"
+    with contextlib.closing(sqlite3.connect(file)) as line, line:
+        line.execute(
+            "CREATE TABLE pfx_locks (store INTEGER NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, until REAL NOT NULL, "
+            "PRIMARY KEY (store, name)) WITHOUT ROWID"
+        )
+        line.execute("INSERT INTO pfx_locks VALUES (1, '\"k\"', 7, ?)", (time.time() + 3_600,))
+
+    with open_store(f"sqlite:///{file}") as store, store.lock("k", timeout=5) as lock:
+        assert lock.token == 8

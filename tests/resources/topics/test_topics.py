@@ -334,7 +334,7 @@ async def test_a_postgres_topic_whose_tables_were_deleted_begins_anew(postgres_s
             assert await items(news, 1) == ["before"]
             with psycopg.connect(postgres_server.url, autocommit=True) as line:
                 line.execute("DROP TABLE pocketflex.news, pocketflex.topics CASCADE")
-                line.execute("DROP FUNCTION pocketflex.publish_1")
+                line.execute("DROP FUNCTION pocketflex.publish_2")
 
             await topic.publish("after")
 

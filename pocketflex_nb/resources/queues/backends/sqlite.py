@@ -13,7 +13,7 @@ from typing import Any
 from pocketflex_nb.concurrency.waiters import Waiters, remaining
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.sqlite import SqliteFile
-from pocketflex_nb.resources.connections.sqlite_file_checks import SteadyClock
+from pocketflex_nb.resources.connections.sqlite_file_checks import SteadyClock, raw_of
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, new_id, stored_message
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.queues.backends.backend import QueueStats
@@ -37,6 +37,8 @@ _NEXT = "SELECT seq FROM pfx_queue WHERE queue = ? AND dead = 0 AND due <= ? ORD
 _COLUMNS = "id, body, headers, key, put_at, deliveries, error, seq"
 _TAKE = f"UPDATE pfx_queue SET due = ?, owner = ?, deliveries = deliveries + 1 WHERE seq = ({_NEXT}) RETURNING {_COLUMNS}"
 _DUE = "SELECT due, put_at FROM pfx_queue WHERE queue = ? AND dead = 0 ORDER BY due LIMIT 1"
+#: rows that are neither dead nor alive
+_UNDEAD = "UPDATE pfx_queue SET dead = 1, due = ?, error = 'unreadable: its state is not 0 or 1' WHERE queue = ? AND dead NOT IN (0, 1)"
 #: rows whose time is no time: they would never be due
 _TIMELESS = """UPDATE pfx_queue SET dead = 1, due = ?, error = 'unreadable: its time is no number'
                WHERE queue = ? AND dead = 0 AND typeof(due) NOT IN ('real', 'integer')"""
@@ -141,6 +143,7 @@ class SqliteQueueBackend:
 
     async def dead(self, limit: int) -> list[StoredMessage]:
         """The oldest dead rows."""
+        await self._file.do(_UNDEAD, (self._clock.now(), self._name))
         sql = f"SELECT {_COLUMNS} FROM pfx_queue WHERE queue = ? AND dead = 1 ORDER BY due, seq LIMIT ?"
         return [_stored(row, "") for row in (await self._file.do(sql, (self._name, limit)))[0]]
 
@@ -158,9 +161,14 @@ class SqliteQueueBackend:
         where, values = self._dead(ids)
         return (await self._file.do(f"DELETE FROM pfx_queue {where}", values))[1]
 
-    def _dead(self, ids: frozenset[str]) -> tuple[str, tuple[str, ...]]:
-        which = f" AND id IN ({', '.join('?' * len(ids))})" if ids else ""
-        return f"WHERE queue = ? AND dead = 1{which}", (self._name, *sorted(ids))
+    def _dead(self, ids: frozenset[str]) -> tuple[str, tuple[Any, ...]]:
+        """The condition of dead rows: those of `ids`, or all; an entry that has no text as its id goes by its number."""
+        if not ids:
+            return "WHERE queue = ? AND dead = 1", (self._name,)
+        each = ["CAST(? AS TEXT)" if raw_of(id) else "?" for id in sorted(ids)]
+        values = [(raw_of(id) or (id,))[0] for id in sorted(ids)]
+        which = f"(id IN ({', '.join(each)}) OR ('unreadable-' || seq) IN ({', '.join(each)}))"
+        return f"WHERE queue = ? AND dead = 1 AND {which}", (self._name, *values, *values)
 
     def drop(self, stored: StoredMessage) -> None:
         """Its lease will end."""

@@ -36,10 +36,14 @@ CREATE TABLE IF NOT EXISTS pocketflex.locks (
     store text, name text, token bigint NOT NULL, until timestamptz NOT NULL, PRIMARY KEY (store, name)
 );
 
-CREATE OR REPLACE FUNCTION pocketflex.begin_1(s text, fence text[], tokens bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION pocketflex.begin_2(s text, fence text[], tokens bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE v bigint;
 BEGIN
     UPDATE pocketflex.stores SET version = version + 1 WHERE name = s RETURNING version INTO v;
+    IF EXISTS (SELECT 1 FROM pocketflex.log WHERE store = s AND version >= v) THEN  -- foreign rows: the numbers continue after them
+        SELECT max(version) + 1 INTO v FROM pocketflex.log WHERE store = s;
+        UPDATE pocketflex.stores SET version = v WHERE name = s;
+    END IF;
     FOR i IN 1 .. coalesce(array_length(fence, 1), 0) LOOP
         PERFORM 1 FROM pocketflex.locks
             WHERE store = s AND name = fence[i] AND token = tokens[i] AND until > clock_timestamp() FOR SHARE;
@@ -58,7 +62,7 @@ END $$;
 CREATE OR REPLACE FUNCTION pocketflex.write_1(
     s text, k text, val text, w text, expect bigint, fence text[], tokens bigint[], keep bigint
 ) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE v bigint := pocketflex.begin_1(s, fence, tokens); known bigint;
+DECLARE v bigint := pocketflex.begin_2(s, fence, tokens); known bigint;
 BEGIN
     IF expect IS NOT NULL THEN
         SELECT version INTO known FROM pocketflex.entries WHERE store = s AND key = k;
@@ -79,7 +83,7 @@ CREATE OR REPLACE FUNCTION pocketflex.add_1(
 ) LANGUAGE plpgsql AS $$
 DECLARE total bigint;
 BEGIN
-    v := pocketflex.begin_1(s, fence, tokens);
+    v := pocketflex.begin_2(s, fence, tokens);
     SELECT value INTO val FROM pocketflex.entries WHERE store = s AND key = k;
     IF val IS NOT NULL AND val !~ '^-?[0-9]{1,15}$' THEN RAISE EXCEPTION 'no number' USING ERRCODE = 'PFX03'; END IF;
     total := coalesce(val::bigint, 0) + n;
@@ -128,8 +132,11 @@ class PostgresStoreBackend:
     def _prepare(self) -> None:
         """Create schema and store, unless they exist: most users must not create them, and need not."""
         try:
-            found = self._sent("SELECT to_regprocedure('pocketflex.add_1(text,text,bigint,bigint,bigint,text,text[],bigint[],bigint)')")
-            if not found or found[0][0] is None:
+            found = self._sent(
+                "SELECT to_regprocedure('pocketflex.add_1(text,text,bigint,bigint,bigint,text,text[],bigint[],bigint)'), "
+                "to_regprocedure('pocketflex.begin_2(text,text[],bigint[])')"
+            )
+            if not found or None in found[0]:
                 with self._using, self._connection.transaction():
                     self._connection.execute(_SCHEMA, prepare=False)
             self._sent(

@@ -26,7 +26,15 @@ from typing import Any
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError, Unreachable
-from pocketflex_nb.resources.connections.sqlite_file_checks import FOLLOWER, OpenedFile, made_private, refuse_triggers, sqlite_text
+from pocketflex_nb.resources.connections.sqlite_file_checks import (
+    FOLLOWER,
+    OpenedFile,
+    made_private,
+    name_of,
+    raw_of,
+    refuse_triggers,
+    sqlite_text,
+)
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.stores.backends.arithmetic import exact_sum
 from pocketflex_nb.resources.stores.backends.backend import ChangeRow, FencingTokens, VersionConflict, checked_row
@@ -43,6 +51,8 @@ _FOLD = 2_048
 _CHECKPOINT = 4_000
 #: a row's key is the number of its store, shifted, and its version
 _STORE = 40
+#: seconds by which a lease may seem longer than it is
+_ROUNDING = 0.001
 #: writes on the safe path after one that another connection had preceded
 _WARY = 16
 _TABLES = """
@@ -69,9 +79,12 @@ BEGIN
     UPDATE pfx_guard SET edits = edits + 1 WHERE store = OLD.store;
 END;
 CREATE TABLE IF NOT EXISTS pfx_locks (
-    store INTEGER NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, until REAL NOT NULL, PRIMARY KEY (store, name)
+    store INTEGER NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, until REAL NOT NULL, lease REAL NOT NULL DEFAULT 0,
+    PRIMARY KEY (store, name)
 ) WITHOUT ROWID;
 """
+#: of a file that an earlier version made, whose leases went by the clock on the wall
+_ADD_LEASE = "ALTER TABLE pfx_locks ADD COLUMN lease REAL NOT NULL DEFAULT 0"
 #: the row behind one that is there: nothing, if that one has one behind it already, and an error (text is no row's number) if it is
 #: gone. A scalar query, since INSERT ... SELECT from the table itself goes by way of a temporary one
 _PUT = "INSERT OR IGNORE INTO pfx_log VALUES (coalesce((SELECT at + 1 FROM pfx_log WHERE at = ?4), 'gone'), ?1, ?2, ?3)"
@@ -79,7 +92,13 @@ _AFTER = "SELECT at - ?, key, value, who FROM pfx_log WHERE at > ? AND at < ? OR
 _KEYS = "SELECT key FROM pfx_log WHERE at > ? AND at <= ?"
 _FOLD_LIVING = "INSERT OR REPLACE INTO pfx_entries SELECT ?1, key, at - ?2, value, who FROM pfx_log WHERE at = ?2 + ?3"
 _FOLD_GONE = "DELETE FROM pfx_entries WHERE store = ? AND key = ?"
+_FOLD_RAW = {"blob": _FOLD_GONE, "text": _FOLD_GONE.replace("key = ?", "key = CAST(? AS TEXT)")}
 _SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
+
+
+def _row_of(row: Any) -> ChangeRow:
+    """A row as the file has it, with texts where anything else was written."""
+    return checked_row(row if row[1].__class__ is str else (row[0], name_of(row[1]), *row[2:]))
 
 
 def _in_wal_mode(connection: sqlite3.Connection) -> str:
@@ -140,6 +159,9 @@ class SqliteStoreBackend:
             connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT}")
             connection.text_factory = sqlite_text
             connection.executescript(_TABLES)
+            if not connection.execute("SELECT 1 FROM pragma_table_info('pfx_locks') WHERE name = 'lease'").fetchone():
+                with contextlib.suppress(sqlite3.OperationalError):  # another process does so just now
+                    connection.execute(_ADD_LEASE)
             refuse_triggers(connection.execute, self.address)
         except ResourceError:
             connection.close()
@@ -208,7 +230,7 @@ class SqliteStoreBackend:
 
     def _edits_now(self, do: Any) -> int:
         found = do("SELECT edits FROM pfx_guard WHERE store = ?", (self._store,)).fetchone()
-        return -1 if found is None else int(found[0])
+        return found[0] if found is not None and found[0].__class__ is int else -1
 
     def _guard(self, do: Any) -> None:
         """After a write to the file: check whether it was one of ours, and keep what is to be reported if not."""
@@ -253,9 +275,9 @@ class SqliteStoreBackend:
         """The entries, updated by the log since they were folded."""
         folded = self._folded(do)
         known = do("SELECT version, key, value, who FROM pfx_entries WHERE store = ? ORDER BY version", (self._store,))
-        rows: dict[str, ChangeRow] = {row[1]: row for row in map(checked_row, known)}
+        rows: dict[str, ChangeRow] = {row[1]: row for row in map(_row_of, known)}
         version = folded
-        for row in map(checked_row, do(_AFTER, (self._base, self._base + folded, self._end))):
+        for row in map(_row_of, do(_AFTER, (self._base, self._base + folded, self._end))):
             version = row[0]
             rows.pop(row[1], None)
             if row[2] is not None:
@@ -265,7 +287,7 @@ class SqliteStoreBackend:
 
     def _folded(self, do: Any) -> int:
         found = do("SELECT folded FROM pfx_stores WHERE id = ?", (self._store,)).fetchone()
-        return 0 if found is None else int(found[0])
+        return found[0] if found is not None and found[0].__class__ is int else 0
 
     def _version(self, do: Any) -> int:
         found = do("SELECT max(at) FROM pfx_log WHERE at >= ? AND at < ?", (self._base, self._end)).fetchone()[0]
@@ -284,7 +306,7 @@ class SqliteStoreBackend:
             self._tell()
             if self._is_stale:
                 return version, [_ANEW]
-            rows = list(map(checked_row, do(_AFTER, (self._base, self._base + version, self._end))))
+            rows = list(map(_row_of, do(_AFTER, (self._base, self._base + version, self._end))))
             now = rows[-1][0] if rows else self._version(do)
             self._learn(rows)
             self._stamp = stamp if now == self._at else -1
@@ -302,7 +324,7 @@ class SqliteStoreBackend:
     def past(self, version: int) -> list[ChangeRow]:
         """See `StoreBackend`."""
         with self._alone() as do:
-            return list(map(checked_row, do(_AFTER, (self._base, self._base, self._base + version + 1))))
+            return list(map(_row_of, do(_AFTER, (self._base, self._base, self._base + version + 1))))
 
     # writing ---------------------------------------------------------------------------------------------------------
     def write(self, key: str, text: str | None, who: str, expect: int | None, fence: FencingTokens) -> int:
@@ -367,7 +389,7 @@ class SqliteStoreBackend:
             do("COMMIT")  # what the guard has mended stays
             self._tell()
             do("BEGIN IMMEDIATE")
-        rows = list(map(checked_row, do(_AFTER, (self._base, self._base + self._at, self._end))))
+        rows = list(map(_row_of, do(_AFTER, (self._base, self._base + self._at, self._end))))
         if rows and rows[0][0] == self._at + 1:
             self._learn(rows)
         elif rows or self._version(do) != self._at:
@@ -409,9 +431,11 @@ class SqliteStoreBackend:
         folded = self._folded(do)
         if folded >= version:  # somebody who came later was quicker
             return
-        keys = {key for (key,) in do(_KEYS, (self._base + folded, self._base + version))}
+        keys = {name_of(key) for (key,) in do(_KEYS, (self._base + folded, self._base + version))}
         do("UPDATE pfx_guard SET folding = 1 WHERE store = ?", (self._store,))
         now, many = self._now, self._connection.executemany  # the version to fold is the last: what is known here is what stands there
+        for data, kind in filter(None, map(raw_of, keys)):  # a foreign key that is no text: a write by its marked name replaces it
+            do(_FOLD_RAW[kind], (self._store, data))
         many(_FOLD_LIVING, [(self._store, self._base, now[key][0]) for key in keys if key in now])
         many(_FOLD_GONE, [(self._store, key) for key in keys if key not in now])
         do("UPDATE pfx_stores SET folded = ? WHERE id = ?", (version, self._store))
@@ -424,41 +448,52 @@ class SqliteStoreBackend:
                 raise LockLost(name)
 
     # locks -----------------------------------------------------------------------------------------------------------
+    # A lease is measured by the clock that all processes of a machine share from its start on, and that nobody sets. After a restart of
+    # the machine that clock begins anew, and whoever held a lock is gone: its row then ends too far ahead, or within one lease.
+    def _lease(self, do: Any, name: str) -> tuple[int, float]:
+        """The last token of a lock, and the seconds that it is held for yet; 0 if it is free."""
+        found = do("SELECT token, until, lease FROM pfx_locks WHERE store = ? AND name = ?", (self._store, name)).fetchone()
+        token, until, lease = found or (0, 0.0, 0.0)
+        token = token if token.__class__ is int else 0
+        if until.__class__ is not float or lease.__class__ is not float:
+            return token, 0.0
+        left = until - time.monotonic()
+        return token, left if 0 < left <= lease + _ROUNDING else 0.0
+
     def _holds(self, do: Any, name: str, token: int) -> bool:
-        found = do("SELECT token, until FROM pfx_locks WHERE store = ? AND name = ?", (self._store, name)).fetchone()
-        return found is not None and found[0] == token and found[1] > time.time()
+        known, left = self._lease(do, name)
+        return known == token and left > 0
 
     def take_lock(self, name: str, owner: str, lease: float) -> int:
         """See `StoreBackend`. The row stays when the lock is given back, so that tokens go on rising."""
         with self._writing() as do:
-            found = do("SELECT token, until FROM pfx_locks WHERE store = ? AND name = ?", (self._store, name)).fetchone()
-            token, until = found or (0, 0.0)
-            now = time.time()
-            if until > now:
+            token, left = self._lease(do, name)
+            if left > 0:
                 return 0
-            do("INSERT OR REPLACE INTO pfx_locks VALUES (?, ?, ?, ?)", (self._store, name, token + 1, now + lease))
-            return int(token) + 1
+            values = (self._store, name, token + 1, time.monotonic() + lease, lease)
+            do("INSERT OR REPLACE INTO pfx_locks (store, name, token, until, lease) VALUES (?, ?, ?, ?, ?)", values)
+            return token + 1
 
     def keep_lock(self, name: str, token: int, lease: float) -> bool:
         """See `StoreBackend`."""
-        return self._until(name, token, time.time() + lease)
+        return self._until(name, token, lease)
 
     def drop_lock(self, name: str, token: int) -> bool:
         """See `StoreBackend`."""
         return self._until(name, token, 0.0)
 
-    def _until(self, name: str, token: int, until: float) -> bool:
+    def _until(self, name: str, token: int, lease: float) -> bool:
         with self._writing() as do:
             held = self._holds(do, name, token)
             if held:
-                do("UPDATE pfx_locks SET until = ? WHERE store = ? AND name = ?", (until, self._store, name))
+                values = (time.monotonic() + lease, lease, self._store, name)
+                do("UPDATE pfx_locks SET until = ?, lease = ? WHERE store = ? AND name = ?", values)
             return held
 
     def has_lock(self, name: str) -> bool:
         """See `StoreBackend`."""
         with self._alone() as do:
-            found = do("SELECT until FROM pfx_locks WHERE store = ? AND name = ?", (self._store, name)).fetchone()
-            return found is not None and found[0] > time.time()
+            return self._lease(do, name)[1] > 0
 
     # others ----------------------------------------------------------------------------------------------------------
     def wait(self, version: int, timeout: float) -> None:

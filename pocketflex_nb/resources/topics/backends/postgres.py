@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS pocketflex.news (
     topic text, n bigint, id text NOT NULL, body text NOT NULL, headers text NOT NULL, put_at double precision NOT NULL,
     PRIMARY KEY (topic, n)
 );
-CREATE OR REPLACE FUNCTION pocketflex.publish_1(
+CREATE OR REPLACE FUNCTION pocketflex.publish_2(
     t text, c text, i text, b text, h text, at double precision, keep bigint, again boolean
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE v bigint;
@@ -50,14 +50,19 @@ BEGIN
         UPDATE pocketflex.topics SET n = v - 1 WHERE name = t;
         RETURN v - 1;
     END IF;
-    INSERT INTO pocketflex.news VALUES (t, v, i, b, h, at);
+    INSERT INTO pocketflex.news VALUES (t, v, i, b, h, at) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN  -- a foreign row has that number: the numbers continue after it
+        SELECT max(n) + 1 INTO v FROM pocketflex.news WHERE topic = t;
+        UPDATE pocketflex.topics SET n = v WHERE name = t;
+        INSERT INTO pocketflex.news VALUES (t, v, i, b, h, at);
+    END IF;
     IF v % 64 = 0 THEN DELETE FROM pocketflex.news WHERE topic = t AND n <= v - keep; END IF;
     PERFORM pg_notify(c, '');
     RETURN v;
 END $$;
 """
-_IS_MADE = "SELECT to_regprocedure('pocketflex.publish_1(text,text,text,text,text,double precision,bigint,boolean)')"
-_PUBLISH = "SELECT pocketflex.publish_1(%s,%s,%s,%s,%s,%s,%s,%s)"
+_IS_MADE = "SELECT to_regprocedure('pocketflex.publish_2(text,text,text,text,text,double precision,bigint,boolean)')"
+_PUBLISH = "SELECT pocketflex.publish_2(%s,%s,%s,%s,%s,%s,%s,%s)"
 #: of one row, or of none when nothing was published yet
 _LAST = "SELECT coalesce(max(n), 0), coalesce(max(born), '') FROM pocketflex.topics WHERE name = %s"
 _NEWS = "SELECT n, id, body, headers, put_at FROM pocketflex.news WHERE topic = %s AND n > %s ORDER BY n LIMIT %s"

@@ -19,12 +19,19 @@ __all__ = ["RedisTopicBackend"]
 _PAGE = 500
 #: milliseconds that one XREAD waits
 _BLOCK = 1_000
-#: stream, counter; messages kept, fields
+#: stream, counter; messages kept, fields. A foreign entry after the last number prevents nothing: the numbers continue after it
 _PUBLISH = """
 local n = redis.call('INCR', KEYS[2])
 local fields = {}
 for i = 2, #ARGV do fields[i - 1] = ARGV[i] end
-redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], string.format('%.0f-0', n), unpack(fields))
+local added = redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], string.format('%.0f-0', n), unpack(fields))
+if type(added) == 'table' and added.err then
+  local facts, last = redis.call('XINFO', 'STREAM', KEYS[1]), '0'
+  for i = 1, #facts, 2 do if facts[i] == 'last-generated-id' then last = facts[i + 1] end end
+  n = tonumber(string.match(last, '^%d+')) + 1
+  redis.call('SET', KEYS[2], string.format('%.0f', n))
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], string.format('%.0f-0', n), unpack(fields))
+end
 return n
 """
 

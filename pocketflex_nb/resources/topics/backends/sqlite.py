@@ -24,7 +24,11 @@ CREATE TABLE IF NOT EXISTS pfx_topic (
     PRIMARY KEY (topic, n)
 ) WITHOUT ROWID;
 """
-_LAST = "SELECT coalesce(max(n), 0) FROM pfx_topic WHERE topic = ?1"
+#: a number that `publish` gave; any other is a foreign row's, which would come last for ever and is numbered anew
+_GIVEN = "typeof(n) = 'integer' AND n BETWEEN 1 AND 4611686018427387904"
+_LAST = f"SELECT coalesce(max(n), 0) FROM pfx_topic WHERE topic = ?1 AND {_GIVEN}"
+_NUMBERED = f"""UPDATE pfx_topic SET n = ({_LAST}) + 1
+                WHERE topic = ?1 AND n = (SELECT n FROM pfx_topic WHERE topic = ?1 AND NOT ({_GIVEN}) LIMIT 1)"""
 _PUBLISH = f"INSERT INTO pfx_topic VALUES (?1, ({_LAST}) + 1, ?2, ?3, ?4, ?5) RETURNING n"
 _NEWS = "SELECT n, id, body, headers, put_at FROM pfx_topic WHERE topic = ? AND n > ? ORDER BY n LIMIT ?"
 
@@ -63,7 +67,10 @@ class SqliteTopicBackend:
             with self._lock:
                 waiter = self._waiters.add()  # before looking: what is published meanwhile wakes
             rows, _ = await self._file.do(_NEWS, (self.address.name, last, _PAGE))
-            if rows:
+            if rows and not all(row[0].__class__ is int and row[0] <= 1 << 62 for row in rows):
+                await self._file.do(_NUMBERED, (self.address.name,))
+                waiter.wake()
+            elif rows:
                 messages = [
                     stored_message(str(n), None, id=id, body=body, headers=headers, put_at=put_at)
                     for n, id, body, headers, put_at in rows

@@ -1,12 +1,12 @@
-"""The wait of a cell for its runs: one coroutine, which the blocking form runs too."""
+"""The wait of a cell for its runs: one coroutine, which the cell awaits, or which plain code runs until it is over."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Coroutine, Generator
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.private_loop import private_loop
 from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
@@ -25,12 +25,15 @@ class CellWait:
 
     is_magic_result = True
 
+    async def _prepare(self) -> None:
+        """Before anything is started."""
+
     def _begin(self) -> Run | RunGroup | None:
         """Start; returns what is to be waited for, or None."""
         raise NotImplementedError
 
-    def _end(self) -> Any:
-        """Handle the end."""
+    def _end(self) -> object:
+        """Handle the end; returns the value of the cell."""
         return None
 
     def _started(self) -> Run | RunGroup | None:
@@ -39,12 +42,12 @@ class CellWait:
         except PocketflexError as exc:
             raise shortened(exc) from None
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self._await().__await__()
+    def __await__(self) -> Generator[object, None, object]:
+        return self._until_over().__await__()
 
-    async def _await(self) -> Any:
+    async def _until_over(self) -> object:
         try:
-            await self._prepare_async()
+            await self._prepare()
             runs = self._started()
             if runs is not None:
                 await (runs.wait_async() if isinstance(runs, Run) else runs)
@@ -52,24 +55,29 @@ class CellWait:
             raise self._interrupted() from None
         return self._end()
 
-    def block(self) -> Any:
-        """The same in plain code, for a magic inside another one."""
-        if engine_thread.is_here and not engine_thread.is_borrowed:
-            raise usage("a body that awaits cannot hold a magic that waits; write it as code, such as: await flow.launch(...)")
-        try:
-            self._prepare()
-            runs = self._started()
-            if runs is not None:
-                runs.wait()
-        except KeyboardInterrupt:
-            raise self._interrupted() from None
-        return self._end()
-
-    async def _prepare_async(self) -> None:
-        """Before anything is started."""
-
-    def _prepare(self) -> None:
-        """The same in plain code."""
+    def block(self) -> object:
+        """Wait in plain code, for a magic inside another one: the same coroutine runs on a loop of its own in this thread."""
+        if engine_thread.is_here:
+            if not engine_thread.is_borrowed:
+                raise usage("a body that awaits cannot hold a magic that waits; write it as code, such as: await flow.launch(...)")
+            return _run(engine_thread.loop, self._until_over())
+        with engine_thread.pool.lent(), private_loop() as loop:
+            return _run(loop, self._until_over())
 
     def _interrupted(self) -> BaseException:
         return Interrupted("Interrupted before anything was started.")
+
+
+def _run(loop: asyncio.AbstractEventLoop, coro: Coroutine[object, None, object]) -> object:
+    """Run `coro` on `loop` in this thread. An interrupt cancels it and waits for its end, as in a cell that awaits."""
+    task = loop.create_task(coro)
+    try:
+        return loop.run_until_complete(task)
+    except KeyboardInterrupt:
+        if not task.done():
+            task.cancel()
+            return loop.run_until_complete(task)
+        raise
+    finally:
+        if task.done() and not task.cancelled():
+            task.exception()  # raised already; asyncio would log it as never retrieved

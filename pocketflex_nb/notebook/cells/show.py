@@ -6,21 +6,41 @@ that a saved notebook, its preview elsewhere and an export all show how it ended
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+from pocketflex_nb.notebook.widgets.base.refresh_loop import Refreshable, refresh_loop
 from pocketflex_nb.notebook.widgets.base.static_fallback import display_with_fallback, has_widgets
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell, release_previous
 
-__all__ = ["begin_cell", "is_shown", "show", "shown_in_cell"]
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionInfo
 
-_in_cell: list[Any] = []
+    from pocketflex_nb.notebook.run_data.playback import ViewedRun
+
+__all__ = ["ShownRuns", "begin_cell", "is_shown", "show", "shown_in_cell"]
+
+
+
+class ShownRuns(Refreshable, Protocol):
+    """A view of runs: a widget, or text."""
+
+    @property
+    def runs(self) -> Sequence[ViewedRun]:
+        """The runs that it shows."""
+        ...
+
+    def add(self, runs: Sequence[ViewedRun]) -> None:
+        """Show more runs in the same view."""
+        ...
+
+
+_in_cell: list[ShownRuns] = []
 #: runs of this cell that are not to be seen
-_unseen: list[Any] = []
+_unseen: list[object] = []
 
 
-def begin_cell(info: Any = None) -> None:
+def begin_cell(info: ExecutionInfo | None = None) -> None:
     """Start a cell: what it launches gets one view. The view of its previous execution is closed, since it would keep its runs alive."""
     _in_cell.clear()
     _unseen.clear()
@@ -28,17 +48,17 @@ def begin_cell(info: Any = None) -> None:
         release_previous(cell_id)
 
 
-def shown_in_cell() -> Any:
+def shown_in_cell() -> ShownRuns | None:
     """The view that this cell made, if any."""
     return _in_cell[-1] if _in_cell else None
 
 
-def is_shown(run: Any) -> bool:
+def is_shown(run: object) -> bool:
     """Whether a view of this cell shows `run`, or no view is wanted, so that its repr needs no picture."""
     return run in _unseen or any(run in view.runs for view in _in_cell)
 
 
-def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto") -> Any:
+def show(thing: object, *, asked: bool = True, height: int = 500, view: str = "auto") -> ShownRuns | None:
     """Show runs live; the function behind `core.ports.display`.
 
     Parameters
@@ -64,7 +84,7 @@ def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto
     if not isinstance(thing, (Run, RunGroup, Replay)):
         display(thing)  # flows, stores, supervisors and traces draw themselves
         return None
-    runs = list(thing) if isinstance(thing, Iterable) else [thing]
+    runs: list[ViewedRun] = list(thing) if isinstance(thing, RunGroup) else [thing]
     known = shown_in_cell()
     if known is not None and not asked:
         known.add(runs)
@@ -77,13 +97,13 @@ def show(thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto
         return None
     if view == "text" or not has_widgets():
         return _show_text(runs, getattr(thing, "name", None))
-    return _show_widget(thing, height, view)
+    return _show_widget(runs, getattr(thing, "name", None), height, view)
 
 
-def _show_widget(thing: Any, height: int, only: str) -> Any:
+def _show_widget(runs: list[ViewedRun], name: str | None, height: int, only: str) -> ShownRuns:
     from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
 
-    view = RunView(thing, height)
+    view = RunView(runs, height, name=name)
     if only in ("graph", "lanes", "timeline"):
         view.add_class(f"pf-only-{only}")
     _in_cell.append(view)
@@ -92,7 +112,7 @@ def _show_widget(thing: Any, height: int, only: str) -> Any:
     return view
 
 
-def _show_text(runs: list[Any], name: Any) -> Any:
+def _show_text(runs: list[ViewedRun], name: str | None) -> ShownRuns:
     from pocketflex_nb.notebook.reports.text_view import TextView
 
     text = TextView(runs, name, is_kernel=has_widgets())

@@ -86,8 +86,8 @@ def _words(words: list[str], names: dict[str, Any]) -> Iterable[str]:
 
 def _flags(words: list[str], is_cell: bool) -> Iterable[str]:
     if not is_cell and words and words[0] in COMMANDS:
-        return COMMANDS[words[0]].flags
-    return [option.name for option in RUN_FLAGS.values() if not option.later]
+        return COMMANDS[words[0]].options
+    return RUN_FLAGS
 
 
 def _nodes(words: list[str], names: dict[str, Any]) -> Iterable[str]:

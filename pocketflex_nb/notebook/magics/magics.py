@@ -6,6 +6,7 @@ import keyword
 from typing import Any, cast
 
 from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from pocketflex_nb.core.errors import PocketflexError
@@ -31,23 +32,23 @@ __all__ = ["PocketflexMagics"]
 class PocketflexMagics(Magics):
     """The magics of pocketflex_nb."""
 
-    shell: Any
+    shell: InteractiveShell
 
     @no_var_expand
     @line_cell_magic("pocketflex")  # type: ignore[arg-type]
-    def pocketflex(self, line: str, cell: str | None = None) -> Any:
+    def pocketflex(self, line: str, cell: str | None = None) -> object:
         """Run flows, and query and control runs."""
         return self._told(line, cell)
 
     @no_var_expand
     @line_cell_magic("pf")  # type: ignore[arg-type]
-    def pf(self, line: str, cell: str | None = None) -> Any:
+    def pf(self, line: str, cell: str | None = None) -> object:
         """Short for ``pocketflex``."""
         return self._told(line, cell)
 
     cast(Any, pocketflex).__doc__ = cast(Any, pf).__doc__ = USAGE  # what ``%pocketflex?`` shows
 
-    def _told(self, line: str, cell: str | None) -> Any:
+    def _told(self, line: str, cell: str | None) -> object:
         """Run it; show our own errors in one or two lines."""
         awaited = AWAITED.get()
         token = AWAITED.set(False)  # a magic inside this body is called by the body, and not awaited
@@ -60,7 +61,7 @@ class PocketflexMagics(Magics):
             AWAITED.reset(token)
 
     # the line --------------------------------------------------------------------------------------------------------
-    def _line(self, line: str) -> Any:
+    def _line(self, line: str) -> object:
         words = words_of(line)
         if not words:
             print(USAGE)
@@ -69,41 +70,42 @@ class PocketflexMagics(Magics):
             return self._run(line.strip()[len("run") :])
         return do(self.shell, words[0], words[1:])
 
-    def _run(self, line: str) -> Any:
+    def _run(self, text: str) -> CellRun:
         names = self.shell.user_ns
-        options = parse_options(line, names)
-        terms = read_run_options(options, names)
-        if not options.words:
+        line = parse_options(text, names)
+        options = read_run_options(line, names)
+        if not line.words:
             raise usage("which flow? %pocketflex run FLOW [options]")
-        word = " ".join(options.words)
+        word = " ".join(line.words)
+        value: object
         if word.isidentifier():
             value = names[word] if entries_of(names.get(word)) is not None else find_flow(word, names)
         else:
             value = evaluated(word, names, "run")
             if entries_of(value) is None:
                 raise usage(f"{word!r} gives {type(value).__name__}, no flow and no list or dict of flows")
-        return CellRun(self.shell, options, terms, value)
+        return CellRun(self.shell, line, options, value)
 
     # the cell --------------------------------------------------------------------------------------------------------
-    def _cell(self, line: str, body: str) -> Any:
-        options = parse_options(line, self.shell.user_ns)
-        terms = read_run_options(options, self.shell.user_ns)
-        if len(options.words) > 1:
-            raise usage(f"one NAME at most, got {' '.join(options.words)!r}; options begin with -")
-        name = options.words[0] if options.words else None
+    def _cell(self, text: str, body: str) -> CellRun | None:
+        line = parse_options(text, self.shell.user_ns)
+        options = read_run_options(line, self.shell.user_ns)
+        if len(line.words) > 1:
+            raise usage(f"one NAME at most, got {' '.join(line.words)!r}; options begin with -")
+        name = line.words[0] if line.words else None
         if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
             raise usage(f"{name!r} is no name that Python can bind")
-        if is_mermaid_body(body, options.one("--as")):
-            return self._mermaid(options, terms, name, body)
+        if is_mermaid_body(body, line.one("--as")):
+            return self._mermaid(line, options, name, body)
         try:
-            made = read_python(self.shell, line, body)
+            made = read_python(self.shell, text, body)
         except SyntaxError as exc:
             raise usage(syntax_error(exc)) from None
         if made.is_async:
-            return CellRun(self.shell, options, terms, body=made, name=name)
-        return CellRun(self.shell, options, terms, self._value(made), name=name)
+            return CellRun(self.shell, line, options, body=made, name=name)
+        return CellRun(self.shell, line, options, self._value(made), name=name)
 
-    def _value(self, body: PythonBody) -> Any:
+    def _value(self, body: PythonBody) -> object:
         """What the body gives; what its own lines raise is shown without ours."""
         try:
             return body.run()
@@ -114,19 +116,19 @@ class PocketflexMagics(Magics):
         except Exception as exc:
             raise own_error(self.shell, exc) from None
 
-    def _mermaid(self, options: ParsedLine, terms: RunOptions, name: str | None, body: str) -> Any:
-        flow = read_mermaid(body, self.shell.user_ns, name or "flow")
+    def _mermaid(self, line: ParsedLine, options: RunOptions, name: str | None, body: str) -> CellRun | None:
+        names = self.shell.user_ns
+        flow = read_mermaid(body, names, name or "flow")
         for warning in checked(flow):
             print_safely(f"note: {warning}")
-        if options.has("--check"):
+        if options.is_check:
             print_safely(f"{name or 'flow'}: nothing wrong")
             return None
-        self.shell.user_ns[name or "_flow"] = flow
-        follow_names(flow, self.shell.user_ns)
-        if options.has("--run") or options.has("--dry"):
-            return CellRun(self.shell, options, terms, flow)
+        names[name or "_flow"] = flow
+        follow_names(flow, names)
+        if options.run or options.is_dry:
+            return CellRun(self.shell, line, options, flow, is_checked=True)
         from IPython.display import display
 
         display(flow)
         return None
-

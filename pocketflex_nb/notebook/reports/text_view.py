@@ -8,10 +8,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.state import State
+from pocketflex_nb.notebook.run_data.playback import ViewedRun
 from pocketflex_nb.views.text.page_text import clean
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
 
 __all__ = ["LINES", "TextView"]
 
@@ -44,9 +49,9 @@ class TextView:
     the cells it is left alone, since somebody may be typing. A pipe gets new lines.
     """
 
-    def __init__(self, runs: list[Any], name: str | None, *, is_kernel: bool) -> None:
-        self.runs, self.name = runs, name
-        self._handle: Any = None
+    def __init__(self, runs: Sequence[ViewedRun], name: str | None, *, is_kernel: bool) -> None:
+        self.runs, self.name = list(runs), name
+        self._handle: DisplayHandle | None = None
         self._said = ""
         self._over = self._is_open = False
         self._refreshing = threading.Lock()
@@ -58,7 +63,7 @@ class TextView:
             self._said = self.text()
             self._handle = display({"text/plain": self._said}, raw=True, display_id=True)
 
-    def add(self, runs: list[Any]) -> None:
+    def add(self, runs: Sequence[ViewedRun]) -> None:
         """Show more runs in the same text."""
         self.runs.extend(run for run in runs if run not in self.runs)
         self._over = False
@@ -134,7 +139,7 @@ def _cell_waits() -> bool:
     return bool(getattr(getattr(get_ipython(), "display_trap", None), "is_active", False))
 
 
-def _line(run: Any) -> str:
+def _line(run: ViewedRun) -> str:
     state: State = run.state()
     at = f" at {', '.join(run.in_flight()[:3])}" if not run.done() and run.in_flight() else ""
     name = clean(run.name, 200)

@@ -6,12 +6,17 @@ import ast
 import inspect
 import re
 from collections.abc import Mapping
-from typing import Any
+from types import CodeType
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.mermaid import parser as mermaid
 from pocketflex_nb.core.mermaid.builder import build
 from pocketflex_nb.notebook.shell.cell_errors import usage
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["PythonBody", "is_mermaid_body", "read_mermaid", "read_python"]
 
@@ -47,7 +52,7 @@ def _tree(body: str) -> ast.Module | None:
         return None
 
 
-def read_mermaid(body: str, namespace: Mapping[str, Any], name: str) -> Any:
+def read_mermaid(body: str, namespace: Mapping[str, object], name: str) -> Flow:
     """The flow that the diagram draws with the names of the notebook. Lines of errors count from the magic's own, as the page does."""
     return build(mermaid.parse("\n" + body), namespace, name)
 
@@ -61,20 +66,20 @@ class PythonBody:
         Whether it awaits.
     """
 
-    def __init__(self, code: Any, last: Any, namespace: dict[str, Any]) -> None:
+    def __init__(self, code: CodeType | None, last: CodeType | None, namespace: dict[str, object]) -> None:
         self._parts = [part for part in (code, last) if part is not None]
         self._has_value = last is not None
         self._names = namespace
         self.is_async = any(part.co_flags & inspect.CO_COROUTINE for part in self._parts)
 
-    def run(self) -> Any:
+    def run(self) -> object:
         """Run it, and return the value of its last expression, or None."""
-        value = None
+        value: object = None
         for part in self._parts:
             value = eval(part, self._names)
         return value if self._has_value else None
 
-    async def run_async(self) -> Any:
+    async def run_async(self) -> object:
         """The same for a body that awaits."""
         value = None
         for part in self._parts:
@@ -84,7 +89,7 @@ class PythonBody:
         return value if self._has_value else None
 
 
-def read_python(shell: Any, line: str, body: str) -> PythonBody:
+def read_python(shell: InteractiveShell, line: str, body: str) -> PythonBody:
     """Compile a body for the user's namespace.
 
     Raises
@@ -109,7 +114,7 @@ def read_python(shell: Any, line: str, body: str) -> PythonBody:
     return PythonBody(code if tree.body else None, final, shell.user_ns)
 
 
-def _with_magics(shell: Any, body: str) -> str:
+def _with_magics(shell: InteractiveShell, body: str) -> str:
     """The body with its line magics, ``!commands`` and ``name?`` written as Python; its lines stay where they are."""
     blank = len(body) - len(body.lstrip("\n"))
     made = shell.transform_cell(body)

@@ -1,9 +1,9 @@
-"""Lookup of the notebook's names: flows, runs and pins."""
+"""Looks up the notebook's names: flows and runs; holds the flows that are pinned."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 from weakref import WeakSet
 
 from pocketflex_nb.core.errors import nearest
@@ -15,14 +15,22 @@ from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.requests.option_values import evaluated
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["as_flow", "entries_of", "find_flow", "find_run", "pinned", "runs_of"]
+__all__ = ["Entry", "as_flow", "entries_of", "find_flow", "find_run", "pinned", "runs_of"]
+
+
+class Entry(NamedTuple):
+    """One flow to run, with its name, and a store of its own, where the body gives them."""
+
+    name: str | None
+    flow: BaseNode
+    store: object = None
 
 
 #: flows that `%pf pin` froze
-pinned: WeakSet[Any] = WeakSet()
+pinned: WeakSet[BaseNode] = WeakSet()
 
 
-def find_flow(name: str, names: Mapping[str, Any]) -> Flow:
+def find_flow(name: str, names: Mapping[str, object]) -> Flow:
     """The flow bound to `name` in the notebook, or the value of an expression."""
     known = {n: v for n, v in names.items() if isinstance(v, BaseNode) and not n.startswith("_")}
     if name in names and isinstance(names[name], BaseNode):
@@ -38,7 +46,7 @@ def find_flow(name: str, names: Mapping[str, Any]) -> Flow:
     return value if isinstance(value, Flow) else Flow(value)
 
 
-def find_run(name: str, names: Mapping[str, Any]) -> Run | RunGroup:
+def find_run(name: str, names: Mapping[str, object]) -> Run | RunGroup:
     """The run of that name, or the Run or RunGroup bound to it in the notebook."""
     from pocketflex_nb.engine.runs.run import runs
 
@@ -53,29 +61,29 @@ def find_run(name: str, names: Mapping[str, Any]) -> Run | RunGroup:
     raise usage(f"no run {name!r}{nearest(name, known)}")
 
 
-def entries_of(value: Any) -> list[tuple[str | None, Any, Any]] | None:
-    """The entries of a body's last expression: (name, flow, store) each; None when it is nothing that can be run."""
+def entries_of(value: object) -> list[Entry] | None:
+    """What the value of a body's last expression runs; None when it is nothing that can be run."""
     if isinstance(value, BaseNode):
-        return [(None, value, None)]
-    found: list[tuple[str | None, Any, Any]]
+        return [Entry(None, value)]
+    found: list[Entry | None]
     if isinstance(value, Mapping) and not isinstance(value, Store) and value:
-        found = [(str(name), *_pair(entry)) for name, entry in value.items()]
+        found = [_entry(str(name), entry) for name, entry in value.items()]
     elif isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], BaseNode) and not isinstance(value[1], BaseNode):
-        found = [(None, *_pair(value))]
+        found = [_entry(None, value)]
     elif isinstance(value, (list, tuple)) and value:
-        found = [(None, *_pair(entry)) for entry in value]
+        found = [_entry(None, entry) for entry in value]
     else:
         return None
-    return found if all(isinstance(flow, BaseNode) for _, flow, _ in found) else None
+    entries = [entry for entry in found if entry is not None]
+    return entries if len(entries) == len(found) else None
 
 
-def _pair(entry: Any) -> tuple[Any, Any]:
-    if isinstance(entry, tuple) and len(entry) == 2:
-        return entry
-    return entry, None
+def _entry(name: str | None, value: object) -> Entry | None:
+    flow, store = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
+    return Entry(name, flow, store) if isinstance(flow, BaseNode) else None
 
 
-def as_flow(node: Any) -> Flow:
+def as_flow(node: BaseNode) -> Flow:
     """The flow itself, or a node as a flow of its own."""
     return node if isinstance(node, Flow) else Flow(node, name=getattr(node, "name", None) or type(node).__name__)
 

@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
 
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.notebook.shell.cell_errors import usage
@@ -14,7 +13,7 @@ from pocketflex_nb.notebook.shell.cell_errors import usage
 __all__ = ["amount", "duration", "evaluated", "interpolated", "pairs", "whole_number"]
 
 
-def interpolated(text: str, names: Mapping[str, Any], what: str) -> str:
+def interpolated(text: str, names: Mapping[str, object], what: str) -> str:
     """The text with ``$name`` and ``{expr}`` filled in as IPython does; ``$$``, ``{{`` and ``}}`` are the signs themselves."""
 
     def fill(match: re.Match[str]) -> str:
@@ -24,7 +23,7 @@ def interpolated(text: str, names: Mapping[str, Any], what: str) -> str:
 
     return re.sub(r"\$\$|\{\{|\}\}|\$(?P<name>[A-Za-z_]\w*)|\{(?P<expr>[^{}]+)\}", fill, text)
 
-# values --------------------------------------------------------------------------------------------------------------
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -52,7 +51,7 @@ def whole_number(text: str, what: str) -> int:
     return int(text)
 
 
-def evaluated(text: str, names: Mapping[str, Any], what: str) -> Any:
+def evaluated(text: str, names: Mapping[str, object], what: str) -> object:
     """The value of `text`: ``@expr`` and ``{expr}`` and ``$name`` in the notebook, else a literal, else a name.
 
     Raises
@@ -66,7 +65,8 @@ def evaluated(text: str, names: Mapping[str, Any], what: str) -> Any:
     if re.fullmatch(r"\$\w+", text):
         return _evaluated(text[1:], names, what)
     try:
-        return ast.literal_eval(text)
+        value: object = ast.literal_eval(text)
+        return value
     except (ValueError, SyntaxError, TypeError):
         pass
     if text.startswith("{") and text.endswith("}"):
@@ -74,9 +74,10 @@ def evaluated(text: str, names: Mapping[str, Any], what: str) -> Any:
     return _evaluated(text, names, what)
 
 
-def _evaluated(expression: str, names: Mapping[str, Any], what: str) -> Any:
+def _evaluated(expression: str, names: Mapping[str, object], what: str) -> object:
     try:
-        return eval(compile(expression, f"<{what}>", "eval"), dict(names))
+        value: object = eval(compile(expression, f"<{what}>", "eval"), dict(names))
+        return value
     except NameError as exc:
         name = getattr(exc, "name", None) or expression
         quoted = f"; a text needs quotes: {expression!r}" if name == expression else ""
@@ -90,11 +91,11 @@ def _evaluated(expression: str, names: Mapping[str, Any], what: str) -> Any:
         raise usage(f"{what}: {expression!r} raised {type(exc).__name__}: {exc}") from None
 
 
-def _visible(names: Mapping[str, Any]) -> list[str]:
+def _visible(names: Mapping[str, object]) -> list[str]:
     return [name for name in names if not name.startswith("_")]
 
 
-def _data(names: Mapping[str, Any]) -> list[str]:
+def _data(names: Mapping[str, object]) -> list[str]:
     """Names of values: no classes, functions and modules, nor IPython's own."""
     is_data = {name for name, value in names.items() if not callable(value) and not isinstance(value, ModuleType)}
     return [name for name in _visible(names) if name in is_data and name not in ("In", "Out")]

@@ -6,16 +6,16 @@ import ast
 import builtins
 import keyword
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import TypedDict
 
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.notebook.requests.option_line import ParsedLine
 from pocketflex_nb.notebook.requests.option_values import amount, duration, pairs, whole_number
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["CONFIG", "DEFAULT_CONCURRENCY", "VIEWS", "RunOptions", "compiled", "read_run_options"]
+__all__ = ["CONFIG", "DEFAULT_CONCURRENCY", "VIEWS", "RunOptions", "StoreExpression", "compiled", "read_run_options"]
 
 #: runs at once unless -j says otherwise
 DEFAULT_CONCURRENCY = 32
@@ -23,29 +23,62 @@ VIEWS = ("auto", "graph", "lanes", "timeline", "store", "text", "none")
 _POLICIES = ("others", "stop", "pause")
 _BUDGETS = ("steps", "seconds", "tokens", "cost")
 
+
+class _Config(TypedDict):
+    height: int
+    view: str
+    j: int
+
+
 #: what ``%pocketflex config`` sets for the session: the defaults of options
-CONFIG: dict[str, Any] = {"height": 500, "view": "auto", "j": DEFAULT_CONCURRENCY}
+CONFIG: _Config = {"height": 500, "view": "auto", "j": DEFAULT_CONCURRENCY}
+
+
+@dataclass(frozen=True, slots=True)
+class StoreExpression:
+    """An expression of `store`, with the notebook's names as they are when it is evaluated."""
+
+    text: str
+    code: CodeType
+    names: Mapping[str, object]
+
+    def __call__(self, store: object) -> object:
+        """Its value for `store`."""
+        value: object = eval(self.code, {**self.names, "store": store})
+        return value
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options of a cell, checked.
+    """The options of a cell as values. What depends on the cell's body stands in `Inputs`.
 
     Attributes
     ----------
-    limits : dict
-        ``timeout`` and ``budget`` of each whole run, as `launch` takes them.
+    run : bool or None
+        Whether to run what the body gives; None: Python bodies are run, diagrams are drawn.
+    timeout, budget : float or None, dict or None
+        Limits of each run, in seconds and by what is counted.
     node_timeout : float or None
         Seconds for each attempt of each node.
-    at_once : int
-        Runs at once.
+    concurrency : int
+        Runs at the same time.
+    number : int or None
+        Runs of each flow and item.
     on_error : {"others", "stop", "pause"}
-        What the other runs do when one fails.
+        What happens to the other runs when one fails.
+    after : str or None
+        The run whose end is waited for.
+    then : str or None
+        A line of ``%pf`` to run at the end, without its ``%pf``.
+    output, table : str or None
+        The variables for the Run or RunGroup, and for the table of its events.
     """
 
-    limits: dict[str, Any] = field(default_factory=dict)
+    run: bool | None = None
+    timeout: float | None = None
+    budget: Mapping[str, float] | None = None
     node_timeout: float | None = None
-    at_once: int = DEFAULT_CONCURRENCY
+    concurrency: int = DEFAULT_CONCURRENCY
     number: int | None = None
     on_error: str = "others"
     name: str | None = None
@@ -53,15 +86,20 @@ class RunOptions:
     height: int = 500
     output: str | None = None
     table: str | None = None
-    background: bool = False
+    after: str | None = None
     then: str | None = None
-    notify: bool = False
-    breaks: frozenset[str] = frozenset()
-    break_if: CodeType | None = None
-    watch: tuple[tuple[str, CodeType], ...] = ()
+    is_background: bool = False
+    is_check: bool = False
+    is_dry: bool = False
+    is_quiet: bool = False
+    is_tee: bool = False
+    notifies: bool = False
+    has_traceback: bool = False
+    break_if: StoreExpression | None = None
+    watch: tuple[StoreExpression, ...] = ()
 
 
-def read_run_options(options: ParsedLine, names: Mapping[str, Any]) -> RunOptions:
+def read_run_options(line: ParsedLine, names: Mapping[str, object]) -> RunOptions:
     """Check every option that does not depend on the body.
 
     Raises
@@ -69,29 +107,36 @@ def read_run_options(options: ParsedLine, names: Mapping[str, Any]) -> RunOption
     UsageError
         With the nearest name; nothing has been run.
     """
-    timeout, node_timeout, condition = options.one("--timeout"), options.one("--node-timeout"), options.one("--break-if")
-    number = options.one("-n")
-    if options.has("--share") and options.has("--each"):
+    timeout, node_timeout, condition = line.one("--timeout"), line.one("--node-timeout"), line.one("--break-if")
+    number = line.one("-n")
+    if line.has("--share") and line.has("--each"):
         raise usage("--share and --each exclude each other: one store cannot hold an item for each run; seed the list instead")
-    if options.has("--run") and options.has("--no-run"):
+    if line.has("--run") and line.has("--no-run"):
         raise usage("--run and --no-run exclude each other")
     return RunOptions(
-        limits={"budget": _budget(options.one("--budget")), "timeout": duration(timeout, "--timeout") if timeout else None},
+        run=True if line.has("--run") else False if line.has("--no-run") else None,
+        timeout=duration(timeout, "--timeout") if timeout else None,
+        budget=_budget(line.one("--budget")),
         node_timeout=duration(node_timeout, "--node-timeout") if node_timeout else None,
-        at_once=whole_number(options.one("-j") or str(CONFIG["j"]), "-j"),
+        concurrency=whole_number(line.one("-j") or str(CONFIG["j"]), "-j"),
         number=whole_number(number, "-n") if number is not None else None,
-        on_error=_choice(options.one("--on-error") or "others", "--on-error", _POLICIES),
-        name=options.one("--name"),
-        view=_choice(options.one("--view") or CONFIG["view"], "--view", VIEWS),
-        height=whole_number(options.one("--height") or str(CONFIG["height"]), "--height"),
-        output=_variable(options.one("-o"), "-o"),
-        table=_variable(options.one("--into"), "--into"),
-        background=options.has("--bg"),
-        then=_magic(options.one("--then")),
-        notify=options.has("--notify"),
-        breaks=frozenset(options.all("--break")),
+        on_error=_choice(line.one("--on-error") or "others", "--on-error", _POLICIES),
+        name=line.one("--name"),
+        view=_choice(line.one("--view") or CONFIG["view"], "--view", VIEWS),
+        height=whole_number(line.one("--height") or str(CONFIG["height"]), "--height"),
+        output=_variable(line.one("-o"), "-o"),
+        table=_variable(line.one("--into"), "--into"),
+        after=line.one("--after"),
+        then=_magic(line.one("--then")),
+        is_background=line.has("--bg"),
+        is_check=line.has("--check"),
+        is_dry=line.has("--dry"),
+        is_quiet=line.has("--quiet"),
+        is_tee=line.has("--tee"),
+        notifies=line.has("--notify"),
+        has_traceback=line.has("--traceback"),
         break_if=compiled(condition, "--break-if", names) if condition is not None else None,
-        watch=tuple((text, compiled(text, "--watch", names)) for text in options.all("--watch")),
+        watch=tuple(compiled(text, "--watch", names) for text in line.all("--watch")),
     )
 
 
@@ -130,7 +175,7 @@ def _magic(command: str | None) -> str | None:
     return rest.strip()
 
 
-def compiled(text: str, what: str, names: Mapping[str, Any]) -> CodeType:
+def compiled(text: str, what: str, names: Mapping[str, object]) -> StoreExpression:
     """An expression of `store`; its other names must be there."""
     try:
         code = compile(text, f"<{what}>", "eval", dont_inherit=True)
@@ -143,4 +188,4 @@ def compiled(text: str, what: str, names: Mapping[str, Any]) -> CodeType:
         if isinstance(node, ast.Name) and node.id not in {"store", *made} and node.id not in names and not hasattr(builtins, node.id):
             known = ["store", *(n for n in names if not n.startswith("_"))]
             raise usage(f"{what}: no name {node.id!r} in the notebook{nearest(node.id, known)}; the run's store is `store`")
-    return code
+    return StoreExpression(text, code, names)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter_ns as now
-from typing import Any
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import State
-from pocketflex_nb.engine.runs.run import lifecycle_of
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "ViewedRun"]
 
 
 class Replay:
@@ -31,7 +31,7 @@ class Replay:
     telling.
     """
 
-    def __init__(self, run: Any, *, speed: float = 1.0, first: int = 0) -> None:
+    def __init__(self, run: Run, *, speed: float = 1.0, first: int = 0) -> None:
         self.flow, self.graph, self.store, self.number = run.flow, run.graph, run.store, run.number
         self.name = self.base = f"{run.name} again"
         self.root, self.parent = lifecycle_of(run).root, None
@@ -71,7 +71,7 @@ class Replay:
         return "paused" if self._held else self._state.status if self._at == len(self._events) else "running"
 
     @property
-    def error(self) -> Any:
+    def error(self) -> BaseException | None:
         """The run's error, once its end was replayed."""
         return self._end_error if self.done() and not self._stopped else None
 
@@ -143,12 +143,16 @@ class Replay:
         self._stopped = now()
         return True
 
-    def add_done_callback(self, fn: Any) -> None:
+    def add_done_callback(self, fn: Callable[[Replay], object]) -> None:
         """Does nothing: views check for the end themselves."""
 
     def wait(self, timeout: float | None = None) -> Replay:
         """Nothing to wait for."""
         return self
+
+
+#: what views show: a run, or the playback of one
+ViewedRun = Run | Replay
 
 
 def _told(events: list[Event], start: int, speed: float, first: int) -> list[Event]:

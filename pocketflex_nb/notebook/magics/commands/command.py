@@ -1,18 +1,21 @@
-"""`Command`: parses a subcommand's line into words, and flags with their values."""
+"""`Command`: a subcommand with its table of options; `Call`: one line of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.engine.runs.run import Run, runs
 from pocketflex_nb.notebook.requests.names import find_run, runs_of
+from pocketflex_nb.notebook.requests.option_line import Option, parse_options
 from pocketflex_nb.notebook.requests.option_values import interpolated
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.views.text.safe_messages import speakable
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["Call", "Command", "Table"]
 
@@ -26,70 +29,52 @@ class Command:
     name, usage, help : str
         As it is written, with its words, and what it does.
     do : callable
-        Is given the `Call`.
-    flags : dict of str to str
-        Its flags; each with what follows it, ``""`` for nothing. Two words stand for one value or two.
+        Is given the `Call`; what it returns is the value of the magic.
+    options : dict of str to Option
+        Its options by name.
     """
 
     name: str
     usage: str
     help: str
-    do: Callable[[Call], Any]
-    flags: dict[str, str] = field(default_factory=dict)
+    do: Callable[[Call], object]
+    options: Mapping[str, Option] = field(default_factory=dict)
 
     def page(self) -> str:
         """Its help."""
-        rest = "".join(f" [{name}{f' {takes}' if takes else ''}]" for name, takes in self.flags.items())
-        return f"%pocketflex {self.usage}{rest}\n    {self.help}"
+        rest = "".join(f" [{f'{option.name} {option.takes}'.rstrip()}]" for option in self.options.values())
+        rows = [(f"{option.name} {option.takes}".rstrip(), option.help) for option in self.options.values()]
+        width = max((len(left) for left, _ in rows), default=0)
+        lines = [f"    {left:<{width}}  {right}" for left, right in rows]
+        return "\n".join([f"%pocketflex {self.usage}{rest}", f"    {self.help}", *lines])
 
 
 class Call:
-    """One line of ``%pocketflex``: the shell, the words after the subcommand, and its flags.
+    """One line of ``%pocketflex``: the shell, the words after the subcommand, and its options.
 
     Attributes
     ----------
     words : list of str
-        What is no flag and no flag's value, as written.
-    flags : dict of str to list of str
-        Each flag that was given, with its values.
+        What is no option and no option's value, as written.
     """
 
-    def __init__(self, shell: Any, command: Command, words: list[str]) -> None:
-        self.shell, self.command, self.names = shell, command, shell.user_ns
-        self.words: list[str] = []
-        self.flags: dict[str, list[str]] = {}
-        left = list(words)
-        while left:
-            word = left.pop(0)
-            if word.startswith("--"):
-                self._flag(word, left)
-            else:
-                self.words.append(word)
+    def __init__(self, shell: InteractiveShell, command: Command, words: Iterable[str]) -> None:
+        self.shell, self.command = shell, command
+        self.names: dict[str, object] = shell.user_ns
+        self._line = parse_options(words, self.names, table=command.options, command=command.usage)
+        self.words = self._line.words
 
-    def _flag(self, word: str, left: list[str]) -> None:
-        name, equals, value = word.partition("=")
-        known = self.command.flags
-        if name not in known:
-            raise usage(f"unknown option {name!r} of %pocketflex {self.command.name}{nearest(name, known)}")
-        wanted = known[name].split()
-        if equals and not wanted:
-            raise usage(f"{name} takes no value, got {value!r}")
-        given = [value] if equals else []
-        while left and len(given) < len(wanted) and not left[0].startswith("--"):
-            if given and not (given[0].isdigit() and left[0].isdigit()):
-                break  # of two values the second may be left out
-            given.append(left.pop(0))
-        if wanted and not given:
-            raise usage(f"{name} needs a value: %pocketflex {self.command.usage} {name} {known[name]}")
-        self.flags[name] = [interpolated(text.strip("\"'"), self.names, name) for text in given]
+    def has(self, option: str) -> bool:
+        """Whether the option was given."""
+        return self._line.has(option)
 
-    def has(self, flag: str) -> bool:
-        """Whether the flag was given."""
-        return flag in self.flags
+    def value(self, option: str) -> str | None:
+        """The first value of the option, or None."""
+        return next(iter(self._line.all(option)), None)
 
-    def value(self, flag: str) -> str | None:
-        """The flag's first value, or None."""
-        return self.flags[flag][0] if flag in self.flags else None
+    def values(self, option: str) -> list[str]:
+        """All values of the option."""
+        return self._line.all(option)
 
     def word(self, what: str) -> str:
         """The next word, with ``$name`` and ``{expr}`` filled in."""
@@ -129,7 +114,7 @@ class Call:
 class Table:
     """Rows with the same keys, as text and as a table; columns that say nothing are left out."""
 
-    def __init__(self, rows: list[dict[str, Any]], *, always: tuple[str, ...], older: int = 0) -> None:
+    def __init__(self, rows: list[dict[str, object]], *, always: tuple[str, ...], older: int = 0) -> None:
         self.older = older
         self.names = [name for name in rows[0] if name in always or any(row[name] for row in rows)]
         self.rows = [[speakable(str(row[name])) for name in self.names] for row in rows]

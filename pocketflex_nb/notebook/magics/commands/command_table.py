@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.errors import nearest
@@ -11,21 +11,18 @@ from pocketflex_nb.notebook.magics.commands.flows import FLOW_COMMANDS
 from pocketflex_nb.notebook.magics.commands.help import topic, topics
 from pocketflex_nb.notebook.magics.commands.runs import RUN_COMMANDS
 from pocketflex_nb.notebook.magics.commands.stores import STORE_COMMANDS
+from pocketflex_nb.notebook.requests.option_line import Option, option_table
 from pocketflex_nb.notebook.requests.option_values import whole_number
 from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.shell.kernel_loop import LOOPS, use_loop
 
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
 __all__ = ["COMMANDS", "do"]
 
-_LATER = {
-    "fork": "it comes with the journal; %pocketflex run FLOW --seed @store starts anew from a store",
-    "resume": "it comes with the journal; a paused run goes on by %pocketflex continue RUN",
-    "test": "it comes with tapes", "export": "flow.to_mermaid() writes the picture; files of code come later",
-}
-
-
-def do(shell: Any, name: str, words: list[str]) -> Any:
+def do(shell: InteractiveShell, name: str, words: list[str]) -> object:
     """Run a subcommand.
 
     Raises
@@ -36,8 +33,6 @@ def do(shell: Any, name: str, words: list[str]) -> Any:
     command = COMMANDS.get(name)
     if command is not None:
         return command.do(Call(shell, command, words))
-    if name in _LATER:
-        raise usage(f"%pocketflex {name} is not there yet: {_LATER[name]}")
     raise usage(f"no subcommand {name!r}{nearest(name, [*COMMANDS, 'run'])}; %pocketflex help lists them")
 
 
@@ -54,21 +49,26 @@ def _config(call: Call) -> None:
         use_loop(call.shell, loop)
     for word in words:
         name, equals, value = word.removeprefix("--").partition("=")
-        if name not in CONFIG:
-            raise usage(f"no setting {name!r}{nearest(name, CONFIG)}")
-        if equals:
-            CONFIG[name] = _setting(name, value)
-    for name, value in CONFIG.items():
-        print(f"{name} = {value}")
+        _set(name, value if equals else None)
+    for setting, chosen in CONFIG.items():
+        print(f"{setting} = {chosen}")
     print(f"loop = {'kernel' if engine_thread.is_borrowed else 'engine'}")
 
 
-def _setting(name: str, value: str) -> Any:
-    if name != "view":
-        return whole_number(value, name)
-    if value not in VIEWS:
-        raise usage(f"view={value!r}{nearest(value, VIEWS)}")
-    return value
+def _set(name: str, value: str | None) -> None:
+    """Set one setting; without a value only its name is checked."""
+    if name not in CONFIG:
+        raise usage(f"no setting {name!r}{nearest(name, CONFIG)}")
+    if value is None:
+        return
+    if name == "view":
+        if value not in VIEWS:
+            raise usage(f"view={value!r}{nearest(value, VIEWS)}")
+        CONFIG["view"] = value
+    elif name == "height":
+        CONFIG["height"] = whole_number(value, name)
+    else:
+        CONFIG["j"] = whole_number(value, name)
 
 
 def _doctor(call: Call) -> None:
@@ -102,10 +102,10 @@ def _help(call: Call) -> None:
 
 _SESSION = [
     Command("config", "config [KEY=VALUE ...]", "Settings of this session: height, view, j (runs at once), loop.", _config,
-            {"--loop": "engine|kernel"}),
-    Command("doctor", "doctor", "Checks of the kernel, the front end, the widgets and the engine.", _doctor),
-    Command("panel", "panel", "The engine's lag, runs, agents, mailboxes, zombies and memory, live.", _panel),
-    Command("help", "help [TOPIC]", "This, or a page on options, mermaid or one subcommand.", _help),
+            option_table(Option("--loop", "engine|kernel", "where runs walk: on the engine thread, or on the kernel's own loop"))),
+    Command("doctor", "doctor", "Check the kernel, the front end, the widgets and the engine.", _doctor),
+    Command("panel", "panel", "Runs, agents, mailboxes, lag and memory of this process, live.", _panel),
+    Command("help", "help [TOPIC]", "The overview, or a page on options, mermaid, python or one subcommand.", _help),
 ]
 
 #: every subcommand but ``run``, which takes the options of a cell

@@ -8,8 +8,8 @@ import keyword
 import linecache
 import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
@@ -17,8 +17,9 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import graph_of
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.notebook.magics.commands.command import Call, Command, Table
-from pocketflex_nb.notebook.requests.names import find_flow, find_run, pinned, runs_of
-from pocketflex_nb.notebook.requests.run_request import fresh
+from pocketflex_nb.notebook.requests.diagram_reload import current_flow
+from pocketflex_nb.notebook.requests.names import as_flow, find_flow, find_run, pinned, runs_of
+from pocketflex_nb.notebook.requests.option_line import Option, option_table
 from pocketflex_nb.notebook.run_data.run_view_model import summed
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.shell.safe_print import print_safely
@@ -37,7 +38,7 @@ def _flow_word(call: Call) -> Flow:
 
 
 def _diagram(call: Call) -> None:
-    flow = fresh(_flow_word(call), call.names)
+    flow = as_flow(current_flow(_flow_word(call), call.names))
     asked = [flag for flag in _FORMS if call.has(flag)]
     if len(asked) > 1:
         raise usage(f"one form at a time, got {' '.join(asked)}")
@@ -58,7 +59,7 @@ def _form_of(path: str | None) -> str:
     """The form that a file's name ends in; without one a picture."""
     ending = Path(path).suffix.lower() if path is not None else ".svg"
     if ending not in _ENDINGS:
-        raise usage(f"--save {path!r}: what is it to be? End it in {', '.join(_ENDINGS)}, or say {', '.join(_FORMS)}")
+        raise usage(f"--save {path!r}: unknown file type. End it in {', '.join(_ENDINGS)}, or add {', '.join(_FORMS)}")
     return _ENDINGS[ending]
 
 
@@ -92,7 +93,7 @@ def _launcher(call: Call) -> None:
 def _pin(call: Call) -> None:
     flow = _flow_word(call)
     pinned.add(flow)
-    print_safely(f"{flow.name or 'the flow'} keeps its nodes as they are now; %pocketflex unpin takes that back")
+    print_safely(f"{flow.name or 'the flow'} keeps its nodes as they are now; %pocketflex unpin undoes this")
 
 
 def _unpin(call: Call) -> None:
@@ -137,11 +138,11 @@ def _node(call: Call) -> None:
         raise usage(f"no node {name!r}{nearest(name, known)}")
     source = _source(cls, getattr(found, "_pfx_fn", None))
     if source is None:
-        raise usage(f"the code of {cls.__name__} is not known here")
+        raise usage(f"the source code of {cls.__name__} is not available")
     call.shell.set_next_input(source)
 
 
-def _source(cls: type, fn: Any) -> str | None:
+def _source(cls: type, fn: Callable[..., object] | None) -> str | None:
     """The text of a class, found by the code of its methods: `inspect` finds no class that a cell has defined."""
     functions = [fn] if fn is not None else [part for part in vars(cls).values() if inspect.isfunction(part)]
     wanted = fn.__name__ if fn is not None else cls.__name__
@@ -162,7 +163,7 @@ def _source(cls: type, fn: Any) -> str | None:
     return None
 
 
-def _agents(call: Call) -> Any:
+def _agents(call: Call) -> Table | None:
     from pocketflex_nb.agents import living
 
     call.end()
@@ -171,7 +172,7 @@ def _agents(call: Call) -> Any:
         for ref in living()
     ]
     if not rows:
-        print_safely("no agents live")
+        print_safely("no agents are running")
         return None
     return Table(rows, always=("agent", "status"))
 
@@ -183,7 +184,7 @@ def _stop(call: Call) -> None:
     call.end()
     found = {str(ref.name): ref for ref in living()}
     if name != "all" and name not in found:
-        raise usage(f"no agent {name!r} lives{nearest(name, found)}")
+        raise usage(f"no agent {name!r} is running{nearest(name, found)}")
     for ref in reversed(list(found.values()) if name == "all" else [found[name]]):
         ref.stop_sync("shutdown", timeout=10)
         print_safely(f"{ref.name} stopped")
@@ -191,14 +192,19 @@ def _stop(call: Call) -> None:
 
 FLOW_COMMANDS = [
     Command(
-        "diagram", "diagram FLOW", "A picture, coloured by a run --with it; as Mermaid, DOT or text; or saved.", _diagram,
-        {"--svg": "", "--mermaid": "", "--dot": "", "--text": "", "--save": "FILE", "--with": "RUN"},
+        "diagram", "diagram FLOW", "Show a flow as a picture, or as Mermaid, DOT or plain text.", _diagram,
+        option_table(
+            Option("--svg", "", "as an SVG picture (default)"), Option("--mermaid", "", "as Mermaid text"),
+            Option("--dot", "", "as DOT text"), Option("--text", "", "as an indented list"),
+            Option("--save", "FILE", "write it to a file; the form follows from its ending"),
+            Option("--with", "RUN", "coloured by the states of this run"),
+        ),
     ),
-    Command("launch", "launch [FLOW]", "The Launcher form.", _launcher),
-    Command("pin", "pin FLOW", "Keep a diagram's nodes as they are.", _pin),
-    Command("unpin", "unpin FLOW", "Let a diagram follow its names again.", _unpin),
-    Command("node", "node NAME", "Put the node's code into a new cell.", _node),
-    Command("new", "new NAME", "Begin a node in a new cell.", _new),
-    Command("agents", "agents", "The agents, supervisors and tasks that live.", _agents),
-    Command("stop", "stop AGENT|all", "End an agent or supervisor, in order.", _stop),
+    Command("launch", "launch [FLOW]", "A form that fills in and starts a flow.", _launcher),
+    Command("pin", "pin FLOW", "Keep the nodes of a diagram as they are now.", _pin),
+    Command("unpin", "unpin FLOW", "Let a diagram follow the names of its nodes again.", _unpin),
+    Command("node", "node NAME", "Put the source code of a node into a new cell.", _node),
+    Command("new", "new NAME", "Put the skeleton of a node into a new cell.", _new),
+    Command("agents", "agents", "The running agents, supervisors and tasks.", _agents),
+    Command("stop", "stop AGENT|all", "Stop an agent, or a supervisor with its children, in order.", _stop),
 ]

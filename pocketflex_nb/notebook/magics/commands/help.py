@@ -64,6 +64,6 @@ def topic(name: str | None, known: Iterable[str] = ()) -> str:
 
 
 def _options() -> str:
-    rows = [(f"{o.name} {o.takes}".strip(), o.help) for o in RUN_FLAGS.values() if not o.later]
+    rows = [(f"{o.name} {o.takes}".strip(), o.help) for o in RUN_FLAGS.values()]
     width = max(len(left) for left, _ in rows if len(left) < 40)
     return "\n".join(f"{left:<{width}}  {right}" if len(left) <= width else f"{left}\n{'':<{width}}  {right}" for left, right in rows)

@@ -7,10 +7,8 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
+from time import monotonic
 
-from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
@@ -22,6 +20,7 @@ from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.cells.show import show
 from pocketflex_nb.notebook.magics.commands.command import Call, Command, Table
 from pocketflex_nb.notebook.requests.names import find_run
+from pocketflex_nb.notebook.requests.option_line import Option, option_table
 from pocketflex_nb.notebook.requests.option_values import amount, duration, evaluated, whole_number
 from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
 from pocketflex_nb.notebook.run_data.playback import Replay
@@ -47,7 +46,7 @@ def _count(number: int) -> str:
     return f"{number} run{'s' if number != 1 else ''}"
 
 
-def _list(call: Call) -> Any:
+def _list(call: Call) -> object:
     call.end()
     made = runs()
     listed = made if call.has("--all") else made[-_LISTED:]
@@ -60,7 +59,7 @@ def _list(call: Call) -> Any:
     return Table(rows, always=("run", "status", "steps"), older=len(made) - len(listed))
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run) -> dict[str, object]:
     state = run.state()
     return {
         "run": run.name, "status": run.status, "node": ", ".join(run.in_flight()[:3]) if not run.done() else "", "steps": state.steps,
@@ -85,7 +84,7 @@ def _cancel(call: Call) -> None:
         if not call.has("--now") and lifecycle_of(run).launched:
             run.wait(max(0.0, until - monotonic()))
     left = [run.name for run in chosen if not run.done()]
-    print_safely(f"{_count(len(chosen))} cancelled" if chosen else "nothing to cancel: it is over already")
+    print_safely(f"{_count(len(chosen))} cancelled" if chosen else "nothing to cancel: every run named is over")
     if left and not call.has("--now"):
         print_safely(f"still ending: {', '.join(left[:5])}")
 
@@ -94,13 +93,13 @@ def _pause(call: Call) -> None:
     held = [run for run in call.some_runs() if not run.done()]
     for run in held:
         run.pause()
-    print_safely(f"{_count(len(held))} paused before the next node" if held else "nothing to pause: it is over already")
+    print_safely(f"{_count(len(held))} paused before the next node" if held else "nothing to pause: every run named is over")
 
 
 def _go_on(call: Call) -> None:
     for run in call.some_runs():
         if run.done():
-            print_safely(f"{run.name} is {run.status} already")
+            print_safely(f"{run.name} is over: {run.status}")
         elif call.has("--step"):
             run.step()
         else:
@@ -120,23 +119,13 @@ class _Waiting(CellWait):
     def _left(self) -> bool:
         return not all(run.done() for run in self._runs) and (self._until is None or monotonic() < self._until)
 
-    async def _await(self) -> Any:
+    async def _until_over(self) -> None:
         try:
             while self._left():
                 await asyncio.sleep(SLICE)
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise self._interrupted() from None
-        return self._end()
-
-    def block(self) -> Any:
-        """The same in plain code."""
-        try:
-            while self._left():
-                if not engine_thread.turn(SLICE):
-                    sleep(SLICE)  # not `Run.wait`, which an interrupt makes cancel the run
-        except KeyboardInterrupt:
-            raise self._interrupted() from None
-        return self._end()
+        self._end()
 
     def _end(self) -> None:
         for run in self._runs:
@@ -149,7 +138,7 @@ class _Waiting(CellWait):
         return Interrupted("Interrupted: no longer waiting; the runs go on.")
 
 
-def _wait(call: Call) -> Any:
+def _wait(call: Call) -> CellWait:
     seconds = call.value("--timeout")
     return _Waiting(call.some_runs(), duration(seconds, "--timeout") if seconds else None)
 
@@ -165,7 +154,7 @@ def _answer(call: Call) -> None:
         raise usage(str(exc.args[0] if exc.args else exc)) from None
 
 
-def _answered(run: Run, text: str, names: Any) -> Any:
+def _answered(run: Run, text: str, names: Mapping[str, object]) -> object:
     """The answer that a text means: one of the choices, else a value of the notebook, a literal, or the text itself."""
     question = lifecycle_of(run).ensure_controller().questions.oldest()
     if question is not None:
@@ -175,12 +164,13 @@ def _answered(run: Run, text: str, names: Any) -> Any:
     if text.startswith(("@", "$")):
         return evaluated(text, names, "answer")
     try:
-        return ast.literal_eval(text)
+        value: object = ast.literal_eval(text)
+        return value
     except (ValueError, SyntaxError):
         return text
 
 
-def _trace(call: Call) -> Any:
+def _trace(call: Call) -> object:
     found = find_run(call.word("the run's name"), call.names)
     call.end()
     if call.has("--df"):
@@ -201,7 +191,7 @@ def _trace(call: Call) -> Any:
                 write(found, target)
             except OSError as exc:
                 raise usage(f"{flag} {str(target)!r}: {exc.strerror or exc}") from None
-            print_safely(f"saved as {target}")
+            print_safely(f"written to {target}")
             return None
     _print_events(run)
     return None
@@ -241,7 +231,7 @@ def _facts(event: Event, text: str | None = None) -> str:
     return ", ".join([*(f"{k}={preview(v, 60, key=k)}" for k, v in facts.items()), *([f"{took:.6f} s"] if took is not None else [])])
 
 
-def _changed(change: Mapping[str, Any]) -> str:
+def _changed(change: Mapping[str, object]) -> str:
     """One change of a store: the old and the new value."""
     key, old, new = change["key"], *(preview(change[side], 60, key=change["key"]) for side in ("old", "new"))
     if change["op"] == "delete":
@@ -261,7 +251,7 @@ def _replay(call: Call) -> None:
     if int(first) > run.hops:
         raise usage(f"--from {first}: run {run.name!r} has made {run.hops} steps")
     if not run.done():
-        raise usage(f"run {run.name!r} is {run.status}: only what is over can be watched again (%pocketflex show {run.name} shows it live)")
+        raise usage(f"run {run.name!r} is {run.status}: only a finished run can be replayed; %pocketflex show {run.name} shows it live")
     show(Replay(run, speed=float(speed), first=int(first)), height=CONFIG["height"])
 
 
@@ -271,20 +261,33 @@ def _clear(call: Call) -> None:
 
 
 RUN_COMMANDS = [
-    Command("runs", "runs", "The runs with their state, node, time and cost.", _list, {"--all": "", "--df": ""}),
-    Command("show", "show RUN", "A live view of a run, also of one that is over.", _show, {"--view": "|".join(VIEWS), "--height": "500"}),
-    Command("cancel", "cancel RUN|all", "End runs; --now does not wait for their own clean-up.", _cancel, {"--now": ""}),
-    Command("pause", "pause RUN|all", "Hold runs before their next node.", _pause),
-    Command("continue", "continue RUN|all", "Let paused runs go on, or one node further with --step.", _go_on, {"--step": ""}),
-    Command("wait", "wait RUN...", "Wait until runs are over; the page's buttons answer meanwhile.", _wait, {"--timeout": "60s"}),
-    Command("answer", "answer RUN VALUE", "Answer what a run asks.", _answer),
+    Command("runs", "runs", "The runs with their status, node, time and cost.", _list, option_table(
+        Option("--all", "", "also the older ones"), Option("--df", "", "as a pandas DataFrame"),
+    )),
+    Command("show", "show RUN", "A live view of a run, or the view of a finished one.", _show, option_table(
+        Option("--view", "|".join(VIEWS), "what to show"), Option("--height", "500", "maximum height in pixels"),
+    )),
+    Command("cancel", "cancel RUN|all", "Cancel runs, and wait until they are over.", _cancel, option_table(
+        Option("--now", "", "do not wait until they are over"),
+    )),
+    Command("pause", "pause RUN|all", "Pause runs before their next node.", _pause),
+    Command("continue", "continue RUN|all", "Continue paused runs.", _go_on, option_table(
+        Option("--step", "", "only to the next node"),
+    )),
+    Command("wait", "wait RUN...", "Wait until runs are over; the buttons of views work meanwhile.", _wait, option_table(
+        Option("--timeout", "60s", "wait no longer than this"),
+    )),
+    Command("answer", "answer RUN VALUE", "Answer the question of a run.", _answer),
     Command(
-        "trace", "trace RUN", "What happened, event by event; as a table, a sequence diagram, OpenTelemetry JSON or one HTML page.", _trace,
-        {"--df": "", "--sequence": "", "--otel": "FILE", "--html": "FILE"},
+        "trace", "trace RUN", "The events of a run, in order.", _trace,
+        option_table(
+            Option("--df", "", "as a pandas DataFrame"), Option("--sequence", "", "as a sequence diagram of the messages between agents"),
+            Option("--otel", "FILE", "write OpenTelemetry JSON"), Option("--html", "FILE", "write the run as one HTML page"),
+        ),
     ),
     Command(
-        "replay", "replay RUN", "Watch a run again, with no call made; faster with --speed, from a step on with --from.", _replay,
-        {"--speed": "4", "--from": "N"},
+        "replay", "replay RUN", "Play a finished run again; no step is executed.", _replay,
+        option_table(Option("--speed", "4", "this many times as fast"), Option("--from", "N", "begin after this many steps")),
     ),
     Command("clear", "clear", "Forget the runs that are over.", _clear),
 ]

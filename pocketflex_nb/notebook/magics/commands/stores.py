@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Mapping
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
@@ -10,6 +11,7 @@ from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.magics.commands.command import Call, Command
 from pocketflex_nb.notebook.requests.names import find_run, runs_of
+from pocketflex_nb.notebook.requests.option_line import Option, option_table
 from pocketflex_nb.notebook.requests.option_values import evaluated
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.shell.safe_print import print_safely
@@ -20,7 +22,11 @@ from pocketflex_nb.views.values.value_preview import preview
 __all__ = ["STORE_COMMANDS", "parts_of", "value_at_path"]
 
 
-def _store(call: Call) -> Any:
+#: the content of a store: the Store, the mapping that a plain run shared, or one version of either
+Content = Mapping[object, object]
+
+
+def _store(call: Call) -> object:
     if call.has("--at") and call.has("--diff"):
         raise usage("--at and --diff exclude each other")
     name = call.word("the run's name")
@@ -28,7 +34,8 @@ def _store(call: Call) -> Any:
     path = call.word("the path") if call.words else None
     call.end()
     if call.has("--diff"):
-        return _difference(call, held, path)
+        _print_difference(call, held, path)
+        return None
     at = call.value("--at")
     if at is not None:
         held = _as_of(held, at, "--at")
@@ -38,11 +45,12 @@ def _store(call: Call) -> Any:
         from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import inspect_store
 
         found = call.names.get(name)
-        return inspect_store(held if isinstance(found, Store) else runs_of(find_run(name, call.names))[0], title)
+        inspect_store(held if isinstance(found, Store) else runs_of(find_run(name, call.names))[0], title)
+        return None
     return held
 
 
-def _held(name: str, names: Any) -> tuple[Any, str]:
+def _held(name: str, names: Mapping[str, object]) -> tuple[Content, str]:
     """The store of that run, or the Store of that name in the notebook, and its name."""
     found = names.get(name)
     if isinstance(found, Store):
@@ -53,7 +61,7 @@ def _held(name: str, names: Any) -> tuple[Any, str]:
     return chosen[0].store, chosen[0].name
 
 
-def _as_of(held: Any, version: str, what: str) -> Any:
+def _as_of(held: Content, version: str, what: str) -> Content:
     if not isinstance(held, Store):
         raise usage("this run shared a plain dict, which keeps no versions; launch it, or pass a Store")
     if not version.isdigit():
@@ -61,8 +69,10 @@ def _as_of(held: Any, version: str, what: str) -> Any:
     return held.at(int(version))
 
 
-def _difference(call: Call, held: Any, path: str | None) -> None:
-    given = call.flags["--diff"]
+def _print_difference(call: Call, held: Content, path: str | None) -> None:
+    given = call.values("--diff")
+    old: object
+    new: object
     if len(given) == 2:
         old, new = _as_of(held, given[0], "--diff"), _as_of(held, given[1], "--diff")
     elif given[0].isdigit():
@@ -74,37 +84,50 @@ def _difference(call: Call, held: Any, path: str | None) -> None:
     print_safely(change_text(compare_lines(old, new)) or "no difference")
 
 
-def _or_none(held: Any, path: str) -> Any:
+def _item(value: Any, key: object) -> Any:
+    """What the user's container has at `key`.
+
+    Raises
+    ------
+    LookupError
+        Nothing, or it is no container.
+    """
+    try:
+        return value[key]
+    except TypeError as exc:
+        raise LookupError(str(exc)) from None
+
+
+def _or_none(held: object, path: str) -> object:
     """What is at `path`, or None where it is not there yet."""
     value = held
     for key in parts_of(held, path):
         try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
+            value = _item(value, key)
+        except LookupError:
             return None
     return value
 
 
-def parts_of(held: Any, path: str) -> list[Any]:
+def parts_of(held: object, path: str) -> list[object]:
     """``notes[2].title`` as the keys and indexes one after the other; a key that is written so itself is one."""
-    if path in held:
+    if isinstance(held, Container) and path in held:
         return [path]
-    parts: list[Any] = []
-    value = held
+    parts: list[object] = []
+    value: object = held
     for text in re.findall(r"[^.\[\]]+", path):
         text = text.strip("\"'")
-        key: Any = text
-        if re.fullmatch(r"-?\d+", text) and not (isinstance(value, dict) and text in value):
-            key = int(text)
+        is_index = re.fullmatch(r"-?\d+", text) and not (isinstance(value, dict) and text in value)
+        key = int(text) if is_index else text
         parts.append(key)
         try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
+            value = _item(value, key)
+        except LookupError:
             value = None
     return parts
 
 
-def value_at_path(held: Any, path: str) -> Any:
+def value_at_path(held: object, path: str) -> object:
     """The value at `path`.
 
     Raises
@@ -114,13 +137,13 @@ def value_at_path(held: Any, path: str) -> Any:
     """
     value, where = held, ""
     for key in parts_of(held, path):
+        here = f"{where}.{key}" if where else str(key)
         try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
+            value = _item(value, key)
+        except LookupError:
             known = [str(k) for k in value] if isinstance(value, dict) else []
-            here = f"{where}.{key}" if where else str(key)
             raise usage(f"the store has no {path!r}: nothing at {here!r}{nearest(str(key), known)}") from None
-        where = f"{where}.{key}" if where else str(key)
+        where = here
     return value
 
 
@@ -139,7 +162,7 @@ def _set(call: Call) -> None:
     print_safely(told)
 
 
-def _put(run: Run, path: str, value: Any) -> None:
+def _put(run: Run, path: str, value: object) -> None:
     first, *rest = parts_of(run.store, path)
     if rest and first not in run.store:
         raise usage(f"the store has no {first!r}{nearest(str(first), map(str, run.store))}")
@@ -151,8 +174,11 @@ def _put(run: Run, path: str, value: Any) -> None:
 
 STORE_COMMANDS = [
     Command(
-        "store", "store RUN [PATH]", "The store, live, or the value at a path such as notes[2].title; as of a version; or what changed "
-        "between two versions, or from this run's store to another's.", _store, {"--at": "N", "--diff": "N M|RUN2"},
+        "store", "store RUN [PATH]", "The store of a run, live, or the value at a path such as notes[2].title.", _store,
+        option_table(
+            Option("--at", "N", "as of this version"),
+            Option("--diff", "N M|RUN2", "what changed between two versions, or from this run's store to another's", takes_two=True),
+        ),
     ),
-    Command("set", "set RUN PATH=EXPR", "Change a value while the run is paused; its lane says that a person did.", _set),
+    Command("set", "set RUN PATH=EXPR", "Change a value while the run is paused; the change is noted in its lane.", _set),
 ]

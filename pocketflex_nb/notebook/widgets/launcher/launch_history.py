@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.runs.run import Run
-from pocketflex_nb.notebook.requests.option_line import ParsedLine
+from pocketflex_nb.notebook.requests.diagram_reload import current_flow
+from pocketflex_nb.notebook.requests.input_stores import Inputs
+from pocketflex_nb.notebook.requests.names import Entry
 from pocketflex_nb.notebook.requests.run_options import RunOptions
 from pocketflex_nb.notebook.requests.run_request import start
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.views.text.page_text import clean
 
-__all__ = ["ROWS", "LaunchHistory"]
+__all__ = ["ROWS", "LaunchHistory", "LaunchRow", "Totals"]
 
 #: runs that have a row: those that go on first, then the latest
 ROWS = 50
+
+
+class Totals(TypedDict):
+    """How many runs a Launcher has started, how many of them are over, in each status, and have a row."""
+
+    runs: int
+    over: int
+    counts: dict[str, int]
+    shown: int
+
+
+class LaunchRow(TypedDict):
+    """One run as the page lists it; `part` is its progress from 0 to 1, where it is known."""
+
+    run: int
+    name: str
+    status: str
+    steps: int
+    tokens: float
+    node: str
+    note: str
+    time: str
+    part: float | None
 
 
 class LaunchHistory:
@@ -29,13 +55,13 @@ class LaunchHistory:
         self._asked: dict[int, tuple[str, RunOptions]] = {}
         self._dropped: Counter[str] = Counter()  # runs that are over and have no row any more, by status
 
-    def add(self, runs: list[Run], flow: str, terms: RunOptions) -> None:
+    def add(self, runs: list[Run], flow: str, options: RunOptions) -> None:
         """Take in runs of the flow bound to the name `flow`. Of those that are over only the latest are kept."""
         over = [run for run in self.runs if run.done()]
         self._drop(over[: max(len(over) - ROWS, 0)])
         self.runs += runs
         for run in runs:
-            self._asked[run.number] = flow, terms
+            self._asked[run.number] = flow, options
 
     def let_go(self, gone: set[int]) -> None:
         """Runs of these numbers are forgotten."""
@@ -65,7 +91,7 @@ class LaunchHistory:
         """The run of a flow that was started last."""
         return next((run for run in reversed(self.runs) if self._asked[run.number][0] == flow), None)
 
-    def again(self, run: Run, names: Any) -> Run:
+    def again(self, run: Run, names: Mapping[str, object]) -> Run:
         """Start the flow of a run once more, on what its store held when it began; on the store itself where others share it.
 
         Raises
@@ -73,21 +99,21 @@ class LaunchHistory:
         UsageError
             When that is not known any more.
         """
-        flow, terms = self._asked[run.number]
-        made = start([(None, run.flow, _beginning(run))], ParsedLine(), replace(terms, number=None), names)
+        flow, options = self._asked[run.number]
+        made = start([Entry(None, current_flow(run.flow, names), _beginning(run))], replace(options, number=None), Inputs())
         assert isinstance(made, Run)
-        self.add([made], flow, terms)
+        self.add([made], flow, options)
         return made
 
     # told ------------------------------------------------------------------------------------------------------------
-    def totals(self) -> dict[str, Any]:
+    def totals(self) -> Totals:
         """How many runs there are in each state, and how many are over."""
         counts = self._dropped + Counter(run.status for run in self.runs)
         over = sum(run.done() for run in self.runs)
         dropped = self._dropped.total()
         return {"runs": len(self.runs) + dropped, "over": over + dropped, "counts": dict(counts), "shown": min(len(self.runs), ROWS)}
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[LaunchRow]:
         """The texts of each row, the latest first; where there are too many, those that are not over."""
         live = [run for run in self.runs if not run.done()][:ROWS]
         over = [run for run in self.runs if run.done()]
@@ -95,7 +121,7 @@ class LaunchHistory:
         return [_row(run) for run in reversed(self.runs) if run.number in chosen]
 
 
-def _beginning(run: Run) -> Any:
+def _beginning(run: Run) -> Mapping[object, object]:
     """What to start `run` again on. A store that other kernels write to began long before this run, and is not for one run to rewind."""
     store = run.store
     if not isinstance(store, Store):
@@ -108,7 +134,7 @@ def _beginning(run: Run) -> Any:
         raise usage(f"{run.name}: how its store began is not kept any more ({exc})") from None
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run) -> LaunchRow:
     state = run.state()
     note = ""
     if run.status == "failed" and state.error:

@@ -19,10 +19,13 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run
-from pocketflex_nb.notebook.requests.names import as_flow, runs_of
+from pocketflex_nb.engine.runs.run_group import RunGroup
+from pocketflex_nb.notebook.requests.diagram_reload import current_flow
+from pocketflex_nb.notebook.requests.input_stores import Inputs, read_inputs
+from pocketflex_nb.notebook.requests.names import Entry, as_flow, find_flow, runs_of
 from pocketflex_nb.notebook.requests.option_line import parse_options
-from pocketflex_nb.notebook.requests.run_options import read_run_options
-from pocketflex_nb.notebook.requests.run_request import fresh, plan_text, start
+from pocketflex_nb.notebook.requests.run_options import RunOptions, read_run_options
+from pocketflex_nb.notebook.requests.run_request import plan_text, start
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
@@ -147,8 +150,6 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
             self._filled.flow = next(reversed(known), "")
         elif isinstance(flow, str):
             if flow not in known:
-                from pocketflex_nb.notebook.requests.names import find_flow
-
                 self._own[flow] = find_flow(flow, self.names())
             self._filled.flow = flow
         elif isinstance(flow, BaseNode):
@@ -222,19 +223,19 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         UsageError
             When a field cannot be read or the flow has errors; nothing is started.
         """
-        flow, options, terms = self._asked()
-        thing = start([(None, flow, None)], options, terms, self.names())
+        entry, options, inputs = self._asked()
+        thing = start([entry], options, inputs)
         made = runs_of(thing)
-        self._launched.add(made, self._filled.flow, terms)
-        self._show(thing, terms)
+        self._launched.add(made, self._filled.flow, options)
+        self._show(thing, options)
         self._push()
         return made
 
     def check(self) -> list[tuple[str, str]]:
         """Check the flow and the inputs without running: (level, text) each, of level error, warning, plan or good."""
-        flow, options, terms = self._asked()
-        flow = as_flow(fresh(flow, self.names()))
-        plan = _shortened(plan_text([(None, flow, None)], options, terms, self.names()))
+        entry, options, inputs = self._asked()
+        flow = as_flow(entry.flow)
+        plan = _shortened(plan_text([entry], options, inputs))
         return checked_lines(self._filled, flow, fields_now(flow), plan)
 
     def stop(self) -> None:
@@ -242,8 +243,8 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         for run in self.runs:
             run.cancel()
 
-    def _asked(self) -> tuple[Flow, Any, Any]:
-        """The flow, the options and the terms of the line."""
+    def _asked(self) -> tuple[Entry, RunOptions, Inputs]:
+        """What the form's line would run, with its options and inputs."""
         flow = self.flows().get(self._filled.flow)
         if flow is None:
             raise usage("there is no flow to start: wire one, Flow(start=node), and bind it to a name")
@@ -251,8 +252,10 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         if problems:
             raise usage(next(iter(problems.values())))
         line = self._filled.line(runs_asked(self._filled, variables_in(self.names(), self._hidden())))
-        options = parse_options(line.removeprefix(f"%pf run {self._filled.flow}"), self.names())
-        return flow, options, read_run_options(options, self.names())
+        names = self.names()
+        parsed = parse_options(line.removeprefix(f"%pf run {self._filled.flow}"), names)
+        options = read_run_options(parsed, names)
+        return Entry(None, current_flow(flow, names)), options, read_inputs(parsed, names)
 
     # showing ---------------------------------------------------------------------------------------------------------
     def _ipython_display_(self, **_: Any) -> None:
@@ -263,17 +266,16 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
             empty = {"text/html": "", "text/plain": ""}
             self._slot = [display(empty, raw=True, display_id=True) for _ in range(3)]
 
-    def _show(self, thing: Any, terms: Any = None) -> None:
+    def _show(self, thing: Run | RunGroup, options: RunOptions | None = None) -> None:
         """Runs, or a store, in the place below the form."""
         from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
         from pocketflex_nb.notebook.widgets.store_inspector.watch_expressions import WatchTable
 
         if not self._slot:
             return
-        self._put(RunView(thing, terms.height if terms is not None else 500, static=f"{self.static}-view"))
-        watched = bool(terms is not None and terms.watch)
-        if watched:
-            table = WatchTable(terms.watch, runs_of(thing), self.names())
+        self._put(RunView(thing, options.height if options is not None else 500, static=f"{self.static}-view"))
+        if options is not None and options.watch:
+            table = WatchTable(options.watch, runs_of(thing))
             table.refresh()
             table.show_in(self._slot[2])
             refresh_loop.follow(table)
@@ -302,7 +304,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         self._push_runs()
 
     def _push_runs(self) -> None:
-        self.totals = self._launched.totals()
+        self.totals = dict(self._launched.totals())
         self.rows = self._launched.rows()
 
     # the refresh loop's side -------------------------------------------------------------------------------------------------

@@ -6,15 +6,20 @@ import contextlib
 import html
 import re
 import time
-from collections.abc import Mapping
-from types import CodeType
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
+from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.notebook.requests.run_options import StoreExpression
 from pocketflex_nb.notebook.run_data.detail_tabs import reading_replica
 from pocketflex_nb.notebook.shell.safe_print import print_safely
 from pocketflex_nb.notebook.widgets.base.number_series import NumberSeries
+from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets
 from pocketflex_nb.views.values.value_preview import preview
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
 
 __all__ = ["WatchTable", "show_watched"]
 
@@ -28,17 +33,17 @@ _WIDTH, _HEIGHT = 160, 22
 class _Row:
     """One expression of one run: its value now, and its numbers so far."""
 
-    def __init__(self, text: str, code: CodeType, run: Any) -> None:
-        self.text, self.code, self.run = text, code, run
+    def __init__(self, expression: StoreExpression, run: Run) -> None:
+        self.expression, self.text, self.run = expression, expression.text, run
         self.shown = "–"
         self.numbers = NumberSeries()
-        self._words = tuple(re.findall(r"\w+", text))
+        self._words = tuple(re.findall(r"\w+", expression.text))
 
-    def evaluate(self, names: Mapping[str, Any]) -> None:
+    def evaluate(self) -> None:
         """Evaluate it; if that fails, for example because a key is missing, the last value stays."""
         try:
             with reading_replica(self.run.store):
-                value = eval(self.code, {**names, "store": self.run.store})
+                value = self.expression(self.run.store)
         except Exception:
             return
         self.shown = preview(value, 80, key=self._words)  # masked when the expression names a secret
@@ -64,18 +69,16 @@ class WatchTable:
 
     Parameters
     ----------
-    watched : tuple of (text, code)
-        Expressions of `store`.
-    runs : list of Run
+    watched : iterable of StoreExpression
+        What is watched.
+    runs : sequence of Run
         Whose stores; the first 20 have rows.
-    names : Mapping
-        The notebook's names.
     """
 
-    def __init__(self, watched: tuple[tuple[str, CodeType], ...], runs: list[Any], names: Mapping[str, Any]) -> None:
-        self.runs, self._names = runs, names
-        self.rows = [_Row(text, code, run) for run in runs[:_ROWS] for text, code in watched]
-        self._handle: Any = None
+    def __init__(self, watched: Iterable[StoreExpression], runs: Sequence[Run]) -> None:
+        self.runs, watched = runs, tuple(watched)
+        self.rows = [_Row(expression, run) for run in runs[:_ROWS] for expression in watched]
+        self._handle: DisplayHandle | None = None
         self._next = 0.0
         self._told = True
 
@@ -83,7 +86,7 @@ class WatchTable:
         """Evaluate, and show what changed; False when every run is over."""
         live = not all(run.done() for run in self.runs)
         for row in self.rows:
-            row.evaluate(self._names)
+            row.evaluate()
         if self._handle is not None and (not live or time.monotonic() >= self._next):
             self._next = time.monotonic() + _EVERY
             with contextlib.suppress(Exception):  # the page may be gone
@@ -102,7 +105,7 @@ class WatchTable:
             return
         self._handle = display(self.bundle(), raw=True, display_id=True)
 
-    def show_in(self, handle: Any) -> None:
+    def show_in(self, handle: DisplayHandle) -> None:
         """Put the table into an output that is there."""
         self._handle = handle
 
@@ -131,11 +134,9 @@ class WatchTable:
         return f'<table class="pfx-watch" aria-label="watched">{rows}</table>{more}'
 
 
-def show_watched(watched: tuple[tuple[str, CodeType], ...], runs: list[Any], names: Mapping[str, Any]) -> WatchTable:
+def show_watched(watched: Iterable[StoreExpression], runs: Sequence[Run]) -> WatchTable:
     """Show the table, live until the runs are over."""
-    from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
-
-    table = WatchTable(watched, runs, names)
+    table = WatchTable(watched, runs)
     table.refresh()
     table.show()
     refresh_loop.follow(table)

@@ -13,7 +13,7 @@ from IPython.core.error import UsageError
 
 from pocketflex_nb import Flow, Node, node
 from pocketflex_nb.notebook.requests.input_keys import input_fields
-from pocketflex_nb.notebook.requests.input_stores import stores_of
+from pocketflex_nb.notebook.requests.input_stores import read_inputs, stores_of
 from pocketflex_nb.notebook.requests.option_line import parse_options
 from pocketflex_nb.notebook.requests.run_options import RunOptions, read_run_options
 from pocketflex_nb.notebook.widgets.launcher.form_model import LaunchForm, kind_of_text, literal, source_of
@@ -27,12 +27,12 @@ _TYPED = st.text("ab1'\"c$ {},=[];%?\\\n()@-", max_size=10)
 
 
 def _read(form: LaunchForm, **names: Any) -> tuple[list[dict[str, Any]], RunOptions]:
-    """The stores and the terms that the form's line gives."""
+    """The stores and the options that the form's line gives."""
     line = form.line(10)
     assert "\n" not in line
-    options = parse_options(line.removeprefix("%pf run flow"), names)
-    terms = read_run_options(options, names)
-    return stores_of(options, terms, names), terms
+    parsed = parse_options(line.removeprefix("%pf run flow"), names)
+    options = read_run_options(parsed, names)
+    return stores_of(read_inputs(parsed, names), options.number), options
 
 
 @given(_PLAIN)
@@ -102,12 +102,13 @@ def test_every_other_field_becomes_its_option() -> None:
         on_error="stop", watch=['len(store["notes"]) + 1', "  "], breaks=["write", "search/look"],
     )
 
-    stores, terms = _read(form)
+    stores, options = _read(form)
 
     assert [store["agent"] for store in stores] == [0, 1, 2, 3]
-    assert (terms.at_once, terms.name, terms.on_error, terms.breaks) == (2, "night", "stop", {"write", "search/look"})
-    assert terms.limits == {"timeout": 90.0, "budget": {"steps": 200, "tokens": 50_000, "cost": 1.5}}
-    assert [eval(code, {"store": {"notes": [1, 2]}}) for _, code in terms.watch] == [3]
+    assert (options.concurrency, options.name, options.on_error) == (2, "night", "stop")
+    assert (options.timeout, options.budget) == (90.0, {"steps": 200, "tokens": 50_000, "cost": 1.5})
+    assert [watched({"notes": [1, 2]}) for watched in options.watch] == [3]
+    assert set(read_inputs(parse_options(form.line(10)), {}).breaks) == {"write", "search/look"}
 
 
 def test_what_is_left_empty_is_left_out_of_the_line() -> None:

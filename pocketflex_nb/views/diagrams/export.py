@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import Graph, graph_of
+from pocketflex_nb.core.state import State
 from pocketflex_nb.views.diagrams.flow_dot import dot
 from pocketflex_nb.views.diagrams.flow_mermaid import mermaid
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.flow_text import text
-from pocketflex_nb.views.diagrams.graphviz import has_dot, source, svg_by_dot
+from pocketflex_nb.views.diagrams.graphviz import Source, has_dot, source, svg_by_dot
 from pocketflex_nb.views.diagrams.sequence import sequence, sequence_svg
 from pocketflex_nb.views.diagrams.timeline import timeline
 
 __all__ = ["FORMS", "export"]
 
 
-def _svg(graph: Graph, state: Any = None, *, engine: str = "builtin", **options: Any) -> str:
+def _svg(graph: Graph, state: State | None = None, *, engine: str = "builtin", **options: Any) -> str:
     if engine not in ("builtin", "dot", "auto"):
         raise ValueError(f"engine={engine!r}: 'builtin', 'dot' or 'auto'{nearest(engine, ('builtin', 'dot', 'auto'))}")
     if engine == "dot" or (engine == "auto" and has_dot()):
@@ -26,17 +29,17 @@ def _svg(graph: Graph, state: Any = None, *, engine: str = "builtin", **options:
     return svg(graph, state, **options)
 
 
-def _graphviz(graph: Graph, state: Any = None) -> Any:
+def _graphviz(graph: Graph, state: State | None = None) -> Source:
     return source(dot(graph, state))
 
 
-_OF_GRAPHS: dict[str, Callable[..., Any]] = {"mermaid": mermaid, "dot": dot, "svg": _svg, "text": text, "graphviz": _graphviz}
-_OF_EVENTS: dict[str, Callable[..., Any]] = {"mermaid": sequence, "sequence": sequence, "svg": sequence_svg}
+_OF_GRAPHS: dict[str, Callable[..., object]] = {"mermaid": mermaid, "dot": dot, "svg": _svg, "text": text, "graphviz": _graphviz}
+_OF_EVENTS: dict[str, Callable[..., object]] = {"mermaid": sequence, "sequence": sequence, "svg": sequence_svg}
 #: every form there is
 FORMS = ("dot", "graphviz", "mermaid", "sequence", "svg", "text", "timeline")
 
 
-def export(thing: Any, form: str, **options: Any) -> Any:
+def export(thing: object, form: str, **options: Any) -> Any:
     """`thing` as text, or as a `graphviz.Source`.
 
     Parameters
@@ -62,40 +65,41 @@ def export(thing: Any, form: str, **options: Any) -> Any:
     if graph is None:
         return _made(_OF_EVENTS, form, thing)(_events(thing), **options)
     if form == "sequence":
-        return sequence(thing.events, **options)
-    if callable(getattr(thing, "state", None)):
-        options.setdefault("state", thing.state())
+        return sequence(_events(thing), **options)
+    state = getattr(thing, "state", None)
+    if callable(state):
+        options.setdefault("state", state())
     return _made(_OF_GRAPHS, form, thing)(graph, **options)
 
 
-def _made(forms: dict[str, Callable[..., Any]], form: str, thing: Any) -> Callable[..., Any]:
+def _made(forms: dict[str, Callable[..., object]], form: str, thing: object) -> Callable[..., object]:
     if form not in forms:
         raise ValueError(f"a {type(thing).__name__} has no form {form!r}; it has: {', '.join(map(repr, forms))}")
     return forms[form]
 
 
-def _graph(thing: Any) -> Graph | None:
+def _graph(thing: object) -> Graph | None:
     """The graph of a graph, a flow, or a run; None for what has none."""
     if isinstance(thing, Graph):
         return thing
-    if hasattr(thing, "start_node"):
+    if isinstance(thing, Flow):
         return graph_of(thing)
     found = getattr(thing, "graph", None)
     return found if isinstance(found, Graph) else None
 
 
-def _events(thing: Any) -> Any:
+def _events(thing: object) -> Iterable[Event]:
     events = getattr(thing, "events", thing)
-    if not hasattr(events, "__iter__") or isinstance(events, (str, bytes, dict)):
+    if not isinstance(events, Iterable) or isinstance(events, (str, bytes, dict)):
         raise ValueError(f"a {type(thing).__name__} has no picture: a flow, a graph, a run, a trace or events are needed")
     return events
 
 
-def _state_of(thing: Any) -> Any:
+def _state_of(thing: Any) -> State | Mapping[str, State]:
     state = getattr(thing, "state", None)
     if callable(state):
-        return state()
+        found: State = state()
+        return found
     runs = getattr(thing, "runs", None)
-    if isinstance(runs, dict):
-        return {name: run.state() for name, run in runs.items()}
-    return thing
+    named: State | Mapping[str, State] = {name: run.state() for name, run in runs.items()} if isinstance(runs, dict) else thing
+    return named

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode
+from pocketflex_nb.core.state import State
 from pocketflex_nb.views.diagrams.flow_svg import branches_of, inner_runs_of
 from pocketflex_nb.views.diagrams.palette import INK, PALETTE
 from pocketflex_nb.views.layout.subgraph_boxes import arranged
@@ -20,13 +19,13 @@ _SHAPES = {
 _STYLES = {"error": "dashed", "detached": "dotted"}
 
 
-def dot(graph: Graph, state: Any = None) -> str:
+def dot(graph: Graph, state: State | None = None) -> str:
     """A graph as DOT text; nested flows are clusters, `state` colours the nodes. The same for the same input."""
     return _Dot(graph, state).text()
 
 
 class _Dot:
-    def __init__(self, graph: Graph, state: Any) -> None:
+    def __init__(self, graph: Graph, state: State | None) -> None:
         self.graph = graph
         self.nodes = getattr(state, "nodes", {}) if state is not None else {}
         self.inside = arranged(graph)

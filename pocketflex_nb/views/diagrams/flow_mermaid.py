@@ -8,10 +8,10 @@ own entities.
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode
+from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode, Group
 from pocketflex_nb.core.mermaid.scanner import NOTHING
+from pocketflex_nb.core.state import State
 from pocketflex_nb.views.diagrams.palette import INK, PALETTE
 from pocketflex_nb.views.layout.subgraph_boxes import arranged
 
@@ -37,7 +37,7 @@ _VALUE = re.compile(r"[\w.+\-]+", re.ASCII)
 _NAMED = {'"': "quot", "<": "lt", ">": "gt", "&": "amp"}
 
 
-def mermaid(graph: Graph, state: Any = None) -> str:
+def mermaid(graph: Graph, state: State | None = None) -> str:
     """A graph as ``flowchart`` text.
 
     Parameters
@@ -66,13 +66,13 @@ def mermaid(graph: Graph, state: Any = None) -> str:
 
 
 class _Text:
-    def __init__(self, graph: Graph, state: Any) -> None:
+    def __init__(self, graph: Graph, state: State | None) -> None:
         self.graph, self.state = graph, state
         self.lines: list[str] = []
-        self.members: dict[str, list[Any]] = {"": []}
+        self.members: dict[str, list[GraphNode | Group | Cluster]] = {"": []}
         for group in graph.groups:
             self.members[group.id] = []
-        homes: list[tuple[Any, str]] = [(n, n.group) for n in graph.nodes]
+        homes: list[tuple[GraphNode | Group | Cluster, str]] = [(n, n.group) for n in graph.nodes]
         homes += [(g, g.parent) for g in graph.groups]
         for member, home in homes:
             self.members[home if home in self.members else ""].append(member)
@@ -126,7 +126,7 @@ class _Text:
 
     def level(self) -> None:
         """Write every level, nested ones where their group is, without recursion."""
-        stack: list[tuple[str, int, list[Any]]] = [("", 1, list(self.inside[""]))]
+        stack: list[tuple[str, int, list[GraphNode | Group | Cluster]]] = [("", 1, list(self.inside[""]))]
         while stack:
             home, depth, todo = stack[-1]
             pad = "    " * depth

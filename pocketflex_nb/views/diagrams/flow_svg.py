@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode, Group
+from pocketflex_nb.core.state import NodeState, State
 from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS, INK, PALETTE, style
 from pocketflex_nb.views.layout.flow_layout import Box, Layout, Route, edge_text, layout
 from pocketflex_nb.views.layout.node_shapes import outline, text_lines
@@ -26,7 +26,7 @@ _DASHES = {"error": ' stroke-dasharray="5 4"', "detached": ' stroke-dasharray="1
 
 def svg(
     graph: Graph,
-    state: Any = None,
+    state: State | None = None,
     *,
     direction: str | None = None,
     captions: Mapping[str, str] | None = None,
@@ -80,13 +80,13 @@ def caption_of(status: str, seconds: float = 0.0) -> str:
     return status
 
 
-def branches_of(node: Any) -> str:
+def branches_of(node: NodeState | None) -> str:
     """How many of the branches that a list of actions began here are finished, while they run; else ``""``."""
     visits, due = getattr(node, "visits", 0), getattr(node, "due", 0)
     return f"{visits} of {due} done" if due > max(visits, 1) and getattr(node, "active", 0) else ""
 
 
-def inner_runs_of(node: Any, seconds: float = 0.0) -> str:
+def inner_runs_of(node: NodeState | None, seconds: float = 0.0) -> str:
     """How many runs the visits of a node began: ``2/3 runs`` are over, ``1/3 failed``, or ``3 runs`` and the time that the visits took."""
     runs: Mapping[str, int] = getattr(node, "runs", None) or {}
     number, live, failed = sum(runs.values()), runs.get("running", 0), runs.get("failed", 0)
@@ -101,11 +101,11 @@ def inner_runs_of(node: Any, seconds: float = 0.0) -> str:
 
 
 class _Picture:
-    def __init__(self, graph: Graph, state: Any, captions: Mapping[str, str], stateful: bool, place: Layout) -> None:
+    def __init__(self, graph: Graph, state: State | None, captions: Mapping[str, str], stateful: bool, place: Layout) -> None:
         self.graph, self.captions, self.stateful, self.place = graph, captions, stateful, place
         self.live = self.lean = False
-        self.nodes: Mapping[str, Any] = getattr(state, "nodes", {}) if state is not None else {}
-        self.taken: Mapping[Any, int] = getattr(state, "edges", {}) if state is not None else {}
+        self.nodes: Mapping[str, NodeState] = state.nodes if state is not None else {}
+        self.taken: Mapping[tuple[str, str], int] = state.edges if state is not None else {}
 
     def text(self) -> str:
         w, h = number(math.ceil(self.place.width)), number(math.ceil(self.place.height))

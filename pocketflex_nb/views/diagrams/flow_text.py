@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode, Group
+from pocketflex_nb.core.state import State
 from pocketflex_nb.views.diagrams.flow_svg import inner_runs_of
 from pocketflex_nb.views.diagrams.palette import SIGNS
 from pocketflex_nb.views.layout.subgraph_boxes import arranged
@@ -16,7 +15,7 @@ __all__ = ["text"]
 _WORDS = {"error": "on error → ", "detached": "starts → "}
 
 
-def text(graph: Graph, state: Any = None) -> str:
+def text(graph: Graph, state: State | None = None) -> str:
     """A graph as lines of plain text.
 
     Parameters
@@ -30,7 +29,7 @@ def text(graph: Graph, state: Any = None) -> str:
 
 
 class _Lines:
-    def __init__(self, graph: Graph, state: Any) -> None:
+    def __init__(self, graph: Graph, state: State | None) -> None:
         self.graph, self.state = graph, state
         self.nodes = getattr(state, "nodes", {}) if state is not None else {}
         self.inside = arranged(graph)

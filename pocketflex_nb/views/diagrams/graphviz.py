@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
+from typing import Protocol
 
-__all__ = ["has_dot", "source", "svg_by_dot"]
+__all__ = ["Source", "has_dot", "source", "svg_by_dot"]
+
+
+class Source(Protocol):
+    """A `graphviz.Source`, which ships no types."""
+
+    def pipe(self, format: str, *, encoding: str) -> object:
+        """The picture, in this format."""
+        ...
 
 
 def has_dot() -> bool:
@@ -13,7 +21,7 @@ def has_dot() -> bool:
     return shutil.which("dot") is not None
 
 
-def source(text: str) -> Any:
+def source(text: str) -> Source:
     """DOT text as a `graphviz.Source`.
 
     Raises
@@ -27,7 +35,8 @@ def source(text: str) -> Any:
         raise RuntimeError(
             "to_graphviz() needs the Python package graphviz (pip install graphviz); to_dot() and to_svg() work without it"
         ) from error
-    return graphviz.Source(text)
+    drawn: Source = graphviz.Source(text)
+    return drawn
 
 
 def svg_by_dot(text: str) -> str:
@@ -42,4 +51,4 @@ def svg_by_dot(text: str) -> str:
         raise RuntimeError(
             "engine='dot' needs the program dot on the PATH (apt install graphviz); engine='builtin' needs nothing"
         )
-    return str(source(text).pipe(format="svg", encoding="utf-8"))
+    return str(source(text).pipe("svg", encoding="utf-8"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from pocketflex_nb.core.events import Event
 from pocketflex_nb.views.diagrams.palette import FAMILY, INK, PALETTE, style
 from pocketflex_nb.views.text.redaction import redacted_head
 from pocketflex_nb.views.text.safe_text import attribute, shown, xml
@@ -38,7 +38,7 @@ class SequenceStep:
     seconds: float = 0.0
 
 
-def steps_of(events: Iterable[Any], *, agents: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[SequenceStep]:
+def steps_of(events: Iterable[Event], *, agents: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[SequenceStep]:
     """The rows of `events`, those of agents only; filtered by participants and kinds where they are given."""
     wanted = None if agents is None else set(agents)
     chosen = None if kinds is None else set(kinds)
@@ -52,7 +52,7 @@ def steps_of(events: Iterable[Any], *, agents: Iterable[str] | None = None, kind
     return found
 
 
-def _step(event: Any) -> SequenceStep:
+def _step(event: Event) -> SequenceStep:
     data = event.data
     seconds = data.get("seconds") or 0.0
     here = str(event.address or data.get("id") or event.run or "?")
@@ -74,7 +74,7 @@ def _step(event: Any) -> SequenceStep:
     return SequenceStep(event.seq, event.ns, event.kind, here, "", _said(text), float(seconds))
 
 
-def _task_step(event: Any, here: str) -> SequenceStep:
+def _task_step(event: Event, here: str) -> SequenceStep:
     """A task's start and end are messages between it and its owner: the work, and the value."""
     data, owner = event.data, str(event.data["owner"] or "outside")
     if event.kind == "start":
@@ -95,7 +95,7 @@ def _participants(steps: list[SequenceStep]) -> list[str]:
     return list(dict.fromkeys(name for s in steps for name in (s.source, s.target) if name))
 
 
-def sequence(events: Iterable[Any], *, limit: int = MOST_STEPS, **filters: Any) -> str:
+def sequence(events: Iterable[Event], *, limit: int = MOST_STEPS, **filters: Iterable[str] | None) -> str:
     """Events of agents as Mermaid ``sequenceDiagram`` text.
 
     Parameters
@@ -135,7 +135,7 @@ _DASHES = {
 _COLUMN, _ROW, _TOP, _SIDE = 150.0, 30.0, 54.0, 24.0
 
 
-def sequence_svg(events: Iterable[Any], *, limit: int = MOST_STEPS, **filters: Any) -> str:
+def sequence_svg(events: Iterable[Event], *, limit: int = MOST_STEPS, **filters: Iterable[str] | None) -> str:
     """Events of agents as an SVG document; parameters as for `sequence`."""
     steps, more = _capped(steps_of(events, **filters), limit)
     names = _participants(steps)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import cycle
-from typing import Any
 
+from pocketflex_nb.core.state import Span, State
 from pocketflex_nb.views.diagrams.palette import FAMILY, INK, PALETTE, style
 from pocketflex_nb.views.text.safe_text import attribute, shown, xml
 from pocketflex_nb.views.text.text_metrics import cut_to_width, number, width
@@ -22,7 +22,7 @@ _HUES = (
 _ROW, _BAR, _LEFT, _TOP, _RIGHT = 22.0, 16.0, 110.0, 24.0, 14.0
 
 
-def timeline(states: Any, *, width_px: float = 760, limit: int = 400) -> str:
+def timeline(states: State | Mapping[str, State], *, width_px: float = 760, limit: int = 400) -> str:
     """A timeline as an SVG document.
 
     Parameters
@@ -34,12 +34,12 @@ def timeline(states: Any, *, width_px: float = 760, limit: int = 400) -> str:
     limit : int
         Bars drawn of one run, the latest; older ones are counted.
     """
-    named: dict[str, Any] = dict(states) if isinstance(states, Mapping) else {getattr(states, "run", "") or "run": states}
+    named = dict(states) if isinstance(states, Mapping) else {states.run or "run": states}
     return _Timeline(named, width_px, limit).text()
 
 
 class _Timeline:
-    def __init__(self, states: dict[str, Any], width_px: float, limit: int) -> None:
+    def __init__(self, states: dict[str, State], width_px: float, limit: int) -> None:
         self.states, self.width, self.limit = states, width_px, limit
         spans = [s for state in states.values() for s in state.spans]
         begins = [s.start for s in spans] + [state.started for state in states.values() if state.started]
@@ -90,7 +90,7 @@ class _Timeline:
             )
         return f'<g class="pf-axis" aria-hidden="true">{"".join(parts)}</g>'
 
-    def row(self, name: str, state: Any, y: float) -> tuple[str, float]:
+    def row(self, name: str, state: State, y: float) -> tuple[str, float]:
         spans = list(state.spans)
         left_out = max(len(spans) - self.limit, 0)
         lanes: list[int] = []
@@ -112,7 +112,7 @@ class _Timeline:
         head = f'<g class="pf-row" data-run="{attribute(name)}" data-state="{attribute(state.status)}">'
         return f"{head}{chip}{''.join(bars)}{line}</g>", height
 
-    def bar(self, span: Any, y: float) -> str:
+    def bar(self, span: Span, y: float) -> str:
         x = self.x(span.start)
         w = max(self.x(span.end) - x - 1, 2.0)
         fill, line, _ = self.hues[span.node]

@@ -33,7 +33,7 @@ def hides(key: object, value: object) -> bool:
     return not (is_count and isinstance(key, str) and "token" in key.lower())
 
 
-def hidden_among(value: Any, first: int = 0, last: int = 256) -> frozenset[Any]:
+def hidden_among(value: object, first: int = 0, last: int = 256) -> frozenset[object]:
     """Keys or indices of the hidden parts directly inside a container, decided by their siblings.
 
     Parameters
@@ -52,7 +52,7 @@ def hidden_among(value: Any, first: int = 0, last: int = 256) -> frozenset[Any]:
     return frozenset()
 
 
-def _in_record(value: Any) -> frozenset[Any]:
+def _in_record(value: Mapping[object, object] | FrozenDict) -> frozenset[object]:
     if not 2 <= len(value) <= 12:
         return frozenset()
     pairs = list(value.items())
@@ -61,7 +61,7 @@ def _in_record(value: Any) -> frozenset[Any]:
     return frozenset()
 
 
-def _in_list(value: Any, first: int, last: int) -> frozenset[Any]:
+def _in_list(value: list[object] | tuple[object, ...] | FrozenList, first: int, last: int) -> frozenset[object]:
     """The parts after a secret name that is the first of two, and after options of a command and headers in a flat list."""
     start = max(first - 1, 0)
     items = value[start:last] if isinstance(value, (list, tuple)) else _sliced(value, start, last)
@@ -73,7 +73,7 @@ def _in_list(value: Any, first: int, last: int) -> frozenset[Any]:
     return frozenset(found)
 
 
-def _sliced(value: FrozenList, start: int, last: int) -> list[Any]:
+def _sliced(value: FrozenList, start: int, last: int) -> list[object]:
     """Items of a frozen list: a few are found by their leaves, many by going through it."""
     return [value[index] for index in range(start, last)] if last - start <= 2 else list(islice(value, start, last))
 
@@ -85,11 +85,11 @@ def _announces(item: str) -> bool:
     return (item.startswith("-") and "=" not in item and is_secret_key(item)) or item.lower() in _HEADERS
 
 
-def _is_secret(item: Any) -> bool:
+def _is_secret(item: object) -> bool:
     return isinstance(item, _TEXTS) and len(item) < 80 and is_secret_key(item)
 
 
-def is_hidden_at(root: Any, path: tuple[Any, ...]) -> bool:
+def is_hidden_at(root: object, path: tuple[object, ...]) -> bool:
     """Whether the part at `path` inside of `root` is hidden, by a key or by its siblings."""
     if any(is_secret_key(part) for part in path[:-1]):
         return True
@@ -106,7 +106,7 @@ def is_hidden_at(root: Any, path: tuple[Any, ...]) -> bool:
     return False
 
 
-def _child(value: Any, part: Any) -> Any:
+def _child(value: Any, part: Any) -> object:
     if isinstance(value, FrozenObject):
         return value.fields[part]
     if isinstance(value, (Mapping, list, tuple, FrozenDict, FrozenList)):
@@ -117,7 +117,7 @@ def _child(value: Any, part: Any) -> Any:
 class Veiled(Teller):
     """Makes the short text of one value, with its secrets hidden."""
 
-    def told(self, value: Any, deep: int) -> str:
+    def told(self, value: object, deep: int) -> str:
         """The text of a value."""
         if isinstance(value, Frozen):
             if isinstance(value, FrozenText):
@@ -153,12 +153,12 @@ class Veiled(Teller):
         """The text that an object gave of itself, masked before it is cut."""
         return super().spoken(redacted_head(text, 4 * self.limit))
 
-    def items(self, items: list[Any], deep: int) -> list[str]:
+    def items(self, items: list[object], deep: int) -> list[str]:
         """The texts of the first items of one sequence."""
         hidden = hidden_among(items)
         return [MASK if index in hidden else self.told(item, deep) for index, item in enumerate(items)]
 
-    def pairs(self, pairs: list[tuple[Any, Any]], deep: int) -> list[tuple[str, str]]:
+    def pairs(self, pairs: list[tuple[object, object]], deep: int) -> list[tuple[str, str]]:
         """The texts of the first keys and values of one mapping."""
         return [(self.told(key, deep), MASK if hides(key, value) else self.told(value, deep)) for key, value in pairs]
 
@@ -167,7 +167,7 @@ class _Hidden:
     """The placeholder of a hidden part."""
 
 
-def veiled(value: Any, *, key: object = "") -> Any:
+def veiled(value: object, *, key: object = "") -> object:
     """`value` for a table or a file: a copy of plain containers and texts, with secrets masked.
 
     Anything else is given as it is, or as its preview where that hides a part.
@@ -185,9 +185,9 @@ def veiled(value: Any, *, key: object = "") -> Any:
     return MASK if hides(key, value) else _veiled(value, 0)
 
 
-def _veiled(value: Any, deep: int) -> Any:
+def _veiled(value: object, deep: int) -> object:
     cls = value.__class__
-    if cls is str:
+    if cls is str and isinstance(value, str):
         return redacted_head(value, len(value))
     if value is None or cls in (int, float, bool):
         return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from pocketflex_nb.views.text.hidden_parts import veiled
 from pocketflex_nb.views.text.redaction import MARGIN, opens_secret, redacted, redacted_pieces
@@ -77,7 +76,7 @@ def _bounded(text: str, limit: int) -> str:
     return text if len(text) <= 2 * (limit + MARGIN) else masked_tail(text, limit + MARGIN)
 
 
-def table_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def table_rows(rows: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
     """Rows for a table, such as a run's events, with their secrets masked.
 
     Examples
@@ -90,4 +89,4 @@ def table_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     lines = [(str(row.get("stream", "token")), str(row.get("text", "")), f"{row.get('run')}/{row.get('node')}") for row in said]
     for row, text in zip(said, masked_lines(lines, None), strict=True):
         row["text"] = text
-    return [veiled(row) for row in told]
+    return [dict(hidden) for row in told if isinstance(hidden := veiled(row), dict)]

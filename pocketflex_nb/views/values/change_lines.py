@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
 
 from pocketflex_nb.core.frozen.diff import Difference, compare
 from pocketflex_nb.core.frozen.freezer import freeze
@@ -32,16 +31,16 @@ class ChangeLine:
     sign: str
     where: str
     text: str
-    path: tuple[Any, ...] = ()
+    path: tuple[object, ...] = ()
 
 
-def compare_lines(old: Any, new: Any, *, limit: int = 200) -> list[ChangeLine]:
+def compare_lines(old: object, new: object, *, limit: int = 200) -> list[ChangeLine]:
     """The differences from `old` to `new`, plain or frozen values; at most `limit` lines and one that counts the rest."""
     old, new = _frozen(old), _frozen(new)
     return lines_of(compare(old, new, limit=limit + 1), limit=limit, within=(old, new))
 
 
-def lines_of(differences: Iterable[Difference], *, limit: int = 200, within: tuple[Any, ...] = ()) -> list[ChangeLine]:
+def lines_of(differences: Iterable[Difference], *, limit: int = 200, within: tuple[object, ...] = ()) -> list[ChangeLine]:
     """Differences, as `Store.diff` gives them, as lines.
 
     Parameters
@@ -53,7 +52,7 @@ def lines_of(differences: Iterable[Difference], *, limit: int = 200, within: tup
     return _bounded(found, limit)
 
 
-def change_lines(changes: Iterable[Mapping[str, Any]], *, limit: int = 200) -> list[ChangeLine]:
+def change_lines(changes: Iterable[Mapping[str, object]], *, limit: int = 200) -> list[ChangeLine]:
     """The changes of a step, as `State.changes` has them (key, op, old, new), as lines."""
     found: list[ChangeLine] = []
     for change in changes:
@@ -93,7 +92,7 @@ def word_changes(old: str, new: str) -> list[tuple[str, str]]:
     return found
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> object:
     return value if isinstance(value, Frozen) or value is MISSING else freeze(value)
 
 
@@ -101,18 +100,18 @@ def _bounded(found: list[ChangeLine], limit: int) -> list[ChangeLine]:
     return [*found[:limit], ChangeLine("…", "", "and more")] if len(found) > limit else found
 
 
-def _line(op: str, path: tuple[Any, ...], old: Any, new: Any, within: tuple[Any, ...] = ()) -> ChangeLine:
+def _line(op: str, path: tuple[object, ...], old: object, new: object, within: tuple[object, ...] = ()) -> ChangeLine:
     hidden = any(is_hidden_at(root, path) for root in within)
     text = (MASK if op != "changed" else f"{MASK} (changed)") if hidden else _said(op, path, old, new)
     return ChangeLine(_SIGNS.get(op, "~"), _where(path), text, path)
 
 
-def _where(path: tuple[Any, ...]) -> str:
+def _where(path: tuple[object, ...]) -> str:
     """A path as text that is safe to show."""
     return redacted(shown(path_text(path)))
 
 
-def _said(op: str, path: tuple[Any, ...], old: Any, new: Any) -> str:
+def _said(op: str, path: tuple[object, ...], old: object, new: object) -> str:
     if op == "removed":
         return preview(old, 80, key=path)
     if op == "added":

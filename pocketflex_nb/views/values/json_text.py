@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
 
 from pocketflex_nb.core.frozen.frozen_tree import Frozen
 from pocketflex_nb.core.value_text import stop_goes_on
@@ -22,7 +21,7 @@ __all__ = ["DEEPEST", "ITEMS", "json_text"]
 DEEPEST, ITEMS = 12, 200
 
 
-def json_text(value: Any, *, limit: int = 20_000) -> str:
+def json_text(value: object, *, limit: int = 20_000) -> str:
     """`value` as indented JSON, at most `limit` characters, with its length when it is cut. Never raises.
 
     Parameters
@@ -52,7 +51,7 @@ def json_text(value: Any, *, limit: int = 20_000) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…\n({len(text):,} characters)"
 
 
-def _plain(value: Any, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
+def _plain(value: object, path: tuple[object, ...], above: tuple[int, ...]) -> object:
     if path and hides(path[-1], value):
         return MASK
     if value is None or isinstance(value, (bool, int)):
@@ -70,11 +69,11 @@ def _text(value: str) -> str:
     return redacted(value) if len(value) <= PAGE else f"{redacted_head(value, PAGE)[:PAGE]}… ({len(value):,} characters)"
 
 
-def _is_container(value: Any) -> bool:
+def _is_container(value: object) -> bool:
     return isinstance(value, (Mapping, list, tuple, set, frozenset, Frozen)) or hasattr(type(value), "__dataclass_fields__")
 
 
-def _inside(value: Any, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
+def _inside(value: object, path: tuple[object, ...], above: tuple[int, ...]) -> object:
     hidden = hidden_among(value)
     found = [(key, MASK if key in hidden else _plain(child, (*path, key), above)) for key, child in islice(children_of(value), ITEMS)]
     rest = max((size_of(value) or 0) - len(found), 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from pocketflex_nb.core.frozen.frozen_tree import Frozen
 from pocketflex_nb.core.value_text import path_text, stop_goes_on
@@ -45,7 +44,7 @@ class StoreRow:
         Masked; its children are not shown.
     """
 
-    path: tuple[Any, ...]
+    path: tuple[object, ...]
     key: str
     where: str
     kind: str
@@ -55,7 +54,7 @@ class StoreRow:
     is_secret: bool = False
 
 
-def children_of(value: Any) -> Iterator[tuple[Any, Any]]:
+def children_of(value: object) -> Iterator[tuple[object, object]]:
     """(key or index, value) of what is directly inside `value`; nothing for a leaf."""
     if isinstance(value, Frozen):
         return iter(value.children())
@@ -74,7 +73,7 @@ def children_of(value: Any) -> Iterator[tuple[Any, Any]]:
     return iter(())
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     """How many children it has, without making them where that can be known."""
     names = getattr(type(value), "__dataclass_fields__", None)
     if isinstance(names, dict):
@@ -91,7 +90,7 @@ def _count(value: Any) -> int:
     return 0
 
 
-def value_at(value: Any, path: tuple[Any, ...]) -> Any:
+def value_at(value: object, path: tuple[object, ...]) -> object:
     """The value at `path`.
 
     Raises
@@ -109,7 +108,7 @@ def value_at(value: Any, path: tuple[Any, ...]) -> Any:
     return value
 
 
-def child_rows(value: Any, path: tuple[Any, ...] = (), *, offset: int = 0, limit: int = ROWS_PER_PAGE) -> list[StoreRow]:
+def child_rows(value: object, path: tuple[object, ...] = (), *, offset: int = 0, limit: int = ROWS_PER_PAGE) -> list[StoreRow]:
     """The rows directly below `path`, from number `offset` on, at most `limit`. Never raises: what cannot be read has no rows.
 
     Parameters
@@ -128,7 +127,7 @@ def child_rows(value: Any, path: tuple[Any, ...] = (), *, offset: int = 0, limit
         return []
 
 
-def _row(path: tuple[Any, ...], key: Any, child: Any, hidden: Collection[Any]) -> StoreRow:
+def _row(path: tuple[object, ...], key: object, child: object, hidden: Collection[object]) -> StoreRow:
     below = (*path, key)
     text = MASK if key in hidden else preview(child, key=below)
     is_secret = text == MASK
@@ -137,7 +136,9 @@ def _row(path: tuple[Any, ...], key: Any, child: Any, hidden: Collection[Any]) -
     return StoreRow(below, name, where, type_label(child), text, 0 if is_secret else _count(child), len(path), is_secret)
 
 
-def visible_rows(value: Any, opened: Collection[tuple[Any, ...]] = (), *, limit: int = ROWS_PER_PAGE, find: str = "") -> list[StoreRow]:
+def visible_rows(
+    value: object, opened: Collection[tuple[object, ...]] = (), *, limit: int = ROWS_PER_PAGE, find: str = ""
+) -> list[StoreRow]:
     """Every visible row.
 
     Parameters

@@ -22,7 +22,7 @@ __all__ = ["ENTRIES", "PAGE", "ROWS", "detail", "preview", "safe_repr_text", "si
 PAGE, ROWS, ENTRIES = 2_048, 20, 50
 
 
-def preview(value: Any, limit: int = 120, *, key: object = "") -> str:
+def preview(value: object, limit: int = 120, *, key: object = "") -> str:
     """One line about `value`, at most `limit` characters, with secrets masked.
 
     Parameters
@@ -35,18 +35,18 @@ def preview(value: Any, limit: int = 120, *, key: object = "") -> str:
     return shortened(shown(safe_repr_text(value, limit)), limit)
 
 
-def safe_repr_text(value: Any, limit: int) -> str:
+def safe_repr_text(value: object, limit: int) -> str:
     """`value` in a line as `preview` gives it, under no key."""
     return shown(Veiled(limit).line(value), 8 * limit)
 
 
-def _is_hidden(key: object, value: Any) -> bool:
+def _is_hidden(key: object, value: object) -> bool:
     if not isinstance(key, tuple):
         return hides(key, value)
     return any(is_secret_key(part) for part in key[:-1]) or (bool(key) and hides(key[-1], value))
 
 
-def type_label(value: Any) -> str:
+def type_label(value: object) -> str:
     """The type and size: ``"list 3"``, ``"str 41"``, ``"DataFrame 10x4"``, ``"int"``."""
     try:
         name = value.kind if isinstance(value, Frozen) else type(value).__name__
@@ -60,7 +60,7 @@ def type_label(value: Any) -> str:
         return class_name(value)
 
 
-def size_of(value: Any) -> int | None:
+def size_of(value: object) -> int | None:
     """How many items or characters it has, or None where that means nothing."""
     if not isinstance(value, (str, bytes, bytearray, list, tuple, dict, set, frozenset, Frozen)):
         return None
@@ -71,7 +71,7 @@ def size_of(value: Any) -> int | None:
         return None
 
 
-def detail(value: Any, limit: int = PAGE, *, key: object = "") -> str:
+def detail(value: object, limit: int = PAGE, *, key: object = "") -> str:
     """Some lines about `value`: a text with its length when it is cut, the head of a table, the entries of a container."""
     if _is_hidden(key, value):
         return MASK
@@ -83,7 +83,7 @@ def detail(value: Any, limit: int = PAGE, *, key: object = "") -> str:
     return text
 
 
-def _page(value: Any, limit: int) -> str:
+def _page(value: object, limit: int) -> str:
     if isinstance(value, (str, bytes)) or class_name(value) == "FrozenText":
         return _text(value, limit)
     table = _table(value)
@@ -101,7 +101,7 @@ def _page(value: Any, limit: int) -> str:
     return shortened(safe_repr_text(value, limit), limit)
 
 
-def _text(value: Any, limit: int) -> str:
+def _text(value: object, limit: int) -> str:
     raw = value if isinstance(value, (str, bytes)) else str(value)
     whole = len(raw) <= limit
     if isinstance(raw, bytes):
@@ -122,7 +122,7 @@ def _more(lines: list[str], count: int) -> str:
     return "\n".join([*lines, f"… {rest:,} more"] if rest > 0 else lines)
 
 
-def _table(value: Any) -> str | None:
+def _table(value: object) -> str | None:
     """The head of a data frame or the outline of an array, when its library is loaded anyway."""
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series)):

@@ -19,7 +19,7 @@ from pocketflex_nb.notebook.widgets.store_inspector.store_history import put_at
 from pocketflex_nb.views.values.change_lines import change_text, compare_lines
 from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["STORE_COMMANDS", "parts_of", "value_at_path"]
+__all__ = ["STORE_COMMANDS", "Content", "parts_of", "value_at_path"]
 
 
 #: the content of a store: the Store, the mapping that a plain run shared, or one version of either

@@ -37,7 +37,7 @@ def follow_names(flow: Flow, names: Mapping[str, object]) -> None:
 
 def current_flow(flow: BaseNode, names: Mapping[str, object]) -> BaseNode:
     """The flow of a diagram with the present meaning of its names: built again if one of them has changed, unless it is pinned."""
-    return flow if flow in pinned or _is_current(flow, names) else rebuild(flow, names)
+    return flow if not isinstance(flow, Flow) or flow in pinned or _is_current(flow, names) else rebuild(flow, names)
 
 
 def _is_current(flow: BaseNode, names: Mapping[str, object]) -> bool:

@@ -33,8 +33,8 @@ pinned: WeakSet[BaseNode] = WeakSet()
 def find_flow(name: str, names: Mapping[str, object]) -> Flow:
     """The flow bound to `name` in the notebook, or the value of an expression."""
     known = {n: v for n, v in names.items() if isinstance(v, BaseNode) and not n.startswith("_")}
-    if name in names and isinstance(names[name], BaseNode):
-        found = names[name]
+    found = names.get(name)
+    if isinstance(found, BaseNode):
         return found if isinstance(found, Flow) else Flow(found, name=name)
     if name.isidentifier():
         if name in names:

@@ -19,12 +19,8 @@ NOT_CALLED = {
 }
 #: methods that the rooms call on what a user holds: no section, but each parameter stands in the sentence
 PLUMBING = {
-    "Caller": {"answer", "down", "expire", "fail"},
     "FlowAgent": {"handle_call", "handle_cast", "handle_info", "init", "redact"},
-    "Monitor": {"attach", "down", "fail", "settle"},
     "DeltaWidget": {"resync"},
-    "Registry": {"claim", "expect", "forget", "some_keys"},
-    "Scope": {"add", "drop"},
     "Store": {"fromkeys", "get"},       # as a dict's
 }
 NO_EXAMPLE = {

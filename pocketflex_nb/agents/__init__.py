@@ -211,3 +211,8 @@ __all__ = [
     "unlink",
     "whereis",
 ]
+
+
+def __dir__() -> list[str]:
+    """Offer by Tab what users type, and none of the modules."""
+    return sorted(__all__)

@@ -65,12 +65,12 @@ class Scope:
         """Refs of the top-level agents that are running, in order of their start."""
         return [incarnation.ref for incarnation in list(self._incarnations) if incarnation.status is not DEAD]
 
-    def add(self, incarnation: Addressee) -> None:
+    def _add(self, incarnation: Addressee) -> None:
         """Add `incarnation` until it ends."""
         self._incarnations[incarnation] = None
-        incarnation.cleanups = [*(incarnation.cleanups or ()), self.drop]
+        incarnation.cleanups = [*(incarnation.cleanups or ()), self._drop]
 
-    def drop(self, incarnation: Addressee) -> None:
+    def _drop(self, incarnation: Addressee) -> None:
         """Remove `incarnation`, which ended."""
         self._incarnations.pop(incarnation, None)
 
@@ -163,7 +163,7 @@ def adopt(incarnation: Addressee, keep: bool) -> None:
     """Register an unsupervised incarnation with the current cell."""
     cell_id = CURRENT_CELL.get()
     if cell_id is not None and not keep:
-        _scope_of(cell_id).add(incarnation)
+        _scope_of(cell_id)._add(incarnation)
 
 
 async def evict_namesake(name: Hashable) -> None:

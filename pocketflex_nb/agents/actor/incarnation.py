@@ -192,7 +192,7 @@ class Incarnation(MessageLoop):
     @property
     def caller(self) -> Caller | None:
         """The caller whose call is being handled."""
-        return self.current_call if self.current_call is not None and not self.current_call.fut.done() else None
+        return self.current_call if self.current_call is not None and not self.current_call._fut.done() else None
 
     def __repr__(self) -> str:
         return f"<Incarnation {self.pid} {self.address} {self.status}>"

@@ -170,13 +170,13 @@ class MessageLoop:
                     if out is not None:
                         await self.follow_directive(out)
                 elif item.__class__ is Caller:
-                    self.current_call, self.cause, message = item, item.seq, item.message
+                    self.current_call, self.cause, message = item, item._seq, item.message
                     try:
                         out = agent.handle_call(message, item) if message.__class__ is not MethodCall else self.start_method(item, message)
                         if out.__class__ is CoroutineType:
                             out = await out
                     except ReplyError as exc:
-                        item.fail(exc.exc)
+                        item._fail(exc.exc)
                     except asyncio.CancelledError:
                         if not absorb_cancel(self.incarnation, item):
                             raise
@@ -184,7 +184,7 @@ class MessageLoop:
                         if out is NO_REPLY or out.__class__ in DIRECTIVES:
                             await self._without_reply(item, out)
                         elif self.pending_exit is None:
-                            item.answer(out)
+                            item._answer(out)
                 else:
                     await self.run_system_message(item)
                     agent = self.agent
@@ -225,8 +225,8 @@ class MessageLoop:
         if self.pending_exit is not None:
             return  # `current_call` is told
         if out is not NO_REPLY and out.has_reply:
-            item.answer(out.reply)
-        elif not item.fut.done():
+            item._answer(out.reply)
+        elif not item._fut.done():
             self.pending_replies = self.pending_replies or set()
             self.pending_replies.add(item)
         else:
@@ -292,7 +292,7 @@ class MessageLoop:
 
     def cancel_call(self, caller: Caller) -> None:
         """Handle the end of a `caller` that no longer waits and wants the work cancelled."""
-        task = getattr(caller, "task", None)
+        task = getattr(caller, "_task", None)
         if task is not None:
             task.cancel()
         elif self.current_call is caller and self.task is not None:
@@ -305,13 +305,13 @@ class MessageLoop:
 
     def clear_cancel(self, item: Caller) -> bool:
         """Whether the running task was cancelled for `item`, whose caller no longer waits; clears that for the next message."""
-        if not item.is_cancelling or not item.fut.done():
+        if not item._is_cancelling or not item._fut.done():
             return False
         try:
             task = asyncio.current_task()
         except RuntimeError:
             return False
-        mine = getattr(item, "task", None) or (self.task if self.current_call is item else None)
+        mine = getattr(item, "_task", None) or (self.task if self.current_call is item else None)
         if task is None or task is not mine or not task.cancelling():
             return False
         task.uncancel()

@@ -19,7 +19,7 @@ def spawn_reentrant(incarnation: RunningIncarnation, item: Caller | OneWayMessag
         incarnation.reentrant_tasks = set()
     task = incarnation.host.loop.create_task(_run(incarnation, item, message), context=incarnation.context)
     if isinstance(item, Caller):
-        item.task = task
+        item._task = task
     incarnation.reentrant_tasks.add(task)
     task.add_done_callback(incarnation.reentrant_tasks.discard)
 
@@ -37,7 +37,7 @@ async def _run(incarnation: RunningIncarnation, item: Caller | OneWayMessage, me
             caller.reply(out)
     except ReplyError as exc:
         if caller is not None:
-            caller.fail(exc.exc)
+            caller._fail(exc.exc)
     except BaseException as exc:
         if caller is not None and isinstance(exc, asyncio.CancelledError) and absorb_cancel(incarnation, caller):
             if incarnation.pending_replies:

@@ -47,7 +47,7 @@ async def bring_up(incarnation: Incarnation, name: Hashable, args: tuple[object,
     """
     if name is not None:
         registry, key = registry_and_key(name)
-        registry.claim(key, incarnation)
+        registry._claim(key, incarnation)
     register_exit_handler()
     try:
         out = await incarnation.begin(*args, **kwargs)

@@ -192,7 +192,7 @@ def _mark_dead(incarnation: RunningIncarnation, final: Final) -> None:
 
 def _free_names(incarnation: RunningIncarnation, final: Final) -> None:
     for registry, key in list(incarnation.names or ()):
-        registry.forget(key, incarnation)
+        registry._forget(key, incarnation)
 
 
 def _run_cleanups(incarnation: RunningIncarnation, final: Final) -> None:
@@ -226,7 +226,7 @@ def _note_exit(incarnation: RunningIncarnation, reason: object, zombie: bool) ->
 def _fail_callers(incarnation: RunningIncarnation, final: Final) -> None:
     for item in [incarnation.current_call, *(incarnation.queue or ()), *(incarnation.pending_replies or ())]:
         if isinstance(item, Caller):
-            item.down(final.told)
+            item._down(final.told)
 
 
 def _cancel_reentrant_handlers(incarnation: RunningIncarnation, final: Final) -> None:
@@ -251,7 +251,7 @@ def _answer_starter(incarnation: RunningIncarnation, final: Final) -> None:
 
 def _tell_watchers(incarnation: RunningIncarnation, final: Final) -> None:
     for watcher in final.watchers:
-        watcher.down(incarnation, final.told, final.zombie, final.seq)
+        watcher._down(incarnation, final.told, final.zombie, final.seq)
 
 
 def _signal_links(incarnation: RunningIncarnation, final: Final) -> None:

@@ -17,14 +17,14 @@ MIN_SWEEP = 32
 class Expiring(Protocol):
     """A call that waits for its reply."""
 
-    due: float
+    _due: float
 
     @property
-    def fut(self) -> ReplyFuture:
+    def _fut(self) -> ReplyFuture:
         """Where the reply goes."""
         ...
 
-    def expire(self, seconds: float) -> None:
+    def _expire(self, seconds: float) -> None:
         """Report that `seconds` are over."""
         ...
 
@@ -68,8 +68,8 @@ class Deadlines:
         self._queues: dict[float, _Due] = {}
 
     def add(self, seconds: float, waiting: Expiring) -> None:
-        """Call ``waiting.expire(seconds)`` after `seconds`, unless ``waiting.fut`` is done by then. Sets ``waiting.due``."""
-        waiting.due = self.clock.time() + seconds
+        """Call ``waiting._expire(seconds)`` after `seconds`, unless ``waiting._fut`` is done by then. Sets ``waiting._due``."""
+        waiting._due = self.clock.time() + seconds
         queue = self._queues.get(seconds)
         if queue is None:
             queue = self._queues[seconds] = _Due()
@@ -81,18 +81,18 @@ class Deadlines:
 
     def _forget_answered(self, queue: _Due) -> None:
         """Drop the answered calls with their messages; the work is spread over as many calls as are left."""
-        left = [waiting for waiting in queue if not waiting.fut.done()]
+        left = [waiting for waiting in queue if not waiting._fut.done()]
         queue.clear()
         queue.extend(left)
         queue.most = max(MIN_SWEEP, 2 * len(left))
 
     def _ring(self, seconds: float) -> None:
         queue, now = self._queues[seconds], self.clock.time()
-        while queue and (queue[0].fut.done() or queue[0].due <= now + 1e-9):
+        while queue and (queue[0]._fut.done() or queue[0]._due <= now + 1e-9):
             waiting = queue.popleft()
-            if not waiting.fut.done():
-                waiting.expire(seconds)
+            if not waiting._fut.done():
+                waiting._expire(seconds)
         if queue:
-            self.clock.call_later(queue[0].due - now, self._ring, seconds)
+            self.clock.call_later(queue[0]._due - now, self._ring, seconds)
         else:
             del self._queues[seconds]

@@ -140,12 +140,12 @@ class Proxy:
 
         async def ask() -> None:
             try:
-                waiting.settle(await self._ask(verb, *payload))
+                waiting._settle(await self._ask(verb, *payload))
             except Exception as exc:
-                waiting.fail(exc)
+                waiting._fail(exc)
 
         def begin() -> None:
-            waiting.attach(self._incarnation)
+            waiting._attach(self._incarnation)
             self._keep(self._incarnation.host.loop.create_task(ask()))
 
         self._incarnation.host.post(begin)
@@ -216,7 +216,7 @@ class Proxy:
         if kind == "reply":
             caller = self._callers.pop(number, None)
             if caller is not None:
-                caller.fail(error)
+                caller._fail(error)
         elif kind == "request":
             self._send("failed", number, error)
         elif kind == "failed":

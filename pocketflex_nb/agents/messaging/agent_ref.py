@@ -413,11 +413,11 @@ class AgentRef:
         monitor = Monitor(self, CURRENT_AGENT.get())
         incarnation = self._incarnation
         if not self.is_alive:
-            monitor.down(incarnation, "noproc", False, None)
+            monitor._down(incarnation, "noproc", False, None)
         elif incarnation.host.is_here:
-            monitor.attach(incarnation)
+            monitor._attach(incarnation)
         else:
-            incarnation.host.post(monitor.attach, incarnation)
+            incarnation.host.post(monitor._attach, incarnation)
         return monitor
 
     # looking inside --------------------------------------------------------------------------------------------------
@@ -568,15 +568,15 @@ class AgentRef:
                 if asyncio.iscoroutine(out):
                     await out
             except Exception as exc:
-                waiting.fail(exc.exc if isinstance(exc, ReplyError) else exc)
+                waiting._fail(exc.exc if isinstance(exc, ReplyError) else exc)
             else:
-                waiting.settle(give(incarnation))
+                waiting._settle(give(incarnation))
 
         if incarnation.host.is_here:
-            waiting.attach(incarnation)
+            waiting._attach(incarnation)
             enqueue_system_message(incarnation, kind(order))
         else:
-            incarnation.host.post(waiting.attach, incarnation)
+            incarnation.host.post(waiting._attach, incarnation)
             incarnation.host.post_to(incarnation, put_if_alive, incarnation, kind(order))
         return waiting
 

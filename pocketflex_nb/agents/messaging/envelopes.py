@@ -40,7 +40,7 @@ CAST, INFO = "cast", "info"
 class Watcher(Protocol):
     """Told of one incarnation's end: a monitor, or whoever waits for the end."""
 
-    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
+    def _down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
         """Handle the end of `incarnation`; `seq` is the number of its exit event."""
         ...
 
@@ -48,7 +48,7 @@ class Watcher(Protocol):
 class KeyTable(Protocol):
     """A registry as its entries' owners see it."""
 
-    def forget(self, tagged: Hashable, incarnation: Addressee) -> None:
+    def _forget(self, tagged: Hashable, incarnation: Addressee) -> None:
         """Remove the entries of an ended `incarnation`."""
         ...
 
@@ -231,9 +231,9 @@ class Caller:
     ['open', 'open']
     """
 
-    __slots__ = ("by", "due", "fut", "incarnation", "is_cancelling", "message", "seq", "start", "task")
-    due: float
-    task: asyncio.Task[None]
+    __slots__ = ("_by", "_due", "_fut", "_incarnation", "_is_cancelling", "_seq", "_start", "_task", "message")
+    _due: float
+    _task: asyncio.Task[None]
 
     def __init__(
         self,
@@ -245,13 +245,13 @@ class Caller:
         start: int,
         is_cancelling: bool = False,
     ) -> None:
-        self.incarnation, self.message, self.fut, self.by, self.seq, self.start = incarnation, message, fut, by, seq, start
-        self.is_cancelling = is_cancelling  # and `due`, which only a call with a timeout has; `task`, if a reentrant handler has it
+        self._incarnation, self.message, self._fut, self._by, self._seq, self._start = incarnation, message, fut, by, seq, start
+        self._is_cancelling = is_cancelling  # and `_due`, which only a call with a timeout has; `_task`, if a reentrant handler has it
 
     @property
     def ref(self) -> Ref | None:
         """The ref of the calling agent, or None for plain code."""
-        return self.by.ref if self.by is not None else None
+        return self._by.ref if self._by is not None else None
 
     def reply(self, value: object) -> None:
         """Answer the call, from any agent, loop or thread; the first answer counts, a late one is dropped.
@@ -261,58 +261,58 @@ class Caller:
         value : object
             What the call gives; to raise an error there instead, raise `ReplyError` in the handler.
         """
-        host = self.incarnation.host
+        host = self._incarnation.host
         if not host.is_here:
             host.post(self.reply, value)
             return
         by = CURRENT_AGENT.get()
         if by is not None and by.fenced:
             return
-        self.answer(value)
-        if self.incarnation.pending_replies:
-            self.incarnation.pending_replies.discard(self)
+        self._answer(value)
+        if self._incarnation.pending_replies:
+            self._incarnation.pending_replies.discard(self)
 
-    def answer(self, value: object) -> None:
-        """`reply` with `value`, on the host's loop, while the call is being handled; for use in this room."""
-        fut = self.fut
+    def _answer(self, value: object) -> None:
+        """`reply` with `value`, on the host's loop, while the call is being handled."""
+        fut = self._fut
         if fut.done():
-            self.incarnation.clear_cancel(self)
+            self._incarnation.clear_cancel(self)
             return
-        log, now = self.incarnation.log, perf_counter_ns()
+        log, now = self._incarnation.log, perf_counter_ns()
         what = value if value.__class__ in PLAIN else log.describe(value)
-        by = self.by
+        by = self._by
         sender = None if by is None else by.pid
-        record: KeptRecord = (next(log.count), now, "reply", self.incarnation.pid, (what, now - self.start, None), self.seq, sender)
+        record: KeptRecord = (next(log.count), now, "reply", self._incarnation.pid, (what, now - self._start, None), self._seq, sender)
         log.add(record)
         if log.watchers:
             log.notify(record)
         fut.set_result(value)
 
-    def fail(self, error: BaseException) -> None:
-        """Raise `error` in the caller; for use in this room."""
-        if not self.fut.done():
-            took = perf_counter_ns() - self.start
-            self.incarnation.note("reply", (None, took, f"{type(error).__name__}: {error}"), self.seq, self.by)
-            self.fut.set_exception(error)
-        if self.incarnation.pending_replies:
-            self.incarnation.pending_replies.discard(self)
+    def _fail(self, error: BaseException) -> None:
+        """Raise `error` in the caller."""
+        if not self._fut.done():
+            took = perf_counter_ns() - self._start
+            self._incarnation.note("reply", (None, took, f"{type(error).__name__}: {error}"), self._seq, self._by)
+            self._fut.set_exception(error)
+        if self._incarnation.pending_replies:
+            self._incarnation.pending_replies.discard(self)
 
-    def down(self, reason: object) -> None:
-        """Report to the caller that the agent ended by `reason`; for use in this room."""
-        if not self.fut.done():
+    def _down(self, reason: object) -> None:
+        """Report to the caller that the agent ended by `reason`."""
+        if not self._fut.done():
             try:
-                self.fut.set_exception(AgentDown(reason, self.incarnation.name))
+                self._fut.set_exception(AgentDown(reason, self._incarnation.name))
             except RuntimeError:  # its loop is closed: nobody waits
                 pass
 
-    def expire(self, seconds: float) -> None:
-        """Report to the caller that its `seconds` are over; for use in this room."""
-        self.fut.set_exception(CallTimeout(self.incarnation.name, seconds, str(self.incarnation.host.log.describe(self.message))))
-        if self.is_cancelling:
-            self.incarnation.cancel_call(self)
+    def _expire(self, seconds: float) -> None:
+        """Report to the caller that its `seconds` are over."""
+        self._fut.set_exception(CallTimeout(self._incarnation.name, seconds, str(self._incarnation.host.log.describe(self.message))))
+        if self._is_cancelling:
+            self._incarnation.cancel_call(self)
 
     def __repr__(self) -> str:
-        return f"<Caller {self.by.address if self.by is not None else 'outside'} of {self.incarnation.address}>"
+        return f"<Caller {self._by.address if self._by is not None else 'outside'} of {self._incarnation.address}>"
 
 
 class SystemMessage:

@@ -31,7 +31,7 @@ class DeathFuture:
             incarnation.watchers = incarnation.watchers or []
             incarnation.watchers.append(self)
 
-    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
+    def _down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
         """Handle the agent's end."""
         if not self.future.done():
             try:
@@ -84,16 +84,16 @@ class Monitor:
         self._waiting = 0
         self._incarnation: Addressee | None = None
 
-    def attach(self, incarnation: Addressee) -> None:
+    def _attach(self, incarnation: Addressee) -> None:
         """Begin to watch `incarnation`; on the host's loop."""
         if incarnation.status is DEAD:
-            self.down(incarnation, "noproc", False, None)
+            self._down(incarnation, "noproc", False, None)
         elif not self._future.done():
             self._incarnation = incarnation
             incarnation.watchers = incarnation.watchers or []
             incarnation.watchers.append(self)
 
-    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
+    def _down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
         """Handle the end of `incarnation`, by `reason` (perhaps as a `zombie`); `seq` is the event that caused it."""
         if self._future.done():
             return
@@ -106,7 +106,7 @@ class Monitor:
             cause = owner.note("down", facts, seq, incarnation)
             if not self._waiting:
                 owner.host.post(self._deliver, owner, down, cause) if not owner.host.is_here else self._deliver(owner, down, cause)
-        self.settle(down)
+        self._settle(down)
 
     def _deliver(self, owner: Addressee, down: Down, cause: int) -> None:
         def order(incarnation: Addressee) -> object:
@@ -118,12 +118,12 @@ class Monitor:
         if owner.status is not DEAD:
             owner.put(InternalMessage(order))
 
-    def settle(self, value: object) -> None:
+    def _settle(self, value: object) -> None:
         """Give `value` to the waiters."""
         if not self._future.done():
             self._future.set_result(value)
 
-    def fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Raise `error` in the waiters."""
         if not self._future.done():
             self._future.set_exception(error)
@@ -188,13 +188,13 @@ class Pending(Monitor):
 
     __slots__ = ()
 
-    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
+    def _down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
         """Fail because the agent ended first."""
-        self.fail(AgentDown(reason, incarnation.name))
+        self._fail(AgentDown(reason, incarnation.name))
 
-    def settle(self, value: object) -> None:
+    def _settle(self, value: object) -> None:
         """Give `value`, and stop watching."""
-        super().settle(value)
+        super()._settle(value)
         if self._incarnation is not None:
             _drop(self._incarnation, self)
 

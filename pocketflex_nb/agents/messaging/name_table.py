@@ -30,7 +30,7 @@ def registry_and_key(name: Hashable) -> tuple[Registry, Hashable]:
 def not_running(name: Hashable) -> NotRunning:
     """The error that no agent has `name`, with the nearest name."""
     registry, key = registry_and_key(name)
-    known = registry.some_keys(NEAR)
+    known = registry._some_keys(NEAR)
     return NotRunning(key if isinstance(key, str) else short(key), nearest(str(key), known) if known else "")
 
 
@@ -38,7 +38,7 @@ async def wait_for_name(name: Hashable, seconds: float) -> AgentRef:
     """The agent with `name`, as soon as there is one."""
     check_time(seconds, "wait")
     registry, key = registry_and_key(name)
-    waiting = registry.expect(key)
+    waiting = registry._expect(key)
     clock = host_for().clock
     timer = clock.call_later(seconds, waiting.future.cancel)
     try:
@@ -69,9 +69,9 @@ async def successor(incarnation: Addressee, seconds: float) -> Addressee:
     check_time(seconds, "wait")
     slot, waiting = incarnation.slot, LoopFuture(asyncio.get_running_loop())
     if incarnation.supervisor is not None:
-        slot.waiting = slot.waiting or []
-        slot.waiting.append(waiting)
-        found = slot.occupant() if slot.occupant is not None else None
+        slot._waiting = slot._waiting or []
+        slot._waiting.append(waiting)
+        found = slot._occupant() if slot._occupant is not None else None
         if found is not None and found.ref.is_alive:  # it came before the wait began
             waiting.set_result(found.ref)
         try:

@@ -91,8 +91,8 @@ class Registry:
         if keys not in ("unique", "duplicate"):
             raise BadSpec(f"keys={keys!r}: no such kind of registry{nearest(keys, ['unique', 'duplicate'])}")
         self.is_unique = keys == "unique"
-        self.listeners = list(listeners)
-        self.on_death = on_death
+        self._listeners = list(listeners)
+        self._on_death = on_death
         self._lock = threading.RLock()
         self._entries: dict[Hashable, dict[int, tuple[Referenced, Hashable, Any]]] = {}  # tagged key -> number -> (incarnation, key, value)
         self._numbers = count(1)
@@ -117,10 +117,10 @@ class Registry:
         AlreadyStarted
             Somebody has it, with that agent's ref.
         """
-        self.claim(key, self._me("register"), value)
+        self._claim(key, self._me("register"), value)
 
-    def claim(self, key: Hashable, incarnation: Referenced, value: object = None) -> None:
-        """Register `incarnation` under `key` with `value`, as `register` does for the current agent; for use in this room."""
+    def _claim(self, key: Hashable, incarnation: Referenced, value: object = None) -> None:
+        """Register `incarnation` under `key` with `value`, as `register` does for the current agent."""
         tagged = _tagged(key)
         with self._lock:
             entries = self._entries.get(tagged)
@@ -190,10 +190,10 @@ class Registry:
                 return new, old
             return None
 
-    def forget(self, tagged: Hashable, incarnation: Addressee) -> None:
-        """Remove the entry under `tagged` of an ended `incarnation`; for use in this room."""
+    def _forget(self, tagged: Hashable, incarnation: Addressee) -> None:
+        """Remove the entry under `tagged` of an ended `incarnation`."""
         key = self._drop(tagged, incarnation)
-        if key and self.on_death:
+        if key and self._on_death:
             self._notify(Unregistered(self, key[0], incarnation.ref))
 
     def _drop(self, tagged: Hashable, incarnation: Addressee) -> tuple[Hashable] | None:
@@ -215,7 +215,7 @@ class Registry:
         return incarnation
 
     def _notify(self, message: object) -> None:
-        for listener in self.listeners:
+        for listener in self._listeners:
             listener.send(message)
 
     # everybody -------------------------------------------------------------------------------------------------------
@@ -383,8 +383,8 @@ class Registry:
 
         return free
 
-    def expect(self, key: Hashable) -> LoopFuture:
-        """A `LoopFuture` of the next owner of `key`, or of the one it has; for use in this room."""
+    def _expect(self, key: Hashable) -> LoopFuture:
+        """A `LoopFuture` of the next owner of `key`, or of the one it has."""
         waiting = LoopFuture(asyncio.get_running_loop())
         with self._lock:
             found = self.lookup(key)
@@ -394,8 +394,8 @@ class Registry:
                 self._waiting.setdefault(_tagged(key), []).append(waiting)
         return waiting
 
-    def some_keys(self, most: int) -> list[str]:
-        """The keys as texts, to find a misspelt one among them; none when there are more than `most`; for use in this room."""
+    def _some_keys(self, most: int) -> list[str]:
+        """The keys as texts, to find a misspelt one among them; none when there are more than `most`."""
         with self._lock:
             if len(self._entries) > most:
                 return []

@@ -41,23 +41,19 @@ class TreePosition:
         The child's id, or the name of a lone agent.
     parent : TreePosition or None
         The supervisor's slot.
-    occupant : weakref of Incarnation, or None
-        Who was started here last, by a supervisor.
-    waiting : list of future, or None
-        Who waits for the next one.
     """
 
-    __slots__ = ("id", "occupant", "parent", "waiting")
+    __slots__ = ("_occupant", "_waiting", "id", "parent")
 
     def __init__(self, id: Hashable, parent: TreePosition | None = None) -> None:
         self.id, self.parent = id, parent
-        self.occupant: weakref.ref[Occupant] | None = None
-        self.waiting: list[RefFuture] | None = None
+        self._occupant: weakref.ref[Occupant] | None = None
+        self._waiting: list[RefFuture] | None = None
 
-    def take(self, incarnation: Occupant) -> None:
+    def _occupy(self, incarnation: Occupant) -> None:
         """Set the incarnation that occupies this position from now on."""
-        self.occupant = weakref.ref(incarnation)
-        waiting, self.waiting = self.waiting, None
+        self._occupant = weakref.ref(incarnation)
+        waiting, self._waiting = self._waiting, None
         for future in waiting or ():
             if not future.done():
                 future.set_result(incarnation.ref)

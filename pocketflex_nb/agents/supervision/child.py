@@ -80,7 +80,7 @@ async def bring_up_child(supervisor: Incarnation, child: Child, extra: tuple[obj
     if spec.tree is not None:
         tree = spec.tree
         incarnation: Incarnation = tree._pfx_incarnation(supervisor.host, tree._pfx_behaviour, child.slot, supervisor)
-        started = bring_up(incarnation, tree.name, (tree.options,), {})
+        started = bring_up(incarnation, tree.name, (tree._options,), {})
     else:
         strict = spec.strict if spec.strict is not None else supervisor.is_strict or None
         incarnation = set_up(Incarnation(supervisor.host, cls, child.slot, supervisor), spec.isolation, strict)
@@ -101,7 +101,7 @@ async def bring_up_child(supervisor: Incarnation, child: Child, extra: tuple[obj
     child.is_restarting = False
     child.see(incarnation.cls)     # a supervisor's is not what its spec names
     if is_up:
-        child.slot.take(incarnation)
+        child.slot._occupy(incarnation)
         if spec.tree is not None:
             spec.tree._bind_incarnation(incarnation)
         incarnation.on_exit = lambda incarnation, reason: report_exit(supervisor, child, incarnation, reason)

@@ -34,7 +34,7 @@ class AnySupervisor:
 
     def __init__(self, options: SupervisorOptions, *, name: Hashable, clock: Clock | None, engine: Engine, keep: bool) -> None:
         Intensity(options.max_restarts, options.max_seconds)
-        self.options, self.name, self.clock, self.engine, self.keep = options, name, clock, engine, keep
+        self._options, self.name, self._clock, self._engine, self._keep = options, name, clock, engine, keep
         self._life: SupervisorIncarnation | None = None
         self._body: asyncio.Task[Any] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -51,13 +51,13 @@ class AnySupervisor:
         AlreadyStarted
             The name is taken, or this supervisor runs already.
         """
-        host = host_for(self.engine, self.clock)
+        host = host_for(self._engine, self._clock)
         await host.do(self._begin, host)
         return self
 
     def start_sync(self) -> Self:
         """`start` from plain code, on the engine thread."""
-        host = host_for(None, self.clock)
+        host = host_for(None, self._clock)
         host.do_sync(self._begin, host)
         return self
 
@@ -69,10 +69,10 @@ class AnySupervisor:
         if self.name is None:
             incarnation.slot.id = self._free_name(incarnation.pid)
         if CURRENT_AGENT.get() is None:
-            adopt(incarnation, self.keep)
+            adopt(incarnation, self._keep)
         self._was_stopped = self._was_struck = False
         try:
-            await bring_up(incarnation, self.name, (self.options,), {})
+            await bring_up(incarnation, self.name, (self._options,), {})
         except StartError as exc:
             if isinstance(exc.reason, Shutdown) and isinstance(exc.reason.term, StartError):
                 raise exc.reason.term from exc.reason.term.__cause__
@@ -228,7 +228,7 @@ class AnySupervisor:
         """The whole tree as plain data, as it is now: what the live picture shows."""
         from pocketflex_nb.agents.supervision.tree_snapshot import snapshot
 
-        return snapshot(self.ref) | {"strategy": self.options.strategy}     # which an ended incarnation no longer knows
+        return snapshot(self.ref) | {"strategy": self._options.strategy}     # which an ended incarnation no longer knows
 
     def __repr__(self) -> str:
         if self._life is None:

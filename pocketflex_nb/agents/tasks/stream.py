@@ -139,7 +139,7 @@ class _Work:
         if self.outcome is None:
             self.timer = self.incarnation.host.clock.call_later(timeout, self._late)
 
-    def down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
+    def _down(self, incarnation: Addressee, reason: object, zombie: bool, seq: int | None) -> None:
         """Handle its end."""
         self._end(self.incarnation.outcome)
 

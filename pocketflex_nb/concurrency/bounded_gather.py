@@ -8,10 +8,10 @@ from typing import Any
 
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 
-__all__ = ["end", "together"]
+__all__ = ["cancel_and_wait", "gather_all"]
 
 
-async def together(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
+async def gather_all(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
     """Wait for all tasks; the first that fails cancels the others, which are waited for, and is raised."""
     tasks = list(tasks)
     try:
@@ -21,14 +21,14 @@ async def together(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
         if failed is None:
             return [t.result() for t in tasks]
     finally:
-        await end([t for t in tasks if not t.done()])
+        await cancel_and_wait([t for t in tasks if not t.done()])
         for task in tasks:  # every outcome is looked at, so that none is reported as never retrieved
             if not task.cancelled():
                 task.exception()
     return [failed.result()]
 
 
-async def end(tasks: list[asyncio.Task[Any]]) -> None:
+async def cancel_and_wait(tasks: list[asyncio.Task[Any]]) -> None:
     """Cancel `tasks` and wait until they are done; a cancellation of the waiter meanwhile is raised afterwards."""
     cancelled: asyncio.CancelledError | None = None
     for task in tasks:

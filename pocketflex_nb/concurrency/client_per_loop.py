@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pocketflex_nb.concurrency.process_id import pid
 
-__all__ = ["PerLoop"]
+__all__ = ["ClientPerLoop"]
 
 _C = TypeVar("_C")
 
@@ -16,7 +16,7 @@ _C = TypeVar("_C")
 _END = 2.0
 
 
-class PerLoop(Generic[_C]):
+class ClientPerLoop(Generic[_C]):
     """One client per event loop: connections belong to the loop that made them.
 
     Parameters

@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
-from pocketflex_nb.concurrency.interruptible import unbroken
+from pocketflex_nb.concurrency.interruptible import hold_interrupts
 from pocketflex_nb.concurrency.thread_pool import Pool
 from pocketflex_nb.core.errors import CannotAsk
 
@@ -84,7 +84,7 @@ class EngineThread:
 
         @functools.wraps(original)
         def guarded(prompt: object = "") -> str:
-            if self.is_here and not self.is_borrowed:
+            if self.is_here and not self.is_adopted:
                 raise CannotAsk(f"input({prompt!r}) would stop every run on the engine thread; write `await ask({str(prompt)!r})`")
             return str(original(prompt))
 
@@ -111,14 +111,14 @@ class EngineThread:
 
     # a loop of somebody else's ----------------------------------------------------------------------------------------
     @property
-    def is_borrowed(self) -> bool:
-        """Whether runs use a loop that `borrow` was given, in the thread of that loop."""
+    def is_adopted(self) -> bool:
+        """Whether runs use a loop that `adopt_loop` was given, in the thread of that loop."""
         return self._own is not None
 
-    def borrow(self, loop: Any) -> None:
+    def adopt_loop(self, loop: Any) -> None:
         """Run what is launched from now on on `loop`, which runs in the calling thread and can be left (`cannot_nest`).
 
-        Nothing may be running on the engine's loop meanwhile. A second call changes nothing before `give_back`.
+        Nothing may be running on the engine's loop meanwhile. A second call changes nothing before `restore_loop`.
         """
         with self._lock:
             if self._own is None:
@@ -126,7 +126,7 @@ class EngineThread:
                 self._loop, self._thread = loop, threading.current_thread()
                 loop._pfx_is_borrowed = True
 
-    def give_back(self) -> Any:
+    def restore_loop(self) -> Any:
         """Return to the engine's own loop; returns the loop that was borrowed."""
         with self._lock:
             borrowed = self._loop
@@ -135,18 +135,18 @@ class EngineThread:
                 (self._loop, self._thread), self._own = self._own, None
         return borrowed
 
-    def turn(self, seconds: float) -> bool:
+    def run_once(self, seconds: float) -> bool:
         """Run a borrowed loop for at most `seconds`, for plain code that waits in its thread; False when there is none to run."""
-        if not (self.is_borrowed and self.is_here):
+        if not (self.is_adopted and self.is_here):
             return False
         from pocketflex_nb.concurrency.reentrancy import run_nested
 
         run_nested(self._loop, asyncio.sleep(min(seconds, _TURN)))
         return True
 
-    def beat(self, seconds: float) -> float | None:
+    def poll_interval(self, seconds: float) -> float | None:
         """The longest uninterrupted wait for code that awaits here: signals do not wake a loop, except the engine's, which gets none."""
-        return None if self.is_here and not self.is_borrowed else seconds
+        return None if self.is_here and not self.is_adopted else seconds
 
     @property
     def ident(self) -> int | None:
@@ -165,7 +165,7 @@ class EngineThread:
         """`call_soon` for many calls: the loop is woken once for all that arrive before it runs."""
         self._due.append((fn, args))
         if not self._is_woken:
-            with unbroken():  # an interrupt between the two would leave every later call waiting
+            with hold_interrupts():  # an interrupt between the two would leave every later call waiting
                 self._is_woken = True
                 self.loop.call_soon_threadsafe(self._call_due)
 

@@ -4,7 +4,7 @@ Python raises `KeyboardInterrupt` between any two instructions of the main threa
 before its handle is bound to a name here, so that nobody could stop it any more; and inside `threading.Condition`, which futures and
 events use, after it has acquired its lock and before the ``with`` statement has registered that: a thread that needs that lock, such as
 the engine thread when it sets a result, then waits for ever. So the main thread waits by a `Latch`, and acquires what others need only
-inside `unbroken` or `whole`.
+inside `hold_interrupts` or `whole`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["PULSE", "SLICE", "Latch", "in_slices", "pulse", "unbroken", "whole"]
+__all__ = ["PULSE", "SLICE", "Latch", "hold_interrupts", "keep_loop_awake", "wait_interruptibly", "whole"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Latch:
 
 
 @contextmanager
-def unbroken() -> Iterator[None]:
+def hold_interrupts() -> Iterator[None]:
     """Defer an interrupt until the block is over. Changes nothing outside of the main thread, where none is raised."""
     before = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
     if not callable(before):  # ignored, the system's own way, or set from outside of Python
@@ -75,7 +75,7 @@ def whole(fn: Callable[P, T]) -> Callable[P, T]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
         if threading.get_ident() != threading.main_thread().ident:
             return fn(*args, **kwargs)
-        with unbroken():
+        with hold_interrupts():
             return fn(*args, **kwargs)
 
     return guarded
@@ -89,7 +89,7 @@ SLICE = 0.2
 PULSE = 0.05
 
 
-def in_slices(future: cf.Future[_T], timeout: float | None) -> _T:
+def wait_interruptibly(future: cf.Future[_T], timeout: float | None) -> _T:
     """Wait for `future` so that the stop button can interrupt, then cancel it."""
     try:
         left = timeout
@@ -131,7 +131,7 @@ class _Beat:
 _beats: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Beat] = weakref.WeakKeyDictionary()
 
 
-def pulse() -> AbstractContextManager[None]:
+def keep_loop_awake() -> AbstractContextManager[None]:
     """Keep the running loop waking while it waits for another thread.
 
     The kernel's stop button cancels the cell by `call_soon`, which does not wake a loop that sleeps in its selector. It speaks to the main

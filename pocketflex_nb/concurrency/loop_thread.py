@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from pocketflex_nb.concurrency.process_id import pid
 
-__all__ = ["IOThread", "io_thread"]
+__all__ = ["LoopThread", "io_thread"]
 
 _T = TypeVar("_T")
 _C = TypeVar("_C")
 
 
-class IOThread:
+class LoopThread:
     """One loop in a daemon thread; a forked child starts its own."""
 
     def __init__(self, name: str = "pocketflex-resources") -> None:
@@ -75,4 +75,4 @@ class IOThread:
             raise
 
 
-io_thread = IOThread()
+io_thread = LoopThread()

@@ -7,10 +7,10 @@ from typing import Any
 
 from pocketflex_nb.concurrency.foreign_errors import as_failure, is_cut, is_ours
 
-__all__ = ["drained", "opened", "parcel"]
+__all__ = ["capture", "drained", "unwrap"]
 
 
-async def parcel(coro: Any) -> tuple[Any, BaseException | None]:
+async def capture(coro: Any) -> tuple[Any, BaseException | None]:
     """The outcome of `coro` as a value.
 
     A future that joins two threads makes new objects of some errors (TimeoutError), refuses others (StopIteration), and an interrupt
@@ -63,8 +63,8 @@ async def drained(error: BaseException | None = None) -> None:
         await _Sink()
 
 
-def opened(outcome: tuple[Any, BaseException | None]) -> Any:
-    """The value of a `parcel`, or its error raised."""
+def unwrap(outcome: tuple[Any, BaseException | None]) -> Any:
+    """The value of a `capture`, or its error raised."""
     value, error = outcome
     if error is not None:
         try:

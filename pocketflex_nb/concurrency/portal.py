@@ -16,19 +16,19 @@ from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import Latch
-from pocketflex_nb.concurrency.outcome import opened, parcel
+from pocketflex_nb.concurrency.outcome import capture, unwrap
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 
-__all__ = ["GRACE", "Crossing", "cross"]
+__all__ = ["GRACE", "PortalFuture", "call_on_engine"]
 
 #: seconds that cancelled work gets to end before the waiter goes
 GRACE = 5.0
 
 
-class Crossing(Future[Any]):
+class PortalFuture(Future[Any]):
     """A task on the engine thread, as other threads see it: done when the task is, or `GRACE` seconds after it was cancelled.
 
-    Its result is the `parcel` of the coroutine. It is begun by a call of its own, inside of what cancels it when it is interrupted.
+    Its result is the `capture` of the coroutine. It is begun by a call of its own, inside of what cancels it when it is interrupted.
     Plain code waits for `over`, which opens when it is done.
     """
 
@@ -43,7 +43,7 @@ class Crossing(Future[Any]):
         engine_thread.call_soon(self._begin)
 
     def _begin(self) -> None:
-        self._task = engine_thread.loop.create_task(parcel(self._coro), context=self._context)
+        self._task = engine_thread.loop.create_task(capture(self._coro), context=self._context)
         self._task.add_done_callback(self._end)
 
     def cancel(self) -> bool:
@@ -89,13 +89,13 @@ def _close(coro: Any) -> None:
     coro.close()
 
 
-async def cross(coro: Coroutine[Any, Any, Any]) -> Any:
+async def call_on_engine(coro: Coroutine[Any, Any, Any]) -> Any:
     """Await `coro` on the engine thread; when this is cancelled, until the task is done there."""
-    crossing = Crossing(coro)
+    crossing = PortalFuture(coro)
     here = asyncio.wrap_future(crossing)
     try:
         crossing.begin()
-        return opened(await asyncio.shield(here))
+        return unwrap(await asyncio.shield(here))
     except (asyncio.CancelledError, KeyboardInterrupt):
         if crossing.cancel():
             await asyncio.wait([here], timeout=GRACE)

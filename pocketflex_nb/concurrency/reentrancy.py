@@ -21,7 +21,7 @@ from contextvars import Context
 from typing import Any
 
 from pocketflex_nb.concurrency.foreign_errors import cut
-from pocketflex_nb.concurrency.outcome import opened, parcel
+from pocketflex_nb.concurrency.outcome import capture, unwrap
 from pocketflex_nb.core.context import CURRENT_FRAME
 
 __all__ = ["KEPT", "Stacks", "cancel_task", "cannot_nest", "interrupt_cell", "run_nested"]
@@ -194,7 +194,7 @@ class Stacks:
     def wait(self, coro: Any, cancelling: Any) -> Any:
         """Run `coro` as a task, and return to this stack when it is done."""
         loop, outer = self.loop, asyncio.current_task(self.loop)
-        inner = loop.create_task(parcel(coro))
+        inner = loop.create_task(capture(coro))
         wait = _Wait(self._current(), outer, inner)
         key = outer if outer is not None else wait
 
@@ -220,7 +220,7 @@ class Stacks:
         coro.close()  # if it was cancelled before it began
         if inner.cancelled() or wait.is_cut:
             raise cut()
-        return opened(inner.result())
+        return unwrap(inner.result())
 
     def _keep_turning(self) -> None:
         """Start to wake the loop regularly, unless it is the engine's, which gets no signals."""

@@ -173,7 +173,7 @@ class Pool:
                 self._grow()
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def release_slot(self) -> Iterator[None]:
         """Within the block, the calling thread waits and another may replace it, if it is a thread of this pool.
 
         Otherwise as many waiting steps as there are places would wait for ever for what only another step can do.

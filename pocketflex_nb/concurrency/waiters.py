@@ -8,7 +8,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
-__all__ = ["Waiter", "Waiters", "remaining"]
+__all__ = ["WaitQueue", "Waiter", "remaining"]
 
 
 def remaining(until: float | None) -> float | None:
@@ -40,7 +40,7 @@ class Waiter:
             self.future.set_result(None)
 
 
-class Waiters:
+class WaitQueue:
     """A queue of waiting tasks, served in order of arrival. `add` and the wakes are called while `lock` is held."""
 
     def __init__(self, lock: threading.Lock) -> None:

@@ -19,7 +19,7 @@ from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.flow.flow import Flow, check_limits
 from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency
 from pocketflex_nb.core.store.store import Store, as_store
-from pocketflex_nb.engine.records.emit import hear_logging
+from pocketflex_nb.engine.records.emit import capture_logging
 from pocketflex_nb.engine.runs.code_reload import classes_now
 from pocketflex_nb.engine.runs.lost_handles import launch_call
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
@@ -276,7 +276,7 @@ def _start(made: list[Run], context: Context | None = None) -> None:
     """Make the tasks, with one message to the engine thread; each begins with a copy of `context`, by default the caller's."""
     if not made:
         return
-    hear_logging()
+    capture_logging()
     loop = engine_thread.loop
     engine_thread.guard_input()  # again: a kernel puts an `input` of its own in place for each cell
 

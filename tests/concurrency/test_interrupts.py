@@ -12,8 +12,8 @@ import pytest
 
 from pocketflex_nb import Flow, Node, launch, runs
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.concurrency.interruptible import unbroken
-from pocketflex_nb.concurrency.portal import Crossing
+from pocketflex_nb.concurrency.interruptible import hold_interrupts
+from pocketflex_nb.concurrency.portal import PortalFuture
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine import launch as launching
 from pocketflex_nb.engine.runs.run import Run
@@ -43,7 +43,7 @@ def test_a_held_back_interrupt_comes_behind_the_block() -> None:
     done = []
 
     def held() -> None:
-        with unbroken():
+        with hold_interrupts():
             signal.raise_signal(signal.SIGINT)
             done.append(1)
 
@@ -58,8 +58,8 @@ def test_an_interrupt_is_held_back_until_the_outer_block_is_over() -> None:
     done = []
 
     def held() -> None:
-        with unbroken():
-            with unbroken():
+        with hold_interrupts():
+            with hold_interrupts():
                 signal.raise_signal(signal.SIGINT)
             done.append(1)
 
@@ -73,7 +73,7 @@ def test_other_threads_and_ignored_signals_are_left_alone() -> None:
     seen = []
 
     def inside() -> None:
-        with unbroken():
+        with hold_interrupts():
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=inside)
@@ -91,14 +91,14 @@ def test_other_threads_and_ignored_signals_are_left_alone() -> None:
 
 @pytest.mark.parametrize("begun", [True, False], ids=["behind its begin", "before its begin"])
 def test_an_async_step_of_a_blocking_run_does_not_outlive_the_interrupt(begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin = Crossing.begin
+    begin = PortalFuture.begin
 
-    def interrupted(self: Crossing) -> None:
+    def interrupted(self: PortalFuture) -> None:
         if begun:
             begin(self)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Crossing, "begin", interrupted)
+    monkeypatch.setattr(PortalFuture, "begin", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Flow(Waits()).run({})
 

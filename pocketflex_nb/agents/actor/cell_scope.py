@@ -18,7 +18,7 @@ from pocketflex_nb.agents.messaging.envelopes import Addressee
 from pocketflex_nb.agents.messaging.name_table import registry_and_key
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.agents.protocol.ref import Ref
-from pocketflex_nb.concurrency.interruptible import in_slices
+from pocketflex_nb.concurrency.interruptible import wait_interruptibly
 from pocketflex_nb.core.context import CURRENT_CELL
 
 __all__ = ["SCOPE_TIMEOUT", "Scope", "adopt", "evict_namesake", "living", "start_scope", "stop_scope"]
@@ -149,7 +149,7 @@ def _stop_hard(ref: Ref, patience: float) -> None:
         return
     future = asyncio.run_coroutine_threadsafe(_stop(ref._incarnation), host.loop)
     try:
-        in_slices(future, patience)
+        wait_interruptibly(future, patience)
     except TimeoutError:
         ref.exit("kill")
         ref.monitor().wait(10 * KILL_GRACE)

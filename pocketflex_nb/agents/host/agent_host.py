@@ -24,7 +24,7 @@ from pocketflex_nb.agents.protocol.exit_reasons import Status
 from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.agents.protocol.tree_position import AGENT_INFOS, AgentInfo, TreePosition
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.concurrency.interruptible import in_slices, pulse
+from pocketflex_nb.concurrency.interruptible import keep_loop_awake, wait_interruptibly
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
@@ -215,7 +215,7 @@ class AgentHost:
         if self.is_here:
             return await fn(*args)
         future = asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop)
-        with pulse():
+        with keep_loop_awake():
             return await asyncio.wrap_future(future)
 
     def do_sync(self, fn: Callable[..., Awaitable[_T]], *args: object, timeout: float | None = None) -> _T:
@@ -227,7 +227,7 @@ class AgentHost:
             On the host's own loop, where waiting would stop what is waited for.
         """
         self.must_not_wait("use `await` here")
-        return in_slices(asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop), timeout)
+        return wait_interruptibly(asyncio.run_coroutine_threadsafe(_awaited(fn, args), self.loop), timeout)
 
     @property
     def can_call_now(self) -> bool:
@@ -248,7 +248,7 @@ class AgentHost:
                 future.set_exception(exc)
 
         self.post(call)
-        return in_slices(future, None)
+        return wait_interruptibly(future, None)
 
     def is_closing(self) -> bool:
         """Whether the loop is being shut down: every task on it was cancelled, as `asyncio.run` does at its end."""

@@ -15,7 +15,7 @@ from pocketflex_nb.agents.messaging.strict_copy import copy_message
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import AgentDown, CallingSelf, CallTimeout, NotRunning
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
-from pocketflex_nb.concurrency.interruptible import pulse
+from pocketflex_nb.concurrency.interruptible import keep_loop_awake
 from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = [
@@ -80,7 +80,7 @@ async def call_across_loops(incarnation: Addressee, message: object, timeout: fl
     if timeout is not None and incarnation.host.is_real:
         timer = loop.call_later(timeout + CALL_MARGIN, waiting._set, waiting.future.set_exception, CallTimeout(incarnation.name, timeout))
     try:
-        with pulse():
+        with keep_loop_awake():
             return await waiting.future
     finally:
         if timer is not None:

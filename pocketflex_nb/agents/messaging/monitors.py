@@ -12,7 +12,7 @@ from pocketflex_nb.agents.protocol.errors import AgentDown, AgentError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, format_reason
 from pocketflex_nb.agents.protocol.info_messages import Down
 from pocketflex_nb.agents.protocol.ref import Ref
-from pocketflex_nb.concurrency.interruptible import in_slices, pulse
+from pocketflex_nb.concurrency.interruptible import keep_loop_awake, wait_interruptibly
 
 __all__ = ["DeathFuture", "Monitor", "Pending"]
 
@@ -143,7 +143,7 @@ class Monitor:
         if not self._future.done():
             over = asyncio.wrap_future(self._future)
             over.add_done_callback(_read)  # what it brings is raised below; asyncio would report this copy as never looked at
-            with pulse():  # shielded: a waiter that is cancelled does not cancel the watching
+            with keep_loop_awake():  # shielded: a waiter that is cancelled does not cancel the watching
                 await asyncio.wait([over])
         if self._future.cancelled():
             raise AgentError(f"this monitor of {self.ref!r} was cancelled: nothing will come")
@@ -167,7 +167,7 @@ class Monitor:
             Nothing within `timeout` seconds.
         """
         self._waiting += 1
-        return in_slices(self._future, timeout)
+        return wait_interruptibly(self._future, timeout)
 
     @property
     def is_down(self) -> bool:

@@ -12,7 +12,7 @@ from pocketflex_nb.agents.messaging.registry import NEAR, Registry, Via
 from pocketflex_nb.agents.messaging.reply_futures import LoopFuture
 from pocketflex_nb.agents.protocol.errors import NotRunning, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import short
-from pocketflex_nb.concurrency.interruptible import pulse
+from pocketflex_nb.concurrency.interruptible import keep_loop_awake
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["names", "not_running", "registry_and_key", "successor", "wait_for_name"]
@@ -76,7 +76,7 @@ async def successor(incarnation: Addressee, seconds: float) -> Addressee:
             waiting.set_result(found.ref)
         try:
             async with asyncio.timeout(seconds):
-                with pulse():
+                with keep_loop_awake():
                     ref: AgentRef = await waiting.future
                     return ref._incarnation
         except TimeoutError:

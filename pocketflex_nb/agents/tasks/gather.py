@@ -12,7 +12,7 @@ from pocketflex_nb.agents.protocol.exit_reasons import DEAD
 from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, outcome_of
-from pocketflex_nb.concurrency.interruptible import pulse
+from pocketflex_nb.concurrency.interruptible import keep_loop_awake
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["poll_many", "results"]
@@ -50,7 +50,7 @@ async def results(tasks: Iterable[TaskRef], *, timeout: float | None = 5.0) -> l
     incarnations = [ref._own("results") for ref in refs]
     waits = {asyncio.ensure_future(outcome_of(incarnation, timeout)): incarnation for incarnation in incarnations}
     try:
-        with pulse():
+        with keep_loop_awake():
             await _first_failure(waits)
         return [ref._value(wait.result(), timeout) for ref, wait in zip(refs, waits, strict=True)]
     except BaseException:
@@ -145,7 +145,7 @@ async def poll_many(
 async def _until_enough(waits: _Waits, limit: int | None) -> None:
     pending = set(waits)
     try:
-        with pulse():
+        with keep_loop_awake():
             while pending and (limit is None or sum(incarnation.outcome is not None for incarnation in waits.values()) < limit):
                 _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
     finally:

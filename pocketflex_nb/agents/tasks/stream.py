@@ -18,7 +18,7 @@ from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
 from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.tasks.spawn import spawn
 from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
-from pocketflex_nb.concurrency.interruptible import pulse
+from pocketflex_nb.concurrency.interruptible import keep_loop_awake
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
@@ -259,7 +259,7 @@ class Stream:
             if self._host.loop is self._loop:
                 await self._wake.wait()
             else:
-                with pulse():
+                with keep_loop_awake():
                     await self._wake.wait()
             if len(self._ended_works) > 1:  # they ended at one moment: the first that was started comes first
                 self._ended_works = deque(sorted(self._ended_works, key=_number))

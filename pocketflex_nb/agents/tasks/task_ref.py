@@ -17,7 +17,7 @@ from pocketflex_nb.agents.protocol.exit_reasons import DEAD, format_reason
 from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
-from pocketflex_nb.concurrency.interruptible import in_slices
+from pocketflex_nb.concurrency.interruptible import wait_interruptibly
 from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["TaskRef", "outcome_of", "start_task"]
@@ -95,7 +95,7 @@ class TaskRef(AgentRef):
         check_time(timeout, "timeout")
         incarnation.host.must_not_wait("use `await task`")
         future = asyncio.run_coroutine_threadsafe(outcome_of(incarnation, timeout), incarnation.host.loop)
-        return self._value(in_slices(future, None), timeout)
+        return self._value(wait_interruptibly(future, None), timeout)
 
     def _value(self, outcome: Ok | Exit | None, timeout: float | None) -> Any:
         if outcome is None:

@@ -191,7 +191,7 @@ class _Asking:
         if not self._begin():
             return self.default
         resume = self._stop_clock()
-        with self.run.cancelling(self.question.ended.cancel), engine_thread.pool.lent():
+        with self.run.cancelling(self.question.ended.cancel), engine_thread.pool.release_slot():
             try:
                 self.question.ended.result(self.timeout)
                 return self.question.value

@@ -18,7 +18,7 @@ from pocketflex_nb.engine.control.attempt_clock import Clock
 if TYPE_CHECKING:
     from pocketflex_nb.engine.records.frame import Frame
 
-__all__ = ["Scope", "counted", "has_limits", "is_timed", "timed"]
+__all__ = ["FlowLimits", "counted", "has_limits", "is_timed", "timed"]
 
 #: seconds between two looks at the clock while the run rests
 _SLICE = 0.05
@@ -34,7 +34,7 @@ def is_timed(flow: Any) -> bool:
     return bool(flow._pfx_timeout or (flow._pfx_budget or {}).get("seconds"))
 
 
-class Scope:
+class FlowLimits:
     """The limits of one visit of a nested flow, and what of them is used."""
 
     def __init__(self, frame: Frame, flow: Any) -> None:
@@ -115,10 +115,10 @@ class Scope:
 
 
 @contextmanager
-def counted(frame: Frame, flow: Any) -> Iterator[Scope]:
+def counted(frame: Frame, flow: Any) -> Iterator[FlowLimits]:
     """Count what runs below `frame` against the limits of `flow`."""
     limits = frame.lifecycle.ensure_controller().limits
-    scope = Scope(frame, flow)
+    scope = FlowLimits(frame, flow)
     limits.scopes[frame] = scope
     frame.lifecycle.needs_check = True
     try:
@@ -129,7 +129,7 @@ def counted(frame: Frame, flow: Any) -> Iterator[Scope]:
 
 
 @asynccontextmanager
-async def timed(scope: Scope) -> AsyncIterator[None]:
+async def timed(scope: FlowLimits) -> AsyncIterator[None]:
     """Cancel what runs inside when the time of `scope` is over. Time in which the run is paused or asks does not count."""
     loop, clock = asyncio.get_running_loop(), Clock()
     scope.began = scope.frame.lifecycle.ensure_controller().limits.active

@@ -215,14 +215,14 @@ def next_question(run: Any, timeout: float | None) -> Question | None:
         questions = run.ensure_controller().questions
         stop = questions.hear(partial(news.put, None))
         deadline = None if timeout is None else monotonic() + timeout
-        with engine_thread.pool.lent():
+        with engine_thread.pool.release_slot():
             while True:
                 if run.done() or (question := questions.oldest()) is not None:
                     return None if run.done() else question
                 left = _SLICE if deadline is None else min(_SLICE, deadline - monotonic())
                 if left <= 0:
                     raise _late(run, timeout)
-                if not engine_thread.turn(left):
+                if not engine_thread.run_once(left):
                     with suppress(Empty):
                         news.get(timeout=left)
     except KeyboardInterrupt:
@@ -242,7 +242,7 @@ async def _awaited(run: Any, timeout: float | None) -> Question | None:
     loop, stop = asyncio.get_running_loop(), None
     try:
         questions = run.ensure_controller().questions
-        news, beat = asyncio.Event(), engine_thread.beat(_SLICE)
+        news, beat = asyncio.Event(), engine_thread.poll_interval(_SLICE)
 
         def tell() -> None:
             if not loop.is_closed():

@@ -15,7 +15,7 @@ from typing import Any
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.errors import BudgetSpent, RunCancelled, RunError, RunTimeout, StepLimit
 from pocketflex_nb.engine.control.attempt_clock import LATE, unwatch, watch
-from pocketflex_nb.engine.control.flow_limits import Scope
+from pocketflex_nb.engine.control.flow_limits import FlowLimits
 from pocketflex_nb.engine.control.outer_run import Outside, alert
 from pocketflex_nb.engine.records.frame import Frame
 
@@ -70,7 +70,7 @@ class RunLimits:
     def __init__(self, run: Any, clock: IdleClock, outside: Outside | None, lock: threading.RLock) -> None:
         self.run, self.outside, self._idle_clock, self._lock = run, outside, clock, lock
         self.spent: Counter[str] = Counter()
-        self.scopes: dict[Frame, Scope] = {}
+        self.scopes: dict[Frame, FlowLimits] = {}
         self._steps = 0
         self._max_steps: int | None = None
         self._timeout: float | None = None
@@ -169,7 +169,7 @@ class RunLimits:
         if self.outside is not None:
             self.outside.check()
 
-    def around(self, frame: Frame | None) -> Iterator[Scope]:
+    def around(self, frame: Frame | None) -> Iterator[FlowLimits]:
         """The limits of nested flows around `frame`, the innermost first."""
         while frame is not None:
             if frame in self.scopes:

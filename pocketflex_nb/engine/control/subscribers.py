@@ -9,7 +9,7 @@ from typing import Any
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.control.outer_run import around
-from pocketflex_nb.engine.records.visit_counts import Counts
+from pocketflex_nb.engine.records.visit_counts import VisitCounts
 
 __all__ = ["Subscribers"]
 
@@ -26,7 +26,7 @@ class Subscribers:
         self._own: list[Callable[[Event], Any]] = []  # of `fns`, those that hear the runs inside by themselves
         self._telling = threading.RLock()
         self._is_telling = False
-        self._heard = Counts()
+        self._heard = VisitCounts()
 
     @property
     def hears_inner(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["emit", "hear_logging", "is_logging"]
+__all__ = ["capture_logging", "emit", "is_logging"]
 
 _KINDS = ("token", "usage", "progress", "log")
 #: kinds that the engine tells, besides those that begin with ``run_``, ``node_`` or ``child_``
@@ -103,7 +103,7 @@ _HANDLE = logging.Logger.callHandlers.__code__
 _DEEP = 100
 
 
-def hear_logging() -> None:
+def capture_logging() -> None:
     """Copy each `logging` record made in a launched run to its lane from now on.
 
     Notes

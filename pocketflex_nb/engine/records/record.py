@@ -10,7 +10,7 @@ from pocketflex_nb.core.store.change_log import HOP_START, TIME
 if TYPE_CHECKING:
     pass
 
-__all__ = ["CHANGED", "FINISHED", "Failure", "Note", "rows", "told"]
+__all__ = ["CHANGED", "FINISHED", "Failure", "Note", "format_error", "rows"]
 
 
 class Failure:
@@ -34,7 +34,7 @@ class Note:
 FINISHED = {status: Note("run_finished", status) for status in ("done", "failed", "cancelled")}
 
 
-def told(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """An error as text for events: its class, and its message where there is one."""
     try:
         return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

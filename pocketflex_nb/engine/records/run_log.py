@@ -19,13 +19,13 @@ from pocketflex_nb.core.flow.node_ids import base_id, ids_of
 from pocketflex_nb.core.store.change_log import TIME, places_in
 from pocketflex_nb.engine.records.frame import KEPT, TRIM_AT, WIDTH, Frame, Several
 from pocketflex_nb.engine.records.nested_blocks import NESTED, Block, inner_event
-from pocketflex_nb.engine.records.record import CHANGED, Failure, Note, rows, told
-from pocketflex_nb.engine.records.visit_counts import Counts
+from pocketflex_nb.engine.records.record import CHANGED, Failure, Note, format_error, rows
+from pocketflex_nb.engine.records.visit_counts import VisitCounts
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
 
-__all__ = ["LOOK_EVERY", "WALKS", "Log"]
+__all__ = ["LOOK_EVERY", "WALKS", "RunLog"]
 
 
 #: hops between two looks of a walk at the number of records
@@ -35,7 +35,7 @@ LOOK_EVERY = 2_048
 WALKS = 1_000
 
 
-class Log:
+class RunLog:
     """The records of one run.
 
     Attributes
@@ -48,8 +48,8 @@ class Log:
 
     def __init__(self, run: Any, records: list[Any]) -> None:
         self.run, self.records = run, records
-        self._base: Counts | None = None  # what stands before records[0]
-        self._cursor: Counts | None = None  # what stands before the first record that `state` has not seen
+        self._base: VisitCounts | None = None  # what stands before records[0]
+        self._cursor: VisitCounts | None = None  # what stands before the first record that `state` has not seen
         self._state: State | None = None
         self._ids: dict[Any, dict[Any, str]] | None = None
         self._lock, self._folding = Lock(), RLock()
@@ -82,15 +82,15 @@ class Log:
         """The address of the current node of `frame`."""
         with self._folding:
             self._fold()
-            return self._address(self._cursor or Counts(), frame, frame.node, 1)
+            return self._address(self._cursor or VisitCounts(), frame, frame.node, 1)
 
     def walk_address(self, frame: Frame) -> str:
         """The address of the walk of `frame` itself."""
         with self._folding:
             self._fold()
-            return self._prefix(self._cursor or Counts(), frame)
+            return self._prefix(self._cursor or VisitCounts(), frame)
 
-    def _address(self, counts: Counts, frame: Frame, node: Any, ahead: int) -> str:
+    def _address(self, counts: VisitCounts, frame: Frame, node: Any, ahead: int) -> str:
         where = self._prefix(counts, frame)
         if node is None:
             return where
@@ -101,7 +101,7 @@ class Log:
         item = f"[{frame.item}]" if frame.step and frame.item is not None else ""
         return f"{where}/{self._id(walk, node)}#{visit}{item}"
 
-    def _prefix(self, counts: Counts, frame: Frame) -> str:
+    def _prefix(self, counts: VisitCounts, frame: Frame) -> str:
         """The address of the walk itself; fixed when it is first requested, while the outer node is running."""
         if frame.step and frame.parent is not None:
             return self._prefix(counts, frame.parent)
@@ -125,10 +125,10 @@ class Log:
 
     def events_from(self, seq: int) -> list[Event]:
         """The kept records as events, from number `seq` on."""
-        events, _ = self.follow(Counts())
+        events, _ = self.follow(VisitCounts())
         return events if not seq else [event for event in events if event.seq >= seq]
 
-    def follow(self, counts: Counts) -> tuple[list[Event], Counts]:
+    def follow(self, counts: VisitCounts) -> tuple[list[Event], VisitCounts]:
         """The events after `counts`, and the counts after those; what was dropped meanwhile is skipped."""
         if not self.run.started:
             return [], counts
@@ -137,7 +137,7 @@ class Log:
         events += self._read(counts, kept)
         return events, counts
 
-    def _read(self, counts: Counts, kept: Iterator[tuple[Any, ...]]) -> Iterator[Event]:
+    def _read(self, counts: VisitCounts, kept: Iterator[tuple[Any, ...]]) -> Iterator[Event]:
         """The events of records: one each, except for a block of an inner run's."""
         for record in kept:
             if record[2] is NESTED:
@@ -145,14 +145,14 @@ class Log:
             else:
                 yield self._event(counts, *record)
 
-    def _of_block(self, counts: Counts, frame: Frame, node: Any, block: Block) -> list[Event]:
+    def _of_block(self, counts: VisitCounts, frame: Frame, node: Any, block: Block) -> list[Event]:
         seq, counts.seq = counts.seq, counts.seq + block.number
         address, path = self._inner(counts, frame, node, block, 1)
         controller = self.run.controller
         asks = {} if controller is None else controller.questions.inner
         return [inner_event(event, block, seq, address, path, asks) for event in block.read()]
 
-    def _inner(self, counts: Counts, frame: Frame, node: Any, block: Block, ahead: int) -> tuple[str, str]:
+    def _inner(self, counts: VisitCounts, frame: Frame, node: Any, block: Block, ahead: int) -> tuple[str, str]:
         """Address and graph path of an inner run; fixed when it is first requested, while its step is running."""
         known = counts.inner.pop(block.key, None) if block.is_last else counts.inner.get(block.key)
         if known is None:
@@ -167,7 +167,7 @@ class Log:
                 counts.inner[block.key] = known
         return known
 
-    def _behind(self, counts: Counts) -> tuple[Counts, Iterator[tuple[Any, ...]]]:
+    def _behind(self, counts: VisitCounts) -> tuple[VisitCounts, Iterator[tuple[Any, ...]]]:
         """`counts`, advanced to the first kept record if need be, and the records after it."""
         if self.run.nested is not None:
             self.run.nested.take()
@@ -190,7 +190,7 @@ class Log:
         if self._state is None:
             from pocketflex_nb.core.state import State
 
-            self._state, self._cursor = State(), Counts()
+            self._state, self._cursor = State(), VisitCounts()
         state = self._state
         assert self._cursor is not None
         if self.run.started and not self._cursor.seq:
@@ -234,7 +234,7 @@ class Log:
         """Graph paths of the nodes being visited now."""
         return [self.path(frame, frame.node) for frame in self.run.frames() if frame.node is not None]
 
-    def _catch_up(self, state: State, cursor: Counts) -> None:
+    def _catch_up(self, state: State, cursor: VisitCounts) -> None:
         """Bring `state`, which had to skip records, up to `cursor` from its sums."""
         state.steps = cursor.steps
         for path, (visits, seconds) in cursor.sums.items():
@@ -243,7 +243,7 @@ class Log:
             known.visits, known.seconds = visits, seconds
         state.edges.update(cursor.edges)
 
-    def _event(self, counts: Counts, frame: Any, node: Any, what: Any, start: Any, end: int) -> Event:
+    def _event(self, counts: VisitCounts, frame: Any, node: Any, what: Any, start: Any, end: int) -> Event:
         seq, counts.seq = counts.seq, counts.seq + 1
         if what.__class__ is not Note:
             return self._hop(counts, seq, frame, node, what, start, end)
@@ -263,7 +263,7 @@ class Log:
             data = self._of_the_run(data)
         return Event(seq, end, what.kind, self.run.name, address, path, data, what.cause, (end + EPOCH) / 1e9)
 
-    def _start(self, counts: Counts) -> Event:
+    def _start(self, counts: VisitCounts) -> Event:
         """The first event; every run has it, so none keeps a record of it."""
         counts.seq = 1
         run = self.run
@@ -273,9 +273,9 @@ class Log:
     def _of_the_run(self, status: str) -> dict[str, Any]:
         """The event of the run's last record."""
         run = self.run
-        return {"status": status, "action": run.action, "error": None if run.error is None else told(run.error)}
+        return {"status": status, "action": run.action, "error": None if run.error is None else format_error(run.error)}
 
-    def _hop(self, counts: Counts, seq: int, frame: Frame, node: Any, action: Any, start: int, end: int) -> Event:
+    def _hop(self, counts: VisitCounts, seq: int, frame: Frame, node: Any, action: Any, start: int, end: int) -> Event:
         visit = counts.visits[frame, node] = counts.visits.get((frame, node), 0) + 1
         counts.steps += 1
         address, path = self._address(counts, frame, node, 0), self.path(frame, node)
@@ -283,7 +283,7 @@ class Log:
         data: dict[str, Any] = {"start": start, "seconds": seconds, "visit": visit}
         failed = isinstance(action, Failure)
         if failed:
-            data |= {"error": told(action.error), "handled": action.handled, "status": action.status}
+            data |= {"error": format_error(action.error), "handled": action.handled, "status": action.status}
         elif action.__class__ is Several:
             data |= {"action": str(action), "branches": dict(action.counts)}
         else:
@@ -314,7 +314,7 @@ class Log:
             size = len(self.records) - KEPT * WIDTH
             if size < TRIM_AT - KEPT * WIDTH:
                 return
-            base, records = self._base or Counts(), self.records
+            base, records = self._base or VisitCounts(), self.records
             frames, nodes, whats = records[:size:WIDTH], records[1:size:WIDTH], records[2:size:WIDTH]
             base.row += len(nodes)
             base.seq = (base.seq or 1) + len(nodes)
@@ -330,7 +330,7 @@ class Log:
             if len(base.visits) + len(base.prefixes) > WALKS:
                 self._forget(base)
 
-    def _pass_blocks(self, base: Counts, frames: list[Any], nodes: list[Any], whats: list[Any], starts: list[Any]) -> None:
+    def _pass_blocks(self, base: VisitCounts, frames: list[Any], nodes: list[Any], whats: list[Any], starts: list[Any]) -> None:
         """Count the events of blocks that are dropped, and keep the addresses of those that continue."""
         for row, block in enumerate(starts):
             if whats[row] is NESTED:
@@ -340,7 +340,7 @@ class Log:
                 done = sum(f is walk and n is node and type(w) is not Note for f, n, w in zip(frames[:row], nodes, whats, strict=False))
                 self._inner(base, frame, node, block, 1 + done)
 
-    def _count(self, counts: Counts, frame: Frame, node: Any, action: Any, times: int) -> None:
+    def _count(self, counts: VisitCounts, frame: Frame, node: Any, action: Any, times: int) -> None:
         self._prefix(counts, frame)
         counts.visits[frame, node] = counts.visits.get((frame, node), 0) + times
         path = self.path(frame, node)
@@ -348,7 +348,7 @@ class Log:
         counts.sums[path] = (visits + times, before)
         _take(counts, path, action, times)
 
-    def _forget(self, counts: Counts) -> None:
+    def _forget(self, counts: VisitCounts) -> None:
         """Drop walks that are over and of which no record is kept."""
         needed = {frame for frame in self.records[::WIDTH] if frame is not None}
         needed.update(frame for frame, _ in counts.visits if frame.node is not None)
@@ -362,7 +362,7 @@ class Log:
         return iter(self.events())
 
 
-def _take(counts: Counts, path: str, action: Any, times: int) -> None:
+def _take(counts: VisitCounts, path: str, action: Any, times: int) -> None:
     """Count the arrows that a visit's action took."""
     if action.__class__ is Several:
         taken = {name: n * times for name, n in action.counts.items()}

@@ -9,10 +9,10 @@ from pocketflex_nb.engine.records.frame import Frame
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Counts"]
+__all__ = ["VisitCounts"]
 
 
-class Counts:
+class VisitCounts:
     """The counts of dropped or skipped records: per walk and node the finished visits, per node path the sums."""
 
     __slots__ = ("begun", "edges", "inner", "prefixes", "row", "seq", "steps", "sums", "visits")
@@ -26,9 +26,9 @@ class Counts:
         self.inner: dict[int, tuple[str, str]] = {}  # number of an inner run that goes on: its address and graph path
         self.begun: dict[str, int] = {}  # inner runs of one name within one step
 
-    def copy(self) -> Counts:
+    def copy(self) -> VisitCounts:
         """The same counts, to count on from."""
-        twin = Counts()
+        twin = VisitCounts()
         twin.row, twin.seq, twin.steps = self.row, self.seq, self.steps
         twin.visits, twin.prefixes = dict(self.visits), dict(self.prefixes)
         twin.sums, twin.edges = dict(self.sums), dict(self.edges)

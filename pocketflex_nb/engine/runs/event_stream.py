@@ -91,7 +91,7 @@ class EventStream:
         try:
             while not self._feed.events and not come.is_set():
                 try:
-                    async with asyncio.timeout(engine_thread.beat(_SLICE)):
+                    async with asyncio.timeout(engine_thread.poll_interval(_SLICE)):
                         await come.wait()
                 except TimeoutError:
                     continue

@@ -9,20 +9,20 @@ from typing import Any
 
 from pocketflex_nb.engine.records.frame import KEPT, TRIM_AT, Frame
 from pocketflex_nb.engine.records.nested_blocks import NESTED, Block
-from pocketflex_nb.engine.records.visit_counts import Counts
+from pocketflex_nb.engine.records.visit_counts import VisitCounts
 
-__all__ = ["CHILDREN", "Nest"]
+__all__ = ["CHILDREN", "NestedRuns"]
 
 #: runs inside that are over, as many as one run remembers
 CHILDREN = 200
 
 
-class Nest:
+class NestedRuns:
     """The runs that steps of one run began."""
 
     def __init__(self, run: Any) -> None:
         self.run = run
-        self.live: dict[Any, list[Any]] = {}  # run to what of its log is taken over (`Counts`), and the frame and node it began in
+        self.live: dict[Any, list[Any]] = {}  # run to what of its log is taken over (`VisitCounts`), and the frame and node it began in
         self.ended: deque[Any] = deque(maxlen=CHILDREN)
         self._lock = threading.RLock()
         self._blocks: deque[Block] = deque()  # those that stand for events
@@ -44,7 +44,7 @@ class Nest:
 
     def _take(self, child: Any) -> None:
         known = self.live[child]
-        events, known[0] = child.log.follow(known[0] or Counts())
+        events, known[0] = child.log.follow(known[0] or VisitCounts())
         if events:
             self._lay(child, Block(child, len(events), events[0].seq, events))
 
@@ -53,7 +53,7 @@ class Nest:
         with self._lock:
             if child not in self.live:
                 return
-            counts = self.live[child][0] or Counts()
+            counts = self.live[child][0] or VisitCounts()
             number = child.log.size() - counts.seq if child.started else 0
             if number > 0 and not self._is_over:
                 block = Block(child, number, counts.seq, counts=counts)

@@ -339,15 +339,15 @@ class Run:
         try:
             _refuse_on_engine(f"run {self.name!r}")
             deadline = None if timeout is None else monotonic() + timeout
-            with engine_thread.pool.lent():
+            with engine_thread.pool.release_slot():
                 while not self.done() and (deadline is None or monotonic() < deadline):
                     left = SLICE if deadline is None else max(0.0, min(SLICE, deadline - monotonic()))
-                    if not engine_thread.turn(left):
+                    if not engine_thread.run_once(left):
                         over.wait(left)
         except KeyboardInterrupt:
             self.cancel()
             until = monotonic() + GRACE
-            while not self.done() and monotonic() < until and engine_thread.turn(SLICE):
+            while not self.done() and monotonic() < until and engine_thread.run_once(SLICE):
                 pass
             over.wait(until - monotonic())
             raise
@@ -392,7 +392,7 @@ class Run:
         try:
             self.add_done_callback(lambda _: _wake(loop, over))
             # ipykernel's SIGINT handler does not wake an idle selector: without a beat an interrupt waits for the run's end
-            beat = engine_thread.beat(SLICE)
+            beat = engine_thread.poll_interval(SLICE)
             while not over.done():
                 await asyncio.wait([over], timeout=beat)
         except (asyncio.CancelledError, KeyboardInterrupt):  # the latter between two awaits

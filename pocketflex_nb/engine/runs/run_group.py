@@ -178,7 +178,7 @@ class RunGroup:
 
             for run in self._runs:
                 run.add_done_callback(one)
-            beat = engine_thread.beat(SLICE)
+            beat = engine_thread.poll_interval(SLICE)
             while not over.done() and left[0] > 0:
                 await asyncio.wait([over], timeout=beat)
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -227,7 +227,7 @@ class RunGroup:
             if left <= 0:
                 raise TimeoutError(f"{self!r}: not all runs are over")
             try:
-                return ended.get_nowait() if engine_thread.turn(left) else ended.get(timeout=left)
+                return ended.get_nowait() if engine_thread.run_once(left) else ended.get(timeout=left)
             except queue.Empty:
                 continue
 
@@ -248,7 +248,7 @@ class RunGroup:
                 while not ended:
                     come.clear()
                     if not ended:
-                        await _until(come, engine_thread.beat(SLICE))
+                        await _until(come, engine_thread.poll_interval(SLICE))
                 yield ended.popleft()
         except (asyncio.CancelledError, KeyboardInterrupt):
             await self._stopped_async()

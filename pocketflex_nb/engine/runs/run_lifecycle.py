@@ -30,8 +30,8 @@ from pocketflex_nb.core.flow.node_ids import base_id, base_name
 from pocketflex_nb.engine.control.controller import RunController
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import FINISHED
-from pocketflex_nb.engine.records.run_log import Log
-from pocketflex_nb.engine.runs.nested_runs import Nest
+from pocketflex_nb.engine.records.run_log import RunLog
+from pocketflex_nb.engine.runs.nested_runs import NestedRuns
 from pocketflex_nb.engine.runs.run_registry import RunRegistry
 
 if TYPE_CHECKING:
@@ -164,11 +164,11 @@ class RunLifecycle:
         return str(self._name)
 
     @property
-    def log(self) -> Log:
+    def log(self) -> RunLog:
         """Reads the records."""
         if self._log is None:
-            self._log = Log(self, self.records)
-        log: Log = self._log
+            self._log = RunLog(self, self.records)
+        log: RunLog = self._log
         return log
 
     @property
@@ -326,7 +326,7 @@ class RunLifecycle:
         if self.nested is None:
             with _making:
                 if self.nested is None:
-                    self.nested = Nest(self)
+                    self.nested = NestedRuns(self)
         self.nested.add(child, frame)
         if self.needs_check:
             child.needs_check = True

@@ -15,7 +15,7 @@ from typing import Any
 
 from pocketflex_nb.concurrency.foreign_errors import step_error
 from pocketflex_nb.concurrency.outcome import drained
-from pocketflex_nb.concurrency.portal import cross
+from pocketflex_nb.concurrency.portal import call_on_engine
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
@@ -28,27 +28,28 @@ from pocketflex_nb.engine.walk.batch_items import items_async
 from pocketflex_nb.engine.walk.dispatch import (
     BATCH,
     FLOW,
+    LEGACY_ASYNC,
     NODE,
-    SPELLED,
-    Plan,
-    copied,
+    NodeKind,
+    VisitPlan,
+    full_copy,
     is_async,
     is_step,
     overrides_flow_hooks,
     plan_of,
-    twin,
+    visit_copy,
 )
 from pocketflex_nb.engine.walk.flow_visit import visit_flow_async
 from pocketflex_nb.engine.walk.fork import walk_fork
-from pocketflex_nb.engine.walk.hop import failed, keep, no_arrow
-from pocketflex_nb.engine.walk.steps import CALLER, ENGINE, USER, attempt_async, fall_back, in_pool, mode_here, run_stream
+from pocketflex_nb.engine.walk.hop import on_unknown_action, record_changes, record_failure
+from pocketflex_nb.engine.walk.steps import CALLER, ENGINE, USER, LoopOwner, attempt_async, fall_back, in_pool, mode_here, run_stream
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, watched
 
 __all__ = ["walk_async"]
 
 #: hops before the first look at the size of the log, when a walk begins to remember how its nodes are visited
 _FEW = 12
-_NO_PLANS: dict[Any, Plan] = {}
+_NO_PLANS: dict[Any, VisitPlan] = {}
 
 
 async def walk_async(
@@ -116,9 +117,9 @@ async def walk_async(
                 if tracked:
                     frame.start_version = shared.version
                 try:
-                    if plan.is_plain or plan.is_spelled:
-                        c = twin(node, plan.cls, params) if plan.needs_copy else node
-                        if plan.is_spelled and inlines and c.max_retries == 1 and not c._pfx_has_retry_policy:
+                    if plan.is_plain or plan.is_legacy_async:
+                        c = visit_copy(node, plan.cls, params) if plan.needs_copy else node
+                        if plan.is_legacy_async and inlines and c.max_retries == 1 and not c._pfx_has_retry_policy:
                             p = await c.prep_async(shared)
                             try:
                                 e = await c.exec_async(p)
@@ -137,15 +138,15 @@ async def walk_async(
                         else:
                             action = await _visit_other(frame, c, shared, plan.kind, mode)
                     else:
-                        c = copied(node, plan, params)
+                        c = full_copy(node, plan, params)
                         action = await _visit_other(frame, c, shared, plan.kind, mode)
                     if action is not None and type(action) is not str:
                         action = spread(frame, c, action)
                     if tracked and (frame.page is not None or frame.touched):
-                        keep(frame)
+                        record_changes(frame)
                 except BaseException as exc:
                     await drained(exc)
-                    node, action = failed(frame, node, exc, t0), None
+                    node, action = record_failure(frame, node, exc, t0), None
                     if node is None:
                         break
                     t0 = now()
@@ -159,7 +160,7 @@ async def walk_async(
                 else:
                     node = c.successors.get(action or "default")
                     if not node and c.successors:
-                        node = no_arrow(frame, c, action)
+                        node = on_unknown_action(frame, c, action)
                 if not node or node is END:
                     node = None
                     break
@@ -171,7 +172,7 @@ async def walk_async(
                 await sleep(0)  # a flow that never waits must not keep all others, and its own clock, waiting
         frame.node = None
         if frame.touched or frame.page is not None:  # of a store that is not the run's own
-            keep(frame)
+            record_changes(frame)
         if action.__class__ is Several:
             action = action.last
         if self is None:
@@ -189,45 +190,45 @@ async def walk_async(
             left(token)
 
 
-async def _visit_plain(c: Any, shared: Any, plan: Plan, mode: int) -> Any:
+async def _visit_plain(c: Any, shared: Any, plan: VisitPlan, mode: LoopOwner) -> Any:
     """Visit a plain node whose steps are not all async."""
     p = c.prep(shared)
     if type(p) is CoroutineType and is_step(p, c.prep):
-        p = await (p if mode != CALLER else cross(p))
+        p = await (p if mode != CALLER else call_on_engine(p))
     if (plan.is_inline or mode == USER) and c.max_retries == 1 and not c._pfx_has_retry_policy:
         try:
             e = c.exec(p)
             if type(e) is CoroutineType and is_step(e, c.exec):
-                e = await (e if mode != CALLER else cross(e))
+                e = await (e if mode != CALLER else call_on_engine(e))
         except (Exception, CancelledError) as exc:
             e = await fall_back(c, p, step_error(exc), mode)
     else:
         e = await attempt_async(c, p, mode)
     action = c.post(shared, p, e)
-    return await (action if mode != CALLER else cross(action)) if type(action) is CoroutineType else action
+    return await (action if mode != CALLER else call_on_engine(action)) if type(action) is CoroutineType else action
 
 
-async def _visit_other(frame: Frame, c: Any, shared: Any, kind: int, mode: int) -> Any:
+async def _visit_other(frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: LoopOwner) -> Any:
     """Visit a node that is not plain: a batch, a flow, the `*_async` spelling, or a node that overrides a private hook."""
     if kind <= BATCH:
         return await _visit_steps(frame, c, shared, kind, mode)
-    if kind == SPELLED:
+    if kind == LEGACY_ASYNC:
         if _refuses(frame, mode):
             return c._run(shared)
-        return await (cross(c._run_async(shared)) if mode == CALLER else c._run_async(shared))
+        return await (call_on_engine(c._run_async(shared)) if mode == CALLER else c._run_async(shared))
     if kind == FLOW and not overrides_flow_hooks(c):
         return await visit_flow_async(c, shared)
     action = c._run(shared) if mode == USER else await in_pool(frame, c._run, shared)
     if action.__class__ is CoroutineType:
-        action = await (cross(action) if mode == CALLER else action)
+        action = await (call_on_engine(action) if mode == CALLER else action)
     return action
 
 
-async def _visit_steps(frame: Frame, c: Any, shared: Any, kind: int, mode: int) -> Any:
+async def _visit_steps(frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: LoopOwner) -> Any:
     """Visit a node or batch with this package's own private hooks, step by step."""
     p = c.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, c.prep):
-        p = await (p if mode != CALLER else cross(p))
+        p = await (p if mode != CALLER else call_on_engine(p))
     elif p.__class__ in LAZY:
         watched(p, c, "prep")
     if kind == BATCH:
@@ -239,15 +240,15 @@ async def _visit_steps(frame: Frame, c: Any, shared: Any, kind: int, mode: int) 
     action = c.post(shared, p, e)
     if action.__class__ in LAZY:
         return watched(action, c, "post")
-    return await (action if mode != CALLER else cross(action)) if action.__class__ is CoroutineType else action
+    return await (action if mode != CALLER else call_on_engine(action)) if action.__class__ is CoroutineType else action
 
 
-async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: int) -> Any:
+async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: LoopOwner) -> Any:
     """`exec` of a bare `BaseNode`: once."""
     if mode == USER or c.exec.__func__ is BaseNode.exec or is_async(c.exec) or not getattr(c, "blocking", True):
         result = c.exec(prep_res)
         if result.__class__ is CoroutineType and is_step(result, c.exec):
-            return await (cross(result) if mode == CALLER else result)
+            return await (call_on_engine(result) if mode == CALLER else result)
     elif is_stream(c.exec):
         return await run_stream(c.exec(prep_res), mode)
     else:
@@ -257,10 +258,10 @@ async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: int) -> Any:
     return result
 
 
-def _refuses(frame: Frame, mode: int) -> bool:
+def _refuses(frame: Frame, mode: LoopOwner) -> bool:
     """Whether an async-spelled node is part of a plain `Flow` that an `AsyncFlow` awaits: PocketFlow runs that flow synchronously."""
     if mode != USER or getattr(type(frame.flow), "_pfx_legacy_async", False):
-        return mode == CALLER
+        return mode is CALLER
     outer = frame.parent
     while outer is not None:
         if getattr(type(outer.flow), "_pfx_legacy_async", False):

@@ -7,20 +7,20 @@ from collections.abc import Awaitable, Callable
 from operator import length_hint
 from typing import Any
 
-from pocketflex_nb.concurrency.bounded_gather import end, together
+from pocketflex_nb.concurrency.bounded_gather import cancel_and_wait, gather_all
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
-from pocketflex_nb.concurrency.portal import cross
+from pocketflex_nb.concurrency.portal import call_on_engine
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
 from pocketflex_nb.engine.records.frame import Frame
-from pocketflex_nb.engine.records.record import told
-from pocketflex_nb.engine.walk.steps import CALLER, attempt_async, mode_here
+from pocketflex_nb.engine.records.record import format_error
+from pocketflex_nb.engine.walk.steps import CALLER, LoopOwner, attempt_async, mode_here
 
-__all__ = ["each", "ends_run", "items_async", "note_failure"]
+__all__ = ["bounded_gather", "ends_run", "items_async", "note_failure"]
 
 
-async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
+async def bounded_gather(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
     """``await work(thing, index)`` for every thing, at most `limit` in parallel, results in order.
 
     Parameters
@@ -44,7 +44,7 @@ async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: i
     if limit == 1:
         return [await work(thing, index) for index, thing in source]
     if limit is None:
-        return await together([asyncio.ensure_future(work(thing, index)) for index, thing in source])
+        return await gather_all([asyncio.ensure_future(work(thing, index)) for index, thing in source])
 
     async def pull() -> None:
         for index, thing in source:
@@ -52,12 +52,12 @@ async def each(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: i
             results[index] = await work(thing, index)
 
     workers = min(limit, length_hint(things, limit))
-    await together([asyncio.ensure_future(pull()) for _ in range(workers)])
+    await gather_all([asyncio.ensure_future(pull()) for _ in range(workers)])
     return results
 
 
 async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
-    """`each` for an async iterable: one worker at a time requests the next thing, where ``async def`` steps are awaited."""
+    """`bounded_gather` for an async iterable: one worker at a time requests the next thing, where ``async def`` steps are awaited."""
     source, turn, results = aiter(things), asyncio.Lock(), list[Any]()
     cross_over, over = mode_here() == CALLER, False
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -85,7 +85,7 @@ async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any,
             if over:
                 return None
             try:
-                thing = await (cross(following()) if cross_over else following())
+                thing = await (call_on_engine(following()) if cross_over else following())
             except StopAsyncIteration:
                 over = True
                 return None
@@ -103,17 +103,17 @@ async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any,
         if limit == 1:
             await pulls()
         elif limit is not None:
-            await together([asyncio.ensure_future(pulls()) for _ in range(limit)])
+            await gather_all([asyncio.ensure_future(pulls()) for _ in range(limit)])
         else:
             puller = asyncio.ensure_future(pulls())
             try:
                 await asyncio.wait([puller, failed], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 if not failed.done() and not puller.done():  # cancelled
-                    await end([puller, *begun])
-            await together([*begun, puller])
+                    await cancel_and_wait([puller, *begun])
+            await gather_all([*begun, puller])
     finally:
-        await (cross(ended()) if cross_over else ended())
+        await (call_on_engine(ended()) if cross_over else ended())
     return results
 
 
@@ -130,10 +130,10 @@ def ends_run(frame: Frame | None, error: BaseException) -> bool:
 def note_failure(frame: Frame | None, failure: ItemFailure, node: str = "") -> None:
     """Note that a failure was collected. `node` is the graph path of the node it belongs to, if that is not the one in flight."""
     if frame is not None:
-        frame.note("item_failed", index=failure.index, error=told(failure.cause), path=node)
+        frame.note("item_failed", index=failure.index, error=format_error(failure.cause), path=node)
 
 
-async def items_async(node: Any, items: Any, mode: int | None = None) -> list[Any]:
+async def items_async(node: Any, items: Any, mode: LoopOwner | None = None) -> list[Any]:
     """`exec` per item of a `BatchNode`, with its attempts, its time limit and its fallback, as many in parallel as the node allows."""
     mode = mode_here() if mode is None else mode
     outer = CURRENT_FRAME.get()
@@ -170,5 +170,5 @@ async def items_async(node: Any, items: Any, mode: int | None = None) -> list[An
                 if limit == 1:
                     CURRENT_FRAME.set(outer)
 
-    results = await each(work, given(items), limit)
+    results = await bounded_gather(work, given(items), limit)
     return Outcomes(results, failures) if collects else results

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
+from enum import IntEnum
 from inspect import CO_COROUTINE
 from operator import attrgetter
 from typing import Any
@@ -20,12 +21,52 @@ from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
 from pocketflex_nb.engine.walk.copy_elision import needs_no_copy
 
 __all__ = [
-    "BASE", "BATCH", "CALL", "FLOW", "NODE", "SPELLED", "Plan", "copied", "is_async", "is_bare", "is_exec_step", "is_simple_copy",
-    "is_step", "kind_of", "overrides_flow_hooks", "plan_of", "twin",
+    "BASE",
+    "BATCH",
+    "CALL",
+    "FLOW",
+    "LEGACY_ASYNC",
+    "NODE",
+    "NodeKind",
+    "VisitPlan",
+    "full_copy",
+    "is_async",
+    "is_bare",
+    "is_exec_step",
+    "is_simple_copy",
+    "is_step",
+    "kind_of",
+    "overrides_flow_hooks",
+    "plan_of",
+    "visit_copy",
 ]
 
-#: kinds: a plain Node; a BaseNode without retries; a BatchNode; a flow; a node that overrides a hook; a `*_async` spelling
-NODE, BASE, BATCH, FLOW, CALL, SPELLED = range(6)
+
+class NodeKind(IntEnum):
+    """How nodes of a class are visited. Those up to `BATCH` are visited step by step.
+
+    Attributes
+    ----------
+    NODE, BASE, BATCH
+        A plain `Node`; a `BaseNode` without tries; a `BatchNode`.
+    FLOW
+        A flow.
+    CALL
+        A node that overrides a private hook: the hook is called.
+    LEGACY_ASYNC
+        A node in the `*_async` spelling.
+    """
+
+    NODE = 0
+    BASE = 1
+    BATCH = 2
+    FLOW = 3
+    CALL = 4
+    LEGACY_ASYNC = 5
+
+
+#: names of this module, since an attribute of an enum is looked up slowly
+NODE, BASE, BATCH, FLOW, CALL, LEGACY_ASYNC = NodeKind
 
 _HOOKS = frozenset(("_run", "_orch", "_orch_async", "prep", "post", "_run_async", "prep_async", "post_async"))
 _BARE = (Flow._run, Flow._orch, Flow._orch_async, BaseNode.prep, Flow.post)
@@ -34,14 +75,14 @@ _LAZY_STEPS = (*_STEPS, "exec_async")
 #: what may be replaced on one node
 _PATCHES = _STEPS | {"_run", "_exec", "_run_async"}
 #: what a plan of the other spelling depends on
-_depends_spelled = attrgetter("_run_async", "_exec", "set_params", "prep_async", "exec_async", "post_async", "exec_fallback_async")
+_depends_legacy_async = attrgetter("_run_async", "_exec", "set_params", "prep_async", "exec_async", "post_async", "exec_fallback_async")
 
 
-def kind_of(cls: type) -> int:
+def kind_of(cls: type) -> NodeKind:
     """The kind of nodes of `cls`."""
     run, exec_ = getattr(cls, "_run", None), getattr(cls, "_exec", None)
     if getattr(cls, "_pfx_legacy_async", False):
-        return SPELLED
+        return LEGACY_ASYNC
     if issubclass(cls, Flow):
         return FLOW
     if run is not BaseNode._run:
@@ -113,13 +154,13 @@ def _yields(thing: Any) -> bool:
     return any(is_lazy(step) for name in _LAZY_STEPS if (step := getattr(thing, name, None)) is not None)
 
 
-class Plan:
+class VisitPlan:
     """How nodes of one class are visited.
 
     Attributes
     ----------
-    kind : int
-        One of the kinds above.
+    kind : NodeKind
+        See there.
     cls : type
         The class a visit's copy gets.
     is_plain : bool
@@ -132,45 +173,45 @@ class Plan:
         False when a visit of the node itself cannot be told from one of its copy.
     is_async : bool
         A plain node whose prep, exec and post are all ``async def``.
-    is_spelled : bool
+    is_legacy_async : bool
         A node in the `*_async` spelling, copied simply, whose hooks are all ours.
     """
 
     # no dataclass: making one would be a twentieth of this package's import
-    __slots__ = ("cls", "copies_simply", "is_async", "is_inline", "is_plain", "is_spelled", "kind", "needs_copy", "sets_params")
+    __slots__ = ("cls", "copies_simply", "is_async", "is_inline", "is_legacy_async", "is_plain", "kind", "needs_copy", "sets_params")
 
     def __init__(
-        self, *, kind: int, cls: Any, is_plain: bool, copies_simply: bool, sets_params: bool, is_inline: bool, needs_copy: bool,
-        is_async: bool, is_spelled: bool,
+        self, *, kind: NodeKind, cls: Any, is_plain: bool, copies_simply: bool, sets_params: bool, is_inline: bool, needs_copy: bool,
+        is_async: bool, is_legacy_async: bool,
     ) -> None:
         self.kind, self.cls, self.is_plain, self.copies_simply, self.sets_params = kind, cls, is_plain, copies_simply, sets_params
-        self.is_inline, self.needs_copy, self.is_async, self.is_spelled = is_inline, needs_copy, is_async, is_spelled
+        self.is_inline, self.needs_copy, self.is_async, self.is_legacy_async = is_inline, needs_copy, is_async, is_legacy_async
 
-    def but(self, **changed: Any) -> Plan:
+    def but(self, **changed: Any) -> VisitPlan:
         """The same with some attributes of another value."""
-        return Plan(**{name: getattr(self, name) for name in self.__slots__} | changed)
+        return VisitPlan(**{name: getattr(self, name) for name in self.__slots__} | changed)
 
 
 #: class to what its plan depends on, and the plan
-_plans: dict[Any, tuple[tuple[Any, ...], Plan]] = {}
+_plans: dict[Any, tuple[tuple[Any, ...], VisitPlan]] = {}
 _new: Any = object.__new__
 _UNKNOWN: tuple[Any, None] = None, None
 
 
-def _made(cls: Any) -> Plan:
+def _made(cls: Any) -> VisitPlan:
     kind, simple, sets = kind_of(cls), is_simple_copy(cls), cls.set_params is BaseNode.set_params
     inline = cls.exec is BaseNode.exec or is_async(cls.exec) or is_stream(cls.exec) or not getattr(cls, "blocking", True)
     short = simple and sets and not _yields(cls)
     plain = kind == NODE and short
     three = plain and is_async(cls.prep) and is_async(cls.exec) and is_async(cls.post)
-    spelled = kind == SPELLED and short and (cls._run_async, cls._exec) == cls._pfx_own
-    return Plan(
+    spelled = kind == LEGACY_ASYNC and short and (cls._run_async, cls._exec) == cls._pfx_own
+    return VisitPlan(
         kind=kind, cls=cls, is_plain=plain, copies_simply=simple, sets_params=sets, is_inline=inline,
-        needs_copy=not ((plain or spelled) and needs_no_copy(cls)), is_async=three, is_spelled=spelled,
+        needs_copy=not ((plain or spelled) and needs_no_copy(cls)), is_async=three, is_legacy_async=spelled,
     )
 
 
-def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
+def plan_of(node: Any, run: Any, is_shown: bool = False) -> VisitPlan:
     """The plan for `node` in `run`. `is_shown`: the flow's own `get_next_node` is given the visit's copy."""
     cls: Any = node.__class__ if run.classes is None else run.current_class(node.__class__)
     if cls is FunctionNode or cls is AsyncFunctionNode:
@@ -181,7 +222,7 @@ def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
     except AttributeError:
         return _foreign(node)
     if spelled:
-        depends: Any = _depends_spelled(cls)
+        depends: Any = _depends_legacy_async(cls)
     else:
         depends = cls._run, cls._exec, cls.set_params, cls.prep, cls.exec, cls.post
     known, plan = _plans.get(cls, _UNKNOWN)
@@ -197,31 +238,31 @@ def plan_of(node: Any, run: Any, is_shown: bool = False) -> Plan:
     return _changed(plan, node)
 
 
-def _foreign(node: Any) -> Plan:
+def _foreign(node: Any) -> VisitPlan:
     """The plan for what is no `BaseNode`: what behaves like one is visited as one, anything else is a mistake in the wiring."""
     if isinstance(node, type):
         raise TypeError(f"an arrow leads to the class {node.__name__}: a node is needed, {node.__name__}()")
     if not (hasattr(node, "_run") and hasattr(node, "set_params")):
         raise AttributeError(f"an arrow leads to {node!r:.60}, something of type {type(node).__name__}: a node is needed")
-    return Plan(
+    return VisitPlan(
         kind=CALL, cls=type(node), is_plain=False, copies_simply=False, sets_params=False, is_inline=False, needs_copy=True,
-        is_async=False, is_spelled=False,
+        is_async=False, is_legacy_async=False,
     )
 
 
-def _changed(plan: Plan, node: Any) -> Plan:
+def _changed(plan: VisitPlan, node: Any) -> VisitPlan:
     """The plan for a node that is visited by another class than its own, or on which something was replaced."""
     own = node.__dict__
     if plan.cls is not node.__class__:
         plan = plan.but(needs_copy=True)
     if not own.keys().isdisjoint(("_run", "_exec", "_run_async")):
-        return plan.but(kind=max(plan.kind, CALL), is_plain=False, is_async=False, is_spelled=False)
+        return plan.but(kind=max(plan.kind, CALL), is_plain=False, is_async=False, is_legacy_async=False)
     if not _STEPS.isdisjoint(own):
         return plan.but(is_inline="exec" not in own and plan.is_inline, is_async=False, is_plain=plan.is_plain and not _yields(node))
     return plan
 
 
-def twin(node: Any, cls: Any, params: dict[str, Any]) -> Any:
+def visit_copy(node: Any, cls: Any, params: dict[str, Any]) -> Any:
     """A copy of `node` as an instance of `cls`, by its attributes alone.
 
     Most nodes have the four that `Node` gives them. Those set one by one stay where attributes are quickest found; a copied
@@ -236,7 +277,7 @@ def twin(node: Any, cls: Any, params: dict[str, Any]) -> Any:
     return c
 
 
-def copied(node: Any, plan: Plan, params: dict[str, Any]) -> Any:
+def full_copy(node: Any, plan: VisitPlan, params: dict[str, Any]) -> Any:
     """The visit's copy of `node`."""
     cls = plan.cls
     if plan.copies_simply:

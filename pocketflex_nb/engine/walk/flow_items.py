@@ -11,8 +11,8 @@ from pocketflex_nb.core.flow.node_ids import base_name
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.records.frame import Frame
-from pocketflex_nb.engine.walk.batch_items import each, ends_run, note_failure
-from pocketflex_nb.engine.walk.hop import keep
+from pocketflex_nb.engine.walk.batch_items import bounded_gather, ends_run, note_failure
+from pocketflex_nb.engine.walk.hop import record_changes
 
 __all__ = ["ItemWalks", "item", "privately", "settled"]
 
@@ -36,7 +36,7 @@ def item(frame: Frame, flow: Any, index: int | None) -> Iterator[Frame]:
 def settled(frame: Frame) -> None:
     """Record what the flow's own prep or post changed."""
     if frame.touched or frame.page is not None:
-        keep(frame)
+        record_changes(frame)
 
 
 @contextmanager
@@ -104,7 +104,7 @@ class ItemWalks:
             with self.one(params, index) as (store, own):
                 self.actions[index] = await self.flow._orch_async(store, own)
 
-        return self.gathered(len(await each(work, items, self.flow._pfx_items_at_once)))
+        return self.gathered(len(await bounded_gather(work, items, self.flow._pfx_items_at_once)))
 
     def gathered(self, count: int) -> Any:
         """Write back the outputs of the items, in their order; returns their outcomes, or None where the first failure ends all."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import CoroutineType
 from typing import Any
 
-from pocketflex_nb.concurrency.portal import cross
+from pocketflex_nb.concurrency.portal import call_on_engine
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.flow import BatchFlow
 from pocketflex_nb.core.flow.outcomes import given, is_awaited
@@ -175,4 +175,4 @@ def _now(result: Any, frame: Frame) -> Any:
 async def _then(result: Any) -> Any:
     if result.__class__ is not CoroutineType:
         return result
-    return await (cross(result) if mode_here() == CALLER else result)
+    return await (call_on_engine(result) if mode_here() == CALLER else result)

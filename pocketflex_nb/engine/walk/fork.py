@@ -13,7 +13,7 @@ from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.nodes import Fork
 from pocketflex_nb.core.flow.outcomes import ItemFailure
 from pocketflex_nb.engine.records.frame import Frame
-from pocketflex_nb.engine.walk.batch_items import each, ends_run, note_failure
+from pocketflex_nb.engine.walk.batch_items import bounded_gather, ends_run, note_failure
 from pocketflex_nb.engine.walk.steps import CALLER, mode_here
 
 __all__ = ["Meeting", "Walker", "walk_fork"]
@@ -104,9 +104,9 @@ async def _walk_branches(
     if not fork.heads:
         return None, None
     at_once = _at_once(run, frame.flow, len(fork.heads))
-    ends = await each(branch, fork.heads, at_once)
+    ends = await bounded_gather(branch, fork.heads, at_once)
     while early := [index for index, (_, stop) in enumerate(ends) if stop in meeting.former and stop not in inner]:
-        for index, end in zip(early, await each(further, early, at_once), strict=True):
+        for index, end in zip(early, await bounded_gather(further, early, at_once), strict=True):
             ends[index] = end
     if collects:
         frame.failures = sorted(failures, key=lambda failure: failure.index)

@@ -17,10 +17,10 @@ from pocketflex_nb.engine.records.frame import Frame, Several
 from pocketflex_nb.engine.records.record import CHANGED, Failure
 from pocketflex_nb.engine.runs.code_reload import name_the_cell
 
-__all__ = ["failed", "keep", "no_arrow"]
+__all__ = ["on_unknown_action", "record_changes", "record_failure"]
 
 
-def keep(frame: Frame) -> None:
+def record_changes(frame: Frame) -> None:
     """At the node's end: find nested changes of the store, and record all changes."""
     changes = collect_changes(frame)
     if changes:
@@ -32,12 +32,12 @@ def keep(frame: Frame) -> None:
             run.controller.subscribers.tell()
 
 
-def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
+def record_failure(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
     """Record that a visit failed, and return the node behind its error edge, None for `END`; raise `error` when there is none."""
     run = frame.lifecycle
     error = raised_by_step(error)
     if frame.touched or frame.page is not None:
-        keep(frame)
+        record_changes(frame)
     if run.classes is not None and isinstance(error, AttributeError):
         name_the_cell(error, node, run)
     handler = getattr(node, "_pfx_on_error", None)
@@ -54,7 +54,7 @@ def failed(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
     return None if handler is END else handler
 
 
-def no_arrow(frame: Frame, node: Any, action: Any) -> Any:
+def on_unknown_action(frame: Frame, node: Any, action: Any) -> Any:
     """The next node for an action that is no arrow's name: the fork for several actions; else none.
 
     An action without an arrow ends the flow: noted, marked in every view, and an error in a strict flow.

@@ -12,34 +12,54 @@ import contextvars
 import inspect
 import sys
 from collections.abc import Callable
+from enum import Enum
 from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import EngineLoop, engine_thread
 from pocketflex_nb.concurrency.foreign_errors import step_error
-from pocketflex_nb.concurrency.outcome import opened
-from pocketflex_nb.concurrency.portal import cross
+from pocketflex_nb.concurrency.outcome import unwrap
+from pocketflex_nb.concurrency.portal import call_on_engine
 from pocketflex_nb.concurrency.private_loop import CallerLoop
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import BaseNode, Node
 from pocketflex_nb.engine.control.attempt_clock import limit
 from pocketflex_nb.engine.records.frame import Frame
-from pocketflex_nb.engine.records.record import told
+from pocketflex_nb.engine.records.record import format_error
 from pocketflex_nb.engine.walk.dispatch import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.walk.failed_attempts import begin_try, end_tries, take_back, withdraw
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
 
 __all__ = [
-    "CALLER", "ENGINE", "USER", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here", "once", "patience",
-    "retried", "run_stream", "with_tries",
+    "CALLER", "ENGINE", "USER", "LoopOwner", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here", "once",
+    "patience", "retried", "run_stream", "with_tries",
 ]
 
-#: on whose loop this task runs
-USER, ENGINE, CALLER = range(3)
+
+class LoopOwner(Enum):
+    """On whose loop a task runs.
+
+    Attributes
+    ----------
+    USER
+        The caller's own: everything runs inline.
+    ENGINE
+        The engine thread's: a plain `exec` goes to the pool.
+    CALLER
+        The private loop of a waiting `run`: a plain `exec` goes to the pool, an async step to the engine thread.
+    """
+
+    USER = "user"
+    ENGINE = "engine"
+    CALLER = "caller"
 
 
-def mode_here() -> int:
+#: names of this module, since an attribute of an enum is looked up slowly
+USER, ENGINE, CALLER = LoopOwner
+
+
+def mode_here() -> LoopOwner:
     """The owner of the loop on which the running task is."""
     loop = asyncio.get_running_loop().__class__
     if sys.platform == "emscripten":  # no threads there
@@ -51,7 +71,7 @@ def mode_here() -> int:
         return USER
     if frame.lifecycle.crosses:
         return CALLER
-    return ENGINE if engine_thread.is_borrowed and frame.lifecycle.launched else USER
+    return ENGINE if engine_thread.is_adopted and frame.lifecycle.launched else USER
 
 
 def _parcelled(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
@@ -72,7 +92,7 @@ async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
     context.run(CURRENT_FRAME.set, step)
     future = engine_thread.pool.submit(context.run, _parcelled, fn, *args, told=lambda text: step.note("pool_full", text=text))
     try:
-        return opened(await asyncio.wrap_future(future))
+        return unwrap(await asyncio.wrap_future(future))
     except asyncio.CancelledError:
         if not future.cancel() and future.running():
             abandon(step, future)
@@ -92,7 +112,7 @@ def abandon(step: Frame, future: Any) -> None:
     future.add_done_callback(lambda _: pool.reclaim())
 
 
-async def once(node: Any, prep_res: Any, mode: int, frame: Frame) -> Any:
+async def once(node: Any, prep_res: Any, mode: LoopOwner, frame: Frame) -> Any:
     """One attempt of `exec`, where it may run and for as long as it may."""
     seconds = node._pfx_timeout
     if seconds is None:
@@ -101,10 +121,10 @@ async def once(node: Any, prep_res: Any, mode: int, frame: Frame) -> Any:
         return await _exec_once(node, prep_res, mode, frame, True)
 
 
-async def _exec_once(node: Any, prep_res: Any, mode: int, frame: Frame, limited: bool) -> Any:
+async def _exec_once(node: Any, prep_res: Any, mode: LoopOwner, frame: Frame, limited: bool) -> Any:
     fn = node.exec
     if is_async(fn):
-        return await (cross(fn(prep_res)) if mode == CALLER else fn(prep_res))
+        return await (call_on_engine(fn(prep_res)) if mode == CALLER else fn(prep_res))
     if getattr(fn, "__func__", None) is BaseNode.exec:
         return None
     if is_stream(fn):
@@ -116,9 +136,9 @@ async def _exec_once(node: Any, prep_res: Any, mode: int, frame: Frame, limited:
     return watched(result, node, "exec") if result.__class__ in LAZY else result
 
 
-async def run_stream(pieces: Any, mode: int) -> Any:
+async def run_stream(pieces: Any, mode: LoopOwner) -> Any:
     """The result of an async generator step, with its texts emitted as they come; on the engine thread, as any async step."""
-    return await (cross(streamed(pieces)) if mode == CALLER else streamed(pieces))
+    return await (call_on_engine(streamed(pieces)) if mode == CALLER else streamed(pieces))
 
 
 def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
@@ -134,10 +154,10 @@ def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
 def retried(node: Any, frame: Frame | None, number: int, exc: BaseException) -> None:
     """Note that attempt `number` failed and another follows."""
     if frame is not None:
-        frame.note("node_retried", attempt=number, error=told(exc))
+        frame.note("node_retried", attempt=number, error=format_error(exc))
 
 
-async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> Any:
+async def attempt_async(node: Any, prep_res: Any, mode: LoopOwner | None = None) -> Any:
     """`exec` with its attempts and its fallback, awaited."""
     mode = mode_here() if mode is None else mode
     frame = CURRENT_FRAME.get()
@@ -164,11 +184,11 @@ async def attempt_async(node: Any, prep_res: Any, mode: int | None = None) -> An
     return None
 
 
-async def fall_back(node: Any, prep_res: Any, exc: Exception, mode: int) -> Any:
+async def fall_back(node: Any, prep_res: Any, exc: Exception, mode: LoopOwner) -> Any:
     """`exec_fallback`, awaited when it is async; it raises `exc` unless it is overridden."""
     result = node.exec_fallback(prep_res, exc)
     if result.__class__ is CoroutineType and is_step(result, node.exec_fallback):
-        return await (cross(result) if mode == CALLER else result)
+        return await (call_on_engine(result) if mode == CALLER else result)
     if result.__class__ in LAZY:
         return await run_stream(result, mode) if is_stream(node.exec_fallback) else watched(result, node, "exec_fallback")
     return result

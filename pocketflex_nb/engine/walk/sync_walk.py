@@ -22,9 +22,9 @@ from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several
 from pocketflex_nb.engine.records.run_log import LOOK_EVERY
 from pocketflex_nb.engine.walk.action_lists import is_chosen_by_flow, spread
 from pocketflex_nb.engine.walk.async_walk import walk_async
-from pocketflex_nb.engine.walk.dispatch import Plan, copied, is_exec_step, is_step, plan_of, twin
+from pocketflex_nb.engine.walk.dispatch import VisitPlan, full_copy, is_exec_step, is_step, plan_of, visit_copy
 from pocketflex_nb.engine.walk.fork import walk_fork
-from pocketflex_nb.engine.walk.hop import failed, keep, no_arrow
+from pocketflex_nb.engine.walk.hop import on_unknown_action, record_changes, record_failure
 from pocketflex_nb.engine.walk.steps import finish_visit, with_tries
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
 from pocketflex_nb.engine.walk.sync_attempt import attempt
@@ -35,7 +35,7 @@ __all__ = ["visit", "walk"]
 _NONE: frozenset[Any] = frozenset()
 #: hops before the first look at the size of the log, when a walk begins to remember how its nodes are visited
 _FEW = 12
-_NO_PLANS: dict[Any, Plan] = {}
+_NO_PLANS: dict[Any, VisitPlan] = {}
 
 
 def visit(node: Any, shared: Any) -> Any:
@@ -89,7 +89,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                 frame.start_version = shared.version
             try:
                 if plan.is_plain:
-                    c = twin(node, plan.cls, params) if plan.needs_copy else node
+                    c = visit_copy(node, plan.cls, params) if plan.needs_copy else node
                     p = c.prep(shared)
                     if type(p) is CoroutineType and is_step(p, c.prep):
                         action = finish_visit(c, shared, p, None, 0)
@@ -106,7 +106,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                         else:
                             action = c.post(shared, p, e)
                 else:
-                    c = copied(node, plan, params)
+                    c = full_copy(node, plan, params)
                     action = c._run(shared)
                 if action is not None and type(action) is not str:
                     if type(action) is CoroutineType:
@@ -114,9 +114,9 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                     if action is not None and type(action) is not str:
                         action = spread(frame, c, action)
                 if tracked and (frame.touched or frame.changes is not None or (run.needs_check and frame.page is not None)):
-                    keep(frame)
+                    record_changes(frame)
             except BaseException as exc:
-                node, action = failed(frame, node, exc, t0), None
+                node, action = record_failure(frame, node, exc, t0), None
                 if node is None:
                     break
                 t0 = now()
@@ -136,7 +136,7 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
             else:
                 node = c.successors.get(action or "default")
                 if not node and c.successors:
-                    node = no_arrow(frame, c, action)
+                    node = on_unknown_action(frame, c, action)
             if not node or node is END:
                 node = None
                 break
@@ -146,5 +146,5 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
             plans, hops = {}, LOOK_EVERY
     frame.node = None
     if frame.touched or frame.page is not None:  # of a store that is not the run's own
-        keep(frame)
+        record_changes(frame)
     return action if action.__class__ is not Several else action.last

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.concurrency.outcome import opened
-from pocketflex_nb.concurrency.portal import GRACE, Crossing, cross
+from pocketflex_nb.concurrency.outcome import unwrap
+from pocketflex_nb.concurrency.portal import GRACE, PortalFuture, call_on_engine
 from pocketflex_nb.concurrency.private_loop import cancel, private_loop
 from pocketflex_nb.concurrency.reentrancy import cannot_nest, run_nested
 from pocketflex_nb.core.errors import RunCancelled
@@ -28,10 +28,10 @@ def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro, frame.lifecycle.cancelling)
     if (loop := _loop_around(frame.lifecycle)) is not None:
-        return run_nested(loop, cross(coro), frame.lifecycle.cancelling)
-    future = Crossing(coro)
-    with frame.lifecycle.cancelling(future.cancel), engine_thread.pool.lent():
-        return opened(_result(future, frame.lifecycle))
+        return run_nested(loop, call_on_engine(coro), frame.lifecycle.cancelling)
+    future = PortalFuture(coro)
+    with frame.lifecycle.cancelling(future.cancel), engine_thread.pool.release_slot():
+        return unwrap(_result(future, frame.lifecycle))
 
 
 def loop_here(run: Any) -> Any:
@@ -48,7 +48,7 @@ def _loop_around(run: Any) -> Any:
     return asyncio._get_running_loop() if run.outer is not None else None
 
 
-def _result(future: Crossing, run: Any) -> Any:
+def _result(future: PortalFuture, run: Any) -> Any:
     """Begin, and wait for the result; an interrupt cancels it, waits until it is done, and is raised again."""
     try:
         future.begin()
@@ -70,7 +70,7 @@ def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
     if (loop := _loop_around(frame.lifecycle)) is not None:
         frame.lifecycle.crosses = True
         return run_nested(loop, coro, frame.lifecycle.cancelling)
-    with engine_thread.pool.lent(), private_loop() as loop:
+    with engine_thread.pool.release_slot(), private_loop() as loop:
         task = loop.create_task(coro)
         with frame.lifecycle.cancelling(partial(cancel, loop, task)):
             try:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pocketflex_nb.concurrency.interruptible import unbroken
-from pocketflex_nb.concurrency.portal import Crossing
+from pocketflex_nb.concurrency.interruptible import hold_interrupts
+from pocketflex_nb.concurrency.portal import PortalFuture
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run
@@ -79,7 +79,7 @@ class CellRun(CellWait):
     async def _prepare(self) -> None:
         if self.body is None:
             return
-        body = Crossing(self.body.run_async())
+        body = PortalFuture(self.body.run_async())
         over = asyncio.wrap_future(body)
         try:
             body.begin()
@@ -111,7 +111,7 @@ class CellRun(CellWait):
             if self.options.is_check or self.options.is_dry or self.options.run is False:
                 self._report(current)
                 return None
-            with unbroken():
+            with hold_interrupts():
                 inputs = read_inputs(self.line, self._names)
                 self.runs = start(current, self.options, inputs, after=self._after(), is_checked=self.is_checked)
         if self.options.output:

@@ -58,10 +58,10 @@ class CellWait:
     def block(self) -> object:
         """Wait in plain code, for a magic inside another one: the same coroutine runs on a loop of its own in this thread."""
         if engine_thread.is_here:
-            if not engine_thread.is_borrowed:
+            if not engine_thread.is_adopted:
                 raise usage("a body that awaits cannot hold a magic that waits; write it as code, such as: await flow.launch(...)")
             return _run(engine_thread.loop, self._until_over())
-        with engine_thread.pool.lent(), private_loop() as loop:
+        with engine_thread.pool.release_slot(), private_loop() as loop:
             return _run(loop, self._until_over())
 
     def _interrupted(self) -> BaseException:

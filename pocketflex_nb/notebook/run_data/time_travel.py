@@ -7,7 +7,7 @@ from typing import Any
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import State
-from pocketflex_nb.engine.records.visit_counts import Counts
+from pocketflex_nb.engine.records.visit_counts import VisitCounts
 from pocketflex_nb.engine.runs.run import lifecycle_of
 
 __all__ = ["RunEvents", "TimeTravel"]
@@ -26,7 +26,7 @@ class RunEvents:
         self.run = run
         self.events: list[Event] = []
         self._times: list[int] = []
-        self._counts = Counts()
+        self._counts = VisitCounts()
         self._state, self._place = State(), 0
 
     def read(self) -> list[Event]:

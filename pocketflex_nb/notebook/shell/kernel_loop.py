@@ -29,11 +29,11 @@ def use_loop(shell: Any, name: str) -> None:
     UsageError
         When it cannot be had here, or while something runs; with the mend.
     """
-    if name == ("kernel" if engine_thread.is_borrowed else "engine"):
+    if name == ("kernel" if engine_thread.is_adopted else "engine"):
         return
     _refuse_while_busy()
     if name == "engine":
-        engine_thread.give_back()
+        engine_thread.restore_loop()
     else:
         _borrow(shell)
 
@@ -57,4 +57,4 @@ def _borrow(shell: Any) -> None:
         raise usage("--loop kernel: the kernel's loop does not turn here; write it into a cell of its own") from None
     if (why := cannot_nest(loop)) is not None:
         raise usage(f"--loop kernel: plain code in a cell could not wait there: {why.partition(', or write')[0]}; then restart the kernel")
-    engine_thread.borrow(loop)
+    engine_thread.adopt_loop(loop)

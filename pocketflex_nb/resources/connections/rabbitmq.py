@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from pocketflex_nb.concurrency.client_per_loop import PerLoop
+from pocketflex_nb.concurrency.client_per_loop import ClientPerLoop
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, stored_message
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
 
@@ -104,7 +104,7 @@ class AmqpConnectionPool:
             if not (log := logging.getLogger(name)).handlers:
                 log.addHandler(logging.NullHandler())
         self._prepare = prepare
-        self._connections: PerLoop[AmqpConnection] = PerLoop(self._connect, _end)
+        self._connections: ClientPerLoop[AmqpConnection] = ClientPerLoop(self._connect, _end)
         self._away = (*errors.CONNECTION_EXCEPTIONS, TimeoutError)
         self.is_closed = False
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pocketflex_nb.concurrency.client_per_loop import PerLoop
+from pocketflex_nb.concurrency.client_per_loop import ClientPerLoop
 from pocketflex_nb.core.errors import BadURL
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, stored_message
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
@@ -37,7 +37,7 @@ class RedisConnections:
         self.address, self.errors = address, errors
         self._client: Any = client
         self._never = Retry(NoBackoff(), 0)  # the retrying is ours: it must end, and say where
-        self._connections: PerLoop[Any] = PerLoop(self._connect, _end)
+        self._connections: ClientPerLoop[Any] = ClientPerLoop(self._connect, _end)
         # InvalidResponse: who tries again and again to reach a port of its own machine's range may be answered by itself
         self._away = (errors.ConnectionError, errors.TimeoutError, errors.ReadOnlyError, errors.InvalidResponse, OSError)
         self._shas: dict[str, str] = {}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pocketflex_nb.concurrency.loop_thread import io_thread
-from pocketflex_nb.concurrency.waiters import Waiters, remaining
+from pocketflex_nb.concurrency.waiters import WaitQueue, remaining
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import DecodingError, ResourceError
@@ -95,7 +95,7 @@ class Subscription:
         self.missed = 0
         self._lock = threading.Lock()
         self._news: deque[News] = deque()
-        self._waiters = Waiters(self._lock)
+        self._waiters = WaitQueue(self._lock)
         self._error: Exception | None = None
         self._is_closed = False
         self._end: Callable[[], None] = _nothing

@@ -52,7 +52,7 @@ def _config(call: Call) -> None:
         _set(name, value if equals else None)
     for setting, chosen in CONFIG.items():
         print(f"{setting} = {chosen}")
-    print(f"loop = {'kernel' if engine_thread.is_borrowed else 'engine'}")
+    print(f"loop = {'kernel' if engine_thread.is_adopted else 'engine'}")
 
 
 def _set(name: str, value: str | None) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
-from pocketflex_nb.concurrency.waiters import Waiters, remaining
+from pocketflex_nb.concurrency.waiters import WaitQueue, remaining
 from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.queues.backends.backend import QueueStats
@@ -26,7 +26,7 @@ class _Box:
         self.delayed: list[tuple[float, int, StoredMessage]] = []
         self.held: dict[int, StoredMessage] = {}
         self.dead: dict[str, StoredMessage] = {}
-        self.waiters = Waiters(self.lock)
+        self.waiters = WaitQueue(self.lock)
         self.count = itertools.count()
 
 

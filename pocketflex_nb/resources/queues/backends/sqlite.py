@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pocketflex_nb.concurrency.waiters import Waiters, remaining
+from pocketflex_nb.concurrency.waiters import WaitQueue, remaining
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.sqlite import SqliteFile
 from pocketflex_nb.resources.connections.sqlite_file_checks import SteadyClock, raw_of
@@ -55,7 +55,7 @@ class SqliteQueueBackend:
         self._file = SqliteFile(address, _SCHEMA)
         self._name = address.name
         self._lock = threading.Lock()
-        self._waiters = Waiters(self._lock)
+        self._waiters = WaitQueue(self._lock)
         self._clock = SteadyClock()
 
     async def open(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from pocketflex_nb.concurrency.waiters import Waiters
+from pocketflex_nb.concurrency.waiters import WaitQueue
 from pocketflex_nb.resources.connections.sqlite import SqliteFile
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, stored_message
 from pocketflex_nb.resources.connections.urls import Address
@@ -40,7 +40,7 @@ class SqliteTopicBackend:
         self.address, self._keep = address, keep
         self._file = SqliteFile(address, _SCHEMA)
         self._lock = threading.Lock()
-        self._waiters = Waiters(self._lock)
+        self._waiters = WaitQueue(self._lock)
         self._is_closed = False
 
     async def open(self) -> None:

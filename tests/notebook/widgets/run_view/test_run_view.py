@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb import Flow, Node, ask, emit, launch, open_store
-from pocketflex_nb.engine.records.run_log import Log
+from pocketflex_nb.engine.records.run_log import RunLog
 from pocketflex_nb.engine.runs.run import subscribe
 from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
 from pocketflex_nb.notebook.run_data.error_card import error_card
@@ -413,7 +413,7 @@ def test_the_still_form_of_a_crowd_has_the_sums_that_folding_every_run_gives(mon
     flow = _flow()
     group = flow.launch_each("i", range(MANY + 40), show=False).wait(30)
     folded = summed([run.state() for run in group])
-    monkeypatch.setattr(Log, "state", lambda self: pytest.fail("a run of the crowd was folded"))
+    monkeypatch.setattr(RunLog, "state", lambda self: pytest.fail("a run of the crowd was folded"))
 
     view = RunView(group, follow=False)
     state, still = view._view_model.crowd_state(flow), view.still_bundle()

@@ -115,7 +115,7 @@ ROOT_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One name imported by a file. `is_lazy` when it stands inside a function."""
+    """One name imported by a file. `is_lazy` when it stands inside a function, or for type checkers only."""
 
     file: str
     line: int
@@ -163,7 +163,12 @@ def _imported(node: ast.AST, *, is_lazy: bool) -> Iterator[tuple[str, int, bool]
         elif isinstance(child, ast.Call) and (name := _imported_by_call(child)):
             yield _file_of(name), child.lineno, is_lazy
         is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        yield from _imported(child, is_lazy=is_lazy or is_function)
+        yield from _imported(child, is_lazy=is_lazy or is_function or _is_for_types(child))
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    """Whether it is an ``if TYPE_CHECKING:``, whose imports never run."""
+    return isinstance(node, ast.If) and getattr(node.test, "id", "").lstrip("_") == "TYPE_CHECKING" and not node.orelse
 
 
 def _imported_by_call(call: ast.Call) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from pocketflex_nb.core.errors import Unreachable
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, unreachable
@@ -22,7 +22,7 @@ def connect_within(address: Address, connect: Callable[[], _T], *, within: float
     -----
     `connect` runs in a daemon thread, which is left behind when it does not come back.
     """
-    outcome: list[Any] = []
+    outcome: list[tuple[_T | None, BaseException | None]] = []
 
     def attempt() -> None:
         try:
@@ -38,7 +38,7 @@ def connect_within(address: Address, connect: Callable[[], _T], *, within: float
     made, error = outcome[0]
     if error is not None:
         raise error
-    return made  # type: ignore[no-any-return]  # what connect gave
+    return cast(_T, made)
 
 
 def reconnect(connect: Callable[[], _T], *, within: float = CONNECT) -> _T:

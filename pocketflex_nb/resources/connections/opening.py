@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Protocol
 
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, parse_url, unreachable
 
-__all__ = ["open_backend", "with_name"]
+__all__ = ["OpenedBackend", "open_backend", "with_name"]
+
+
+class OpenedBackend(Protocol):
+    """A backend of a queue or topic, as it is opened."""
+
+    async def open(self) -> None:
+        """Connect, and make what is needed there."""
 
 
 def with_name(address: Address, name: str, *, what: str = "queue", kinds: Iterable[str] = ("memory",)) -> Address:
@@ -19,7 +26,7 @@ def with_name(address: Address, name: str, *, what: str = "queue", kinds: Iterab
     return checked if address.kind == "memory" else replace(address, name=checked.name)
 
 
-def open_backend(backend: Any, address: Address) -> None:
+def open_backend(backend: OpenedBackend, address: Address) -> None:
     """Open a backend on the thread where plain calls wait; raises within 5 s if that fails."""
 
     async def connect() -> None:

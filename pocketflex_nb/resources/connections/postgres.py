@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.errors import BadURL
 from pocketflex_nb.resources.connections.urls import Address, missing_extra, refused, unreachable
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection as AsyncConnection  # the backends name it from here
+    from psycopg import Connection as Connection
 
 __all__ = ["GUARD", "arguments", "client", "connection_error", "inherited"]
 
@@ -13,10 +18,10 @@ __all__ = ["GUARD", "arguments", "client", "connection_error", "inherited"]
 GUARD = "SELECT pg_advisory_xact_lock(5067314951); CREATE SCHEMA IF NOT EXISTS pocketflex;"
 
 #: connections of the parent, in a child of `fork`: kept for ever, so that the child never closes them
-inherited: list[Any] = []
+inherited: list[object] = []
 
 
-def client(address: Address) -> Any:
+def client(address: Address) -> ModuleType:
     """The module psycopg."""
     try:
         import psycopg
@@ -34,7 +39,7 @@ def arguments(address: Address) -> dict[str, Any]:
     }
 
 
-def connection_error(psycopg: Any, address: Address, exc: Exception) -> Exception:
+def connection_error(psycopg: ModuleType, address: Address, exc: Exception) -> Exception:
     """The error of a failed connection, as one of ours."""
     if isinstance(exc, psycopg.OperationalError):
         is_answer = "FATAL" in str(exc) and "the database system is" not in str(exc)  # shutting down, or starting up

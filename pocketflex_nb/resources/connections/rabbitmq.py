@@ -7,11 +7,17 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pocketflex_nb.concurrency.client_per_loop import ClientPerLoop
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, stored_message
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from aio_pika import Message
+    from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage, AbstractQueue
 
 __all__ = [
     "AMQP_PATIENCE", "ANSWER", "LATEST", "TRUST", "UNUSED", "AmqpConnection", "AmqpConnectionPool", "amqp_message", "in_background",
@@ -35,15 +41,15 @@ LATEST = 48 * 86_400
 #: seconds that an unused queue for delays is kept, and for which its declaration is trusted
 UNUSED, TRUST = 60.0, 20.0
 
-_background: set[Any] = set()
+_background: set[asyncio.Task[object]] = set()
 
 
-def in_background(coro: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+def in_background(coro: Coroutine[object, None, _T]) -> asyncio.Task[_T]:
     """Run `coro` on the running loop; an error means that the connection broke, which has undone what it was to undo."""
     task = asyncio.get_running_loop().create_task(coro)
     _background.add(task)
 
-    def ended(task: asyncio.Task[Any]) -> None:
+    def ended(task: asyncio.Task[_T]) -> None:
         _background.discard(task)
         if not task.cancelled():
             task.exception()
@@ -52,25 +58,34 @@ def in_background(coro: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
     return task
 
 
-async def shielded(coro: Coroutine[Any, Any, _T]) -> _T:
+async def shielded(coro: Coroutine[object, None, _T]) -> _T:
     """Wait for `coro`, which continues when the caller is cancelled: aiormq's asyncio.wait_for would lose that on Python 3.11."""
     return await asyncio.shield(in_background(coro))
 
 
 class AmqpConnection:
-    """One connection on one loop, with one channel to publish and one to consume."""
+    """One connection on one loop, with one channel to publish and one to consume.
 
-    def __init__(self, client: Any, putting: Any, taking: Any) -> None:
+    Attributes
+    ----------
+    queue, exchange : AbstractQueue, AbstractExchange
+        What the pool's `prepare` made, of a queue or of a topic.
+    broken : Future
+        Done once the connection is lost.
+    """
+
+    queue: AbstractQueue
+    exchange: AbstractExchange
+
+    def __init__(self, client: AbstractConnection, putting: AbstractChannel, taking: AbstractChannel) -> None:
         self.client, self.putting, self.taking = client, putting, taking
         self.loop = asyncio.get_running_loop()
         self.broken: asyncio.Future[None] = self.loop.create_future()
-        self.queue: Any = None  # what `prepare` made, of a queue or of a topic
-        self.exchange: Any = None
-        self.buffer: asyncio.Queue[Any] | None = None
+        self.buffer: asyncio.Queue[AbstractIncomingMessage] | None = None
         for thing in (client, putting, taking):
             thing.close_callbacks.add(self._break)
 
-    def _break(self, *_: Any) -> None:
+    def _break(self, *_: object) -> None:
         if not self.broken.done():
             self.broken.set_result(None)
 
@@ -112,9 +127,9 @@ class AmqpConnectionPool:
         # asked by hand first: aiormq logs each failed attempt as an error, and while a server restarts there are many
         _, probe = await asyncio.wait_for(asyncio.open_connection(self.address.host, self.address.port), CONNECT)
         probe.close()
-        made: list[Any] = []
+        made: list[AbstractConnection] = []
 
-        def keep(*args: Any, **options: Any) -> Any:
+        def keep(*args: Any, **options: Any) -> AbstractConnection:
             made.append(self.pika.Connection(*args, **options))
             return made[0]
 
@@ -125,8 +140,8 @@ class AmqpConnectionPool:
                 connection = AmqpConnection(client, putting, await client.channel(publisher_confirms=False))
                 await self._prepare(connection)
         except BaseException:
-            for client in made:
-                await _closed(client)
+            for begun in made:
+                await _closed(begun)
             raise
         return connection
 
@@ -148,7 +163,7 @@ class AmqpConnectionPool:
             return refused(self.address, f"it closed the connection at once; is there a virtual host {host!r}, and may this user use it?")
         return (refused if self._refused(exc) else unreachable)(self.address, exc)
 
-    async def do(self, send: Callable[[AmqpConnection], Awaitable[Any]]) -> Any:
+    async def do(self, send: Callable[[AmqpConnection], Awaitable[_T]]) -> _T:
         """``await send(connection)``, again on a new connection while the server is down, for `AMQP_PATIENCE` seconds."""
         until, pause = 0.0, 0.05
         while True:
@@ -167,7 +182,7 @@ class AmqpConnectionPool:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    async def answer(self, connection: AmqpConnection, send: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
+    async def answer(self, connection: AmqpConnection, send: Callable[[], Coroutine[object, None, object]]) -> bool:
         """``await send()`` on the loop of `connection`; False when that connection is closed, which lost its unacknowledged messages."""
         if connection.loop is not asyncio.get_running_loop():
             if not connection.loop.is_running():
@@ -191,7 +206,7 @@ async def _end(connection: AmqpConnection) -> None:
     await _closed(connection.client)
 
 
-async def _closed(client: Any) -> None:
+async def _closed(client: AbstractConnection) -> None:
     try:
         async with asyncio.timeout(2):
             await client.close()
@@ -199,9 +214,9 @@ async def _closed(client: Any) -> None:
         pass
 
 
-def amqp_message(pika: Any, stored: StoredMessage) -> Any:
+def amqp_message(pika: ModuleType, stored: StoredMessage) -> Message:
     """A message in AMQP's form; defaults are left out."""
-    headers: dict[str, Any] = {"t": repr(stored.put_at)}
+    headers: dict[str, str | int] = {"t": repr(stored.put_at)}
     body = stored.body.encode()
     if len(stored.headers) > _HEADERS:
         before = stored.headers.encode()
@@ -214,14 +229,15 @@ def amqp_message(pika: Any, stored: StoredMessage) -> Any:
         headers["n"] = stored.deliveries
     if stored.error:
         headers["e"] = stored.error
-    return pika.Message(body, headers=headers, message_id=stored.id, delivery_mode=pika.DeliveryMode.PERSISTENT,
-                        content_type="application/json")
+    message: Message = pika.Message(body, headers=headers, message_id=stored.id, delivery_mode=pika.DeliveryMode.PERSISTENT,
+                                    content_type="application/json")
+    return message
 
 
-def message_from_amqp(message: Any, tag: Any, *, times: int = 1) -> StoredMessage:
+def message_from_amqp(message: AbstractIncomingMessage, tag: object, *, times: int = 1) -> StoredMessage:
     """The message received over AMQP."""
     headers, body = message.headers or {}, message.body
-    length = headers.get("l", 0) if isinstance(headers.get("l", 0), int) else 0
+    length = found if isinstance(found := headers.get("l", 0), int) else 0
     written = body[:length].decode("utf-8", "backslashreplace") if length else headers.get("h")
     before, again = headers.get("n", 0), headers.get("x-delivery-count", 0)
     count = before + times * (again + 1) if isinstance(before, int) and isinstance(again, int) else before

@@ -6,15 +6,19 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pocketflex_nb.concurrency.client_per_loop import ClientPerLoop
 from pocketflex_nb.core.errors import BadURL
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, stored_message
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
 
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
 __all__ = ["RedisConnections", "entry_fields", "json_of", "message_from_entry"]
 
+ReplyT = TypeVar("ReplyT")
 
 #: seconds to wait for a server that went away
 _PATIENCE = 30.0
@@ -35,15 +39,15 @@ class RedisConnections:
         except ImportError as exc:
             raise missing_extra(address, exc) from exc
         self.address, self.errors = address, errors
-        self._client: Any = client
+        self._client = client
         self._never = Retry(NoBackoff(), 0)  # the retrying is ours: it must end, and say where
-        self._connections: ClientPerLoop[Any] = ClientPerLoop(self._connect, _end)
+        self._connections: ClientPerLoop[Redis] = ClientPerLoop(self._connect, _end)
         # InvalidResponse: who tries again and again to reach a port of its own machine's range may be answered by itself
         self._away = (errors.ConnectionError, errors.TimeoutError, errors.ReadOnlyError, errors.InvalidResponse, OSError)
         self._shas: dict[str, str] = {}
         self.is_closed = False
 
-    async def _connect(self) -> Any:
+    async def _connect(self) -> Redis:
         address = self.address
         try:
             # no socket_timeout: the client's asyncio.wait_for would lose a cancellation on Python 3.11 (cpython #81839)
@@ -68,7 +72,7 @@ class RedisConnections:
         is_refusal = isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError, self.errors.ResponseError))
         return (refused if is_refusal else unreachable)(self.address, exc)
 
-    async def do(self, send: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def do(self, send: Callable[[Redis], Awaitable[ReplyT]]) -> ReplyT:
         """``await send(client)``, again while the server is down, for `_PATIENCE` seconds."""
         client = self._connections.known() or await self._connections.get()
         try:
@@ -79,7 +83,7 @@ class RedisConnections:
                 raise refused(self.address, exc) from None
             return await self._do_again(send, client, exc)
 
-    async def _do_again(self, send: Callable[[Any], Awaitable[Any]], client: Any, cause: Exception) -> Any:
+    async def _do_again(self, send: Callable[[Redis], Awaitable[ReplyT]], client: Redis, cause: Exception) -> ReplyT:
         until, pause = time.monotonic() + _PATIENCE, 0.02
         while time.monotonic() < until and not self.is_closed:
             await asyncio.sleep(pause)
@@ -93,11 +97,22 @@ class RedisConnections:
                 cause = exc
         raise unreachable(self.address, cause) from None
 
-    async def command(self, *words: Any, **options: Any) -> Any:
+    async def command(self, *words: str | float) -> Any:
         """One command."""
-        return await self.do(lambda client: client.execute_command(*words, **options))
+        return await self.do(lambda client: client.execute_command(*words))
 
-    async def script(self, text: str, keys: tuple[str, ...], *values: Any) -> Any:
+    async def pipeline(self, *commands: tuple[str | float, ...]) -> list[Any]:
+        """The replies to several commands, sent in one round trip."""
+
+        async def send(client: Redis) -> list[Any]:
+            pipe = client.pipeline(transaction=False)
+            for words in commands:
+                pipe.execute_command(*words)
+            return await pipe.execute()
+
+        return await self.do(send)
+
+    async def script(self, text: str, keys: tuple[str, ...], *values: str | float) -> Any:
         """One script, by its hash where the server knows it."""
         sha = self._shas.get(text)
         if sha is None:
@@ -113,7 +128,7 @@ class RedisConnections:
         await self._connections.close()
 
 
-async def _end(client: Any) -> None:
+async def _end(client: Redis) -> None:
     try:
         async with asyncio.timeout(2):
             await client.aclose()

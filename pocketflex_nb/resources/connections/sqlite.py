@@ -27,7 +27,7 @@ class SqliteFile:
     def __init__(self, address: Address, schema: str) -> None:
         self.address, self._schema = address, schema
         self._lock = threading.Lock()
-        self._connection: Any = None
+        self._connection: sqlite3.Connection | None = None
         self._pid = 0
 
     def open(self) -> None:
@@ -35,7 +35,7 @@ class SqliteFile:
         with self._lock:
             self._opened()
 
-    def _opened(self) -> Any:
+    def _opened(self) -> sqlite3.Connection:
         if self._connection is None or self._pid != pid():
             made = None
             made_private(self.address.path)
@@ -64,7 +64,7 @@ class SqliteFile:
             self._file = OpenedFile(self.address.path, self.address)
         return self._connection
 
-    def once(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
+    def once(self, sql: str, values: tuple[object, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """Rows and row count of one statement. Raises `sqlite3.OperationalError` when the file is locked."""
         with self._lock:
             connection = self._opened()
@@ -72,7 +72,7 @@ class SqliteFile:
             cursor = connection.execute(sql, values)
             return cursor.fetchall() if cursor.description else [], cursor.rowcount
 
-    async def do(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
+    async def do(self, sql: str, values: tuple[object, ...] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """`once`, tried again while the file is locked."""
         end, pause = 0.0, 0.001
         while True:

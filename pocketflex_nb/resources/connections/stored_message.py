@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["StoredMessage", "begin_anew", "new_id", "stored_message"]
 
+
+NumberT = TypeVar("NumberT", int, float)
 
 _process = os.urandom(10).hex()
 
@@ -63,7 +66,8 @@ class StoredMessage:
 
 
 def stored_message(
-    found: str, tag: Any, *, id: Any, body: Any, headers: Any = None, key: Any = None, put_at: Any = 0.0, count: Any = 0, error: Any = ""
+    found: str, tag: object, *, id: object, body: object, headers: object = None, key: object = None, put_at: object = 0.0,
+    count: object = 0, error: object = "",
 ) -> StoredMessage:
     """A message from a backend's entry, whatever that contains: an invalid entry says why, and does not affect the others.
 
@@ -82,15 +86,17 @@ def stored_message(
         wrong.append("it has no text as its body")
         body = "" if body is None else repr(body)
     headers = "{}" if headers is None else headers if isinstance(headers, str) else repr(headers)
-    try:
-        when = float(put_at)
-    except (TypeError, ValueError, OverflowError):
+    when, times = _read(float, put_at), _read(int, count)
+    if when is None:
         wrong.append(f"its time is {str(put_at)[:40]!r}")
-        when = 0.0
-    try:
-        times = int(count)
-    except (TypeError, ValueError, OverflowError):
+    if times is None:
         wrong.append(f"its count is {str(count)[:40]!r}")
-        times = 0
     broken = f"unreadable: {', '.join(wrong)}" if wrong else ""
-    return StoredMessage(id, body, headers, None if key is None else str(key), when, times, str(error or ""), tag, broken)
+    return StoredMessage(id, body, headers, None if key is None else str(key), when or 0.0, times or 0, str(error or ""), tag, broken)
+
+
+def _read(kind: Callable[[Any], NumberT], found: object) -> NumberT | None:
+    try:
+        return kind(found)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from pocketflex_nb.core.errors import BadURL, MissingExtra, Refused, Unreachable, nearest
@@ -260,6 +259,6 @@ def refused(address: Address, cause: object) -> Refused:
     )
 
 
-def _told(address: Address, cause: Any) -> str:
+def _told(address: Address, cause: object) -> str:
     text = " ".join(address.clean(cause).split())[:300]
     return f"{type(cause).__name__}: {text}" if isinstance(cause, BaseException) else text

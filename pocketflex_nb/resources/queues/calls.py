@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Required, TypedDict, cast
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.codec.decoder import decode
@@ -25,9 +25,10 @@ from pocketflex_nb.core.errors import CallFailed, DecodingError, ResourceError
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, new_id
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.topics.open_topic import topic_at
+from pocketflex_nb.resources.topics.subscription import Subscription
 from pocketflex_nb.resources.topics.topic import Topic
 
-__all__ = ["CALL", "Calls", "call_of"]
+__all__ = ["CALL", "Calls", "Reply", "call_of"]
 
 #: names of the headers that make a message a call
 CALL = ("pfx_caller", "pfx_call")
@@ -35,6 +36,15 @@ CALL = ("pfx_caller", "pfx_call")
 _LOOK = 0.5
 #: characters of the longest name
 _LONGEST = 64
+
+
+class Reply(TypedDict, total=False):
+    """A reply, as it is published: who called, the number of the call, and the encoded value or the error."""
+
+    to: Required[str]
+    call: Required[int]
+    value: str
+    error: str
 
 
 class Calls:
@@ -50,15 +60,15 @@ class Calls:
         self._address = address
         self._lock = threading.Lock()
         self._topic: Topic | None = None
-        self._subscription: Any = None
+        self._subscription: Subscription | None = None
         self._pid = 0
         self._begin()
 
     def _begin(self) -> None:
         self._caller = new_id()
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, Future[Any]] = {}
-        self._turns: weakref.WeakKeyDictionary[Any, asyncio.Lock] = weakref.WeakKeyDictionary()
+        self._waiting: dict[int, Future[Reply]] = {}
+        self._turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
     def _opened(self, *, to_listen: bool) -> Topic:
         """The topic of the replies; blocks some milliseconds the first time."""
@@ -77,7 +87,7 @@ class Calls:
 
     # who calls -------------------------------------------------------------------------------------------------------
     async def call(
-        self, put: Callable[[dict[str, Any]], Coroutine[Any, Any, str]], timeout: float | None, is_open: Callable[[], bool]
+        self, put: Callable[[dict[str, str | int]], Coroutine[object, None, str]], timeout: float | None, is_open: Callable[[], bool]
     ) -> Any:
         """Put a message with the headers of a call, and wait for the reply.
 
@@ -94,7 +104,7 @@ class Calls:
         turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         async with turn:  # first in line, first in the queue
             await asyncio.to_thread(self._opened, to_listen=True)
-            number, answer = next(self._numbers), Future[Any]()
+            number, answer = next(self._numbers), Future[Reply]()
             self._waiting[number] = answer
             try:
                 message = await put(dict(zip(CALL, (self._caller, number), strict=True)))
@@ -107,19 +117,18 @@ class Calls:
             self._waiting.pop(number, None)
 
     async def _awaited(
-        self, answer: Future[Any], until: float | None, is_open: Callable[[], bool], message: str, timeout: float | None
-    ) -> dict[str, Any]:
+        self, answer: Future[Reply], until: float | None, is_open: Callable[[], bool], message: str, timeout: float | None
+    ) -> Reply:
         future = asyncio.wrap_future(answer)
         where = f"queue {self._address.name or 'default'!r} at {self._address.safe}"
         while True:
             left = _LOOK if until is None else min(_LOOK, until - time.monotonic())
             done, _ = await asyncio.wait({future}, timeout=max(left, 0))
             if done:
-                told: dict[str, Any] = future.result()
-                return told
+                return future.result()
             if not is_open():
                 raise ResourceError(f"{where} was closed while message {message} was waiting for its reply", url=self._address.safe)
-            if self._subscription.is_closed:
+            if self._subscription is None or self._subscription.is_closed:
                 raise ResourceError(
                     f"{where}: the connection on which the reply to message {message} would come has ended; it may still be handled",
                     url=self._address.safe,
@@ -130,15 +139,15 @@ class Calls:
                     "it stays in the queue, and a late reply is dropped"
                 )
 
-    def _answered(self, told: Any) -> None:
+    def _answered(self, told: object) -> None:
         if not isinstance(told, dict) or told.get("to") != self._caller:
             return
         answer = self._waiting.pop(told.get("call", 0), None)
         if answer is not None and answer.set_running_or_notify_cancel():
-            answer.set_result(told)
+            answer.set_result(cast(Reply, told))  # published by `reply`
 
     # who answers -----------------------------------------------------------------------------------------------------
-    async def reply(self, stored: StoredMessage, *, value: Any = None, error: str = "") -> bool:
+    async def reply(self, stored: StoredMessage, *, value: object = None, error: str = "") -> bool:
         """Reply to the call in `stored`; False if it is not a call."""
         call = call_of(stored)
         if call is None:
@@ -164,7 +173,7 @@ class _Weakly:
     def __init__(self, calls: Calls) -> None:
         self._reference = weakref.ref(calls)
 
-    def __call__(self, told: Any) -> None:
+    def __call__(self, told: object) -> None:
         calls = self._reference()
         if calls is not None:
             calls._answered(told)
@@ -181,7 +190,7 @@ def call_of(stored: StoredMessage) -> tuple[str, int] | None:
         return None
 
 
-def _taken(told: dict[str, Any], message: str, address: Address) -> Any:
+def _taken(told: Reply, message: str, address: Address) -> Any:
     if "error" in told:
         raise CallFailed(
             f"message {message} of queue {address.name or 'default'!r} at {address.safe} is a dead letter, and nobody will reply: "

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from pocketflex_nb.concurrency.blocking_form import blocking_form
 from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.tagged_json import UNREADABLE, Unloaded
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, begin_anew
 
-__all__ = ["DeadLetter", "Message", "delivery_error"]
+__all__ = ["DeadLetter", "HoldingQueue", "Message", "delivery_error"]
 
 _ERROR = 500  # characters of an error that are kept
 
@@ -64,7 +64,23 @@ class DeadLetter:
         return headers
 
 
-_UNREAD: Any = object()
+_UNREAD = object()
+
+
+class HoldingQueue(Protocol):
+    """The part of a queue that its messages use to be answered."""
+
+    @property
+    def name(self) -> str:
+        """The queue's name, for messages."""
+
+    async def _ack(self, message: Message) -> bool: ...
+
+    async def _nack(self, message: Message, error: str, delay: float | None) -> bool: ...
+
+    async def _reply(self, message: Message, value: object) -> bool: ...
+
+    def _drop(self, stored: StoredMessage) -> None: ...
 
 
 class Message:
@@ -88,8 +104,9 @@ class Message:
 
     __slots__ = ("__weakref__", "_item", "_queue", "_settled", "_stored", "is_lost")
 
-    def __init__(self, queue: Any, stored: StoredMessage) -> None:
-        self._queue, self._stored, self._item, self._settled = queue, stored, _UNREAD, False
+    def __init__(self, queue: HoldingQueue, stored: StoredMessage) -> None:
+        self._queue, self._stored, self._settled = queue, stored, False
+        self._item: object = _UNREAD
         self.is_lost = False
 
     def _read(self) -> str:
@@ -115,8 +132,7 @@ class Message:
     @property
     def headers(self) -> dict[str, Any]:
         """The headers that were put with the item."""
-        headers: dict[str, Any] = decode(self._stored.headers)
-        return {name: value for name, value in headers.items() if name not in ("pfx_caller", "pfx_call")}
+        return {name: value for name, value in decode(self._stored.headers).items() if name not in ("pfx_caller", "pfx_call")}
 
     @property
     def id(self) -> str:
@@ -159,8 +175,7 @@ class Message:
         if self._settled:
             return False
         self._settled = True
-        done: bool = await self._queue._ack(self)
-        return done
+        return await self._queue._ack(self)
 
     async def nack(self, error: object = "", *, delay: float | None = None) -> bool:
         """Give it back: it is delivered again after `delay` seconds (default: the queue's `retry_delay`), or becomes a dead letter now.
@@ -173,10 +188,9 @@ class Message:
         if self._settled:
             return False
         self._settled = True
-        done: bool = await self._queue._nack(self, delivery_error(error), delay)
-        return done
+        return await self._queue._nack(self, delivery_error(error), delay)
 
-    async def reply(self, value: Any) -> bool:
+    async def reply(self, value: object) -> bool:
         """Reply to the caller that waits in `Queue.call`, and acknowledge the message.
 
         Parameters
@@ -196,8 +210,7 @@ class Message:
         EncodingError
             With the path of what cannot be written; the message is still in hand.
         """
-        done: bool = await self._queue._reply(self, value)
-        return done
+        return await self._queue._reply(self, value)
 
     reply_sync = blocking_form(reply)
 

@@ -107,7 +107,7 @@ class Queue:
             raise ResourceError(f"queue {self.name!r} at {self.url} is closed; open it again with open_queue", url=self.url)
 
     # producers -------------------------------------------------------------------------------------------------------
-    async def put(self, item: Any, *, headers: dict[str, Any] | None = None, delay: float = 0.0, key: str | None = None) -> str:
+    async def put(self, item: object, *, headers: dict[str, Any] | None = None, delay: float = 0.0, key: str | None = None) -> str:
         """Put a message; return when the backend has stored it.
 
         Parameters
@@ -142,7 +142,7 @@ class Queue:
     put_sync = blocking_form(put)
 
     async def call(
-        self, item: Any, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
+        self, item: object, *, timeout: float | None = 60.0, headers: dict[str, Any] | None = None, key: str | None = None
     ) -> Any:
         """Put a message, and wait for its consumer's reply.
 
@@ -195,14 +195,14 @@ class Queue:
             raise ValueError(f"call(timeout={timeout!r}): seconds, 0 or more")
         given = dict(headers or {})
 
-        async def put(call: dict[str, Any]) -> str:
+        async def put(call: dict[str, str | int]) -> str:
             return await self.put(item, headers={**given, **call}, key=key)
 
         return await self._calls.call(put, timeout, lambda: not self.is_closed)
 
     call_sync = blocking_form(call, until_abandoned=True)
 
-    async def _reply(self, message: Message, value: Any) -> bool:
+    async def _reply(self, message: Message, value: object) -> bool:
         if not await self._calls.reply(message._stored, value=value):
             raise ValueError(f"{message!r} was put, not called, so that nobody waits for a reply; see `Queue.call`")
         return await message.ack()
@@ -382,7 +382,7 @@ class PendingGet:
         """Wait for the message."""
         return await self._queue._receive(self._timeout, is_wanted)
 
-    def __await__(self) -> Generator[Any, None, Message]:
+    def __await__(self) -> Generator[object, None, Message]:
         return self.take().__await__()
 
     async def __aenter__(self) -> Message:
@@ -403,7 +403,7 @@ class Messages:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._held: Message | None = None
-        self._loop: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __aiter__(self) -> Messages:
         return self
@@ -426,23 +426,23 @@ class Messages:
 
     def __del__(self) -> None:
         held = self._held
-        if held is None or held.is_settled or self._queue.is_closed or self._loop.is_closed():
+        if held is None or held.is_settled or self._queue.is_closed or self._loop is None or self._loop.is_closed():
             return
         # the interpreter lets go of the loop at its end, however that came: what is in hand is given back
         self._loop.call_soon_threadsafe(_nack, self._loop, held)
 
 
-def _nack(loop: Any, held: Message) -> None:
+def _nack(loop: asyncio.AbstractEventLoop, held: Message) -> None:
     if not held.is_settled:
         task = loop.create_task(held.nack("the loop over the queue was left"))
         _giving.add(task)
         task.add_done_callback(_giving.discard)
 
 
-_giving: set[Any] = set()
+_giving: set[asyncio.Task[bool]] = set()
 
 
-def _stored(item: Any, headers: dict[str, Any] | None, delay: float, key: str | None) -> StoredMessage:
+def _stored(item: object, headers: dict[str, Any] | None, delay: float, key: str | None) -> StoredMessage:
     if not 0 <= delay < math.inf:
         raise ValueError(f"put(delay={delay!r}): seconds, 0 or more")
     if key is not None:
@@ -452,7 +452,7 @@ def _stored(item: Any, headers: dict[str, Any] | None, delay: float, key: str | 
     return StoredMessage(new_id(), encode(item, at=("item",)), encode(headers, at=("headers",)) if headers else "{}", key)
 
 
-def _check_key(key: Any) -> None:
+def _check_key(key: object) -> None:
     if not (isinstance(key, str) and key):
         raise TypeError(f"put(key={key!r}): an idempotency key is text, and not empty")
     if len(key) > _KEY:

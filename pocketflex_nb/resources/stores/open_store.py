@@ -17,7 +17,7 @@ def open_store(
     *,
     on_conflict: Literal["warn", "raise", "ignore"] = "warn",
     merge: Mapping[Any, Callable[..., Any]] | None = None,
-    transient: Iterable[Any] = (),
+    transient: Iterable[object] = (),
     history: int = 10_000,
 ) -> SharedStore:
     """A store that several kernels, processes or machines share, and that outlives them.

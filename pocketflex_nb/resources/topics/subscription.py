@@ -18,7 +18,7 @@ from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import DecodingError, ResourceError
 from pocketflex_nb.resources.connections.stored_message import StoredMessage
 
-__all__ = ["News", "Source", "Subscription", "Weakly"]
+__all__ = ["LivingAgent", "News", "Source", "Subscription", "Weakly"]
 
 
 _log = logging.getLogger("pocketflex_nb")
@@ -70,7 +70,7 @@ class News:
 class Source(Protocol):
     """The part of a topic that a subscription uses."""
 
-    _told: set[Any]
+    _told: set[Subscription]
 
     @property
     def name(self) -> str:
@@ -79,6 +79,14 @@ class Source(Protocol):
     @property
     def url(self) -> str:
         """Its URL, secrets masked."""
+
+
+class LivingAgent(Protocol):
+    """A subscriber that may end."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still takes messages."""
 
 
 class Subscription:
@@ -90,7 +98,7 @@ class Subscription:
         Messages that were dropped: nobody read them in time, or the place no longer had them.
     """
 
-    def __init__(self, topic: Source, fn: Callable[[Any], Any] | None, agent: Any, limit: int) -> None:
+    def __init__(self, topic: Source, fn: Callable[[Any], object] | None, agent: LivingAgent | None, limit: int) -> None:
         self._topic, self._fn, self._agent, self._limit = topic, fn, agent, limit
         self.missed = 0
         self._lock = threading.Lock()

@@ -81,7 +81,7 @@ class Topic:
         if self.is_closed:
             raise ResourceError(f"topic {self.name!r} at {self.url} is closed; open it again with open_topic", url=self.url)
 
-    async def publish(self, item: Any, *, headers: dict[str, Any] | None = None) -> str:
+    async def publish(self, item: object, *, headers: dict[str, Any] | None = None) -> str:
         """Send an item to every subscriber; return the message's id when the backend has it.
 
         Parameters
@@ -108,7 +108,7 @@ class Topic:
 
     publish_sync = blocking_form(publish)
 
-    def subscribe(self, to: Any = None, *, limit: int = 10_000) -> Subscription:
+    def subscribe(self, to: object = None, *, limit: int = 10_000) -> Subscription:
         """Get what is published from now on.
 
         Parameters
@@ -167,11 +167,11 @@ class Topic:
         self.close_sync()
 
 
-def _function(to: Any) -> Callable[[Any], Any] | None:
+def _function(to: object) -> Callable[[Any], object] | None:
     """The function that is called with each item."""
     if to is None:
         return None
-    send: Callable[[Any], Any] = getattr(to, "send", to)
+    send = getattr(to, "send", to)
     if not callable(send):
         raise TypeError(f"subscribe({to!r}): a plain function, an agent's ref, or nothing")
     if inspect.iscoroutinefunction(send):

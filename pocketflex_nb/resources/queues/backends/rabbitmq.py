@@ -21,7 +21,7 @@ import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.concurrency.waiters import remaining
 from pocketflex_nb.resources.connections.rabbitmq import (
@@ -41,10 +41,12 @@ from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.queues.backends.backend import QueueStats
 
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, FieldValue
+
 __all__ = ["AmqpQueueBackend"]
 
 
-_T = TypeVar("_T")
 
 
 class AmqpQueueBackend:
@@ -61,7 +63,7 @@ class AmqpQueueBackend:
 
     async def _prepare(self, connection: AmqpConnection) -> None:
         await connection.putting.declare_queue(self._dead, durable=True)
-        arguments = {"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": self._dead}
+        arguments: dict[str, FieldValue] = {"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": self._dead}
         await connection.taking.set_qos(prefetch_count=self._prefetch)
         connection.queue = await connection.taking.declare_queue(self._name, durable=True, arguments=arguments)
         self._delays = dict.fromkeys(self._delays, 0.0)
@@ -89,7 +91,7 @@ class AmqpQueueBackend:
         ms = math.ceil(delay * 1000 / 10**digits) * 10**digits
         name = f"{self._name}.delay.{ms}"
         if self._delays.get(name, 0.0) < time.monotonic():
-            arguments = {"x-message-ttl": ms, "x-expires": int(ms + UNUSED * 1000), "x-dead-letter-exchange": "",
+            arguments: dict[str, FieldValue] = {"x-message-ttl": ms, "x-expires": int(ms + UNUSED * 1000), "x-dead-letter-exchange": "",
                          "x-dead-letter-routing-key": self._name}
             await connection.putting.declare_queue(name, durable=True, arguments=arguments)
             self._delays[name] = time.monotonic() + TRUST
@@ -106,7 +108,7 @@ class AmqpQueueBackend:
 
     async def _next(
         self, connection: AmqpConnection, until: float | None, is_open: Callable[[], bool]
-    ) -> tuple[AmqpConnection, Any] | None:
+    ) -> tuple[AmqpConnection, AbstractIncomingMessage] | None:
         if not is_open():
             return None
         if self._prefetch > 1:
@@ -118,7 +120,7 @@ class AmqpQueueBackend:
                 message = await self._consume_one(connection, left) if left is None or left > 0 else None
         return None if message is None else (connection, message)
 
-    async def _buffered(self, connection: AmqpConnection, until: float | None) -> Any:
+    async def _buffered(self, connection: AmqpConnection, until: float | None) -> AbstractIncomingMessage | None:
         if connection.buffer is None:  # not before somebody takes here: a connection that only puts must hold nothing back
             connection.buffer = asyncio.Queue()
             await connection.queue.consume(connection.buffer.put, timeout=ANSWER)
@@ -132,7 +134,7 @@ class AmqpQueueBackend:
         finally:
             getting.cancel()
 
-    async def _pull(self, connection: AmqpConnection) -> Any:
+    async def _pull(self, connection: AmqpConnection) -> AbstractIncomingMessage | None:
         """basic.get; when the caller is cancelled meanwhile, the message is given back."""
         pulling = asyncio.ensure_future(connection.queue.get(fail=False, timeout=ANSWER))
         try:
@@ -141,17 +143,17 @@ class AmqpQueueBackend:
             in_background(self._return(pulling))
             raise
 
-    async def _return(self, pulling: asyncio.Future[Any]) -> None:
+    async def _return(self, pulling: asyncio.Future[AbstractIncomingMessage | None]) -> None:
         message = await pulling
         if message is not None:
             await message.nack(requeue=True)
 
-    async def _consume_one(self, connection: AmqpConnection, seconds: float | None) -> Any:
+    async def _consume_one(self, connection: AmqpConnection, seconds: float | None) -> AbstractIncomingMessage | None:
         """Consume until one message came; with a prefetch of 1, there is no second one."""
-        arrived: asyncio.Future[Any] = connection.loop.create_future()
+        arrived: asyncio.Future[AbstractIncomingMessage] = connection.loop.create_future()
         tag = uuid.uuid4().hex
 
-        async def deliver(message: Any) -> None:
+        async def deliver(message: AbstractIncomingMessage) -> None:
             if arrived.done():
                 await message.nack(requeue=True)
             else:
@@ -172,7 +174,9 @@ class AmqpQueueBackend:
         finally:
             arrived.cancel()  # what is delivered from now on goes back
 
-    async def _withdraw(self, connection: AmqpConnection, consuming: asyncio.Future[Any], tag: str, arrived: asyncio.Future[Any]) -> None:
+    async def _withdraw(
+        self, connection: AmqpConnection, consuming: asyncio.Future[str], tag: str, arrived: asyncio.Future[AbstractIncomingMessage]
+    ) -> None:
         await consuming
         await connection.queue.cancel(tag, timeout=ANSWER)
         if not arrived.cancelled():
@@ -229,20 +233,19 @@ class AmqpQueueBackend:
             channel = await connection.client.channel(publisher_confirms=False)
             try:
                 queue = await channel.declare_queue(name, passive=True, timeout=ANSWER)
-                return int(queue.declaration_result.message_count)
+                return queue.declaration_result.message_count or 0
             except self._connections.errors.ChannelNotFoundEntity:
                 return None
             finally:
                 await channel.close()
 
-        found: int | None = await self._connections.do(ask)
-        return found
+        return await self._connections.do(ask)
 
     async def dead(self, limit: int) -> list[StoredMessage]:
         """Take them on a channel, and close it: the server puts all back in their order."""
         found: list[StoredMessage] = []
 
-        async def look(connection: AmqpConnection, queue: Any) -> None:
+        async def look(connection: AmqpConnection, queue: AbstractQueue) -> None:
             found.clear()
             while len(found) < limit and (message := await queue.get(fail=False, timeout=ANSWER)) is not None:
                 found.append(message_from_amqp(message, None, times=0))
@@ -270,9 +273,9 @@ class AmqpQueueBackend:
     async def _unbury(self, ids: frozenset[str], each: Callable[[AmqpConnection, StoredMessage], Awaitable[None]]) -> int:
         count = 0
 
-        async def go(connection: AmqpConnection, queue: Any) -> None:
+        async def go(connection: AmqpConnection, queue: AbstractQueue) -> None:
             nonlocal count
-            for _ in range(queue.declaration_result.message_count):
+            for _ in range(queue.declaration_result.message_count or 0):
                 message = await queue.get(fail=False, timeout=ANSWER)
                 if message is None:
                     return
@@ -285,7 +288,7 @@ class AmqpQueueBackend:
         await self._with_dead(go)
         return count
 
-    async def _with_dead(self, use: Callable[[AmqpConnection, Any], Awaitable[None]]) -> None:
+    async def _with_dead(self, use: Callable[[AmqpConnection, AbstractQueue], Awaitable[None]]) -> None:
         async def send(connection: AmqpConnection) -> None:
             channel = await connection.client.channel(publisher_confirms=False)
             try:
@@ -300,7 +303,7 @@ class AmqpQueueBackend:
         await self._connections.close()
 
 
-def _nack(message: Any) -> None:
+def _nack(message: AbstractIncomingMessage) -> None:
     in_background(message.nack(requeue=True))
 
 

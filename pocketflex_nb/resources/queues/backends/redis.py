@@ -22,8 +22,8 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from pocketflex_nb.concurrency.waiters import remaining
 from pocketflex_nb.resources.connections.redis import RedisConnections, entry_fields, json_of, message_from_entry
@@ -32,6 +32,8 @@ from pocketflex_nb.resources.connections.urls import Address, refused
 from pocketflex_nb.resources.queues.backends.backend import QueueStats
 
 __all__ = ["RedisQueueBackend"]
+
+ReplyT = TypeVar("ReplyT")
 
 #: seconds between two looks at delayed messages and ended leases
 _TICK = 0.25
@@ -162,10 +164,10 @@ class RedisQueueBackend:
             if "BUSYGROUP" not in str(exc):
                 raise refused(self.address, exc) from None
 
-    async def _script(self, text: str, keys: tuple[str, ...], *values: Any) -> Any:
+    async def _script(self, text: str, keys: tuple[str, ...], *values: str | float) -> Any:
         return await self._grouped(lambda: self._connections.script(text, keys, *values))
 
-    async def _grouped(self, send: Callable[[], Awaitable[Any]]) -> Any:
+    async def _grouped(self, send: Callable[[], Awaitable[ReplyT]]) -> ReplyT:
         """``await send()``; a server that lost the stream (no persistence, or flushed) gets a new one."""
         try:
             return await send()
@@ -199,7 +201,7 @@ class RedisQueueBackend:
                 return stored
         return None
 
-    async def _safely(self, taking: Any) -> StoredMessage | None:
+    async def _safely(self, taking: Coroutine[object, None, StoredMessage | None]) -> StoredMessage | None:
         """Wait for a command that takes a message. If the caller is cancelled meanwhile, it completes and the message is given back."""
         task: asyncio.Task[StoredMessage | None] = asyncio.ensure_future(taking)
         try:
@@ -240,14 +242,8 @@ class RedisQueueBackend:
     async def ack(self, stored: StoredMessage) -> bool:
         """XACK and XDEL."""
         entry = stored.tag[0]
-
-        async def send(client: Any) -> Any:
-            pipe = client.pipeline(transaction=False)
-            pipe.execute_command("XACK", self._stream, _GROUP, entry)
-            pipe.execute_command("XDEL", self._stream, entry)
-            return await pipe.execute()
-
-        return bool((await self._connections.do(send))[0])
+        acknowledged, _ = await self._connections.pipeline(("XACK", self._stream, _GROUP, entry), ("XDEL", self._stream, entry))
+        return bool(acknowledged)
 
     async def nack(self, stored: StoredMessage, delay: float) -> bool:
         """Append it again, or store it with a delay."""
@@ -300,6 +296,6 @@ class RedisQueueBackend:
         await self._connections.close()
 
 
-_giving: set[Any] = set()
+_giving: set[asyncio.Future[bool]] = set()
 
 

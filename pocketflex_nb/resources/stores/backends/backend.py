@@ -6,7 +6,8 @@ a change is the store's version: 1, 2, 3 ... without gaps, and given in the orde
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from pocketflex_nb.resources.connections.urls import Address
 
@@ -18,7 +19,7 @@ ChangeRow = tuple[int, str, str | None, str]
 FencingTokens = tuple[tuple[str, int], ...]
 
 
-def checked_row(row: Any) -> ChangeRow:
+def checked_row(row: Sequence[object]) -> ChangeRow:
     """A row as a backend gave it, with texts where anything else was written."""
     version, name, text, who = row
     if version.__class__ is int and name.__class__ is str and who.__class__ is str and (text is None or text.__class__ is str):
@@ -26,7 +27,7 @@ def checked_row(row: Any) -> ChangeRow:
     return version if version.__class__ is int else 0, _text(name), None if text is None else _text(text), _text(who)
 
 
-def _text(found: Any) -> str:
+def _text(found: object) -> str:
     if found.__class__ is str:
         return str(found)
     if isinstance(found, (bytes, bytearray, memoryview)):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import LockLost, ResourceError
@@ -20,6 +20,9 @@ from pocketflex_nb.resources.connections.connect import connect_within, reconnec
 from pocketflex_nb.resources.connections.postgres import GUARD, arguments, client, connection_error, inherited
 from pocketflex_nb.resources.connections.urls import Address, refused
 from pocketflex_nb.resources.stores.backends.backend import ChangeRow, ConnectionLost, FencingTokens, VersionConflict
+
+if TYPE_CHECKING:
+    from pocketflex_nb.resources.connections.postgres import Connection
 
 __all__ = ["PostgresStoreBackend"]
 
@@ -113,7 +116,7 @@ class PostgresStoreBackend:
         self._channel = f"pfx_{hashlib.sha256(self._store.encode()).hexdigest()[:24]}"
         self._using = threading.Lock()
         self._pid = pid()
-        self._waiting: Any = None
+        self._waiting: tuple[int, Connection] | None = None
         self._waits, self._closed = threading.Lock(), False
         self._connection = connect_within(address, self._opened)
         try:
@@ -122,9 +125,10 @@ class PostgresStoreBackend:
             self._connection.close()
             raise
 
-    def _opened(self) -> Any:
+    def _opened(self) -> Connection:
         try:
-            return self._psycopg.connect(self.address.url, **arguments(self.address))
+            opened: Connection = self._psycopg.connect(self.address.url, **arguments(self.address))
+            return opened
         except self._psycopg.Error as exc:
             error = connection_error(self._psycopg, self.address, exc)
         raise error  # not above, where psycopg's would be its context: that holds the password
@@ -145,11 +149,11 @@ class PostgresStoreBackend:
         except self._psycopg.Error as exc:
             raise refused(self.address, exc) from None
 
-    def _one(self, query: str, arguments: tuple[Any, ...] = ()) -> Any:
+    def _one(self, query: str, arguments: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
         found = self._all(query, arguments)
         return found[0] if found else None
 
-    def _all(self, query: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
+    def _all(self, query: str, arguments: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """Run one statement; `ConnectionLost` when the connection breaks, and ours when the server refuses it."""
         try:
             return self._sent(query, arguments)
@@ -159,7 +163,7 @@ class PostgresStoreBackend:
     def _refuses(self, exc: Exception) -> ResourceError:
         return ResourceError(f"{self.address.safe} refuses: {self.address.clean(exc)}", url=self.address.safe)
 
-    def _sent(self, query: str, arguments: tuple[Any, ...] = (), *, rows: bool = True) -> list[Any]:
+    def _sent(self, query: str, arguments: tuple[object, ...] = (), *, rows: bool = True) -> list[tuple[Any, ...]]:
         """Run one statement; the client's own errors, but `ConnectionLost` when the connection breaks."""
         psycopg = self._psycopg
         with self._using:
@@ -178,7 +182,7 @@ class PostgresStoreBackend:
                     raise
                 raise ConnectionLost(self.address.clean(exc)) from None
 
-    def _called(self, query: str, arguments: tuple[Any, ...], fence: FencingTokens) -> Any:
+    def _called(self, query: str, arguments: tuple[object, ...], fence: FencingTokens) -> tuple[Any, ...] | None:
         """Call a function; its own errors become ours."""
         try:
             found = self._sent(query, arguments)
@@ -223,7 +227,9 @@ class PostgresStoreBackend:
     def write(self, key: str, text: str | None, who: str, expect: int | None, fence: FencingTokens) -> int:
         """See `StoreBackend`."""
         arguments = (self._store, key, text, who, expect, *self._fence(fence), self.keep)
-        return int(self._called("SELECT pocketflex.write_1(%s,%s,%s,%s,%s,%s,%s,%s)", arguments, fence)[0])
+        found = self._called("SELECT pocketflex.write_1(%s,%s,%s,%s,%s,%s,%s,%s)", arguments, fence)
+        assert found is not None  # the function returns a version, or raises
+        return int(found[0])
 
     def add(self, key: str, n: float, limit: float | None, reset: float | None, who: str, fence: FencingTokens) -> tuple[int, str] | None:
         """See `StoreBackend`. Whole numbers only: the others are added here, and written if nobody else did meanwhile."""
@@ -234,7 +240,7 @@ class PostgresStoreBackend:
         found = self._called("SELECT v, val FROM pocketflex.add_1(%s,%s,%s,%s,%s,%s,%s,%s,%s)", arguments, fence)
         return None if found is None else (int(found[0]), found[1])
 
-    def _fence(self, fence: FencingTokens) -> tuple[Any, Any]:
+    def _fence(self, fence: FencingTokens) -> tuple[list[str] | None, list[int] | None]:
         return ([name for name, _ in fence], [token for _, token in fence]) if fence else (None, None)
 
     # locks -----------------------------------------------------------------------------------------------------------

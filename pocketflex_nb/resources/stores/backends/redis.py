@@ -11,7 +11,7 @@ https://redis.io/docs/latest/develop/programmability/eval-intro/ and https://red
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError
@@ -19,7 +19,13 @@ from pocketflex_nb.resources.connections.connect import connect_within, reconnec
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, missing_extra, refused, unreachable
 from pocketflex_nb.resources.stores.backends.backend import ChangeRow, ConnectionLost, FencingTokens, VersionConflict
 
+if TYPE_CHECKING:
+    from redis.connection import AbstractConnection
+
 __all__ = ["RedisStoreBackend"]
+
+#: a part of a command
+_Word = str | float
 
 _PAGE = 5_000
 _CHECK = "for i = 5, #KEYS do if redis.call('GET', KEYS[i]) ~= ARGV[i + 2] then return {-1, i - 4} end end\n"
@@ -86,7 +92,7 @@ class RedisStoreBackend:
             import redis
         except ImportError as exc:
             raise missing_extra(address, exc) from exc
-        self._redis: Any = redis
+        self._redis = redis
         self.address, self.keep = address, keep
         base = f"pfx:{{{address.name}}}:"  # the braces keep a store's keys on one node of a cluster
         self._keys = (f"{base}values", f"{base}who", f"{base}version", f"{base}log")
@@ -94,11 +100,11 @@ class RedisStoreBackend:
         self._scripts: dict[str, str] = {}
         self._using = threading.Lock()
         self._pid = pid()
-        self._waiting: Any = None
+        self._waiting: tuple[int, AbstractConnection] | None = None
         self._waits, self._closed = threading.Lock(), False
         self._connection = connect_within(address, self._opened)
 
-    def _opened(self) -> Any:
+    def _opened(self) -> AbstractConnection:
         """One connection, used without a pool and without its retries: a write must not be repeated unnoticed."""
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -109,7 +115,7 @@ class RedisStoreBackend:
                 address.url, socket_connect_timeout=CONNECT, socket_timeout=CONNECT, retry=Retry(NoBackoff(), 0), protocol=2,
                 decode_responses=True, encoding="utf-8", encoding_errors="surrogateescape", health_check_interval=0,
             )
-            connection = pool.make_connection()
+            connection: AbstractConnection = pool.make_connection()
         except (ValueError, TypeError, AttributeError) as exc:
             raise BadURL(f"{address.safe} cannot be used: {address.clean(exc)}", url=address.safe) from None
         try:
@@ -124,11 +130,11 @@ class RedisStoreBackend:
             raise unreachable(address, exc) from None
         return connection
 
-    def _do(self, *command: Any) -> Any:
+    def _do(self, *command: _Word) -> Any:
         """Send one command and read its answer."""
         return self._sent((command,))[0]
 
-    def _sent(self, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:
+    def _sent(self, commands: tuple[tuple[_Word, ...], ...]) -> list[Any]:
         """Send commands in one round trip, and read their answers; `ConnectionLost` when the connection breaks."""
         errors = self._redis.exceptions
         with self._using:
@@ -150,7 +156,7 @@ class RedisStoreBackend:
                 connection.disconnect()
                 raise
 
-    def _run(self, script: str, keys: tuple[str, ...], *arguments: Any) -> Any:
+    def _run(self, script: str, keys: tuple[str, ...], *arguments: _Word) -> Any:
         sha = self._scripts.get(script)
         if sha is None:
             sha = self._scripts[script] = self._do("SCRIPT", "LOAD", script)
@@ -170,13 +176,13 @@ class RedisStoreBackend:
             rows.append((int(number) if number.isdecimal() else 0, key, text, writer))
         return self._number(version), sorted(rows, key=lambda row: row[0])
 
-    def _number(self, version: Any) -> int:
+    def _number(self, version: object) -> int:
         if not str(version or "0").isdecimal():
             raise ResourceError(
                 f"{self.address.safe}: {self._keys[2]!r} holds {str(version)[:40]!r} where the version stands; delete it, or set it to a "
                 "number beyond all that were given", url=self.address.safe,
             )
-        return int(version or 0)
+        return int(str(version or 0))
 
     def since(self, version: int) -> tuple[int, list[ChangeRow]]:
         """See `StoreBackend`."""
@@ -209,8 +215,8 @@ class RedisStoreBackend:
         if not all(number is None or number.__class__ is int for number in (n, limit, then)):
             return None
         locks, tokens = self._fence(fence)
-        bound, then = ("", "") if limit is None else (limit, then)  # type: ignore[assignment]  # as arguments of the script
-        told = self._run(_ADD, (*self._keys, *locks), key, n, who, bound, then, self.keep, *tokens)
+        bounds: tuple[_Word, _Word] = ("", "") if limit is None or then is None else (limit, then)
+        told = self._run(_ADD, (*self._keys, *locks), key, n, who, *bounds, self.keep, *tokens)
         return None if told[0] == 2 else (self._version(told, fence), told[2])
 
     def _fence(self, fence: FencingTokens) -> tuple[list[str], list[int]]:
@@ -279,11 +285,11 @@ class RedisStoreBackend:
         self._hang_up()
 
 
-def _packed(command: tuple[Any, ...]) -> bytes:
+def _packed(command: tuple[_Word, ...]) -> bytes:
     """A command in wire format; redis-py's own packing costs several times as much, and every write needs it."""
     parts = [b"*%d\r\n" % len(command)]
     for part in command:
-        data = part.encode("utf-8", "surrogateescape") if part.__class__ is str else b"%d" % part
+        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else b"%d" % part
         parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return b"".join(parts)
 

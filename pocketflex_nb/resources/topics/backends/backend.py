@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Protocol
 
 from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import Address
@@ -46,7 +46,7 @@ class TopicBackend(Protocol):
         """End the connections."""
 
 
-def followed(follow: Coroutine[Any, Any, None], feed: Feed) -> Callable[[], None]:
+def followed(follow: Coroutine[object, None, None], feed: Feed) -> Callable[[], None]:
     """Run `follow` on the running loop and tell `feed` when it fails; returns a function that cancels it from any thread."""
     loop = asyncio.get_running_loop()
 

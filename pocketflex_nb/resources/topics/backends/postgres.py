@@ -15,7 +15,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.concurrency.process_id import pid
@@ -24,6 +24,9 @@ from pocketflex_nb.resources.connections.postgres import GUARD, arguments, clien
 from pocketflex_nb.resources.connections.stored_message import StoredMessage
 from pocketflex_nb.resources.connections.urls import CONNECT, Address, refused, unreachable
 from pocketflex_nb.resources.topics.backends.backend import Feed
+
+if TYPE_CHECKING:
+    from pocketflex_nb.resources.connections.postgres import AsyncConnection
 
 __all__ = ["PostgresTopicBackend"]
 
@@ -82,7 +85,7 @@ class PostgresTopicBackend:
     def _begin(self) -> None:
         """Start without connections in a child of `fork`: its parent's are not its own."""
         self._pid = pid()
-        self._connection: Any = None
+        self._connection: AsyncConnection | None = None
         self._following: asyncio.Task[None] | None = None
         self._using = asyncio.Lock()
         self._feeds: dict[int, tuple[Feed, int]] = {}  # with the number of the last message that each was given
@@ -90,7 +93,7 @@ class PostgresTopicBackend:
         self._is_closed = False
 
     # connecting ------------------------------------------------------------------------------------------------------
-    async def _on_loop(self, coro: Coroutine[Any, Any, _T]) -> _T:
+    async def _on_loop(self, coro: Coroutine[object, None, _T]) -> _T:
         """Wait, on any loop, for work on the room's own loop."""
         if self._pid != pid():
             inherited.append((self._connection, self._following))
@@ -99,18 +102,19 @@ class PostgresTopicBackend:
             return await coro
         return await asyncio.wrap_future(io_thread.submit(coro))
 
-    async def _connect(self) -> Any:
+    async def _connect(self) -> AsyncConnection:
         psycopg, address = self._psycopg, self.address
         try:
             async with asyncio.timeout(CONNECT + 0.5):  # looking up a name may take longer than connecting
-                return await psycopg.AsyncConnection.connect(address.url, **arguments(address))
+                connection: AsyncConnection = await psycopg.AsyncConnection.connect(address.url, **arguments(address))
+                return connection
         except TimeoutError:
             error: Exception = unreachable(address, f"no answer within {CONNECT + 0.5:g} s")
         except psycopg.Error as exc:
             error = connection_error(psycopg, address, exc)
         raise error  # not above, where psycopg's would be its context: that holds the password
 
-    async def _prepared(self) -> Any:
+    async def _prepared(self) -> AsyncConnection:
         """A new connection, to a server where all is made that a topic needs: mostly it is, and who opens need not be allowed to."""
         connection = await self._connect()
         try:
@@ -134,7 +138,7 @@ class PostgresTopicBackend:
         async with self._using:
             self._connection = await self._prepared()
 
-    async def _request(self, ask: Callable[[bool], tuple[str, tuple[Any, ...]]]) -> list[Any]:
+    async def _request(self, ask: Callable[[bool], tuple[str, tuple[object, ...]]]) -> list[tuple[Any, ...]]:
         """What a statement gives; asked again while the server is away, for `_PATIENCE` seconds. `ask` is told whether it is again."""
         until, pause, is_again = time.monotonic() + _PATIENCE, 0.02, False
         async with self._using:
@@ -144,10 +148,11 @@ class PostgresTopicBackend:
                         self._connection = await self._prepared()
                     return list(await (await self._connection.execute(*ask(is_again))).fetchall())
                 except self._psycopg.Error as exc:
-                    is_gone = self._connection.closed or exc.sqlstate in _EMPTIED
+                    connection, self._connection = self._connection, None
+                    is_gone = connection is None or connection.closed or exc.sqlstate in _EMPTIED
                     cause = (unreachable if is_gone else refused)(self.address, exc)
-                    await self._connection.close()
-                    self._connection = None
+                    if connection is not None:
+                        await connection.close()
                 except Unreachable as exc:
                     is_gone, cause = True, exc
                 if not is_gone or self._is_closed or time.monotonic() + pause > until:
@@ -217,7 +222,7 @@ class PostgresTopicBackend:
         for feed, _ in feeds:
             feed.fail(error)
 
-    async def _listen(self, connection: Any) -> None:
+    async def _listen(self, connection: AsyncConnection) -> None:
         while self._feeds:
             first = min(at for _, at in self._feeds.values())
             rows = await (await connection.execute(_NEWS, (self.address.name, first, _PAGE))).fetchall()
@@ -227,10 +232,10 @@ class PostgresTopicBackend:
                 async for _ in connection.notifies(timeout=_LOOK, stop_after=1):
                     pass
 
-    async def _is_new(self, connection: Any) -> bool:
+    async def _is_new(self, connection: AsyncConnection) -> bool:
         """Whether the topic was deleted and created again, so that its numbers restarted."""
-        _, born = await (await connection.execute(_LAST, (self.address.name,))).fetchone()
-        return self._know(born)
+        row = await (await connection.execute(_LAST, (self.address.name,))).fetchone()
+        return row is not None and self._know(row[1])
 
     def _know(self, born: str) -> bool:
         was, self._born = self._born, born
@@ -239,7 +244,7 @@ class PostgresTopicBackend:
         self._feeds = {number: (feed, 0) for number, (feed, _) in self._feeds.items()}
         return True
 
-    def _hand_out(self, rows: list[Any]) -> None:
+    def _hand_out(self, rows: list[tuple[Any, ...]]) -> None:
         messages = [StoredMessage(id, body, headers, None, put_at) for _, id, body, headers, put_at in rows]
         first, last = rows[0][0], rows[-1][0]
         for number, (feed, at) in list(self._feeds.items()):

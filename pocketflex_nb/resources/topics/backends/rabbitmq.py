@@ -82,7 +82,7 @@ class AmqpTopicBackend:
     async def _consume(self, connection: AmqpConnection, name: str, feed: Feed, seen: deque[str]) -> bool:
         """Push until no more is wanted; raises when the connection breaks, to be called again with another one."""
         queue = await self._bound(connection, name)
-        unwanted: asyncio.Future[Any] = connection.loop.create_future()
+        unwanted: asyncio.Future[None] = connection.loop.create_future()
 
         async def deliver(message: Any) -> None:
             stored = message_from_amqp(message, None)

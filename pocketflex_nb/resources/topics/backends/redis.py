@@ -6,7 +6,6 @@ A stream instead of PUBLISH: a subscriber whose connection broke continues where
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.redis import RedisConnections, entry_fields, message_from_entry
@@ -74,7 +73,7 @@ class RedisTopicBackend:
             if not told:
                 last = min(last, await self._last())  # a server that kept nothing counts from 1 again
                 continue
-            entries: list[tuple[str, dict[str, Any]]] = told[0][1]
+            entries: list[tuple[str, dict[str, str]]] = told[0][1]
             first = int(entries[0][0].partition("-")[0])
             missed, last = max(first - last - 1, 0), int(entries[-1][0].partition("-")[0])
             if not feed.push([message_from_entry(entry, fields, 0) for entry, fields in entries], missed):

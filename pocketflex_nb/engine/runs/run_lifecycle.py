@@ -125,6 +125,7 @@ class RunLifecycle:
     limits: Any = None
     loop_below: Any = None  # the loop that a plain run in a step of another stands on
     outer: Any = None
+    outer_node: Any = None  # the node whose step began it there
     trace: TracebackType | None = None  # the traceback of `error`, as it was when that ended the run
 
     def __init__(self, run: Any, flow: Any, store: Any, name: str | None, launched: bool, is_detached: bool) -> None:
@@ -143,7 +144,7 @@ class RunLifecycle:
         if launched:
             self.launched, self.over = True, Latch()
         if outer is not None and outer.lifecycle.stage == "running":
-            self.outer = outer
+            self.outer, self.outer_node = outer, outer.node
             outer.lifecycle.add_child(self, outer)
 
     # what it is ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell, 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo
 
+    from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle
     from pocketflex_nb.notebook.run_data.playback import ViewedRun
 
 __all__ = ["ShownRuns", "begin_cell", "is_shown", "show", "shown_in_cell"]
@@ -74,7 +75,7 @@ def show(thing: object, *, asked: bool = True, height: int = 500, view: str = "a
     """
     from IPython.display import display
 
-    from pocketflex_nb.engine.runs.run import Run
+    from pocketflex_nb.engine.runs.run import Run, lifecycle_of
     from pocketflex_nb.engine.runs.run_group import RunGroup
     from pocketflex_nb.notebook.run_data.playback import Replay
 
@@ -85,6 +86,9 @@ def show(thing: object, *, asked: bool = True, height: int = 500, view: str = "a
         display(thing)  # flows, stores, supervisors and traces draw themselves
         return None
     runs: list[ViewedRun] = list(thing) if isinstance(thing, RunGroup) else [thing]
+    inner = [] if asked else [lifecycle_of(run) for run in runs if isinstance(run, Run)]
+    if inner and all(one.outer_run is not None for one in inner):
+        return _show_inside(inner[0], height, view)
     known = shown_in_cell()
     if known is not None and not asked:
         known.add(runs)
@@ -98,6 +102,16 @@ def show(thing: object, *, asked: bool = True, height: int = 500, view: str = "a
     if view == "text" or not has_widgets():
         return _show_text(runs, getattr(thing, "name", None))
     return _show_widget(runs, getattr(thing, "name", None), height, view)
+
+
+def _show_inside(inner: RunLifecycle, height: int, view: str) -> ShownRuns | None:
+    """Runs that a step began are drawn inside of it, in the view of the run around; one that nobody launched, and shows, gets one now."""
+    around = inner
+    while (outer := around.outer_run) is not None:
+        around = outer
+    if around.launched or is_shown(around.run):
+        return None
+    return show(around.run, asked=False, height=height, view=view)
 
 
 def _show_widget(runs: list[ViewedRun], name: str | None, height: int, only: str) -> ShownRuns:

@@ -109,7 +109,7 @@ def _diagrams(runs: Sequence[Any], view_model: RunViewModel) -> list[str]:
     drawn = []
     for name, (flow, graph) in list(zip(flow_names([flow for flow, _ in graphs]), graphs, strict=True))[:FLOWS]:
         mine = [run for run in runs if run.flow is flow]
-        captions = {path: text for path, (_, _, text) in view_model.states(flow).items() if text} if len(mine) > 1 else None
+        captions = {path: text for path, (_, _, text, _) in view_model.states(flow).items() if text} if len(mine) > 1 else None
         state = summed([run.state() for run in mine[:TOLD]]) if mine else State()
         drawn.append(f"<figure><figcaption>{_text(name)}</figcaption>{svg(graph, state, captions=captions)}</figure>")
     return drawn

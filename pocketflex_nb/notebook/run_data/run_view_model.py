@@ -220,12 +220,14 @@ class RunViewModel:
 
     # the diagram -----------------------------------------------------------------------------------------------------
     def states(self, flow: Any) -> dict[str, list[Any]]:
-        """Graph path to [status, visits, caption] for the runs of `flow`."""
+        """Graph path to [status, visits, caption, runs that its steps began] for the runs of `flow`."""
         runs = [run for run in self.chosen() if run.flow is flow]
         if len(runs) > MANY:
             return self._crowd(flow, runs)
         state = summed([self.known(run) for run in runs]) if runs else State()
-        return {shown(path): [n.status, n.visits, self._caption(n, len(runs))] for path, n in state.nodes.items()}
+        return {
+            shown(path): [n.status, n.visits, self._caption(n, len(runs)), sum(n.runs.values())] for path, n in state.nodes.items()
+        }
 
     def edges(self, flow: Any) -> dict[str, int]:
         """``source|action`` to the number of times it was taken."""
@@ -259,7 +261,7 @@ class RunViewModel:
                 failed = self._failed[node]
                 parts = (f"{now} here" * bool(now), f"{visits - failed} done" * (visits > failed), f"{failed} failed" * bool(failed))
                 status = "running" if now else "failed" if failed else "done"
-                told[shown(path)] = [status, 0, ", ".join(part for part in parts if part)]
+                told[shown(path)] = [status, 0, ", ".join(part for part in parts if part), 0]
         return told
 
     def crowd_state(self, flow: Any) -> State:

@@ -87,16 +87,16 @@ def branches_of(node: NodeState | None) -> str:
 
 
 def inner_runs_of(node: NodeState | None, seconds: float = 0.0) -> str:
-    """How many runs the visits of a node began: ``2/3 runs`` are over, ``1/3 failed``, or ``3 runs`` and the time that the visits took."""
+    """How many runs the visits of a node began: ``3 runs · 2 done``, ``3 runs · 1 failed``, or ``3 runs`` and the time of the visits."""
     runs: Mapping[str, int] = getattr(node, "runs", None) or {}
     number, live, failed = sum(runs.values()), runs.get("running", 0), runs.get("failed", 0)
     if not number:
         return ""
-    if live:
-        return f"{number - live}/{number} run{'s' * (number > 1)}"
-    if failed:
-        return f"{failed}/{number} failed"
     told = f"{number} run{'s' * (number > 1)}"
+    if failed:
+        return f"{told} · {failed} failed"
+    if live:
+        return f"{told} · {number - live} done"
     return f"{told} · {caption_of('done', seconds).rpartition(' · ')[2]}" if seconds >= 0.05 else told
 
 
@@ -258,7 +258,7 @@ class _Picture:
         if caption is None:
             seconds = float(getattr(known, "seconds", 0.0))
             caption = branches_of(known) or inner_runs_of(known, seconds) or caption_of(status, seconds) if self.stateful else ""
-        caption = cut_to_width(shown(caption, 200), max(box.w - 16, 40.0), 10.0)
+        caption = shown(caption, 200)
         said = shown(node.label, 300) + (f": {status}" if self.stateful else "") + (f", {visits} visits" if visits > 1 else "")
         if runs := getattr(known, "runs", None):
             said += ", runs begun here: " + ", ".join(f"{times} {shown(how, 20)}" for how, times in runs.items())
@@ -270,7 +270,7 @@ class _Picture:
             f'data-kind="{attribute(node.kind)}">',
             "" if self.lean and not error else
             f"<title>{xml(said)}{xml(' — ' + redacted_head(error, 2_000), 300) if error and status == 'failed' else ''}</title>",
-            self._behind(node, box, more),
+            self._behind(node, box, more, bool(getattr(known, "runs", None))),
             outline(node.shape, box.x, box.y, box.w, box.h, more),
             _texts(lines, caption, box, colours.strong),
         ]
@@ -280,8 +280,9 @@ class _Picture:
             parts.append(_visits(node.shape, box, visits, colours.strong))
         return "".join([*parts, "</g>"])
 
-    def _behind(self, node: GraphNode, box: Box, more: str) -> str:
-        if node.kind != "batch" or node.shape not in ("rect", "round", "stadium"):
+    def _behind(self, node: GraphNode, box: Box, more: str, has_runs: bool) -> str:
+        """The mark of a stack: a batch, or a step that began runs."""
+        if not (node.kind == "batch" or has_runs) or node.shape not in ("rect", "round", "stadium"):
             return ""
         return outline(node.shape, box.x + 4, box.y - 4, box.w, box.h, more.replace("pf-shape", "pf-shape pf-behind"))
 
@@ -329,11 +330,14 @@ def _texts(lines: list[str], caption: str, box: Box, strong: str) -> str:
         f'fill="{ink}">{xml(line)}</text>'
         for row, line in enumerate(lines)
     )
-    under = (
-        f'<text class="pf-caption" x="{number(x)}" y="{number(top + (rows - 1) * LINE + 14)}" font-size="10" '
-        f'text-anchor="middle" fill="{strong}">{xml(caption)}</text>'
+    if not caption:
+        return labels
+    room = max(box.w - 8, 40.0)
+    size = min(10.0, max(10.0 * room / width(caption, 10.0), 7.0))  # smaller letters before a word is cut
+    return (
+        f'{labels}<text class="pf-caption" x="{number(x)}" y="{number(top + (rows - 1) * LINE + 14)}" font-size="{number(size)}" '
+        f'text-anchor="middle" fill="{strong}">{xml(cut_to_width(caption, room, size))}</text>'
     )
-    return labels + under if caption else labels
 
 
 def _corner(shape: str, box: Box) -> tuple[float, float]:

@@ -502,7 +502,7 @@ def test_branches_of_a_list_are_drawn_with_their_count_while_they_run() -> None:
     from pocketflex_nb.views.diagrams.flow_dot import dot
     from pocketflex_nb.views.diagrams.flow_text import text
 
-    assert RunViewModel([run]).states(run.flow)["Work"] == ["running", 2, "2 of 5 done"]
+    assert RunViewModel([run]).states(run.flow)["Work"] == ["running", 2, "2 of 5 done", 0]
     assert "2 of 5 done" in run.to_svg()
     assert "2 of 5 done" in dot(run.graph, run.state())
     assert "Work ×2 of 5" in text(run.graph, run.state())

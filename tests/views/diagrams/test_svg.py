@@ -175,8 +175,8 @@ def test_the_caption_of_a_state_says_how_long_it_took() -> None:
 
 
 @pytest.mark.parametrize(("runs", "told"), [
-    ({}, ""), ({"running": 1}, "0/1 run"), ({"running": 1, "done": 2}, "2/3 runs"), ({"done": 1}, "1 run · 1.3 s"),
-    ({"done": 2, "failed": 1}, "1/3 failed"),
+    ({}, ""), ({"running": 1}, "1 run · 0 done"), ({"running": 1, "done": 2}, "3 runs · 2 done"), ({"done": 1}, "1 run · 1.3 s"),
+    ({"done": 2, "failed": 1}, "3 runs · 1 failed"),
 ])
 def test_a_node_tells_the_runs_that_its_visits_began_in_every_form(runs: dict[str, int], told: str) -> None:
     graph = report()

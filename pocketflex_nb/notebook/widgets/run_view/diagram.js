@@ -7,7 +7,7 @@ import { paneOf } from "./pane.js";
 import { isBeside } from "./viewport.js";
 
 /** @typedef {import("./view.js").View} View */
-/** State, visits and caption of a node. @typedef {[string, number, string]} NodeState */
+/** State, visits and caption of a node, and how many runs its steps began. @typedef {[string, number, string, number?]} NodeState */
 
 /** Parts of a picture that are put on the page between two frames: some 10 ms, laying them out and painting included. */
 const BATCH = 48;
@@ -133,7 +133,7 @@ export class Diagram {
   }
 
   /** @param {Element} g @param {NodeState} state */
-  writeNode(g, [status, visits, caption]) {
+  writeNode(g, [status, visits, caption, runs = 0]) {
     if (g.getAttribute("data-state") !== status) {
       g.setAttribute("data-state", status);
       g.querySelector(".pf-glyph")?.setAttribute("d", this.glyphs[status] ?? "");
@@ -141,7 +141,27 @@ export class Diagram {
     if (!g.classList.contains("pf-node")) return;
     writeVisits(g, visits);
     writeCaption(g, caption);
+    writeStack(g, runs);
   }
+}
+
+/** The mark of a step that began runs: a second box behind, and a button that opens them. @param {Element} g @param {number} runs */
+function writeStack(g, runs) {
+  const has = runs > 0;
+  if (g.classList.contains("pf-has-runs") === has) return;
+  g.classList.toggle("pf-has-runs", has);
+  if (!has) {
+    for (const name of ["tabindex", "role", "aria-label"]) g.removeAttribute(name);
+    g.querySelector(".pf-stack")?.remove();
+    return;
+  }
+  setAttributes(g, { tabindex: 0, role: "button", "aria-label": `${g.getAttribute("data-node")}: open the runs that it began` });
+  const shape = g.querySelector(".pf-shape");
+  if (!shape || g.querySelector(".pf-behind")) return;
+  const behind = /** @type {Element} */ (shape.cloneNode(true));
+  behind.classList.add("pf-behind", "pf-stack");
+  behind.setAttribute("transform", "translate(4 -4)");
+  shape.before(behind);
 }
 
 /** @param {Element} g @param {number} count */
@@ -238,6 +258,19 @@ export function diagramsOf(view, middle) {
   function end() {
     for (const diagram of diagrams) diagram.pause();
   }
+
+  /** Open the runs of the step that was pressed. @param {Event} event */
+  function enter(event) {
+    const node = /** @type {Element} */ (event.target).closest(".pf-node.pf-has-runs")?.getAttribute("data-node");
+    if (node === undefined || node === null || view.isGone) return;
+    view.send({ do: "enter", node, flow: chosen });
+    event.preventDefault();
+    event.stopPropagation();
+  }
+  pane.el.addEventListener("click", enter);
+  pane.el.addEventListener("keydown", (event) => {
+    if (["Enter", " "].includes(event.key)) enter(event);
+  });
 
   return {
     tabs, pane, draw, drawStates, arrange, chosen: () => chosen,

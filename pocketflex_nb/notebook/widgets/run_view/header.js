@@ -8,6 +8,7 @@ import { clock, sign, stateOf } from "../base/js/status.js";
 /** @typedef {{
  *   name: string, status: string, runs: number, counts?: Record<string, number>, steps?: number, most?: number, progress?: [number, number],
  *   seconds?: number | null, tokens?: number, cost?: number | string, problems?: string[], pinned?: string, epoch?: number,
+ *   crumbs?: string[],
  * }} Strip */
 
 /** @param {View} view @param {HTMLElement} menu */
@@ -16,6 +17,8 @@ export function headerOf(view, menu) {
   const tools = make("div", "pf-tools"), problems = make("div", "pf-problems"), spoken = make("div", "pf-spoken");
   spoken.setAttribute("role", "status");
   spoken.setAttribute("aria-live", "polite");
+  const way = make("nav", "pf-way"), times = make("span", "pf-times");
+  way.setAttribute("aria-label", "Way to these runs");
   const pause = makeButton(
     "Pause", "pf-button", () => view.send({ do: pause.textContent === "Resume" ? "resume" : "pause" }), "Hold before the next node (space)",
   );
@@ -25,7 +28,7 @@ export function headerOf(view, menu) {
     view.send({ do: "stop" });
   }, "End every run of this view (s)");
   tools.append(pause, step, stop, menu);
-  el.append(head, counts, facts, tools);
+  el.append(head, way, times, counts, facts, tools);
 
   function draw() {
     /** @type {Strip} */
@@ -33,8 +36,11 @@ export function headerOf(view, menu) {
     const { name, status, runs, counts: numbers = {} } = strip, listed = Object.entries(numbers), state = stateOf(status);
     view.root.dataset.status = status;
     view.root.setAttribute("aria-label", `Run view of ${name}`);
-    head.replaceChildren(sign(view.glyphs(), state, { label: status }), make("span", "pf-name", name));
-    if (runs > 1) head.append(make("span", "pf-times", `×${runs}`));
+    drawWay(strip.crumbs ?? []);
+    way.hidden = !strip.crumbs;
+    head.replaceChildren(sign(view.glyphs(), state, { label: status }), ...(strip.crumbs ? [] : [make("span", "pf-name", name)]));
+    write(times, runs > 1 ? `×${runs}` : "");
+    times.hidden = runs < 2;
     counts.replaceChildren(...listed.map(([each, n]) => {
       const chip = make("span", "pf-count", runs > 1 ? `${n} ${each}` : each);
       chip.dataset.state = stateOf(each);
@@ -44,6 +50,22 @@ export function headerOf(view, menu) {
     drawTools(status === "paused" || (!!numbers.paused && !numbers.running));
     problems.replaceChildren(...(strip.problems ?? []).map((text) => make("div", "pf-problem", text)));
     write(spoken, `${name}: ${listed.map(([each, n]) => `${n} ${each}`).join(", ")}`);
+  }
+
+  /** The way to runs inside of a step; a press goes back. Drawn anew only when it changes: what has the focus keeps it. @param {string[]} crumbs */
+  function drawWay(crumbs) {
+    const told = JSON.stringify(crumbs);
+    if (way.dataset.way === told) return;
+    way.dataset.way = told;
+    const last = crumbs.length - 1;
+    way.replaceChildren(...crumbs.flatMap((each, k) => {
+      if (k === last) {
+        const here = make("span", "pf-name", each);
+        here.setAttribute("aria-current", "location");
+        return [here];
+      }
+      return [makeButton(each, "pf-crumb", () => view.send({ do: "up", to: k }), `Back to ${each}`), make("span", "pf-slash", "/")];
+    }));
   }
 
   /** @param {boolean} isPaused */

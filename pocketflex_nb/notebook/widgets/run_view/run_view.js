@@ -159,6 +159,8 @@ function pressed(view, event, { pause, stop, details, pane }) {
     Home: () => view.send({ do: "cursor", step: 0 }), End: () => view.send({ do: "live" }),
     d: () => details.open("diff"), "/": () => details.search(), "+": () => pane.zoom(1.25), "-": () => pane.zoom(0.8), 0: () => pane.release(),
   };
+  const { crumbs } = view.model.get("header");
+  if (crumbs) keys.Escape = () => view.send({ do: "up", to: crumbs.length - 2 });
   if (view.isLive()) Object.assign(keys, { " ": () => pause.click(), s: () => stop.click(), n: () => view.send({ do: "step" }) });
   const act = keys[event.key];
   if (!act) return;

@@ -18,6 +18,7 @@ from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
 from pocketflex_nb.notebook.reports.html_page import write_page
 from pocketflex_nb.notebook.reports.text_view import TextView
 from pocketflex_nb.notebook.run_data.detail_tabs import TABS, tab_content
+from pocketflex_nb.notebook.run_data.inner_runs import Level, crumbs, runs_inside
 from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
@@ -27,7 +28,7 @@ from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgo
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS
 from pocketflex_nb.views.text.page_text import clean
-from pocketflex_nb.views.text.safe_text import xml
+from pocketflex_nb.views.text.safe_text import shown, xml
 
 __all__ = ["RunView"]
 
@@ -107,7 +108,8 @@ class RunView(StaticFallback, DeltaWidget):
         tabs = _known(tabs)
         made = list(runs) if isinstance(runs, Iterable) else [runs]
         self._name = name or getattr(runs, "name", None)
-        self._view_model = RunViewModel(made)
+        self._outermost = self._view_model = RunViewModel(made)
+        self._levels: list[Level] = []  # the way into steps whose inner runs are shown
         self._flows: list[Any] = []
         self._drawn: list[dict[str, str]] = []
         self._seen: tuple[Any, ...] | None = None
@@ -119,8 +121,8 @@ class RunView(StaticFallback, DeltaWidget):
         self._kept: _Kept | None = None  # what is left when its runs were forgotten
         self.on_final: Any = None
         self._draw()
-        shown = self._shown(final=False, timely=True)
-        super().__init__(height=height, icons=dict(GLYPHS), tabs=tabs, diagrams=self._drawn, **shown, **options)
+        traits = self._shown(final=False, timely=True)
+        super().__init__(height=height, icons=dict(GLYPHS), tabs=tabs, diagrams=self._drawn, **traits, **options)
         self.on_msg(self._command)
         self._answer_here()
         notify_when_forgotten(self)
@@ -133,7 +135,7 @@ class RunView(StaticFallback, DeltaWidget):
     @property
     def runs(self) -> list[Any]:
         """The runs it shows; none when they were forgotten, or it was closed."""
-        return self._view_model.runs
+        return self._outermost.runs
 
     @property
     def title(self) -> str:
@@ -154,10 +156,10 @@ class RunView(StaticFallback, DeltaWidget):
         """
         new = [run for run in runs if run not in self.runs]
         if new:
-            self._view_model.runs.extend(new)
+            self._outermost.runs.extend(new)
             self._name = self._kept = None
-            self._draw()
-            self.diagrams = self._drawn
+            if not self._levels:
+                self._redraw()
             self._seen = None
             refresh_loop.follow(self)
 
@@ -183,7 +185,8 @@ class RunView(StaticFallback, DeltaWidget):
     def _empty(self) -> None:
         if self._kept is None and self.runs:
             self._kept = _Kept(self.title, self.still_bundle() if self.static else {}, self.summary(), self.plain())
-        self._view_model, self._flows, self._seen, self.on_final = RunViewModel([]), [], None, None
+        self._outermost = self._view_model = RunViewModel([])
+        self._levels, self._flows, self._seen, self.on_final = [], [], None, None
         self._requests.clear()
 
     # the refresh loop's side -------------------------------------------------------------------------------------------------
@@ -192,12 +195,14 @@ class RunView(StaticFallback, DeltaWidget):
         requested = self._serve()
         if self._kept is not None:
             return False
-        live = self._view_model.is_live()
+        live = self._outermost.is_live()
         if live and not requested and not self.has_budget():
             return self._follows
+        if self._levels:
+            self._grow()
         seen: tuple[Any, ...] = (time.monotonic(),)
         if not self._view_model.is_many:
-            seen = (*((run.status, len(lifecycle_of(run).records)) for run in self.runs), self._view_model.old_code())
+            seen = (*((run.status, len(lifecycle_of(run).records)) for run in self._view_model.runs), self._view_model.old_code())
         is_due = self._owes_spans and time.monotonic() >= self._next_spans
         if seen != self._seen or requested or not live or is_due:
             self._seen = seen
@@ -225,9 +230,13 @@ class RunView(StaticFallback, DeltaWidget):
             return
         elif do == "focus":
             index = int(request.get("run", -1))
-            model.focus = index if 0 <= index < len(self.runs) > 1 else None
+            model.focus = index if 0 <= index < len(model.runs) > 1 else None
+        elif do == "enter":
+            self._enter(str(request["node"]), self._flows[int(request.get("flow", 0))])
+        elif do == "up":
+            self._go_up(int(request.get("to", 0)))
         elif do == "pin":
-            model.focus = model.ranked()[min(max(int(request["at"]), 0), len(self.runs) - 1)]
+            model.focus = model.ranked()[min(max(int(request["at"]), 0), len(model.runs) - 1)]
         elif do == "tab" and request.get("name") in self.tabs:
             self._tab = request["name"]
         elif do == "live":
@@ -247,8 +256,41 @@ class RunView(StaticFallback, DeltaWidget):
         refresh_loop.follow(self)
         refresh_loop.hurry()
 
+    # runs inside a step ----------------------------------------------------------------------------------------------
+    def _enter(self, node: str, flow: Any) -> None:
+        """Show the runs that the steps at the node of that name in the picture began."""
+        outer = [run for run in self._view_model.chosen() if run.flow is flow]
+        path = next((path for run in outer for path in run.state().nodes if shown(path) == node), node)
+        if inside := runs_inside(outer, path):
+            self._levels.append(Level(RunViewModel(inside), outer, path))
+            self._view_model = self._levels[-1].model
+            self._redraw()
+
+    def _go_up(self, to: int) -> None:
+        """Go back to that part of the way, counted from the outer runs."""
+        place = len(crumbs(self.title, self._levels)) - 1
+        while self._levels and place > max(to, 0):
+            if self._view_model.focus is not None:
+                self._view_model.focus = None
+            else:
+                self._levels.pop()
+                self._view_model = self._levels[-1].model if self._levels else self._outermost
+            place -= 1
+        self._redraw()
+
+    def _grow(self) -> None:
+        grown = [level.grow() for level in self._levels]
+        if grown and grown[-1]:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        before = self._drawn
+        self._draw()
+        if self._drawn != before:
+            self.diagrams = self._drawn
+
     def _draw(self) -> None:
-        graphs = graphs_of(self.runs)
+        graphs = graphs_of(self._view_model.runs)
         self._flows = [flow for flow, _ in graphs]
         names = flow_names(self._flows)
         self._drawn = [{"name": name, "svg": svg(graph, None, live=True)} for name, (_, graph) in zip(names, graphs[:20], strict=False)]
@@ -267,7 +309,7 @@ class RunView(StaticFallback, DeltaWidget):
         """The traits as they are now; timeline and tab only where it is time for them."""
         model = self._view_model
         shown: dict[str, Any] = {
-            "header": model.header(self.title),
+            "header": self._header(),
             "focus": -1 if model.focus is None else model.focus,
             "states": {str(k): model.states(flow) for k, flow in enumerate(self._flows)},
             "edges": {str(k): model.edges(flow) for k, flow in enumerate(self._flows)},
@@ -276,6 +318,11 @@ class RunView(StaticFallback, DeltaWidget):
             "cursor": model.cursor(),
         }
         return shown | {"spans": model.spans(), "marks": model.marks(), "tab_content": self._tab_content()} if timely else shown
+
+    def _header(self) -> dict[str, Any]:
+        way = crumbs(self.title, self._levels)
+        header = self._view_model.header(way[-1] if way else self.title)
+        return {**header, "crumbs": way} if way else header
 
     def _tab_content(self) -> dict[str, Any]:
         model = self._view_model
@@ -286,7 +333,7 @@ class RunView(StaticFallback, DeltaWidget):
         return tab_content(self._tab, model.chosen(), model.moment, model.last(), model.time_travel)
 
     def _tail(self, final: bool) -> int:
-        runs = len(self._view_model.chosen()) if self._view_model.is_many else len(self.runs)
+        runs = len(self._view_model.chosen()) if self._view_model.is_many else len(self._view_model.runs)
         if runs > LANES:
             return 1
         return (200 if final else 40) if runs == 1 else (60 if final else 12)
@@ -314,7 +361,8 @@ class RunView(StaticFallback, DeltaWidget):
             self._requests.append(content)
             return
         index = content.get("run", -1)
-        chosen = [self.runs[index]] if isinstance(index, int) and 0 <= index < len(self.runs) else list(self.runs)
+        shown_runs = self._view_model.runs
+        chosen = [shown_runs[index]] if isinstance(index, int) and 0 <= index < len(shown_runs) else list(shown_runs)
         for run in chosen:
             if run.done():
                 continue
@@ -337,7 +385,7 @@ class RunView(StaticFallback, DeltaWidget):
         if what not in EXPORTS:
             return
         try:
-            path = exported(what, self._view_model.chosen(), self.title, self._diagram(flow))
+            path = exported(what, self._view_model.chosen(), self.title, self._diagram(flow, self._view_model))
         except OSError as exc:
             self.send({"said": clean(f"Nothing was written: {exc.strerror or exc}: {exc.filename or Path.cwd()}", 300)})
             return
@@ -359,19 +407,19 @@ class RunView(StaticFallback, DeltaWidget):
         """The diagram as it stands, as SVG text."""
         if self._kept is not None:
             return self._kept.still.get("image/svg+xml", "")
-        return self._diagram(self._flows[0])
+        return self._diagram(self.runs[0].flow, self._outermost)
 
-    def _diagram(self, flow: Any) -> str:
-        runs = [run for run in self._view_model.chosen() if run.flow is flow]
+    def _diagram(self, flow: Any, model: RunViewModel) -> str:
+        runs = [run for run in model.chosen() if run.flow is flow]
         if len(runs) > MANY:
-            state = self._view_model.crowd_state(flow)
+            state = model.crowd_state(flow)
         else:
             state = summed([run.state() for run in runs]) if runs else State()
-        captions = {path: text for path, (_, _, text) in self._view_model.states(flow).items() if text}
+        captions = {path: text for path, (_, _, text, _) in model.states(flow).items() if text}
         return svg(self._graph(flow), state, captions=captions if len(runs) > 1 else None, lean=self._is_large())
 
     def _graph(self, flow: Any) -> Any:
-        return next(run.graph for run in self.runs if run.flow is flow)
+        return next(run.graph for run in (*self.runs, *self._view_model.runs) if run.flow is flow)
 
     def still_bundle(self) -> dict[str, str]:
         """The diagram as it stands, and the counts."""
@@ -391,7 +439,7 @@ class RunView(StaticFallback, DeltaWidget):
         return {"image/svg+xml": light, "text/plain": self.summary()}
 
     def _is_large(self) -> bool:
-        return len(self._graph(self._flows[0]).nodes) > _LARGE
+        return len(self._graph(self.runs[0].flow).nodes) > _LARGE
 
     def plain(self) -> str:
         """What a terminal shows: a line for each run."""
@@ -403,7 +451,7 @@ class RunView(StaticFallback, DeltaWidget):
         """One line of plain text."""
         if self._kept is not None:
             return self._kept.summary
-        header = self._view_model.header(self.title)
+        header = self._outermost.header(self.title)
         counts = ", ".join(f"{n} {status}" for status, n in header["counts"].items())
         steps = f", {header['steps']}{'/' + str(header['most']) if 'most' in header else ''} steps" if "steps" in header else ""
         return f"{header['name']}: {counts}{steps}"
@@ -423,7 +471,7 @@ class RunView(StaticFallback, DeltaWidget):
         """
         if self._kept is not None:
             raise RuntimeError(f"the runs of the view {self.title!r} were forgotten: there is nothing left to write")
-        return write_page(self._view_model.chosen(), path, title=self.title)
+        return write_page(self._outermost.chosen(), path, title=self.title)
 
 
 #: command of the page to method of a run

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb import Flow, Node, ask, emit, launch, open_store
+from pocketflex_nb import Flow, Node, ask, emit, launch, linear, node, open_store
 from pocketflex_nb.engine.records.run_log import RunLog
 from pocketflex_nb.engine.runs.run import subscribe
 from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
@@ -432,7 +432,7 @@ def test_a_crowd_with_failures_shows_them_where_they_happened() -> None:
     told = view._view_model.states(group[0].flow)
     view.close()
 
-    assert [status for status, _, text in told.values() if "failed" in text] == ["failed"]
+    assert [status for status, _, text, _ in told.values() if "failed" in text] == ["failed"]
 
 
 def test_the_error_card_tells_the_runs_own_steps_however_often_its_error_was_raised_again() -> None:
@@ -447,3 +447,56 @@ def test_the_error_card_tells_the_runs_own_steps_however_often_its_error_was_rai
             raised_again()
 
     assert error_card(run) == before and "raised_again" not in str(before)
+
+
+def _outer(depth: int, number: int = 3) -> Flow:
+    """A flow whose step `down` launches `number` of the next, `depth` levels deep."""
+
+    @node
+    async def down(shared: Any) -> None:
+        if depth:
+            await _outer(depth - 1, number).launch_each("i", range(number))
+
+    return linear(down, name=f"level{depth}")
+
+
+def _asked(view: RunView, **request: Any) -> dict[str, Any]:
+    view._requests.append(request)
+    view.refresh()
+    return view.header
+
+
+def test_runs_that_steps_begin_open_level_by_level_and_close_again() -> None:
+    view = RunView(_outer(2).launch({}, show=False).wait(20), follow=False, name="top")
+
+    assert view.states["0"]["down"][3] == 3
+    assert _asked(view, do="enter", node="down", flow=0)["crumbs"] == ["top", "down"]
+    assert [lane["name"].partition("-")[0] for lane in view.lanes] == ["level1"] * 3
+    assert _asked(view, do="focus", run=1)["crumbs"] == ["top", "down", "level1[1]"]
+    assert _asked(view, do="enter", node="down", flow=0)["crumbs"] == ["top", "down", "level1[1]", "down"]
+    assert len(view.lanes) == 3 and all(lane["name"].startswith("level0") for lane in view.lanes)
+    assert _asked(view, do="enter", node="down", flow=0)["crumbs"] == ["top", "down", "level1[1]", "down"]  # nothing inside
+    assert _asked(view, do="up", to=2)["crumbs"] == ["top", "down", "level1[1]"]
+    assert _asked(view, do="up", to=1)["crumbs"] == ["top", "down"] and view.focus == -1
+    assert "crumbs" not in _asked(view, do="up", to=0) and len(view.lanes) == 1
+    view.close()
+
+
+@pytest.mark.parametrize("request_", [{"node": "nowhere"}, {"node": "down", "flow": 9}, {"node": None}, {"flow": "x", "node": "down"}])
+def test_what_a_page_asks_wrongly_opens_nothing(request_: dict[str, Any]) -> None:
+    view = RunView(_outer(1).launch({}, show=False).wait(20), follow=False)
+
+    assert "crumbs" not in _asked(view, do="enter", **request_)
+    view.close()
+
+
+def test_the_still_form_stays_that_of_the_outer_run() -> None:
+    run = _outer(1).launch({}, name="top", show=False).wait(20)
+    view = RunView(run, follow=False)
+    before = view.summary(), view.snapshot()
+
+    _asked(view, do="enter", node="down", flow=0)
+
+    assert (view.summary(), view.snapshot()) == before
+    assert "3 runs" in view.snapshot() and "pf-behind" in view.snapshot()
+    view.close()

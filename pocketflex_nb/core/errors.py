@@ -23,6 +23,8 @@
     ├── EncodingError(TypeError)         a value that cannot be written down: `.path`
     ├── DecodingError(ValueError)        text that cannot be read back
     │   └── NotLoaded                    because its class is not loaded here
+    ├── JournalError(RuntimeError)       a journal that cannot be read, written or gone on with
+    │   └── RunHeld                      another process writes that run
     └── ResourceError(RuntimeError)      a store or queue outside of this process: `.url`, masked
         ├── BadURL(ValueError)
         ├── MissingExtra(ImportError)    the client is not installed; the pip line is in the message
@@ -38,8 +40,9 @@ from typing import Any
 
 __all__ = [
     "AgentError", "BadURL", "BreakerOpen", "BudgetSpent", "CallFailed", "CannotAsk", "CheckError", "ConflictError", "DecodingError",
-    "DiagramError", "EncodingError", "FlowError", "LockLost", "MissingExtra", "NodeTimeout", "NotLoaded", "PocketflexError", "Refused",
-    "ResourceError", "RunCancelled", "RunError", "RunTimeout", "StepCancelled", "StepLimit", "StoreError",
+    "DiagramError", "EncodingError", "FlowError", "JournalError", "LockLost", "MissingExtra", "NodeTimeout", "NotLoaded",
+    "PocketflexError", "Refused",
+    "ResourceError", "RunCancelled", "RunError", "RunHeld", "RunTimeout", "StepCancelled", "StepLimit", "StoreError",
     "UnknownAction", "Unreachable", "nearest",
 ]
 
@@ -192,6 +195,14 @@ class DecodingError(PocketflexError, ValueError):
 
 class NotLoaded(DecodingError):
     """What was read needs a class or a library that is not loaded here; nothing is imported because of what was read."""
+
+
+class JournalError(PocketflexError, RuntimeError):
+    """A journal cannot be read or written, or a run in it cannot go on. What was recorded before is kept."""
+
+
+class RunHeld(JournalError):
+    """A journalled run belongs to another process, which alone may write to it."""
 
 
 class ResourceError(PocketflexError, RuntimeError):

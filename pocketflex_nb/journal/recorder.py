@@ -1,0 +1,202 @@
+"""`Recorder`: what a running flow writes into its journal, and what it finds there of an earlier process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from pocketflex_nb.core.errors import EncodingError
+from pocketflex_nb.journal.blobs import LARGE
+from pocketflex_nb.journal.file_format import RUN_BITS, checksum
+from pocketflex_nb.journal.history import History
+from pocketflex_nb.journal.journal_file import Durability, JournalFile, Statement
+from pocketflex_nb.journal.owner import owner_name
+from pocketflex_nb.journal.row_kinds import Kind, Row, action_json, changes_json, kept_json, pairs_json
+
+__all__ = ["Recorder", "begun", "resumed"]
+
+_Changes = Iterable[tuple[str, Mapping[Any, Any], Iterable[Any]]]
+_RECORD = "INSERT INTO records SELECT ?1, ?2, ?3, ?4, ?5 FROM leases WHERE run = ?6 AND token = ?7"
+_ANSWER = "INSERT INTO answers SELECT ?1, ?2, ?3, ?4, ?5 FROM leases WHERE run = ?6 AND token = ?7"
+_BLOB = "INSERT INTO blobs VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET kept = ?3"
+
+
+class Recorder:
+    """The writing side of one run. Its methods may be called from any thread; what is awaited is never the disk of somebody else.
+
+    Parameters
+    ----------
+    file : JournalFile
+        Where it writes.
+    run, token : int
+        Its number, and what its writes carry: those of a process that lost the run change nothing.
+    durability : {"node", "power", "batch"}
+        What a write waits for.
+    transient : frozenset
+        Keys of the store that are not kept.
+    history : History, optional
+        What an earlier process has recorded.
+
+    Attributes
+    ----------
+    unkept : set of str
+        Addresses whose results could not be kept: their calls run again after a crash.
+    """
+
+    def __init__(
+        self, file: JournalFile, run: int, token: int, durability: Durability, transient: frozenset[Any], history: History | None = None
+    ) -> None:
+        self.file, self.run, self.token, self.durability, self.transient = file, run, token, durability, transient
+        self.history = history
+        base = run << RUN_BITS
+        self._numbers = count(base + 1 + (0 if history is None else history.last))
+        self._answers = count(base + 1 + (0 if history is None else history.last_answer))
+        self.unkept: set[str] = set()
+
+    # what is known ---------------------------------------------------------------------------------------------------
+    def finished(self, address: str) -> Row | None:
+        """The record of a visit that an earlier process has finished."""
+        return None if self.history is None else self.history.finished.get(address)
+
+    def result(self, address: str) -> Row | None:
+        """The record of an `exec`, or of an item's, that an earlier process has finished."""
+        return None if self.history is None else self.history.results.get(address)
+
+    def attempts(self, address: str) -> int:
+        """How many attempts of `exec` are spent there."""
+        return 0 if self.history is None else self.history.attempts.get(address, 0)
+
+    def answer(self, address: str, number: int) -> str | None:
+        """The text of an answer that was given there; `number` counts the questions of one attempt from 1."""
+        return None if self.history is None else self.history.answers.get((address, number))
+
+    # records ---------------------------------------------------------------------------------------------------------
+    def hop(
+        self, address: str, action: Any, changes: _Changes, *, seconds: float = 0.0, usage: tuple[float, float] | None = None
+    ) -> list[Statement]:
+        """A finished node: one transaction."""
+        spent = f',"u":[{usage[0]!r},{usage[1]!r}]' if usage else ""
+        body = f'{{"a":{action_json(action)},"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}{spent}}}'
+        return self._record(Kind.HOP, address, body)
+
+    def failed(self, address: str, error: BaseException, told: str, changes: _Changes, *, seconds: float = 0.0) -> list[Statement]:
+        """A node whose error edge is taken."""
+        body = {"error": told, "class": f"{type(error).__module__}:{type(error).__qualname__}"}
+        text = json.dumps(body, ensure_ascii=False)[:-1] + f',"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}}}'
+        return self._record(Kind.FAILED, address, text)
+
+    def kept_result(self, address: str, value: Any, *, is_item: bool = False) -> list[Statement]:
+        """What `exec` gave, before `post` begins; nothing when it cannot be kept, which is noted in `unkept`."""
+        try:
+            text = kept_json(value, (), "")
+        except EncodingError:
+            self.unkept.add(address)
+            return []
+        return self._record(Kind.ITEM if is_item else Kind.RESULT, address, f'{{"e":{text}}}')
+
+    def attempt(self, address: str, number: int, told: str) -> list[Statement]:
+        """A failed attempt that another one follows; `number` counts from 0."""
+        return self._record(Kind.ATTEMPT, address, json.dumps({"n": number, "error": told}, ensure_ascii=False))
+
+    def content(self, address: str, content: Mapping[Any, Any], *, more: Mapping[str, Any] | None = None) -> list[Statement]:
+        """What a store at `address` begins with."""
+        body = f'{{"all":true,"c":{changes_json([(address, content, list(content))], self.transient)}'
+        for name, value in (more or {}).items():
+            body += f",{json.dumps(name)}:{kept_json(value, (name,), 'give values that can be kept')}"
+        return self._record(Kind.CONTENT, address, body + "}")
+
+    def answered(self, address: str, number: int, value: Any) -> list[Statement]:
+        """An answer, before the run goes on with it."""
+        text = kept_json(value, ("the answer",), "answer with what can be kept")
+        blobs: list[Statement] = []
+        text = self._small(text, blobs)
+        row = next(self._answers), address, number, text
+        return [*blobs, (_ANSWER, (*row, checksum(*row), self.run, self.token), True)]
+
+    def over(self, status: str, action: Any, told: str | None) -> list[Statement]:
+        """The end of the run."""
+        body = f'{{"status":"{status}","a":{action_json(action)},"error":{json.dumps(told, ensure_ascii=False)},"t":{time.time()!r}}}'
+        return self._record(Kind.END, "", body)
+
+    def _record(self, kind: Kind, address: str, body: str) -> list[Statement]:
+        blobs: list[Statement] = []
+        if len(body) > LARGE:
+            body = self._small(body, blobs)
+        row = next(self._numbers), int(kind), address, body
+        return [*blobs, (_RECORD, (*row, checksum(*row), self.run, self.token), True)]
+
+    def _small(self, body: str, blobs: list[Statement]) -> str:
+        """A body whose large parts are files beside the journal."""
+        if len(body) <= LARGE:
+            return body
+        mention, digest, size = self.file.blobs.keep(body)
+        blobs.append((_BLOB, (digest, size, time.time()), False))
+        return mention
+
+    # writing ---------------------------------------------------------------------------------------------------------
+    async def save(self, statements: Sequence[Statement]) -> None:
+        """Commit them; returns when they are as durable as was asked for. The loop goes on meanwhile.
+
+        Raises
+        ------
+        JournalError
+            They were not committed: the disk is full, another process holds the run.
+        """
+        if not statements:
+            return
+        if self.durability == "node" and self.file.try_write(statements):
+            return
+        if self.durability == "batch":
+            self.file.submit(statements, None, "batch")
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.file.submit(statements, done, self.durability)
+        await done
+
+    def save_now(self, statements: Sequence[Statement]) -> None:
+        """`save` from plain code, in a thread that may wait."""
+        if statements:
+            self.file.write(statements, self.durability)
+
+    def close(self) -> None:
+        """Let the run go."""
+        self.file.flush()
+        self.file.release(self.run, self.token)
+
+
+def begun(
+    file: JournalFile, name: str, header: Mapping[str, Any], store: Mapping[Any, Any], transient: frozenset[Any], durability: Durability
+) -> Recorder:
+    """A new run of the journal: its header is written, and this process holds it.
+
+    Raises
+    ------
+    EncodingError
+        The store holds what cannot be kept.
+    """
+    text = json.dumps(dict(header) | {"owner": owner_name(), "durability": durability}, ensure_ascii=False)[:-1]
+    text += f',"store":{pairs_json(store, list(store), transient)}}}'
+    if len(text) > LARGE:
+        text = file.blobs.keep(text)[0]
+    when = time.time()
+    run = file.begin(name, when, text, lambda number: checksum(number, name, when, text))
+    return Recorder(file, run, file.take(run), durability, transient)
+
+
+def resumed(file: JournalFile, run: int, durability: Durability, transient: frozenset[Any], changed: Sequence[str]) -> Recorder:
+    """A run that an earlier process left: this one holds it from now on.
+
+    Raises
+    ------
+    RunHeld
+        Another process holds it, and lives.
+    """
+    token = file.take(run)
+    recorder = Recorder(file, run, token, durability, transient, History(file, run))
+    body = json.dumps({"owner": owner_name(), "t": time.time(), "changed": list(changed)}, ensure_ascii=False)
+    recorder.save_now(recorder._record(Kind.RESUMED, "", body))
+    return recorder

@@ -1,0 +1,133 @@
+"""The kinds of records, and the texts that stand in them. See ``docs/journal.md``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from pocketflex_nb.core.codec.decoder import decode
+from pocketflex_nb.core.codec.encoder import encode
+from pocketflex_nb.core.errors import EncodingError
+from pocketflex_nb.core.flow.node_ids import action_text
+
+__all__ = ["Kind", "Row", "action_json", "changes_json", "kept_json", "pairs_json", "read_changes"]
+
+
+class Kind(IntEnum):
+    """What a record says of the address that it names."""
+
+    HOP = 1  # the node is finished: its action and what it changed
+    RESULT = 2  # `exec` is finished, `post` has not begun
+    ITEM = 3  # one item of a batch is finished
+    FAILED = 4  # the node failed, and its error edge was taken
+    ATTEMPT = 5  # an attempt is spent
+    CONTENT = 6  # what a store holds from here on that the record belongs to: a private one's beginning, what is left of a failed visit
+    RESUMED = 7  # another process goes on with the run
+    END = 8  # the run is over
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record as it is read.
+
+    Attributes
+    ----------
+    number : int
+        Its number in the run, from 1.
+    kind : Kind
+        What it says.
+    address : str
+        Of what.
+    body : str
+        A JSON object.
+    """
+
+    number: int
+    kind: Kind
+    address: str
+    body: str
+    _read: list[Any] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The body; values in it are as `encode` wrote them."""
+        if not self._read:
+            self._read.append(json.loads(self.body))
+        found: dict[str, Any] = self._read[0]
+        return found
+
+    def value(self, name: str) -> Any:
+        """A value of the body, decoded; what cannot be read here is an `Unloaded`."""
+        return decode(json.dumps(self.data[name]), unloaded="keep")
+
+
+def kept_json(value: object, path: tuple[object, ...], mend: str) -> str:
+    """A value as JSON.
+
+    Raises
+    ------
+    EncodingError
+        With its path and the mend.
+    """
+    try:
+        return encode(value, at=path)
+    except EncodingError as exc:
+        raise EncodingError(f"{exc}; {mend}", path=exc.path) from exc.__cause__
+
+
+def action_json(action: Any) -> str:
+    """What `post` returned, as JSON: the text of an action, None, or several of them with their params."""
+    if action is None:
+        return "null"
+    if isinstance(action, str):
+        return json.dumps(action_text(action), ensure_ascii=False)
+    return kept_json(list(action) if isinstance(action, tuple) and not isinstance(action, str) else action, ("the action",), "return texts")
+
+
+def pairs_json(content: Mapping[Any, Any], keys: Iterable[Any], transient: frozenset[Any]) -> str:
+    """Keys with their values as JSON: a list of pairs; a key alone is gone.
+
+    Raises
+    ------
+    EncodingError
+        A value cannot be kept: with its path and the mend.
+    """
+    pairs = []
+    for key in keys:
+        if key in transient:
+            continue
+        name = kept_json(key, (key,), "use a text as its key")
+        try:
+            value = content[key]
+        except KeyError:
+            pairs.append(f"[{name}]")
+            continue
+        text = kept_json(value, (key,), f"or keep it out of the journal: Store(transient={{{key!r}}}), and resume(..., provide={{...}})")
+        pairs.append(f"[{name},{text}]")
+    return f"[{','.join(pairs)}]"
+
+
+def changes_json(changes: Iterable[tuple[str, Mapping[Any, Any], Iterable[Any]]], transient: frozenset[Any]) -> str:
+    """Changes as JSON: of each store its address, and the changed keys with their values.
+
+    Parameters
+    ----------
+    changes : iterable
+        Address of the store (``""`` for the run's own), its content now, and the keys that changed.
+    transient : frozenset
+        Keys that are not kept.
+    """
+    parts = ((scope, pairs_json(content, keys, transient)) for scope, content, keys in changes)
+    return f"[{','.join(f'[{json.dumps(scope, ensure_ascii=False)},{pairs}]' for scope, pairs in parts if pairs != '[]')}]"
+
+
+def read_changes(row: Row) -> Iterable[tuple[str, list[tuple[Any, bool, Any]]]]:
+    """The changes of a record: of each store its address, and of each key whether it is there, with its value."""
+    for scope, pairs in row.data.get("c", ()):
+        yield scope, [
+            (decode(json.dumps(key), unloaded="keep"), bool(value), decode(json.dumps(value[0]), unloaded="keep") if value else None)
+            for key, *value in pairs
+        ]

@@ -88,7 +88,9 @@ def test_plain_code_waits_while_the_loop_turns_inside_it(borrowed: Kernel, wait:
     ["%pf run flow -n 3 --view none -o g", "%%pf --view none -o g\n[flow, nested]", "%time %pf run flow -n 2 --view none -o g"],
 )
 def test_magics_wait_as_ever(borrowed: Kernel, cell: str) -> None:
-    assert borrowed.run(cell).status == "ok"
+    ran = borrowed.run(cell)
+
+    assert ran.status == "ok", ran.errors
     assert "{'done': " in borrowed.run("print(g.counts())").text
 
 
@@ -103,7 +105,9 @@ def test_no_message_is_lost_while_plain_code_waits(borrowed: Kernel) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["print('on', flush=True); run.wait()", "%pf run waiting --tee --view none", "print('on', flush=True); await run"]
+    "cell",
+    ["print('on', flush=True); run.wait()", "%pf run waiting --tee --view none", "%time %pf run waiting --tee --view none",
+     "print('on', flush=True); await run"],
 )
 def test_the_stop_button_cancels(borrowed: Kernel, cell: str) -> None:
     borrowed.run("run = waiting.launch({}, show=False)")

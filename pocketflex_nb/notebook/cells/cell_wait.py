@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.private_loop import private_loop
+from pocketflex_nb.concurrency.reentrancy import run_nested
 from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
@@ -60,23 +61,41 @@ class CellWait:
         if engine_thread.is_here:
             if not engine_thread.is_adopted:
                 raise usage("a body that awaits cannot hold a magic that waits; write it as code, such as: await flow.launch(...)")
-            return _run(engine_thread.loop, self._until_over())
+            return _run(engine_thread.loop, self._until_over(), _run_beside)
         with engine_thread.pool.release_slot(), private_loop() as loop:
-            return _run(loop, self._until_over())
+            return _run(loop, self._until_over(), _run_alone)
 
     def _interrupted(self) -> BaseException:
         return Interrupted("Interrupted before anything was started.")
 
 
-def _run(loop: asyncio.AbstractEventLoop, coro: Coroutine[object, None, object]) -> object:
+def _run_alone(loop: asyncio.AbstractEventLoop, task: asyncio.Task[object]) -> object:
+    """Wait for `task` of a loop that nobody else runs."""
+    return loop.run_until_complete(task)
+
+
+def _run_beside(loop: asyncio.AbstractEventLoop, task: asyncio.Task[object]) -> object:
+    """Wait for `task` of the kernel's loop, which runs in this thread, and goes on meanwhile."""
+
+    async def over() -> None:
+        await asyncio.wait([task])
+
+    run_nested(loop, over())
+    return task.result()
+
+
+def _run(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[object, None, object],
+    until_complete: Callable[[asyncio.AbstractEventLoop, asyncio.Task[object]], object],
+) -> object:
     """Run `coro` on `loop` in this thread. An interrupt cancels it and waits for its end, as in a cell that awaits."""
     task = loop.create_task(coro)
     try:
-        return loop.run_until_complete(task)
+        return until_complete(loop, task)
     except KeyboardInterrupt:
         if not task.done():
             task.cancel()
-            return loop.run_until_complete(task)
+            return until_complete(loop, task)
         raise
     finally:
         if task.done() and not task.cancelled():

@@ -158,7 +158,7 @@ class MessageLoop:
                     break
                 item = queue.popleft()
                 if item.__class__ is tuple:
-                    self.cause, verb, message = item[0], item[2], item[4]
+                    self.cause, _, verb, _, message, _, _ = item
                     if verb is INFO:
                         out = agent.handle_info(message)
                     elif message.__class__ is MethodCall:

@@ -21,7 +21,6 @@ from pocketflex_nb.agents.actor.message_loop import DIRECTIVES, MessageLoop
 from pocketflex_nb.agents.actor.termination import (
     TERMINATE_TIMEOUT,
     AgentExit,
-    RunningIncarnation,
     conclude,
     exit_reason,
     finalize,
@@ -29,7 +28,6 @@ from pocketflex_nb.agents.actor.termination import (
 )
 from pocketflex_nb.agents.host.agent_host import KILL_GRACE, AgentHost, Hosted, register_incarnation
 from pocketflex_nb.agents.host.agent_log import callable_name
-from pocketflex_nb.agents.host.clock import Timer
 from pocketflex_nb.agents.host.inbox import Post
 from pocketflex_nb.agents.host.watchdog import watch_over
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
@@ -52,7 +50,7 @@ Ancestry = tuple[()] | tuple[AgentRef, "Ancestry"]
 _pids = count(1)
 
 
-class Incarnation(MessageLoop):
+class Incarnation:
     """One incarnation of an agent.
 
     Attributes
@@ -73,10 +71,8 @@ class Incarnation(MessageLoop):
         Its supervisor.
     fenced : bool
         A zombie: what it still does is dropped.
-    is_blocked : bool
-        Whether the mailbox must not simply be emptied: a pending exit, or `suspend`.
-    is_draining : bool
-        Whether the task is emptying the mailbox now.
+    mailbox : MessageLoop
+        Its messages, and the task that handles them.
     is_open : bool
         Whether messages may simply be laid in the mailbox: alive, not strict.
     known : Via or None
@@ -87,19 +83,24 @@ class Incarnation(MessageLoop):
         See :mod:`pocketflex_nb.agents.host.inbox`.
     lane : Frame or None
         Of the node that started it: where its prints go while that run lasts.
-    idle : float or None
-        Seconds without a message after which `handle_info` gets ``"timeout"``.
     """
 
     __slots__ = (
         "__weakref__",
+        "agent",
         "ancestry",
         "callers",
+        "cause",
         "cleanups",
         "cls",
+        "context",
+        "current_call",
         "fenced",
+        "host",
         "ident",
+        "inbound",
         "info",
+        "is_listed",
         "is_open",
         "is_strict",
         "isolation",
@@ -107,14 +108,21 @@ class Incarnation(MessageLoop):
         "lane",
         "links",
         "log",
+        "loop",
+        "mailbox",
         "names",
         "on_exit",
+        "pending_exit",
+        "pending_replies",
         "pid",
         "reason",
+        "reentrant_tasks",
         "ref",
         "start_cause",
         "started",
+        "status",
         "supervisor",
+        "task",
         "watchers",
     )
     type = "worker"
@@ -129,7 +137,6 @@ class Incarnation(MessageLoop):
         self.ref = (ref_type(cls, self.ref_class) if isinstance(cls, type) and self.type != "task" else self.ref_class)(self)
         self.status: Status = STARTING
         self.agent: Any = None
-        self.queue: deque[Envelope] | None = None
         self.task: asyncio.Task[None] | None = None
         self.context: contextvars.Context | None = None
         self.current_call: Caller | None = None
@@ -145,25 +152,16 @@ class Incarnation(MessageLoop):
         self.lane: WalkFrame | None = by.lane if by is not None else None
         self.cleanups: list[Callable[[Addressee], object]] | None = None
         self.on_exit: Callable[[Addressee, object], object] | None = None
-        self.timer: Timer | None = None
-        self.idle: float | None = None
         self.inbound: deque[Post] | None = None
         self.is_listed = False
         self.started: asyncio.Future[object] | None = None
         self.reason: object = None
         self.isolation: str | None = None
-        self.handled = 0
-        self.is_parking = False
-        self.fenced = self.is_suspended = self.is_strict = self.is_blocked = self.is_draining = False
-        self.parked: asyncio.Future[None] | None = None
+        self.fenced = self.is_strict = False
+        self.mailbox = MessageLoop(self, host.loop)
         self.is_open = True
         self.callers: tuple[AgentRef, ...] = ()
         self.ancestry: Ancestry = (by.ref, by.ancestry) if by is not None else ()
-
-    @property
-    def incarnation(self) -> RunningIncarnation:
-        """Itself, for the message loop."""
-        return self
 
     @property
     def ancestors(self) -> tuple[AgentRef, ...]:
@@ -245,7 +243,7 @@ class Incarnation(MessageLoop):
         self.status = RUNNING
         self.note("start", None, self.start_cause)
         self.is_up()
-        await self.serve(out)
+        await self.mailbox.serve(out)
 
     def is_up(self) -> None:
         """Report the start to those who wait for it."""
@@ -254,6 +252,28 @@ class Incarnation(MessageLoop):
             started.set_result(True)
 
     # messages --------------------------------------------------------------------------------------------------------
+    def put(self, item: Envelope) -> None:
+        """Put `item` into the mailbox."""
+        self.mailbox.put(item)
+
+    def cancel_call(self, caller: Caller) -> None:
+        """Cancel the work for a `caller` that no longer waits."""
+        self.mailbox.cancel_call(caller)
+
+    def clear_cancel(self, item: Caller) -> bool:
+        """Whether the running task was cancelled for the call `item` only; clears that for the next message."""
+        return self.mailbox.clear_cancel(item)
+
+    @property
+    def backlog(self) -> int:
+        """Number of messages that wait."""
+        return len(self.mailbox.queue or ()) + len(self.inbound or ())
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its code runs now."""
+        return self.mailbox.is_draining
+
     def deliver_info(self, message: object, by: Hosted | None = None, cause: int | None = None) -> None:
         """Put a message for `handle_info` into the mailbox."""
         if self.status is not DEAD:
@@ -304,7 +324,7 @@ class Incarnation(MessageLoop):
         """
         if self.status is DEAD or (self.status is STOPPING and polite) or (self.pending_exit is not None and not self.pending_exit[1]):
             return
-        self.is_blocked = True
+        self.mailbox.is_blocked = True
         self.pending_exit, self.cause = (reason, polite), cause if cause is not None else self.cause
         task = self.task
         if task is not None and not task.done() and not _is_fresh(task):
@@ -337,7 +357,7 @@ class Incarnation(MessageLoop):
         """End it as ``"killed"``: no `terminate`; code that still runs after a grace time is abandoned."""
         if self.status is DEAD:
             return
-        self.is_blocked = True
+        self.mailbox.is_blocked = True
         self.pending_exit, self.cause = ("killed", False), cause if cause is not None else self.cause
         task = self.task
         if task is not None:

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import CoroutineType
 from typing import Protocol
 
+from pocketflex_nb.agents.host.agent_host import Hosted
 from pocketflex_nb.agents.host.watchdog import AsyncKill
-from pocketflex_nb.agents.messaging.envelopes import Addressee, Caller, Envelope, Watcher
+from pocketflex_nb.agents.messaging.envelopes import Addressee, Caller, Mailbox, Watcher
 from pocketflex_nb.agents.protocol.directives import IGNORE, Stop
 from pocketflex_nb.agents.protocol.errors import ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, STARTING, STOPPING, Crash, format_reason, where
 from pocketflex_nb.core.ports import WalkFrame
 
 __all__ = [
-    "FINAL_STEPS", "TERMINATE_TIMEOUT", "AgentExit", "FailedStart", "Final", "RunningIncarnation", "conclude", "exit_reason", "finalize",
-    "run_terminate",
+    "FINAL_STEPS", "TERMINATE_TIMEOUT", "AgentExit", "FailedStart", "Final", "Loop", "RunningIncarnation", "conclude", "exit_reason",
+    "finalize", "run_terminate",
 ]
 
 #: seconds that `terminate` may take when the supervisor itself was killed and no longer limits it
@@ -36,6 +36,14 @@ class AgentExit(BaseException):
     def __init__(self, stop: Stop) -> None:
         super().__init__(stop)  # which lets it travel from a process of its own
         self.stop = stop
+
+
+class Loop(Mailbox, Protocol):
+    """A mailbox as the end of its incarnation sees it."""
+
+    def stop_idle_timer(self) -> None:
+        """Cancel the timer of the idle time."""
+        ...
 
 
 class RunningIncarnation(Addressee, Protocol):
@@ -55,7 +63,6 @@ class RunningIncarnation(Addressee, Protocol):
 
     reason: object
     is_open: bool
-    queue: deque[Envelope] | None
     task: asyncio.Task[None] | None
     reentrant_tasks: set[asyncio.Task[None]] | None
     context: contextvars.Context | None
@@ -63,12 +70,21 @@ class RunningIncarnation(Addressee, Protocol):
     started: asyncio.Future[object] | None
     on_exit: Callable[[Addressee, object], object] | None
 
-    def exit_facts(self) -> dict[str, object]:
-        """Further facts of its exit event."""
+    @property
+    def mailbox(self) -> Loop:
+        """Its messages."""
         ...
 
-    def stop_idle_timer(self) -> None:
-        """Cancel the timer of the idle time."""
+    def deliver_info(self, message: object, by: Hosted | None = None, cause: int | None = None) -> None:
+        """Put a message for `handle_info` into the mailbox."""
+        ...
+
+    async def conclude(self, exc: BaseException | None) -> None:
+        """End, as the last action of the task."""
+        ...
+
+    def exit_facts(self) -> dict[str, object]:
+        """Further facts of its exit event."""
         ...
 
     async def run_terminate(self, reason: object) -> object:
@@ -198,7 +214,7 @@ def _free_names(incarnation: RunningIncarnation, final: Final) -> None:
 def _run_cleanups(incarnation: RunningIncarnation, final: Final) -> None:
     for cleanup in incarnation.cleanups or ():
         cleanup(incarnation)
-    incarnation.stop_idle_timer()
+    incarnation.mailbox.stop_idle_timer()
 
 
 def _record_exit(incarnation: RunningIncarnation, final: Final) -> None:
@@ -224,7 +240,7 @@ def _note_exit(incarnation: RunningIncarnation, reason: object, zombie: bool) ->
 
 
 def _fail_callers(incarnation: RunningIncarnation, final: Final) -> None:
-    for item in [incarnation.current_call, *(incarnation.queue or ()), *(incarnation.pending_replies or ())]:
+    for item in [incarnation.current_call, *(incarnation.mailbox.queue or ()), *(incarnation.pending_replies or ())]:
         if isinstance(item, Caller):
             item._down(final.told)
 
@@ -237,7 +253,7 @@ def _cancel_reentrant_handlers(incarnation: RunningIncarnation, final: Final) ->
 def _release_state(incarnation: RunningIncarnation, final: Final) -> None:
     """Keep nothing of the agent alive: a ref of an ended agent may be kept for long."""
     final.watchers, final.links = incarnation.watchers or (), incarnation.links or ()
-    incarnation.agent = incarnation.context = incarnation.queue = incarnation.current_call = None
+    incarnation.agent = incarnation.context = incarnation.mailbox.queue = incarnation.current_call = None
     incarnation.reentrant_tasks = incarnation.pending_replies = None
     incarnation.watchers = incarnation.links = incarnation.names = incarnation.lane = None
     if incarnation.task is not None and not final.zombie:

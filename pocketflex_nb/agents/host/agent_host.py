@@ -11,7 +11,7 @@ import contextvars
 import threading
 from asyncio.events import _get_running_loop as running_loop
 from collections import deque
-from collections.abc import Awaitable, Callable, Sized
+from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from typing import Protocol, TypeVar
 
@@ -28,7 +28,10 @@ from pocketflex_nb.concurrency.interruptible import keep_loop_awake, wait_interr
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
-__all__ = ["INFO_LIMIT", "KILL_GRACE", "PARK", "AgentHost", "Engine", "Hosted", "host_for", "hosts", "register_incarnation", "running_loop"]
+__all__ = [
+    "INFO_LIMIT", "KILL_GRACE", "PARK", "AgentHost", "Engine", "Hosted", "Parking", "host_for", "hosts", "register_incarnation",
+    "running_loop",
+]
 
 _T = TypeVar("_T")
 
@@ -43,6 +46,21 @@ PARK = 0.02
 INFO_LIMIT = 30_000
 
 
+class Parking(Protocol):
+    """A message loop whose task waits a moment for work.
+
+    Attributes
+    ----------
+    parked : asyncio.Future or None
+        What the task waits for.
+    is_parking : bool
+        Whether the host will end that wait.
+    """
+
+    parked: asyncio.Future[None] | None
+    is_parking: bool
+
+
 class Hosted(Protocol):
     """An incarnation of an agent, supervisor or task as its host sees it.
 
@@ -52,12 +70,8 @@ class Hosted(Protocol):
         From starting to dead.
     cause : int or None
         Number of the event that is being handled.
-    queue : deque or None
-        The mailbox; None while it is empty.
     inbound, is_listed
         See :mod:`pocketflex_nb.agents.host.inbox`.
-    parked : asyncio.Future or None
-        What its task waits for while it waits a moment for work; `is_parking` says whether the host will end that.
     task, reentrant_tasks : asyncio.Task or None, set of asyncio.Task or None
         What runs its code now.
     """
@@ -66,8 +80,6 @@ class Hosted(Protocol):
     cause: int | None
     inbound: deque[Post] | None
     is_listed: bool
-    is_parking: bool
-    parked: asyncio.Future[None] | None
 
     @property
     def pid(self) -> int:
@@ -115,8 +127,8 @@ class Hosted(Protocol):
         ...
 
     @property
-    def queue(self) -> Sized | None:
-        """The mailbox."""
+    def backlog(self) -> int:
+        """Number of messages that wait."""
         ...
 
     @property
@@ -169,21 +181,21 @@ class AgentHost:
         self._inbox = Inbox(loop)
         self.signals: deque[tuple[Hosted, object, Hosted, int | None]] = deque()
         self.is_watched = self.is_delivering = False
-        self._parking: list[Hosted] = []
+        self._parking: list[Parking] = []
 
-    def watch_park(self, incarnation: Hosted) -> None:
-        """Ensure that the task of `incarnation`, which waits a moment for work, ends within `PARK` seconds."""
-        incarnation.is_parking = True
+    def watch_park(self, loop: Parking) -> None:
+        """Ensure that the task of a message loop, which waits a moment for work, ends within `PARK` seconds."""
+        loop.is_parking = True
         if not self._parking:
             self.loop.call_later(PARK, self._sweep)
-        self._parking.append(incarnation)
+        self._parking.append(loop)
 
     def _sweep(self) -> None:
         parking, self._parking = self._parking, []
-        for incarnation in parking:
-            incarnation.is_parking = False
-            if incarnation.parked is not None and not incarnation.parked.done():
-                incarnation.parked.set_result(None)
+        for loop in parking:
+            loop.is_parking = False
+            if loop.parked is not None and not loop.parked.done():
+                loop.parked.set_result(None)
 
     @property
     def is_here(self) -> bool:

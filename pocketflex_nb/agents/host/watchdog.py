@@ -130,7 +130,7 @@ def _count_mail(watch: _Watch) -> None:
     """Warn of mailboxes that are unreasonably long."""
     incarnations = list(watch.host.incarnations.values())
     for incarnation in incarnations:
-        waiting = len(incarnation.queue or ()) + len(incarnation.inbound or ())
+        waiting = incarnation.backlog
         if waiting < watch.floods.get(incarnation, FLOOD):
             continue
         watch.floods[incarnation] = 2 * waiting

@@ -270,10 +270,11 @@ class AgentRef:
         log.add(record)
         if log.watchers:
             log.notify(record)
-        if incarnation.is_draining:
-            incarnation.queue.append(item)  # type: ignore[union-attr]  # a draining one has a mailbox
+        mailbox = incarnation.mailbox
+        if mailbox.is_draining:
+            mailbox.queue.append(item)  # type: ignore[union-attr]  # a draining one has a queue
         else:
-            incarnation.put(item)
+            mailbox.put(item)
 
     def _cast_rarely(self, message: object, by: Addressee | None) -> None:
         """A cast from another thread, to an ended agent, in strict mode, or by a zombie."""
@@ -437,13 +438,12 @@ class AgentRef:
     def stats(self) -> AwaitableDict:
         """Messages handled and waiting, status, current event."""
         incarnation = self._incarnation
-        queue = incarnation.queue
         return AwaitableDict(
-            status=incarnation.status,
-            handled=incarnation.handled,
-            mailbox=(len(queue) if queue else 0) + len(incarnation.inbound or ()),
-            is_busy=incarnation.is_draining,
-            is_suspended=incarnation.is_suspended,
+            status=str(incarnation.status),
+            handled=incarnation.mailbox.handled,
+            mailbox=incarnation.backlog,
+            is_busy=incarnation.is_busy,
+            is_suspended=incarnation.mailbox.is_suspended,
             is_zombie=self.is_zombie,
             pid=incarnation.pid,
             address=incarnation.address,
@@ -468,13 +468,15 @@ class AgentRef:
         System messages (`stop`, `replace_state`, `upgrade`, a supervisor's shutdown) are handled; everything else waits, `Down` messages
         and a supervisor's restarts too.
         """
-        self._incarnation.is_suspended = self._incarnation.is_blocked = True
+        mailbox = self._incarnation.mailbox
+        mailbox.is_suspended = mailbox.is_blocked = True
         return _AwaitableNone()
 
     def resume(self) -> _AwaitableNone:
         """Continue to handle messages."""
         incarnation = self._incarnation
-        incarnation.is_suspended, incarnation.is_blocked = False, incarnation.pending_exit is not None
+        mailbox = incarnation.mailbox
+        mailbox.is_suspended, mailbox.is_blocked = False, incarnation.pending_exit is not None
         self._order(lambda incarnation: None)
         return _AwaitableNone()
 

@@ -50,10 +50,11 @@ def enqueue_call(
     caller = Caller(incarnation, message, fut, by, seq, now, is_cancelling)
     if timeout is not None:
         incarnation.host.deadlines.add(timeout, caller)
-    if incarnation.is_draining:
-        incarnation.queue.append(caller)  # type: ignore[union-attr]  # a draining one has a mailbox
+    mailbox = incarnation.mailbox
+    if mailbox.is_draining:
+        mailbox.queue.append(caller)  # type: ignore[union-attr]  # a draining one has a queue
     else:
-        incarnation.put(caller)
+        mailbox.put(caller)
 
 
 def enqueue_posted_call(

@@ -21,17 +21,8 @@ from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = [
-    "CAST",
-    "INFO",
-    "Addressee",
-    "Caller",
-    "Envelope",
-    "InternalMessage",
-    "KeyTable",
-    "MethodCall",
-    "OneWayMessage",
-    "SystemMessage",
-    "Watcher",
+    "CAST", "INFO", "Addressee", "Caller", "Envelope", "InternalMessage", "KeyTable", "Mailbox", "MethodCall", "OneWayMessage",
+    "SystemMessage", "Watcher",
 ]
 
 CAST, INFO = "cast", "info"
@@ -53,6 +44,32 @@ class KeyTable(Protocol):
         ...
 
 
+class Mailbox(Protocol):
+    """The messages of an incarnation.
+
+    Attributes
+    ----------
+    queue : deque of Envelope, or None
+        None while there are none.
+    is_draining : bool
+        Whether a task takes messages now: then `queue` is there, and a message may simply be appended.
+    is_suspended, is_blocked : bool
+        Whether no message is handled; whether the queue must not simply be emptied.
+    handled : int
+        Number of messages handled.
+    """
+
+    queue: deque[Envelope] | None
+    is_draining: bool
+    is_suspended: bool
+    is_blocked: bool
+    handled: int
+
+    def put(self, item: Envelope) -> None:
+        """Put `item` into it, and see that somebody takes it."""
+        ...
+
+
 class Addressee(Hosted, Protocol):
     """An incarnation as messages and monitors see it.
 
@@ -62,8 +79,6 @@ class Addressee(Hosted, Protocol):
         The user's agent; None before `init` and after the end.
     cls : type or callable
         Its class, or the function of a task.
-    queue : deque of Envelope, or None
-        The mailbox; None while it is empty.
     current_call : Caller or None
         The call being handled, or handled last.
     pending_replies : set of Caller, or None
@@ -76,8 +91,6 @@ class Addressee(Hosted, Protocol):
         The first unique name it had: where its successor is looked for.
     cleanups : list of callable, or None
         Called with it at its end.
-    is_suspended, is_blocked : bool
-        Whether no message is handled; whether the mailbox must not simply be emptied.
     """
 
     agent: Any
@@ -89,12 +102,10 @@ class Addressee(Hosted, Protocol):
     names: dict[tuple[KeyTable, Hashable], list[int]] | None
     known: Hashable | None
     cleanups: list[Callable[[Addressee], object]] | None
-    is_suspended: bool
-    is_blocked: bool
 
     @property
-    def queue(self) -> deque[Envelope] | None:
-        """The mailbox."""
+    def mailbox(self) -> Mailbox:
+        """Its messages."""
         ...
 
     @property
@@ -143,13 +154,8 @@ class Addressee(Hosted, Protocol):
         ...
 
     @property
-    def is_draining(self) -> bool:
-        """Whether its task takes messages now."""
-        ...
-
-    @property
-    def handled(self) -> int:
-        """Number of messages handled."""
+    def is_busy(self) -> bool:
+        """Whether its code runs now."""
         ...
 
     @property

@@ -42,6 +42,18 @@ def find_incarnation(pid: int, of: str) -> Hosted | None:
     return None
 
 
+class _NoMailbox:
+    """The mailbox of an absent incarnation: what is put into it is lost."""
+
+    def __init__(self) -> None:
+        self.queue: deque[Envelope] | None = None
+        self.is_draining = self.is_suspended = self.is_blocked = False
+        self.handled = 0
+
+    def put(self, item: Envelope) -> None:
+        """Does nothing."""
+
+
 class AbsentIncarnation:
     """The incarnation that a ref has whose agent has ended or runs in another process: it takes nothing."""
 
@@ -54,12 +66,10 @@ class AbsentIncarnation:
     reason: object = "noproc"
     cause: int | None = None
     ident: int | None = None
-    handled = 0
-    fenced = is_open = is_draining = is_listed = is_suspended = is_blocked = is_strict = is_parking = False
+    fenced = is_open = is_listed = is_strict = is_busy = False
+    backlog = 0
     supervisor: Addressee | None = None
-    queue: deque[Envelope] | None = None
     inbound: deque[Post] | None = None
-    parked: asyncio.Future[None] | None = None
     task: asyncio.Task[None] | None = None
     reentrant_tasks: set[asyncio.Task[None]] | None = None
     current_call: Caller | None = None
@@ -77,6 +87,7 @@ class AbsentIncarnation:
         self.info = AgentInfo(self.slot, pid, self.type, "")
         self.host = host_for()
         self.loop, self.log = self.host.loop, self.host.log
+        self.mailbox = _NoMailbox()
 
     def note(self, kind: str, data: object = None, cause: int | None = None, by: Hosted | None = None) -> int:
         """Does nothing."""

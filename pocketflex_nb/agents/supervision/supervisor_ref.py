@@ -129,7 +129,7 @@ class SupervisorRef(AgentRef):
         incarnation = self._incarnation
         agent = self._agent()
         if incarnation.host.can_call_now:
-            if incarnation.is_suspended and not incarnation.host.loop.is_closed():
+            if incarnation.mailbox.is_suspended and not incarnation.host.loop.is_closed():
                 agent.check_deletable(id)
                 enqueue_system_message(incarnation, InternalMessage(lambda incarnation: incarnation.agent.delete_if_stopped(id)))
             else:

@@ -119,7 +119,6 @@ class TaskIncarnation(Incarnation):
     async def boot(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Call the function; its value is the outcome."""
         self.status = RUNNING
-        self.is_draining = True
         self.note("start", None, self.start_cause)
         self.is_up()
         try:
@@ -139,6 +138,11 @@ class TaskIncarnation(Incarnation):
             return await fn(*args, **kwargs)
         value = await offload(lambda: fn(*args, **kwargs))
         return await value if value.__class__ is CoroutineType else value
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the function runs now."""
+        return self.status is RUNNING
 
     def exit_facts(self) -> dict[str, object]:
         """Owner, and value if it has one."""

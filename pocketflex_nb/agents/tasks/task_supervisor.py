@@ -59,7 +59,7 @@ class TaskSupervisorBehaviour(DynamicSupervisorBehaviour):
         """Create a tree position and start the task, at the end of a suspension if there is one; on the host's loop."""
         if self.is_over or self.incarnation.status is DEAD:  # it is ending its tasks: this one would outlive it
             raise NotRunning(self.incarnation.name, ": it is ending its tasks")
-        if self.incarnation.is_suspended or self.waiting:
+        if self.incarnation.mailbox.is_suspended or self.waiting:
             return self._start_later(spec, incarnation_class, owner, is_linked).ref
         try:
             self.check_room()

@@ -468,3 +468,22 @@ async def test_an_error_that_was_raised_is_not_reported_once_more(caplog: pytest
 class Counting(Agent):
     async def init(self) -> None:
         self.n = 0
+
+
+@pytest.mark.parametrize("engine", ["inline", None])
+async def test_a_message_to_a_running_task_is_lost_without_harm_and_a_call_ends_with_it(engine: Any) -> None:
+    go = asyncio.Event() if engine else threading.Event()
+    task = spawn(go.wait, engine=engine)
+    while not task.stats()["is_busy"]:
+        await asyncio.sleep(0)
+
+    task.cast("one")
+    task.send("two")
+    call = asyncio.create_task(task.call("three", timeout=None))
+    while task.stats()["mailbox"] < 3:
+        await asyncio.sleep(0)
+    go.set()
+
+    assert await task is True
+    with pytest.raises(AgentDown):
+        await call

@@ -131,7 +131,7 @@ class AsyncNode(Node):
             warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
         return await self._run_async(shared)
 
-    async def _run_async(self, shared: Any) -> Any:
+    async def _run_async(self, shared: object) -> object:
         p = await self.prep_async(shared)
         e = await self._exec(p)
         return await self.post_async(shared, p, e)
@@ -216,13 +216,13 @@ class AsyncParallelBatchNode(AsyncNode, BatchNode):
         return await asyncio.gather(*(super(AsyncParallelBatchNode, self)._exec(i) for i in items))
 
 
-async def _each(node: Any, attempt: Callable[[Any], Awaitable[Any]], items: Any) -> list[Any]:
+async def _each(node: Any, attempt: Callable[[object], Awaitable[object]], items: Any) -> list[object]:
     """Every item of a batch, as many at once as the node says; an error in place of its result when the node collects them."""
     collects = node._pfx_on_item_error == "collect"
     failures: list[ItemFailure] = []
     items = [item async for item in items] if is_awaited(items) else given(items)
 
-    async def one(pair: tuple[int, Any]) -> Any:
+    async def one(pair: tuple[int, object]) -> object:
         index, item = pair
         try:
             return await attempt(item)
@@ -236,13 +236,13 @@ async def _each(node: Any, attempt: Callable[[Any], Awaitable[Any]], items: Any)
     return Outcomes(results, failures) if collects else results
 
 
-async def _gathered(work: Callable[[Any], Awaitable[Any]], things: Iterable[Any], limit: int | None) -> list[Any]:
+async def _gathered(work: Callable[[Any], Awaitable[object]], things: Iterable[object], limit: int | None) -> list[Any]:
     """The results of `work`, in order, at most `limit` in parallel; as with `asyncio.gather`, the others continue when one fails."""
     if limit is None:
         return await asyncio.gather(*map(work, things))
     gate = asyncio.Semaphore(limit)
 
-    async def through(thing: Any) -> Any:
+    async def through(thing: object) -> object:
         async with gate:
             return await work(thing)
 
@@ -275,9 +275,9 @@ class AsyncFlow(Flow, AsyncNode):
     {'page': 'tides', 'letters': 5}
     """
 
-    _pfx_bare: tuple[Any, ...]
+    _pfx_bare: tuple[object, ...]
 
-    async def _run_async(self, shared: Any) -> Any:
+    async def _run_async(self, shared: object) -> object:
         p = await self.prep_async(shared)
         o = await (self._orch_async(shared) if self._pfx_private is None else ports.engine.walk_private(self, shared))
         return await self.post_async(shared, p, o)
@@ -319,7 +319,7 @@ else:
 AsyncFlow._pfx_bare = (AsyncFlow._run_async, AsyncFlow._orch_async, AsyncFlow.prep_async, AsyncFlow.post_async)
 
 
-def _is_more(flow: Any, items: Any) -> bool:
+def _is_more(flow: Any, items: object) -> bool:
     """Whether a batch flow is asked for more than PocketFlow's: stores of its items' own, failures collected, items that are awaited."""
     return flow._pfx_private is not None or flow._pfx_on_item_error == "collect" or is_awaited(items)
 
@@ -350,7 +350,7 @@ class AsyncBatchFlow(AsyncFlow, BatchFlow):
     [1, 4, 9]
     """
 
-    async def _run_async(self, shared: Any) -> Any:
+    async def _run_async(self, shared: object) -> object:
         pr = given(await self.prep_async(shared))
         if _is_more(self, pr):
             return await self.post_async(shared, pr, await ports.engine.walk_items(self, shared, pr))
@@ -394,7 +394,7 @@ class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):
     def __init__(self, start: Any = None, *, max_concurrency: int | None = None, **options: Any) -> None:
         super().__init__(start, max_concurrency=max_concurrency, **options)
 
-    async def _run_async(self, shared: Any) -> Any:
+    async def _run_async(self, shared: object) -> object:
         pr = given(await self.prep_async(shared))
         if _is_more(self, pr):
             return await self.post_async(shared, pr, await ports.engine.walk_items(self, shared, pr))

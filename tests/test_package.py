@@ -11,13 +11,16 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import pocketflex_nb
 from tests.environment import ROOT, need
+from tests.test_rooms import all_imports, is_foreign
 from tests.wheel import build_wheel
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -75,6 +78,29 @@ def test_every_dependency_says_why_it_is_there() -> None:
 
     assert [line for line in lines if "#" not in line] == []
     assert len(lines) == len(PROJECT["project"]["dependencies"])
+
+
+#: declared although no module imports them: the programs that a notebook is opened with, and the base of anywidget in the version needed
+NOT_IMPORTED = {"jupyterlab", "notebook", "ipykernel", "ipywidgets"}
+
+
+def test_declared_dependencies_are_exactly_those_imported() -> None:
+    project, known = PROJECT["project"], packages_distributions()
+    extras = [line for name, lines in project["optional-dependencies"].items() if name != "test" for line in lines]
+    declared = {canonicalize_name(Requirement(line).name) for line in [*project["dependencies"], *extras]}
+
+    packages = {found.target.split(".")[0] for found in all_imports() if is_foreign(found.target)}
+    imported = {canonicalize_name(known.get(package, [package])[0]) for package in packages}
+
+    assert imported - declared == set(), "imported, and not declared"
+    assert declared - imported == NOT_IMPORTED, "declared, and not imported"
+
+
+def test_what_is_imported_only_on_demand_stands_in_an_extra_of_its_room() -> None:
+    """A server's client, pandas and cloudpickle are no dependencies of everybody: one who needs none installs none."""
+    required = {canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]}
+
+    assert required & {"redis", "psycopg", "aio-pika", "pandas", "cloudpickle", "ipykernel", "jupyterlab", "notebook"} == set()
 
 
 def test_the_readme_gives_the_two_commands_and_ci_runs_the_second() -> None:

@@ -6,12 +6,11 @@ import sys
 import threading
 import types
 import weakref
-from typing import Any
 
-__all__ = ["PATIENCE", "repr_of"]
+__all__ = ["REPR_TIMEOUT", "repr_of"]
 
 #: seconds that a `repr` may take; a class whose `repr` once took longer is shown by its name from then on
-PATIENCE = 0.2
+REPR_TIMEOUT = 0.2
 #: modules and built-in classes whose `repr` is known to be quick and to call no other
 _TRUSTED = frozenset({"datetime", "decimal", "fractions", "ipaddress", "pathlib", "pathlib._local", "uuid", "zoneinfo"})
 _QUICK = frozenset({
@@ -28,7 +27,7 @@ class _Asked(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="pocketflex-repr", daemon=True)
-        self.value: Any = None
+        self.value: object = None
         self.text: str | None = None
         self.error: BaseException | None = None
         self.is_dropped = False
@@ -48,7 +47,7 @@ class _Asked(threading.Thread):
         """The text, or None when there is none in time."""
         self.value = value
         self.wanted.release()
-        if not self.ready.acquire(timeout=PATIENCE):
+        if not self.ready.acquire(timeout=REPR_TIMEOUT):
             self.is_dropped = True
             return None
         text, error, self.text, self.error = self.text, self.error, None, None

@@ -17,7 +17,7 @@ from pocketflex_nb.core.safe_repr import repr_of
 __all__ = [
     "Teller",
     "class_name",
-    "cut",
+    "cut_text",
     "has_repr_of",
     "is_shaped",
     "listed",
@@ -33,7 +33,7 @@ _SHAPED = frozenset({
     "cudf", "cupy", "dask", "jax", "jaxlib", "numpy", "pandas", "polars", "pyarrow", "scipy", "tensorflow", "torch", "xarray",
 })
 _ADDRESS = re.compile(r" (?:object )?at 0x[0-9a-fA-F]+")
-_BRACKETS: dict[Any, str] = {list: "[]", tuple: "()", set: "{}"}
+_BRACKETS: dict[object, str] = {list: "[]", tuple: "()", set: "{}"}
 _WIDE, _DEEP = 6, 3
 #: characters of what an object says of itself that are looked at
 _SPOKEN = 20_000
@@ -63,7 +63,7 @@ def value_text(value: object, limit: int = 120) -> str:
     return Teller(limit).line(value)
 
 
-def cut(text: str, limit: int) -> str:
+def cut_text(text: str, limit: int) -> str:
     """`text`, or its beginning with an ellipsis."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
 
@@ -105,7 +105,7 @@ class Teller:
     def line(self, value: object) -> str:
         """The text of `value`; never raises."""
         try:
-            return cut(self.told(value, _DEEP), self.limit)
+            return cut_text(self.told(value, _DEEP), self.limit)
         except BaseException as exc:  # a class may lie about anything, its length included
             stop_goes_on(exc)
             return f"<{class_name(value)}: cannot be shown, {type(exc).__name__}>"

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
@@ -17,27 +16,39 @@ from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.store.store import Store
 
 __all__ = [
-    "EXERCISES", "LEVELS", "PATIENCE", "Checked", "Exercise", "Point", "exercise", "find_exercise", "lessons", "point", "slip", "tried",
-    "trouble", "way",
+    "CHECK_TIMEOUT", "EXERCISES", "LESSONS", "LEVELS", "Checked", "Exercise", "ExercisePoint", "exercise", "find_exercise", "lessons",
+    "point", "slip", "tried", "trouble", "way",
 ]
 
+#: the lessons, by number, and what `progress` calls them
+LESSONS = {
+    "01": "Nodes and flows",
+    "02": "Many agents at once",
+    "03": "The shared store",
+    "04": "Mermaid that runs",
+    "05": "Three ways to build a team",
+    "06": "Supervision",
+    "07": "Asking a person",
+    "08": "Coming from PocketFlow",
+    "09": "LLM agents",
+}
 #: how many hints an exercise has
 LEVELS = 3
 #: seconds that an answer's flow may run while it is checked
-PATIENCE = 10.0
+CHECK_TIMEOUT = 10.0
 _NUMBER = re.compile(r"\d\d\.\d+")
 _PACKAGE = __name__.rpartition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ExercisePoint:
     """One result of a check: whether it is `right`, and the `text` to show (none: nothing is shown)."""
 
     right: bool
     text: str
 
 
-Checked = Iterator[Point]
+Checked = Iterator[ExercisePoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class Exercise:
     hints : tuple of str
         Three, each saying more than the one before it; the last all but gives the answer.
     look : callable
-        Called with the answers; yields a `Point` for each thing looked at.
+        Called with the answers; yields a `ExercisePoint` for each thing looked at.
     """
 
     number: str
@@ -87,17 +98,17 @@ def exercise(number: str, title: str, *, hints: tuple[str, str, str]) -> Callabl
     return added
 
 
-def point(right: object, text: str, wrong: str) -> Point:
+def point(right: object, text: str, wrong: str) -> ExercisePoint:
     """A condition that must hold: shows `text` if it does, else `wrong`, a hint for the mistake, and the check ends there."""
-    return Point(bool(right), text if right else wrong)
+    return ExercisePoint(bool(right), text if right else wrong)
 
 
-def slip(happened: object, wrong: str) -> Point:
+def slip(happened: object, wrong: str) -> ExercisePoint:
     """A common mistake: when it was made, `wrong` explains it, and the check ends there; else nothing is shown."""
-    return Point(not happened, wrong if happened else "")
+    return ExercisePoint(not happened, wrong if happened else "")
 
 
-def tried(flow: Any, store: Mapping[str, Any] | None = None, *, seconds: float = PATIENCE) -> Any:
+def tried(flow: Any, store: Mapping[str, Any] | None = None, *, seconds: float = CHECK_TIMEOUT) -> Any:
     """The ended run of a flow (or a node) over a fresh store, without a picture; it is stopped after `seconds`.
 
     It never raises for what the flow does: ask the run's `status`, `error` and `store`.
@@ -113,7 +124,7 @@ def tried(flow: Any, store: Mapping[str, Any] | None = None, *, seconds: float =
     return run
 
 
-def way(run: Any) -> tuple[list[str], list[Any]]:
+def way(run: Any) -> tuple[list[str], list[object]]:
     """The nodes that a run went through, a class's second instance named as its first, and the actions they returned (failed: None)."""
     hops = [event for event in run.events if event.kind in ("node_finished", "node_failed")]
     return [re.sub(r"_\d+$", "", str(hop.node)) for hop in hops], [hop.get("action") for hop in hops]
@@ -132,9 +143,9 @@ def _is_cell(filename: str) -> bool:
 
 def lessons() -> dict[str, str]:
     """Every lesson's number and title, in order; their exercises are in `EXERCISES` afterwards."""
-    package = import_module(_PACKAGE)
-    names = sorted(name for _, name, _ in iter_modules(package.__path__) if name.startswith("lesson_"))
-    return {name.removeprefix("lesson_"): import_module(f"{_PACKAGE}.{name}").TITLE for name in names}
+    for number in LESSONS:
+        import_module(f"{_PACKAGE}.lesson_{number}")
+    return dict(LESSONS)
 
 
 def find_exercise(number: str) -> Exercise:

@@ -17,8 +17,8 @@ from html import escape
 from typing import Any
 
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.lessons.exercise import EXERCISES, LEVELS, Exercise, Point, find_exercise, lessons, trouble
-from pocketflex_nb.lessons.saved_progress import clear, keep, keeps_on_disk, read
+from pocketflex_nb.lessons.exercise import EXERCISES, LEVELS, Exercise, ExercisePoint, find_exercise, lessons, trouble
+from pocketflex_nb.lessons.saved_progress import clear, keeps_on_disk, read, save
 
 __all__ = ["Card", "Line", "Verdict", "check", "hint", "progress"]
 
@@ -50,7 +50,7 @@ class Card:
         footer = [f"  {self.footer}"] if self.footer else []
         return "\n".join([f"{_SIGNS[self.kind]} {self.headline}", *lines, *footer]).replace("`", "")
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self._html()}
 
     def _html(self) -> str:
@@ -73,7 +73,7 @@ class Verdict(Card):
         return self.solved
 
 
-def check(number: str, *answers: Any) -> Verdict:
+def check(number: str, *answers: object) -> Verdict:
     """Report what is right about an answer, and what is not, with a hint.
 
     Parameters
@@ -103,7 +103,7 @@ def check(number: str, *answers: Any) -> Verdict:
         return _verdict(found, "open", "not yet", (Line("", _NOT_YET),))
     points = tuple(_looked(found, answers))
     solved = all(point.right for point in points)
-    keep(number, lambda kept: replace(kept, solved=kept.solved or solved, tries=kept.tries + 1))
+    save(number, lambda kept: replace(kept, solved=kept.solved or solved, tries=kept.tries + 1))
     lines = tuple(Line("right" if point.right else "wrong", point.text) for point in points if point.text)
     return _verdict(found, "right" if solved else "wrong", "solved" if solved else "not quite", lines)
 
@@ -117,7 +117,7 @@ def hint(number: str) -> Card:
         There is no such exercise.
     """
     found = find_exercise(number)
-    level = keep(number, lambda kept: replace(kept, hints=min(kept.hints + 1, LEVELS))).hints
+    level = save(number, lambda kept: replace(kept, hints=min(kept.hints + 1, LEVELS))).hints
     more = f'There is more: `hint("{number}")` once again.' if level < LEVELS else "That was the last hint."
     lines = tuple(Line("", text) for text in found.hints[:level])
     return Card("hint", f"{number} {found.title}: hint {level} of {LEVELS}", lines, more)
@@ -171,7 +171,7 @@ def _verdict(found: Exercise, kind: str, word: str, lines: tuple[Line, ...]) -> 
     return Verdict(kind, f"{found.number} {found.title}: {word}", lines, footer, kind == "right")
 
 
-def _looked(found: Exercise, answers: tuple[Any, ...]) -> Iterator[Point]:
+def _looked(found: Exercise, answers: tuple[Any, ...]) -> Iterator[ExercisePoint]:
     """The points of an exercise up to the first that is not right; what raises meanwhile is one more point."""
     try:
         for point in found.look(*answers):
@@ -179,7 +179,7 @@ def _looked(found: Exercise, answers: tuple[Any, ...]) -> Iterator[Point]:
             if not point.right:
                 return
     except Exception as exc:  # the reader's code may raise anything
-        yield Point(False, f"{trouble(exc)}.")
+        yield ExercisePoint(False, f"{trouble(exc)}.")
 
 
 def _row(line: Line) -> str:

@@ -8,10 +8,6 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.nodes import BaseNode, Node
 from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, tried, trouble, way
 
-__all__ = ["TITLE"]
-
-TITLE = "Nodes and flows"
-
 _SOURCE = '"""Two words."""\n\nimport sys\n\n\ndef greet(name):\n    return f"hello {name}, how are you?"\n'
 _LONGEST = '    return f"hello {name}, how are you?"'
 _LONG = "x = 1\n" * 3_000
@@ -26,7 +22,7 @@ _LONG = "x = 1\n" * 3_000
         "`def post(self, shared, prep_res, exec_res): shared[___] = exec_res`. Then make one: `longest = Longest()`.",
     ),
 )
-def _own_node(longest: Any) -> Checked:
+def _own_node(longest: object) -> Checked:
     yield slip(isinstance(longest, type), "`longest` is the class: a recipe. Make a node of it by calling it, `Longest()`.")
     yield point(isinstance(longest, BaseNode), "`longest` is a node.", f"`longest` is {_named(longest)}, not a node.")
     run = tried(longest, {"source": _SOURCE, "name": "test"})
@@ -161,5 +157,5 @@ def _fails(careful: Any) -> Checked:
     yield slip(again != 2, "Three tries may be, and it tries once: an error that `exec` catches itself is no reason to try again.")
 
 
-def _named(thing: Any) -> str:
+def _named(thing: object) -> str:
     return "nothing" if thing is None else f"a {type(thing).__name__}"

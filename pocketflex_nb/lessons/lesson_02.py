@@ -10,10 +10,6 @@ from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, tried, trouble, way
 
-__all__ = ["TITLE"]
-
-TITLE = "Many agents at once"
-
 
 @exercise(
     "02.1", "Three at a time",
@@ -76,7 +72,7 @@ def _who_made_it(mixed: Any, outcome: Any) -> Checked:
         "`draw >> [___, ___] >> referee`, and `duel = Flow(start=___)`.",
     ),
 )
-def _duel(flow: Any) -> Checked:
+def _duel(flow: object) -> Checked:
     yield slip(
         isinstance(flow, BaseNode) and not isinstance(flow, Flow),
         "Arrows give back the node they lead to. A flow is made by `Flow(start=...)`.",

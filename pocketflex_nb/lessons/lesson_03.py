@@ -14,10 +14,6 @@ from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, tried, trouble
 
-__all__ = ["TITLE"]
-
-TITLE = "The shared store"
-
 _MODULES = ("argparse", "calendar", "textwrap")
 #: the store's content at the start of a check
 _BEFORE = 100
@@ -33,7 +29,7 @@ _BEFORE = 100
         "one of them is 7 short.",
     ),
 )
-def _cannot_add(run: Any, culprit: Any, books: Any) -> Checked:
+def _cannot_add(run: Any, culprit: object, books: Any) -> Checked:
     yield slip(not isinstance(culprit, str), "`culprit` is a name, in quotation marks.")
     yield point(culprit in books, "One of the four.", f"There is no clerk `{culprit!r}`: {', '.join(books)}.")
     added = {change.node: change.new - (0 if change.old is MISSING else change.old) for change in run.store.history("total")}

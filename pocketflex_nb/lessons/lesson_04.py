@@ -6,11 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.lessons.exercise import Checked, Point, exercise, point, slip, tried, trouble, way
-
-__all__ = ["TITLE"]
-
-TITLE = "Mermaid that runs"
+from pocketflex_nb.lessons.exercise import Checked, ExercisePoint, exercise, point, slip, tried, trouble, way
 
 
 @exercise(
@@ -21,7 +17,7 @@ TITLE = "Mermaid that runs"
         "`cut -->|fits| ___ --> send`, in place of the last line.",
     ),
 )
-def _stamped(flow: Any) -> Checked:
+def _stamped(flow: object) -> Checked:
     yield from _is_flow(flow)
     run = tried(flow, {"module": "json"})
     yield from _ends_well(run)
@@ -44,7 +40,7 @@ def _stamped(flow: Any) -> Checked:
         "`cut -->|fits| send & ___ --> ___`, in place of the last two lines.",
     ),
 )
-def _billed(flow: Any) -> Checked:
+def _billed(flow: object) -> Checked:
     yield from _is_flow(flow)
     run = tried(flow, {"module": "json"})
     yield from _ends_well(run)
@@ -72,7 +68,7 @@ def _billed(flow: Any) -> Checked:
         "`wire -.-> ___ --> ___`, as one more line.",
     ),
 )
-def _pigeon(flow: Any) -> Checked:
+def _pigeon(flow: object) -> Checked:
     yield from _is_flow(flow)
     storm = tried(flow, {"module": "json", "storm": True})
     names, _ = way(storm)
@@ -95,7 +91,7 @@ def _pigeon(flow: Any) -> Checked:
         "`%% pf: ___.retries=___`, and the two arrows of exercise 4.3.",
     ),
 )
-def _patient(flow: Any) -> Checked:
+def _patient(flow: object) -> Checked:
     yield from _is_flow(flow)
     fair = tried(flow, {"module": "json"})
     tries = _tries(fair)
@@ -117,16 +113,16 @@ def _tries(run: Any) -> int:
     return 1 + len([event for event in run.events if event.kind == "node_retried"])
 
 
-def _is_flow(flow: Any) -> Iterator[Point]:
+def _is_flow(flow: Any) -> Iterator[ExercisePoint]:
     yield slip(not isinstance(flow, Flow), "That is no flow: run the cell with the diagram first, then this one.")
 
 
-def _still_cuts(run: Any) -> Iterator[Point]:
+def _still_cuts(run: Any) -> Iterator[ExercisePoint]:
     lost = ("cut", "cut") not in _arrows(run)
     yield slip(lost, "What is too long is cut once and goes out too long: the arrow `long` has to lead back to `cut`.")
 
 
-def _ends_well(run: Any) -> Iterator[Point]:
+def _ends_well(run: Any) -> Iterator[ExercisePoint]:
     yield slip(isinstance(run.error, TimeoutError), "It goes round and round: is there a way out of the loop?")
     yield point(run.error is None, "It runs.", "" if run.error is None else f"{trouble(run.error)}.")
 

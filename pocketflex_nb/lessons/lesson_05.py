@@ -11,10 +11,6 @@ from pocketflex_nb.engine.launch import launch
 from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, trouble
 from pocketflex_nb.lessons.two_desks import total_of_two_desks
 
-__all__ = ["TITLE"]
-
-TITLE = "Three ways to build a team"
-
 #: what the readers of the check are given, and which of them fail
 _PAGES = {"moon": 3, "sun": 5, "rain": 7, "fog": 0, "wind": 0}
 #: the ways, and why each customer is well served by one

@@ -10,11 +10,7 @@ from typing import Any
 from pocketflex_nb.agents import Agent, AgentDown, AgentRef, CallTimeout, Supervisor, child, trace
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.lessons.exercise import PATIENCE, Checked, exercise, point, slip, trouble
-
-__all__ = ["TITLE"]
-
-TITLE = "Supervision"
+from pocketflex_nb.lessons.exercise import CHECK_TIMEOUT, Checked, exercise, point, slip, trouble
 
 #: what the old edition of the guest book holds
 _OLD_GUESTS = ("Ada", "Guido", "Barbara")
@@ -31,7 +27,7 @@ _SOON = 2.0
         "`return self.book.increment(___)` instead of the two lines with `self.visitors`; the dragon stays as it is.",
     ),
 )
-def _dragon_at_the_door(doorman: Any) -> Checked:
+def _dragon_at_the_door(doorman: object) -> Checked:
     yield slip(not _is_agent_class(doorman), "`Doorman` has to be the class, as it was: an `Agent`.")
     book = Store({"visitors": 0})
     with _running(Supervisor([child(doorman, book, id="doorman")])) as door:
@@ -80,7 +76,7 @@ def _dragon_at_the_door(doorman: Any) -> Checked:
         '`Supervisor([child(Domino, id=name) for name in (___, ___, ___)], strategy="rest_for_one")`, the undisturbed first.',
     ),
 )
-def _plan(plan: Any) -> Checked:
+def _plan(plan: object) -> Checked:
     yield slip(isinstance(plan, AgentRef), "That is a supervisor's address. `plan` has to be the supervisor itself, `Supervisor([...])`.")
     yield point(
         isinstance(plan, Supervisor), "A supervisor.", f"`plan` is a {type(plan).__name__}: make a `Supervisor([...], strategy=...)`."
@@ -122,7 +118,7 @@ def _all_of_them(plan: Any) -> str:
         '`Supervisor([child(Domino, id="desk"), child(Supervisor, [___], id="wing")])`.',
     ),
 )
-def _dragon_in_the_house(house: Any) -> Checked:
+def _dragon_in_the_house(house: object) -> Checked:
     yield point(isinstance(house, Supervisor), "A house.", f"`house` is a {type(house).__name__}: make a `Supervisor([...])`.")
     with _running(house) as whole:
         desk, dragon = _find(whole, "desk"), _find(whole, "dragon")
@@ -163,20 +159,20 @@ def _dragon_in_the_house(house: Any) -> Checked:
 )
 def _new_page(book: Any) -> Checked:
     yield slip(not _is_agent_class(book), "`GuestBook` has to be the class, as it was: an `Agent`.")
-    fresh: Any = book.start_sync()
+    fresh: object = book.start_sync()
     try:
         alone = _answer(fresh, "Ada")
     finally:
         _end(fresh)
     yield point(alone == 1, "A new book counts from 1.", f"A new book, never upgraded, says {alone!r} to its first guest.")
-    old: Any = _OldGuestBook.start_sync()
+    old: object = _OldGuestBook.start_sync()
     try:
         yield from _upgraded(old, book)
     finally:
         _end(old)
 
 
-def _upgraded(ref: Any, book: Any) -> Checked:
+def _upgraded(ref: object, book: Any) -> Checked:
     refused = _upgrade(ref, book)
     yield slip(refused, "" if refused is None else f"{trouble(refused)}. The book was left in the old edition.")
     guests: Any = _state_of(ref).get("guests")
@@ -202,12 +198,12 @@ class _OldGuestBook(Agent):
     async def init(self) -> None:
         self.guests = ", ".join(_OLD_GUESTS)
 
-    async def handle_call(self, message: Any, caller: Any) -> Any:
+    async def handle_call(self, message: object, caller: object) -> object:
         self.guests += f", {message}"
         return self.guests.count(",") + 1
 
 
-def _is_agent_class(thing: Any) -> bool:
+def _is_agent_class(thing: object) -> bool:
     return isinstance(thing, type) and issubclass(thing, Agent)
 
 
@@ -215,26 +211,26 @@ def _is_agent_class(thing: Any) -> bool:
 def _running(team: Any) -> Iterator[Any]:
     """The team, alive, and ended afterwards."""
     if team.is_alive:
-        team.stop_sync("shutdown", timeout=PATIENCE)
+        team.stop_sync("shutdown", timeout=CHECK_TIMEOUT)
     team.start_sync()
     try:
         yield team
     finally:
         if team.is_alive:
-            team.stop_sync("shutdown", timeout=PATIENCE)
+            team.stop_sync("shutdown", timeout=CHECK_TIMEOUT)
 
 
 def _end(ref: Any) -> None:
     if ref.is_alive:
-        ref.stop_sync("shutdown", timeout=PATIENCE)
+        ref.stop_sync("shutdown", timeout=CHECK_TIMEOUT)
 
 
-def _answer(ref: Any, message: Any) -> Any:
+def _answer(ref: Any, message: object) -> object:
     """What an agent answers, or how it failed to."""
     if ref is None:
         return LookupError("nobody is there")
     try:
-        return ref.call_sync(message, timeout=PATIENCE)
+        return ref.call_sync(message, timeout=CHECK_TIMEOUT)
     except (AgentDown, CallTimeout) as exc:
         return exc
 
@@ -246,18 +242,18 @@ def _why(failed: BaseException) -> str:
 def _upgrade(ref: Any, cls: type) -> BaseException | None:
     """What `code_change` raised."""
     try:
-        engine_thread.submit(ref.upgrade(cls)).result(PATIENCE)
+        engine_thread.submit(ref.upgrade(cls)).result(CHECK_TIMEOUT)
     except Exception as exc:  # the reader's code may raise anything
         return exc
     return None
 
 
-def _state_of(ref: Any) -> dict[str, Any]:
+def _state_of(ref: Any) -> dict[str, object]:
     """The attributes of an agent, now."""
     return dict(ref.state())
 
 
-def _wait(happened: Callable[[], object], seconds: float = PATIENCE) -> bool:
+def _wait(happened: Callable[[], object], seconds: float = CHECK_TIMEOUT) -> bool:
     """Whether it happens in that time; agents live on another thread, so this may look again and again."""
     deadline = monotonic() + seconds
     while not happened():
@@ -267,7 +263,7 @@ def _wait(happened: Callable[[], object], seconds: float = PATIENCE) -> bool:
     return True
 
 
-def _successor(team: Any, id: str, old: Any) -> Any:
+def _successor(team: Any, id: str, old: object) -> object:
     """The next agent in that position after `old`; None when there is none."""
     _wait(lambda: not team.is_alive or _find(team, id) not in (None, old), _SOON)
     return _find(team, id) if team.is_alive else None

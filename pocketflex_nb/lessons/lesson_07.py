@@ -9,11 +9,7 @@ from pocketflex_nb.core.errors import CannotAsk
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.nodes import Node
-from pocketflex_nb.lessons.exercise import PATIENCE, Checked, exercise, point, slip, tried, trouble
-
-__all__ = ["TITLE"]
-
-TITLE = "Asking a person"
+from pocketflex_nb.lessons.exercise import CHECK_TIMEOUT, Checked, exercise, point, slip, tried, trouble
 
 _SENTENCE = "Text wrapping and filling."
 _NOT_A_STEP = "That has to be the function, as it was: it takes the store."
@@ -27,7 +23,7 @@ _NOT_A_STEP = "That has to be the function, as it was: it takes the store."
         "`return ask(shared[\"sentence\"], [___, ___])`, with the names that stand on the two arrows.",
     ),
 )
-def _gate(gate: Any) -> Checked:
+def _gate(gate: object) -> Checked:
     yield slip(not callable(gate), _NOT_A_STEP)
     run, refused = _with_a_person(_sorted(gate), "print")
     yield slip(isinstance(run.error, CannotAsk), "`ask` was called, but nobody could hear it there.")
@@ -99,7 +95,7 @@ def _credit(sign: Any) -> Checked:
         "`ask(shared[\"sentence\"], [\"print\", \"drop\"], default=___, timeout=___)`.",
     ),
 )
-def _night(night: Any) -> Checked:
+def _night(night: object) -> Checked:
     yield slip(not callable(night), _NOT_A_STEP)
     awake, _ = _with_a_person(_sorted(night), "print")
     asked = _questions(awake)
@@ -140,10 +136,10 @@ def _sorted(step: Any) -> Flow:
     return Flow(first)
 
 
-def _with_a_person(flow: Flow, answer: Any) -> tuple[Any, str]:
+def _with_a_person(flow: Flow, answer: object) -> tuple[Any, str]:
     """The ended run of a flow whose every question gets `answer`, and why that was refused (empty: it was not)."""
-    run: Any = flow.launch({"sentence": _SENTENCE}, show=False, timeout=PATIENCE)
-    deadline, refused = monotonic() + PATIENCE, ""
+    run: Any = flow.launch({"sentence": _SENTENCE}, show=False, timeout=CHECK_TIMEOUT)
+    deadline, refused = monotonic() + CHECK_TIMEOUT, ""
     while not run.done() and not refused and monotonic() < deadline:
         try:
             if run.status == "asking":
@@ -155,7 +151,7 @@ def _with_a_person(flow: Flow, answer: Any) -> tuple[Any, str]:
         run.wait(0.005)
     if not run.done():
         run.cancel()
-        run.wait(PATIENCE)
+        run.wait(CHECK_TIMEOUT)
     return run, refused
 
 

@@ -9,10 +9,6 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, tried, trouble, way
 
-__all__ = ["TITLE"]
-
-TITLE = "Coming from PocketFlow"
-
 
 @exercise(
     "08.1", "One line",
@@ -32,7 +28,7 @@ def _one_line(program: str, moved: Any) -> Checked:
         changed[0].startswith("from pocketflex_nb import"),
         "Those are the package's own names, and `AsyncNode` is not among them. PocketFlow's eleven have a module of their own in it.",
     )
-    scope: dict[str, Any] = {"__name__": "moved"}
+    scope: dict[str, object] = {"__name__": "moved"}
     error = _exec(moved, scope)
     yield point(error is None, "It runs.", "" if error is None else f"{trouble(error)}.")
     yield point(
@@ -49,7 +45,7 @@ def _one_line(program: str, moved: Any) -> Checked:
         "`loud = Flow(start=picky, ___=True)`.",
     ),
 )
-def _speak_up(loud: Any) -> Checked:
+def _speak_up(loud: object) -> Checked:
     yield slip(isinstance(loud, BaseNode) and not isinstance(loud, Flow), "That is the node. Its flow is what we want.")
     yield point(isinstance(loud, Flow), "A flow.", f"`loud` is a {type(loud).__name__}: make a `Flow(start=picky, ...)`.")
     run = tried(loud, {"text": "a word"})

@@ -9,10 +9,6 @@ from typing import Any
 from pocketflex_nb.core.flow.retry_policy import Retry
 from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, trouble
 
-__all__ = ["TITLE"]
-
-TITLE = "LLM agents"
-
 _PIECES = ["Bees", " dance", ".\n", "data: is a word, too"]
 #: enough to answer once, not enough to answer twice
 _ALLOWED = 60

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PLACE", "Kept", "clear", "keep", "keeps_on_disk", "place", "read"]
+__all__ = ["PLACE", "Kept", "clear", "keeps_on_disk", "place", "read", "save"]
 
 #: the environment variable that names another file
 PLACE = "POCKETFLEX_PROGRESS"
@@ -53,7 +53,7 @@ def read() -> dict[str, Kept]:
     return {**_on_disk(), **_memory} if _unwritten else _on_disk()
 
 
-def keep(number: str, change: Callable[[Kept], Kept]) -> Kept:
+def save(number: str, change: Callable[[Kept], Kept]) -> Kept:
     """Change the saved progress of exercise `number`; never raises because of the disk."""
     known = read()      # anew each time: another notebook may have written meanwhile
     known[number] = change(known.get(number, Kept()))

@@ -39,11 +39,11 @@ class Desk:
         Called after each verb.
     """
 
-    def __init__(self, store: Store, turn: Callable[[], Any]) -> None:
+    def __init__(self, store: Store, turn: Callable[[], object]) -> None:
         self._store, self._turn = store, turn
-        self._read: dict[Any, tuple[Any, Any]] = {}  # key: what was handed out, and what it was then
+        self._read: dict[object, tuple[object, object]] = {}  # key: what was handed out, and what it was then
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         verb = getattr(self._store, name)
         if not callable(verb) or name.startswith("__"):
             return verb
@@ -52,22 +52,22 @@ class Desk:
     def __getitem__(self, key: Any) -> Any:
         return self._do(self._store.__getitem__, key)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         self._do(self._store.__setitem__, key, value)
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: object) -> None:
         self._do(self._store.__delitem__, key)
 
-    def __contains__(self, key: Any) -> bool:
+    def __contains__(self, key: object) -> bool:
         return bool(self._do(self._store.__contains__, key))
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> object:
         return iter(self._do(lambda: list(self._store)))
 
     def __len__(self) -> int:
         return int(self._do(self._store.__len__))
 
-    def _do(self, verb: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    def _do(self, verb: Callable[..., Any], *args: object, **options: object) -> Any:
         self.send()
         try:
             given = verb(*args, **options)
@@ -91,7 +91,7 @@ class Desk:
                 self._read[key] = now, copy.deepcopy(now)
 
 
-def total_of_two_desks(count: Callable[[Any, str, int], Any], modules: list[str], right: int) -> Any:
+def total_of_two_desks(count: Callable[[object, str, int], object], modules: list[str], right: int) -> object:
     """A wrong total that two writers get for these two modules, or None if it is `right` at every interleaving.
 
     Raises
@@ -109,7 +109,7 @@ def total_of_two_desks(count: Callable[[Any, str, int], Any], modules: list[str]
     return None
 
 
-def _work_apart(count: Callable[[Any, str, int], Any], modules: list[str], store: Store, verbs: int) -> bool:
+def _work_apart(count: Callable[[object, str, int], object], modules: list[str], store: Store, verbs: int) -> bool:
     """Run the second writer when the first has done that many operations; returns whether it did as many."""
     stopped, go = threading.Event(), threading.Event()
     done = numbers(1)
@@ -130,7 +130,7 @@ def _work_apart(count: Callable[[Any, str, int], Any], modules: list[str], store
     return is_stopped
 
 
-def _begun(count: Callable[[Any, str, int], Any], desk: Desk, module: str, over: threading.Event | None = None) -> Future[None]:
+def _begun(count: Callable[[object, str, int], object], desk: Desk, module: str, over: threading.Event | None = None) -> Future[None]:
     """A desk at work in a thread of its own."""
     future: Future[None] = Future()
 

@@ -86,7 +86,7 @@ class Recorder:
         """Starts and exits: ``["start a", "exit b", ...]``."""
         return [f"{event.kind} {event['id']}" for event in self.events if event.kind in ("start", "exit")]
 
-    def find(self, kind: str, id: Any = None, *, times: int = 1) -> Event | None:
+    def find(self, kind: str, id: object = None, *, times: int = 1) -> Event | None:
         """The `times`-th event of `kind` (about `id`), or None.
 
         Parameters
@@ -101,7 +101,7 @@ class Recorder:
         found = [event for event in self.events if event.kind == kind and id in (None, event["id"])]
         return found[times - 1] if len(found) >= times else None
 
-    async def until(self, kind: str, id: Any = None, *, times: int = 1, timeout: float = 10.0) -> Event:
+    async def until(self, kind: str, id: object = None, *, times: int = 1, timeout: float = 10.0) -> Event:
         """Wait for that event; real seconds.
 
         Parameters
@@ -130,7 +130,7 @@ class Recorder:
             self._waiting.remove(entry)
         return found
 
-    def wait(self, kind: str, id: Any = None, *, times: int = 1, timeout: float = 10.0) -> Event:
+    def wait(self, kind: str, id: object = None, *, times: int = 1, timeout: float = 10.0) -> Event:
         """`until`, in plain code.
 
         Parameters
@@ -152,6 +152,6 @@ class Recorder:
         assert found is not None
         return found
 
-    def _missed(self, kind: str, id: Any, timeout: float) -> str:
+    def _missed(self, kind: str, id: object, timeout: float) -> str:
         about = f" of {id!r}" if id is not None else ""
         return f"no {kind!r}{about} within {timeout} s; there were: {[f'{e.kind} {e.address}' for e in self.events]}"

@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["raising_shell"]
 
 
-def raising_shell() -> Any:
+def raising_shell() -> object:
     """An IPython shell whose `run_cell` raises what the cell raised, instead of printing it.
 
     Returns
@@ -32,12 +32,12 @@ def raising_shell() -> Any:
     class RaisingShell(base):  # type: ignore[misc]  # it is one
         """Raises what cells raise."""
 
-        def run_cell(self, *args: Any, **kwargs: Any) -> Any:
+        def run_cell(self, *args: object, **kwargs: object) -> object:
             result = super().run_cell(*args, **kwargs)
             result.raise_error()
             return result
 
-        def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+        def showtraceback(self, *args: object, **kwargs: object) -> None:
             """Print nothing: the error is raised."""
 
     InteractiveShell.clear_instance()

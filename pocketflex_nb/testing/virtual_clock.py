@@ -25,7 +25,7 @@ TURNS = 50
 class _Timer:
     __slots__ = ("args", "due", "fn", "is_cancelled", "loop")
 
-    def __init__(self, due: float, loop: Any, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def __init__(self, due: float, loop: Any, fn: Callable[..., object], args: tuple[object, ...]) -> None:
         self.due, self.loop, self.fn, self.args = due, loop, fn, args
         self.is_cancelled = False
 
@@ -70,7 +70,7 @@ class VirtualClock:
         """The time that it shows, in seconds."""
         return self._now
 
-    def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> _Timer:
+    def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> _Timer:
         """Call ``fn(*args)``, on the running loop, when the clock has moved by `seconds`.
 
         Parameters
@@ -201,10 +201,10 @@ def _fire(timer: _Timer) -> None:
 
 
 class _Settling:
-    def __init__(self, loops: set[Any]) -> None:
+    def __init__(self, loops: set[object]) -> None:
         self._loops = loops
 
-    def __await__(self) -> Generator[Any, None, None]:
+    def __await__(self) -> Generator[object, None, None]:
         return settle(*self._loops).__await__()
 
 

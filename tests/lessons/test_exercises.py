@@ -109,7 +109,7 @@ def test_an_unknown_number_names_the_nearest() -> None:
 
 def test_progress_counts_what_is_solved_and_can_begin_anew() -> None:
     first = sorted(number for number in lessons() and EXERCISES if number.startswith("01."))
-    kept.keep(first[0], lambda known: kept.Kept(solved=True, tries=known.tries + 1))
+    kept.save(first[0], lambda known: kept.Kept(solved=True, tries=known.tries + 1))
 
     summed = str(progress("01"))
     anew = str(progress("01", reset=True))

@@ -13,7 +13,7 @@ import json
 import pathlib
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 from pocketflex_nb.core.codec import third_party as foreign
@@ -83,7 +83,7 @@ def is_whole(value: Any) -> bool:
 
 
 # reading -------------------------------------------------------------------------------------------------------------
-def _untag(members: dict[str, Any]) -> Any:
+def _untag(members: dict[str, object]) -> object:
     """The value of a tagged object whose members have been decoded already."""
     tag = members.get("$")
     if tag is None:
@@ -98,7 +98,7 @@ def _untag(members: dict[str, Any]) -> Any:
     return foreign.unpack(tag, members)
 
 
-def _untag_or_keep(members: dict[str, Any]) -> Any:
+def _untag_or_keep(members: dict[str, object]) -> Any:
     tag = members.get("$")
     if tag is None:
         return members
@@ -122,7 +122,7 @@ _strict = json.JSONDecoder(object_hook=_untag).decode
 _keeping = json.JSONDecoder(object_hook=_untag_or_keep).decode
 
 
-def _timed(value: Any, members: dict[str, Any]) -> Any:
+def _timed(value: Any, members: dict[str, object]) -> object:
     return value.replace(tzinfo=members.get("tz"), fold=members.get("fold", 0))
 
 
@@ -131,8 +131,8 @@ def _read_timezone(members: dict[str, Any]) -> dt.timezone:
     return dt.timezone(offset, members["name"]) if "name" in members else dt.timezone(offset) if offset else dt.UTC
 
 
-def _read_enum(members: dict[str, Any]) -> Any:
-    cls: Any = class_named(members["c"], enum.Enum)
+def _read_enum(members: dict[str, Any]) -> object:
+    cls = class_named(members["c"], enum.Enum)
     wanted = members["v"]
     if issubclass(cls, enum.Flag):
         return read_flag(cls, wanted, members["c"])
@@ -142,8 +142,8 @@ def _read_enum(members: dict[str, Any]) -> Any:
     return known[wanted]
 
 
-def _read_namedtuple(members: dict[str, Any]) -> Any:
-    cls: Any = class_named(members["c"], tuple)
+def _read_namedtuple(members: dict[str, Any]) -> object:
+    cls = class_named(members["c"], tuple)
     given, known, fields = members["v"], static(cls, "_field_defaults", {}), static(cls, "_fields", None)
     if fields.__class__ is not tuple:
         raise DecodingError(f"{members['c']} is no named tuple here: the class has changed since it was written")
@@ -151,8 +151,8 @@ def _read_namedtuple(members: dict[str, Any]) -> Any:
     return tuple.__new__(cls, [given[name] if name in given else known[name] for name in fields])
 
 
-def _read_dataclass(members: dict[str, Any]) -> Any:
-    cls: Any = class_named(members["c"], object)
+def _read_dataclass(members: dict[str, Any]) -> object:
+    cls = class_named(members["c"], object)
     known = static(cls, "__dataclass_fields__", None)
     if known.__class__ is not dict:
         raise DecodingError(f"{members['c']} is no dataclass here: the class has changed since it was written")
@@ -163,15 +163,15 @@ def _read_dataclass(members: dict[str, Any]) -> Any:
     return made_of(cls, values)  # no __init__ and no __post_init__: nothing of a file runs
 
 
-def _has_default(field: Any) -> bool:
+def _has_default(field: dataclasses.Field[object]) -> bool:
     return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
 
 
-def _default(field: Any, name: str) -> Any:
+def _default(field: dataclasses.Field[object], name: str) -> object:
     return field.default if field.default is not dataclasses.MISSING else factory_made(field.default_factory, f"{name}.{field.name}")
 
 
-def _same_fields(name: str, given: Any, fields: Any, defaults: Any) -> None:
+def _same_fields(name: str, given: Collection[str], fields: Collection[str], defaults: Collection[str]) -> None:
     unknown = [field for field in given if field not in fields]
     lacking = [field for field in fields if field not in given and field not in defaults]
     if unknown or lacking:
@@ -179,10 +179,10 @@ def _same_fields(name: str, given: Any, fields: Any, defaults: Any) -> None:
         raise DecodingError(f"the fields of {name} have changed since it was written, {told}; give new fields a default")
 
 
-def _member(make: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
+def _member(make: Callable[[Any], object]) -> Callable[[dict[str, object]], object]:
     return lambda members: make(members["v"])
 
-_READ: dict[str, Callable[[dict[str, Any]], Any]] = {
+_READ: dict[str, Callable[[dict[str, Any]], object]] = {
     "int": _member(lambda v: int(v, 16)),
     "float": _member(float),
     "complex": _member(lambda v: complex(float(v[0]), float(v[1]))),

@@ -26,7 +26,7 @@ import uuid
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketflex_nb.core.codec import third_party as foreign
 from pocketflex_nb.core.codec.inert_objects import check_hashable, static
@@ -39,7 +39,8 @@ __all__ = ["FACTORIES", "FIELD", "check_depth", "encode", "fields_of_class", "ha
 
 _PLAIN = frozenset({str, bool, type(None)})
 _WIDE = 1_024  # bits of an int beyond which it is written in hex: reading long decimals is slow, and limited by Python
-_Pack = Callable[[Any], Any]
+_Pack = Callable[[Any], object]
+_T = TypeVar("_T")
 
 
 def encode(value: Any, *, at: tuple[object, ...] = ()) -> str:
@@ -94,7 +95,7 @@ def encode(value: Any, *, at: tuple[object, ...] = ()) -> str:
     return text
 
 
-def _short(value: dict[Any, Any]) -> str:
+def _short(value: dict[object, object]) -> str:
     """The text of a dict of names to texts, whole numbers and the like, which is most of what is kept; empty if it is another, or long.
 
     A long one may hold an int that is written otherwise; one that is not ASCII, half a character.
@@ -114,7 +115,7 @@ _SAFE = 2**63
 _SHORT = 300
 
 
-def _encoder() -> Callable[[Any], str]:
+def _encoder() -> Callable[[object], str]:
     """The encoder of packed values, made once: `JSONEncoder.encode` makes a new C encoder each time, which is most of its cost."""
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
     make = getattr(json.encoder, "c_make_encoder", None)
@@ -144,7 +145,7 @@ def check_depth(value: object) -> None:
         deep += 1
         if deep > DEEPEST + 1:
             raise DecodingError(f"it stands more than {DEEPEST} levels deep, which no version of this writes")
-        below: list[Any] = []
+        below: list[object] = []
         for one in level:
             if issubclass(type(one), dict):
                 below += [item for item in one.values() if issubclass(type(item), _NESTING)]
@@ -187,7 +188,7 @@ class _Packing:
         finally:
             self._above.discard(here)
 
-    def _compound(self, cls: type, value: Any) -> Any:
+    def _compound(self, cls: type, value: Any) -> object:
         if cls is list:
             return self.items(value)
         if cls is dict:
@@ -213,13 +214,13 @@ class _Packing:
             raise
         return packed
 
-    def members(self, values: Any) -> list[Any]:
+    def members(self, values: Any) -> list[object]:
         """The members of a set in an order that is the same in each process; a set's own depends on the hash seed and on its history."""
         if (types := set(map(type, values))) == {str} or types == {int}:
             return self.items(sorted(values))
         return sorted(self.items(values), key=_text)
 
-    def _mapping(self, value: Any) -> Any:
+    def _mapping(self, value: Any) -> object:
         if "$" in value or not NAMES.issuperset(map(type, value)):
             return {"$": "dict", "v": self.pairs(value)}
         return self.named(value)
@@ -236,7 +237,7 @@ class _Packing:
             raise
         return packed
 
-    def pairs(self, value: Any) -> list[Any]:
+    def pairs(self, value: Any) -> list[list[object]]:
         packed, key = [], None
         try:
             for key, item in value.items():
@@ -246,7 +247,7 @@ class _Packing:
             raise
         return packed
 
-    def _classed(self, cls: type, value: Any) -> Any:
+    def _classed(self, cls: type, value: Any) -> object:
         """Encode an instance of a class that must be found again by name, or of a library."""
         if isinstance(value, enum.Enum):
             return {"$": "enum", "c": name_of(cls), "v": self.pack(value.value if isinstance(value, enum.Flag) else value.name)}
@@ -265,7 +266,7 @@ class _Packing:
 _PURE = {True: "posixpath", False: "windowspath"}
 
 
-def fields_of_class(value: Any) -> dict[str, Any]:
+def fields_of_class(value: Any) -> dict[str, object]:
     """A dataclass's fields by name, as its instance holds them."""
     try:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -298,7 +299,7 @@ def _b64(data: Any) -> str:
     return base64.b64encode(data).decode()
 
 
-def _zone(tz: object) -> Any:
+def _zone(tz: object) -> object:
     """A time zone, as the member of a time."""
     if tz is None:
         return None
@@ -309,13 +310,13 @@ def _zone(tz: object) -> Any:
     raise Refusal(f"a time zone of class {type(tz).__qualname__}; use datetime.timezone or zoneinfo.ZoneInfo")
 
 
-def _timezone(tz: dt.timezone) -> dict[str, Any]:
+def _timezone(tz: dt.timezone) -> dict[str, object]:
     offset, name = tz.utcoffset(None), tz.tzname(None)
     named = {} if dt.timezone(offset).tzname(None) == name else {"name": name}
     return {"$": "timezone", "v": [offset.days, offset.seconds, offset.microseconds], **named}
 
 
-def _clock(tag: str, value: Any) -> dict[str, Any]:
+def _clock(tag: str, value: Any) -> dict[str, object]:
     packed = {"$": tag, "v": value.replace(tzinfo=None).isoformat()}
     if value.tzinfo is not None:
         packed["tz"] = _zone(value.tzinfo)
@@ -324,7 +325,7 @@ def _clock(tag: str, value: Any) -> dict[str, Any]:
     return packed
 
 
-def _factory(packing: _Packing, value: Any) -> dict[str, Any]:
+def _factory(packing: _Packing, value: Any) -> dict[str, object]:
     made = value.default_factory
     if made is not None and made not in FACTORIES.values():
         raise Refusal(f"a defaultdict that makes {made!r}; keep dict(value)")
@@ -334,7 +335,7 @@ def _factory(packing: _Packing, value: Any) -> dict[str, Any]:
 FACTORIES: dict[str, type] = {
     cls.__name__: cls for cls in (list, dict, set, int, float, str, bool, tuple, collections.Counter, collections.deque)
 }
-_SIMPLE: dict[type, Callable[[Any], Any]] = {
+_SIMPLE: dict[type, Callable[[Any], object]] = {
     bytes: lambda value: {"$": "bytes", "v": _b64(value)},
     bytearray: lambda value: {"$": "bytearray", "v": _b64(value)},
     complex: lambda value: {"$": "complex", "v": [repr(value.real), repr(value.imag)]},
@@ -350,7 +351,7 @@ _SIMPLE: dict[type, Callable[[Any], Any]] = {
     uuid.UUID: lambda value: {"$": "uuid", "v": value.hex},
     range: lambda value: {"$": "range", "v": [hex(value.start), hex(value.stop), hex(value.step)]},
 }
-_COMPOUND: dict[type, Callable[[_Packing, Any], Any]] = {
+_COMPOUND: dict[type, Callable[[_Packing, Any], object]] = {
     tuple: lambda packing, value: {"$": "tuple", "v": packing.items(value)},
     set: lambda packing, value: {"$": "set", "v": packing.members(value)},
     frozenset: lambda packing, value: {"$": "frozenset", "v": packing.members(value)},
@@ -363,7 +364,7 @@ _COMPOUND: dict[type, Callable[[_Packing, Any], Any]] = {
 }
 
 
-def read_flag(cls: Any, wanted: Any, name: str) -> Any:
+def read_flag(cls: Any, wanted: object, name: str) -> object:
     """A member, or several in one, of a class of flags that makes those in Python's own way."""
     if wanted.__class__ is not int:
         raise DecodingError(f"{name} has no member {wanted!r}: flags are whole numbers")
@@ -390,23 +391,23 @@ class _Sample:
     of: int
 
 
-FIELD: Any = _Sample.__dataclass_fields__["of"]._field_type  # type: ignore[attr-defined]  # what tells a field from a class variable
+FIELD: object = _Sample.__dataclass_fields__["of"]._field_type  # type: ignore[attr-defined]  # what tells a field from a class variable
 
 
-def hashed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def hashed(make: Callable[[Any], object]) -> Callable[[object], object]:
     """Make a set of the members."""
 
-    def read(members: Any) -> Any:
+    def read(members: Any) -> object:
         check_hashable(members)
         return make(members)
 
     return read
 
 
-def keyed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def keyed(make: Callable[[Any], _T]) -> Callable[[object], _T]:
     """Make a mapping of pairs."""
 
-    def read(pairs: Any) -> Any:
+    def read(pairs: Any) -> _T:
         check_hashable([key for key, _ in pairs])
         return make(pairs)
 

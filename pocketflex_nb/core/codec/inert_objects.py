@@ -16,7 +16,7 @@ from pocketflex_nb.core.errors import DecodingError
 
 __all__ = ["NOWHERE", "check_hashable", "factory_made", "made_of", "static"]
 
-NOWHERE: Any = object()
+NOWHERE: object = object()
 _SLOTS = (MemberDescriptorType, GetSetDescriptorType)
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None), complex})
 #: libraries whose own hashes and comparisons may run
@@ -33,7 +33,7 @@ def static(cls: type, name: str, default: object = NOWHERE) -> Any:
     return default
 
 
-def factory_made(factory: object, what: str) -> Any:
+def factory_made(factory: object, what: str) -> object:
     """The value that a default factory makes, if it is a built-in class.
 
     Raises
@@ -46,7 +46,7 @@ def factory_made(factory: object, what: str) -> Any:
     raise DecodingError(f"{what} is lacking in what was written, and its default is made by code, which is not run by reading")
 
 
-def made_of(cls: type, fields: dict[str, Any]) -> Any:
+def made_of(cls: type, fields: dict[str, object]) -> object:
     """An object of `cls` with these attributes; its ``__init__``, ``__new__`` and descriptors are not called.
 
     Raises
@@ -54,7 +54,7 @@ def made_of(cls: type, fields: dict[str, Any]) -> Any:
     DecodingError
         Setting one of them would run code of the class.
     """
-    made: Any = object.__new__(cls)
+    made: object = object.__new__(cls)
     for name, value in fields.items():
         found = static(cls, name, None)
         if not isinstance(found, _SLOTS) and static(type(found), "__set__", None) is not None:

@@ -48,7 +48,7 @@ def _word(value: object) -> bool:
     return type(value) in _WORDS
 
 
-_SHAPES: dict[str, Callable[[Any], bool]] = {
+_SHAPES: dict[str, Callable[[object], bool]] = {
     **dict.fromkeys(("tuple", "set", "frozenset", "deque", "slice"), _items),
     **dict.fromkeys(("range", "timedelta", "timezone", "complex", "fraction"), _words),
     **dict.fromkeys(("dict", "ordereddict", "counter", "defaultdict"), _pairs),
@@ -56,7 +56,7 @@ _SHAPES: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def check_shape(tag: str, members: dict[str, Any]) -> None:
+def check_shape(tag: str, members: dict[str, object]) -> None:
     """Raise unless the members of a tag are of the classes that its reader expects.
 
     Raises
@@ -73,7 +73,7 @@ def check_shape(tag: str, members: dict[str, Any]) -> None:
                 raise DecodingError(f"a {type(member).__name__} is no {name!r} of a value of kind {tag!r}")
 
 
-def check_foreign(tag: str, members: dict[str, Any]) -> None:
+def check_foreign(tag: str, members: dict[str, object]) -> None:
     """The same for a value of numpy, pandas or pydantic.
 
     Raises
@@ -110,7 +110,7 @@ def _library(cls: type) -> str:
     return module.partition(".")[0] if type(module) is str else ""
 
 
-def read_zone(key: object) -> Any:
+def read_zone(key: object) -> object:
     """A time zone that the system knows; ``tzdata`` is imported only where the system has no zones at all.
 
     Raises

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 __all__ = ["DEEPEST", "FLAT", "FORMAT", "NAMES", "UNREADABLE", "Unloaded"]
 
 
@@ -34,7 +32,7 @@ class Unloaded:
 
     __slots__ = ("cls", "members", "reason", "tag")
 
-    def __init__(self, members: dict[str, Any], reason: str = "") -> None:
+    def __init__(self, members: dict[str, object], reason: str = "") -> None:
         self.members, self.reason = members, reason
         tag, named = members["$"], members.get("c")
         self.tag = tag if type(tag) is str else "unknown"

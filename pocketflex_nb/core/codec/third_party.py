@@ -89,7 +89,7 @@ def pack(value: object, packing: Packing) -> dict[str, object] | None:
     return None
 
 
-def unpack(tag: Any, members: dict[str, Any]) -> object:
+def unpack(tag: Any, members: dict[str, object]) -> object:
     """The value that `pack` encoded."""
     known = _READERS.get(tag)
     if known is None:
@@ -115,7 +115,7 @@ def _pack_pydantic(pydantic: ModuleType, value: object, packing: Packing) -> dic
 
 
 def _read_pydantic(pydantic: ModuleType, members: dict[str, Any]) -> object:
-    cls: Any = class_named(members["c"], pydantic.BaseModel)
+    cls = class_named(members["c"], pydantic.BaseModel)
     given, fields = dict(members["v"]), static(cls, "__pydantic_fields__", None)
     if fields is None:  # before pydantic 2.10
         fields = static(cls, "model_fields")
@@ -160,7 +160,7 @@ def _array(np: ModuleType, value: Any, packing: Packing) -> dict[str, object]:
     return {"dtype": _descr(np, value.dtype), "shape": list(value.shape), "v": base64.b64encode(value.tobytes()).decode()}
 
 
-def _descr(np: ModuleType, dtype: Any) -> object:
+def _descr(np: ModuleType, dtype: object) -> object:
     try:
         descr = np.lib.format.dtype_to_descr(dtype)
         if np.lib.format.descr_to_dtype(_as_descr(_listed(descr))) == dtype:
@@ -220,7 +220,7 @@ def _pack_pandas(pd: ModuleType, value: Any, packing: Packing) -> dict[str, obje
     return None
 
 
-def _named(packing: Packing, name: object, column: Any, pd: ModuleType) -> object:
+def _named(packing: Packing, name: object, column: object, pd: ModuleType) -> object:
     try:
         return _column(pd, column, packing)
     except Refusal as exc:
@@ -312,7 +312,7 @@ def _read_frame(pd: ModuleType, members: dict[str, Any]) -> object:
     return made
 
 
-def _series(pd: ModuleType, values: Any, index: object, name: object = None) -> object:
+def _series(pd: ModuleType, values: object, index: object, name: object = None) -> object:
     return pd.Series(values, index=index, name=name, dtype=_object(values), copy=False)
 
 
@@ -321,7 +321,7 @@ def _object(values: Any) -> type | None:
     return object if getattr(values.dtype, "kind", "") == "O" and isinstance(values, sys.modules["numpy"].ndarray) else None
 
 
-def _read_timestamp(pd: ModuleType, members: dict[str, Any]) -> object:
+def _read_timestamp(pd: ModuleType, members: dict[str, object]) -> object:
     np = sys.modules["numpy"]
     made = pd.Timestamp(np.int64(members["v"]).view(f"M8[{members['unit']}]"))
     return made if members["tz"] is None else made.tz_localize("UTC").tz_convert(_zone(members["tz"]))
@@ -334,11 +334,11 @@ def _zone(name: object) -> object:
     return name
 
 
-def _read_timedelta(pd: ModuleType, members: dict[str, Any]) -> object:
+def _read_timedelta(pd: ModuleType, members: dict[str, object]) -> object:
     return pd.Timedelta(sys.modules["numpy"].int64(members["v"]).view(f"m8[{members['unit']}]"))
 
 
-_WRITERS: tuple[tuple[str, Callable[[ModuleType, Any, Packing], dict[str, object] | None]], ...] = (
+_WRITERS: tuple[tuple[str, Callable[[ModuleType, object, Packing], dict[str, object] | None]], ...] = (
     ("pydantic", _pack_pydantic), ("numpy", _pack_numpy), ("pandas", _pack_pandas),
 )
 _READERS: dict[str, tuple[str, Callable[[ModuleType, dict[str, Any]], object]]] = {

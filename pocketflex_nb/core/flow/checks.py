@@ -19,7 +19,7 @@ from pocketflex_nb.core.flow.joins import join_of
 from pocketflex_nb.core.flow.node_ids import action_text, base_name, branches, first_nodes, ids_of
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork, _ConditionalTransition
 
-__all__ = ["Problem", "check", "problems_of"]
+__all__ = ["Problem", "check_flow", "problems_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Problem:
     Attributes
     ----------
     level : {"error", "warning"}
-        Whether `check` raises.
+        Whether `check_flow` raises.
     kind : str
         ``"no start"``, ``"unknown target"``, ``"missing arrow"``, ``"dead arrow"``, ``"unreachable node"``,
         ``"unreachable join"``, ``"unrun body"`` or ``"no end"``.
@@ -51,7 +51,7 @@ class Problem:
         return self.message
 
 
-def check(flow: BaseNode) -> list[Problem]:
+def check_flow(flow: BaseNode) -> list[Problem]:
     """Check `flow`, nested flows included.
 
     Returns
@@ -69,7 +69,7 @@ def check(flow: BaseNode) -> list[Problem]:
     >>> from pocketflex_nb import Flow, Node
     >>> ask, answer = Node(), Node()
     >>> _ = ask >> answer >> ask
-    >>> [problem.kind for problem in check(Flow(ask))]
+    >>> [problem.kind for problem in check_flow(Flow(ask))]
     ['no end']
     """
     found = problems_of(flow)

@@ -14,7 +14,6 @@ import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 __all__ = ["declared_actions", "listed_actions", "pair_of"]
 
@@ -22,7 +21,7 @@ _UNIONS = (typing.Union, types.UnionType)
 _LISTS = (list, tuple, Sequence, Iterable)
 
 
-def pair_of(entry: object) -> tuple[Any, Mapping[str, Any] | None] | None:
+def pair_of(entry: object) -> tuple[object, Mapping[str, object] | None] | None:
     """One entry of a list of actions as (action, its own params or None); None when it is not an entry."""
     if entry is None or isinstance(entry, str):
         return entry, None
@@ -51,7 +50,7 @@ def declared_actions(node: object) -> list[str | None] | None:
     return None if actions is None else list(dict.fromkeys(a or None for a in actions))
 
 
-def _step(node: object) -> Any:
+def _step(node: object) -> object:
     """The function that returns the node's action."""
     function = node.__dict__.get("_pfx_fn")
     if function is not None:
@@ -61,7 +60,7 @@ def _step(node: object) -> Any:
     return getattr(node, name, None)
 
 
-def _annotation(step: object) -> Any:
+def _annotation(step: object) -> object:
     """The return annotation of a function, evaluated; `inspect.Signature.empty` where there is none."""
     while isinstance(step, functools.partial):
         step = step.func
@@ -77,9 +76,9 @@ def _annotation(step: object) -> Any:
         return inspect.Signature.empty
 
 
-def _evaluated(text: str, function: object) -> Any:
+def _evaluated(text: str, function: object) -> object:
     module = sys.modules.get(getattr(function, "__module__", ""))
-    names: dict[str, Any] = {**vars(typing), **(vars(module) if module else {}), **getattr(function, "__globals__", {})}
+    names: dict[str, object] = {**vars(typing), **(vars(module) if module else {}), **getattr(function, "__globals__", {})}
     code = getattr(function, "__code__", None)
     for name, cell in zip(getattr(code, "co_freevars", ()), getattr(function, "__closure__", None) or (), strict=False):
         names[name] = cell.cell_contents

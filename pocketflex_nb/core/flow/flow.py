@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -13,7 +13,7 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.flow.flow_copy import copied_flow, rewired
 from pocketflex_nb.core.flow.membership import enter, stands_elsewhere
 from pocketflex_nb.core.flow.node_ids import ids_of
-from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency, whole
+from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency, checked_target
 from pocketflex_nb.core.flow.outcomes import Outcomes, check_on_error
 from pocketflex_nb.core.flow.private_store import Private, declared
 from pocketflex_nb.core.flow.retry_policy import check_seconds
@@ -118,7 +118,7 @@ class Flow(BaseNode):
         max_concurrency: int | None = None,
         inputs: object = None,
         outputs: object = None,
-        merge: Mapping[Any, object] | None = None,
+        merge: Mapping[Any, Any] | None = None,
         on_error: str = "raise",
     ) -> None:
         super().__init__()
@@ -186,16 +186,16 @@ class Flow(BaseNode):
         """
         return exec_res
 
-    def _orch(self, shared: object, params: dict[str, Any] | None = None) -> Any:
+    def _orch(self, shared: object, params: dict[str, Any] | None = None) -> object:
         return ports.engine.walk(self, shared, params)
 
-    async def _orch_async(self, shared: object, params: dict[str, Any] | None = None) -> Any:
+    async def _orch_async(self, shared: object, params: dict[str, Any] | None = None) -> object:
         return await ports.engine.walk_async(self, shared, params)
 
-    def _run(self, shared: Any) -> Any:
+    def _run(self, shared: object) -> object:
         return ports.engine.visit_flow(self, shared)
 
-    def run(self, shared: Any) -> Any:
+    def run(self, shared: object) -> Any:
         """Walk the flow in this thread, and return the last action.
 
         Parameters
@@ -211,7 +211,7 @@ class Flow(BaseNode):
             warnings.warn("Node won't run successors. Use Flow.", stacklevel=2)
         return ports.engine.run(self, shared)
 
-    def run_async(self, shared: Any) -> Any:
+    def run_async(self, shared: object) -> Awaitable[Any]:
         """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` returns the last action.
 
         Parameters
@@ -234,7 +234,7 @@ class Flow(BaseNode):
             warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
         return ports.engine.run_async(self, shared)
 
-    def launch(self, shared: Any = None, **options: Any) -> Any:
+    def launch(self, shared: object = None, **options: object) -> Any:
         """Start the flow on the engine thread and return its `Run` at once.
 
         Parameters
@@ -254,7 +254,7 @@ class Flow(BaseNode):
         """
         return ports.engine.launch(self, shared, **options)
 
-    def launch_each(self, key: str | None, items: object, **options: Any) -> Any:
+    def launch_each(self, key: str | None, items: object, **options: object) -> Any:
         """Start one run per item with ``store[key] = item``, and return the `RunGroup`.
 
         Parameters
@@ -309,9 +309,9 @@ class Flow(BaseNode):
 
     def check(self) -> list[Problem]:
         """Check the flow: raise `CheckError` for errors, return the warnings."""
-        from pocketflex_nb.core.flow.checks import check  # most programs never ask
+        from pocketflex_nb.core.flow.checks import check_flow  # most programs never ask
 
-        return check(self)
+        return check_flow(self)
 
     def to_mermaid(self) -> str:
         """This flow as Mermaid flowchart text."""
@@ -433,7 +433,7 @@ class BatchFlow(Flow):
         """
         return None if isinstance(exec_res, Outcomes) else exec_res
 
-    def _run(self, shared: Any) -> Any:
+    def _run(self, shared: object) -> object:
         return ports.engine.visit_batch_flow(self, shared)
 
 
@@ -504,7 +504,7 @@ def linear(*nodes: BaseNode, name: str | None = None, on_error: BaseNode | None 
     """
     if not nodes:
         raise ValueError("linear() needs at least one node")
-    steps = _own([whole(step) for step in nodes], name)
+    steps = _own([checked_target(step) for step in nodes], name)
     for here, there in pairwise(steps):
         here.next(there)
     if on_error is not None:

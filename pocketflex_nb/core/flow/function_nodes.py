@@ -17,7 +17,7 @@ __all__ = ["AsyncFunctionNode", "FunctionNode", "node"]
 class FunctionNode(Node):
     """A node made of one function by `node`: the function is its `exec`, and its return value is the action."""
 
-    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
+    def __init__(self, fn: Callable[..., object], **options: Any) -> None:
         if not callable(fn):
             raise TypeError(f"@node needs a function, not {fn!r}")
         super().__init__(**options)
@@ -26,11 +26,11 @@ class FunctionNode(Node):
         self.name = self.name or getattr(fn, "__name__", type(fn).__name__)
         self.__doc__ = fn.__doc__
 
-    def prep(self, shared: Any) -> Any:
+    def prep(self, shared: object) -> object:
         """Return the store itself."""
         return shared
 
-    def exec(self, prep_res: Any) -> Any:
+    def exec(self, prep_res: object) -> object:
         """Call the function."""
         return self._pfx_call(prep_res)
 
@@ -43,7 +43,7 @@ class FunctionNode(Node):
                 return fn(shared) if _takes_an_argument(fn) else fn()
         return fn(shared) if self._pfx_takes_shared else fn()
 
-    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+    def post(self, shared: object, prep_res: object, exec_res: object) -> object:
         """Return the function's return value as the action."""
         if exec_res is None or isinstance(exec_res, str):
             return exec_res
@@ -63,7 +63,7 @@ class FunctionNode(Node):
 class AsyncFunctionNode(FunctionNode):
     """A `FunctionNode` of an ``async def`` function."""
 
-    async def exec(self, prep_res: Any) -> Any:
+    async def exec(self, prep_res: object) -> object:
         """Await the function. One with ``yield`` streams: its texts are tokens of its lane, and its action is the default one."""
         called = self._pfx_call(prep_res)
         if called.__class__ is AsyncGeneratorType:
@@ -72,7 +72,7 @@ class AsyncFunctionNode(FunctionNode):
         return await called
 
 
-def _takes_an_argument(fn: Callable[..., Any]) -> bool:
+def _takes_an_argument(fn: Callable[..., object]) -> bool:
     try:
         parameters = inspect.signature(fn).parameters.values()
     except (TypeError, ValueError):  # some builtins have no signature
@@ -81,14 +81,14 @@ def _takes_an_argument(fn: Callable[..., Any]) -> bool:
 
 
 @overload
-def node(fn: Callable[..., Any], /) -> Node: ...
+def node(fn: Callable[..., object], /) -> Node: ...
 
 
 @overload
-def node(**options: Any) -> Callable[[Callable[..., Any]], Node]: ...
+def node(**options: object) -> Callable[[Callable[..., object]], Node]: ...
 
 
-def node(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+def node(fn: Callable[..., object] | None = None, /, **options: object) -> object:
     """Make a node of a plain or async function.
 
     Parameters

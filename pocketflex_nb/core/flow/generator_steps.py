@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from pocketflex_nb.core.flow.function_nodes import FunctionNode
 from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
@@ -25,7 +24,7 @@ _MEND = {
 }
 
 
-def _unwrapped(fn: Callable[..., Any]) -> Any:
+def _unwrapped(fn: Callable[..., object]) -> object:
     """The function that a call ends at: below partials, decorators and callable objects."""
     while isinstance(fn, functools.partial):
         fn = fn.func
@@ -34,12 +33,12 @@ def _unwrapped(fn: Callable[..., Any]) -> Any:
     return fn if inspect.isroutine(fn) or not callable(fn) else type(fn).__call__
 
 
-def is_stream(fn: Callable[..., Any]) -> bool:
+def is_stream(fn: Callable[..., object]) -> bool:
     """Whether `fn` is an async generator function: ``async def`` with ``yield``, decorated, partial or a callable object included."""
     return inspect.isasyncgenfunction(fn) or inspect.isasyncgenfunction(_unwrapped(fn))
 
 
-def is_lazy(fn: Callable[..., Any]) -> bool:
+def is_lazy(fn: Callable[..., object]) -> bool:
     """Whether calling `fn` runs none of its body because it has a ``yield``."""
     if inspect.iscoroutinefunction(fn):
         return False

@@ -171,7 +171,7 @@ def _reached(roots: Iterable[object], standing: _Flow) -> Iterator[_Node]:
 
 def _direct(target: object) -> list[Any]:
     """The nodes that an arrow to `target` leads to."""
-    found: list[Any] = []
+    found: list[object] = []
     todo: list[Any] = [target]
     seen: set[int] = set()
     while todo:

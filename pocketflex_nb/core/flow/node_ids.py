@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 
@@ -112,9 +111,9 @@ def action_text(action: object) -> str:
     return str.__str__(action) if isinstance(action, str) else str(action)
 
 
-def nodes_by_path(flow: BaseNode, group: str = "", inside: tuple[object, ...] = ()) -> dict[str, Any]:
+def nodes_by_path(flow: BaseNode, group: str = "", inside: tuple[object, ...] = ()) -> dict[str, BaseNode]:
     """Every node of `flow` and of the flows nested in it, by graph path."""
-    found: dict[str, Any] = {}
+    found: dict[str, BaseNode] = {}
     inside = inside or (flow,)
     for node, short in ids_of(flow).items():
         path = f"{group}/{short}" if group else short

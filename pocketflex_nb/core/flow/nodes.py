@@ -16,7 +16,9 @@ from pocketflex_nb.core.flow.membership import arrow_drawn, forget_arrows
 from pocketflex_nb.core.flow.outcomes import check_on_error
 from pocketflex_nb.core.flow.retry_policy import Retry, check_seconds
 
-__all__ = ["END", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "Node", "attempt_of", "check_concurrency", "checked_name", "whole"]
+__all__ = [
+    "END", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "Node", "attempt_of", "check_concurrency", "checked_name", "checked_target",
+]
 
 _Target = TypeVar("_Target", bound="BaseNode | _ConditionalTransition")
 _Node = TypeVar("_Node", bound="BaseNode")
@@ -123,7 +125,7 @@ class BaseNode:
         node : BaseNode, END, or list of them
             Where to go.
         """
-        self.next(whole(node), action)
+        self.next(checked_target(node), action)
         return self
 
     def branch(self, targets: Mapping[str, BaseNode | list[Any] | tuple[BaseNode, ...]]) -> BaseNode:
@@ -135,7 +137,7 @@ class BaseNode:
             Action to where it leads: ``n.branch({"ok": a, "retry": b})``.
         """
         for action, target in targets.items():
-            self.next(whole(target), action)
+            self.next(checked_target(target), action)
         return self
 
     def on_error(self, handler: _Node) -> _Node:
@@ -148,7 +150,7 @@ class BaseNode:
         handler : BaseNode
             The node or flow that goes on from there; its own arrows lead back or out.
         """
-        whole(handler)
+        checked_target(handler)
         forget_arrows(self)
         is_over = getattr(self, "_pfx_on_error", handler) is not handler
         self._pfx_on_error = handler
@@ -221,13 +223,13 @@ class BaseNode:
         '3 pages'
         """
 
-    def _exec(self, prep_res: Any) -> Any:
+    def _exec(self, prep_res: object) -> object:
         return self.exec(prep_res)
 
-    def _run(self, shared: Any) -> Any:
+    def _run(self, shared: object) -> object:
         return ports.engine.visit(self, shared)
 
-    def run(self, shared: Any) -> Any:
+    def run(self, shared: object) -> Any:
         """Visit this node alone, and return its action. The successors are not run.
 
         Parameters
@@ -287,7 +289,7 @@ def _called(node: BaseNode) -> str:
     return node.name if isinstance(node.name, str) and node.name else type(node).__name__
 
 
-def whole(target: _T) -> _T:
+def checked_target(target: _T) -> _T:
     """`target`; raises for an arrow without a target."""
     if isinstance(target, _ConditionalTransition):
         raise TypeError(f"{target!r} is an arrow without a target: name the node alone here, and write {target!r} >> target by itself")
@@ -399,7 +401,7 @@ class Node(BaseNode):
         """
         raise exc
 
-    def _exec(self, prep_res: Any) -> Any:
+    def _exec(self, prep_res: object) -> object:
         return ports.engine.attempt(self, prep_res)
 
 
@@ -440,9 +442,10 @@ class BatchNode(Node):
     _pfx_on_item_error: str = "raise"
 
     def __init__(
-        self, max_retries: int = 1, wait: float = 0, *, max_concurrency: int | None = 1, on_error: str = "raise", **options: Any
+        self, max_retries: int = 1, wait: float = 0, *, max_concurrency: int | None = 1, on_error: str = "raise",
+        timeout: float | None = None, retry: Retry | None = None, name: str | None = None,
     ) -> None:
-        super().__init__(max_retries, wait, **options)
+        super().__init__(max_retries, wait, timeout=timeout, retry=retry, name=name)
         check_concurrency(type(self).__name__, max_concurrency)
         if max_concurrency != self._pfx_max_concurrency:
             self._pfx_max_concurrency = max_concurrency
@@ -450,7 +453,7 @@ class BatchNode(Node):
         if on_error != "raise":
             self._pfx_on_item_error = on_error
 
-    def _exec(self, items: Any) -> Any:
+    def _exec(self, items: object) -> object:
         return ports.engine.attempt_items(self, items)
 
 
@@ -476,7 +479,7 @@ class Fork(BaseNode):
     wires its branches: ``plan >> [search, read] >> write`` draws `write` behind the end of each branch.
     """
 
-    _pfx_each: list[Mapping[str, Any] | None] | None = None  # of a fork that a list of actions made: per head its own params or None
+    _pfx_each: list[Mapping[str, object] | None] | None = None  # of a fork that a list of actions made: per head its own params or None
     _pfx_join: BaseNode | None = None  # and where its branches meet, or None
 
     _pfx_is_fork = True
@@ -484,7 +487,7 @@ class Fork(BaseNode):
     def __init__(self, heads: Iterable[BaseNode], detached: Iterable[BaseNode] = ()) -> None:
         super().__init__()
         self.heads, self.detached = list(heads), list(detached)
-        for head in map(whole, self.heads + self.detached):
+        for head in map(checked_target, self.heads + self.detached):
             if not isinstance(head, BaseNode):
                 raise TypeError(f"fan-out to {head!r}: every branch must be a node or a flow")
         if not self.heads and not self.detached:
@@ -507,7 +510,7 @@ class Fork(BaseNode):
             tail.next(target, action)
         return target
 
-    def _run(self, shared: Any) -> Any:
+    def _run(self, shared: object) -> object:
         raise TypeError("a fan-out has no steps of its own: run the flow that holds it")
 
 

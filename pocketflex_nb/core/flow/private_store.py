@@ -29,9 +29,9 @@ class Private:
 
     takes: Mapping[object, object] = field(default_factory=dict)
     gives: Mapping[object, object] = field(default_factory=dict)
-    rules: Mapping[object, Callable[..., Any]] = field(default_factory=dict)
+    rules: Mapping[object, Callable[..., object]] = field(default_factory=dict)
 
-    def inner_rules(self) -> dict[object, Callable[..., Any]]:
+    def inner_rules(self) -> dict[object, Callable[..., object]]:
         """The same rules by the names in the private store: for parallel writes by its branches."""
         return {inner: self.rules[outer] for inner, outer in self.gives.items() if outer in self.rules}
 
@@ -50,7 +50,7 @@ class Private:
             found[inner] = own(source[outer])
         return found
 
-    def given(self, inner: object, store: Mapping[object, object], what: str) -> Any:
+    def given(self, inner: object, store: Mapping[object, object], what: str) -> object:
         """The value of one output."""
         if inner not in store:
             known = [key for key in store if isinstance(key, str)]
@@ -60,7 +60,7 @@ class Private:
             )
         return store[inner]
 
-    def merged(self, outer: object, base: object, theirs: object, mine: object) -> Any:
+    def merged(self, outer: object, base: object, theirs: object, mine: object) -> object:
         """The result of the merge rule of `outer` for the present value and the output."""
         rule = self.rules[outer]
         try:
@@ -122,7 +122,7 @@ def read_names(text: str) -> dict[str, str]:
     return {source.strip(): target.strip() for source, *rest in pairs for target in (rest or [source])}
 
 
-def own(value: Any, seen: dict[int, Any] | None = None) -> Any:
+def own(value: Any, seen: dict[int, object] | None = None) -> object:
     """`value` with every list, dict and set in it copied; objects of other classes are shared."""
     kind = type(value)
     if kind not in (list, dict, set, tuple):
@@ -143,7 +143,7 @@ def own(value: Any, seen: dict[int, Any] | None = None) -> Any:
     return made
 
 
-def _takes_base(rule: Callable[..., Any]) -> bool:
+def _takes_base(rule: Callable[..., object]) -> bool:
     try:
         parameters = inspect.signature(rule).parameters.values()
     except (TypeError, ValueError):  # some builtins have no signature

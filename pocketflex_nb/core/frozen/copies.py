@@ -25,7 +25,7 @@ class NotCopied(Exception):
     """The value contains something that cannot be copied and is no longer available, or it is too large."""
 
 
-def copy_of(frozen: object, live: object) -> Any:
+def copy_of(frozen: object, live: object) -> object:
     """A new value equal to `frozen`.
 
     Parameters
@@ -43,7 +43,7 @@ def copy_of(frozen: object, live: object) -> Any:
     return _Maker(live).make(frozen)
 
 
-def restore(live: object, frozen: object) -> Any:
+def restore(live: object, frozen: object) -> object:
     """Restore `live` to the content of `frozen`, in place where it can be changed; returns the restored value.
 
     Raises
@@ -62,8 +62,8 @@ class _Maker:
     """Makes values from frozen ones, with the parts of one live value."""
 
     def __init__(self, live: object) -> None:
-        self.parts: dict[int, Any] = {}
-        self.above: list[Any] = []
+        self.parts: dict[int, object] = {}
+        self.above: list[object] = []
         self.left = PARTS
         self._gather(live, set())
         self.left = PARTS
@@ -98,7 +98,7 @@ class _Maker:
         if self.left < 0:
             raise NotCopied(f"more than {PARTS} parts")
 
-    def make(self, frozen: object) -> Any:
+    def make(self, frozen: object) -> object:
         """A new value."""
         if not isinstance(frozen, Frozen):
             return frozen
@@ -115,15 +115,15 @@ class _Maker:
         assert isinstance(frozen, FrozenList)
         return self._list(frozen)
 
-    def _part(self, frozen: Opaque) -> Any:
+    def _part(self, frozen: Opaque) -> object:
         part = self.parts.get(frozen.ident)
         if type(part) is not frozen.cls:
             raise NotCopied(f"{frozen.text} is not there any more")
         return part
 
-    def _list(self, frozen: FrozenList) -> Any:
+    def _list(self, frozen: FrozenList) -> object:
         self._count(frozen.count)
-        plain: list[Any] = []
+        plain: list[object] = []
         items = list(frozen)
         if PLAIN.issuperset(map(type, items)):
             plain = items
@@ -137,7 +137,7 @@ class _Maker:
             return frozen.cls._make(plain)
         return frozen.cls(plain, frozen.more) if frozen.more is not None else frozen.cls(plain)
 
-    def _filled(self, plain: Any, frozen: FrozenDict) -> Any:
+    def _filled(self, plain: Any, frozen: FrozenDict) -> object:
         self._count(frozen.count)
         self.above.append(plain)
         for key, value in frozen.items():
@@ -145,7 +145,7 @@ class _Maker:
         self.above.pop()
         return plain
 
-    def _record(self, frozen: FrozenObject) -> Any:
+    def _record(self, frozen: FrozenObject) -> object:
         cls: Any = frozen.cls
         plain = cls.model_construct() if hasattr(cls, "model_construct") else cls.__new__(cls)
         self.above.append(plain)
@@ -154,7 +154,7 @@ class _Maker:
         return plain
 
     # in place --------------------------------------------------------------------------------------------------------
-    def again(self, live: Any, frozen: object) -> Any:
+    def again(self, live: Any, frozen: object) -> object:
         """`live`, restored; a new value where it is of another class or cannot be changed."""
         if not isinstance(frozen, Frozen):
             return frozen
@@ -184,10 +184,10 @@ class _Maker:
             self.above.pop()
         return self.make(frozen)
 
-    def _pairs(self, frozen: FrozenDict) -> list[tuple[Any, Any]]:
+    def _pairs(self, frozen: FrozenDict) -> list[tuple[object, object]]:
         return [(self.make(key), value) for key, value in frozen.items()]
 
-    def _refilled(self, live: Any, frozen: FrozenList) -> Any:
+    def _refilled(self, live: Any, frozen: FrozenList) -> object:
         if frozen.cls is set:
             items = [self.make(item) for item in frozen]
             live.clear()
@@ -200,7 +200,7 @@ class _Maker:
         live.extend(items)
         return live
 
-    def _child(self, live: object, frozen: object) -> Any:
+    def _child(self, live: object, frozen: object) -> object:
         if not isinstance(frozen, Frozen):
             return frozen
         return self.again(live, frozen) if type(live) is frozen.cls else self.make(frozen)

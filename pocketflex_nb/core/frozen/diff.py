@@ -119,7 +119,7 @@ def _in_list(old: FrozenList, new: FrozenList, path: tuple[object, ...]) -> Iter
         yield Difference((*path, at), "removed", was, MISSING)
 
 
-def _shared(before: list[Any], after: list[Any]) -> int:
+def _shared(before: list[tuple[object, ...]], after: list[tuple[object, ...]]) -> int:
     """Number of items in the common leading leaves."""
     count = 0
     for was, now in zip(before, after, strict=False):
@@ -129,7 +129,7 @@ def _shared(before: list[Any], after: list[Any]) -> int:
     return count
 
 
-def _alike(before: list[Any], after: list[Any]) -> int:
+def _alike(before: list[object], after: list[object]) -> int:
     """Length of the common prefix."""
     count = 0
     for was, now in zip(before, after, strict=False):

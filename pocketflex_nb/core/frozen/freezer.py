@@ -21,8 +21,8 @@ from operator import is_
 from typing import Any, TypeVar
 
 from pocketflex_nb.core.frozen.frozen_tree import (
+    LEAF_WIDTH,
     MISSING,
-    WIDTH,
     Cycle,
     Frozen,
     FrozenDict,
@@ -174,7 +174,7 @@ class Freezer:
     def tree(self, items: list[object], old: tuple[object, ...]) -> tuple[object, ...]:
         """The tree of frozen `items`, sharing nodes with the tree `old`; `old` itself if nothing changed."""
         self.spend(_NODE + _ITEM * len(items))
-        if len(items) <= WIDTH and old.__class__ is not Inner and len(old) <= WIDTH:
+        if len(items) <= LEAF_WIDTH and old.__class__ is not Inner and len(old) <= LEAF_WIDTH:
             return self.leaf(items, old)
         before = leaves_of(old) if old else []
         nodes = shared_nodes(items, before, self.leaf)
@@ -202,7 +202,7 @@ class Freezer:
 
     def _is_still(self, value: Any, was: Any) -> bool:
         """Whether a small dict or list of immutable items is unchanged: the fast path for a list of many of them."""
-        if value.__class__ is not was.cls or was.count != len(value) or was.count > WIDTH:
+        if value.__class__ is not was.cls or was.count != len(value) or was.count > LEAF_WIDTH:
             return False
         if value.__class__ is list:
             same = all(map(is_, value, was.tree))
@@ -215,7 +215,7 @@ class Freezer:
     def _grown(self, nodes: list[_Node], old: tuple[object, ...]) -> tuple[object, ...]:
         """The tree over `nodes`, with the inner nodes of `old` where their children are the same."""
         above = _levels(old)
-        while len(nodes) > WIDTH:
+        while len(nodes) > LEAF_WIDTH:
             grouped = shared_nodes(nodes, above.pop() if above else [], self._inner)
             nodes = grouped if 2 * len(grouped) < len(nodes) else shared_nodes(nodes, [], self._inner)
         if len(nodes) < 2:
@@ -251,7 +251,7 @@ def shared_nodes(items: list[_ItemT], before: Sequence[_Node], make: Callable[[l
     at, first = 0, 0
     while first < len(before):
         known = len(before[first])
-        if first == len(before) - 1 and known < WIDTH and at + known < len(items):
+        if first == len(before) - 1 and known < LEAF_WIDTH and at + known < len(items):
             break  # there is room in the last node for what comes behind it
         node = make(items[at : at + len(before[first])], before[first])
         if node is not before[first]:
@@ -266,18 +266,18 @@ def shared_nodes(items: list[_ItemT], before: Sequence[_Node], make: Callable[[l
         end, tail = start, tail - 1
     behind = list(before[tail:])
     if behind:
-        while behind and len(behind[0]) < WIDTH // 2:  # so that many small changes do not leave many small nodes
+        while behind and len(behind[0]) < LEAF_WIDTH // 2:  # so that many small changes do not leave many small nodes
             end, tail = end + len(behind.pop(0)), tail + 1
-        while out and len(out[-1]) < WIDTH // 2:
+        while out and len(out[-1]) < LEAF_WIDTH // 2:
             at, first = at - len(out.pop()), first - 1
         olds = tuple(item for node in before[first:tail] for item in node)
-        for start in range(at, end, WIDTH):
-            old = olds[start - at : start - at + WIDTH]
-            out.append(make(items[start : min(start + WIDTH, end)], old))
+        for start in range(at, end, LEAF_WIDTH):
+            old = olds[start - at : start - at + LEAF_WIDTH]
+            out.append(make(items[start : min(start + LEAF_WIDTH, end)], old))
         return out + behind
     while at < end:
         old = before[first] if first < len(before) else ()
-        size = WIDTH if first >= len(before) - 1 else len(old)
+        size = LEAF_WIDTH if first >= len(before) - 1 else len(old)
         out.append(make(items[at : min(at + size, end)], old))
         at, first = at + size, first + 1
     return out
@@ -325,7 +325,7 @@ def _dict(work: Freezer, value: Any, old: object) -> FrozenDict:
 def _record(read: Reader) -> _Make:
     """Freeze objects that consist of fields and can be made from them again."""
 
-    def freeze_record(work: Freezer, value: Any, old: object) -> object:
+    def freeze_record(work: Freezer, value: object, old: object) -> object:
         was = old if old.__class__ is FrozenObject and old.cls is type(value) else None
         frozen = _dict(work, read(value), MISSING if was is None else was.fields)
         return was if was is not None and frozen is was.fields else FrozenObject(type(value), frozen)
@@ -449,13 +449,13 @@ def _how_object(cls: type) -> _Make:
     return _opaque
 
 
-def _as(plain: Callable[[Any], Any], make: _Make) -> _Make:
+def _as(plain: Callable[[object], object], make: _Make) -> _Make:
     """Freeze a value of an unknown subclass as its base: only the base can be made again."""
     return lambda work, value, old: make(work, plain(value), old)
 
 
 #: bases, and how what a value of a subclass holds is taken out, past whatever the subclass says
-_BASES: tuple[tuple[type, Callable[[Any], Any], _Make], ...] = (
+_BASES: tuple[tuple[type, Callable[[Any], object], _Make], ...] = (
     (dict, lambda value: dict(dict.items(value)), _dict),
     (list, lambda value: list.__getitem__(value, slice(None)), _list),
     (set, lambda value: set().union(value), _set),
@@ -483,7 +483,7 @@ def _same_plain(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
     return len(a) == len(b) and all(x is y or (type(x) is type(y) and _same_leaf(x, y)) for x, y in zip(a, b, strict=True))
 
 
-def _same_leaf(a: Any, b: Any) -> bool:
+def _same_leaf(a: object, b: Any) -> bool:
     if type(a) is tuple:
         return _same_plain(a, b)
     return bool(a == b) if type(a) in PLAIN else _how(type(a)) is _leaf and equal(a, b)

@@ -11,20 +11,33 @@ and Rompf, "RRB-Trees" (2011), so that an item taken out of the front or the mid
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from operator import is_
 from typing import Any
 
-from pocketflex_nb.core.value_text import cut, listed, mapped, value_text
+from pocketflex_nb.core.value_text import cut_text, listed, mapped, value_text
 
 __all__ = [
-    "MISSING", "WIDTH", "Cycle", "Frozen", "FrozenDict", "FrozenList", "FrozenObject", "FrozenText", "Inner", "Opaque", "equal",
-    "items_of", "leaves_of", "same_items", "thaw",
+    "LEAF_WIDTH",
+    "MISSING",
+    "Cycle",
+    "Frozen",
+    "FrozenDict",
+    "FrozenList",
+    "FrozenObject",
+    "FrozenText",
+    "Inner",
+    "Opaque",
+    "equal",
+    "items_of",
+    "leaves_of",
+    "same_items",
+    "thaw",
 ]
 
 #: children of one node at most
-WIDTH = 32
+LEAF_WIDTH = 32
 
 
 class _Missing:
@@ -52,16 +65,16 @@ class Inner(tuple[Any, ...]):
     __slots__ = ()
 
 
-def items_of(tree: tuple[object, ...]) -> Iterator[Any]:
+def items_of(tree: tuple[object, ...]) -> Iterator[object]:
     """The items below a node, in order."""
     if tree.__class__ is not Inner:
         return iter(tree)
     return chain.from_iterable(leaves_of(tree))
 
 
-def leaves_of(tree: tuple[object, ...]) -> list[tuple[Any, ...]]:
+def leaves_of(tree: tuple[object, ...]) -> list[tuple[object, ...]]:
     """The leaves of a tree, in order."""
-    nodes: list[tuple[Any, ...]] = [tree]
+    nodes: list[Any] = [tree]
     while nodes and nodes[0].__class__ is Inner:
         nodes = [child for node in nodes for child in node]
     return nodes
@@ -84,11 +97,11 @@ class Frozen:
         """Name of the value's class."""
         return self.cls.__name__
 
-    def children(self) -> Iterator[tuple[Any, Any]]:
+    def children(self) -> Iterator[tuple[object, object]]:
         """Pairs of (key or index, frozen value); empty for values without content."""
         return iter(())
 
-    def thaw(self, above: list[Any]) -> Any:
+    def thaw(self, above: list[object]) -> Any:
         """A plain copy; `above` holds the enclosing containers."""
         return self
 
@@ -116,7 +129,7 @@ class FrozenList(Frozen):
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return items_of(self.tree)
 
     def __getitem__(self, index: int) -> Any:
@@ -129,16 +142,16 @@ class FrozenList(Frozen):
             index -= len(leaf)
         raise AssertionError("the count of a frozen list is the sum of its leaves")
 
-    def children(self) -> Iterator[tuple[Any, Any]]:
+    def children(self) -> Iterator[tuple[object, object]]:
         """Pairs of (index, frozen item)."""
         return enumerate(self)
 
     def __pfx_preview__(self, limit: int, deep: int) -> str:
         return listed(self.cls, self, self.count, limit, deep)
 
-    def thaw(self, above: list[Any]) -> Any:
+    def thaw(self, above: list[object]) -> Any:
         """A plain copy."""
-        plain: list[Any] = []
+        plain: list[object] = []
         above.append(plain)
         plain.extend(_thaw(item, above) for item in self)
         above.pop()
@@ -172,18 +185,18 @@ class FrozenDict(Frozen):
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return items_of(self.keytree)
 
-    def keys(self) -> Iterator[Any]:
+    def keys(self) -> Iterator[object]:
         """The keys, in order."""
         return items_of(self.keytree)
 
-    def values(self) -> Iterator[Any]:
+    def values(self) -> Iterator[object]:
         """The frozen values, in order."""
         return items_of(self.tree)
 
-    def items(self) -> Iterator[tuple[Any, Any]]:
+    def items(self) -> Iterator[tuple[Any, object]]:
         """Pairs of (key, frozen value), in order."""
         return zip(self.keys(), self.values(), strict=True)
 
@@ -208,7 +221,7 @@ class FrozenDict(Frozen):
         except KeyError:
             return default
 
-    def thaw(self, above: list[Any]) -> Any:
+    def thaw(self, above: list[object]) -> Any:
         """A plain copy."""
         plain = self.cls() if self.more is None else self.cls(self.more)
         above.append(plain)
@@ -240,11 +253,11 @@ class FrozenObject(Frozen):
     def __len__(self) -> int:
         return self.fields.count
 
-    def children(self) -> Iterator[tuple[Any, Any]]:
+    def children(self) -> Iterator[tuple[object, object]]:
         """Pairs of (name, frozen value) of the fields."""
         return self.fields.items()
 
-    def thaw(self, above: list[Any]) -> Any:
+    def thaw(self, above: list[object]) -> Any:
         """A new object of the class with the same fields, made without calling ``__init__``."""
         cls: Any = self.cls
         if hasattr(cls, "model_construct"):
@@ -305,7 +318,7 @@ class FrozenText(Frozen):
     def __len__(self) -> int:
         return self.length
 
-    def thaw(self, above: list[Any]) -> str:
+    def thaw(self, above: list[object]) -> str:
         """The text."""
         return "".join(self.pieces)
 
@@ -337,7 +350,7 @@ class Opaque(Frozen):
         self, cls: type, text: str | None, ident: int = 0, digest: int = 0, fields: FrozenDict | None = None, of: object = None
     ) -> None:
         self.cls, self._text, self.ident, self.digest, self.fields = cls, text, ident, digest, fields
-        self._of: Callable[[], Any] | None = None
+        self._of: Callable[[], object] | None = None
         if text is None:
             try:
                 self._of = weakref.ref(of)
@@ -356,11 +369,11 @@ class Opaque(Frozen):
             text = "" if of is None else value_text(of, 200)
             if of is None or text == f"<{self.kind}>":
                 fields = self.fields
-                text = f"<{self.kind}>" if fields is None else cut(mapped(self.kind, fields.items(), fields.count, 200, 2), 200)
+                text = f"<{self.kind}>" if fields is None else cut_text(mapped(self.kind, fields.items(), fields.count, 200, 2), 200)
             self._text, self._of = text, None
         return self._text
 
-    def children(self) -> Iterator[tuple[Any, Any]]:
+    def children(self) -> Iterator[tuple[object, object]]:
         """Pairs of (name, frozen value) of the attributes that are known."""
         return iter(()) if self.fields is None else self.fields.items()
 
@@ -372,7 +385,7 @@ class Opaque(Frozen):
         )
 
     def __pfx_preview__(self, limit: int, deep: int) -> str:
-        return cut(self.text, limit)
+        return cut_text(self.text, limit)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Opaque) or self.cls is not other.cls or self.digest != other.digest:
@@ -393,7 +406,7 @@ class Cycle(Frozen):
     def __init__(self, cls: type, up: int) -> None:
         self.cls, self.up = cls, up
 
-    def thaw(self, above: list[Any]) -> Any:
+    def thaw(self, above: list[object]) -> Any:
         """The container itself."""
         return above[-self.up]
 
@@ -407,7 +420,7 @@ class Cycle(Frozen):
         return hash((Cycle, self.up))
 
 
-def _model(cls: Any, values: dict[str, Any]) -> Any:
+def _model(cls: Any, values: dict[str, object]) -> object:
     """A pydantic model of these fields, extra fields and private attributes, none of them validated."""
     hidden = {name: values.pop(name) for name in list(values) if name in (getattr(cls, "__private_attributes__", None) or ())}
     model = cls.model_construct(**values)
@@ -420,7 +433,7 @@ def _alike(a: type, b: type) -> bool:
     return a is b or (issubclass(a, (set, frozenset)) and issubclass(b, (set, frozenset)))
 
 
-def _thaw(value: object, above: list[Any]) -> Any:
+def _thaw(value: object, above: list[object]) -> object:
     return value.thaw(above) if isinstance(value, Frozen) else value
 
 
@@ -451,6 +464,6 @@ def equal(a: object, b: object) -> bool:
         return False
 
 
-def same_items(a: Any, b: Any) -> bool:
+def same_items(a: Sequence[object], b: Sequence[object]) -> bool:
     """Whether two sequences contain the very same objects."""
     return len(a) == len(b) and all(map(is_, a, b))

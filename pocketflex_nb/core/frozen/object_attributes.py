@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["Reader", "is_looked_into", "is_record", "reader_of", "set_attributes"]
 
 #: gives the attributes of an object by name
-Reader = Callable[[Any], dict[str, Any]]
+Reader = Callable[[Any], dict[str, object]]
 
 _DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 _EXTRA, _PRIVATE, _SET = "__pydantic_extra__", "__pydantic_private__", "__pydantic_fields_set__"
@@ -60,7 +60,7 @@ def reader_of(cls: type) -> Reader | None:
     if whole is None and not slots:
         return None
 
-    def read(value: object) -> dict[str, Any]:
+    def read(value: object) -> dict[str, object]:
         found = dict(whole(value)) if whole is not None else {}
         for name, get in slots.items():
             try:
@@ -72,15 +72,15 @@ def reader_of(cls: type) -> Reader | None:
     if _EXTRA not in slots:
         return read
 
-    def read_model(value: object) -> dict[str, Any]:
-        found = read(value)
+    def read_model(value: object) -> dict[str, object]:
+        found: dict[str, Any] = read(value)
         extra, private = found.pop(_EXTRA, None), found.pop(_PRIVATE, None)
         return {**found, **(extra or {}), **(private or {})}
 
     return read_model
 
 
-def set_attributes(value: Any, attributes: dict[str, Any]) -> None:
+def set_attributes(value: Any, attributes: dict[str, object]) -> None:
     """Give a record exactly these attributes, without calling its class's `__setattr__`."""
     cls = type(value)
     read = reader_of(cls)

@@ -135,7 +135,7 @@ class Snapshot(Mapping[Any, Any]):
             raise KeyError(key)
         return entry[2]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return iter([key for key, _ in self._versions.ordered()])
 
     def __len__(self) -> int:

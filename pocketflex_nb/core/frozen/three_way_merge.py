@@ -19,7 +19,7 @@ from pocketflex_nb.core.frozen.object_attributes import reader_of, set_attribute
 __all__ = ["Merge", "Rule", "rule_name"]
 
 #: a merge rule, and whether it takes what both began with
-Rule = tuple[Callable[..., Any], bool]
+Rule = tuple[Callable[..., object], bool]
 
 
 def rule_name(path: tuple[object, ...]) -> str:
@@ -43,11 +43,11 @@ class Merge:
         Paths where both changed the same place and no rule says what is to stand there: mine does then.
     """
 
-    def __init__(self, rules: Mapping[Any, Rule], joins: bool = True) -> None:
+    def __init__(self, rules: Mapping[object, Rule], joins: bool = True) -> None:
         self._rules, self._joins = rules, joins
-        self.lost: list[tuple[Any, ...]] = []
+        self.lost: list[tuple[object, ...]] = []
 
-    def value(self, path: tuple[object, ...], base: object, theirs: object, mine: object, live: object, own: object) -> Any:
+    def value(self, path: tuple[object, ...], base: object, theirs: object, mine: object, live: object, own: object) -> object:
         """The merged value at `path`.
 
         Parameters
@@ -67,7 +67,7 @@ class Merge:
         del self.lost[before:]
         return self._ruled(rule, path, base, copy_of(theirs, live) if isinstance(theirs, Frozen) else theirs, own)
 
-    def _ruled(self, rule: Rule, path: tuple[object, ...], base: object, theirs: object, mine: object) -> Any:
+    def _ruled(self, rule: Rule, path: tuple[object, ...], base: object, theirs: object, mine: object) -> object:
         theirs = None if theirs is MISSING else theirs
         try:
             return rule[0](None if base is MISSING else thaw(base), theirs, mine) if rule[1] else rule[0](theirs, mine)
@@ -75,8 +75,8 @@ class Merge:
             exc.add_note(f"raised by the merge rule of {rule_name(path)!r}")
             raise
 
-    def _merged(self, path: tuple[object, ...], base: Any, theirs: Any, mine: Any, live: Any, own: Any) -> Any:
-        kind: Any = type(mine)
+    def _merged(self, path: tuple[object, ...], base: Any, theirs: Any, mine: Any, live: object, own: object) -> object:
+        kind: object = type(mine)
         if kind is type(theirs) and issubclass(kind, Frozen) and mine.cls is theirs.cls:
             if kind is FrozenDict and _has_plain_keys(mine) and _has_plain_keys(theirs):
                 before = dict(base.items()) if type(base) is FrozenDict else {}
@@ -92,7 +92,8 @@ class Merge:
         return own
 
     def _mapping(
-        self, path: tuple[object, ...], base: dict[Any, Any], theirs: dict[Any, Any], mine: dict[Any, Any], live: Any, own: Any
+        self, path: tuple[object, ...], base: dict[object, object], theirs: dict[object, object], mine: dict[object, object],
+        live: Any, own: Any,
     ) -> None:
         for key in [*mine, *(key for key in base if key not in mine)]:
             was, there, here = base.get(key, MISSING), theirs.get(key, MISSING), mine.get(key, MISSING)
@@ -105,7 +106,9 @@ class Merge:
                     self.lost.append((*path, key))
                 del live[key]
 
-    def _record(self, path: tuple[object, ...], base: Any, theirs: Any, mine: Any, live: object, own: Any) -> Any:
+    def _record(
+        self, path: tuple[object, ...], base: object, theirs: FrozenObject, mine: FrozenObject, live: object, own: object
+    ) -> object:
         read = reader_of(mine.cls)
         assert read is not None
         before = dict(base.fields.items()) if type(base) is FrozenObject and base.cls is mine.cls else {}
@@ -114,7 +117,7 @@ class Merge:
         set_attributes(live, attributes)
         return live
 
-    def _items(self, path: tuple[object, ...], base: Any, theirs: Any, mine: Any, live: Any, own: Any) -> Any:
+    def _items(self, path: tuple[object, ...], base: FrozenList, theirs: FrozenList, mine: FrozenList, live: Any, own: Any) -> object:
         cls = mine.cls
         if cls is set:
             if not PLAIN.issuperset(map(type, own)):
@@ -138,8 +141,8 @@ class Merge:
         return live
 
     def _list(
-        self, path: tuple[object, ...], base: list[Any], theirs: list[Any], mine: list[Any], live: list[Any], own: list[Any]
-    ) -> list[Any] | None:
+        self, path: tuple[object, ...], base: list[object], theirs: list[object], mine: list[object], live: list[object], own: list[object]
+    ) -> list[object] | None:
         """The merged items; None when the two lists cannot be merged."""
         first, last, end = _hunk(base, mine)
         there, until, _ = _hunk(base, theirs)
@@ -157,7 +160,7 @@ class Merge:
         return live + own[len(base) :]
 
 
-def _hunk(base: list[Any], now: list[Any]) -> tuple[int, int, int]:
+def _hunk(base: list[object], now: list[object]) -> tuple[int, int, int]:
     """The changed range of `now`: ``base[first:last]`` became ``now[first:end]``."""
     first, last, end = 0, len(base), len(now)
     while first < last and first < end and _is_same(now[first], base[first]):

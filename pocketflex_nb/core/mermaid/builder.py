@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from pocketflex_nb.core.errors import CheckError, nearest
-from pocketflex_nb.core.flow.checks import check
+from pocketflex_nb.core.flow.checks import check_flow
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
@@ -50,7 +50,7 @@ def build(diagram: Diagram, namespace: Mapping[str, object], name: str | None = 
     DiagramError
         Unknown ids and settings, nodes that cannot be reached, joins that no branch can reach; with line and caret.
     CheckError
-        What `check` finds in the finished flow, with the line where it stands.
+        What `check_flow` finds in the finished flow, with the line where it stands.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def build(diagram: Diagram, namespace: Mapping[str, object], name: str | None = 
     flow = wiring.flow(name)
     try:
         if checked:
-            check(flow)
+            check_flow(flow)
     except CheckError as error:
         raise wiring.located(error) from None
     return flow
@@ -288,7 +288,7 @@ class _FlowBuilder:
         arrows = [e for e in edges if e.source != "[*]"]
         starts = self.starts(home, members, edges)
         self.check_reached(starts, members, arrows)
-        shared: dict[tuple[str, ...], Any] = {}  # `a & b --> c & d` is one fan-out, begun once when both have arrived
+        shared: dict[tuple[str, ...], BaseNode] = {}  # `a & b --> c & d` is one fan-out, begun once when both have arrived
         for (source, kind, action), (heads, detached) in _bundled(arrows).items():
             target = self.target(heads, detached)
             if isinstance(target, Fork) and not detached:
@@ -299,7 +299,7 @@ class _FlowBuilder:
                 self.made[source].successors[action] = target
         flow.start_node = self.target(starts, [])
 
-    def target(self, heads: list[str], detached: list[str]) -> Any:
+    def target(self, heads: list[str], detached: list[str]) -> BaseNode:
         things = [END if h in ("END", "[*]") else self.made[h] for h in heads]
         beside = [END if h in ("END", "[*]") else self.made[h] for h in detached]
         return things[0] if len(things) == 1 and not beside else Fork(things, detached=beside)

@@ -18,7 +18,7 @@ __all__ = ["FLOW_SETTINGS", "NODE_SETTINGS", "apply", "seconds", "value_of"]
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def value_of(text: str) -> Any:
+def value_of(text: str) -> object:
     """A value as written: a Python literal, else the text itself."""
     try:
         return ast.literal_eval(text)
@@ -100,7 +100,7 @@ def _flag(value: object, what: str) -> bool:
     return found
 
 
-def _on_item_error(thing: BaseNode, value: Any) -> None:
+def _on_item_error(thing: BaseNode, value: object) -> None:
     if not isinstance(thing, (BatchNode, Flow)) or value not in ("raise", "collect"):
         raise ValueError(f"on_error={value!r}: 'raise' or 'collect', of a flow or a batch node; for error arrows write '-.->'")
     if isinstance(thing, (BatchNode, BatchFlow)):
@@ -117,7 +117,7 @@ def _own_store(thing: Flow, option: str, value: object) -> None:
     thing._pfx_private = declared(f"{thing.name or type(thing).__name__}", options["inputs"], options["outputs"], known.rules or None)
 
 
-_Set = Callable[[Any, Any], None]
+_Set = Callable[[Any, object], None]
 _NODE: dict[str, _Set] = {
     "retries": _retries,
     "wait": _wait,

@@ -66,7 +66,7 @@ class ConflictRules:
 WARN_ONLY = ConflictRules(ConflictPolicy.WARN, {}, frozenset())
 
 
-def rules_of(on_conflict: str, merge: Mapping[Any, Callable[..., Any]] | None) -> ConflictRules:
+def rules_of(on_conflict: str, merge: Mapping[Any, Callable[..., object]] | None) -> ConflictRules:
     """The rules that the options of a store ask for; raises for an invalid option."""
     if on_conflict not in list(ConflictPolicy):
         raise ValueError(f"Store(on_conflict={on_conflict!r}): 'warn', 'raise' or 'ignore' is needed")
@@ -74,7 +74,7 @@ def rules_of(on_conflict: str, merge: Mapping[Any, Callable[..., Any]] | None) -
     return ConflictRules(ConflictPolicy(on_conflict), _checked(merge) if merge else {}, nested)
 
 
-def _checked(merge: Mapping[Any, Callable[..., Any]]) -> dict[object, Rule]:
+def _checked(merge: Mapping[Any, Callable[..., object]]) -> dict[object, Rule]:
     """The merge rules, each with whether it takes a base."""
     if not isinstance(merge, Mapping):
         raise TypeError(f"Store(merge={value_text(merge)}): a mapping of key to rule is needed, such as {{'notes': operator.add}}")
@@ -84,7 +84,7 @@ def _checked(merge: Mapping[Any, Callable[..., Any]]) -> dict[object, Rule]:
     return {key: (rule, _required(rule) == 3) for key, rule in merge.items()}
 
 
-def _required(fn: Callable[..., Any]) -> int:
+def _required(fn: Callable[..., object]) -> int:
     """Number of positional arguments that `fn` must get."""
     try:
         parameters = inspect.signature(fn).parameters.values()

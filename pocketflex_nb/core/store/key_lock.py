@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 from itertools import count
-from typing import Any
 
 from pocketflex_nb.core.errors import StoreError
 
@@ -17,7 +16,7 @@ __all__ = ["KeyLock", "Lock"]
 _tokens = count(1)
 
 
-def _here() -> tuple[Any, Any]:
+def _here() -> tuple[object, object]:
     """The running loop and the owner of locks taken here: the running task, else the thread."""
     try:
         loop = asyncio.get_running_loop()
@@ -31,12 +30,12 @@ class KeyLock:
 
     __slots__ = ("_guard", "_loop", "_owner", "_waiting", "key")
 
-    def __init__(self, key: Any) -> None:
+    def __init__(self, key: object) -> None:
         self.key = key
         self._guard = threading.Lock()
-        self._owner: Any = None
-        self._loop: Any = None
-        self._waiting: deque[tuple[Future[None], Any, Any]] = deque()
+        self._owner: object = None
+        self._loop: object = None
+        self._waiting: deque[tuple[Future[None], object, object]] = deque()
 
     @property
     def is_held(self) -> bool:
@@ -78,7 +77,7 @@ class KeyLock:
                     return
 
 
-def _kind(owner: Any) -> str:
+def _kind(owner: object) -> str:
     return "thread" if isinstance(owner, int) else "task"
 
 
@@ -99,7 +98,7 @@ class Lock:
         self._lock, self._timeout, self.token = lock, timeout, 0
 
     @property
-    def key(self) -> Any:
+    def key(self) -> object:
         """The lock's name."""
         return self._lock.key
 

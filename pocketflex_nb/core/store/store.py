@@ -138,9 +138,9 @@ class Store(WorkingCopies):
         *,
         on_conflict: Literal["warn", "raise", "ignore"] = "warn",
         merge: Mapping[Any, Callable[..., Any]] | None = None,
-        transient: Iterable[Any] = (),
+        transient: Iterable[object] = (),
         history: int = 10_000,
-        **unknown: Any,
+        **unknown: object,
     ) -> None:
         if unknown:
             _refuse_options(unknown)
@@ -185,7 +185,7 @@ class Store(WorkingCopies):
             return state.value
         return state.value if state.tracked_by is _frame() else self._hand(state)
 
-    def _first(self, key: object) -> Any:
+    def _first(self, key: object) -> object:
         """Read a key that has no state object yet."""
         if self._state_of(key) is not None:
             return self[key]
@@ -384,7 +384,7 @@ class Store(WorkingCopies):
             raise KeyError(key)
         self._remove(key, check=True)
 
-    def _remove(self, key: object, check: bool) -> Any:
+    def _remove(self, key: object, check: bool) -> object:
         """Delete `key` and return its value; KeyError if it is missing."""
         frame: WalkFrame | None = _frame()
         if self._is_late(frame):
@@ -484,7 +484,7 @@ class Store(WorkingCopies):
         return self._change(key, lambda value: _settled(key, fn(value)), default)
 
     @exclusive
-    def _change(self, key: object, fn: Callable[[Any], Any], default: object) -> Any:
+    def _change(self, key: object, fn: Callable[[object], object], default: object) -> object:
         frame, state = _frame(), self._state_of(key)
         value = default if state is None else state.value
         if self._is_late(frame):
@@ -514,7 +514,7 @@ class Store(WorkingCopies):
         Erlang's ``ets:update_counter/3`` with threshold and set value.
         """
 
-        def add(value: object) -> Any:
+        def add(value: object) -> object:
             try:
                 total = value + n
                 beyond = limit is not None and (total > limit if n >= 0 else total < limit)
@@ -566,13 +566,13 @@ class Store(WorkingCopies):
 
     __copy__ = copy
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Store:
+    def __deepcopy__(self, memo: dict[int, object]) -> Store:
         twin = memo[id(self)] = type(self)(**self._options())
         hidden = self._transient
         dict.update(twin, {key: value if key in hidden else copy.deepcopy(value, memo) for key, value in self.items()})
         return twin
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickled without transient keys, versions and history."""
         kept = {key: value for key, value in self.items() if key not in self._transient}
         return _rebuilt, (type(self), kept, self._options())
@@ -582,7 +582,7 @@ class Store(WorkingCopies):
         return {"on_conflict": str(self._conflicts.policy), "merge": merge, "transient": self._transient, "history": self._change_log.limit}
 
     @classmethod
-    def fromkeys(cls, keys: Iterable[Any], value: object = None, /) -> Store:
+    def fromkeys(cls, keys: Iterable[object], value: object = None, /) -> Store:
         """A new store with these `keys`, each with the same `value`."""
         return cls(dict.fromkeys(keys, value))
 
@@ -593,7 +593,7 @@ class Store(WorkingCopies):
         dict.update(twin, other)
         return twin
 
-    def __ror__(self, other: Any) -> Any:
+    def __ror__(self, other: object) -> Any:
         return dict(other) | dict(self) if isinstance(other, dict) else NotImplemented
 
     def __ior__(self, other: Any) -> Store:
@@ -751,7 +751,7 @@ class Store(WorkingCopies):
         self._listen(watch)
         return watch
 
-    def subscribe(self, fn: Callable[[Change], Any], *keys: object) -> Callable[[], None]:
+    def subscribe(self, fn: Callable[[Change], object], *keys: object) -> Callable[[], None]:
         """Call ``fn(change)`` after each change of `keys`, or of all keys, in the thread that wrote.
 
         Parameters
@@ -794,7 +794,7 @@ class Store(WorkingCopies):
             self._forget(None)
 
 
-def as_store(shared: Any, **options: Any) -> Store:
+def as_store(shared: object, **options: Any) -> Store:
     """A `Store` with the content of a mapping, whose top level is copied. A `Store` is returned as it is.
 
     Raises
@@ -812,18 +812,18 @@ def as_store(shared: Any, **options: Any) -> Store:
     return Store(shared, **options)
 
 
-def _refuse_options(unknown: Mapping[str, Any]) -> None:
+def _refuse_options(unknown: Mapping[str, object]) -> None:
     name = next(iter(unknown))
     known = ("on_conflict", "merge", "transient", "history")
     raise TypeError(f"Store has no option {name!r}{nearest(name, known)}; keys are given as a mapping: Store({{{name!r}: ...}})")
 
 
-def _settled(key: object, value: object) -> Any:
+def _settled(key: object, value: object) -> object:
     if inspect.iscoroutine(value):
         value.close()
         raise TypeError(f"update({key!r}, fn): fn is async, but it runs under a lock: await before, or use store.lock()")
     return value
 
 
-def _rebuilt(cls: type[Store], content: dict[Any, Any], options: dict[str, Any]) -> Store:
+def _rebuilt(cls: type[Store], content: dict[object, object], options: dict[str, Any]) -> Store:
     return cls(content, **options)

@@ -110,7 +110,7 @@ class WorkingCopies(dict[Any, Any]):
         """The keys with their values; inside of a run those that the current node gets."""
         return dict.items(self) if _frame() is None else self._handed().items()
 
-    def _handed(self) -> dict[Any, Any]:
+    def _handed(self) -> dict[object, object]:
         """A plain dict of the objects that the current node gets for every key."""
         found = {key: self.get(key, MISSING) for key in list(dict.keys(self))}
         return {key: value for key, value in found.items() if value is not MISSING}

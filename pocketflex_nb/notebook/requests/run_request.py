@@ -10,6 +10,7 @@ from functools import partial
 from pocketflex_nb.core.errors import CheckError, nearest
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
+from pocketflex_nb.core.flow.nodes import Node
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
@@ -40,7 +41,7 @@ def _limited(flow: Flow, seconds: float | None) -> Flow:
         held.update({id(value): value for name, value in node.__dict__.items() if name not in _WIRES})
     twin = copy.deepcopy(flow, held)
     for node in nodes_by_path(twin).values():
-        if not isinstance(node, Flow):
+        if isinstance(node, Node):
             node._pfx_timeout, node._pfx_has_retry_policy = seconds, True
     return twin
 

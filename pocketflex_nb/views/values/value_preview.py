@@ -10,8 +10,7 @@ from itertools import islice
 from typing import Any
 
 from pocketflex_nb.core.frozen.frozen_tree import Frozen
-from pocketflex_nb.core.value_text import class_name, stop_goes_on
-from pocketflex_nb.core.value_text import cut as shortened
+from pocketflex_nb.core.value_text import class_name, cut_text, stop_goes_on
 from pocketflex_nb.views.text.hidden_parts import Veiled, hidden_among, hides
 from pocketflex_nb.views.text.redaction import MARGIN, MASK, is_secret_key, redacted, redacted_head
 from pocketflex_nb.views.text.safe_text import shown
@@ -32,7 +31,7 @@ def preview(value: object, limit: int = 120, *, key: object = "") -> str:
     """
     if _is_hidden(key, value):
         return MASK
-    return shortened(shown(safe_repr_text(value, limit)), limit)
+    return cut_text(shown(safe_repr_text(value, limit)), limit)
 
 
 def safe_repr_text(value: object, limit: int) -> str:
@@ -98,7 +97,7 @@ def _page(value: object, limit: int) -> str:
         hidden = hidden_among(value)
         first = enumerate(islice(value, ENTRIES))
         return _more([f"- {MASK if n in hidden else safe_repr_text(item, 100)}" for n, item in first], len(value))
-    return shortened(safe_repr_text(value, limit), limit)
+    return cut_text(safe_repr_text(value, limit), limit)
 
 
 def _text(value: object, limit: int) -> str:

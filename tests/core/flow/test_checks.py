@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Optional
 import pytest
 
 from pocketflex_nb.core.errors import CheckError
-from pocketflex_nb.core.flow.checks import check, problems_of
+from pocketflex_nb.core.flow.checks import check_flow, problems_of
 from pocketflex_nb.core.flow.declared_actions import declared_actions
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
 from pocketflex_nb.core.flow.function_nodes import node
@@ -40,12 +40,12 @@ def test_a_flow_that_is_whole_has_no_problems() -> None:
     plan - "ok" >> write
     plan - "retry" >> plan
 
-    assert check(Flow(plan)) == []
+    assert check_flow(Flow(plan)) == []
 
 
 def test_a_flow_without_a_start_says_how_to_give_it_one() -> None:
     with pytest.raises(CheckError, match=r"flow 'report' has no start: give it one, Flow\(start=node\)"):
-        check(Flow(name="report"))
+        check_flow(Flow(name="report"))
 
 
 def test_a_nested_flow_without_a_start_is_found() -> None:
@@ -66,7 +66,7 @@ def test_a_target_that_is_no_node_is_named_with_the_mend(target: Any, said: str)
     plan.successors["go"] = target
 
     with pytest.raises(CheckError, match=f"flow 'Flow', node 'Open': the arrow 'go' leads to {said}"):
-        check(Flow(plan))
+        check_flow(Flow(plan))
 
 
 def test_a_start_and_a_handler_that_are_no_nodes_are_found() -> None:
@@ -80,7 +80,7 @@ def test_an_arrow_to_none_is_legal() -> None:
     plan = Open()
     plan >> None
 
-    assert check(Flow(plan)) == []
+    assert check_flow(Flow(plan)) == []
 
 
 def test_a_declared_action_without_an_arrow_names_the_nearest() -> None:
@@ -103,13 +103,13 @@ def test_several_errors_are_listed_together() -> None:
     plan - "no" >> Open()
 
     with pytest.raises(CheckError, match="flow 'Flow' has 4 errors:\n  flow 'Flow', node 'Plan': post declares") as caught:
-        check(Flow(plan))
+        check_flow(Flow(plan))
 
     assert [p.kind for p in caught.value.problems] == ["missing arrow", "missing arrow", "dead arrow", "unreachable node"]
 
 
 def test_a_node_without_arrows_may_return_what_it_likes() -> None:
-    assert check(Flow(Plan())) == []
+    assert check_flow(Flow(Plan())) == []
 
 
 def test_end_is_an_arrow_like_any_other() -> None:
@@ -117,7 +117,7 @@ def test_end_is_an_arrow_like_any_other() -> None:
     plan - "ok" >> END
     plan - "retry" >> plan
 
-    assert check(Flow(plan)) == []
+    assert check_flow(Flow(plan)) == []
 
 
 def test_a_node_behind_dead_arrows_only_cannot_be_reached() -> None:
@@ -152,7 +152,7 @@ def test_no_way_to_an_end_is_a_warning_only() -> None:
     ask, answer = Open(), Open()
     ask >> answer >> ask
 
-    found = check(Flow(ask, name="chat"))
+    found = check_flow(Flow(ask, name="chat"))
 
     assert [(p.level, p.kind) for p in found] == [("warning", "no end")]
     assert found[0].message.startswith("flow 'chat' has no way to an end")
@@ -165,7 +165,7 @@ def test_a_chat_loop_that_ends_by_returning_none_has_an_end() -> None:
     chat = Chat()
     chat - "more" >> chat
 
-    assert check(Flow(chat)) == check(Flow(chat, strict=True)) == []
+    assert check_flow(Flow(chat)) == check_flow(Flow(chat, strict=True)) == []
 
 
 def test_an_arrow_to_end_that_is_never_taken_is_no_end() -> None:
@@ -181,7 +181,7 @@ def test_a_fan_out_to_the_end_is_an_end() -> None:
     plan = Open()
     plan.successors["default"] = Fork([plan, END])
 
-    assert check(Flow(plan)) == []
+    assert check_flow(Flow(plan)) == []
 
 
 def test_problems_of_nested_flows_carry_their_path() -> None:
@@ -198,7 +198,7 @@ def test_a_flow_nested_in_itself_is_looked_at_once() -> None:
     plan - "ok" >> flow
     plan - "retry" >> END
 
-    assert check(flow) == []
+    assert check_flow(flow) == []
 
 
 def test_a_flow_that_finds_its_next_node_itself_is_not_judged_by_its_arrows() -> None:
@@ -208,7 +208,7 @@ def test_a_flow_that_finds_its_next_node_itself_is_not_judged_by_its_arrows() ->
     plan = Plan()
     plan - "ok" >> Open()
 
-    assert check(Chooser(plan)) == []
+    assert check_flow(Chooser(plan)) == []
 
 
 def test_batch_flows_and_fan_out_starts_are_looked_at() -> None:
@@ -273,4 +273,4 @@ def test_ten_thousand_nodes_are_checked_without_recursion() -> None:
     for here, there in pairwise(nodes):
         here.successors["default"] = there
 
-    assert check(Flow(nodes[0])) == []
+    assert check_flow(Flow(nodes[0])) == []

@@ -161,7 +161,7 @@ def test_code_of_a_value_never_holds_up_the_store(value: Any) -> None:
 
 @pytest.mark.timeout(10)
 def test_class_whose_repr_never_ends_is_told_by_name_and_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign_repr, "PATIENCE", 0.02)
+    monkeypatch.setattr(foreign_repr, "REPR_TIMEOUT", 0.02)
     asked = []
     gate = threading.Event()
 

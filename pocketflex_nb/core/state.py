@@ -22,7 +22,7 @@ TOKENS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One finished visit, for the timeline. Times are monotonic ns."""
+    """One finished visit, for the timeline. Times are monotonic ns; a visit that was cancelled has not failed."""
 
     seq: int
     node: str
@@ -31,13 +31,15 @@ class Span:
     end: int
     action: str = ""
     failed: bool = False
+    cancelled: bool = False
 
 
 @dataclass(slots=True)
 class NodeState:
     """One node of the picture: `status` is idle, running, waiting (paused), asking, done, failed, cancelled or cached.
 
-    `visits`, `retries` and `lost` (items and branches whose failure was collected) count all; `due` is the number of visits after which the
+    `visits`, `retries` and `lost` (items and branches whose failure was collected) count all, `failures` and `cancellations` the visits
+    that ended so; `due` is the number of visits after which the
     branches that a list of actions began here are all through. `seconds` is the time of those visits that were folded in: of a run's
     oldest records, dropped before anybody looked, only the number is known.
     `runs` counts the runs that its visits began, by status.
@@ -53,6 +55,8 @@ class NodeState:
     lost: int = 0
     due: int = 0
     runs: dict[str, int] = field(default_factory=dict)
+    failures: int = 0
+    cancellations: int = 0
 
 
 @dataclass(slots=True)
@@ -222,8 +226,8 @@ def _run_finished(s: State, e: Event) -> None:
     s.status, s.finished = e["status"], e.ns
     s.action, s.error = e.get("action"), e.get("error") or ""
     for n in s.nodes.values():
-        if n.status in ("running", "waiting", "asking"):
-            n.status = "cancelled" if s.status == "cancelled" else n.status
+        if n.status in ("running", "waiting", "asking"):  # what was cut off, or goes on in an abandoned thread
+            n.status = "cancelled"
         n.active = 0
     s.asking.clear()
 
@@ -233,18 +237,28 @@ def _node_started(s: State, e: Event) -> None:
     n.status, n.active = "running", n.active + 1
 
 
-def _finished_visit(s: State, e: Event, failed: bool) -> NodeState:
+def _finished_visit(s: State, e: Event, status: str = "done") -> NodeState:
     n = s.node(e.node)
     n.visits += 1
     n.active = max(n.active - 1, 0)
     n.seconds += e.get("seconds", 0.0)
     s.steps += 1
-    s.spans.append(Span(e.seq, e.node, e.address, e.get("start", e.ns), e.ns, str(e.get("action") or ""), failed))
+    action = str(e.get("action") or "")
+    s.spans.append(Span(e.seq, e.node, e.address, e.get("start", e.ns), e.ns, action, status == "failed", status == "cancelled"))
+    _count(n, status)
     return n
 
 
+def _count(n: NodeState, status: str) -> None:
+    """Count a visit that did not end well."""
+    if status == "cancelled":
+        n.cancellations += 1
+    elif status == "failed":
+        n.failures += 1
+
+
 def _node_finished(s: State, e: Event) -> None:
-    n = _finished_visit(s, e, failed=False)
+    n = _finished_visit(s, e)
     n.status, n.action = "running" if n.active else "done", str(e.get("action") or "default")
     branches = e.get("branches")
     for action, times in branches.items() if branches is not None else ((n.action, 1),):
@@ -253,8 +267,9 @@ def _node_finished(s: State, e: Event) -> None:
 
 
 def _node_failed(s: State, e: Event) -> None:
-    n = _finished_visit(s, e, failed=True)
-    n.status, n.error = e.get("status", "failed"), str(e.get("error") or "")
+    status = e.get("status", "failed")
+    n = _finished_visit(s, e, status)
+    n.status, n.error = status, str(e.get("error") or "")
     if e.get("handled"):
         edge = (e.node, "!error")
         s.edges[edge] = s.edges.get(edge, 0) + 1
@@ -355,6 +370,7 @@ def _inner_visit(s: State, e: Event) -> None:
     n.seconds += e.get("seconds", 0.0)
     if e.kind == "node_failed":
         n.status, n.error = e.get("status", "failed"), str(e.get("error") or "")
+        _count(n, n.status)
     else:
         n.status, n.action = "running" if n.active else "done", str(e.get("action") or "default")
 

@@ -11,6 +11,7 @@ from typing import Any
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.outcomes import ItemFailure
+from pocketflex_nb.core.user_traceback import shorten_in_notebook
 from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.records.frame import left
 from pocketflex_nb.engine.runs.code_reload import classes_now
@@ -52,6 +53,8 @@ def run(flow: Any, shared: Any) -> Any:
     except BaseException as caught:
         exc = raised_by_step(caught)
         this.fail(exc)
+        if this.outer is None:
+            shorten_in_notebook(exc)
         if exc is caught:
             raise
         raise exc  # noqa: B904 - it has its cause
@@ -79,6 +82,8 @@ async def _run_async(flow: Any, shared: Any) -> Any:
         return action
     except BaseException as exc:
         this.fail(exc)
+        if this.outer is None:
+            shorten_in_notebook(exc)
         raise
     finally:
         left(token)

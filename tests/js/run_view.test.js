@@ -149,6 +149,19 @@ test("an answer goes to its question, which stays the same card while it is refu
   assert.deepEqual([leftText(9), leftText(65)], ["9 s left", "1:05 min left"]);
 });
 
+test("an error shows the user's last call first, and copies the whole traceback", async (t) => {
+  const error = { node: "A", run: "r", type: "ValueError", text: "bad", cause: "KeyError 'k'", inputs: [["n", "int", "4"]], trace: ["cell:2  in deep", "cell:1  in exec"] };
+  await show({ lanes: [{ ...LANE, status: "failed", error }] });
+  t.after(end);
+  const card = el.querySelector(".pf-error-card");
+  assert.deepEqual([card.querySelector("pre").textContent, [...card.querySelectorAll("dd")].map((dd) => dd.textContent)],
+    ["cell:2  in deep\ncell:1  in exec", ["A", "KeyError 'k'", "4  (int)"]]);
+  named("Copy traceback").click();
+  assert.deepEqual(model.sent, [{ do: "traceback", run: 0 }]);
+  model.set("lanes", [{ ...LANE, status: "failed", error, lines: [] }]);
+  assert.equal(el.querySelector(".pf-error-card"), card);
+});
+
 test("lines that stay are the same elements, and a node is named where it begins", () => {
   const body = document.createElement("div"), a = ["print", "a\n", "A"], b = ["log", "b", "A"], c = ["token", "c", ""];
   drawLines(body, [], [a, b]);

@@ -25,6 +25,12 @@ class Fill(Node):
     def post(self, shared, prep_res, exec_res):
         shared["answer"] = exec_res
 
+class Name(Node):
+    async def exec(self, prep_res):
+        return await ask("Your name?")
+    def post(self, shared, prep_res, exec_res):
+        shared["answer"] = exec_res
+
 class Old(Node):
     async def exec(self, prep_res):
         await asyncio.sleep(600)
@@ -74,3 +80,17 @@ def test_a_run_of_old_code_is_marked(lab: Lab) -> None:
     expect(lab.cell(1).locator(".pf-problem")).to_have_text("2 agents run old code of Old; what is launched now uses the new")
     lab.run_cell(3)
     expect(lab.cell(1).locator(".pf-problem")).to_have_count(0)
+
+
+def test_enter_sends_an_answer_that_is_typed(lab: Lab) -> None:
+    lab.open(lab.write([_SETUP, "run = Flow(Name()).launch({})", "print((await run.wait_async()).store['answer'])"]))
+    lab.run_cell(0)
+    lab.run_cell(1)
+    lab.cell(1).locator(".pf-ask input").click()
+
+    lab.page.keyboard.type("Ada")
+    lab.page.keyboard.press("Enter")
+
+    lab.run_cell(2)
+    expect(lab.outputs(2)).to_have_text("Ada")
+    expect(lab.cell(1).locator(".pf-counts")).to_have_text("done")

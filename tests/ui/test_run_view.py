@@ -111,13 +111,27 @@ def test_tabs_and_search(lab: Lab) -> None:
     assert view.locator("script, .pf-lines b").count() == 0
 
 
-def test_an_error_card_tells_the_input_and_the_line(lab: Lab) -> None:
-    view = _shown(lab, "run = bad.launch({}); run.wait(); None")
+def test_an_error_card_tells_the_users_lines_and_copies_the_whole_traceback(lab: Lab) -> None:
+    told = "class Deep(Divide):\n    def exec(self, number):\n        mine = 'of the step'\n        return super().exec(number)\n"
+    view = _shown(lab, told + "run = counting(Deep()).launch({}); run.wait(); None", "run.result()")
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
 
     card = view.locator(".pf-error-card").first
     expect(card).to_contain_text("ZeroDivisionError division by zero")
-    expect(card.locator("dd").last).to_have_text("4  (int)")
-    expect(card.locator(".pf-error-trace")).to_contain_text("return number / 0")
+    assert dict(zip(card.locator("dt").all_inner_texts(), card.locator("dd").all_inner_texts(), strict=True)) == {
+        "node": "Deep", "number": "4 (int)", "mine": "'of the step' (str 11)",
+    }
+    lines = card.locator(".pf-error-trace").inner_text().splitlines()
+    assert ["return number / 0" in lines[1], "super().exec(number)" in lines[3], len(lines)] == [True, True, 4]
+    card.get_by_role("button", name="Copy traceback").click()
+    expect(view.locator(".pf-said")).to_have_text("The whole traceback is in the clipboard.")
+    copied = lab.evaluate("() => navigator.clipboard.readText()")
+    assert copied.startswith("Traceback (most recent call last):")
+    assert "ZeroDivisionError: division by zero" in copied
+    for _ in range(2):
+        lab.run_cell(2)
+        shown = lab.outputs(2).last.inner_text()
+        assert ["return number / 0" in shown, "async_walk" in shown, shown.count("File ") < 6] == [True, False, True]
 
 
 def test_a_question_is_answered_by_a_click(lab: Lab) -> None:
@@ -257,3 +271,25 @@ def test_the_menu_copies_mermaid_opens_events_and_closes_beside_it(lab: Lab) -> 
     expect(menu).to_be_visible()
     view.locator(".pf-find").click()
     expect(menu).to_be_hidden()
+
+
+def test_pause_and_stop_leave_the_other_buttons_where_they_are(lab: Lab) -> None:
+    slow = "class Slow(Count):\n    async def exec(self, prep_res): await asyncio.sleep(600)\n"
+    view = _shown(lab, slow + "run = Flow(Slow(), name='slow').launch({})")
+    tools = view.locator(".pf-tools")
+    pause, stop, more = (tools.locator(name) for name in (".pf-pause", ".pf-stop", ".pf-more"))
+
+    def places() -> list[tuple[float, float]]:
+        boxes = [button.bounding_box() for button in (pause, stop, more)]
+        return [(box["x"], box["width"]) for box in boxes if box is not None]
+
+    before = places()
+    pause.click()
+    expect(tools.get_by_role("button", name="Step")).to_be_visible()
+    assert places() == before
+    expect(pause).to_have_text("Resume")
+    stop.click()
+    expect(view.locator(".pf-counts")).to_have_text("cancelled")
+    expect(view.locator(".pf-place")).to_contain_text("Slow cancelled")
+    expect(view.locator("g.pf-node")).to_have_attribute("data-state", "cancelled")
+    expect(view.locator(".pf-bar-failed")).to_have_count(0)

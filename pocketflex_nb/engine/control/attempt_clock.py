@@ -76,11 +76,12 @@ class limit:
         late = self._clock.is_its(error)
         blocked = not late and error is None and when is not None and self._loop.time() > when
         if late or blocked:
-            raise NodeTimeout(
+            told = NodeTimeout(
                 f"node {self._frame.node_id!r} took longer than {self._seconds:g} s; "
                 f"give it more with timeout=, or tries with max_retries="
                 + ("" if error is not None else "; it could not be cut off, and what it gave was dropped")
-            ) from error
+            )
+            raise told.with_traceback(trace) from None  # its lines end where the step was, not in our own cancellation
 
     # as `asyncio.Timeout`, for code that stops the clock -----------------------------------------------------------------------
     def when(self) -> float | None:

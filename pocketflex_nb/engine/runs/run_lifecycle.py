@@ -27,6 +27,7 @@ from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.flow.joins import join_of
 from pocketflex_nb.core.flow.node_ids import base_id, base_name
+from pocketflex_nb.core.user_traceback import shorten_in_notebook
 from pocketflex_nb.engine.control.controller import RunController
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import FINISHED
@@ -227,7 +228,10 @@ class RunLifecycle:
     def outcome(self) -> Any:
         """The last action of a run that is over, or its exception raised."""
         if self.error is not None:
-            raise self.error.with_traceback(self.trace)  # as it was, however often it is raised here
+            self.error.__traceback__ = self.trace
+            if CURRENT_FRAME.get() is None:
+                shorten_in_notebook(self.error)
+            raise self.error  # with the same lines, however often it is raised here
         return self.action
 
     def __repr__(self) -> str:

@@ -132,6 +132,7 @@ def _error(error: dict[str, Any] | None) -> str:
     told = [f"<dt>{_text(name)}</dt><dd>{_text(text)} <span class=soft>({_text(kind)})</span></dd>" for name, kind, text in error["inputs"]]
     inputs = "".join(told)
     node = f"<dt>node</dt><dd>{_text(error['node'])}</dd>" if error["node"] else ""
+    node += f"<dt>because of</dt><dd>{_text(error['cause'])}</dd>" if error["cause"] else ""
     trace = f"<pre>{_text(chr(10).join(error['trace']))}</pre>" if error["trace"] else ""
     return f"<div class=error><strong>{_text(error['type'])}</strong> {_text(error['text'])}<dl>{node}{inputs}</dl>{trace}</div>"
 

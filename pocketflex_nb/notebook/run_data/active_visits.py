@@ -31,8 +31,9 @@ class ActiveVisits:
     Notes
     -----
     A walk leaves a record when a hop ends; when one begins it leaves nothing, so that a hop stays cheap. A visit begins where the
-    visit before it in the same walk ended, and the first of a walk where the node ended that forked, or where the flow around it
-    began. One that waited, for a pause or for its turn, begins later: not before the last look that did not see it.
+    visit before it in the same walk ended, one where branches join where the last of them ended, and the first of a walk where the
+    node ended that forked, or where the flow around it began. One that waited, for a pause or for its turn, begins later: not before
+    the last look that did not see it.
     """
 
     def __init__(self, run: Any) -> None:
@@ -87,8 +88,8 @@ class _Starts:
         self.last: dict[str, int] = {}  # address of a walk: when its last visit ended
         for span in list(run.state().spans):
             self.over[span.address] = span.end
-            walk = span.address.rpartition("/")[0]
-            self.last[walk] = max(self.last.get(walk, 0), span.end)
+            for walk in _walks_of(span.address):
+                self.last[walk] = max(self.last.get(walk, 0), span.end)
 
     def of(self, address: str) -> int:
         """The earliest start of the open visit at `address`."""
@@ -99,3 +100,12 @@ class _Starts:
         if outer.endswith("}"):  # a branch: the visit that forked is over
             return self.over.get(outer.rpartition("{")[0], self.began)
         return self.of(outer) if "/" in outer else self.began
+
+
+def _walks_of(address: str) -> list[str]:
+    """The walk of a visit, and those that wait for it since it is in one of their branches."""
+    found = [address.rpartition("/")[0]]
+    while "{" in address:
+        address = address.rpartition("{")[0]
+        found.append(address.rpartition("/")[0])
+    return found

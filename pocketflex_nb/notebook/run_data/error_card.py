@@ -1,35 +1,62 @@
-"""The error card: one error with the steps that led to it and their values."""
+"""The error card: one error with the user's own lines that led to it, and the values in the step that failed."""
 
 from __future__ import annotations
 
 import linecache
 import traceback
 from collections.abc import Iterator
+from inspect import CO_VARARGS, CO_VARKEYWORDS, isclass, ismodule, isroutine
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
+from typing import TypedDict
 
+from pocketflex_nb.core.user_traceback import user_frames
 from pocketflex_nb.core.value_text import stop_goes_on
-from pocketflex_nb.engine.runs.run import lifecycle_of
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.views.text.page_text import clean
+from pocketflex_nb.views.text.safe_messages import masked_tail, speakable
 from pocketflex_nb.views.values.value_preview import preview, type_label
 
-__all__ = ["error_card"]
+__all__ = ["ErrorCard", "error_card", "whole_traceback"]
+
+#: lines of a traceback, and values, that a card shows
+_LINES, _VALUES = 6, 10
+#: characters of a traceback that is copied
+_WHOLE = 200_000
 
 
-_OURS = str(Path(__file__).resolve().parents[2])
+class ErrorCard(TypedDict):
+    """What an error card says, as plain texts."""
+
+    run: str
+    node: str
+    type: str
+    text: str
+    cause: str
+    inputs: list[list[str]]
+    trace: list[str]
 
 
-def error_card(run: Any) -> dict[str, Any]:
-    """What failed, where, on what input, and the user's own lines of the traceback."""
+def error_card(run: Run) -> ErrorCard:
+    """What failed, where, on what values, and the user's own lines of the traceback, the last call first."""
     error = run.error
-    steps = _user_steps(lifecycle_of(run).trace or error.__traceback__)  # what whoever raised it again added is none of the run's
+    assert error is not None
+    frames, step = user_frames(lifecycle_of(run).trace or error.__traceback__)  # what whoever raised it again added is none of the run's
     node = next((span.node for span in reversed(list(run.state().spans)) if span.failed), "")
     return {
         "run": clean(run.name, 120), "node": clean(node, 120), "type": type(error).__name__,
-        "text": clean(_said(error), 600), "inputs": _inputs(steps),
-        "trace": [_step(frame, line) for frame, line in steps[-4:]],
+        "text": clean(_said(error), 600), "cause": _cause(error), "inputs": list(_values(step)) if step is not None else [],
+        "trace": [_line_of(frame, line) for frame, line in reversed(frames[-_LINES:])],
     }
+
+
+def whole_traceback(run: Run) -> str:
+    """The whole traceback of a run's error as text, secrets masked; the last part of a very long one."""
+    error = run.error
+    if error is None:
+        return ""
+    told = traceback.TracebackException(type(error), error, lifecycle_of(run).trace or error.__traceback__)
+    return masked_tail(speakable("".join(told.format())), _WHOLE)
 
 
 def _said(error: BaseException) -> str:
@@ -40,34 +67,31 @@ def _said(error: BaseException) -> str:
         return "(its text cannot be read)"
 
 
-def _is_cell(name: str) -> bool:
-    return "ipykernel" in name or name.startswith("<")
+def _cause(error: BaseException) -> str:
+    """What the user's code handled, or named, when it raised the error."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is None or not user_frames(cause.__traceback__)[0]:
+        return ""
+    return clean(f"{type(cause).__name__} {_said(cause)}", 300)
 
 
-def _user_steps(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
-    walked = traceback.walk_tb(trace)
-    return [(frame, line) for frame, line in walked if not frame.f_code.co_filename.startswith(_OURS)]
-
-
-def _step(frame: FrameType, line: int) -> str:
+def _line_of(frame: FrameType, line: int) -> str:
     code = frame.f_code
-    file = "cell" if _is_cell(code.co_filename) else Path(code.co_filename).name
-    text = _line(frame, line)
-    return f"{file}:{line}  in {code.co_name}" + (f"\n    {text}" if text else "")
+    is_cell = "ipykernel" in code.co_filename or code.co_filename.startswith("<")
+    text = clean(linecache.getline(code.co_filename, line, frame.f_globals).strip(), 160)
+    return f"{'cell' if is_cell else Path(code.co_filename).name}:{line}  in {code.co_name}" + (f"\n    {text}" if text else "")
 
 
-def _line(frame: FrameType, line: int) -> str:
-    return clean(linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip(), 160)
+def _values(frame: FrameType) -> Iterator[list[str]]:
+    """The arguments and local variables of the step, as it left them."""
+    code = frame.f_code
+    given = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
+    values = frame.f_locals
+    names = [name for name in (*code.co_varnames[:given], *values) if name in values and _is_told(name, values[name])]
+    for name in list(dict.fromkeys(names))[:_VALUES]:
+        yield [name, type_label(values[name]), clean(preview(values[name], 240, key=name))]
 
 
-def _inputs(steps: list[tuple[FrameType, int]]) -> list[list[str]]:
-    """The arguments of the user's first function on the way to the error: of a node's exec, what prep gave."""
-    return list(_arguments(steps[0][0])) if steps else []
-
-
-def _arguments(frame: FrameType) -> Iterator[list[str]]:
-    for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]:
-        if name in ("self", "cls") or name not in frame.f_locals:
-            continue
-        value = frame.f_locals[name]
-        yield [name, type_label(value), clean(preview(value, 240, key=name))]
+def _is_told(name: str, value: object) -> bool:
+    is_code = ismodule(value) or isclass(value) or isroutine(value)
+    return name not in ("self", "cls") and not name.startswith(("__", ".")) and not is_code

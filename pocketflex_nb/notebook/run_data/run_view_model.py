@@ -21,7 +21,7 @@ from pocketflex_nb.engine.records.record import Failure, Note, rows
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.run_data.active_visits import ActiveVisit, ActiveVisits
-from pocketflex_nb.notebook.run_data.error_card import error_card
+from pocketflex_nb.notebook.run_data.error_card import ErrorCard, error_card
 from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of, inner_runs_of
@@ -29,7 +29,7 @@ from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.text.safe_text import shown
 
-__all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "STREAM", "RunViewModel", "flow_names", "graphs_of", "summed"]
+__all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "STREAM", "RunViewModel", "counted_visits", "flow_names", "graphs_of", "summed"]
 
 #: up to so many runs have a lane each; up to `MANY` a row each; above that a cell each
 LANES, MANY = 6, 60
@@ -37,13 +37,22 @@ LANES, MANY = 6, 60
 CUT, STREAM = 400, 4_000
 #: marks on the bars of one run, the latest
 MARKS = 40
-#: characters of all lanes together, while runs go on and when they are over: a message stays far below its cap of 100 KB
 #: lines before the last ones that are read to know what goes on in them
 _BEFORE = 100
+#: of a bar: that its visit was cancelled
+_CANCELLED = 2
 _STALE_EVERY = 1.0  # seconds between two looks for old code
+#: characters of all lanes together, while runs go on and when they are over: a message stays far below its cap of 100 KB
 ROOM = {False: 14_000, True: 56_000}
 _ORDER = ("failed", "asking", "paused", "running", "pending", "cancelled", "done")
 _CODES = {status: status[0] for status in ("running", "done", "failed", "cancelled", "asking")} | {"paused": "w", "pending": "p"}
+
+
+def counted_visits(here: int, visits: int, failed: int, cancelled: int) -> str:
+    """How the visits of several runs went, such as ``2 here, 3 done, 1 failed``."""
+    done = max(visits - failed - cancelled, 0)
+    parts = ((here, "here"), (done, "done"), (failed, "failed"), (cancelled, "cancelled"))
+    return ", ".join(f"{number} {word}" for number, word in parts if number)
 
 
 def summed(states: Sequence[State]) -> State:
@@ -59,6 +68,8 @@ def summed(states: Sequence[State]) -> State:
             known.active += node.active
             known.due += node.due
             known.lost += node.lost
+            known.failures += node.failures
+            known.cancellations += node.cancellations
             known.seconds += node.seconds
             known.error = known.error or node.error
             for status, number in node.runs.items():
@@ -87,6 +98,7 @@ class RunViewModel:
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
         self._open: dict[int, ActiveVisits] = {}  # by number of the run
         self._columns: dict[int, LaneColumns] = {}  # by number of the run
+        self._cards: dict[int, ErrorCard] = {}  # by number of the run: a card tells what was so when it failed
         self._waited: set[int] = set()  # numbers of runs that have asked somebody
         self._deadlines: dict[tuple[int, int], float] = {}  # (run, question): seconds since the epoch
         self._stale: tuple[str, ...] = ()
@@ -97,6 +109,7 @@ class RunViewModel:
         self._visits: Counter[Any] = Counter()
         self._taken: Counter[tuple[Any, str]] = Counter()
         self._failed: Counter[Any] = Counter()
+        self._cancelled: Counter[Any] = Counter()
 
     @property
     def is_many(self) -> bool:
@@ -120,11 +133,20 @@ class RunViewModel:
         """Whether single steps can be gone through: of a crowd only those of the run in focus."""
         return len(self.chosen()) <= MANY
 
-    def moments(self) -> list[tuple[int, Any, Span]]:
-        """Every kept step of the chosen runs: (end, run, span), in order of time."""
+    def moments(self) -> list[int]:
+        """When each kept step of the chosen runs ended, in order, monotonic ns: of a very long run more than its state keeps."""
         if not self.has_steps:
             return []
-        return sorted(((span.end, run, span) for run in self.chosen() for span in list(run.state().spans)), key=lambda m: m[0])
+        ends: list[int] = []
+        for run in self.chosen():
+            state = run.state()
+            spans = list(state.spans)
+            ends += [span.end for span in spans] if len(spans) == state.steps else self.time_travel.events_of(run).ends()
+        return sorted(ends)
+
+    def steps(self) -> int:
+        """How many steps the chosen runs have finished."""
+        return sum(run.state().steps for run in self.chosen()) if self.has_steps else 0
 
     def last(self) -> tuple[Any, Span] | None:
         """The last step at the time cursor."""
@@ -137,15 +159,17 @@ class RunViewModel:
     def cursor(self) -> dict[str, Any]:
         """The position of the time cursor, the number of steps, and the step there."""
         last = self.last()
-        total = sum(len(run.state().spans) for run in self.chosen()) if self.has_steps else 0
-        place = total if self.moment is None else bisect_right([m[0] for m in self.moments()], self.moment)
+        total = place = self.steps()
+        if self.moment is not None:
+            moments = self.moments()
+            place = max(total - len(moments), 0) + bisect_right(moments, self.moment)
         told: dict[str, Any] = {"live": self.moment is None, "at": place, "of": total, "ms": None, "text": ""}
         if self.moment is not None:
             told["ms"] = round((self.moment - self.zero()) / 1e6, 1)
         if last is not None:
             run, span = last
             whose = f"{run.name} · " if len(self.chosen()) > 1 else ""
-            went = "failed" if span.failed else f"→ {span.action or 'default'}"
+            went = "failed" if span.failed else "cancelled" if span.cancelled else f"→ {span.action or 'default'}"
             told["text"] = clean(f"{whose}{span.node} {went}", 160) + f"  {(span.end - span.start) / 1e9:.3f} s"
         return told
 
@@ -162,13 +186,15 @@ class RunViewModel:
             return
         moments = self.moments()
         if step is None:
-            here = len(moments) if self.moment is None else bisect_right([m[0] for m in moments], self.moment)
+            here = len(moments) if self.moment is None else bisect_right(moments, self.moment)
             step = here + by
+        else:
+            step -= max(self.steps() - len(moments), 0)  # of a log that has dropped its oldest records
         if by > 0 and step > len(moments):
             self.moment = None
         elif moments:
             step = min(max(step, 0), len(moments))
-            self.moment = moments[step - 1][0] if step else self.zero()
+            self.moment = moments[step - 1] if step else self.zero()
 
     # the header -------------------------------------------------------------------------------------------------------
     def header(self, name: str) -> dict[str, Any]:
@@ -242,8 +268,7 @@ class RunViewModel:
         if runs == 1 or not node.visits:
             here = f"{node.active} here" if node.active > 1 else ""
             return branches_of(node) or inner_runs_of(node, node.seconds) or here or caption_of(node.status, node.seconds)
-        here = f"{node.active} here, " if node.active else ""
-        return f"{here}{node.visits} done" if node.status != "failed" else f"{here}{node.visits} visits, failed"
+        return counted_visits(node.active, node.visits, node.failures, node.cancellations)
 
     def _crowd(self, flow: Any, runs: list[Any]) -> dict[str, list[Any]]:
         """The same for thousands of runs, from their cursors and, once a run is over, its records: no event is made."""
@@ -258,10 +283,10 @@ class RunViewModel:
         for node, path in ids_of(flow).items():
             now, visits = here[node], self._visits[node]
             if now or visits:
-                failed = self._failed[node]
-                parts = (f"{now} here" * bool(now), f"{visits - failed} done" * (visits > failed), f"{failed} failed" * bool(failed))
-                status = "running" if now else "failed" if failed else "done"
-                told[shown(path)] = [status, 0, ", ".join(part for part in parts if part), 0]
+                failed, cancelled = self._failed[node], self._cancelled[node]
+                ended = visits - failed - cancelled
+                status = "running" if now else "failed" if failed else "done" if ended else "cancelled"
+                told[shown(path)] = [status, 0, counted_visits(now, visits, failed, cancelled), 0]
         return told
 
     def crowd_state(self, flow: Any) -> State:
@@ -271,8 +296,9 @@ class RunViewModel:
         total, ids = State(), ids_of(flow)
         for node, path in ids.items():
             if here[node] or self._visits[node]:
-                status = "running" if here[node] else "failed" if self._failed[node] else "done"
-                total.nodes[path] = NodeState(status=status, visits=self._visits[node], active=here[node])
+                visits, failed, cancelled = self._visits[node], self._failed[node], self._cancelled[node]
+                status = "running" if here[node] else "failed" if failed else "done" if visits > cancelled else "cancelled"
+                total.nodes[path] = NodeState(status=status, visits=visits, active=here[node], failures=failed, cancellations=cancelled)
         total.edges.update({(ids[node], action): times for (node, action), times in self._taken.items() if node in ids})
         return total
 
@@ -286,8 +312,8 @@ class RunViewModel:
         for (frame, node, action), times in hops.items():
             if frame is lifecycle_of(run).root and action.__class__ is not Note:
                 self._visits[node] += times
-                if action.__class__ is Failure and not action.handled:
-                    self._failed[node] += times
+                if action.__class__ is Failure and (action.status == "cancelled" or not action.handled):
+                    (self._cancelled if action.status == "cancelled" else self._failed)[node] += times
                 if action.__class__ is Several:
                     for name, n in action.counts.items():
                         self._taken[node, name] += n * times
@@ -314,8 +340,14 @@ class RunViewModel:
         if state.asking and is_now:
             lane["asks"] = [self._ask(run, e) for e in list(state.asking.values())[:5]]
         if lane["status"] == "failed" and run.error is not None:
-            lane["error"] = error_card(run)
+            lane["error"] = self._card(run)
         return lane
+
+    def _card(self, run: Any) -> ErrorCard:
+        card = self._cards.get(run.number)
+        if card is None:
+            card = self._cards[run.number] = error_card(run)
+        return card
 
     def _lines(self, run: Any, state: State, tail: int, room: int) -> list[list[Any]]:
         """The last lines, [stream, text, node], as many as fit; with group and column where visits go on side by side."""
@@ -365,7 +397,10 @@ class RunViewModel:
         return self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
 
     def spans(self, limit: int = 240) -> list[list[list[Any]]]:
-        """Per run its last visits: [node, start ms, end ms, failed, row], counted from the first start; visits that overlap get rows."""
+        """Per run its last visits: [node, start ms, end ms, 1 failed or 2 cancelled, row]; visits that overlap get rows.
+
+        Times count from the first start.
+        """
         return [over for over, _ in self._laid(limit)]
 
     def marks(self, limit: int = 240) -> list[list[list[Any]]]:
@@ -463,7 +498,7 @@ def _stacked(visits: list[Any], zero: int) -> list[list[Any]]:
             free.append(0)
         free[row] = math.inf if is_open else visit.end
         end = None if is_open else round((visit.end - zero) / 1e6, 1)
-        failed = 0 if is_open else int(visit.failed)
+        failed = 0 if is_open else _CANCELLED if visit.cancelled else int(visit.failed)
         told.append([clean(visit.node, 80), round((visit.start - zero) / 1e6, 1), end, failed, row])
     return told
 

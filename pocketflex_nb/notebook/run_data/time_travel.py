@@ -28,6 +28,8 @@ class RunEvents:
         self._times: list[int] = []
         self._counts = VisitCounts()
         self._state, self._place = State(), 0
+        self._ends: list[int] = []
+        self._ended = 0  # events looked at for the ends of steps
 
     def read(self) -> list[Event]:
         """All events so far."""
@@ -39,7 +41,15 @@ class RunEvents:
             self.events.sort(key=lambda event: event.ns)
             self._times.sort()
             self._state, self._place = State(), 0
+            self._ends, self._ended = [], 0
         return self.events
+
+    def ends(self) -> list[int]:
+        """When each step of the run itself ended, monotonic ns."""
+        events = self.read()
+        self._ends += [e.ns for e in events[self._ended :] if not e.depth and e.kind in ("node_finished", "node_failed")]
+        self._ended = len(events)
+        return self._ends
 
     def until(self, ns: int | None) -> list[Event]:
         """The events up to a moment (monotonic ns), or all."""

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import linecache
-import os
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from IPython.core.error import UsageError
 
 from pocketflex_nb.core.errors import CheckError, DiagramError, PocketflexError
+from pocketflex_nb.core.user_traceback import without_engine
 from pocketflex_nb.views.text.redaction import redacted
 from pocketflex_nb.views.text.safe_messages import inert_but_colours, speakable
 from pocketflex_nb.views.text.safe_text import inert
 
-__all__ = ["Interrupted", "fail", "own_error", "own_traceback", "shortened", "syntax_error", "usage", "users_line"]
-
-_OURS = str(Path(__file__).resolve().parents[2])
-_LIBRARY = os.path.dirname(os.__file__)
+__all__ = ["Interrupted", "fail", "own_error", "shortened", "syntax_error", "usage", "users_line"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -44,30 +40,15 @@ def shortened(error: PocketflexError) -> BaseException:
     return usage(speakable(f"{what}{error}"))
 
 
-def own_traceback(trace: TracebackType | None) -> TracebackType | None:
-    """The part of `trace` outside of this package and the machinery: the user's lines, and libraries below them."""
-    kept: list[TracebackType] = []
-    while trace is not None:
-        file = os.path.abspath(trace.tb_frame.f_code.co_filename)
-        machinery = file.startswith((os.path.join(_LIBRARY, "asyncio"), os.path.join(_LIBRARY, "concurrent")))
-        if not file.startswith(_OURS + os.sep) and not (machinery and not kept):
-            kept.append(trace)
-        trace = trace.tb_next
-    chained: TracebackType | None = None
-    for one in reversed(kept):
-        chained = TracebackType(chained, one.tb_frame, one.tb_lasti, one.tb_lineno)
-    return chained
-
-
 def fail(shell: Any, error: BaseException, where: str) -> BaseException:
     """`error` of a node, ready to be raised in the cell: shown with the user's own lines and where it happened."""
-    trace = own_traceback(error.__traceback__)  # now: whoever catches the error on its way adds lines
+    trace = without_engine(error.__traceback__)  # now: whoever catches the error on its way adds lines
     return _rendered(error, lambda: [*_lines(shell, error, trace), speakable(where)])
 
 
 def own_error(shell: Any, error: BaseException) -> BaseException:
     """`error` of a cell's own code, ready to be raised: shown with the user's own lines."""
-    trace = own_traceback(error.__traceback__)
+    trace = without_engine(error.__traceback__)
     return _rendered(error, lambda: _lines(shell, error, trace))
 
 
@@ -82,7 +63,7 @@ def syntax_error(error: SyntaxError) -> str:
 def users_line(shell: Any, error: BaseException | None) -> str:
     """Where in the user's own code `error` was raised, such as ``Cell In[3], line 4: return 1 / 0``; ``""`` when nowhere."""
     place = ""
-    for frame in traceback.extract_tb(own_traceback(error.__traceback__) if error is not None else None):
+    for frame in traceback.extract_tb(without_engine(error.__traceback__) if error is not None else None):
         known = shell.compile.format_code_name(frame.filename)
         if known is not None:
             line = linecache.getline(frame.filename, frame.lineno or 0).strip()

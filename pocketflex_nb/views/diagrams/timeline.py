@@ -123,15 +123,16 @@ class _Timeline:
         text = cut_to_width(shown(short, 100), w - 8, 10) if w > 26 else ""
         took = (span.end - span.start) / 1e9
         said = f"{span.address or span.node}: {_seconds(took)}" + (f" → {span.action}" if span.action else "")
-        said += ", failed" if span.failed else ""
+        said += ", failed" if span.failed else ", cancelled" if span.cancelled else ""
         ink = INK["light"]["ink"]
         inside = f'<text class="pf-label" x="{number(x + 4)}" y="{number(y + 11.5)}" font-size="10" fill="{ink}">'
         inside = f"{inside}{xml(text)}</text>" if text.strip("…") else ""
         cross = f'<path d="M{number(x)},{number(y)}l{number(min(w, 8))},8" stroke="{line}"/>' if span.failed else ""
+        dash = ' stroke-dasharray="3 2" fill-opacity="0.5"' if span.cancelled else ""
         return (
             f'<g class="pf-bar" data-node="{attribute(span.node)}" data-seq="{span.seq}"><title>{xml(said)}</title>'
             f'<rect class="pf-h{hue}" x="{number(x)}" y="{number(y)}" width="{number(w)}" height="{number(_BAR)}" rx="3" '
-            f'fill="{fill}" stroke="{line}" stroke-width="{1.6 if span.failed else 1}"/>{cross}{inside}</g>'
+            f'fill="{fill}" stroke="{line}" stroke-width="{1.6 if span.failed else 1}"{dash}/>{cross}{inside}</g>'
         )
 
 

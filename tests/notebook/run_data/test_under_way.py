@@ -180,3 +180,23 @@ def test_a_replay_draws_them_too() -> None:
 
     assert [visit.node for visit in going] == ["Read"]
     assert going[0].start >= replay.started
+
+
+def test_the_bar_of_a_node_where_branches_join_begins_where_the_last_of_them_ended() -> None:
+    plan, search, read, write = Plan(), Search(), Read(), Write()
+    plan >> [search, read] >> write
+    run = Flow(plan).launch({}, show=False)
+    _began(search, read)
+    search.open()
+    while len(run.state().spans) < 2:
+        run.wait(0.01)
+    read.open()
+    _began(write)
+
+    (visit,) = ActiveVisits(run).current()
+
+    ends = {span.node: span.end for span in run.state().spans}
+    assert visit.node == "Write"
+    assert visit.start == max(ends.values()) > ends["Plan"]
+    write.open()
+    run.result(10)

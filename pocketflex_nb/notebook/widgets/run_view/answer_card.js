@@ -28,6 +28,12 @@ function newCard(ask, answer) {
     event.preventDefault();
     if (read) answer(read());
   });
+  form.addEventListener("keydown", (event) => {      // wherever the browser, or what is around this page, has other plans for the key
+    if (event.key !== "Enter" || event.isComposing || !(/** @type {Element} */ (event.target).matches("input"))) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (read) answer(read());
+  });
   form.append(make("div", "pf-question", ask.question), line, make("div", "pf-refused", ask.refused ?? ""));
   if (ask.ends) countDown(form, ask.ends);
   return form;

@@ -98,7 +98,7 @@ export function detailTabsOf(view) {
     const { rows = [], cards = [], note } = view.model.get("tab_content");
     const wanted = find.value.trim().toLowerCase(), kept = rowsWith(rows, wanted);
     const lines = kept.map((row) => lineOfRow(row, here));
-    for (const card of cards) lines.push(errorCardOf(card, false));
+    for (const card of cards) lines.push(errorCardOf(card));
     if (!kept.length && rows.length) lines.push(make("div", "pf-note", "Nothing has this text."));
     if (note) lines.push(make("div", "pf-note", note));
     body.dataset.tab = here;

@@ -20,14 +20,14 @@ export function headerOf(view, menu) {
   const way = make("nav", "pf-way"), times = make("span", "pf-times");
   way.setAttribute("aria-label", "Way to these runs");
   const pause = makeButton(
-    "Pause", "pf-button", () => view.send({ do: pause.textContent === "Resume" ? "resume" : "pause" }), "Hold before the next node (space)",
+    "Pause", "pf-button pf-pause", () => view.send({ do: pause.textContent === "Resume" ? "resume" : "pause" }), "Hold before the next node (space)",
   );
   const step = makeButton("Step", "pf-button", () => view.send({ do: "step" }), "Let one more node go (n)");
   const stop = makeButton("Stop", "pf-button pf-stop", () => {
     stop.textContent = "Stopping";
     view.send({ do: "stop" });
   }, "End every run of this view (s)");
-  tools.append(pause, step, stop, menu);
+  tools.append(step, pause, stop, menu);      // what comes and goes stands at the outer end: the others stay
   el.append(head, way, times, counts, facts, tools);
 
   function draw() {

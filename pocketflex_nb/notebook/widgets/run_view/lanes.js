@@ -110,7 +110,10 @@ function laneOf(view, lane) {
 /** Open questions and the error. @param {View} view @param {HTMLElement} holder @param {Lane} lane @param {number} run @param {boolean} isShort */
 function drawCards(view, holder, lane, run, isShort) {
   const asks = (lane.asks ?? []).map((ask) => answerCardOf(holder, ask, (value) => view.send({ do: "answer", run, ask: ask.ask, value })));
-  const errors = lane.error ? [errorCardOf(lane.error, isShort)] : [];
-  const isSame = asks.length === holder.children.length && asks.every((el, n) => el === holder.children[n]);
-  if (errors.length || !isSame) holder.replaceChildren(...asks, ...errors);
+  const kept = [...holder.children].find((el) => view.errors.get(el) === lane.error);
+  const copy = view.isGone ? undefined : () => view.copyText({ do: "traceback", run });
+  const errors = lane.error ? [kept ?? errorCardOf(lane.error, { isShort, copy })] : [];
+  if (lane.error) view.errors.set(errors[0], lane.error);
+  const cards = [...asks, ...errors], isSame = cards.length === holder.children.length && cards.every((el, n) => el === holder.children[n]);
+  if (!isSame) holder.replaceChildren(...cards);
 }

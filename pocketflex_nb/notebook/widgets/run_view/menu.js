@@ -2,14 +2,14 @@
 // The menu of files and texts, and what came of its entries.
 
 import { copyText } from "../base/js/clipboard.js";
-import { make, makeButton, setAttributes } from "../base/js/dom.js";
+import { focusIn, make, makeButton, setAttributes } from "../base/js/dom.js";
 import { reached } from "../base/js/roving.js";
 
 /** @typedef {import("./view.js").View} View */
 
 /** Milliseconds for which an answer stands. */
 const STANDS = 12_000;
-const NO_CLIPBOARD = "This page may not write to the clipboard: print(flow.to_mermaid()) shows the text.";
+const NO_CLIPBOARD = "This page may not write to the clipboard; print() of the text in a cell shows it.";
 
 /** @param {View} view @param {{ chosenFlow: () => number, showEvents: () => void }} acts */
 export function menuOf(view, { chosenFlow, showEvents }) {
@@ -36,10 +36,11 @@ export function menuOf(view, { chosenFlow, showEvents }) {
   entry("Export HTML", "One page that opens anywhere, offline: a file beside the notebook", () => save({ what: "html" }));
   entry("Export diagram", "The diagram as it stands: an SVG file beside the notebook", () => save({ what: "svg", flow: chosenFlow() }));
   entry("Export timeline", "The timeline: an SVG file beside the notebook", () => save({ what: "timeline" }));
-  entry("Copy Mermaid", "The diagram as text, for a README or a %%flow cell", () => {
+  entry("Copy Mermaid", "The diagram as text, for a README or a %%flow cell", () => view.copyText({ do: "mermaid", flow: chosenFlow() }));
+  view.copyText = (message) => {
     answers.expectText();
-    view.send({ do: "mermaid", flow: chosenFlow() });
-  });
+    view.send(message);
+  };
   const toEvents = entry("Events", "What happened, event by event, in the tab below", showEvents);
 
   /** @param {boolean} isOpen @param {boolean} [isBack] whether the button gets the focus again */
@@ -109,7 +110,8 @@ function answersOf(view, more) {
     }
     if (!isAsked) return;
     isAsked = false;
-    say((await copyText(message.copied, { near: view.root, focus: more })) ? message.said : NO_CLIPBOARD);
+    const focus = /** @type {HTMLElement} */ (focusIn(view.root) ?? more);
+    say((await copyText(message.copied, { near: view.root, focus })) ? message.said : NO_CLIPBOARD);
   };
   view.model.on("msg:custom", heard);
   return {

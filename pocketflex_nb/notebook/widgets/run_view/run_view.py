@@ -18,6 +18,7 @@ from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
 from pocketflex_nb.notebook.reports.html_page import write_page
 from pocketflex_nb.notebook.reports.text_view import TextView
 from pocketflex_nb.notebook.run_data.detail_tabs import TABS, tab_content
+from pocketflex_nb.notebook.run_data.error_card import whole_traceback
 from pocketflex_nb.notebook.run_data.inner_runs import Level, crumbs, runs_inside
 from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
@@ -354,7 +355,7 @@ class RunView(StaticFallback, DeltaWidget):
 
     def _do(self, content: dict[str, Any]) -> None:
         do = content.get("do")
-        if do in ("export", "mermaid"):
+        if do in ("export", "mermaid", "traceback"):
             self._take_out(content)
             return
         if do not in _STEERS and do != "answer":
@@ -376,6 +377,10 @@ class RunView(StaticFallback, DeltaWidget):
         """Write a file, or send the diagram's text for the page's clipboard; the page gets a message about the result."""
         if self._kept is not None:
             self.send({"said": "Its runs were forgotten: there is nothing left to write."})
+            return
+        if content["do"] == "traceback":
+            text = whole_traceback(self.runs[int(content["run"])])
+            self.send({"copied": text, "said": "The whole traceback is in the clipboard."})
             return
         flow = self._flows[min(max(int(content.get("flow", 0)), 0), len(self._flows) - 1)]
         if content["do"] == "mermaid":

@@ -3,6 +3,7 @@
 
 import { make, makeSvg, write } from "../base/js/dom.js";
 import { clock } from "../base/js/status.js";
+import { barClass } from "./timeline.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {import("./timeline.js").Span} Span */
@@ -61,8 +62,8 @@ export function barsOf(spans, begin, end, colour) {
   /** @type {Record<string, string>} */
   const paths = {};
   const part = (/** @type {number} */ ms) => (ms / (end - begin || 1)) * 100;
-  for (const [node, from, to, isFailed] of spans) {
-    const cls = isFailed ? "pf-bar-failed" : `pf-bar-${colour(node)}`, wide = Math.max(part(to - from) - 0.6, 1).toFixed(1);
+  for (const [node, from, to, how] of spans) {
+    const cls = barClass(how, colour(node)), wide = Math.max(part(to - from) - 0.6, 1).toFixed(1);
     paths[cls] = `${paths[cls] ?? ""}M${part(from - begin).toFixed(1)} 1h${wide}v8h-${wide}z`;
   }
   return paths;

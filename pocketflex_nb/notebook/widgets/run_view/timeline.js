@@ -6,8 +6,8 @@ import { clock } from "../base/js/status.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {import("./time_cursor.js").Playhead} Playhead */
-/** Node, begin and end in ms, whether it failed, and the level it is drawn at.
- *  @typedef {[string, number, number, boolean, number]} Span */
+/** Node, begin and end in ms, 1 if it failed or 2 if it was cancelled, and the level it is drawn at.
+ *  @typedef {[string, number, number, boolean | number, number]} Span */
 /** Sign, begin and end in ms (null while it goes on), words and level: `|` a retry, `?` a wait, `>` a visit under way.
  *  @typedef {["|" | "?" | ">", number, number | null, string, number?]} Mark */
 
@@ -67,9 +67,9 @@ export function timelineOf(view, playhead) {
   }
 
   /** @param {Span} span @param {number} end @param {number} y @param {number} height */
-  function barOfVisit([node, from, to, isFailed], end, y, height) {
-    const title = makeSvg("title", {}), cls = isFailed ? "pf-bar-failed" : `pf-bar-${view.colour(node)}`;
-    title.textContent = `${node}  ${((to - from) / 1000).toFixed(3)} s${isFailed ? "  failed" : ""}`;
+  function barOfVisit([node, from, to, how], end, y, height) {
+    const title = makeSvg("title", {}), cls = barClass(how, view.colour(node));
+    title.textContent = `${node}  ${((to - from) / 1000).toFixed(3)} s${how === 2 ? "  cancelled" : how ? "  failed" : ""}`;
     const place = { x: (from / end) * 1000, y, width: Math.max(((to - from) / end) * 1000, 1.5), height, rx: 1.5 };
     return makeSvg("rect", { ...place, class: `pf-bar ${cls}` }, title);
   }
@@ -115,6 +115,12 @@ export function timelineOf(view, playhead) {
   }
 
   return { el, draw, grow };
+}
+
+/** The class of a bar. @param {boolean | number} how its visit ended @param {number} colour */
+export function barClass(how, colour) {
+  if (how === 2) return "pf-bar-cancelled";
+  return how ? "pf-bar-failed" : `pf-bar-${colour}`;
 }
 
 /** When the timeline ends, ms: with the last visit, or now while one goes on.

@@ -28,6 +28,10 @@ export function viewOf(model, root) {
     /** When the first of the runs began, by this page's clock, ms; null before.
      *  @type {number | null} */
     begun: null,
+    /** What each error card shows. @type {WeakMap<Element, object>} */
+    errors: new WeakMap(),
+    /** Ask the kernel for a text that goes into the clipboard. @type {(message: object) => void} */
+    copyText: (message) => model.send(message),
     /** Pixels that it takes before a person opens more. */
     cap: () => capOf(Number(model.get("height")) || USUAL_HEIGHT, window.innerHeight),
     /** Pixels of height for diagram and lanes. */

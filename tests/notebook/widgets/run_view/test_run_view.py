@@ -230,10 +230,11 @@ def test_the_time_cursor_goes_through_a_run_with_runs_inside() -> None:
     moments = view._view_model.moments()
     reel = view._view_model.time_travel.events_of(run)
     times = [event.ns for event in reel.read()]
-    middle = reel.state(moments[0][0]).nodes["Twice/inner/Count"].visits
+    middle = reel.state(moments[0]).nodes["Twice/inner/Count"].visits
     end = reel.state(times[-1])
 
-    assert [span.node.partition("_")[0] for _, _, span in moments] == ["Twice", "Twice"]  # steps of the run itself
+    assert moments == [span.end for span in run.state().spans]  # steps of the run itself
+    assert len(moments) == 2
     assert times == sorted(times)
     assert middle == 6
     assert end.status == "done"

@@ -5,17 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sqlite3
 import threading
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.urls import Address
 
-__all__ = ["FOLLOWER", "OpenedFile", "SteadyClock", "made_private", "name_of", "raw_of", "refuse_triggers", "sqlite_text"]
+__all__ = ["FOLLOWER", "Execute", "OpenedFile", "SteadyClock", "made_private", "name_of", "raw_of", "refuse_triggers", "sqlite_text"]
 
 #: name of the thread that follows a store
 FOLLOWER = "pocketflex-follow"
+
+
+class Execute(Protocol):
+    """Runs one statement: the `execute` of a connection or cursor."""
+
+    def __call__(self, sql: str, parameters: Sequence[object] = ..., /) -> sqlite3.Cursor:
+        """The cursor with its rows."""
+        ...
 
 
 def made_private(path: str | os.PathLike[str]) -> None:
@@ -37,7 +47,7 @@ def sqlite_text(data: bytes) -> str:
         return _marked("text", data)
 
 
-def name_of(found: Any) -> str:
+def name_of(found: object) -> str:
     """A name as the file has it: a text as it is, anything else as a marked text, which no other name has.
 
     Examples
@@ -103,7 +113,7 @@ class OpenedFile:
             )
 
 
-def refuse_triggers(do: Any, address: Address) -> None:
+def refuse_triggers(do: Execute, address: Address) -> None:
     """Raise if our tables have triggers that are not ours.
 
     Raises

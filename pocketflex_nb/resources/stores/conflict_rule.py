@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.errors import DecodingError
 from pocketflex_nb.core.frozen.freezer import freeze
@@ -55,7 +53,7 @@ class ConflictRule:
         writer = current.writer
         return writer is OUTSIDE or (frame is not None and writer.is_related(frame))
 
-    def merged(self, key: object, mine: object, base: object) -> Any:
+    def merged(self, key: object, mine: object, base: object) -> object:
         """What the rule of `key` makes of the present value and `mine`; `base` is the text before both."""
         rule, takes_base = self._merge[key]
         entry = self._replica.entries.get(key)
@@ -73,7 +71,7 @@ class ConflictRule:
             before = None
         return rule(before, theirs, mine)
 
-    def merged_nested(self, changed: Entry, current: Entry) -> tuple[Any, list[tuple[Any, ...]]]:
+    def merged_nested(self, changed: Entry, current: Entry) -> tuple[object, list[tuple[object, ...]]]:
         """A value that was changed in place, merged with the present one part by part; and the paths that both changed."""
         base, theirs = (freeze(decode(text, unloaded="keep")) for text in (changed.text, current.text))
         merge = Merge(self._merge, joins=False)

@@ -18,7 +18,7 @@ __all__ = ["key_of", "key_text"]
 _LONGEST = 1_000
 
 
-def key_text(key: Any, *, is_known: bool = False) -> str:
+def key_text(key: object, *, is_known: bool = False) -> str:
     """A key as text: one for ``1``, ``1.0``, ``True`` and an `IntEnum` of 1, one for ``"a"`` and a `StrEnum` of ``"a"``.
 
     Parameters
@@ -46,7 +46,7 @@ def key_text(key: Any, *, is_known: bool = False) -> str:
     return text
 
 
-def key_of(name: str) -> Any:
+def key_of(name: str) -> object:
     r"""The key that `key_text` wrote as `name`; an `Unloaded` for any other text, which stands for nothing but itself.
 
     Examples
@@ -73,7 +73,7 @@ def key_of(name: str) -> Any:
     return Unloaded.of_text(name, why)
 
 
-def _plain(part: Any, key: Any) -> Any:
+def _plain(part: Any, key: object) -> object:
     """The simplest value that is equal to `part`, which is `key` or contained in it."""
     cls = part.__class__
     if cls is str or cls is int:
@@ -91,7 +91,7 @@ def _plain(part: Any, key: Any) -> Any:
     return part
 
 
-def _number(part: Any, key: Any) -> Any:
+def _number(part: Any, key: object) -> object:
     if part != part:
         raise EncodingError("a key that is not equal to itself (nan) would never be found again; use None, or a text", path=(key,))
     for make in (int, float):
@@ -104,5 +104,5 @@ def _number(part: Any, key: Any) -> Any:
     return part
 
 
-def _if_equal(made: Any, part: Any) -> Any:
+def _if_equal(made: object, part: object) -> object:
     return made if made == part and hash(made) == hash(part) else part

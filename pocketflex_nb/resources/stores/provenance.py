@@ -7,11 +7,14 @@ import socket
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.store.changes import Change, Written
 from pocketflex_nb.core.store.writer import Writer
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.ports import WalkFrame
 
 __all__ = ["Elsewhere", "SharedChange", "SharedWritten", "Who", "kernel_name", "read_who", "who_text"]
 
@@ -64,7 +67,7 @@ class Elsewhere(Writer):
             self.run, self.path, self.kernel = who.run, who.node, who.kernel
         return self
 
-    def is_related(self, frame: Any) -> bool:
+    def is_related(self, frame: WalkFrame | None) -> bool:
         """False."""
         return False
 
@@ -86,7 +89,7 @@ def kernel_name() -> str:
     return f"{_host()}:{pid()}"
 
 
-def who_text(frame: Any, mark: str) -> str:
+def who_text(frame: WalkFrame | None, mark: str) -> str:
     """The present writer, as text stored beside the value; `frame` is that of the running step, or None."""
     if frame is None:
         return f'{_nobodies.get(pid()) or _nobody(pid())}{time.time():.3f},"{mark}"]'

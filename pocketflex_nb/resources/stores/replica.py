@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal
 
 from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.tagged_json import Unloaded
@@ -22,14 +23,25 @@ from pocketflex_nb.resources.stores.provenance import Elsewhere, SharedChange, S
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.store.changes import Change
 
 __all__ = ["Entry", "OwnWrite", "PastChange", "Replica", "frozen_of"]
 
-_UNREAD: Any = object()
+
+
+class _Unread(Enum):
+    """Stands for what was not decoded, or is not known."""
+
+    UNREAD = "not read"
+
+
+_UNREAD = _Unread.UNREAD
+#: the text of a value; None for a missing key
+_Text = str | None | Literal[_Unread.UNREAD]
 _CONTAINERS = frozenset({dict, list})
 
 
-def frozen_of(text: str | None) -> Any:
+def frozen_of(text: str | None) -> object:
     """The frozen value of a text; `MISSING` for None."""
     if text is None:
         return MISSING
@@ -57,14 +69,15 @@ class Entry:
 
     copies = None  # what is kept elsewhere is merged where it is kept
 
-    def __init__(self, key: Any) -> None:
+    def __init__(self, key: object) -> None:
         self.key = key
         self.tracked_by: WalkFrame | Tracking | None = UNTRACKED
 
-    def holds(self, value: Any, text: str, version: int, who: str, writer: Writer) -> Entry:
+    def holds(self, value: object, text: str, version: int, who: str, writer: Writer) -> Entry:
         """Take over a new value."""
         self.value, self.text, self.version, self.who, self.writer = value, text, version, who, writer
-        self.plain, self._frozen = type(value) not in _CONTAINERS and is_plain(value), _UNREAD
+        self.plain = type(value) not in _CONTAINERS and is_plain(value)
+        self._frozen: object = _UNREAD
         self.is_whole = type(value) is not Unloaded and (self.plain or '"$"' not in text or is_whole(value))
         return self
 
@@ -73,7 +86,7 @@ class Entry:
         self.holds(decode(self.text, unloaded="keep"), self.text, self.version, self.who, self.writer)
 
     @property
-    def frozen(self) -> Any:
+    def frozen(self) -> object:
         """The frozen value, as it is stored."""
         if self._frozen is _UNREAD:
             self._frozen = self.value if self.plain else frozen_of(self.text)
@@ -85,7 +98,7 @@ class PastChange:
 
     __slots__ = ("_change", "key", "old", "row")
 
-    def __init__(self, key: Any, old: Any, row: ChangeRow) -> None:
+    def __init__(self, key: object, old: _Text, row: ChangeRow) -> None:
         self.key, self.old, self.row = key, old, row
         self._change: SharedChange | None = None
 
@@ -123,12 +136,12 @@ class Replica:
     """
 
     def __init__(self, keep: int) -> None:
-        self.entries: dict[Any, Entry] = {}
-        self.gone: dict[Any, tuple[int, Writer]] = {}
+        self.entries: dict[object, Entry] = {}
+        self.gone: dict[object, tuple[int, Writer]] = {}
         self.kept: deque[PastChange] = deque(maxlen=keep)
         self.version = self.floor = 0
-        self._keys: dict[str, Any] = {}
-        self.strange: dict[str, Any] = {}
+        self._keys: dict[str, object] = {}
+        self.strange: dict[str, object] = {}
         self._is_deep = False
         self._versions: PersistentMap | None = None
 
@@ -144,7 +157,7 @@ class Replica:
             if text is not None:
                 self._hold(name, text, at, who)
 
-    def key(self, name: str) -> Any:
+    def key(self, name: str) -> object:
         """The key for a text."""
         key = self._keys.get(name)
         if key is None:
@@ -221,7 +234,7 @@ class Replica:
         rows = rows[max(len(rows) - room, 0) :]
         if not rows:
             return
-        known: dict[str, Any] = {}
+        known: dict[str, str | None] = {}
         unknown = None if rows[0][0] == 1 else _UNREAD
         older = []
         for row in rows:
@@ -236,17 +249,17 @@ class Replica:
         return not self._is_deep and self.floor > 0 and len(self.kept) < (self.kept.maxlen or 0)
 
     # the past --------------------------------------------------------------------------------------------------------
-    def written(self, key: Any) -> SharedWritten:
+    def written(self, key: object) -> SharedWritten:
         """The last writer of `key`."""
         entry = self.entries[key]
         who = read_who(entry.who)
         return SharedWritten(entry.version, who.run, who.node, who.step, who.time, who.kernel)
 
-    def history(self, key: Any) -> list[Any]:
+    def history(self, key: object) -> list[Change]:
         """The kept changes of `key`, or of all for `MISSING`, oldest first."""
         return [kept.change for kept in self.kept if key is MISSING or kept.key == key]
 
-    def after(self, version: int) -> dict[Any, Any]:
+    def after(self, version: int) -> dict[object, _Text]:
         """For the keys that were written after `version`, their texts then (None: missing)."""
         if not isinstance(version, int) or not 0 <= version <= self.version:
             raise StoreError(f"version {version!r} of a store at version {self.version}: a number from 0 to {self.version}")
@@ -255,7 +268,7 @@ class Replica:
                 f"version {version} is no longer kept, the history begins at {self.floor}; keep more: "
                 f"open_store(..., history=...), now {self.kept.maxlen}"
             )
-        texts: dict[Any, Any] = {}
+        texts: dict[object, _Text] = {}
         for kept in reversed(self.kept):
             if kept.row[0] <= version:
                 break
@@ -285,7 +298,9 @@ class Replica:
         """The whole present content; what did not change since the last call is shared with it."""
         known = self._versions
         if known is None or known.version < self.floor:
-            states: Iterable[Any] = ((key, (entry.version, entry.frozen)) for key, entry in self.entries.items())
+            states: Iterable[tuple[object, tuple[int, object]]] = (
+                (key, (entry.version, entry.frozen)) for key, entry in self.entries.items()
+            )
             self._versions = PersistentMap(self.version, states)
         elif known.version != self.version:
             changed = {kept.key: None for kept in self.kept if kept.row[0] > known.version}
@@ -293,6 +308,6 @@ class Replica:
         assert self._versions is not None
         return self._versions
 
-    def _state(self, key: Any) -> Any:
+    def _state(self, key: object) -> tuple[int, object] | None:
         entry = self.entries.get(key)
         return None if entry is None else (entry.version, entry.frozen)

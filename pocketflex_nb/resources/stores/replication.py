@@ -163,7 +163,8 @@ class Replication:
 
     def _apply_own_write(self, row: ChangeRow, live: object, frame: WalkFrame | None, entry: Entry | None) -> Applied:
         """Apply a change that was made here."""
-        replica, old = self.replica, MISSING
+        replica = self.replica
+        old: object = MISSING
         if frame is None:
             writer = OUTSIDE
         else:

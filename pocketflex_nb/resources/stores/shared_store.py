@@ -154,7 +154,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
         frame: WalkFrame | None = _frame()
         mark = self._refresh()
 
-        def look(entry: Entry | None) -> tuple[Any, int | None, Writer | None]:
+        def look(entry: Entry | None) -> tuple[object, int | None, Writer | None]:
             """The value, the version to delete (None: it is too late to), and who else has written."""
             if entry is None:
                 raise KeyError(key)
@@ -169,7 +169,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
                     self._report_conflict(key, frame, other, False)
             return entry.value, entry.version, other
 
-        def send(_: Entry | None, found: tuple[Any, int | None, Writer | None]) -> tuple[Any, Writer | None]:
+        def send(_: Entry | None, found: tuple[object, int | None, Writer | None]) -> tuple[object, Writer | None]:
             value, version, other = found
             if version is not None:
                 self._send(key, None, frame, version)
@@ -180,7 +180,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
             self._report_conflict(key, frame, other, True)
         return value
 
-    def _value_of(self, entry: Entry) -> Any:
+    def _value_of(self, entry: Entry) -> object:
         return entry.value if entry.is_whole else self._decoded(entry)
 
     def popitem(self) -> tuple[Any, Any]:
@@ -202,14 +202,14 @@ class SharedStore(ReplicatedReads, AsyncApi):
             return value
         self._refresh()
 
-        def compute(entry: Entry | None) -> tuple[Any, str | None]:
+        def compute(entry: Entry | None) -> tuple[object, str | None]:
             value = default if entry is None else self._decoded(entry)
             if self._is_late(frame):
                 return value, None
             value = fn(value)
             return value, self._encoded(key, value)
 
-        def send(entry: Entry | None, write: tuple[Any, str | None]) -> Any:
+        def send(entry: Entry | None, write: tuple[object, str | None]) -> object:
             value, text = write
             if text is not None:
                 self._send(key, text, frame, 0 if entry is None else entry.version, value)
@@ -297,13 +297,13 @@ class SharedStore(ReplicatedReads, AsyncApi):
         """Send a value that was changed in place, merged with the present value, if that differs."""
         key, rule = changed.key, self._rule
 
-        def merge(current: Entry | None) -> tuple[Any, str, list[tuple[Any, ...]]] | None:
+        def merge(current: Entry | None) -> tuple[object, str, list[tuple[object, ...]]] | None:
             """The value, its text, and the paths of lost updates; None when the key was deleted or overwritten meanwhile."""
             if current is changed:
                 return changed.value, text, []
             if current is None or rule.is_own(current, changed, frame):
                 return None
-            lost: list[tuple[Any, ...]] = []
+            lost: list[tuple[object, ...]] = []
             if rule.has_rule(key) and current.text != changed.text:
                 value = rule.merged(key, changed.value, changed.text)
             else:
@@ -312,7 +312,9 @@ class SharedStore(ReplicatedReads, AsyncApi):
                 self._report_conflict(key, frame, current.writer.resolve(), False, lost[0])
             return value, self._encoded(key, value), lost
 
-        def send(current: Entry | None, write: tuple[Any, str, list[tuple[Any, ...]]] | None) -> list[tuple[Writer, tuple[Any, ...]]]:
+        def send(
+            current: Entry | None, write: tuple[object, str, list[tuple[object, ...]]] | None
+        ) -> list[tuple[Writer, tuple[object, ...]]]:
             if write is None or current is None:
                 return []
             value, text, lost = write
@@ -336,12 +338,12 @@ class SharedStore(ReplicatedReads, AsyncApi):
         if not isinstance(state, ReadMark):
             self._detect_mutation(state, frame)
 
-    def _restore_in_place(self, state: _Tracked, frame: WalkFrame) -> tuple[Any, Any] | None:
+    def _restore_in_place(self, state: _Tracked, frame: WalkFrame) -> tuple[object, object] | None:
         if not isinstance(state, Entry) or state.plain or self._encoded(state.key, state.value) == state.text:
             return None
         return self._withdraw(state, frame)
 
-    def _withdraw(self, state: _Tracked, frame: WalkFrame) -> tuple[Any, Any] | None:
+    def _withdraw(self, state: _Tracked, frame: WalkFrame) -> tuple[object, object] | None:
         if not isinstance(state, Entry) or state.plain:
             return None
         with self._lock:
@@ -352,7 +354,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
                 dict.__setitem__(self, state.key, state.value)
         return old, state.value
 
-    def _undo_write(self, last: Record, old: Any, before: object, frame: WalkFrame) -> bool:
+    def _undo_write(self, last: Record, old: object, before: object, frame: WalkFrame) -> bool:
         key, entry = last.key, self._replica.entries.get(last.key)
         version = self._replica.gone.get(key, (0, OUTSIDE))[0] if entry is None else entry.version
         if version != last.version:
@@ -448,5 +450,5 @@ class SharedStore(ReplicatedReads, AsyncApi):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return self._reopen, (self._transport.backend.address, self._transport.backend.keep, self._options())

@@ -20,14 +20,14 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.errors import BadURL, LockLost, ResourceError, Unreachable
 from pocketflex_nb.resources.connections.sqlite_file_checks import (
     FOLLOWER,
+    Execute,
     OpenedFile,
     made_private,
     name_of,
@@ -96,7 +96,7 @@ _FOLD_RAW = {"blob": _FOLD_GONE, "text": _FOLD_GONE.replace("key = ?", "key = CA
 _SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
 
 
-def _row_of(row: Any) -> ChangeRow:
+def _row_of(row: Sequence[object]) -> ChangeRow:
     """A row as the file has it, with texts where anything else was written."""
     return checked_row(row if row[1].__class__ is str else (row[0], name_of(row[1]), *row[2:]))
 
@@ -181,7 +181,7 @@ class SqliteStoreBackend:
         self._write = connection.cursor().execute  # one cursor for all writes: making one is a tenth of a write
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[Any]:
+    def _alone(self) -> Iterator[Execute]:
         """The connection's `execute`, one thread at a time; a child of `fork` opens its own."""
         with self._using:
             if self._pid != pid():
@@ -200,7 +200,7 @@ class SqliteStoreBackend:
                 raise ResourceError(f"{self.address.safe} cannot be used: {exc}", url=self.address.safe) from exc
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[Any]:
+    def _writing(self) -> Iterator[Execute]:
         """A transaction that holds the file's write lock from the beginning, so that what it reads stays true."""
         with self._alone() as do:
             try:
@@ -217,7 +217,7 @@ class SqliteStoreBackend:
         with self._writing() as do:
             found = do("SELECT id FROM pfx_stores WHERE name = ?", (self.address.name,)).fetchone()
             if found is None:
-                number = int(do("INSERT INTO pfx_stores (name, folded) VALUES (?, 0)", (self.address.name,)).lastrowid)
+                number = do("INSERT INTO pfx_stores (name, folded) VALUES (?, 0)", (self.address.name,)).lastrowid or 0
                 do("INSERT OR IGNORE INTO pfx_log VALUES (?, '', NULL, '')", (number << _STORE,))
             else:
                 number = int(found[0])
@@ -225,14 +225,14 @@ class SqliteStoreBackend:
             return number
 
     # what others have done to the tables -----------------------------------------------------------------------------
-    def _schema_now(self, do: Any) -> int:
+    def _schema_now(self, do: Execute) -> int:
         return int(do("PRAGMA schema_version").fetchone()[0])
 
-    def _edits_now(self, do: Any) -> int:
+    def _edits_now(self, do: Execute) -> int:
         found = do("SELECT edits FROM pfx_guard WHERE store = ?", (self._store,)).fetchone()
         return found[0] if found is not None and found[0].__class__ is int else -1
 
-    def _guard(self, do: Any) -> None:
+    def _guard(self, do: Execute) -> None:
         """After a write to the file: check whether it was one of ours, and keep what is to be reported if not."""
         self._guarded = do("PRAGMA data_version").fetchone()[0]
         schema, edits = self._schema_now(do), self._edits_now(do)
@@ -271,7 +271,7 @@ class SqliteStoreBackend:
             finally:
                 do("COMMIT")
 
-    def _read(self, do: Any) -> tuple[int, list[ChangeRow]]:
+    def _read(self, do: Execute) -> tuple[int, list[ChangeRow]]:
         """The entries, updated by the log since they were folded."""
         folded = self._folded(do)
         known = do("SELECT version, key, value, who FROM pfx_entries WHERE store = ? ORDER BY version", (self._store,))
@@ -285,11 +285,11 @@ class SqliteStoreBackend:
         self._now, self._at = {key: (row[0], str(row[2])) for key, row in rows.items()}, version
         return version, list(rows.values())
 
-    def _folded(self, do: Any) -> int:
+    def _folded(self, do: Execute) -> int:
         found = do("SELECT folded FROM pfx_stores WHERE id = ?", (self._store,)).fetchone()
         return found[0] if found is not None and found[0].__class__ is int else 0
 
-    def _version(self, do: Any) -> int:
+    def _version(self, do: Execute) -> int:
         found = do("SELECT max(at) FROM pfx_log WHERE at >= ? AND at < ?", (self._base, self._end)).fetchone()[0]
         return 0 if found is None else int(found) - self._base
 
@@ -382,7 +382,7 @@ class SqliteStoreBackend:
         self._wary = _WARY
         return 0
 
-    def _catch_up(self, do: Any) -> None:
+    def _catch_up(self, do: Execute) -> None:
         """Learn what others have written. Inside a transaction that writes, so that it stays true until its end."""
         self._guard(do)
         if self._untold:
@@ -395,7 +395,7 @@ class SqliteStoreBackend:
         elif rows or self._version(do) != self._at:
             self._read(do)
 
-    def _insert(self, do: Any, key: str, text: str | None, who: str) -> int:
+    def _insert(self, do: Execute, key: str, text: str | None, who: str) -> int:
         version = self._at + 1
         if do("INSERT INTO pfx_log VALUES (?, ?, ?, ?)", (self._base + version, key, text, who)).rowcount != 1:
             raise ResourceError(f"{self.address.safe} did not take a write: a trigger drops it?", url=self.address.safe)
@@ -442,7 +442,7 @@ class SqliteStoreBackend:
         do("DELETE FROM pfx_log WHERE at > ? AND at <= ?", (self._base, self._base + version - self.keep))
         do("UPDATE pfx_guard SET folding = 0 WHERE store = ?", (self._store,))
 
-    def _check(self, do: Any, fence: FencingTokens) -> None:
+    def _check(self, do: Execute, fence: FencingTokens) -> None:
         for name, token in fence:
             if not self._holds(do, name, token):
                 raise LockLost(name)
@@ -450,7 +450,7 @@ class SqliteStoreBackend:
     # locks -----------------------------------------------------------------------------------------------------------
     # A lease is measured by the clock that all processes of a machine share from its start on, and that nobody sets. After a restart of
     # the machine that clock begins anew, and whoever held a lock is gone: its row then ends too far ahead, or within one lease.
-    def _lease(self, do: Any, name: str) -> tuple[int, float]:
+    def _lease(self, do: Execute, name: str) -> tuple[int, float]:
         """The last token of a lock, and the seconds that it is held for yet; 0 if it is free."""
         found = do("SELECT token, until, lease FROM pfx_locks WHERE store = ? AND name = ?", (self._store, name)).fetchone()
         token, until, lease = found or (0, 0.0, 0.0)
@@ -460,7 +460,7 @@ class SqliteStoreBackend:
         left = until - time.monotonic()
         return token, left if 0 < left <= lease + _ROUNDING else 0.0
 
-    def _holds(self, do: Any, name: str, token: int) -> bool:
+    def _holds(self, do: Execute, name: str, token: int) -> bool:
         known, left = self._lease(do, name)
         return known == token and left > 0
 

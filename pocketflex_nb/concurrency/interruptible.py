@@ -50,6 +50,13 @@ class Latch:
             self._lock.release()  # an interrupt before this line keeps it: nobody but those who wait wants it, and they look at `is_open`
         return self.is_open
 
+    def wait_interruptibly(self, seconds: float | None = None) -> bool:
+        """`wait` in slices of `SLICE` seconds, so that an interrupt is noticed where a lock's wait cannot be broken off."""
+        while not self.is_open and (seconds is None or seconds > 0):
+            self.wait(SLICE if seconds is None else min(SLICE, seconds))
+            seconds = None if seconds is None else seconds - SLICE
+        return self.is_open
+
 
 @contextmanager
 def hold_interrupts() -> Iterator[None]:

@@ -31,7 +31,6 @@ from pocketflex_nb.agents.protocol.errors import CallingSelf, CallTimeout, NotRu
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
 from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.agents.protocol.tree_position import TreePosition
-from pocketflex_nb.concurrency.interruptible import SLICE
 from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["AgentRef", "AwaitableDict", "Referenced", "resolve_ref"]
@@ -243,7 +242,7 @@ class AgentRef:
             raise NotRunning(incarnation.name)
         waiting = ThreadFuture()
         host.post_to(incarnation, enqueue_posted_call, incarnation, portable(incarnation, message), waiting, by, timeout, False)
-        if not waiting.wait(None if timeout is None or not host.is_real else timeout + CALL_MARGIN, SLICE):
+        if not waiting.wait(None if timeout is None or not host.is_real else timeout + CALL_MARGIN):
             raise CallTimeout(incarnation.name, timeout, "")
         return waiting.result()
 

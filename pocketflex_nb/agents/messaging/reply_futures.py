@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import Any
+
+from pocketflex_nb.concurrency.interruptible import Latch
 
 __all__ = ["LoopFuture", "ThreadFuture"]
 
@@ -46,44 +47,38 @@ class LoopFuture:
 
 
 class ThreadFuture:
-    """A future for a plain thread: `wait` sleeps in slices, so that the stop button can interrupt it everywhere."""
+    """A future for a plain thread."""
 
-    __slots__ = ("_error", "_is_done", "_lock", "_value")
+    __slots__ = ("_error", "_is_dropped", "_over", "_value")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self._is_done = False
+        self._over = Latch()
+        self._is_dropped = False
         self._value: object = None
         self._error: BaseException | None = None
 
     def done(self) -> bool:
-        """Whether it is settled."""
-        return self._is_done
+        """Whether it is settled, or its waiter has given up."""
+        return self._is_dropped or self._over.is_open
 
     def set_result(self, value: object) -> None:
         """Settle it."""
-        if not self._is_done:
-            self._value, self._is_done = value, True
-            self._lock.release()
+        if not self.done():
+            self._value = value
+            self._over.open()
 
     def set_exception(self, error: BaseException) -> None:
         """Settle it with an error."""
-        if not self._is_done:
-            self._error, self._is_done = error, True
-            self._lock.release()
+        if not self.done():
+            self._error = error
+            self._over.open()
 
-    def wait(self, seconds: float | None, slice: float) -> bool:
+    def wait(self, seconds: float | None) -> bool:
         """Wait; False when `seconds` are over. After an interrupt a later answer is dropped."""
         try:
-            while seconds is None or seconds > 0:
-                if self._lock.acquire(timeout=slice if seconds is None else min(slice, seconds)):
-                    return True
-                if seconds is not None:
-                    seconds -= slice
-            return self._is_done
+            return self._over.wait_interruptibly(seconds)
         except BaseException:
-            self._is_done = True
+            self._is_dropped = True
             raise
 
     def result(self) -> Any:

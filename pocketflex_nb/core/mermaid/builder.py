@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from pocketflex_nb.core.errors import CheckError, nearest
@@ -19,7 +19,7 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.mermaid.diagram import Diagram, DiagramEdge, DiagramNode, Directive, Subgraph
-from pocketflex_nb.core.mermaid.directives import FLOW_SETTINGS, NODE_SETTINGS, apply, value_of
+from pocketflex_nb.core.mermaid.directives import FLOW_SETTINGS, NODE_SETTINGS, apply, flag, value_of
 
 __all__ = ["build", "is_wireable", "rebuild"]
 
@@ -111,13 +111,21 @@ class _FlowBuilder:
         self.subgraphs = {g.id: g for g in diagram.subgraphs}
         self.written = {n.id: n for n in diagram.nodes}
         self.ids = {d.ref: d.value for d in diagram.directives if d.ref and d.setting == "id"}
+        self.repeats = {d.ref for d in diagram.directives if d.ref and d.setting == "repeats" and self.is_on(d)}
         self.settings: dict[str, list[Directive]] = {}
         for directive in diagram.directives:
-            if directive.setting != "id" or not directive.ref:
+            if directive.setting not in ("id", "repeats") or not directive.ref:
                 self.settings.setdefault(directive.ref, []).append(directive)
         self.check_refs()
         self.flows = self.nested()
         self.made: dict[str, Any] = {}
+
+    def is_on(self, directive: Directive) -> bool:
+        """Whether a directive says yes."""
+        try:
+            return flag(value_of(directive.value), directive.setting)
+        except ValueError as error:
+            self.diagram.fail(str(error), directive.line, directive.column)
 
     def check_refs(self) -> None:
         """Raise for a directive that refers to something that does not exist."""
@@ -289,7 +297,7 @@ class _FlowBuilder:
         starts = self.starts(home, members, edges)
         self.check_reached(starts, members, arrows)
         shared: dict[tuple[str, ...], BaseNode] = {}  # `a & b --> c & d` is one fan-out, begun once when both have arrived
-        for (source, kind, action), (heads, detached) in _bundled(arrows).items():
+        for (source, kind, action), (heads, detached) in _bundled(arrows, self.repeats).items():
             target = self.target(heads, detached)
             if isinstance(target, Fork) and not detached:
                 target = shared.setdefault(tuple(heads), target)
@@ -383,14 +391,14 @@ def _names(value: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in value.split("&") if part.strip()))
 
 
-def _bundled(arrows: list[DiagramEdge]) -> dict[tuple[str, str, str], tuple[list[str], list[str]]]:
-    """(source, kind, action) to its heads and its detached targets, in written order, each once."""
+def _bundled(arrows: list[DiagramEdge], repeats: Collection[str]) -> dict[tuple[str, str, str], tuple[list[str], list[str]]]:
+    """(source, kind, action) to its heads and its detached targets, in written order, each once unless the source is in `repeats`."""
     bundles: dict[tuple[str, str, str], tuple[list[str], list[str]]] = {}
     for e in arrows:
         key = (e.source, "error", "default") if e.kind == "error" else (e.source, "action", e.action)
         heads = bundles.setdefault(key, ([], []))[e.kind == "detached"]
         target = "END" if e.target == "[*]" else e.target
-        if target not in heads:
+        if target not in heads or e.source in repeats:
             heads.append(target)
     return bundles
 

@@ -13,7 +13,7 @@ from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node, check_concu
 from pocketflex_nb.core.flow.private_store import Private, declared, read_names
 from pocketflex_nb.core.flow.retry_policy import Retry
 
-__all__ = ["FLOW_SETTINGS", "NODE_SETTINGS", "apply", "seconds", "value_of"]
+__all__ = ["FLOW_SETTINGS", "NODE_SETTINGS", "apply", "flag", "seconds", "value_of"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -93,7 +93,8 @@ def _concurrency(thing: BaseNode, value: Any) -> None:
         raise ValueError("concurrency belongs to batch nodes and flows")
 
 
-def _flag(value: object, what: str) -> bool:
+def flag(value: object, what: str) -> bool:
+    """A yes or no as written."""
     found = {"true": True, "false": False, "yes": True, "no": False}.get(str(value).lower())
     if found is None:
         raise ValueError(f"{what}={value!r}: true or false is needed")
@@ -131,16 +132,16 @@ _NODE: dict[str, _Set] = {
 _FLOW: dict[str, _Set] = {
     "timeout": lambda thing, value: setattr(thing, "_pfx_timeout", _positive(value, "timeout")),
     "max_steps": lambda thing, value: setattr(thing, "_pfx_max_steps", _whole(value, "max_steps")),
-    "strict": lambda thing, value: setattr(thing, "_pfx_strict", _flag(value, "strict")),
+    "strict": lambda thing, value: setattr(thing, "_pfx_strict", flag(value, "strict")),
     "concurrency": _concurrency,
     "inputs": lambda thing, value: _own_store(thing, "inputs", value),
     "outputs": lambda thing, value: _own_store(thing, "outputs", value),
     "on_error": _on_item_error,
     "name": lambda thing, value: setattr(thing, "name", str(value)),
 }
-#: what may be set on a node, and on a flow; ``start`` and ``id`` are read by the wiring itself
-NODE_SETTINGS = (*_NODE, "id")
-FLOW_SETTINGS = (*_FLOW, "start", "id")
+#: what may be set on a node, and on a flow; ``start``, ``id`` and ``repeats`` are read by the wiring itself
+NODE_SETTINGS = (*_NODE, "id", "repeats")
+FLOW_SETTINGS = (*_FLOW, "start", "id", "repeats")
 
 
 def apply(thing: object, setting: str, value: object) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
+from contextvars import copy_context
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
@@ -92,10 +93,15 @@ async def _walk_branches(
             return None, _FAILED
         finally:
             run.leave(walk)
-            CURRENT_FRAME.set(frame)  # branches that are walked one after the other share this task
+
+    begun = copy_context()
+
+    async def apart(head: Any, index: int, start: Any = None) -> tuple[Any, Any]:
+        """One of several branches that a worker walks: in a task of its own, from the context of the fork, as if all began at once."""
+        return await asyncio.get_running_loop().create_task(branch(head, index, start), context=begun.copy())
 
     async def further(index: int, _: int) -> tuple[Any, Any]:
-        return await branch(fork.heads[index], index, ends[index][1])
+        return await apart(fork.heads[index], index, ends[index][1])
 
     if given is not None:
         frame.note("forked", branches=dict(Counter(run.log.path(frame, head) for head in fork.heads)))
@@ -104,7 +110,7 @@ async def _walk_branches(
     if not fork.heads:
         return None, None
     at_once = _at_once(run, frame.flow, len(fork.heads))
-    ends = await bounded_gather(branch, fork.heads, at_once)
+    ends = await bounded_gather(branch if at_once is None else apart, fork.heads, at_once)
     while early := [index for index, (_, stop) in enumerate(ends) if stop in meeting.former and stop not in inner]:
         for index, end in zip(early, await bounded_gather(further, early, at_once), strict=True):
             ends[index] = end

@@ -8,6 +8,7 @@ own entities.
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode, Group
 from pocketflex_nb.core.mermaid.scanner import NOTHING
@@ -118,6 +119,7 @@ class _Text:
         for group in self.graph.groups:
             self.start(group.id, group.starts or (group.start,), f"{self.names[group.id]}.")
         self.lines += [f"    %% pf: {name}.id={_quoted(short)}" for name, short in self.aliases]
+        self.lines += [f"    %% pf: {self.names[source]}.repeats=true" for source in self.repeating()]
         self.settings()
         if _quoted(self.graph.name) != '"flow"':
             self.lines.append(f"    %% pf: name={_quoted(self.graph.name)}")
@@ -178,6 +180,11 @@ class _Text:
             else:
                 found.append(member.id)
         return found
+
+    def repeating(self) -> list[str]:
+        """The nodes of which an arrow is there more than once: a reader takes equal arrows for one, unless it is told."""
+        times = Counter((edge.source, edge.kind, edge.action, edge.target) for edge in self.graph.edges)
+        return list(dict.fromkeys(source for (source, *_), number in times.items() if number > 1))
 
     def settings(self) -> None:
         """The settings of the diagram, one line per node."""

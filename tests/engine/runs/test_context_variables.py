@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from typing import Any
 
@@ -69,3 +70,27 @@ def test_what_is_set_after_the_launch_reaches_no_run_of_it() -> None:
     USER.set("later")
 
     assert [run.store["seen"] for run in group.wait(SOON)] == ["ann"] * 3
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, None])
+@pytest.mark.parametrize("way", ["run", "launch", "run_async"])
+def test_each_branch_of_a_fork_starts_from_the_context_of_the_fork(way: str, at_once: int | None) -> None:
+    class Branch(Node):
+        async def prep(self, shared: Any) -> None:  # type: ignore[override]
+            shared.setdefault("seen", []).append(USER.get())
+            USER.set("a branch")
+
+    @node
+    async def start(shared: Any) -> None:
+        shared["in"] = USER.get()
+
+    start >> [Branch(), Branch(), Branch(), Branch()] >> node(lambda shared: None)
+    flow, store = Flow(start, max_concurrency=at_once), dict[str, Any]()
+    if way == "launch":
+        store = flow.launch({}).wait(SOON).store
+    elif way == "run":
+        flow.run(store)
+    else:
+        asyncio.run(flow.run_async(store))
+
+    assert store["seen"] == ["ann"] * 4

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pocketflex_nb.core.errors import DiagramError
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import Edge, Graph, GraphNode, Group, graph_of, nodes_by_path
 from pocketflex_nb.core.flow.nodes import END, BatchNode, Fork, Node
@@ -190,7 +191,7 @@ def flows(draw: st.DrawFn, depth: int = 2) -> Flow:
     targets = st.sampled_from([*nodes, END])
     for node in nodes:
         for action in draw(st.lists(st.one_of(st.just("default"), _LABELS), max_size=2, unique=True)):
-            heads = draw(st.lists(targets, min_size=1, max_size=3, unique=True))
+            heads = draw(st.lists(targets, min_size=1, max_size=3))  # a node that is named twice is walked twice
             beside = draw(st.lists(st.sampled_from(nodes), max_size=1))
             node.successors[action] = heads[0] if len(heads) == 1 and not beside else Fork(heads, detached=beside)
         if draw(st.integers(0, 4)) == 0:
@@ -231,3 +232,21 @@ def test_kinds_come_back() -> None:
     router - "b" >> named("last")
 
     assert [n.kind for n in came_back(Flow(batch)).nodes] == ["batch", "router", "flow", "node"]
+
+
+@pytest.mark.parametrize(("said", "visits"), [("true", 3), ("yes", 3), ("false", 1)])
+def test_equal_arrows_are_one_unless_the_diagram_says_that_they_repeat(said: str, visits: int) -> None:
+    text = f"flowchart LR\n    a --> w\n    a --> w\n    a --> w\n    w --> END\n    %% pf: a.repeats={said}\n"
+    counted = Node()
+    counted.post = lambda shared, *_: shared.append("w")  # type: ignore[method-assign]
+    flow, seen = build(parse(text), {"a": Node(), "w": counted}), list[str]()
+
+    flow.run(seen)
+
+    assert len(seen) == visits
+    assert graph_of(build(parse(mermaid(graph_of(flow))), {"a": Node(), "w": counted})).edges == graph_of(flow).edges
+
+
+def test_a_wrong_word_for_repeating_is_named() -> None:
+    with pytest.raises(DiagramError, match=r"repeats='often': true or false is needed"):
+        build(parse("flowchart LR\n    a --> w\n    %% pf: a.repeats=often\n"), {"a": Node(), "w": Node()})

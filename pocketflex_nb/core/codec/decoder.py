@@ -89,7 +89,7 @@ def _untag(members: dict[str, object]) -> object:
     if tag is None:
         return members
     if tag.__class__ is not str:
-        raise DecodingError(f"a {type(tag).__name__} is no kind of value")
+        raise DecodingError(f"the kind of a value must be a string, not a {type(tag).__name__}")
     read = _READ.get(tag)
     if read is not None:
         check_shape(tag, members)
@@ -146,7 +146,7 @@ def _read_namedtuple(members: dict[str, Any]) -> object:
     cls = class_named(members["c"], tuple)
     given, known, fields = members["v"], static(cls, "_field_defaults", {}), static(cls, "_fields", None)
     if fields.__class__ is not tuple:
-        raise DecodingError(f"{members['c']} is no named tuple here: the class has changed since it was written")
+        raise DecodingError(f"{members['c']} is not a named tuple here: the class has changed since it was written")
     _same_fields(members["c"], given, fields, known)
     return tuple.__new__(cls, [given[name] if name in given else known[name] for name in fields])
 
@@ -155,7 +155,7 @@ def _read_dataclass(members: dict[str, Any]) -> object:
     cls = class_named(members["c"], object)
     known = static(cls, "__dataclass_fields__", None)
     if known.__class__ is not dict:
-        raise DecodingError(f"{members['c']} is no dataclass here: the class has changed since it was written")
+        raise DecodingError(f"{members['c']} is not a dataclass here: the class has changed since it was written")
     given, fields = members["v"], [field for field in known.values() if field._field_type is FIELD]
     defaults = {field.name: field for field in fields if _has_default(field)}
     _same_fields(members["c"], given, [field.name for field in fields], defaults)

@@ -144,7 +144,7 @@ def check_depth(value: object) -> None:
     while level:
         deep += 1
         if deep > DEEPEST + 1:
-            raise DecodingError(f"it stands more than {DEEPEST} levels deep, which no version of this writes")
+            raise DecodingError(f"it is nested more than {DEEPEST} levels deep, which no version of pocketflex_nb writes")
         below: list[object] = []
         for one in level:
             if issubclass(type(one), dict):
@@ -179,9 +179,9 @@ class _Packing:
             return simple(value)
         here = id(value)
         if here in self._above:
-            raise Refusal("it stands inside itself; keep a copy, or its name, in its place")
+            raise Refusal("it contains itself; store a copy, or its name, in its place")
         if len(self._above) >= DEEPEST:
-            raise Refusal(f"it stands more than {DEEPEST} levels deep; keep parts of it under keys of their own")
+            raise Refusal(f"it is nested more than {DEEPEST} levels deep; store parts of it under separate keys")
         self._above.add(here)
         try:
             return self._compound(cls, value)
@@ -367,13 +367,13 @@ _COMPOUND: dict[type, Callable[[_Packing, Any], object]] = {
 def read_flag(cls: Any, wanted: object, name: str) -> object:
     """A member, or several in one, of a class of flags that makes those in Python's own way."""
     if wanted.__class__ is not int:
-        raise DecodingError(f"{name} has no member {wanted!r}: flags are whole numbers")
+        raise DecodingError(f"{name} has no member {wanted!r}: flags are integers")
     member = static(cls, "_value2member_map_", {}).get(wanted)
     if member is not None:
         return member
     own = [special for special in ("_missing_", "__new__", "__init__", "_numeric_repr_") if _is_own(static(cls, special, None))]
     if own or type(cls).__call__ is not enum.EnumMeta.__call__:
-        raise DecodingError(f"{name} has no member {wanted!r}, and makes others by code of its own, which is not run by reading")
+        raise DecodingError(f"{name} has no member {wanted!r}, and creates other members by its own code, which decoding does not run")
     made = cls(wanted)
     if made.__class__ is not cls:
         raise DecodingError(f"{name} has no member {wanted!r} here: the class has changed since it was written")

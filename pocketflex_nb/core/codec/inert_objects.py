@@ -43,7 +43,7 @@ def factory_made(factory: object, what: str) -> object:
     """
     if type(factory) is type and factory in _FACTORIES:
         return factory()
-    raise DecodingError(f"{what} is lacking in what was written, and its default is made by code, which is not run by reading")
+    raise DecodingError(f"{what} is missing from the stored text, and its default comes from code, which decoding does not run")
 
 
 def made_of(cls: type, fields: dict[str, object]) -> object:
@@ -58,7 +58,7 @@ def made_of(cls: type, fields: dict[str, object]) -> object:
     for name, value in fields.items():
         found = static(cls, name, None)
         if not isinstance(found, _SLOTS) and static(type(found), "__set__", None) is not None:
-            raise DecodingError(f"{cls.__qualname__}.{name} is a descriptor, whose code is not run by reading")
+            raise DecodingError(f"{cls.__qualname__}.{name} is a descriptor, whose code decoding does not run")
         object.__setattr__(made, name, value)
     return made
 
@@ -77,7 +77,7 @@ def check_hashable(values: Iterable[object]) -> None:
         cls = type(value)
         for name in ("__hash__", "__eq__", "__getattribute__"):
             if not _is_known(static(cls, name, None)):
-                raise DecodingError(f"{cls.__qualname__} has a {name} of its own, which is not run by reading")
+                raise DecodingError(f"{cls.__qualname__} defines {name} itself, which decoding does not run")
         if issubclass(cls, tuple):
             stack += [item for item in tuple.__iter__(value) if type(item) not in _PLAIN]
         elif issubclass(cls, frozenset):

@@ -65,12 +65,12 @@ def check_shape(tag: str, members: dict[str, object]) -> None:
         Something else stands there.
     """
     if "v" in members and not _SHAPES.get(tag, _word)(members["v"]):
-        raise DecodingError(f"a {type(members['v']).__name__} is no content of a value of kind {tag!r}")
+        raise DecodingError(f"a value of kind {tag!r} cannot hold a {type(members['v']).__name__}")
     if len(members) > 2:
         for name, member in members.items():
             wanted = _BESIDE.get(name)
             if wanted is not None and type(member) not in wanted:
-                raise DecodingError(f"a {type(member).__name__} is no {name!r} of a value of kind {tag!r}")
+                raise DecodingError(f"{name!r} of a value of kind {tag!r} cannot be a {type(member).__name__}")
 
 
 def check_foreign(tag: str, members: dict[str, object]) -> None:
@@ -85,9 +85,9 @@ def check_foreign(tag: str, members: dict[str, object]) -> None:
         check_shape(tag, members)
         for name in ("extra", "private"):
             if type(members.get(name, {})) is not dict:
-                raise DecodingError(f"{name} of a pydantic model is no mapping")
+                raise DecodingError(f"{name} of a pydantic model is not a mapping")
         if not _words(members.get("set")):
-            raise DecodingError("the names of a pydantic model's fields are no list of texts")
+            raise DecodingError("the names of a pydantic model's fields are not a list of strings")
         return
     if tag in ("ndarray", "npscalar") and members.get("dtype") == "O":  # its items are put there, and asked for nothing
         members = {name: member for name, member in members.items() if name != "v" or type(member) is not list}
@@ -102,7 +102,7 @@ def check_foreign(tag: str, members: dict[str, object]) -> None:
         elif cls is dict:
             stack += member.values()
         elif _library(cls) not in _LIBRARIES:
-            raise DecodingError(f"an object of class {cls.__qualname__} is no content of a value of kind {tag!r}")
+            raise DecodingError(f"a value of kind {tag!r} cannot hold an object of class {cls.__qualname__}")
 
 
 def _library(cls: type) -> str:
@@ -119,7 +119,7 @@ def read_zone(key: object) -> object:
         There is none of that name.
     """
     if not isinstance(key, str) or not _ZONE.fullmatch(key) or ".." in key:
-        raise DecodingError(f"{str(key)[:80]!r} is no name of a time zone")
+        raise DecodingError(f"{str(key)[:80]!r} is not the name of a time zone")
     is_known = any(os.path.isfile(os.path.join(folder, key)) for folder in zoneinfo.TZPATH)
     if not is_known and any(map(os.path.isdir, zoneinfo.TZPATH)):
         raise DecodingError(f"the time zone {key!r} is not known here")

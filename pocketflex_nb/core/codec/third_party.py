@@ -52,8 +52,8 @@ def name_of(cls: type) -> str:
     except DecodingError:
         found = None
     if found is not cls:
-        where = "inside a function" if "<locals>" in name else f"not as {name}, the name it has,"
-        raise Refusal(f"its class {cls.__qualname__} stands {where} and could not be found again; define it at the top of a cell or module")
+        where = "is defined inside a function" if "<locals>" in name else f"is not bound to its own name, {name},"
+        raise Refusal(f"its class {cls.__qualname__} {where} and could not be found again; define it at the top of a cell or module")
     return name
 
 
@@ -93,7 +93,7 @@ def unpack(tag: Any, members: dict[str, object]) -> object:
     """The value that `pack` encoded."""
     known = _READERS.get(tag)
     if known is None:
-        raise DecodingError(f"{tag!r} is no kind of value that this version of pocketflex_nb knows")
+        raise DecodingError(f"{tag!r} is not a kind of value known to this version of pocketflex_nb")
     library, read = known
     module = sys.modules.get(library)
     if module is None:
@@ -284,10 +284,12 @@ def _read_column(pd: ModuleType, members: dict[str, Any]) -> object:
     if isinstance(dtype, list):
         storage, is_na = dtype
         if storage not in ("python", "pyarrow") or (storage == "pyarrow" and "pyarrow" not in sys.modules):
-            raise NotLoaded(f"texts of pandas that {storage} holds were read, and it is not loaded here; write `import pyarrow` first")
+            raise NotLoaded(
+                f"a pandas string column backed by {storage} was read, and {storage} is not loaded here; write `import pyarrow` first"
+            )
         dtype = pd.StringDtype(storage) if is_na else pd.StringDtype(storage, na_value=np.nan)
     elif dtype not in _NULLABLE:
-        raise DecodingError(f"{str(dtype)[:40]!r} is no dtype of pandas that is read")
+        raise DecodingError(f"{str(dtype)[:40]!r} is not a pandas dtype that can be read")
     return pd.array(members["v"], dtype=dtype)
 
 

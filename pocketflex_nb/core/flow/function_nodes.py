@@ -51,7 +51,7 @@ class FunctionNode(Node):
             return exec_res
         if exec_res.__class__ is GeneratorType:
             raise TypeError(
-                f"node {self.name!r} is written with yield, and nobody runs its body: return the action, or make it `async def`: "
+                f"node {self.name!r} is written with yield, so its body never runs: return the action, or make it `async def`: "
                 f"its texts are streamed as tokens then"
             )
         raise TypeError(

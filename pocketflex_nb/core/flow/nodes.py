@@ -460,9 +460,9 @@ class BatchNode(Node):
 def checked_name(what: str, name: str) -> str:
     """The name given to a node; raises unless it is a non-empty text."""
     if not isinstance(name, str):
-        raise TypeError(f"{what}(name={name!r}): a text is needed")
+        raise TypeError(f"{what}(name={name!r}): a string is needed")
     if not name.strip():
-        raise ValueError(f"{what}(name={name!r}): a text that says something is needed, or None for the class name")
+        raise ValueError(f"{what}(name={name!r}): a non-blank string is needed, or None for the class name")
     return name
 
 
@@ -511,7 +511,7 @@ class Fork(BaseNode):
         return target
 
     def _run(self, shared: object) -> object:
-        raise TypeError("a fan-out has no steps of its own: run the flow that holds it")
+        raise TypeError("a fan-out has no steps of its own: run the flow that contains it")
 
 
 def _tail(head: BaseNode) -> BaseNode:
@@ -519,7 +519,7 @@ def _tail(head: BaseNode) -> BaseNode:
     seen: set[int] = set()
     while (following := head.successors.get("default")) is not None and following is not END:
         if id(head) in seen:
-            raise ValueError(f"the branch at {head!r} runs in a circle of default actions: wire its join by hand")
+            raise ValueError(f"the branch at {head!r} loops through default actions: draw the arrow to its join yourself")
         seen.add(id(head))
         head = following
         if isinstance(head, Fork):

@@ -46,7 +46,7 @@ class Private:
             source: Mapping[Any, object] = params if outer in params else shared
             if outer not in source:
                 known = [key for key in shared if isinstance(key, str)]
-                raise StoreError(f"{what} takes {outer!r}, and the store around has no such key{nearest(str(outer), known)}")
+                raise StoreError(f"{what} takes {outer!r}, and the enclosing store has no such key{nearest(str(outer), known)}")
             found[inner] = own(source[outer])
         return found
 
@@ -56,7 +56,7 @@ class Private:
             known = [key for key in store if isinstance(key, str)]
             raise StoreError(
                 f"{what} gives {inner!r}, and none of its nodes wrote that{nearest(str(inner), known)}; "
-                f"write it on every way to an end, None if there is nothing"
+                f"write it on every path to an end, with None if there is no value"
             )
         return store[inner]
 
@@ -87,7 +87,7 @@ def declared(what: str, inputs: object, outputs: object, merge: object) -> Priva
         raise TypeError(f"{what}(merge={value_text(merge)}): a mapping of output to rule, such as {{'notes': operator.add}}")
     for key, rule in (merge or {}).items():
         if key not in gives.values():
-            raise ValueError(f"{what}(merge=...): {key!r} is no output{nearest(str(key), map(str, gives.values()))}")
+            raise ValueError(f"{what}(merge=...): {key!r} is not an output{nearest(str(key), map(str, gives.values()))}")
         if not callable(rule):
             raise TypeError(f"{what}(merge={{{key!r}: {value_text(rule)}}}): a rule is a function (theirs, mine) -> value")
     return Private(_names(what, "inputs", inputs), gives, dict(merge or {}))

@@ -54,7 +54,7 @@ class Retry:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"Retry({name}={getattr(self, name)!r}): must not be negative")
         if self.jitter > 1:
-            raise ValueError(f"Retry(jitter={self.jitter!r}): a share of the wait, from 0 to 1")
+            raise ValueError(f"Retry(jitter={self.jitter!r}): a fraction of the wait, from 0 to 1, is needed")
 
     def delay(self, failed: int, random: Callable[[], float] | None = None) -> float:
         """Seconds to wait after one failed attempt.

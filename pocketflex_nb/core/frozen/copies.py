@@ -86,7 +86,7 @@ class _Maker:
                 self._gather(key, seen)
                 self._gather(item, seen)
         elif issubclass(cls, (list, tuple, set, deque, dict)):
-            raise NotCopied(f"a {cls.__name__} is of a class that only it can copy")
+            raise NotCopied(f"a {cls.__name__} is an object that only its own class can copy")
         elif is_record(cls) and (read := reader_of(cls)) is not None:
             for item in read(value).values():
                 self._gather(item, seen)
@@ -118,7 +118,7 @@ class _Maker:
     def _part(self, frozen: Opaque) -> object:
         part = self.parts.get(frozen.ident)
         if type(part) is not frozen.cls:
-            raise NotCopied(f"{frozen.text} is not there any more")
+            raise NotCopied(f"{frozen.text} no longer exists")
         return part
 
     def _list(self, frozen: FrozenList) -> object:

@@ -50,10 +50,10 @@ class KeyLock:
                 self._owner, self._loop = me, loop
                 return None
             if self._owner == me:
-                raise StoreError(f"lock({self.key!r}) is held by this {_kind(me)} already: it would wait for itself")
+                raise StoreError(f"lock({self.key!r}) is held by this {_kind(me)} already: acquiring it again would deadlock")
             if blocking and loop is not None and self._loop is loop:
                 raise StoreError(
-                    f"lock({self.key!r}) is held by another task of this loop: waiting with `with` would stop the loop for ever; "
+                    f"lock({self.key!r}) is held by another task of this loop: waiting with `with` would block the loop forever; "
                     "write `async with store.lock(...)`"
                 )
             turn: Future[None] = Future()
@@ -94,7 +94,7 @@ class Lock:
 
     def __init__(self, lock: KeyLock, timeout: float | None) -> None:
         if timeout is not None and timeout < 0:
-            raise ValueError(f"lock({lock.key!r}, timeout={timeout!r}): seconds, 0 or more")
+            raise ValueError(f"lock({lock.key!r}, timeout={timeout!r}): a number of seconds, 0 or more, is needed")
         self._lock, self._timeout, self.token = lock, timeout, 0
 
     @property

@@ -145,7 +145,7 @@ class Store(WorkingCopies):
         if unknown:
             _refuse_options(unknown)
         if not isinstance(history, int) or isinstance(history, bool) or history < 1:
-            raise ValueError(f"Store(history={history!r}): a number of changes, 1 or more")
+            raise ValueError(f"Store(history={history!r}): a number of changes, 1 or more, is needed")
         super().__init__(initial)
         self.version = 0
         self._conflicts = WARN_ONLY if on_conflict == "warn" and not merge else rules_of(on_conflict, merge)

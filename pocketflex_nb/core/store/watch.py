@@ -158,7 +158,7 @@ class Watch:
                 if self._closed:
                     raise StopAsyncIteration
                 if self._waiter is not None and not self._waiter[1].done():
-                    raise RuntimeError("this watch is being read by another task: give each its own store.watch()")
+                    raise RuntimeError("another task reads this watch already: give each its own store.watch()")
                 loop = asyncio.get_running_loop()
                 future: asyncio.Future[None] = loop.create_future()
                 self._waiter = loop, future

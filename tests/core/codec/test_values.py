@@ -286,7 +286,7 @@ def test_a_class_made_inside_a_function_is_refused_since_nobody_could_find_it() 
     class Hidden:
         x: int
 
-    with pytest.raises(EncodingError, match="Hidden stands inside a function"):
+    with pytest.raises(EncodingError, match="Hidden is defined inside a function"):
         encode(Hidden(1))
 
 
@@ -294,7 +294,7 @@ def test_what_stands_inside_itself_is_refused() -> None:
     loop: list[Any] = [1]
     loop.append({"again": loop})
 
-    with pytest.raises(EncodingError, match=r"\[1\]\.again cannot be kept: it stands inside itself"):
+    with pytest.raises(EncodingError, match=r"\[1\]\.again cannot be kept: it contains itself"):
         encode(loop)
 
 

@@ -307,6 +307,6 @@ def test_reading_imports_nothing(text: str) -> None:
 
 def test_an_unreadable_value_says_why() -> None:
     assert "Mars/Base" in repr(decode('{"$":"zone","v":"Mars/Base"}', unloaded="keep"))
-    assert "default is made by code" in repr(decode(json.dumps({"$": "dataclass", "c": f"{ME}:Factory", "v": {}}), unloaded="keep"))
+    assert "default comes from code" in repr(decode(json.dumps({"$": "dataclass", "c": f"{ME}:Factory", "v": {}}), unloaded="keep"))
     assert isinstance(decode("[" * 300 + "]" * 300, unloaded="keep"), Unloaded)
     assert "not loaded here" in repr(decode('{"$":"dataclass","c":"nowhere:X","v":{}}', unloaded="keep"))

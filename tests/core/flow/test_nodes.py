@@ -183,11 +183,11 @@ def test_a_fan_out_of_fan_outs_wires_its_tails() -> None:
     assert c.successors["default"] is join
 
 
-def test_a_branch_in_a_circle_must_be_wired_by_hand() -> None:
+def test_a_branch_that_loops_must_be_wired_by_hand() -> None:
     a, b = Node(), Node()
     a >> b >> a
 
-    with pytest.raises(ValueError, match="circle"):
+    with pytest.raises(ValueError, match="loops through default actions"):
         Node() >> [a, Node()] >> Node()
 
 

@@ -333,6 +333,47 @@ def _calls(module: str, *names: str) -> list[int]:
     return [line for line, name in called if name in names]
 
 
+#: the one file that waits in slices for the stop button, and loops that wait for something else. (Rooms whose loops ask servers are not
+#: asked.)
+WAITS_IN_SLICES = "pocketflex_nb.concurrency.interruptible"
+OTHER_LOOPS = {
+    "pocketflex_nb.agents.actor.interpreter_exit": "shares the time that is left at the interpreter's exit",
+    "pocketflex_nb.agents.host.watchdog": "a thread that looks at other threads",
+    "pocketflex_nb.concurrency.thread_pool": "a thread that looks at the pool while calls wait",
+    "pocketflex_nb.engine.control.attempt_clock": "a thread that looks at limits of time",
+    "pocketflex_nb.engine.control.pause_gate": "turns a loop on whose stack it stands",
+    "pocketflex_nb.notebook.widgets.base.refresh_loop": "a thread that refreshes views",
+}
+
+
+def _timed_waits(module: str) -> list[str]:
+    """Calls inside ``while`` that wait for a bounded time: the sign of a loop that looks again and again."""
+    found = []
+    for call in (call for loop in ast.walk(tree(module)) if isinstance(loop, ast.While) for call in ast.walk(loop)):
+        if not isinstance(call, ast.Call):
+            continue
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        is_bounded = any(keyword.arg == "timeout" for keyword in call.keywords)
+        owner = getattr(call.func.value, "id", "") if isinstance(call.func, ast.Attribute) else ""
+        is_plain = bool(call.args) and owner not in {"asyncio", "path"}
+        yields = bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
+        if (name in {"acquire", "get", "join", "result", "wait"} and is_bounded) or (name in {"result", "wait"} and is_plain) or (
+            name == "sleep" and not yields
+        ):
+            found.append(f"{module}:{call.lineno} {ast.unparse(call)}")
+    return found
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if room_of(module) in {"agents", "concurrency", "engine", "notebook"}])
+def test_no_other_file_waits_in_slices(module: str) -> None:
+    waits = _timed_waits(module)
+
+    if module == WAITS_IN_SLICES or module in OTHER_LOOPS:
+        assert waits, "it waits in no loop any more: take it out of the table"
+    else:
+        assert waits == [], "wait by wait_in_slices, wait_interruptibly, wait_awake or wait_until_over"
+
+
 def test_no_circle_between_files() -> None:
     graph = {module: {found.target for found in imports(module) if is_ours(found.target)} - {module} for module in modules()}
 

@@ -144,10 +144,6 @@ class EngineThread:
         run_nested(self._loop, asyncio.sleep(min(seconds, _TURN)))
         return True
 
-    def poll_interval(self, seconds: float) -> float | None:
-        """The longest uninterrupted wait for code that awaits here: signals do not wake a loop, except the engine's, which gets none."""
-        return None if self.is_here and not self.is_adopted else seconds
-
     @property
     def ident(self) -> int | None:
         """The thread's identifier, or None before it was started."""

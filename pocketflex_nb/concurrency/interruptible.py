@@ -15,11 +15,24 @@ import functools
 import signal
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["PULSE", "SLICE", "Latch", "hold_interrupts", "keep_loop_awake", "wait_interruptibly", "whole"]
+__all__ = [
+    "GRACE", "PULSE", "SLICE", "Latch", "hold_interrupts", "keep_loop_awake", "wait_awake", "wait_in_slices", "wait_interruptibly",
+    "wait_until_over", "whole",
+]
+
+#: seconds between two looks of a waiting main thread, so that an interrupt gets through
+SLICE = 0.05
+#: seconds between two turns of a loop that waits for another thread
+PULSE = 0.05
+#: seconds that cancelled work gets to end before its waiter goes
+GRACE = 5.0
+#: seconds between two questions whether what is waited for is still wanted, and between two looks whether what was cancelled is over
+_LOOK, _SOON = 0.5, 0.005
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,13 +61,6 @@ class Latch:
         """Wait until it is open, at most `seconds`; returns whether it is."""
         if not self.is_open and self._lock.acquire(timeout=-1 if seconds is None else max(seconds, 0.0)):
             self._lock.release()  # an interrupt before this line keeps it: nobody but those who wait wants it, and they look at `is_open`
-        return self.is_open
-
-    def wait_interruptibly(self, seconds: float | None = None) -> bool:
-        """`wait` in slices of `SLICE` seconds, so that an interrupt is noticed where a lock's wait cannot be broken off."""
-        while not self.is_open and (seconds is None or seconds > 0):
-            self.wait(SLICE if seconds is None else min(SLICE, seconds))
-            seconds = None if seconds is None else seconds - SLICE
         return self.is_open
 
 
@@ -87,31 +93,81 @@ def whole(fn: Callable[P, T]) -> Callable[P, T]:
 
     return guarded
 
-_T = TypeVar("_T")
 
-#: seconds a thread that waits for an agent sleeps at most before it looks for an interrupt
-SLICE = 0.2
+# the waits -------------------------------------------------------------------------------------------------------------
+def wait_in_slices(wait: Callable[[float], object], timeout: float | None = None, *, turn: Callable[[float], bool] | None = None) -> bool:
+    """Wait in plain code so that the stop button is heard: the one loop that all waits of this package go through.
 
-#: seconds between two turns of a loop that waits for another thread
-PULSE = 0.05
+    Parameters
+    ----------
+    wait : callable
+        Waits for so many seconds at most; returns whether what is waited for came. It must hold no lock that another thread needs, as
+        `Latch.wait`, `queue.SimpleQueue.get` and `Lock.acquire` do not.
+    timeout : float or None
+        Seconds; None: as long as it takes.
+    turn : callable, optional
+        Lets an adopted loop run for so many seconds, as `EngineThread.run_once` does; returns whether there is one.
+
+    Returns
+    -------
+    bool
+        Whether it came in time.
+    """
+    deadline = None if timeout is None else monotonic() + timeout
+    most = SLICE if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX  # no other thread gets interrupts
+    while True:
+        left = most if deadline is None else max(0.0, min(most, deadline - monotonic()))
+        if wait(0.0 if turn is not None and turn(left) else left):
+            return True
+        if deadline is not None and monotonic() >= deadline:
+            return False
 
 
-def wait_interruptibly(future: cf.Future[_T], timeout: float | None) -> _T:
-    """Wait for `future` so that the stop button can interrupt, then cancel it."""
+def wait_interruptibly(future: cf.Future[T], timeout: float | None = None, *, is_wanted: Callable[[], bool] | None = None) -> T:
+    """The result of `future`, waited for in plain code; an interrupt or the timeout cancels it.
+
+    Parameters
+    ----------
+    future : concurrent.futures.Future
+        What another thread does.
+    timeout : float or None
+        Seconds; None: as long as it takes.
+    is_wanted : callable, optional
+        Asked twice a second; once it says no, the future is cancelled.
+
+    Raises
+    ------
+    TimeoutError
+        It was not done in time.
+    asyncio.CancelledError
+        It is not wanted any more.
+    """
+    done = Latch()
+    future.add_done_callback(done.open)
     try:
-        left = timeout
-        while True:
-            try:
-                return future.result(SLICE if left is None else min(SLICE, left))
-            except cf.TimeoutError:
-                if future.done():
-                    return future.result()
-                if left is not None and (left := left - SLICE) <= 0:
-                    future.cancel()
-                    raise
-    except KeyboardInterrupt:
+        if is_wanted is not None:
+            while not wait_in_slices(done.wait, _LOOK):
+                if not is_wanted():
+                    raise asyncio.CancelledError
+        elif not wait_in_slices(done.wait, timeout):
+            raise TimeoutError
+    except BaseException:
         future.cancel()
         raise
+    return future.result()
+
+
+async def wait_awake(awaitable: Awaitable[T]) -> T:
+    """Await so that the stop button is heard: the loop keeps waking; see `keep_loop_awake`."""
+    with keep_loop_awake():
+        return await awaitable
+
+
+async def wait_until_over(is_over: Callable[[], bool], seconds: float = GRACE) -> None:
+    """After a cancellation: wait until what was cancelled is over, at most so many seconds."""
+    until = monotonic() + seconds
+    while not is_over() and monotonic() < until:
+        await asyncio.sleep(_SOON)
 
 
 class _Beat:

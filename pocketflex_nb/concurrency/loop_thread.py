@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from pocketflex_nb.concurrency.interruptible import wait_interruptibly
 from pocketflex_nb.concurrency.process_id import pid
 
 __all__ = ["LoopThread", "io_thread"]
@@ -60,19 +61,7 @@ class LoopThread:
         if threading.current_thread().name == self._name:
             coro.close()
             raise RuntimeError("the plain form of a queue's method cannot be used in a callback of that queue; await the other one")
-        future = self.submit(coro)
-        try:
-            while True:
-                try:
-                    return future.result(0.5)
-                except TimeoutError:
-                    if future.done():
-                        return future.result()
-                    if not is_wanted():
-                        raise asyncio.CancelledError from None
-        except BaseException:
-            future.cancel()
-            raise
+        return wait_interruptibly(self.submit(coro), is_wanted=is_wanted)
 
 
 io_thread = LoopThread()

@@ -15,14 +15,11 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.concurrency.interruptible import Latch
+from pocketflex_nb.concurrency.interruptible import GRACE, Latch
 from pocketflex_nb.concurrency.outcome import capture, unwrap
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 
-__all__ = ["GRACE", "PortalFuture", "call_on_engine"]
-
-#: seconds that cancelled work gets to end before the waiter goes
-GRACE = 5.0
+__all__ = ["PortalFuture", "call_on_engine"]
 
 
 class PortalFuture(Future[Any]):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pocketflex_nb.concurrency.portal import GRACE
+from pocketflex_nb.concurrency.interruptible import GRACE
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 
 __all__ = ["CallerLoop", "cancel", "private_loop"]

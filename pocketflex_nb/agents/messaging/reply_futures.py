@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from pocketflex_nb.concurrency.interruptible import Latch
+from pocketflex_nb.concurrency.interruptible import Latch, wait_in_slices
 
 __all__ = ["LoopFuture", "ThreadFuture"]
 
@@ -76,7 +76,7 @@ class ThreadFuture:
     def wait(self, seconds: float | None) -> bool:
         """Wait; False when `seconds` are over. After an interrupt a later answer is dropped."""
         try:
-            return self._over.wait_interruptibly(seconds)
+            return wait_in_slices(self._over.wait, seconds)
         except BaseException:
             self._is_dropped = True
             raise

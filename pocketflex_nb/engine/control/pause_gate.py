@@ -8,6 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from pocketflex_nb.concurrency.interruptible import SLICE, wait_in_slices
 from pocketflex_nb.concurrency.reentrancy import run_nested
 from pocketflex_nb.engine.control.outer_run import Outside, inner_controllers
 from pocketflex_nb.engine.control.question import Questions
@@ -17,8 +18,6 @@ from pocketflex_nb.engine.records.frame import Frame
 
 __all__ = ["PauseGate"]
 
-#: seconds between two looks of a paused plain run: a main thread must see interrupts
-_SLICE = 0.05
 #: seconds for which a plain walk in a step on a loop may keep that loop from turning between two nodes
 _TURN = 0.02
 
@@ -72,13 +71,16 @@ class PauseGate:
                 first = False
                 self.waiting.add(frame)
                 if loop is not None:
-                    run_nested(loop, asyncio.sleep(_SLICE), self.run.cancelling)
-                    continue
-                with self._lock:
-                    self._passed.wait(_SLICE)
+                    run_nested(loop, asyncio.sleep(SLICE), self.run.cancelling)
+                else:
+                    wait_in_slices(self._wait, SLICE)
         finally:
             self.waiting.discard(frame)
         self._pass(frame)
+
+    def _wait(self, seconds: float) -> bool:
+        with self._lock:
+            return self._passed.wait(seconds)
 
     async def before_async(self, frame: Frame) -> None:
         """Suspend a walk on a loop here while the run is paused."""

@@ -16,12 +16,11 @@ from types import FrameType
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.interruptible import wait_awake, wait_in_slices
 from pocketflex_nb.core.context import CURRENT_CELL
 
 __all__ = ["Question", "Questions", "next_question", "next_question_async", "would_await"]
 
-#: seconds between two looks of a waiting main thread, so that an interrupt gets through
-_SLICE = 0.05
 _GONE = "has its answer, or nobody waits for one any more"
 _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 
@@ -211,6 +210,14 @@ def next_question(run: Any, timeout: float | None) -> Question | None:
     """The oldest open question of `run`, waited for in plain code; None when the run is over."""
     news: SimpleQueue[None] = SimpleQueue()  # an interrupt inside a `threading.Event` may keep its lock, which the telling thread needs
     stop: Callable[[], None] | None = None
+
+    def wait(seconds: float) -> bool:
+        try:
+            news.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
+
     try:
         questions = run.ensure_controller().questions
         stop = questions.hear(partial(news.put, None))
@@ -219,12 +226,9 @@ def next_question(run: Any, timeout: float | None) -> Question | None:
             while True:
                 if run.done() or (question := questions.oldest()) is not None:
                     return None if run.done() else question
-                left = _SLICE if deadline is None else min(_SLICE, deadline - monotonic())
-                if left <= 0:
+                left = None if deadline is None else max(0.0, deadline - monotonic())
+                if not wait_in_slices(wait, left, turn=engine_thread.run_once):
                     raise _late(run, timeout)
-                if not engine_thread.run_once(left):
-                    with suppress(Empty):
-                        news.get(timeout=left)
     except KeyboardInterrupt:
         run.cancel()
         raise
@@ -242,7 +246,7 @@ async def _awaited(run: Any, timeout: float | None) -> Question | None:
     loop, stop = asyncio.get_running_loop(), None
     try:
         questions = run.ensure_controller().questions
-        news, beat = asyncio.Event(), engine_thread.poll_interval(_SLICE)
+        news = asyncio.Event()
 
         def tell() -> None:
             if not loop.is_closed():
@@ -257,12 +261,9 @@ async def _awaited(run: Any, timeout: float | None) -> Question | None:
             left = None if deadline is None else deadline - loop.time()
             if left is not None and left <= 0:
                 raise _late(run, timeout)
-            waits = [seconds for seconds in (left, beat) if seconds is not None]
-            try:
-                async with asyncio.timeout(min(waits, default=None)):
-                    await news.wait()
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await wait_awake(news.wait())
     except (asyncio.CancelledError, KeyboardInterrupt):
         if CURRENT_CELL.get() is not None:  # the kernel's stop button, as far as anybody can tell
             run.cancel()

@@ -6,19 +6,13 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import Any
 
-from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.interruptible import wait_awake, wait_until_over
 from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.core.events import Event
 
 __all__ = ["EventStream", "kinds_of"]
-
-#: seconds between two looks of a waiting main thread, so that an interrupt gets through
-_SLICE = 0.05
-#: seconds that cancelled runs get to end before the waiter goes, and between two looks at whether they are over
-_GRACE, _LOOK = 5.0, 0.005
 
 
 class EventStream:
@@ -90,20 +84,14 @@ class EventStream:
         self._feed.waiter = tell
         try:
             while not self._feed.events and not come.is_set():
-                try:
-                    async with asyncio.timeout(engine_thread.poll_interval(_SLICE)):
-                        await come.wait()
-                except TimeoutError:
-                    continue
+                await wait_awake(come.wait())
         finally:
             self._feed.waiter = None
 
     async def _stopped(self) -> None:
         for run in self._runs:
             run.cancel()
-        until = monotonic() + _GRACE
-        while not all(run.done() for run in self._runs) and monotonic() < until:
-            await asyncio.sleep(_LOOK)
+        await wait_until_over(lambda: all(run.done() for run in self._runs))
 
 
 def kinds_of(kinds: str | Iterable[str] | None, more: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from time import monotonic
 from time import perf_counter_ns as now
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_slices, wait_until_over
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.control.outer_run import alert
@@ -25,14 +25,8 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.flow.flow_graph import Graph
     from pocketflex_nb.core.state import State
 
-__all__ = ["GRACE", "LOOK", "SLICE", "Run", "forget", "forgetting", "lifecycle_of", "rows_of", "runs", "subscribe"]
+__all__ = ["Run", "forget", "forgetting", "lifecycle_of", "rows_of", "runs", "subscribe"]
 
-#: seconds between two looks of a waiting main thread, so that an interrupt gets through
-SLICE = 0.05
-#: seconds that a cancelled run gets to end before its waiter goes
-GRACE = 5.0
-#: seconds between two looks at whether what was cancelled is over
-LOOK = 0.005
 
 #: what Tab offers on a run; the rest of its public attributes is in the docstring
 _OFFERED = (
@@ -338,18 +332,11 @@ class Run:
             raise RuntimeError(f"run {self.name!r} walks in the thread that called run(): there is nothing to wait for here")
         try:
             _refuse_on_engine(f"run {self.name!r}")
-            deadline = None if timeout is None else monotonic() + timeout
             with engine_thread.pool.release_slot():
-                while not self.done() and (deadline is None or monotonic() < deadline):
-                    left = SLICE if deadline is None else max(0.0, min(SLICE, deadline - monotonic()))
-                    if not engine_thread.run_once(left):
-                        over.wait(left)
+                wait_in_slices(over.wait, timeout, turn=engine_thread.run_once)
         except KeyboardInterrupt:
             self.cancel()
-            until = monotonic() + GRACE
-            while not self.done() and monotonic() < until and engine_thread.run_once(SLICE):
-                pass
-            over.wait(until - monotonic())
+            wait_in_slices(over.wait, GRACE, turn=engine_thread.run_once)
             raise
         return self
 
@@ -391,15 +378,10 @@ class Run:
         over = loop.create_future()
         try:
             self.add_done_callback(lambda _: _wake(loop, over))
-            # ipykernel's SIGINT handler does not wake an idle selector: without a beat an interrupt waits for the run's end
-            beat = engine_thread.poll_interval(SLICE)
-            while not over.done():
-                await asyncio.wait([over], timeout=beat)
+            await wait_awake(over)
         except (asyncio.CancelledError, KeyboardInterrupt):  # the latter between two awaits
             self.cancel()
-            until = monotonic() + GRACE
-            while not self.done() and monotonic() < until:
-                await asyncio.sleep(LOOK)
+            await wait_until_over(self.done)
             raise
         return self
 

@@ -6,17 +6,19 @@ import asyncio
 import queue
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_slices, wait_until_over
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.records.usage import Usage, usage_of
 from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
 from pocketflex_nb.engine.runs.group_queue import GroupQueue
-from pocketflex_nb.engine.runs.run import GRACE, LOOK, SLICE, Run, lifecycle_of, rows_of
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of, rows_of
 
 __all__ = ["RunGroup", "queue_of"]
 
@@ -178,9 +180,8 @@ class RunGroup:
 
             for run in self._runs:
                 run.add_done_callback(one)
-            beat = engine_thread.poll_interval(SLICE)
-            while not over.done() and left[0] > 0:
-                await asyncio.wait([over], timeout=beat)
+            if left[0] > 0:
+                await wait_awake(over)
         except (asyncio.CancelledError, KeyboardInterrupt):
             await self._stopped_async()
             raise
@@ -189,9 +190,7 @@ class RunGroup:
     async def _stopped_async(self) -> None:
         """When the waiting task is cancelled, or interrupted between two awaits: end every run, and wait until they are over."""
         self.cancel()
-        until = monotonic() + GRACE
-        while not self.done() and monotonic() < until:
-            await asyncio.sleep(LOOK)
+        await wait_until_over(self.done)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[Run]:
         """The runs in the order in which they end.
@@ -222,14 +221,16 @@ class RunGroup:
             raise
 
     def _next(self, ended: queue.SimpleQueue[Run], deadline: float | None) -> Run:
-        while True:
-            left = SLICE if deadline is None else min(SLICE, deadline - monotonic())
-            if left <= 0:
-                raise TimeoutError(f"{self!r}: not all runs are over")
-            try:
-                return ended.get_nowait() if engine_thread.run_once(left) else ended.get(timeout=left)
-            except queue.Empty:
-                continue
+        came: list[Run] = []
+
+        def wait(seconds: float) -> bool:
+            with suppress(queue.Empty):
+                came.append(ended.get(timeout=seconds))
+            return bool(came)
+
+        if not wait_in_slices(wait, None if deadline is None else max(0.0, deadline - monotonic()), turn=engine_thread.run_once):
+            raise TimeoutError(f"{self!r}: not all runs are over")
+        return came[0]
 
     async def __aiter__(self) -> AsyncIterator[Run]:
         try:
@@ -248,7 +249,7 @@ class RunGroup:
                 while not ended:
                     come.clear()
                     if not ended:
-                        await _until(come, engine_thread.poll_interval(SLICE))
+                        await wait_awake(come.wait())
                 yield ended.popleft()
         except (asyncio.CancelledError, KeyboardInterrupt):
             await self._stopped_async()
@@ -333,12 +334,3 @@ class RunGroup:
 def queue_of(group: RunGroup) -> GroupQueue:
     """The engine's side of `group`: which of its runs begin next."""
     return group._queue
-
-
-async def _until(event: asyncio.Event, seconds: float | None) -> None:
-    """Wait for `event`, at most `seconds`, in slices, because signals do not wake a loop."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

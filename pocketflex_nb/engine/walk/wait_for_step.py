@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures as cf
-import threading
 from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.concurrency.interruptible import GRACE, wait_in_slices
 from pocketflex_nb.concurrency.outcome import unwrap
-from pocketflex_nb.concurrency.portal import GRACE, PortalFuture, call_on_engine
+from pocketflex_nb.concurrency.portal import PortalFuture, call_on_engine
 from pocketflex_nb.concurrency.private_loop import cancel, private_loop
 from pocketflex_nb.concurrency.reentrancy import cannot_nest, run_nested
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine.records.frame import Frame
 
-__all__ = ["GRACE", "SLICE", "loop_here", "wait_here", "wait_step"]
-
-#: seconds between two looks of a waiting main thread: a signal handler of Python's runs only then on some platforms
-SLICE = 0.05
+__all__ = ["loop_here", "wait_here", "wait_step"]
 
 
 def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
@@ -52,8 +49,7 @@ def _result(future: PortalFuture, run: Any) -> Any:
     """Begin, and wait for the result; an interrupt cancels it, waits until it is done, and is raised again."""
     try:
         future.begin()
-        while not future.over.wait(SLICE if threading.current_thread() is threading.main_thread() else None):
-            pass
+        wait_in_slices(future.over.wait)
         return future.result()
     except cf.CancelledError as exc:
         raise RunCancelled(f"run {run.name!r} was cancelled") from exc

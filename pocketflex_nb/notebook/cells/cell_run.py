@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pocketflex_nb.concurrency.interruptible import hold_interrupts
+from pocketflex_nb.concurrency.interruptible import GRACE, hold_interrupts, wait_awake
 from pocketflex_nb.concurrency.portal import PortalFuture
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.state import State
-from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run
+from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.cells.show import ShownRuns, show
@@ -83,8 +83,7 @@ class CellRun(CellWait):
         over = asyncio.wrap_future(body)
         try:
             body.begin()
-            while not over.done():  # a beat, as in `Run.wait_async`
-                await asyncio.wait([over], timeout=SLICE)
+            await wait_awake(asyncio.shield(over))
         except (asyncio.CancelledError, KeyboardInterrupt):
             body.cancel()
             await asyncio.wait([over], timeout=GRACE)

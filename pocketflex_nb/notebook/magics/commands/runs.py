@@ -6,15 +6,17 @@ import ast
 import asyncio
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.engine.runs.code_reload import is_stale
-from pocketflex_nb.engine.runs.run import GRACE, SLICE, Run, lifecycle_of, runs
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.cells.show import show
@@ -121,8 +123,19 @@ class _Waiting(CellWait):
 
     async def _until_over(self) -> None:
         try:
+            loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+            def tell(_: Run) -> None:
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(over.set)
+
+            for run in self._runs:
+                run.add_done_callback(tell)
             while self._left():
-                await asyncio.sleep(SLICE)
+                over.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None if self._until is None else self._until - monotonic()):
+                        await wait_awake(over.wait())
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise self._interrupted() from None
         self._end()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
@@ -19,14 +19,17 @@ from pocketflex_nb.notebook.shell.output_capture import install_output_capture, 
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import install_lifetimes, remove_lifetimes
 
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
 __all__ = ["load", "unload"]
 
 #: loaded shells, each with the magics of other packages that ours stand in for
-_loaded: WeakKeyDictionary[Any, dict[tuple[str, str], Any]] = WeakKeyDictionary()
+_loaded: WeakKeyDictionary[object, dict[tuple[str, str], object]] = WeakKeyDictionary()
 _NAMES = [(kind, name) for kind in ("line", "cell") for name in ("pocketflex", "pf")]
 
 
-def load(shell: Any) -> None:
+def load(shell: InteractiveShell) -> None:
     """Add magics, awaited cells, completion, formatters and lanes to `shell`. Loading again changes nothing."""
     if shell in _loaded:
         return
@@ -46,17 +49,17 @@ def load(shell: Any) -> None:
     _guard_input(getattr(shell, "kernel", None))
     ports.display = show
     if not hasattr(shell, "_last_traceback"):  # ipykernel 7.4 reads it for its reply; a usage error, shown without one, never set it
-        shell._last_traceback = None
+        shell.__dict__["_last_traceback"] = None
 
 
-def _guard_input(kernel: Any) -> None:
+def _guard_input(kernel: object) -> None:
     """Make `input` raise on the engine thread, during cells and between them: ipykernel replaces it for each cell."""
     for name in ("raw_input", "_sys_raw_input"):
         if (read := getattr(kernel, name, None)) is not None:
             setattr(kernel, name, engine_thread.guard_input(read))
 
 
-def unload(shell: Any) -> None:
+def unload(shell: InteractiveShell) -> None:
     """Restore `shell` to its state before `load`."""
     if shell not in _loaded:
         return

@@ -97,7 +97,7 @@ def show(thing: object, *, asked: bool = True, height: int = 500, view: str = "a
         from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import inspect_store
 
         _unseen.extend(runs)
-        inspect_store(runs[0], runs[0].name)
+        inspect_store(runs[0] if isinstance(runs[0], Run) else runs[0].store, runs[0].name)
         return None
     if view == "text" or not has_widgets():
         return _show_text(runs, getattr(thing, "name", None))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from IPython import get_ipython
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 from IPython.utils.generics import complete_object
 
+from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.engine.runs.run import Run, runs
@@ -20,6 +20,10 @@ from pocketflex_nb.notebook.magics.commands.help import topics
 from pocketflex_nb.notebook.requests.option_line import RUN_FLAGS
 from pocketflex_nb.notebook.requests.run_options import CONFIG
 from pocketflex_nb.notebook.shell.kernel_loop import LOOPS
+from pocketflex_nb.notebook.shell.loaded_agents import living_agents
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["candidates", "install_completion", "matcher", "remove_completion"]
 
@@ -29,7 +33,7 @@ _FLOW_COMMANDS = {"diagram", "launch", "pin", "run", "unpin"}
 _CHOICES = {"--as", "--on-error", "--view"}
 
 
-def candidates(line: str, names: dict[str, Any]) -> list[str] | None:
+def candidates(line: str, names: dict[str, object]) -> list[str] | None:
     """The completions at the end of `line`, or None when the line is not one of our magics."""
     match = _LINE.match(line)
     if match is None or (match["rest"] and not match["rest"][0].isspace()):
@@ -40,7 +44,7 @@ def candidates(line: str, names: dict[str, Any]) -> list[str] | None:
     return sorted({word for word in _offers(words, fragment, is_cell, names) if word.startswith(fragment)})
 
 
-def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, Any]) -> Iterable[str]:
+def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, object]) -> Iterable[str]:
     last = words[-1] if words else ""
     if last in _CHOICES:
         return RUN_FLAGS[last].takes.split("|")
@@ -64,19 +68,20 @@ def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, Any
     return _words(words, names)
 
 
-def _words(words: list[str], names: dict[str, Any]) -> Iterable[str]:
+def _words(words: list[str], names: dict[str, object]) -> Iterable[str]:
     command = words[0]
     if command in ("store", "set") and len(words) == 2:
         return _keys(words[1], names)
     if command in _RUN_COMMANDS:
         return [*_runs(names), *(["all"] if command in ("cancel", "pause", "continue") else [])]
+    if command == "run":
+        return _flows(names) or RUN_FLAGS
     if command in _FLOW_COMMANDS:
         return _flows(names)
     if command == "help":
         return [*topics(), *COMMANDS, "run"]
     if command == "stop":
-        scope: Any = sys.modules.get("pocketflex_nb.agents.actor.cell_scope")
-        return [*(str(ref.name) for ref in (scope.living() if scope is not None else [])), "all"]
+        return [*(str(ref.name) for ref in living_agents()), "all"]
     if command == "node":
         return [n for n, v in names.items() if isinstance(v, BaseNode) and not n.startswith("_")]
     if command == "config":
@@ -90,7 +95,7 @@ def _flags(words: list[str], is_cell: bool) -> Iterable[str]:
     return RUN_FLAGS
 
 
-def _nodes(words: list[str], names: dict[str, Any]) -> Iterable[str]:
+def _nodes(words: list[str], names: dict[str, object]) -> Iterable[str]:
     """Ids of the flow that the line names, else of all."""
     flows = _flows(names)
     named = {word: flows[word] for word in words if word in flows}
@@ -98,23 +103,23 @@ def _nodes(words: list[str], names: dict[str, Any]) -> Iterable[str]:
     return [*paths, *(path.rsplit("/", 1)[-1] for path in paths)]
 
 
-def _flows(names: dict[str, Any]) -> dict[str, Any]:
-    return {n: v for n, v in list(names.items()) if isinstance(v, BaseNode) and hasattr(v, "start_node") and not n.startswith("_")}
+def _flows(names: dict[str, object]) -> dict[str, Flow]:
+    return {n: v for n, v in list(names.items()) if isinstance(v, Flow) and not n.startswith("_")}
 
 
-def _runs(names: dict[str, Any]) -> list[str]:
+def _runs(names: dict[str, object]) -> list[str]:
     bound = [n for n, v in list(names.items()) if isinstance(v, (Run, RunGroup)) and not n.startswith("_")]
     return [run.name for run in runs()[-200:]] + bound
 
 
-def _keys(name: str, names: dict[str, Any]) -> list[str]:
+def _keys(name: str, names: dict[str, object]) -> list[str]:
     bound = names.get(name)
     run = bound if isinstance(bound, Run) else next((r for r in reversed(runs()) if r.name == name), None)
     return [str(key) for key in run.store if " " not in str(key)] if run is not None and isinstance(run.store, dict) else []
 
 
 @context_matcher(identifier="pocketflex_nb", priority=100)  # type: ignore[untyped-decorator]
-def matcher(context: CompletionContext) -> Any:
+def matcher(context: CompletionContext) -> object:
     """IPython's matcher (v2): only ours are offered on our lines."""
     shell = get_ipython()
     line = context.text_until_cursor
@@ -123,6 +128,8 @@ def matcher(context: CompletionContext) -> Any:
         return {"completions": [], "suppress": False}
     words = line.split()
     fragment = "" if not words or line[-1].isspace() else words[-1]
+    if not found and fragment:
+        found = [fragment]  # IPython suppresses the names of other matchers only for a matcher that has found something
     return {
         "completions": [SimpleCompletion(text=text, type="pocketflex") for text in found], "suppress": True, "matched_fragment": fragment,
     }
@@ -138,13 +145,13 @@ for _kind in (Run, RunGroup):
     complete_object.register(_kind, _offered)
 
 
-def install_completion(shell: Any) -> None:
+def install_completion(shell: InteractiveShell) -> None:
     """Offer them in `shell`."""
     if shell.Completer is not None and matcher not in shell.Completer.custom_matchers:
         shell.Completer.custom_matchers.append(matcher)
 
 
-def remove_completion(shell: Any) -> None:
+def remove_completion(shell: InteractiveShell) -> None:
     """Undo `install_completion`."""
     if shell.Completer is not None and matcher in shell.Completer.custom_matchers:
         shell.Completer.custom_matchers.remove(matcher)

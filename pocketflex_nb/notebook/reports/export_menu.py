@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from pocketflex_nb.notebook.reports.html_page import TOLD, page
+from pocketflex_nb.notebook.run_data.playback import ViewedRun
 from pocketflex_nb.views.diagrams.timeline import timeline
 
 __all__ = ["EXPORTS", "exported", "file_name"]
@@ -25,7 +25,7 @@ def file_name(title: str, what: str, number: int = 1) -> str:
     return f"{stem}{'' if number == 1 else f'-{number}'}{EXPORTS[what]}"
 
 
-def exported(what: str, runs: Sequence[Any], title: str, diagram: str) -> Path:
+def exported(what: str, runs: Sequence[ViewedRun], title: str, diagram: str) -> Path:
     """Write a file into the working folder, which is the notebook's; returns its path. No file is written over.
 
     Parameters

@@ -9,11 +9,12 @@ import shutil
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
-from pocketflex_nb.notebook.run_data.run_view_model import MANY, RunViewModel, flow_names, graphs_of, summed
+from pocketflex_nb.notebook.run_data.error_card import ErrorCard
+from pocketflex_nb.notebook.run_data.playback import ViewedRun
+from pocketflex_nb.notebook.run_data.run_view_model import MANY, Header, Lane, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.palette import PALETTE
 from pocketflex_nb.views.diagrams.timeline import timeline
@@ -27,7 +28,7 @@ _HEADS = {
 }
 
 
-def write_page(runs: Iterable[Any], path: str | PathLike[str], *, title: str | None = None) -> Path:
+def write_page(runs: Iterable[ViewedRun], path: str | PathLike[str], *, title: str | None = None) -> Path:
     """Write `page` to a file, whole or not at all; returns its path."""
     target = Path(path)
     write_beside(target, page(list(runs), title=title))
@@ -60,7 +61,7 @@ def write_beside(target: Path, text: str) -> None:
         raise
 
 
-def page(runs: Sequence[Any], *, title: str | None = None) -> str:
+def page(runs: Sequence[ViewedRun], *, title: str | None = None) -> str:
     """Runs as the text of an HTML file: counts, diagram, timeline, and for each run its output, its error, its store, its events.
 
     Parameters
@@ -89,11 +90,11 @@ def page(runs: Sequence[Any], *, title: str | None = None) -> str:
     return "\n".join(part for part in parts if part).encode("utf-8", "backslashreplace").decode()
 
 
-def _text(told: Any) -> str:
+def _text(told: object) -> str:
     return html.escape(str(told))
 
 
-def _chips(header: dict[str, Any]) -> str:
+def _chips(header: Header) -> str:
     chips = [_chip(status, f"{n} {status}" if header["runs"] > 1 else status) for status, n in header["counts"].items()]
     facts = [f"{header['steps']} steps" if "steps" in header else "", f"{header['seconds']:.2f} s" if header["seconds"] is not None else ""]
     facts += [f"{header['tokens']:,} tokens" if header.get("tokens") else "", f"${header['cost']}" if header.get("cost") else ""]
@@ -104,20 +105,20 @@ def _chip(status: str, text: str) -> str:
     return f'<span class="chip is-{_text(status)}">{_text(text)}</span>'
 
 
-def _diagrams(runs: Sequence[Any], view_model: RunViewModel) -> list[str]:
+def _diagrams(runs: Sequence[ViewedRun], view_model: RunViewModel) -> list[str]:
     graphs = graphs_of(runs)
     drawn = []
     for name, (flow, graph) in list(zip(flow_names([flow for flow, _ in graphs]), graphs, strict=True))[:FLOWS]:
         mine = [run for run in runs if run.flow is flow]
-        captions = {path: text for path, (_, _, text, _) in view_model.states(flow).items() if text} if len(mine) > 1 else None
+        captions = {path: str(text) for path, (_, _, text, _) in view_model.states(flow).items() if text} if len(mine) > 1 else None
         state = summed([run.state() for run in mine[:TOLD]]) if mine else State()
         drawn.append(f"<figure><figcaption>{_text(name)}</figcaption>{svg(graph, state, captions=captions)}</figure>")
     return drawn
 
 
-def _run(run: Any, lane: dict[str, Any], *, is_open: bool) -> str:
+def _run(run: ViewedRun, lane: Lane, *, is_open: bool) -> str:
     seconds = "" if lane["seconds"] is None else f" · {lane['seconds']:.2f} s"
-    lines = "\n".join(text.rstrip("\n") for _, text, *_ in lane["lines"])
+    lines = "\n".join(str(text).rstrip("\n") for _, text, *_ in lane["lines"])
     return (
         f"<details class=run{' open' if is_open else ''}><summary><h2>{_text(lane['name'])}</h2> {_chip(lane['status'], lane['status'])} "
         f"<span class=soft>{lane['steps']} steps{seconds}</span></summary>{_error(lane.get('error'))}"
@@ -126,7 +127,7 @@ def _run(run: Any, lane: dict[str, Any], *, is_open: bool) -> str:
     )
 
 
-def _error(error: dict[str, Any] | None) -> str:
+def _error(error: ErrorCard | None) -> str:
     if not error:
         return ""
     told = [f"<dt>{_text(name)}</dt><dd>{_text(text)} <span class=soft>({_text(kind)})</span></dd>" for name, kind, text in error["inputs"]]
@@ -137,7 +138,7 @@ def _error(error: dict[str, Any] | None) -> str:
     return f"<div class=error><strong>{_text(error['type'])}</strong> {_text(error['text'])}<dl>{node}{inputs}</dl>{trace}</div>"
 
 
-def _table(run: Any, tab: str, name: str, *, is_open: bool) -> str:
+def _table(run: ViewedRun, tab: str, name: str, *, is_open: bool) -> str:
     told = tab_content(tab, [run], None, None, RunViewModel([run]).time_travel)
     if not told["rows"]:
         return ""

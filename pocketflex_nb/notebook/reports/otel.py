@@ -6,14 +6,15 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable
-from typing import Any
 
+from pocketflex_nb.core.events import Event
+from pocketflex_nb.notebook.run_data.playback import ViewedRun
 from pocketflex_nb.views.text.redaction import redacted
 
 __all__ = ["otlp_json"]
 
 
-def otlp_json(runs: Iterable[Any]) -> str:
+def otlp_json(runs: Iterable[ViewedRun]) -> str:
     """The runs as one ``ExportTraceServiceRequest`` in OTLP's JSON form; ids are made of names, so equal runs give equal files.
 
     References
@@ -26,7 +27,7 @@ def otlp_json(runs: Iterable[Any]) -> str:
     return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [scope]}]}, indent=1)
 
 
-def _spans(run: Any) -> list[dict[str, Any]]:
+def _spans(run: ViewedRun) -> list[dict[str, object]]:
     events = run.events
     if not events:
         return []
@@ -42,8 +43,8 @@ def _spans(run: Any) -> list[dict[str, Any]]:
 
 
 def _span(
-    trace: str, span: str, parent: str, name: str, begun: Any, start: int, ended: Any, failed: bool, facts: dict[str, Any]
-) -> dict[str, Any]:
+    trace: str, span: str, parent: str, name: str, begun: Event, start: int, ended: Event, failed: bool, facts: dict[str, object]
+) -> dict[str, object]:
     first = int(begun.time * 1e9) - (begun.ns - start)
     return {
         "traceId": trace, "spanId": span, "parentSpanId": parent, "name": redacted(name), "kind": 1,
@@ -53,7 +54,7 @@ def _span(
     }
 
 
-def _attribute(key: str, value: Any) -> dict[str, Any]:
+def _attribute(key: str, value: object) -> dict[str, object]:
     return {"key": key, "value": {"stringValue": redacted(str(value))}}
 
 

@@ -13,15 +13,14 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any
 
+from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
+from pocketflex_nb.core.user_traceback import is_engine_file
 
 __all__ = ["InputField", "input_fields"]
 
-_OURS = str(Path(__file__).resolve().parents[2])
 _STEPS = ("prep", "prep_async", "post", "post_async")
 #: methods of a store that read a key, if it is there
 _ASKS = {"get", "pop", "setdefault", "increment", "insert_new"}
@@ -59,7 +58,7 @@ class _Use:
     default: str = ""
 
 
-def input_fields(flow: Any) -> list[InputField]:
+def input_fields(flow: Flow) -> list[InputField]:
     """The keys that must or may be in the store when `flow` starts, in the order in which its nodes read them.
 
     Examples
@@ -86,14 +85,14 @@ def input_fields(flow: Any) -> list[InputField]:
     return list(found.values())
 
 
-def _uses(node: Any) -> Iterator[_Use]:
+def _uses(node: object) -> Iterator[_Use]:
     """What the steps of one node do with keys, in their order; what cannot be read counts as nothing."""
     fn = node.__dict__.get("_pfx_fn")
-    steps: list[tuple[Any, int]] = [(fn, 0)] if fn is not None else [(getattr(type(node), name, None), 1) for name in _STEPS]
+    steps: list[tuple[object, int]] = [(fn, 0)] if fn is not None else [(getattr(type(node), name, None), 1) for name in _STEPS]
     for step, place in steps:
         step = inspect.unwrap(step) if callable(step) else None
         code = step.__code__ if isinstance(step, FunctionType) else None
-        if code is not None and code.co_argcount > place and not code.co_filename.startswith(_OURS):
+        if code is not None and code.co_argcount > place and not is_engine_file(code.co_filename):
             yield from _scanned(code, code.co_varnames[place])
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import Any
 
-from pocketflex_nb.engine.runs.run import lifecycle_of
+from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle
+from pocketflex_nb.notebook.run_data.playback import Replay, ViewedRun, engine_side
 
 __all__ = ["ActiveVisit", "ActiveVisits"]
 
@@ -36,7 +36,7 @@ class ActiveVisits:
     the last look that did not see it.
     """
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: ViewedRun) -> None:
         self.run = run
         self._starts: dict[str, int] = {}
         self._looked = 0
@@ -47,7 +47,8 @@ class ActiveVisits:
         if run.done():
             self._starts = {}
             return []
-        seen = _walking(run) if hasattr(lifecycle_of(run), "frames") else _told(run)
+        side = engine_side(run)
+        seen = _told(side) if isinstance(side, Replay) else _walking(side)
         starts = _Starts(run) if any(address not in self._starts for address, _, start in seen if start is None) else None
         found = []
         for address, node, start in seen:
@@ -60,18 +61,17 @@ class ActiveVisits:
         return sorted(found, key=lambda visit: visit.start)
 
 
-def _walking(run: Any) -> list[tuple[str, str, int | None]]:
-    """Address, graph path and nothing for each node that a walk of `run` is at."""
-    life = lifecycle_of(run)
+def _walking(life: RunLifecycle) -> list[tuple[str, str, int | None]]:
+    """Address, graph path and nothing for each node that a walk of the run is at."""
     waiting = life.controller.gate.waiting if life.controller is not None else ()
     frames = [frame for frame in life.frames() if frame.node is not None and not frame.step and frame not in waiting]
     return [(life.log.address(frame), frame.node_id, None) for frame in frames if frame.node is not None]
 
 
-def _told(run: Any) -> list[tuple[str, str, int | None]]:
+def _told(replay: Replay) -> list[tuple[str, str, int | None]]:
     """The same of a replay, whose events tell each start."""
     begun: dict[str, tuple[str, int]] = {}
-    for event in run.records:
+    for event in replay.records:
         if event.kind == "node_started":
             begun[event.address] = event.node, event.ns
         elif event.kind in ("node_finished", "node_failed"):
@@ -82,8 +82,8 @@ def _told(run: Any) -> list[tuple[str, str, int | None]]:
 class _Starts:
     """When visits began at the earliest, from the visits that are over."""
 
-    def __init__(self, run: Any) -> None:
-        self.began: int = lifecycle_of(run).started
+    def __init__(self, run: ViewedRun) -> None:
+        self.began: int = engine_side(run).started
         self.over: dict[str, int] = {}  # address of a visit: when it ended
         self.last: dict[str, int] = {}  # address of a walk: when its last visit ended
         for span in list(run.state().spans):

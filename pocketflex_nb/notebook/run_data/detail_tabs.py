@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import Span
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.engine.runs.run import lifecycle_of
-from pocketflex_nb.notebook.run_data.error_card import error_card
+from pocketflex_nb.notebook.run_data.error_card import ErrorCard, error_card
+from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
+from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import MARGIN
 from pocketflex_nb.views.text.safe_messages import masked_lines
@@ -20,7 +21,7 @@ from pocketflex_nb.views.values.change_lines import change_lines
 from pocketflex_nb.views.values.store_rows import child_rows as tree_rows
 from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["EVENTS", "MESSAGE_KINDS", "RUNS", "TABS", "Rows", "reading_replica", "tab_content"]
+__all__ = ["EVENTS", "MESSAGE_KINDS", "RUNS", "TABS", "Rows", "Step", "TabContent", "reading_replica", "tab_content"]
 
 #: the tabs, as the page names them
 TABS = ("diff", "messages", "store", "error", "events")
@@ -33,15 +34,27 @@ MESSAGE_KINDS = frozenset({"call", "cast", "reply", "info", "down", "asked", "an
 _QUIET = frozenset({"start", "seconds", "visit"})
 
 Rows = list[list[str]]
+#: a finished step: its run, and its span
+Step = tuple[ViewedRun, Span]
 
 
-def reading_replica(store: Any) -> AbstractContextManager[Any]:
+class TabContent(TypedDict):
+    """The content of one tab: rows of short texts, error cards, and a note where there is something to say."""
+
+    tab: NotRequired[str]
+    rows: Rows
+    cards: NotRequired[list[ErrorCard]]
+    note: str
+
+
+def reading_replica(store: object) -> AbstractContextManager[object]:
     """Inside, a store that is kept elsewhere answers from its replica: a view must not wait for a server. Others are unaffected."""
     within = getattr(store, "replica_only", None)
-    return nullcontext() if within is None else within()
+    replica: AbstractContextManager[object] = nullcontext() if within is None else within()
+    return replica
 
 
-def tab_content(tab: str, runs: Sequence[Any], moment: int | None, at: tuple[Any, Span] | None, time_travel: Any) -> dict[str, Any]:
+def tab_content(tab: str, runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_travel: TimeTravel) -> TabContent:
     """The content of `tab`.
 
     Parameters
@@ -55,11 +68,12 @@ def tab_content(tab: str, runs: Sequence[Any], moment: int | None, at: tuple[Any
     time_travel : TimeTravel
         Reads the runs' events.
     """
-    told = _TELLS[tab](list(runs)[:RUNS], moment, at, time_travel)
-    return {"tab": tab, **told}
+    content = _TABS[tab](list(runs)[:RUNS], moment, at, time_travel)
+    content["tab"] = tab
+    return content
 
 
-def _diff(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
+def _diff(runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_travel: TimeTravel) -> TabContent:
     if at is None:
         return {"rows": [], "note": "No step is finished yet."}
     run, span = at
@@ -73,17 +87,17 @@ def _diff(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dic
     return {"rows": [], "note": f"{clean(span.node)} changed nothing in the store."}
 
 
-def _messages(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
+def _messages(runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_travel: TimeTravel) -> TabContent:
     rows = _event_rows(runs, moment, time_travel, lambda event: event.kind in MESSAGE_KINDS)
     return {"rows": rows, "note": "" if rows else "No message and no question so far."}
 
 
-def _events(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
+def _events(runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_travel: TimeTravel) -> TabContent:
     rows = _event_rows(runs, moment, time_travel, lambda event: True)
     return {"rows": rows, "note": "" if rows else "Nothing has happened yet."}
 
 
-def _event_rows(runs: list[Any], moment: int | None, time_travel: Any, wanted: Callable[[Event], bool]) -> Rows:
+def _event_rows(runs: Sequence[ViewedRun], moment: int | None, time_travel: TimeTravel, wanted: Callable[[Event], bool]) -> Rows:
     found: list[Event] = []
     texts: dict[int, str] = {}
     for run in runs:
@@ -91,7 +105,7 @@ def _event_rows(runs: list[Any], moment: int | None, time_travel: Any, wanted: C
         latest = list(islice((event for event in reversed(events) if wanted(event)), EVENTS))
         texts.update(_outputs(events, latest))
         found += latest
-    zero = min((life.started for life in map(lifecycle_of, runs) if life.started), default=0)
+    zero = min((life.started for life in map(engine_side, runs) if life.started), default=0)
     found = sorted(found, key=lambda event: event.ns)[-EVENTS:]
     several = len(runs) > 1
     return [
@@ -127,7 +141,7 @@ def _facts(event: Event, text: str | None = None) -> str:
     return clean("  ".join([*facts, *([f"{seconds:.3f} s"] if seconds is not None else [])]), 240)
 
 
-def _store(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
+def _store(runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_travel: TimeTravel) -> TabContent:
     run = at[0] if at is not None else runs[0] if runs else None
     if run is None or not hasattr(run.store, "keys"):
         return {"rows": [], "note": "There is no store to look into."}
@@ -136,7 +150,7 @@ def _store(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> di
         return _store_rows(run, place, store, moment, time_travel)
 
 
-def _store_of(run: Any, address: str) -> tuple[str, Any]:
+def _store_of(run: ViewedRun, address: str) -> tuple[str, object]:
     """The store that the step at `address` was on: the private one of the nearest flow around it, by address, else the run's."""
     around = [place for place in run.stores if place and address.startswith(f"{place}/")]
     place = max(around, key=len, default="")
@@ -147,17 +161,17 @@ def _of_private(place: str) -> str:
     return f"In the private store of {clean(place, 160)}." if place else ""
 
 
-def _store_rows(run: Any, place: str, store: Any, moment: int | None, time_travel: Any) -> dict[str, Any]:
+def _store_rows(run: ViewedRun, place: str, store: object, moment: int | None, time_travel: TimeTravel) -> TabContent:
     held, note = store, _of_private(place)
     if moment is not None:
         held, then = _store_then(run, place, store, moment, time_travel)
         note = then or note
     rows = [[row.kind, clean(row.key), clean(row.preview), _writer(store, row.path[0], moment)] for row in tree_rows(held, limit=60)]
-    more = len(held) - len(rows) if hasattr(held, "__len__") else 0
+    more = len(held) - len(rows) if isinstance(held, Sized) else 0
     return {"rows": rows, "note": note or (f"{more:,} more keys: %pocketflex store" if more > 0 else "" if rows else "The store is empty.")}
 
 
-def _store_then(run: Any, place: str, store: Any, moment: int, time_travel: Any) -> tuple[Any, str]:
+def _store_then(run: ViewedRun, place: str, store: object, moment: int, time_travel: TimeTravel) -> tuple[object, str]:
     if not isinstance(store, Store):
         return store, "A plain dict keeps no past: this is the store as it is now."
     events = time_travel.events_of(run).until(moment)
@@ -169,7 +183,7 @@ def _store_then(run: Any, place: str, store: Any, moment: int, time_travel: Any)
         return {}, str(exc)
 
 
-def _writer(store: Any, key: Any, moment: int | None) -> str:
+def _writer(store: object, key: object, moment: int | None) -> str:
     if not isinstance(store, Store) or moment is not None:
         return ""
     try:
@@ -179,13 +193,13 @@ def _writer(store: Any, key: Any, moment: int | None) -> str:
     return clean(" · ".join(part for part in (written.run, written.node) if part) or "seed", 120) + f"  v{written.version}"
 
 
-def _error(runs: list[Any], moment: int | None, at: Any, time_travel: Any) -> dict[str, Any]:
+def _error(runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_travel: TimeTravel) -> TabContent:
     failed = [run for run in runs if run.error is not None and run.status == "failed"]
-    failed = [run for run in failed if moment is None or lifecycle_of(run).finished <= moment]
+    failed = [run for run in failed if moment is None or engine_side(run).finished <= moment]
     cards = [error_card(run) for run in failed[:3]]
     return {"rows": [], "cards": cards, "note": "" if cards else "Nothing has failed."}
 
 
-_TELLS: dict[str, Callable[..., dict[str, Any]]] = {
+_TABS: dict[str, Callable[[Sequence[ViewedRun], int | None, Step | None, TimeTravel], TabContent]] = {
     "diff": _diff, "messages": _messages, "store": _store, "error": _error, "events": _events,
 }

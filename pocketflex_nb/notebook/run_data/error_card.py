@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from pocketflex_nb.core.user_traceback import user_frames
 from pocketflex_nb.core.value_text import stop_goes_on
-from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_tail, speakable
 from pocketflex_nb.views.values.value_preview import preview, type_label
@@ -37,11 +37,11 @@ class ErrorCard(TypedDict):
     trace: list[str]
 
 
-def error_card(run: Run) -> ErrorCard:
+def error_card(run: ViewedRun) -> ErrorCard:
     """What failed, where, on what values, and the user's own lines of the traceback, the last call first."""
     error = run.error
     assert error is not None
-    frames, step = user_frames(lifecycle_of(run).trace or error.__traceback__)  # what whoever raised it again added is none of the run's
+    frames, step = user_frames(engine_side(run).trace or error.__traceback__)  # what whoever raised it again added is none of the run's
     node = next((span.node for span in reversed(list(run.state().spans)) if span.failed), "")
     return {
         "run": clean(run.name, 120), "node": clean(node, 120), "type": type(error).__name__,
@@ -50,12 +50,12 @@ def error_card(run: Run) -> ErrorCard:
     }
 
 
-def whole_traceback(run: Run) -> str:
+def whole_traceback(run: ViewedRun) -> str:
     """The whole traceback of a run's error as text, secrets masked; the last part of a very long one."""
     error = run.error
     if error is None:
         return ""
-    told = traceback.TracebackException(type(error), error, lifecycle_of(run).trace or error.__traceback__)
+    told = traceback.TracebackException(type(error), error, engine_side(run).trace or error.__traceback__)
     return masked_tail(speakable("".join(told.format())), _WHOLE)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.views.text.page_text import clean
 
 if TYPE_CHECKING:
-    from pocketflex_nb.notebook.run_data.playback import ViewedRun
     from pocketflex_nb.notebook.run_data.run_view_model import RunViewModel
 
 __all__ = ["Level", "begun_at", "crumbs", "runs_inside"]
@@ -67,5 +67,5 @@ def crumbs(title: str, levels: Sequence[Level]) -> list[str]:
         way.append(level.name)
         focus = level.model.focus
         if focus is not None and focus < len(level.model.runs):
-            way.append(f"{clean(lifecycle_of(level.model.runs[focus]).base, _CUT)}[{focus}]")
+            way.append(f"{clean(engine_side(level.model.runs[focus]).base, _CUT)}[{focus}]")
     return way

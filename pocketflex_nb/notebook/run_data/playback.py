@@ -9,8 +9,9 @@ from time import perf_counter_ns as now
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle
 
-__all__ = ["Replay", "ViewedRun"]
+__all__ = ["Replay", "ViewedRun", "engine_side"]
 
 
 class Replay:
@@ -32,7 +33,7 @@ class Replay:
     """
 
     def __init__(self, run: Run, *, speed: float = 1.0, first: int = 0) -> None:
-        self.flow, self.graph, self.store, self.number = run.flow, run.graph, run.store, run.number
+        self.flow, self.graph, self.store, self.stores, self.number = run.flow, run.graph, run.store, run.stores, run.number
         self.name = self.base = f"{run.name} again"
         self.root, self.parent = lifecycle_of(run).root, None
         self.launched = False
@@ -153,6 +154,11 @@ class Replay:
 
 #: what views show: a run, or the playback of one
 ViewedRun = Run | Replay
+
+
+def engine_side(run: ViewedRun) -> RunLifecycle | Replay:
+    """What views read of the engine's side of a run; a replay has both sides."""
+    return run._lifecycle
 
 
 def _told(events: list[Event], start: int, speed: float, first: int) -> list[Event]:

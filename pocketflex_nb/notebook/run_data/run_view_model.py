@@ -11,25 +11,30 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from pocketflex_nb.core.events import EPOCH, Event
+from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import Graph, base_name, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.records.frame import WIDTH, Several
 from pocketflex_nb.engine.records.record import Failure, Note, rows
 from pocketflex_nb.engine.runs.code_reload import is_stale
-from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.run_data.active_visits import ActiveVisit, ActiveVisits
 from pocketflex_nb.notebook.run_data.error_card import ErrorCard, error_card
 from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
+from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of, inner_runs_of
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.text.safe_text import shown
 
-__all__ = ["CUT", "LANES", "MANY", "MARKS", "ROOM", "STREAM", "RunViewModel", "counted_visits", "flow_names", "graphs_of", "summed"]
+__all__ = [
+    "CUT", "LANES", "MANY", "MARKS", "ROOM", "STREAM", "AskCard", "Cursor", "Header", "Lane", "NodeCaption", "RunViewModel",
+    "counted_visits", "flow_names", "graphs_of", "summed",
+]
 
 #: up to so many runs have a lane each; up to `MANY` a row each; above that a cell each
 LANES, MANY = 6, 60
@@ -46,6 +51,64 @@ _STALE_EVERY = 1.0  # seconds between two looks for old code
 ROOM = {False: 14_000, True: 56_000}
 _ORDER = ("failed", "asking", "paused", "running", "pending", "cancelled", "done")
 _CODES = {status: status[0] for status in ("running", "done", "failed", "cancelled", "asking")} | {"paused": "w", "pending": "p"}
+
+#: of one node: its status, its visits, and its caption
+NodeCaption = list[str | int]
+
+
+class Header(TypedDict):
+    """The header: counts, time and tokens of all runs."""
+
+    name: str
+    status: str
+    counts: dict[str, int]
+    runs: int
+    seconds: float | None
+    since: float | None
+    epoch: float | None
+    steps: NotRequired[int]
+    most: NotRequired[int]
+    tokens: NotRequired[float]
+    cost: NotRequired[float]
+    problems: NotRequired[list[str]]
+    progress: NotRequired[list[float]]
+    pinned: NotRequired[str]
+
+
+class Cursor(TypedDict):
+    """The time cursor: its position in finished steps and in milliseconds, and the step there."""
+
+    live: bool
+    at: int
+    of: int
+    ms: float | None
+    text: str
+
+
+class AskCard(TypedDict):
+    """An open question; `ends` is when it times out, in seconds since the epoch."""
+
+    ends: float | None
+    ask: int
+    question: str
+    choices: list[str]
+    schema: dict[str, str] | None
+    refused: str
+
+
+class Lane(TypedDict):
+    """One run as its lane shows it."""
+
+    run: int | None
+    name: str
+    key: int
+    status: str
+    at: list[str]
+    lines: list[list[object]]
+    steps: int
+    seconds: float | None
+    asks: NotRequired[list[AskCard]]
+    error: NotRequired[ErrorCard]
 
 
 def counted_visits(here: int, visits: int, failed: int, cancelled: int) -> str:
@@ -90,7 +153,7 @@ class RunViewModel:
         In the order of their lanes; may grow.
     """
 
-    def __init__(self, runs: list[Any]) -> None:
+    def __init__(self, runs: list[ViewedRun]) -> None:
         self.runs = runs
         self.focus: int | None = None
         self.moment: int | None = None  # the time cursor, monotonic ns; None: now
@@ -106,23 +169,23 @@ class RunViewModel:
         self.counts: Counter[str] = Counter()
         self._zero = (0, 0)  # runs looked at, when the first began
         self._tallied: set[int] = set()
-        self._visits: Counter[Any] = Counter()
-        self._taken: Counter[tuple[Any, str]] = Counter()
-        self._failed: Counter[Any] = Counter()
-        self._cancelled: Counter[Any] = Counter()
+        self._visits: Counter[object] = Counter()
+        self._taken: Counter[tuple[object, str]] = Counter()
+        self._failed: Counter[object] = Counter()
+        self._cancelled: Counter[object] = Counter()
 
     @property
     def is_many(self) -> bool:
         """Whether only sums are shown."""
         return len(self.runs) > MANY
 
-    def chosen(self) -> list[Any]:
+    def chosen(self) -> list[ViewedRun]:
         """The runs that the diagram shows: the one in focus, or all."""
         if self.focus is not None and self.focus < len(self.runs):
             return [self.runs[self.focus]]
         return self.runs
 
-    def known(self, run: Any) -> State:
+    def known(self, run: ViewedRun) -> State:
         """The state of `run` at the time cursor."""
         state: State = run.state() if self.moment is None else self.time_travel.events_of(run).state(self.moment)
         return state
@@ -148,22 +211,21 @@ class RunViewModel:
         """How many steps the chosen runs have finished."""
         return sum(run.state().steps for run in self.chosen()) if self.has_steps else 0
 
-    def last(self) -> tuple[Any, Span] | None:
+    def last(self) -> tuple[ViewedRun, Span] | None:
         """The last step at the time cursor."""
         if not self.has_steps:
             return None
-        ends = [(spans[-1], run) for run in self.chosen() if (spans := self.known(run).spans)]
-        span, run = max(ends, key=lambda pair: pair[0].end, default=(None, None))
-        return None if span is None else (run, span)
+        ends = [(run, spans[-1]) for run in self.chosen() if (spans := self.known(run).spans)]
+        return max(ends, key=lambda pair: pair[1].end, default=None)
 
-    def cursor(self) -> dict[str, Any]:
+    def cursor(self) -> Cursor:
         """The position of the time cursor, the number of steps, and the step there."""
         last = self.last()
         total = place = self.steps()
         if self.moment is not None:
             moments = self.moments()
             place = max(total - len(moments), 0) + bisect_right(moments, self.moment)
-        told: dict[str, Any] = {"live": self.moment is None, "at": place, "of": total, "ms": None, "text": ""}
+        told: Cursor = {"live": self.moment is None, "at": place, "of": total, "ms": None, "text": ""}
         if self.moment is not None:
             told["ms"] = round((self.moment - self.zero()) / 1e6, 1)
         if last is not None:
@@ -176,7 +238,7 @@ class RunViewModel:
     def zero(self) -> int:
         """When the first of the runs began, monotonic ns; runs that begin later do not change it."""
         if self._zero[0] != len(self.runs) or not self._zero[1]:
-            self._zero = len(self.runs), min((life.started for life in map(lifecycle_of, self.runs) if life.started), default=0)
+            self._zero = len(self.runs), min((life.started for life in map(engine_side, self.runs) if life.started), default=0)
         return self._zero[1]
 
     def go_to(self, *, step: int | None = None, by: int = 0, ms: float | None = None) -> None:
@@ -197,14 +259,14 @@ class RunViewModel:
             self.moment = moments[step - 1] if step else self.zero()
 
     # the header -------------------------------------------------------------------------------------------------------
-    def header(self, name: str) -> dict[str, Any]:
+    def header(self, name: str) -> Header:
         """Counts, time and tokens."""
         counts = self.counts = Counter([run.status for run in self.runs])
         status = next((s for s in ("asking", "running", "paused", "pending", "failed", "cancelled", "done") if counts[s]), "pending")
         zero = self.zero()
         is_over = counts["done"] + counts["failed"] + counts["cancelled"] == len(self.runs)
-        ended = max((lifecycle_of(run).finished for run in self.runs), default=0) if is_over else 0
-        header: dict[str, Any] = {
+        ended = max((engine_side(run).finished for run in self.runs), default=0) if is_over else 0
+        header: Header = {
             "name": clean(name, 200), "status": status, "counts": {s: counts[s] for s in _ORDER if counts[s]}, "runs": len(self.runs),
             "seconds": round((ended - zero) / 1e9, 2) if ended and zero else None, "since": zero / 1e6 if zero else None,
             "epoch": round((zero + EPOCH) / 1e9, 2) if zero else None,
@@ -245,7 +307,7 @@ class RunViewModel:
         return not all(run.done() for run in self.runs)
 
     # the diagram -----------------------------------------------------------------------------------------------------
-    def states(self, flow: Any) -> dict[str, list[Any]]:
+    def states(self, flow: Flow) -> dict[str, NodeCaption]:
         """Graph path to [status, visits, caption, runs that its steps began] for the runs of `flow`."""
         runs = [run for run in self.chosen() if run.flow is flow]
         if len(runs) > MANY:
@@ -255,7 +317,7 @@ class RunViewModel:
             shown(path): [n.status, n.visits, self._caption(n, len(runs)), sum(n.runs.values())] for path, n in state.nodes.items()
         }
 
-    def edges(self, flow: Any) -> dict[str, int]:
+    def edges(self, flow: Flow) -> dict[str, int]:
         """``source|action`` to the number of times it was taken."""
         runs = [run for run in self.chosen() if run.flow is flow]
         if len(runs) > MANY:
@@ -270,16 +332,16 @@ class RunViewModel:
             return branches_of(node) or inner_runs_of(node, node.seconds) or here or caption_of(node.status, node.seconds)
         return counted_visits(node.active, node.visits, node.failures, node.cancellations)
 
-    def _crowd(self, flow: Any, runs: list[Any]) -> dict[str, list[Any]]:
+    def _crowd(self, flow: Flow, runs: Sequence[ViewedRun]) -> dict[str, NodeCaption]:
         """The same for thousands of runs, from their cursors and, once a run is over, its records: no event is made."""
-        here: Counter[Any] = Counter()
+        here: Counter[object] = Counter()
         for run in runs:
             if run.done():
                 if run.number not in self._tallied:
                     self._tally(run)
-            elif (node := lifecycle_of(run).root.node) is not None:
+            elif (node := engine_side(run).root.node) is not None:
                 here[node] += 1
-        told: dict[str, list[Any]] = {}
+        told: dict[str, NodeCaption] = {}
         for node, path in ids_of(flow).items():
             now, visits = here[node], self._visits[node]
             if now or visits:
@@ -289,10 +351,10 @@ class RunViewModel:
                 told[shown(path)] = [status, 0, counted_visits(now, visits, failed, cancelled), 0]
         return told
 
-    def crowd_state(self, flow: Any) -> State:
+    def crowd_state(self, flow: Flow) -> State:
         """The runs of `flow`, many, as one state, from the same sums: to fold each of a hundred thousand runs takes a minute."""
         self._crowd(flow, [run for run in self.chosen() if run.flow is flow])
-        here = Counter(lifecycle_of(run).root.node for run in self.chosen() if run.flow is flow and not run.done())
+        here = Counter(engine_side(run).root.node for run in self.chosen() if run.flow is flow and not run.done())
         total, ids = State(), ids_of(flow)
         for node, path in ids.items():
             if here[node] or self._visits[node]:
@@ -302,15 +364,15 @@ class RunViewModel:
         total.edges.update({(ids[node], action): times for (node, action), times in self._taken.items() if node in ids})
         return total
 
-    def _tally(self, run: Any) -> None:
+    def _tally(self, run: ViewedRun) -> None:
         self._tallied.add(run.number)
-        records = lifecycle_of(run).records
+        records = engine_side(run).records
         try:  # walk, node and action of all hops at once: a crowd may end within one look
             hops = Counter(zip(records[::WIDTH], records[1::WIDTH], records[2::WIDTH], strict=False))
         except TypeError:  # an action that has no hash
             hops = Counter((frame, node, str(action)) for frame, node, action, _, _ in rows(records) if action.__class__ is not Note)
         for (frame, node, action), times in hops.items():
-            if frame is lifecycle_of(run).root and action.__class__ is not Note:
+            if frame is engine_side(run).root and action.__class__ is not Note:
                 self._visits[node] += times
                 if action.__class__ is Failure and (action.status == "cancelled" or not action.handled):
                     (self._cancelled if action.status == "cancelled" else self._failed)[node] += times
@@ -321,17 +383,17 @@ class RunViewModel:
                     self._taken[node, action or "default"] += times
 
     # the lanes -------------------------------------------------------------------------------------------------------
-    def lanes(self, tail: int, *, final: bool = False) -> list[dict[str, Any]]:
+    def lanes(self, tail: int, *, final: bool = False) -> list[Lane]:
         """One per run: name, status, nodes in flight, the last lines, an open question, the error; of a crowd the one in focus."""
         runs = self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
         room = ROOM[final] // max(len(runs), 1)
         return [self._lane(run, tail, room) for run in runs]
 
-    def _lane(self, run: Any, tail: int, room: int) -> dict[str, Any]:
+    def _lane(self, run: ViewedRun, tail: int, room: int) -> Lane:
         state = self.known(run)
         is_now = self.moment is None
         flying = run.in_flight() if is_now and not run.done() else [path for path, node in state.nodes.items() if node.active]
-        lane: dict[str, Any] = {
+        lane: Lane = {
             "run": self.runs.index(run) if self.is_many else None, "name": clean(run.name, 120), "key": run.number,
             "status": run.status if is_now else state.status, "at": [clean(path, 120) for path in flying[:4]],
             "lines": self._lines(run, state, tail, room), "steps": state.steps,
@@ -343,13 +405,13 @@ class RunViewModel:
             lane["error"] = self._card(run)
         return lane
 
-    def _card(self, run: Any) -> ErrorCard:
+    def _card(self, run: ViewedRun) -> ErrorCard:
         card = self._cards.get(run.number)
         if card is None:
             card = self._cards[run.number] = error_card(run)
         return card
 
-    def _lines(self, run: Any, state: State, tail: int, room: int) -> list[list[Any]]:
+    def _lines(self, run: ViewedRun, state: State, tail: int, room: int) -> list[list[object]]:
         """The last lines, [stream, text, node], as many as fit; with group and column where visits go on side by side."""
         columns = self._columns.get(run.number)
         if columns is None:
@@ -359,7 +421,7 @@ class RunViewModel:
         addresses = [address for address, _ in islice(reversed(state.origins), len(lines))]
         return [[*line, *(columns.of(address) or ())] for line, address in zip(lines, reversed(addresses), strict=True)]
 
-    def _ask(self, run: Any, e: Any) -> dict[str, Any]:
+    def _ask(self, run: ViewedRun, e: Event) -> AskCard:
         schema = e.get("schema")
         kinds = dict(schema).items() if schema else ()
         fields = {clean(str(name), 120): getattr(kind, "__name__", None) or str(kind) for name, kind in kinds} if schema else None
@@ -369,7 +431,7 @@ class RunViewModel:
             "schema": fields, "refused": clean(self.refused.get((run.number, e["ask"]), "")),
         }
 
-    def _ends(self, run: Any, e: Any) -> float | None:
+    def _ends(self, run: ViewedRun, e: Event) -> float | None:
         """When the questions time out, in seconds since the epoch, so that the page can count down by itself."""
         if e.get("timeout") is None:
             return None
@@ -390,20 +452,20 @@ class RunViewModel:
         return sorted(range(len(self.runs)), key=lambda k: rank.get(self.runs[k].status, 0))
 
     # the timeline ----------------------------------------------------------------------------------------------------
-    def _timed(self) -> list[Any]:
+    def _timed(self) -> list[ViewedRun]:
         """The runs that the timeline has a row for."""
         if not self.zero():
             return []
         return self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
 
-    def spans(self, limit: int = 240) -> list[list[list[Any]]]:
+    def spans(self, limit: int = 240) -> list[list[list[object]]]:
         """Per run its last visits: [node, start ms, end ms, 1 failed or 2 cancelled, row]; visits that overlap get rows.
 
         Times count from the first start.
         """
         return [over for over, _ in self._laid(limit)]
 
-    def marks(self, limit: int = 240) -> list[list[list[Any]]]:
+    def marks(self, limit: int = 240) -> list[list[list[object]]]:
         """Per run the marks on its bars: [sign, start ms, end ms or None, text]; none where each run has only a thin line.
 
         The signs: ``|`` a retry, ``?`` a wait for an answer, ``>`` a visit under way, which also tells the row of its bar.
@@ -413,31 +475,31 @@ class RunViewModel:
             return []
         return [[*going, *self._marks_of(run)] for run, (_, going) in zip(runs, self._laid(limit), strict=True)]
 
-    def _laid(self, limit: int) -> list[tuple[list[list[Any]], list[list[Any]]]]:
+    def _laid(self, limit: int) -> list[tuple[list[list[object]], list[list[object]]]]:
         """Per run its finished and current visits, assigned to rows together: a bar keeps its row when it ends."""
         runs = self._timed()
         per_run = max(limit // max(len(runs), 1), 10)
         laid = []
         for run in runs:
             going = self._under_way(run) if len(runs) <= LANES else []
-            visits: list[Any] = sorted([*list(run.state().spans)[-per_run:], *going], key=lambda visit: visit.start)
+            visits: list[Span | ActiveVisit] = sorted([*list(run.state().spans)[-per_run:], *going], key=lambda visit: visit.start)
             rowed = list(zip(visits, _stacked(visits, self.zero()), strict=True))
             over = [row for visit, row in rowed if not isinstance(visit, ActiveVisit)]
             marks = [[">", row[1], None, row[0], row[4]] for visit, row in rowed if isinstance(visit, ActiveVisit)]
             laid.append((over, marks))
         return laid
 
-    def _under_way(self, run: Any) -> list[ActiveVisit]:
+    def _under_way(self, run: ViewedRun) -> list[ActiveVisit]:
         known = self._open.get(run.number)
         if known is None:
             known = self._open[run.number] = ActiveVisits(run)
         return known.current()[:MARKS]
 
-    def _marks_of(self, run: Any) -> list[list[Any]]:
+    def _marks_of(self, run: ViewedRun) -> list[list[object]]:
         state = run.state()
         if state.asking:
             self._waited.add(run.number)
-        told: list[list[Any]] = []
+        told: list[list[object]] = []
         if run.number in self._waited or any(node.retries for node in state.nodes.values()):
             told = _happened(self.time_travel.events_of(run).read(), self._ms)[-MARKS:]
         return told
@@ -460,10 +522,10 @@ def _lines(state: State, tail: int, room: int) -> list[list[str]]:
     return told[::-1]
 
 
-def _happened(events: Sequence[Event], ms: Callable[[int], float]) -> list[list[Any]]:
+def _happened(events: Sequence[Event], ms: Callable[[int], float]) -> list[list[object]]:
     """Retries and waits for answers, as marks."""
-    told: list[list[Any]] = []
-    waits: dict[Any, list[Any]] = {}
+    told: list[list[object]] = []
+    waits: dict[object, list[object]] = {}
     for event in events:
         if event.kind == "node_retried":
             told.append(["|", ms(event.ns), None, clean(f"{event.node} again after {event.get('error') or 'an error'}", 160)])
@@ -475,9 +537,9 @@ def _happened(events: Sequence[Event], ms: Callable[[int], float]) -> list[list[
     return told
 
 
-def _most_steps(run: Any) -> int | None:
+def _most_steps(run: ViewedRun) -> int | None:
     """How many steps a run may make, if that is limited; a replay makes none."""
-    controller = getattr(lifecycle_of(run), "controller", None)
+    controller = getattr(engine_side(run), "controller", None)
     return None if controller is None else controller.limits.most_steps
 
 
@@ -486,32 +548,31 @@ def _finite(number: float) -> float:
     return number if math.isfinite(number) else 0
 
 
-def _stacked(visits: list[Any], zero: int) -> list[list[Any]]:
+def _stacked(visits: Sequence[Span | ActiveVisit], zero: int) -> list[list[object]]:
     """Overlapping visits, one below the other: each in the first row that is free again; the end of a current one is unknown."""
     free: list[float] = []
-    told = []
+    told: list[list[object]] = []
     for visit in visits:
-        is_open = isinstance(visit, ActiveVisit)
         row = next((k for k, until in enumerate(free) if until <= visit.start), None)
         if row is None:
             row = len(free)
             free.append(0)
-        free[row] = math.inf if is_open else visit.end
-        end = None if is_open else round((visit.end - zero) / 1e6, 1)
-        failed = 0 if is_open else _CANCELLED if visit.cancelled else int(visit.failed)
+        free[row] = math.inf if isinstance(visit, ActiveVisit) else visit.end
+        end = None if isinstance(visit, ActiveVisit) else round((visit.end - zero) / 1e6, 1)
+        failed = 0 if isinstance(visit, ActiveVisit) else _CANCELLED if visit.cancelled else int(visit.failed)
         told.append([clean(visit.node, 80), round((visit.start - zero) / 1e6, 1), end, failed, row])
     return told
 
 
-def graphs_of(runs: Sequence[Any]) -> list[tuple[Any, Graph]]:
+def graphs_of(runs: Sequence[ViewedRun]) -> list[tuple[Flow, Graph]]:
     """The flows of these runs, each once, with their graphs."""
-    flows: dict[int, Any] = {}
+    flows: dict[int, ViewedRun] = {}
     for run in runs:
         flows.setdefault(id(run.flow), run)
     return [(run.flow, run.graph) for run in flows.values()]
 
 
-def flow_names(flows: Sequence[Any]) -> list[str]:
+def flow_names(flows: Sequence[Flow]) -> list[str]:
     """Distinct names of the flows; a run's own name may be another."""
     names, known = [], Counter[str]()
     for flow in flows:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Any
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.records.visit_counts import VisitCounts
-from pocketflex_nb.engine.runs.run import lifecycle_of
+from pocketflex_nb.notebook.run_data.playback import Replay, ViewedRun, engine_side
 
 __all__ = ["RunEvents", "TimeTravel"]
 
@@ -22,7 +21,7 @@ class RunEvents:
         Whose log it reads; each record is made into an event once.
     """
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: ViewedRun) -> None:
         self.run = run
         self.events: list[Event] = []
         self._times: list[int] = []
@@ -33,7 +32,11 @@ class RunEvents:
 
     def read(self) -> list[Event]:
         """All events so far."""
-        new, self._counts = lifecycle_of(self.run).log.follow(self._counts)
+        side = engine_side(self.run)
+        if isinstance(side, Replay):
+            new = side.records[len(self.events) :]
+        else:
+            new, self._counts = side.log.follow(self._counts)
         is_late = bool(new and self._times) and min(event.ns for event in new) < self._times[-1]
         self.events += new
         self._times += [event.ns for event in new]
@@ -86,7 +89,7 @@ class TimeTravel:
     def __init__(self) -> None:
         self._by_run: dict[int, RunEvents] = {}
 
-    def events_of(self, run: Any) -> RunEvents:
+    def events_of(self, run: ViewedRun) -> RunEvents:
         """The events of `run`."""
         found = self._by_run.get(run.number)
         if found is None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.views.text.page_text import clean
+
+if TYPE_CHECKING:
+    from pocketflex_nb.agents.actor.incarnation import Incarnation
+    from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 
 __all__ = ["AgentLines"]
 
@@ -22,11 +27,11 @@ class AgentLines:
     stream finds that cell by them.
     """
 
-    def __init__(self, behind: Any) -> None:
+    def __init__(self, behind: TextIO) -> None:
         self._behind = behind
         self._open: dict[tuple[int, int, int], str] = {}  # one per life, thread and task
 
-    def write(self, life: Any, text: str) -> int:
+    def write(self, life: Incarnation | TaskIncarnation, text: str) -> int:
         """Write the lines that `text` completes; the rest waits for its end. Prints of a zombie are dropped."""
         if life.fenced:
             return len(text)
@@ -41,7 +46,7 @@ class AgentLines:
                 life.cleanups = [*(life.cleanups or ()), self._end]
         return len(text)
 
-    def flush(self, life: Any) -> None:
+    def flush(self, life: Incarnation | TaskIncarnation) -> None:
         """Show the incomplete line."""
         rest = self._open.pop(_key(life), "")
         if rest and not life.fenced:
@@ -54,17 +59,17 @@ class AgentLines:
             if life.context is not None and not life.fenced:
                 life.context.copy().run(self._tell, life, rest)
 
-    def _tell(self, life: Any, line: str) -> None:
+    def _tell(self, life: Incarnation | TaskIncarnation, line: str) -> None:
         line = f"[{clean(life.name, 80)}] {line}"
         frame = life.lane
-        run = None if frame is None else frame.lane_run
-        if run is not None and run.status not in _OVER and not frame.fenced:
+        run = frame.lane_run if isinstance(frame, Frame) else None
+        if isinstance(frame, Frame) and run is not None and run.status not in _OVER and not frame.fenced:
             frame.note("output", stream="print", text=line)
         else:
             self._behind.write(f"{line}\n")
 
 
-def _key(life: Any) -> tuple[int, int, int]:
+def _key(life: Incarnation | TaskIncarnation) -> tuple[int, int, int]:
     try:
         task = id(asyncio.current_task())
     except RuntimeError:  # a thread without a loop

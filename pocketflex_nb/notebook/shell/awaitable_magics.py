@@ -10,9 +10,12 @@ import inspect
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.notebook.shell.cell_interrupts import catch_interrupts, runs_cell
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["AWAITED", "await_magics", "install_awaitable_magics", "remove_awaitable_magics", "run_awaited"]
 
@@ -23,7 +26,7 @@ _NAMES = ("pocketflex", "pf")
 _CALL = "await __import__('pocketflex_nb.notebook.shell.awaitable_magics', fromlist=['run_awaited']).run_awaited("
 
 
-async def run_awaited(magic: Callable[..., Any], *args: Any) -> Any:
+async def run_awaited(magic: Callable[..., object], *args: object) -> object:
     """Call a magic and await its result."""
     catch_interrupts()
     token = AWAITED.set(True)
@@ -50,12 +53,12 @@ def _awaited(line: str) -> str:
     return line
 
 
-def install_awaitable_magics(shell: Any) -> None:
+def install_awaitable_magics(shell: InteractiveShell) -> None:
     """Have cells of `shell` transformed."""
     shell.input_transformers_post.append(await_magics)
 
 
-def remove_awaitable_magics(shell: Any) -> None:
+def remove_awaitable_magics(shell: InteractiveShell) -> None:
     """Undo `install_awaitable_magics`."""
     if await_magics in shell.input_transformers_post:
         shell.input_transformers_post.remove(await_magics)

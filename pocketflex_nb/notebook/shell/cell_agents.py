@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.context import CURRENT_CELL
+from pocketflex_nb.notebook.shell.loaded_agents import stop_agents_of
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["install_cell_agents", "remove_cell_agents"]
 
 
-def install_cell_agents(shell: Any) -> None:
+def install_cell_agents(shell: InteractiveShell) -> None:
     """Make each cell the owner of the agents that it starts."""
     shell.events.register("pre_run_cell", _begin)
 
 
-def remove_cell_agents(shell: Any) -> None:
+def remove_cell_agents(shell: InteractiveShell) -> None:
     """Leave cells alone again."""
     shell.events.unregister("pre_run_cell", _begin)
     CURRENT_CELL.set(None)
 
 
-def _begin(info: Any = None) -> None:
+def _begin(info: object = None) -> None:
     cell_id = getattr(info, "cell_id", None) or ""
     CURRENT_CELL.set(cell_id)
-    scope: Any = sys.modules.get("pocketflex_nb.agents.actor.cell_scope")
-    if scope is not None and cell_id:  # no agents yet, nothing to end
-        scope.stop_scope(cell_id)
+    if cell_id:
+        stop_agents_of(cell_id)

@@ -7,7 +7,7 @@ import linecache
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
@@ -16,6 +16,9 @@ from pocketflex_nb.core.user_traceback import without_engine
 from pocketflex_nb.views.text.redaction import redacted
 from pocketflex_nb.views.text.safe_messages import inert_but_colours, speakable
 from pocketflex_nb.views.text.safe_text import inert
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["Interrupted", "fail", "own_error", "shortened", "syntax_error", "usage", "users_line"]
 
@@ -40,13 +43,13 @@ def shortened(error: PocketflexError) -> BaseException:
     return usage(speakable(f"{what}{error}"))
 
 
-def fail(shell: Any, error: BaseException, where: str) -> BaseException:
+def fail(shell: InteractiveShell, error: BaseException, where: str) -> BaseException:
     """`error` of a node, ready to be raised in the cell: shown with the user's own lines and where it happened."""
     trace = without_engine(error.__traceback__)  # now: whoever catches the error on its way adds lines
     return _rendered(error, lambda: [*_lines(shell, error, trace), speakable(where)])
 
 
-def own_error(shell: Any, error: BaseException) -> BaseException:
+def own_error(shell: InteractiveShell, error: BaseException) -> BaseException:
     """`error` of a cell's own code, ready to be raised: shown with the user's own lines."""
     trace = without_engine(error.__traceback__)
     return _rendered(error, lambda: _lines(shell, error, trace))
@@ -60,7 +63,7 @@ def syntax_error(error: SyntaxError) -> str:
     return f"SyntaxError in line {error.lineno} of this cell: {error.msg}\n    {error.text.rstrip()}\n    {caret}"
 
 
-def users_line(shell: Any, error: BaseException | None) -> str:
+def users_line(shell: InteractiveShell, error: BaseException | None) -> str:
     """Where in the user's own code `error` was raised, such as ``Cell In[3], line 4: return 1 / 0``; ``""`` when nowhere."""
     place = ""
     for frame in traceback.extract_tb(without_engine(error.__traceback__) if error is not None else None):
@@ -71,7 +74,7 @@ def users_line(shell: Any, error: BaseException | None) -> str:
     return place
 
 
-def _lines(shell: Any, error: BaseException, trace: TracebackType | None) -> list[str]:
+def _lines(shell: InteractiveShell, error: BaseException, trace: TracebackType | None) -> list[str]:
     if trace is None:
         return [speakable(f"{type(error).__name__}: {error}")]
     *lines, said = map(inert_but_colours, shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0))

@@ -16,16 +16,19 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.engine.runs.lost_handles import end_lost, forget_calls
 from pocketflex_nb.engine.runs.run_lifecycle import registry
 from pocketflex_nb.notebook.shell.output_capture import Lane
 
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
 __all__ = ["catch_interrupts", "clear_leftovers", "install_interrupts", "remove_interrupts", "runs_cell"]
 
-_shells: list[Any] = []
+_shells: list[object] = []
 
 
 def catch_interrupts() -> None:
@@ -62,14 +65,14 @@ def runs_cell(frame: FrameType | None) -> bool:
     return False
 
 
-def install_interrupts(shell: Any) -> None:
+def install_interrupts(shell: InteractiveShell) -> None:
     """Look after each cell of `shell`."""
     _shells.append(shell)
     shell.events.register("pre_run_cell", _begin)
     shell.events.register("post_run_cell", _end)
 
 
-def remove_interrupts(shell: Any) -> None:
+def remove_interrupts(shell: InteractiveShell) -> None:
     """Undo `install_interrupts`."""
     if shell in _shells:
         _shells.remove(shell)
@@ -77,13 +80,13 @@ def remove_interrupts(shell: Any) -> None:
         shell.events.unregister("post_run_cell", _end)
 
 
-def _begin(*_: Any) -> None:
+def _begin(*_: object) -> None:
     catch_interrupts()
     if not runs_cell(sys._getframe()):  # a cell that another one's code runs belongs to whatever that belongs to
         clear_leftovers()
 
 
-def _end(result: Any = None) -> None:
+def _end(result: object = None) -> None:
     """Runs whose handle went with the expression that was interrupted end too."""
     error = getattr(result, "error_in_exec", None)
     if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
@@ -105,10 +108,10 @@ def clear_leftovers() -> None:
         _address_streams(getattr(shell, "kernel", None))
 
 
-def _address_streams(kernel: Any) -> None:
+def _address_streams(kernel: object) -> None:
     """Ensure that what this cell prints refers to the cell as its parent message."""
-    parent: Any = getattr(kernel, "get_parent", dict)()
+    parent: object = getattr(kernel, "get_parent", dict)()
     header = parent.get("header", parent) if isinstance(parent, dict) else None
     for stream in (sys.stdout, sys.stderr):
         if header and isinstance(stream, Lane) and getattr(stream, "parent_header", header) != header:
-            stream.set_parent(parent)
+            getattr(stream, "set_parent")(parent)  # noqa: B009  # of the stream behind it

@@ -7,13 +7,16 @@ Plain code in a cell then waits while that loop runs on in the same thread: its 
 from __future__ import annotations
 
 import asyncio
-import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.reentrancy import cannot_nest
 from pocketflex_nb.engine.runs.run import runs
 from pocketflex_nb.notebook.shell.cell_errors import usage
+from pocketflex_nb.notebook.shell.loaded_agents import living_agents
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["LOOPS", "use_loop"]
 
@@ -21,7 +24,7 @@ __all__ = ["LOOPS", "use_loop"]
 LOOPS = ("engine", "kernel")
 
 
-def use_loop(shell: Any, name: str) -> None:
+def use_loop(shell: InteractiveShell, name: str) -> None:
     """Run flows on the loop of that name from now on.
 
     Raises
@@ -42,17 +45,16 @@ def _refuse_while_busy() -> None:
     live = runs(live=True)
     if live:
         raise usage(f"--loop: {live[0].name!r} goes on; end what runs first: %pocketflex cancel all")
-    scope: Any = sys.modules.get("pocketflex_nb.agents.actor.cell_scope")
-    agents = scope.living() if scope is not None else []
+    agents = living_agents()
     if agents:
         raise usage(f"--loop: agent {agents[0].name} lives on the engine thread; end it first: %pocketflex stop all")
 
 
-def _borrow(shell: Any) -> None:
+def _borrow(shell: InteractiveShell) -> None:
     if getattr(shell, "kernel", None) is None:
         raise usage("--loop kernel: this is no kernel; a terminal has no loop that turns between the lines")
     try:
-        loop: Any = asyncio.get_running_loop()
+        loop: object = asyncio.get_running_loop()
     except RuntimeError:
         raise usage("--loop kernel: the kernel's loop does not turn here; write it into a cell of its own") from None
     if (why := cannot_nest(loop)) is not None:

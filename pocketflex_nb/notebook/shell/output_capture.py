@@ -10,13 +10,16 @@ import asyncio
 import sys
 import threading
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 from weakref import WeakSet
 
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.store.store import ConflictWarning
 from pocketflex_nb.engine.records.emit import is_logging
+from pocketflex_nb.engine.records.frame import Frame
+from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.shell.agent_lines import AgentLines
 from pocketflex_nb.views.text.redaction import redacted_pieces
 from pocketflex_nb.views.text.safe_text import inert
@@ -37,8 +40,8 @@ hidden_output: set[int] = set()
 class _Line:
     """A line whose end was not printed yet; `told` when a part of it was, because the printing code flushed."""
 
-    frame: Any
-    node: Any
+    frame: Frame
+    node: object
     text: str = ""
     told: bool = False
 
@@ -46,7 +49,7 @@ class _Line:
 class Lane:
     """A text stream that passes prints of a launched run to the run, and everything else to the wrapped stream."""
 
-    def __init__(self, behind: Any) -> None:
+    def __init__(self, behind: TextIO) -> None:
         self._behind = behind
         self._open: dict[tuple[int, int, int], _Line] = {}  # one per walk, thread and task: lines of siblings never mix
         self._begun: dict[tuple[int, int, int], str] = {}  # what the lines that go to the cell as well have had so far
@@ -71,7 +74,7 @@ class Lane:
             self._keep(frame, text)
         return len(text)
 
-    def writelines(self, lines: Any) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         """Write each of `lines`."""
         for line in lines:
             self.write(line)
@@ -88,7 +91,7 @@ class Lane:
             self._agents.flush(life)
         self._behind.flush()
 
-    def _tee(self, frame: Any, text: str) -> None:
+    def _tee(self, frame: Frame, text: str) -> None:
         """Write to the cell what goes to the lane as well: masked, with what the line has had so far."""
         key = _key(frame)
         before = self._begun.pop(key, "")
@@ -99,7 +102,7 @@ class Lane:
             self._follow(frame.run)
         self._behind.write(inert(told) if _is_terminal(self._behind) else told)
 
-    def _keep(self, frame: Any, text: str) -> None:
+    def _keep(self, frame: Frame, text: str) -> None:
         """Whole lines become one event each; the rest waits for its end."""
         key = _key(frame)
         line = self._open.pop(key, None)
@@ -124,13 +127,13 @@ class Lane:
             self._open[key] = line
             self._follow(frame.run)
 
-    def _follow(self, run: Any) -> None:
+    def _follow(self, run: Run) -> None:
         """Ensure that a line without a newline is shown at the run's end."""
         if run.number not in self._followed:
             self._followed.add(run.number)
             run.add_done_callback(self.settle)
 
-    def settle(self, run: Any) -> None:
+    def settle(self, run: Run) -> None:
         """Pass the finished run what it printed without a newline."""
         self._followed.discard(run.number)
         self._begun.clear()
@@ -138,18 +141,18 @@ class Lane:
             if line.frame.run is run and self._open.pop(key, None) is not None:
                 _finish(line)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._behind, name)
 
 
-def _is_terminal(stream: Any) -> bool:
+def _is_terminal(stream: TextIO) -> bool:
     try:
         return bool(stream.isatty())
     except (AttributeError, ValueError):  # a stand-in without the question, or closed
         return False
 
 
-def _key(frame: Any) -> tuple[int, int, int]:
+def _key(frame: Frame) -> tuple[int, int, int]:
     try:
         task = id(asyncio.current_task())
     except RuntimeError:  # a thread without a loop
@@ -164,21 +167,23 @@ def _finish(line: _Line) -> None:
         line.frame.node = now
 
 
-def finish_lines(run: Any) -> None:
+def finish_lines(run: Run) -> None:
     """Make every stream pass `run`, which is over, what it printed without a newline."""
     for lane in list(_lanes):
         lane.settle(run)
 
 
-def _show_warning(message: Any, category: Any, *where: Any, **more: Any) -> None:
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+) -> None:
     """Show a warning as ever, but for what a launched run's own events tell: its views mark that, once and without our file's name."""
     frame = CURRENT_FRAME.get()
     lane = None if frame is None else frame.lane_run
     if lane is None or lane.number in mirrored_output or not _is_told(message, category):
-        _behind[0](message, category, *where, **more)
+        _behind[0](message, category, filename, lineno, file, line)
 
 
-def _is_told(message: Any, category: Any) -> bool:
+def _is_told(message: Warning | str, category: type[Warning]) -> bool:
     return issubclass(category, ConflictWarning) or str(message).startswith("Flow ends: ")
 
 

@@ -71,3 +71,25 @@ def test_tab_on_a_run_or_a_group_offers_what_dir_lists(shell: Shell, made: str) 
     listed = [name for name in dir(shell.names["thing"]) if not name.startswith("_")]
     assert sorted({name for name in offered if not name.startswith("_")}) == listed
     assert {"cancel", "show", "wait"} <= set(listed) and len(listed) <= 26
+
+
+@pytest.mark.parametrize("bound", ["", "%%pocketflex report\nflowchart LR\n  plan --> search"])
+@pytest.mark.parametrize("line", ["%pf run ", "%pocketflex run ", "%pf run n"])
+def test_tab_behind_run_offers_flows_and_no_internals(shell: Shell, line: str, bound: str) -> None:
+    shell.run("import pocketflex_nb\nfrom pocketflex_nb import *\nimport pocketflex_nb.core as core\n_mine = night = Flow(plan)")
+    shell.run(bound)
+
+    with provisionalcompleter():
+        found = {c.text for c in shell.shell.Completer.completions(line, len(line))}
+
+    assert found <= {"night", "report"} and "night" in found
+
+
+@pytest.mark.parametrize("line", ["%pf run ", "%pf run po", "%pf run co"])
+def test_tab_behind_run_offers_no_internals_where_there_is_no_flow(shell: Shell, line: str) -> None:
+    shell.run("import pocketflex_nb\nimport pocketflex_nb.core as core\n_mine = Flow(plan)")
+
+    with provisionalcompleter():
+        found = {c.text for c in shell.shell.Completer.completions(line, len(line))}
+
+    assert all(text.startswith("-") or text == line.split()[-1] for text in found)

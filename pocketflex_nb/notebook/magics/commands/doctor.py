@@ -9,18 +9,21 @@ import sys
 import threading
 from importlib import metadata
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.engine.runs.run import runs
 from pocketflex_nb.notebook.widgets.base.static_fallback import has_widgets
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["report"]
 
 _PACKAGES = ("ipython", "ipykernel", "ipywidgets", "anywidget", "jupyterlab", "notebook", "graphviz", "greenlet", "nest-asyncio2")
 
 
-def report(shell: Any) -> str:
+def report(shell: InteractiveShell) -> str:
     """The findings, one per line; a problem begins with ``!`` and names its mend."""
     version = sys.modules["pocketflex_nb"].__version__
     versions = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
@@ -38,7 +41,7 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _front(shell: Any) -> list[str]:
+def _front(shell: InteractiveShell) -> list[str]:
     if not has_widgets(shell):
         return ["front end: a terminal; views are text"]
     kernel = tuple(int(part) for part in _version("ipykernel").split(".")[:2] if part.isdigit())
@@ -55,7 +58,7 @@ def _front(shell: Any) -> list[str]:
 _HOSTS = {"VSCODE_PID": "VS Code", "google.colab": "Colab", "DATABRICKS_RUNTIME_VERSION": "Databricks"}
 
 
-def _widgets(shell: Any) -> list[str]:
+def _widgets(shell: InteractiveShell) -> list[str]:
     try:
         from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
     except ImportError as exc:

@@ -84,7 +84,7 @@ def _print_difference(call: Call, held: Content, path: str | None) -> None:
     print_safely(change_text(compare_lines(old, new)) or "no difference")
 
 
-def _item(value: Any, key: object) -> Any:
+def _item(value: Any, key: object) -> object:
     """What the user's container has at `key`.
 
     Raises

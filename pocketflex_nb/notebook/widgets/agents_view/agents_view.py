@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import html
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
@@ -19,13 +20,22 @@ from pocketflex_nb.core.frozen.diff import compare
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
-from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, display_with_fallback
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, display_with_fallback, handle_clicks_while_busy
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell
 from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.diagrams.sequence import sequence_svg
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.change_lines import change_text, lines_of
 from pocketflex_nb.views.values.value_preview import preview
+
+if TYPE_CHECKING:
+    from pocketflex_nb.agents.host.trace import Trace
+    from pocketflex_nb.agents.messaging.agent_ref import AgentRef
+    from pocketflex_nb.agents.supervision.child_info import ChildInfo
+    from pocketflex_nb.agents.supervision.supervisor import Supervisor
+    from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
+
+    Holder = Supervisor | AgentRef
 
 __all__ = ["SHOWN", "STATE_TIME", "SupervisorView", "TraceView", "show_supervisor", "show_trace"]
 
@@ -38,12 +48,6 @@ STATE_TIME = 1.0
 _SIGNS = {"running": "done", "restarting": "waiting", "stopped": "cancelled", "starting": "running"}
 
 
-def _answer_anywhere(widget: Any) -> None:
-    comm = widget.comm
-    if comm is not None and hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = lambda data, default: default
-
-
 class SupervisorView(StaticFallback, anywidget.AnyWidget):
     """The live tree of a supervisor: status, restarts, mailbox, last error; kill, restart and state of each child.
 
@@ -53,30 +57,31 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
         Whose tree is shown.
     """
 
+    _offered = ("close", "plain", "still")
     _esm = bundle(_HERE / "agents_view.js")
     _css = _HERE / "agents_view.css"
 
     kind = traitlets.Unicode("tree").tag(sync=True)
     head = traitlets.Dict().tag(sync=True)
-    rows: Any = traitlets.List().tag(sync=True)
+    rows: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
     icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, supervisor: Any, **options: Any) -> None:
+    def __init__(self, supervisor: Supervisor, **options: Any) -> None:
         self._supervisor = supervisor
         self._filter = ""
         self._folded: set[str] = set()
-        self._refs: dict[str, Any] = {}
+        self._refs: dict[str, tuple[Holder | None, ChildInfo | None]] = {}
         self._chosen: str | None = None
-        self._state: Any = None
-        self._asked: Any = None
+        self._state: object = None
+        self._asked: Future[object] | None = None
         self._difference: list[str] = []
-        self.on_final: Any = None
+        self.on_final: Callable[[], None] | None = None
         super().__init__(icons=dict(GLYPHS), **options)
         self._push()
         self.on_msg(self._command)
-        _answer_anywhere(self)
+        handle_clicks_while_busy(self)
         refresh_loop.follow(self)
 
     def __repr__(self) -> str:
@@ -94,7 +99,7 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
 
     def _push(self) -> None:
         alive = bool(self._supervisor.is_alive)     # before its tree: a tree of nobody must not be called alive
-        tree = _tree_of(self._supervisor)
+        tree = self._supervisor.tree()
         self._refs = {}
         rows = list(self._walk(tree, self._supervisor, 0, ""))
         zombies = sum(row[10] for row in rows)
@@ -105,7 +110,7 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
         self.rows = rows
         self._look_at_state()
 
-    def _walk(self, node: dict[str, Any], holder: Any, depth: int, path: str) -> Iterator[list[Any]]:
+    def _walk(self, node: Mapping[str, Any], holder: Holder | None, depth: int, path: str) -> Iterator[list[Any]]:
         infos = {str(info.id): info for info in _infos(holder)}
         for number, one in enumerate(node["children"]):
             name = f"{path}/{one['id']}"
@@ -120,7 +125,7 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
             if below and name not in self._folded:
                 yield from self._walk(one, info.ref if info is not None else None, depth + 1, name)
 
-    def _row(self, one: dict[str, Any], name: str, depth: int, below: bool) -> list[Any]:
+    def _row(self, one: Mapping[str, Any], name: str, depth: int, below: bool) -> list[Any]:
         kind = one["strategy"] or one["cls"] or one["type"]
         error = clean(str(one["error"] or ""), 300)
         status = one["status"] if one["status"] in _SIGNS else "stopped"
@@ -154,13 +159,13 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
         self.detail = {"name": self._chosen, "text": text, "changes": self._difference[:12], "messages": messages}
 
     # the page's side -------------------------------------------------------------------------------------------------
-    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _command(self, _widget: object, content: Any, _buffers: object) -> None:
         with contextlib.suppress(Exception):  # what came of it is seen in the tree
             self._do(content)
         refresh_loop.follow(self)
         refresh_loop.hurry()
 
-    def _do(self, content: dict[str, Any]) -> None:
+    def _do(self, content: Mapping[str, Any]) -> None:
         do, name = content.get("do"), str(content.get("name", ""))
         if do == "filter":
             self._filter = str(content.get("text", "")).lower()[:100]
@@ -211,12 +216,7 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
         return "\n".join(lines)
 
 
-def _tree_of(supervisor: Any) -> dict[str, Any]:
-    tree: dict[str, Any] = supervisor.tree()
-    return tree
-
-
-def _ending(supervisor: Any) -> str:
+def _ending(supervisor: Supervisor) -> str:
     """Why the supervisor ended: it gave up, and because of which child, or its exit reason."""
     pid = supervisor.ref.pid
     for event in reversed(list(supervisor.events)):
@@ -225,19 +225,20 @@ def _ending(supervisor: Any) -> str:
     return f"ended: {format_reason(supervisor.reason)}"
 
 
-def _infos(holder: Any) -> list[Any]:
+def _infos(holder: Holder | None) -> list[ChildInfo]:
     try:
-        return list(holder.children()) if holder is not None else []
+        children = getattr(holder, "children", None)
+        return list(children()) if children is not None else []
     except Exception:  # it ended between two looks
         return []
 
 
-async def _state(ref: Any) -> Any:
+async def _state(ref: Any) -> object:
     async with asyncio.timeout(STATE_TIME):
         return await ref.state()
 
 
-async def _stop_all(ref: Any) -> None:
+async def _stop_all(ref: SupervisorRef) -> None:
     """End a team in order. One below another supervisor is ended by that, else it would be restarted."""
     supervisor = ref._incarnation.supervisor
     if supervisor is None:
@@ -246,7 +247,7 @@ async def _stop_all(ref: Any) -> None:
         await supervisor.ref.terminate_child(ref if hasattr(supervisor.agent, "by_slot") else ref.id)
 
 
-async def _restart(holder: Any, info: Any) -> None:
+async def _restart(holder: Any, info: ChildInfo | None) -> None:
     """Start a stopped child again; a running one is ended first."""
     if holder is None or info is None:
         return
@@ -255,7 +256,7 @@ async def _restart(holder: Any, info: Any) -> None:
     await holder.restart_child(info.id)
 
 
-def _messages(supervisor: Any, ref: Any) -> list[str]:
+def _messages(supervisor: Supervisor, ref: AgentRef) -> list[str]:
     """The last messages of one agent, from the supervisor's events."""
     told = []
     for event in list(supervisor.events)[-400:]:
@@ -274,6 +275,7 @@ class TraceView(StaticFallback, anywidget.AnyWidget):
         What `pocketflex_nb.trace` gives.
     """
 
+    _offered = ("close", "plain", "still")
     _esm = bundle(_HERE / "agents_view.js")
     _css = _HERE / "agents_view.css"
 
@@ -282,17 +284,17 @@ class TraceView(StaticFallback, anywidget.AnyWidget):
     picture = traitlets.Unicode().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, trace: Any, **options: Any) -> None:
+    def __init__(self, trace: Trace, **options: Any) -> None:
         self._trace = trace
         self._kind = ""
         self._seen = -1
         self._next = 0.0
         self._quiet = 0
-        self.on_final: Any = None
+        self.on_final: Callable[[], None] | None = None
         super().__init__(**options)
         self._push()
         self.on_msg(self._command)
-        _answer_anywhere(self)
+        handle_clicks_while_busy(self)
         refresh_loop.follow(self)
 
     def __repr__(self) -> str:
@@ -317,7 +319,7 @@ class TraceView(StaticFallback, anywidget.AnyWidget):
         self.head = {"events": self._seen, "kinds": kinds, "kind": self._kind}
         self.picture = sequence_svg(events, limit=300, **({"kinds": [self._kind]} if self._kind else {}))
 
-    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _command(self, _widget: object, content: Any, _buffers: object) -> None:
         if content.get("do") == "kind":
             self._kind = str(content.get("kind", ""))
             self._seen, self._next = -1, 0.0
@@ -334,14 +336,14 @@ class TraceView(StaticFallback, anywidget.AnyWidget):
         return {"image/svg+xml": picture, "text/plain": repr(self._trace)}
 
 
-def show_supervisor(supervisor: Any) -> None:
+def show_supervisor(supervisor: Supervisor) -> None:
     """Show a supervisor's tree live, and its static form beside it."""
     view = SupervisorView(supervisor)
     close_with_cell(view)
     display_with_fallback(view)
 
 
-def show_trace(trace: Any) -> None:
+def show_trace(trace: Trace) -> None:
     """Show a trace's sequence diagram live, and its static form beside it."""
     view = TraceView(trace)
     close_with_cell(view)

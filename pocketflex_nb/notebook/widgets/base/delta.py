@@ -15,7 +15,6 @@ It is ``None`` where nothing differs, or a list whose first item says how to rea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 __all__ = ["delta"]
 
@@ -25,7 +24,7 @@ _PROBE = 24
 _PLAIN = 48
 
 
-def delta(old: Any, new: Any) -> list[Any] | None:
+def delta(old: object, new: object) -> list[object] | None:
     """The difference from `old` to `new`, both plain JSON values; None if they are equal, as Python has it (1 is True).
 
     Notes
@@ -44,7 +43,7 @@ def delta(old: Any, new: Any) -> list[Any] | None:
     return [0, new]
 
 
-def _of_dicts(old: dict[str, Any], new: dict[str, Any]) -> list[Any]:
+def _of_dicts(old: dict[str, object], new: dict[str, object]) -> list[object]:
     gone = [key for key in old if key not in new]
     if len(gone) * 2 > len(old) or not old:
         return [0, new]
@@ -54,7 +53,7 @@ def _of_dicts(old: dict[str, Any], new: dict[str, Any]) -> list[Any]:
     return [1, {key: delta(old[key], value) if key in old else [0, value] for key, value in differ.items()}, gone]
 
 
-def _of_lists(old: list[Any], new: list[Any]) -> list[Any]:
+def _of_lists(old: list[object], new: list[object]) -> list[object]:
     if len(old) == len(new):
         differ = {str(k): item for k, item in enumerate(new) if old[k] != item}
         if len(differ) < len(new) and all(map(_is_plain, differ.values())):
@@ -71,11 +70,11 @@ def _of_lists(old: list[Any], new: list[Any]) -> list[Any]:
     return [2, dropped, new[:before], told, new[before + kept :], len(new)]
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     return len(value) < _PLAIN if isinstance(value, str) else not isinstance(value, (list, dict))
 
 
-def _shift(old: Sequence[Any], new: Sequence[Any]) -> tuple[int, int]:
+def _shift(old: Sequence[object], new: Sequence[object]) -> tuple[int, int]:
     """How many items left in front, or else how many came in front."""
     if not old or not new or old[0] == new[0]:
         return 0, 0
@@ -86,7 +85,7 @@ def _shift(old: Sequence[Any], new: Sequence[Any]) -> tuple[int, int]:
     return 0, 0
 
 
-def _of_texts(old: str, new: str) -> list[Any]:
+def _of_texts(old: str, new: str) -> list[object]:
     if old and new.startswith(old):
         return [3, 0, new[len(old) :]]
     if len(new) > _PROBE:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from time import monotonic
-from typing import Any
 
 import anywidget
 import traitlets
@@ -30,13 +29,13 @@ class DeltaWidget(anywidget.AnyWidget):
 
     revision = traitlets.Int().tag(sync=True)
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: object) -> None:
         self._silent: frozenset[str] = frozenset()
         self._patched: set[str] = set()
         self._credit, self._counted = float(BURST), monotonic()
         super().__init__(**options)
 
-    def push(self, **told: Any) -> dict[str, int]:
+    def push(self, **told: object) -> dict[str, int]:
         """Set traits; the page gets the differences. Returns bytes sent, by trait."""
         changes = {name: change for name, new in told.items() if (change := delta(getattr(self, name), new)) is not None}
         if not changes:
@@ -66,6 +65,6 @@ class DeltaWidget(anywidget.AnyWidget):
         self._counted = now
         return self._credit > 0
 
-    def _should_send_property(self, key: str, value: Any) -> bool:
+    def _should_send_property(self, key: str, value: object) -> bool:
         """Ipywidgets asks this of every trait that was set."""
         return key not in self._silent and bool(super()._should_send_property(key, value))

@@ -11,12 +11,12 @@ seconds after the thread's end. Quick cells with a new thread each would run out
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from math import inf
 from time import perf_counter, process_time, sleep, thread_time
-from typing import Any, Protocol
+from typing import Protocol
 
+from pocketflex_nb.core.user_traceback import is_engine_file
 from pocketflex_nb.core.value_text import class_name
 from pocketflex_nb.views.text.safe_text import shown
 
@@ -42,7 +42,6 @@ _IN_PROGRESS: tuple[float, float] = (-1.0, -1.0)
 
 
 _log = logging.getLogger("pocketflex_nb")
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Refreshable(Protocol):
@@ -88,7 +87,7 @@ class RefreshLoop:
         """Update now: a button was pressed."""
         self._wake.set()
 
-    def finish(self, *_: Any) -> None:
+    def finish(self, *_: object) -> None:
         """Give the views that are due for their last update that update, at a cell's end.
 
         What they tell belongs to the cell: a client such as nbclient drops what comes between it and the next one, and the saved
@@ -180,7 +179,7 @@ def _culprit(error: BaseException) -> str:
     where, key, trace = "", "", error.__traceback__
     while trace is not None:
         names = trace.tb_frame.f_locals
-        if trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        if is_engine_file(trace.tb_frame.f_code.co_filename):
             key = key if not isinstance(names.get("key"), (str, int, tuple)) else shown(f"{names['key']!r}"[:200])
             if "value" in names:
                 where = class_name(names["value"])

@@ -11,12 +11,18 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.views.text.safe_text import inert
 
-__all__ = ["StaticCopy", "StaticFallback", "display_with_fallback", "has_widgets", "model_of"]
+if TYPE_CHECKING:
+    from comm.base_comm import BaseComm as Comm
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.display import DisplayHandle
+
+__all__ = ["StaticCopy", "StaticFallback", "display_with_fallback", "handle_clicks_while_busy", "has_widgets", "model_of"]
 
 _marks = itertools.count(1)
 #: seconds between two looks at whether a still has aged
@@ -25,7 +31,7 @@ _EVERY = 2.0
 _OPENED = 1.0
 
 
-def has_widgets(shell: Any = None) -> bool:
+def has_widgets(shell: InteractiveShell | None = None) -> bool:
     """Whether this is a kernel, so that a widget could reach a page."""
     from IPython import get_ipython
 
@@ -33,7 +39,7 @@ def has_widgets(shell: Any = None) -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def model_of(view: Any) -> dict[str, Any]:
+def model_of(view: StaticFallback) -> dict[str, object]:
     """The bundle of the live widget alone."""
     model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
     return {"application/vnd.jupyter.widget-view+json": model, "text/plain": repr(view)}
@@ -49,8 +55,16 @@ class StaticFallback:
     """
 
     static: str
+    #: what Tab offers on an instance; traits and what the refresh loop and IPython call are left out
+    _offered: ClassVar[tuple[str, ...]] = ("close", "plain")
     #: a class that knows its end has this in its instances
     on_final: Callable[[], None] | None
+    if TYPE_CHECKING:  # of ipywidgets, which every subclass is a widget of
+        model_id: str
+        comm: Comm | None
+
+    def __dir__(self) -> list[str]:
+        return [*self._offered, "layout", *(name for name in super().__dir__() if name.startswith("_"))]
 
     def still_bundle(self) -> dict[str, str]:
         """The still form, by MIME type, carrying ``data-static=<self.static>``."""
@@ -67,11 +81,11 @@ class StaticFallback:
         """What a terminal shows."""
         return repr(self)
 
-    def _ipython_display_(self, **_: Any) -> None:
+    def _ipython_display_(self, **_: object) -> None:
         display_with_fallback(self)
 
 
-def display_with_fallback(view: Any) -> None:
+def display_with_fallback(view: StaticFallback) -> None:
     """Display `view`: the widget and its static fallback; in a terminal its text."""
     from IPython.display import display
 
@@ -84,6 +98,18 @@ def display_with_fallback(view: Any) -> None:
     light = view.first_bundle()
     told = light or view.still_bundle()
     StaticCopy(view, display(told, raw=True, display_id=True), told, is_light=light is not None)
+
+
+def handle_clicks_while_busy(view: StaticFallback) -> None:
+    """Have the clicks of `view` handled while a cell is busy, as ipykernel 7.1 to 7.3 do by themselves."""
+    if view.comm is not None and hasattr(view.comm, "_reply_subshell_for"):
+        view.comm._reply_subshell_for = lambda data, default: default
+
+
+def _call_all(*fns: Callable[[], None] | None) -> None:
+    for fn in fns:
+        if fn is not None:
+            fn()
 
 
 class StaticCopy:
@@ -101,7 +127,7 @@ class StaticCopy:
         Whether that is there only until the view is open.
     """
 
-    def __init__(self, view: Any, handle: Any, told: dict[str, str] | None = None, *, is_light: bool = False) -> None:
+    def __init__(self, view: StaticFallback, handle: DisplayHandle, told: dict[str, str] | None = None, *, is_light: bool = False) -> None:
         self._view, self._handle, self._told = view, handle, told
         self._knows_end = hasattr(view, "on_final")
         self._next = 0.0 if told is None else time.monotonic() + (_OPENED if self._knows_end else _EVERY)
@@ -111,7 +137,7 @@ class StaticCopy:
         if is_light:
             refresh_loop.follow(self)
         before = view.on_final
-        view.on_final = lambda: [fn() for fn in (before, self.write) if fn is not None]
+        view.on_final = partial(_call_all, before, self.write)
         if told is None:
             self.write()
 

@@ -9,15 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.engine.runs.run import forget, forgetting, runs
 
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from pocketflex_nb.engine.runs.run import Run
+
 __all__ = [
-    "RunHolder", "close_with_cell", "forget_all", "install_lifetimes", "notify_when_forgotten", "release_previous", "remove_lifetimes",
+    "Closable", "RunHolder", "close_with_cell", "forget_all", "install_lifetimes", "notify_when_forgotten", "release_previous",
+    "remove_lifetimes",
 ]
+
+
+class Closable(Protocol):
+    """A view that can be closed."""
+
+    def close(self) -> None:
+        """Close it, and release what it shows."""
+        ...
 
 
 class RunHolder(Protocol):
@@ -28,10 +42,10 @@ class RunHolder(Protocol):
         ...
 
 
-_holders: WeakSet[Any] = WeakSet()
+_holders: WeakSet[RunHolder] = WeakSet()
 #: the views below each cell that were made by a launch or a display there, and are bound to no name
-_below: dict[str, list[Any]] = {}
-_shells: list[Any] = []
+_below: dict[str, list[Closable]] = {}
+_shells: list[InteractiveShell] = []
 #: IPython's names for the values of the last cells
 _LAST = ("_", "__", "___")
 
@@ -41,7 +55,7 @@ def notify_when_forgotten(view: RunHolder) -> None:
     _holders.add(view)
 
 
-def close_with_cell(view: Any) -> None:
+def close_with_cell(view: Closable) -> None:
     """Register `view` with the running cell; it is closed when that cell runs again."""
     if cell_id := CURRENT_CELL.get():
         _below.setdefault(cell_id, []).append(view)
@@ -68,14 +82,14 @@ def forget_all() -> int:
     return number
 
 
-def _let_go(gone: Iterable[Any]) -> None:
+def _let_go(gone: Iterable[Run]) -> None:
     numbers = {run.number for run in gone}
     for view in list(_holders):
         view._let_go(numbers)
 
 
 # what IPython keeps --------------------------------------------------------------------------------------------------
-def _uncache(gone: list[Any]) -> None:
+def _uncache(gone: list[Run]) -> None:
     """Remove these runs from ``Out``, ``_3``, ``_`` and the like: IPython's own names, unless a user has rebound them.
 
     Their stores go, too, unless the user has a name for one.
@@ -101,27 +115,28 @@ def _uncache(gone: list[Any]) -> None:
                 setattr(shell.displayhook, name, "")
 
 
-def _runs_in(value: Any) -> list[Any]:
+def _runs_in(value: object) -> list[Run]:
     from pocketflex_nb.engine.runs.run import Run
     from pocketflex_nb.engine.runs.run_group import RunGroup
 
-    several = value if isinstance(value, (RunGroup, list, tuple)) else [value]
-    return list(several) if several and all(isinstance(run, Run) for run in several) else []
+    several: list[object] = list(value) if isinstance(value, (RunGroup, list, tuple)) else [value]
+    found = [run for run in several if isinstance(run, Run)]
+    return found if len(found) == len(several) else []
 
 
-def _is_gone(value: Any, numbers: set[int], stores: set[int]) -> bool:
+def _is_gone(value: object, numbers: set[int], stores: set[int]) -> bool:
     held = _runs_in(value)
     return id(value) in stores or (bool(held) and all(run.number in numbers for run in held))
 
 
-def install_lifetimes(shell: Any) -> None:
+def install_lifetimes(shell: InteractiveShell) -> None:
     """Look after the runs that `shell` and its views keep."""
     _shells.append(shell)
     if _let_go not in forgetting:
         forgetting.append(_let_go)
 
 
-def remove_lifetimes(shell: Any) -> None:
+def remove_lifetimes(shell: InteractiveShell) -> None:
     """Undo `install_lifetimes`. Open views are still called."""
     if shell in _shells:
         _shells.remove(shell)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import html
-import sys
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import anywidget
 import traitlets
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.engine.runs.run import Run, runs
+from pocketflex_nb.notebook.shell.loaded_agents import agent_hosts, living_agents
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
-from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, handle_clicks_while_busy
 from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.text.page_text import clean
 
-__all__ = ["ROWS", "EnginePanel", "Lag", "memory"]
+if TYPE_CHECKING:
+    from pocketflex_nb.agents.protocol.ref import Ref
+
+__all__ = ["ROWS", "AgentRow", "EnginePanel", "Lag", "PanelRow", "memory"]
 
 _HERE = Path(__file__).parent
 #: runs and agents that have a row; samples of the lag that are kept; seconds between two of them
@@ -63,6 +66,26 @@ def memory() -> int | None:
         return None
 
 
+class PanelRow(TypedDict):
+    """One run in the panel."""
+
+    run: int
+    name: str
+    status: str
+    node: str
+    steps: int
+    time: str
+
+
+class AgentRow(TypedDict):
+    """One agent in the panel: its waiting messages, and those it has handled."""
+
+    name: str
+    status: str
+    mailbox: int
+    handled: int
+
+
 class EnginePanel(StaticFallback, anywidget.AnyWidget):
     """The state of the engine and of all that runs on it.
 
@@ -75,9 +98,9 @@ class EnginePanel(StaticFallback, anywidget.AnyWidget):
     _css = _HERE / "engine_panel.css"
 
     head = traitlets.Dict().tag(sync=True)
-    curve: Any = traitlets.List().tag(sync=True)
-    rows: Any = traitlets.List().tag(sync=True)
-    agents: Any = traitlets.List().tag(sync=True)
+    curve: traitlets.List[float] = traitlets.List().tag(sync=True)
+    rows: traitlets.List[PanelRow] = traitlets.List().tag(sync=True)
+    agents: traitlets.List[AgentRow] = traitlets.List().tag(sync=True)
     icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
@@ -87,9 +110,7 @@ class EnginePanel(StaticFallback, anywidget.AnyWidget):
         super().__init__(icons=dict(GLYPHS), **options)
         self._push()
         self.on_msg(self._command)
-        comm = self.comm
-        if comm is not None and hasattr(comm, "_reply_subshell_for"):  # have clicks handled while a cell is busy
-            comm._reply_subshell_for = lambda data, default: default
+        handle_clicks_while_busy(self)
         refresh_loop.follow(self)
 
     def __repr__(self) -> str:
@@ -104,7 +125,7 @@ class EnginePanel(StaticFallback, anywidget.AnyWidget):
 
     def _push(self) -> None:
         lag, live = self._lag.sample(), runs(live=True)
-        refs = _living()
+        refs = living_agents()
         self.agents = [_agent(ref) for ref in refs[:ROWS]]
         self.rows = [_row(run) for run in live[-ROWS:][::-1]]
         self.curve = [round(1e3 * sample, 2) for sample in self._lag.samples]
@@ -112,11 +133,11 @@ class EnginePanel(StaticFallback, anywidget.AnyWidget):
         self.head = {
             "lag": now, "worst": max(self.curve, default=now), "live": len(live),
             "runs": len(runs()), "asking": sum(run.status == "asking" for run in live), "agents": len(refs),
-            "waiting": sum(row["mailbox"] for row in self.agents), "zombies": _zombies(),
+            "waiting": sum(row["mailbox"] for row in self.agents), "zombies": sum(len(host.zombies) for host in agent_hosts()),
             "memory": None if held is None else round(held / 2**20), "threads": engine_thread.pool._threads,
         }
 
-    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _command(self, _widget: object, content: Any, _buffers: object) -> None:
         with contextlib.suppress(Exception):  # a page may send anything
             if content["do"] == "stop all":
                 _cancel(runs(live=True))
@@ -151,27 +172,16 @@ def _cancel(chosen: list[Run]) -> None:
         run.cancel()
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run) -> PanelRow:
     return {
         "run": run.number, "name": clean(run.name, 80), "status": run.status, "node": clean(", ".join(run.in_flight()[:3]), 80),
         "steps": run.state().steps, "time": f"{run.seconds:.0f} s",
     }
 
 
-def _living() -> list[Any]:
-    """Agents that live, when anybody has used agents at all."""
-    scope = sys.modules.get("pocketflex_nb.agents.actor.cell_scope")
-    return list(scope.living()) if scope is not None else []
-
-
-def _agent(ref: Any) -> dict[str, Any]:
-    stats: Any = ref.stats()
+def _agent(ref: Ref) -> AgentRow:
+    stats = ref.stats()
     return {
         "name": clean(str(ref.name), 80), "status": str(stats["status"]),
         "mailbox": int(stats["mailbox"]), "handled": int(stats["handled"]),
     }
-
-
-def _zombies() -> int:
-    host: Any = sys.modules.get("pocketflex_nb.agents.host.agent_host")
-    return sum(len(one.zombies) for one in host.hosts()) if host is not None else 0

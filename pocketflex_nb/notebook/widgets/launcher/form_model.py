@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from IPython.core.error import UsageError
 
@@ -119,25 +118,25 @@ class LaunchForm:
         """What cannot be read, by place: ``"limit time"``, ``"value topic"``, ``"row 2 topic"``, ``"name"``, ``"watch 0"``."""
         found: dict[str, str] = {}
 
-        def look(place: str, fn: Any, *given: Any) -> None:
+        def check(place: str, fn: Callable[..., object], *given: object) -> None:
             try:
                 fn(*given)
             except UsageError as exc:
                 found[place] = str(exc)
 
         if self.name.strip():
-            look("name", self._name)
+            check("name", self._name)
         for what in LIMITS:
-            look(f"limit {what}", LaunchForm(limits={what: self.limits.get(what, "")})._limits)
+            check(f"limit {what}", LaunchForm(limits={what: self.limits.get(what, "")})._limits)
         for number, text in enumerate(self.watch):
             if text.strip():
-                look(f"watch {number}", _expression, text)
+                check(f"watch {number}", _expression, text)
         if self.mode == "rows":
             for number, row in enumerate(self.rows):
                 for key, text in row.items():
-                    look(f"row {number} {key}", source_of, key, text)
+                    check(f"row {number} {key}", source_of, key, text)
         for key, text in self.values.items():
-            look(f"value {key}", source_of, key, text)
+            check(f"value {key}", source_of, key, text)
         return found
 
 
@@ -182,7 +181,7 @@ def kind_of_text(key: str, text: str) -> str:
     return "text" if isinstance(value, str) else "nothing" if value is None else type(value).__name__
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # a text with a backslash
@@ -193,7 +192,7 @@ def _value(text: str) -> Any:
     return value
 
 
-def literal(value: Any) -> str:
+def literal(value: object) -> str:
     """`value` as Python source that can be written in a magic's line: quotes inside of texts are escaped by number."""
     if isinstance(value, str):
         quote = '"' if "'" in value and '"' not in value else "'"

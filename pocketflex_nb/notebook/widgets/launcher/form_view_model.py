@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Container, Mapping
 
 from IPython.core.error import UsageError
 
@@ -25,7 +24,7 @@ _LISTS = (list, tuple, range, set, frozenset, deque)
 _NODES, _MENU = 40, 200
 
 
-def flows_in(names: Mapping[str, Any], hidden: Any = ()) -> dict[str, Flow]:
+def flows_in(names: Mapping[str, object], hidden: Container[str] = ()) -> dict[str, Flow]:
     """The flows bound in a notebook, each once, by the name bound first; ``_flow`` is where a diagram without a name lands."""
     found: dict[str, Flow] = {}
     seen: set[int] = set()
@@ -36,7 +35,7 @@ def flows_in(names: Mapping[str, Any], hidden: Any = ()) -> dict[str, Flow]:
     return found
 
 
-def variables_in(names: Mapping[str, Any], hidden: Any = ()) -> dict[str, Any]:
+def variables_in(names: Mapping[str, object], hidden: Container[str] = ()) -> dict[str, Collection[object]]:
     """The lists, tuples, sets and ranges of a notebook that hold something."""
     return {
         name: value for name, value in list(names.items())
@@ -52,7 +51,7 @@ def fields_now(flow: Flow | None) -> list[InputField]:
         return []
 
 
-def runs_asked(form: LaunchForm, variables: Mapping[str, Any]) -> int:
+def runs_asked(form: LaunchForm, variables: Mapping[str, Collection[object]]) -> int:
     """How many runs a filled-in form would start."""
     if form.mode == "rows":
         return len(form.filled_rows())
@@ -62,8 +61,9 @@ def runs_asked(form: LaunchForm, variables: Mapping[str, Any]) -> int:
 
 
 def page_of(
-    form: LaunchForm, flows: Mapping[str, Flow], variables: Mapping[str, Any], fields: list[InputField], *, changed: list[str]
-) -> dict[str, Any]:
+    form: LaunchForm, flows: Mapping[str, Flow], variables: Mapping[str, Collection[object]],
+    fields: list[InputField], *, changed: list[str]
+) -> dict[str, object]:
     """The form as the page draws it. Nothing that would be a secret is in it: it is saved with the notebook."""
     number = runs_asked(form, variables)
     problems = form.problems()
@@ -97,7 +97,7 @@ def _keys(form: LaunchForm, fields: list[InputField]) -> dict[str, InputField | 
     return keys
 
 
-def _field(form: LaunchForm, key: str, known: InputField | None, problems: Mapping[str, str]) -> dict[str, Any]:
+def _field(form: LaunchForm, key: str, known: InputField | None, problems: Mapping[str, str]) -> dict[str, object]:
     text = form.values.get(key, "")
     return {
         "key": key, "needed": known is not None and known.is_needed, "default": clean(known.default, 60) if known else "",
@@ -116,7 +116,7 @@ def _cell(form: LaunchForm, row: int, key: str, problems: Mapping[str, str]) -> 
     return ["" if is_hidden(key, text) else text, kind_of_text(key, text), problems.get(f"row {row} {key}", "")]
 
 
-def _items(form: LaunchForm, variables: Mapping[str, Any]) -> str:
+def _items(form: LaunchForm, variables: Mapping[str, Collection[object]]) -> str:
     """What the chosen variable holds, in a line."""
     value = variables.get(form.variable)
     if value is None:

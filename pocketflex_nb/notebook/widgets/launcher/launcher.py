@@ -6,15 +6,15 @@ import contextlib
 import html
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 from IPython.core.error import UsageError
 
-from pocketflex_nb.core.errors import PocketflexError
+from pocketflex_nb.core.errors import PocketflexError, nearest
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.engine.runs.code_reload import is_stale
@@ -29,13 +29,26 @@ from pocketflex_nb.notebook.requests.run_request import plan_text, start
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
-from pocketflex_nb.notebook.widgets.base.static_fallback import StaticCopy, StaticFallback, display_with_fallback, model_of
+from pocketflex_nb.notebook.widgets.base.static_fallback import (
+    StaticCopy,
+    StaticFallback,
+    display_with_fallback,
+    handle_clicks_while_busy,
+    model_of,
+)
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgotten
 from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, MODES, LaunchForm
 from pocketflex_nb.notebook.widgets.launcher.form_view_model import checked_lines, fields_now, flows_in, page_of, runs_asked, variables_in
-from pocketflex_nb.notebook.widgets.launcher.launch_history import LaunchHistory
+from pocketflex_nb.notebook.widgets.launcher.launch_history import LaunchHistory, LaunchRow
 from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.text.page_text import clean
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.display import DisplayHandle
+
+    from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
+    from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import StoreInspector
 
 __all__ = ["Launcher"]
 
@@ -81,33 +94,32 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
     ['hello Ada', 'hello Ada', 'hello Ada']
     """
 
+    _offered = ("check", "close", "fill", "flows", "line", "plain", "runs", "start", "stop")
     _esm = bundle(_HERE / "launcher.js")
     _css = _HERE / "launcher.css"
 
     form = traitlets.Dict().tag(sync=True)
-    said: Any = traitlets.List().tag(sync=True)
-    rows: Any = traitlets.List().tag(sync=True)
+    said: traitlets.List[list[str]] = traitlets.List().tag(sync=True)
+    rows: traitlets.List[LaunchRow] = traitlets.List().tag(sync=True)
     totals = traitlets.Dict().tag(sync=True)
     icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, flow: Any = None, *, names: Mapping[str, Any] | None = None, **options: Any) -> None:
+    def __init__(self, flow: BaseNode | str | None = None, *, names: Mapping[str, object] | None = None, **options: Any) -> None:
         self._shell = _shell()
         self._names = names
-        self._requests: deque[dict[str, Any]] = deque()
+        self._requests: deque[Mapping[str, Any]] = deque()
         self._filled = LaunchForm()
         self._launched = LaunchHistory()
         self._own: dict[str, Flow] = {}
         self._next_names = self._next_rows = 0.0
-        self.view: Any = None
-        self._slot: list[Any] = []
+        self.view: RunView | StoreInspector | None = None
+        self._slot: list[DisplayHandle] = []
         super().__init__(icons=dict(GLYPHS), **options)
         self._choose_first(flow)
         self._push()
         self.on_msg(self._command)
-        comm = self.comm
-        if comm is not None and hasattr(comm, "_reply_subshell_for"):  # have clicks handled while a cell is busy
-            comm._reply_subshell_for = lambda data, default: default
+        handle_clicks_while_busy(self)
         notify_when_forgotten(self)
         refresh_loop.follow(self)
 
@@ -131,20 +143,20 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         return str(self.form["line"])
 
     # the notebook ----------------------------------------------------------------------------------------------------
-    def names(self) -> Mapping[str, Any]:
+    def names(self) -> Mapping[str, object]:
         """Where flows and variables are looked up."""
         if self._names is not None:
             return self._names
         return self._shell.user_ns if self._shell is not None else {}
 
-    def _hidden(self) -> Any:
+    def _hidden(self) -> Container[str]:
         return self._shell.user_ns_hidden if self._shell is not None and self._names is None else ()
 
     def flows(self) -> dict[str, Flow]:
         """The flows it can start, by name."""
         return {**flows_in(self.names(), self._hidden()), **self._own}
 
-    def _choose_first(self, flow: Any) -> None:
+    def _choose_first(self, flow: BaseNode | str | None) -> None:
         known = self.flows()
         if flow is None:
             self._filled.flow = next(reversed(known), "")
@@ -175,35 +187,52 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         self._push()
 
     def _set(self, name: str, value: Any) -> None:
-        filled = self._filled
-        if name == "agents":
-            filled.agents = min(max(int(value), 1), _MOST_AGENTS)
-        elif name == "at_once":
-            filled.at_once = min(max(int(value or 0), 0), _MOST_AGENTS)
-        elif name == "flow":
-            if value not in self.flows():
-                raise ValueError(f"no flow {value!r} in the notebook")
-            filled.flow, filled.breaks = str(value), []
-        elif name == "mode" or name == "on_error":
-            known = MODES if name == "mode" else ("others", "stop", "pause")
-            if value not in known:
-                raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}")
-            setattr(filled, name, value)
-        elif name == "limits":
-            filled.limits |= {what: str(value[what])[:40] for what in LIMITS if what in value}
-        elif name == "values":
-            filled.values |= {str(key)[:200]: str(text)[:20_000] for key, text in value.items()}
-        elif name == "rows":
-            filled.rows = [{str(k)[:200]: str(t)[:20_000] for k, t in row.items()} for row in list(value)[:_MOST_ROWS]] or [{}]
-        elif name in ("watch", "breaks"):
-            setattr(filled, name, [str(text)[:500] for text in list(value)[:20]])
-        elif name in ("name", "key"):
-            setattr(filled, name, str(value)[:200])
-        elif name == "variable":
-            filled.variable = str(value)[:200]
-            filled.key = self._key_for(filled.variable)
-        else:
-            raise ValueError(f"the form has no field {name!r}")
+        fill = _FIELDS.get(name)
+        if fill is None:
+            raise ValueError(f"the form has no field {name!r}{nearest(name, _FIELDS)}")
+        fill(self, value)
+
+    def _set_flow(self, value: Any) -> None:
+        if value not in self.flows():
+            raise ValueError(f"no flow {value!r} in the notebook")
+        self._filled.flow, self._filled.breaks = str(value), []
+
+    def _set_agents(self, value: Any) -> None:
+        self._filled.agents = min(max(int(value), 1), _MOST_AGENTS)
+
+    def _set_at_once(self, value: Any) -> None:
+        self._filled.at_once = min(max(int(value or 0), 0), _MOST_AGENTS)
+
+    def _set_mode(self, value: Any) -> None:
+        self._filled.mode = _one_of("mode", value, MODES)
+
+    def _set_on_error(self, value: Any) -> None:
+        self._filled.on_error = _one_of("on_error", value, ("others", "stop", "pause"))
+
+    def _set_limits(self, value: Any) -> None:
+        self._filled.limits |= {what: str(value[what])[:40] for what in LIMITS if what in value}
+
+    def _set_values(self, value: Any) -> None:
+        self._filled.values |= {str(key)[:200]: str(text)[:20_000] for key, text in value.items()}
+
+    def _set_rows(self, value: Any) -> None:
+        self._filled.rows = [{str(k)[:200]: str(t)[:20_000] for k, t in row.items()} for row in list(value)[:_MOST_ROWS]] or [{}]
+
+    def _set_watch(self, value: Any) -> None:
+        self._filled.watch = _texts(value)
+
+    def _set_breaks(self, value: Any) -> None:
+        self._filled.breaks = _texts(value)
+
+    def _set_name(self, value: Any) -> None:
+        self._filled.name = str(value)[:200]
+
+    def _set_key(self, value: Any) -> None:
+        self._filled.key = str(value)[:200]
+
+    def _set_variable(self, value: Any) -> None:
+        self._filled.variable = str(value)[:200]
+        self._filled.key = self._key_for(self._filled.variable)
 
     def _key_for(self, variable: str) -> str:
         """The key that the items of a variable are most likely for; none when they bring their keys."""
@@ -258,7 +287,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         return Entry(None, current_flow(flow, names)), options, read_inputs(parsed, names)
 
     # showing ---------------------------------------------------------------------------------------------------------
-    def _ipython_display_(self, **_: Any) -> None:
+    def _ipython_display_(self, **_: object) -> None:
         from IPython.display import display
 
         display_with_fallback(self)
@@ -282,7 +311,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         else:
             self._slot[2].update({"text/html": "", "text/plain": ""}, raw=True)
 
-    def _put(self, view: Any) -> None:
+    def _put(self, view: RunView | StoreInspector) -> None:
         if self.view is not None:
             refresh_loop.close(self.view)
         self.view = view
@@ -322,26 +351,19 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
             self._push_runs()
         return self.comm is not None
 
-    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _command(self, _widget: object, content: object, _buffers: object) -> None:
         if isinstance(content, dict):
             self._requests.append(content)
         refresh_loop.follow(self)
         refresh_loop.hurry()
 
-    def _serve(self, request: dict[str, Any]) -> None:
-        do = request.get("do")
+    def _serve(self, request: Mapping[str, Any]) -> None:
+        do = str(request.get("do"))
+        method = _REQUESTS.get(do)
         try:
-            if do == "start":
-                made = self.start()
-                self.said = [["good", f"{len(made)} started: {', '.join(run.name for run in made[:4])}{' …' if len(made) > 4 else ''}"]]
-            elif do == "check":
-                self.said = [list(line) for line in self.check()]
-            elif do == "stop":
-                self.stop()
-            elif do == "run":
-                self._do_run(request)
-            else:
-                self._edit(do, request)
+            if method is not None:
+                method(self, request)
+            if do not in _DEEDS:
                 self.said = []
         except (UsageError, PocketflexError) as exc:
             self.said = [["error", clean(str(exc), 1_000)]]
@@ -349,51 +371,58 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
             if do in ("start", "check", "run"):
                 self.said = [["error", clean(f"{type(exc).__name__}: {exc}", 1_000)]]
 
-    def _edit(self, do: Any, request: dict[str, Any]) -> None:
-        filled = self._filled
-        if do == "set":
-            self._set(str(request["name"]), request["value"])
-        elif do == "value":
-            self._set("values", {request["key"]: request["text"]})
-        elif do == "drop key":
-            filled.values.pop(request["key"], None)
-            for row in filled.rows:
-                row.pop(request["key"], None)
-        elif do == "cells":
-            self._paste(int(request["row"]), list(request["keys"]), list(request["cells"]))
-        elif do == "add row" and len(filled.rows) < _MOST_ROWS:
-            filled.rows.append({})
-        elif do == "drop row":
-            del filled.rows[int(request["row"])]
-            filled.rows = filled.rows or [{}]
+    def _do_start(self, request: Mapping[str, Any]) -> None:
+        made = self.start()
+        self.said = [["good", f"{len(made)} started: {', '.join(run.name for run in made[:4])}{' …' if len(made) > 4 else ''}"]]
 
-    def _paste(self, first: int, keys: list[Any], cells: list[Any]) -> None:
+    def _do_check(self, request: Mapping[str, Any]) -> None:
+        self.said = [list(line) for line in self.check()]
+
+    def _do_stop(self, request: Mapping[str, Any]) -> None:
+        self.stop()
+
+    def _do_set(self, request: Mapping[str, Any]) -> None:
+        self._set(str(request["name"]), request["value"])
+
+    def _do_value(self, request: Mapping[str, Any]) -> None:
+        self._set_values({request["key"]: request["text"]})
+
+    def _do_drop_key(self, request: Mapping[str, Any]) -> None:
+        self._filled.values.pop(request["key"], None)
+        for row in self._filled.rows:
+            row.pop(request["key"], None)
+
+    def _do_cells(self, request: Mapping[str, Any]) -> None:
         """Cells of a table, from a place on: rows are added as they are needed."""
-        for number, texts in enumerate(cells[:_MOST_ROWS], first):
+        keys, rows = list(request["keys"]), self._filled.rows
+        for number, texts in enumerate(list(request["cells"])[:_MOST_ROWS], int(request["row"])):
             if number >= _MOST_ROWS:
                 break
-            while number >= len(self._filled.rows):
-                self._filled.rows.append({})
-            self._filled.rows[number] |= {str(k)[:200]: str(t)[:20_000] for k, t in zip(keys, texts, strict=False)}
+            while number >= len(rows):
+                rows.append({})
+            rows[number] |= {str(k)[:200]: str(t)[:20_000] for k, t in zip(keys, texts, strict=False)}
 
-    def _do_run(self, request: dict[str, Any]) -> None:
-        run, what = self._launched.find(int(request["run"])), request.get("what")
-        if what == "stop":
-            run.cancel()
-        elif what == "pause":
-            run.pause()
-        elif what == "resume":
-            run.resume()
-        elif what == "view":
-            self._show(run)
-        elif what == "store":
-            from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import StoreInspector
+    def _do_add_row(self, request: Mapping[str, Any]) -> None:
+        if len(self._filled.rows) < _MOST_ROWS:
+            self._filled.rows.append({})
 
-            if self._slot:
-                self._put(StoreInspector(run, static=f"{self.static}-store"))
-        elif what == "again":
-            made = self._launched.again(run, self.names())
-            self._show(made)
+    def _do_drop_row(self, request: Mapping[str, Any]) -> None:
+        del self._filled.rows[int(request["row"])]
+        self._filled.rows = self._filled.rows or [{}]
+
+    def _do_run(self, request: Mapping[str, Any]) -> None:
+        run, deed = self._launched.find(int(request["run"])), _RUN_DEEDS.get(str(request.get("what")))
+        if deed is not None:
+            deed(self, run)
+
+    def _show_store(self, run: Run) -> None:
+        from pocketflex_nb.notebook.widgets.store_inspector.store_inspector import StoreInspector
+
+        if self._slot:
+            self._put(StoreInspector(run, static=f"{self.static}-store"))
+
+    def _start_again(self, run: Run) -> None:
+        self._show(self._launched.again(run, self.names()))
 
     # the static form -------------------------------------------------------------------------------------------------
     def still_bundle(self) -> dict[str, str]:
@@ -425,7 +454,40 @@ def _shortened(plan: str) -> str:
     return "\n".join([head, *told[:12], *([f"and {len(told) - 12} more"] if len(told) > 12 else [])])
 
 
-def _shell() -> Any:
+def _shell() -> InteractiveShell | None:
     from IPython import get_ipython
 
-    return get_ipython()
+    shell: InteractiveShell | None = get_ipython()
+    return shell
+
+
+def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}")
+    return str(value)
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(text)[:500] for text in list(value)[:20]]
+
+
+#: field of the form to what fills it in
+_FIELDS: dict[str, Callable[[Launcher, Any], None]] = {
+    "flow": Launcher._set_flow, "agents": Launcher._set_agents, "at_once": Launcher._set_at_once, "name": Launcher._set_name,
+    "mode": Launcher._set_mode, "values": Launcher._set_values, "rows": Launcher._set_rows, "variable": Launcher._set_variable,
+    "key": Launcher._set_key, "limits": Launcher._set_limits, "on_error": Launcher._set_on_error, "watch": Launcher._set_watch,
+    "breaks": Launcher._set_breaks,
+}
+#: request of the page to what serves it
+_REQUESTS: dict[str, Callable[[Launcher, Mapping[str, Any]], None]] = {
+    "start": Launcher._do_start, "check": Launcher._do_check, "stop": Launcher._do_stop, "run": Launcher._do_run,
+    "set": Launcher._do_set, "value": Launcher._do_value, "drop key": Launcher._do_drop_key, "cells": Launcher._do_cells,
+    "add row": Launcher._do_add_row, "drop row": Launcher._do_drop_row,
+}
+#: requests that act instead of editing the form: what was said last stays
+_DEEDS = frozenset({"start", "check", "stop", "run"})
+#: what a row of the list of runs may ask for
+_RUN_DEEDS: dict[str, Callable[[Launcher, Run], object]] = {
+    "stop": lambda _, run: run.cancel(), "pause": lambda _, run: run.pause(), "resume": lambda _, run: run.resume(),
+    "view": Launcher._show, "store": Launcher._show_store, "again": Launcher._start_again,
+}

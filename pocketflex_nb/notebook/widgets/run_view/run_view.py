@@ -5,26 +5,29 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import traitlets
 
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.flow.flow import Flow
+from pocketflex_nb.core.flow.flow_graph import Graph
 from pocketflex_nb.core.state import State
-from pocketflex_nb.engine.runs.run import lifecycle_of
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
 from pocketflex_nb.notebook.reports.html_page import write_page
 from pocketflex_nb.notebook.reports.text_view import TextView
-from pocketflex_nb.notebook.run_data.detail_tabs import TABS, tab_content
+from pocketflex_nb.notebook.run_data.detail_tabs import TABS, TabContent, tab_content
 from pocketflex_nb.notebook.run_data.error_card import whole_traceback
 from pocketflex_nb.notebook.run_data.inner_runs import Level, crumbs, runs_inside
-from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, RunViewModel, flow_names, graphs_of, summed
+from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
+from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, Lane, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
-from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, handle_clicks_while_busy
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgotten
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS
@@ -84,48 +87,51 @@ class RunView(StaticFallback, DeltaWidget):
     >>> view.close()
     """
 
+    _offered = ("add", "at", "close", "plain", "runs", "snapshot", "summary", "title", "to_html")
     _esm = bundle(_HERE / "run_view.js")
     _css = _HERE / "run_view.css"
 
     header = traitlets.Dict().tag(sync=True)
-    diagrams: Any = traitlets.List().tag(sync=True)
+    diagrams: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)
     states = traitlets.Dict().tag(sync=True)
     edges = traitlets.Dict().tag(sync=True)
-    lanes: Any = traitlets.List().tag(sync=True)
+    lanes: traitlets.List[Lane] = traitlets.List().tag(sync=True)
     status_grid = traitlets.Unicode().tag(sync=True)
-    spans: Any = traitlets.List().tag(sync=True)
-    marks: Any = traitlets.List().tag(sync=True)
+    spans: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
+    marks: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
     icons = traitlets.Dict().tag(sync=True)
     focus = traitlets.Int(-1).tag(sync=True)
     height = traitlets.Int(500).tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
-    tabs: Any = traitlets.List().tag(sync=True)
+    tabs: traitlets.List[str] = traitlets.List().tag(sync=True)
     tab_content = traitlets.Dict().tag(sync=True)
     cursor = traitlets.Dict().tag(sync=True)
 
     def __init__(
-        self, runs: Any, height: int = 500, *, tabs: Iterable[str] = TABS, follow: bool = True, name: str | None = None, **options: Any
+        self, runs: ViewedRun | Iterable[ViewedRun], height: int = 500, *, tabs: Iterable[str] = TABS, follow: bool = True,
+        name: str | None = None,
+        **options: Any,
     ) -> None:
         tabs = _known(tabs)
-        made = list(runs) if isinstance(runs, Iterable) else [runs]
+        made: list[ViewedRun] = list(runs) if isinstance(runs, Iterable) else [runs]
         self._name = name or getattr(runs, "name", None)
         self._outermost = self._view_model = RunViewModel(made)
         self._levels: list[Level] = []  # the way into steps whose inner runs are shown
-        self._flows: list[Any] = []
+        self._flows: list[Flow] = []
         self._drawn: list[dict[str, str]] = []
-        self._seen: tuple[Any, ...] | None = None
+        self._seen: tuple[object, ...] | None = None
         self._next_spans = 0.0
         self._owes_spans = False  # whether timeline and tab are behind
         self._tab = tabs[0] if tabs else ""
         self._requests: deque[dict[str, Any]] = deque()
         self._follows = follow
         self._kept: _Kept | None = None  # what is left when its runs were forgotten
-        self.on_final: Any = None
+        self.on_final: Callable[[], None] | None = None
         self._draw()
         traits = self._shown(final=False, timely=True)
         super().__init__(height=height, icons=dict(GLYPHS), tabs=tabs, diagrams=self._drawn, **traits, **options)
         self.on_msg(self._command)
-        self._answer_here()
+        handle_clicks_while_busy(self)
         notify_when_forgotten(self)
         if follow:
             refresh_loop.follow(self)
@@ -134,7 +140,7 @@ class RunView(StaticFallback, DeltaWidget):
         return f"RunView({self.title!r}, {len(self.runs)} run{'s' if len(self.runs) != 1 else ''})"
 
     @property
-    def runs(self) -> list[Any]:
+    def runs(self) -> list[ViewedRun]:
         """The runs it shows; none when they were forgotten, or it was closed."""
         return self._outermost.runs
 
@@ -147,7 +153,7 @@ class RunView(StaticFallback, DeltaWidget):
             return self._kept.title
         return str(self.runs[0].name) if len(self.runs) == 1 else f"{len(self.runs)} runs"
 
-    def add(self, runs: Iterable[Any]) -> None:
+    def add(self, runs: Iterable[ViewedRun]) -> None:
         """Show more runs in the same view.
 
         Parameters
@@ -201,9 +207,9 @@ class RunView(StaticFallback, DeltaWidget):
             return self._follows
         if self._levels:
             self._grow()
-        seen: tuple[Any, ...] = (time.monotonic(),)
+        seen: tuple[object, ...] = (time.monotonic(),)
         if not self._view_model.is_many:
-            seen = (*((run.status, len(lifecycle_of(run).records)) for run in self._view_model.runs), self._view_model.old_code())
+            seen = (*((run.status, len(engine_side(run).records)) for run in self._view_model.runs), self._view_model.old_code())
         is_due = self._owes_spans and time.monotonic() >= self._next_spans
         if seen != self._seen or requested or not live or is_due:
             self._seen = seen
@@ -223,7 +229,7 @@ class RunView(StaticFallback, DeltaWidget):
                 self._request(request)
         return served
 
-    def _request(self, request: dict[str, Any]) -> None:
+    def _request(self, request: Mapping[str, Any]) -> None:
         do, model = request.get("do"), self._view_model
         if do == "fresh":
             self.resync(int(request["revision"]))
@@ -258,12 +264,12 @@ class RunView(StaticFallback, DeltaWidget):
         refresh_loop.hurry()
 
     # runs inside a step ----------------------------------------------------------------------------------------------
-    def _enter(self, node: str, flow: Any) -> None:
+    def _enter(self, node: str, flow: Flow) -> None:
         """Show the runs that the steps at the node of that name in the picture began."""
         outer = [run for run in self._view_model.chosen() if run.flow is flow]
         path = next((path for run in outer for path in run.state().nodes if shown(path) == node), node)
         if inside := runs_inside(outer, path):
-            self._levels.append(Level(RunViewModel(inside), outer, path))
+            self._levels.append(Level(RunViewModel(list(inside)), outer, path))
             self._view_model = self._levels[-1].model
             self._redraw()
 
@@ -306,10 +312,10 @@ class RunView(StaticFallback, DeltaWidget):
         if final:
             self.resync()
 
-    def _shown(self, *, final: bool, timely: bool) -> dict[str, Any]:
+    def _shown(self, *, final: bool, timely: bool) -> dict[str, object]:
         """The traits as they are now; timeline and tab only where it is time for them."""
         model = self._view_model
-        shown: dict[str, Any] = {
+        shown: dict[str, object] = {
             "header": self._header(),
             "focus": -1 if model.focus is None else model.focus,
             "states": {str(k): model.states(flow) for k, flow in enumerate(self._flows)},
@@ -320,12 +326,12 @@ class RunView(StaticFallback, DeltaWidget):
         }
         return shown | {"spans": model.spans(), "marks": model.marks(), "tab_content": self._tab_content()} if timely else shown
 
-    def _header(self) -> dict[str, Any]:
+    def _header(self) -> Mapping[str, object]:
         way = crumbs(self.title, self._levels)
         header = self._view_model.header(way[-1] if way else self.title)
         return {**header, "crumbs": way} if way else header
 
-    def _tab_content(self) -> dict[str, Any]:
+    def _tab_content(self) -> TabContent | dict[str, object]:
         model = self._view_model
         if not self._tab:
             return {}
@@ -340,13 +346,7 @@ class RunView(StaticFallback, DeltaWidget):
         return (200 if final else 40) if runs == 1 else (60 if final else 12)
 
     # the page's side -------------------------------------------------------------------------------------------------
-    def _answer_here(self) -> None:
-        """Have clicks handled while a cell is busy, as ipykernel 7.1 to 7.3 do."""
-        comm = self.comm
-        if comm is not None and hasattr(comm, "_reply_subshell_for"):
-            comm._reply_subshell_for = lambda data, default: default
-
-    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _command(self, _widget: object, content: Any, _buffers: object) -> None:
         """A button was pressed: post it, and let the refresh loop show what came of it."""
         with contextlib.suppress(Exception):  # a click must not leave a traceback in some other cell
             self._do(content)
@@ -368,7 +368,8 @@ class RunView(StaticFallback, DeltaWidget):
             if run.done():
                 continue
             if do == "answer":
-                self._answer(run, content)
+                if isinstance(run, Run):
+                    self._answer(run, content)
             else:
                 getattr(run, _STEERS[do])()
         self._requests.append({})
@@ -396,7 +397,7 @@ class RunView(StaticFallback, DeltaWidget):
             return
         self.send({"said": clean(f"Written to {path}, beside the notebook.", 300)})
 
-    def _answer(self, run: Any, content: dict[str, Any]) -> None:
+    def _answer(self, run: Run, content: dict[str, Any]) -> None:
         """Give an answer that came as text back as what was asked for; what does not fit is said in the card."""
         value, number = content.get("value"), content.get("ask")
         question = lifecycle_of(run).ensure_controller().questions.open.get(number) if isinstance(number, int) else None
@@ -414,16 +415,16 @@ class RunView(StaticFallback, DeltaWidget):
             return self._kept.still.get("image/svg+xml", "")
         return self._diagram(self.runs[0].flow, self._outermost)
 
-    def _diagram(self, flow: Any, model: RunViewModel) -> str:
+    def _diagram(self, flow: Flow, model: RunViewModel) -> str:
         runs = [run for run in model.chosen() if run.flow is flow]
         if len(runs) > MANY:
             state = model.crowd_state(flow)
         else:
             state = summed([run.state() for run in runs]) if runs else State()
-        captions = {path: text for path, (_, _, text, _) in model.states(flow).items() if text}
+        captions = {path: str(text) for path, (_, _, text, _) in model.states(flow).items() if text}
         return svg(self._graph(flow), state, captions=captions if len(runs) > 1 else None, lean=self._is_large())
 
-    def _graph(self, flow: Any) -> Any:
+    def _graph(self, flow: Flow) -> Graph:
         return next(run.graph for run in (*self.runs, *self._view_model.runs) if run.flow is flow)
 
     def still_bundle(self) -> dict[str, str]:

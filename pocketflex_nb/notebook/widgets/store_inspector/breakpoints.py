@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.frozen.freezer import MISSING, thaw
@@ -17,7 +16,7 @@ from pocketflex_nb.views.values.store_rows import value_at
 
 __all__ = ["KeyBreaks"]
 
-_Path = tuple[Any, ...]
+_Path = tuple[object, ...]
 
 
 class KeyBreaks:
@@ -37,7 +36,7 @@ class KeyBreaks:
     value holds only when that value has become another one.
     """
 
-    def __init__(self, store: Any, notify: Callable[[], Any]) -> None:
+    def __init__(self, store: object, notify: Callable[[], object]) -> None:
         self.store, self._notify = store, notify
         self._ends: dict[_Path, Callable[[], None]] = {}
         self._why = ""
@@ -77,7 +76,7 @@ class KeyBreaks:
             self._ends.pop(path)()
         elif why_not := self.refusal(None):
             raise LookupError(why_not)
-        else:
+        elif isinstance(self.store, Store):
             self._ends[path] = self.store.subscribe(partial(self._changed, path), path[0])
 
     def close(self) -> None:
@@ -135,7 +134,7 @@ def _is_gone(change: Change, inside: _Path) -> bool:
     return _inner(change.new, inside) is MISSING
 
 
-def _inner(frozen: Any, inside: _Path) -> Any:
+def _inner(frozen: object, inside: _Path) -> object:
     """The value at `inside` of a frozen one, `MISSING` where there is none."""
     if frozen is MISSING:
         return MISSING

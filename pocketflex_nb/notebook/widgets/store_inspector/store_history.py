@@ -47,7 +47,7 @@ class StoreHistory:
         Whose past.
     """
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Mapping[object, object]) -> None:
         self.store = store
         self._read_at = -1
         self._stops: list[StoreStep] = []
@@ -60,15 +60,15 @@ class StoreHistory:
     def stops(self) -> list[StoreStep]:
         """The positions of the slider, oldest first: the initial content, and the end of each step."""
         version = self.version
-        if version is None:
+        if version is None or not isinstance(self.store, Store):
             return []
         if version != self._read_at:
-            self._read_at, self._stops = version, self._read()
+            self._read_at, self._stops = version, self._read(self.store)
         return self._stops
 
-    def _read(self) -> list[StoreStep]:
-        changes = self.store.history()
-        stops = [StoreStep(changes[0].version - 1 if changes else self.store.version)]
+    def _read(self, store: Store) -> list[StoreStep]:
+        changes = store.history()
+        stops = [StoreStep(changes[0].version - 1 if changes else store.version)]
         for change in changes:
             stop = StoreStep(change.version, change.run, change.node, change.step)
             last = stops[-1]
@@ -83,18 +83,20 @@ class StoreHistory:
         stops = self.stops()
         return len(stops) - 1 if version is None else max(bisect_right([stop.version for stop in stops], version) - 1, 0)
 
-    def at(self, version: int | None) -> Any:
+    def at(self, version: int | None) -> Mapping[object, object]:
         """The content at `version`; None: the store itself."""
         return self.store if version is None or not isinstance(self.store, Store) else self.store.at(version)
 
-    def base(self, base: str, version: int | None, others: Mapping[str, Any]) -> Any:
+    def base(self, base: str, version: int | None, others: Mapping[str, Mapping[object, object]]) -> Mapping[object, object]:
         """What is compared with: the content of another run's store, at the start, or before the step of `version`."""
         if base in others:
             return others[base]
         stops = self.stops()
         return self.at(stops[0 if base == "start" else max(self.place(version) - 1, 0)].version) if stops else {}
 
-    def words(self, path: tuple[Any, ...], value: Any, base: str, version: int | None, others: Mapping[str, Any]) -> list[list[str]]:
+    def words(
+        self, path: tuple[object, ...], value: object, base: str, version: int | None, others: Mapping[str, Mapping[object, object]]
+    ) -> list[list[str]]:
         """How a long text at `path` became `value`, word by word: [sign, piece], with ``" "``, ``+`` or ``-``."""
         if not isinstance(value, str) or len(value) < _LONG:
             return []
@@ -107,12 +109,12 @@ class StoreHistory:
         told = word_changes(clean(old, _READ), clean(value, _READ))  # masked first: a secret in pieces would not be known
         return [[sign, _shortened(piece) if sign == " " else piece] for sign, piece in told[:_PIECES]]
 
-    def lines(self, base: str, version: int | None, others: Mapping[str, Any]) -> list[ChangeLine]:
+    def lines(self, base: str, version: int | None, others: Mapping[str, Mapping[object, object]]) -> list[ChangeLine]:
         """The differences from `base` ("before": the step before, "start", or the name of another run) to `version`."""
         if base in others:
             return compare_lines(dict(others[base]), dict(self.at(version)), limit=DIFFERENCES)
         stops = self.stops()
-        if len(stops) < 2:
+        if len(stops) < 2 or not isinstance(self.store, Store):
             return []
         place = self.place(version)
         first = stops[0] if base == "start" else stops[max(place - 1, 0)]
@@ -124,7 +126,7 @@ class StoreHistory:
             return [ChangeLine("…", "", str(exc))]
 
 
-def put_at(store: Any, path: tuple[Any, ...], value: Any) -> None:
+def put_at(store: Any, path: tuple[object, ...], value: object) -> None:
     """Write `value` at `path`; a value inside another is changed in a copy, so that versions before keep theirs.
 
     Raises

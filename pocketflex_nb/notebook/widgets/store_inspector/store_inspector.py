@@ -7,12 +7,13 @@ import contextlib
 import html
 import itertools
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import traitlets
 
+from pocketflex_nb.core.store.changes import Change, Written
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.value_text import path_text
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of, runs
@@ -22,7 +23,7 @@ from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.number_series import NumberSeries
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
-from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, display_with_fallback
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, display_with_fallback, handle_clicks_while_busy
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell, notify_when_forgotten
 from pocketflex_nb.notebook.widgets.store_inspector.breakpoints import KeyBreaks
 from pocketflex_nb.notebook.widgets.store_inspector.store_history import StoreHistory, put_at
@@ -37,6 +38,12 @@ from pocketflex_nb.views.values.value_preview import detail, preview, type_label
 
 __all__ = ["COPIED", "CURVE", "CUT", "DEEPEST", "EDITABLE", "FORMS", "LEAVES", "PAGE", "WATCHED", "StoreInspector", "inspect_store"]
 
+#: the content of a store: a Store, a mapping, or one version of either
+Content = Mapping[object, object]
+#: keys and indexes from the top
+KeyPath = tuple[object, ...]
+#: a path, and how many more rows there are below it
+More = tuple[KeyPath, int]
 _HERE = Path(__file__).parent
 #: rows of one page, characters of one preview, levels of a tree, characters of a value that can be edited
 PAGE, CUT, DEEPEST, EDITABLE = 200, 160, 30, 4_000
@@ -78,23 +85,24 @@ class StoreInspector(StaticFallback, DeltaWidget):
     >>> inspector.close()
     """
 
+    _offered = ("close", "go_to", "plain", "seed", "still")
     _esm = bundle(_HERE / "store_inspector.js")
     _css = _HERE / "store_inspector.css"
 
     head = traitlets.Dict().tag(sync=True)
-    rows: Any = traitlets.List().tag(sync=True)
+    rows: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)
     text = traitlets.Unicode().tag(sync=True)
-    diff: Any = traitlets.List().tag(sync=True)
+    diff: traitlets.List[list[str]] = traitlets.List().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
-    watched: Any = traitlets.List().tag(sync=True)
+    watched: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, source: Any, *, title: str | None = None, **options: Any) -> None:
+    def __init__(self, source: Content | Run | RunGroup, *, title: str | None = None, **options: Any) -> None:
         self._group = list(source) if isinstance(source, RunGroup) else []
         if self._group:
             source = self._group[0]
         self._run = source if isinstance(source, Run) else None
-        self._store = source.store if isinstance(source, Run) else source
+        self._store: Content = source.store if isinstance(source, Run) else {} if isinstance(source, RunGroup) else source
         if not hasattr(self._store, "keys"):
             raise TypeError(f"a store, a mapping or a run is needed, not {type(source).__name__} {preview(source, 60)}")
         kept = getattr(source, "url", "") if isinstance(source, Store) else ""  # where a shared store is, without its secrets
@@ -104,27 +112,25 @@ class StoreInspector(StaticFallback, DeltaWidget):
             self._store.follow()
         self._past = StoreHistory(self._store)
         self._breaks = KeyBreaks(self._store, lambda: refresh_loop.hurry())
-        self._pinned: list[tuple[Any, ...]] = []
-        self._numbers: dict[tuple[Any, ...], NumberSeries] = {}
-        self._version_counted: Any = None
-        self._open: set[tuple[Any, ...]] = set()
-        self._more: dict[tuple[Any, ...], int] = {}
+        self._pinned: list[KeyPath] = []
+        self._numbers: dict[KeyPath, NumberSeries] = {}
+        self._version_counted: object = None
+        self._open: set[KeyPath] = set()
+        self._more: dict[KeyPath, int] = {}
         self._filter, self._base, self._note = "", "before", ""
         self._changed_only = False
         self._form = FORMS[0]
-        self._differ: list[tuple[tuple[Any, ...], str]] = []
+        self._differ: list[tuple[KeyPath, str]] = []
         self._version: int | None = None
-        self._chosen: tuple[Any, ...] | None = None
-        self._paths: list[tuple[Any, ...]] = []
-        self._requests: deque[dict[str, Any]] = deque()
-        self._seen: Any = None
+        self._chosen: KeyPath | None = None
+        self._paths: list[KeyPath] = []
+        self._requests: deque[Mapping[str, Any]] = deque()
+        self._seen: object = None
         self._has_let_go = False
         super().__init__(**options)
         self._push()
         self.on_msg(self._command)
-        comm = self.comm
-        if comm is not None and hasattr(comm, "_reply_subshell_for"):
-            comm._reply_subshell_for = lambda data, default: default
+        handle_clicks_while_busy(self)
         notify_when_forgotten(self)
         refresh_loop.follow(self)
 
@@ -172,7 +178,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
             self._push()
         return self.comm is not None
 
-    def _stamp(self) -> Any:
+    def _stamp(self) -> object:
         walking = len(self._breaks.walking()) if self._chosen is not None else 0  # of ten thousand runs the count takes time
         status = self._run.status if self._run is not None else "", walking, self._breaks.why
         if isinstance(self._store, Store):
@@ -199,7 +205,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
                   watched=[self._pin(held, path) for path in self._pinned])
         self._version_counted = self._past.version
 
-    def _headline(self, held: Any, others: list[str]) -> dict[str, Any]:
+    def _headline(self, held: Content, others: list[str]) -> dict[str, object]:
         stops = self._past.stops()
         place = self._past.place(self._version) if stops else 0
         return {
@@ -209,7 +215,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
             "note": self._note, "form": self._form, "why": self._breaks.why,
         }
 
-    def _others(self) -> dict[str, Any]:
+    def _others(self) -> dict[str, Content]:
         """The stores of other runs by name: of the group's, else of the latest."""
         among = self._group or runs()[-20:]
         mine = self._store
@@ -220,7 +226,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         }
 
     # the tree --------------------------------------------------------------------------------------------------------
-    def _walk(self, held: Any, signs: Mapping[Any, str]) -> Iterator[list[Any]]:
+    def _walk(self, held: Content, signs: Mapping[object, str]) -> Iterator[list[Any]]:
         for row in self._level(held, (), len(held)):
             if isinstance(row, StoreRow):
                 if self._changed_only and row.path[0] not in signs:
@@ -233,7 +239,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
             for each in branch:
                 yield self._line(each, signs)
 
-    def _flat(self, held: Any, signs: Mapping[Any, str]) -> Iterator[list[Any]]:
+    def _flat(self, held: Content, signs: Mapping[object, str]) -> Iterator[list[Any]]:
         """Every value that holds no others, with its whole path, a page at a time."""
         limit = self._more.get((), PAGE)
         differ = self._differ
@@ -248,10 +254,10 @@ class StoreInspector(StaticFallback, DeltaWidget):
             self._paths.append(())
             yield [len(self._paths) - 1, 0, "", "more", f"the next {PAGE}", 0, False, None, "", ""]
 
-    def _nothing(self, held: Any, signs: Mapping[Any, str]) -> Iterator[list[Any]]:
+    def _nothing(self, held: Content, signs: Mapping[object, str]) -> Iterator[list[Any]]:
         return iter(())
 
-    def _branch(self, held: Any, row: StoreRow) -> Iterator[StoreRow | tuple[Any, ...]]:
+    def _branch(self, held: Content, row: StoreRow) -> Iterator[StoreRow | More]:
         yield row
         if row.path in self._open and row.children and row.depth < DEEPEST:
             for below in self._level(held, row.path, row.children):
@@ -260,7 +266,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
                 else:
                     yield below
 
-    def _level(self, held: Any, path: tuple[Any, ...], size: int) -> Iterator[StoreRow | tuple[Any, ...]]:
+    def _level(self, held: Content, path: KeyPath, size: int) -> Iterator[StoreRow | More]:
         """The rows directly below `path`, and (path, how many more) if there are more."""
         limit = self._more.get(path, PAGE)
         yield from tree_rows(held, path, limit=limit)
@@ -270,7 +276,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
     def _fits(self, row: StoreRow) -> bool:
         return self._filter in row.where.lower() or self._filter in row.preview.lower()
 
-    def _line(self, row: StoreRow | tuple[Any, ...], signs: Mapping[Any, str]) -> list[Any]:
+    def _line(self, row: StoreRow | More, signs: Mapping[object, str]) -> list[Any]:
         number = len(self._paths)
         if not isinstance(row, StoreRow):
             path, left = row
@@ -284,12 +290,12 @@ class StoreInspector(StaticFallback, DeltaWidget):
             number, row.depth, clean(row.key, 200), row.kind, clean(row.preview, CUT), row.children, opened, version, writer, sign,
         ]
 
-    def _written(self, key: Any) -> tuple[int | None, str]:
+    def _written(self, key: object) -> tuple[int | None, str]:
         if not isinstance(self._store, Store):
             return None, ""
         try:
             if self._version is None:
-                written: Any = self._store.who(key)
+                written: Written | Change = self._store.who(key)
             else:
                 written = [change for change in self._store.history(key) if change.version <= self._version][-1]
         except LookupError:
@@ -297,7 +303,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         return written.version, _writer(written, 120)
 
     # one value -------------------------------------------------------------------------------------------------------
-    def _details(self, held: Any, others: Mapping[str, Any]) -> dict[str, Any]:
+    def _details(self, held: Content, others: Mapping[str, Content]) -> dict[str, object]:
         if self._chosen is None:
             return {}
         where = clean(path_text(self._chosen), 400)
@@ -316,16 +322,16 @@ class StoreInspector(StaticFallback, DeltaWidget):
             "words": [] if hidden else self._past.words(self._chosen, value, self._base, self._version, others),
         }
 
-    def _is_hidden(self, held: Any) -> bool:
+    def _is_hidden(self, held: Content) -> bool:
         """Whether the chosen value is a secret because of its siblings, such as a header's value beside its name."""
         return self._chosen is not None and is_hidden_at(held, self._chosen)
 
-    def _followed(self) -> dict[str, Any]:
+    def _followed(self) -> dict[str, object]:
         """Whether the chosen value is watched, whether a break is set on it, and why none can be."""
         is_set = self._chosen is not None and self._chosen in self._breaks
         return {"watched": self._chosen in self._pinned, "breaks": is_set, "refusal": "" if is_set else self._breaks.refusal(self._run)}
 
-    def _pin(self, held: Any, path: tuple[Any, ...]) -> list[Any]:
+    def _pin(self, held: Content, path: KeyPath) -> list[object]:
         """One watched value: its path, the value, who wrote it last, the version that made, whether it is gone, its numbers so far."""
         version, writer = self._written(path[0])
         try:
@@ -340,7 +346,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         points = [] if text == MASK else [float(f"{p:.4g}") for p in numbers.drawn()]
         return [clean(path_text(path), 400), text, writer, version, is_gone, points[:: -(-len(points) // CURVE) or 1]]
 
-    def _watch(self, path: tuple[Any, ...]) -> None:
+    def _watch(self, path: KeyPath) -> None:
         if path in self._pinned:
             self._unwatch(path)
         elif len(self._pinned) >= WATCHED:
@@ -348,17 +354,17 @@ class StoreInspector(StaticFallback, DeltaWidget):
         else:
             self._pinned.append(path)
 
-    def _unwatch(self, path: tuple[Any, ...]) -> None:
+    def _unwatch(self, path: KeyPath) -> None:
         self._pinned.remove(path)
         self._numbers.pop(path, None)
 
-    def _break(self, path: tuple[Any, ...]) -> None:
+    def _break(self, path: KeyPath) -> None:
         try:
             self._breaks.toggle(path)
         except LookupError as exc:
             self._note = f"{exc}."
 
-    def _copy(self) -> None:
+    def _copy(self, request: Mapping[str, Any]) -> None:
         """Send the chosen value to the page as text, for its clipboard: masked, and cut where it is very long."""
         if self._chosen is None:
             return
@@ -413,60 +419,81 @@ class StoreInspector(StaticFallback, DeltaWidget):
             lifecycle_of(self._run).root.note("output", stream="log", text=told, by="person")
 
     # the page's side -------------------------------------------------------------------------------------------------
-    def _command(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _command(self, _widget: object, content: object, _buffers: object) -> None:
         if isinstance(content, dict):
             self._requests.append(content)
         refresh_loop.follow(self)
         refresh_loop.hurry()
 
-    def _request(self, request: dict[str, Any]) -> None:
-        do = request.get("do")
+    def _request(self, request: Mapping[str, Any]) -> None:
+        do = str(request.get("do"))
         if do == "fresh":
             self.resync(int(request["revision"]))
-            return
-        if self._has_let_go:
-            return
-        self._note = ""
-        if do == "filter":
-            self._filter = str(request.get("text", "")).lower()[:100]
-        elif do == "changed":
-            self._changed_only = bool(request.get("on"))
-        elif do == "form" and request.get("name") in FORMS:
-            self._form = request["name"]
-        elif do == "base":
-            self._base = str(request.get("name", "before"))
-        elif do == "place":
-            self.go_to(int(request["at"]))
-        elif do == "step":
-            self.go_to(self._past.place(self._version) + int(request["by"]))
-        elif do == "live":
-            self._version = None
-        elif do == "seed":
-            self._give_seed()
-        elif do == "edit":
-            self._edit(str(request.get("text", "")))
-        elif do == "copy":
-            self._copy()
-        elif do == "resume":
-            self._breaks.resume()
-        elif do in ("watch", "break"):
-            if self._chosen is not None:
-                (self._watch if do == "watch" else self._break)(self._chosen)
-        elif do == "unwatch":
-            for path in [path for path in self._pinned if clean(path_text(path), 400) == request.get("path")]:
-                self._unwatch(path)
-        elif do == "look":
-            self._chosen = next((path for path in self._pinned if clean(path_text(path), 400) == request.get("path")), self._chosen)
-        else:
-            self._do_row(do, self._paths[int(request["row"])])
+        elif not self._has_let_go:
+            self._note = ""
+            method = _REQUESTS.get(do)
+            if method is not None:
+                method(self, request)
 
-    def _do_row(self, do: Any, path: tuple[Any, ...]) -> None:
-        if do == "toggle":
-            self._open ^= {path}
-        elif do == "more":
-            self._more[path] = self._more.get(path, PAGE) + PAGE
-        elif do == "choose":
-            self._chosen = None if path == self._chosen else path
+    def _set_filter(self, request: Mapping[str, Any]) -> None:
+        self._filter = str(request.get("text", "")).lower()[:100]
+
+    def _set_changed(self, request: Mapping[str, Any]) -> None:
+        self._changed_only = bool(request.get("on"))
+
+    def _set_form(self, request: Mapping[str, Any]) -> None:
+        if request.get("name") in FORMS:
+            self._form = str(request["name"])
+
+    def _set_base(self, request: Mapping[str, Any]) -> None:
+        self._base = str(request.get("name", "before"))
+
+    def _go_to_place(self, request: Mapping[str, Any]) -> None:
+        self.go_to(int(request["at"]))
+
+    def _go_by(self, request: Mapping[str, Any]) -> None:
+        self.go_to(self._past.place(self._version) + int(request["by"]))
+
+    def _go_live(self, request: Mapping[str, Any]) -> None:
+        self._version = None
+
+    def _edit_chosen(self, request: Mapping[str, Any]) -> None:
+        self._edit(str(request.get("text", "")))
+
+    def _resume(self, request: Mapping[str, Any]) -> None:
+        self._breaks.resume()
+
+    def _watch_chosen(self, request: Mapping[str, Any]) -> None:
+        if self._chosen is not None:
+            self._watch(self._chosen)
+
+    def _break_chosen(self, request: Mapping[str, Any]) -> None:
+        if self._chosen is not None:
+            self._break(self._chosen)
+
+    def _pinned_at(self, request: Mapping[str, Any]) -> list[KeyPath]:
+        return [path for path in self._pinned if clean(path_text(path), 400) == request.get("path")]
+
+    def _unwatch_pinned(self, request: Mapping[str, Any]) -> None:
+        for path in self._pinned_at(request):
+            self._unwatch(path)
+
+    def _choose_pinned(self, request: Mapping[str, Any]) -> None:
+        self._chosen = next(iter(self._pinned_at(request)), self._chosen)
+
+    def _row_path(self, request: Mapping[str, Any]) -> KeyPath:
+        return self._paths[int(request["row"])]
+
+    def _toggle_row(self, request: Mapping[str, Any]) -> None:
+        self._open ^= {self._row_path(request)}
+
+    def _show_more(self, request: Mapping[str, Any]) -> None:
+        path = self._row_path(request)
+        self._more[path] = self._more.get(path, PAGE) + PAGE
+
+    def _choose_row(self, request: Mapping[str, Any]) -> None:
+        path = self._row_path(request)
+        self._chosen = None if path == self._chosen else path
 
     def go_to(self, stop: int) -> None:
         """Show the store as it was after so many writing steps (0: as it began); the last one is live.
@@ -479,13 +506,13 @@ class StoreInspector(StaticFallback, DeltaWidget):
         stops = self._past.stops()
         self._version = None if stop >= len(stops) - 1 else stops[max(stop, 0)].version
 
-    def seed(self) -> dict[Any, Any]:
+    def seed(self) -> dict[object, object]:
         """A plain dict of the store as it is shown, to launch another run from: ``flow.launch(inspector.seed())``."""
         if isinstance(self._store, Store):
             return self._store.at(self._store.version if self._version is None else self._version)
         return dict(self._store)
 
-    def _give_seed(self) -> None:
+    def _give_seed(self, request: Mapping[str, Any]) -> None:
         from IPython import get_ipython
 
         shell = get_ipython()
@@ -524,7 +551,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         return f'<table data-static="{html.escape(mark)}"><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def inspect_store(store: Any, title: str | None = None) -> None:
+def inspect_store(store: Content | Run | RunGroup, title: str | None = None) -> None:
     """Show a store, or a run's, live, with its static form beside it for readers without a kernel."""
     from IPython import get_ipython
 
@@ -537,7 +564,7 @@ def inspect_store(store: Any, title: str | None = None) -> None:
     display_with_fallback(view)
 
 
-def _sign_of(path: tuple[Any, ...], differ: list[tuple[tuple[Any, ...], str]]) -> str:
+def _sign_of(path: KeyPath, differ: list[tuple[KeyPath, str]]) -> str:
     """How the value at `path` differs: as what holds it does, or as what it holds."""
     for other, sign in differ:
         if path[: len(other)] == other:
@@ -545,7 +572,7 @@ def _sign_of(path: tuple[Any, ...], differ: list[tuple[tuple[Any, ...], str]]) -
     return "~" if any(other[: len(path)] == path for other, _ in differ) else ""
 
 
-def _leaves(held: Any) -> Iterator[StoreRow]:
+def _leaves(held: Content) -> Iterator[StoreRow]:
     """The rows of a tree that have none below them, in the tree's order, as they are asked for."""
     stack = list(reversed(tree_rows(held, limit=LEAVES)))
     while stack:
@@ -557,11 +584,22 @@ def _leaves(held: Any) -> Iterator[StoreRow]:
             yield row
 
 
+#: request of the page to what serves it
+_REQUESTS: dict[str, Callable[[StoreInspector, Mapping[str, Any]], None]] = {
+    "filter": StoreInspector._set_filter, "changed": StoreInspector._set_changed, "form": StoreInspector._set_form,
+    "base": StoreInspector._set_base, "place": StoreInspector._go_to_place, "step": StoreInspector._go_by, "live": StoreInspector._go_live,
+    "seed": StoreInspector._give_seed, "edit": StoreInspector._edit_chosen, "copy": StoreInspector._copy, "resume": StoreInspector._resume,
+    "watch": StoreInspector._watch_chosen, "break": StoreInspector._break_chosen, "unwatch": StoreInspector._unwatch_pinned,
+    "look": StoreInspector._choose_pinned, "toggle": StoreInspector._toggle_row, "more": StoreInspector._show_more,
+    "choose": StoreInspector._choose_row,
+}
 #: how the rows of each form are made
-_WALKS: dict[str, Any] = {"tree": StoreInspector._walk, "table": StoreInspector._flat, "json": StoreInspector._nothing}
+_WALKS: dict[str, Callable[[StoreInspector, Content, Mapping[object, str]], Iterator[list[Any]]]] = {
+    "tree": StoreInspector._walk, "table": StoreInspector._flat, "json": StoreInspector._nothing,
+}
 
 
-def _source(value: Any) -> str | None:
+def _source(value: object) -> str | None:
     """`value` as a person would edit it; None for what is no plain value, is long, or holds what is masked."""
     if type(value) not in (str, int, float, bool, type(None), list, dict, tuple):
         return None
@@ -577,7 +615,7 @@ def _source(value: Any) -> str | None:
     return text
 
 
-def _writer(written: Any, limit: int) -> str:
+def _writer(written: Written | Change, limit: int) -> str:
     """The writer: run and node, or code outside of runs; of a store that several kernels share also host and process."""
     who = " · ".join(part for part in (written.run, written.node) if part)
     told = who or ("by hand" if written.version else "seed")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import sys
-from typing import Any
 
 __all__ = ["LARGEST", "SIDE", "image_of"]
 
@@ -14,7 +13,7 @@ LARGEST, SIDE = 60_000, 320
 _HEADS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
 
 
-def image_of(value: Any) -> str:
+def image_of(value: object) -> str:
     """A ``data:`` address of `value`, if it is a picture: bytes of PNG, JPEG or GIF, or an image of Pillow; else ``""``."""
     try:
         return _address(value)
@@ -22,7 +21,7 @@ def image_of(value: Any) -> str:
         return ""
 
 
-def _address(value: Any) -> str:
+def _address(value: object) -> str:
     if isinstance(value, (bytes, bytearray)):
         kind = next((kind for head, kind in _HEADS.items() if value[:8].startswith(head)), None)
         return _told(bytes(value), kind) if kind and len(value) <= LARGEST else ""

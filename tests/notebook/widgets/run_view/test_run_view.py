@@ -14,7 +14,7 @@ import pytest
 from pocketflex_nb import Flow, Node, ask, emit, launch, linear, node, open_store
 from pocketflex_nb.engine.records.run_log import RunLog
 from pocketflex_nb.engine.runs.run import subscribe
-from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
+from pocketflex_nb.notebook.run_data.detail_tabs import TABS, tab_content
 from pocketflex_nb.notebook.run_data.error_card import error_card
 from pocketflex_nb.notebook.run_data.playback import Replay
 from pocketflex_nb.notebook.run_data.run_view_model import MANY, summed
@@ -500,4 +500,19 @@ def test_the_still_form_stays_that_of_the_outer_run() -> None:
 
     assert (view.summary(), view.snapshot()) == before
     assert "3 runs" in view.snapshot() and "pf-behind" in view.snapshot()
+    view.close()
+
+
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("step", [None, 1])
+def test_every_tab_of_a_replay_is_shown(tab: str, step: int | None) -> None:
+    run = launch(Flow(Node()), {"n": 1}, show=False).wait(10)
+    view = RunView(Replay(run, speed=1e9), tabs=[tab])
+    refresh_loop.close(view)
+
+    if step is not None:
+        view._requests.append({"do": "cursor", "step": step})
+    view.refresh()
+
+    assert view.tab_content["tab"] == tab
     view.close()

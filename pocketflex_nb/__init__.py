@@ -38,8 +38,6 @@ from pocketflex_nb.engine.runs.run import Run, forget, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
 
 if _TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell as _Shell
-
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
     from pocketflex_nb.core.state import State, replay
     from pocketflex_nb.resources import open_queue, open_store, open_topic
@@ -99,14 +97,14 @@ _ports.engine = _entry
 _ports.export = _export
 
 
-def load_ipython_extension(shell: _Shell) -> None:
+def load_ipython_extension(shell: object) -> None:
     """``%load_ext pocketflex_nb``: magics, live views, pictures of flows."""
     from pocketflex_nb.notebook.extension import load
 
     load(shell)
 
 
-def unload_ipython_extension(shell: _Shell) -> None:
+def unload_ipython_extension(shell: object) -> None:
     """``%unload_ext pocketflex_nb``: leave the shell as it was found."""
     from pocketflex_nb.notebook.extension import unload
 

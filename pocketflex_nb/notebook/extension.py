@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
+
+from IPython.core.interactiveshell import InteractiveShell
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core import ports
@@ -19,9 +20,6 @@ from pocketflex_nb.notebook.shell.output_capture import install_output_capture, 
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import install_lifetimes, remove_lifetimes
 
-if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
-
 __all__ = ["load", "unload"]
 
 #: loaded shells, each with the magics of other packages that ours stand in for
@@ -29,8 +27,10 @@ _loaded: WeakKeyDictionary[object, dict[tuple[str, str], object]] = WeakKeyDicti
 _NAMES = [(kind, name) for kind in ("line", "cell") for name in ("pocketflex", "pf")]
 
 
-def load(shell: InteractiveShell) -> None:
+def load(shell: object) -> None:
     """Add magics, awaited cells, completion, formatters and lanes to `shell`. Loading again changes nothing."""
+    if not isinstance(shell, InteractiveShell):
+        raise TypeError(f"an IPython shell is needed, got {type(shell).__name__}")
     if shell in _loaded:
         return
     magics = shell.magics_manager.magics
@@ -59,9 +59,9 @@ def _guard_input(kernel: object) -> None:
             setattr(kernel, name, engine_thread.guard_input(read))
 
 
-def unload(shell: InteractiveShell) -> None:
+def unload(shell: object) -> None:
     """Restore `shell` to its state before `load`."""
-    if shell not in _loaded:
+    if not isinstance(shell, InteractiveShell) or shell not in _loaded:
         return
     before, magics = _loaded.pop(shell), shell.magics_manager.magics
     for kind, name in _NAMES:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.agents.supervision.supervisor import Supervisor
     from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 
-    Holder = Supervisor | AgentRef
+    _Holder = Supervisor | AgentRef
 
 __all__ = ["SHOWN", "STATE_TIME", "SupervisorView", "TraceView", "show_supervisor", "show_trace"]
 
@@ -72,7 +72,7 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
         self._supervisor = supervisor
         self._filter = ""
         self._folded: set[str] = set()
-        self._refs: dict[str, tuple[Holder | None, ChildInfo | None]] = {}
+        self._refs: dict[str, tuple[_Holder | None, ChildInfo | None]] = {}
         self._chosen: str | None = None
         self._state: object = None
         self._asked: Future[object] | None = None
@@ -110,7 +110,7 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
         self.rows = rows
         self._look_at_state()
 
-    def _walk(self, node: Mapping[str, Any], holder: Holder | None, depth: int, path: str) -> Iterator[list[Any]]:
+    def _walk(self, node: Mapping[str, Any], holder: _Holder | None, depth: int, path: str) -> Iterator[list[Any]]:
         infos = {str(info.id): info for info in _infos(holder)}
         for number, one in enumerate(node["children"]):
             name = f"{path}/{one['id']}"
@@ -225,7 +225,7 @@ def _ending(supervisor: Supervisor) -> str:
     return f"ended: {format_reason(supervisor.reason)}"
 
 
-def _infos(holder: Holder | None) -> list[ChildInfo]:
+def _infos(holder: _Holder | None) -> list[ChildInfo]:
     try:
         children = getattr(holder, "children", None)
         return list(children()) if children is not None else []

@@ -39,11 +39,11 @@ from pocketflex_nb.views.values.value_preview import detail, preview, type_label
 __all__ = ["COPIED", "CURVE", "CUT", "DEEPEST", "EDITABLE", "FORMS", "LEAVES", "PAGE", "WATCHED", "StoreInspector", "inspect_store"]
 
 #: the content of a store: a Store, a mapping, or one version of either
-Content = Mapping[object, object]
+_Content = Mapping[object, object]
 #: keys and indexes from the top
-KeyPath = tuple[object, ...]
+_KeyPath = tuple[object, ...]
 #: a path, and how many more rows there are below it
-More = tuple[KeyPath, int]
+_More = tuple[_KeyPath, int]
 _HERE = Path(__file__).parent
 #: rows of one page, characters of one preview, levels of a tree, characters of a value that can be edited
 PAGE, CUT, DEEPEST, EDITABLE = 200, 160, 30, 4_000
@@ -97,12 +97,12 @@ class StoreInspector(StaticFallback, DeltaWidget):
     watched: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, source: Content | Run | RunGroup, *, title: str | None = None, **options: Any) -> None:
+    def __init__(self, source: _Content | Run | RunGroup, *, title: str | None = None, **options: Any) -> None:
         self._group = list(source) if isinstance(source, RunGroup) else []
         if self._group:
             source = self._group[0]
         self._run = source if isinstance(source, Run) else None
-        self._store: Content = source.store if isinstance(source, Run) else {} if isinstance(source, RunGroup) else source
+        self._store: _Content = source.store if isinstance(source, Run) else {} if isinstance(source, RunGroup) else source
         if not hasattr(self._store, "keys"):
             raise TypeError(f"a store, a mapping or a run is needed, not {type(source).__name__} {preview(source, 60)}")
         kept = getattr(source, "url", "") if isinstance(source, Store) else ""  # where a shared store is, without its secrets
@@ -112,18 +112,18 @@ class StoreInspector(StaticFallback, DeltaWidget):
             self._store.follow()
         self._past = StoreHistory(self._store)
         self._breaks = KeyBreaks(self._store, lambda: refresh_loop.hurry())
-        self._pinned: list[KeyPath] = []
-        self._numbers: dict[KeyPath, NumberSeries] = {}
+        self._pinned: list[_KeyPath] = []
+        self._numbers: dict[_KeyPath, NumberSeries] = {}
         self._version_counted: object = None
-        self._open: set[KeyPath] = set()
-        self._more: dict[KeyPath, int] = {}
+        self._open: set[_KeyPath] = set()
+        self._more: dict[_KeyPath, int] = {}
         self._filter, self._base, self._note = "", "before", ""
         self._changed_only = False
         self._form = FORMS[0]
-        self._differ: list[tuple[KeyPath, str]] = []
+        self._differ: list[tuple[_KeyPath, str]] = []
         self._version: int | None = None
-        self._chosen: KeyPath | None = None
-        self._paths: list[KeyPath] = []
+        self._chosen: _KeyPath | None = None
+        self._paths: list[_KeyPath] = []
         self._requests: deque[Mapping[str, Any]] = deque()
         self._seen: object = None
         self._has_let_go = False
@@ -205,7 +205,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
                   watched=[self._pin(held, path) for path in self._pinned])
         self._version_counted = self._past.version
 
-    def _headline(self, held: Content, others: list[str]) -> dict[str, object]:
+    def _headline(self, held: _Content, others: list[str]) -> dict[str, object]:
         stops = self._past.stops()
         place = self._past.place(self._version) if stops else 0
         return {
@@ -215,7 +215,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
             "note": self._note, "form": self._form, "why": self._breaks.why,
         }
 
-    def _others(self) -> dict[str, Content]:
+    def _others(self) -> dict[str, _Content]:
         """The stores of other runs by name: of the group's, else of the latest."""
         among = self._group or runs()[-20:]
         mine = self._store
@@ -226,7 +226,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         }
 
     # the tree --------------------------------------------------------------------------------------------------------
-    def _walk(self, held: Content, signs: Mapping[object, str]) -> Iterator[list[Any]]:
+    def _walk(self, held: _Content, signs: Mapping[object, str]) -> Iterator[list[Any]]:
         for row in self._level(held, (), len(held)):
             if isinstance(row, StoreRow):
                 if self._changed_only and row.path[0] not in signs:
@@ -239,7 +239,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
             for each in branch:
                 yield self._line(each, signs)
 
-    def _flat(self, held: Content, signs: Mapping[object, str]) -> Iterator[list[Any]]:
+    def _flat(self, held: _Content, signs: Mapping[object, str]) -> Iterator[list[Any]]:
         """Every value that holds no others, with its whole path, a page at a time."""
         limit = self._more.get((), PAGE)
         differ = self._differ
@@ -254,10 +254,10 @@ class StoreInspector(StaticFallback, DeltaWidget):
             self._paths.append(())
             yield [len(self._paths) - 1, 0, "", "more", f"the next {PAGE}", 0, False, None, "", ""]
 
-    def _nothing(self, held: Content, signs: Mapping[object, str]) -> Iterator[list[Any]]:
+    def _nothing(self, held: _Content, signs: Mapping[object, str]) -> Iterator[list[Any]]:
         return iter(())
 
-    def _branch(self, held: Content, row: StoreRow) -> Iterator[StoreRow | More]:
+    def _branch(self, held: _Content, row: StoreRow) -> Iterator[StoreRow | _More]:
         yield row
         if row.path in self._open and row.children and row.depth < DEEPEST:
             for below in self._level(held, row.path, row.children):
@@ -266,7 +266,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
                 else:
                     yield below
 
-    def _level(self, held: Content, path: KeyPath, size: int) -> Iterator[StoreRow | More]:
+    def _level(self, held: _Content, path: _KeyPath, size: int) -> Iterator[StoreRow | _More]:
         """The rows directly below `path`, and (path, how many more) if there are more."""
         limit = self._more.get(path, PAGE)
         yield from tree_rows(held, path, limit=limit)
@@ -276,7 +276,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
     def _fits(self, row: StoreRow) -> bool:
         return self._filter in row.where.lower() or self._filter in row.preview.lower()
 
-    def _line(self, row: StoreRow | More, signs: Mapping[object, str]) -> list[Any]:
+    def _line(self, row: StoreRow | _More, signs: Mapping[object, str]) -> list[Any]:
         number = len(self._paths)
         if not isinstance(row, StoreRow):
             path, left = row
@@ -303,7 +303,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         return written.version, _writer(written, 120)
 
     # one value -------------------------------------------------------------------------------------------------------
-    def _details(self, held: Content, others: Mapping[str, Content]) -> dict[str, object]:
+    def _details(self, held: _Content, others: Mapping[str, _Content]) -> dict[str, object]:
         if self._chosen is None:
             return {}
         where = clean(path_text(self._chosen), 400)
@@ -322,7 +322,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
             "words": [] if hidden else self._past.words(self._chosen, value, self._base, self._version, others),
         }
 
-    def _is_hidden(self, held: Content) -> bool:
+    def _is_hidden(self, held: _Content) -> bool:
         """Whether the chosen value is a secret because of its siblings, such as a header's value beside its name."""
         return self._chosen is not None and is_hidden_at(held, self._chosen)
 
@@ -331,7 +331,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         is_set = self._chosen is not None and self._chosen in self._breaks
         return {"watched": self._chosen in self._pinned, "breaks": is_set, "refusal": "" if is_set else self._breaks.refusal(self._run)}
 
-    def _pin(self, held: Content, path: KeyPath) -> list[object]:
+    def _pin(self, held: _Content, path: _KeyPath) -> list[object]:
         """One watched value: its path, the value, who wrote it last, the version that made, whether it is gone, its numbers so far."""
         version, writer = self._written(path[0])
         try:
@@ -346,7 +346,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         points = [] if text == MASK else [float(f"{p:.4g}") for p in numbers.drawn()]
         return [clean(path_text(path), 400), text, writer, version, is_gone, points[:: -(-len(points) // CURVE) or 1]]
 
-    def _watch(self, path: KeyPath) -> None:
+    def _watch(self, path: _KeyPath) -> None:
         if path in self._pinned:
             self._unwatch(path)
         elif len(self._pinned) >= WATCHED:
@@ -354,11 +354,11 @@ class StoreInspector(StaticFallback, DeltaWidget):
         else:
             self._pinned.append(path)
 
-    def _unwatch(self, path: KeyPath) -> None:
+    def _unwatch(self, path: _KeyPath) -> None:
         self._pinned.remove(path)
         self._numbers.pop(path, None)
 
-    def _break(self, path: KeyPath) -> None:
+    def _break(self, path: _KeyPath) -> None:
         try:
             self._breaks.toggle(path)
         except LookupError as exc:
@@ -471,7 +471,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         if self._chosen is not None:
             self._break(self._chosen)
 
-    def _pinned_at(self, request: Mapping[str, Any]) -> list[KeyPath]:
+    def _pinned_at(self, request: Mapping[str, Any]) -> list[_KeyPath]:
         return [path for path in self._pinned if clean(path_text(path), 400) == request.get("path")]
 
     def _unwatch_pinned(self, request: Mapping[str, Any]) -> None:
@@ -481,7 +481,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
     def _choose_pinned(self, request: Mapping[str, Any]) -> None:
         self._chosen = next(iter(self._pinned_at(request)), self._chosen)
 
-    def _row_path(self, request: Mapping[str, Any]) -> KeyPath:
+    def _row_path(self, request: Mapping[str, Any]) -> _KeyPath:
         return self._paths[int(request["row"])]
 
     def _toggle_row(self, request: Mapping[str, Any]) -> None:
@@ -551,7 +551,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         return f'<table data-static="{html.escape(mark)}"><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def inspect_store(store: Content | Run | RunGroup, title: str | None = None) -> None:
+def inspect_store(store: _Content | Run | RunGroup, title: str | None = None) -> None:
     """Show a store, or a run's, live, with its static form beside it for readers without a kernel."""
     from IPython import get_ipython
 
@@ -564,7 +564,7 @@ def inspect_store(store: Content | Run | RunGroup, title: str | None = None) -> 
     display_with_fallback(view)
 
 
-def _sign_of(path: KeyPath, differ: list[tuple[KeyPath, str]]) -> str:
+def _sign_of(path: _KeyPath, differ: list[tuple[_KeyPath, str]]) -> str:
     """How the value at `path` differs: as what holds it does, or as what it holds."""
     for other, sign in differ:
         if path[: len(other)] == other:
@@ -572,7 +572,7 @@ def _sign_of(path: KeyPath, differ: list[tuple[KeyPath, str]]) -> str:
     return "~" if any(other[: len(path)] == path for other, _ in differ) else ""
 
 
-def _leaves(held: Content) -> Iterator[StoreRow]:
+def _leaves(held: _Content) -> Iterator[StoreRow]:
     """The rows of a tree that have none below them, in the tree's order, as they are asked for."""
     stack = list(reversed(tree_rows(held, limit=LEAVES)))
     while stack:
@@ -594,7 +594,7 @@ _REQUESTS: dict[str, Callable[[StoreInspector, Mapping[str, Any]], None]] = {
     "choose": StoreInspector._choose_row,
 }
 #: how the rows of each form are made
-_WALKS: dict[str, Callable[[StoreInspector, Content, Mapping[object, str]], Iterator[list[Any]]]] = {
+_WALKS: dict[str, Callable[[StoreInspector, _Content, Mapping[object, str]], Iterator[list[Any]]]] = {
     "tree": StoreInspector._walk, "table": StoreInspector._flat, "json": StoreInspector._nothing,
 }
 

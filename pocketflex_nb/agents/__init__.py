@@ -15,8 +15,8 @@ restarts it by rule. A caller gets an error at once when nobody will reply.
 >>> sup = Supervisor([child(Stack, "a", "b", id="stack")]).start_sync()
 >>> sup["stack"].call_sync("?")
 Traceback (most recent call last):
-pocketflex_nb.agents.protocol.errors.AgentDown: agent 'stack' ended before it replied (crash: Unhandled: Stack got the call '?' and has no \
-handle_call: write one, or use @handles.call)
+pocketflex_nb.agents.protocol.errors.AgentDown: agent 'stack' ended before it replied (crash: Unhandled: Stack received the call '?' \
+but has no handle_call: define it, or use @handles.call)
 >>> sup.stop_sync()
 
 Recipes

@@ -153,7 +153,7 @@ class Agent:
         for name, value in vars(cls).items():
             if hasattr(value, "_pfx_handles") and hasattr(AgentRef, name):
                 raise TypeError(
-                    f"{cls.__name__}.{name} cannot be a handler of that name: every ref has its own {name!r}; call it otherwise"
+                    f"{cls.__name__}.{name} cannot be a handler: AgentRef has an attribute {name!r} of its own; choose another name"
                 )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -168,7 +168,7 @@ class Agent:
         """Its own ref, while it handles a message."""
         incarnation: Incarnation | None = CURRENT_AGENT.get()
         if incarnation is None or incarnation.agent is not self:
-            raise AttributeError("an agent has its ref while it handles a message")
+            raise AttributeError("self.ref is available only while the agent handles a message")
         return incarnation.ref
 
     # what users write ------------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class Agent:
         caller : Caller
             Who waits for the answer.
         """
-        raise Unhandled(f"{type(self).__name__} got the call {short(message)} and has no handle_call: write one, or use @handles.call")
+        raise Unhandled(f"{type(self).__name__} received the call {short(message)} but has no handle_call: define it, or use @handles.call")
 
     async def handle_cast(self, message: Any) -> Any:
         """Handle a message without a reply. Return None, `Idle`, `Continue` or `Stop`.
@@ -200,7 +200,7 @@ class Agent:
         message : object
             What was sent by `AgentRef.cast`.
         """
-        raise Unhandled(f"{type(self).__name__} got the cast {short(message)} and has no handle_cast: write one, or use @handles.cast")
+        raise Unhandled(f"{type(self).__name__} received the cast {short(message)} but has no handle_cast: define it, or use @handles.cast")
 
     async def handle_info(self, message: Any) -> Any:
         """Handle any other message: `Down`, `Exit`, `TaskDone`, ``"timeout"``, messages of `send`.
@@ -214,7 +214,7 @@ class Agent:
 
         incarnation = CURRENT_AGENT.get()
         incarnation.note("unhandled", {"what": incarnation.host.log.describe(message)}, incarnation.cause)
-        warn(f"agent {incarnation.name!r} got {_told(message)} and has no handle_info")
+        warn(f"agent {incarnation.name!r} received {_told(message)} but has no handle_info: the message is dropped")
 
     async def handle_continue(self, value: Any) -> Any:
         """Continue after `Continue(value)`, before any message of the mailbox.
@@ -224,7 +224,7 @@ class Agent:
         value : object
             The one of the `Continue`.
         """
-        raise Unhandled(f"{type(self).__name__} asked to continue with {short(value)} and has no handle_continue")
+        raise Unhandled(f"{type(self).__name__} returned Continue({short(value)}) but has no handle_continue")
 
     @_default
     async def terminate(self, reason: object) -> None:
@@ -320,7 +320,7 @@ class Agent:
         Raises
         ------
         NotOwner
-            Called outside of any agent.
+            Called outside any agent.
         BadSpec
             It would live on another loop.
         AlreadyStarted, StartError
@@ -341,7 +341,7 @@ class Agent:
         """
         me: Incarnation | None = CURRENT_AGENT.get()
         if me is None:
-            raise NotOwner(f"{cls.__name__}.start_link() stands outside of any agent: use start(), or start_monitor()")
+            raise NotOwner(f"{cls.__name__}.start_link() was called outside any agent: use start(), or start_monitor()")
         rest, options = _split(kwargs)
         return await start_lone(cls, args, rest, options, linked_to=me)
 

@@ -25,7 +25,7 @@ def exit(reason: object = "normal") -> NoReturn:
     Raises
     ------
     NotOwner
-        Called outside of any agent.
+        Called outside any agent.
 
     Notes
     -----
@@ -53,7 +53,7 @@ def exit(reason: object = "normal") -> NoReturn:
     """
     incarnation: Incarnation | None = CURRENT_AGENT.get()
     if incarnation is None:
-        raise NotOwner("exit() stands outside of any agent: call it in a handler, or use ref.exit(reason)")
+        raise NotOwner("exit() was called outside any agent: call it in a handler, or use ref.exit(reason)")
     task = getattr(incarnation, "task", None)
     if task is not None and not _is_its_own(incarnation, task):
         incarnation.host.post(incarnation.leave, reason)

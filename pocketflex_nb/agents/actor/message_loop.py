@@ -97,7 +97,7 @@ class MessageLoop:
                 if not isinstance(exc, ReplyError) or incarnation.pending_exit is not None:
                     await incarnation.conclude(exc)
                     return
-                warn(f"agent {incarnation.name!r} raised {exc!r} where nobody waits for a reply")
+                warn(f"agent {incarnation.name!r} raised {exc!r} outside a call")
         if incarnation.pending_exit is not None or incarnation.status is DEAD:
             await incarnation.conclude(None)
             return

@@ -274,7 +274,7 @@ class AgentHost:
     def must_not_wait(self, mend: str) -> None:
         """Raise if this thread is the one that runs the agents."""
         if self.is_here or (self.ident is not None and threading.get_ident() == self.ident):
-            raise RuntimeError(f"this would wait on the very thread that runs the agents: {mend}")
+            raise RuntimeError(f"this would block the thread that runs the agents: {mend}")
 
 
 async def _awaited(fn: Callable[..., Awaitable[_T]], args: tuple[object, ...]) -> _T:

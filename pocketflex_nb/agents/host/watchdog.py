@@ -136,8 +136,8 @@ def _count_mail(watch: _Watch) -> None:
         watch.floods[incarnation] = 2 * waiting
         from pocketflex_nb.agents.host.agent_log import warn  # here: most are never flooded
 
-        text = "is sent more than it handles, and each message takes memory: call it instead of casting, or send less"
-        warn(f"agent {incarnation.name!r} has {waiting} messages waiting: it {text}")
+        text = "messages arrive faster than it handles them, and each takes memory; use call instead of cast, or send less"
+        warn(f"agent {incarnation.name!r} has {waiting} messages waiting: {text}")
         incarnation.note("flood", {"waiting": waiting}, incarnation.cause)
     if watch.floods:
         watch.floods = {incarnation: most for incarnation, most in watch.floods.items() if incarnation.status != "dead"}
@@ -151,8 +151,8 @@ def _tell(host: AgentHost, seconds: float) -> None:
     handler, where, line = _location(host.ident)
     import logging  # here: most never lag
 
-    text = f"agent {incarnation.name!r} holds the agents' loop since {seconds:.2f} s in {handler} ({where}: {line})"
-    logging.getLogger("pocketflex_nb").warning(f"{text}: await there, or offload(fn)")
+    text = f"agent {incarnation.name!r} has blocked the agents' event loop for {seconds:.2f} s in {handler} ({where}: {line})"
+    logging.getLogger("pocketflex_nb").warning(f"{text}: await instead, or use offload(fn)")
     incarnation.note("lag", {"seconds": round(seconds, 3), "handler": handler, "where": where}, incarnation.cause)
 
 

@@ -97,7 +97,7 @@ def enqueue_message(incarnation: Addressee, verb: str, message: object, by: Addr
     """Put a cast or info into the mailbox; on the host's loop."""
     if incarnation.status is DEAD or (by is not None and by.fenced):
         if incarnation.is_strict or getattr(incarnation.cls, "strict_cast", False):
-            warn(f"a message to {incarnation.name!r} was lost, it is dead: {short(message)}")
+            warn(f"a message to {incarnation.name!r} was dropped, the agent is dead: {short(message)}")
         return
     seq = incarnation.note(verb, incarnation.log.describe(message), None if by is None else by.cause, by)
     incarnation.put((seq, 0, verb, None, message, None, None))

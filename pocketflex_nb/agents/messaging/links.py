@@ -14,7 +14,7 @@ __all__ = ["link", "unlink"]
 def _here(what: str) -> Addressee:
     incarnation: Addressee | None = CURRENT_AGENT.get()
     if incarnation is None:
-        raise NotOwner(f"{what}() stands outside of any agent: call it in a handler, or use ref.monitor()")
+        raise NotOwner(f"{what}() was called outside any agent: call it in a handler, or use ref.monitor()")
     return incarnation
 
 
@@ -31,7 +31,7 @@ def link(ref: AgentRef) -> None:
     Raises
     ------
     NotOwner
-        Called outside of any agent.
+        Called outside any agent.
     BadSpec
         `ref` runs on another loop.
 
@@ -74,7 +74,7 @@ def unlink(ref: AgentRef) -> None:
     Raises
     ------
     NotOwner
-        Called outside of any agent.
+        Called outside any agent.
 
     Examples
     --------

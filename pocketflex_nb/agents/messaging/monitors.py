@@ -146,7 +146,7 @@ class Monitor:
             with keep_loop_awake():  # shielded: a waiter that is cancelled does not cancel the watching
                 await asyncio.wait([over])
         if self._future.cancelled():
-            raise AgentError(f"this monitor of {self.ref!r} was cancelled: nothing will come")
+            raise AgentError(f"this monitor of {self.ref!r} was cancelled: no Down will arrive")
         return self._future.result()
 
     def wait(self, timeout: float | None = None) -> Any:

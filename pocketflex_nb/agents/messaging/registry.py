@@ -113,7 +113,7 @@ class Registry:
         Raises
         ------
         NotOwner
-            Called outside of any agent.
+            Called outside any agent.
         AlreadyStarted
             Somebody has it, with that agent's ref.
         """
@@ -154,7 +154,7 @@ class Registry:
         Raises
         ------
         NotOwner
-            Called outside of any agent.
+            Called outside any agent.
         """
         incarnation = self._me("unregister")
         if self._drop(_tagged(key), incarnation):
@@ -173,7 +173,7 @@ class Registry:
         Raises
         ------
         NotOwner
-            Called outside of any agent.
+            Called outside any agent.
         TypeError
             The registry's keys are not unique.
         """
@@ -209,7 +209,7 @@ class Registry:
     def _me(self, what: str) -> Referenced:
         incarnation: Referenced | None = CURRENT_AGENT.get()
         if incarnation is None:
-            raise NotOwner(f"{what}() stands outside of any agent: an agent registers itself, in init or a handler")
+            raise NotOwner(f"{what}() was called outside any agent: an agent registers itself, in init or a handler")
         if incarnation.fenced or incarnation.status is DEAD:
             raise NotOwner(f"{what}(): {incarnation.name!r} was killed")
         return incarnation

@@ -159,7 +159,7 @@ class CallTimeout(AgentError, TimeoutError):
 
     def __str__(self) -> str:
         what = f" to {self.what}" if self.what else ""
-        return f"agent {self.who!r} did not answer{what} within {self.seconds} s; it goes on: give a longer timeout=, or None"
+        return f"agent {self.who!r} did not reply{what} within {self.seconds} s and is still running: pass a longer timeout=, or None"
 
 
 class CallingSelf(AgentError):
@@ -176,7 +176,7 @@ class CallingSelf(AgentError):
     ...     ref.call_sync("go")
     ... except RuntimeError as error:
     ...     print(error.__cause__)
-    agent 'loop' waits for itself: call the method directly, or return Stop(...)
+    agent 'loop' called itself and would wait forever: call the method directly, or return Stop(...)
     """
 
     def __init__(self, who: str = "") -> None:
@@ -184,7 +184,7 @@ class CallingSelf(AgentError):
         self.who = who
 
     def __str__(self) -> str:
-        return f"agent {self.who!r} waits for itself: call the method directly, or return Stop(...)"
+        return f"agent {self.who!r} called itself and would wait forever: call the method directly, or return Stop(...)"
 
 
 class NotOwner(AgentError, PermissionError):
@@ -195,7 +195,7 @@ class NotOwner(AgentError, PermissionError):
     >>> from pocketflex_nb.agents import Agent, Registry
     >>> Registry().register("writer")
     Traceback (most recent call last):
-    pocketflex_nb.agents.protocol.errors.NotOwner: register() stands outside of any agent: an agent registers itself, in init or a handler
+    pocketflex_nb.agents.protocol.errors.NotOwner: register() was called outside any agent: an agent registers itself, in init or a handler
     """
 
     def __str__(self) -> str:
@@ -252,7 +252,7 @@ class Unhandled(AgentError, NotImplementedError):
     ...     ref.call_sync("work")
     ... except RuntimeError as error:
     ...     print(error.__cause__)
-    Idler got the call 'work' and has no handle_call: write one, or use @handles.call
+    Idler received the call 'work' but has no handle_call: define it, or use @handles.call
     """
 
 
@@ -324,7 +324,7 @@ class SupervisorExit(AgentError):
     ...         await asyncio.sleep(60)          # cut short: one crash is more than this supervisor bears
     >>> asyncio.run(main())
     Traceback (most recent call last):
-    pocketflex_nb.agents.protocol.errors.SupervisorExit: the supervisor gave up (shutdown); its events tell why
+    pocketflex_nb.agents.protocol.errors.SupervisorExit: the supervisor gave up (shutdown): see its events for the cause
     """
 
     def __init__(self, reason: object = "shutdown") -> None:
@@ -332,7 +332,7 @@ class SupervisorExit(AgentError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the supervisor gave up ({format_reason(self.reason)}); its events tell why"
+        return f"the supervisor gave up ({format_reason(self.reason)}): see its events for the cause"
 
 
 class AlreadyStarted(AgentError):
@@ -365,7 +365,7 @@ class AlreadyStarted(AgentError):
         self.ref, self.name = ref, name
 
     def __str__(self) -> str:
-        return f"{self.name!r} is taken by {self.ref!r}: stop it first, or choose another name"
+        return f"{self.name!r} is already taken by {self.ref!r}: stop that agent first, or choose another name"
 
 
 class NameTaken(StartError, AlreadyStarted):
@@ -429,10 +429,10 @@ class AlreadyPresent(_ChildError):
     ...         await sup.start_child(child(Idler, id="a"))
     >>> asyncio.run(main())
     Traceback (most recent call last):
-    pocketflex_nb.agents.protocol.errors.AlreadyPresent: child 'a' is there and does not run: restart_child or delete_child it
+    pocketflex_nb.agents.protocol.errors.AlreadyPresent: child 'a' is already present and not running: call restart_child or delete_child
     """
 
-    _text = "child {id!r} is there and does not run: restart_child or delete_child it"
+    _text = "child {id!r} is already present and not running: call restart_child or delete_child"
 
 
 class StillRunning(_ChildError):
@@ -449,10 +449,10 @@ class StillRunning(_ChildError):
     ...         sup.delete_child("a")
     >>> asyncio.run(main())
     Traceback (most recent call last):
-    pocketflex_nb.agents.protocol.errors.StillRunning: child 'a' still runs: terminate_child it first
+    pocketflex_nb.agents.protocol.errors.StillRunning: child 'a' is still running: call terminate_child first
     """
 
-    _text = "child {id!r} still runs: terminate_child it first"
+    _text = "child {id!r} is still running: call terminate_child first"
 
 
 class Restarting(_ChildError):
@@ -463,7 +463,7 @@ class Restarting(_ChildError):
     Raised by `restart_child` and `delete_child` of supervisors while a restart that failed is tried again.
     """
 
-    _text = "child {id!r} is being restarted: terminate_child it first"
+    _text = "child {id!r} is being restarted: call terminate_child first"
 
 
 class NotFound(_ChildError, LookupError):
@@ -506,7 +506,7 @@ class MaxChildren(AgentError):
     ...         await ds.start_child(Idler)
     >>> asyncio.run(main())
     Traceback (most recent call last):
-    pocketflex_nb.agents.protocol.errors.MaxChildren: no more than 1 children here: wait for one to end, or raise max_children=
+    pocketflex_nb.agents.protocol.errors.MaxChildren: max_children=1 is reached: wait for a child to end, or raise the limit
     """
 
     def __init__(self, limit: int = 0) -> None:
@@ -514,7 +514,7 @@ class MaxChildren(AgentError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"no more than {self.limit} children here: wait for one to end, or raise max_children="
+        return f"max_children={self.limit} is reached: wait for a child to end, or raise the limit"
 
 
 class ReplyError(PocketflexError):

@@ -146,14 +146,14 @@ def _completed(spec: ChildSpec) -> ChildSpec:
 
 def _checked(spec: ChildSpec) -> ChildSpec:
     if spec.restart not in _RESTARTS:
-        raise BadSpec(f"child {spec.id!r}: restart={spec.restart!r} is none{nearest(str(spec.restart), _RESTARTS)}")
+        raise BadSpec(f"child {spec.id!r}: restart={spec.restart!r}: no such restart type{nearest(str(spec.restart), _RESTARTS)}")
     if isinstance(spec.shutdown, str):
         if spec.shutdown != "kill":
             raise BadSpec(f'child {spec.id!r}: shutdown={spec.shutdown!r}; give seconds, "kill" or None')
     else:
         check_time(spec.shutdown, f"child {spec.id!r}: shutdown")
     if spec.isolation not in (None, "process"):
-        raise BadSpec(f"child {spec.id!r}: isolation={spec.isolation!r} is none{nearest(str(spec.isolation), ['process'])}")
+        raise BadSpec(f"child {spec.id!r}: isolation={spec.isolation!r}: no such isolation{nearest(str(spec.isolation), ['process'])}")
     if spec.significant and spec.restart == "permanent":
         raise BadSpec(f"child {spec.id!r} is significant and permanent, so it would never end: make it transient or temporary")
     try:

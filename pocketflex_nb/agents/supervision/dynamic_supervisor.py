@@ -117,7 +117,7 @@ class DynamicSupervisorBehaviour(SupervisorBehaviour):
 
 def _check_dynamic(spec: ChildSpec) -> None:
     if spec.significant:
-        raise BadSpec(f"child {spec.id!r} is significant, which means nothing in a dynamic supervisor")
+        raise BadSpec(f"child {spec.id!r} is significant: a dynamic supervisor has no significant children")
 
 
 def check_limit(max_children: int | None) -> None:

@@ -174,7 +174,7 @@ class PartitionSupervisor(AnySupervisor):
             raise BadSpec(f"strategy={strategy!r}: no such strategy")
         base = as_spec(spec)
         if base.significant:
-            raise BadSpec(f"child {base.id!r} is significant, which means nothing in a partition")
+            raise BadSpec(f"child {base.id!r} is significant: a partition supervisor has no significant children")
         if base.tree is not None:
             raise BadSpec("a partition copies agents, not supervisors")
         if base.name is not None:

@@ -65,7 +65,7 @@ def _refs(tasks: Iterable[TaskRef], what: str) -> list[TaskRef]:
     refs = list(tasks)
     for ref in refs:
         if not isinstance(ref, TaskRef):
-            raise BadSpec(f"{what}() waits for tasks, and {ref!r} is none: give what spawn() returned")
+            raise BadSpec(f"{what}() takes tasks, not {ref!r}: pass what spawn() returned")
     return refs
 
 
@@ -130,7 +130,7 @@ async def poll_many(
     check_time(timeout, "timeout")
     known = ("nothing", "ignore", "kill")
     if on_timeout not in known:
-        raise BadSpec(f"on_timeout={on_timeout!r}: no such way{nearest(str(on_timeout), known)}")
+        raise BadSpec(f"on_timeout={on_timeout!r}: no such mode{nearest(str(on_timeout), known)}")
     if limit is not None and limit < 1:
         raise BadSpec(f"limit={limit!r}: give 1 or more, or None")
     refs = _refs(tasks, "poll_many")

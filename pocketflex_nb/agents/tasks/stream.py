@@ -195,7 +195,7 @@ class Stream:
         if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
             raise BadSpec(f"max_concurrency={at_once!r}: give a whole number, 1 or more")
         if on_timeout not in known:
-            raise BadSpec(f"on_timeout={on_timeout!r}: no such way{nearest(str(on_timeout), known)}")
+            raise BadSpec(f"on_timeout={on_timeout!r}: no such mode{nearest(str(on_timeout), known)}")
         check_time(timeout, "timeout")
         if not callable(fn):
             raise TypeError(f"stream({fn!r}, ...): give the function first, then the items")

@@ -186,7 +186,7 @@ class TaskRef(AgentRef):
         incarnation, me = self._incarnation, CURRENT_AGENT.get()
         if me is not incarnation.owner:
             owner = incarnation.owner.address if incarnation.owner is not None else "plain code"
-            raise NotOwner(f"{what}() of task {incarnation.name!r}: it was spawned by {owner}, only that may ask; others use ref.monitor()")
+            raise NotOwner(f"{what}() of task {incarnation.name!r}: only its owner, {owner}, may call this; others use ref.monitor()")
         return incarnation
 
     def __repr__(self) -> str:

@@ -290,9 +290,9 @@ def _spec(
     fn: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object], restart: str, shutdown: float | str | None
 ) -> ChildSpec:
     if not callable(fn):
-        raise TypeError(f"{fn!r} is no function: give it first, and its arguments after it")
+        raise TypeError(f"{fn!r} is not callable: pass the function first, then its arguments")
     if restart not in _RESTARTS:
-        raise BadSpec(f"restart={restart!r}: no such rule{nearest(str(restart), _RESTARTS)}")
+        raise BadSpec(f"restart={restart!r}: no such restart type{nearest(str(restart), _RESTARTS)}")
     from pocketflex_nb.agents.protocol.errors import check_time
 
     if shutdown != "kill":

@@ -107,7 +107,7 @@ async def test_S35_calling_or_stopping_oneself_fails_at_once(clock: VirtualClock
     ref = await Selfish.start(name="me", clock=clock, **HERE)
     errors = await ref.call("go")
     assert len(errors) == 2
-    assert "'me' waits for itself" in errors[0]
+    assert "'me' called itself" in errors[0]
     await ref.stop()
 
 
@@ -312,7 +312,7 @@ async def test_a_call_times_out_by_the_agents_clock_and_the_late_reply_is_droppe
     await clock.advance(4.9)
     assert not asking.done()
     await clock.advance(0.1)
-    with pytest.raises(CallTimeout, match="'late' did not answer to one within 5 s"):
+    with pytest.raises(CallTimeout, match="'late' did not reply to one within 5 s"):
         await asking
     assert isinstance(asking.exception(), TimeoutError)
 
@@ -491,7 +491,7 @@ async def test_default_handlers_crash_but_an_unknown_info_is_only_logged(caplog:
     assert [event.kind for event in seen.events] == ["info", "unhandled"]
     assert seen.events[1].cause == seen.events[0].seq
     assert [record.name for record in caplog.records] == ["pocketflex_nb"]
-    assert "'plain' got {'what': 1} and has no handle_info" in caplog.text
+    assert "'plain' received {'what': 1} but has no handle_info" in caplog.text
     await ref.stop()
 
 
@@ -669,7 +669,7 @@ async def test_a_lost_cast_is_logged_only_if_asked(caplog: pytest.LogCaptureFixt
         with caplog.at_level(logging.WARNING, "pocketflex_nb"):
             ref.cast("anybody there?")
         assert len(caplog.records) == expected
-    assert "a message to 'gone' was lost" in caplog.text
+    assert "a message to 'gone' was dropped" in caplog.text
 
 
 async def test_every_error_is_an_agent_error_and_the_builtin_that_fits() -> None:

@@ -75,7 +75,7 @@ def test_an_agent_in_an_endless_loop_is_named_and_killed_while_others_answer(cap
         assert lag["handler"] == "handle_cast"
         assert lag["where"] in (f"{__file__}:{line + 1}", f"{__file__}:{line + 2}")
         assert lag["seconds"] > LAG
-        assert "'hog' holds the agents' loop" in caplog.text
+        assert "'hog' has blocked the agents' event loop" in caplog.text
         with pytest.raises(CallTimeout):
             sup["counter"].call_sync(1, timeout=0.1)  # this thread stays free, and is told in time
 

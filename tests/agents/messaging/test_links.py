@@ -156,7 +156,7 @@ async def test_linking_to_the_dead_hits_at_once() -> None:
 
 async def test_link_outside_of_an_agent_is_refused() -> None:
     one = await Peer.start(**HERE)
-    with pytest.raises(NotOwner, match="outside of any agent"):
+    with pytest.raises(NotOwner, match="outside any agent"):
         link(one)
     await one.stop()
 

@@ -73,7 +73,7 @@ async def test_a_unique_key_has_one_owner_and_only_that_changes_it() -> None:
     assert reg.select(lambda key, ref, value: value > 1) == [("key", one, 2)]
     await one.do(reg, "unregister", "key")
     assert reg.lookup("key") == []
-    with pytest.raises(NotOwner, match="outside of any agent"):
+    with pytest.raises(NotOwner, match="outside any agent"):
         reg.register("key")
     await one.stop()
     await two.stop()

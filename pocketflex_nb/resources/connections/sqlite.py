@@ -14,7 +14,7 @@ from pocketflex_nb.core.errors import ResourceError, Unreachable
 from pocketflex_nb.resources.connections.sqlite_file_checks import OpenedFile, made_private, refuse_triggers, sqlite_text
 from pocketflex_nb.resources.connections.urls import Address
 
-__all__ = ["SqliteFile", "is_busy"]
+__all__ = ["SqliteFile", "is_locked"]
 
 
 #: seconds to try for, while other processes have the file locked
@@ -79,7 +79,7 @@ class SqliteFile:
             try:
                 return self.once(sql, values)
             except sqlite3.DatabaseError as exc:
-                if not isinstance(exc, sqlite3.OperationalError) or not is_busy(exc):
+                if not isinstance(exc, sqlite3.OperationalError) or not is_locked(exc):
                     raise ResourceError(f"{self.address.safe}: {exc}", url=self.address.safe) from exc
                 now = time.monotonic()
                 end = end or now + _PATIENCE
@@ -99,6 +99,6 @@ class SqliteFile:
                 made.close()
 
 
-def is_busy(exc: sqlite3.OperationalError) -> bool:
+def is_locked(exc: sqlite3.OperationalError) -> bool:
     """Whether another connection has the file locked (or its schema changed just now)."""
     return (exc.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_SCHEMA)

@@ -14,7 +14,7 @@ from typing import Protocol
 from pocketflex_nb.core.errors import ResourceError
 from pocketflex_nb.resources.connections.urls import Address
 
-__all__ = ["FOLLOWER", "Execute", "OpenedFile", "SteadyClock", "made_private", "name_of", "raw_of", "refuse_triggers", "sqlite_text"]
+__all__ = ["FOLLOWER", "Execute", "OpenedFile", "SteadyClock", "made_private", "raw_of", "readable_name", "refuse_triggers", "sqlite_text"]
 
 #: name of the thread that follows a store
 FOLLOWER = "pocketflex-follow"
@@ -47,14 +47,14 @@ def sqlite_text(data: bytes) -> str:
         return _marked("text", data)
 
 
-def name_of(found: object) -> str:
+def readable_name(found: object) -> str:
     """A name as the file has it: a text as it is, anything else as a marked text, which no other name has.
 
     Examples
     --------
-    >>> name_of("a"), raw_of("a")
+    >>> readable_name("a"), raw_of("a")
     ('a', None)
-    >>> raw_of(name_of(b"a"))
+    >>> raw_of(readable_name(b"a"))
     (b'a', 'blob')
     """
     if found.__class__ is str:

@@ -20,11 +20,11 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from pocketflex_nb.core.errors import BadURL, MissingExtra, Refused, Unreachable, nearest
 
-__all__ = ["CONNECT", "MASK", "Address", "mask", "missing_extra", "parse_url", "refused", "unreachable"]
+__all__ = ["CONNECT", "URL_MASK", "Address", "mask", "missing_extra", "parse_url", "refused", "unreachable"]
 
 #: seconds to wait for a server's answer at the start; an unreachable one is an error within 5 s
 CONNECT = 4.0
-MASK = "***"
+URL_MASK = "***"
 _KINDS = {
     "memory": "memory", "sqlite": "sqlite", "redis": "redis", "rediss": "redis", "postgresql": "postgres", "postgres": "postgres",
     "amqp": "amqp", "amqps": "amqp",
@@ -46,7 +46,7 @@ class Address:
     kind : str
         ``"memory"``, ``"sqlite"``, ``"redis"``, ``"postgres"`` or ``"amqp"``.
     safe : str
-        The URL with `MASK` in place of its secrets; the only text of it that may be shown or logged.
+        The URL with `URL_MASK` in place of its secrets; the only text of it that may be shown or logged.
     url : str
         What the client gets: with secrets, without the options that are ours.
     host : str
@@ -84,7 +84,7 @@ class Address:
         """`text`, such as a client's error, without the secrets of this URL."""
         cleaned = str(text)
         for secret in self.secrets:
-            cleaned = cleaned.replace(secret, MASK)
+            cleaned = cleaned.replace(secret, URL_MASK)
         return cleaned
 
 
@@ -153,8 +153,8 @@ def _without_login(url: str) -> str:
     scheme, _, rest = url.partition(":")
     location, mark, query = rest.partition("?")
     if "@" in location:
-        location = f"//{MASK}@{location.rpartition('@')[2]}"
-    options = "&".join(f"{name}={MASK}" if _SECRET.search(name) else f"{name}={value}" for name, value in parse_qsl(query))
+        location = f"//{URL_MASK}@{location.rpartition('@')[2]}"
+    options = "&".join(f"{name}={URL_MASK}" if _SECRET.search(name) else f"{name}={value}" for name, value in parse_qsl(query))
     return f"{scheme}:{location}{mark}{options}"
 
 
@@ -173,8 +173,8 @@ def _server(url: str, scheme: str, what: str) -> Address:
     host, port = host or "localhost", port or _PORTS.get(scheme, _PORTS[kind])
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     hidden = [value for key, value in options.items() if _SECRET.search(key)]
-    shown = urlencode({key: MASK if _SECRET.search(key) else value for key, value in options.items()}, safe="*")
-    who = f"{user}:{MASK}@" if password else f"{user}@" if user else ""
+    shown = urlencode({key: URL_MASK if _SECRET.search(key) else value for key, value in options.items()}, safe="*")
+    who = f"{user}:{URL_MASK}@" if password else f"{user}@" if user else ""
     at = f"[{host}]" if ":" in host else host
     safe = f"{scheme}://{who}{at}:{port}{parts.path}" + (f"?{shown}" if shown else "")
     login = parts.netloc.rpartition("@")[0]

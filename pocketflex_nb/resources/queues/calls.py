@@ -28,7 +28,7 @@ from pocketflex_nb.resources.topics.open_topic import topic_at
 from pocketflex_nb.resources.topics.subscription import Subscription
 from pocketflex_nb.resources.topics.topic import Topic
 
-__all__ = ["CALL", "Calls", "Reply", "call_of"]
+__all__ = ["CALL", "CallReply", "Calls", "call_of"]
 
 #: names of the headers that make a message a call
 CALL = ("pfx_caller", "pfx_call")
@@ -38,7 +38,7 @@ _LOOK = 0.5
 _LONGEST = 64
 
 
-class Reply(TypedDict, total=False):
+class CallReply(TypedDict, total=False):
     """A reply, as it is published: who called, the number of the call, and the encoded value or the error."""
 
     to: Required[str]
@@ -67,7 +67,7 @@ class Calls:
     def _begin(self) -> None:
         self._caller = new_id()
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, Future[Reply]] = {}
+        self._waiting: dict[int, Future[CallReply]] = {}
         self._turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
     def _opened(self, *, to_listen: bool) -> Topic:
@@ -104,7 +104,7 @@ class Calls:
         turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         async with turn:  # first in line, first in the queue
             await asyncio.to_thread(self._opened, to_listen=True)
-            number, answer = next(self._numbers), Future[Reply]()
+            number, answer = next(self._numbers), Future[CallReply]()
             self._waiting[number] = answer
             try:
                 message = await put(dict(zip(CALL, (self._caller, number), strict=True)))
@@ -117,8 +117,8 @@ class Calls:
             self._waiting.pop(number, None)
 
     async def _awaited(
-        self, answer: Future[Reply], until: float | None, is_open: Callable[[], bool], message: str, timeout: float | None
-    ) -> Reply:
+        self, answer: Future[CallReply], until: float | None, is_open: Callable[[], bool], message: str, timeout: float | None
+    ) -> CallReply:
         future = asyncio.wrap_future(answer)
         where = f"queue {self._address.name or 'default'!r} at {self._address.safe}"
         while True:
@@ -144,11 +144,11 @@ class Calls:
             return
         answer = self._waiting.pop(told.get("call", 0), None)
         if answer is not None and answer.set_running_or_notify_cancel():
-            answer.set_result(cast(Reply, told))  # published by `reply`
+            answer.set_result(cast(CallReply, told))  # published by `reply`
 
     # who answers -----------------------------------------------------------------------------------------------------
     async def reply(self, stored: StoredMessage, *, value: object = None, error: str = "") -> bool:
-        """Reply to the call in `stored`; False if it is not a call."""
+        """CallReply to the call in `stored`; False if it is not a call."""
         call = call_of(stored)
         if call is None:
             return False
@@ -190,7 +190,7 @@ def call_of(stored: StoredMessage) -> tuple[str, int] | None:
         return None
 
 
-def _taken(told: Reply, message: str, address: Address) -> Any:
+def _taken(told: CallReply, message: str, address: Address) -> Any:
     if "error" in told:
         raise CallFailed(
             f"message {message} of queue {address.name or 'default'!r} at {address.safe} is a dead letter, and nobody will reply: "

@@ -7,8 +7,10 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
+from pocketflex_nb.concurrency.interruptible import Latch
 from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.store.changes import Change
@@ -36,11 +38,13 @@ class SharedWatch(Watch):
 
     def __init__(self, keys: tuple[object, ...], limit: int, forget: Callable[[StoreListener], None]) -> None:
         super().__init__(keys, limit, forget)
-        self._arrived = threading.Event()
+        self._latches: list[Latch] = []
 
     def _wake(self) -> None:
         super()._wake()
-        self._arrived.set()
+        latches, self._latches = self._latches, []
+        for latch in latches:
+            latch.open()
 
     def __iter__(self) -> SharedWatch:
         return self
@@ -56,15 +60,23 @@ class SharedWatch(Watch):
         until = None if timeout is None else time.monotonic() + timeout
         is_wanted = still_wanted()
         while is_wanted():
-            self._arrived.clear()
             change = self.take()
             if change is not None or self._closed:
                 return change
-            left = _TURN if until is None else min(_TURN, until - time.monotonic())  # in slices: Ctrl-C must arrive
+            left = _TURN if until is None else min(_TURN, until - time.monotonic())  # in slices, to look whether it is still wanted
             if left <= 0:
                 return None
-            self._arrived.wait(left)
+            self._wait(left)
         return None
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for a change that was not taken, or the end, by a latch: an interrupt of it leaves no lock behind that writers need."""
+        latch = Latch()
+        self._latches.append(latch)
+        if not self._pending and not self._closed:  # nothing came before the latch was there
+            latch.wait(seconds)
+        with suppress(ValueError):  # whoever opened it has removed it
+            self._latches.remove(latch)
 
 
 class Finalizer(Protocol):

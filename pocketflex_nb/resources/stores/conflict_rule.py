@@ -9,7 +9,7 @@ from pocketflex_nb.core.frozen.three_way_merge import Merge
 from pocketflex_nb.core.ports import WalkFrame
 from pocketflex_nb.core.store.conflicts import ConflictPolicy, ConflictRules
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer
-from pocketflex_nb.resources.stores.replica import Entry, Replica
+from pocketflex_nb.resources.stores.replica import Replica, ReplicaEntry
 
 __all__ = ["ConflictRule"]
 
@@ -46,7 +46,7 @@ class ConflictRule:
         is_lost = version > since and writer is not OUTSIDE and not writer.is_related(frame)
         return (writer.resolve() if is_lost else None), 0 if entry is None else version
 
-    def is_own(self, current: Entry, changed: Entry, frame: WalkFrame | None) -> bool:
+    def is_own(self, current: ReplicaEntry, changed: ReplicaEntry, frame: WalkFrame | None) -> bool:
         """Whether the present value was written by the same node, or by code of this process outside of nodes."""
         if current.text == changed.text:
             return False
@@ -71,7 +71,7 @@ class ConflictRule:
             before = None
         return rule(before, theirs, mine)
 
-    def merged_nested(self, changed: Entry, current: Entry) -> tuple[object, list[tuple[object, ...]]]:
+    def merged_nested(self, changed: ReplicaEntry, current: ReplicaEntry) -> tuple[object, list[tuple[object, ...]]]:
         """A value that was changed in place, merged with the present one part by part; and the paths that both changed."""
         base, theirs = (freeze(decode(text, unloaded="keep")) for text in (changed.text, current.text))
         merge = Merge(self._merge, joins=False)

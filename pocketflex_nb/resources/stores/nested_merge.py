@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.store.key_state import UNTRACKED, Tracking
 from pocketflex_nb.core.store.working_copies import READS, SECONDS, owner_of
-from pocketflex_nb.resources.stores.replica import Entry
+from pocketflex_nb.resources.stores.replica import ReplicaEntry
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.ports import WalkFrame
@@ -31,12 +31,12 @@ class ReadMark:
         self.tracked_by: WalkFrame | Tracking | None = UNTRACKED
 
 
-class Twin(Entry):
+class Twin(ReplicaEntry):
     """A separate entry for one node, beside the one that others work on."""
 
     __slots__ = ("reads", "since")
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: ReplicaEntry) -> None:
         super().__init__(entry.key)
         self.reads, self.since = 0, monotonic()
         self.holds(decode(entry.text, unloaded="keep"), entry.text, entry.version, entry.who, entry.writer)

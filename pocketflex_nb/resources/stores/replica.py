@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.ports import WalkFrame
     from pocketflex_nb.core.store.changes import Change
 
-__all__ = ["Entry", "OwnWrite", "PastChange", "Replica", "frozen_of"]
+__all__ = ["OwnWrite", "PastChange", "Replica", "ReplicaEntry", "frozen_of"]
 
 
 
@@ -52,7 +52,7 @@ def frozen_of(text: str | None) -> object:
         return Opaque(type(value), f"<{type(value).__name__} of {len(text):,} characters>")
 
 
-class Entry:
+class ReplicaEntry:
     """One key: the live value, the text that the backend keeps for it, and its writer.
 
     Attributes
@@ -73,7 +73,7 @@ class Entry:
         self.key = key
         self.tracked_by: WalkFrame | Tracking | None = UNTRACKED
 
-    def holds(self, value: object, text: str, version: int, who: str, writer: Writer) -> Entry:
+    def holds(self, value: object, text: str, version: int, who: str, writer: Writer) -> ReplicaEntry:
         """Take over a new value."""
         self.value, self.text, self.version, self.who, self.writer = value, text, version, who, writer
         self.plain = type(value) not in _CONTAINERS and is_plain(value)
@@ -117,7 +117,7 @@ class PastChange:
 
 
 #: a change that this store object made: its writer, the live value, and the entry that was changed in place
-OwnWrite = tuple[Writer, object, Entry | None]
+OwnWrite = tuple[Writer, object, ReplicaEntry | None]
 
 
 class Replica:
@@ -126,7 +126,7 @@ class Replica:
     Attributes
     ----------
     entries : dict
-        Key to `Entry`.
+        Key to `ReplicaEntry`.
     gone : dict
         Key to the version that deleted it and who did.
     version, floor : int
@@ -136,7 +136,7 @@ class Replica:
     """
 
     def __init__(self, keep: int) -> None:
-        self.entries: dict[object, Entry] = {}
+        self.entries: dict[object, ReplicaEntry] = {}
         self.gone: dict[object, tuple[int, Writer]] = {}
         self.kept: deque[PastChange] = deque(maxlen=keep)
         self.version = self.floor = 0
@@ -187,18 +187,18 @@ class Replica:
         self._versions = None
         return True
 
-    def _hold(self, name: str, text: str, version: int, who: str) -> Entry:
+    def _hold(self, name: str, text: str, version: int, who: str) -> ReplicaEntry:
         entry = self._read(name, text, version, who)
         self.entries[entry.key] = entry
         return entry
 
-    def _read(self, name: str, text: str, version: int, who: str) -> Entry:
+    def _read(self, name: str, text: str, version: int, who: str) -> ReplicaEntry:
         """An entry from a backend's row; a row that cannot be decoded does not affect the others."""
         key = self.key(name)
         try:
-            return Entry(key).holds(decode(text, unloaded="keep"), text, version, who, Elsewhere(who))
+            return ReplicaEntry(key).holds(decode(text, unloaded="keep"), text, version, who, Elsewhere(who))
         except Exception as exc:  # it was decoded, and cannot be looked at
-            return Entry(key).holds(Unloaded.of_text(text, f"{type(exc).__name__}"), text, version, who, Elsewhere(who))
+            return ReplicaEntry(key).holds(Unloaded.of_text(text, f"{type(exc).__name__}"), text, version, who, Elsewhere(who))
 
     def apply(self, row: ChangeRow, own: OwnWrite | None = None) -> PastChange:
         """Take in the next change; `own` if this store object made it: writer, live value, and the entry it changed in place."""
@@ -223,7 +223,7 @@ class Replica:
             self.entries[key] = fresh
         elif own is not None:
             writer, value, entry = own
-            self.entries[key] = (entry or Entry(key)).holds(value, text, version, who, writer)
+            self.entries[key] = (entry or ReplicaEntry(key)).holds(value, text, version, who, writer)
         return kept
 
     def deepen(self, rows: Iterable[ChangeRow]) -> None:

@@ -26,7 +26,7 @@ from pocketflex_nb.resources.stores.backends.backend import StoreBackend
 from pocketflex_nb.resources.stores.conflict_rule import ConflictRule
 from pocketflex_nb.resources.stores.nested_merge import ReadMark, Twin, read_marks_of, twins_of
 from pocketflex_nb.resources.stores.provenance import SharedWritten
-from pocketflex_nb.resources.stores.replica import Entry, PastChange, Replica
+from pocketflex_nb.resources.stores.replica import PastChange, Replica, ReplicaEntry
 from pocketflex_nb.resources.stores.replication import NOTHING, Applied, Replication
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ReplicatedReads(Store):
             self._touch(mark)  # type: ignore[arg-type]  # of a KeyState, only `tracked_by` and `plain` are read
         return mark
 
-    def _reads(self, key: object) -> Iterator[Entry | None]:
+    def _reads(self, key: object) -> Iterator[ReplicaEntry | None]:
         """The entry of `key` as it is known, then, as often as it is asked for again, as it is at the backend by then."""
         while True:
             yield self._replica.entries.get(key)
@@ -153,7 +153,7 @@ class ReplicatedReads(Store):
         self._refresh()
         return key in self._replica.entries
 
-    def _live(self, entry: Entry) -> Any:
+    def _live(self, entry: ReplicaEntry) -> Any:
         """The object that the current node gets for a mutable value: the common one, or its own while another node works on that."""
         frame: WalkFrame | None = None if REPLICA_ONLY.get() else _frame()
         if frame is not None and entry.tracked_by is not frame:
@@ -166,7 +166,7 @@ class ReplicatedReads(Store):
             self._touch(entry)  # type: ignore[arg-type]  # as above
         return entry.value
 
-    def _twin(self, entry: Entry, frame: WalkFrame) -> Twin | None:
+    def _twin(self, entry: ReplicaEntry, frame: WalkFrame) -> Twin | None:
         """The separate entry of the current node; None when it may have the common one."""
         owner, twins, at = owner_of(frame), twins_of(frame), (id(self), entry.key)
         twin = twins.get(at)
@@ -183,12 +183,12 @@ class ReplicatedReads(Store):
             walk.touched[twin] = self
         return twin
 
-    def _decode_again(self, entry: Entry) -> None:
+    def _decode_again(self, entry: ReplicaEntry) -> None:
         """Decode again a value whose class was not loaded when it came, or had other fields."""
         entry.value, entry.is_whole = self._decoded(entry), True
         dict.__setitem__(self, entry.key, entry.value)
 
-    def _decoded(self, entry: Entry) -> Any:
+    def _decoded(self, entry: ReplicaEntry) -> Any:
         """A newly decoded value; an error names its position."""
         try:
             return decode(entry.text)

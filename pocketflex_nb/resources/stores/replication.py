@@ -23,7 +23,7 @@ from pocketflex_nb.resources.stores.backends.backend import ChangeRow, Connectio
 from pocketflex_nb.resources.stores.key_encoding import key_text
 from pocketflex_nb.resources.stores.leases import HELD, tokens_of
 from pocketflex_nb.resources.stores.provenance import who_text
-from pocketflex_nb.resources.stores.replica import Entry, OwnWrite, PastChange, Replica, frozen_of
+from pocketflex_nb.resources.stores.replica import OwnWrite, PastChange, Replica, ReplicaEntry, frozen_of
 from pocketflex_nb.resources.stores.transport import Transport
 
 __all__ = ["NOTHING", "Applied", "Replication"]
@@ -112,7 +112,8 @@ class Replication:
         return encode(value, at=(key,))
 
     def send(
-        self, key: object, text: str | None, frame: WalkFrame | None, expect: int | None, live: object = None, entry: Entry | None = None
+        self, key: object, text: str | None, frame: WalkFrame | None, expect: int | None, live: object = None,
+        entry: ReplicaEntry | None = None,
     ) -> Applied:
         """Write one key, or delete it if `text` is None; `VersionConflict` when it is not at version `expect`.
 
@@ -161,7 +162,7 @@ class Replication:
             "its lease has ended; take the lock again and read again what stands there, or give it a longer lease="
         )
 
-    def _apply_own_write(self, row: ChangeRow, live: object, frame: WalkFrame | None, entry: Entry | None) -> Applied:
+    def _apply_own_write(self, row: ChangeRow, live: object, frame: WalkFrame | None, entry: ReplicaEntry | None) -> Applied:
         """Apply a change that was made here."""
         replica = self.replica
         old: object = MISSING

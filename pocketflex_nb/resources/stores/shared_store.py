@@ -28,7 +28,7 @@ from pocketflex_nb.resources.stores.change_feed import SharedWatch, follow
 from pocketflex_nb.resources.stores.leases import Lease, fenced
 from pocketflex_nb.resources.stores.nested_merge import ReadMark
 from pocketflex_nb.resources.stores.optimistic_writes import is_exact, retrying
-from pocketflex_nb.resources.stores.replica import Entry
+from pocketflex_nb.resources.stores.replica import ReplicaEntry
 from pocketflex_nb.resources.stores.replicated_reads import ReplicatedReads
 from pocketflex_nb.resources.stores.replication import NOTHING
 
@@ -40,7 +40,7 @@ __all__ = ["SharedStore"]
 _frame, _agent = CURRENT_FRAME.get, CURRENT_AGENT.get
 
 #: what the store has registered with a node: a key's entry, or the mark of its first read
-_Tracked = KeyState | Entry | ReadMark
+_Tracked = KeyState | ReplicaEntry | ReadMark
 
 
 class SharedStore(ReplicatedReads, AsyncApi):
@@ -77,7 +77,8 @@ class SharedStore(ReplicatedReads, AsyncApi):
 
     # writing ---------------------------------------------------------------------------------------------------------
     def _send(
-        self, key: object, text: str | None, frame: WalkFrame | None, expect: int | None, live: object = None, entry: Entry | None = None
+        self, key: object, text: str | None, frame: WalkFrame | None, expect: int | None, live: object = None,
+        entry: ReplicaEntry | None = None,
     ) -> None:
         """Write one key, and apply it; raises `VersionConflict` when it is not at version `expect`."""
         if frame is None and self._untracked:
@@ -126,7 +127,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
             frame.touched.pop(before, None)  # what was changed in the value before is written over
         is_checked = mark is not None and getattr(frame.run, "store", None) is self
 
-        def merge(_: Entry | None) -> tuple[object, str, int | None, Writer | None]:
+        def merge(_: ReplicaEntry | None) -> tuple[object, str, int | None, Writer | None]:
             if mark is None or not is_checked:
                 return value, text, None, None
             other, version = self._rule.writer_since(key, mark.since, frame)
@@ -137,7 +138,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
                 self._report_conflict(key, frame, other, False)
             return value, text, version, other
 
-        def send(_: Entry | None, write: tuple[object, str, int | None, Writer | None]) -> tuple[object, Writer | None]:
+        def send(_: ReplicaEntry | None, write: tuple[object, str, int | None, Writer | None]) -> tuple[object, Writer | None]:
             live, text, expect, other = write
             self._send(key, text, frame, expect, live)
             return live, other
@@ -154,7 +155,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
         frame: WalkFrame | None = _frame()
         mark = self._refresh()
 
-        def look(entry: Entry | None) -> tuple[object, int | None, Writer | None]:
+        def look(entry: ReplicaEntry | None) -> tuple[object, int | None, Writer | None]:
             """The value, the version to delete (None: it is too late to), and who else has written."""
             if entry is None:
                 raise KeyError(key)
@@ -169,7 +170,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
                     self._report_conflict(key, frame, other, False)
             return entry.value, entry.version, other
 
-        def send(_: Entry | None, found: tuple[object, int | None, Writer | None]) -> tuple[object, Writer | None]:
+        def send(_: ReplicaEntry | None, found: tuple[object, int | None, Writer | None]) -> tuple[object, Writer | None]:
             value, version, other = found
             if version is not None:
                 self._send(key, None, frame, version)
@@ -180,7 +181,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
             self._report_conflict(key, frame, other, True)
         return value
 
-    def _value_of(self, entry: Entry) -> object:
+    def _value_of(self, entry: ReplicaEntry) -> object:
         return entry.value if entry.is_whole else self._decoded(entry)
 
     def popitem(self) -> tuple[Any, Any]:
@@ -202,14 +203,14 @@ class SharedStore(ReplicatedReads, AsyncApi):
             return value
         self._refresh()
 
-        def compute(entry: Entry | None) -> tuple[object, str | None]:
+        def compute(entry: ReplicaEntry | None) -> tuple[object, str | None]:
             value = default if entry is None else self._decoded(entry)
             if self._is_late(frame):
                 return value, None
             value = fn(value)
             return value, self._encoded(key, value)
 
-        def send(entry: Entry | None, write: tuple[object, str | None]) -> object:
+        def send(entry: ReplicaEntry | None, write: tuple[object, str | None]) -> object:
             value, text = write
             if text is not None:
                 self._send(key, text, frame, 0 if entry is None else entry.version, value)
@@ -261,10 +262,10 @@ class SharedStore(ReplicatedReads, AsyncApi):
         frame: WalkFrame | None = _frame()
         self._refresh()
 
-        def is_equal(entry: Entry | None) -> bool:
+        def is_equal(entry: ReplicaEntry | None) -> bool:
             return entry is not None and bool(self._value_of(entry) == old) and not self._is_late(frame)
 
-        def send(entry: Entry | None, is_equal: bool) -> bool:
+        def send(entry: ReplicaEntry | None, is_equal: bool) -> bool:
             if is_equal and entry is not None:
                 self._send(key, self._encoded(key, new), frame, entry.version, new)
             return is_equal
@@ -276,7 +277,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
         if isinstance(state, ReadMark):
             state.is_over = state.tracked_by is UNTRACKED
             return
-        if not isinstance(state, Entry) or state.plain or (frame is not None and self._is_late(frame)):
+        if not isinstance(state, ReplicaEntry) or state.plain or (frame is not None and self._is_late(frame)):
             return
         try:
             text = self._encoded(state.key, state.value)
@@ -286,18 +287,18 @@ class SharedStore(ReplicatedReads, AsyncApi):
         if text != state.text:
             self._send_nested(state, text, frame)
 
-    def _put_back(self, entry: Entry) -> None:
+    def _put_back(self, entry: ReplicaEntry) -> None:
         """Restore the live value to the stored one: its nested changes cannot be sent."""
         with self._lock:
             if self._replica.entries.get(entry.key) is entry:
                 entry.reload()
                 dict.__setitem__(self, entry.key, entry.value)
 
-    def _send_nested(self, changed: Entry, text: str, frame: WalkFrame | None) -> None:
+    def _send_nested(self, changed: ReplicaEntry, text: str, frame: WalkFrame | None) -> None:
         """Send a value that was changed in place, merged with the present value, if that differs."""
         key, rule = changed.key, self._rule
 
-        def merge(current: Entry | None) -> tuple[object, str, list[tuple[object, ...]]] | None:
+        def merge(current: ReplicaEntry | None) -> tuple[object, str, list[tuple[object, ...]]] | None:
             """The value, its text, and the paths of lost updates; None when the key was deleted or overwritten meanwhile."""
             if current is changed:
                 return changed.value, text, []
@@ -313,7 +314,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
             return value, self._encoded(key, value), lost
 
         def send(
-            current: Entry | None, write: tuple[object, str, list[tuple[object, ...]]] | None
+            current: ReplicaEntry | None, write: tuple[object, str, list[tuple[object, ...]]] | None
         ) -> list[tuple[Writer, tuple[object, ...]]]:
             if write is None or current is None:
                 return []
@@ -339,12 +340,12 @@ class SharedStore(ReplicatedReads, AsyncApi):
             self._detect_mutation(state, frame)
 
     def _restore_in_place(self, state: _Tracked, frame: WalkFrame) -> tuple[object, object] | None:
-        if not isinstance(state, Entry) or state.plain or self._encoded(state.key, state.value) == state.text:
+        if not isinstance(state, ReplicaEntry) or state.plain or self._encoded(state.key, state.value) == state.text:
             return None
         return self._withdraw(state, frame)
 
     def _withdraw(self, state: _Tracked, frame: WalkFrame) -> tuple[object, object] | None:
-        if not isinstance(state, Entry) or state.plain:
+        if not isinstance(state, ReplicaEntry) or state.plain:
             return None
         with self._lock:
             old = state.value

@@ -18,7 +18,7 @@ from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import DecodingError, ResourceError
 from pocketflex_nb.resources.connections.stored_message import StoredMessage
 
-__all__ = ["LivingAgent", "News", "Source", "Subscription", "Weakly"]
+__all__ = ["LivingAgent", "News", "SubscribedTopic", "Subscription", "Weakly"]
 
 
 _log = logging.getLogger("pocketflex_nb")
@@ -67,7 +67,7 @@ class News:
         return f"<News {self.id}>"
 
 
-class Source(Protocol):
+class SubscribedTopic(Protocol):
     """The part of a topic that a subscription uses."""
 
     _told: set[Subscription]
@@ -98,7 +98,7 @@ class Subscription:
         Messages that were dropped: nobody read them in time, or the place no longer had them.
     """
 
-    def __init__(self, topic: Source, fn: Callable[[Any], object] | None, agent: LivingAgent | None, limit: int) -> None:
+    def __init__(self, topic: SubscribedTopic, fn: Callable[[Any], object] | None, agent: LivingAgent | None, limit: int) -> None:
         self._topic, self._fn, self._agent, self._limit = topic, fn, agent, limit
         self.missed = 0
         self._lock = threading.Lock()

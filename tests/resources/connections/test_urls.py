@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketflex_nb.core.errors import BadURL, MissingExtra, ResourceError, Unreachable
-from pocketflex_nb.resources.connections.urls import MASK, mask, missing_extra, parse_url, refused, unreachable
+from pocketflex_nb.resources.connections.urls import URL_MASK, mask, missing_extra, parse_url, refused, unreachable
 
 ALL = ("memory", "sqlite", "redis", "postgres", "amqp")
 
@@ -60,7 +60,7 @@ def test_secrets_among_the_options_are_masked_and_reach_the_client() -> None:
     address = parse_url("postgresql://me@h/d?sslpassword=hidden1&sslmode=require&name=team")
 
     assert "hidden1" not in f"{address!r}{address}"
-    assert f"sslpassword={MASK}" in address.safe
+    assert f"sslpassword={URL_MASK}" in address.safe
     assert "sslpassword=hidden1" in address.url
     assert "name=" not in address.url, "that one is ours"
 
@@ -68,7 +68,7 @@ def test_secrets_among_the_options_are_masked_and_reach_the_client() -> None:
 def test_a_secret_is_masked_however_the_client_writes_it() -> None:
     address = parse_url("redis://me:a%40b%2Fc@h")
 
-    assert address.clean("a@b/c and a%40b%2Fc and a%40b/c") == f"{MASK} and {MASK} and {MASK}"
+    assert address.clean("a@b/c and a%40b%2Fc and a%40b/c") == f"{URL_MASK} and {URL_MASK} and {URL_MASK}"
     assert address.secrets
     assert address.url.startswith("redis://me:a%40b%2Fc@h"), "the client still gets it"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb.core.codec.tagged_json import Unloaded
-from pocketflex_nb.resources.connections.sqlite_file_checks import name_of, raw_of, sqlite_text
+from pocketflex_nb.resources.connections.sqlite_file_checks import raw_of, readable_name, sqlite_text
 from pocketflex_nb.resources.stores.backends import sqlite
 from pocketflex_nb.resources.stores.open_store import open_store
 
@@ -124,7 +124,7 @@ def test_an_odd_key_is_one_entry_and_goes_for_good(odd: str, foreign: tuple[str,
 
 @pytest.mark.parametrize("data", [b"\xff", b"\\xff", b"\\\xff\\\\x41", b"a\x00\xc3", b'"ok"', b""])
 def test_a_marked_text_stands_for_its_bytes(data: bytes) -> None:
-    assert raw_of(name_of(data)) == (data, "blob")
+    assert raw_of(readable_name(data)) == (data, "blob")
     assert raw_of(sqlite_text(data)) in (None, (data, "text"))
     assert (raw_of(sqlite_text(data)) is None) == (sqlite_text(data).encode() == data)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import pickle
+import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ from hypothesis import strategies as st
 from pocketflex_nb.core.errors import EncodingError, LockLost, NotLoaded, StoreError
 from pocketflex_nb.core.frozen.freezer import MISSING, thaw
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.resources.stores.change_feed import SharedWatch
 from pocketflex_nb.resources.stores.open_store import open_store
 from pocketflex_nb.resources.stores.provenance import kernel_name
 from pocketflex_nb.resources.stores.shared_store import SharedStore
@@ -509,6 +513,28 @@ def test_a_watch_is_an_async_iterator_that_ends_when_it_is_closed(pair: Pair) ->
         return seen
 
     assert asyncio.run(read()) == [0, 1, 2, 3]
+
+
+def test_the_stop_button_ends_a_wait_for_changes_and_blocks_nobody_who_writes(pair: Pair) -> None:
+    mine, yours = pair
+
+    def stop(watch: SharedWatch) -> None:
+        while not watch._latches:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with mine.watch("n") as watch:
+        stopping = threading.Thread(target=stop, args=(watch,))
+        stopping.start()
+        with pytest.raises(KeyboardInterrupt):
+            watch.next(30)
+        stopping.join()
+        yours["n"] = 1
+
+        change = watch.next(30)
+
+    assert change is not None
+    assert change.new == 1
 
 
 def test_a_thread_reads_a_watch_until_it_is_closed(pair: Pair) -> None:

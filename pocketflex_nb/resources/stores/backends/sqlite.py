@@ -30,8 +30,8 @@ from pocketflex_nb.resources.connections.sqlite_file_checks import (
     Execute,
     OpenedFile,
     made_private,
-    name_of,
     raw_of,
+    readable_name,
     refuse_triggers,
     sqlite_text,
 )
@@ -98,7 +98,7 @@ _SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
 
 def _row_of(row: Sequence[object]) -> ChangeRow:
     """A row as the file has it, with texts where anything else was written."""
-    return checked_row(row if row[1].__class__ is str else (row[0], name_of(row[1]), *row[2:]))
+    return checked_row(row if row[1].__class__ is str else (row[0], readable_name(row[1]), *row[2:]))
 
 
 def _in_wal_mode(connection: sqlite3.Connection) -> str:
@@ -431,7 +431,7 @@ class SqliteStoreBackend:
         folded = self._folded(do)
         if folded >= version:  # somebody who came later was quicker
             return
-        keys = {name_of(key) for (key,) in do(_KEYS, (self._base + folded, self._base + version))}
+        keys = {readable_name(key) for (key,) in do(_KEYS, (self._base + folded, self._base + version))}
         do("UPDATE pfx_guard SET folding = 1 WHERE store = ?", (self._store,))
         now, many = self._now, self._connection.executemany  # the version to fold is the last: what is known here is what stands there
         for data, kind in filter(None, map(raw_of, keys)):  # a foreign key that is no text: a write by its marked name replaces it

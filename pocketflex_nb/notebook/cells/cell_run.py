@@ -20,7 +20,7 @@ from pocketflex_nb.notebook.cells.show import ShownRuns, show
 from pocketflex_nb.notebook.requests.cell_body import PythonBody
 from pocketflex_nb.notebook.requests.diagram_reload import current_flow
 from pocketflex_nb.notebook.requests.input_stores import read_inputs
-from pocketflex_nb.notebook.requests.names import Entry, as_flow, entries_of, find_run, runs_of
+from pocketflex_nb.notebook.requests.names import FlowEntry, as_flow, entries_of, find_run, runs_of
 from pocketflex_nb.notebook.requests.option_line import ParsedLine
 from pocketflex_nb.notebook.requests.run_options import RunOptions
 from pocketflex_nb.notebook.requests.run_request import checked, plan_text, start, when_over
@@ -135,7 +135,7 @@ class CellRun(CellWait):
         display(self.value)
         print_safely(f"not run: the last expression is {type(self.value).__name__}, no flow, list or dict of flows, or run")
 
-    def _report(self, entries: Iterable[Entry]) -> None:
+    def _report(self, entries: Iterable[FlowEntry]) -> None:
         """Check, draw or list the flows, and run nothing."""
         from IPython.display import display
 

@@ -14,7 +14,7 @@ from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
 from pocketflex_nb.notebook.run_data.error_card import ErrorCard
 from pocketflex_nb.notebook.run_data.playback import ViewedRun
-from pocketflex_nb.notebook.run_data.run_view_model import MANY, Header, Lane, RunViewModel, flow_names, graphs_of, summed
+from pocketflex_nb.notebook.run_data.run_view_model import MANY, Header, RunLane, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.palette import PALETTE
 from pocketflex_nb.views.diagrams.timeline import timeline
@@ -116,7 +116,7 @@ def _diagrams(runs: Sequence[ViewedRun], view_model: RunViewModel) -> list[str]:
     return drawn
 
 
-def _run(run: ViewedRun, lane: Lane, *, is_open: bool) -> str:
+def _run(run: ViewedRun, lane: RunLane, *, is_open: bool) -> str:
     seconds = "" if lane["seconds"] is None else f" · {lane['seconds']:.2f} s"
     lines = "\n".join(str(text).rstrip("\n") for _, text, *_ in lane["lines"])
     return (

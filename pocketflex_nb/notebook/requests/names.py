@@ -15,10 +15,10 @@ from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.requests.option_values import evaluated
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["Entry", "as_flow", "entries_of", "find_flow", "find_run", "pinned", "runs_of"]
+__all__ = ["FlowEntry", "as_flow", "entries_of", "find_flow", "find_run", "pinned", "runs_of"]
 
 
-class Entry(NamedTuple):
+class FlowEntry(NamedTuple):
     """One flow to run, with its name, and a store of its own, where the body gives them."""
 
     name: str | None
@@ -61,11 +61,11 @@ def find_run(name: str, names: Mapping[str, object]) -> Run | RunGroup:
     raise usage(f"no run {name!r}{nearest(name, known)}")
 
 
-def entries_of(value: object) -> list[Entry] | None:
+def entries_of(value: object) -> list[FlowEntry] | None:
     """What the value of a body's last expression runs; None when it is nothing that can be run."""
     if isinstance(value, BaseNode):
-        return [Entry(None, value)]
-    found: list[Entry | None]
+        return [FlowEntry(None, value)]
+    found: list[FlowEntry | None]
     if isinstance(value, Mapping) and not isinstance(value, Store) and value:
         found = [_entry(str(name), entry) for name, entry in value.items()]
     elif isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], BaseNode) and not isinstance(value[1], BaseNode):
@@ -78,9 +78,9 @@ def entries_of(value: object) -> list[Entry] | None:
     return entries if len(entries) == len(found) else None
 
 
-def _entry(name: str | None, value: object) -> Entry | None:
+def _entry(name: str | None, value: object) -> FlowEntry | None:
     flow, store = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
-    return Entry(name, flow, store) if isinstance(flow, BaseNode) else None
+    return FlowEntry(name, flow, store) if isinstance(flow, BaseNode) else None
 
 
 def as_flow(node: BaseNode) -> Flow:

@@ -16,7 +16,7 @@ from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.requests.input_stores import Inputs, stored, stores_of
-from pocketflex_nb.notebook.requests.names import Entry, as_flow, runs_of
+from pocketflex_nb.notebook.requests.names import FlowEntry, as_flow, runs_of
 from pocketflex_nb.notebook.requests.run_options import RunOptions, StoreExpression
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.shell.output_capture import hidden_output, mirrored_output
@@ -50,7 +50,7 @@ def _limited(flow: Flow, seconds: float | None) -> Flow:
 _WIRES = ("successors", "start_node", "_pfx_on_error")
 
 
-def plan_text(entries: Iterable[Entry], options: RunOptions, inputs: Inputs) -> str:
+def plan_text(entries: Iterable[FlowEntry], options: RunOptions, inputs: Inputs) -> str:
     """What would run, as text."""
     lines = []
     for name, flow, store in _requested(entries, options, inputs):
@@ -61,7 +61,7 @@ def plan_text(entries: Iterable[Entry], options: RunOptions, inputs: Inputs) -> 
 
 
 def start(
-    entries: Iterable[Entry], options: RunOptions, inputs: Inputs, *, after: Run | RunGroup | None = None, is_checked: bool = False
+    entries: Iterable[FlowEntry], options: RunOptions, inputs: Inputs, *, after: Run | RunGroup | None = None, is_checked: bool = False
 ) -> Run | RunGroup:
     """Start the requested runs, and return the Run, or the RunGroup for several.
 
@@ -109,7 +109,7 @@ def when_over(thing: Run | RunGroup, fn: Callable[[], object]) -> None:
         run.add_done_callback(over)
 
 
-def _requested(entries: Iterable[Entry], options: RunOptions, inputs: Inputs) -> list[tuple[str | None, Flow, Store]]:
+def _requested(entries: Iterable[FlowEntry], options: RunOptions, inputs: Inputs) -> list[tuple[str | None, Flow, Store]]:
     """Name, flow and store of each run."""
     stores = stores_of(inputs, options.number)
     requested: list[tuple[str | None, Flow, Store]] = []

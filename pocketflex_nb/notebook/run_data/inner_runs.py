@@ -12,13 +12,13 @@ from pocketflex_nb.views.text.page_text import clean
 if TYPE_CHECKING:
     from pocketflex_nb.notebook.run_data.run_view_model import RunViewModel
 
-__all__ = ["Level", "begun_at", "crumbs", "runs_inside"]
+__all__ = ["RunLevel", "begun_at", "crumbs", "runs_inside"]
 
 #: characters of one part of the way
 _CUT = 80
 
 
-class Level:
+class RunLevel:
     """The runs that the steps at one node began.
 
     Parameters
@@ -58,7 +58,7 @@ def runs_inside(outer: Sequence[ViewedRun], path: str) -> list[Run]:
     return [child for run in outer if isinstance(run, Run) for child in run.children if begun_at(child) == path]
 
 
-def crumbs(title: str, levels: Sequence[Level]) -> list[str]:
+def crumbs(title: str, levels: Sequence[RunLevel]) -> list[str]:
     """The way to the last of `levels`: ``["report", "survey", "reader[3]"]``; empty at the outer runs."""
     if not levels:
         return []

@@ -32,7 +32,7 @@ from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.text.safe_text import shown
 
 __all__ = [
-    "CUT", "LANES", "MANY", "MARKS", "ROOM", "STREAM", "AskCard", "Cursor", "Header", "Lane", "NodeCaption", "RunViewModel",
+    "CUT", "LANES", "MANY", "MARKS", "ROOM", "STREAM", "AskCard", "Cursor", "Header", "NodeCaption", "RunLane", "RunViewModel",
     "counted_visits", "flow_names", "graphs_of", "summed",
 ]
 
@@ -96,7 +96,7 @@ class AskCard(TypedDict):
     refused: str
 
 
-class Lane(TypedDict):
+class RunLane(TypedDict):
     """One run as its lane shows it."""
 
     run: int | None
@@ -383,17 +383,17 @@ class RunViewModel:
                     self._taken[node, action or "default"] += times
 
     # the lanes -------------------------------------------------------------------------------------------------------
-    def lanes(self, tail: int, *, final: bool = False) -> list[Lane]:
+    def lanes(self, tail: int, *, final: bool = False) -> list[RunLane]:
         """One per run: name, status, nodes in flight, the last lines, an open question, the error; of a crowd the one in focus."""
         runs = self.chosen() if self.is_many and self.focus is not None else [] if self.is_many else self.runs
         room = ROOM[final] // max(len(runs), 1)
         return [self._lane(run, tail, room) for run in runs]
 
-    def _lane(self, run: ViewedRun, tail: int, room: int) -> Lane:
+    def _lane(self, run: ViewedRun, tail: int, room: int) -> RunLane:
         state = self.known(run)
         is_now = self.moment is None
         flying = run.in_flight() if is_now and not run.done() else [path for path, node in state.nodes.items() if node.active]
-        lane: Lane = {
+        lane: RunLane = {
             "run": self.runs.index(run) if self.is_many else None, "name": clean(run.name, 120), "key": run.number,
             "status": run.status if is_now else state.status, "at": [clean(path, 120) for path in flying[:4]],
             "lines": self._lines(run, state, tail, room), "steps": state.steps,

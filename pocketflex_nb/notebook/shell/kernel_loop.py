@@ -44,10 +44,10 @@ def use_loop(shell: InteractiveShell, name: str) -> None:
 def _refuse_while_busy() -> None:
     live = runs(live=True)
     if live:
-        raise usage(f"--loop: {live[0].name!r} goes on; end what runs first: %pocketflex cancel all")
+        raise usage(f"--loop: run {live[0].name!r} is still running; cancel it first: %pocketflex cancel all")
     agents = living_agents()
     if agents:
-        raise usage(f"--loop: agent {agents[0].name} lives on the engine thread; end it first: %pocketflex stop all")
+        raise usage(f"--loop: agent {agents[0].name} is running on the engine thread; stop it first: %pocketflex stop all")
 
 
 def _borrow(shell: InteractiveShell) -> None:

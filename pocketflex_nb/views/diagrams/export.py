@@ -14,7 +14,7 @@ from pocketflex_nb.views.diagrams.flow_dot import dot
 from pocketflex_nb.views.diagrams.flow_mermaid import mermaid
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.flow_text import text
-from pocketflex_nb.views.diagrams.graphviz import Source, has_dot, source, svg_by_dot
+from pocketflex_nb.views.diagrams.graphviz import GraphvizSource, has_dot, source, svg_by_dot
 from pocketflex_nb.views.diagrams.sequence import sequence, sequence_svg
 from pocketflex_nb.views.diagrams.timeline import timeline
 
@@ -29,7 +29,7 @@ def _svg(graph: Graph, state: State | None = None, *, engine: str = "builtin", *
     return svg(graph, state, **options)
 
 
-def _graphviz(graph: Graph, state: State | None = None) -> Source:
+def _graphviz(graph: Graph, state: State | None = None) -> GraphvizSource:
     return source(dot(graph, state))
 
 

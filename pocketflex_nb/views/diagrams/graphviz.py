@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import Protocol
 
-__all__ = ["Source", "has_dot", "source", "svg_by_dot"]
+__all__ = ["GraphvizSource", "has_dot", "source", "svg_by_dot"]
 
 
-class Source(Protocol):
+class GraphvizSource(Protocol):
     """A `graphviz.Source`, which ships no types."""
 
     def pipe(self, format: str, *, encoding: str) -> object:
@@ -21,7 +21,7 @@ def has_dot() -> bool:
     return shutil.which("dot") is not None
 
 
-def source(text: str) -> Source:
+def source(text: str) -> GraphvizSource:
     """DOT text as a `graphviz.Source`.
 
     Raises
@@ -35,7 +35,7 @@ def source(text: str) -> Source:
         raise RuntimeError(
             "to_graphviz() needs the Python package graphviz (pip install graphviz); to_dot() and to_svg() work without it"
         ) from error
-    drawn: Source = graphviz.Source(text)
+    drawn: GraphvizSource = graphviz.GraphvizSource(text)
     return drawn
 
 

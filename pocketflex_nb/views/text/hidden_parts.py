@@ -13,7 +13,7 @@ from typing import Any
 from pocketflex_nb.core.frozen.frozen_tree import Frozen, FrozenDict, FrozenList, FrozenObject, FrozenText
 from pocketflex_nb.core.store.changes import Changes
 from pocketflex_nb.core.value_text import Teller, stop_goes_on
-from pocketflex_nb.views.text.redaction import MARGIN, MASK, is_secret_key, redacted_head
+from pocketflex_nb.views.text.redaction import MARGIN, SECRET_MASK, is_secret_key, redacted_head
 
 __all__ = ["Veiled", "hidden_among", "hides", "is_hidden_at", "veiled"]
 
@@ -132,7 +132,7 @@ class Veiled(Teller):
                 return self.mapped(value.kind, value.fields.items(), value.fields.count, deep)
             return self.spoken(super().told(value, deep))
         if value is _Hidden:
-            return MASK
+            return SECRET_MASK
         if value.__class__ is dict and (hidden := hidden_among(value)):
             return self.mapped("", [(key, _Hidden if key in hidden else item) for key, item in value.items()], len(value), deep)
         return super().told(value, deep)
@@ -144,7 +144,7 @@ class Veiled(Teller):
             told = redacted_head(head, self.limit)
             if told is head or told == head:
                 return super().quoted(text)
-            return super().quoted(told) if told != MASK else f"b{MASK!r}"
+            return super().quoted(told) if told != SECRET_MASK else f"b{SECRET_MASK!r}"
         told = redacted_head(text, self.limit)
         is_cut = len(text) > self.limit + MARGIN
         return super().quoted(told) if len(told) > self.limit or not is_cut else repr(told)[:-1] + "…"
@@ -156,11 +156,11 @@ class Veiled(Teller):
     def items(self, items: list[object], deep: int) -> list[str]:
         """The texts of the first items of one sequence."""
         hidden = hidden_among(items)
-        return [MASK if index in hidden else self.told(item, deep) for index, item in enumerate(items)]
+        return [SECRET_MASK if index in hidden else self.told(item, deep) for index, item in enumerate(items)]
 
     def pairs(self, pairs: list[tuple[object, object]], deep: int) -> list[tuple[str, str]]:
         """The texts of the first keys and values of one mapping."""
-        return [(self.told(key, deep), MASK if hides(key, value) else self.told(value, deep)) for key, value in pairs]
+        return [(self.told(key, deep), SECRET_MASK if hides(key, value) else self.told(value, deep)) for key, value in pairs]
 
 
 class _Hidden:
@@ -182,7 +182,7 @@ def veiled(value: object, *, key: object = "") -> object:
     >>> veiled({"user": "ann", "login": {"password": ["a", "b"]}})
     {'user': 'ann', 'login': {'password': '••••••••'}}
     """
-    return MASK if hides(key, value) else _veiled(value, 0)
+    return SECRET_MASK if hides(key, value) else _veiled(value, 0)
 
 
 def _veiled(value: object, deep: int) -> object:
@@ -193,10 +193,10 @@ def _veiled(value: object, deep: int) -> object:
         return value
     if deep < _DEEPEST and isinstance(value, dict):
         hidden = hidden_among(value)
-        return {k: MASK if k in hidden or hides(k, v) else _veiled(v, deep + 1) for k, v in value.items()}
+        return {k: SECRET_MASK if k in hidden or hides(k, v) else _veiled(v, deep + 1) for k, v in value.items()}
     if deep < _DEEPEST and isinstance(value, (list, tuple, Changes)):
         hidden = hidden_among(value)
-        items = [MASK if n in hidden else _veiled(item, deep + 1) for n, item in enumerate(value)]
+        items = [SECRET_MASK if n in hidden else _veiled(item, deep + 1) for n, item in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
     told = Veiled(200).line(value)
-    return told if MASK in told else value
+    return told if SECRET_MASK in told else value

@@ -13,9 +13,11 @@ from functools import lru_cache
 
 from pocketflex_nb.views.secret_forms import FORMS, forms, hinted, is_secret_key, may_name
 
-__all__ = ["MARGIN", "MASK", "is_secret_key", "masked", "opens_secret", "redacted", "redacted_head", "redacted_pieces", "secret_spans"]
+__all__ = [
+    "MARGIN", "SECRET_MASK", "is_secret_key", "masked", "opens_secret", "redacted", "redacted_head", "redacted_pieces", "secret_spans",
+]
 
-MASK = "••••••••"
+SECRET_MASK = "••••••••"
 #: characters that are looked at beyond those that will be shown, so that a secret is known before it is cut
 MARGIN = 4_096
 
@@ -84,7 +86,7 @@ def masked(key: object, text: str) -> str:
     """
     for part in key if isinstance(key, tuple) else (key,):
         if is_secret_key(part) and not (_TOKEN.search(str(part)) and _NUMBER.fullmatch(text.strip())):
-            return MASK
+            return SECRET_MASK
     return redacted(text)
 
 
@@ -103,7 +105,7 @@ def redacted(text: str) -> str:
 def _masked(text: str, spans: Sequence[tuple[int, int]]) -> str:
     parts, at = [], 0
     for start, end in spans:
-        parts += [text[at:start], MASK]
+        parts += [text[at:start], SECRET_MASK]
         at = end
     return "".join([*parts, text[at:]])
 
@@ -152,7 +154,7 @@ def redacted_pieces(pieces: Sequence[str], joints: Sequence[str] | None = None) 
                 continue
             parts.append(whole[at : max(first, at)])
             if first >= start:
-                parts.append(MASK)
+                parts.append(SECRET_MASK)
             at = min(last, end)
         told.append("".join([*parts, whole[at:end]]))
     return told

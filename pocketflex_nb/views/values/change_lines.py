@@ -12,7 +12,7 @@ from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.core.frozen.frozen_tree import MISSING, Frozen
 from pocketflex_nb.core.value_text import path_text
 from pocketflex_nb.views.text.hidden_parts import is_hidden_at
-from pocketflex_nb.views.text.redaction import MASK, redacted
+from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted
 from pocketflex_nb.views.text.safe_text import shown
 from pocketflex_nb.views.values.value_preview import preview
 
@@ -102,7 +102,7 @@ def _bounded(found: list[ChangeLine], limit: int) -> list[ChangeLine]:
 
 def _line(op: str, path: tuple[object, ...], old: object, new: object, within: tuple[object, ...] = ()) -> ChangeLine:
     hidden = any(is_hidden_at(root, path) for root in within)
-    text = (MASK if op != "changed" else f"{MASK} (changed)") if hidden else _said(op, path, old, new)
+    text = (SECRET_MASK if op != "changed" else f"{SECRET_MASK} (changed)") if hidden else _said(op, path, old, new)
     return ChangeLine(_SIGNS.get(op, "~"), _where(path), text, path)
 
 
@@ -117,8 +117,8 @@ def _said(op: str, path: tuple[object, ...], old: object, new: object) -> str:
     if op == "added":
         return preview(new, 100, key=path)
     before, after = preview(old, 60, key=path), preview(new, 60, key=path)
-    if after == MASK:
-        return f"{MASK} (changed)"
+    if after == SECRET_MASK:
+        return f"{SECRET_MASK} (changed)"
     if before == after or (len(before) > 50 and len(after) > 50):
         sizes = [len(v) for v in (old, new) if hasattr(v, "__len__")]
         if len(sizes) == 2:

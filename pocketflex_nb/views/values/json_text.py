@@ -10,7 +10,7 @@ from itertools import islice
 from pocketflex_nb.core.frozen.frozen_tree import Frozen
 from pocketflex_nb.core.value_text import stop_goes_on
 from pocketflex_nb.views.text.hidden_parts import hidden_among, hides
-from pocketflex_nb.views.text.redaction import MASK, redacted, redacted_head
+from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted, redacted_head
 from pocketflex_nb.views.text.safe_text import shown
 from pocketflex_nb.views.values.store_rows import children_of
 from pocketflex_nb.views.values.value_preview import PAGE, safe_repr_text, size_of
@@ -53,7 +53,7 @@ def json_text(value: object, *, limit: int = 20_000) -> str:
 
 def _plain(value: object, path: tuple[object, ...], above: tuple[int, ...]) -> object:
     if path and hides(path[-1], value):
-        return MASK
+        return SECRET_MASK
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
@@ -75,7 +75,8 @@ def _is_container(value: object) -> bool:
 
 def _inside(value: object, path: tuple[object, ...], above: tuple[int, ...]) -> object:
     hidden = hidden_among(value)
-    found = [(key, MASK if key in hidden else _plain(child, (*path, key), above)) for key, child in islice(children_of(value), ITEMS)]
+    found = [(key, SECRET_MASK if key in hidden else _plain(child, (*path, key), above))
+        for key, child in islice(children_of(value), ITEMS)]
     rest = max((size_of(value) or 0) - len(found), 0)
     if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_fields"):
         return [child for _, child in found] + ([f"… {rest:,} more"] if rest else [])

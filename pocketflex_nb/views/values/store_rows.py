@@ -9,7 +9,7 @@ from itertools import islice
 from pocketflex_nb.core.frozen.frozen_tree import Frozen
 from pocketflex_nb.core.value_text import path_text, stop_goes_on
 from pocketflex_nb.views.text.hidden_parts import hidden_among, is_hidden_at
-from pocketflex_nb.views.text.redaction import MASK, is_secret_key, redacted
+from pocketflex_nb.views.text.redaction import SECRET_MASK, is_secret_key, redacted
 from pocketflex_nb.views.text.safe_text import shown
 from pocketflex_nb.views.values.value_preview import preview, safe_repr_text, size_of, type_label
 
@@ -129,8 +129,8 @@ def child_rows(value: object, path: tuple[object, ...] = (), *, offset: int = 0,
 
 def _row(path: tuple[object, ...], key: object, child: object, hidden: Collection[object]) -> StoreRow:
     below = (*path, key)
-    text = MASK if key in hidden else preview(child, key=below)
-    is_secret = text == MASK
+    text = SECRET_MASK if key in hidden else preview(child, key=below)
+    is_secret = text == SECRET_MASK
     name = redacted(shown(key)) if isinstance(key, str) else safe_repr_text(key, 60)
     where = redacted(shown(path_text(below)))
     return StoreRow(below, name, where, type_label(child), text, 0 if is_secret else _count(child), len(path), is_secret)

@@ -12,7 +12,7 @@ from typing import Any
 from pocketflex_nb.core.frozen.frozen_tree import Frozen
 from pocketflex_nb.core.value_text import class_name, cut_text, stop_goes_on
 from pocketflex_nb.views.text.hidden_parts import Veiled, hidden_among, hides
-from pocketflex_nb.views.text.redaction import MARGIN, MASK, is_secret_key, redacted, redacted_head
+from pocketflex_nb.views.text.redaction import MARGIN, SECRET_MASK, is_secret_key, redacted, redacted_head
 from pocketflex_nb.views.text.safe_text import shown
 
 __all__ = ["ENTRIES", "PAGE", "ROWS", "detail", "preview", "safe_repr_text", "size_of", "type_label"]
@@ -30,7 +30,7 @@ def preview(value: object, limit: int = 120, *, key: object = "") -> str:
         The key it stands under, or the path (tuple) of keys.
     """
     if _is_hidden(key, value):
-        return MASK
+        return SECRET_MASK
     return cut_text(shown(safe_repr_text(value, limit)), limit)
 
 
@@ -73,7 +73,7 @@ def size_of(value: object) -> int | None:
 def detail(value: object, limit: int = PAGE, *, key: object = "") -> str:
     """Some lines about `value`: a text with its length when it is cut, the head of a table, the entries of a container."""
     if _is_hidden(key, value):
-        return MASK
+        return SECRET_MASK
     try:
         text = _page(value, limit)
     except BaseException as error:  # the user's object was asked; whatever it raised is told instead
@@ -91,12 +91,13 @@ def _page(value: object, limit: int) -> str:
         return _cut(table, limit, len(table), "characters")
     if isinstance(value, dict):
         hidden = hidden_among(value)
-        lines = [f"{safe_repr_text(k, 60)}: {MASK if k in hidden else preview(v, 100, key=k)}" for k, v in islice(value.items(), ENTRIES)]
+        lines = [f"{safe_repr_text(k, 60)}: {SECRET_MASK if k in hidden else preview(v, 100, key=k)}"
+            for k, v in islice(value.items(), ENTRIES)]
         return _more(lines, len(value))
     if isinstance(value, (list, tuple, set, frozenset)):
         hidden = hidden_among(value)
         first = enumerate(islice(value, ENTRIES))
-        return _more([f"- {MASK if n in hidden else safe_repr_text(item, 100)}" for n, item in first], len(value))
+        return _more([f"- {SECRET_MASK if n in hidden else safe_repr_text(item, 100)}" for n, item in first], len(value))
     return cut_text(safe_repr_text(value, limit), limit)
 
 
@@ -134,7 +135,7 @@ def _table(value: object) -> str | None:
     polars = sys.modules.get("polars")
     if polars is not None and isinstance(value, polars.DataFrame):
         head = value.head(ROWS)
-        secret = [polars.lit(MASK).alias(name) for name in head.columns if is_secret_key(name)]
+        secret = [polars.lit(SECRET_MASK).alias(name) for name in head.columns if is_secret_key(name)]
         return f"{head.with_columns(secret) if secret else head}\n({type_label(value)})"
     return None
 
@@ -143,13 +144,13 @@ def _veiled_frame(head: Any) -> Any:
     """The head of a pandas table with the columns masked whose names are secret, and of a series the rows."""
     if not hasattr(head, "columns"):
         if is_secret_key(head.name):
-            return head.astype(object).map(lambda _: MASK)
+            return head.astype(object).map(lambda _: SECRET_MASK)
         secret = [is_secret_key(label) for label in head.index]
-        return head.astype(object).mask(secret, MASK) if any(secret) else head
+        return head.astype(object).mask(secret, SECRET_MASK) if any(secret) else head
     hidden = [n for n, name in enumerate(head.columns) if any(map(is_secret_key, name if isinstance(name, tuple) else (name,)))]
     if not hidden:
         return head
     head = head.astype(object)
     for n in hidden:
-        head.isetitem(n, MASK)
+        head.isetitem(n, SECRET_MASK)
     return head

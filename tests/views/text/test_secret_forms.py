@@ -22,7 +22,7 @@ from pocketflex_nb.views.secret_forms import (
     is_secret_key,
 )
 from pocketflex_nb.views.text.hidden_parts import veiled
-from pocketflex_nb.views.text.redaction import MASK, redacted, redacted_pieces
+from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted, redacted_pieces
 from pocketflex_nb.views.values.change_lines import change_text, compare_lines
 from pocketflex_nb.views.values.json_text import json_text
 from pocketflex_nb.views.values.store_rows import child_rows, visible_rows
@@ -84,10 +84,10 @@ def test_every_kept_form_has_an_example_here() -> None:
 
 @pytest.mark.parametrize("secret", [example for examples in EXAMPLES.values() for example in examples])
 def test_a_kept_form_is_masked_wherever_it_stands(secret: str) -> None:
-    assert redacted(f"before {secret}") == f"before {MASK}"
+    assert redacted(f"before {secret}") == f"before {SECRET_MASK}"
     for shown in (preview([secret]), preview({"note": {"deep": secret}}), detail(secret), json_text({"a": [secret]})):
         assert secret not in shown
-        assert MASK in shown
+        assert SECRET_MASK in shown
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_secret_is_masked_in_every_form_of_text(text: str) -> None:
     told = redacted(text)
 
     assert S not in told
-    assert MASK in told
+    assert SECRET_MASK in told
     assert redacted(told) == told
 
 
@@ -310,7 +310,7 @@ def test_no_form_of_output_shows_what_stands_below_a_secret_name(held: Any, froz
 def test_a_difference_shows_no_secret_on_either_side(old: Any, new: Any) -> None:
     assert S not in change_text(compare_lines(old, new))
     assert S not in change_text(compare_lines(new, old))
-    assert MASK in change_text(compare_lines(old, new))
+    assert SECRET_MASK in change_text(compare_lines(old, new))
 
 
 def test_columns_of_tables_are_masked_by_their_names() -> None:
@@ -329,14 +329,14 @@ def test_columns_of_tables_are_masked_by_their_names() -> None:
 def test_a_copy_for_a_table_is_masked_and_keeps_numbers() -> None:
     assert veiled({"tokens": 5, "password": {"a": S}, "text": f"password={S}"}) == {
         "tokens": 5,
-        "password": MASK,
-        "text": f"password={MASK}",
+        "password": SECRET_MASK,
+        "text": f"password={SECRET_MASK}",
     }
     assert S not in repr(veiled({"changes": [{"key": "password", "old": S, "new": S}]}))
 
 
 def test_a_secret_in_pieces_is_masked_where_it_begins() -> None:
-    assert redacted_pieces(["pass", "word=", "hun", "ter2", " ok"]) == ["pass", "word=", MASK, "", " ok"]
+    assert redacted_pieces(["pass", "word=", "hun", "ter2", " ok"]) == ["pass", "word=", SECRET_MASK, "", " ok"]
     assert redacted_pieces(["a", "b"]) == ["a", "b"]
 
 
@@ -345,9 +345,9 @@ def test_users_add_names_and_forms_of_their_own() -> None:
     add_plain_names("piano_key")
     add_secret_form(r"ACME-\d{6}")
 
-    assert preview(S, key="badgeNumber") == MASK
+    assert preview(S, key="badgeNumber") == SECRET_MASK
     assert preview("C", key="piano_key") == "'C'"
-    assert redacted("it is ACME-123456, badge_number=12345") == f"it is {MASK}, badge_number={MASK}"
+    assert redacted("it is ACME-123456, badge_number=12345") == f"it is {SECRET_MASK}, badge_number={SECRET_MASK}"
 
 
 @pytest.mark.parametrize("pattern", ["(", "x*", "(?P<a>b)"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketflex_nb.views.text.redaction import MASK, is_secret_key, masked, redacted
+from pocketflex_nb.views.text.redaction import SECRET_MASK, is_secret_key, masked, redacted
 
 
 @pytest.mark.parametrize("key", [
@@ -15,7 +15,7 @@ from pocketflex_nb.views.text.redaction import MASK, is_secret_key, masked, reda
 ])
 def test_keys_that_name_secrets_are_known(key: str) -> None:
     assert is_secret_key(key)
-    assert masked(key, "'abc'") == MASK
+    assert masked(key, "'abc'") == SECRET_MASK
 
 
 @pytest.mark.parametrize("key", ["key", "keys", "monkey", "keyboard", "author", "user", "passage", "pass", "", 3, None, ("a",)])
@@ -24,14 +24,14 @@ def test_keys_that_name_no_secret_are_left_alone(key: object) -> None:
 
 
 def test_everything_below_a_secret_key_is_hidden() -> None:
-    assert masked(("auth", "client_secret", "parts", 0), "'abc'") == MASK
+    assert masked(("auth", "client_secret", "parts", 0), "'abc'") == SECRET_MASK
     assert masked(("notes", 0), "'abc'") == "'abc'"
 
 
 @pytest.mark.parametrize("count", ["8100", "8_100", "12.5", "None", "True"])
 def test_a_count_of_tokens_is_no_secret(count: str) -> None:
     assert masked("max_tokens", count) == count
-    assert masked("api_key", count) == MASK
+    assert masked("api_key", count) == SECRET_MASK
 
 
 @pytest.mark.parametrize("secret", [
@@ -42,20 +42,20 @@ def test_a_count_of_tokens_is_no_secret(count: str) -> None:
     "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
 ])
 def test_texts_that_look_like_a_provider_s_key_are_masked_wherever_they_stand(secret: str) -> None:
-    assert redacted(f"before {secret} after") == f"before {MASK} after"
+    assert redacted(f"before {secret} after") == f"before {SECRET_MASK} after"
     assert secret not in masked("note", repr({"x": [secret]}))
 
 
 def test_a_password_in_an_address_is_masked() -> None:
-    assert redacted("redis://user:hunter2@localhost:6379/0") == f"redis://{MASK}@localhost:6379/0"
+    assert redacted("redis://user:hunter2@localhost:6379/0") == f"redis://{SECRET_MASK}@localhost:6379/0"
 
 
 @pytest.mark.parametrize(("text", "told"), [
-    ("{'api_key': 'abc', 'n': 3}", f"{{'api_key': {MASK}, 'n': 3}}"),
-    ('{"password": "a\'b\\"c"}', f'{{"password": {MASK}}}'),
-    ("Client(token='abc', url='x')", f"Client(token={MASK}, url='x')"),
-    ("password=hunter2; user=me", f"password={MASK}; user=me"),
-    ("{'api_key': 'cut off he…", f"{{'api_key': {MASK}"), ("{'tokens': 12}", "{'tokens': 12}"), ("key=value", "key=value"),
+    ("{'api_key': 'abc', 'n': 3}", f"{{'api_key': {SECRET_MASK}, 'n': 3}}"),
+    ('{"password": "a\'b\\"c"}', f'{{"password": {SECRET_MASK}}}'),
+    ("Client(token='abc', url='x')", f"Client(token={SECRET_MASK}, url='x')"),
+    ("password=hunter2; user=me", f"password={SECRET_MASK}; user=me"),
+    ("{'api_key': 'cut off he…", f"{{'api_key': {SECRET_MASK}"), ("{'tokens': 12}", "{'tokens': 12}"), ("key=value", "key=value"),
 ])
 def test_values_of_secret_keys_are_masked_inside_a_text(text: str, told: str) -> None:
     assert redacted(text) == told

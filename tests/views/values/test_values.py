@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.core.frozen.frozen_tree import MISSING
-from pocketflex_nb.views.text.redaction import MASK
+from pocketflex_nb.views.text.redaction import SECRET_MASK
 from pocketflex_nb.views.values.change_lines import ChangeLine, change_lines, change_text, compare_lines, word_changes
 from pocketflex_nb.views.values.store_rows import child_rows, children_of, value_at, visible_rows
 from pocketflex_nb.views.values.value_preview import detail, preview, type_label
@@ -91,7 +91,7 @@ def test_text_that_reorders_or_hides_is_written_out() -> None:
 def test_bytes_lists_and_dicts_have_pages_of_their_own() -> None:
     assert detail(b"ab\x00") == "b'ab\\x00'"
     assert detail([1, "a"]) == "- 1\n- 'a'"
-    assert detail({"n": 1, "api_key": "abc"}) == f"'n': 1\n'api_key': {MASK}"
+    assert detail({"n": 1, "api_key": "abc"}) == f"'n': 1\n'api_key': {SECRET_MASK}"
     assert detail(list(range(1_000))).endswith("- 49\n… 950 more")
 
 
@@ -125,7 +125,7 @@ def test_a_tree_opens_level_by_level() -> None:
     assert [r.where for r in opened] == [
         "notes", "notes[0]", "notes[1]", "notes[1].title", "n", "note", "note.title", "note.tags", "api_key",
     ]
-    assert (closed[3].preview, closed[3].is_secret) == (MASK, True)
+    assert (closed[3].preview, closed[3].is_secret) == (SECRET_MASK, True)
     assert child_rows(store, ("api_key",)) == []
 
 
@@ -177,8 +177,8 @@ def test_a_difference_is_lines_with_signs_and_paths() -> None:
     told = {line.where: (line.sign, line.text) for line in lines}
     assert told["draft"][1].startswith("412 → 655 characters")
     assert told["scratch"] == ("-", "1")
-    assert told["api_key"] == ("~", f"{MASK} (changed)")
-    assert told["new"] == ("+", f"{{'password': {MASK}}}")
+    assert told["api_key"] == ("~", f"{SECRET_MASK} (changed)")
+    assert told["new"] == ("+", f"{{'password': {SECRET_MASK}}}")
     assert "log" not in told
 
 

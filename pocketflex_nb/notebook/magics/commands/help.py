@@ -13,18 +13,18 @@ __all__ = ["USAGE", "topic", "topics"]
 USAGE = """\
 %%pocketflex [NAME] [options]      a cell: Mermaid that becomes the flow NAME, or Python whose last expression is run
 %pocketflex run FLOW [options]     run a flow; also a list, a dict or an expression of flows
-%pocketflex runs [--all] [--df]    the runs with their state, node and time
-%pocketflex show RUN               a live view of a run, also of an old one; replay RUN [--speed 4] plays it again
-%pocketflex launch [FLOW], panel   a form that starts flows; all that is alive in this kernel, at a glance
-%pocketflex cancel RUN|all         end runs; pause RUN, continue RUN [--step], wait RUN... [--timeout 60s]
+%pocketflex runs [--all] [--df]    the runs with their status, node and time
+%pocketflex show RUN               a live view of a run, or of a finished one; replay RUN [--speed 4] plays it again
+%pocketflex launch [FLOW], panel   a form that starts flows; an overview of this process: runs, agents, memory
+%pocketflex cancel RUN|all         cancel runs; pause RUN, continue RUN [--step], wait RUN... [--timeout 60s]
 %pocketflex store RUN [PATH]       the store, live; --at N as of a version, --diff N M|RUN2 what changed
 %pocketflex diagram FLOW           a picture: --svg --mermaid --dot --text, --save FILE, --with RUN
-%pocketflex answer RUN VALUE       answer what a run asks;  set RUN PATH=EXPR  change a value while it is paused
-%pocketflex trace RUN              what happened, event by event; --df --sequence --otel FILE --html FILE
-%pocketflex agents, stop NAME|all  the agents that live, and their end
+%pocketflex answer RUN VALUE       answer the question of a run;  set RUN PATH=EXPR  change a value while it is paused
+%pocketflex trace RUN              the events of a run, in order; --df --sequence --otel FILE --html FILE
+%pocketflex agents, stop NAME|all  list the running agents; stop one, or all
 %pocketflex pin|unpin FLOW         keep a diagram's nodes as they are, or follow their names
-%pocketflex new NAME, node NAME    begin a node in a new cell; a node's code in a new cell
-%pocketflex clear, config, doctor  forget old runs; settings; checks of kernel, page and engine
+%pocketflex new NAME, node NAME    a new node's skeleton, or a node's source, in a new cell
+%pocketflex clear, config, doctor  forget finished runs; settings; check kernel, page and engine
 %pocketflex help [TOPIC]           more: options, mermaid, python, or a subcommand
 
 %pf and %%pf are short for the same."""

@@ -12,7 +12,7 @@ from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.requests.diagram_reload import current_flow
 from pocketflex_nb.notebook.requests.input_stores import Inputs
-from pocketflex_nb.notebook.requests.names import Entry
+from pocketflex_nb.notebook.requests.names import FlowEntry
 from pocketflex_nb.notebook.requests.run_options import RunOptions
 from pocketflex_nb.notebook.requests.run_request import start
 from pocketflex_nb.notebook.shell.cell_errors import usage
@@ -100,7 +100,7 @@ class LaunchHistory:
             When that is not known any more.
         """
         flow, options = self._asked[run.number]
-        made = start([Entry(None, current_flow(run.flow, names), _beginning(run))], replace(options, number=None), Inputs())
+        made = start([FlowEntry(None, current_flow(run.flow, names), _beginning(run))], replace(options, number=None), Inputs())
         assert isinstance(made, Run)
         self.add([made], flow, options)
         return made

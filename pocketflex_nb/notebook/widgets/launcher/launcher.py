@@ -22,7 +22,7 @@ from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.requests.diagram_reload import current_flow
 from pocketflex_nb.notebook.requests.input_stores import Inputs, read_inputs
-from pocketflex_nb.notebook.requests.names import Entry, as_flow, find_flow, runs_of
+from pocketflex_nb.notebook.requests.names import FlowEntry, as_flow, find_flow, runs_of
 from pocketflex_nb.notebook.requests.option_line import parse_options
 from pocketflex_nb.notebook.requests.run_options import RunOptions, read_run_options
 from pocketflex_nb.notebook.requests.run_request import plan_text, start
@@ -272,7 +272,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         for run in self.runs:
             run.cancel()
 
-    def _asked(self) -> tuple[Entry, RunOptions, Inputs]:
+    def _asked(self) -> tuple[FlowEntry, RunOptions, Inputs]:
         """What the form's line would run, with its options and inputs."""
         flow = self.flows().get(self._filled.flow)
         if flow is None:
@@ -284,7 +284,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         names = self.names()
         parsed = parse_options(line.removeprefix(f"%pf run {self._filled.flow}"), names)
         options = read_run_options(parsed, names)
-        return Entry(None, current_flow(flow, names)), options, read_inputs(parsed, names)
+        return FlowEntry(None, current_flow(flow, names)), options, read_inputs(parsed, names)
 
     # showing ---------------------------------------------------------------------------------------------------------
     def _ipython_display_(self, **_: object) -> None:

@@ -21,9 +21,9 @@ from pocketflex_nb.notebook.reports.html_page import write_page
 from pocketflex_nb.notebook.reports.text_view import TextView
 from pocketflex_nb.notebook.run_data.detail_tabs import TABS, TabContent, tab_content
 from pocketflex_nb.notebook.run_data.error_card import whole_traceback
-from pocketflex_nb.notebook.run_data.inner_runs import Level, crumbs, runs_inside
+from pocketflex_nb.notebook.run_data.inner_runs import RunLevel, crumbs, runs_inside
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
-from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, Lane, RunViewModel, flow_names, graphs_of, summed
+from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, RunLane, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
@@ -95,7 +95,7 @@ class RunView(StaticFallback, DeltaWidget):
     diagrams: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)
     states = traitlets.Dict().tag(sync=True)
     edges = traitlets.Dict().tag(sync=True)
-    lanes: traitlets.List[Lane] = traitlets.List().tag(sync=True)
+    lanes: traitlets.List[RunLane] = traitlets.List().tag(sync=True)
     status_grid = traitlets.Unicode().tag(sync=True)
     spans: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
     marks: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
@@ -116,7 +116,7 @@ class RunView(StaticFallback, DeltaWidget):
         made: list[ViewedRun] = list(runs) if isinstance(runs, Iterable) else [runs]
         self._name = name or getattr(runs, "name", None)
         self._outermost = self._view_model = RunViewModel(made)
-        self._levels: list[Level] = []  # the way into steps whose inner runs are shown
+        self._levels: list[RunLevel] = []  # the way into steps whose inner runs are shown
         self._flows: list[Flow] = []
         self._drawn: list[dict[str, str]] = []
         self._seen: tuple[object, ...] | None = None
@@ -269,7 +269,7 @@ class RunView(StaticFallback, DeltaWidget):
         outer = [run for run in self._view_model.chosen() if run.flow is flow]
         path = next((path for run in outer for path in run.state().nodes if shown(path) == node), node)
         if inside := runs_inside(outer, path):
-            self._levels.append(Level(RunViewModel(list(inside)), outer, path))
+            self._levels.append(RunLevel(RunViewModel(list(inside)), outer, path))
             self._view_model = self._levels[-1].model
             self._redraw()
 

@@ -30,7 +30,7 @@ from pocketflex_nb.notebook.widgets.store_inspector.store_history import StoreHi
 from pocketflex_nb.notebook.widgets.store_inspector.value_image import image_of
 from pocketflex_nb.views.text.hidden_parts import is_hidden_at
 from pocketflex_nb.views.text.page_text import clean
-from pocketflex_nb.views.text.redaction import MASK, redacted_head
+from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted_head
 from pocketflex_nb.views.values.json_text import json_text
 from pocketflex_nb.views.values.store_rows import StoreRow, value_at
 from pocketflex_nb.views.values.store_rows import child_rows as tree_rows
@@ -312,8 +312,8 @@ class StoreInspector(StaticFallback, DeltaWidget):
             value = value_at(held, self._chosen)
         except LookupError:
             return {"path": where, "row": row, "gone": True, **self._followed()}
-        text = MASK if self._is_hidden(held) else detail(value, key=self._chosen)
-        hidden = text == MASK
+        text = SECRET_MASK if self._is_hidden(held) else detail(value, key=self._chosen)
+        hidden = text == SECRET_MASK
         source = None if hidden or not self._can_edit() else _source(value)
         return {
             "path": where, "row": row, "type": type_label(value), "text": text, "image": "" if hidden else image_of(value),
@@ -336,14 +336,14 @@ class StoreInspector(StaticFallback, DeltaWidget):
         version, writer = self._written(path[0])
         try:
             value = value_at(held, path)
-            text = MASK if is_hidden_at(held, path) else clean(preview(value, CUT, key=path), CUT)
+            text = SECRET_MASK if is_hidden_at(held, path) else clean(preview(value, CUT, key=path), CUT)
             is_gone = False
         except LookupError:
             value, text, is_gone = None, "not there", True
         numbers = self._numbers.setdefault(path, NumberSeries())
         if self._version is None and (self._past.version != self._version_counted or not numbers.points):  # once per change, not per look
             numbers.add(value)
-        points = [] if text == MASK else [float(f"{p:.4g}") for p in numbers.drawn()]
+        points = [] if text == SECRET_MASK else [float(f"{p:.4g}") for p in numbers.drawn()]
         return [clean(path_text(path), 400), text, writer, version, is_gone, points[:: -(-len(points) // CURVE) or 1]]
 
     def _watch(self, path: _KeyPath) -> None:
@@ -371,8 +371,8 @@ class StoreInspector(StaticFallback, DeltaWidget):
         with reading_replica(self._store):
             held = self._past.at(self._version)
             value = value_at(held, self._chosen)
-        if self._is_hidden(held) or detail(value, key=self._chosen) == MASK:
-            text = MASK
+        if self._is_hidden(held) or detail(value, key=self._chosen) == SECRET_MASK:
+            text = SECRET_MASK
         elif isinstance(value, str):
             text = redacted_head(value, COPIED)[:COPIED]
         else:
@@ -414,7 +414,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
             return
         self._note = f"{clean(path_text(path), 120)} was edited."
         if self._run is not None:  # its lane and its events tell that a person did
-            shown_value = MASK if is_hidden_at(self._store, path) else preview(new, 200, key=path)
+            shown_value = SECRET_MASK if is_hidden_at(self._store, path) else preview(new, 200, key=path)
             told = f"a person set {path_text(path)} = {shown_value}"
             lifecycle_of(self._run).root.note("output", stream="log", text=told, by="person")
 

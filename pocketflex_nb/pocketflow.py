@@ -57,7 +57,7 @@ class AsyncNode(Node):
     """
 
     _pfx_legacy_async = True
-    _pfx_own: tuple[Any, ...]
+    _pfx_own: tuple[object, ...]
 
     async def prep_async(self, shared: Any) -> Any:
         """Read from `shared` what `exec_async` needs.
@@ -102,7 +102,7 @@ class AsyncNode(Node):
             What `exec_async` returned; in a batch the list of it.
         """
 
-    async def _exec(self, prep_res: Any) -> Any:
+    async def _exec(self, prep_res: object) -> object:
         if self._pfx_has_retry_policy:
             return await ports.engine.attempt_legacy_async(self, prep_res)
         for number in range(self.max_retries):
@@ -119,7 +119,7 @@ class AsyncNode(Node):
                     await asyncio.sleep(self.wait)
         return None
 
-    async def run_async(self, shared: Any) -> Any:
+    async def run_async(self, shared: object) -> Any:
         """Visit this node alone, and give its action. The successors are not run.
 
         Parameters
@@ -136,7 +136,7 @@ class AsyncNode(Node):
         e = await self._exec(p)
         return await self.post_async(shared, p, e)
 
-    def _run(self, shared: Any) -> Any:
+    def _run(self, shared: object) -> object:
         raise RuntimeError("Use run_async.")
 
 
@@ -171,7 +171,7 @@ class AsyncBatchNode(AsyncNode, BatchNode):
     [1, 4, 9]
     """
 
-    async def _exec(self, items: Any) -> Any:
+    async def _exec(self, items: Any) -> object:
         if self._pfx_max_concurrency != 1 or self._pfx_on_item_error != "raise" or is_awaited(items):
             return await _each(self, super()._exec, items)
         return [await super(AsyncBatchNode, self)._exec(i) for i in items]
@@ -210,7 +210,7 @@ class AsyncParallelBatchNode(AsyncNode, BatchNode):
     def __init__(self, max_retries: int = 1, wait: float = 0, *, max_concurrency: int | None = None, **options: Any) -> None:
         super().__init__(max_retries, wait, max_concurrency=max_concurrency, **options)
 
-    async def _exec(self, items: Any) -> Any:
+    async def _exec(self, items: Any) -> object:
         if self._pfx_max_concurrency is not None or self._pfx_on_item_error != "raise" or is_awaited(items):
             return await _each(self, super()._exec, items)
         return await asyncio.gather(*(super(AsyncParallelBatchNode, self)._exec(i) for i in items))
@@ -236,7 +236,7 @@ async def _each(node: Any, attempt: Callable[[object], Awaitable[object]], items
     return Outcomes(results, failures) if collects else results
 
 
-async def _gathered(work: Callable[[Any], Awaitable[object]], things: Iterable[object], limit: int | None) -> list[Any]:
+async def _gathered(work: Callable[[Any], Awaitable[object]], things: Iterable[object], limit: int | None) -> list[object]:
     """The results of `work`, in order, at most `limit` in parallel; as with `asyncio.gather`, the others continue when one fails."""
     if limit is None:
         return await asyncio.gather(*map(work, things))
@@ -282,7 +282,7 @@ class AsyncFlow(Flow, AsyncNode):
         o = await (self._orch_async(shared) if self._pfx_private is None else ports.engine.walk_private(self, shared))
         return await self.post_async(shared, p, o)
 
-    def run_async(self, shared: Any) -> Any:
+    def run_async(self, shared: object) -> Any:
         """Walk the flow on the caller's event loop: ``await flow.run_async(shared)`` gives the last action.
 
         Parameters
@@ -319,7 +319,7 @@ else:
 AsyncFlow._pfx_bare = (AsyncFlow._run_async, AsyncFlow._orch_async, AsyncFlow.prep_async, AsyncFlow.post_async)
 
 
-def _is_more(flow: Any, items: object) -> bool:
+def _is_more(flow: BatchFlow, items: object) -> bool:
     """Whether a batch flow is asked for more than PocketFlow's: stores of its items' own, failures collected, items that are awaited."""
     return flow._pfx_private is not None or flow._pfx_on_item_error == "collect" or is_awaited(items)
 
@@ -391,7 +391,7 @@ class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):
 
     _pfx_items_at_once: int | None = None
 
-    def __init__(self, start: Any = None, *, max_concurrency: int | None = None, **options: Any) -> None:
+    def __init__(self, start: BaseNode | None = None, *, max_concurrency: int | None = None, **options: Any) -> None:
         super().__init__(start, max_concurrency=max_concurrency, **options)
 
     async def _run_async(self, shared: object) -> object:

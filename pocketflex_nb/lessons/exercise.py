@@ -14,6 +14,7 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.runs.run import Run
 
 __all__ = [
     "CHECK_TIMEOUT", "EXERCISES", "LESSONS", "LEVELS", "Checked", "Exercise", "ExercisePoint", "exercise", "find_exercise", "lessons",
@@ -108,7 +109,7 @@ def slip(happened: object, wrong: str) -> ExercisePoint:
     return ExercisePoint(not happened, wrong if happened else "")
 
 
-def tried(flow: Any, store: Mapping[str, Any] | None = None, *, seconds: float = CHECK_TIMEOUT) -> Any:
+def tried(flow: Any, store: Mapping[str, Any] | None = None, *, seconds: float = CHECK_TIMEOUT) -> Run:
     """The ended run of a flow (or a node) over a fresh store, without a picture; it is stopped after `seconds`.
 
     It never raises for what the flow does: ask the run's `status`, `error` and `store`.
@@ -116,7 +117,7 @@ def tried(flow: Any, store: Mapping[str, Any] | None = None, *, seconds: float =
     whole = flow if isinstance(flow, Flow) or not isinstance(flow, BaseNode) else Flow(flow)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")     # what launch has to say of the picture, the check says in its own words
-        run = whole.launch(store if isinstance(store, Store) else dict(store or {}), show=False, timeout=seconds)
+        run: Run = whole.launch(store if isinstance(store, Store) else dict(store or {}), show=False, timeout=seconds)
         try:
             run.result()
         except Exception:  # what ended it stands in run.error
@@ -124,7 +125,7 @@ def tried(flow: Any, store: Mapping[str, Any] | None = None, *, seconds: float =
     return run
 
 
-def way(run: Any) -> tuple[list[str], list[object]]:
+def way(run: Run) -> tuple[list[str], list[object]]:
     """The nodes that a run went through, a class's second instance named as its first, and the actions they returned (failed: None)."""
     hops = [event for event in run.events if event.kind in ("node_finished", "node_failed")]
     return [re.sub(r"_\d+$", "", str(hop.node)) for hop in hops], [hop.get("action") for hop in hops]

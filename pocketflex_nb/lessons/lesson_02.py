@@ -98,7 +98,7 @@ def _duel(flow: object) -> Checked:
     yield point(judged == 1 and names[-1] == "Referee", "One referee, when both were done.", f"The referee came {judged} times.")
 
 
-def _at_once(runs: list[Any]) -> int:
+def _at_once(runs: list[Run]) -> int:
     """The largest number of runs that were on their way at one time."""
     hops = [event for run in runs for event in run.events if event.kind == "node_finished"]
     times = sorted([(hop["start"], 1) for hop in hops] + [(hop["start"] + hop["seconds"] * 1e9, -1) for hop in hops])

@@ -12,6 +12,7 @@ from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.nodes import Node
 from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, tried, trouble
 
 _MODULES = ("argparse", "calendar", "textwrap")
@@ -29,7 +30,7 @@ _BEFORE = 100
         "one of them is 7 short.",
     ),
 )
-def _cannot_add(run: Any, culprit: object, books: Any) -> Checked:
+def _cannot_add(run: Run, culprit: object, books: Any) -> Checked:
     yield slip(not isinstance(culprit, str), "`culprit` is a name, in quotation marks.")
     yield point(culprit in books, "One of the four.", f"There is no clerk `{culprit!r}`: {', '.join(books)}.")
     added = {change.node: change.new - (0 if change.old is MISSING else change.old) for change in run.store.history("total")}
@@ -118,7 +119,7 @@ def _adds_up(ledger: Any) -> Checked:
         "`tidy` made version 3. So `stock.store.at(___)[\"packages\"]`.",
     ),
 )
-def _as_it_was(run: Any, rescued: Any) -> Checked:
+def _as_it_was(run: Run, rescued: Any) -> Checked:
     spoilt = next(change.version for change in run.store.history("packages") if change.node == "tidy")
     before = run.store.at(spoilt - 1)
     yield slip(rescued == before, "That is the whole store as it was. The packages are in it, under a key.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pocketflex_nb.core.flow.flow import Flow
+from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.lessons.exercise import Checked, ExercisePoint, exercise, point, slip, tried, trouble, way
 
 
@@ -108,7 +109,7 @@ def _patient(flow: object) -> Checked:
     yield point(way(storm)[0][-1] == "note", "Then comes the note.", "After the pigeon nothing comes. Lead an arrow from it to `note`.")
 
 
-def _tries(run: Any) -> int:
+def _tries(run: Run) -> int:
     """How often the wire was tried."""
     return 1 + len([event for event in run.events if event.kind == "node_retried"])
 
@@ -117,15 +118,15 @@ def _is_flow(flow: Any) -> Iterator[ExercisePoint]:
     yield slip(not isinstance(flow, Flow), "That is no flow: run the cell with the diagram first, then this one.")
 
 
-def _still_cuts(run: Any) -> Iterator[ExercisePoint]:
+def _still_cuts(run: Run) -> Iterator[ExercisePoint]:
     lost = ("cut", "cut") not in _arrows(run)
     yield slip(lost, "What is too long is cut once and goes out too long: the arrow `long` has to lead back to `cut`.")
 
 
-def _ends_well(run: Any) -> Iterator[ExercisePoint]:
+def _ends_well(run: Run) -> Iterator[ExercisePoint]:
     yield slip(isinstance(run.error, TimeoutError), "It goes round and round: is there a way out of the loop?")
     yield point(run.error is None, "It runs.", "" if run.error is None else f"{trouble(run.error)}.")
 
 
-def _arrows(run: Any, kind: str = "action") -> set[tuple[str, str]]:
+def _arrows(run: Run, kind: str = "action") -> set[tuple[str, str]]:
     return {(edge.source, edge.target) for edge in run.graph.edges if edge.kind == kind}

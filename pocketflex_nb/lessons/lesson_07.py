@@ -9,6 +9,7 @@ from pocketflex_nb.core.errors import CannotAsk
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.nodes import Node
+from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.lessons.exercise import CHECK_TIMEOUT, Checked, exercise, point, slip, tried, trouble
 
 _SENTENCE = "Text wrapping and filling."
@@ -138,7 +139,7 @@ def _sorted(step: Any) -> Flow:
 
 def _with_a_person(flow: Flow, answer: object) -> tuple[Any, str]:
     """The ended run of a flow whose every question gets `answer`, and why that was refused (empty: it was not)."""
-    run: Any = flow.launch({"sentence": _SENTENCE}, show=False, timeout=CHECK_TIMEOUT)
+    run: Run = flow.launch({"sentence": _SENTENCE}, show=False, timeout=CHECK_TIMEOUT)
     deadline, refused = monotonic() + CHECK_TIMEOUT, ""
     while not run.done() and not refused and monotonic() < deadline:
         try:
@@ -155,5 +156,5 @@ def _with_a_person(flow: Flow, answer: object) -> tuple[Any, str]:
     return run, refused
 
 
-def _questions(run: Any) -> list[Any]:
+def _questions(run: Run) -> list[Any]:
     return [event for event in run.events if event.kind == "asked"]

@@ -54,8 +54,8 @@ def _speak_up(loud: object) -> Checked:
         "It goes on now, since you have mended the word. The next misspelling would be as quiet.",
     )
     yield slip(run.error is None, "It still ends early and says nothing but a warning.")
-    said = str(run.error)
-    yield point("aprove" in said, "The misspelling is an error now, with the nearest name.", f"{trouble(run.error)}.")
+    error = run.error or RuntimeError("no error")  # there is one: without, the check ended above
+    yield point("aprove" in str(error), "The misspelling is an error now, with the nearest name.", f"{trouble(error)}.")
 
 
 @exercise(

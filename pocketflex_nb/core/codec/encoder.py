@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 from pocketflex_nb.core.codec import third_party as foreign
 from pocketflex_nb.core.codec.inert_objects import check_hashable, static
 from pocketflex_nb.core.codec.tagged_json import DEEPEST, FLAT, NAMES, UNREADABLE, Unloaded
-from pocketflex_nb.core.codec.third_party import Refusal, name_of
+from pocketflex_nb.core.codec.third_party import Refusal, importable_name
 from pocketflex_nb.core.errors import DecodingError, EncodingError
 from pocketflex_nb.core.value_text import path_text
 
@@ -250,11 +250,11 @@ class _Packing:
     def _classed(self, cls: type, value: Any) -> object:
         """Encode an instance of a class that must be found again by name, or of a library."""
         if isinstance(value, enum.Enum):
-            return {"$": "enum", "c": name_of(cls), "v": self.pack(value.value if isinstance(value, enum.Flag) else value.name)}
+            return {"$": "enum", "c": importable_name(cls), "v": self.pack(value.value if isinstance(value, enum.Flag) else value.name)}
         if issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple):
-            return {"$": "namedtuple", "c": name_of(cls), "v": self.named(value._asdict())}
+            return {"$": "namedtuple", "c": importable_name(cls), "v": self.named(value._asdict())}
         if dataclasses.is_dataclass(value) and not isinstance(value, (dict, list, tuple, str, int, float)):
-            return {"$": "dataclass", "c": name_of(cls), "v": self.named(fields_of_class(value))}
+            return {"$": "dataclass", "c": importable_name(cls), "v": self.named(fields_of_class(value))}
         if issubclass(cls, pathlib.PurePath):
             return {"$": "path" if isinstance(value, pathlib.Path) else _PURE[isinstance(value, pathlib.PurePosixPath)], "v": str(value)}
         packed = foreign.pack(value, self)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["DEEPEST", "FLAT", "FORMAT", "NAMES", "UNREADABLE", "Unloaded"]
+__all__ = ["DEEPEST", "FLAT", "NAMES", "UNREADABLE", "VALUE_FORMAT", "Unloaded"]
 
 
 #: tag of a text that is no value, kept among values
 UNREADABLE = "unreadable"
 
 #: number of this format, kept beside what is written in it
-FORMAT = 1
+VALUE_FORMAT = 1
 
 #: containers in one another, at most
 DEEPEST = 200

@@ -16,7 +16,7 @@ from pocketflex_nb.core.codec.inert_objects import factory_made, made_of, static
 from pocketflex_nb.core.codec.tag_shapes import read_zone
 from pocketflex_nb.core.errors import DecodingError, NotLoaded
 
-__all__ = ["Packing", "Refusal", "class_named", "name_of", "pack", "unpack"]
+__all__ = ["Packing", "Refusal", "class_named", "importable_name", "pack", "unpack"]
 
 
 class Packing(Protocol):
@@ -44,7 +44,7 @@ class Refusal(Exception):
         self.path: list[object] = []
 
 
-def name_of(cls: type) -> str:
+def importable_name(cls: type) -> str:
     """A class as ``module:qualified.name``; raises unless the class can be found by that name again."""
     name = f"{cls.__module__}:{cls.__qualname__}"
     try:
@@ -106,7 +106,9 @@ def _pack_pydantic(pydantic: ModuleType, value: object, packing: Packing) -> dic
     if not isinstance(value, pydantic.BaseModel):
         return None
     fields = packing.named(dict(value.__dict__))
-    packed: dict[str, object] = {"$": "pydantic", "c": name_of(type(value)), "v": fields, "set": sorted(value.__pydantic_fields_set__)}
+    packed: dict[str, object] = {
+        "$": "pydantic", "c": importable_name(type(value)), "v": fields, "set": sorted(value.__pydantic_fields_set__),
+    }
     if value.__pydantic_extra__:
         packed["extra"] = packing.named(value.__pydantic_extra__)
     if value.__pydantic_private__:

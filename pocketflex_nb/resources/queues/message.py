@@ -180,6 +180,13 @@ class Message:
     async def nack(self, error: object = "", *, delay: float | None = None) -> bool:
         """Give it back: it is delivered again after `delay` seconds (default: the queue's `retry_delay`), or becomes a dead letter now.
 
+        Parameters
+        ----------
+        error : object
+            Why: an exception, or a text. Kept with the message, up to 500 characters.
+        delay : float, optional
+            Seconds.
+
         Returns
         -------
         bool

@@ -324,21 +324,39 @@ class Queue:
     stats_sync = blocking_form(stats)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """The oldest messages that nobody could handle, `limit` at most, with their errors. They are not removed."""
+        """The oldest messages that nobody could handle, `limit` at most, with their errors. They are not removed.
+
+        Parameters
+        ----------
+        limit : int
+            How many, at most.
+        """
         self._check()
         return [DeadLetter._of(stored) for stored in await self._backend.dead(limit)]
 
     dead_letters_sync = blocking_form(dead_letters)
 
     async def requeue(self, *letters: DeadLetter | str) -> int:
-        """Make dead letters (or their ids) available again, counted from 1; all of them if none are named. Returns how many."""
+        """Make dead letters (or their ids) available again, counted from 1; all of them if none are named. Returns how many.
+
+        Parameters
+        ----------
+        *letters : DeadLetter or str
+            Which; none: all.
+        """
         self._check()
         return await self._backend.requeue(_ids(letters))
 
     requeue_sync = blocking_form(requeue)
 
     async def discard(self, *letters: DeadLetter | str) -> int:
-        """Delete dead letters (or their ids); all of them if none are named. Returns how many."""
+        """Delete dead letters (or their ids); all of them if none are named. Returns how many.
+
+        Parameters
+        ----------
+        *letters : DeadLetter or str
+            Which; none: all.
+        """
         self._check()
         return await self._backend.discard(_ids(letters))
 

@@ -140,7 +140,15 @@ class ReplicatedReads(Store):
         return entry.value if entry.plain else self._live(entry)
 
     def get(self, key: object, default: Any = None, /) -> Any:
-        """The value of `key`, or `default`."""
+        """The value of `key`, or `default`.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        default : object
+            What a missing key gives.
+        """
         if key in self._transient_values:
             return self._transient_values[key]
         self._refresh()
@@ -271,13 +279,25 @@ class ReplicatedReads(Store):
         return self._replica
 
     def who(self, key: object) -> SharedWritten:
-        """The last writer of `key`, when, and in which kernel; KeyError if the key is missing."""
+        """The last writer of `key`, when, and in which kernel; KeyError if the key is missing.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        """
         self._catch_up()
         with self._lock:
             return self._replica.written(key)
 
     def history(self, key: object = MISSING) -> list[Change]:
-        """The kept changes of `key`, or of all keys, by whichever kernel, oldest first."""
+        """The kept changes of `key`, or of all keys, by whichever kernel, oldest first.
+
+        Parameters
+        ----------
+        key : hashable, optional
+            Which key; without it, all.
+        """
         replica = self._deep()
         with self._lock:
             return replica.history(key)
@@ -289,13 +309,25 @@ class ReplicatedReads(Store):
             return Snapshot(self._replica.versions(), time.time())
 
     def at(self, version: int) -> dict[Any, Any]:
-        """A plain copy of the store as it was at that `version`; `StoreError` if that is no longer kept."""
+        """A plain copy of the store as it was at that `version`; `StoreError` if that is no longer kept.
+
+        Parameters
+        ----------
+        version : int
+            From 0 to what `version` is now.
+        """
         replica = self._deep()
         with self._lock:
             return replica.at(version)
 
     def diff(self, a: int | Snapshot, b: int | Snapshot | None = None) -> list[Difference]:
-        """The changes from `a` to `b`, versions or snapshots; `b` is the present one when it is left out."""
+        """The changes from `a` to `b`, versions or snapshots; `b` is the present one when it is left out.
+
+        Parameters
+        ----------
+        a, b : int or Snapshot
+            The two states to compare.
+        """
         if isinstance(a, Snapshot) and (b is None or isinstance(b, Snapshot)):
             return a.diff(self.snapshot() if b is None else b)
         replica = self._deep()

@@ -69,6 +69,17 @@ class SharedStore(ReplicatedReads, AsyncApi):
     - A replica of the whole content is kept in memory.
 
     It is safe to use from any thread; its operations come one after the other.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import open_store
+    >>> with open_store("memory:plan") as mine, open_store("memory:plan") as yours:
+    ...     with mine.lock("plan"):
+    ...         mine["plan"] = ["search"]
+    ...     yours.update("plan", lambda plan: [*plan, "write"])
+    ...     mine["plan"], mine.who("plan").version
+    ['search', 'write']
+    (['search', 'write'], 2)
     """
 
     def __init__(self, backend: StoreBackend, reopen: Callable[..., SharedStore], **options: Any) -> None:
@@ -219,7 +230,17 @@ class SharedStore(ReplicatedReads, AsyncApi):
         return retrying(self._reads(key).__next__, compute, send)
 
     def increment(self, key: object, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
-        """Add `n` atomically and return the new value, as `Store.increment` does; one round trip, even with concurrent adds."""
+        """Add `n` atomically and return the new value, as `Store.increment` does; one round trip, even with concurrent adds.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        n : number
+            What to add; may be negative.
+        limit, reset : number, optional
+            When the sum would be beyond `limit`, the value becomes `reset`, or `limit` itself if no `reset` is given.
+        """
         frame: WalkFrame | None = _frame()
         is_plain_sum = is_exact(n) and (limit is None or (is_exact(limit) and (reset is None or is_exact(reset))))
         if not is_plain_sum or key in self._transient:
@@ -243,7 +264,15 @@ class SharedStore(ReplicatedReads, AsyncApi):
         return value
 
     def insert_new(self, key: object, value: object) -> bool:
-        """Set `key` unless it exists; returns whether it was set. Atomic."""
+        """Set `key` unless it exists; returns whether it was set. Atomic.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        value : object
+            What to set.
+        """
         frame: WalkFrame | None = _frame()
         if self._is_late(frame) or key in self._transient_values:
             return False
@@ -258,7 +287,17 @@ class SharedStore(ReplicatedReads, AsyncApi):
         return True
 
     def cas(self, key: object, old: object, new: object) -> bool:
-        """Set `key` to `new` if it is equal to `old`; returns whether it was set. False when it is missing. Atomic."""
+        """Set `key` to `new` if it is equal to `old`; returns whether it was set. False when it is missing. Atomic.
+
+        Parameters
+        ----------
+        key : hashable
+            Which key.
+        old : object
+            What must be there, by ``==``.
+        new : object
+            What takes its place.
+        """
         frame: WalkFrame | None = _frame()
         self._refresh()
 
@@ -378,6 +417,8 @@ class SharedStore(ReplicatedReads, AsyncApi):
 
         Parameters
         ----------
+        key : hashable
+            A name; it need not be a key of the store, and reading and writing do not ask for it.
         timeout : float, optional
             Seconds to wait; `TimeoutError` after that.
         lease : float
@@ -398,7 +439,15 @@ class SharedStore(ReplicatedReads, AsyncApi):
         return Lease(self, key, self._replication.name(key), timeout=timeout, lease=lease, renew=renew)
 
     def fenced(self, key: object, token: int) -> AbstractContextManager[None]:
-        """Inside, writes are refused unless lock `key` is held with `token`, as ``with store.lock(key) as lock`` gave it."""
+        """Inside, writes are refused unless lock `key` is held with `token`, as ``with store.lock(key) as lock`` gave it.
+
+        Parameters
+        ----------
+        key : hashable
+            The name of the lock.
+        token : int
+            Its `Lease.token`, as the holder was given it.
+        """
         return fenced(self._origin, self._replication.name(key), token)
 
     def follow(self) -> None:
@@ -410,6 +459,13 @@ class SharedStore(ReplicatedReads, AsyncApi):
 
     def watch(self, *keys: object, limit: int = 1_000) -> SharedWatch:
         """An iterator of the changes of `keys`, or of all keys, from now on: ``async for``, or ``for`` in a thread.
+
+        Parameters
+        ----------
+        *keys : hashable
+            Which keys; none: all.
+        limit : int
+            Keys with a change that was not read yet; beyond it the oldest change is dropped and counted in `Watch.missed`.
 
         Notes
         -----

@@ -62,7 +62,7 @@ def interrupt_at(number, after=None):
             count += 1
             if count == number:
                 sys.settrace(None)
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
         return look
     sys.settrace(look)
 
@@ -179,6 +179,18 @@ def test_an_interrupt_between_any_two_steps_leaves_nothing_behind(kernel: Kernel
         ran = kernel.run(cell, timeout=20)
 
         assert ran.status in ("ok", "error")
+        _is_as_ever(kernel)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("cell", ["interrupt_at({at})\nprint('x'); print('y', flush=True)\nsys.settrace(None)",
+                                  "%%pocketflex --view none\ninterrupt_at({at})\nprint('x', flush=True)\nwaits.launch({}, show=False)"])
+def test_an_interrupt_inside_of_a_print_loses_no_later_print(kernel: Kernel, cell: str) -> None:
+    # `OutStream.flush` waits for a `threading.Event`; its lock, left acquired, would stop the thread that sends every print
+    for at in range(1, 240, 7):
+        assert kernel.run(cell.replace("{at}", str(at)), timeout=20).status == "error"
+
+        kernel.run("end_all()")
         _is_as_ever(kernel)
 
 

@@ -1,7 +1,9 @@
 """Redirects prints of launched runs to their lanes, by context variable, wherever the printing code runs.
 
 The proxies stand before the kernel's own streams. IPython assigns ``stream.write`` on every cell (its tee), so `write` and `flush`
-are attributes of the proxy and never forwarded assignments.
+are attributes of the proxy and never forwarded assignments. They hold interrupts while the kernel's stream writes: `OutStream.flush` waits
+for a `threading.Event`, and an interrupt that comes when its lock has just been acquired leaves it so, which stops the thread that sends
+every print of the kernel.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 from weakref import WeakSet
 
+from pocketflex_nb.concurrency.interruptible import whole
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.store.store import ConflictWarning
 from pocketflex_nb.engine.records.emit import is_logging
@@ -64,7 +67,7 @@ class Lane:
         if lane is None:
             life = CURRENT_AGENT.get()
             if life is None or not isinstance(text, str):
-                return int(self._behind.write(text) or 0)
+                return int(whole(self._behind.write)(text) or 0)
             return self._agents.write(life, text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
@@ -89,7 +92,7 @@ class Lane:
         life = CURRENT_AGENT.get()
         if life is not None and (frame is None or frame.lane_run is None):
             self._agents.flush(life)
-        self._behind.flush()
+        whole(self._behind.flush)()
 
     def _tee(self, frame: Frame, text: str) -> None:
         """Write to the cell what goes to the lane as well: masked, with what the line has had so far."""
@@ -100,7 +103,7 @@ class Lane:
         if line and frame.lane_run is not None:
             self._begun[key] = line[-_BEGUN:]
             self._follow(frame.run)
-        self._behind.write(inert(told) if _is_terminal(self._behind) else told)
+        whole(self._behind.write)(inert(told) if _is_terminal(self._behind) else told)
 
     def _keep(self, frame: Frame, text: str) -> None:
         """Whole lines become one event each; the rest waits for its end."""

@@ -40,6 +40,7 @@ from pocketflex_nb.engine.runs.run_group import RunGroup
 if _TYPE_CHECKING:
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
     from pocketflex_nb.core.state import State, replay
+    from pocketflex_nb.engine.resume import resume
     from pocketflex_nb.resources import open_queue, open_store, open_topic
 
 __version__ = "0.1.0"
@@ -47,7 +48,7 @@ __version__ = "0.1.0"
 __all__ = [
     "END", "Agent", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "DynamicSupervisor", "Flow", "FlowAgent", "ItemFailure", "Limiter",
     "Node", "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "forget", "launch",
-    "linear", "node", "open_queue", "open_store", "open_topic", "replay", "runs", "spawn", "stream", "trace",
+    "linear", "node", "open_queue", "open_store", "open_topic", "replay", "resume", "runs", "spawn", "stream", "trace",
 ]
 
 _AGENTS = {"Agent", "DynamicSupervisor", "FlowAgent", "Registry", "Supervisor", "child", "spawn", "stream", "trace"}
@@ -61,6 +62,10 @@ def __getattr__(name: str) -> _Any:
         from pocketflex_nb.core import state
 
         return getattr(state, name)
+    if name == "resume":
+        from pocketflex_nb.engine.resume import resume
+
+        return resume
     if name in _AGENTS:
         from pocketflex_nb import agents
 
@@ -93,7 +98,17 @@ def _export(thing: _Any, form: str, **options: _Any) -> _Any:
     return export(thing, form, **options)
 
 
+class _Journals:
+    """The journal's room, imported when a journal is first asked for."""
+
+    def __getattr__(self, name: str) -> _Any:
+        from pocketflex_nb.journal import port
+
+        return getattr(port, name)
+
+
 _ports.engine = _entry
+_ports.journal = _Journals()
 _ports.export = _export
 
 

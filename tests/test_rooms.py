@@ -74,7 +74,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
         [{"codec"}, {"frozen"}, {"flow"}],
         [{"store"}, {"mermaid"}],
     ],
-    "engine": [[{"records"}], [{"control"}], [{"runs"}], [{"walk"}], [{"launch"}], [{"engine_port"}]],
+    "engine": [[{"records"}], [{"control"}], [{"runs"}], [{"walk"}], [{"launch"}], [{"resume"}], [{"engine_port"}]],
     "agents": [[{"protocol"}], [{"host"}], [{"messaging"}], [{"isolation"}], [{"actor"}], [{"supervision"}], [{"tasks"}]],
     "resources": [
         [{"connections"}],
@@ -109,7 +109,7 @@ ROOT_NAMES = {
     "engine": "Breaker Limiter launch ask emit runs current",
     "agents": "Agent FlowAgent Supervisor DynamicSupervisor Registry child spawn stream trace",
     "resources": "open_store open_queue open_topic",
-    "journal": "",
+    "journal": "resume",
 }
 
 

@@ -24,6 +24,7 @@
     ├── DecodingError(ValueError)        text that cannot be read back
     │   └── NotLoaded                    because its class is not loaded here
     ├── JournalError(RuntimeError)       a journal that cannot be read, written or gone on with
+    │   ├── RecordedError                what a node failed with in an earlier process, for its error edge: `.kind`
     │   └── RunHeld                      another process writes that run
     └── ResourceError(RuntimeError)      a store or queue outside of this process: `.url`, masked
         ├── BadURL(ValueError)
@@ -41,7 +42,7 @@ from typing import Any
 __all__ = [
     "AgentError", "BadURL", "BreakerOpen", "BudgetSpent", "CallFailed", "CannotAsk", "CheckError", "ConflictError", "DecodingError",
     "DiagramError", "EncodingError", "FlowError", "JournalError", "LockLost", "MissingExtra", "NodeTimeout", "NotLoaded",
-    "PocketflexError", "Refused",
+    "PocketflexError", "RecordedError", "Refused",
     "ResourceError", "RunCancelled", "RunError", "RunHeld", "RunTimeout", "StepCancelled", "StepLimit", "StoreError",
     "UnknownAction", "Unreachable", "nearest",
 ]
@@ -199,6 +200,14 @@ class NotLoaded(DecodingError):
 
 class JournalError(PocketflexError, RuntimeError):
     """A journal cannot be read or written, or a run in it cannot go on. What was recorded before is kept."""
+
+
+class RecordedError(JournalError):
+    """What a node failed with in an earlier process: the text of that error. `kind` names its class."""
+
+    def __init__(self, message: str, *, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class RunHeld(JournalError):

@@ -7,7 +7,7 @@ stand in engine and agents), and calls the engine, the screen, the views and the
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
 
 __all__ = [
-    "DisplayPort", "EnginePort", "ExportPort", "JournalPort", "ObservedRun", "RunningAgent", "WalkFrame", "WalkedRun", "display", "engine",
+    "DisplayPort", "EnginePort", "ExportPort", "JournalPort", "JournalRecorder", "JournalRow",
+    "ObservedRun", "RunningAgent", "WalkFrame", "WalkedRun", "display", "engine",
     "export", "journal",
 ]
 
+_StoreChanges = Iterable[tuple[str, Mapping[Any, Any], Iterable[Any]]]
 CodeT = TypeVar("CodeT")
 NodeT = TypeVar("NodeT", contravariant=True)
 FlowT = TypeVar("FlowT", contravariant=True)
@@ -264,10 +266,66 @@ class ExportPort(Protocol):
     def __call__(self, thing: Any, form: str, **options: object) -> Any: ...
 
 
-class JournalPort(Protocol):
-    """Keeps a record on disk before anybody is told of it."""
+class JournalRow(Protocol):
+    """A record of a journal, as it is read."""
 
-    def __call__(self, record: Mapping[str, object], /) -> None: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+    def value(self, name: str, /) -> Any: ...
+
+
+class JournalRecorder(Protocol):
+    """The journal's side of one run; `journal.recorder.Recorder` provides it. What its verbs give is for its own `save`.
+
+    Attributes
+    ----------
+    unkept : set of str
+        Addresses whose results could not be kept.
+    """
+
+    unkept: set[str]
+
+    # what an earlier process has recorded
+    def finished(self, address: str, /) -> JournalRow | None: ...
+    def result(self, address: str, /) -> JournalRow | None: ...
+    def attempts(self, address: str, /) -> int: ...
+    def inner_hops(self, address: str, /) -> int: ...
+    def answer(self, where: str, number: int, /) -> tuple[bool, Any]: ...
+    def begun_content(self, address: str, /) -> tuple[dict[Any, Any], dict[str, Any]] | None: ...
+
+    # records
+    def hop(
+        self, address: str, action: Any, changes: _StoreChanges, /, *, seconds: float = 0.0, usage: tuple[float, float] | None = None
+    ) -> Sequence[Any]: ...
+    def failed(
+        self, address: str, error: BaseException, told: str, changes: _StoreChanges, /, *, seconds: float = 0.0
+    ) -> Sequence[Any]: ...
+    def kept_result(
+        self, address: str, value: Any, /, *, is_item: bool = False, usage: tuple[float, float] | None = None
+    ) -> Sequence[Any]: ...
+    def attempt(self, address: str, number: int, told: str, /) -> Sequence[Any]: ...
+    def content(self, address: str, content: Mapping[Any, Any], /, *, more: Mapping[str, Any] | None = None) -> Sequence[Any]: ...
+    def answered(self, where: str, number: int, value: Any, /) -> Sequence[Any]: ...
+    def over(self, status: str, action: Any, told: str | None, changes: _StoreChanges, /) -> Sequence[Any]: ...
+
+    # writing
+    async def save(self, statements: Sequence[Any], /) -> None: ...
+    def save_now(self, statements: Sequence[Any], /) -> None: ...
+    def end_soon(self, statements: Sequence[Any], /) -> None: ...
+    def close(self) -> None: ...
+
+
+class JournalPort(Protocol):
+    """Opens journals; `journal.port` provides it."""
+
+    def begin(
+        self, path: Any, name: str, header: Mapping[str, Any], store: Mapping[Any, Any], transient: frozenset[Any], durability: str, /
+    ) -> JournalRecorder: ...
+    def unfinished(self, path: Any, /) -> list[int]: ...
+    def left(self, path: Any, run: int | str, /) -> Any: ...
+    def go_on(self, path: Any, run: int, durability: str, transient: frozenset[Any], changed: Sequence[str], /) -> JournalRecorder: ...
 
 
 #: the engine; filled by the package root, before anything can run
@@ -276,5 +334,5 @@ engine: EnginePort[Any, Any] = None  # type: ignore[assignment]  # the root fill
 display: DisplayPort | None = None
 #: writes things in a form; filled by the package root
 export: ExportPort = None  # type: ignore[assignment]  # the root fills it
-#: keeps records on disk; filled by the journal room, when there is one
+#: opens journals; filled by the package root
 journal: JournalPort | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, copy_context
@@ -16,10 +17,13 @@ from pocketflex_nb.concurrency.reentrancy import interrupt_cell
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import RunCancelled
+from pocketflex_nb.core.flow.code_marks import code_marks, wiring
 from pocketflex_nb.core.flow.flow import Flow, check_limits
 from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency
 from pocketflex_nb.core.store.store import Store, as_store
 from pocketflex_nb.engine.records.emit import capture_logging
+from pocketflex_nb.engine.records.record import format_error
+from pocketflex_nb.engine.records.recording import Recording
 from pocketflex_nb.engine.runs.code_reload import classes_now
 from pocketflex_nb.engine.runs.lost_handles import launch_call
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
@@ -53,10 +57,15 @@ async def _main(run: RunLifecycle) -> None:
     run.task = asyncio.current_task()
     run.begin()
     try:
-        run.conclude(await drive(run.flow, run.store))
+        action = await drive(run.flow, run.store)
+        if run.recording is not None:
+            await run.recording.over(action)
+        run.conclude(action)
     except BaseException as exc:
         ended = isinstance(exc, (asyncio.CancelledError, RunCancelled)) and run.ending is not None
         run.finish(error=run.ending if ended else raised_by_step(exc))
+        if run.recording is not None and run.error is not None:
+            run.recording.ended(run.stage, format_error(run.error))
         if isinstance(exc, (KeyboardInterrupt, SystemExit, GeneratorExit)):
             if isinstance(exc, KeyboardInterrupt):
                 interrupt_cell(asyncio.get_running_loop())
@@ -76,6 +85,8 @@ def launch(
     max_concurrency: int | None = None,
     on_error: str = "others",
     detached: bool = False,
+    journal: Any = None,
+    durability: str = "node",
 ) -> Any:
     """Start a flow, or several at once, on the engine thread.
 
@@ -101,6 +112,11 @@ def launch(
         In a step of another run: a run of its own. Without it, what a step launches is a part of the run around it: its tokens and cost
         count against the outer budget, its questions and events show there, and pause, cancel and limits reach it, as long as the outer
         run goes on.
+    journal : str or Path, optional
+        A file that keeps what each node did, so that `resume` can go on with the run after a crash; created if there is none. Values of
+        the store must be such that they can be kept, except keys declared by ``Store(transient=...)``.
+    durability : {"node", "power", "batch"}
+        With a journal: each node is kept before the next one begins, whatever becomes of the process; of the machine, too; or within 50 ms.
 
     Returns
     -------
@@ -139,6 +155,7 @@ def launch(
                 run = made(make_run(flows, share if shared is None else shared, name, options))
                 lifecycle_of(run).branches = max_concurrency
                 _check(run.flow)
+                _record([run], journal, durability)
                 _start([run])
             return _shown(run, show)
     with _stopped_together() as started:
@@ -146,8 +163,31 @@ def launch(
             group = RunGroup(_many(flows, shared, share, name, options, made), on_error=on_error, name=name)
             for flow in {id(run.flow): run.flow for run in group}.values():
                 _check(flow)
+            _record(group, journal, durability)
             begin_group(group, max_concurrency)
         return _shown(group, show)
+
+
+def _record(made: Iterable[Run], path: Any, durability: str) -> None:
+    """Give runs that wait to be started a journal, if `path` names one: their headers are written."""
+    if path is None:
+        return
+    if ports.journal is None:
+        raise RuntimeError("the journal's room is not there")
+    done: list[Recording] = []
+    try:
+        for run in map(lifecycle_of, made):
+            uid, flow, store = os.urandom(16).hex(), run.flow, run.store
+            header = {"uid": uid, "flow": run.flow_id, "nodes": code_marks(flow), "wiring": wiring(flow), "limits": run.limits or {}}
+            header["transient"] = sorted(map(str, store._transient))
+            content = {} if type(store) is not Store else {key: dict.__getitem__(store, key) for key in dict.keys(store)}
+            recorder = ports.journal.begin(path, run.name, header, content, store._transient, durability)
+            run.recording = Recording(recorder, uid)
+            done.append(run.recording)
+    except BaseException:
+        for recording in done:
+            recording.ended("cancelled", "it was not started: another run of its group could not be")
+        raise
 
 
 @contextmanager
@@ -185,7 +225,7 @@ def all_or_none(made: list[Run]) -> Iterator[Callable[[Run], Run]]:
 def launch_each(
     flow: Any, key: str | None, items: Iterable[Any], *, store: Any = None, name: str | None = None, show: bool | None = None,
     max_concurrency: int | None = AT_ONCE, timeout: float | None = None, budget: Mapping[str, float] | None = None,
-    max_steps: int | None = None, on_error: str = "others", detached: bool = False,
+    max_steps: int | None = None, on_error: str = "others", detached: bool = False, journal: Any = None, durability: str = "node",
 ) -> RunGroup:
     """Start one run of `flow` per item; see `Flow.launch_each`."""
     check_limits("launch_each", max_steps, timeout, budget)
@@ -201,6 +241,7 @@ def launch_each(
                 runs.append(made(make_run(flow, {**base, **item} if key is None else {**base, key: item}, name, options)))
             if runs:
                 _check(runs[0].flow)
+                _record(runs, journal, durability)
             group = begin_group(RunGroup(runs, on_error=on_error, name=name), max_concurrency)
         return _shown(group, show)  # type: ignore[no-any-return]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,6 +49,7 @@ class History:
         self.rows: list[Row] = []
         self.answers: dict[tuple[str, int], str] = {}
         self.finished: dict[str, Row] = {}  # by address, the visits that are over
+        self.inner: Counter[str] = Counter()  # by address, the visits inside that are over
         self.results: dict[str, Row] = {}  # results and items that stand for their call
         self.attempts: dict[str, int] = {}
         self.contents: dict[str, Row] = {}
@@ -78,6 +80,10 @@ class History:
         kind, address = row.kind, row.address
         if kind in (Kind.HOP, Kind.FAILED):
             self.finished[address] = row
+            at = address.find("/", address.find("/") + 1)
+            while at > 0:
+                self.inner[address[:at]] += 1
+                at = address.find("/", at + 1)
         elif kind in (Kind.RESULT, Kind.ITEM):
             self.results[address] = row
         elif kind is Kind.ATTEMPT:
@@ -123,6 +129,20 @@ class History:
                         else:
                             content.pop(key, None)
         return content
+
+    def private_contents(self) -> dict[str, dict[Any, Any]]:
+        """What the private stores hold at the end, by address."""
+        found: dict[str, dict[Any, Any]] = {}
+        for row in self.rows:
+            for where, pairs in read_changes(row):
+                if where:
+                    content = found.setdefault(where, {})
+                    for key, is_there, value in pairs:
+                        if is_there:
+                            content[key] = value
+                        else:
+                            content.pop(key, None)
+        return found
 
     def _until(self, hops: int | None) -> Iterator[Row]:
         count = 0

@@ -61,7 +61,8 @@ class Journal:
         self._file: JournalFile | DamagedJournal
         self.missing: list[str] = []
         try:
-            self._file = opened_file(self.path)
+            self._file = file = opened_file(self.path)
+            file.flush()
             self._check()
         except JournalError as exc:
             if "damaged" not in str(exc):
@@ -90,7 +91,7 @@ class Journal:
             yield self.history(number)
 
     def number(self, run: int | str) -> int:
-        """The number of a run: itself, or that of the latest one of a name.
+        """The number of a run: itself, or that of the latest one of a name, as it was numbered in its kernel or before.
 
         Raises
         ------
@@ -103,6 +104,10 @@ class Journal:
                 return int(number)
         if run in self.numbers():
             return int(run)
+        for number, name in named:
+            base, _, digits = str(name).rpartition("-")
+            if base == run and digits.isdecimal():
+                return int(number)
         raise JournalError(f"the journal {self.path} has no run {run!r}{nearest(str(run), [str(name) for _, name in named])}")
 
     def history(self, run: int | str) -> History:

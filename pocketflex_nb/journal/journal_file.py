@@ -89,7 +89,7 @@ class JournalFile:
         self._held: set[int] = set()
         self._owner, self._renew_at = owner_name(), 0.0
         self._failed: JournalError | None = None
-        self._is_closed = False
+        self._is_closed = self._is_committing = False
         self._since = 0
         self._batched_at = 0.0
         status = os.stat(path)
@@ -125,7 +125,7 @@ class JournalFile:
         JournalError
             The disk is full, the file was removed, or the run is held by another process.
         """
-        if self._queue or not self._using.acquire(blocking=False):
+        if self._queue or self._is_committing or not self._using.acquire(blocking=False):
             return False
         try:
             self._check()
@@ -214,8 +214,10 @@ class JournalFile:
                         break
                     work = [self._queue.popleft() for _ in range(len(self._queue))]
                     self._batched_at = 0.0
+                    self._is_committing = bool(work)  # what comes now may rest on what is committed: it waits its turn
                 if work:
                     self._commit_all(line, work)
+                    self._is_committing = False
                 self._renew(line)
                 if self._since >= _LOOK_EVERY:
                     self._since = 0
@@ -312,9 +314,13 @@ class JournalFile:
 
     def release(self, run: int, token: int) -> None:
         """Let a run go: it is over, or somebody else shall go on with it."""
-        self._held.discard(run)
         with contextlib.suppress(JournalError):
-            self.write([("UPDATE leases SET owner = '' WHERE run = ? AND token = ?", (run, token), False)])
+            self.submit([self.release_statement(run, token)], None, "batch")
+
+    def release_statement(self, run: int, token: int) -> Statement:
+        """What lets a run go, for the end of its last transaction."""
+        self._held.discard(run)
+        return "UPDATE leases SET owner = '' WHERE run = ? AND token = ?", (run, token), False
 
     def _renew(self, line: sqlite3.Connection) -> None:
         if self._held and time.monotonic() >= self._renew_at:

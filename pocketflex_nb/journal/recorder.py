@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.errors import EncodingError
 from pocketflex_nb.journal.blobs import LARGE
 from pocketflex_nb.journal.file_format import RUN_BITS, checksum
@@ -56,6 +57,7 @@ class Recorder:
         self._numbers = count(base + 1 + (0 if history is None else history.last))
         self._answers = count(base + 1 + (0 if history is None else history.last_answer))
         self.unkept: set[str] = set()
+        self._contents: dict[str, dict[Any, Any]] | None = None
 
     # what is known ---------------------------------------------------------------------------------------------------
     def finished(self, address: str) -> Row | None:
@@ -70,17 +72,31 @@ class Recorder:
         """How many attempts of `exec` are spent there."""
         return 0 if self.history is None else self.history.attempts.get(address, 0)
 
-    def answer(self, address: str, number: int) -> str | None:
-        """The text of an answer that was given there; `number` counts the questions of one attempt from 1."""
-        return None if self.history is None else self.history.answers.get((address, number))
+    def inner_hops(self, address: str) -> int:
+        """How many visits inside of a finished one were recorded."""
+        return 0 if self.history is None else self.history.inner[address]
+
+    def answer(self, address: str, number: int) -> tuple[bool, Any]:
+        """Whether an answer was given there, and the answer; `number` counts the questions of one attempt from 1."""
+        text = None if self.history is None else self.history.answers.get((address, number))
+        return (False, None) if text is None else (True, decode(text, unloaded="keep"))
+
+    def begun_content(self, address: str) -> tuple[dict[Any, Any], dict[str, Any]] | None:
+        """What a store at `address` holds now that an earlier process has begun, and what was kept beside it."""
+        row = None if self.history is None else self.history.contents.get(address)
+        if row is None or self.history is None:
+            return None
+        more = {name: row.value(name) for name in row.data if name not in ("all", "c")}
+        if self._contents is None:
+            self._contents = self.history.private_contents()
+        return self._contents.pop(address, {}), more
 
     # records ---------------------------------------------------------------------------------------------------------
     def hop(
         self, address: str, action: Any, changes: _Changes, *, seconds: float = 0.0, usage: tuple[float, float] | None = None
     ) -> list[Statement]:
         """A finished node: one transaction."""
-        spent = f',"u":[{usage[0]!r},{usage[1]!r}]' if usage else ""
-        body = f'{{"a":{action_json(action)},"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}{spent}}}'
+        body = f'{{"a":{action_json(action)},"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}{_spent(usage)}}}'
         return self._record(Kind.HOP, address, body)
 
     def failed(self, address: str, error: BaseException, told: str, changes: _Changes, *, seconds: float = 0.0) -> list[Statement]:
@@ -89,14 +105,16 @@ class Recorder:
         text = json.dumps(body, ensure_ascii=False)[:-1] + f',"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}}}'
         return self._record(Kind.FAILED, address, text)
 
-    def kept_result(self, address: str, value: Any, *, is_item: bool = False) -> list[Statement]:
+    def kept_result(
+        self, address: str, value: Any, *, is_item: bool = False, usage: tuple[float, float] | None = None
+    ) -> list[Statement]:
         """What `exec` gave, before `post` begins; nothing when it cannot be kept, which is noted in `unkept`."""
         try:
             text = kept_json(value, (), "")
         except EncodingError:
             self.unkept.add(address)
             return []
-        return self._record(Kind.ITEM if is_item else Kind.RESULT, address, f'{{"e":{text}}}')
+        return self._record(Kind.ITEM if is_item else Kind.RESULT, address, f'{{"e":{text}{_spent(usage)}}}')
 
     def attempt(self, address: str, number: int, told: str) -> list[Statement]:
         """A failed attempt that another one follows; `number` counts from 0."""
@@ -117,10 +135,10 @@ class Recorder:
         row = next(self._answers), address, number, text
         return [*blobs, (_ANSWER, (*row, checksum(*row), self.run, self.token), True)]
 
-    def over(self, status: str, action: Any, told: str | None) -> list[Statement]:
-        """The end of the run."""
-        body = f'{{"status":"{status}","a":{action_json(action)},"error":{json.dumps(told, ensure_ascii=False)},"t":{time.time()!r}}}'
-        return self._record(Kind.END, "", body)
+    def over(self, status: str, action: Any, told: str | None, changes: _Changes = ()) -> list[Statement]:
+        """The end of the run, with what it changed after its last node."""
+        text = f'"a":{action_json(action)},"error":{json.dumps(told, ensure_ascii=False)},"c":{changes_json(changes, self.transient)}'
+        return self._record(Kind.END, "", f'{{"status":"{status}",{text},"t":{time.time()!r}}}')
 
     def _record(self, kind: Kind, address: str, body: str) -> list[Statement]:
         blobs: list[Statement] = []
@@ -162,10 +180,17 @@ class Recorder:
         if statements:
             self.file.write(statements, self.durability)
 
+    def end_soon(self, statements: Sequence[Statement]) -> None:
+        """Commit the last statements and let the run go; nobody waits for it."""
+        self.file.submit([*statements, self.file.release_statement(self.run, self.token)], None, "batch")
+
     def close(self) -> None:
         """Let the run go."""
-        self.file.flush()
         self.file.release(self.run, self.token)
+
+
+def _spent(usage: tuple[float, float] | None) -> str:
+    return f',"u":[{usage[0]!r},{usage[1]!r}]' if usage else ""
 
 
 def begun(

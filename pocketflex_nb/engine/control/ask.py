@@ -117,6 +117,7 @@ class _Asking:
             self.fields = None
         self.frame, self.run, self.default, self.timeout = frame, frame.lifecycle, default, timeout
         self.controller = frame.lifecycle.ensure_controller()
+        self.place: tuple[str, int] | None = None  # with a journal: where this is asked, and how often it was asked there
         self.question = Question(
             text, tuple(choices) if choices is not None else None, schema, run=self.run.name, node=frame.node_id, ends=self._settle
         )
@@ -134,6 +135,15 @@ class _Asking:
         self.frame.note("asked", ask=q.number, question=q.text, choices=list(q.choices) if q.choices is not None else None,
                         schema=self.fields, timeout=self.timeout)
         return True
+
+    def _recorded(self) -> tuple[bool, Any]:
+        """Whether the journal has an answer that was given before a crash, and the answer."""
+        recording = self.run.recording
+        if recording is None:
+            return False, None
+        self.place = recording.question(self.frame, self.question.text)
+        found: tuple[bool, Any] = recording.answer(*self.place)
+        return found
 
     def _deaf(self) -> CannotAsk:
         return CannotAsk(
@@ -171,6 +181,8 @@ class _Asking:
     def _settle(self, value: Any, by: str) -> None:
         """The question is answered, in the answering thread; the step continues when this is noted."""
         self.controller.close(self.question)
+        if self.place is not None and by != "nobody":  # kept before the step goes on with it
+            self.run.recording.answered(*self.place, value)
         self.frame.note("answered", ask=self.question.number, value=value, by=by)
 
     def _late(self) -> Any:
@@ -188,6 +200,9 @@ class _Asking:
 
     def block(self) -> Any:
         """Wait in this thread."""
+        is_known, value = self._recorded()
+        if is_known:
+            return value
         if not self._begin():
             return self.default
         resume = self._stop_clock()
@@ -205,6 +220,9 @@ class _Asking:
 
     async def wait(self) -> Any:
         """Wait in this task; the time limit of the attempt is suspended meanwhile."""
+        is_known, value = self._recorded()
+        if is_known:
+            return value
         if not self._begin():
             return self.default
         resume = self._stop_clock()

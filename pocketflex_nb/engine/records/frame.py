@@ -7,6 +7,7 @@ them when they are read (:mod:`pocketflex_nb.engine.records.run_log`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from time import perf_counter_ns
@@ -55,6 +56,10 @@ KEPT = 10_000
 TRIM_AT = KEPT * WIDTH * 5 // 4
 
 
+#: tells this process from others
+_PROCESS = os.urandom(8).hex()
+
+
 class Frame:
     """The cursor of one walk.
 
@@ -95,6 +100,8 @@ class Frame:
     clock: Any = None  # (loop, asyncio.timeout) that bounds the attempt in flight, if any
     item: int | None = None
     items: int = 0
+    visits: dict[Any, int] | None = None  # with a journal: how many visits of each node have begun in this walk
+    where: str | None = None  # with a journal: the address of this walk
     outer: Any = None  # the node of `parent` that this walk belongs to
     swapped: Any = None  # what an abandoned step was handed, by id, with what took its place
     step: bool = False  # whether this is one step of `parent`'s node in a thread or task of its own
@@ -187,6 +194,31 @@ class Frame:
     def address(self) -> str:
         """The address of the running code: ``report/research#2/search#1[3]``."""
         return str(self.lifecycle.log.address(self))
+
+    @property
+    def key(self) -> str:
+        """A key of this visit for services that must not do a thing twice: the same at each attempt and, with a journal, after a crash.
+
+        Of an item of a batch one of its own; 32 hexadecimal digits.
+
+        Examples
+        --------
+        >>> from pocketflex_nb import Flow, Node, current, launch
+        >>> keys = []
+        >>> class Pay(Node):
+        ...     def exec(self, prep_res):
+        ...         keys.append(current().key)           # pay(amount, idempotency_key=current().key)
+        ...         if len(keys) < 2:
+        ...             raise ConnectionError
+        >>> _ = launch(Flow(Pay(max_retries=2))).wait(10)
+        >>> len(keys), len(set(keys))
+        (2, 1)
+        """
+        from hashlib import blake2b
+
+        recording = self.lifecycle.recording
+        uid = f"{_PROCESS}-{self.lifecycle.number}" if recording is None else recording.uid
+        return blake2b(f"{uid} {self.address}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     @property
     def attempt(self) -> int:

@@ -124,6 +124,7 @@ class RunLifecycle:
     error: BaseException | None = None
     launched: bool = False
     limits: Any = None
+    recording: Any = None  # what writes it into a journal, if it has one
     loop_below: Any = None  # the loop that a plain run in a step of another stands on
     outer: Any = None
     outer_node: Any = None  # the node whose step began it there

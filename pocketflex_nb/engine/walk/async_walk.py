@@ -42,6 +42,7 @@ from pocketflex_nb.engine.walk.dispatch import (
 from pocketflex_nb.engine.walk.flow_visit import visit_flow_async
 from pocketflex_nb.engine.walk.fork import walk_fork
 from pocketflex_nb.engine.walk.hop import on_unknown_action, record_changes, record_failure
+from pocketflex_nb.engine.walk.recorded_visit import RecordedVisit, visit_recorded
 from pocketflex_nb.engine.walk.steps import CALLER, ENGINE, USER, LoopOwner, attempt_async, fall_back, in_pool, mode_here, run_stream
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, watched
 
@@ -139,7 +140,10 @@ async def walk_async(
                             action = await _visit_other(frame, c, shared, plan.kind, mode)
                     else:
                         c = full_copy(node, plan, params)
-                        action = await _visit_other(frame, c, shared, plan.kind, mode)
+                        if run.recording is None:
+                            action = await _visit_other(frame, c, shared, plan.kind, mode)
+                        else:
+                            action = await _visit_recorded(frame, c, shared, plan.kind, mode)
                     if action is not None and type(action) is not str:
                         action = spread(frame, c, action)
                     if tracked and (frame.page is not None or frame.touched):
@@ -224,19 +228,36 @@ async def _visit_other(frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: 
     return action
 
 
-async def _visit_steps(frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: LoopOwner) -> Any:
-    """Visit a node or batch with this package's own private hooks, step by step."""
+async def _visit_recorded(frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: LoopOwner) -> Any:
+    """Visit a node of any kind in a run with a journal."""
+
+    async def visit(recorded: RecordedVisit) -> Any:
+        if kind <= BATCH:
+            return await _visit_steps(frame, c, shared, kind, mode, recorded)
+        return await _visit_other(frame, c, shared, kind, mode)
+
+    return await visit_recorded(frame, frame.node, visit)
+
+
+async def _visit_steps(
+    frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: LoopOwner, recorded: RecordedVisit | None = None
+) -> Any:
+    """Visit a node or batch with this package's own private hooks, step by step; `recorded` is what a journal knows of the visit."""
     p = c.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, c.prep):
         p = await (p if mode != CALLER else call_on_engine(p))
     elif p.__class__ in LAZY:
         watched(p, c, "prep")
-    if kind == BATCH:
+    if recorded is not None and recorded.has_result:
+        e = recorded.result
+    elif kind == BATCH:
         e = await items_async(c, p, mode)
     elif kind == NODE:
         e = await attempt_async(c, p, mode)
     else:
         e = await _exec_base(frame, c, p, mode)
+    if recorded is not None and kind != BATCH and not recorded.has_result and getattr(c.exec, "__func__", None) is not BaseNode.exec:
+        await recorded.keep(frame, e)
     action = c.post(shared, p, e)
     if action.__class__ in LAZY:
         return watched(action, c, "post")

@@ -233,6 +233,8 @@ def plan_of(node: Any, run: Any, is_shown: bool = False) -> VisitPlan:
         _plans[cls] = depends, plan
     if is_shown and not plan.needs_copy:
         plan = plan.but(needs_copy=True)
+    if run.recording is not None:  # step by step, with a look into the journal before each
+        plan = plan.but(is_plain=False, is_async=False, is_legacy_async=False)
     if cls is node.__class__ and _PATCHES.isdisjoint(node.__dict__):
         return plan
     return _changed(plan, node)

@@ -10,6 +10,7 @@ from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.node_ids import base_name
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.records.addresses import walk_address
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.walk.batch_items import bounded_gather, ends_run, note_failure
 from pocketflex_nb.engine.walk.hop import record_changes
@@ -73,7 +74,13 @@ class ItemWalks:
         """The private store of one walk."""
         merge = self.private.inner_rules()
         policy: Any = self.shared._conflicts.policy if isinstance(self.shared, Store) else "warn"
-        store = Store(self.private.taken(self.shared, params, self.what), merge=merge or None, on_conflict=policy)
+        recording, known = walk.lifecycle.recording, None
+        if recording is not None:
+            known = recording.recorder.begun_content(walk_address(walk))
+        taken = self.private.taken(self.shared, params, self.what) if known is None else known[0]
+        store = Store(taken, merge=merge or None, on_conflict=policy)
+        if recording is not None and known is None:
+            recording.early(recording.recorder.content(walk_address(walk), dict(taken)))
         walk.private = store
         walk.lifecycle.keep_store(walk)
         return store

@@ -12,6 +12,7 @@ from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.flow import BatchFlow
 from pocketflex_nb.core.flow.outcomes import given, is_awaited
 from pocketflex_nb.engine.control.flow_limits import counted, has_limits, is_timed, timed
+from pocketflex_nb.engine.records.addresses import walk_address
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.walk.flow_items import ItemWalks, item, privately, settled
@@ -148,11 +149,23 @@ def _visit_batch_flow(flow: Any, shared: Any) -> Any:
 
 async def _visit_batch_flow_async(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
-        items = given(await _then(flow.prep(shared)))
+        items = await _recorded_items(frame, flow, shared)
         outcome = await ItemWalks(frame, flow, shared).walk_all(items)
         action = await _then(flow.post(shared, items, outcome))
         settled(frame)
         return action
+
+
+async def _recorded_items(frame: Frame, flow: Any, shared: Any) -> Any:
+    """The items of a batch flow; those that an earlier process began with, when the journal has them."""
+    recording = frame.lifecycle.recording
+    known = None if recording is None else recording.recorder.begun_content(f"{walk_address(frame)} items")
+    if known is not None:
+        return known[1]["items"]
+    items = given(await _then(flow.prep(shared)))
+    if recording is not None and isinstance(items, (list, tuple)):
+        recording.early(recording.recorder.content(f"{walk_address(frame)} items", {}, more={"items": list(items)}))
+    return items
 
 
 async def walk_private(flow: Any, shared: Any) -> Any:

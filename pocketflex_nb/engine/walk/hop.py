@@ -28,6 +28,8 @@ def record_changes(frame: Frame) -> None:
         ns = now()
         numbered(places_in(changes), run.hops + 1, ns)
         run.records.extend((frame, frame.node, CHANGED, changes, -ns))
+        if run.recording is not None:
+            run.recording.changed(frame, changes)
         if run.controller is not None and run.controller.subscribers:
             run.controller.subscribers.tell()
 

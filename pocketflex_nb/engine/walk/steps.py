@@ -162,8 +162,10 @@ async def attempt_async(node: Any, prep_res: Any, mode: LoopOwner | None = None)
     mode = mode_here() if mode is None else mode
     frame = CURRENT_FRAME.get()
     tries, on, wait = patience(node)
+    recording = None if frame is None else frame.lifecycle.recording
+    spent = 0 if recording is None else max(0, min(recording.attempts(frame), tries - 1))  # those of an earlier process count
     undoes = tries > 1 or node._pfx_timeout is not None
-    for number in range(tries):
+    for number in range(spent, tries):
         node.cur_retry = number
         if undoes:
             begin_try(frame)
@@ -176,6 +178,8 @@ async def attempt_async(node: Any, prep_res: Any, mode: LoopOwner | None = None)
             if number == tries - 1 or not isinstance(exc, on):
                 return await fall_back(node, prep_res, exc, mode)
             retried(node, frame, number, exc)
+            if recording is not None:
+                await recording.attempt(frame, number, format_error(exc))
         finally:
             if undoes:
                 end_tries(frame)

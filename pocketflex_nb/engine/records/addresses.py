@@ -1,0 +1,51 @@
+"""Addresses while a journalled run walks: each walk counts the visits of its nodes as they begin.
+
+`RunLog` makes the same addresses from the records, when somebody reads them: a walk without a journal counts nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketflex_nb.engine.records.frame import Frame
+
+__all__ = ["begin_visit", "step_address", "walk_address"]
+
+
+def walk_address(frame: Frame) -> str:
+    """The address of the walk that `frame` is, or is a step of."""
+    walk = _walk(frame)
+    if walk.where is None:
+        if walk.parent is None:
+            walk.where = str(walk.lifecycle.flow_id)
+        else:
+            where = step_address(walk.parent, walk.outer)
+            if walk.branch is not None:
+                where += f"{{{walk.lifecycle.log._id(walk, walk.branch)}}}"
+            walk.where = where if walk.item is None else f"{where}[{walk.item}]"
+    return str(walk.where)
+
+
+def begin_visit(frame: Frame, node: Any) -> str:
+    """Count a visit of `node`, which begins; its address."""
+    walk = _walk(frame)
+    if walk.visits is None:
+        walk.visits = {}
+    walk.visits[node] = walk.visits.get(node, 0) + 1
+    return step_address(walk, node)
+
+
+def step_address(frame: Frame, node: Any) -> str:
+    """The address of the last visit of `node` in the walk of `frame`; of an item of it, when `frame` is the item's step."""
+    where = walk_address(frame)
+    if node is None:
+        return where
+    walk = _walk(frame)
+    item = f"[{frame.item}]" if frame.step and frame.item is not None else ""
+    return f"{where}/{frame.lifecycle.log._id(walk, node)}#{(walk.visits or {}).get(node, 0)}{item}"
+
+
+def _walk(frame: Frame) -> Frame:
+    while frame.step and frame.parent is not None:
+        frame = frame.parent
+    return frame

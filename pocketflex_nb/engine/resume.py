@@ -1,0 +1,173 @@
+"""`resume`: go on with runs that an earlier process left in a journal."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from pocketflex_nb.core import ports
+from pocketflex_nb.core.errors import JournalError, nearest
+from pocketflex_nb.core.flow.code_marks import code_marks, wiring
+from pocketflex_nb.core.flow.flow import Flow
+from pocketflex_nb.core.flow.node_ids import base_id
+from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
+from pocketflex_nb.engine.records.recording import Recording
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+from pocketflex_nb.engine.runs.run_group import RunGroup
+
+__all__ = ["resume"]
+
+#: visit, branch and item of a part of an address
+_MARKS = re.compile(r"#\d+|\{[^}]*\}|\[\d+\]")
+
+
+def resume(
+    path: Any,
+    run: int | str | None = None,
+    *,
+    flow: Any = None,
+    provide: Mapping[Any, Any] | None = None,
+    strict: bool = False,
+    durability: str = "node",
+    show: bool | None = None,
+) -> Any:
+    """Go on with runs of a journal that did not end: no finished node runs again, and the node in flight starts anew.
+
+    Parameters
+    ----------
+    path : str or Path
+        The journal.
+    run : int or str, optional
+        One run, by its number or its name (the latest of that name), be it one that failed or was cancelled. Default: all that did not
+        end, and that no living process writes.
+    flow : Flow or dict of str to Flow, optional
+        What the runs walk, by the flows' ids. Default: the flows of the notebook.
+    provide : dict, optional
+        Values for the keys that ``Store(transient=...)`` kept out of the journal.
+    strict : bool
+        Refuse when the code of a node or the wiring has changed since; default: go on with the new code, and warn.
+    durability : {"node", "power", "batch"}
+        See `launch`.
+    show : bool, optional
+        Show the live view; default: in a notebook, once per cell.
+
+    Returns
+    -------
+    Run or RunGroup
+        The one that was named; else all of them.
+
+    Raises
+    ------
+    JournalError
+        There is no such run, it is over, its flow is not known here, or nodes that it needs are gone.
+    RunHeld
+        Another process writes it.
+
+    Notes
+    -----
+    `exec` of the node in flight runs again, unless its result was kept before the crash; finished items of a batch do not, spent attempts
+    and budgets count, and answers that were given are given again. What a step does outside of the process happens exactly once only if
+    the other side can tell a repetition: pass it ``current().key``, which is the same after a crash.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from pocketflex_nb import Flow, Node, resume
+    >>> is_down = True
+    >>> class Count(Node):
+    ...     def post(self, shared, prep_res, exec_res):
+    ...         if shared["n"] == 2 and is_down:
+    ...             raise ConnectionError("the network is down")
+    ...         shared["n"] += 1
+    ...         return "again" if shared["n"] < 4 else "enough"
+    >>> count = Count()
+    >>> _ = count - "again" >> count
+    >>> file = Path(tempfile.mkdtemp()) / "runs.sqlite"
+    >>> Flow(count, name="count").launch({"n": 0}, name="night", journal=file).wait(10).status
+    'failed'
+    >>> is_down = False
+    >>> run = resume(file, "night", flow=Flow(count, name="count")).wait(10)
+    >>> run.status, run.store["n"], run.hops
+    ('done', 4, 4)
+    """
+    if ports.journal is None:
+        raise RuntimeError("the journal's room is not there")
+    numbers = ports.journal.unfinished(path) if run is None else [run]
+    with all_or_none([]) as tell:
+        runs = [tell(_made(path, number, flow, provide or {}, strict, durability)) for number in numbers]
+        group = begin_group(RunGroup(runs), None)
+    thing = group if run is None else runs[0]
+    if show is not False and ports.display is not None and runs:
+        ports.display(thing, asked=bool(show))
+    return thing
+
+
+def _made(path: Any, number: int | str, flow: Any, provide: Mapping[Any, Any], strict: bool, durability: str) -> Run:
+    assert ports.journal is not None
+    history = ports.journal.left(path, number)
+    what = f"run {history.name!r} of the journal {path}"
+    if history.status == "done":
+        raise JournalError(f"{what} is over: it is done")
+    header = history.header
+    walked = _flow_of(str(header.get("flow", "")), flow, what)
+    changed = _changes(header, walked, history, what)
+    if changed and strict:
+        raise JournalError(f"{what}: the code has changed since: {', '.join(changed)}; without strict=True it goes on with the new code")
+    transient = frozenset(header.get("transient", ()))
+    missing = [key for key in sorted(transient) if key not in provide]
+    if missing:
+        wanted = ", ".join(f"{key!r}: ..." for key in missing)
+        raise JournalError(f"{what} needs what was kept out of it: resume(..., provide={{{wanted}}})")
+    store = Store({**history.content(), **provide}, transient=transient)
+    limits = header.get("limits") or {}
+    made = make_run(walked, store, history.name, limits)
+    recorder = ports.journal.go_on(path, history.run, durability, transient, changed)
+    life = lifecycle_of(made)
+    life.recording = Recording(recorder, str(header.get("uid", "")))
+    tokens, cost = history.usage
+    if tokens or cost:
+        spent = life.ensure_controller().limits.spent
+        spent["tokens"] += tokens
+        spent["cost"] += cost
+        life.recording.spent_before(spent["tokens"], spent["cost"])
+    if changed:
+        warnings.warn(f"{what} goes on with other code than it began with: {', '.join(changed)}", stacklevel=3)
+    return made
+
+
+def _flow_of(name: str, flow: Any, what: str) -> Any:
+    """The flow of that id: the one that was given, or the notebook's."""
+    if flow is not None and not isinstance(flow, Mapping):
+        return flow
+    if flow is None:
+        main = vars(sys.modules["__main__"])
+        known = {base_id(value): value for key, value in main.items() if isinstance(value, Flow) and not key.startswith("_")}
+    else:
+        known = {str(key): value for key, value in flow.items()}
+    if name not in known:
+        raise JournalError(f"{what} walks the flow {name!r}, which is not known here{nearest(name, known)}; give it: resume(..., flow=...)")
+    return known[name]
+
+
+def _changes(header: Mapping[str, Any], flow: Any, history: Any, what: str) -> list[str]:
+    """What is not as it was when the run began; raises when nodes are gone that it has visited."""
+    before, now = dict(header.get("nodes") or {}), code_marks(flow)
+    visited = {_path_of(address) for address in (*history.finished, *history.results, *history.attempts)}
+    gone = sorted(path for path in visited if path in before and path not in now)
+    if gone:
+        raise JournalError(
+            f"{what} has visited {', '.join(map(repr, gone))}, which the flow has no more; then: {'; '.join(header.get('wiring') or [])}. "
+            f"now: {'; '.join(wiring(flow))}"
+        )
+    changed = [path for path, mark in now.items() if path in before and before[path] != mark]
+    return [*changed, "the wiring"] if list(header.get("wiring") or []) != wiring(flow) else changed
+
+
+def _path_of(address: str) -> str:
+    """The graph path of the node at an address."""
+    return "/".join(_MARKS.sub("", part) for part in address.split("/")[1:])

@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { applied, initialize } from "../../pocketflex_nb/notebook/widgets/base/js/delta.js";
-import { asView, counted, make, makeButton, makeOption, makeSvg, put, signButton, write } from "../../pocketflex_nb/notebook/widgets/base/js/dom.js";
+import { counted, make, makeButton, makeOption, makeSvg, put, signButton, write } from "../../pocketflex_nb/notebook/widgets/base/js/dom.js";
+import { asView, isOwnKey } from "../../pocketflex_nb/notebook/widgets/base/js/view_root.js";
 import { listen, senderOf } from "../../pocketflex_nb/notebook/widgets/base/js/model.js";
 import { chooseTab, reached, walkTabs } from "../../pocketflex_nb/notebook/widgets/base/js/roving.js";
 import { onTyped, searchField } from "../../pocketflex_nb/notebook/widgets/base/js/search_field.js";
 import { hideStatic } from "../../pocketflex_nb/notebook/widgets/base/js/static_fallback.js";
 import { clock, sign, stateOf } from "../../pocketflex_nb/notebook/widgets/base/js/status.js";
-import { throttled } from "../../pocketflex_nb/notebook/widgets/base/js/throttle.js";
+import { slidBy, throttled } from "../../pocketflex_nb/notebook/widgets/base/js/throttle.js";
 import { copyText } from "../../pocketflex_nb/notebook/widgets/base/js/clipboard.js";
 import { modelOf, openPage, press } from "./page.js";
 
@@ -216,4 +217,61 @@ test("a text is copied without a clipboard too", async () => {
   document.execCommand = () => { copied.push(near.querySelector("textarea").value); return true; };
   assert.equal(await copyText("a text", { near, focus: button }), true);
   assert.deepEqual([copied, near.children.length, document.activeElement === button], [["a text"], 0, true]);
+});
+
+test("single keys are the view's, and those with Ctrl the front end's, but for what edits a text", () => {
+  const text = { tagName: "INPUT", type: "text" }, button = { tagName: "BUTTON" }, slider = { tagName: "INPUT", type: "range" };
+  const own = (key, target, more = {}) => isOwnKey({ key, target, ctrlKey: false, metaKey: false, altKey: false, ...more });
+  assert.deepEqual([own("b", button), own("s", button, { ctrlKey: true }), own("s", text, { ctrlKey: true }), own("Z", text, { ctrlKey: true, shiftKey: true })],
+    [true, false, false, true]);
+  assert.deepEqual([own("a", slider, { ctrlKey: true }), own("a", text, { metaKey: true }), own("f", button, { altKey: true })], [false, true, false]);
+});
+
+test("the mark goes for the length of a key with Ctrl", () => {
+  const root = asView(make("div")), button = makeButton("one", "x");
+  root.append(button);
+  document.body.append(root);
+  button.focus();
+  press(button, "s", { ctrlKey: true });
+  assert.deepEqual([root, button].map((el) => el.hasAttribute("data-lm-suppress-shortcuts")), [false, false]);
+  press(button, "s");
+  assert.deepEqual([root, button].map((el) => el.hasAttribute("data-lm-suppress-shortcuts")), [true, true]);
+});
+
+test("the focus goes to the like of what was taken away, else to a neighbour", async () => {
+  const root = asView(make("div")), [one, two, three] = ["one", "two", "three"].map((text) => makeButton(text, "x"));
+  root.append(one, two, three);
+  document.body.append(root);
+  const settle = () => new Promise((resolve) => { setTimeout(resolve, 5); });
+  two.focus();
+  await settle();
+  const like = makeButton("two", "x");
+  two.replaceWith(like);
+  await settle();
+  assert.equal(document.activeElement, like);
+  like.remove();
+  await settle();
+  assert.equal(document.activeElement, three);
+  three.hidden = true;
+  await settle();
+  assert.equal(document.activeElement, one);
+  one.disabled = true;
+  await settle();
+  assert.equal(document.activeElement, root);
+});
+
+test("a slider does not go back behind a hand, and follows again once the kernel has", () => {
+  const slider = make("input"), hand = slidBy(slider);
+  slider.type = "range";
+  Object.assign(slider, { min: "0", max: "50" });
+  hand.show(10);
+  for (const value of ["9", "8", "7"]) {
+    slider.value = value;
+    slider.dispatchEvent(new window.Event("input"));
+    hand.show(10);
+  }
+  assert.equal(slider.value, "7");
+  hand.show(7);
+  hand.show(12);
+  assert.equal(slider.value, "12");
 });

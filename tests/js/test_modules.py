@@ -6,8 +6,6 @@ file. They work on a copy of the modules and tests: Node finds the packages ther
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,31 +13,17 @@ from pathlib import Path
 import pytest
 
 from pocketflex_nb.notebook.widgets.base.js_bundle import WIDGETS
-from tests.environment import ROOT, need
+from tests.environment import ROOT
+from tests.node_packages import node_packages
 
 HERE = Path(__file__).resolve().parent
-INSTALLS_NODE = "apt-get install nodejs npm"
 TESTS = sorted(path.name for path in HERE.glob("*.test.js"))
 
 
 @pytest.fixture(scope="session")
 def packages() -> Path:
-    """The folder `node_modules` with the pinned packages, installed unless it is there."""
-    need(shutil.which("node") and shutil.which("npm"), "Node", INSTALLS_NODE)
-    pins = (HERE / "package.json").read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "pocketflex_nb")
-    folder = cache / f"js-{hashlib.sha256(pins).hexdigest()[:12]}"
-    if not (folder / "node_modules").is_dir():
-        started = folder.with_name(f"{folder.name}.{os.getpid()}")       # moved into place when it is whole
-        started.mkdir(parents=True)
-        (started / "package.json").write_bytes(pins)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
-        done = subprocess.run(command, cwd=started, capture_output=True, text=True, check=False, timeout=280)
-        told = (done.stderr or done.stdout)[-500:].strip()
-        need(done.returncode == 0, f"what npm installs ({told})", "a network that reaches npm's registry")
-        if not folder.exists():
-            started.rename(folder)
-    return folder / "node_modules"
+    """The folder `node_modules` with the pinned packages."""
+    return node_packages()
 
 
 @pytest.fixture

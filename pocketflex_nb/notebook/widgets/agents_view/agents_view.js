@@ -1,9 +1,10 @@
 // @ts-check
 // A supervisor's tree, or the sequence of messages. Rows and pictures come ready from the kernel; clicks are sent back.
 
-import { asView, make } from "../base/js/dom.js";
+import { make } from "../base/js/dom.js";
 import { listen } from "../base/js/model.js";
 import { hideStatic } from "../base/js/static_fallback.js";
+import { asView } from "../base/js/view_root.js";
 import { showSequence } from "./sequence.js";
 import { showTree } from "./tree.js";
 

@@ -1,10 +1,11 @@
 // @ts-check
 // The state of the engine: numbers, a curve of its lag, and what runs on it.
 
-import { asView, make, makeButton, makeSvg, setAttributes, write } from "../base/js/dom.js";
+import { make, makeButton, makeSvg, setAttributes, write } from "../base/js/dom.js";
 import { listen, senderOf } from "../base/js/model.js";
 import { hideStatic } from "../base/js/static_fallback.js";
 import { sign, stateOf } from "../base/js/status.js";
+import { asView } from "../base/js/view_root.js";
 
 /** @typedef {import("../base/js/model.js").Model} Model */
 /** @typedef {{ run: number, name: string, status: string, node: string, steps: number, time: string }} RunRow */

@@ -2,9 +2,10 @@
 // The form that starts flows. The kernel keeps what is filled in; the page draws it, and says what was typed or pressed.
 
 import { copyText } from "../base/js/clipboard.js";
-import { asView, counted, make, put } from "../base/js/dom.js";
+import { counted, make, put } from "../base/js/dom.js";
 import { listen, senderOf } from "../base/js/model.js";
 import { hideStatic } from "../base/js/static_fallback.js";
+import { asView } from "../base/js/view_root.js";
 import { choice, fillSelect, formButton, groupOf, named, rowOf, selectOf, stepper, textField } from "./controls.js";
 import { breaksOf, fieldsOf, newKeyOf, watchOf } from "./fields.js";
 import { inputTableOf } from "./input_table.js";

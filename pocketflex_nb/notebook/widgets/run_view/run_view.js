@@ -2,9 +2,10 @@
 // The live view of runs. Reads traits, writes the page, sends commands; keeps no truth of its own.
 
 import { initialize } from "../base/js/delta.js";
-import { asView, make } from "../base/js/dom.js";
+import { make } from "../base/js/dom.js";
 import { listen } from "../base/js/model.js";
 import { hideStatic } from "../base/js/static_fallback.js";
+import { asView } from "../base/js/view_root.js";
 import { detailTabsOf } from "./detail_tabs.js";
 import { diagramsOf } from "./diagram.js";
 import { headerOf } from "./header.js";

@@ -2,7 +2,7 @@
 // The time cursor: a playhead on the timeline, a slider over the steps, and two buttons.
 
 import { make, makeButton, signButton } from "../base/js/dom.js";
-import { throttled } from "../base/js/throttle.js";
+import { slidBy, throttled } from "../base/js/throttle.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {ReturnType<typeof playheadOf>} Playhead */
@@ -34,13 +34,8 @@ export function timeCursorOf(view, playhead) {
   slider.min = "0";
   slider.setAttribute("aria-label", "Time: steps finished");
   el.append(back, slider, forth, now, place);
-  const { seek, end } = throttled(view.send);
-  let isSliding = false;
-  slider.addEventListener("input", () => {
-    isSliding = true;
-    seek({ do: "cursor", step: Number(slider.value) });
-  });
-  slider.addEventListener("change", () => { isSliding = false; });
+  const { seek, end } = throttled(view.send), hand = slidBy(slider);
+  slider.addEventListener("input", () => seek({ do: "cursor", step: Number(slider.value) }));
 
   function draw() {
     /** @type {Cursor | null} */
@@ -49,7 +44,7 @@ export function timeCursorOf(view, playhead) {
     if (!cursor?.of) return;
     view.root.dataset.past = String(!cursor.live);
     slider.max = String(cursor.of);
-    if (!isSliding) slider.value = String(cursor.at);
+    hand.show(cursor.at);
     slider.setAttribute("aria-valuetext", `step ${cursor.at} of ${cursor.of}: ${cursor.text}`);
     back.disabled = view.isGone || cursor.at <= 0;
     forth.disabled = view.isGone || cursor.live;

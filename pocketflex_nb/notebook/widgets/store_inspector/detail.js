@@ -99,6 +99,7 @@ function toolsOf(model, root, edit) {
   };
   const copyValue = tool("Copy value", "Copy the value as text", () => {
     isAsked = true;
+    say(copyValue, "Copying …");
     model.send({ do: "copy" });
   });
   const copyPath = tool("Copy path", "Copy where the value stands", () => copy(copyPath, model.get("detail").path));
@@ -111,12 +112,16 @@ function toolsOf(model, root, edit) {
   /** Put a text into the clipboard and say so on the button. @param {HTMLElement} button @param {string} text */
   async function copy(button, text) {
     const went = await copyText(text, { near: root, focus: button });
+    say(button, went ? "Copied" : "Not copied");
+  }
+
+  /** @param {HTMLElement} button @param {string} text */
+  function say(button, text) {
+    for (const other of [copyValue, copyPath]) if (other.dataset.name) other.textContent = other.dataset.name;
     button.dataset.name ??= button.textContent ?? "";
-    button.textContent = went ? "Copied" : "Not copied";
+    button.textContent = text;
     clearTimeout(saidFor);
-    saidFor = window.setTimeout(() => {
-      for (const other of [copyValue, copyPath]) if (other.dataset.name) other.textContent = other.dataset.name;
-    }, SAID);
+    saidFor = window.setTimeout(() => { button.textContent = button.dataset.name ?? ""; }, SAID);
   }
 
   /** @param {Detail} detail @param {boolean} isEdited */

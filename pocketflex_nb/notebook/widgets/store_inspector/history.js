@@ -2,7 +2,7 @@
 // The bar that goes back in time, and what differs from the step before or another store.
 
 import { make, makeButton, makeOption, signButton } from "../base/js/dom.js";
-import { throttled } from "../base/js/throttle.js";
+import { slidBy, throttled } from "../base/js/throttle.js";
 
 /** @typedef {import("../base/js/model.js").Model} Model */
 /** @typedef {{
@@ -33,13 +33,8 @@ export function timeBarOf(model) {
   base.addEventListener("change", () => send({ do: "base", name: base.value }));
   el.append(back, slider, forth, now, place, base, onlyLabel, seed);
 
-  let isSliding = false;
-  const { seek, end } = throttled(send);
-  slider.addEventListener("input", () => {
-    isSliding = true;
-    seek({ do: "place", at: Number(slider.value) });
-  });
-  slider.addEventListener("change", () => { isSliding = false; });
+  const { seek, end } = throttled(send), hand = slidBy(slider);
+  slider.addEventListener("input", () => seek({ do: "place", at: Number(slider.value) }));
 
   /** @param {Head} head */
   function draw(head) {
@@ -47,7 +42,7 @@ export function timeBarOf(model) {
     for (const part of [back, slider, forth, place]) part.hidden = !isKept || !head.of;
     now.hidden = head.live;
     slider.max = String(head.of);
-    if (!isSliding) slider.value = String(head.at);
+    hand.show(head.at);
     slider.setAttribute("aria-valuetext", `${head.at} of ${head.of}: ${head.place}`);
     back.disabled = head.at <= 0;
     forth.disabled = head.live;

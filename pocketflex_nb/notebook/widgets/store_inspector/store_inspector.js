@@ -2,10 +2,11 @@
 // The shared store as a tree. Rows come ready from the kernel; clicks are sent back.
 
 import { initialize } from "../base/js/delta.js";
-import { asView, counted, make, makeButton, makeOption, write } from "../base/js/dom.js";
+import { counted, make, makeButton, makeOption, write } from "../base/js/dom.js";
 import { listen } from "../base/js/model.js";
 import { onTyped, searchField } from "../base/js/search_field.js";
 import { hideStatic } from "../base/js/static_fallback.js";
+import { asView } from "../base/js/view_root.js";
 import { detailOf } from "./detail.js";
 import { differenceOf, isVersioned, timeBarOf } from "./history.js";
 import { treeOf } from "./tree_rows.js";
@@ -109,7 +110,7 @@ function barOf(model) {
   /** @param {Head} head */
   function draw(head) {
     title.textContent = head.title;
-    facts.textContent = `${counted(head.keys, "key")}${isVersioned(head) ? ` · version ${head.version}` : ""}`;
+    facts.textContent = `${counted(head.keys, "key")}${isVersioned(head) ? ` · version ${head.version}${head.live ? "" : " of the past"}` : ""}`;
     form.value = head.form;
     find.hidden = head.form === "json";
   }

@@ -209,7 +209,8 @@ class StoreInspector(StaticFallback, DeltaWidget):
         stops = self._past.stops()
         place = self._past.place(self._version) if stops else 0
         return {
-            "title": clean(self._title, 200), "keys": len(held), "version": self._past.version, "filter": self._filter,
+            "title": clean(self._title, 200), "keys": len(held), "version": self._past.version if self._version is None else self._version,
+            "filter": self._filter,
             "changed": self._changed_only, "live": self._version is None, "at": place, "of": max(len(stops) - 1, 0),
             "place": clean(stops[place].text, 200) if place else "as it began", "base": self._base, "others": others[:40],
             "note": self._note, "form": self._form, "why": self._breaks.why,

@@ -69,16 +69,6 @@ export function focusIn(el) {
   return root.activeElement ?? null;
 }
 
-/** The root of a view: a group whose keys are its own. JupyterLab looks for the mark at the focused element first, so each one that gets the
- *  focus carries it.
- *  @template {HTMLElement} T @param {T} root @returns {T} */
-export function asView(root) {
-  root.setAttribute("role", "group");
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
-  root.addEventListener("focusin", (event) => /** @type {Element} */ (event.target).setAttribute("data-lm-suppress-shortcuts", "true"));
-  return root;
-}
-
 /** `1 step`, `2 steps`. @param {number} count @param {string} one @param {string} [many] */
 export function counted(count, one, many) {
   return `${count} ${count === 1 ? one : (many ?? `${one}s`)}`;

@@ -26,3 +26,25 @@ export function throttled(send) {
     end: () => clearTimeout(timer),
   };
 }
+
+/** Milliseconds for which a slider stays where a hand put it, while the kernel has not followed. */
+const STAYS = 2000;
+
+/** Lets a slider follow the kernel, but not back behind a hand: quick presses of a key all count. @param {HTMLInputElement} slider */
+export function slidBy(slider) {
+  /** @type {number | null} */
+  let wanted = null;
+  let since = 0;
+  slider.addEventListener("input", () => {
+    wanted = Number(slider.value);
+    since = performance.now();
+  });
+  return {
+    /** Show where the kernel is. @param {number} at */
+    show(at) {
+      if (wanted !== null && at !== wanted && performance.now() - since < STAYS) return;
+      wanted = null;
+      slider.value = String(at);
+    },
+  };
+}

@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pocketflex_nb.core.errors import EncodingError, LockLost, NotLoaded, StoreError
@@ -151,6 +151,7 @@ verbs = st.one_of(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(steps=[("__setitem__", "b", 2**60), ("increment", "b", 0, None, None)])
 @given(steps=st.lists(verbs, max_size=12))
 def test_every_sequence_of_verbs_gives_what_it_gives_on_a_core_store(pair: Pair, steps: list[Any]) -> None:
     mine, yours = pair

@@ -60,7 +60,7 @@ local who, bound = ARGV[3], 9007199254740992
 local total = redis.pcall('HINCRBY', KEYS[1], ARGV[1], ARGV[2])
 if type(total) ~= 'number' then return {2, 0} end
 if total >= bound or total <= -bound then
-  redis.call('HINCRBY', KEYS[1], ARGV[1], -tonumber(ARGV[2]))
+  if ARGV[2] ~= '0' then redis.call('HINCRBY', KEYS[1], ARGV[1], -tonumber(ARGV[2])) end  -- Lua writes -0 for it, no integer
   return {2, 0}
 end
 local text = string.format('%.0f', total)

@@ -1,7 +1,7 @@
 """The walk of `run`: in the caller's thread, with no event loop until a step needs one.
 
 The hop is written out once here and once in :mod:`pocketflex_nb.engine.walk.async_walk`. A hop takes 0.6 µs; one more Python call costs
-about 0.05 µs with its arguments, so that a shared body of three parts (begin, record, next node) would exceed the mark of 3 % several
+0.05 to 0.09 µs with its arguments, so that a shared body of three parts (begin, record, next node) would exceed the mark of 3 % several
 times over. What both walks share is called off the plain path only: changes, failures and unknown actions in `hop`, the choice of a visit
 in `dispatch`, attempts in `sync_attempt`, forks in `fork`, waiting in `wait_for_step`.
 """

@@ -99,7 +99,12 @@ def _export(thing: _Any, form: str, **options: _Any) -> _Any:
 
 
 class _Journals:
-    """The journal's room, imported when a journal is first asked for."""
+    """The journal's room, imported when a journal is first asked for; with what it needs of the resources."""
+
+    def reopened_store(self, url: str) -> _Any:
+        from pocketflex_nb.resources import open_store
+
+        return open_store(url)
 
     def __getattr__(self, name: str) -> _Any:
         from pocketflex_nb.journal import port

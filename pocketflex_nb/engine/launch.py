@@ -179,6 +179,8 @@ def _record(made: Iterable[Run], path: Any, durability: str) -> None:
         for run in map(lifecycle_of, made):
             uid, flow, store = os.urandom(16).hex(), run.flow, run.store
             header = {"uid": uid, "flow": run.flow_id, "nodes": code_marks(flow), "wiring": wiring(flow), "limits": run.limits or {}}
+            if (url := getattr(store, "url", None)) is not None:  # what is kept elsewhere holds its own values
+                header["store_url"] = url
             header["transient"] = sorted(map(str, store._transient))
             content = {} if type(store) is not Store else {key: dict.__getitem__(store, key) for key in dict.keys(store)}
             recorder = ports.journal.begin(path, run.name, header, content, store._transient, durability)

@@ -123,7 +123,10 @@ def _made(path: Any, number: int | str, flow: Any, provide: Mapping[Any, Any], s
     if missing:
         wanted = ", ".join(f"{key!r}: ..." for key in missing)
         raise JournalError(f"{what} needs what was kept out of it: resume(..., provide={{{wanted}}})")
-    store = Store({**history.content(), **provide}, transient=transient)
+    if (url := header.get("store_url")) is not None:
+        store = ports.journal.reopened_store(url)
+    else:
+        store = Store({**history.content(), **provide}, transient=transient)
     limits = header.get("limits") or {}
     made = make_run(walked, store, history.name, limits)
     recorder = ports.journal.go_on(path, history.run, durability, transient, changed)

@@ -106,7 +106,7 @@ class Recorder:
         return self._record(Kind.FAILED, address, text)
 
     def kept_result(
-        self, address: str, value: Any, *, is_item: bool = False, usage: tuple[float, float] | None = None
+        self, address: str, value: Any, *, is_item: bool = False, usage: tuple[float, float] | None = None, changes: _Changes = ()
     ) -> list[Statement]:
         """What `exec` gave, before `post` begins; nothing when it cannot be kept, which is noted in `unkept`."""
         try:
@@ -114,7 +114,9 @@ class Recorder:
         except EncodingError:
             self.unkept.add(address)
             return []
-        return self._record(Kind.ITEM if is_item else Kind.RESULT, address, f'{{"e":{text}{_spent(usage)}}}')
+        also = changes_json(changes, self.transient)
+        also = "" if also == "[]" else f',"c":{also}'
+        return self._record(Kind.ITEM if is_item else Kind.RESULT, address, f'{{"e":{text}{also}{_spent(usage)}}}')
 
     def attempt(self, address: str, number: int, told: str) -> list[Statement]:
         """A failed attempt that another one follows; `number` counts from 0."""

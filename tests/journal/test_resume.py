@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb import BatchNode, Flow, Node, Store, current, emit, launch, resume
+from pocketflex_nb import BatchFlow, BatchNode, Flow, Node, Store, current, emit, launch, open_store, resume
 from pocketflex_nb.core.errors import BudgetSpent, EncodingError, JournalError, RunHeld
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.journal import journal_file
@@ -262,6 +262,50 @@ def test_a_group_of_which_one_cannot_be_kept_begins_none(path: Path) -> None:
 
     assert [history.status for history in Journal(path).histories()] == ["cancelled"]
     assert CALLS == []
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_flow_s_own_prep_happens_once(batch: bool, path: Path) -> None:
+    class Inner(BatchFlow if batch else Flow):  # type: ignore[misc]
+        def prep(self, shared: Any) -> Any:
+            shared["begun"] += 1
+            return [{"item": shared["begun"]}, {"item": 2}] if batch else shared["begun"]
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["ended"] = prep_res
+            if DOWN:
+                raise ConnectionError
+
+    class Work(Node):
+        def exec(self, prep_res: Any) -> Any:
+            CALLS.append(1)
+            return 1
+
+    inner = Inner(Work(), name="inner")
+    start = Node(name="start")
+    start >> inner
+    for flow, name in ((Flow(start, name="outer"), "nested"), (inner, "alone")):
+        CALLS.clear()
+        DOWN[:] = [True]
+        assert flow.launch({"begun": 0}, name=name, journal=path).wait(20).status == "failed"
+        DOWN.clear()
+
+        run = resume(path, name, flow=flow).wait(20)
+
+        assert (run.status, run.store["begun"], len(CALLS)) == ("done", 1, 2 if batch else 1)
+        assert run.store["ended"] == ([{"item": 1}, {"item": 2}] if batch else 1)
+
+
+def test_a_run_on_a_shared_store_goes_on_there(path: Path) -> None:
+    with open_store(f"sqlite:///{path.parent}/store.db") as store:
+        store["n"] = 0
+        failed(path, store)
+        assert Journal(path).history("night").content() == {}
+
+        run = resume(path, "night", flow=stepping()).wait(20)
+
+        assert (run.status, store["n"]) == ("done", 6)
+        run.store.close()
 
 
 def test_an_error_edge_gets_the_recorded_error(path: Path) -> None:

@@ -119,6 +119,14 @@ class Recording:
         await self.save(statements)
         return bool(statements)
 
+    async def prepared(self, address: str, value: Any) -> None:
+        """What a flow's own prep gave, with what it changed; when it cannot be kept, prep runs again after a crash."""
+        changes = list(self._changes)
+        statements = self.recorder.kept_result(address, value, changes=self._taken())
+        if not statements:
+            self._changes = changes
+        await self.save(statements)
+
     async def attempt(self, frame: Frame, number: int, told: str) -> None:
         """An attempt that failed, and that another one follows."""
         await self.save(self.recorder.attempt(step_address(frame, frame.node), number, told))

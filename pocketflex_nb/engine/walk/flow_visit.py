@@ -10,6 +10,7 @@ from typing import Any
 from pocketflex_nb.concurrency.portal import call_on_engine
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.flow import BatchFlow
+from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.flow.outcomes import given, is_awaited
 from pocketflex_nb.engine.control.flow_limits import counted, has_limits, is_timed, timed
 from pocketflex_nb.engine.records.addresses import walk_address
@@ -113,7 +114,7 @@ async def visit_flow_async(flow: Any, shared: Any) -> Any:
 
 async def _visit_flow_async(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
-        p = await _then(flow.prep(shared))
+        p = await _prepared(frame, flow, shared)
         if flow._pfx_private is None:
             last = await flow._orch_async(shared)
         else:
@@ -149,23 +150,26 @@ def _visit_batch_flow(flow: Any, shared: Any) -> Any:
 
 async def _visit_batch_flow_async(flow: Any, shared: Any) -> Any:
     with entered(flow, shared) as frame:
-        items = await _recorded_items(frame, flow, shared)
+        items = given(await _prepared(frame, flow, shared))
         outcome = await ItemWalks(frame, flow, shared).walk_all(items)
         action = await _then(flow.post(shared, items, outcome))
         settled(frame)
         return action
 
 
-async def _recorded_items(frame: Frame, flow: Any, shared: Any) -> Any:
-    """The items of a batch flow; those that an earlier process began with, when the journal has them."""
+async def _prepared(frame: Frame, flow: Any, shared: Any) -> Any:
+    """What the flow's own prep gives: with a journal only once: it is kept together with what it changed."""
     recording = frame.lifecycle.recording
-    known = None if recording is None else recording.recorder.begun_content(f"{walk_address(frame)} items")
-    if known is not None:
-        return known[1]["items"]
-    items = given(await _then(flow.prep(shared)))
-    if recording is not None and isinstance(items, (list, tuple)):
-        recording.early(recording.recorder.content(f"{walk_address(frame)} items", {}, more={"items": list(items)}))
-    return items
+    if recording is None or (type(flow).prep is BaseNode.prep and "prep" not in flow.__dict__):
+        return await _then(flow.prep(shared))
+    address = f"{walk_address(frame)} prep"
+    is_known, prepared = recording.result(address)
+    if is_known:
+        return prepared
+    prepared = await _then(flow.prep(shared))
+    settled(frame)
+    await recording.prepared(address, prepared)
+    return prepared
 
 
 async def walk_private(flow: Any, shared: Any) -> Any:

@@ -33,7 +33,7 @@ from pocketflex_nb.engine.walk.dispatch import overrides_flow_hooks
 from pocketflex_nb.engine.walk.flow_visit import visit_flow_async
 from pocketflex_nb.engine.walk.steps import USER, in_pool, mode_here
 
-__all__ = ["AT_ONCE", "all_or_none", "begin_group", "drive", "launch", "launch_each", "make_run"]
+__all__ = ["AT_ONCE", "all_or_none", "begin_group", "drive", "launch", "launch_each", "make_run", "record_runs"]
 
 #: runs of one group at once, unless said otherwise
 AT_ONCE = 32
@@ -155,7 +155,7 @@ def launch(
                 run = made(make_run(flows, share if shared is None else shared, name, options))
                 lifecycle_of(run).branches = max_concurrency
                 _check(run.flow)
-                _record([run], journal, durability)
+                record_runs([run], journal, durability)
                 _start([run])
             return _shown(run, show)
     with _stopped_together() as started:
@@ -163,20 +163,26 @@ def launch(
             group = RunGroup(_many(flows, shared, share, name, options, made), on_error=on_error, name=name)
             for flow in {id(run.flow): run.flow for run in group}.values():
                 _check(flow)
-            _record(group, journal, durability)
+            record_runs(group, journal, durability)
             begin_group(group, max_concurrency)
         return _shown(group, show)
 
 
-def _record(made: Iterable[Run], path: Any, durability: str) -> None:
+def record_runs(made: Iterable[Run], path: Any, durability: str) -> None:
     """Give runs that wait to be started a journal, if `path` names one: their headers are written."""
     if path is None:
         return
     if ports.journal is None:
         raise RuntimeError("the journal's room is not there")
-    done: list[Recording] = []
+    lives, done = [lifecycle_of(run) for run in made], list[Recording]()
+    stores = [life.store for life in lives]
+    if len({id(store) for store in stores}) < len(stores) and any(type(store) is Store for store in stores):
+        raise ValueError(
+            "journal= with a store in memory that several runs share: after a crash each would go on with changes of its own; "
+            "share one that outlives the process, such as open_store('sqlite:///shared.db')"
+        )
     try:
-        for run in map(lifecycle_of, made):
+        for run in lives:
             uid, flow, store = os.urandom(16).hex(), run.flow, run.store
             header = {"uid": uid, "flow": run.flow_id, "nodes": code_marks(flow), "wiring": wiring(flow), "limits": run.limits or {}}
             if (url := getattr(store, "url", None)) is not None:  # what is kept elsewhere holds its own values
@@ -243,7 +249,7 @@ def launch_each(
                 runs.append(made(make_run(flow, {**base, **item} if key is None else {**base, key: item}, name, options)))
             if runs:
                 _check(runs[0].flow)
-                _record(runs, journal, durability)
+                record_runs(runs, journal, durability)
             group = begin_group(RunGroup(runs, on_error=on_error, name=name), max_concurrency)
         return _shown(group, show)  # type: ignore[no-any-return]
 

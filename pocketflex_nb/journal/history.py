@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,8 @@ from pocketflex_nb.journal.salvage import DamagedJournal
 
 __all__ = ["History"]
 
+#: the walk of an item is inside of the visit of the batch flow
+_ITEM = re.compile(r"\[\d+\]$")
 _KINDS = frozenset(map(int, Kind))
 
 
@@ -82,7 +85,7 @@ class History:
             self.finished[address] = row
             at = address.find("/", address.find("/") + 1)
             while at > 0:
-                self.inner[address[:at]] += 1
+                self.inner[_ITEM.sub("", address[:at])] += 1
                 at = address.find("/", at + 1)
         elif kind in (Kind.RESULT, Kind.ITEM):
             self.results[address] = row

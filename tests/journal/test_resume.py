@@ -171,6 +171,12 @@ def test_finished_items_are_not_repeated(path: Path) -> None:
     assert (run.store["tens"], CALLS) == ([10, 20, 30, 40], [1, 2, 3, 4])
 
 
+def test_a_plain_store_that_runs_share_is_refused(path: Path) -> None:
+    with pytest.raises(ValueError, match="open_store"):
+        launch([stepping(), stepping()], share={"n": 0}, journal=path)
+    assert not path.exists() or Journal(path).numbers() == []
+
+
 # code that changed ----------------------------------------------------------------------------------------------------
 def test_changed_code_is_told_once_or_refused(path: Path) -> None:
     failed(path)

@@ -75,6 +75,8 @@ RUN_FLAGS = option_table(
     Option("--after", "RUN", "start when that run is over"),
     Option("--then", "'%pf ...'", "magic to run at the end", reading=Reading.EXPRESSION),
     Option("--notify", "", "print a line when it is over"),
+    Option("--journal", "FILE", "keep what each node does; %pocketflex resume FILE goes on after a crash"),
+    Option("--durability", "node|power|batch", "with --journal: what a kept node survives (default: node, the end of the kernel)"),
     Option("--timeout", "60s", "time limit of each run"),
     Option("--node-timeout", "20s", "time limit of each attempt of each node"),
     Option("--budget", "steps=200,tokens=50k,cost=1.5", "stop when it is spent"),

@@ -21,6 +21,7 @@ __all__ = ["CONFIG", "DEFAULT_CONCURRENCY", "VIEWS", "RunOptions", "StoreExpress
 DEFAULT_CONCURRENCY = 32
 VIEWS = ("auto", "graph", "lanes", "timeline", "store", "text", "none")
 _POLICIES = ("others", "stop", "pause")
+_DURABILITIES = ("node", "power", "batch")
 _BUDGETS = ("steps", "seconds", "tokens", "cost")
 
 
@@ -70,6 +71,8 @@ class RunOptions:
         The run whose end is waited for.
     then : str or None
         A line of ``%pf`` to run at the end, without its ``%pf``.
+    journal : str or None
+        The file that keeps what each node does, with the `durability` of `launch`.
     output, table : str or None
         The variables for the Run or RunGroup, and for the table of its events.
     """
@@ -97,6 +100,8 @@ class RunOptions:
     has_traceback: bool = False
     break_if: StoreExpression | None = None
     watch: tuple[StoreExpression, ...] = ()
+    journal: str | None = None
+    durability: str = "node"
 
 
 def read_run_options(line: ParsedLine, names: Mapping[str, object]) -> RunOptions:
@@ -111,6 +116,8 @@ def read_run_options(line: ParsedLine, names: Mapping[str, object]) -> RunOption
     number = line.one("-n")
     if line.has("--share") and line.has("--each"):
         raise usage("--share and --each exclude each other: one store cannot hold an item for each run; seed the list instead")
+    if line.has("--durability") and not line.has("--journal"):
+        raise usage("--durability needs --journal FILE: without a journal nothing is kept")
     if line.has("--run") and line.has("--no-run"):
         raise usage("--run and --no-run exclude each other")
     return RunOptions(
@@ -136,6 +143,8 @@ def read_run_options(line: ParsedLine, names: Mapping[str, object]) -> RunOption
         notifies=line.has("--notify"),
         has_traceback=line.has("--traceback"),
         break_if=compiled(condition, "--break-if", names) if condition is not None else None,
+        journal=line.one("--journal"),
+        durability=_choice(line.one("--durability") or "node", "--durability", _DURABILITIES),
         watch=tuple(compiled(text, "--watch", names) for text in line.all("--watch")),
     )
 

@@ -12,9 +12,12 @@ from time import monotonic
 
 from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.errors import PocketflexError, nearest
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.flow.flow import Flow
+from pocketflex_nb.core.flow.node_ids import base_id
 from pocketflex_nb.core.frozen.freezer import MISSING
+from pocketflex_nb.engine.resume import resume
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
@@ -96,6 +99,21 @@ def _pause(call: Call) -> None:
     for run in held:
         run.pause()
     print_safely(f"{_count(len(held))} paused before the next node" if held else "nothing to pause: every run named is over")
+
+
+def _resume(call: Call) -> object:
+    file = call.word("the journal's file")
+    name = call.word("the run's name") if call.words else None
+    call.end()
+    flows = {base_id(value): value for key, value in call.names.items() if isinstance(value, Flow) and not key.startswith("_")}
+    try:
+        found = resume(file, int(name) if name is not None and name.isdecimal() else name, flow=flows, strict=call.has("--strict"))
+    except PocketflexError as exc:
+        raise usage(str(exc)) from None
+    if isinstance(found, RunGroup) and not len(found):
+        print_safely(f"nothing to resume in {file}: every run is over, or goes on in another process")
+        return None
+    return found
 
 
 def _go_on(call: Call) -> None:
@@ -286,6 +304,9 @@ RUN_COMMANDS = [
     Command("pause", "pause RUN|all", "Pause runs before their next node.", _pause),
     Command("continue", "continue RUN|all", "Continue paused runs.", _go_on, option_table(
         Option("--step", "", "only to the next node"),
+    )),
+    Command("resume", "resume FILE [RUN]", "Go on with runs that a crash left in a journal.", _resume, option_table(
+        Option("--strict", "", "refuse when the code has changed since"),
     )),
     Command("wait", "wait RUN...", "Wait until runs are over; the buttons of views work meanwhile.", _wait, option_table(
         Option("--timeout", "60s", "wait no longer than this"),

@@ -95,11 +95,12 @@ def launch(
     flows : Flow, list, or dict
         One flow gives a `Run`. A list of flows or of (flow, store) pairs, or a dict of name to either, gives a `RunGroup`.
     shared : mapping or Store, optional
-        The store of a single flow, or the one that each run of a group gets a copy of.
+        What the store of each run starts with: a mapping is copied, its top level; a Store is used as it is, by all runs of a group.
     share : mapping or Store, optional
         One store for all runs of the group.
     name : str, optional
-        Name of the run, or of the group's runs; numbered when taken.
+        Name of the run, or of the group's runs; numbered when taken. Default: the flow's. In views, a run of `launch_each` has the name
+        of its item, and a flow without a name that of the notebook's variable that holds it.
     show : bool, optional
         Show the live view; default: in a notebook, once per cell.
     timeout, budget, max_steps
@@ -246,7 +247,9 @@ def launch_each(
             for item in items:
                 if key is None and not isinstance(item, Mapping):
                     raise TypeError(f"launch_each(None, ...) needs items that are mappings, got {item!r}; name a key for plain values")
-                runs.append(made(make_run(flow, {**base, **item} if key is None else {**base, key: item}, name, options)))
+                run = made(make_run(flow, {**base, **item} if key is None else {**base, key: item}, name, options))
+                run._lifecycle.item = key, item
+                runs.append(run)
             if runs:
                 _check(runs[0].flow)
                 record_runs(runs, journal, durability)

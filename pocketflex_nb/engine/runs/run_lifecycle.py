@@ -126,6 +126,7 @@ class RunLifecycle:
     limits: Any = None
     recording: Any = None  # what writes it into a journal, if it has one
     loop_below: Any = None  # the loop that a plain run in a step of another stands on
+    item: tuple[str | None, Any] | None = None  # the key and the value that it was launched for, as one of many
     outer: Any = None
     outer_node: Any = None  # the node whose step began it there
     trace: TracebackType | None = None  # the traceback of `error`, as it was when that ended the run

@@ -11,7 +11,7 @@ import inspect
 import linecache
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import CodeType, FunctionType
 
@@ -36,7 +36,7 @@ class InputField:
     key : str
         The key in the store.
     is_needed : bool
-        Whether a node reads it without asking if it is there.
+        Whether a node reads it without asking if it is there, and no other node of the flow writes it.
     default : str
         What the node takes when it is not there, as Python source; ``""`` where that is unknown.
     node : str
@@ -71,18 +71,20 @@ def input_fields(flow: Flow) -> list[InputField]:
     ... def write(shared):
     ...     shared["text"] = str(shared["found"])
     >>> _ = search >> write
-    >>> [(field.key, field.is_needed, field.default) for field in fields_of(Flow(search))]
+    >>> [(field.key, field.is_needed, field.default) for field in input_fields(Flow(search))]
     [('topic', True, ''), ('depth', False, '2')]
     """
     found: dict[str, InputField] = {}
     written: set[str] = set()
+    writers: dict[str, set[str]] = {}
     for path, node in [("", flow), *nodes_by_path(flow).items()]:
         for use in _uses(node):
             if use.does == "write":
                 written.add(use.key)
+                writers.setdefault(use.key, set()).add(path)
             elif use.key not in written and use.key not in found:
                 found[use.key] = InputField(use.key, use.does == "need", use.default, path)
-    return list(found.values())
+    return [replace(field, is_needed=field.is_needed and not writers.get(field.key, set()) - {field.node}) for field in found.values()]
 
 
 def _uses(node: object) -> Iterator[_Use]:

@@ -12,9 +12,11 @@ from pocketflex_nb.notebook.requests.option_line import ParsedLine
 from pocketflex_nb.notebook.requests.option_values import evaluated, pairs
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["Inputs", "read_inputs", "stored", "stores_of"]
+__all__ = ["Inputs", "Item", "items_of", "read_inputs", "stored", "stores_of"]
 
 _T = TypeVar("_T")
+#: the key and the value that a run is for; without a key, a mapping of both
+Item = tuple[str | None, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,23 @@ def stores_of(inputs: Inputs, number: int | None) -> list[Mapping[object, object
         return [inputs.shared] * (number or 1)
     agents: list[dict[object, object]] = [{}] if number is None else [{"agent": index} for index in range(number)]
     return [{**inputs.seed, **item, **agent} for item in inputs.items for agent in agents]
+
+
+def items_of(inputs: Inputs, number: int | None) -> list[Item | None]:
+    """Per run of `stores_of`, the key and value of ``--each`` that it is for."""
+    if inputs.shared is not None:
+        return [None] * (number or 1)
+    if inputs.items == ({},):
+        return [None] * (1 if number is None else number)
+    own = [_item_of(item) for item in inputs.items]
+    return [item for item in own for _ in range(1 if number is None else number)]
+
+
+def _item_of(item: Mapping[object, object]) -> Item:
+    if len(item) == 1:
+        ((key, value),) = item.items()
+        return str(key), value
+    return None, item
 
 
 def stored(store: Mapping[object, object], own: object) -> Store:

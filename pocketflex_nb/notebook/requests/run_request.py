@@ -15,7 +15,7 @@ from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run, record_runs
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.notebook.requests.input_stores import Inputs, stored, stores_of
+from pocketflex_nb.notebook.requests.input_stores import Inputs, Item, items_of, stored, stores_of
 from pocketflex_nb.notebook.requests.names import FlowEntry, as_flow, runs_of
 from pocketflex_nb.notebook.requests.run_options import RunOptions, StoreExpression
 from pocketflex_nb.notebook.shell.cell_errors import usage
@@ -53,7 +53,7 @@ _WIRES = ("successors", "start_node", "_pfx_on_error")
 def plan_text(entries: Iterable[FlowEntry], options: RunOptions, inputs: Inputs) -> str:
     """What would run, as text."""
     lines = []
-    for name, flow, store in _requested(entries, options, inputs):
+    for name, flow, store, _ in _requested(entries, options, inputs):
         keys = ", ".join(map(str, store)) or "empty"
         lines.append(f"{name or flow.name or type(flow).__name__}: store with {keys}")
     number = f"{len(lines)} run{'s' if len(lines) != 1 else ''}"
@@ -73,7 +73,7 @@ def start(
         Whether the flows were checked already, when they were built.
     """
     requested = _requested(entries, options, inputs)
-    flows = list({id(flow): flow for _, flow, _ in requested}.values())
+    flows = list({id(flow): flow for _, flow, _, _ in requested}.values())
     for flow in flows if not is_checked else ():
         checked(flow)
     breaks = frozenset().union(*(_breaks(flow, inputs) for flow in flows))
@@ -81,7 +81,9 @@ def start(
     with all_or_none([]) as register:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the checks say was said
-            runs = [register(make_run(flow, store, label, limits)) for label, flow, store in requested]
+            runs = [register(make_run(flow, store, label, limits)) for label, flow, store, _ in requested]
+        for run, (*_, item) in zip(runs, requested, strict=True):
+            lifecycle_of(run).item = item
         group = RunGroup(runs, on_error="stop" if options.on_error == "stop" else "others", name=options.name)
         for run in group:
             _prepare(run, options, breaks)
@@ -110,14 +112,17 @@ def when_over(thing: Run | RunGroup, fn: Callable[[], object]) -> None:
         run.add_done_callback(over)
 
 
-def _requested(entries: Iterable[FlowEntry], options: RunOptions, inputs: Inputs) -> list[tuple[str | None, Flow, Store]]:
-    """Name, flow and store of each run."""
-    stores = stores_of(inputs, options.number)
-    requested: list[tuple[str | None, Flow, Store]] = []
+def _requested(entries: Iterable[FlowEntry], options: RunOptions, inputs: Inputs) -> list[tuple[str | None, Flow, Store, Item | None]]:
+    """Name, flow and store of each run, and the item that it is for."""
+    stores, items = stores_of(inputs, options.number), items_of(inputs, options.number)
+    requested: list[tuple[str | None, Flow, Store, Item | None]] = []
     for key, node, own in entries:
         flow = _limited(as_flow(node), options.node_timeout)
         name = f"{options.name}-{key}" if options.name and key else key or options.name
-        requested += [(name, flow, stored(store, own)) for store in ([own] if isinstance(own, Store) else stores)]
+        if isinstance(own, Store):
+            requested.append((name, flow, stored(own, own), None))
+        else:
+            requested += [(name, flow, stored(store, own), item) for store, item in zip(stores, items, strict=True)]
     return requested
 
 

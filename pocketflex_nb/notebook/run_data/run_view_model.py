@@ -15,7 +15,7 @@ from typing import NotRequired, TypedDict
 
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.flow_graph import Graph, base_name, ids_of
+from pocketflex_nb.core.flow.flow_graph import Graph, ids_of
 from pocketflex_nb.core.state import NodeState, Span, State
 from pocketflex_nb.engine.records.frame import WIDTH, Several
 from pocketflex_nb.engine.records.record import Failure, Note, rows
@@ -25,6 +25,7 @@ from pocketflex_nb.notebook.run_data.active_visits import ActiveVisit, ActiveVis
 from pocketflex_nb.notebook.run_data.error_card import ErrorCard, error_card
 from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
+from pocketflex_nb.notebook.run_data.run_labels import flow_label, run_label
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of, inner_runs_of
 from pocketflex_nb.views.text.page_text import clean
@@ -161,6 +162,7 @@ class RunViewModel:
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
         self._open: dict[int, ActiveVisits] = {}  # by number of the run
         self._columns: dict[int, LaneColumns] = {}  # by number of the run
+        self._labels: dict[int, str] = {}  # by number of the run
         self._cards: dict[int, ErrorCard] = {}  # by number of the run: a card tells what was so when it failed
         self._waited: set[int] = set()  # numbers of runs that have asked somebody
         self._deadlines: dict[tuple[int, int], float] = {}  # (run, question): seconds since the epoch
@@ -230,10 +232,17 @@ class RunViewModel:
             told["ms"] = round((self.moment - self.zero()) / 1e6, 1)
         if last is not None:
             run, span = last
-            whose = f"{run.name} · " if len(self.chosen()) > 1 else ""
+            whose = f"{self.label(run)} · " if len(self.chosen()) > 1 else ""
             went = "failed" if span.failed else "cancelled" if span.cancelled else f"→ {span.action or 'default'}"
             told["text"] = clean(f"{whose}{span.node} {went}", 160) + f"  {(span.end - span.start) / 1e9:.3f} s"
         return told
+
+    def label(self, run: ViewedRun) -> str:
+        """What a run is called, see `run_label`; looked up once."""
+        known = self._labels.get(run.number)
+        if known is None:
+            known = self._labels[run.number] = run_label(run)
+        return known
 
     def zero(self) -> int:
         """When the first of the runs began, monotonic ns; runs that begin later do not change it."""
@@ -284,7 +293,7 @@ class RunViewModel:
             if progress:
                 header["progress"] = [_finite(sum(s.done or 0 for s in progress)), _finite(sum(s.total or 0 for s in progress))]
         if self.is_many and self.focus is not None:
-            header["pinned"] = clean(self.chosen()[0].name, 120)
+            header["pinned"] = self.label(self.chosen()[0])
         return header
 
     def old_code(self) -> tuple[str, ...]:
@@ -394,7 +403,7 @@ class RunViewModel:
         is_now = self.moment is None
         flying = run.in_flight() if is_now and not run.done() else [path for path, node in state.nodes.items() if node.active]
         lane: RunLane = {
-            "run": self.runs.index(run) if self.is_many else None, "name": clean(run.name, 120), "key": run.number,
+            "run": self.runs.index(run) if self.is_many else None, "name": self.label(run), "key": run.number,
             "status": run.status if is_now else state.status, "at": [clean(path, 120) for path in flying[:4]],
             "lines": self._lines(run, state, tail, room), "steps": state.steps,
             "seconds": round(run.seconds, 2) if is_now and run.done() else None,
@@ -576,7 +585,7 @@ def flow_names(flows: Sequence[Flow]) -> list[str]:
     """Distinct names of the flows; a run's own name may be another."""
     names, known = [], Counter[str]()
     for flow in flows:
-        name = clean(base_name(flow), 80)
+        name = flow_label(flow)
         known[name] += 1
         names.append(name if known[name] == 1 else f"{name} ({known[name]})")
     return names

@@ -151,7 +151,7 @@ class RunView(StaticFallback, DeltaWidget):
             return str(self._name)
         if self._kept is not None:
             return self._kept.title
-        return str(self.runs[0].name) if len(self.runs) == 1 else f"{len(self.runs)} runs"
+        return self._view_model.label(self.runs[0]) if len(self.runs) == 1 else f"{len(self.runs)} runs"
 
     def add(self, runs: Iterable[ViewedRun]) -> None:
         """Show more runs in the same view.

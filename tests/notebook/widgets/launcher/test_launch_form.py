@@ -193,6 +193,22 @@ def test_keys_are_those_that_nodes_read_before_one_has_written_them() -> None:
     }
 
 
+def test_a_key_that_another_node_writes_later_in_a_loop_is_not_needed() -> None:
+    class Draft(Node):
+        def prep(self, shared: Any) -> Any:
+            return shared["topic"], shared["complaints"]
+
+    class Review(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+            shared["complaints"] = ["shorter"]
+            return "default"
+
+    draft, check = Draft(), Review()
+    draft >> check >> draft
+
+    assert {field.key: field.is_needed for field in input_fields(Flow(draft))} == {"topic": True, "complaints": False}
+
+
 def test_a_node_without_source_asks_for_nothing() -> None:
     names: dict[str, Any] = {"Node": Node}
     exec("class Made(Node):\n    def prep(self, shared): return shared['x']", names)

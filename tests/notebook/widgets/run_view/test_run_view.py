@@ -472,10 +472,10 @@ def test_runs_that_steps_begin_open_level_by_level_and_close_again() -> None:
 
     assert view.states["0"]["down"][3] == 3
     assert _asked(view, do="enter", node="down", flow=0)["crumbs"] == ["top", "down"]
-    assert [lane["name"].partition("-")[0] for lane in view.lanes] == ["level1"] * 3
+    assert [lane["name"] for lane in view.lanes] == ["i=0", "i=1", "i=2"]
     assert _asked(view, do="focus", run=1)["crumbs"] == ["top", "down", "level1[1]"]
     assert _asked(view, do="enter", node="down", flow=0)["crumbs"] == ["top", "down", "level1[1]", "down"]
-    assert len(view.lanes) == 3 and all(lane["name"].startswith("level0") for lane in view.lanes)
+    assert len(view.lanes) == 3 and all(run.name.startswith("level0") for run in view._view_model.runs)
     assert _asked(view, do="enter", node="down", flow=0)["crumbs"] == ["top", "down", "level1[1]", "down"]  # nothing inside
     assert _asked(view, do="up", to=2)["crumbs"] == ["top", "down", "level1[1]"]
     assert _asked(view, do="up", to=1)["crumbs"] == ["top", "down"] and view.focus == -1

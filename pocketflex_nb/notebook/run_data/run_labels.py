@@ -1,0 +1,57 @@
+"""What a run is called in a view: by the item that it was launched for, its own name, or the variable that holds its flow."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pocketflex_nb.core.flow.flow_graph import base_name
+from pocketflex_nb.notebook.run_data.playback import engine_side
+from pocketflex_nb.views.text.page_text import clean
+from pocketflex_nb.views.values.value_preview import preview
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.notebook.run_data.playback import ViewedRun
+
+__all__ = ["flow_label", "run_label", "variable_of"]
+
+#: characters of an item
+_ITEM = 60
+
+
+def run_label(run: ViewedRun) -> str:
+    """The item of ``--each`` or `launch_each`, else the run's name; where nobody gave one, the variable that holds its flow."""
+    side = engine_side(run)
+    item = getattr(side, "item", None)
+    if item is not None:
+        return _item_text(*item)
+    if not getattr(side, "given_name", run.name) and not getattr(run.flow, "name", None):
+        variable = variable_of(run.flow)
+        if variable:
+            return clean(variable + run.name.removeprefix(side.base), 120)
+    return clean(run.name, 120)
+
+
+def flow_label(flow: Flow) -> str:
+    """The name of a flow, else of the variable that holds it."""
+    return clean(getattr(flow, "name", None) or variable_of(flow) or base_name(flow), 80)
+
+
+def variable_of(thing: object) -> str:
+    """The name under which the notebook holds an object; ``""``: under none."""
+    if "IPython" not in sys.modules:
+        return ""
+    held = list(vars(sys.modules["__main__"]).items())
+    return next((name for name, value in held if value is thing and not name.startswith("_")), "")
+
+
+def _item_text(key: str | None, item: object) -> str:
+    """An item as a lane's name: a text as it is, other values with their key, a mapping by its items; secrets masked."""
+    if isinstance(item, str):
+        return clean(preview(item, _ITEM, key=key).strip("'\""), _ITEM)
+    if isinstance(item, Mapping) and key is None:
+        return clean(", ".join(_item_text(str(name), value) for name, value in list(item.items())[:4]), _ITEM)
+    text = preview(item, _ITEM, key=key)
+    return clean(f"{key}={text}" if key else text, _ITEM)

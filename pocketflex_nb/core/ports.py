@@ -232,6 +232,8 @@ class EnginePort(Protocol[NodeT, FlowT]):
     def launch(self) -> Callable[..., object]: ...
     @property
     def launch_each(self) -> Callable[..., object]: ...
+    @property
+    def fork(self) -> Callable[..., Any]: ...
 
     # runs, and walks of a flow's inside
     def run(self, flow: FlowT, shared: object) -> object: ...
@@ -277,7 +279,9 @@ class JournalRow(Protocol):
 
 
 class JournalRecorder(Protocol):
-    """The journal's side of one run; `journal.recorder.Recorder` provides it. What its verbs give is for its own `save`.
+    """The journal's side of one run, number `run` of the file at `path`. What its verbs give is for its own `save`.
+
+    `journal.recorder.Recorder` provides it.
 
     Attributes
     ----------
@@ -286,6 +290,11 @@ class JournalRecorder(Protocol):
     """
 
     unkept: set[str]
+
+    @property
+    def run(self) -> int: ...
+    @property
+    def path(self) -> Any: ...
 
     # what an earlier process has recorded
     def finished(self, address: str, /) -> JournalRow | None: ...
@@ -327,6 +336,7 @@ class JournalPort(Protocol):
     def reopened_store(self, url: str, /) -> Any: ...
     def unfinished(self, path: Any, /) -> list[int]: ...
     def left(self, path: Any, run: int | str, /) -> Any: ...
+    def fork(self, path: Any, run: int, hops: int, name: str, header: Mapping[str, Any], edits: Mapping[Any, Any], /) -> int: ...
     def go_on(self, path: Any, run: int, durability: str, transient: frozenset[Any], changed: Sequence[str], /) -> JournalRecorder: ...
 
 

@@ -28,9 +28,16 @@ from pocketflex_nb.engine.walk.sync_walk import walk as walk_nodes
 from pocketflex_nb.engine.walk.wait_for_step import loop_here, wait_step
 
 __all__ = [
-    "attempt", "attempt_items", "attempt_legacy_async", "collected", "launch", "launch_each", "retried", "run", "run_async", "run_node",
-    "streamed", "visit", "visit_batch_flow", "visit_flow", "walk", "walk_async", "walk_items", "walk_private",
+    "attempt", "attempt_items", "attempt_legacy_async", "collected", "fork", "launch", "launch_each", "retried", "run", "run_async",
+    "run_node", "streamed", "visit", "visit_batch_flow", "visit_flow", "walk", "walk_async", "walk_items", "walk_private",
 ]
+
+
+def fork(run: Run, at: int | None = None, **options: Any) -> Run:
+    """`Run.fork`."""
+    from pocketflex_nb.engine.resume import fork as forked  # a run without a journal needs nothing of it
+
+    return forked(run, at, **options)
 
 
 def run(flow: Any, shared: Any) -> Any:

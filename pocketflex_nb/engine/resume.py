@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
@@ -9,17 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.errors import JournalError, nearest
+from pocketflex_nb.core.errors import JournalError, RunError, nearest
 from pocketflex_nb.core.flow.code_marks import code_marks, wiring
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.node_ids import base_id
+from pocketflex_nb.core.flow.node_ids import base_id, nodes_by_path
+from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
 from pocketflex_nb.engine.records.recording import Recording
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_group import RunGroup
 
-__all__ = ["resume"]
+__all__ = ["fork", "resume"]
 
 #: visit, branch and item of a part of an address
 _MARKS = re.compile(r"#\d+|\{[^}]*\}|\[\d+\]")
@@ -77,7 +79,7 @@ def resume(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from pocketflex_nb import Flow, Node, resume
+    >>> from pocketflex_nb import END, Flow, Node, resume
     >>> is_down = True
     >>> class Count(Node):
     ...     def post(self, shared, prep_res, exec_res):
@@ -87,6 +89,7 @@ def resume(
     ...         return "again" if shared["n"] < 4 else "enough"
     >>> count = Count()
     >>> _ = count - "again" >> count
+    >>> _ = count - "enough" >> END
     >>> file = Path(tempfile.mkdtemp()) / "runs.sqlite"
     >>> Flow(count, name="count").launch({"n": 0}, name="night", journal=file).wait(10).status
     'failed'
@@ -105,6 +108,65 @@ def resume(
     if show is not False and ports.display is not None and runs:
         ports.display(thing, asked=bool(show))
     return thing
+
+
+def fork(
+    run: Any, at: int | None = None, *, before: str | None = None, swap: Mapping[str, Any] | None = None, name: str | None = None,
+    show: bool | None = None, edits: Mapping[Any, Any],
+) -> Run:
+    """A new run that begins where `run` had made so many hops; see `Run.fork`."""
+    life = lifecycle_of(run)
+    if life.recording is None or ports.journal is None:
+        raise RunError(f"run {run.name!r} has no journal to fork from; launch the flow with one: flow.launch(..., journal='runs.sqlite')")
+    recorder = life.recording.recorder
+    history = ports.journal.left(recorder.path, recorder.run)
+    hops = _hops_of(history, at, before, run.name)
+    walked = _swapped(run.flow, swap or {})
+    header = {"uid": os.urandom(16).hex(), "nodes": code_marks(walked), "wiring": wiring(walked)}
+    number = ports.journal.fork(recorder.path, recorder.run, hops, name or f"{life.base}-fork", header, edits)
+    transient = frozenset(history.header.get("transient", ()))
+    provide = {key: run.store[key] for key in transient if key in run.store}
+    with all_or_none([]) as tell:
+        made = tell(_made(recorder.path, number, walked, provide, False, str(history.header.get("durability", "node"))))
+        begin_group(RunGroup([made]), None)
+    if show is not False and ports.display is not None:
+        ports.display(made, asked=bool(show))
+    return made
+
+
+def _hops_of(history: Any, at: int | None, before: str | None, name: str) -> int:
+    """The number of finished hops to begin behind."""
+    if (at is None) == (before is None):
+        raise TypeError("fork() needs at= (a number of hops) or before= (a node), and not both")
+    if at is not None:
+        if not isinstance(at, int) or not 0 <= at <= history.hops:
+            raise ValueError(f"fork(at={at!r}): run {name!r} has {history.hops} recorded hops; give a number from 0 to {history.hops}")
+        return at
+    visits = [_path_of(row.address) for row in history.rows if "s" in row.data]
+    if before not in visits:
+        raise ValueError(f"fork(before={before!r}): run {name!r} has visited no such node{nearest(str(before), visits)}")
+    return len(visits) - 1 - visits[::-1].index(before)
+
+
+def _swapped(flow: Any, swap: Mapping[str, Any]) -> Any:
+    """A copy of `flow` in which nodes do what others do, at the same places."""
+    if not swap:
+        return flow
+    copied = flow.copy()
+    nodes = nodes_by_path(copied)
+    for path, better in swap.items():
+        if path not in nodes:
+            raise ValueError(f"fork(swap={{{path!r}: ...}}): the flow has no such node{nearest(path, nodes)}")
+        node = nodes[path]
+        if not isinstance(better, BaseNode) or hasattr(better, "start_node") or hasattr(node, "start_node"):
+            raise TypeError(f"fork(swap={{{path!r}: ...}}): a node for a node; a flow cannot be swapped")
+        own: dict[str, Any] = {"successors": node.successors, "_pfx_id": path.rpartition("/")[2]}
+        if "_pfx_on_error" in node.__dict__:
+            own["_pfx_on_error"] = node._pfx_on_error
+        node.__class__ = better.__class__
+        node.__dict__.clear()
+        node.__dict__.update({key: value for key, value in better.__dict__.items() if key != "_pfx_on_error"} | own)
+    return copied
 
 
 def _made(path: Any, number: int | str, flow: Any, provide: Mapping[Any, Any], strict: bool, durability: str) -> Run:

@@ -121,7 +121,7 @@ class History:
         content: dict[Any, Any] = {}
         if not scope:
             content = {_value(key): _value(value) for key, value in self.header.get("store", ())}
-        for row in self._until(hops):
+        for row in self.until(hops):
             if row.kind is Kind.CONTENT and row.address == scope and row.data.get("all"):
                 content.clear()
             for where, pairs in read_changes(row):
@@ -147,7 +147,8 @@ class History:
                             content.pop(key, None)
         return found
 
-    def _until(self, hops: int | None) -> Iterator[Row]:
+    def until(self, hops: int | None) -> Iterator[Row]:
+        """The records up to so many finished nodes; None: all."""
         count = 0
         for row in self.rows:
             if hops is not None and count >= hops:

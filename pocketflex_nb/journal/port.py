@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.journal.blobs import LARGE
+from pocketflex_nb.journal.file_format import RUN_BITS, checksum
 from pocketflex_nb.journal.history import History
 from pocketflex_nb.journal.journal import Journal
-from pocketflex_nb.journal.journal_file import DURABILITIES, Durability, opened_file
+from pocketflex_nb.journal.journal_file import DURABILITIES, Durability, JournalFile, opened_file
 from pocketflex_nb.journal.recorder import Recorder, begun, resumed
+from pocketflex_nb.journal.row_kinds import Kind, changes_json
 
-__all__ = ["begin", "go_on", "left", "unfinished"]
+__all__ = ["begin", "fork", "go_on", "left", "unfinished"]
 
 _Path = str | os.PathLike[str]
 
@@ -34,6 +39,32 @@ def left(path: _Path, run: int | str) -> History:
     return Journal(path).history(run)
 
 
+def fork(path: _Path, run: int, hops: int, name: str, header: Mapping[str, Any], edits: Mapping[Any, Any]) -> int:
+    """A new run of the journal that begins where another one had so many finished nodes; its number.
+
+    Parameters
+    ----------
+    header : dict
+        What is not as in the other one's.
+    edits : dict
+        Values of its store that differ from there on.
+    """
+    file = opened_file(path)
+    file.flush()
+    history, when = History(file, run), time.time()
+    origin = {"run": run, "name": history.name, "at": hops}
+    text = _small(file, json.dumps(history.header | dict(header) | {"origin": origin}, ensure_ascii=False))
+    rows = [(int(row.kind), row.address, _small(file, row.body)) for row in history.until(hops) if row.kind not in (Kind.RESUMED, Kind.END)]
+    if edits:
+        rows.append((int(Kind.CONTENT), "", f'{{"c":{changes_json([("", edits, list(edits))], frozenset())}}}'))
+    with file.transaction() as do:
+        number = int(do("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()[0])
+        do("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", (number, name, when, text, checksum(number, name, when, text)))
+        for at, (kind, address, body) in enumerate(rows, (number << RUN_BITS) + 1):
+            do("INSERT INTO records VALUES (?, ?, ?, ?, ?)", (at, kind, address, body, checksum(at, kind, address, body)))
+    return number
+
+
 def go_on(path: _Path, run: int, durability: str, transient: frozenset[Any], changed: Sequence[str]) -> Recorder:
     """Go on with a run; `changed` names what is not as it was."""
     return resumed(opened_file(path), run, _checked(durability), transient, changed)
@@ -43,3 +74,8 @@ def _checked(durability: str) -> Durability:
     if durability not in DURABILITIES:
         raise ValueError(f"durability={durability!r}: no such durability{nearest(str(durability), DURABILITIES)}")
     return cast(Durability, durability)
+
+
+def _small(file: JournalFile, text: str) -> str:
+    """A text, or the mention of the file that it is kept in."""
+    return file.blobs.keep(text)[0] if len(text) > LARGE else text

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from pocketflex_nb.core.codec.decoder import decode
@@ -58,6 +59,11 @@ class Recorder:
         self._answers = count(base + 1 + (0 if history is None else history.last_answer))
         self.unkept: set[str] = set()
         self._contents: dict[str, dict[Any, Any]] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The journal's file."""
+        return self.file.path
 
     # what is known ---------------------------------------------------------------------------------------------------
     def finished(self, address: str) -> Row | None:

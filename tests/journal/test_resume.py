@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pocketflex_nb import BatchFlow, BatchNode, Flow, Node, Store, current, emit, launch, open_store, resume
-from pocketflex_nb.core.errors import BudgetSpent, EncodingError, JournalError, RunHeld
+from pocketflex_nb.core.errors import BudgetSpent, EncodingError, JournalError, RunError, RunHeld
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.journal import journal_file
 from pocketflex_nb.journal.journal import Journal
@@ -169,6 +169,61 @@ def test_finished_items_are_not_repeated(path: Path) -> None:
     run = resume(path, "items", flow=flow).wait(20)
 
     assert (run.store["tens"], CALLS) == ([10, 20, 30, 40], [1, 2, 3, 4])
+
+
+# forks ----------------------------------------------------------------------------------------------------------------
+def test_a_fork_begins_at_a_hop_with_other_values_and_the_original_stays(path: Path) -> None:
+    DOWN.clear()
+    run = stepping().launch({"n": 0, "topic": "tides"}, name="night", journal=path).wait(20)
+    before, paid = dict(run.store), len(CALLS)
+
+    other = run.fork(at=4, topic="moons").wait(20)
+
+    assert (other.status, dict(other.store), other.hops) == ("done", {"n": 6, "topic": "moons"}, run.hops)
+    assert len(CALLS) == paid + 2
+    assert dict(run.store) == before
+    history = Journal(path).history("night-fork")
+    assert history.header["origin"] == {"run": 1, "name": run.name, "at": 4}
+    assert Journal(path).history(1).content() == before
+    assert {key for _, key in CALLS[paid:]}.isdisjoint({key for _, key in CALLS[:paid]}), "calls of another run"
+
+
+def test_a_fork_swaps_a_node_before_its_last_visit(path: Path) -> None:
+    DOWN.clear()
+
+    class Leap(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+            shared["n"] += 100
+            return "enough"
+
+    run = stepping().launch({"n": 0}, name="night", journal=path).wait(20)
+    other = run.fork(before="Step", swap={"Step": Leap()}, name="leap").wait(20)
+
+    assert (other.store["n"], run.store["n"]) == (105, 6)
+    assert [event.node for event in other.events if event.kind == "node_finished"] == ["Step"] * 6 + ["last"]
+    assert other.fork(at=0, n=50).wait(20).store["n"] == 150
+    assert run.fork(at=run.hops).wait(20).store["n"] == 6
+
+
+def test_a_fork_that_cannot_be_is_refused(path: Path) -> None:
+    DOWN.clear()
+    run = stepping().launch({"n": 0}, name="night", journal=path).wait(20)
+
+    for arguments, error, told in (
+        ({"at": 99}, ValueError, "0 to 7"),
+        ({"at": -1}, ValueError, "0 to 7"),
+        ({"before": "Stop"}, ValueError, "did you mean 'Step'"),
+        ({}, TypeError, "at="),
+        ({"at": 1, "before": "Step"}, TypeError, "not both"),
+        ({"at": 1, "swap": {"Stop": Node()}}, ValueError, "did you mean 'Step'"),
+        ({"at": 1, "swap": {"Step": 7}}, TypeError, "a node for a node"),
+        ({"at": 1, "n": object()}, EncodingError, "n cannot be kept"),
+    ):
+        with pytest.raises(error, match=told):
+            run.fork(**arguments)  # type: ignore[arg-type]
+    with pytest.raises(RunError, match="journal="):
+        stepping().launch({"n": 5}).wait(20).fork(at=1)
+    assert len(Journal(path).numbers()) == 1
 
 
 def test_a_plain_store_that_runs_share_is_refused(path: Path) -> None:

@@ -30,8 +30,8 @@ __all__ = ["Run", "forget", "forgetting", "lifecycle_of", "rows_of", "runs", "su
 
 #: what Tab offers on a run; the rest of its public attributes is in the docstring
 _OFFERED = (
-    "action", "answer", "asking", "cancel", "children", "done", "error", "events", "flow", "messages", "name", "pause", "result", "resume",
-    "show", "state", "status", "step", "store", "stores", "stream", "subscribe", "to_frame", "to_html", "usage", "wait",
+    "action", "answer", "asking", "cancel", "children", "done", "error", "events", "flow", "fork", "messages", "name", "pause", "result",
+    "resume", "show", "state", "status", "step", "store", "stores", "stream", "subscribe", "to_frame", "to_html", "usage", "wait",
 )
 
 #: called with the runs that are forgotten, before they are: views let go of them
@@ -417,6 +417,59 @@ class Run:
         """Run one more node while paused; pauses if it is not paused yet."""
         self.pause()
         self._lifecycle.ensure_controller().gate.allow_one()
+
+    def fork(
+        self, at: int | None = None, *, before: str | None = None, swap: dict[str, Any] | None = None, name: str | None = None,
+        show: bool | None = None, **edits: Any,
+    ) -> Run:
+        """A new run that begins where this one had made so many hops: ``run.fork(at=37, draft="")``. This one stays as it is.
+
+        Parameters
+        ----------
+        at : int, optional
+            How many finished hops are taken over.
+        before : str, optional
+            Instead of `at`: the graph path of a node; its last visit is made anew.
+        swap : dict, optional
+            Graph path of a node to the node that is visited in its place from there on.
+        name : str, optional
+            Default: this run's, with ``-fork``.
+        show : bool, optional
+            Show the live view; default: in a notebook, once per cell.
+        **edits
+            Values of the store that differ from there on.
+
+        Returns
+        -------
+        Run
+            Kept in the same journal, which knows where it comes from.
+
+        Raises
+        ------
+        RunError
+            This run has no journal.
+        ValueError
+            There are not so many hops, or there is no such node.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from pocketflex_nb import Flow, linear, node
+        >>> @node
+        ... def draft(shared):
+        ...     shared["text"] = f"about {shared['topic']}"
+        >>> @node
+        ... def review(shared):
+        ...     shared["grade"] = len(shared["text"])
+        >>> flow = linear(draft, review, name="report")
+        >>> run = flow.launch({"topic": "tides"}, journal=Path(tempfile.mkdtemp()) / "runs.sqlite").wait(10)
+        >>> other = run.fork(at=1, text="about the tides of the moon").wait(10)
+        >>> run.store["grade"], other.store["grade"]
+        (11, 27)
+        """
+        made: Run = ports.engine.fork(self, at, before=before, swap=swap, name=name, show=show, edits=edits)
+        return made
 
     def answer(self, value: Any, question: int | Question | None = None, *, ask: int | None = None) -> None:
         """Answer a question of this run: the one that has been open longest, or the one with number `question`.

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.core.context import still_wanted
@@ -22,7 +22,7 @@ _KEPT = {"Parameters", "Returns", "Raises"}
 
 
 def blocking_form(
-    method: Callable[Concatenate[OwnerT, P], Coroutine[Any, Any, ResultT]], *, until_abandoned: bool = False
+    method: Callable[Concatenate[OwnerT, P], Coroutine[object, object, ResultT]], *, until_abandoned: bool = False
 ) -> Callable[Concatenate[OwnerT, P], ResultT]:
     """The method ``NAME_sync`` for the coroutine method ``NAME``: the same parameters, result and errors, waited for in a thread.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeVar
 
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 
 __all__ = ["cancel_and_wait", "gather_all"]
 
+ResultT = TypeVar("ResultT")
 
-async def gather_all(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
+
+async def gather_all(tasks: Iterable[asyncio.Task[ResultT]]) -> list[ResultT]:
     """Wait for all tasks; the first that fails cancels the others, which are waited for, and is raised."""
     tasks = list(tasks)
     try:
@@ -28,7 +30,7 @@ async def gather_all(tasks: Iterable[asyncio.Task[Any]]) -> list[Any]:
     return [failed.result()]
 
 
-async def cancel_and_wait(tasks: list[asyncio.Task[Any]]) -> None:
+async def cancel_and_wait(tasks: list[asyncio.Task[ResultT]]) -> None:
     """Cancel `tasks` and wait until they are done; a cancellation of the waiter meanwhile is raised afterwards."""
     cancelled: asyncio.CancelledError | None = None
     for task in tasks:

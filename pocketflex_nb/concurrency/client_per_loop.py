@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pocketflex_nb.concurrency.process_id import pid
 
@@ -25,7 +25,7 @@ class ClientPerLoop(Generic[_C]):
         Connect; close a client, called on its own loop.
     """
 
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, _C]], end: Callable[[_C], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, make: Callable[[], Coroutine[object, object, _C]], end: Callable[[_C], Coroutine[object, object, None]]) -> None:
         self._make, self._end = make, end
         self._clients: dict[asyncio.AbstractEventLoop, tuple[int, _C, AsyncGenerator[None, None]]] = {}
         self._making: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}

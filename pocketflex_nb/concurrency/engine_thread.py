@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketflex_nb.concurrency.interruptible import hold_interrupts
 from pocketflex_nb.concurrency.thread_pool import Pool
@@ -26,6 +26,8 @@ __all__ = ["POOL_SIZE", "EngineLoop", "EngineThread", "engine_thread"]
 POOL_SIZE = 64
 #: seconds for which plain code lets a borrowed loop turn before it looks again
 _TURN = 0.01
+
+ResultT = TypeVar("ResultT")
 
 _BaseLoop: Any = asyncio.ProactorEventLoop if os.name == "nt" else asyncio.SelectorEventLoop  # type: ignore[attr-defined]
 
@@ -54,14 +56,14 @@ class EngineThread:
         self._loop: Any = None
         self._thread: threading.Thread | None = None
         self.pool = Pool(POOL_SIZE)
-        self._due: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._due: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
         self._is_woken = False
-        self._own: tuple[Any, threading.Thread | None] | None = None
+        self._own: tuple[object, threading.Thread | None] | None = None
 
     @property
-    def loop(self) -> Any:
+    def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop; starts the thread on first access."""
-        loop = self._loop
+        loop: asyncio.AbstractEventLoop | None = self._loop
         return loop if loop is not None else self._start()
 
     def _start(self) -> Any:
@@ -76,7 +78,7 @@ class EngineThread:
                 self.guard_input()
         return self._loop
 
-    def guard_input(self, read: Any = None) -> Any:
+    def guard_input(self, read: Callable[..., object] | None = None) -> Callable[..., object]:
         """`input` (default: the built-in, which is replaced) as a function that raises on this thread instead of stopping every run."""
         original = builtins.input if read is None else read
         if getattr(original, "_pfx_guards", None) is self:
@@ -93,7 +95,7 @@ class EngineThread:
             builtins.input = guarded
         return guarded
 
-    def _serve(self, loop: Any, ready: threading.Event) -> None:
+    def _serve(self, loop: asyncio.AbstractEventLoop, ready: threading.Event) -> None:
         asyncio.set_event_loop(loop)
         loop.call_soon(ready.set)
         while True:
@@ -149,15 +151,15 @@ class EngineThread:
         """The thread's identifier, or None before it was started."""
         return self._thread.ident if self._thread else None
 
-    def submit(self, coro: Coroutine[Any, Any, Any]) -> Future[Any]:
+    def submit(self, coro: Coroutine[object, object, ResultT]) -> Future[ResultT]:
         """Start `coro` on the engine's loop from any thread; the task inherits the caller's context variables."""
         return asyncio.run_coroutine_threadsafe(coro, self.loop)
 
-    def call_soon(self, fn: Callable[..., Any], *args: Any) -> None:
+    def call_soon(self, fn: Callable[..., object], *args: object) -> None:
         """Call `fn` on the engine's loop soon, from any thread."""
         self.loop.call_soon_threadsafe(fn, *args)
 
-    def call_together(self, fn: Callable[..., Any], *args: Any) -> None:
+    def call_together(self, fn: Callable[..., object], *args: object) -> None:
         """`call_soon` for many calls: the loop is woken once for all that arrive before it runs."""
         self._due.append((fn, args))
         if not self._is_woken:
@@ -171,7 +173,7 @@ class EngineThread:
             fn, args = self._due.popleft()
             self._loop.call_soon(fn, *args)
 
-    def in_pool(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
+    def in_pool(self, fn: Callable[..., ResultT], *args: object) -> Future[ResultT]:
         """Call `fn` in the pool, with the caller's context variables."""
         return self.pool.submit(contextvars.copy_context().run, fn, *args)
 

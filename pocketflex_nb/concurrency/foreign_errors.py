@@ -8,7 +8,6 @@ raise differently from `run`. Both are ordinary failures, with the original erro
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import StepCancelled
@@ -60,7 +59,7 @@ def raised_by_step(error: BaseException) -> BaseException:
     """`error` in the form that is the same in each way to run: a `StopIteration` as the RuntimeError that a coroutine makes of it."""
     if isinstance(error, asyncio.CancelledError):
         return error if is_ours(error) else as_failure(error)
-    stop: Any = error if isinstance(error, StopIteration) else None
+    stop = error if isinstance(error, StopIteration) else None
     if type(error) is RuntimeError and isinstance(error.__cause__, StopIteration) and error.args == ("coroutine raised StopIteration",):
         stop = error.__cause__
     if stop is None:

@@ -18,7 +18,10 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = [
     "GRACE", "PULSE", "SLICE", "Latch", "hold_interrupts", "keep_loop_awake", "wait_awake", "wait_in_slices", "wait_interruptibly",
@@ -48,7 +51,7 @@ class Latch:
         self._lock = threading.Lock()
         self._lock.acquire()
 
-    def open(self, *_: Any) -> None:
+    def open(self, *_: object) -> None:
         """Release all present and later waiters."""
         if not self.is_open:
             self.is_open = True
@@ -71,7 +74,7 @@ def hold_interrupts() -> Iterator[None]:
     if not callable(before):  # ignored, the system's own way, or set from outside of Python
         yield
         return
-    came: list[tuple[Any, ...]] = []
+    came: list[tuple[int, FrameType | None]] = []
     signal.signal(signal.SIGINT, lambda *args: came.append(args))
     try:
         yield

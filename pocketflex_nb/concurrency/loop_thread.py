@@ -41,11 +41,11 @@ class LoopThread:
         asyncio.set_event_loop(loop)
         loop.run_forever()
 
-    def submit(self, coro: Coroutine[Any, Any, _T]) -> Future[_T]:
+    def submit(self, coro: Coroutine[object, Any, _T]) -> Future[_T]:
         """Start `coro` there, from any thread."""
         return asyncio.run_coroutine_threadsafe(coro, self.loop)
 
-    def run(self, coro: Coroutine[Any, Any, _T], *, is_wanted: Callable[[], bool] = lambda: True) -> _T:
+    def run(self, coro: Coroutine[object, Any, _T], *, is_wanted: Callable[[], bool] = lambda: True) -> _T:
         """Wait for `coro` in plain code, interruptibly.
 
         Parameters

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable, Generator
+from contextvars import Context
+from typing import TypeVar
 
 from pocketflex_nb.concurrency.foreign_errors import as_failure, is_cut, is_ours
 
 __all__ = ["capture", "drained", "unwrap"]
 
+ResultT = TypeVar("ResultT")
 
-async def capture(coro: Any) -> tuple[Any, BaseException | None]:
+
+async def capture(coro: Awaitable[ResultT]) -> tuple[ResultT | None, BaseException | None]:
     """The outcome of `coro` as a value.
 
     A future that joins two threads makes new objects of some errors (TimeoutError), refuses others (StopIteration), and an interrupt
     would end the loop; the caller is owed the very object that was raised.
     """
     try:
-        outcome: tuple[Any, BaseException | None] = await coro, None
+        outcome: tuple[ResultT | None, BaseException | None] = await coro, None
     except asyncio.CancelledError as exc:
         if is_ours(exc):
             raise
@@ -33,19 +37,19 @@ class _Sink:
 
     _asyncio_future_blocking = False
 
-    def get_loop(self) -> Any:
+    def get_loop(self) -> object:
         return asyncio.get_running_loop()
 
-    def cancel(self, msg: Any = None) -> bool:
+    def cancel(self, msg: object = None) -> bool:
         return True
 
-    def add_done_callback(self, fn: Any, *, context: Any = None) -> None:
+    def add_done_callback(self, fn: Callable[[_Sink], object], *, context: Context | None = None) -> None:
         asyncio.get_running_loop().call_soon(fn, self, context=context)
 
     def result(self) -> None:
         return None
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Generator[_Sink, None, None]:
         self._asyncio_future_blocking = True
         yield self
 
@@ -58,12 +62,12 @@ async def drained(error: BaseException | None = None) -> None:
     """
     if isinstance(error, GeneratorExit):  # the coroutine is being closed: there may be no loop any more, and nothing is awaited
         return
-    task: Any = asyncio.current_task()
-    if getattr(task, "_must_cancel", False) and (not task.cancelling() or (error is not None and is_cut(error))):
+    task = asyncio.current_task()
+    if task is not None and getattr(task, "_must_cancel", False) and (not task.cancelling() or (error is not None and is_cut(error))):
         await _Sink()
 
 
-def unwrap(outcome: tuple[Any, BaseException | None]) -> Any:
+def unwrap(outcome: tuple[ResultT, BaseException | None]) -> ResultT:
     """The value of a `capture`, or its error raised."""
     value, error = outcome
     if error is not None:

@@ -12,7 +12,6 @@ import inspect
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from types import CoroutineType
-from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import GRACE, Latch
@@ -21,17 +20,19 @@ from pocketflex_nb.concurrency.reentrancy import cancel_task
 
 __all__ = ["PortalFuture", "call_on_engine"]
 
+_Captured = tuple[object, BaseException | None]
 
-class PortalFuture(Future[Any]):
+
+class PortalFuture(Future[_Captured]):
     """A task on the engine thread, as other threads see it: done when the task is, or `GRACE` seconds after it was cancelled.
 
     Its result is the `capture` of the coroutine. It is begun by a call of its own, inside of what cancels it when it is interrupted.
     Plain code waits for `over`, which opens when it is done.
     """
 
-    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, coro: Coroutine[object, object, object]) -> None:
         super().__init__()
-        self._task: asyncio.Task[Any] | None = None
+        self._task: asyncio.Task[_Captured] | None = None
         self._coro, self._context = coro, contextvars.copy_context()
         self.over = Latch()
 
@@ -63,7 +64,7 @@ class PortalFuture(Future[Any]):
             self.set_running_or_notify_cancel()
             self.over.open()
 
-    def _end(self, task: asyncio.Task[Any]) -> None:
+    def _end(self, task: asyncio.Task[_Captured]) -> None:
         _close(self._coro)  # if it was cancelled before it began
         if self.done():  # given up
             if not task.cancelled():
@@ -77,16 +78,16 @@ class PortalFuture(Future[Any]):
         self.over.open()
 
 
-def _close(coro: Any) -> None:
+def _close(coro: Coroutine[object, object, object]) -> None:
     """Close a coroutine that has not begun, and those that it was given to await: nothing else will."""
     if inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
-        for given in coro.cr_frame.f_locals.values():
+        for given in inspect.getcoroutinelocals(coro).values():
             if given.__class__ is CoroutineType:
                 _close(given)
     coro.close()
 
 
-async def call_on_engine(coro: Coroutine[Any, Any, Any]) -> Any:
+async def call_on_engine(coro: Coroutine[object, object, object]) -> object:
     """Await `coro` on the engine thread; when this is cancelled, until the task is done there."""
     crossing = PortalFuture(coro)
     here = asyncio.wrap_future(crossing)

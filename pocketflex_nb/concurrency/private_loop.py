@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from pocketflex_nb.concurrency.interruptible import GRACE
 from pocketflex_nb.concurrency.reentrancy import cancel_task
@@ -17,7 +16,7 @@ class CallerLoop(asyncio.SelectorEventLoop):
     """The private loop of a `run` that waits in its caller's thread."""
 
 
-def cancel(loop: CallerLoop, task: asyncio.Task[Any]) -> None:
+def cancel(loop: CallerLoop, task: asyncio.Task[object]) -> None:
     """Cancel `task` on its loop, from any thread."""
     try:
         loop.call_soon_threadsafe(cancel_task, task)

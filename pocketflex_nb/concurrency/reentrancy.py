@@ -18,13 +18,16 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pocketflex_nb.concurrency.foreign_errors import cut
 from pocketflex_nb.concurrency.outcome import capture, unwrap
 from pocketflex_nb.core.context import CURRENT_FRAME
 
 __all__ = ["KEPT", "Stacks", "cancel_task", "cannot_nest", "interrupt_cell", "run_nested"]
+
+ResultT = TypeVar("ResultT")
+_Cancelling = Callable[[Callable[[], object]], AbstractContextManager[object]]
 
 #: stacks that have nothing to do and are kept
 KEPT = 8
@@ -33,7 +36,7 @@ _BEAT = 0.05
 _AWAIT = "or write `await flow.run_async(shared)`"
 
 
-def cannot_nest(loop: Any) -> str | None:
+def cannot_nest(loop: asyncio.AbstractEventLoop) -> str | None:
     """Why plain code may not wait in the thread of `loop`, which runs, with the mend; None when it may."""
     if not isinstance(loop, asyncio.BaseEventLoop):
         return f"{type(loop).__module__}.{type(loop).__name__} is not asyncio's own event loop: use that, {_AWAIT}"
@@ -47,8 +50,8 @@ def cannot_nest(loop: Any) -> str | None:
 
 
 def run_nested(
-    loop: Any, coro: Coroutine[Any, Any, Any], cancelling: Callable[[Callable[[], Any]], AbstractContextManager[Any]] | None = None
-) -> Any:
+    loop: Any, coro: Coroutine[object, object, ResultT], cancelling: _Cancelling | None = None
+) -> ResultT | None:
     """Run `coro` to its end as a task of `loop`, which is running in this thread; the loop keeps running meanwhile.
 
     Parameters
@@ -76,7 +79,7 @@ def run_nested(
     return stacks.wait(coro, cancelling)
 
 
-def cancel_task(task: Any) -> bool:
+def cancel_task(task: asyncio.Future[ResultT]) -> bool:
     """Cancel `task` like one that awaits, also when its step waits in plain code. To be called in the loop's thread.
 
     Returns
@@ -92,11 +95,22 @@ def cancel_task(task: Any) -> bool:
     return False
 
 
-def interrupt_cell(loop: Any) -> None:
+def interrupt_cell(loop: asyncio.AbstractEventLoop) -> None:
     """Pass on an interrupt that a step got on a kernel's loop: the cell that waits there gets it too. To be called in the loop's thread."""
     stacks: Stacks | None = getattr(loop, "_pfx_stacks", None)
     if stacks is not None:
         loop.call_soon(stacks.raise_in_cell)
+
+
+class _Stack(Protocol):
+    """A greenlet: the package that makes them has no types."""
+
+    @property
+    def parent(self) -> _Stack | None: ...
+    @parent.setter
+    def parent(self, stack: _Stack, /) -> None: ...
+    def switch(self) -> object: ...
+    def throw(self, *error: BaseException) -> object: ...
 
 
 class _Wait:
@@ -104,8 +118,9 @@ class _Wait:
 
     __slots__ = ("inner", "is_cut", "is_launched", "outer", "requests", "stack")
 
-    def __init__(self, stack: Any, outer: Any, inner: Any) -> None:
-        self.stack, self.outer, self.inner = stack, outer, inner
+    def __init__(self, stack: _Stack, outer: asyncio.Task[object] | None, inner: asyncio.Future[ResultT]) -> None:
+        self.outer, self.inner = outer, inner
+        self.stack: Any = stack  # None once it goes on
         frame = CURRENT_FRAME.get()
         self.is_launched = frame is not None and frame.lane_run is not None
         self.requests = outer.cancelling() if outer is not None else 0
@@ -124,7 +139,7 @@ class _Ready(deque[Any]):
     the handle would be lost. ipykernel 7 runs every cell in one context.
     """
 
-    def __init__(self, handles: Iterable[Any], waiting: dict[Any, _Wait]) -> None:
+    def __init__(self, handles: Iterable[object], waiting: dict[object, _Wait]) -> None:
         super().__init__(handles)
         self._waiting = waiting
         self._held: deque[Any] = deque()
@@ -182,23 +197,23 @@ class Stacks:
         while self._root.parent is not None:
             self._root = self._root.parent
         self.loop, self._once = loop, loop._run_once
-        self.waiting: dict[Any, _Wait] = {}
+        self.waiting: dict[object, _Wait] = {}
         self._over: deque[_Wait] = deque()
-        self._resting: list[Any] = []
-        self._main: Any = None  # the stack of the loop's `run_forever`, when it rests
-        self._maker: Any = None
-        self._alarm: Any = None
+        self._resting: list[_Stack] = []
+        self._main: _Stack | None = None  # the stack of the loop's `run_forever`, when it rests
+        self._maker: _Stack | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._ready = loop._ready = _Ready(loop._ready, self.waiting)
         loop._run_once = self._run_once
 
-    def wait(self, coro: Any, cancelling: Any) -> Any:
+    def wait(self, coro: Coroutine[object, object, ResultT], cancelling: _Cancelling | None) -> ResultT | None:
         """Run `coro` as a task, and return to this stack when it is done."""
         loop, outer = self.loop, asyncio.current_task(self.loop)
-        inner = loop.create_task(capture(coro))
+        inner: asyncio.Task[tuple[ResultT | None, BaseException | None]] = loop.create_task(capture(coro))
         wait = _Wait(self._current(), outer, inner)
         key = outer if outer is not None else wait
 
-        def over(_: Any) -> None:
+        def over(_: object) -> None:
             if wait.stack is not None:  # else an interrupt has sent it on already
                 self._over.append(wait)
 
@@ -323,13 +338,13 @@ class Stacks:
         if self._cell() is not None:
             raise KeyboardInterrupt
 
-    def _cell(self) -> Any:
+    def _cell(self) -> _Stack | None:
         """The stack of the kernel's cell, when the loop is a kernel's, which `EngineThread.borrow` was given."""
         if not getattr(self.loop, "_pfx_is_borrowed", False):
             return None
         return next((wait.stack for wait in self.waiting.values() if not wait.is_launched), None)
 
-    def _oldest(self) -> Any:
+    def _oldest(self) -> _Stack | None:
         return next((wait.stack for wait in self.waiting.values()), None)
 
     def _end_resting(self) -> None:
@@ -342,7 +357,7 @@ class Stacks:
             stack.throw()
 
 
-def _soon(loop: Any, fn: Callable[[], Any]) -> None:
+def _soon(loop: asyncio.AbstractEventLoop, fn: Callable[[], object]) -> None:
     try:
         loop.call_soon_threadsafe(fn)
     except RuntimeError:  # the loop was closed meanwhile: there is nothing to cancel

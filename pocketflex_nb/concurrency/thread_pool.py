@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketflex_nb.concurrency.interruptible import whole
 
@@ -24,6 +24,7 @@ MOST = 1_024
 #: seconds for which no call may begin before waiting calls get threads of their own
 PATIENCE = 0.2
 
+ResultT = TypeVar("ResultT")
 _SERVES = threading.local()
 _log = logging.getLogger("pocketflex_nb")
 
@@ -33,7 +34,7 @@ class _Job:
 
     __slots__ = ("args", "fn", "future", "since", "told")
 
-    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], told: Callable[[str], Any] | None) -> None:
+    def __init__(self, fn: Callable[..., object], args: tuple[object, ...], told: Callable[[str], object] | None) -> None:
         self.future: Future[Any] = Future()
         self.fn, self.args, self.told, self.since = fn, args, told, monotonic()
 
@@ -68,7 +69,7 @@ class Pool:
         self._is_watched = self._has_warned = False
 
     @whole
-    def submit(self, fn: Callable[..., Any], *args: Any, told: Callable[[str], Any] | None = None) -> Future[Any]:
+    def submit(self, fn: Callable[..., ResultT], *args: object, told: Callable[[str], object] | None = None) -> Future[ResultT]:
         """Call ``fn(*args)`` in a thread. Cancelling the future before a thread took it prevents the call.
 
         Parameters
@@ -213,7 +214,7 @@ class Pool:
                     del result
             del job, future, fn, args  # an idle thread keeps nothing of its last call alive
 
-    def _take(self) -> Any:
+    def _take(self) -> _Job | None:
         with self._cond:
             while not self._work:
                 if self._threads > self.size or not self._wait():

@@ -34,7 +34,7 @@ _EXACT = frozenset({"decimal", "fractions"})
 class _Misfit(Exception):
     """`value` is not of type `kind`; `path` leads to it from the whole answer."""
 
-    def __init__(self, kind: Any, value: Any, reason: str = "") -> None:
+    def __init__(self, kind: object, value: object, reason: str = "") -> None:
         super().__init__(kind, value, reason)
         self.kind, self.value, self.reason, self.path = kind, value, reason, list[str]()
 
@@ -43,7 +43,7 @@ class _Misfit(Exception):
         return f"{where} needs {kind_name(self.kind)}, got {_shown(self.value)}{f': {self.reason}' if self.reason else ''}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
@@ -59,7 +59,7 @@ class _Unfit(Exception):
         return self.message + (f" (in field {'.'.join(self.path)!r})" if self.path else "")
 
 
-def chosen(value: Any, choices: Sequence[Any], asked: str) -> Any:
+def chosen(value: object, choices: Sequence[object], asked: str) -> object:
     """The one of `choices` that `value` is or, as a text, names; ValueError when it is none of them."""
     for choice in choices:
         if choice is value or (type(choice) is type(value) and _equal(choice, value)):
@@ -73,14 +73,14 @@ def chosen(value: Any, choices: Sequence[Any], asked: str) -> Any:
     raise ValueError(f"{value!r} is no answer to {asked!r}{nearest(str(value), map(str, choices))}")
 
 
-def _equal(one: Any, other: Any) -> bool:
+def _equal(one: object, other: object) -> bool:
     try:
         return bool(one == other)
     except Exception:  # arrays and their kin compare item by item
         return False
 
 
-def fitted(value: Any, schema: Any) -> Any:
+def fitted(value: object, schema: object) -> object:
     """`value` converted to `schema`: a mapping of field to type gives a dict, a type gives one of its values.
 
     Raises
@@ -98,20 +98,20 @@ def fitted(value: Any, schema: Any) -> Any:
         raise ValueError(exc.told()) from exc.__cause__
 
 
-def check_schema(schema: Any) -> None:
+def check_schema(schema: object) -> None:
     """Raise TypeError for an invalid schema when the question is asked, not when it is answered."""
     for name, kind in schema.items() if isinstance(schema, Mapping) else [("the answer", schema)]:
         if not (kind is None or isinstance(kind, type) or typing.get_origin(kind) is not None or callable(kind)):
             raise TypeError(f"ask(schema=...): {name!r} needs a type such as str, int | None or list[str], got {kind!r}")
 
 
-def fields_of(schema: Any) -> dict[str, str] | None:
+def fields_of(schema: object) -> dict[str, str] | None:
     """Field to the name of its type, for a form; None when the answer is one value."""
     fields = schema if isinstance(schema, Mapping) else _hints(schema)
     return None if fields is None else {str(name): kind_name(kind) for name, kind in fields.items()}
 
 
-def kind_name(kind: Any) -> str:
+def kind_name(kind: object) -> str:
     """A type as people write it: ``int | None``, ``list[str]``, ``Literal['a', 'b']``."""
     if kind is None or kind is types.NoneType:
         return "None"
@@ -123,7 +123,7 @@ def kind_name(kind: Any) -> str:
     return str(text or kind).replace("typing.", "")
 
 
-def _hints(kind: Any) -> dict[str, Any] | None:
+def _hints(kind: object) -> dict[str, object] | None:
     """The fields of a dataclass, TypedDict or pydantic model."""
     if not isinstance(kind, type):
         return None
@@ -138,7 +138,7 @@ def _hints(kind: Any) -> dict[str, Any] | None:
     return None
 
 
-def _annotations(kind: Any) -> dict[str, Any]:
+def _annotations(kind: object) -> dict[str, object]:
     try:
         return typing.get_type_hints(kind)
     except Exception:  # a name that is known to the function it was defined in only: what nobody can look up bounds nothing
@@ -149,7 +149,7 @@ def _is_model(kind: type) -> bool:
     return "pydantic" in sys.modules and (hasattr(kind, "model_validate") or hasattr(kind, "parse_obj"))
 
 
-def _fields(value: Mapping[Any, Any], kinds: Mapping[Any, Any], needed: Collection[Any]) -> dict[Any, Any]:
+def _fields(value: Mapping[Any, object], kinds: Mapping[Any, object], needed: Collection[object]) -> dict[object, object]:
     unknown = [name for name in value if name not in kinds]
     if unknown:
         raise _Unfit(f"no field {unknown[0]!r} was asked for{nearest(str(unknown[0]), map(str, kinds))}")
@@ -159,7 +159,7 @@ def _fields(value: Mapping[Any, Any], kinds: Mapping[Any, Any], needed: Collecti
     return {name: _inside(str(name), kind, value[name]) for name, kind in kinds.items() if name in value}
 
 
-def _inside(name: str, kind: Any, value: Any) -> Any:
+def _inside(name: str, kind: object, value: object) -> object:
     try:
         return _fit(kind, value)
     except (_Misfit, _Unfit) as exc:
@@ -167,12 +167,13 @@ def _inside(name: str, kind: Any, value: Any) -> Any:
         raise
 
 
-def _fit(kind: Any, value: Any) -> Any:
+def _fit(kind: Any, value: object) -> object:
     origin = typing.get_origin(kind)
     if kind is Any or kind is object:
         return value
     if kind is None or kind is types.NoneType:
-        return _none(kind, value)
+        _check_none(kind, value)
+        return None
     if origin is typing.Annotated:
         return _annotated(kind, value)
     if (behind := getattr(kind, "__supertype__", None) or getattr(kind, "__value__", None)) is not None and not isinstance(kind, type):
@@ -187,7 +188,7 @@ def _fit(kind: Any, value: Any) -> Any:
     return _typed(base, kind, value)
 
 
-def _typed(base: type, kind: Any, value: Any) -> Any:
+def _typed(base: type, kind: object, value: object) -> object:
     rule = _RULES.get(base)
     if rule is not None:
         return rule(kind, value)
@@ -210,7 +211,7 @@ def _typed(base: type, kind: Any, value: Any) -> Any:
     raise _Misfit(kind, value)
 
 
-def _made(kind: Callable[[Any], Any], value: Any) -> Any:
+def _made(kind: Callable[[object], object], value: object) -> object:
     """The value that a class or function makes of `value`."""
     try:
         return kind(value)
@@ -219,12 +220,12 @@ def _made(kind: Callable[[Any], Any], value: Any) -> Any:
 
 
 # one value -----------------------------------------------------------------------------------------------------------
-def _none(kind: Any, value: Any) -> None:
+def _check_none(kind: object, value: object) -> None:
     if value is not None and not (isinstance(value, str) and value.strip().lower() in ("", "none", "null")):
         raise _Misfit(kind, value)
 
 
-def _bool(kind: Any, value: Any) -> bool:
+def _bool(kind: object, value: object) -> bool:
     if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
     text = value.strip().lower() if isinstance(value, str) else ""
@@ -233,7 +234,7 @@ def _bool(kind: Any, value: Any) -> bool:
     return text in _TRUE
 
 
-def _int(kind: Any, value: Any) -> int:
+def _int(kind: object, value: object) -> int:
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -243,7 +244,7 @@ def _int(kind: Any, value: Any) -> int:
     return operator.index(value)
 
 
-def _float(kind: Any, value: Any) -> float:
+def _float(kind: object, value: object) -> float:
     if isinstance(value, bool) or (isinstance(value, str) and "_" in value) or not (isinstance(value, str) or hasattr(value, "__float__")):
         raise _Misfit(kind, value)
     try:
@@ -252,13 +253,13 @@ def _float(kind: Any, value: Any) -> float:
         raise _Misfit(kind, value) from exc
 
 
-def _str(kind: Any, value: Any) -> str:
+def _str(kind: object, value: object) -> str:
     if not isinstance(value, str):
         raise _Misfit(kind, value)
     return value
 
 
-def _moment(kind: Any, value: Any) -> Any:
+def _moment(kind: Any, value: object) -> object:
     """A date, a time of day, or both; as a text in ISO 8601."""
     if isinstance(value, kind) and not (kind is datetime.date and isinstance(value, datetime.datetime)):
         return value
@@ -270,7 +271,7 @@ def _moment(kind: Any, value: Any) -> Any:
         raise _Misfit(kind, value, "in ISO 8601") from exc
 
 
-def _duration(kind: Any, value: Any) -> datetime.timedelta:
+def _duration(kind: object, value: object) -> datetime.timedelta:
     if isinstance(value, datetime.timedelta):
         return value
     try:
@@ -279,14 +280,14 @@ def _duration(kind: Any, value: Any) -> datetime.timedelta:
         raise _Misfit(kind, value, "seconds") from exc
 
 
-_RULES: dict[Any, Callable[[Any, Any], Any]] = {
+_RULES: dict[object, Callable[[object, object], object]] = {
     bool: _bool, int: _int, float: _float, str: _str,
     datetime.date: _moment, datetime.datetime: _moment, datetime.time: _moment, datetime.timedelta: _duration,
 }
 
 
 # one of several ------------------------------------------------------------------------------------------------------
-def _union(kind: Any, value: Any) -> Any:
+def _union(kind: object, value: object) -> object:
     """The value as it is if it fits, else as the first type that it can be converted to."""
     fits = []
     for one in typing.get_args(kind):
@@ -299,7 +300,7 @@ def _union(kind: Any, value: Any) -> Any:
     return next((fit for fit in fits if type(fit) is type(value) and _equal(fit, value)), fits[0])
 
 
-def _literal(kind: Any, value: Any) -> Any:
+def _literal(kind: object, value: object) -> object:
     known = typing.get_args(kind)
     found = [one for one in known if type(one) is type(value) and one == value]
     found = found or [one for one in known if isinstance(value, str) and str(one) == value]
@@ -308,7 +309,7 @@ def _literal(kind: Any, value: Any) -> Any:
     return found[0]
 
 
-def _enum(kind: Any, value: Any) -> Any:
+def _enum(kind: Any, value: object) -> object:
     if isinstance(value, kind):
         return value
     found = [one for one in kind if type(one.value) is type(value) and _equal(one.value, value)]
@@ -319,7 +320,7 @@ def _enum(kind: Any, value: Any) -> Any:
     return found[0]
 
 
-def _annotated(kind: Any, value: Any) -> Any:
+def _annotated(kind: object, value: object) -> object:
     """The type, and pydantic's validation of its constraints where pydantic is in use."""
     behind = typing.get_args(kind)[0]
     fit = _fit(behind, value)
@@ -333,7 +334,7 @@ def _annotated(kind: Any, value: Any) -> Any:
 
 # many values ---------------------------------------------------------------------------------------------------------
 #: what a collection type is made as, and the types that it may be made of
-_MANY: dict[Any, Any] = {
+_MANY: dict[object, Callable[[Iterable[object]], Collection[object]]] = {
     list: list, tuple: tuple, set: set, frozenset: frozenset, deque: deque, Sequence: list, typing.MutableSequence: list,
     Iterable: list, Collection: list, Set: set, typing.MutableSet: set,
     **{getattr(typing, name).__origin__: list for name in ("Sequence", "MutableSequence", "Iterable", "Collection")},
@@ -341,7 +342,7 @@ _MANY: dict[Any, Any] = {
 }
 
 
-def _read(kind: Any, value: Any, wanted: type | tuple[type, ...]) -> Any:
+def _read(kind: object, value: object, wanted: type | tuple[type, ...]) -> object:
     """A text that is JSON of a `wanted` decoded, because forms have only texts; any other value as it is."""
     if not isinstance(value, str):
         return value
@@ -354,7 +355,7 @@ def _read(kind: Any, value: Any, wanted: type | tuple[type, ...]) -> Any:
     return read
 
 
-def _collection(base: Any, kind: Any, value: Any) -> Any:
+def _collection(base: type, kind: object, value: object) -> object:
     made, args = _MANY[base], typing.get_args(kind)
     items = _read(kind, value, list)
     ordered = (list, tuple, deque)
@@ -373,7 +374,7 @@ def _collection(base: Any, kind: Any, value: Any) -> Any:
         raise _Misfit(kind, value) from exc
 
 
-def _mapping(kind: Any, value: Any) -> Any:
+def _mapping(kind: object, value: object) -> object:
     items, args = _read(kind, value, dict), typing.get_args(kind)
     if not isinstance(items, Mapping):
         raise _Misfit(kind, value)
@@ -382,7 +383,7 @@ def _mapping(kind: Any, value: Any) -> Any:
     return {_inside(str(key), args[0], key): _inside(str(key), args[1], one) for key, one in items.items()}
 
 
-def _structure(kind: Any, value: Any) -> Any:
+def _structure(kind: type, value: object) -> object:
     """A dataclass or TypedDict."""
     given, kinds = _read(kind, value, dict), _hints(kind) or {}
     if not isinstance(given, Mapping):
@@ -404,14 +405,14 @@ def _required(kind: Any) -> set[str]:
     return {n for n, how in said.items() if how is typing.Required or (n in kind.__required_keys__ and how is not typing.NotRequired)}
 
 
-def _made_of(kind: Any, fields: dict[str, Any], value: Any) -> Any:
+def _made_of(kind: Callable[..., object], fields: dict[Any, object], value: object) -> object:
     try:
         return kind(**fields)
     except (TypeError, ValueError) as exc:
         raise _Misfit(kind, value, str(exc)) from exc
 
 
-def _model(kind: Any, value: Any) -> Any:
+def _model(kind: Any, value: object) -> object:
     """A pydantic model."""
     given = _read(kind, value, dict)
     if not isinstance(given, Mapping):
@@ -422,7 +423,7 @@ def _model(kind: Any, value: Any) -> Any:
         raise _of_pydantic(kind, value, exc) from exc
 
 
-def _of_pydantic(kind: Any, value: Any, error: Any) -> _Misfit | _Unfit:
+def _of_pydantic(kind: object, value: object, error: Any) -> _Misfit | _Unfit:
     """The first of pydantic's errors, as one of ours."""
     try:
         first = error.errors()[0]

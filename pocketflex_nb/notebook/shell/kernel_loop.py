@@ -54,7 +54,7 @@ def _borrow(shell: InteractiveShell) -> None:
     if getattr(shell, "kernel", None) is None:
         raise usage("--loop kernel: this is no kernel; a terminal has no loop that turns between the lines")
     try:
-        loop: object = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         raise usage("--loop kernel: the kernel's loop does not turn here; write it into a cell of its own") from None
     if (why := cannot_nest(loop)) is not None:

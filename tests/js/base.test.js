@@ -9,6 +9,7 @@ import { chooseTab, reached, walkTabs } from "../../pocketflex_nb/notebook/widge
 import { onTyped, searchField } from "../../pocketflex_nb/notebook/widgets/base/js/search_field.js";
 import { hideStatic } from "../../pocketflex_nb/notebook/widgets/base/js/static_fallback.js";
 import { clock, sign, stateOf } from "../../pocketflex_nb/notebook/widgets/base/js/status.js";
+import { announcerOf } from "../../pocketflex_nb/notebook/widgets/base/js/announcer.js";
 import { slidBy, throttled } from "../../pocketflex_nb/notebook/widgets/base/js/throttle.js";
 import { copyText } from "../../pocketflex_nb/notebook/widgets/base/js/clipboard.js";
 import { modelOf, openPage, press } from "./page.js";
@@ -274,4 +275,22 @@ test("a slider does not go back behind a hand, and follows again once the kernel
   hand.show(7);
   hand.show(12);
   assert.equal(slider.value, "12");
+});
+
+test("how things stand is told at most once in three seconds, what is urgent at once", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  window.setTimeout = globalThis.setTimeout;
+  const announcer = announcerOf("x"), [calm, urgent] = announcer.els;
+  const heard = [];
+  for (let n = 1; n <= 60; n += 1) {
+    announcer.say(`${n} done`);
+    heard.push(calm.textContent);
+    t.mock.timers.tick(100);
+  }
+  assert.deepEqual([new Set(heard).size, calm.textContent], [2, "60 done"]);
+  for (const name of ["a", "b", "c", "d", "e"]) announcer.call(`${name} failed`);
+  assert.equal(urgent.textContent, "a failed");
+  t.mock.timers.tick(1000);
+  assert.equal(urgent.textContent, "b failed; c failed; d failed; and 1 more");
+  announcer.end();
 });

@@ -269,3 +269,12 @@ test("a view that is closed listens no more", async () => {
   end();
   assert.equal(model.listeners(), 0);
 });
+
+test("a question and a failure are told with their text", async (t) => {
+  await show();
+  t.after(end);
+  const alert = el.querySelector("[role=alert]");
+  assert.deepEqual([el.querySelector(".pf-spoken[role=status]").textContent, alert.textContent], ["research: 1 running", ""]);
+  model.set("lanes", [{ ...LANE, status: "asking", asks: [{ ask: 1, question: "Publish?" }] }]);
+  assert.equal(alert.textContent, "research asks: Publish?");
+});

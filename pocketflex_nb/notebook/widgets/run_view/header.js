@@ -14,9 +14,7 @@ import { clock, sign, stateOf } from "../base/js/status.js";
 /** @param {View} view @param {HTMLElement} menu */
 export function headerOf(view, menu) {
   const el = make("div", "pf-strip"), head = make("div", "pf-head"), counts = make("div", "pf-counts"), facts = make("div", "pf-facts");
-  const tools = make("div", "pf-tools"), problems = make("div", "pf-problems"), spoken = make("div", "pf-spoken");
-  spoken.setAttribute("role", "status");
-  spoken.setAttribute("aria-live", "polite");
+  const tools = make("div", "pf-tools"), problems = make("div", "pf-problems");
   const way = make("nav", "pf-way"), times = make("span", "pf-times");
   way.setAttribute("aria-label", "Way to these runs");
   const pause = makeButton(
@@ -29,6 +27,8 @@ export function headerOf(view, menu) {
   }, "End every run of this view (s)");
   tools.append(step, pause, stop, menu);      // what comes and goes stands at the outer end: the others stay
   el.append(head, way, times, counts, facts, tools);
+
+  let told = "";
 
   function draw() {
     /** @type {Strip} */
@@ -49,7 +49,9 @@ export function headerOf(view, menu) {
     drawFacts();
     drawTools(status === "paused" || (!!numbers.paused && !numbers.running));
     problems.replaceChildren(...(strip.problems ?? []).map((text) => make("div", "pf-problem", text)));
-    write(spoken, `${name}: ${listed.map(([each, n]) => `${n} ${each}`).join(", ")}`);
+    const said = `${name}: ${listed.map(([each, n]) => `${n} ${each}`).join(", ")}`;
+    if (said !== told) view.announcer.say(said);
+    told = said;
   }
 
   /** The way to runs inside of a step; a press goes back. Drawn anew only when it changes: what has the focus keeps it. @param {string[]} crumbs */
@@ -84,7 +86,7 @@ export function headerOf(view, menu) {
     write(facts, told.join("  ·  "));
   }
 
-  return { el, problems, spoken, pause, stop, draw, drawFacts };
+  return { el, problems, pause, stop, draw, drawFacts };
 }
 
 /** The numbers of the strip. @param {Strip} strip @param {number | null} going seconds for which the runs go on, by this page's clock */

@@ -72,6 +72,17 @@ export function lanesOf(view, middle) {
     if (before && isLiveStatus(before.status) && !isLiveStatus(lane.status)) follower.release(parts.body);
     else if (before?.lines !== lane.lines) follower.follow(parts.body);
     drawCards(view, parts.cards, lane, run, count > FEW);
+    announce(parts, lane, before);
+  }
+
+  /** Tell of a question or an error that was not there before. @param {LaneParts} parts @param {Lane} lane @param {Lane | null} before */
+  function announce(parts, lane, before) {
+    for (const { ask, question } of lane.asks ?? []) {
+      if (parts.told.has(ask)) continue;
+      parts.told.add(ask);
+      view.announcer.call(`${lane.name} asks: ${question}`);
+    }
+    if (lane.error && before && !before.error) view.announcer.call(`${lane.name} failed: ${lane.error.type} ${lane.error.text}`);
   }
 
   return {
@@ -100,7 +111,7 @@ function laneOf(view, lane) {
   body.tabIndex = 0;
   setAttributes(body, { role: "log", "aria-live": "off", "aria-label": `What ${lane.name} says` });
   const parts = {
-    row, state, name, at, spark, steps, end, body, cards, lines: linesOf(body), run: -1, drawn: /** @type {unknown[]} */ ([]), lane: /** @type {Lane | null} */ (null),
+    row, state, name, at, spark, steps, end, body, cards, lines: linesOf(body), told: /** @type {Set<number>} */ (new Set()), run: -1, drawn: /** @type {unknown[]} */ ([]), lane: /** @type {Lane | null} */ (null),
   };
   bar.append(state, name, at, spark, steps, end);
   row.append(bar, body, cards);

@@ -40,7 +40,7 @@ function render({ model, el }) {
   middle.append(diagrams.pane.el, lanes.el);
   details.bar.append(cursor.el);
   root.append(
-    header.el, menu.said, header.problems, diagrams.tabs, grid.el, grid.pinned, middle, timeline.el, details.bar, details.el, header.spoken,
+    header.el, menu.said, header.problems, diagrams.tabs, grid.el, grid.pinned, middle, timeline.el, details.bar, details.el, ...view.announcer.els,
   );
   el.append(root);
   const sized = () => {
@@ -105,7 +105,7 @@ function render({ model, el }) {
       "change:lanes": lanes.draw, "change:focus": lanes.draw, "change:status_grid": grid.draw, "change:spans": timelineSoon,
       "change:marks": timelineSoon, "change:cursor": drawCursor, "change:tab_content": details.draw, comm_live_update: onGone,
     }),
-    hideStatic(el, model.get("static")), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), diagrams.end, lanes.end, cursor.end, menu.end,
+    hideStatic(el, model.get("static")), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), view.announcer.end, diagrams.end, lanes.end, cursor.end, menu.end,
   ];
   return () => {
     for (const end of ends) end();

@@ -1,6 +1,8 @@
 // @ts-check
 // What the parts of a run view share: the model, whether runs are live, and the colours of nodes.
 
+import { announcerOf } from "../base/js/announcer.js";
+
 /** @typedef {import("../base/js/model.js").Model} Model */
 /** @typedef {ReturnType<typeof viewOf>} View */
 
@@ -28,6 +30,7 @@ export function viewOf(model, root) {
     /** When the first of the runs began, by this page's clock, ms; null before.
      *  @type {number | null} */
     begun: null,
+    announcer: announcerOf("pf-spoken"),
     /** What each error card shows. @type {WeakMap<Element, object>} */
     errors: new WeakMap(),
     /** Ask the kernel for a text that goes into the clipboard. @type {(message: object) => void} */

@@ -20,6 +20,7 @@ forked             branches (path of a node -> number of branches that begin the
 item_failed        index, error, path (of the node, "" for the event's own): a failure that is collected
 usage              tokens, cost
 progress           done, total
+summary            text: one line of Markdown about what the step did
 asked              question, choices, schema, ask (number)
 answered           ask, value, by
 child_started      flow, name, parent: a run that a step began, and that is a part of this one

@@ -42,7 +42,7 @@ class NodeState:
     that ended so; `due` is the number of visits after which the
     branches that a list of actions began here are all through. `seconds` is the time of those visits that were folded in: of a run's
     oldest records, dropped before anybody looked, only the number is known.
-    `runs` counts the runs that its visits began, by status.
+    `runs` counts the runs that its visits began, by status. `summary` is what its last visit said by ``emit("summary", ...)``.
     """
 
     status: str = "idle"
@@ -57,6 +57,7 @@ class NodeState:
     runs: dict[str, int] = field(default_factory=dict)
     failures: int = 0
     cancellations: int = 0
+    summary: str = ""
 
 
 @dataclass(slots=True)
@@ -98,6 +99,8 @@ class State:
         Unknown actions, conflicts, abandoned threads, overdue steps, a full pool: what every view must mark.
     tokens, cost : float
         Sums of what `emit` told as ``usage``.
+    summary : str
+        The last one that a step of the run gave.
     done, total : float or None
         The latest ``progress``.
     seq : int
@@ -141,6 +144,7 @@ class State:
     problems: list[str] = field(default_factory=list)
     tokens: float = 0
     cost: float = 0.0
+    summary: str = ""
     done: float | None = None
     total: float | None = None
     seq: int = -1
@@ -317,6 +321,14 @@ def _usage(s: State, e: Event) -> None:
     s.cost += e.get("cost") or 0.0
 
 
+def _summary(s: State, e: Event) -> None:
+    text = str(e.get("text") or "")
+    if e.node:
+        s.node(e.node).summary = text
+    if not e.depth:
+        s.summary = text
+
+
 def _progress(s: State, e: Event) -> None:
     s.done, s.total = e.get("done"), e.get("total")
 
@@ -379,7 +391,7 @@ _FOLDS = {
     "run_started": _run_started, "run_paused": _run_paused, "run_resumed": _run_resumed, "run_finished": _run_finished,
     "node_started": _node_started, "node_finished": _node_finished, "node_failed": _node_failed, "node_retried": _node_retried,
     "forked": _forked, "item_failed": _item_failed,
-    "output": _output, "usage": _usage, "progress": _progress, "store_changed": _store_changed, "asked": _asked,
+    "output": _output, "usage": _usage, "progress": _progress, "summary": _summary, "store_changed": _store_changed, "asked": _asked,
     "answered": _answered, "unknown_action": _problem, "conflict": _problem, "abandoned": _problem, "pool_full": _problem,
     "overdue": _problem,
 }

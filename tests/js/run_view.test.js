@@ -278,3 +278,12 @@ test("a question and a failure are told with their text", async (t) => {
   model.set("lanes", [{ ...LANE, status: "asking", asks: [{ ask: 1, question: "Publish?" }] }]);
   assert.equal(alert.textContent, "research asks: Publish?");
 });
+
+test("a summary that is too long for its node is cut, and whole in the title", () => {
+  const diagram = new Diagram(SVG, {}), long = "found three sources about the sea and one about the wind";
+  diagram.build();
+  diagram.update({ A: ["done", 1, long] }, {});
+  const caption = diagram.el.querySelector(".pf-caption").textContent;
+  assert.ok(caption.endsWith("…") && long.startsWith(caption.slice(0, -1)));
+  assert.equal(diagram.el.querySelector(".pf-node > title").textContent, long);
+});

@@ -12,7 +12,7 @@ from pocketflex_nb.core.errors import nearest
 
 __all__ = ["capture_logging", "emit", "is_logging"]
 
-_KINDS = ("token", "usage", "progress", "log")
+_KINDS = ("token", "usage", "progress", "log", "summary")
 #: kinds that the engine tells, besides those that begin with ``run_``, ``node_`` or ``child_``
 _ENGINES = frozenset({
     "abandoned", "answered", "asked", "conflict", "forked", "item_failed", "output", "overdue", "pool_full", "store_changed",
@@ -30,10 +30,11 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
     ----------
     kind : str
         ``token``: a piece of streamed text. ``usage``: ``tokens=``, ``cost=``, counted against the run's budget. ``progress``:
-        ``done=``, ``total=``. ``log``: a line. ``message``: what was said, with ``role=``, for `Run.messages`. Any other name or prefixed
-        name (``"score"``, ``"shop.order"``) is a kind of your own: an event with `text` and the fields as its data.
+        ``done=``, ``total=``. ``log``: a line. ``summary``: one line of Markdown, shown on the node and in ``%pf runs``.
+        ``message``: what was said, with ``role=``, for `Run.messages`. Any other name or prefixed name (``"score"``,
+        ``"shop.order"``) is a kind of your own: an event with `text` and the fields as its data.
     text : str, optional
-        For tokens, logs and messages, and for kinds of your own.
+        For tokens, logs, summaries and messages, and for kinds of your own.
     **fields
         See `kind`; more are kept with the event.
 

@@ -27,7 +27,7 @@ from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.run_labels import flow_label, run_label
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
-from pocketflex_nb.views.diagrams.flow_svg import branches_of, caption_of, inner_runs_of
+from pocketflex_nb.views.diagrams.flow_svg import branches_of, inner_runs_of, node_caption
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.text.safe_text import shown
@@ -136,6 +136,7 @@ def summed(states: Sequence[State]) -> State:
             known.cancellations += node.cancellations
             known.seconds += node.seconds
             known.error = known.error or node.error
+            known.summary = known.summary or node.summary
             for status, number in node.runs.items():
                 known.runs[status] = known.runs.get(status, 0) + number
             if urgency.get(node.status, 0) > urgency.get(known.status, 0):
@@ -338,7 +339,7 @@ class RunViewModel:
     def _caption(self, node: NodeState, runs: int) -> str:
         if runs == 1 or not node.visits:
             here = f"{node.active} here" if node.active > 1 else ""
-            return branches_of(node) or inner_runs_of(node, node.seconds) or here or caption_of(node.status, node.seconds)
+            return branches_of(node) or inner_runs_of(node, node.seconds) or here or node_caption(node, node.status, node.seconds)
         return counted_visits(node.active, node.visits, node.failures, node.cancellations)
 
     def _crowd(self, flow: Flow, runs: Sequence[ViewedRun]) -> dict[str, NodeCaption]:

@@ -16,9 +16,10 @@ from pocketflex_nb.views.layout.flow_layout import Box, Layout, Route, edge_text
 from pocketflex_nb.views.layout.node_shapes import outline, text_lines
 from pocketflex_nb.views.text.redaction import redacted_head
 from pocketflex_nb.views.text.safe_text import attribute, shown, xml
+from pocketflex_nb.views.text.summary_text import summary_text
 from pocketflex_nb.views.text.text_metrics import FONT, LINE, cut_to_width, number, width
 
-__all__ = ["branches_of", "caption_of", "edge_key", "inner_runs_of", "svg"]
+__all__ = ["branches_of", "caption_of", "edge_key", "inner_runs_of", "node_caption", "svg"]
 
 _SMALL = 11.0
 _DASHES = {"error": ' stroke-dasharray="5 4"', "detached": ' stroke-dasharray="1.5 4.5" stroke-linecap="round"'}
@@ -98,6 +99,12 @@ def inner_runs_of(node: NodeState | None, seconds: float = 0.0) -> str:
     if live:
         return f"{told} · {number - live} done"
     return f"{told} · {caption_of('done', seconds).rpartition(' · ')[2]}" if seconds >= 0.05 else told
+
+
+def node_caption(node: NodeState | None, status: str, seconds: float = 0.0) -> str:
+    """The second line of a node: how far its branches or runs are, its summary, else its state."""
+    summary = summary_text(node.summary) if node is not None else ""
+    return branches_of(node) or inner_runs_of(node, seconds) or summary or caption_of(status, seconds)
 
 
 class _Picture:
@@ -257,7 +264,7 @@ class _Picture:
         caption = self.captions.get(node.id)
         if caption is None:
             seconds = float(getattr(known, "seconds", 0.0))
-            caption = branches_of(known) or inner_runs_of(known, seconds) or caption_of(status, seconds) if self.stateful else ""
+            caption = node_caption(known, status, seconds) if self.stateful else ""
         caption = shown(caption, 200)
         said = shown(node.label, 300) + (f": {status}" if self.stateful else "") + (f", {visits} visits" if visits > 1 else "")
         if runs := getattr(known, "runs", None):

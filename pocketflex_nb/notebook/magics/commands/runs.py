@@ -35,6 +35,7 @@ from pocketflex_nb.notebook.widgets.base.view_lifetimes import forget_all
 from pocketflex_nb.views.diagrams.sequence import steps_of
 from pocketflex_nb.views.text.redaction import redacted
 from pocketflex_nb.views.text.safe_messages import masked_lines
+from pocketflex_nb.views.text.summary_text import summary_text
 from pocketflex_nb.views.values.value_preview import preview
 
 __all__ = ["RUN_COMMANDS"]
@@ -69,6 +70,7 @@ def _row(run: Run) -> dict[str, object]:
     return {
         "run": run.name, "status": run.status, "node": ", ".join(run.in_flight()[:3]) if not run.done() else "", "steps": state.steps,
         "seconds": round(run.seconds, 2), "tokens": state.tokens, "cost": state.cost, "error": redacted(state.error),
+        "summary": summary_text(state.summary, 80),
         "old code": ", ".join(is_stale(run)),
     }
 

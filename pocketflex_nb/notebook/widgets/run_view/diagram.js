@@ -16,6 +16,8 @@ const IDLE = ["idle", 0, ""];
 /** Pixels of a view from which on lanes may stand beside the diagram. */
 const WIDE_VIEW = 700;
 const ACTIVE = ["running", "asking"];
+/** Width of a letter of the smallest caption, in the picture's units. */
+const SMALL_LETTER = 3.92;
 
 /** One picture of a flow: our own escaped SVG, one part a line, parsed as documents and put on the page some parts a turn, since a
  *  large picture would hold the page for long; then changed by attributes only. */
@@ -190,10 +192,19 @@ function writeVisits(g, visits) {
 /** The second line of a node, in letters that fit. @param {Element} g @param {string} caption */
 function writeCaption(g, caption) {
   const under = g.querySelector(".pf-caption") ?? (caption ? addCaption(g) : null);
-  if (!under || under.textContent === caption) return;
-  under.textContent = caption;
-  const room = Number(g.querySelector(".pf-shape")?.getAttribute("width")) - 8;
-  if (room > 0) under.setAttribute("font-size", Math.min(10, Math.max((10 * room) / (caption.length * 5.6), 7)).toFixed(1));
+  const room = Number(g.querySelector(".pf-shape")?.getAttribute("width")) - 8, told = cutTo(caption, Math.floor(room / SMALL_LETTER));
+  if (!under || under.textContent === told) return;
+  under.textContent = told;
+  if (told !== caption) {
+    const title = g.querySelector("title") ?? g.insertBefore(makeSvg("title", {}), g.firstChild);
+    title.textContent = caption;      // all of it where the pointer rests
+  }
+  if (room > 0) under.setAttribute("font-size", Math.min(10, Math.max((10 * room) / (told.length * 5.6), 7)).toFixed(1));
+}
+
+/** @param {string} text @param {number} most characters; none: all of it */
+function cutTo(text, most) {
+  return most > 1 && text.length > most ? `${text.slice(0, most - 1).trimEnd()}…` : text;
 }
 
 /** Room for a second line: the label moves up by half of it. @param {Element} g */

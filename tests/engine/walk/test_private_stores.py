@@ -426,7 +426,7 @@ def test_nothing_is_given_back_when_the_flow_fails(walk: Way) -> None:
     ("options", "error", "text"),
     [
         ({"inputs": 3}, TypeError, "names of keys"),
-        ({"outputs": ["a"], "merge": {"b": max}}, ValueError, "'b' is no output; did you mean 'a'|'b' is no output"),
+        ({"outputs": ["a"], "merge": {"b": max}}, ValueError, "'b' is not an output; known: 'a'"),
         ({"outputs": ["a"], "merge": {"a": 3}}, TypeError, "a rule is a function"),
         ({"outputs": ["a"], "merge": 3}, TypeError, "a mapping of output to rule"),
         ({"on_error": "ignore"}, ValueError, "'raise' or 'collect'"),

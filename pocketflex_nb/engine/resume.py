@@ -191,7 +191,7 @@ def _made(path: Any, number: int | str, flow: Any, provide: Mapping[Any, Any], s
         store = Store({**history.content(), **provide}, transient=transient)
     limits = header.get("limits") or {}
     made = make_run(walked, store, history.name, limits)
-    recorder = ports.journal.go_on(path, history.run, durability, transient, changed)
+    recorder = ports.journal.go_on(path, history, durability, transient, changed)
     life = lifecycle_of(made)
     life.recording = Recording(recorder, str(header.get("uid", "")))
     tokens, cost = history.usage

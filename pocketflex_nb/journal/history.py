@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.journal.file_format import RUN_BITS, is_sound
 from pocketflex_nb.journal.journal_file import JournalFile
-from pocketflex_nb.journal.row_kinds import Kind, Row, read_changes
+from pocketflex_nb.journal.row_kinds import Kind, Row, read_changes, read_value
 from pocketflex_nb.journal.salvage import DamagedJournal
 
 __all__ = ["History"]
@@ -120,7 +119,7 @@ class History:
         """What a store held after so many finished nodes, or at the end: the run's own, or the private one at an address."""
         content: dict[Any, Any] = {}
         if not scope:
-            content = {_value(key): _value(value) for key, value in self.header.get("store", ())}
+            content = {read_value(key): read_value(value) for key, value in self.header.get("store", ())}
         for row in self.until(hops):
             if row.kind is Kind.CONTENT and row.address == scope and row.data.get("all"):
                 content.clear()
@@ -155,7 +154,3 @@ class History:
                 return
             count += row.kind in (Kind.HOP, Kind.FAILED)
             yield row
-
-
-def _value(found: Any) -> Any:
-    return decode(json.dumps(found), unloaded="keep")

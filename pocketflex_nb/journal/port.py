@@ -65,9 +65,9 @@ def fork(path: _Path, run: int, hops: int, name: str, header: Mapping[str, Any],
     return number
 
 
-def go_on(path: _Path, run: int, durability: str, transient: frozenset[Any], changed: Sequence[str]) -> Recorder:
-    """Go on with a run; `changed` names what is not as it was."""
-    return resumed(opened_file(path), run, _checked(durability), transient, changed)
+def go_on(path: _Path, history: History, durability: str, transient: frozenset[Any], changed: Sequence[str]) -> Recorder:
+    """Go on with a run that `left` gave; `changed` names what is not as it was."""
+    return resumed(opened_file(path), history.run, _checked(durability), transient, changed, history)
 
 
 def _checked(durability: str) -> Durability:

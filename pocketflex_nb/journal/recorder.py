@@ -220,8 +220,10 @@ def begun(
     return Recorder(file, run, file.take(run), durability, transient)
 
 
-def resumed(file: JournalFile, run: int, durability: Durability, transient: frozenset[Any], changed: Sequence[str]) -> Recorder:
-    """A run that an earlier process left: this one holds it from now on.
+def resumed(
+    file: JournalFile, run: int, durability: Durability, transient: frozenset[Any], changed: Sequence[str], known: History | None = None
+) -> Recorder:
+    """A run that an earlier process left: this one holds it from now on. `known` is what was read of it just now.
 
     Raises
     ------
@@ -229,7 +231,11 @@ def resumed(file: JournalFile, run: int, durability: Durability, transient: froz
         Another process holds it, and lives.
     """
     token = file.take(run)
-    recorder = Recorder(file, run, token, durability, transient, History(file, run))
+    bounds = run << RUN_BITS, (run + 1) << RUN_BITS
+    last = file.read("SELECT max(at) FROM records WHERE at > ? AND at < ?", bounds)[0][0]
+    if known is None or (run << RUN_BITS) + known.last != (last or bounds[0]):  # somebody has gone on with it since
+        known = History(file, run)
+    recorder = Recorder(file, run, token, durability, transient, known)
     body = json.dumps({"owner": owner_name(), "t": time.time(), "changed": list(changed)}, ensure_ascii=False)
     recorder.save_now(recorder._record(Kind.RESUMED, "", body))
     return recorder

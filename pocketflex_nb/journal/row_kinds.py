@@ -13,7 +13,9 @@ from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.errors import EncodingError
 from pocketflex_nb.core.flow.node_ids import action_text
 
-__all__ = ["Kind", "Row", "action_json", "changes_json", "kept_json", "pairs_json", "read_changes"]
+__all__ = ["Kind", "Row", "action_json", "changes_json", "kept_json", "pairs_json", "read_changes", "read_value"]
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class Kind(IntEnum):
@@ -61,7 +63,7 @@ class Row:
 
     def value(self, name: str) -> Any:
         """A value of the body, decoded; what cannot be read here is an `Unloaded`."""
-        return decode(json.dumps(self.data[name]), unloaded="keep")
+        return read_value(self.data[name])
 
 
 def kept_json(value: object, path: tuple[object, ...], mend: str) -> str:
@@ -124,10 +126,15 @@ def changes_json(changes: Iterable[tuple[str, Mapping[Any, Any], Iterable[Any]]]
     return f"[{','.join(f'[{json.dumps(scope, ensure_ascii=False)},{pairs}]' for scope, pairs in parts if pairs != '[]')}]"
 
 
+def read_value(found: Any) -> Any:
+    """A value from a body that was read as JSON."""
+    return found if found.__class__ in _PLAIN else decode(json.dumps(found), unloaded="keep")
+
+
 def read_changes(row: Row) -> Iterable[tuple[str, list[tuple[Any, bool, Any]]]]:
     """The changes of a record: of each store its address, and of each key whether it is there, with its value."""
     for scope, pairs in row.data.get("c", ()):
         yield scope, [
-            (decode(json.dumps(key), unloaded="keep"), bool(value), decode(json.dumps(value[0]), unloaded="keep") if value else None)
+            (read_value(key), bool(value), read_value(value[0]) if value else None)
             for key, *value in pairs
         ]

@@ -35,7 +35,7 @@ def source(text: str) -> GraphvizSource:
         raise RuntimeError(
             "to_graphviz() needs the Python package graphviz (pip install graphviz); to_dot() and to_svg() work without it"
         ) from error
-    drawn: GraphvizSource = graphviz.GraphvizSource(text)
+    drawn: GraphvizSource = graphviz.Source(text)
     return drawn
 
 

@@ -60,9 +60,11 @@ class RunView(StaticFallback, DeltaWidget):
     runs : Run, RunGroup, or iterable of Run
         What to show.
     height : int
-        Pixels that it keeps to: diagram and lanes scroll inside.
+        Pixels that it takes at most: it opens compact, at 84 % of them and, up to 500, at 44 % of the window's height; lanes scroll
+        inside, and the diagram follows what runs.
     tabs : sequence of str
-        Which of ``"diff"``, ``"messages"``, ``"store"``, ``"error"`` and ``"events"`` stand below, the first of them open; ``()``: none.
+        Which of ``"diff"``, ``"messages"``, ``"store"``, ``"error"`` and ``"events"`` stand below, folded until one
+        is clicked; ``()``: none.
     follow : bool
         Whether it keeps up with the runs; False shows how they stand now.
     name : str, optional
@@ -72,8 +74,8 @@ class RunView(StaticFallback, DeltaWidget):
     -----
     Follows the runs at most ten times a second and sends only what changed. Keys: left and right go through the steps, Home and End
     to the first step and back to now, space pauses, ``n`` lets one node go while paused, ``s`` stops, ``d`` opens the diff, ``/``
-    searches. The menu "More" writes the page, the diagram or the timeline as a file into the notebook's folder, and copies the
-    diagram as Mermaid text.
+    searches; ``+``, ``-`` and ``0`` zoom the diagram and fit it again; Escape goes back to the cell. The menu "More" writes the page,
+    the diagram or the timeline as a file into the notebook's folder, and copies the diagram as Mermaid text.
 
     Examples
     --------

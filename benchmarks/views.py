@@ -159,7 +159,7 @@ async def _watch(kind, busy, lasts, view_of=RunView):
     run = flow.launch(stores(1)[0], show=False)
     view = view_of(run)
     steps, tokens = [], []
-    view.observe(lambda c: steps.append((monotonic_ns(), c.new.get("steps", 0))), "strip")
+    view.observe(lambda c: steps.append((monotonic_ns(), c.new.get("steps", 0))), "header")
     view.observe(lambda c: tokens.append((monotonic_ns(), c.new[0]["lines"][-1][1] if c.new and c.new[0]["lines"] else "")), "lanes")
     display(view)
     until = time.monotonic() + lasts

@@ -13,11 +13,12 @@
 >>> store["greeting"]
 'hello you'
 
-In a notebook, ``%load_ext pocketflex_nb`` adds the magics and the live views.
+In a notebook, runs, flows and stores show themselves; ``%load_ext pocketflex_nb`` adds the magics.
 """
 
 from __future__ import annotations
 
+import sys as _sys
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
@@ -112,9 +113,61 @@ class _Journals:
         return getattr(port, name)
 
 
+def _shell() -> _Any:
+    """IPython's shell, where this process has one; IPython is not imported for that."""
+    ipython = _sys.modules.get("IPython")
+    return getattr(ipython, "get_ipython", lambda: None)()
+
+
+def _screen() -> bool:
+    """The function behind `core.ports.screen`: in a kernel, views follow the cells from now on. A terminal wants the extension."""
+    shell = _shell()
+    if getattr(shell, "kernel", None) is None:
+        return False
+    try:
+        from pocketflex_nb.notebook.extension import follow_cells
+    except ImportError as exc:
+        _say_once(f"no live view: {exc}. Mend: pip install {exc.name or 'ipywidgets anywidget'}, then restart the kernel")
+        return False
+    follow_cells(shell)
+    return True
+
+
+_said: set[str] = set()
+
+
+def _say_once(text: str) -> None:
+    if text not in _said:
+        _said.add(text)
+        _sys.stdout.write(f"pocketflex_nb: {text}\n")
+
+
+def _display(thing: _Any, **options: _Any) -> object:
+    """The function behind `core.ports.display` while no extension is loaded."""
+    if _shell() is None:
+        raise RuntimeError("there is no screen here: .show() works in a notebook or in IPython; elsewhere use .to_html(path) or print()")
+    _screen()
+    from pocketflex_nb.notebook.cells.show import show
+
+    return show(thing, **options)
+
+
+def _draw(thing: object, form: str) -> object:
+    """The function behind `core.ports.draw`."""
+    if form == "live" and not _screen():
+        return False
+    try:
+        from pocketflex_nb.notebook.cells.drawings import draw
+    except ImportError:  # a page that cannot draw it has its repr
+        return None
+    return draw(thing, form)
+
+
 _ports.engine = _entry
 _ports.journal = _Journals()
 _ports.export = _export
+if _ports.screen is None:  # a reload of this module leaves what a loaded extension has put there
+    _ports.screen, _ports.display, _ports.draw = _screen, _display, _draw
 
 
 def load_ipython_extension(shell: object) -> None:

@@ -1,8 +1,8 @@
 """What crosses the rooms: how lower rooms see frames, runs and agents, and the callables that higher rooms fill in.
 
 Core imports no other room. It reads the frame, run and agent around the running code through the protocols of this module (the classes
-stand in engine and agents), and calls the engine, the screen, the views and the journal through four ports. The package root fills
-`engine` and `export`, `load_ipython_extension` fills `display`. An empty port is `None`; code that needs it raises an error with the mend.
+stand in engine and agents), and calls the engine, the screen, the views and the journal through ports. The package root fills
+them; what it fills `screen`, `display` and `draw` with imports the notebook room when it is first called in a notebook.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
 
 __all__ = [
-    "DisplayPort", "EnginePort", "ExportPort", "JournalPort", "JournalRecorder", "JournalRow",
-    "ObservedRun", "RunningAgent", "WalkFrame", "WalkedRun", "display", "engine",
-    "export", "journal",
+    "DisplayPort", "DrawPort", "EnginePort", "ExportPort", "JournalPort", "JournalRecorder", "JournalRow",
+    "ObservedRun", "RunningAgent", "WalkFrame", "WalkedRun", "display", "draw", "engine",
+    "export", "journal", "screen",
 ]
 
 _StoreChanges = Iterable[tuple[str, Mapping[Any, Any], Iterable[Any]]]
@@ -262,6 +262,16 @@ class DisplayPort(Protocol):
     def __call__(self, thing: Any, *, asked: bool = True, height: int = 500, view: str = "auto") -> object: ...
 
 
+class DrawPort(Protocol):
+    """Draws a thing that is a cell's last value; `notebook.cells.drawings.draw` provides it.
+
+    `form` is ``"live"``, which shows a live view and says whether it did, ``"bundle"``, which gives texts by MIME type, or ``"marimo"``,
+    which gives what marimo shows.
+    """
+
+    def __call__(self, thing: object, form: str) -> object: ...
+
+
 class ExportPort(Protocol):
     """Writes a thing as ``"mermaid"``, ``"dot"``, ``"svg"``, ``"text"``, ``"graphviz"``, ``"timeline"``, ``"frame"`` or ``"html"``."""
 
@@ -342,8 +352,12 @@ class JournalPort(Protocol):
 
 #: the engine; filled by the package root, before anything can run
 engine: EnginePort[Any, Any] = None  # type: ignore[assignment]  # the root fills it
-#: shows things on the screen; filled by `load_ipython_extension`
-display: DisplayPort | None = None
+#: prepares the notebook for live views before a run starts, and says whether one can be shown; filled by the package root
+screen: Callable[[], bool] = None  # type: ignore[assignment]  # the root fills it
+#: shows things on the screen; filled by the package root
+display: DisplayPort = None  # type: ignore[assignment]  # the root fills it
+#: draws things that are a cell's last value; filled by the package root
+draw: DrawPort = None  # type: ignore[assignment]  # the root fills it
 #: writes things in a form; filled by the package root
 export: ExportPort = None  # type: ignore[assignment]  # the root fills it
 #: opens journals; filled by the package root

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import Context, copy_context
 from time import perf_counter_ns
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
@@ -35,6 +35,7 @@ from pocketflex_nb.engine.walk.steps import USER, in_pool, mode_here
 
 __all__ = ["AT_ONCE", "all_or_none", "begin_group", "drive", "launch", "launch_each", "make_run", "record_runs"]
 
+ShownT = TypeVar("ShownT", Run, RunGroup)
 #: runs of one group at once, unless said otherwise
 AT_ONCE = 32
 
@@ -147,6 +148,7 @@ def launch(
     """
     check_limits("launch", max_steps, timeout, budget)
     check_concurrency("launch", max_concurrency)
+    is_seen = show is not False and ports.screen()  # before a run begins, whose first prints go to its lane
     options = {"timeout": timeout, "budget": budget, "max_steps": max_steps, "detached": detached}
     if isinstance(flows, BaseNode):
         if share is not None and shared is not None:
@@ -158,7 +160,7 @@ def launch(
                 _check(run.flow)
                 record_runs([run], journal, durability)
                 _start([run])
-            return _shown(run, show)
+            return _shown(run, show) if is_seen else run
     with _stopped_together() as started:
         with all_or_none(started) as made:
             group = RunGroup(_many(flows, shared, share, name, options, made), on_error=on_error, name=name)
@@ -166,7 +168,7 @@ def launch(
                 _check(flow)
             record_runs(group, journal, durability)
             begin_group(group, max_concurrency)
-        return _shown(group, show)
+        return _shown(group, show) if is_seen else group
 
 
 def record_runs(made: Iterable[Run], path: Any, durability: str) -> None:
@@ -239,6 +241,7 @@ def launch_each(
     """Start one run of `flow` per item; see `Flow.launch_each`."""
     check_limits("launch_each", max_steps, timeout, budget)
     check_concurrency("launch_each", max_concurrency)
+    is_seen = show is not False and ports.screen()
     options = {"timeout": timeout, "budget": budget, "max_steps": max_steps, "detached": detached}
     base = dict(as_store(store)) if store is not None else {}
     runs = []
@@ -254,7 +257,7 @@ def launch_each(
                 _check(runs[0].flow)
                 record_runs(runs, journal, durability)
             group = begin_group(RunGroup(runs, on_error=on_error, name=name), max_concurrency)
-        return _shown(group, show)  # type: ignore[no-any-return]
+        return _shown(group, show) if is_seen else group
 
 
 def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
@@ -265,9 +268,8 @@ def begin_group(group: RunGroup, limit: int | None) -> RunGroup:
     return group
 
 
-def _shown(thing: Any, show: bool | None) -> Any:
-    if show is not False and ports.display is not None:
-        ports.display(thing, asked=bool(show))
+def _shown(thing: ShownT, show: bool | None) -> ShownT:
+    ports.display(thing, asked=bool(show))
     return thing
 
 

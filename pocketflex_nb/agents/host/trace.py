@@ -11,6 +11,7 @@ from pocketflex_nb.agents.host.log_events import to_event
 from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.self_display import SelfDisplay
 
 __all__ = ["TRACE_LIMIT", "Supervised", "Trace", "incarnation_of", "logs_of", "trace", "trace_to_log"]
 
@@ -18,7 +19,7 @@ __all__ = ["TRACE_LIMIT", "Supervised", "Trace", "incarnation_of", "logs_of", "t
 TRACE_LIMIT = 10_000
 
 
-class Trace:
+class Trace(SelfDisplay):
     """The result of `trace`.
 
     Attributes
@@ -88,8 +89,6 @@ class Trace:
 
     def show(self, **options: Any) -> object:
         """Show it in the notebook."""
-        if ports.display is None:
-            raise RuntimeError("nothing to show it on: run `%load_ext pocketflex_nb` in a notebook, or use .to_mermaid()")
         return ports.display(self, **options)
 
     def __repr__(self) -> str:

@@ -23,10 +23,11 @@ from pocketflex_nb.agents.supervision.restart_intensity import Intensity
 from pocketflex_nb.agents.supervision.supervisor_options import SupervisorOptions, check_auto_shutdown, check_strategy
 from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 from pocketflex_nb.core.context import CURRENT_AGENT
+from pocketflex_nb.core.self_display import SelfDisplay
 
 __all__ = ["AnySupervisor", "Supervisor"]
 
-class AnySupervisor:
+class AnySupervisor(SelfDisplay):
     """The base of all supervisors: start, stop, ``async with``, events. Not instantiated by itself."""
 
     _pfx_behaviour: type[SupervisorBehaviour] = SupervisorBehaviour

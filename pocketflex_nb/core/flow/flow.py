@@ -17,6 +17,7 @@ from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency, checked_t
 from pocketflex_nb.core.flow.outcomes import Outcomes, check_on_error
 from pocketflex_nb.core.flow.private_store import Private, declared
 from pocketflex_nb.core.flow.retry_policy import check_seconds
+from pocketflex_nb.core.self_display import SelfDisplay
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.flow.checks import Problem
@@ -26,7 +27,7 @@ __all__ = ["BatchFlow", "Flow", "check_limits", "linear", "with_nodes"]
 _Node = TypeVar("_Node", bound=BaseNode)
 
 
-class Flow(BaseNode):
+class Flow(BaseNode, SelfDisplay):
     """Walks from `start` along the actions that nodes return, until an action has no arrow.
 
     Parameters

@@ -21,6 +21,7 @@ from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.frozen.freezer import LONG, MISSING, PLAIN, Freezer, Opaque, is_plain
 from pocketflex_nb.core.frozen.persistent_map import PersistentMap, Snapshot
+from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.core.store import history as past
 from pocketflex_nb.core.store.bounded_copies import WRITTEN_BOUND, too_large
 from pocketflex_nb.core.store.change_log import FIELDS, ChangeLog, RecordPos, add_change, record_at
@@ -61,7 +62,7 @@ _SHORT = PLAIN - {str, bytes}  # classes whose values are small whatever they ar
 _now = time.time
 
 
-class Store(WorkingCopies):
+class Store(WorkingCopies, SelfDisplay):
     """The shared store: a dict that keeps, per key, its version, who wrote it and when.
 
     Parameters

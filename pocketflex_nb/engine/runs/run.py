@@ -14,6 +14,7 @@ from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_slices, wait_until_over
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.engine.control.outer_run import alert
 from pocketflex_nb.engine.control.question import Question, next_question, next_question_async, would_await
 from pocketflex_nb.engine.records.usage import Usage, usage_of
@@ -132,7 +133,7 @@ def _let_go(lost: list[RunLifecycle]) -> None:
 registry.forgetting.append(_let_go)
 
 
-class Run:
+class Run(SelfDisplay):
     """One execution of a flow; `Flow.launch` and `launch` make it.
 
     Parameters
@@ -611,8 +612,6 @@ class Run:
 
     def show(self, **options: Any) -> Any:
         """Show the live view in the notebook."""
-        if ports.display is None:
-            raise RuntimeError("there is no screen here: run `%load_ext pocketflex_nb` in a notebook first")
         return ports.display(self, **options)
 
     def to_frame(self) -> Any:

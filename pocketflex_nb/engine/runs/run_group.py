@@ -15,6 +15,7 @@ from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_s
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.engine.records.usage import Usage, usage_of
 from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
 from pocketflex_nb.engine.runs.group_queue import GroupQueue
@@ -31,7 +32,7 @@ _OFFERED = (
 )
 
 
-class RunGroup:
+class RunGroup(SelfDisplay):
     """Runs that were launched together.
 
     Parameters
@@ -304,8 +305,6 @@ class RunGroup:
 
     def show(self, **options: Any) -> Any:
         """Show the live view in the notebook."""
-        if ports.display is None:
-            raise RuntimeError("there is no screen here: run `%load_ext pocketflex_nb` in a notebook first")
         return ports.display(self, **options)
 
     def to_frame(self) -> Any:

@@ -10,12 +10,19 @@ from pocketflex_nb.notebook.shell.loaded_agents import stop_agents_of
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["install_cell_agents", "remove_cell_agents"]
+__all__ = ["enter_cell", "install_cell_agents", "remove_cell_agents"]
 
 
 def install_cell_agents(shell: InteractiveShell) -> None:
     """Make each cell the owner of the agents that it starts."""
     shell.events.register("pre_run_cell", _begin)
+
+
+def enter_cell(shell: InteractiveShell) -> None:
+    """The cell that runs now owns what it starts from here on: it began before it was looked at."""
+    parent: object = getattr(getattr(shell, "kernel", None), "get_parent", dict)()
+    metadata = parent.get("metadata") if isinstance(parent, dict) else None
+    CURRENT_CELL.set(str(metadata.get("cellId") or "") if isinstance(metadata, dict) else "")
 
 
 def remove_cell_agents(shell: InteractiveShell) -> None:

@@ -50,6 +50,7 @@ from pocketflex_nb.concurrency.loop_thread import io_thread
 from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import DecodingError, EncodingError, ResourceError
+from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.resources.connections.opening import open_backend, with_name
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, new_id
 from pocketflex_nb.resources.queues.backends.backend import QueueBackend, QueueStats
@@ -64,7 +65,7 @@ _KEY = 10_000
 _log = logging.getLogger("pocketflex_nb")
 
 
-class Queue:
+class Queue(SelfDisplay):
     """Messages that are delivered until a consumer has handled them. Made by `open_queue`.
 
     Every waiting method has a plain form, ``..._sync``, for plain functions such as a node's ``def exec``; those may be called in any

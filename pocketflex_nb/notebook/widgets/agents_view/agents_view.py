@@ -20,8 +20,7 @@ from pocketflex_nb.core.frozen.diff import compare
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
-from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, display_with_fallback, handle_clicks_while_busy
-from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell
+from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, handle_clicks_while_busy
 from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.diagrams.sequence import sequence_svg
 from pocketflex_nb.views.text.page_text import clean
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     _Holder = Supervisor | AgentRef
 
-__all__ = ["SHOWN", "STATE_TIME", "SupervisorView", "TraceView", "show_supervisor", "show_trace"]
+__all__ = ["SHOWN", "STATE_TIME", "SupervisorView", "TraceView"]
 
 _HERE = Path(__file__).parent
 #: children of one supervisor that are shown; more are found by the search
@@ -334,17 +333,3 @@ class TraceView(StaticFallback, anywidget.AnyWidget):
         """The diagram, and how many events it has."""
         picture = self.still().replace("<svg ", f'<svg data-static="{self.static}" ', 1)
         return {"image/svg+xml": picture, "text/plain": repr(self._trace)}
-
-
-def show_supervisor(supervisor: Supervisor) -> None:
-    """Show a supervisor's tree live, and its static form beside it."""
-    view = SupervisorView(supervisor)
-    close_with_cell(view)
-    display_with_fallback(view)
-
-
-def show_trace(trace: Trace) -> None:
-    """Show a trace's sequence diagram live, and its static form beside it."""
-    view = TraceView(trace)
-    close_with_cell(view)
-    display_with_fallback(view)

@@ -63,6 +63,9 @@ class StaticFallback:
         model_id: str
         comm: Comm | None
 
+        def close(self) -> None:
+            """Of ipywidgets: close it on every page."""
+
     def __dir__(self) -> list[str]:
         return [*self._offered, "layout", *(name for name in super().__dir__() if name.startswith("_"))]
 

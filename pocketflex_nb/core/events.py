@@ -53,8 +53,15 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns, time_ns
 from typing import Any
 
+from pocketflex_nb.core.units import count_text, duration_text
+from pocketflex_nb.core.value_text import cut_text, value_text
+
 __all__ = ["EPOCH", "Event"]
 
+#: what a short line leaves out: it stands there in another form
+_SAID_ELSEWHERE = {"start", "seconds", "visit", "changes"}
+#: characters of one fact, and of all, in a short line
+_FACT, _FACTS = 60, 160
 #: wall clock minus monotonic clock, both in ns, at import: turns the time of a record into UTC
 EPOCH = time_ns() - perf_counter_ns()
 
@@ -97,6 +104,31 @@ class Event:
     cause: int | None = None
     time: float = 0.0
     depth: int = 0
+
+    def __repr__(self) -> str:
+        facts = self.facts()
+        return f"<Event {self.seq} {self.kind} {self.address or self.run}{': ' if facts else ''}{facts}>"
+
+    def facts(self) -> str:
+        """Its facts in one short line; a store's changes by key, the duration with its unit.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> Event(3, 0, "node_finished", node="draft", data={"action": "ok", "start": 0, "seconds": 0.25, "visit": 1}).facts()
+        "action='ok', 250 ms"
+        """
+        facts = {name: value for name, value in self.data.items() if name not in _SAID_ELSEWHERE and value is not None}
+        told = [f"{name}={value_text(value, _FACT)}" for name, value in facts.items()]
+        if "changes" in self.data:
+            keys = [value_text(change["key"], _FACT) for change in self.data["changes"]]
+            told.append(f"{count_text(len(keys), 'change')}: {', '.join(keys)}")
+        if self.data.get("seconds") is not None:
+            told.append(duration_text(self.data["seconds"]))
+        return cut_text(", ".join(told), _FACTS)
 
     def __getitem__(self, name: str) -> Any:
         """The fact `name` of this event: ``event["action"]``."""

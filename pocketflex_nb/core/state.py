@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.units import count_text, duration_text
+from pocketflex_nb.core.value_text import cut_text
 
 __all__ = ["LINES", "SPANS", "TOKENS", "NodeState", "Span", "State", "replay"]
 
@@ -32,6 +34,10 @@ class Span:
     action: str = ""
     failed: bool = False
     cancelled: bool = False
+
+    def __repr__(self) -> str:
+        ended = "failed" if self.failed else "cancelled" if self.cancelled else f"-> {self.action or 'default'}"
+        return f"<Span {self.address} {duration_text((self.end - self.start) / 1e9)} {ended}>"
 
 
 @dataclass(slots=True)
@@ -58,6 +64,13 @@ class NodeState:
     failures: int = 0
     cancellations: int = 0
     summary: str = ""
+
+    def __repr__(self) -> str:
+        told = [self.status, count_text(self.visits, "visit"), duration_text(self.seconds)]
+        counted = ((self.retries, "retry"), (self.failures, "failure"), (self.cancellations, "cancellation"), (self.lost, "lost item"))
+        told += [count_text(number, noun) for number, noun in counted if number]
+        told += [f"{number} inner {status}" for status, number in self.runs.items()]
+        return f"<NodeState {', '.join(told)}{_because(self.error)}>"
 
 
 @dataclass(slots=True)
@@ -151,6 +164,17 @@ class State:
     said: int = 0
     streams: dict[str, int] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        told = [count_text(self.steps, "step"), count_text(len(self.nodes), "node")]
+        if self.finished:
+            told.append(duration_text((self.finished - self.started) / 1e9))
+        told += [count_text(self.tokens, "token")] if self.tokens else []
+        told += [f"cost {self.cost:g}"] if self.cost else []
+        told += [f"{self.done:g} of {self.total:g}"] if self.done is not None and self.total else []
+        told += [count_text(len(self.asking), "question")] if self.asking else []
+        told += [count_text(len(self.problems), "problem")] if self.problems else []
+        return f"<State of {self.run!r} {self.status}, {', '.join(told)}{_because(self.error)}>"
+
     def node(self, path: str) -> NodeState:
         """The state of the node at `path`, created if need be.
 
@@ -176,6 +200,11 @@ class State:
         if fold is not None:
             fold(self, event)
         self.seq = event.seq
+
+
+def _because(error: str) -> str:
+    """The first line of an error, as the end of a short line."""
+    return f": {cut_text(error.splitlines()[0], 120)}" if error.strip() else ""
 
 
 def replay(events: Iterable[Event], state: State | None = None) -> State:

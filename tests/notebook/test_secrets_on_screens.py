@@ -129,7 +129,8 @@ def test_names_and_questions_command_no_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["%pf runs", "%pf trace run", "%pf trace run --df", "%pf store run", "%pf diagram flow --text", "%pf wait run"]
+    "line",
+    ["%pf runs", "%pf trace run", "%pf events run", "%pf trace run --df", "%pf store run", "%pf diagram flow --text", "%pf wait run"]
 )
 def test_commands_print_no_secret_and_no_command_to_a_terminal(shell: Shell, line: str) -> None:
     shell.run(

@@ -22,6 +22,7 @@ from pocketflex_nb.core.flow.node_ids import (
 )
 from pocketflex_nb.core.flow.nodes import END, BaseNode, BatchNode
 from pocketflex_nb.core.flow.private_store import names_setting, names_text
+from pocketflex_nb.core.units import count_text
 
 __all__ = [
     "Cluster", "Edge", "Graph", "GraphNode", "Group", "action_text", "arrows", "base_id", "base_name", "branches", "first_nodes",
@@ -124,6 +125,9 @@ class Graph:
     starts: tuple[str, ...] = ()
     settings: tuple[tuple[str, str, str], ...] = ()
     clusters: tuple[Cluster, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name!r}, {count_text(len(self.nodes), 'node')}, {count_text(len(self.edges), 'edge')}>"
 
     def ids(self) -> list[str]:
         """Every id that an edge may name: nodes and groups."""

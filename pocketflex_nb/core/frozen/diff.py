@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from pocketflex_nb.core.frozen.frozen_tree import MISSING, FrozenDict, FrozenList, FrozenObject, Opaque, equal, leaves_of
-from pocketflex_nb.core.value_text import path_text
+from pocketflex_nb.core.value_text import path_text, value_text
 
 __all__ = ["Difference", "compare"]
 
@@ -31,6 +31,10 @@ class Difference:
     op: str
     old: Any
     new: Any
+
+    def __repr__(self) -> str:
+        sides = [value_text(side, 60) for side in (self.old, self.new) if side is not MISSING]
+        return f"<Difference {self.where} {self.op}: {' -> '.join(sides)}>"
 
     @property
     def where(self) -> str:

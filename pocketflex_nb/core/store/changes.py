@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from time import gmtime, strftime
 from time import time as wall_clock
 from typing import Any, TypedDict, overload
 
 from pocketflex_nb.core.events import EPOCH
+from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.core.store.change_log import TIME, RecordPos, record_at
+from pocketflex_nb.core.value_text import value_text
 
 __all__ = ["Change", "ChangeDict", "Changes", "Written", "change_of", "time_of", "written_of"]
 
@@ -34,6 +37,9 @@ class Written:
     node: str
     step: int
     time: float
+
+    def __repr__(self) -> str:
+        return f"<Written version {self.version} {_by(self.run, self.node, self.step)}{_at(self.time)}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,22 @@ class Change:
     node: str = ""
     step: int = 0
     time: float = 0.0
+
+    def __repr__(self) -> str:
+        key = value_text(self.key, 40)
+        old, new = (value_text(side, 60) for side in (self.old, self.new))
+        what = f"was {old}" if self.op == "delete" else new if self.old is MISSING else f"{old} -> {new}"
+        op = "" if self.op == "set" else f"{'deleted' if self.op == 'delete' else 'maybe changed'}: "
+        return f"<Change {key} version {self.version}: {op}{what}, {_by(self.run, self.node, self.step)}{_at(self.time)}>"
+
+
+def _by(run: str, node: str, step: int) -> str:
+    who = "/".join(filter(None, (run, node))) or "code outside of runs"
+    return f"by {who}{f' step {step}' if step else ''}"
+
+
+def _at(time: float) -> str:
+    return strftime(", %H:%M:%S UTC", gmtime(time)) if time else ""
 
 
 def change_of(place: RecordPos) -> Change:

@@ -97,6 +97,9 @@ class Lock:
             raise ValueError(f"lock({lock.key!r}, timeout={timeout!r}): a number of seconds, 0 or more, is needed")
         self._lock, self._timeout, self.token = lock, timeout, 0
 
+    def __repr__(self) -> str:
+        return f"<Lock {self.key!r}, {'held' if self.is_held else 'free'}>"
+
     @property
     def key(self) -> object:
         """The lock's name."""

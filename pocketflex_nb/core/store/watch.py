@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from pocketflex_nb.core.units import count_text
+from pocketflex_nb.core.value_text import value_text
+
 if TYPE_CHECKING:
     from pocketflex_nb.core.store.changes import Change
 
@@ -110,6 +113,10 @@ class Watch:
         self._lock = threading.Lock()
         self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
         self._closed = False
+
+    def __repr__(self) -> str:
+        keys = ", ".join(sorted(value_text(key, 40) for key in self._keys)) or "all keys"
+        return f"<Watch of {keys}, {count_text(len(self._pending), 'change')} unread{', closed' if self._closed else ''}>"
 
     def reference(self) -> Callable[[], StoreListener | None]:
         """The store's reference to it: weak, so that a watch without a reader disappears."""

@@ -18,6 +18,7 @@ from typing import Any
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import wait_awake, wait_in_slices
 from pocketflex_nb.core.context import CURRENT_CELL
+from pocketflex_nb.core.value_text import value_text
 
 __all__ = ["Question", "Questions", "next_question", "next_question_async", "would_await"]
 
@@ -113,7 +114,8 @@ class Question:
             pass
 
     def __repr__(self) -> str:
-        return f"<Question {self.number} {self.text!r} of {self.run!r}{'' if self.is_open else ', over'}>"
+        choices = "" if self.choices is None else f", choices {', '.join(value_text(choice, 40) for choice in list(self.choices)[:8])}"
+        return f"<Question {self.number} {value_text(self.text, 120)} of {self.run!r}{choices}{'' if self.is_open else ', over'}>"
 
 
 class _Seen(Question):

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pocketflex_nb.core.units import count_text
+
 __all__ = ["Usage", "usage_of"]
 
 
@@ -23,6 +25,9 @@ class Usage:
 
     tokens: float = 0
     cost: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Usage {count_text(self.tokens, 'token')}, cost {self.cost:g}>"
 
     def __getitem__(self, name: str) -> float:
         """The same by name: ``usage["tokens"]``."""

@@ -11,6 +11,7 @@ from typing import Any
 from pocketflex_nb.concurrency.interruptible import wait_awake, wait_until_over
 from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.units import count_text
 
 __all__ = ["EventStream", "kinds_of"]
 
@@ -40,6 +41,9 @@ class EventStream:
         self._close = weakref.finalize(self, _stop_all, self._stops)  # whoever breaks out of the loop just drops it
         for run in self._runs:
             self._stops.append(run.subscribe(self._feed))
+
+    def __repr__(self) -> str:
+        return f"<EventStream of {count_text(len(self._runs), 'run')}, {self._left} not over>"
 
     def __aiter__(self) -> EventStream:
         return self

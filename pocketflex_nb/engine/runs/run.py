@@ -15,6 +15,7 @@ from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_s
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.self_display import SelfDisplay
+from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.engine.control.outer_run import alert
 from pocketflex_nb.engine.control.question import Question, next_question, next_question_async, would_await
 from pocketflex_nb.engine.records.usage import Usage, usage_of
@@ -308,7 +309,13 @@ class Run(SelfDisplay):
         return self._lifecycle.done()
 
     def __repr__(self) -> str:
-        return f"<Run {self.name!r} {self.status}>"
+        life = self._lifecycle
+        at = "" if life.done() else f" at {', '.join(self.in_flight()[:3])}" if life.started else ""
+        told = [f"{life.name!r} {life.status}{at}"]
+        if life.started:
+            told += [count_text(life.hops, "step"), duration_text(self.seconds)]
+        error = f": {type(life.error).__name__}" if life.status == "failed" else ""
+        return f"<Run {', '.join(told)}{error}>"
 
     # waiting ---------------------------------------------------------------------------------------------------------
     def wait(self, timeout: float | None = None) -> Run:

@@ -7,7 +7,7 @@ import queue
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, perf_counter_ns
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
@@ -16,6 +16,7 @@ from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.self_display import SelfDisplay
+from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.engine.records.usage import Usage, usage_of
 from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
 from pocketflex_nb.engine.runs.group_queue import GroupQueue
@@ -99,8 +100,11 @@ class RunGroup(SelfDisplay):
         raise KeyError(f"no run {key!r} in this group{nearest(key, self.runs)}")
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{n} {status}" for status, n in self.counts().items())
-        return f"<RunGroup {self.name!r} {counts or 'empty'}>"
+        counts = ", ".join(f"{n:,} {status}" for status, n in self.counts().items())
+        began = [life.started for life in map(lifecycle_of, self._runs) if life.started]
+        ended = [life.finished or perf_counter_ns() for life in map(lifecycle_of, self._runs) if life.started]
+        took = f", {duration_text((max(ended) - min(began)) / 1e9)}" if began else ""
+        return f"<RunGroup {self.name!r}, {count_text(len(self._runs), 'run')}{': ' if counts else ''}{counts}{took}>"
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self.runs)

@@ -145,7 +145,7 @@ def test_after_a_run_that_is_over_it_starts_at_once(report: Shell) -> None:
 def test_then_and_notify_come_at_the_end(report: Shell) -> None:
     report.run("%pocketflex run report --notify --then '%pf trace report' --view none")
 
-    assert "<Run 'report' done> is over" in report.said
+    assert "<Run 'report' done, " in report.said and "> is over" in report.said
     assert "run_finished" in report.said
 
 

@@ -112,22 +112,22 @@ class Call:
 
 
 class Table:
-    """Rows with the same keys, as text and as a table; columns that say nothing are left out."""
+    """Rows with the same keys, as text and as a table; columns that say nothing are left out. `note` stands below."""
 
-    def __init__(self, rows: list[dict[str, object]], *, always: tuple[str, ...], older: int = 0) -> None:
-        self.older = older
+    def __init__(self, rows: list[dict[str, object]], *, always: tuple[str, ...], note: str = "") -> None:
+        self.note = note
         self.names = [name for name in rows[0] if name in always or any(row[name] for row in rows)]
         self.rows = [[speakable(str(row[name])) for name in self.names] for row in rows]
 
     def __repr__(self) -> str:
         widths = [max(len(cell) for cell in column) for column in zip(self.names, *self.rows, strict=True)]
         lines = ["  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip() for cells in [self.names, *self.rows]]
-        return "\n".join(lines + ([f"and {self.older} older: %pocketflex runs --all"] if self.older > 0 else []))
+        return "\n".join(lines + ([self.note] if self.note else []))
 
     def _repr_html_(self) -> str:
         def cells(tag: str, row: list[str]) -> str:
             return "".join(f'<{tag} style="text-align:left">{escape(cell)}</{tag}>' for cell in row)
 
         body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows)
-        more = f"<p>and {self.older} older: <code>%pocketflex runs --all</code></p>" if self.older > 0 else ""
+        more = f"<p>{escape(self.note)}</p>" if self.note else ""
         return f"<table><thead><tr>{cells('th', self.names)}</tr></thead><tbody>{body}</tbody></table>{more}"

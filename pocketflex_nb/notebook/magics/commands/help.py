@@ -20,7 +20,8 @@ USAGE = """\
 %pocketflex store RUN [PATH]       the store, live; --at N as of a version, --diff N M|RUN2 what changed
 %pocketflex diagram FLOW           a picture: --svg --mermaid --dot --text, --save FILE, --with RUN
 %pocketflex answer RUN VALUE       answer the question of a run;  set RUN PATH=EXPR  change a value while it is paused
-%pocketflex trace RUN              the events of a run, in order; --df --sequence --otel FILE --html FILE
+%pocketflex events [RUN]           the events of a run in columns: --last N --all --kind KIND --df
+%pocketflex trace RUN              the same as text; --sequence --otel FILE --html FILE
 %pocketflex agents, stop NAME|all  list the running agents; stop one, or all
 %pocketflex pin|unpin FLOW         keep a diagram's nodes as they are, or follow their names
 %pocketflex new NAME, node NAME    a new node's skeleton, or a node's source, in a new cell

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.node_ids import base_id
 from pocketflex_nb.core.frozen.freezer import MISSING
+from pocketflex_nb.core.units import duration_text
 from pocketflex_nb.engine.resume import resume
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of, runs
@@ -42,8 +42,8 @@ __all__ = ["RUN_COMMANDS"]
 
 #: lines that ``runs`` shows without ``--all``
 _LISTED = 20
-#: events that ``trace`` prints
-_TOLD = 200
+#: events that ``trace`` prints, and that ``events`` shows unless told otherwise
+_TOLD, _LATEST = 200, 50
 #: characters of one output that are read for secrets
 _LONGEST = 4_000
 
@@ -62,7 +62,10 @@ def _list(call: Call) -> object:
     if not rows:
         print_safely("no runs yet: launch a flow, or %pocketflex run FLOW")
         return None
-    return Table(rows, always=("run", "status", "steps"), older=len(made) - len(listed))
+    for row, run in zip(rows, listed, strict=True):
+        row["seconds"], row["tokens"] = duration_text(run.seconds), f"{row['tokens']:,}" if row["tokens"] else ""
+    older = len(made) - len(listed)
+    return Table(rows, always=("run", "status", "steps"), note=f"and {older} older: %pocketflex runs --all" if older else "")
 
 
 def _row(run: Run) -> dict[str, object]:
@@ -226,8 +229,31 @@ def _trace(call: Call) -> object:
                 raise usage(f"{flag} {str(target)!r}: {exc.strerror or exc}") from None
             print_safely(f"written to {target}")
             return None
-    _print_events(run)
+    table = _events_table(run.events, _TOLD, f"all of them: %pocketflex events {run.name} --all")
+    print_safely(repr(table))
     return None
+
+
+def _events(call: Call) -> object:
+    if call.words:
+        found = find_run(call.word("the run's name"), call.names)
+    elif latest := runs():
+        found = latest[-1]
+    else:
+        raise usage("no runs yet: launch a flow, or %pocketflex run FLOW")
+    call.end()
+    if call.has("--df"):
+        return found.to_frame()
+    run = found if isinstance(found, Run) else found[0]
+    wanted, events = call.values("--kind"), run.events
+    if wanted:
+        known = {event.kind for event in events}
+        for kind in wanted:
+            if kind not in known:
+                raise usage(f"run {run.name!r} has no event of kind {kind!r}{nearest(kind, sorted(known))}")
+        events = [event for event in events if event.kind in wanted]
+    limit = len(events) if call.has("--all") else whole_number(call.value("--last") or str(_LATEST), "--last")
+    return _events_table(events, limit, "--all shows them all, --last N the last N", began=run.events[0].ns if run.events else 0)
 
 
 def _otel(found: Run | RunGroup, target: Path) -> None:
@@ -243,25 +269,31 @@ def _html(found: Run | RunGroup, target: Path) -> None:
     RunView(found).to_html(target)
 
 
-def _print_events(run: Run) -> None:
-    events = run.events
+def _events_table(events: list[Event], limit: int, mend: str, *, began: int | None = None) -> Table:
+    """The last `limit` events in columns, each at its time since the run began."""
     outputs = [event for event in events if event.kind == "output"][-2 * _TOLD :]
     masked = masked_lines([(str(e.get("stream", "print")), str(e.get("text", "")), e.node) for e in outputs], _LONGEST)
     texts = {event.seq: text for event, text in zip(outputs, masked, strict=True)}
-    for event in events[-_TOLD:]:
-        print_safely(f"{event.seq:>5}  {event.kind:<15} {event.address}  {_facts(event, texts.get(event.seq))}".rstrip())
-    if len(events) > _TOLD:
-        print(f"the last {_TOLD} of {len(events)} events; all of them: run.events", file=sys.stderr)
+    zero = began if began is not None else events[0].ns if events else 0
+    rows: list[dict[str, object]] = [
+        {
+            "#": event.seq, "at": f"{(event.ns - zero) / 1e9:.3f} s", "event": event.kind, "where": event.address,
+            "took": "" if event.get("seconds") is None else duration_text(event["seconds"]),
+            "what": _facts(event, texts.get(event.seq)),
+        }
+        for event in events[-limit:]
+    ] or [{"#": "", "at": "", "event": "nothing has happened yet", "where": "", "took": "", "what": ""}]
+    note = f"the last {limit:,} of {len(events):,} events; {mend}" if len(events) > limit else ""
+    return Table(rows, always=("#", "at", "event"), note=note)
 
 
 def _facts(event: Event, text: str | None = None) -> str:
     if event.kind == "store_changed":
         return "; ".join(_changed(change) for change in event["changes"])
-    facts = {k: v for k, v in event.data.items() if v is not None and k not in ("start", "seconds")}
+    facts = {k: v for k, v in event.data.items() if v is not None and k not in ("start", "seconds", "visit")}
     if text is not None:
         facts["text"] = text
-    took = event.get("seconds")
-    return ", ".join([*(f"{k}={preview(v, 60, key=k)}" for k, v in facts.items()), *([f"{took:.6f} s"] if took is not None else [])])
+    return ", ".join(f"{k}={preview(v, 60, key=k)}" for k, v in facts.items())
 
 
 def _changed(change: Mapping[str, object]) -> str:
@@ -314,6 +346,13 @@ RUN_COMMANDS = [
         Option("--timeout", "60s", "wait no longer than this"),
     )),
     Command("answer", "answer RUN VALUE", "Answer the question of a run.", _answer),
+    Command(
+        "events", "events [RUN]", "The events of a run in columns, those of the latest run by default.", _events,
+        option_table(
+            Option("--last", str(_LATEST), "so many, the latest"), Option("--all", "", "all of them"),
+            Option("--kind", "KIND", "only this kind; may be given again"), Option("--df", "", "as a pandas DataFrame"),
+        ),
+    ),
     Command(
         "trace", "trace RUN", "The events of a run, in order.", _trace,
         option_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_wait_says_what_is_not_over_in_time(shell: Shell) -> None:
 
 def test_trace_prints_the_events_and_writes_opentelemetry_json(done: Shell, tmp_path: Path) -> None:
     done.run("%pocketflex trace run")
-    assert "node_finished   report/search#1" in done.said
+    assert re.search(r"node_finished +report/search#1 ", done.said)
 
     done.run(f"%pocketflex trace run --otel {tmp_path / 'run.json'}")
 
@@ -145,6 +146,34 @@ def test_a_diagram_is_saved_in_the_form_that_the_files_name_says(done: Shell, tm
     done.run(f"%pocketflex diagram report --save {tmp_path / name}")
 
     assert (tmp_path / name).read_text().startswith(begins)
+
+
+def test_the_events_of_the_latest_run_stand_in_columns(done: Shell) -> None:
+    table = done.run("%pf events")
+
+    heads, *rows = repr(table).splitlines()
+    assert heads.split() == ["#", "at", "event", "where", "took", "what"]
+    starts = [heads.index(name) for name in ("at", "event", "where", "took")]
+    assert all(row[start - 1] == " " and row[start] != " " for row in rows for start in starts[:3])
+    assert [row.split()[0] for row in rows] == [str(event.seq) for event in done.names["run"].events]
+    assert all(re.fullmatch(r"[0-9]+[.][0-9]{3} s", row[starts[0] : starts[1]].strip()) for row in rows)
+    assert rows[0].split()[1] == "0.000"
+    assert table._repr_html_().count("<tr>") == len(rows) + 1
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [("--last 1", ["run_finished"]), ("--kind node_finished", ["node_finished"] * 2), ("--kind node_finished --last 1", ["node_finished"]),
+     ("--kind run_started --kind run_finished", ["run_started", "run_finished"])],
+)
+def test_events_shows_those_that_were_asked_for(done: Shell, options: str, kinds: list[str]) -> None:
+    rows = done.run(f"%pf events run {options}").rows
+
+    assert [row[2] for row in rows] == kinds
+
+
+def test_a_kind_of_events_that_the_run_has_not_names_the_nearest(done: Shell) -> None:
+    assert "did you mean 'node_finished'" in done.refuse("%pf events run --kind node_finish")
 
 
 def test_trace_tells_what_a_step_changed(done: Shell) -> None:

@@ -105,7 +105,7 @@ def resume(
         runs = [tell(_made(path, number, flow, provide or {}, strict, durability)) for number in numbers]
         group = begin_group(RunGroup(runs), None)
     thing = group if run is None else runs[0]
-    if show is not False and ports.display is not None and runs:
+    if show is not False and runs and ports.screen():
         ports.display(thing, asked=bool(show))
     return thing
 
@@ -129,7 +129,7 @@ def fork(
     with all_or_none([]) as tell:
         made = tell(_made(recorder.path, number, walked, provide, False, str(history.header.get("durability", "node"))))
         begin_group(RunGroup([made]), None)
-    if show is not False and ports.display is not None:
+    if show is not False and ports.screen():
         ports.display(made, asked=bool(show))
     return made
 

@@ -350,7 +350,7 @@ RUN_COMMANDS = [
         "events", "events [RUN]", "The events of a run in columns, those of the latest run by default.", _events,
         option_table(
             Option("--last", str(_LATEST), "so many, the latest"), Option("--all", "", "all of them"),
-            Option("--kind", "KIND", "only this kind; may be given again"), Option("--df", "", "as a pandas DataFrame"),
+            Option("--kind", "KIND", "only this kind; may be given again", many=True), Option("--df", "", "as a pandas DataFrame"),
         ),
     ),
     Command(

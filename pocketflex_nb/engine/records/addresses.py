@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.engine.records.frame import Frame
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.nodes import BaseNode
 
 __all__ = ["begin_visit", "step_address", "walk_address"]
 
@@ -26,7 +29,7 @@ def walk_address(frame: Frame) -> str:
     return str(walk.where)
 
 
-def begin_visit(frame: Frame, node: Any) -> str:
+def begin_visit(frame: Frame, node: BaseNode) -> str:
     """Count a visit of `node`, which begins; its address."""
     walk = _walk(frame)
     if walk.visits is None:
@@ -35,7 +38,7 @@ def begin_visit(frame: Frame, node: Any) -> str:
     return step_address(walk, node)
 
 
-def step_address(frame: Frame, node: Any) -> str:
+def step_address(frame: Frame, node: BaseNode | None) -> str:
     """The address of the last visit of `node` in the walk of `frame`; of an item of it, when `frame` is the item's step."""
     where = walk_address(frame)
     if node is None:

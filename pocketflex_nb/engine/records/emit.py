@@ -23,7 +23,7 @@ _known: set[str] = {"message"}
 _MOST = 1_000
 
 
-def emit(kind: str, text: Any = None, **fields: Any) -> None:
+def emit(kind: str, text: object = None, **fields: object) -> None:
     """Report progress, output or facts of the running step to the run's views and log. Does nothing outside of a run.
 
     Parameters
@@ -74,7 +74,7 @@ def emit(kind: str, text: Any = None, **fields: Any) -> None:
         frame.lifecycle.ensure_controller().limits.spend(fields, frame)
 
 
-def _check_own(kind: Any) -> None:
+def _check_own(kind: str) -> None:
     """Refuse an invalid kind of event; remember a valid one."""
     if not isinstance(kind, str):
         raise TypeError(f"emit({kind!r}): the kind is a text, such as 'token' or 'shop.order'")

@@ -8,17 +8,46 @@ them when they are read (:mod:`pocketflex_nb.engine.records.run_log`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.flow.nodes import attempt_of
 from pocketflex_nb.core.store.change_log import add_change, changes_of, places_in
 from pocketflex_nb.engine.records.record import Note
 
+if TYPE_CHECKING:
+    import asyncio
+    from contextvars import Token
+
+    from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.core.flow.nodes import BaseNode
+    from pocketflex_nb.core.flow.outcomes import ItemFailure
+    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.store.store import Store
+    from pocketflex_nb.engine.records.lifecycle import Handle, Lifecycle
+
 __all__ = ["KEPT", "TRIM_AT", "WIDTH", "Frame", "Several", "current", "left"]
+
+CodeT = TypeVar("CodeT")
+
+
+class _Meeting(Protocol):
+    """Where a branch meets its siblings."""
+
+    @property
+    def node(self) -> BaseNode | None: ...
+    def move(self, node: BaseNode | None, /) -> None: ...
+
+
+class _AttemptLimit(Protocol):
+    """What bounds an attempt; as `asyncio.Timeout`."""
+
+    def when(self) -> float | None: ...
+    def expired(self) -> bool: ...
+    def reschedule(self, when: float | None, /) -> None: ...
 
 
 class Several:
@@ -36,7 +65,7 @@ class Several:
 
     __slots__ = ("counts", "last", "node")
 
-    def __init__(self, counts: dict[str, int], node: Any, last: Any = None) -> None:
+    def __init__(self, counts: dict[str, int], node: BaseNode | None, last: object = None) -> None:
         self.counts, self.node, self.last = counts, node, last
 
     def __str__(self) -> str:
@@ -91,48 +120,50 @@ class Frame:
         "store", "timed", "touched", "undo", "writers",
     )
     # rare, so kept in the `__dict__`
-    branch: Any = None
-    given: Any = None  # the params of the nodes that it walks
-    failures: Any = ()
-    private: Any = None  # the store of its own that a whole walk is on, if it has one
-    meeting: Any = None  # of a branch: where it meets its siblings, and all nodes that it stops at
-    stops: Any = None
-    clock: Any = None  # (loop, asyncio.timeout) that bounds the attempt in flight, if any
+    branch: BaseNode | None = None
+    given: dict[str, Any] | None = None  # the params of the nodes that it walks
+    failures: Sequence[ItemFailure] = ()
+    private: Store | None = None  # the store of its own that a whole walk is on, if it has one
+    meeting: _Meeting | None = None  # of a branch: where it meets its siblings, and all nodes that it stops at
+    stops: set[BaseNode] | None = None
+    clock: tuple[asyncio.AbstractEventLoop, _AttemptLimit] | None = None  # what bounds the attempt in flight
     item: int | None = None
     items: int = 0
-    visits: dict[Any, int] | None = None  # with a journal: how many visits of each node have begun in this walk
+    visits: dict[BaseNode, int] | None = None  # with a journal: how many visits of each node have begun in this walk
     where: str | None = None  # with a journal: the address of this walk
-    outer: Any = None  # the node of `parent` that this walk belongs to
-    swapped: Any = None  # what an abandoned step was handed, by id, with what took its place
+    outer: BaseNode | None = None  # the node of `parent` that this walk belongs to
+    swapped: dict[int, tuple[object, object]] | None = None  # what an abandoned step was handed, by id, with what took its place
     step: bool = False  # whether this is one step of `parent`'s node in a thread or task of its own
 
-    def __init__(self, lifecycle: Any, parent: Frame | None, flow: Any, branch: Any = None, item: int | None = None) -> None:
+    def __init__(
+        self, lifecycle: Lifecycle[Frame], parent: Frame | None, flow: Flow, branch: BaseNode | None = None, item: int | None = None
+    ) -> None:
         self.lifecycle, self.parent, self.flow = lifecycle, parent, flow
         if parent is not None:
             self.outer, self.branch, self.item = parent.node, branch, item
-        self.node: Any = None
+        self.node: BaseNode | None = None
         self.error: BaseException | None = None
-        self.touched: Any = None
+        self.touched: dict[Any, Any] | None = None
         self.undo: Any = None  # while a try may fail: the values that it replaced
-        self.page: Any = None
-        self.changes: Any = None
-        self.writers: Any = None  # the store's own, made at the first write
+        self.page: list[object] | None = None
+        self.changes: list[object] | None = None
+        self.writers: dict[object, Any] | None = None  # the store's own, made at the first write
         self.store: Any = None  # the one written last, and the plain dict's way to do it
         self.put: Any = None
         self.fenced, self.timed, self.life = False, True, _agent()
         self.start_version = self.at = 0
 
     @property
-    def run(self) -> Any:
+    def run(self) -> Handle:
         """The handle of the run."""
         return self.lifecycle.run
 
     @property
-    def lane_run(self) -> Any:
+    def lane_run(self) -> Handle | None:
         """The launched run, this one or an outer one, whose lane shows what the steps print."""
         return self.lifecycle.lane_run
 
-    def current_class(self, code: Any) -> Any:
+    def current_class(self, code: CodeT) -> CodeT:
         """The class or function that the run uses for `code`: the one bound in the notebook when it was launched."""
         classes = self.lifecycle.classes
         return classes.get(code, code) if classes else code
@@ -141,7 +172,7 @@ class Frame:
         """Whether this step was abandoned, or this run or an outer one was told to end."""
         if self.fenced:
             return True
-        run = self.lifecycle
+        run: Lifecycle[Frame] | None = self.lifecycle
         while run is not None:
             if run.is_ended:
                 return True
@@ -150,8 +181,7 @@ class Frame:
 
     def cancelling(self, cancel: Callable[[], object]) -> AbstractContextManager[None]:
         """Within the block, `cancel` is called when the run is to end."""
-        cancelling: AbstractContextManager[None] = self.lifecycle.cancelling(cancel)
-        return cancelling
+        return self.lifecycle.cancelling(cancel)
 
     @property
     def scope(self) -> Frame | None:
@@ -231,26 +261,26 @@ class Frame:
         return self.path(self.node)
 
     @property
-    def callers(self) -> tuple[Any, ...]:
+    def callers(self) -> tuple[object, ...]:
         """Refs of the agents that requested the work around this run: the one that spawned its task, and so on; () outside of any."""
         life = CURRENT_AGENT.get()
         return () if life is None else tuple(life.callers)
 
     @property
-    def ancestors(self) -> tuple[Any, ...]:
+    def ancestors(self) -> tuple[object, ...]:
         """Refs of the agents that started the agent or task around this run; () outside of any."""
         life = CURRENT_AGENT.get()
         return () if life is None else tuple(life.ancestors)
 
-    def path(self, node: Any) -> str:
+    def path(self, node: BaseNode | None) -> str:
         """Graph path of `node` in the flow this frame walks."""
         return str(self.lifecycle.log.path(self, node))
 
-    def note(self, kind: str, *, cause: int | None = None, **data: Any) -> None:
+    def note(self, kind: str, *, cause: int | None = None, **data: object) -> None:
         """Append an event to the run's log."""
         self.tell(kind, data, cause)
 
-    def tell(self, kind: str, data: dict[str, Any], cause: int | None = None) -> None:
+    def tell(self, kind: str, data: dict[str, object], cause: int | None = None) -> None:
         """The same as `note`, with the facts as a dict, whatever their names."""
         run, ns = self.lifecycle, perf_counter_ns()
         run.records.extend((self, self.node, Note(kind, data, cause), ns, ns))
@@ -293,7 +323,7 @@ def current() -> Any:
     return frame if frame is not None else CURRENT_AGENT.get()
 
 
-def left(token: Any) -> None:
+def left(token: Token[WalkFrame | None]) -> None:
     """Reset `CURRENT_FRAME` at the end of a walk. A dropped coroutine may be closed in a context where nothing was set."""
     try:  # no `suppress`, which takes three times as long: each of ten thousand runs comes through here
         CURRENT_FRAME.reset(token)

@@ -7,11 +7,16 @@ any hop costs. The outer log takes over what is new there when it is read, or wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.records.record import Note
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.frame import Frame
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle, Log
+    from pocketflex_nb.engine.records.visit_counts import VisitCounts
 
 __all__ = ["NESTED", "Block", "inner_event"]
 
@@ -42,13 +47,15 @@ class Block:
 
     __slots__ = ("_events", "_source", "first", "flow_id", "is_last", "key", "number")
 
-    def __init__(self, child: Any, number: int, first: int = 0, events: list[Event] | None = None, counts: Any = None) -> None:
+    def __init__(
+        self, child: Lifecycle[Frame], number: int, first: int = 0, events: list[Event] | None = None, counts: VisitCounts | None = None
+    ) -> None:
         self.key, self.flow_id, self.number, self.first = child.number, child.flow_id, number, first
-        self._events: Any = events or ()
-        self._source: Any = None if counts is None else (child.log, counts)
+        self._events: Sequence[Event] = events or ()
+        self._source: tuple[Log[Frame], VisitCounts] | None = None if counts is None else (child.log, counts)
         self.is_last = counts is not None or bool(events and events[-1].kind == "run_finished" and not events[-1].depth)
 
-    def read(self) -> Any:
+    def read(self) -> Sequence[Event]:
         """The kept events, as the inner log gives them."""
         source = self._source
         if source is None:

@@ -27,7 +27,7 @@ class Note:
 
     __slots__ = ("cause", "data", "kind")
 
-    def __init__(self, kind: str, data: Any = None, cause: int | None = None) -> None:
+    def __init__(self, kind: str, data: object = None, cause: int | None = None) -> None:
         self.kind, self.data, self.cause = kind, data, cause
 
 #: the last record of a run, by status; the other facts are the run's own

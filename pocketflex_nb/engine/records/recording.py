@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.ports import JournalRecorder
 from pocketflex_nb.core.store.change_log import KEY, places_in
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.records.addresses import step_address, walk_address
 from pocketflex_nb.engine.records.frame import Frame
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = ["Recording"]
 
@@ -27,8 +30,8 @@ class Recording:
 
     def __init__(self, recorder: JournalRecorder, uid: str) -> None:
         self.recorder, self.uid = recorder, uid
-        self._changes: list[tuple[Frame, list[Any]]] = []
-        self._early: list[Any] = []
+        self._changes: list[tuple[Frame, list[object]]] = []
+        self._early: list[object] = []
         self._spent = (0.0, 0.0)
         self._asked: dict[tuple[str, str], int] = {}
 
@@ -37,7 +40,7 @@ class Recording:
         """How many attempts of the step at `frame` an earlier process has spent."""
         return self.recorder.attempts(step_address(frame, frame.node))
 
-    def result(self, address: str) -> tuple[bool, Any]:
+    def result(self, address: str) -> tuple[bool, object]:
         """Whether the result of a step is recorded, and the result."""
         row = self.recorder.result(address)
         return (False, None) if row is None else (True, row.value("e"))
@@ -48,23 +51,23 @@ class Recording:
         number = self._asked[where, ""] = self._asked.get((where, ""), 0) + 1
         return where, number
 
-    def answer(self, where: str, number: int) -> tuple[bool, Any]:
+    def answer(self, where: str, number: int) -> tuple[bool, object]:
         """Whether an earlier process has the answer, and the answer."""
         return self.recorder.answer(where, number)
 
     # what is written with the next record ----------------------------------------------------------------------------
-    def changed(self, frame: Frame, changes: list[Any]) -> None:
+    def changed(self, frame: Frame, changes: list[object]) -> None:
         """Keep changes of a store for the next record."""
         self._changes.append((frame, changes))
 
-    def early(self, statements: Sequence[Any]) -> None:
+    def early(self, statements: Sequence[object]) -> None:
         """Keep statements for the next transaction."""
         self._early += statements
 
-    def _taken(self) -> list[tuple[str, Mapping[Any, Any], list[Any]]]:
+    def _taken(self) -> list[tuple[str, Mapping[object, object], list[object]]]:
         """The changes since the last record: of each store its address, the content of the changed keys, and these."""
         changes, self._changes = self._changes, []
-        found: dict[int, tuple[str, dict[Any, Any], list[Any]]] = {}
+        found: dict[int, tuple[str, dict[object, object], list[object]]] = {}
         for frame, places in changes:
             scope = frame.scope
             store = frame.lifecycle.store if scope is None else scope.private
@@ -82,7 +85,7 @@ class Recording:
                     content.pop(key, None)
         return list(found.values())
 
-    def _used(self, run: Any) -> tuple[float, float] | None:
+    def _used(self, run: Lifecycle[Frame]) -> tuple[float, float] | None:
         if run.controller is None:
             return None
         spent = run.controller.limits.spent
@@ -97,12 +100,12 @@ class Recording:
         self._spent = (tokens, cost)
 
     # records ---------------------------------------------------------------------------------------------------------
-    async def save(self, statements: Sequence[Any]) -> None:
+    async def save(self, statements: Sequence[object]) -> None:
         """Commit them, and what was kept for the next transaction."""
         early, self._early = self._early, []
         await self.recorder.save([*early, *statements])
 
-    async def hop(self, frame: Frame, address: str, action: Any, seconds: float) -> None:
+    async def hop(self, frame: Frame, address: str, action: object, seconds: float) -> None:
         """A finished node."""
         await self.save(self.recorder.hop(address, action, self._taken(), seconds=seconds, usage=self._used(frame.lifecycle)))
 
@@ -110,7 +113,7 @@ class Recording:
         """A node whose error edge is taken."""
         await self.save(self.recorder.failed(address, error, told, self._taken(), seconds=seconds))
 
-    async def keep_result(self, frame: Frame, address: str, value: Any, *, is_item: bool = False) -> bool:
+    async def keep_result(self, frame: Frame, address: str, value: object, *, is_item: bool = False) -> bool:
         """What `exec` gave and spent, before `post` begins. Returns whether it could be kept."""
         before = self._spent
         statements = self.recorder.kept_result(address, value, is_item=is_item, usage=self._used(frame.lifecycle))
@@ -119,7 +122,7 @@ class Recording:
         await self.save(statements)
         return bool(statements)
 
-    async def prepared(self, address: str, value: Any) -> None:
+    async def prepared(self, address: str, value: object) -> None:
         """What a flow's own prep gave, with what it changed; when it cannot be kept, prep runs again after a crash."""
         changes = list(self._changes)
         statements = self.recorder.kept_result(address, value, changes=self._taken())
@@ -131,11 +134,11 @@ class Recording:
         """An attempt that failed, and that another one follows."""
         await self.save(self.recorder.attempt(step_address(frame, frame.node), number, told))
 
-    def answered(self, where: str, number: int, value: Any) -> None:
+    def answered(self, where: str, number: int, value: object) -> None:
         """An answer, before its step goes on; waits for it."""
         self.recorder.save_now(self.recorder.answered(where, number, value))
 
-    async def over(self, action: Any) -> None:
+    async def over(self, action: object) -> None:
         """The run is done: what is left to write, and its end."""
         await self.save(self.recorder.over("done", action, None, self._taken()))
         self.recorder.close()

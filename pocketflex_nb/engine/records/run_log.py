@@ -8,7 +8,7 @@ counted and dropped: at least the last `KEPT` stay.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress, repeat
 from operator import countOf, is_
 from threading import Lock, RLock
@@ -23,7 +23,9 @@ from pocketflex_nb.engine.records.record import CHANGED, Failure, Note, format_e
 from pocketflex_nb.engine.records.visit_counts import VisitCounts
 
 if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.nodes import BaseNode
     from pocketflex_nb.core.state import State
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = ["LOOK_EVERY", "WALKS", "RunLog"]
 
@@ -46,16 +48,16 @@ class RunLog:
 
     __slots__ = ("_base", "_cursor", "_folding", "_ids", "_lock", "_state", "records", "run")
 
-    def __init__(self, run: Any, records: list[Any]) -> None:
+    def __init__(self, run: Lifecycle[Frame], records: list[Any]) -> None:
         self.run, self.records = run, records
         self._base: VisitCounts | None = None  # what stands before records[0]
         self._cursor: VisitCounts | None = None  # what stands before the first record that `state` has not seen
         self._state: State | None = None
-        self._ids: dict[Any, dict[Any, str]] | None = None
+        self._ids: dict[BaseNode, dict[BaseNode, str]] | None = None
         self._lock, self._folding = Lock(), RLock()
 
     # names -----------------------------------------------------------------------------------------------------------
-    def path(self, frame: Frame, node: Any) -> str:
+    def path(self, frame: Frame, node: BaseNode | None) -> str:
         """Graph path of `node` in the flow that `frame` walks."""
         if node is None:
             return self.prefix(frame)
@@ -67,7 +69,7 @@ class RunLog:
         owner = _owner(frame)
         return "" if owner.parent is None else self.path(owner.parent, owner.outer)
 
-    def _id(self, frame: Frame, node: Any) -> str:
+    def _id(self, frame: Frame, node: BaseNode) -> str:
         owner = _owner(frame)
         flow = owner.flow if owner.outer is None else owner.outer
         if self._ids is None:
@@ -90,7 +92,7 @@ class RunLog:
             self._fold()
             return self._prefix(self._cursor or VisitCounts(), frame)
 
-    def _address(self, counts: VisitCounts, frame: Frame, node: Any, ahead: int) -> str:
+    def _address(self, counts: VisitCounts, frame: Frame, node: BaseNode | None, ahead: int) -> str:
         where = self._prefix(counts, frame)
         if node is None:
             return where
@@ -109,10 +111,10 @@ class RunLog:
             return str(self.run.flow_id)
         known = counts.prefixes.get(frame)
         if known is None:
-            forked = frame.branch is not None  # the forking node's visit is over, a nested flow's is in flight
-            known = self._address(counts, frame.parent, frame.outer, 0 if forked else 1)
-            if forked:
-                known += f"{{{self._id(frame, frame.branch)}}}"
+            branch = frame.branch  # the forking node's visit is over, a nested flow's is in flight
+            known = self._address(counts, frame.parent, frame.outer, 1 if branch is None else 0)
+            if branch is not None:
+                known += f"{{{self._id(frame, branch)}}}"
             if frame.item is not None:
                 known += f"[{frame.item}]"
             counts.prefixes[frame] = known
@@ -145,14 +147,14 @@ class RunLog:
             else:
                 yield self._event(counts, *record)
 
-    def _of_block(self, counts: VisitCounts, frame: Frame, node: Any, block: Block) -> list[Event]:
+    def _of_block(self, counts: VisitCounts, frame: Frame, node: BaseNode, block: Block) -> list[Event]:
         seq, counts.seq = counts.seq, counts.seq + block.number
         address, path = self._inner(counts, frame, node, block, 1)
         controller = self.run.controller
         asks = {} if controller is None else controller.questions.inner
         return [inner_event(event, block, seq, address, path, asks) for event in block.read()]
 
-    def _inner(self, counts: VisitCounts, frame: Frame, node: Any, block: Block, ahead: int) -> tuple[str, str]:
+    def _inner(self, counts: VisitCounts, frame: Frame, node: BaseNode, block: Block, ahead: int) -> tuple[str, str]:
         """Address and graph path of an inner run; fixed when it is first requested, while its step is running."""
         known = counts.inner.pop(block.key, None) if block.is_last else counts.inner.get(block.key)
         if known is None:
@@ -270,19 +272,18 @@ class RunLog:
         data = {"flow": run.flow_id, "name": run.base, "parent": run.parent.name if run.parent is not None else None}
         return Event(0, run.started, "run_started", run.name, run.flow_id, "", data, None, (run.started + EPOCH) / 1e9)
 
-    def _of_the_run(self, status: str) -> dict[str, Any]:
+    def _of_the_run(self, status: str) -> dict[str, object]:
         """The event of the run's last record."""
         run = self.run
         return {"status": status, "action": run.action, "error": None if run.error is None else format_error(run.error)}
 
-    def _hop(self, counts: VisitCounts, seq: int, frame: Frame, node: Any, action: Any, start: int, end: int) -> Event:
+    def _hop(self, counts: VisitCounts, seq: int, frame: Frame, node: BaseNode, action: object, start: int, end: int) -> Event:
         visit = counts.visits[frame, node] = counts.visits.get((frame, node), 0) + 1
         counts.steps += 1
         address, path = self._address(counts, frame, node, 0), self.path(frame, node)
         seconds = (end - start) / 1e9
-        data: dict[str, Any] = {"start": start, "seconds": seconds, "visit": visit}
-        failed = isinstance(action, Failure)
-        if failed:
+        data: dict[str, object] = {"start": start, "seconds": seconds, "visit": visit}
+        if isinstance(action, Failure):
             data |= {"error": format_error(action.error), "handled": action.handled, "status": action.status}
         elif action.__class__ is Several:
             data |= {"action": str(action), "branches": dict(action.counts)}
@@ -291,7 +292,7 @@ class RunLog:
         _take(counts, path, action, 1)
         visits, before = counts.sums.get(path, (0, 0.0))
         counts.sums[path] = (visits + 1, before + seconds)
-        kind = "node_failed" if failed else "node_finished"
+        kind = "node_failed" if isinstance(action, Failure) else "node_finished"
         return Event(seq, end, kind, self.run.name, address, path, data, None, (end + EPOCH) / 1e9)
 
     # bounds ----------------------------------------------------------------------------------------------------------
@@ -330,7 +331,7 @@ class RunLog:
             if len(base.visits) + len(base.prefixes) > WALKS:
                 self._forget(base)
 
-    def _pass_blocks(self, base: VisitCounts, frames: list[Any], nodes: list[Any], whats: list[Any], starts: list[Any]) -> None:
+    def _pass_blocks(self, base: VisitCounts, frames: list[Frame], nodes: list[BaseNode], whats: list[object], starts: list[Any]) -> None:
         """Count the events of blocks that are dropped, and keep the addresses of those that continue."""
         for row, block in enumerate(starts):
             if whats[row] is NESTED:
@@ -340,7 +341,7 @@ class RunLog:
                 done = sum(f is walk and n is node and type(w) is not Note for f, n, w in zip(frames[:row], nodes, whats, strict=False))
                 self._inner(base, frame, node, block, 1 + done)
 
-    def _count(self, counts: VisitCounts, frame: Frame, node: Any, action: Any, times: int) -> None:
+    def _count(self, counts: VisitCounts, frame: Frame, node: BaseNode, action: object, times: int) -> None:
         self._prefix(counts, frame)
         counts.visits[frame, node] = counts.visits.get((frame, node), 0) + times
         path = self.path(frame, node)
@@ -362,7 +363,7 @@ class RunLog:
         return iter(self.events())
 
 
-def _take(counts: VisitCounts, path: str, action: Any, times: int) -> None:
+def _take(counts: VisitCounts, path: str, action: object, times: int) -> None:
     """Count the arrows that a visit's action took."""
     if action.__class__ is Several:
         taken = {name: n * times for name, n in action.counts.items()}
@@ -374,13 +375,13 @@ def _take(counts: VisitCounts, path: str, action: Any, times: int) -> None:
         counts.edges[path, name] = counts.edges.get((path, name), 0) + n
 
 
-def _joined(starts: list[Any], whats: list[Any]) -> int:
+def _joined(starts: Sequence[object], whats: Sequence[object]) -> int:
     """How many hops have a position of a change."""
     pages = countOf(map(type, starts), list)
     return pages - countOf(map(is_, whats, repeat(CHANGED)), True) if pages else 0
 
 
-def _tally(frames: list[Any], nodes: list[Any], whats: list[Any]) -> Mapping[Any, int]:
+def _tally(frames: list[Frame], nodes: list[BaseNode], whats: list[object]) -> Mapping[tuple[Frame, BaseNode, object], int]:
     """How often each (frame, node, action) occurs, notes left out. One frame and one action, as in most loops, take half the time."""
     try:
         kinds = set(whats)
@@ -396,7 +397,7 @@ def _tally(frames: list[Any], nodes: list[Any], whats: list[Any]) -> Mapping[Any
         return Counter((frame, node, _plain(what)) for frame, node, what in rows)
 
 
-def _plain(what: Any) -> Any:
+def _plain(what: object) -> object:
     """An action, as a dict can use it."""
     return what if isinstance(what, (str, Failure, Several)) or what is None else str(what or "default")
 

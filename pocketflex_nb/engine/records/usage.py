@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.frame import Frame
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 from pocketflex_nb.core.units import count_text
 
@@ -36,7 +40,7 @@ class Usage:
         return float(getattr(self, name)) if name == "cost" else self.tokens
 
 
-def usage_of(runs: Iterable[Any]) -> Usage:
+def usage_of(runs: Iterable[Lifecycle[Frame]]) -> Usage:
     """The total usage of these runs."""
     spent = [run.controller.limits.spent for run in runs if run.controller is not None]
     return Usage(sum(one["tokens"] for one in spent), float(sum(one["cost"] for one in spent)))

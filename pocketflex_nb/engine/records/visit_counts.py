@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.engine.records.frame import Frame
 
 if TYPE_CHECKING:
-    pass
+    from pocketflex_nb.core.flow.nodes import BaseNode
 
 __all__ = ["VisitCounts"]
 
@@ -19,7 +19,7 @@ class VisitCounts:
 
     def __init__(self) -> None:
         self.row = self.seq = self.steps = 0
-        self.visits: dict[tuple[Frame, Any], int] = {}
+        self.visits: dict[tuple[Frame, BaseNode], int] = {}
         self.prefixes: dict[Frame, str] = {}
         self.sums: dict[str, tuple[int, float]] = {}
         self.edges: dict[tuple[str, str], int] = {}

@@ -148,8 +148,8 @@ def _pass(frame: Frame, heads: list[Any]) -> None:
             walk.stops.discard(head)
             if behind is not None:
                 walk.stops.add(behind)
-            if walk.meeting.node is head:
-                walk.meeting.move(behind)
+            if (meeting := walk.meeting) is not None and meeting.node is head:
+                meeting.move(behind)
             walk = walk.parent
 
 
@@ -158,9 +158,11 @@ def _met(frame: Frame, heads: list[Any], walked: set[int]) -> Any:
     run = frame.lifecycle
     if run.joins is None:
         run.joins = {}
-    key = (frame.node, tuple(heads), frozenset(walked))
+    forking = frame.node
+    assert forking is not None  # it is in flight
+    key = (forking, tuple(heads), frozenset(walked))
     if key not in run.joins:
-        run.joins[key] = join_behind(heads, [head for head in heads if id(head) in walked], frame.node)
+        run.joins[key] = join_behind(heads, [head for head in heads if id(head) in walked], forking)
     return run.joins[key]
 
 

@@ -69,6 +69,7 @@ def on_unknown_action(frame: Frame, node: Any, action: Any) -> Any:
     if frame.flow._pfx_strict and action in (None, "", "default"):
         return None
     known = list(node.successors)
+    assert frame.node is not None  # it is in flight
     name = frame.lifecycle.log._id(frame, frame.node)
     last = _last_of(frame, node, action)
     where = f", which its node {last!r} ended it with" if last else ""

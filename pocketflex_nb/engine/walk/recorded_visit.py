@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import perf_counter_ns as now
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core.errors import RecordedError
 from pocketflex_nb.engine.records.addresses import begin_visit
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import format_error
-from pocketflex_nb.engine.records.recording import Recording
 from pocketflex_nb.engine.walk.hop import record_changes
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.lifecycle import Journalled
 
 __all__ = ["RecordedVisit", "visit_recorded"]
 
@@ -28,7 +30,7 @@ class RecordedVisit:
 
     __slots__ = ("address", "has_result", "recording", "result")
 
-    def __init__(self, recording: Recording, address: str) -> None:
+    def __init__(self, recording: Journalled[Frame], address: str) -> None:
         self.recording, self.address = recording, address
         self.has_result, self.result = recording.result(address)
 
@@ -43,7 +45,8 @@ class RecordedVisit:
 async def visit_recorded(frame: Frame, node: Any, visit: Callable[[RecordedVisit], Awaitable[Any]]) -> Any:
     """Visit `node` by `visit`, unless the journal has it finished; its action."""
     run = frame.lifecycle
-    recording: Recording = run.recording
+    recording = run.recording
+    assert recording is not None  # no other run is visited so
     address = begin_visit(frame, node)
     row = recording.recorder.finished(address)
     if row is not None:

@@ -14,7 +14,7 @@ import threading
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from weakref import WeakSet
 
 from pocketflex_nb.concurrency.interruptible import whole
@@ -26,6 +26,10 @@ from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.shell.agent_lines import AgentLines
 from pocketflex_nb.views.text.redaction import redacted_pieces
 from pocketflex_nb.views.text.safe_text import inert
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.nodes import BaseNode
+    from pocketflex_nb.engine.records.lifecycle import Handle
 
 __all__ = ["Lane", "finish_lines", "hidden_output", "install_output_capture", "mirrored_output", "remove_output_capture"]
 
@@ -44,7 +48,7 @@ class _Line:
     """A line whose end was not printed yet; `told` when a part of it was, because the printing code flushed."""
 
     frame: Frame
-    node: object
+    node: BaseNode | None
     text: str = ""
     told: bool = False
 
@@ -130,13 +134,13 @@ class Lane:
             self._open[key] = line
             self._follow(frame.run)
 
-    def _follow(self, run: Run) -> None:
+    def _follow(self, run: Handle) -> None:
         """Ensure that a line without a newline is shown at the run's end."""
         if run.number not in self._followed:
             self._followed.add(run.number)
             run.add_done_callback(self.settle)
 
-    def settle(self, run: Run) -> None:
+    def settle(self, run: Handle) -> None:
         """Pass the finished run what it printed without a newline."""
         self._followed.discard(run.number)
         self._begun.clear()

@@ -5,7 +5,7 @@ one would look, and give it its number, its title and three hints, from a nudge 
 
     from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, tried
 
-    @exercise("01.2", "Count the words", hints=("which step writes?", "`post` gets it as `exec_res`", "shared[...] = exec_res"))
+    @exercise("01.2", "Count the words", hints=("One step writes.", "`post` gets it as `exec_res`", "shared[...] = exec_res"))
     def _count(flow: Any) -> Checked:
         run = tried(flow, {"text": "two words"})
         yield point(run.error is None, "It runs.", f"It ended with {run.error!r}.")
@@ -15,6 +15,6 @@ one would look, and give it its number, its title and three hints, from a nudge 
 `point` is shown as right or stops the check with its hint; `slip` is a mistake people make, shown only when it was made. Backticks
 mark code. A new lesson gets a row in `exercise.LESSONS`. The cell that the reader edits holds ``...`` for what is missing: `check`
 calls that "not yet" without asking the generator. In the notebook that cell has the tag ``exercise-01.2``, and the next one is
-``check("01.2", flow)``. Solutions and wrong answers stand beside the tests, in ``tests/notebooks/answers/``, and nowhere in the
+``check("01.2", flow)``. Right answers and ten wrong ones stand beside the tests, in ``tests/notebooks/answers/``, and nowhere in the
 package: ``tests/notebooks/test_exercises.py`` puts each of them into the tagged cell, and looks at what the check says.
 """

@@ -20,10 +20,10 @@ _SOON = 2.0
 
 @exercise(
     "06.1",
-    "The dragon at the door",
+    "State that survives a restart",
     hints=(
-        "What dies with the doorman is `self.visitors`. What does not die is the `book`: each new doorman gets the same one.",
-        "In `init`, keep the book itself, `self.book = book`. In `handle_call`, count in there; a store has `increment`.",
+        "`self.visitors` is lost with the doorman. The `book` is not: each new doorman gets the same one.",
+        "In `init`, keep the book itself, `self.book = book`. In `handle_call`, count in the book; a store has `increment`.",
         "`return self.book.increment(___)` instead of the two lines with `self.visitors`; the dragon stays as it is.",
     ),
 )
@@ -34,50 +34,74 @@ def _dragon_at_the_door(doorman: object) -> Checked:
         first = [_answer(_successor(door, "doorman", None), visitor) for visitor in ("Ada", "Guido")]
         fell = [answer for answer in first if isinstance(answer, BaseException)]
         yield slip(fell, "" if not fell else f"{_why(fell[0])}.")
-        yield point(first == [1, 2], "He counts.", f"The first two visitors were told {first[0]!r} and {first[1]!r}, and not 1 and 2.")
+        yield point(
+            first == [1, 2],
+            "The doorman counts.",
+            f"The first two visitors were told {first[0]!r} and {first[1]!r}, and not 1 and 2.",
+        )
         old = door["doorman"]
         dragon = _answer(old, "dragon")
         yield slip(
             not isinstance(dragon, AgentDown),
-            f"The dragon was told {dragon!r}: this doorman fears nothing. He may drop dead; what he has counted is what has to survive.",
+            f"The dragon was told {dragon!r}: keep the line that raises. The doorman may crash; its count has to survive.",
         )
         new = _successor(door, "doorman", old)
-        yield point(new is not None, "A dragon came, and the doorman is another.", "Nobody stands at the door after the dragon.")
+        yield point(new is not None, "The dragon crashes the doorman, and a new one starts.", "No doorman is started after the crash.")
         kept = book["visitors"]  # what the new one has found, or made of it
         third = _answer(new, "Barbara")
     yield slip(
-        third == 1 and book["visitors"] == 0, "The new doorman begins at 1: the count is in his head, `self.visitors`. The `book` is not."
+        third == 1 and book["visitors"] == 0, "The new doorman starts at 1: the count is in the agent, `self.visitors`, and not in the "
+        "`book`."
     )
     yield slip(
-        third == 1 and kept == 0, "The new doorman begins at 1: `init` runs at every start, the second, too, and yours empties the book."
+        third == 1 and kept == 0, "The new doorman starts at 1: `init` runs at every start, and yours empties the book."
     )
-    yield slip(third == 1, "The new doorman begins at 1: the old one wrote into the book, but the new one does not look there.")
-    yield slip(third == 4, "The dragon was counted, too. It is no visitor.")
-    yield point(third == 3, "He goes on where the other stopped.", f"The third visitor was told {third!r}.")
+    yield slip(third == 1, "The new doorman starts at 1: the old one wrote to the book, but the new one does not read it.")
+    yield slip(third == 4, "The dragon was counted, too. It is not a visitor.")
+    yield point(third == 3, "The new one continues the count.", f"The third visitor was told {third!r}, and not 3.")
     yield slip(
         book["visitors"] == 0,
-        "It is right, but it does not stand in the book: what stands in the class, or beside it, is shared by every door of the house.",
+        "The number is right, but it is not in the book under `\"visitors\"`: a count in the class or in a variable is shared by all "
+        "doormen.",
     )
+    yield from _killed(doorman)
     with _running(Supervisor([child(doorman, Store({"visitors": 0}), id="doorman")])) as other:
         elsewhere = _answer(other["doorman"], "Grace")
     yield point(
         elsewhere == 1,
-        "And another door has another book.",
-        f"At another door, with another book, the first visitor was told {elsewhere!r}.",
+        "Another doorman has another book.",
+        f"Of another doorman, with another book, the first visitor was told {elsewhere!r}, and not 1.",
+    )
+
+
+def _killed(doorman: Any) -> Checked:
+    """A doorman that is killed runs no code of its own any more: what it writes in `terminate` is not written."""
+    with _running(Supervisor([child(doorman, Store({"visitors": 0}), id="doorman")])) as door:
+        old = door["doorman"]
+        _answer(old, "Ada")
+        old.exit("kill")
+        second = _answer(_successor(door, "doorman", old), "Guido")
+    yield point(
+        second == 2,
+        "So does one that follows a killed one.",
+        f"After a doorman was killed, the second visitor was told {second!r}, and not 2: write each visitor to the book at once.",
     )
 
 
 @exercise(
     "06.2",
-    "The plan",
+    "Strategy and order",
     hints=(
-        "Two things to choose: the strategy, and the order in the list. Who depends on whom?",
-        "`rest_for_one` replaces the one that fell, and those that stand behind it in the list. Who must never stand behind anybody?",
-        '`Supervisor([child(Domino, id=name) for name in (___, ___, ___)], strategy="rest_for_one")`, the undisturbed first.',
+        "Choose the strategy, and the order in the list: the reader depends on the shelf, and the guests depend on nobody.",
+        "`rest_for_one` replaces the crashed child and those after it in the list. The guests must not be after anybody.",
+        '`Supervisor([child(Domino, id=name) for name in (___, ___, ___)], strategy="rest_for_one")`, the guests first.',
     ),
 )
 def _plan(plan: object) -> Checked:
-    yield slip(isinstance(plan, AgentRef), "That is a supervisor's address. `plan` has to be the supervisor itself, `Supervisor([...])`.")
+    yield slip(
+        isinstance(plan, AgentRef),
+        "That is the ref of a supervisor. `plan` has to be the supervisor itself, not started, `Supervisor([...])`.",
+    )
     yield point(
         isinstance(plan, Supervisor), "A supervisor.", f"`plan` is a {type(plan).__name__}: make a `Supervisor([...], strategy=...)`."
     )
@@ -86,35 +110,39 @@ def _plan(plan: object) -> Checked:
         yield point(
             names == {"shelf", "reader", "guests"},
             "The three are there.",
-            f"Its children are {', '.join(sorted(map(str, names))) or 'none'}: `shelf`, `reader` and `guests` are wanted.",
+            f"Its children are {', '.join(sorted(map(str, names))) or 'none'}: they should be `shelf`, `reader` and `guests`.",
         )
         with_shelf = _replaced_with(team, "shelf")
         yield slip("guests" in with_shelf and len(with_shelf) == 3, _all_of_them(plan))
-        yield slip("guests" in with_shelf, "When the shelf falls, the guests are disturbed: they stand behind it.")
+        yield slip("guests" in with_shelf, "When the shelf crashes, the guests are replaced: they are after it in the list.")
         yield point(
             with_shelf == {"shelf", "reader"},
             "With the shelf, the reader is replaced.",
-            "When the shelf falls, the reader stays, and still believes in the old order.",
+            "When the shelf crashes, the reader has to be replaced, too, and it was not.",
         )
         with_reader = _replaced_with(team, "reader")
-        yield slip("shelf" in with_reader, "When the reader falls, the shelf is replaced, too: all depend on all, in your plan.")
-        yield point(with_reader == {"reader"}, "The reader falls alone.", "When the reader falls, the guests are disturbed.")
+        yield slip("shelf" in with_reader, "When the reader crashes, the shelf is replaced, too.")
+        yield point(
+            with_reader == {"reader"},
+            "When the reader crashes, only it is replaced.",
+            "When the reader crashes, the guests are replaced, or the reader is not.",
+        )
         with_guests = _replaced_with(team, "guests")
-    yield point("guests" in with_guests, "The guests were never disturbed.", "When the guests fall, nobody comes for them.")
+    yield point("guests" in with_guests, "No other crash replaces the guests.", "When the guests crash, they are not restarted.")
 
 
 def _all_of_them(plan: Any) -> str:
-    if plan.options.strategy == "one_for_all":
-        return "When the shelf falls, everybody is replaced, the guests as well: that is `one_for_all`."
-    return "When the shelf falls, everybody who stands behind it is replaced, the guests as well. Order is half of the plan."
+    if plan.tree()["strategy"] == "one_for_all":
+        return "When the shelf crashes, all are replaced, the guests as well: that is `one_for_all`."
+    return "When the shelf crashes, all children after it are replaced, the guests as well: change the order of the list."
 
 
 @exercise(
     "06.3",
-    "A dragon in the house",
+    "Contain a failing child",
     hints=(
-        "The supervisor that gives up takes all its children along. So the dragon needs one of its own.",
-        'A supervisor may stand in the list of another: `child(Supervisor, [...], id="wing")`, and the dragon in *its* list.',
+        "A supervisor that gives up stops all its children. So the dragon needs a supervisor of its own.",
+        'A supervisor may be a child of another: `child(Supervisor, [...], id="wing")`, with the dragon in *its* list.',
         '`Supervisor([child(Domino, id="desk"), child(Supervisor, [___], id="wing")])`.',
     ),
 )
@@ -122,7 +150,7 @@ def _dragon_in_the_house(house: object) -> Checked:
     yield point(isinstance(house, Supervisor), "A house.", f"`house` is a {type(house).__name__}: make a `Supervisor([...])`.")
     with _running(house) as whole:
         desk, dragon = _find(whole, "desk"), _find(whole, "dragon")
-        yield point(desk and dragon, "Desk and dragon live in it.", f"In the house there is no `{'dragon' if desk else 'desk'}`.")
+        yield point(desk and dragon, "It has a desk and a dragon.", f"In the house there is no `{'dragon' if desk else 'desk'}`.")
         with trace(whole) as seen:
             for _ in range(4):
                 _push(whole, "dragon")
@@ -131,29 +159,33 @@ def _dragon_in_the_house(house: object) -> Checked:
         back = _find(whole, "dragon")
     yield slip(
         not is_open,
-        "At the dragon's fourth fall the house has had enough, and ends, and the desk with it. Who could have had enough in its place?",
+        "At the fourth crash of the dragon the house gives up, and the desk ends with it. Another supervisor should give up in its place.",
     )
     yield slip(
         not same,
-        "The house stands, but the desk is another: it was replaced when the dragon was. They must not share a supervisor, nor "
-        "a strategy that knows no difference between them.",
+        "The house is running, but the desk was replaced together with the dragon. They must not share a supervisor, nor "
+        "a strategy that replaces both.",
     )
     yield slip(
         not gave_up and back,
-        "Nothing gives up any more: with so much patience a broken child is restarted for ever, and nobody above hears of it. "
-        "Leave it at 3 in 5, and put somebody between.",
+        "No supervisor gives up: with so high a limit a broken child is restarted for ever, and no supervisor above is told. "
+        "Keep the limit of 3 in 5 seconds, and give the dragon a supervisor of its own.",
     )
-    yield point(back, "The dragon fell four times and is back.", "The dragon fell, and nobody put it back: a dragon is permanent.")
-    yield point(gave_up, "Its own supervisor gave up, and was replaced.", "Nobody gave up at the fourth fall.")
-    yield point(same, "The desk noticed nothing.", "The desk is another.")
+    yield point(
+        back,
+        "The dragon crashed four times and is running again.",
+        "The dragon crashed and was not restarted: it has to be permanent, and so has its supervisor.",
+    )
+    yield point(gave_up, "Its own supervisor gave up, and was replaced.", "No supervisor gave up at the fourth crash.")
+    yield point(same, "The desk was not affected.", "The desk was replaced.")
 
 
 @exercise(
     "06.4",
-    "New page, old ink",
+    "Migrate the state",
     hints=(
-        "`code_change(self, old_class)` is a method like the others: `self` has the attributes of the old edition, and the new methods.",
-        'The string has `", "` between the names: `split` makes a list of it. Put it back where `handle_call` looks for it.',
+        "`code_change(self, old_class)` is an ordinary method: `self` has the attributes of the old class, and the new methods.",
+        'The string has `", "` between the names: `split` makes a list of it. Assign it to the attribute that `handle_call` uses.',
         '`def code_change(self, old_class): self.guests = self.guests.___(", ")`.',
     ),
 )
@@ -174,26 +206,26 @@ def _new_page(book: Any) -> Checked:
 
 def _upgraded(ref: object, book: Any) -> Checked:
     refused = _upgrade(ref, book)
-    yield slip(refused, "" if refused is None else f"{trouble(refused)}. The book was left in the old edition.")
+    yield slip(refused, "" if refused is None else f"{trouble(refused)}. The book still has its old class.")
     guests: Any = _state_of(ref).get("guests")
     yield slip(
         guests == ", ".join(_OLD_GUESTS),
-        "The new code finds a string, with names and commas in it, where it wants a list, and falls at the first guest: "
-        "`code_change` turns the one into the other.",
+        "After the upgrade `self.guests` is still a string where the new code needs a list, and crashes at the next guest: "
+        "`code_change` has to convert it.",
     )
     yield slip(guests == [], "All three are lost: the book is empty after the upgrade.")
     letters = list(", ".join(_OLD_GUESTS))
-    yield slip(guests == letters, "Every letter is a guest now. `list` takes a string apart; `split` does it at the commas.")
+    yield slip(guests == letters, "Every letter is a guest now: `list` splits a string into letters, `split` at the commas.")
     names = [str(name).strip() for name in guests] if isinstance(guests, list) else []
-    yield slip(guests != names == list(_OLD_GUESTS), f'There are spaces in the names, {guests[1:2]}: split at `", "`.')
-    yield slip(guests == [", ".join(_OLD_GUESTS)], "That is one guest with a very long name.")
+    yield slip(guests != names == list(_OLD_GUESTS), f'There are spaces in the names, {names and guests[1:2]}: split at `", "`.')
+    yield slip(guests == [", ".join(_OLD_GUESTS)], "That is a list with one guest, the whole string: split it.")
     yield point(guests == list(_OLD_GUESTS), "Ada, Guido and Barbara are in it.", f"After the upgrade `guests` is {guests!r}.")
     answer = _answer(ref, "Grace")
-    yield point(answer == 4, "Grace is the fourth, in the same living book.", f"Grace was told {answer!r}, and is the fourth.")
+    yield point(answer == 4, "Grace is the fourth, in the same book.", f"Grace was told {answer!r}, and is the fourth.")
 
 
 class _OldGuestBook(Agent):
-    """The edition before: the guests in one long string."""
+    """The older class: the guests in one string."""
 
     async def init(self) -> None:
         self.guests = ", ".join(_OLD_GUESTS)

@@ -17,28 +17,30 @@ _NOT_A_STEP = "That has to be the function, as it was: it takes the store."
 
 
 @exercise(
-    "07.1", "Nothing goes out unseen",
+    "07.1", "Ask before printing",
     hints=(
-        "Which word may the editor answer, and where do the arrows want it?",
-        "`ask` takes the question and then a list of what may be answered. What a step returns is the arrow it takes.",
+        "The editor's answer is the action, so the choices are the names of the arrows.",
+        "`ask` takes the question and then a list of choices. What a step returns is its action.",
         "`return ask(shared[\"sentence\"], [___, ___])`, with the names that stand on the two arrows.",
     ),
 )
 def _gate(gate: object) -> Checked:
     yield slip(not callable(gate), _NOT_A_STEP)
     run, refused = _with_a_person(_sorted(gate), "print")
-    yield slip(isinstance(run.error, CannotAsk), "`ask` was called, but nobody could hear it there.")
+    yield slip(isinstance(run.error, CannotAsk), "`ask` was called where nobody can answer.")
     asked = _questions(run)
     yield slip(
         run.error is None and not asked,
-        "It decides by itself: the editor was never asked. (In an `async def`, `ask` needs `await`.)",
+        "The editor was never asked. (In an `async def`, `ask` needs `await`.)",
     )
     yield point(asked, "It asks.", "" if run.error is None else f"{trouble(run.error)}.")
-    yield slip(asked[0]["schema"] is not None, "A form has fields to fill in. Here are two buttons enough.")
+    yield slip(asked[0]["schema"] is not None, "A form has fields to fill in. Two buttons are enough here: give `ask` the choices.")
     yield slip(
-        asked[0]["timeout"] is not None, "When the time is over it goes its way unseen. Here it has to wait for the editor: no `timeout`."
+        asked[0]["timeout"] is not None, "After the `timeout` the run goes on without an answer. Here it has to wait for the editor: no "
+        "`timeout`."
     )
-    yield slip(asked[0]["choices"] is None, "Anything may be answered now, `\"perhaps\"` too: give `ask` the choices.")
+    yield slip(_headless(gate), "With a `default` the run goes on without an answer when nobody can be asked: no `default` here.")
+    yield slip(asked[0]["choices"] is None, "Any text is accepted as an answer, `\"perhaps\"` too: give `ask` the choices.")
     choices = set(asked[0]["choices"])
     yield point(
         not refused and choices == {"print", "drop"}, "Two buttons, print and drop.",
@@ -46,22 +48,23 @@ def _gate(gate: object) -> Checked:
     )
     yield point(
         _SENTENCE in asked[0]["question"], "The editor sees the sentence.",
-        "What is to be printed? The question does not show the sentence.",
+        "The question does not show the sentence, `shared[\"sentence\"]`.",
     )
-    yield slip(run.store.get("went") is None and run.error is None, "The answer gets lost: no arrow is taken. Return it.")
+    yield slip(run.store.get("went") is None and run.error is None, "No arrow is taken: return the answer.")
     yield point(run.error is None, "It runs.", "" if run.error is None else f"{trouble(run.error)}.")
     dropped, _ = _with_a_person(_sorted(gate), "drop")
     yield point(
-        (run.store["went"], dropped.store.get("went")) == ("press", "basket"), "The answer is the way it goes.",
-        f"Answered print, it went to the {run.store['went']}; answered drop, to the {dropped.store.get('went')}.",
+        (run.store["went"], dropped.store.get("went")) == ("press", "basket"), "The answer selects the arrow.",
+        f"Answered print, it went to the {run.store.get('went')}; answered drop, to the {dropped.store.get('went')}. Return the answer "
+        "itself.",
     )
 
 
 @exercise(
-    "07.2", "Signed and dated",
+    "07.2", "A form with two fields",
     hints=(
-        "One question with two fields is one `ask` with a form.",
-        "A `schema` is a dict from the name of a field to its type. The answer is a dict, with the same names.",
+        "One `ask` can show a form with two fields.",
+        "A `schema` is a dict from the name of a field to its type. The answer is a dict with the same keys.",
         "`shared[\"credit\"] = ask(\"Who wrote it?\", schema={\"name\": ___, \"year\": ___})`.",
     ),
 )
@@ -72,27 +75,35 @@ def _credit(sign: Any) -> Checked:
     yield slip(run.error is not None and not refused, "" if run.error is None else f"{trouble(run.error)}.")
     yield point(asked, "It asks.", "Nobody was asked. (In an `async def`, `ask` needs `await`.)")
     form = asked[0]["schema"]
-    yield slip(len(asked) > 1, "Two questions, one after the other: that works, but one form has both.")
-    yield slip(form is None, "That is a free text, and you would have to take it apart yourself: `schema=` makes it a form.")
+    yield slip(len(asked) > 1, "Those are two questions, one after the other. One form has both fields.")
+    yield slip(form is None, "That is a free text, which you would have to split yourself: `schema=` makes it a form.")
     yield point(
         set(form) == {"name", "year"}, "A form with a name and a year.",
         f"The fields are {', '.join(map(repr, form))}, and should be `name` and `year`.",
     )
     yield slip(refused, f"The form refused a name and a year: {refused}.")
     credit = run.store.get("credit")
-    yield slip(credit is None, "The answer is not kept: it belongs into `shared[\"credit\"]`.")
+    yield slip(credit is None, "The answer is not kept: write it to `shared[\"credit\"]`.")
     yield slip(
         credit == {"name": "Greg Ward", "year": "1999"},
-        "The year is a text, `'1999'`, as it was typed: say in the form that it is an `int`.",
+        "The year is a text, `'1999'`, as it was typed: declare it as an `int` in the form.",
     )
-    yield point(credit == {"name": "Greg Ward", "year": 1999}, "Kept, and the year is a number.", f"`credit` is {credit!r}.")
+    yield point(
+        credit == {"name": "Greg Ward", "year": 1999}, "Kept, and the year is a number.",
+        f"`credit` is {credit!r}, and should be the answer, a dict with a `name` and a `year`.",
+    )
+    other, _ = _with_a_person(Flow(node(sign)), {"name": "Ada", "year": "1843"})
+    yield slip(
+        other.store.get("credit") != {"name": "Ada", "year": 1843},
+        f"Answered Ada and 1843, `credit` became {other.store.get('credit')!r}: keep the answer.",
+    )
 
 
 @exercise(
-    "07.3", "The night shift",
+    "07.3", "A default after a timeout",
     hints=(
-        "Two things are missing: what holds when nobody answers, and when that is the case.",
-        "Both are options of `ask`. The one without the other is not enough: a question without a `timeout` waits until morning.",
+        "Two options are missing: the answer to use when nobody answers, and how long to wait.",
+        "Both are options of `ask`. Both are needed: a question without a `timeout` waits without limit.",
         "`ask(shared[\"sentence\"], [\"print\", \"drop\"], default=___, timeout=___)`.",
     ),
 )
@@ -102,20 +113,27 @@ def _night(night: object) -> Checked:
     asked = _questions(awake)
     yield point(asked, "It asks.", "The editor was never asked." if awake.error is None else f"{trouble(awake.error)}.")
     limit = asked[0]["timeout"]
-    yield slip(limit is None, "It waits for ever when the editor sleeps: how long may it wait at most? `timeout`, in seconds.")
-    yield slip(limit > 1, f"It waits {limit:g} seconds, and should wait one at most.")
+    yield slip(limit is None, "Without an answer it waits without limit: give `ask` a `timeout`, in seconds.")
+    yield slip(limit > 0.5, f"It waits {limit:g} seconds, and should wait half a second at most.")
     yield slip(limit < 0.25, f"In {limit:g} seconds nobody can answer: wait half a second.")
+    yield slip(
+        set(asked[0]["choices"] or ()) != {"print", "drop"},
+        "Any other answer is accepted as well, or one of the two is not: keep the two choices, `print` and `drop`.",
+    )
+    yield slip(_SENTENCE not in asked[0]["question"], "The question does not show the sentence, `shared[\"sentence\"]`.")
     asleep = tried(_sorted(night), {"sentence": _SENTENCE})
-    yield slip(isinstance(asleep.error, TimeoutError), "When the time is over it fails: what shall hold then? `default`.")
+    yield slip(isinstance(asleep.error, TimeoutError), "After the timeout it fails: give `ask` the answer to use then, `default`.")
     yield point(asleep.error is None, "It goes on without an answer.", "" if asleep.error is None else f"{trouble(asleep.error)}.")
-    yield slip(asleep.store.get("went") == "press", "Unseen, it went to the press! Without an answer it has to be dropped.")
+    yield slip(asleep.store.get("went") == "press", "Without an answer it was printed, and has to be dropped.")
     yield point(
         asleep.store.get("went") == "basket", "What nobody approved is dropped.",
         "Without an answer it takes no arrow at all: the default has to be one of the two actions.",
     )
     yield point(
-        awake.store.get("went") == "press", "And when the editor is awake, the answer counts.", "Answered print, it was not printed.",
+        awake.store.get("went") == "press", "An answer in time is used.", "Answered print, it was not printed: return the answer.",
     )
+    dropped, _ = _with_a_person(_sorted(night), "drop")
+    yield slip(dropped.store.get("went") != "basket", "Answered drop, it was not dropped: return the answer.")
 
 
 class _Went(Node):
@@ -135,6 +153,15 @@ def _sorted(step: Any) -> Flow:
     first - "print" >> _Went("press")
     first - "drop" >> _Went("basket")
     return Flow(first)
+
+
+def _headless(step: Any) -> bool:
+    """Whether the step goes on where nobody can answer."""
+    try:
+        _sorted(step).run({"sentence": _SENTENCE})
+    except Exception:  # that it refuses is right
+        return False
+    return True
 
 
 def _with_a_person(flow: Flow, answer: object) -> tuple[Any, str]:

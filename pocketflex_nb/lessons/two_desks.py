@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from itertools import count as numbers
+from types import FunctionType
 from typing import Any
 
 from pocketflex_nb.core.store.store import Store
@@ -26,6 +27,8 @@ _APART = 0.2
 _LATE = 5.0
 #: verbs that a desk is stopped after, one by one
 _VERBS = 50
+#: what protects the threads of one kernel, and nobody in another one
+_LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Semaphore)
 
 
 class Desk:
@@ -119,15 +122,33 @@ def _work_apart(count: Callable[[object, str, int], object], modules: list[str],
             stopped.set()
             go.wait(_LATE)
 
-    first = _begun(count, Desk(store, turn), modules[0], stopped)
+    first = _begun(_in_a_kernel_of_its_own(count), Desk(store, turn), modules[0], stopped)
     stopped.wait(_LATE)
     is_stopped = not first.done()
-    second = _begun(count, Desk(store, lambda: None), modules[1])
+    second = _begun(_in_a_kernel_of_its_own(count), Desk(store, lambda: None), modules[1])
     wait([second], _APART)
     go.set()
     for desk in (first, second):
         desk.result(_LATE)
     return is_stopped
+
+
+def _in_a_kernel_of_its_own(count: Callable[[Any, str, int], object]) -> Callable[[Any, str, int], object]:
+    """The function with its own locks and collections, as another kernel that ran the same cell has them; others as they are."""
+    if not isinstance(count, FunctionType):
+        return count
+    names = {name: _own(value) for name, value in list(count.__globals__.items())}
+    own = FunctionType(count.__code__, names, count.__name__, count.__defaults__, count.__closure__)
+    own.__kwdefaults__ = count.__kwdefaults__
+    own.__dict__.update((name, _own(value)) for name, value in vars(count).items())
+    names[count.__name__] = own
+    return own
+
+
+def _own(value: object) -> object:
+    if isinstance(value, _LOCKS):
+        return type(value)() if isinstance(value, threading.Condition | threading.Semaphore) else threading.RLock()
+    return copy.copy(value) if type(value) in (dict, list, set) else value
 
 
 def _begun(count: Callable[[object, str, int], object], desk: Desk, module: str, over: threading.Event | None = None) -> Future[None]:

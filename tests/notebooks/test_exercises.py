@@ -1,7 +1,7 @@
 """Every exercise of every notebook, in the notebook itself: untouched it says "not yet", wrong answers get their hint, the solution passes.
 
 A lesson's answers stand in ``answers/lesson_NN.py``: ``SOLUTIONS``, what to put into the cell tagged ``exercise-NN.M``; and ``WRONG``,
-for each exercise some plausible answers with a piece of the hint that they must get.
+for each exercise at least ten plausible answers with a piece of the hint that they must get; and ``RIGHT``, other answers that pass.
 """
 
 from __future__ import annotations
@@ -32,13 +32,16 @@ def test_exercises_know_right_from_wrong(lesson: str, wheel_env: Path, tmp_path:
     nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
 
     told = [(wanted, _told(notebook.cells[index])) for index, wanted in expected.items()]
-    missed = [f"wanted {wanted!r}, got:\n{text}" for wanted, text in told if not _is_as_expected(text, wanted)]
+    missed = [
+        f"wanted {wanted!r} of\n{notebook.cells[index - 1].source}\ngot:\n{text}"
+        for (index, wanted), (_, text) in zip(expected.items(), told, strict=True) if not _is_as_expected(text, wanted)
+    ]
     assert not missed, "\n".join(missed)
     assert f"{len(answers.SOLUTIONS)} of {len(answers.SOLUTIONS)} exercises solved" in _told(notebook.cells[-1])
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_every_exercise_has_its_cell_its_solution_and_three_wrong_answers(lesson: str) -> None:
+def test_every_exercise_has_its_cell_its_right_answers_and_ten_wrong_ones(lesson: str) -> None:
     lessons()
     answers = import_module(f"tests.notebooks.answers.lesson_{lesson}")
     own = {number for number in EXERCISES if number.startswith(f"{lesson}.")}
@@ -47,8 +50,8 @@ def test_every_exercise_has_its_cell_its_solution_and_three_wrong_answers(lesson
 
     assert {_exercise(cell) for cell in cells} - {None} == own
     assert {found.group(1) for cell in cells if (found := _CHECK.match(cell.source))} == own
-    assert set(answers.SOLUTIONS) == set(answers.WRONG) == own
-    assert {number: len(wrong) for number, wrong in answers.WRONG.items() if len(wrong) < 3} == {}
+    assert set(answers.SOLUTIONS) == set(answers.RIGHT) == set(answers.WRONG) == own
+    assert {number: len(wrong) for number, wrong in answers.WRONG.items() if len(wrong) < 10} == {}
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
@@ -64,7 +67,7 @@ def test_no_answer_is_given_away(lesson: str) -> None:
 
 
 def _filled(notebook: nbformat.NotebookNode, answers: Any) -> tuple[nbformat.NotebookNode, dict[int, str]]:
-    """The notebook with every wrong answer, then the solution, tried after each untouched exercise; and what to expect of which cell."""
+    """The notebook with every wrong answer, then every right one, tried after each untouched exercise; and what to expect of which cell."""
     cells: list[Any] = []
     expected: dict[int, str] = {}
     number = None
@@ -74,7 +77,8 @@ def _filled(notebook: nbformat.NotebookNode, answers: Any) -> tuple[nbformat.Not
         if number is None or not _CHECK.match(cell.source):
             continue
         expected[len(cells) - 1] = "untouched"
-        for code, hint in [*answers.WRONG[number], (answers.SOLUTIONS[number], "solved")]:
+        right = [*answers.RIGHT[number], answers.SOLUTIONS[number]]
+        for code, hint in [*answers.WRONG[number], *((code, "solved") for code in right)]:
             cells += [nbformat.v4.new_code_cell(code), nbformat.v4.new_code_cell(cell.source)]
             expected[len(cells) - 1] = hint
         number = None

@@ -11,6 +11,8 @@ from nbconvert import HTMLExporter
 
 from tests.notebooks.notebook_files import is_strict, notebooks, read
 
+#: what a Python kernel tells of itself, and Lab writes into a notebook
+LANGUAGE_INFO = {"codemirror_mode", "file_extension", "mimetype", "name", "nbconvert_exporter", "pygments_lexer", "version"}
 EVERY = pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 
 
@@ -30,6 +32,7 @@ def test_no_machine_stands_in_the_metadata(path: Path) -> None:
 
     assert "widgets" not in notebook.metadata, "saved widget state holds every script once per view"
     assert notebook.metadata.kernelspec.name == "python3"
+    assert set(notebook.metadata.language_info) == LANGUAGE_INFO, "Lab would add what is missing, and the notebook would open modified"
     assert path.stat().st_size < 400_000
 
 

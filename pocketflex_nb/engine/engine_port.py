@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable
 from threading import current_thread, main_thread
 from types import CoroutineType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core.context import CURRENT_FRAME
@@ -27,6 +28,10 @@ from pocketflex_nb.engine.walk.sync_walk import visit
 from pocketflex_nb.engine.walk.sync_walk import walk as walk_nodes
 from pocketflex_nb.engine.walk.wait_for_step import loop_here, wait_step
 
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.core.flow.nodes import BaseNode
+
 __all__ = [
     "attempt", "attempt_items", "attempt_legacy_async", "collected", "fork", "launch", "launch_each", "retried", "run", "run_async",
     "run_node", "streamed", "visit", "visit_batch_flow", "visit_flow", "walk", "walk_async", "walk_items", "walk_private",
@@ -40,7 +45,7 @@ def fork(run: Run, at: int | None = None, **options: Any) -> Run:
     return forked(run, at, **options)
 
 
-def run(flow: Any, shared: Any) -> Any:
+def run(flow: Flow, shared: object) -> Any:
     """`Flow.run`."""
     this, outer = lifecycle_of(Run(flow, shared)), CURRENT_FRAME.get()
     try:  # an interrupt may come between any two instructions: all that it could leave behind is done inside
@@ -70,14 +75,14 @@ def run(flow: Any, shared: Any) -> Any:
         CURRENT_FRAME.set(outer)
 
 
-def run_async(flow: Any, shared: Any) -> Any:
+def run_async(flow: Any, shared: object) -> Awaitable[object]:
     """`Flow.run_async`: the coroutine of a whole run."""
     if is_bare(flow):
         return walk_nodes_async(None, flow.start_node, shared, {**flow.params}, self=flow)
     return _run_async(flow, shared)
 
 
-async def _run_async(flow: Any, shared: Any) -> Any:
+async def _run_async(flow: Flow, shared: object) -> Any:
     this = lifecycle_of(Run(flow, shared))
     token = CURRENT_FRAME.set(this.root)
     try:
@@ -96,7 +101,7 @@ async def _run_async(flow: Any, shared: Any) -> Any:
         left(token)
 
 
-def run_node(node: Any, shared: Any) -> Any:
+def run_node(node: Any, shared: object) -> object:
     """`BaseNode.run`: one visit, alone, without a copy and without a record."""
     action = node._run(shared)
     if action.__class__ is CoroutineType:
@@ -106,7 +111,7 @@ def run_node(node: Any, shared: Any) -> Any:
     return action
 
 
-def retried(node: Any, number: int, exc: BaseException) -> None:
+def retried(node: BaseNode, number: int, exc: BaseException) -> None:
     """Note that attempt `number` of a node in the `*_async` spelling failed and another follows."""
     note_retry(node, CURRENT_FRAME.get(), number, exc)
 
@@ -120,7 +125,7 @@ def collected(error: Exception, index: int, item: Any) -> bool:
     return True
 
 
-def walk(flow: Any, shared: Any, params: dict[str, Any] | None) -> Any:
+def walk(flow: Any, shared: object, params: dict[str, object] | None) -> object:
     """`Flow._orch`."""
     with entered(flow, shared, params is not None) as frame:
         return walk_nodes(frame, flow.start_node, shared, params or {**flow.params})

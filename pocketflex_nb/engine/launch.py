@@ -40,7 +40,7 @@ ShownT = TypeVar("ShownT", Run, RunGroup)
 AT_ONCE = 32
 
 
-async def drive(flow: Any, shared: Any) -> Any:
+async def drive(flow: Any, shared: object) -> object:
     """Walk the outermost flow of a run on this loop."""
     if getattr(type(flow), "_pfx_legacy_async", False):
         return await flow._run_async(shared)
@@ -75,9 +75,9 @@ async def _main(run: RunLifecycle) -> None:
 
 def launch(
     flows: Any,
-    shared: Any = None,
+    shared: object = None,
     *,
-    share: Any = None,
+    share: object = None,
     name: str | None = None,
     show: bool | None = None,
     timeout: float | None = None,
@@ -86,7 +86,7 @@ def launch(
     max_concurrency: int | None = None,
     on_error: str = "others",
     detached: bool = False,
-    journal: Any = None,
+    journal: object = None,
     durability: str = "node",
 ) -> Any:
     """Start a flow, or several at once, on the engine thread.
@@ -171,7 +171,7 @@ def launch(
         return _shown(group, show) if is_seen else group
 
 
-def record_runs(made: Iterable[Run], path: Any, durability: str) -> None:
+def record_runs(made: Iterable[Run], path: object, durability: str) -> None:
     """Give runs that wait to be started a journal, if `path` names one: their headers are written."""
     if path is None:
         return
@@ -234,9 +234,9 @@ def all_or_none(made: list[Run]) -> Iterator[Callable[[Run], Run]]:
 
 
 def launch_each(
-    flow: Any, key: str | None, items: Iterable[Any], *, store: Any = None, name: str | None = None, show: bool | None = None,
+    flow: Flow, key: str | None, items: Iterable[Any], *, store: object = None, name: str | None = None, show: bool | None = None,
     max_concurrency: int | None = AT_ONCE, timeout: float | None = None, budget: Mapping[str, float] | None = None,
-    max_steps: int | None = None, on_error: str = "others", detached: bool = False, journal: Any = None, durability: str = "node",
+    max_steps: int | None = None, on_error: str = "others", detached: bool = False, journal: object = None, durability: str = "node",
 ) -> RunGroup:
     """Start one run of `flow` per item; see `Flow.launch_each`."""
     check_limits("launch_each", max_steps, timeout, budget)
@@ -294,7 +294,7 @@ def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any
 
 
 def _many(
-    flows: Any, shared: Any, share: Any, name: str | None, options: Mapping[str, Any], tell: Callable[[Run], Run]
+    flows: Any, shared: object, share: object, name: str | None, options: Mapping[str, object], tell: Callable[[Run], Run]
 ) -> list[Run]:
     if isinstance(flows, Mapping):
         named: list[tuple[str | None, Any]] = [(str(key), flow) for key, flow in flows.items()]

@@ -148,7 +148,7 @@ def _hops_of(history: Any, at: int | None, before: str | None, name: str) -> int
     return len(visits) - 1 - visits[::-1].index(before)
 
 
-def _swapped(flow: Any, swap: Mapping[str, Any]) -> Any:
+def _swapped(flow: Flow, swap: Mapping[str, object]) -> Any:
     """A copy of `flow` in which nodes do what others do, at the same places."""
     if not swap:
         return flow
@@ -160,7 +160,7 @@ def _swapped(flow: Any, swap: Mapping[str, Any]) -> Any:
         node = nodes[path]
         if not isinstance(better, BaseNode) or hasattr(better, "start_node") or hasattr(node, "start_node"):
             raise TypeError(f"fork(swap={{{path!r}: ...}}): a node for a node; a flow cannot be swapped")
-        own: dict[str, Any] = {"successors": node.successors, "_pfx_id": path.rpartition("/")[2]}
+        own: dict[str, object] = {"successors": node.successors, "_pfx_id": path.rpartition("/")[2]}
         if "_pfx_on_error" in node.__dict__:
             own["_pfx_on_error"] = node._pfx_on_error
         node.__class__ = better.__class__
@@ -169,7 +169,7 @@ def _swapped(flow: Any, swap: Mapping[str, Any]) -> Any:
     return copied
 
 
-def _made(path: Any, number: int | str, flow: Any, provide: Mapping[Any, Any], strict: bool, durability: str) -> Run:
+def _made(path: object, number: int | str, flow: Flow, provide: Mapping[object, object], strict: bool, durability: str) -> Run:
     assert ports.journal is not None
     history = ports.journal.left(path, number)
     what = f"run {history.name!r} of the journal {path}"
@@ -205,7 +205,7 @@ def _made(path: Any, number: int | str, flow: Any, provide: Mapping[Any, Any], s
     return made
 
 
-def _flow_of(name: str, flow: Any, what: str) -> Any:
+def _flow_of(name: str, flow: Flow, what: str) -> Any:
     """The flow of that id: the one that was given, or the notebook's."""
     if flow is not None and not isinstance(flow, Mapping):
         return flow

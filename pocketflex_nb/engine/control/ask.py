@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.context import CURRENT_FRAME
@@ -17,19 +17,22 @@ from pocketflex_nb.core.errors import CannotAsk, RunCancelled
 from pocketflex_nb.engine.control.outer_run import around
 from pocketflex_nb.engine.control.question import Question
 
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.frame import Frame
+
 __all__ = ["NOTHING", "ask"]
 
 _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 
-NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "NOTHING"})()
+NOTHING: object = type("Nothing", (), {"__repr__": lambda self: "NOTHING"})()
 
 
 def ask(
     question: str,
-    choices: Sequence[Any] | None = None,
+    choices: Sequence[object] | None = None,
     *,
-    schema: Mapping[str, Any] | Any = None,
-    default: Any = NOTHING,
+    schema: Mapping[str, object] | object = None,
+    default: object = NOTHING,
     timeout: float | None = None,
 ) -> Any:
     """Ask a person, and park this walk until the answer comes.
@@ -107,7 +110,7 @@ def _is_awaited(caller: FrameType | None) -> bool:
 class _Asking:
     """One call of `ask`."""
 
-    def __init__(self, frame: Any, text: str, choices: Any, schema: Any, default: Any, timeout: float | None) -> None:
+    def __init__(self, frame: Frame, text: str, choices: Any, schema: object, default: object, timeout: float | None) -> None:
         if schema is not None:
             from pocketflex_nb.engine.control.answer_conversion import check_schema, fields_of  # most questions have none
 
@@ -136,13 +139,13 @@ class _Asking:
                         schema=self.fields, timeout=self.timeout)
         return True
 
-    def _recorded(self) -> tuple[bool, Any]:
+    def _recorded(self) -> tuple[bool, object]:
         """Whether the journal has an answer that was given before a crash, and the answer."""
         recording = self.run.recording
         if recording is None:
             return False, None
         self.place = recording.question(self.frame, self.question.text)
-        found: tuple[bool, Any] = recording.answer(*self.place)
+        found: tuple[bool, object] = recording.answer(*self.place)
         return found
 
     def _deaf(self) -> CannotAsk:
@@ -167,7 +170,7 @@ class _Asking:
                 return False
         return None
 
-    def pass_over(self) -> Any:
+    def pass_over(self) -> object:
         """Answer a plain step on a running loop, which must not wait there: the default when nobody could answer anyway, else an error."""
         if self._told() is not False and self.default is not NOTHING:
             return self.default
@@ -181,11 +184,11 @@ class _Asking:
     def _settle(self, value: Any, by: str) -> None:
         """The question is answered, in the answering thread; the step continues when this is noted."""
         self.controller.close(self.question)
-        if self.place is not None and by != "nobody":  # kept before the step goes on with it
+        if self.place is not None and self.run.recording is not None and by != "nobody":  # kept before the step goes on with it
             self.run.recording.answered(*self.place, value)
         self.frame.note("answered", ask=self.question.number, value=value, by=by)
 
-    def _late(self) -> Any:
+    def _late(self) -> object:
         """Handle the timeout, unless an answer came at the last moment."""
         if self.default is NOTHING:
             if self.question.end(None, "nobody"):
@@ -198,7 +201,7 @@ class _Asking:
         """Withdraw the question: from now on an answer is refused, and no view shows it."""
         self.question.end(None, "nobody")
 
-    def block(self) -> Any:
+    def block(self) -> object:
         """Wait in this thread."""
         is_known, value = self._recorded()
         if is_known:
@@ -228,7 +231,7 @@ class _Asking:
         resume = self._stop_clock()
         loop, over = asyncio.get_running_loop(), asyncio.Event()
 
-        def ended(_: Any) -> None:
+        def ended(_: object) -> None:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(over.set)
 

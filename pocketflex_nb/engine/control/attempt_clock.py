@@ -68,7 +68,7 @@ class limit:
         self.reschedule(self._loop.time() + self._seconds)
         watch(self)
 
-    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: Any) -> None:
         unwatch(self)
         self._frame.clock = None
         when = self._when
@@ -118,7 +118,7 @@ _beginning = threading.Lock()
 _watcher: threading.Thread | None = None
 
 
-def watch(limited: Any) -> None:
+def watch(limited: object) -> None:
     """Call ``limited.look()`` regularly, from a thread of its own, until `unwatch`."""
     global _watcher
     _watched[limited] = None
@@ -133,7 +133,7 @@ def watch(limited: Any) -> None:
     _awake.set()
 
 
-def unwatch(limited: Any) -> None:
+def unwatch(limited: object) -> None:
     """Stop watching `limited`."""
     _watched.pop(limited, None)
 

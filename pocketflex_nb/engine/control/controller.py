@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.engine.control.outer_run import Outside
 from pocketflex_nb.engine.control.pause_gate import PauseGate
 from pocketflex_nb.engine.control.question import Question, Questions
 from pocketflex_nb.engine.control.run_limits import IdleClock, RunLimits
 from pocketflex_nb.engine.control.subscribers import Subscribers
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.frame import Frame
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = ["RunController"]
 
@@ -33,7 +37,7 @@ class RunController:
         Whether nobody can answer its questions, if that is known.
     """
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Lifecycle[Frame]) -> None:
         self.run = run
         self.headless: bool | None = None
         self.questions = Questions(run)

@@ -16,6 +16,7 @@ from pocketflex_nb.core.errors import BudgetSpent, RunError, RunTimeout, StepLim
 from pocketflex_nb.engine.control.attempt_clock import Clock
 
 if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.flow import Flow
     from pocketflex_nb.engine.records.frame import Frame
 
 __all__ = ["FlowLimits", "counted", "has_limits", "is_timed", "timed"]
@@ -24,12 +25,12 @@ __all__ = ["FlowLimits", "counted", "has_limits", "is_timed", "timed"]
 _SLICE = 0.05
 
 
-def has_limits(flow: Any) -> bool:
+def has_limits(flow: Flow) -> bool:
     """Whether `flow` has limits of its own."""
     return bool(flow._pfx_max_steps or flow._pfx_timeout or flow._pfx_budget)
 
 
-def is_timed(flow: Any) -> bool:
+def is_timed(flow: Flow) -> bool:
     """Whether `flow` has a time limit: then it is walked on a loop, so that an awaited step can be cancelled."""
     return bool(flow._pfx_timeout or (flow._pfx_budget or {}).get("seconds"))
 
@@ -37,7 +38,7 @@ def is_timed(flow: Any) -> bool:
 class FlowLimits:
     """The limits of one visit of a nested flow, and what of them is used."""
 
-    def __init__(self, frame: Frame, flow: Any) -> None:
+    def __init__(self, frame: Frame, flow: Flow) -> None:
         self.frame, self.flow = frame, flow
         self.steps, self.spent = 0, Counter[str]()
         self.budget: Mapping[str, float] = flow._pfx_budget or {}
@@ -115,7 +116,7 @@ class FlowLimits:
 
 
 @contextmanager
-def counted(frame: Frame, flow: Any) -> Iterator[FlowLimits]:
+def counted(frame: Frame, flow: Flow) -> Iterator[FlowLimits]:
     """Count what runs below `frame` against the limits of `flow`."""
     limits = frame.lifecycle.ensure_controller().limits
     scope = FlowLimits(frame, flow)

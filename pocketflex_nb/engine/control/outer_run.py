@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.engine.records.frame import Frame
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = ["Outside", "alert", "around", "inner_controllers"]
 
@@ -44,7 +47,7 @@ class Outside:
         if (controller := self.controller) is not None:
             controller.limits.count(self.run.outer)
 
-    def spend(self, amounts: Mapping[str, Any]) -> None:
+    def spend(self, amounts: Mapping[str, object]) -> None:
         """Count what is spent inside in the outer run, too."""
         if (outer := self.run.outer_run) is not None:
             outer.ensure_controller().limits.spend(amounts, self.run.outer)
@@ -78,7 +81,7 @@ class Outside:
             controller.questions.inner[self.run.number, question.number] = seen.number
 
 
-def inner_controllers(run: Any) -> Iterator[Any]:
+def inner_controllers(run: Lifecycle[Frame]) -> Iterator[Any]:
     """The controllers of the runs inside of `run`, at any depth, where they exist."""
     for child in list(run.nested.live) if run.nested is not None else ():
         if child.controller is not None:

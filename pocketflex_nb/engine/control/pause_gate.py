@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.concurrency.interruptible import SLICE, wait_in_slices
 from pocketflex_nb.concurrency.reentrancy import run_nested
@@ -15,6 +15,9 @@ from pocketflex_nb.engine.control.question import Questions
 from pocketflex_nb.engine.control.run_limits import IdleClock, RunLimits
 from pocketflex_nb.engine.control.subscribers import Subscribers
 from pocketflex_nb.engine.records.frame import Frame
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = ["PauseGate"]
 
@@ -38,8 +41,8 @@ class PauseGate:
     """
 
     def __init__(
-        self, run: Any, *, limits: RunLimits, clock: IdleClock, questions: Questions, subscribers: Subscribers, outside: Outside | None,
-        lock: threading.RLock,
+        self, run: Lifecycle[Frame], *, limits: RunLimits, clock: IdleClock, questions: Questions, subscribers: Subscribers,
+        outside: Outside | None, lock: threading.RLock,
     ) -> None:
         self.run, self.outside = run, outside
         self._limits, self._clock, self._questions, self._subscribers = limits, clock, questions, subscribers

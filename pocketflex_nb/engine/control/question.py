@@ -13,12 +13,16 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from time import monotonic
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import wait_awake, wait_in_slices
 from pocketflex_nb.core.context import CURRENT_CELL
 from pocketflex_nb.core.value_text import value_text
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.frame import Frame
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = ["Question", "Questions", "next_question", "next_question_async", "would_await"]
 
@@ -46,13 +50,13 @@ class Question:
     """
 
     def __init__(
-        self, text: str, choices: tuple[Any, ...] | None, schema: Mapping[str, Any] | Any, *, run: str = "", node: str = "",
-        ends: Callable[[Any, str], Any] = lambda value, by: None,
+        self, text: str, choices: tuple[object, ...] | None, schema: Mapping[str, object] | object, *, run: str = "", node: str = "",
+        ends: Callable[[object, str], object] = lambda value, by: None,
     ) -> None:
         self.number = 0
         self.seen: Any = None  # what holds the run around, and this question there
         self.text, self.choices, self.schema, self.run, self.node = text, choices, schema, run, node
-        self.value: Any = None
+        self.value: object = None
         self.ended = Future[None]()  # done when nobody can answer any more: what the asking step waits for
         self._ends, self._lock, self._is_over = ends, threading.Lock(), False
 
@@ -67,7 +71,7 @@ class Question:
         """Whether it waits for an answer."""
         return not self._is_over
 
-    def fit(self, value: Any) -> Any:
+    def fit(self, value: object) -> object:
         """`value` converted to an answer; ValueError when it does not fit."""
         from pocketflex_nb.engine.control import answer_conversion as answers  # a run that asks nothing needs none
 
@@ -75,7 +79,7 @@ class Question:
             value = answers.chosen(value, self.choices, self.text)
         return value if self.schema is None else answers.fitted(value, self.schema)
 
-    def answer(self, value: Any) -> None:
+    def answer(self, value: object) -> None:
         """Give the answer.
 
         Parameters
@@ -94,7 +98,7 @@ class Question:
         if not self.end(value, "person"):
             raise LookupError(f"question {self.number} of run {self.run!r} {_GONE}")
 
-    def end(self, value: Any, by: str) -> bool:
+    def end(self, value: object, by: str) -> bool:
         """Settle it with `value`; False when it is settled already."""
         with self._lock:
             if self._is_over:
@@ -129,19 +133,19 @@ class _Seen(Question):
     def is_open(self) -> bool:
         return self._inner.is_open
 
-    def end(self, value: Any, by: str) -> bool:
+    def end(self, value: object, by: str) -> bool:
         return self._inner.end(value, by)
 
 
 class Questions:
     """The questions of one run: the open ones by number, and the waiters for the next."""
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Lifecycle[Frame]) -> None:
         self.run = run
         self.open: dict[int, Question] = {}
         self.inner: dict[tuple[int, int], int] = {}  # (number of a run inside, number there) to the number here
         self._count, self._last = count(1), 0
-        self._hearers: list[Callable[[], Any]] = []
+        self._hearers: list[Callable[[], object]] = []
 
     def add(self, question: Question) -> Question:
         """Number and open `question`."""
@@ -159,7 +163,7 @@ class Questions:
         """Remove `question`, which is settled."""
         self.open.pop(question.number, None)
 
-    def hear(self, fn: Callable[[], Any]) -> Callable[[], None]:
+    def hear(self, fn: Callable[[], object]) -> Callable[[], None]:
         """Call `fn` when a question is opened and when the run is over; returns a function that ends this."""
         self._hearers.append(fn)
 
@@ -173,7 +177,7 @@ class Questions:
         """The oldest open question."""
         return next((question for question in list(self.open.values()) if question.is_open), None)
 
-    def answer(self, value: Any, number: int | Question | None) -> None:
+    def answer(self, value: object, number: int | Question | None) -> None:
         """Give `value` to the question with `number`, or to the oldest."""
         name = self.run.name
         if isinstance(number, Question):
@@ -204,7 +208,7 @@ def would_await(caller: FrameType | None) -> bool:
     return False
 
 
-def _late(run: Any, timeout: float | None) -> TimeoutError:
+def _late(run: Lifecycle[Frame], timeout: float | None) -> TimeoutError:
     return TimeoutError(f"run {run.name!r} asked nothing within {timeout:g} s; it is {run.status}, and goes on")
 
 
@@ -239,7 +243,7 @@ def next_question(run: Any, timeout: float | None) -> Question | None:
             stop()
 
 
-def next_question_async(run: Any, timeout: float | None) -> Coroutine[Any, Any, Question | None]:
+def next_question_async(run: Any, timeout: float | None) -> Coroutine[object, object, Question | None]:
     """The same, awaited."""
     return _awaited(run, timeout)
 

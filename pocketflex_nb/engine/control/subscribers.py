@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.engine.control.outer_run import around
 from pocketflex_nb.engine.records.visit_counts import VisitCounts
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.frame import Frame
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = ["Subscribers"]
 
@@ -19,11 +23,11 @@ _log = logging.getLogger("pocketflex_nb")
 class Subscribers:
     """The subscribers of one run's events; true while there is one, subscribers of outer runs included."""
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Lifecycle[Frame]) -> None:
         self.run = run
-        self.fns: list[Callable[[Event], Any]] = []
-        self._late: list[Callable[[Event], Any]] = []  # those that have not heard yet what the others have
-        self._own: list[Callable[[Event], Any]] = []  # of `fns`, those that hear the runs inside by themselves
+        self.fns: list[Callable[[Event], object]] = []
+        self._late: list[Callable[[Event], object]] = []  # those that have not heard yet what the others have
+        self._own: list[Callable[[Event], object]] = []  # of `fns`, those that hear the runs inside by themselves
         self._telling = threading.RLock()
         self._is_telling = False
         self._heard = VisitCounts()
@@ -36,7 +40,7 @@ class Subscribers:
     def __bool__(self) -> bool:
         return bool(self.fns or self._late) or (self.run.parent is not None and any(_hears_inner(outer) for outer in around(self.run)))
 
-    def add(self, fn: Callable[[Event], Any], *, is_of_all: bool = False) -> None:
+    def add(self, fn: Callable[[Event], object], *, is_of_all: bool = False) -> None:
         """Call `fn` with each event, from the first that is kept. A subscriber of all runs gets each event once."""
         with self._telling:
             if is_of_all:
@@ -44,7 +48,7 @@ class Subscribers:
             self._late.append(fn)
         self.tell()
 
-    def drop(self, fn: Callable[[Event], Any]) -> None:
+    def drop(self, fn: Callable[[Event], object]) -> None:
         """Stop calling `fn`."""
         with self._telling:
             for fns in (self.fns, self._late, self._own):
@@ -89,7 +93,7 @@ class Subscribers:
                     break
                 self._call(fn, event)
 
-    def _call(self, fn: Callable[[Event], Any], event: Event) -> None:
+    def _call(self, fn: Callable[[Event], object], event: Event) -> None:
         try:
             fn(event)
         except Exception:
@@ -97,5 +101,5 @@ class Subscribers:
             _log.exception("a subscriber of run %r failed at %r; it hears no more", self.run.name, event.kind)
 
 
-def _hears_inner(run: Any) -> bool:
+def _hears_inner(run: Lifecycle[Frame]) -> bool:
     return run.controller is not None and run.controller.subscribers.hears_inner

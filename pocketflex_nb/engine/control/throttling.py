@@ -71,7 +71,7 @@ class Limiter:
     async def __aexit__(self, *exc: object) -> None:
         return None
 
-    def __deepcopy__(self, memo: Any) -> Limiter:
+    def __deepcopy__(self, memo: object) -> Limiter:
         return self  # the provider behind it is the same for the copy of a flow
 
     def __repr__(self) -> str:
@@ -180,7 +180,7 @@ class Breaker:
         self._inside.set((*self._inside.get(), self.before()))
         return self
 
-    def __deepcopy__(self, memo: Any) -> Breaker:
+    def __deepcopy__(self, memo: object) -> Breaker:
         return self  # the provider behind it is the same for the copy of a flow
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

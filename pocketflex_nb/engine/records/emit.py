@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from typing import Any
 
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import nearest
@@ -117,7 +116,7 @@ def capture_logging() -> None:
     _heard = True
     make = logging.getLogRecordFactory()
 
-    def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    def factory(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make(*args, **kwargs)
         frame = CURRENT_FRAME.get()
         if frame is not None and not frame.fenced and frame.lifecycle.lane_run is not None:

@@ -144,12 +144,12 @@ class Frame:
         self.node: BaseNode | None = None
         self.error: BaseException | None = None
         self.touched: dict[Any, Any] | None = None
-        self.undo: Any = None  # while a try may fail: the values that it replaced
+        self.undo: object = None  # while a try may fail: the values that it replaced
         self.page: list[object] | None = None
         self.changes: list[object] | None = None
-        self.writers: dict[object, Any] | None = None  # the store's own, made at the first write
+        self.writers: dict[object, object] | None = None  # the store's own, made at the first write
         self.store: Any = None  # the one written last, and the plain dict's way to do it
-        self.put: Any = None
+        self.put: object = None
         self.fenced, self.timed, self.life = False, True, _agent()
         self.start_version = self.at = 0
 

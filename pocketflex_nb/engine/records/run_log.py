@@ -169,7 +169,7 @@ class RunLog:
                 counts.inner[block.key] = known
         return known
 
-    def _behind(self, counts: VisitCounts) -> tuple[VisitCounts, Iterator[tuple[Any, ...]]]:
+    def _behind(self, counts: VisitCounts) -> tuple[VisitCounts, Iterator[tuple[object, ...]]]:
         """`counts`, advanced to the first kept record if need be, and the records after it."""
         if self.run.nested is not None:
             self.run.nested.take()

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 import sys
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.flow.function_nodes import FunctionNode
 from pocketflex_nb.core.flow.node_ids import nodes_by_path
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.flow import Flow
 
 __all__ = ["class_now", "classes_now", "function_now", "is_stale", "name_the_cell"]
 
@@ -25,7 +28,7 @@ def class_now(cls: type) -> type:
     return found if isinstance(found, type) and issubclass(found, BaseNode) else cls
 
 
-def function_now(fn: Any) -> Any:
+def function_now(fn: object) -> object:
     """The function now bound in ``__main__``, plain or as a node, at the qualified name of `fn`, or `fn` itself."""
     found = _bound(fn)
     if isinstance(found, FunctionNode):
@@ -33,19 +36,19 @@ def function_now(fn: Any) -> Any:
     return found if isinstance(found, FunctionType) else fn
 
 
-def _bound(thing: Any) -> Any:
+def _bound(thing: object) -> object:
     name = getattr(thing, "__qualname__", "")
     if getattr(thing, "__module__", None) != "__main__" or not name or "<" in name:  # <locals>, <lambda>
         return None
-    found: Any = sys.modules.get("__main__")
+    found: object = sys.modules.get("__main__")
     for part in name.split("."):
         found = getattr(found, part, None)
     return found
 
 
-def classes_now(flow: Any) -> dict[Any, Any] | None:
+def classes_now(flow: Flow) -> dict[object, object] | None:
     """Old class or function to new, for the nodes of `flow` whose code has been redefined; None when there are none."""
-    changed: dict[Any, Any] = {}
+    changed: dict[object, object] = {}
     for node in (flow, *nodes_by_path(flow).values()):
         cls = type(node)
         new = class_now(cls)
@@ -72,7 +75,7 @@ def is_stale(run: Run) -> list[str]:
     return names
 
 
-def name_the_cell(error: AttributeError, node: Any, run: Any) -> None:
+def name_the_cell(error: AttributeError, node: BaseNode, run: Any) -> None:
     """Add to `error` which cell to run again, when it is about an attribute that the new ``__init__`` of a class would have set.
 
     A visit gives the old instance its new class and no ``__init__``: an attribute that only the new code sets is missing.

@@ -70,7 +70,7 @@ class NestedRuns:
         self.take()
         self._is_over = True
 
-    def _lay(self, child: Any, block: Block) -> None:
+    def _lay(self, child: object, block: Block) -> None:
         _, frame, node = self.live[child]
         ns = now()
         self.run.records.extend((frame, node, NESTED, block, ns))

@@ -370,7 +370,7 @@ class Run(SelfDisplay):
             raise TimeoutError(f"run {self.name!r} is still {self.status} after {timeout:g} s; it goes on")
         return self._lifecycle.outcome()
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[object, None, Any]:
         return self._wait().__await__()
 
     async def _wait(self) -> Any:
@@ -479,7 +479,7 @@ class Run(SelfDisplay):
         made: Run = ports.engine.fork(self, at, before=before, swap=swap, name=name, show=show, edits=edits)
         return made
 
-    def answer(self, value: Any, question: int | Question | None = None, *, ask: int | None = None) -> None:
+    def answer(self, value: object, question: int | Question | None = None, *, ask: int | None = None) -> None:
         """Answer a question of this run: the one that has been open longest, or the one with number `question`.
 
         Parameters
@@ -546,7 +546,7 @@ class Run(SelfDisplay):
         _refuse_on_engine(f"a question of run {self.name!r}")
         return next_question(self._lifecycle, timeout)
 
-    def subscribe(self, fn: Callable[[Event], Any]) -> Callable[[], None]:
+    def subscribe(self, fn: Callable[[Event], object]) -> Callable[[], None]:
         """Call `fn` with each event, in order, from the first on; returns a function that ends this.
 
         What has happened already is told at once, in the caller's thread, as far as it is kept; the rest from the threads that walk. Runs
@@ -653,12 +653,12 @@ def lifecycle_of(run: Run) -> RunLifecycle:
     return run._lifecycle
 
 
-def rows_of(run: Run) -> list[dict[str, Any]]:
+def rows_of(run: Run) -> list[dict[str, object]]:
     """The events as flat dicts, a table's rows."""
     return [_row(event) for event in run.events]
 
 
-def _row(e: Event) -> dict[str, Any]:
+def _row(e: Event) -> dict[str, object]:
     """An event as a flat dict; a fact of the user's with the name of a column is left out."""
     own = {"run": e.run, "seq": e.seq, "time": e.time, "kind": e.kind, "address": e.address, "node": e.node}
     return {**own, **e.data, **own}

@@ -165,7 +165,7 @@ class RunGroup(SelfDisplay):
         self.wait(timeout)
         return [run.result(0) for run in self._runs]
 
-    def __await__(self) -> Generator[Any, None, RunGroup]:
+    def __await__(self) -> Generator[object, None, RunGroup]:
         return self._wait().__await__()
 
     async def _wait(self) -> RunGroup:

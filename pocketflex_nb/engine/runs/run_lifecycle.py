@@ -11,12 +11,12 @@ import concurrent.futures as cf
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from time import perf_counter_ns as now
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.foreign_errors import is_cut
@@ -36,10 +36,17 @@ from pocketflex_nb.engine.runs.nested_runs import NestedRuns
 from pocketflex_nb.engine.runs.run_registry import RunRegistry
 
 if TYPE_CHECKING:
+    import weakref
+
+    from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.core.flow.nodes import BaseNode, Fork
     from pocketflex_nb.core.state import State
+    from pocketflex_nb.engine.records.lifecycle import Handle
+    from pocketflex_nb.engine.records.recording import Recording
 
 __all__ = ["RunLifecycle", "observers", "registry", "start_lock"]
 
+CodeT = TypeVar("CodeT")
 #: stores of flows with their own that a run keeps
 _PRIVATE_STORES = 100
 
@@ -101,34 +108,40 @@ class RunLifecycle:
         "store",
         "task",
     )
+    root: Frame
+    stage: str
+    needs_check: bool
+    started: int
+    finished: int
+    hops: int
     # rare, so kept in the `__dict__`, which ten thousand runs without a view never make
-    callbacks: Any = None
+    callbacks: list[Callable[[Any], object]] | None = None
     has_changes: bool = False  # whether a record of a hop may hold the place of a change
     is_ended = False
     cancels = 0  # how often the walking task was cancelled on our account
-    cancellations: Any = None
-    classes: Any = None
-    joins: Any = None
-    _log: Any = None
+    cancellations: dict[object, Callable[[], object]] | None = None
+    classes: Mapping[Any, Any] | None = None
+    joins: dict[Any, BaseNode | None] | None = None
+    _log: RunLog | None = None
     _name: str | None = None
-    over: Any = None  # the latch that opens when a launched run is over
+    over: Latch | None = None  # the latch that opens when a launched run is over
     branches: int | None = None  # of one fan-out at once, as `launch` was told
     blocks: bool = False  # whether it keeps the main thread waiting, so that no click can arrive
-    privates: Any = None  # the latest walks on stores of their own
+    privates: deque[Frame] | None = None  # the latest walks on stores of their own
     crosses: bool = False  # whether it is a plain run in a step on a user's loop: its async steps are awaited on the engine thread
-    nested: Any = None  # the runs that its steps began
-    cursors: Any = None
-    detached: Any = None
-    lazy: Any = None  # weak references to generators that steps gave, each with the look at its end
+    nested: NestedRuns | None = None  # the runs that its steps began
+    cursors: dict[Frame, None] | None = None
+    detached: Sequence[asyncio.Future[object] | cf.Future[object]] | None = None
+    lazy: set[weakref.ref[Any]] | None = None  # weak references to generators that steps gave, each with the look at its end
     ending: BaseException | None = None
     error: BaseException | None = None
     launched: bool = False
-    limits: Any = None
-    recording: Any = None  # what writes it into a journal, if it has one
-    loop_below: Any = None  # the loop that a plain run in a step of another stands on
-    item: tuple[str | None, Any] | None = None  # the key and the value that it was launched for, as one of many
-    outer: Any = None
-    outer_node: Any = None  # the node whose step began it there
+    limits: dict[str, Any] | None = None
+    recording: Recording | None = None  # what writes it into a journal, if it has one
+    loop_below: asyncio.AbstractEventLoop | None = None  # the loop that a plain run in a step of another stands on
+    item: tuple[str | None, object] | None = None  # the key and the value that it was launched for, as one of many
+    outer: Frame | None = None
+    outer_node: BaseNode | None = None  # the node whose step began it there
     trace: TracebackType | None = None  # the traceback of `error`, as it was when that ended the run
 
     def __init__(self, run: Any, flow: Any, store: Any, name: str | None, launched: bool, is_detached: bool) -> None:
@@ -141,7 +154,7 @@ class RunLifecycle:
         self.stage = "pending"
         self.needs_check = False
         self.started = self.finished = self.hops = 0
-        self.action: Any = None
+        self.action: object = None
         self.controller: RunController | None = None
         self.task: asyncio.Task[Any] | None = None
         if launched:
@@ -172,8 +185,7 @@ class RunLifecycle:
         """Reads the records."""
         if self._log is None:
             self._log = RunLog(self, self.records)
-        log: RunLog = self._log
-        return log
+        return self._log
 
     @property
     def children(self) -> list[RunLifecycle]:
@@ -186,10 +198,11 @@ class RunLifecycle:
         return self.parent if self.outer is not None and self.parent is not None and not self.parent.done() else None
 
     @property
-    def lane_run(self) -> Any:
+    def lane_run(self) -> Handle | None:
         """The handle of the launched run, this one or an outer one, whose lane shows what this one prints."""
         if self.launched:
-            return self.run
+            handle: Handle = self.run
+            return handle
         outer = self.outer_run
         return None if outer is None else outer.lane_run
 
@@ -227,7 +240,7 @@ class RunLifecycle:
         """Whether it is over: done, failed or cancelled."""
         return self.stage in ("done", "failed", "cancelled")
 
-    def outcome(self) -> Any:
+    def outcome(self) -> object:
         """The last action of a run that is over, or its exception raised."""
         if self.error is not None:
             self.error.__traceback__ = self.trace
@@ -251,7 +264,7 @@ class RunLifecycle:
                 return
             self._tell(fn)
 
-    def _tell(self, fn: Callable[[Any], object]) -> None:
+    def _tell(self, fn: Callable[[object], object]) -> None:
         """Call a done callback; one that fails is reported and does not prevent the others."""
         try:
             fn(self.run)
@@ -288,22 +301,22 @@ class RunLifecycle:
         if self.controller is not None:
             self.controller.limits.check(frame)
 
-    def limit(self, flow: Any) -> None:
+    def limit(self, flow: Flow) -> None:
         """Give the run the limits of its flow, and start their clock."""
         if flow._pfx_max_steps or flow._pfx_timeout or flow._pfx_budget:
             self.started = now()
             self.ensure_controller().limits.limit(flow._pfx_max_steps, flow._pfx_timeout, flow._pfx_budget)
 
     # what it walks with ----------------------------------------------------------------------------------------------
-    def use_classes(self, classes: Mapping[Any, Any] | None) -> None:
+    def use_classes(self, classes: Mapping[object, object] | None) -> None:
         """Make `current_class` answer from `classes`, which map old code to the newest."""
         self.classes = classes
 
-    def current_class(self, code: Any) -> Any:
+    def current_class(self, code: CodeT) -> CodeT:
         """The class or function that this run uses for `code`: the one bound in the notebook when it was launched."""
         return self.classes.get(code, code) if self.classes else code
 
-    def join_of(self, fork: Any) -> Any:
+    def join_of(self, fork: Fork) -> BaseNode | None:
         """The join of `fork`, or None."""
         if self.joins is None:
             self.joins = {}
@@ -343,13 +356,14 @@ class RunLifecycle:
     def cancelling(self, cancel: Callable[[], object]) -> Iterator[None]:
         """Within the block, `cancel` is called when the run is to end."""
         mine = object()  # steps in several threads may come and go at the same time: every change is one operation of a dict
-        self.__dict__.setdefault("cancellations", {})[mine] = cancel
+        cancellations: dict[object, Callable[[], object]] = self.__dict__.setdefault("cancellations", {})
+        cancellations[mine] = cancel
         if self.is_ended:  # it was ended while this wait began
             cancel()
         try:
             yield
         finally:
-            del self.cancellations[mine]
+            del cancellations[mine]
 
     # from its beginning to its end -----------------------------------------------------------------------------------
     def begin(self) -> None:
@@ -388,7 +402,7 @@ class RunLifecycle:
         """Cancel it; False when it is over already."""
         return self.end(RunCancelled(f"run {self.name!r} was cancelled"))
 
-    def _cancel_task(self, task: asyncio.Task[Any]) -> None:
+    def _cancel_task(self, task: asyncio.Task[object]) -> None:
         """Cancel the task that walks, unless the walk is over meanwhile: what its task does then is not ours."""
         if self.task is task and not self.done():
             self.cancels += cancel_task(task)
@@ -481,12 +495,12 @@ class RunLifecycle:
 registry: RunRegistry[RunLifecycle] = RunRegistry()
 
 
-def _name_of(flow: Any) -> str:
+def _name_of(flow: Flow) -> str:
     name = base_name(flow)
     return name if isinstance(getattr(flow, "name", None), str) else name[:1].lower() + name[1:]
 
 
-def _on_loop(task: asyncio.Future[Any], fn: Callable[..., object], *args: object) -> None:
+def _on_loop(task: asyncio.Future[object], fn: Callable[..., object], *args: object) -> None:
     """Call `fn` on the loop of `task` soon."""
     loop = task.get_loop()
     if loop is engine_thread._loop:
@@ -495,7 +509,7 @@ def _on_loop(task: asyncio.Future[Any], fn: Callable[..., object], *args: object
         loop.call_soon_threadsafe(fn, *args)
 
 
-def _cancel_anywhere(task: asyncio.Future[Any] | cf.Future[Any]) -> None:
+def _cancel_anywhere(task: asyncio.Future[object] | cf.Future[object]) -> None:
     if isinstance(task, asyncio.Future):
         _on_loop(task, cancel_task, task)
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pocketflex_nb.core.errors import RunCancelled
 
@@ -23,7 +23,7 @@ class Registered(Protocol):
     """What the registry asks of a run."""
 
     number: int
-    task: asyncio.Task[Any] | None
+    task: asyncio.Task[object] | None
 
     @property
     def name(self) -> str:

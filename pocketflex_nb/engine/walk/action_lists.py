@@ -23,12 +23,12 @@ from pocketflex_nb.engine.records.frame import Frame, Several
 __all__ = ["is_chosen_by_flow", "spread"]
 
 
-def is_chosen_by_flow(flow: Any) -> bool:
+def is_chosen_by_flow(flow: Flow) -> bool:
     """Whether `flow` overrides how the next node is found."""
     return type(flow).get_next_node is not Flow.get_next_node or "get_next_node" in flow.__dict__
 
 
-def spread(frame: Frame, node: Any, action: Any) -> Any:
+def spread(frame: Frame, node: BaseNode, action: object) -> Any:
     """The meaning of a visit's `action`, neither None nor a plain str: itself, or `Several`.
 
     Parameters
@@ -61,7 +61,7 @@ def spread(frame: Frame, node: Any, action: Any) -> Any:
     return action
 
 
-def _is_meant(entries: Any, known: Mapping[str, Any], is_list: bool, strict: bool) -> bool:
+def _is_meant(entries: Any, known: Mapping[str, object], is_list: bool, strict: bool) -> bool:
     """Whether a list or tuple is a list of actions. One without any action is treated as in PocketFlow: no arrow has that name."""
     if is_list and (strict or not entries):
         return True
@@ -69,7 +69,7 @@ def _is_meant(entries: Any, known: Mapping[str, Any], is_list: bool, strict: boo
     return any(named) if is_list else bool(named) and all(named)
 
 
-def _ended(frame: Frame, action: Any) -> Any:
+def _ended(frame: Frame, action: object) -> object:
     """The action of a node without arrows: the flow ends there; a list is left to the outer flow that has its arrows."""
     if isinstance(action, (list, tuple)) and _is_passed_on(frame, action):
         return Several({}, None, action)
@@ -92,7 +92,7 @@ def _is_passed_on(frame: Frame, entries: Any) -> bool:
     return False
 
 
-def _look_up(frame: Frame, action: Any) -> None:
+def _look_up(frame: Frame, action: object) -> None:
     """Raise PocketFlow's error for an action that is not hashable, with a note of where it happened and its mend."""
     try:
         hash(action)
@@ -139,7 +139,7 @@ def _join(frame: Frame, node: Any, heads: list[Any], each: list[Any]) -> Any:
     return _met(frame, distinct, walked)
 
 
-def _pass(frame: Frame, heads: list[Any]) -> None:
+def _pass(frame: Frame, heads: list[BaseNode]) -> None:
     """Let the branches around `frame` that would meet at one of `heads`, which is about to be walked for one of them, meet behind it."""
     for head in heads:
         walk: Frame | None = frame
@@ -153,7 +153,7 @@ def _pass(frame: Frame, heads: list[Any]) -> None:
             walk = walk.parent
 
 
-def _met(frame: Frame, heads: list[Any], walked: set[int]) -> Any:
+def _met(frame: Frame, heads: list[BaseNode], walked: set[int]) -> Any:
     """`join_behind`, cached by the run, since loops need it repeatedly."""
     run = frame.lifecycle
     if run.joins is None:
@@ -166,7 +166,7 @@ def _met(frame: Frame, heads: list[Any], walked: set[int]) -> Any:
     return run.joins[key]
 
 
-def _behind_nothing(frame: Frame, node: Any) -> Any:
+def _behind_nothing(frame: Frame, node: BaseNode) -> Any:
     """The next node after an empty list: where the branches would have met, else the default arrow's target, else none.
 
     The branches are those that the annotation of `post` declares in a list, or else all arrows but those to the end.
@@ -186,7 +186,7 @@ def _behind_nothing(frame: Frame, node: Any) -> Any:
     return join
 
 
-def _odd(frame: Frame, value: Any) -> str:
+def _odd(frame: Frame, value: object) -> str:
     mend = "write results to the store and return None" if isinstance(value, (dict, set, bool)) else "return str(...), or None"
     if isinstance(value, (list, tuple)):
         mend = "a list names arrows of this node, or pairs (arrow, params)"
@@ -198,14 +198,14 @@ def _odd(frame: Frame, value: Any) -> str:
     )
 
 
-def _odd_entry(frame: Frame, entry: Any, index: int) -> str:
+def _odd_entry(frame: Frame, entry: object, index: int) -> str:
     return (
         f"node {frame.node_id!r} of run {frame.lifecycle.name!r} returned a list of actions whose entry {index} is {value_text(entry, 60)} "
         f"of type {type(entry).__name__}: each is an action (a str, or None for the default), or a pair (action, params) with params a dict"
     )
 
 
-def _unknown(frame: Frame, node: Any, action: Any, index: int) -> str:
+def _unknown(frame: Frame, node: BaseNode, action: object, index: int) -> str:
     known = list(node.successors)
     return (
         f"node {frame.node_id!r} of run {frame.lifecycle.name!r} returned a list of actions whose entry {index} is {action!r}, and no "

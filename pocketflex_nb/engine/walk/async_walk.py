@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from itertools import repeat
 from time import perf_counter_ns as now
 from types import CoroutineType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.foreign_errors import step_error
 from pocketflex_nb.concurrency.outcome import drained
@@ -45,6 +45,9 @@ from pocketflex_nb.engine.walk.hop import on_unknown_action, record_changes, rec
 from pocketflex_nb.engine.walk.recorded_visit import RecordedVisit, visit_recorded
 from pocketflex_nb.engine.walk.steps import CALLER, ENGINE, USER, LoopOwner, attempt_async, fall_back, in_pool, mode_here, run_stream
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, watched
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.nodes import Node
 
 __all__ = ["walk_async"]
 
@@ -194,7 +197,7 @@ async def walk_async(
             left(token)
 
 
-async def _visit_plain(c: Any, shared: Any, plan: VisitPlan, mode: LoopOwner) -> Any:
+async def _visit_plain(c: Node, shared: object, plan: VisitPlan, mode: LoopOwner) -> Any:
     """Visit a plain node whose steps are not all async."""
     p = c.prep(shared)
     if type(p) is CoroutineType and is_step(p, c.prep):
@@ -212,7 +215,7 @@ async def _visit_plain(c: Any, shared: Any, plan: VisitPlan, mode: LoopOwner) ->
     return await (action if mode != CALLER else call_on_engine(action)) if type(action) is CoroutineType else action
 
 
-async def _visit_other(frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: LoopOwner) -> Any:
+async def _visit_other(frame: Frame, c: Any, shared: object, kind: NodeKind, mode: LoopOwner) -> Any:
     """Visit a node that is not plain: a batch, a flow, the `*_async` spelling, or a node that overrides a private hook."""
     if kind <= BATCH:
         return await _visit_steps(frame, c, shared, kind, mode)
@@ -228,10 +231,10 @@ async def _visit_other(frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: 
     return action
 
 
-async def _visit_recorded(frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: LoopOwner) -> Any:
+async def _visit_recorded(frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner) -> Any:
     """Visit a node of any kind in a run with a journal."""
 
-    async def visit(recorded: RecordedVisit) -> Any:
+    async def visit(recorded: RecordedVisit) -> object:
         if kind <= BATCH:
             return await _visit_steps(frame, c, shared, kind, mode, recorded)
         return await _visit_other(frame, c, shared, kind, mode)
@@ -240,8 +243,8 @@ async def _visit_recorded(frame: Frame, c: Any, shared: Any, kind: NodeKind, mod
 
 
 async def _visit_steps(
-    frame: Frame, c: Any, shared: Any, kind: NodeKind, mode: LoopOwner, recorded: RecordedVisit | None = None
-) -> Any:
+    frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner, recorded: RecordedVisit | None = None
+) -> object:
     """Visit a node or batch with this package's own private hooks, step by step; `recorded` is what a journal knows of the visit."""
     p = c.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, c.prep):
@@ -264,7 +267,7 @@ async def _visit_steps(
     return await (action if mode != CALLER else call_on_engine(action)) if action.__class__ is CoroutineType else action
 
 
-async def _exec_base(frame: Frame, c: Any, prep_res: Any, mode: LoopOwner) -> Any:
+async def _exec_base(frame: Frame, c: Any, prep_res: object, mode: LoopOwner) -> object:
     """`exec` of a bare `BaseNode`: once."""
     if mode == USER or c.exec.__func__ is BaseNode.exec or is_async(c.exec) or not getattr(c, "blocking", True):
         result = c.exec(prep_res)

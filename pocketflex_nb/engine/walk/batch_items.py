@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from operator import length_hint
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.bounded_gather import cancel_and_wait, gather_all
 from pocketflex_nb.concurrency.engine_thread import engine_thread
@@ -17,6 +17,9 @@ from pocketflex_nb.engine.records.addresses import step_address
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import format_error
 from pocketflex_nb.engine.walk.steps import CALLER, LoopOwner, attempt_async, mode_here
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.nodes import BaseNode
 
 __all__ = ["bounded_gather", "ends_run", "items_async", "note_failure"]
 
@@ -64,14 +67,14 @@ async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any,
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     begun: list[asyncio.Task[Any]] = []
 
-    async def following() -> Any:
+    async def following() -> object:
         return await anext(source)
 
     async def ended() -> None:
         if hasattr(source, "aclose"):
             await source.aclose()
 
-    async def keep(thing: Any, index: int) -> None:
+    async def keep(thing: object, index: int) -> None:
         try:
             results[index] = await work(thing, index)
         except BaseException:
@@ -79,7 +82,7 @@ async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any,
                 failed.set_result(None)
             raise
 
-    async def pull() -> tuple[Any, int] | None:
+    async def pull() -> tuple[object, int] | None:
         """The next thing and its index, or None when there is none."""
         nonlocal over
         async with turn:
@@ -134,7 +137,7 @@ def note_failure(frame: Frame | None, failure: ItemFailure, node: str = "") -> N
         frame.note("item_failed", index=failure.index, error=format_error(failure.cause), path=node)
 
 
-async def items_async(node: Any, items: Any, mode: LoopOwner | None = None) -> list[Any]:
+async def items_async(node: Any, items: object, mode: LoopOwner | None = None) -> list[object]:
     """`exec` per item of a `BatchNode`, with its attempts, its time limit and its fallback, as many in parallel as the node allows."""
     mode = mode_here() if mode is None else mode
     outer = CURRENT_FRAME.get()
@@ -142,7 +145,7 @@ async def items_async(node: Any, items: Any, mode: LoopOwner | None = None) -> l
     limit = node._pfx_max_concurrency
     failures: list[ItemFailure] = []
 
-    async def work(item: Any, index: int) -> Any:
+    async def work(item: Any, index: int) -> object:
         step = None
         if outer is not None:
             if outer.lifecycle.needs_check:  # a limit that the items before have overrun
@@ -174,7 +177,7 @@ async def items_async(node: Any, items: Any, mode: LoopOwner | None = None) -> l
                 if limit == 1:
                     CURRENT_FRAME.set(outer)
 
-    async def recorded_item(recording: Any, step: Frame, node: Any, item: Any, mode: LoopOwner) -> Any:
+    async def recorded_item(recording: Any, step: Frame, node: BaseNode, item: Any, mode: LoopOwner) -> object:
         address = step_address(step, step.node)
         is_known, result = recording.result(address)
         if not is_known:

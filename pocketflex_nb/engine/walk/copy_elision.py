@@ -33,7 +33,7 @@ def needs_no_copy(cls: type[BaseNode]) -> bool:
     return all(_only_reads(getattr(cls, name), cls) for name in (_SPELLED_STEPS if cls._pfx_legacy_async else _STEPS))
 
 
-def _only_reads(step: Any, cls: type) -> bool:
+def _only_reads(step: object, cls: type) -> bool:
     if step in (BaseNode.prep, BaseNode.exec, BaseNode.post, Node.exec_fallback):
         return True
     if not isinstance(step, FunctionType) or not step.__code__.co_argcount or hasattr(step, "__wrapped__"):

@@ -12,13 +12,17 @@ from collections.abc import Callable
 from enum import IntEnum
 from inspect import CO_COROUTINE
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
 from pocketflex_nb.core.flow.function_nodes import AsyncFunctionNode, FunctionNode
 from pocketflex_nb.core.flow.generator_steps import is_lazy, is_stream
 from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
 from pocketflex_nb.engine.walk.copy_elision import needs_no_copy
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.frame import Frame
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = [
     "BASE",
@@ -94,14 +98,14 @@ def kind_of(cls: type) -> NodeKind:
     return BASE if exec_ is BaseNode._exec else CALL
 
 
-def overrides_flow_hooks(flow: Any) -> bool:
+def overrides_flow_hooks(flow: Flow) -> bool:
     """Whether the flow, or an instance patch, replaces a sync private hook, so that it must be walked by the sync walker."""
     cls = type(flow)
     home: Any = BatchFlow if issubclass(cls, BatchFlow) else Flow
     return cls._run is not home._run or cls._orch is not home._orch or "_run" in flow.__dict__ or "_orch" in flow.__dict__
 
 
-def is_bare(flow: Any) -> bool:
+def is_bare(flow: Flow) -> bool:
     """Whether visiting the flow is nothing but its walk."""
     cls: Any = type(flow)
     if getattr(cls, "_pfx_legacy_async", False):
@@ -127,7 +131,7 @@ def is_simple_copy(cls: Any) -> bool:
     )
 
 
-def is_async(fn: Callable[..., Any]) -> bool:
+def is_async(fn: Callable[..., object]) -> bool:
     """Whether calling `fn` returns a coroutine to await, decorated functions and callable objects included."""
     code = getattr(fn, "__code__", None)
     if code is not None and not hasattr(fn, "__wrapped__"):
@@ -137,19 +141,19 @@ def is_async(fn: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(inspect.unwrap(fn)) if hasattr(fn, "__wrapped__") else False
 
 
-def is_step(result: Any, fn: Callable[..., Any]) -> bool:
+def is_step(result: Any, fn: Callable[..., object]) -> bool:
     """Whether the coroutine `result`, which `fn` returned, is an ``async def`` step to await and not a value."""
     return getattr(fn, "__code__", None) is result.cr_code or is_async(fn)
 
 
-def is_exec_step(node: Any) -> bool:
+def is_exec_step(node: BaseNode) -> bool:
     """Whether a coroutine that `_exec` returned is the step itself, not its result."""
     if is_async(node.exec) or is_async(node._exec) or is_async(getattr(node, "exec_fallback", node.exec)):
         return True
     return is_stream(node.exec)
 
 
-def _yields(thing: Any) -> bool:
+def _yields(thing: object) -> bool:
     """Whether a step of this class, or one replaced on this node, is written with ``yield``."""
     return any(is_lazy(step) for name in _LAZY_STEPS if (step := getattr(thing, name, None)) is not None)
 
@@ -181,13 +185,13 @@ class VisitPlan:
     __slots__ = ("cls", "copies_simply", "is_async", "is_inline", "is_legacy_async", "is_plain", "kind", "needs_copy", "sets_params")
 
     def __init__(
-        self, *, kind: NodeKind, cls: Any, is_plain: bool, copies_simply: bool, sets_params: bool, is_inline: bool, needs_copy: bool,
+        self, *, kind: NodeKind, cls: type, is_plain: bool, copies_simply: bool, sets_params: bool, is_inline: bool, needs_copy: bool,
         is_async: bool, is_legacy_async: bool,
     ) -> None:
         self.kind, self.cls, self.is_plain, self.copies_simply, self.sets_params = kind, cls, is_plain, copies_simply, sets_params
         self.is_inline, self.needs_copy, self.is_async, self.is_legacy_async = is_inline, needs_copy, is_async, is_legacy_async
 
-    def but(self, **changed: Any) -> VisitPlan:
+    def but(self, **changed: object) -> VisitPlan:
         """The same with some attributes of another value."""
         return VisitPlan(**{name: getattr(self, name) for name in self.__slots__} | changed)
 
@@ -195,7 +199,7 @@ class VisitPlan:
 #: class to what its plan depends on, and the plan
 _plans: dict[Any, tuple[tuple[Any, ...], VisitPlan]] = {}
 _new: Any = object.__new__
-_UNKNOWN: tuple[Any, None] = None, None
+_UNKNOWN: tuple[object, None] = None, None
 
 
 def _made(cls: Any) -> VisitPlan:
@@ -211,7 +215,7 @@ def _made(cls: Any) -> VisitPlan:
     )
 
 
-def plan_of(node: Any, run: Any, is_shown: bool = False) -> VisitPlan:
+def plan_of(node: Any, run: Lifecycle[Frame], is_shown: bool = False) -> VisitPlan:
     """The plan for `node` in `run`. `is_shown`: the flow's own `get_next_node` is given the visit's copy."""
     cls: Any = node.__class__ if run.classes is None else run.current_class(node.__class__)
     if cls is FunctionNode or cls is AsyncFunctionNode:
@@ -240,7 +244,7 @@ def plan_of(node: Any, run: Any, is_shown: bool = False) -> VisitPlan:
     return _changed(plan, node)
 
 
-def _foreign(node: Any) -> VisitPlan:
+def _foreign(node: BaseNode) -> VisitPlan:
     """The plan for what is no `BaseNode`: what behaves like one is visited as one, anything else is a mistake in the wiring."""
     if isinstance(node, type):
         raise TypeError(f"an arrow leads to the class {node.__name__}: a node is needed, {node.__name__}()")
@@ -252,7 +256,7 @@ def _foreign(node: Any) -> VisitPlan:
     )
 
 
-def _changed(plan: VisitPlan, node: Any) -> VisitPlan:
+def _changed(plan: VisitPlan, node: BaseNode) -> VisitPlan:
     """The plan for a node that is visited by another class than its own, or on which something was replaced."""
     own = node.__dict__
     if plan.cls is not node.__class__:
@@ -264,7 +268,7 @@ def _changed(plan: VisitPlan, node: Any) -> VisitPlan:
     return plan
 
 
-def visit_copy(node: Any, cls: Any, params: dict[str, Any]) -> Any:
+def visit_copy(node: Any, cls: type, params: dict[str, Any]) -> Any:
     """A copy of `node` as an instance of `cls`, by its attributes alone.
 
     Most nodes have the four that `Node` gives them. Those set one by one stay where attributes are quickest found; a copied
@@ -279,7 +283,7 @@ def visit_copy(node: Any, cls: Any, params: dict[str, Any]) -> Any:
     return c
 
 
-def full_copy(node: Any, plan: VisitPlan, params: dict[str, Any]) -> Any:
+def full_copy(node: BaseNode, plan: VisitPlan, params: dict[str, Any]) -> Any:
     """The visit's copy of `node`."""
     cls = plan.cls
     if plan.copies_simply:

@@ -24,7 +24,7 @@ def begin_try(frame: Frame | None) -> None:
         set_out(frame)
 
 
-def take_back(frame: Frame | None, prep_res: Any) -> Any:
+def take_back(frame: Frame | None, prep_res: object) -> object:
     """Undo what the failed attempt wrote, and return `prep_res` for the next one."""
     if frame is None or frame.undo is None:
         return prep_res
@@ -44,7 +44,7 @@ def end_tries(frame: Frame | None) -> None:
 
 def withdraw(step: Frame) -> None:
     """An abandoned `step` keeps the objects that it got: replace them in the store by others."""
-    swapped: dict[int, tuple[Any, Any]] = {}
+    swapped: dict[int, tuple[object, object]] = {}
     walks = list(_walks(step))
     for frame in walks:
         for cell, store in list((frame.touched or {}).items()):
@@ -71,7 +71,7 @@ def _walks(step: Frame) -> Iterator[Frame]:
         yield step
 
 
-def _replaced(value: Any, swapped: dict[int, tuple[Any, Any]], deep: int = 4) -> Any:
+def _replaced(value: Any, swapped: dict[int, tuple[object, object]], deep: int = 4) -> Any:
     """`value` with the objects that were withdrawn replaced by those that took their place."""
     if id(value) in swapped:
         return swapped[id(value)][1]

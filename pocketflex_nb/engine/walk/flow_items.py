@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.node_ids import base_name
@@ -14,6 +14,9 @@ from pocketflex_nb.engine.records.addresses import walk_address
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.walk.batch_items import bounded_gather, ends_run, note_failure
 from pocketflex_nb.engine.walk.hop import record_changes
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.flow import Flow
 
 __all__ = ["ItemWalks", "item", "privately", "settled"]
 
@@ -41,7 +44,7 @@ def settled(frame: Frame) -> None:
 
 
 @contextmanager
-def privately(frame: Frame, flow: Any, shared: Any) -> Iterator[Store]:
+def privately(frame: Frame, flow: Flow, shared: object) -> Iterator[Store]:
     """Walk `flow` on a private store: it begins with the inputs, and the outputs are written back if all went well."""
     walks = ItemWalks(frame, flow, shared)
     with item(frame, flow, None) as walk:
@@ -57,7 +60,7 @@ class ItemWalks:
         self.private = flow._pfx_private
         self.collects = getattr(flow, "_pfx_on_item_error", "raise") == "collect"
         self.failures: list[ItemFailure] = []
-        self.actions: dict[int, Any] = {}
+        self.actions: dict[int, object] = {}
         self.stores: dict[int, Store] = {}
         self.before: Mapping[Any, Any] = {}
         if self.private is not None:
@@ -86,7 +89,7 @@ class ItemWalks:
         return store
 
     @contextmanager
-    def one(self, params: Any, index: int) -> Iterator[tuple[Any, dict[str, Any]]]:
+    def one(self, params: Any, index: int) -> Iterator[tuple[object, dict[str, object]]]:
         """The store and the params of one item's walk; a failure inside is collected, if the flow says so."""
         frame, flow, own = self.frame, self.flow, {**self.flow.params, **params}
         try:
@@ -104,16 +107,16 @@ class ItemWalks:
             outer = frame.parent
             note_failure(frame if outer is None else outer, self.failures[-1])
 
-    async def walk_all(self, items: Any) -> Any:
+    async def walk_all(self, items: object) -> object:
         """Walk the flow once per item, as many in parallel as it allows; returns the `exec_res` for its `post`."""
 
-        async def work(params: Any, index: int) -> None:
+        async def work(params: object, index: int) -> None:
             with self.one(params, index) as (store, own):
                 self.actions[index] = await self.flow._orch_async(store, own)
 
         return self.gathered(len(await bounded_gather(work, items, self.flow._pfx_items_at_once)))
 
-    def gathered(self, count: int) -> Any:
+    def gathered(self, count: int) -> object:
         """Write back the outputs of the items, in their order; returns their outcomes, or None where the first failure ends all."""
         if self.private is not None:
             self.give_back([self.stores.get(index) for index in range(count)], is_batch=True)
@@ -139,7 +142,7 @@ class ItemWalks:
                 self.shared[outer] = values if is_batch else values[0]
         settled(self.frame)
 
-    def _merge(self, outer: Any, mine: Any) -> None:
+    def _merge(self, outer: Any, mine: object) -> None:
         shared, private, base = self.shared, self.private, self.before.get(outer)
         if outer not in shared:
             shared[outer] = mine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import CoroutineType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.portal import call_on_engine
 from pocketflex_nb.core.context import CURRENT_FRAME
@@ -20,10 +20,13 @@ from pocketflex_nb.engine.walk.flow_items import ItemWalks, item, privately, set
 from pocketflex_nb.engine.walk.steps import CALLER, mode_here
 from pocketflex_nb.engine.walk.wait_for_step import wait_here, wait_step
 
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.flow import Flow
+
 __all__ = ["entered", "visit_batch_flow", "visit_flow", "visit_flow_async", "walk_items", "walk_private"]
 
 
-def entered(flow: Any, shared: Any, is_item: bool = False) -> AbstractContextManager[Frame]:
+def entered(flow: Flow, shared: object, is_item: bool = False) -> AbstractContextManager[Frame]:
     """The frame of a walk of `flow`: the one that was prepared for it, or a new one inside the current walk.
 
     `is_item`: it is one of several walks of this flow, each with params of its own, that may go on at the same time.
@@ -37,7 +40,7 @@ def entered(flow: Any, shared: Any, is_item: bool = False) -> AbstractContextMan
 
 
 @contextmanager
-def _begun(flow: Any, shared: Any, outer: Frame | None) -> Iterator[Frame]:
+def _begun(flow: Flow, shared: object, outer: Frame | None) -> Iterator[Frame]:
     """A new frame of a walk of `flow` inside `outer`, the current one, if there is one."""
     run = None
     if outer is None:
@@ -63,18 +66,18 @@ def _begun(flow: Any, shared: Any, outer: Frame | None) -> Iterator[Frame]:
         frame.lifecycle.leave(frame)
 
 
-def visit_flow(flow: Any, shared: Any) -> Any:
+def visit_flow(flow: Flow, shared: object) -> object:
     """`Flow._run`: the flow's own prep, its walk, its post."""
     return _bounded(_visit_flow, flow, shared) if has_limits(flow) and _is_inside(flow) else _visit_flow(flow, shared)
 
 
-def _is_inside(flow: Any) -> bool:
+def _is_inside(flow: Flow) -> bool:
     """Whether `flow` is entered inside of another; the limits of the outermost are the run's."""
     outer = CURRENT_FRAME.get()
     return outer is not None and not (outer.node is None and outer.flow is flow)
 
 
-def _bounded(visit: Callable[[Any, Any], Any], flow: Any, shared: Any) -> Any:
+def _bounded(visit: Callable[[Any, Any], Any], flow: Any, shared: Any) -> object:
     """Visit a flow within its own limits."""
     if is_timed(flow):
         return wait_here(visit_flow_async(flow, shared), CURRENT_FRAME.get())
@@ -82,7 +85,7 @@ def _bounded(visit: Callable[[Any, Any], Any], flow: Any, shared: Any) -> Any:
         return visit(flow, shared)
 
 
-def _visit_flow(flow: Any, shared: Any) -> Any:
+def _visit_flow(flow: Flow, shared: object) -> object:
     with entered(flow, shared) as frame:
         p = _now(flow.prep(shared), frame)
         if flow._pfx_private is None:
@@ -95,12 +98,12 @@ def _visit_flow(flow: Any, shared: Any) -> Any:
         return action
 
 
-def _walked(flow: Any, shared: Any, frame: Frame) -> Any:
+def _walked(flow: Flow, shared: object, frame: Frame) -> object:
     last = flow._orch(shared)
     return wait_step(last, frame) if last.__class__ is CoroutineType else last
 
 
-async def visit_flow_async(flow: Any, shared: Any) -> Any:
+async def visit_flow_async(flow: Flow, shared: object) -> object:
     """The same, awaited, for a flow that overrides no private hook."""
     visit = _visit_batch_flow_async if isinstance(flow, BatchFlow) else _visit_flow_async
     if not (has_limits(flow) and _is_inside(flow)):
@@ -112,7 +115,7 @@ async def visit_flow_async(flow: Any, shared: Any) -> Any:
             return await visit(flow, shared)
 
 
-async def _visit_flow_async(flow: Any, shared: Any) -> Any:
+async def _visit_flow_async(flow: Flow, shared: object) -> object:
     with entered(flow, shared) as frame:
         p = await _prepared(frame, flow, shared)
         if flow._pfx_private is None:
@@ -125,12 +128,12 @@ async def _visit_flow_async(flow: Any, shared: Any) -> Any:
         return action
 
 
-def visit_batch_flow(flow: Any, shared: Any) -> Any:
+def visit_batch_flow(flow: Flow, shared: object) -> object:
     """`BatchFlow._run`: the walk once per item of params that prep gives."""
     return _bounded(_visit_batch_flow, flow, shared) if has_limits(flow) and _is_inside(flow) else _visit_batch_flow(flow, shared)
 
 
-def _visit_batch_flow(flow: Any, shared: Any) -> Any:
+def _visit_batch_flow(flow: Any, shared: object) -> object:
     with entered(flow, shared) as frame:
         items = given(_now(flow.prep(shared), frame))
         walks = ItemWalks(frame, flow, shared)
@@ -148,7 +151,7 @@ def _visit_batch_flow(flow: Any, shared: Any) -> Any:
         return action
 
 
-async def _visit_batch_flow_async(flow: Any, shared: Any) -> Any:
+async def _visit_batch_flow_async(flow: Flow, shared: object) -> object:
     with entered(flow, shared) as frame:
         items = given(await _prepared(frame, flow, shared))
         outcome = await ItemWalks(frame, flow, shared).walk_all(items)
@@ -157,7 +160,7 @@ async def _visit_batch_flow_async(flow: Any, shared: Any) -> Any:
         return action
 
 
-async def _prepared(frame: Frame, flow: Any, shared: Any) -> Any:
+async def _prepared(frame: Frame, flow: Flow, shared: object) -> object:
     """What the flow's own prep gives: with a journal only once: it is kept together with what it changed."""
     recording = frame.lifecycle.recording
     if recording is None or (type(flow).prep is BaseNode.prep and "prep" not in flow.__dict__):
@@ -172,24 +175,24 @@ async def _prepared(frame: Frame, flow: Any, shared: Any) -> Any:
     return prepared
 
 
-async def walk_private(flow: Any, shared: Any) -> Any:
+async def walk_private(flow: Flow, shared: object) -> object:
     """The walk of a flow in the `*_async` spelling on a private store."""
     with entered(flow, shared) as frame, privately(frame, flow, shared) as store:
         return await flow._orch_async(store)
 
 
-async def walk_items(flow: Any, shared: Any, items: Any) -> Any:
+async def walk_items(flow: Flow, shared: object, items: object) -> object:
     """The walks of a batch flow in the `*_async` spelling; returns the `exec_res` for its `post_async`."""
     with entered(flow, shared) as frame:
         return await ItemWalks(frame, flow, shared).walk_all(items)
 
 
-def _now(result: Any, frame: Frame) -> Any:
+def _now(result: object, frame: Frame) -> object:
     """The result of a flow's own prep or post, which may be async, in plain code."""
     return wait_step(result, frame) if result.__class__ is CoroutineType else result
 
 
-async def _then(result: Any) -> Any:
+async def _then(result: object) -> object:
     if result.__class__ is not CoroutineType:
         return result
     return await (call_on_engine(result) if mode_here() == CALLER else result)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from collections.abc import Set as AbstractSet
 from contextvars import copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.context import CURRENT_FRAME
@@ -16,6 +16,11 @@ from pocketflex_nb.core.flow.outcomes import ItemFailure
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.walk.batch_items import bounded_gather, ends_run, note_failure
 from pocketflex_nb.engine.walk.steps import CALLER, mode_here
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.core.flow.nodes import BaseNode
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = ["Meeting", "Walker", "walk_fork"]
 
@@ -30,18 +35,18 @@ class Meeting:
 
     __slots__ = ("former", "node")
 
-    def __init__(self, node: Any) -> None:
-        self.node, self.former = node, set[Any]()
+    def __init__(self, node: BaseNode | None) -> None:
+        self.node, self.former = node, set[object]()
 
-    def move(self, node: Any) -> None:
+    def move(self, node: BaseNode | None) -> None:
         """Make `node` the join instead; branches that wait already continue to it."""
         self.former.add(self.node)
         self.node = node
 
 
 async def walk_fork(
-    walker: Walker, frame: Frame, fork: Any, shared: Any, params: Any, stops: AbstractSet[Any]
-) -> tuple[Any, Any]:
+    walker: Walker, frame: Frame, fork: Fork, shared: object, params: dict[str, Any], stops: AbstractSet[BaseNode]
+) -> tuple[object, Any]:
     """Walk the branches of `fork` in parallel.
 
     Parameters
@@ -67,8 +72,8 @@ async def walk_fork(
 
 
 async def _walk_branches(
-    walker: Walker, frame: Frame, origin: Any, fork: Any, shared: Any, params: Any, stops: AbstractSet[Any]
-) -> tuple[Any, Any]:
+    walker: Walker, frame: Frame, origin: BaseNode | None, fork: Fork, shared: object, params: dict[str, Any], stops: AbstractSet[BaseNode]
+) -> tuple[object, object]:
     """Walk the branches of this one fork, which `origin` leads to; returns what `walk_fork` returns, where the join may be a fork."""
     run, given = frame.lifecycle, fork._pfx_each
     meeting = Meeting(run.join_of(fork) if given is None else fork._pfx_join)
@@ -76,9 +81,10 @@ async def _walk_branches(
     numbers = _numbers(fork)
     collects, failures = frame.flow._pfx_on_branch_error == "collect", list[ItemFailure]()
 
-    async def branch(head: Any, index: int, start: Any = None) -> tuple[Any, Any]:
+    async def branch(head: BaseNode, index: int, start: BaseNode | None = None) -> tuple[object, Any]:
         walk = Frame(run, frame, frame.flow, branch=head, item=numbers.get(index))
-        own = params if given is None or index >= len(given) or given[index] is None else {**params, **given[index]}
+        added = None if given is None or index >= len(given) else given[index]
+        own = params if added is None else {**params, **added}
         walk.outer, walk.error = origin, frame.error
         walk.stops, walk.meeting = inner, meeting
         CURRENT_FRAME.set(walk)
@@ -96,11 +102,11 @@ async def _walk_branches(
 
     begun = copy_context()
 
-    async def apart(head: Any, index: int, start: Any = None) -> tuple[Any, Any]:
+    async def apart(head: BaseNode, index: int, start: BaseNode | None = None) -> tuple[object, Any]:
         """One of several branches that a worker walks: in a task of its own, from the context of the fork, as if all began at once."""
         return await asyncio.get_running_loop().create_task(branch(head, index, start), context=begun.copy())
 
-    async def further(index: int, _: int) -> tuple[Any, Any]:
+    async def further(index: int, _: int) -> tuple[object, Any]:
         return await apart(fork.heads[index], index, ends[index][1])
 
     if given is not None:
@@ -122,7 +128,7 @@ async def _walk_branches(
     return ends[-1][0], arrived[-1] if arrived else None
 
 
-def _numbers(fork: Any) -> dict[int, int]:
+def _numbers(fork: Fork) -> dict[int, int]:
     """Which branches have a number in their address: a head that is named again, and every branch that a list of actions began."""
     if fork._pfx_each is not None:
         return dict(enumerate(range(len(fork.heads))))
@@ -134,14 +140,14 @@ def _numbers(fork: Any) -> dict[int, int]:
     return found
 
 
-def _at_once(run: Any, flow: Any, branches: int) -> int | None:
+def _at_once(run: Lifecycle[Frame], flow: Flow, branches: int) -> int | None:
     limit = run.branches or flow._pfx_fork_limit
     if limit is None:
         return None
     return max(2, limit) if limit > 1 else min(branches, 1)
 
 
-def _detach(run: Any, coro: Any) -> None:
+def _detach(run: Lifecycle[Frame], coro: Coroutine[object, object, object]) -> None:
     """Start a detached branch; it is cancelled when its run ends."""
     if mode_here() == CALLER:  # the private loop ends with the fork
         future: Any = engine_thread.submit(coro)

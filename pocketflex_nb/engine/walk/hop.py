@@ -6,7 +6,7 @@ import asyncio
 import warnings
 from time import perf_counter_ns as now
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core.errors import RunCancelled, UnknownAction, nearest
@@ -16,6 +16,10 @@ from pocketflex_nb.core.store.mutation_tracking import collect_changes
 from pocketflex_nb.engine.records.frame import Frame, Several
 from pocketflex_nb.engine.records.record import CHANGED, Failure
 from pocketflex_nb.engine.runs.code_reload import name_the_cell
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.core.flow.nodes import BaseNode
 
 __all__ = ["on_unknown_action", "record_changes", "record_failure"]
 
@@ -34,7 +38,7 @@ def record_changes(frame: Frame) -> None:
             run.controller.subscribers.tell()
 
 
-def record_failure(frame: Frame, node: Any, error: BaseException, start: int) -> Any:
+def record_failure(frame: Frame, node: BaseNode, error: BaseException, start: int) -> Any:
     """Record that a visit failed, and return the node behind its error edge, None for `END`; raise `error` when there is none."""
     run = frame.lifecycle
     error = raised_by_step(error)
@@ -56,7 +60,7 @@ def record_failure(frame: Frame, node: Any, error: BaseException, start: int) ->
     return None if handler is END else handler
 
 
-def on_unknown_action(frame: Frame, node: Any, action: Any) -> Any:
+def on_unknown_action(frame: Frame, node: Any, action: object) -> Any:
     """The next node for an action that is no arrow's name: the fork for several actions; else none.
 
     An action without an arrow ends the flow: noted, marked in every view, and an error in a strict flow.
@@ -86,7 +90,7 @@ def on_unknown_action(frame: Frame, node: Any, action: Any) -> Any:
     return None
 
 
-def _last_of(frame: Frame, flow: Any, action: Any) -> str:
+def _last_of(frame: Frame, flow: Flow, action: object) -> str:
     """The graph path of the node that ended the nested flow just visited with `action`; ``""`` for what is no flow, or ended otherwise."""
     if not hasattr(flow, "start_node"):
         return ""

@@ -34,7 +34,7 @@ class RecordedVisit:
         self.recording, self.address = recording, address
         self.has_result, self.result = recording.result(address)
 
-    async def keep(self, frame: Frame, result: Any) -> None:
+    async def keep(self, frame: Frame, result: object) -> None:
         """Record what `exec` gave, before `post` begins."""
         first = not self.recording.recorder.unkept
         if not await self.recording.keep_result(frame, self.address, result) and first:
@@ -42,7 +42,7 @@ class RecordedVisit:
             frame.note("output", stream="log", text=text)
 
 
-async def visit_recorded(frame: Frame, node: Any, visit: Callable[[RecordedVisit], Awaitable[Any]]) -> Any:
+async def visit_recorded(frame: Frame, node: Any, visit: Callable[[RecordedVisit], Awaitable[Any]]) -> object:
     """Visit `node` by `visit`, unless the journal has it finished; its action."""
     run = frame.lifecycle
     recording = run.recording

@@ -74,14 +74,14 @@ def mode_here() -> LoopOwner:
     return ENGINE if engine_thread.is_adopted and frame.lifecycle.launched else USER
 
 
-def _parcelled(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
+def _parcelled(fn: Callable[..., object], *args: object) -> tuple[object, BaseException | None]:
     try:
         return fn(*args), None
     except BaseException as exc:
         return None, exc
 
 
-async def in_pool(frame: Frame, fn: Callable[..., Any], *args: Any) -> Any:
+async def in_pool(frame: Frame, fn: Callable[..., object], *args: object) -> object:
     """Call `fn` in the pool, as a step of the current node.
 
     When the caller is cancelled while the thread works, the thread is abandoned: it is reported, and what it writes to a `Store`
@@ -112,7 +112,7 @@ def abandon(step: Frame, future: Any) -> None:
     future.add_done_callback(lambda _: pool.reclaim())
 
 
-async def once(node: Any, prep_res: Any, mode: LoopOwner, frame: Frame) -> Any:
+async def once(node: Any, prep_res: object, mode: LoopOwner, frame: Frame) -> object:
     """One attempt of `exec`, where it may run and for as long as it may."""
     seconds = node._pfx_timeout
     if seconds is None:
@@ -121,7 +121,7 @@ async def once(node: Any, prep_res: Any, mode: LoopOwner, frame: Frame) -> Any:
         return await _exec_once(node, prep_res, mode, frame, True)
 
 
-async def _exec_once(node: Any, prep_res: Any, mode: LoopOwner, frame: Frame, limited: bool) -> Any:
+async def _exec_once(node: BaseNode, prep_res: object, mode: LoopOwner, frame: Frame, limited: bool) -> object:
     fn = node.exec
     if is_async(fn):
         return await (call_on_engine(fn(prep_res)) if mode == CALLER else fn(prep_res))
@@ -136,7 +136,7 @@ async def _exec_once(node: Any, prep_res: Any, mode: LoopOwner, frame: Frame, li
     return watched(result, node, "exec") if result.__class__ in LAZY else result
 
 
-async def run_stream(pieces: Any, mode: LoopOwner) -> Any:
+async def run_stream(pieces: Any, mode: LoopOwner) -> object:
     """The result of an async generator step, with its texts emitted as they come; on the engine thread, as any async step."""
     return await (call_on_engine(streamed(pieces)) if mode == CALLER else streamed(pieces))
 
@@ -151,13 +151,13 @@ def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
     return retry.attempts, retry.on, lambda failed: retry.delay(failed, random)
 
 
-def retried(node: Any, frame: Frame | None, number: int, exc: BaseException) -> None:
+def retried(node: BaseNode, frame: Frame | None, number: int, exc: BaseException) -> None:
     """Note that attempt `number` failed and another follows."""
     if frame is not None:
         frame.note("node_retried", attempt=number, error=format_error(exc))
 
 
-async def attempt_async(node: Any, prep_res: Any, mode: LoopOwner | None = None) -> Any:
+async def attempt_async(node: Any, prep_res: object, mode: LoopOwner | None = None) -> Any:
     """`exec` with its attempts and its fallback, awaited."""
     mode = mode_here() if mode is None else mode
     frame = CURRENT_FRAME.get()
@@ -188,7 +188,7 @@ async def attempt_async(node: Any, prep_res: Any, mode: LoopOwner | None = None)
     return None
 
 
-async def fall_back(node: Any, prep_res: Any, exc: Exception, mode: LoopOwner) -> Any:
+async def fall_back(node: Any, prep_res: object, exc: Exception, mode: LoopOwner) -> object:
     """`exec_fallback`, awaited when it is async; it raises `exc` unless it is overridden."""
     result = node.exec_fallback(prep_res, exc)
     if result.__class__ is CoroutineType and is_step(result, node.exec_fallback):
@@ -198,7 +198,7 @@ async def fall_back(node: Any, prep_res: Any, exc: Exception, mode: LoopOwner) -
     return result
 
 
-def with_tries(node: Any, prep_res: Any, coro: Any) -> Any:
+def with_tries(node: BaseNode, prep_res: object, coro: Any) -> object:
     """`coro` as `exec` returned it, not begun yet, with the node's attempts and fallback unless it has them already."""
     if coro.cr_code is attempt_async.__code__ or not isinstance(node, Node) or not is_async(node.exec):
         return coro
@@ -208,7 +208,7 @@ def with_tries(node: Any, prep_res: Any, coro: Any) -> Any:
     return attempt_async(node, prep_res)
 
 
-async def finish_visit(node: Any, shared: Any, prep_res: Any, exec_res: Any, stage: int) -> Any:
+async def finish_visit(node: Any, shared: object, prep_res: Any, exec_res: Any, stage: int) -> Any:
     """The rest of a visit whose `prep` (stage 0) or `_exec` (stage 1) turned out to be async: that one is awaited first."""
     if stage == 0:
         prep_res = await prep_res

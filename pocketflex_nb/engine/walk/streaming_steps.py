@@ -10,19 +10,22 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import AsyncGeneratorType, GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.node_ids import base_name
 from pocketflex_nb.engine.records.emit import emit
 
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.nodes import BaseNode
+
 __all__ = ["LAZY", "streamed", "watched"]
 
 #: what calling a function with ``yield`` gives
-LAZY: tuple[Any, Any] = (GeneratorType, AsyncGeneratorType)
+LAZY: tuple[object, object] = (GeneratorType, AsyncGeneratorType)
 
 
-async def streamed(pieces: AsyncGenerator[Any, Any]) -> Any:
+async def streamed(pieces: AsyncGenerator[object, object]) -> Any:
     """Run an async generator `exec` to its end: each text is a token of its lane.
 
     Returns
@@ -41,10 +44,10 @@ async def streamed(pieces: AsyncGenerator[Any, Any]) -> Any:
 
 _MEND = "return the value, or read it in the next step"
 #: the latest generators that steps of nodes alone gave, outside of any run
-_alone: deque[Any] = deque(maxlen=16)
+_alone: deque[object] = deque(maxlen=16)
 
 
-def watched(generator: Any, node: Any, step: str) -> Any:
+def watched(generator: object, node: BaseNode, step: str) -> object:
     """`generator`, as `step` of `node` returned it; if it is dropped without having run, a warning is issued.
 
     Notes
@@ -77,7 +80,7 @@ def watched(generator: Any, node: Any, step: str) -> Any:
     return generator
 
 
-def _where(node: Any) -> str:
+def _where(node: BaseNode) -> str:
     frame = CURRENT_FRAME.get()
     return f"node {base_name(node)!r}" if frame is None or frame.node is None else f"node {frame.node_id!r}"
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from types import AsyncGeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step, step_error
 from pocketflex_nb.core.context import CURRENT_FRAME
@@ -21,10 +21,14 @@ from pocketflex_nb.engine.walk.steps import attempt_async, patience, retried
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
 from pocketflex_nb.engine.walk.wait_for_step import wait_here
 
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.nodes import BaseNode
+    from pocketflex_nb.engine.records.frame import Frame
+
 __all__ = ["attempt", "attempt_items", "attempt_legacy_async"]
 
 
-def attempt(node: Any, prep_res: Any) -> Any:
+def attempt(node: Any, prep_res: object) -> object:
     """`exec` with its attempts and its fallback (`Node._exec`); a coroutine to await when `exec` is async."""
     if is_async(node.exec) or is_stream(node.exec):
         return attempt_async(node, prep_res)
@@ -57,7 +61,7 @@ def attempt(node: Any, prep_res: Any) -> Any:
     return None
 
 
-def attempt_items(node: Any, items: Any) -> Any:
+def attempt_items(node: Any, items: Any) -> object:
     """`exec` per item (`BatchNode._exec`): one after the other and lazily, unless the node says otherwise."""
     items = given(items)
     if is_async(node.exec) or is_async(node.exec_fallback) or is_stream(node.exec):
@@ -71,7 +75,7 @@ def attempt_items(node: Any, items: Any) -> Any:
     return Outcomes([_item(node, item, index, frame, failures) for index, item in enumerate(items)], failures)
 
 
-async def attempt_legacy_async(node: Any, prep_res: Any) -> Any:
+async def attempt_legacy_async(node: Any, prep_res: object) -> object:
     """`exec_async` of a node in the `*_async` spelling that has a time limit or a `Retry`, with its attempts and its fallback."""
     frame = CURRENT_FRAME.get()
     if frame is None:
@@ -96,12 +100,12 @@ async def attempt_legacy_async(node: Any, prep_res: Any) -> Any:
     return None
 
 
-async def _spelled_once(node: Any, prep_res: Any) -> Any:
+async def _spelled_once(node: Any, prep_res: object) -> object:
     result = node.exec_async(prep_res)
     return await (streamed(result) if result.__class__ is AsyncGeneratorType else result)
 
 
-def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:
+def _waited(node: Any, coro: Coroutine[object, object, object]) -> object:
     """Wait for `coro` here; for a node that is visited alone, as a run of its own, since limits are reported by a run."""
     frame = CURRENT_FRAME.get()
     if frame is not None:
@@ -111,7 +115,7 @@ def _waited(node: Any, coro: Coroutine[Any, Any, Any]) -> Any:
         return wait_here(coro, frame)
 
 
-def _item(node: Any, item: Any, index: int, frame: Any, failures: list[ItemFailure] | None = None) -> Any:
+def _item(node: BaseNode, item: Any, index: int, frame: Frame, failures: list[ItemFailure] | None = None) -> Any:
     if frame is not None and frame.lifecycle.needs_check:  # a limit that the items before have overrun
         frame.lifecycle.check(frame)
     try:

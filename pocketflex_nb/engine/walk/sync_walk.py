@@ -39,7 +39,7 @@ _FEW = 12
 _NO_PLANS: dict[Any, VisitPlan] = {}
 
 
-def visit(node: Any, shared: Any) -> Any:
+def visit(node: Any, shared: object) -> object:
     """One visit of `node` (`BaseNode._run`): its action, or a coroutine that returns it when a step is async."""
     p = node.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, node.prep):

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures as cf
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import GRACE, wait_in_slices
@@ -17,10 +17,13 @@ from pocketflex_nb.concurrency.reentrancy import cannot_nest, run_nested
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine.records.frame import Frame
 
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.lifecycle import Lifecycle
+
 __all__ = ["loop_here", "wait_here", "wait_step"]
 
 
-def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
+def wait_step(coro: Coroutine[object, object, object], frame: Frame) -> Any:
     """Run an ``async def`` step on the engine thread, and wait for it here."""
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro, frame.lifecycle.cancelling)
@@ -31,13 +34,13 @@ def wait_step(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
         return unwrap(_result(future, frame.lifecycle))
 
 
-def loop_here(run: Any) -> Any:
+def loop_here(run: Lifecycle[Frame]) -> asyncio.AbstractEventLoop | None:
     """The loop of this thread, if `run` is a plain one in a step of this loop, and may leave its stack there; else None."""
     loop = _loop_around(run)
     return loop if loop is not None and cannot_nest(loop) is None else None
 
 
-def _loop_around(run: Any) -> Any:
+def _loop_around(run: Lifecycle[Frame]) -> asyncio.AbstractEventLoop | None:
     """The loop of this thread, if `run` is a plain one in a step of this loop.
 
     Blocking it would stop the parallel steps, and hang where they need each other: where it cannot be left, `run_nested` raises.
@@ -45,7 +48,7 @@ def _loop_around(run: Any) -> Any:
     return asyncio._get_running_loop() if run.outer is not None else None
 
 
-def _result(future: PortalFuture, run: Any) -> Any:
+def _result(future: PortalFuture, run: Lifecycle[Frame]) -> Any:
     """Begin, and wait for the result; an interrupt cancels it, waits until it is done, and is raised again."""
     try:
         future.begin()
@@ -59,7 +62,7 @@ def _result(future: PortalFuture, run: Any) -> Any:
         raise
 
 
-def wait_here(coro: Coroutine[Any, Any, Any], frame: Frame) -> Any:
+def wait_here(coro: Coroutine[object, object, object], frame: Frame) -> Any:
     """Run `coro` to its end in this thread, on a private loop, also when this thread's own loop is running."""
     if engine_thread.is_here:
         return run_nested(engine_thread.loop, coro, frame.lifecycle.cancelling)

@@ -18,7 +18,6 @@ from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.views.text.safe_text import inert
 
 if TYPE_CHECKING:
-    from comm.base_comm import BaseComm as Comm
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import DisplayHandle
 
@@ -61,7 +60,7 @@ class StaticFallback:
     on_final: Callable[[], None] | None
     if TYPE_CHECKING:  # of ipywidgets, which every subclass is a widget of
         model_id: str
-        comm: Comm | None
+        comm: object | None
 
         def close(self) -> None:
             """Of ipywidgets: close it on every page."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
+from types import CoroutineType
 from typing import TypeVar
 
 from pocketflex_nb.concurrency.foreign_errors import as_failure, is_cut, is_ours
 
-__all__ = ["capture", "drained", "unwrap"]
+__all__ = ["capture", "close_all", "drained", "unwrap"]
 
 ResultT = TypeVar("ResultT")
 
@@ -76,3 +78,12 @@ def unwrap(outcome: tuple[ResultT, BaseException | None]) -> ResultT:
         finally:
             del error, outcome
     return value
+
+
+def close_all(coro: Coroutine[object, object, object]) -> None:
+    """Close a coroutine that has not begun, and those that it was given to await: nothing else will."""
+    if inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
+        for given in inspect.getcoroutinelocals(coro).values():
+            if given.__class__ is CoroutineType:
+                close_all(given)
+    coro.close()

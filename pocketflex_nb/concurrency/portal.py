@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from types import CoroutineType
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import GRACE, Latch
-from pocketflex_nb.concurrency.outcome import capture, unwrap
+from pocketflex_nb.concurrency.outcome import capture, close_all, unwrap
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 
 __all__ = ["PortalFuture", "call_on_engine"]
@@ -53,7 +51,7 @@ class PortalFuture(Future[_Captured]):
 
     def _stop(self) -> None:
         if self._task is None:  # the interrupt came before `begin`
-            _close(self._coro)
+            close_all(self._coro)
             self._give_up()
         elif not self._task.done():
             cancel_task(self._task)
@@ -65,7 +63,7 @@ class PortalFuture(Future[_Captured]):
             self.over.open()
 
     def _end(self, task: asyncio.Task[_Captured]) -> None:
-        _close(self._coro)  # if it was cancelled before it began
+        close_all(self._coro)  # if it was cancelled before it began
         if self.done():  # given up
             if not task.cancelled():
                 task.exception()  # nobody waits for it any more
@@ -76,15 +74,6 @@ class PortalFuture(Future[_Captured]):
         else:
             self.set_result(task.result())
         self.over.open()
-
-
-def _close(coro: Coroutine[object, object, object]) -> None:
-    """Close a coroutine that has not begun, and those that it was given to await: nothing else will."""
-    if inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
-        for given in inspect.getcoroutinelocals(coro).values():
-            if given.__class__ is CoroutineType:
-                _close(given)
-    coro.close()
 
 
 async def call_on_engine(coro: Coroutine[object, object, object]) -> object:

@@ -21,7 +21,8 @@ from contextvars import Context
 from typing import Any, Protocol, TypeVar
 
 from pocketflex_nb.concurrency.foreign_errors import cut
-from pocketflex_nb.concurrency.outcome import capture, unwrap
+from pocketflex_nb.concurrency.held_threads import hold_at_exit
+from pocketflex_nb.concurrency.outcome import capture, close_all, unwrap
 from pocketflex_nb.core.context import CURRENT_FRAME
 
 __all__ = ["KEPT", "Stacks", "cancel_task", "cannot_nest", "interrupt_cell", "run_nested"]
@@ -73,7 +74,7 @@ def run_nested(
     stacks: Stacks | None = getattr(loop, "_pfx_stacks", None)
     if stacks is None:
         if (why := cannot_nest(loop)) is not None:
-            coro.close()
+            close_all(coro)
             raise RuntimeError(f"plain code that waits inside an async step leaves its stack, which is not possible here: {why}")
         stacks = loop._pfx_stacks = Stacks(loop)
     return stacks.wait(coro, cancelling)
@@ -116,7 +117,7 @@ class _Stack(Protocol):
 class _Wait:
     """Plain code that suspended its stack."""
 
-    __slots__ = ("inner", "is_cut", "is_launched", "outer", "requests", "stack")
+    __slots__ = ("inner", "is_cut", "is_launched", "is_stopped", "outer", "requests", "stack")
 
     def __init__(self, stack: _Stack, outer: asyncio.Task[object] | None, inner: asyncio.Future[ResultT]) -> None:
         self.outer, self.inner = outer, inner
@@ -124,7 +125,7 @@ class _Wait:
         frame = CURRENT_FRAME.get()
         self.is_launched = frame is not None and frame.lane_run is not None
         self.requests = outer.cancelling() if outer is not None else 0
-        self.is_cut = False
+        self.is_cut = self.is_stopped = False
 
     def cancel(self) -> None:
         """Cancel what it waits for; when that is done already, note that a cancellation came."""
@@ -203,6 +204,7 @@ class Stacks:
         self._main: _Stack | None = None  # the stack of the loop's `run_forever`, when it rests
         self._maker: _Stack | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        hold_at_exit(loop, Stacks._turn.__code__)
         self._ready = loop._ready = _Ready(loop._ready, self.waiting)
         loop._run_once = self._run_once
 
@@ -232,7 +234,7 @@ class Stacks:
                     _enter_task(loop, outer)
                 if not inner.done():
                     inner.cancel()
-        coro.close()  # if it was cancelled before it began
+        close_all(coro)  # if it was cancelled before it began
         if inner.cancelled() or wait.is_cut:
             raise cut()
         return unwrap(inner.result())
@@ -296,6 +298,8 @@ class Stacks:
                 me.parent = self._main
                 self._end_resting()
                 return
+            if loop._stopping:
+                self._release_main()
             self._ready.release()
             try:
                 self._once()
@@ -303,6 +307,13 @@ class Stacks:
                 # asyncio lets these out of a task's step; the task has it too
                 if not getattr(loop, "_pfx_goes_on", False):
                     self._interrupt(exc)
+
+    def _release_main(self) -> None:
+        """Cancel the plain code that stands on the stack of `run_forever`: a loop that stops could not return from there before its end."""
+        for wait in self.waiting.values():
+            if wait.stack is self._root and not wait.is_stopped:
+                wait.is_stopped = True
+                wait.cancel()
 
     def _look(self) -> bool:
         """Whether a waiting stack may continue. A task that was cancelled meanwhile cancels what its step waits for."""

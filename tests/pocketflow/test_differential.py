@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pocketflow
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from pocketflex_nb import pocketflow as ours
 from tests.pocketflow.programs import ASYNC, ASYNC_FLOWS, FLOWS, SYNC, Spec, programs, run
@@ -38,6 +38,10 @@ def test_sync_programs_do_the_same(program: list[Spec]) -> None:
 
 @settings(max_examples=150)
 @given(programs(ASYNC_FLOWS, (*SYNC, *ASYNC, *ASYNC, *FLOWS, *ASYNC_FLOWS)))
+@example([
+    Spec("AsyncFlow", {}, [None], 1, 1, 0, "raise", "", None, {}, "next_node"),
+    Spec("BaseNode", {}, [["unhashable"]], 0, 0, 0, "raise", "", None, {}, ""),
+])
 def test_async_programs_do_the_same(program: list[Spec]) -> None:
     same(program)
 

@@ -73,7 +73,7 @@ def _ended(frame: Frame, action: object) -> object:
     """The action of a node without arrows: the flow ends there; a list is left to the outer flow that has its arrows."""
     if isinstance(action, (list, tuple)) and _is_passed_on(frame, action):
         return Several({}, None, action)
-    if action:
+    if action and not is_chosen_by_flow(frame.flow):  # else its own `get_next_node` is asked first
         if action.__class__.__hash__ is None and frame.lifecycle.launched:
             raise TypeError(_odd(frame, action))
         _look_up(frame, action)

@@ -57,7 +57,7 @@ def value_text(value: object, limit: int = 120) -> str:
 
     Examples
     --------
-    >>> preview({"notes": ["a", "b"], "n": 3})
+    >>> value_text({"notes": ["a", "b"], "n": 3})
     "{'notes': ['a', 'b'], 'n': 3}"
     """
     return Teller(limit).line(value)

@@ -122,7 +122,7 @@ class Store(WorkingCopies, SelfDisplay):
     >>> before = store.version
     >>> store["notes"].append("it shines")
     >>> store.diff(before)
-    [Difference(path=('notes', 0), op='added', old=MISSING, new='it shines')]
+    [<Difference notes[0] added: 'it shines'>]
     >>> store.at(0)
     {'topic': 'sun', 'notes': []}
     """

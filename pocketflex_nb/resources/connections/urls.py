@@ -106,7 +106,7 @@ def parse_url(url: str, *, what: str = "store", kinds: Iterable[str] = ("memory"
 
     Examples
     --------
-    >>> parse("redis://me:secret@localhost/2?name=team")
+    >>> parse_url("redis://me:secret@localhost/2?name=team")
     Address(kind='redis', safe='redis://me:***@localhost:6379/2', host='localhost', port=6379, path='2', name='team')
     """
     if not isinstance(url, str):

@@ -83,9 +83,9 @@ class RunView(StaticFallback, DeltaWidget):
     >>> @node
     ... def draft(shared):
     ...     shared["text"] = "..."
-    >>> view = RunView(launch(linear(draft), name="report").wait(10), tabs=["store"])     # as the last line of a cell it shows itself
+    >>> view = RunView(launch(linear(draft), name="outline").wait(10), tabs=["store"])     # as the last line of a cell it shows itself
     >>> print(view.plain())                                                               # doctest: +ELLIPSIS
-    report: done, 1 step, ...
+    outline: done, 1 step, ...
     >>> view.close()
     """
 

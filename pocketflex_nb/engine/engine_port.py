@@ -14,7 +14,7 @@ from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.outcomes import ItemFailure
 from pocketflex_nb.core.user_traceback import shorten_in_notebook
 from pocketflex_nb.engine.launch import drive, launch, launch_each
-from pocketflex_nb.engine.records.frame import left
+from pocketflex_nb.engine.records.frame import restore_frame
 from pocketflex_nb.engine.runs.code_reload import classes_now
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.walk.async_walk import walk_async as walk_nodes_async
@@ -98,7 +98,7 @@ async def _run_async(flow: Flow, shared: object) -> Any:
             shorten_in_notebook(exc)
         raise
     finally:
-        left(token)
+        restore_frame(token)
 
 
 def run_node(node: Any, shared: object) -> object:

@@ -14,7 +14,7 @@ from pocketflex_nb.journal.file_format import RUN_BITS, checksum
 from pocketflex_nb.journal.history import History
 from pocketflex_nb.journal.journal import Journal
 from pocketflex_nb.journal.journal_file import DURABILITIES, Durability, JournalFile, opened_file
-from pocketflex_nb.journal.recorder import Recorder, begun, resumed
+from pocketflex_nb.journal.recorder import RunRecorder, begun, resumed
 from pocketflex_nb.journal.row_kinds import Kind, changes_json
 
 __all__ = ["begin", "fork", "go_on", "left", "unfinished"]
@@ -24,7 +24,7 @@ _Path = str | os.PathLike[str]
 
 def begin(
     path: _Path, name: str, header: Mapping[str, Any], store: Mapping[Any, Any], transient: frozenset[Any], durability: str
-) -> Recorder:
+) -> RunRecorder:
     """A new run of the journal at `path`, which is created if there is none."""
     return begun(opened_file(path), name, header, store, transient, _checked(durability))
 
@@ -65,7 +65,7 @@ def fork(path: _Path, run: int, hops: int, name: str, header: Mapping[str, Any],
     return number
 
 
-def go_on(path: _Path, history: History, durability: str, transient: frozenset[Any], changed: Sequence[str]) -> Recorder:
+def go_on(path: _Path, history: History, durability: str, transient: frozenset[Any], changed: Sequence[str]) -> RunRecorder:
     """Go on with a run that `left` gave; `changed` names what is not as it was."""
     return resumed(opened_file(path), history.run, _checked(durability), transient, changed, history)
 

@@ -1,4 +1,4 @@
-"""`Recorder`: what a running flow writes into its journal, and what it finds there of an earlier process."""
+"""`RunRecorder`: what a running flow writes into its journal, and what it finds there of an earlier process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pocketflex_nb.journal.journal_file import Durability, JournalFile, Statemen
 from pocketflex_nb.journal.owner import owner_name
 from pocketflex_nb.journal.row_kinds import Kind, Row, action_json, changes_json, kept_json, pairs_json
 
-__all__ = ["Recorder", "begun", "resumed"]
+__all__ = ["RunRecorder", "begun", "resumed"]
 
 _Changes = Iterable[tuple[str, Mapping[Any, Any], Iterable[Any]]]
 _RECORD = "INSERT INTO records SELECT ?1, ?2, ?3, ?4, ?5 FROM leases WHERE run = ?6 AND token = ?7"
@@ -27,7 +27,7 @@ _ANSWER = "INSERT INTO answers SELECT ?1, ?2, ?3, ?4, ?5 FROM leases WHERE run =
 _BLOB = "INSERT INTO blobs VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET kept = ?3"
 
 
-class Recorder:
+class RunRecorder:
     """The writing side of one run. Its methods may be called from any thread; what is awaited is never the disk of somebody else.
 
     Parameters
@@ -203,7 +203,7 @@ def _spent(usage: tuple[float, float] | None) -> str:
 
 def begun(
     file: JournalFile, name: str, header: Mapping[str, Any], store: Mapping[Any, Any], transient: frozenset[Any], durability: Durability
-) -> Recorder:
+) -> RunRecorder:
     """A new run of the journal: its header is written, and this process holds it.
 
     Raises
@@ -217,12 +217,12 @@ def begun(
         text = file.blobs.keep(text)[0]
     when = time.time()
     run = file.begin(name, when, text, lambda number: checksum(number, name, when, text))
-    return Recorder(file, run, file.take(run), durability, transient)
+    return RunRecorder(file, run, file.take(run), durability, transient)
 
 
 def resumed(
     file: JournalFile, run: int, durability: Durability, transient: frozenset[Any], changed: Sequence[str], known: History | None = None
-) -> Recorder:
+) -> RunRecorder:
     """A run that an earlier process left: this one holds it from now on. `known` is what was read of it just now.
 
     Raises
@@ -235,7 +235,7 @@ def resumed(
     last = file.read("SELECT max(at) FROM records WHERE at > ? AND at < ?", bounds)[0][0]
     if known is None or (run << RUN_BITS) + known.last != (last or bounds[0]):  # somebody has gone on with it since
         known = History(file, run)
-    recorder = Recorder(file, run, token, durability, transient, known)
+    recorder = RunRecorder(file, run, token, durability, transient, known)
     body = json.dumps({"owner": owner_name(), "t": time.time(), "changed": list(changed)}, ensure_ascii=False)
     recorder.save_now(recorder._record(Kind.RESUMED, "", body))
     return recorder

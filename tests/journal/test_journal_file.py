@@ -26,7 +26,7 @@ from pocketflex_nb.journal.file_format import APPLICATION_ID, FORMAT, check_plac
 from pocketflex_nb.journal.journal import Journal
 from pocketflex_nb.journal.journal_file import JournalFile, opened_file
 from pocketflex_nb.journal.owner import is_surely_dead, lease_left, owner_name
-from pocketflex_nb.journal.recorder import Recorder, begun, resumed
+from pocketflex_nb.journal.recorder import RunRecorder, begun, resumed
 
 NONE: frozenset[Any] = frozenset()
 
@@ -40,12 +40,12 @@ def path(tmp_path: Path) -> Iterator[Path]:
             file.close()
 
 
-def _begun(path: Path, name: str = "night", store: dict[str, Any] | None = None, **options: Any) -> Recorder:
+def _begun(path: Path, name: str = "night", store: dict[str, Any] | None = None, **options: Any) -> RunRecorder:
     settings: dict[str, Any] = {"durability": "node", "transient": NONE} | options
     return begun(opened_file(path), name, {"flow": "report"}, store or {}, settings["transient"], settings["durability"])
 
 
-def _hops(recorder: Recorder, numbers: range) -> None:
+def _hops(recorder: RunRecorder, numbers: range) -> None:
     for number in numbers:
         recorder.save_now(recorder.hop(f"report/work#{number}", "again", [("", {"n": number}, ["n"])]))
 
@@ -118,7 +118,7 @@ def test_a_loop_goes_on_while_the_disk_is_waited_for(path: Path) -> None:
                 turns += 1
                 await asyncio.sleep(0)
 
-        async def walk(recorder: Recorder) -> None:
+        async def walk(recorder: RunRecorder) -> None:
             for number in range(20):
                 await recorder.save(recorder.hop(f"work#{number}", "again", []))
 

@@ -15,7 +15,7 @@ from pocketflex_nb.concurrency.reentrancy import cancel_task
 from pocketflex_nb.core.errors import NodeTimeout
 from pocketflex_nb.engine.records.frame import Frame
 
-__all__ = ["LATE", "Clock", "limit", "unwatch", "watch"]
+__all__ = ["LATE", "AttemptClock", "limit", "unwatch", "watch"]
 
 #: seconds between two checks of the current limits
 _TICK = 0.1
@@ -23,7 +23,7 @@ _TICK = 0.1
 LATE = 0.1
 
 
-class Clock:
+class AttemptClock:
     """Cancels the task that made it when it is told to, and recognises that cancellation among others."""
 
     __slots__ = ("_asked", "_before", "_task", "is_over")
@@ -63,7 +63,7 @@ class limit:
         self._is_told = False
 
     async def __aenter__(self) -> None:
-        self._loop, self._clock = asyncio.get_running_loop(), Clock()
+        self._loop, self._clock = asyncio.get_running_loop(), AttemptClock()
         self._frame.clock = self._loop, self
         self.reschedule(self._loop.time() + self._seconds)
         watch(self)

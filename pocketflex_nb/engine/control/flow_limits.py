@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.errors import BudgetSpent, RunError, RunTimeout, StepLimit
-from pocketflex_nb.engine.control.attempt_clock import Clock
+from pocketflex_nb.engine.control.attempt_clock import AttemptClock
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.flow.flow import Flow
@@ -132,7 +132,7 @@ def counted(frame: Frame, flow: Flow) -> Iterator[FlowLimits]:
 @asynccontextmanager
 async def timed(scope: FlowLimits) -> AsyncIterator[None]:
     """Cancel what runs inside when the time of `scope` is over. Time in which the run is paused or asks does not count."""
-    loop, clock = asyncio.get_running_loop(), Clock()
+    loop, clock = asyncio.get_running_loop(), AttemptClock()
     scope.began = scope.frame.lifecycle.ensure_controller().limits.active
     limit = min(seconds for seconds in (scope.flow._pfx_timeout, scope.budget.get("seconds")) if seconds)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.store.store import Store
     from pocketflex_nb.engine.records.lifecycle import Handle, Lifecycle
 
-__all__ = ["KEPT", "TRIM_AT", "WIDTH", "Frame", "Several", "current", "left"]
+__all__ = ["KEPT_RECORDS", "TRIM_AT", "WIDTH", "Frame", "Several", "current", "restore_frame"]
 
 CodeT = TypeVar("CodeT")
 
@@ -80,9 +80,9 @@ _agent = CURRENT_AGENT.get
 WIDTH = 5
 #: records that a run keeps at least; older ones are counted and dropped when there are a quarter more: what is dropped late has left the
 #: processor's caches, and costs twice as much to let go of
-KEPT = 10_000
+KEPT_RECORDS = 10_000
 #: fields in the list from which on `Log.trim` is called
-TRIM_AT = KEPT * WIDTH * 5 // 4
+TRIM_AT = KEPT_RECORDS * WIDTH * 5 // 4
 
 
 #: tells this process from others
@@ -323,7 +323,7 @@ def current() -> Any:
     return frame if frame is not None else CURRENT_AGENT.get()
 
 
-def left(token: Token[WalkFrame | None]) -> None:
+def restore_frame(token: Token[WalkFrame | None]) -> None:
     """Reset `CURRENT_FRAME` at the end of a walk. A dropped coroutine may be closed in a context where nothing was set."""
     try:  # no `suppress`, which takes three times as long: each of ten thousand runs comes through here
         CURRENT_FRAME.reset(token)

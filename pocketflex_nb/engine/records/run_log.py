@@ -2,7 +2,7 @@
 
 Records are five fields each in one flat list (see :mod:`pocketflex_nb.engine.records.frame`). Code that iterates over it counts, per
 walk and node, how many visits are finished, so that addresses are made when they are read and cost the walk nothing. Old records are
-counted and dropped: at least the last `KEPT` stay.
+counted and dropped: at least the last `KEPT_RECORDS` stay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.core.events import EPOCH, Event
 from pocketflex_nb.core.flow.node_ids import base_id, ids_of
 from pocketflex_nb.core.store.change_log import TIME, places_in
-from pocketflex_nb.engine.records.frame import KEPT, TRIM_AT, WIDTH, Frame, Several
+from pocketflex_nb.engine.records.frame import KEPT_RECORDS, TRIM_AT, WIDTH, Frame, Several
 from pocketflex_nb.engine.records.nested_blocks import NESTED, Block, inner_event
 from pocketflex_nb.engine.records.record import CHANGED, Failure, Note, format_error, rows
 from pocketflex_nb.engine.records.visit_counts import VisitCounts
@@ -310,10 +310,10 @@ class RunLog:
             return seq
 
     def trim(self) -> None:
-        """Count and drop the oldest records when there are a quarter more than `KEPT`. Called by walks from time to time."""
+        """Count and drop the oldest records when there are a quarter more than `KEPT_RECORDS`. Called by walks from time to time."""
         with self._lock:
-            size = len(self.records) - KEPT * WIDTH
-            if size < TRIM_AT - KEPT * WIDTH:
+            size = len(self.records) - KEPT_RECORDS * WIDTH
+            if size < TRIM_AT - KEPT_RECORDS * WIDTH:
                 return
             base, records = self._base or VisitCounts(), self.records
             frames, nodes, whats = records[:size:WIDTH], records[1:size:WIDTH], records[2:size:WIDTH]

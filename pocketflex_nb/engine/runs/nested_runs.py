@@ -7,7 +7,7 @@ from collections import deque
 from time import perf_counter_ns as now
 from typing import Any
 
-from pocketflex_nb.engine.records.frame import KEPT, TRIM_AT, Frame
+from pocketflex_nb.engine.records.frame import KEPT_RECORDS, TRIM_AT, Frame
 from pocketflex_nb.engine.records.nested_blocks import NESTED, Block
 from pocketflex_nb.engine.records.visit_counts import VisitCounts
 
@@ -77,7 +77,7 @@ class NestedRuns:
         if block.number:
             self._blocks.append(block)
             self._kept += block.number
-        while self._kept > KEPT and len(self._blocks) > 1:
+        while self._kept > KEPT_RECORDS and len(self._blocks) > 1:
             oldest = self._blocks.popleft()
             self._kept -= oldest.number
             oldest.empty()

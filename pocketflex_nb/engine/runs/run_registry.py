@@ -13,13 +13,13 @@ from typing import Generic, Protocol, TypeVar
 
 from pocketflex_nb.core.errors import RunCancelled
 
-__all__ = ["REMEMBERED", "Registered", "RunRegistry"]
+__all__ = ["REMEMBERED", "RegisteredRun", "RunRegistry"]
 
 #: finished runs that `runs()` remembers, unless said otherwise
 REMEMBERED = 200
 
 
-class Registered(Protocol):
+class RegisteredRun(Protocol):
     """What the registry asks of a run."""
 
     number: int
@@ -39,7 +39,7 @@ class Registered(Protocol):
         ...
 
 
-R = TypeVar("R", bound=Registered)
+R = TypeVar("R", bound=RegisteredRun)
 
 
 class RunRegistry(Generic[R]):

@@ -20,7 +20,7 @@ from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several, left
+from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several, restore_frame
 from pocketflex_nb.engine.records.run_log import LOOK_EVERY
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.walk.action_lists import is_chosen_by_flow, spread
@@ -194,7 +194,7 @@ async def walk_async(
         raise
     finally:
         if self is not None:
-            left(token)
+            restore_frame(token)
 
 
 async def _visit_plain(c: Node, shared: object, plan: VisitPlan, mode: LoopOwner) -> Any:

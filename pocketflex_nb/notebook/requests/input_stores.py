@@ -12,7 +12,7 @@ from pocketflex_nb.notebook.requests.option_line import ParsedLine
 from pocketflex_nb.notebook.requests.option_values import evaluated, pairs
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["Inputs", "Item", "items_of", "read_inputs", "stored", "stores_of"]
+__all__ = ["Inputs", "Item", "read_inputs", "run_items", "stored", "stores_of"]
 
 _T = TypeVar("_T")
 #: the key and the value that a run is for; without a key, a mapping of both
@@ -107,7 +107,7 @@ def stores_of(inputs: Inputs, number: int | None) -> list[Mapping[object, object
     return [{**inputs.seed, **item, **agent} for item in inputs.items for agent in agents]
 
 
-def items_of(inputs: Inputs, number: int | None) -> list[Item | None]:
+def run_items(inputs: Inputs, number: int | None) -> list[Item | None]:
     """Per run of `stores_of`, the key and value of ``--each`` that it is for."""
     if inputs.shared is not None:
         return [None] * (number or 1)

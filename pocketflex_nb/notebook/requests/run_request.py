@@ -15,7 +15,7 @@ from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run, record_runs
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.notebook.requests.input_stores import Inputs, Item, items_of, stored, stores_of
+from pocketflex_nb.notebook.requests.input_stores import Inputs, Item, run_items, stored, stores_of
 from pocketflex_nb.notebook.requests.names import FlowEntry, as_flow, runs_of
 from pocketflex_nb.notebook.requests.run_options import RunOptions, StoreExpression
 from pocketflex_nb.notebook.shell.cell_errors import usage
@@ -114,7 +114,7 @@ def when_over(thing: Run | RunGroup, fn: Callable[[], object]) -> None:
 
 def _requested(entries: Iterable[FlowEntry], options: RunOptions, inputs: Inputs) -> list[tuple[str | None, Flow, Store, Item | None]]:
     """Name, flow and store of each run, and the item that it is for."""
-    stores, items = stores_of(inputs, options.number), items_of(inputs, options.number)
+    stores, items = stores_of(inputs, options.number), run_items(inputs, options.number)
     requested: list[tuple[str | None, Flow, Store, Item | None]] = []
     for key, node, own in entries:
         flow = _limited(as_flow(node), options.node_timeout)

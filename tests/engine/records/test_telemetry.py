@@ -10,7 +10,7 @@ import pytest
 from pocketflex_nb import Flow, Node, ask, current, emit, launch, node, replay, runs
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import TOKENS, State
-from pocketflex_nb.engine.records.frame import KEPT, TRIM_AT, WIDTH
+from pocketflex_nb.engine.records.frame import KEPT_RECORDS, TRIM_AT, WIDTH
 from pocketflex_nb.engine.runs.run import lifecycle_of, subscribe
 from tests.engine.conftest import Way
 
@@ -266,7 +266,7 @@ def test_one_step_that_tells_very_much_keeps_no_more_than_the_log_does(way: str,
     class Talk(Node):
         def exec(self, prep_res: Any) -> None:
             run = current().run
-            for number in range(5 * KEPT):
+            for number in range(5 * KEPT_RECORDS):
                 emit(tell, f"{number} ", tokens=1)
                 most.append(len(lifecycle_of(run).records))
 
@@ -274,22 +274,22 @@ def test_one_step_that_tells_very_much_keeps_no_more_than_the_log_does(way: str,
     flow.run({}) if way == "run" else launch(flow).result(20)
 
     assert max(most) <= TRIM_AT + WIDTH
-    assert len(most) == 5 * KEPT
+    assert len(most) == 5 * KEPT_RECORDS
 
 
 def test_what_one_step_told_is_numbered_without_gaps_after_old_records_went() -> None:
     class Talk(Node):
         def exec(self, prep_res: Any) -> None:
-            for number in range(2 * KEPT):
+            for number in range(2 * KEPT_RECORDS):
                 emit("log", str(number))
 
     run = launch(Flow(Talk())).wait(20)
 
     told = [event for event in run.events if event.kind == "output"]
     assert [event.seq for event in told] == list(range(told[0].seq, told[0].seq + len(told)))
-    assert told[-1].data["text"] == str(2 * KEPT - 1)
-    assert told[-1].seq == 2 * KEPT
-    assert len(told) >= KEPT
+    assert told[-1].data["text"] == str(2 * KEPT_RECORDS - 1)
+    assert told[-1].seq == 2 * KEPT_RECORDS
+    assert len(told) >= KEPT_RECORDS
 
 
 def test_a_million_tokens_are_joined_into_lines_that_stay_short() -> None:

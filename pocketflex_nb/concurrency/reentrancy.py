@@ -6,6 +6,9 @@ this way has its `Stacks`: those that wait for something, and one that runs the 
 loops, as nest-asyncio makes them, end last in, first out, and two that need each other never end. Tasks stay asyncio's own, and a loop
 on which nothing waits in this way is untouched.
 
+Where greenlet cannot be imported, nest-asyncio2 (https://github.com/Chaoses-Ib/nest-asyncio2) runs the loop inside itself (`NestedLoops`):
+one plain run at a time, with those inside it. Any other is refused at once, since it could not end before that one.
+
 `cancel_task` also cancels a task whose step waits in this way: it is in the middle of a step, where `Task.cancel` only sets a mark for
 later.
 """
@@ -17,7 +20,7 @@ from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import Context
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol, TypeVar
 
 from pocketflex_nb.concurrency.foreign_errors import cut
@@ -25,7 +28,7 @@ from pocketflex_nb.concurrency.held_threads import hold_at_exit
 from pocketflex_nb.concurrency.outcome import capture, close_all, unwrap
 from pocketflex_nb.core.context import CURRENT_FRAME
 
-__all__ = ["KEPT", "Stacks", "cancel_task", "cannot_nest", "interrupt_cell", "run_nested"]
+__all__ = ["KEPT", "NestedLoops", "Stacks", "cancel_task", "cannot_nest", "interrupt_cell", "run_nested"]
 
 ResultT = TypeVar("ResultT")
 _Cancelling = Callable[[Callable[[], object]], AbstractContextManager[object]]
@@ -67,17 +70,34 @@ def run_nested(
     Raises
     ------
     RuntimeError
-        `cannot_nest` says why.
+        `cannot_nest` says why. Without greenlet, only if another plain run waits on this loop already.
     asyncio.CancelledError
         It was cancelled, or the task around this call was.
     """
-    stacks: Stacks | None = getattr(loop, "_pfx_stacks", None)
+    stacks: Stacks | NestedLoops | None = getattr(loop, "_pfx_stacks", None)
     if stacks is None:
-        if (why := cannot_nest(loop)) is not None:
+        if (why := cannot_nest(loop)) is None:
+            stacks = loop._pfx_stacks = Stacks(loop)
+        elif (stacks := _nested_loops(loop, why)) is None:
             close_all(coro)
-            raise RuntimeError(f"plain code that waits inside an async step leaves its stack, which is not possible here: {why}")
-        stacks = loop._pfx_stacks = Stacks(loop)
+            raise _refused(why)
     return stacks.wait(coro, cancelling)
+
+
+def _nested_loops(loop: Any, why: str) -> NestedLoops | None:
+    """What nests the loop where only greenlet is missing; None where nothing can."""
+    if not isinstance(loop, asyncio.BaseEventLoop) or getattr(loop, "_nest_patched", False):
+        return None
+    try:
+        nested = NestedLoops(loop, why)
+    except (ImportError, TypeError):  # no nest-asyncio2; a class whose objects cannot change it
+        return None
+    loop._pfx_stacks = nested  # type: ignore[attr-defined]  # kept with the loop, as `Stacks` are
+    return nested
+
+
+def _refused(why: str) -> RuntimeError:
+    return RuntimeError(f"plain code that waits inside an async step leaves its stack, which is not possible here: {why}")
 
 
 def cancel_task(task: asyncio.Future[ResultT]) -> bool:
@@ -88,7 +108,7 @@ def cancel_task(task: asyncio.Future[ResultT]) -> bool:
     bool
         Whether its `Task.cancel` was called, which `Task.uncancel` takes back.
     """
-    stacks: Stacks | None = getattr(task.get_loop(), "_pfx_stacks", None)
+    stacks: Stacks | NestedLoops | None = getattr(task.get_loop(), "_pfx_stacks", None)
     waits = stacks.waiting.get(task) if stacks is not None else None
     if waits is None:
         return bool(task.cancel())
@@ -98,8 +118,8 @@ def cancel_task(task: asyncio.Future[ResultT]) -> bool:
 
 def interrupt_cell(loop: asyncio.AbstractEventLoop) -> None:
     """Pass on an interrupt that a step got on a kernel's loop: the cell that waits there gets it too. To be called in the loop's thread."""
-    stacks: Stacks | None = getattr(loop, "_pfx_stacks", None)
-    if stacks is not None:
+    stacks: Stacks | NestedLoops | None = getattr(loop, "_pfx_stacks", None)
+    if isinstance(stacks, Stacks):
         loop.call_soon(stacks.raise_in_cell)
 
 
@@ -366,6 +386,88 @@ class Stacks:
         for stack in ending:  # else they would keep the loop alive: no garbage collector sees into them
             stack.parent = me
             stack.throw()
+
+
+#: the innermost nested wait that this code runs in
+_NESTED: ContextVar[object] = ContextVar("pocketflex_nb_nested", default=None)
+
+
+class _NestedWait:
+    """Plain code below which the loop is nested."""
+
+    __slots__ = ("inner", "is_cut", "outer", "requests")
+
+    def __init__(self, outer: asyncio.Task[object] | None, inner: asyncio.Future[ResultT]) -> None:
+        self.outer, self.inner = outer, inner
+        self.requests = outer.cancelling() if outer is not None else 0
+        self.is_cut = False
+
+    def cancel(self) -> None:
+        """Cancel what it waits for; when that is done already, note that a cancellation came."""
+        if not self.inner.cancel():
+            self.is_cut = True
+
+
+class NestedLoops:
+    """The nested runs of one loop, where greenlet cannot be imported.
+
+    Nested runs end last in, first out. So plain code may wait only where nothing waits, or inside what the innermost one waits for: it ends
+    before that one in any case. Other plain code is refused, since the two may need each other.
+
+    Attributes
+    ----------
+    waiting : dict
+        The task whose step waits, or an object of its own, to its wait.
+    """
+
+    def __init__(self, loop: Any, why: str) -> None:
+        from nest_asyncio2 import _patch_loop
+
+        own = type(loop)
+        loop.__class__ = type(own.__name__, (own,), {})  # only this loop is patched
+        _patch_loop(loop)
+        self.loop, self._why = loop, why
+        self.waiting: dict[object, _NestedWait] = {}
+        self._chain: list[object] = []
+
+    def wait(self, coro: Coroutine[object, object, ResultT], cancelling: _Cancelling | None) -> ResultT | None:
+        """Run `coro` as a task, and the loop inside itself until it is done."""
+        if self._chain and _NESTED.get() is not self._chain[-1]:
+            close_all(coro)
+            raise _refused(f"another plain run waits on this loop, and only one can; {self._why}")
+        loop, outer, mark, context = self.loop, asyncio.current_task(self.loop), object(), copy_context()
+        context.run(_NESTED.set, mark)
+        inner: asyncio.Task[tuple[ResultT | None, BaseException | None]] = loop.create_task(capture(coro), context=context)
+        wait = _NestedWait(outer, inner)
+        key = outer if outer is not None else wait
+        with cancelling(lambda: _soon(loop, wait.cancel)) if cancelling is not None else nullcontext():
+            self._chain.append(mark)
+            self.waiting[key] = wait
+            alarm = loop.call_later(_BEAT, self._look)
+            try:
+                loop.run_until_complete(inner)
+            except asyncio.CancelledError:
+                if not inner.cancelled():
+                    raise
+            finally:
+                alarm.cancel()
+                self._chain.pop()
+                del self.waiting[key]
+                if not inner.done():
+                    inner.cancel()
+        close_all(coro)  # if it was cancelled before it began
+        if inner.cancelled() or wait.is_cut:
+            raise cut()
+        return unwrap(inner.result())
+
+    def _look(self) -> None:
+        """A task that was cancelled meanwhile cancels what its step waits for."""
+        for wait in list(self.waiting.values()):
+            if wait.outer is not None and wait.outer.cancelling() > wait.requests:
+                wait.requests = wait.outer.cancelling()
+                wait.cancel()
+        if self.waiting:
+            self.loop.call_later(_BEAT, self._look)
 
 
 def _soon(loop: asyncio.AbstractEventLoop, fn: Callable[[], object]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
 import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -440,12 +442,70 @@ def test_a_users_loop_is_not_kept_after_it_was_closed() -> None:
     assert [ref() for ref in seen] == [None, None]
 
 
+_WITHOUT_GREENLET = """
+import asyncio, sys
+sys.modules["greenlet"] = None
+from tests.engine.walk.test_runs_in_async_steps import *
+from tests.engine.walk.test_runs_in_async_steps import _run_async
+from pocketflex_nb.core.errors import NodeTimeout
+
+kind, order = sys.argv[1], []
+
+class Meanwhile(Node):
+    async def exec(self, prep_res):
+        await asyncio.sleep(0.001)
+        order.append("sibling")
+
+class Outer(Node):
+    async def exec(self, prep_res):
+        Flow(Inside(resting(0.05, kind))).run({})
+        order.append("outer")
+"""
+
+
+def _without_greenlet(kind: str, code: str) -> str:
+    """What `code` prints in a process of its own: the engine's loop stays nested for good."""
+    ran = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_GREENLET + code, kind], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[3]
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_greenlet_it_is_refused_at_once_with_the_mend(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_greenlet_one_plain_run_and_those_inside_it_nest(kind: str) -> None:
+    code = """
+_run_async(forked(named(Outer(), "one"), named(Meanwhile(), "other")), {})
+print(order)
+try:
+    _run_async(Flow(Inside(resting(None, kind), timeout=0.1)), {})
+except NodeTimeout:
+    print("in time")
+"""
+
+    assert _without_greenlet(kind, code) == "['sibling', 'outer']\nin time\n"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_greenlet_a_second_one_beside_it_is_refused_at_once_with_the_mend(kind: str) -> None:
+    code = """
+try:
+    _run_async(forked(named(Inside(resting(0.01, kind)), "one"), named(Inside(resting(0.01, kind)), "other")), {})
+except RuntimeError as exc:
+    print(exc)
+"""
+
+    told = _without_greenlet(kind, code)
+
+    assert "another plain run waits on this loop" in told and "pip install greenlet, or write `await flow.run_async" in told
+
+
+def test_without_greenlet_and_nest_asyncio2_it_is_refused_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "greenlet", None)
+    monkeypatch.setitem(sys.modules, "nest_asyncio2", None)
 
     with pytest.raises(RuntimeError, match=r"pip install greenlet, or write `await flow.run_async"):
-        _run_async(forked(named(Inside(resting(0.01, kind)), "one"), named(Inside(resting(0.01, kind)), "other")), {})
+        _run_async(Flow(Inside(resting(0.01, "node"))), {})
 
 
 def test_without_greenlet_a_plain_run_that_never_waits_works(monkeypatch: pytest.MonkeyPatch) -> None:

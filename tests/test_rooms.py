@@ -43,7 +43,7 @@ MANY = float("inf")
 ROOMS = {
     # a store's lock and watch are awaited by whoever asks for them; nothing else of the room knows a loop
     "core": Rule(may_wait=False, waits_for_its_caller=frozenset({"pocketflex_nb.core.store.key_lock", "pocketflex_nb.core.store.watch"})),
-    "concurrency": Rule(frozenset({"core"}), {"greenlet": 1}),
+    "concurrency": Rule(frozenset({"core"}), {"greenlet": 1, "nest_asyncio2": 1}),
     "engine": Rule(frozenset({"core", "concurrency"})),
     "agents": Rule(frozenset({"core", "concurrency", "engine"}), {"cloudpickle": 1}),
     "resources": Rule(frozenset({"core", "concurrency"}), dict.fromkeys(SERVERS, 2), may_write=True),
@@ -98,7 +98,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
 STRANGERS = {"resources": ({"stores", "queues"}, {"stores", "topics"})}
 
 #: foreign packages that no module may import before it is asked to do something with them
-ALWAYS_LAZY = {"greenlet", "cloudpickle", "graphviz", "pandas", *SERVERS}
+ALWAYS_LAZY = {"greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "pandas", *SERVERS}
 
 #: hooks that IPython calls by name, and nobody imports
 CALLED_BY_IPYTHON = {"load_ipython_extension", "unload_ipython_extension"}

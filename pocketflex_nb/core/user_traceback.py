@@ -29,7 +29,7 @@ def is_engine_file(name: str) -> bool:
 
     Examples
     --------
-    >>> is_engine_file(__file__), is_engine_file("/tmp/ipykernel_1/2.py")
+    >>> is_engine_file(__file__), is_engine_file("/srv/ipykernel_1/2.py")
     (True, False)
     """
     return os.path.abspath(name).startswith(_PACKAGE)
@@ -47,7 +47,7 @@ def is_user_file(name: str) -> bool:
     Examples
     --------
     >>> import json
-    >>> is_user_file("/tmp/ipykernel_1/2.py"), is_user_file("<ipython-input-1-ab>"), is_user_file(json.__file__)
+    >>> is_user_file("/srv/ipykernel_1/2.py"), is_user_file("<ipython-input-1-ab>"), is_user_file(json.__file__)
     (True, True, False)
     """
     if name.startswith("<"):

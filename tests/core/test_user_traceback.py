@@ -117,7 +117,7 @@ def test_a_plain_run_shows_our_frames_outside_of_notebooks_only(is_notebook: boo
 
 @pytest.mark.parametrize(
     ("name", "is_users"),
-    [("/tmp/ipykernel_7/123.py", True), ("<ipython-input-3-abc>", True), ("<string>", True), (__file__, True),
+    [("/srv/ipykernel_7/123.py", True), ("<ipython-input-3-abc>", True), ("<string>", True), (__file__, True),
      (json.__file__, False), (pytest.__file__, False), (str(sys.modules[Run.__module__].__file__), False),
      ("<frozen importlib._bootstrap>", False)],
 )

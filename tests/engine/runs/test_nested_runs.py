@@ -557,13 +557,19 @@ def test_many_runs_inside_cost_bounded_memory() -> None:
 
 
 def test_a_long_run_inside_is_told_whole_to_who_listens() -> None:
-    finished = [0]
+    finished, go = [0], threading.Event()
 
     def hear(event: Event) -> None:
         finished[0] += event.kind == "node_finished" and event.depth
 
-    run = started(Flow(ByRun(looping(20_000))))
+    @node
+    async def waits(shared: Any) -> None:
+        await asyncio.to_thread(go.wait, 20)
+
+    waits >> ByRun(looping(20_000))
+    run = started(Flow(waits))
     run.subscribe(hear)
+    go.set()
     run.result(60)
 
     assert finished[0] == 20_001

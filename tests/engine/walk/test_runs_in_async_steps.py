@@ -302,7 +302,7 @@ def test_a_nodes_time_limit_reaches_it_and_the_next_try_is_unharmed(way: Any, ki
         def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
             shared["out"] = exec_res
 
-    flow = Flow(Twice(resting(None, kind), timeout=0.2, max_retries=2))
+    flow = Flow(Twice(resting(None, kind), timeout=0.6, max_retries=2))
 
     assert way(flow, {})["out"] == "second"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import ctypes
 import operator
 import sys
 import threading
@@ -48,6 +47,10 @@ def hold_at_exit(loop: asyncio.AbstractEventLoop, main: CodeType) -> None:
 @atexit.register  # on import: what users register later, and runs before, still has its threads
 def _hold() -> None:
     """Suspended runs stay suspended, as the steps of any daemon thread do: a journal has them as under way."""
+    if not _left:
+        return
+    import ctypes  # not with the package: it takes a tenth of the import's time
+
     for loop in list(_left):  # collected while Python finalises, its suspended stacks would be unwound there, by code that still waits
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(loop))
     alive = sys._current_frames()

@@ -18,7 +18,9 @@ store_changed      changes: list of {key, version, op: "set" | "delete" | "maybe
 output             stream ("print", "token", "log"), text
 forked             branches (path of a node -> number of branches that begin there), where `post` returned a list of actions
 item_failed        index, error, path (of the node, "" for the event's own): a failure that is collected
-usage              tokens, cost
+usage              tokens (or input_tokens, output_tokens), cost
+message            text, role, tool_calls, input_tokens, output_tokens, tokens, cost, seconds, model, partial: as far as given
+tool               name, arguments, result or error, seconds, id: as far as given
 progress           done, total
 summary            text: one line of Markdown about what the step did
 asked              question, choices, schema, ask (number)
@@ -56,7 +58,7 @@ from typing import Any
 from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.core.value_text import cut_text, value_text
 
-__all__ = ["EPOCH", "Event"]
+__all__ = ["EPOCH", "Event", "spent_in"]
 
 #: what a short line leaves out: it stands there in another form
 _SAID_ELSEWHERE = {"start", "seconds", "visit", "changes"}
@@ -137,3 +139,26 @@ class Event:
     def get(self, name: str, default: object = None) -> Any:
         """The fact `name`, or `default`."""
         return self.data.get(name, default)
+
+
+def spent_in(facts: Mapping[str, Any]) -> tuple[float, float]:
+    """Tokens and cost that the facts of a ``usage`` or ``message`` tell; tokens in and out are added where the sum is not told.
+
+    Parameters
+    ----------
+    facts : Mapping
+        The data of the event.
+
+    Returns
+    -------
+    tokens, cost : float
+
+    Examples
+    --------
+    >>> spent_in({"input_tokens": 12, "output_tokens": 8, "cost": 0.5}), spent_in({"tokens": 7}), spent_in({"text": "hello"})
+    ((20, 0.5), (7, 0.0), (0, 0.0))
+    """
+    tokens = facts.get("tokens")
+    if tokens is None:
+        tokens = (facts.get("input_tokens") or 0) + (facts.get("output_tokens") or 0)
+    return tokens, facts.get("cost") or 0.0

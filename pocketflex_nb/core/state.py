@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pocketflex_nb.core.events import Event
+from pocketflex_nb.core.events import Event, spent_in
 from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.core.value_text import cut_text
 
@@ -111,7 +111,9 @@ class State:
     problems : list of str
         Unknown actions, conflicts, abandoned threads, overdue steps, a full pool: what every view must mark.
     tokens, cost : float
-        Sums of what `emit` told as ``usage``.
+        Sums of what `emit` told as ``usage``, and with a ``message``.
+    messages, tool_calls : int
+        How many messages and calls of tools `emit` told.
     summary : str
         The last one that a step of the run gave.
     done, total : float or None
@@ -163,6 +165,8 @@ class State:
     seq: int = -1
     said: int = 0
     streams: dict[str, int] = field(default_factory=dict)
+    messages: int = 0
+    tool_calls: int = 0
 
     def __repr__(self) -> str:
         told = [count_text(self.steps, "step"), count_text(len(self.nodes), "node")]
@@ -170,6 +174,8 @@ class State:
             told.append(duration_text((self.finished - self.started) / 1e9))
         told += [count_text(self.tokens, "token")] if self.tokens else []
         told += [f"cost {self.cost:g}"] if self.cost else []
+        told += [count_text(self.messages, "message")] if self.messages else []
+        told += [count_text(self.tool_calls, "tool call")] if self.tool_calls else []
         told += [f"{self.done:g} of {self.total:g}"] if self.done is not None and self.total else []
         told += [count_text(len(self.asking), "question")] if self.asking else []
         told += [count_text(len(self.problems), "problem")] if self.problems else []
@@ -346,8 +352,19 @@ def _output(s: State, e: Event) -> None:
 
 
 def _usage(s: State, e: Event) -> None:
-    s.tokens += e.get("tokens") or 0
-    s.cost += e.get("cost") or 0.0
+    tokens, cost = spent_in(e.data)
+    s.tokens += tokens
+    s.cost += cost
+
+
+def _message(s: State, e: Event) -> None:
+    s.messages += 1
+    s.streams.pop(e.address, None)  # its tokens are complete: the next ones begin another line
+    _usage(s, e)
+
+
+def _tool(s: State, e: Event) -> None:
+    s.tool_calls += 1
 
 
 def _summary(s: State, e: Event) -> None:
@@ -420,8 +437,9 @@ _FOLDS = {
     "run_started": _run_started, "run_paused": _run_paused, "run_resumed": _run_resumed, "run_finished": _run_finished,
     "node_started": _node_started, "node_finished": _node_finished, "node_failed": _node_failed, "node_retried": _node_retried,
     "forked": _forked, "item_failed": _item_failed,
-    "output": _output, "usage": _usage, "progress": _progress, "summary": _summary, "store_changed": _store_changed, "asked": _asked,
-    "answered": _answered, "unknown_action": _problem, "conflict": _problem, "abandoned": _problem, "pool_full": _problem,
+    "output": _output, "usage": _usage, "message": _message, "tool": _tool, "progress": _progress, "summary": _summary,
+    "store_changed": _store_changed, "asked": _asked, "answered": _answered,
+    "unknown_action": _problem, "conflict": _problem, "abandoned": _problem, "pool_full": _problem,
     "overdue": _problem,
 }
 #: what runs inside do: no step, no change and no end of this one

@@ -8,17 +8,23 @@ import threading
 
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.events import spent_in
+from pocketflex_nb.core.value_text import value_text
 
 __all__ = ["capture_logging", "emit", "is_logging"]
 
-_KINDS = ("token", "usage", "progress", "log", "summary")
+_KINDS = ("token", "usage", "progress", "log", "summary", "message", "tool")
+#: those that a name may be a misspelling of
+_LIKELY = ("token", "usage", "progress", "message")
 #: kinds that the engine tells, besides those that begin with ``run_``, ``node_`` or ``child_``
 _ENGINES = frozenset({
     "abandoned", "answered", "asked", "conflict", "forked", "item_failed", "output", "overdue", "pool_full", "store_changed",
     "unknown_action",
 })
+#: what a reply spent
+_AMOUNTS = ("tokens", "input_tokens", "output_tokens", "cost")
 #: kinds of users' own that were looked at already, and how many of them are remembered
-_known: set[str] = {"message"}
+_known: set[str] = set()
 _MOST = 1_000
 
 
@@ -28,10 +34,10 @@ def emit(kind: str, text: object = None, **fields: object) -> None:
     Parameters
     ----------
     kind : str
-        ``token``: a piece of streamed text. ``usage``: ``tokens=``, ``cost=``, counted against the run's budget. ``progress``:
-        ``done=``, ``total=``. ``log``: a line. ``summary``: one line of Markdown, shown on the node and in ``%pf runs``.
-        ``message``: what was said, with ``role=``, for `Run.messages`. Any other name or prefixed name (``"score"``,
-        ``"shop.order"``) is a kind of your own: an event with `text` and the fields as its data.
+        ``token``: a piece of streamed text. ``usage``: ``tokens=`` (or ``input_tokens=``, ``output_tokens=``), ``cost=``, counted against
+        the run's budget. ``progress``: ``done=``, ``total=``. ``log``: a line. ``summary``: one line of Markdown, shown on the node and in
+        ``%pf runs``. ``message`` and ``tool``: a conversation, see Notes. Any other name or prefixed name (``"score"``, ``"shop.order"``)
+        is a kind of your own: an event with `text` and the fields as its data.
     text : str, optional
         For tokens, logs, summaries and messages, and for kinds of your own.
     **fields
@@ -39,9 +45,28 @@ def emit(kind: str, text: object = None, **fields: object) -> None:
 
     Raises
     ------
+    TypeError
+        For tokens or a cost that are no number.
     ValueError
         For a kind that the engine itself tells (``node_finished``), and for one that looks like ``token``, ``usage``, ``progress`` or
         ``log`` misspelt: with a prefix (``my.tokens``) it is one of your own.
+
+    Notes
+    -----
+    ``emit("message", text, role=...)`` tells one message of a conversation, once, when it is complete:
+
+    - ``role``: ``"system"``, ``"user"``, ``"assistant"`` (the default where it is shown) or ``"tool"``;
+    - ``tool_calls``: a list of ``{"id": ..., "name": ..., "arguments": {...}}``; what OpenAI's client gives fits too;
+    - ``input_tokens``, ``output_tokens`` (or their sum, ``tokens``) and ``cost``: what this reply spent. They count against the budget
+      as those of ``usage`` do, so tell each amount once, here or there;
+    - ``seconds``: how long the reply took; ``model``: who gave it; ``partial=True``: it was cut off, and is no answer.
+
+    ``emit("tool", name=..., arguments=..., result=...)`` tells one call of a tool when it is over, with ``error=`` (an exception or a text)
+    in place of ``result`` when it failed, ``seconds``, and the ``id`` of the message's ``tool_calls`` that asked for it; without an `id`
+    it answers the oldest open call of that name.
+
+    Tokens that a visit streams become the text of the next ``assistant`` message of the same visit: the message takes their place in views.
+    Each field is kept with the event as it was given; views and tables mask secrets in it.
 
     Examples
     --------
@@ -57,6 +82,21 @@ def emit(kind: str, text: object = None, **fields: object) -> None:
     (120, 1, 4)
     >>> [event["value"] for event in run.events if event.kind == "score"]
     [0.8]
+
+    A conversation:
+
+    >>> class Answer(Node):
+    ...     def exec(self, prep_res):
+    ...         emit("message", "What changed?", role="user")
+    ...         call = {"id": "1", "name": "search", "arguments": {"query": "changes"}}
+    ...         emit("message", role="assistant", tool_calls=[call], input_tokens=12, output_tokens=8)
+    ...         emit("tool", id="1", name="search", arguments={"query": "changes"}, result=["TaskGroup"], seconds=0.2)
+    ...         emit("token", "Task")
+    ...         emit("token", "Group.")
+    ...         emit("message", "TaskGroup.", role="assistant", input_tokens=31, output_tokens=2, cost=0.001)
+    >>> run = launch(Flow(Answer())).wait(10)
+    >>> [message["role"] for message in run.messages], run.usage.tokens
+    (['user', 'assistant', 'assistant'], 53)
     """
     if kind not in _KINDS and kind not in _known:
         _check_own(kind)
@@ -68,9 +108,25 @@ def emit(kind: str, text: object = None, **fields: object) -> None:
         return
     if text is not None:
         fields["text"] = str(text)
+    if kind in ("usage", "message"):
+        _check_amounts(kind, fields)
     frame.tell(kind, fields)
-    if kind == "usage":
-        frame.lifecycle.ensure_controller().limits.spend(fields, frame)
+    if kind in ("usage", "message"):
+        tokens, cost = spent_in(fields)
+        if tokens or cost:
+            frame.lifecycle.ensure_controller().limits.spend({"tokens": tokens, "cost": cost}, frame)
+
+
+def _check_amounts(kind: str, fields: dict[str, object]) -> None:
+    """Refuse amounts that cannot be summed; numbers of other classes become floats."""
+    for name in _AMOUNTS:
+        amount = fields.get(name)
+        if amount is None or isinstance(amount, (int, float)):
+            continue
+        try:
+            fields[name] = float(amount)  # type: ignore[arg-type]  # whatever it was given; what is no number is refused
+        except (TypeError, ValueError):
+            raise TypeError(f"emit({kind!r}, {name}={value_text(amount, 40)}): {name} is a number") from None
 
 
 def _check_own(kind: str) -> None:
@@ -93,7 +149,7 @@ def _is_own(kind: str) -> bool:
     from difflib import get_close_matches  # once for each kind
 
     name = kind.lower().strip()
-    return name not in _KINDS and name.removesuffix("s") not in _KINDS and not get_close_matches(name, _KINDS[:3], n=1, cutoff=0.86)
+    return name not in _KINDS and name.removesuffix("s") not in _KINDS and not get_close_matches(name, _LIKELY, n=1, cutoff=0.86)
 
 
 _heard = False

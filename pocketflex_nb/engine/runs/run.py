@@ -614,7 +614,10 @@ class Run(SelfDisplay):
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The messages that its steps and inner runs sent by ``emit("message", text, role=...)``, oldest first, as far as kept."""
+        """The messages that its steps and inner runs told by ``emit("message", text, role=...)``, oldest first, as far as kept.
+
+        Each is a dict of the fields that `emit` was given, calls of tools among them (``message["tool_calls"]``).
+        """
         return [dict(event.data) for event in self.events if event.kind == "message"]
 
     def show(self, **options: Any) -> Any:

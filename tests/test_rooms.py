@@ -82,7 +82,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
         [{"stores"}, {"topics"}],
         [{"queues"}],       # a call's reply comes on a topic
     ],
-    "views": [[{"secret_forms"}], [{"text"}], [{"values"}], [{"layout"}], [{"diagrams"}]],
+    "views": [[{"secret_forms"}], [{"text"}], [{"values"}], [{"layout"}], [{"diagrams"}, {"conversation"}]],
     "notebook": [
         [{"shell"}, {"run_data"}, {"widgets.base"}],
         [{"requests"}, {"reports"}],

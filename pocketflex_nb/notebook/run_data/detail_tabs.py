@@ -11,9 +11,11 @@ from pocketflex_nb.core.errors import StoreError
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import Span
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.value_text import cut_text
 from pocketflex_nb.notebook.run_data.error_card import ErrorCard, error_card
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
+from pocketflex_nb.views.conversation.turn_text import event_line
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import MARGIN
 from pocketflex_nb.views.text.safe_messages import masked_lines
@@ -132,6 +134,8 @@ def _where(event: Event, several: bool) -> str:
 def _facts(event: Event, text: str | None = None) -> str:
     if text is not None:
         return clean(text, 200)
+    if line := event_line(event):
+        return cut_text(line, 240)
     if event.kind == "store_changed":
         return clean(", ".join(f"{change['key']}" for change in islice(event["changes"], 12)), 200)
     if "text" in event.data:

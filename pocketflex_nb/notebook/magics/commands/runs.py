@@ -32,6 +32,7 @@ from pocketflex_nb.notebook.run_data.playback import Replay
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, usage
 from pocketflex_nb.notebook.shell.safe_print import print_safely
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import forget_all
+from pocketflex_nb.views.conversation.turn_text import event_line
 from pocketflex_nb.views.diagrams.sequence import steps_of
 from pocketflex_nb.views.text.redaction import redacted
 from pocketflex_nb.views.text.safe_messages import masked_lines
@@ -288,6 +289,8 @@ def _events_table(events: list[Event], limit: int, mend: str, *, began: int | No
 
 
 def _facts(event: Event, text: str | None = None) -> str:
+    if line := event_line(event):
+        return line
     if event.kind == "store_changed":
         return "; ".join(_changed(change) for change in event["changes"])
     facts = {k: v for k, v in event.data.items() if v is not None and k not in ("start", "seconds", "visit")}

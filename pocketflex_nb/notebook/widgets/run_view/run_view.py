@@ -232,26 +232,35 @@ class RunView(StaticFallback, DeltaWidget):
         return served
 
     def _request(self, request: Mapping[str, Any]) -> None:
-        do, model = request.get("do"), self._view_model
+        do = str(request.get("do"))
         if do == "fresh":
             self.resync(int(request["revision"]))
-        elif self._kept is not None:
-            return
-        elif do == "focus":
-            index = int(request.get("run", -1))
-            model.focus = index if 0 <= index < len(model.runs) > 1 else None
-        elif do == "enter":
-            self._enter(str(request["node"]), self._flows[int(request.get("flow", 0))])
-        elif do == "up":
-            self._go_up(int(request.get("to", 0)))
-        elif do == "pin":
-            model.focus = model.ranked()[min(max(int(request["at"]), 0), len(model.runs) - 1)]
-        elif do == "tab" and request.get("name") in self.tabs:
+        elif self._kept is None and (serve := _REQUESTS.get(do)) is not None:
+            serve(self, request)
+
+    def _focus_run(self, request: Mapping[str, Any]) -> None:
+        index, model = int(request.get("run", -1)), self._view_model
+        model.focus = index if 0 <= index < len(model.runs) > 1 else None
+
+    def _pin_run(self, request: Mapping[str, Any]) -> None:
+        model = self._view_model
+        model.focus = model.ranked()[min(max(int(request["at"]), 0), len(model.runs) - 1)]
+
+    def _enter_step(self, request: Mapping[str, Any]) -> None:
+        self._enter(str(request["node"]), self._flows[int(request.get("flow", 0))])
+
+    def _leave_steps(self, request: Mapping[str, Any]) -> None:
+        self._go_up(int(request.get("to", 0)))
+
+    def _choose_tab(self, request: Mapping[str, Any]) -> None:
+        if request.get("name") in self.tabs:
             self._tab = request["name"]
-        elif do == "live":
-            model.moment = None
-        elif do == "cursor":
-            model.go_to(step=request.get("step"), by=int(request.get("by", 0)), ms=request.get("ms"))
+
+    def _go_live(self, request: Mapping[str, Any]) -> None:
+        self._view_model.moment = None
+
+    def _move_cursor(self, request: Mapping[str, Any]) -> None:
+        self._view_model.go_to(step=request.get("step"), by=int(request.get("by", 0)), ms=request.get("ms"))
 
     def at(self, step: int | None = None) -> None:
         """Show the state after that many finished steps; None: the present state.
@@ -482,6 +491,11 @@ class RunView(StaticFallback, DeltaWidget):
         return write_page(self._outermost.chosen(), path, title=self.title)
 
 
+#: request of the page, for the refresh loop's thread, to what serves it
+_REQUESTS: dict[str, Callable[[RunView, Mapping[str, Any]], None]] = {
+    "focus": RunView._focus_run, "pin": RunView._pin_run, "enter": RunView._enter_step, "up": RunView._leave_steps,
+    "tab": RunView._choose_tab, "live": RunView._go_live, "cursor": RunView._move_cursor,
+}
 #: command of the page to method of a run
 _STEERS = {"stop": "cancel", "pause": "pause", "resume": "resume", "step": "step"}
 

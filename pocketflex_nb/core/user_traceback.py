@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import site
 import sys
@@ -10,7 +11,7 @@ import traceback
 from functools import cache
 from types import FrameType, TracebackType
 
-__all__ = ["is_engine_file", "is_user_file", "shorten_in_notebook", "user_frames", "without_engine"]
+__all__ = ["is_engine_file", "is_user_file", "last_user_line", "line_text", "shorten_in_notebook", "user_frames", "without_engine"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
@@ -86,6 +87,34 @@ def user_frames(trace: TracebackType | None) -> tuple[list[tuple[FrameType, int]
             frames.append((frame, line))
             step = step or frame
     return frames, step
+
+
+def line_text(frame: FrameType, line: int) -> str:
+    """Where a frame stands, as ``cell:14  in exec``, and the text of the line below it, where that is known.
+
+    Parameters
+    ----------
+    frame : frame
+        Its file is a notebook's cell or a module.
+    line : int
+        Its line number.
+    """
+    code = frame.f_code
+    is_cell = "ipykernel" in code.co_filename or code.co_filename.startswith("<")
+    text = linecache.getline(code.co_filename, line, frame.f_globals).strip()[:160]
+    return f"{'cell' if is_cell else os.path.basename(code.co_filename)}:{line}  in {code.co_name}" + (f"\n    {text}" if text else "")
+
+
+def last_user_line(trace: TracebackType | None) -> str:
+    """The `line_text` of the user's last frame in a traceback; ``""`` where there is none.
+
+    Parameters
+    ----------
+    trace : traceback or None
+        Of an error.
+    """
+    frames, _ = user_frames(trace)
+    return line_text(*frames[-1]) if frames else ""
 
 
 def without_engine(trace: TracebackType | None) -> TracebackType | None:

@@ -24,6 +24,7 @@ from pocketflex_nb.core.store.store import Store, as_store
 from pocketflex_nb.engine.records.emit import capture_logging
 from pocketflex_nb.engine.records.record import format_error
 from pocketflex_nb.engine.records.recording import Recording
+from pocketflex_nb.engine.records.visit_values import VisitValues, is_watched
 from pocketflex_nb.engine.runs.code_reload import classes_now
 from pocketflex_nb.engine.runs.lost_handles import launch_call
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
@@ -283,6 +284,8 @@ def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any
     run = Run(flow, store, name=name, launched=True, is_detached=bool(options.get("detached")))
     lifecycle = lifecycle_of(run)
     lifecycle.use_classes(classes_now(flow))
+    if is_watched():
+        lifecycle.values = VisitValues()
     limits = {
         "max_steps": options.get("max_steps") or flow._pfx_max_steps,
         "timeout": options.get("timeout") or flow._pfx_timeout,

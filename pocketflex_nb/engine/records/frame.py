@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.ports import WalkFrame
     from pocketflex_nb.core.store.store import Store
     from pocketflex_nb.engine.records.lifecycle import Handle, Lifecycle
+    from pocketflex_nb.engine.records.visit_values import KeptVisit
 
 __all__ = ["KEPT_RECORDS", "TRIM_AT", "WIDTH", "Frame", "Several", "current", "restore_frame"]
 
@@ -129,6 +130,7 @@ class Frame:
     clock: tuple[asyncio.AbstractEventLoop, _AttemptLimit] | None = None  # what bounds the attempt in flight
     item: int | None = None
     items: int = 0
+    kept: KeptVisit | None = None  # the visit of its current node, where values are kept
     visits: dict[BaseNode, int] | None = None  # with a journal: how many visits of each node have begun in this walk
     where: str | None = None  # with a journal: the address of this walk
     outer: BaseNode | None = None  # the node of `parent` that this walk belongs to

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.flow.nodes import BaseNode, Fork
     from pocketflex_nb.core.ports import JournalRecorder
     from pocketflex_nb.core.state import State
+    from pocketflex_nb.engine.records.visit_values import VisitValues
 
 __all__ = [
     "Bound", "Controls", "Gate", "Handle", "Journalled", "Lifecycle", "Limits", "Log", "Nested", "OpenQuestions", "OuterRun", "Telling",
@@ -205,6 +206,8 @@ class Lifecycle(Protocol[FrameT]):
     task: asyncio.Task[Any] | None
     loop_below: asyncio.AbstractEventLoop | None
     root: FrameT
+
+    values: VisitValues | None
 
     @property
     def recording(self) -> Journalled[FrameT] | None: ...

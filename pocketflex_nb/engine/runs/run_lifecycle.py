@@ -32,6 +32,7 @@ from pocketflex_nb.engine.control.controller import RunController
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import FINISHED
 from pocketflex_nb.engine.records.run_log import RunLog
+from pocketflex_nb.engine.records.visit_values import VisitValues
 from pocketflex_nb.engine.runs.nested_runs import NestedRuns
 from pocketflex_nb.engine.runs.run_registry import RunRegistry
 
@@ -142,6 +143,7 @@ class RunLifecycle:
     item: tuple[str | None, object] | None = None  # the key and the value that it was launched for, as one of many
     outer: Frame | None = None
     outer_node: BaseNode | None = None  # the node whose step began it there
+    values: VisitValues | None = None  # what its steps were given and gave, where somebody may look
     trace: TracebackType | None = None  # the traceback of `error`, as it was when that ended the run
 
     def __init__(self, run: Any, flow: Any, store: Any, name: str | None, launched: bool, is_detached: bool) -> None:
@@ -162,6 +164,8 @@ class RunLifecycle:
         if outer is not None and outer.lifecycle.stage == "running":
             self.outer, self.outer_node = outer, outer.node
             outer.lifecycle.add_child(self, outer)
+            if outer.lifecycle.values is not None:
+                self.values = VisitValues()
 
     # what it is ------------------------------------------------------------------------------------------------------
     @property

@@ -22,6 +22,7 @@ from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several, restore_frame
 from pocketflex_nb.engine.records.run_log import LOOK_EVERY
+from pocketflex_nb.engine.records.visit_values import KeptVisit
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.walk.action_lists import is_chosen_by_flow, spread
 from pocketflex_nb.engine.walk.batch_items import items_async
@@ -142,11 +143,15 @@ async def walk_async(
                         else:
                             action = await _visit_other(frame, c, shared, plan.kind, mode)
                     else:
-                        c = full_copy(node, plan, params)
+                        c, kept = full_copy(node, plan, params), None
+                        if plan.keeps:
+                            kept = run.values.begin(frame, t0)
+                            if kept is None:  # its next visit is as short as it can be
+                                plans.pop(node, None)
                         if run.recording is None:
-                            action = await _visit_other(frame, c, shared, plan.kind, mode)
+                            action = await _visit_other(frame, c, shared, plan.kind, mode, kept)
                         else:
-                            action = await _visit_recorded(frame, c, shared, plan.kind, mode)
+                            action = await _visit_recorded(frame, c, shared, plan.kind, mode, kept)
                     if action is not None and type(action) is not str:
                         action = spread(frame, c, action)
                     if tracked and (frame.page is not None or frame.touched):
@@ -215,13 +220,15 @@ async def _visit_plain(c: Node, shared: object, plan: VisitPlan, mode: LoopOwner
     return await (action if mode != CALLER else call_on_engine(action)) if type(action) is CoroutineType else action
 
 
-async def _visit_other(frame: Frame, c: Any, shared: object, kind: NodeKind, mode: LoopOwner) -> Any:
+async def _visit_other(frame: Frame, c: Any, shared: object, kind: NodeKind, mode: LoopOwner, kept: KeptVisit | None = None) -> Any:
     """Visit a node that is not plain: a batch, a flow, the `*_async` spelling, or a node that overrides a private hook."""
     if kind <= BATCH:
-        return await _visit_steps(frame, c, shared, kind, mode)
+        return await _visit_steps(frame, c, shared, kind, mode, None, kept)
     if kind == LEGACY_ASYNC:
         if _refuses(frame, mode):
             return c._run(shared)
+        if kept is not None:
+            return await (call_on_engine(_visit_spelled(c, shared, kept)) if mode == CALLER else _visit_spelled(c, shared, kept))
         return await (call_on_engine(c._run_async(shared)) if mode == CALLER else c._run_async(shared))
     if kind == FLOW and not overrides_flow_hooks(c):
         return await visit_flow_async(c, shared)
@@ -231,19 +238,29 @@ async def _visit_other(frame: Frame, c: Any, shared: object, kind: NodeKind, mod
     return action
 
 
-async def _visit_recorded(frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner) -> Any:
+async def _visit_spelled(c: Any, shared: object, kept: KeptVisit) -> object:
+    """Visit a node in the `*_async` spelling whose hooks are its own class's, and keep its values."""
+    p = await c.prep_async(shared)
+    kept.prepared(p)
+    e = await c._exec(p)
+    kept.gave(e)
+    return await c.post_async(shared, p, e)
+
+
+async def _visit_recorded(frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner, kept: KeptVisit | None = None) -> Any:
     """Visit a node of any kind in a run with a journal."""
 
     async def visit(recorded: RecordedVisit) -> object:
         if kind <= BATCH:
-            return await _visit_steps(frame, c, shared, kind, mode, recorded)
-        return await _visit_other(frame, c, shared, kind, mode)
+            return await _visit_steps(frame, c, shared, kind, mode, recorded, kept)
+        return await _visit_other(frame, c, shared, kind, mode, kept)
 
     return await visit_recorded(frame, frame.node, visit)
 
 
 async def _visit_steps(
-    frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner, recorded: RecordedVisit | None = None
+    frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner, recorded: RecordedVisit | None = None,
+    kept: KeptVisit | None = None,
 ) -> object:
     """Visit a node or batch with this package's own private hooks, step by step; `recorded` is what a journal knows of the visit."""
     p = c.prep(shared)
@@ -251,6 +268,8 @@ async def _visit_steps(
         p = await (p if mode != CALLER else call_on_engine(p))
     elif p.__class__ in LAZY:
         watched(p, c, "prep")
+    if kept is not None:
+        kept.prepared(p)
     if recorded is not None and recorded.has_result:
         e = recorded.result
     elif kind == BATCH:
@@ -261,6 +280,8 @@ async def _visit_steps(
         e = await _exec_base(frame, c, p, mode)
     if recorded is not None and kind != BATCH and not recorded.has_result and getattr(c.exec, "__func__", None) is not BaseNode.exec:
         await recorded.keep(frame, e)
+    if kept is not None:
+        kept.gave(e)
     action = c.post(shared, p, e)
     if action.__class__ in LAZY:
         return watched(action, c, "post")

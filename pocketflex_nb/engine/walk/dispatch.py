@@ -179,17 +179,22 @@ class VisitPlan:
         A plain node whose prep, exec and post are all ``async def``.
     is_legacy_async : bool
         A node in the `*_async` spelling, copied simply, whose hooks are all ours.
+    keeps : bool
+        Whether what its steps give is kept for those who look: step by step, on none of the shortest ways.
     """
 
     # no dataclass: making one would be a twentieth of this package's import
-    __slots__ = ("cls", "copies_simply", "is_async", "is_inline", "is_legacy_async", "is_plain", "kind", "needs_copy", "sets_params")
+    __slots__ = (
+        "cls", "copies_simply", "is_async", "is_inline", "is_legacy_async", "is_plain", "keeps", "kind", "needs_copy", "sets_params",
+    )
 
     def __init__(
         self, *, kind: NodeKind, cls: type, is_plain: bool, copies_simply: bool, sets_params: bool, is_inline: bool, needs_copy: bool,
-        is_async: bool, is_legacy_async: bool,
+        is_async: bool, is_legacy_async: bool, keeps: bool = False,
     ) -> None:
         self.kind, self.cls, self.is_plain, self.copies_simply, self.sets_params = kind, cls, is_plain, copies_simply, sets_params
         self.is_inline, self.needs_copy, self.is_async, self.is_legacy_async = is_inline, needs_copy, is_async, is_legacy_async
+        self.keeps = keeps
 
     def but(self, **changed: object) -> VisitPlan:
         """The same with some attributes of another value."""
@@ -198,6 +203,8 @@ class VisitPlan:
 
 #: class to what its plan depends on, and the plan
 _plans: dict[Any, tuple[tuple[Any, ...], VisitPlan]] = {}
+#: plan to the same with its values kept
+_keepings: dict[VisitPlan, VisitPlan] = {}
 _new: Any = object.__new__
 _UNKNOWN: tuple[object, None] = None, None
 
@@ -239,9 +246,21 @@ def plan_of(node: Any, run: Lifecycle[Frame], is_shown: bool = False) -> VisitPl
         plan = plan.but(needs_copy=True)
     if run.recording is not None:  # step by step, with a look into the journal before each
         plan = plan.but(is_plain=False, is_async=False, is_legacy_async=False)
-    if cls is node.__class__ and _PATCHES.isdisjoint(node.__dict__):
+    if cls is not node.__class__ or not _PATCHES.isdisjoint(node.__dict__):
+        plan = _changed(plan, node)
+    return plan if run.values is None else _keeping(plan, run.values.wants(node))
+
+
+def _keeping(plan: VisitPlan, is_wanted: bool) -> VisitPlan:
+    """The same with its values kept, where they are to be had: a flow has none, and a private hook of the user's own hides them."""
+    if not is_wanted or not (plan.kind <= BATCH or plan.is_legacy_async):
         return plan
-    return _changed(plan, node)
+    kept = _keepings.get(plan)
+    if kept is None:
+        if len(_keepings) >= 1_024:
+            _keepings.clear()
+        kept = _keepings[plan] = plan.but(is_plain=False, is_async=False, is_legacy_async=False, keeps=True)
+    return kept
 
 
 def _foreign(node: BaseNode) -> VisitPlan:

@@ -53,6 +53,8 @@ def record_failure(frame: Frame, node: BaseNode, error: BaseException, start: in
     else:
         status = "failed"
     run.records.extend((frame, node, Failure(error, takes, status), start, now()))
+    if frame.kept is not None and frame.kept.began == start:
+        frame.kept.error = error
     run.hops += 1
     if not takes:
         raise error

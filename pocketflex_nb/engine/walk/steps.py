@@ -27,6 +27,7 @@ from pocketflex_nb.core.flow.nodes import BaseNode, Node
 from pocketflex_nb.engine.control.attempt_clock import limit
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import format_error
+from pocketflex_nb.engine.records.visit_values import KeptVisit, note_try
 from pocketflex_nb.engine.walk.dispatch import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.walk.failed_attempts import begin_try, end_tries, take_back, withdraw
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
@@ -154,6 +155,8 @@ def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
 def retried(node: BaseNode, frame: Frame | None, number: int, exc: BaseException) -> None:
     """Note that attempt `number` failed and another follows."""
     if frame is not None:
+        if frame.lifecycle.values is not None:
+            note_try(frame, number, exc)
         frame.note("node_retried", attempt=number, error=format_error(exc))
 
 
@@ -208,10 +211,14 @@ def with_tries(node: BaseNode, prep_res: object, coro: Any) -> object:
     return attempt_async(node, prep_res)
 
 
-async def finish_visit(node: Any, shared: object, prep_res: Any, exec_res: Any, stage: int) -> Any:
+async def finish_visit(
+    node: Any, shared: object, prep_res: Any, exec_res: Any, stage: int, kept: KeptVisit | None = None
+) -> Any:
     """The rest of a visit whose `prep` (stage 0) or `_exec` (stage 1) turned out to be async: that one is awaited first."""
     if stage == 0:
         prep_res = await prep_res
+        if kept is not None:
+            kept.prepared(prep_res)
         if type(node)._exec is Node._exec and "_exec" not in node.__dict__:
             exec_res = await attempt_async(node, prep_res)
         else:
@@ -222,6 +229,8 @@ async def finish_visit(node: Any, shared: object, prep_res: Any, exec_res: Any, 
                 exec_res = await streamed(exec_res)
     else:
         exec_res = await exec_res
+    if kept is not None:
+        kept.gave(exec_res)
     action = node.post(shared, prep_res, exec_res)
     if action.__class__ in LAZY:
         return watched(action, node, "post")

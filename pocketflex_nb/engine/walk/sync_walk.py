@@ -21,6 +21,7 @@ from pocketflex_nb.core.store.change_log import HOP_START, STEP, TIME
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several
 from pocketflex_nb.engine.records.run_log import LOOK_EVERY
+from pocketflex_nb.engine.records.visit_values import KeptVisit
 from pocketflex_nb.engine.walk.action_lists import is_chosen_by_flow, spread
 from pocketflex_nb.engine.walk.async_walk import walk_async
 from pocketflex_nb.engine.walk.dispatch import VisitPlan, full_copy, is_exec_step, is_step, plan_of, visit_copy
@@ -39,20 +40,24 @@ _FEW = 12
 _NO_PLANS: dict[Any, VisitPlan] = {}
 
 
-def visit(node: Any, shared: object) -> object:
+def visit(node: Any, shared: object, kept: KeptVisit | None = None) -> object:
     """One visit of `node` (`BaseNode._run`): its action, or a coroutine that returns it when a step is async."""
     p = node.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, node.prep):
-        return finish_visit(node, shared, p, None, 0)
+        return finish_visit(node, shared, p, None, 0, kept)
     if p.__class__ in LAZY:
         watched(p, node, "prep")
+    if kept is not None:
+        kept.prepared(p)
     e = node._exec(p)
     if e.__class__ is CoroutineType and is_exec_step(node):
-        return finish_visit(node, shared, p, e, 1)
+        return finish_visit(node, shared, p, e, 1, kept)
     if e.__class__ in LAZY:
         if is_stream(node.exec):  # of a `BaseNode`, which has no tries
-            return finish_visit(node, shared, p, streamed(e), 1)
+            return finish_visit(node, shared, p, streamed(e), 1, kept)
         watched(e, node, "exec")
+    if kept is not None:
+        kept.gave(e)
     action = node.post(shared, p, e)
     return watched(action, node, "post") if action.__class__ in LAZY else action
 
@@ -108,7 +113,14 @@ def walk(frame: Frame, start: Any, shared: Any, params: dict[str, Any]) -> Any:
                             action = c.post(shared, p, e)
                 else:
                     c = full_copy(node, plan, params)
-                    action = c._run(shared)
+                    if plan.keeps:
+                        assert run.values is not None  # as its plan says
+                        kept = run.values.begin(frame, t0)
+                        if kept is None:  # its next visit is as short as it can be
+                            plans.pop(node, None)
+                        action = visit(c, shared, kept)
+                    else:
+                        action = c._run(shared)
                 if action is not None and type(action) is not str:
                     if type(action) is CoroutineType:
                         action = wait_step(action, frame)

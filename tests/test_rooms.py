@@ -48,7 +48,7 @@ ROOMS = {
     "agents": Rule(frozenset({"core", "concurrency", "engine"}), {"cloudpickle": 1}),
     "resources": Rule(frozenset({"core", "concurrency"}), dict.fromkeys(SERVERS, 2), may_write=True),
     "journal": Rule(frozenset({"core"}), may_write=True),
-    "views": Rule(frozenset({"core"}), {"graphviz": 1}, may_wait=False),
+    "views": Rule(frozenset({"core"}), {"graphviz": 1, "markdown_it": 1}, may_wait=False),
     "notebook": Rule(
         frozenset({"core", "concurrency", "engine", "agents", "resources", "journal", "views", "notebook", "pocketflow", ""}),
         # traitlets, comm and ipykernel are how one speaks to IPython and ipywidgets
@@ -98,7 +98,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
 STRANGERS = {"resources": ({"stores", "queues"}, {"stores", "topics"})}
 
 #: foreign packages that no module may import before it is asked to do something with them
-ALWAYS_LAZY = {"greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "pandas", *SERVERS}
+ALWAYS_LAZY = {"greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "markdown_it", "pandas", *SERVERS}
 
 #: hooks that IPython calls by name, and nobody imports
 CALLED_BY_IPYTHON = {"load_ipython_extension", "unload_ipython_extension"}

@@ -19,7 +19,7 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.core.user_traceback import is_engine_file
 
-__all__ = ["InputField", "input_fields"]
+__all__ = ["InputField", "input_fields", "keys_read"]
 
 _STEPS = ("prep", "prep_async", "post", "post_async")
 #: methods of a store that read a key, if it is there
@@ -85,6 +85,21 @@ def input_fields(flow: Flow) -> list[InputField]:
             elif use.key not in written and use.key not in found:
                 found[use.key] = InputField(use.key, use.does == "need", use.default, path)
     return [replace(field, is_needed=field.is_needed and not writers.get(field.key, set()) - {field.node}) for field in found.values()]
+
+
+def keys_read(node: object) -> list[str]:
+    """The keys that the steps of one node read, in their order.
+
+    Examples
+    --------
+    >>> from pocketflex_nb import node
+    >>> @node
+    ... def search(shared):
+    ...     shared["found"] = [shared["topic"]] * shared.get("depth", 2)
+    >>> keys_read(search)
+    ['topic', 'depth']
+    """
+    return list(dict.fromkeys(use.key for use in _uses(node) if use.does != "write"))
 
 
 def _uses(node: object) -> Iterator[_Use]:

@@ -23,7 +23,10 @@ from pocketflex_nb.views.values.change_lines import change_lines
 from pocketflex_nb.views.values.store_rows import child_rows as tree_rows
 from pocketflex_nb.views.values.value_preview import preview
 
-__all__ = ["EVENTS", "MESSAGE_KINDS", "RUNS", "TABS", "Rows", "Step", "TabContent", "reading_replica", "tab_content"]
+__all__ = [
+    "EVENTS", "MESSAGE_KINDS", "RUNS", "TABS", "Rows", "Step", "TabContent", "event_place", "reading_replica", "store_of", "store_then",
+    "tab_content", "version_then",
+]
 
 #: the tabs, as the page names them
 TABS = ("diff", "messages", "store", "error", "events")
@@ -107,13 +110,29 @@ def _event_rows(runs: Sequence[ViewedRun], moment: int | None, time_travel: Time
         latest = list(islice((event for event in reversed(events) if wanted(event)), EVENTS))
         texts.update(_outputs(events, latest))
         found += latest
-    zero = min((life.started for life in map(engine_side, runs) if life.started), default=0)
+    zero = _zero(runs)
     found = sorted(found, key=lambda event: event.ns)[-EVENTS:]
     several = len(runs) > 1
     return [
         [f"{max(e.ns - zero, 0) / 1e9:.3f}", e.kind.replace("_", " "), _where(e, several), _facts(e, texts.get(id(e)))]
         for e in reversed(found)
     ]
+
+
+def event_place(runs: Sequence[ViewedRun], moment: str, where: str, time_travel: TimeTravel) -> tuple[ViewedRun, str] | None:
+    """The run and the address of the event whose row has these first and third cells."""
+    runs = list(runs)[:RUNS]
+    zero = _zero(runs)
+    for run in runs:
+        for event in reversed(time_travel.events_of(run).read()):
+            if f"{max(event.ns - zero, 0) / 1e9:.3f}" == moment and _where(event, len(runs) > 1) == where:
+                return run, event.address
+    return None
+
+
+def _zero(runs: Sequence[ViewedRun]) -> int:
+    """When the first of the runs began, monotonic ns."""
+    return min((life.started for life in map(engine_side, runs) if life.started), default=0)
 
 
 def _outputs(events: list[Event], latest: list[Event]) -> dict[int, str]:
@@ -149,12 +168,12 @@ def _store(runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_
     run = at[0] if at is not None else runs[0] if runs else None
     if run is None or not hasattr(run.store, "keys"):
         return {"rows": [], "note": "There is no store to look into."}
-    place, store = _store_of(run, "" if at is None else at[1].address)
+    place, store = store_of(run, "" if at is None else at[1].address)
     with reading_replica(store):
         return _store_rows(run, place, store, moment, time_travel)
 
 
-def _store_of(run: ViewedRun, address: str) -> tuple[str, object]:
+def store_of(run: ViewedRun, address: str) -> tuple[str, object]:
     """The store that the step at `address` was on: the private one of the nearest flow around it, by address, else the run's."""
     around = [place for place in run.stores if place and address.startswith(f"{place}/")]
     place = max(around, key=len, default="")
@@ -168,23 +187,28 @@ def _of_private(place: str) -> str:
 def _store_rows(run: ViewedRun, place: str, store: object, moment: int | None, time_travel: TimeTravel) -> TabContent:
     held, note = store, _of_private(place)
     if moment is not None:
-        held, then = _store_then(run, place, store, moment, time_travel)
+        held, then = store_then(run, place, store, moment, time_travel)
         note = then or note
     rows = [[row.kind, clean(row.key), clean(row.preview), _writer(store, row.path[0], moment)] for row in tree_rows(held, limit=60)]
     more = len(held) - len(rows) if isinstance(held, Sized) else 0
     return {"rows": rows, "note": note or (f"{more:,} more keys: %pocketflex store" if more > 0 else "" if rows else "The store is empty.")}
 
 
-def _store_then(run: ViewedRun, place: str, store: object, moment: int, time_travel: TimeTravel) -> tuple[object, str]:
+def store_then(run: ViewedRun, place: str, store: object, moment: int, time_travel: TimeTravel) -> tuple[object, str]:
+    """The content of a store at a moment, monotonic ns, and what is to be said about it; its address is `place`."""
     if not isinstance(store, Store):
         return store, "A plain dict keeps no past: this is the store as it is now."
-    events = time_travel.events_of(run).until(moment)
-    changed = (event for event in events if event.kind == "store_changed" and event.get("store", "") == place)
-    versions = [c["version"] for event in changed for c in event["changes"]]
     try:
-        return store.at(max(versions, default=0)), ""
+        return store.at(version_then(run, place, moment, time_travel)), ""
     except StoreError as exc:
         return {}, str(exc)
+
+
+def version_then(run: ViewedRun, place: str, moment: int, time_travel: TimeTravel) -> int:
+    """The version of a store of `run` at a moment, by what its steps had changed; its address is `place`."""
+    events = time_travel.events_of(run).until(moment)
+    changed = (event for event in events if event.kind == "store_changed" and event.get("store", "") == place)
+    return max((c["version"] for event in changed for c in event["changes"]), default=0)
 
 
 def _writer(store: object, key: object, moment: int | None) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import linecache
 import traceback
 from collections.abc import Iterator
 from inspect import CO_VARARGS, CO_VARKEYWORDS, isclass, ismodule, isroutine
-from pathlib import Path
 from types import FrameType
 from typing import TypedDict
 
-from pocketflex_nb.core.user_traceback import user_frames
+from pocketflex_nb.core.user_traceback import line_text, user_frames
 from pocketflex_nb.core.value_text import stop_goes_on
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.views.text.page_text import clean
@@ -46,7 +44,7 @@ def error_card(run: ViewedRun) -> ErrorCard:
     return {
         "run": clean(run.name, 120), "node": clean(node, 120), "type": type(error).__name__,
         "text": clean(_said(error), 600), "cause": _cause(error), "inputs": list(_values(step)) if step is not None else [],
-        "trace": [_line_of(frame, line) for frame, line in reversed(frames[-_LINES:])],
+        "trace": [clean(line_text(frame, line), 400) for frame, line in reversed(frames[-_LINES:])],
     }
 
 
@@ -73,13 +71,6 @@ def _cause(error: BaseException) -> str:
     if cause is None or not user_frames(cause.__traceback__)[0]:
         return ""
     return clean(f"{type(cause).__name__} {_said(cause)}", 300)
-
-
-def _line_of(frame: FrameType, line: int) -> str:
-    code = frame.f_code
-    is_cell = "ipykernel" in code.co_filename or code.co_filename.startswith("<")
-    text = clean(linecache.getline(code.co_filename, line, frame.f_globals).strip(), 160)
-    return f"{'cell' if is_cell else Path(code.co_filename).name}:{line}  in {code.co_name}" + (f"\n    {text}" if text else "")
 
 
 def _values(frame: FrameType) -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ from pocketflex_nb.views.text.hidden_parts import Veiled, hidden_among, hides
 from pocketflex_nb.views.text.redaction import MARGIN, SECRET_MASK, is_secret_key, redacted, redacted_head
 from pocketflex_nb.views.text.safe_text import shown
 
-__all__ = ["ENTRIES", "PAGE", "ROWS", "detail", "preview", "safe_repr_text", "size_of", "type_label"]
+__all__ = ["ENTRIES", "PAGE", "ROWS", "detail", "preview", "safe_repr_text", "size_of", "type_label", "veiled_frame"]
 
 #: characters of a page, rows of a table, entries of a container
 PAGE, ROWS, ENTRIES = 2_048, 20, 50
@@ -127,7 +127,7 @@ def _table(value: object) -> str | None:
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series)):
         options = {"max_cols": 12} if isinstance(value, pandas.DataFrame) else {}
-        return f"{_veiled_frame(value.head(ROWS)).to_string(max_rows=ROWS, **options)}\n({type_label(value)})"
+        return f"{veiled_frame(value.head(ROWS)).to_string(max_rows=ROWS, **options)}\n({type_label(value)})"
     if numpy is not None and isinstance(value, numpy.ndarray):
         if any(is_secret_key(name) for name in value.dtype.names or ()):
             return f"({type_label(value)} {value.dtype.names})"
@@ -140,7 +140,7 @@ def _table(value: object) -> str | None:
     return None
 
 
-def _veiled_frame(head: Any) -> Any:
+def veiled_frame(head: Any) -> Any:
     """The head of a pandas table with the columns masked whose names are secret, and of a series the rows."""
     if not hasattr(head, "columns"):
         if is_secret_key(head.name):

@@ -29,6 +29,7 @@ from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, handle_clicks_while_busy
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgotten
+from pocketflex_nb.notebook.widgets.run_view.drawer import Drawer
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS
 from pocketflex_nb.views.text.page_text import clean
@@ -126,6 +127,8 @@ class RunView(StaticFallback, DeltaWidget):
         self._owes_spans = False  # whether timeline and tab are behind
         self._tab = tabs[0] if tabs else ""
         self._requests: deque[dict[str, Any]] = deque()
+        self._drawer = Drawer(lambda: self._view_model, lambda: self._flows, self._show_begun)
+        self._is_final = False  # whether the last update of runs that are over was sent
         self._follows = follow
         self._kept: _Kept | None = None  # what is left when its runs were forgotten
         self.on_final: Callable[[], None] | None = None
@@ -167,6 +170,7 @@ class RunView(StaticFallback, DeltaWidget):
         if new:
             self._outermost.runs.extend(new)
             self._name = self._kept = None
+            self._is_final = False
             if not self._levels:
                 self._redraw()
             self._seen = None
@@ -205,6 +209,8 @@ class RunView(StaticFallback, DeltaWidget):
         if self._kept is not None:
             return False
         live = self._outermost.is_live()
+        if self._is_final and not live and not requested:
+            return False
         if live and not requested and not self.has_budget():
             return self._follows
         if self._levels:
@@ -226,7 +232,7 @@ class RunView(StaticFallback, DeltaWidget):
         served = False
         while self._requests:
             request = self._requests.popleft()
-            served = True
+            served = served or request.get("do") != "drawer"  # which changes nothing here
             with contextlib.suppress(ValueError, TypeError, LookupError):  # a page may send anything
                 self._request(request)
         return served
@@ -258,6 +264,14 @@ class RunView(StaticFallback, DeltaWidget):
 
     def _go_live(self, request: Mapping[str, Any]) -> None:
         self._view_model.moment = None
+
+    def _look(self, request: Mapping[str, Any]) -> None:
+        self.send({"drawer": self._drawer.answer(request)})
+
+    def _show_begun(self, run: ViewedRun) -> None:
+        """Show a run that began in this view, alone until another is chosen."""
+        self.add([run])
+        self._outermost.focus = self._outermost.runs.index(run)
 
     def _move_cursor(self, request: Mapping[str, Any]) -> None:
         self._view_model.go_to(step=request.get("step"), by=int(request.get("by", 0)), ms=request.get("ms"))
@@ -322,6 +336,7 @@ class RunView(StaticFallback, DeltaWidget):
             self._next_spans = now + max(_SPANS_EVERY, (sent.get("spans", 0) + sent.get("tab_content", 0)) / _SPANS_RATE)
         if final:
             self.resync()
+            self._is_final = True
 
     def _shown(self, *, final: bool, timely: bool) -> dict[str, object]:
         """The traits as they are now; timeline and tab only where it is time for them."""
@@ -495,6 +510,7 @@ class RunView(StaticFallback, DeltaWidget):
 _REQUESTS: dict[str, Callable[[RunView, Mapping[str, Any]], None]] = {
     "focus": RunView._focus_run, "pin": RunView._pin_run, "enter": RunView._enter_step, "up": RunView._leave_steps,
     "tab": RunView._choose_tab, "live": RunView._go_live, "cursor": RunView._move_cursor,
+    "drawer": RunView._look,
 }
 #: command of the page to method of a run
 _STEERS = {"stop": "cancel", "pause": "pause", "resume": "resume", "step": "step"}

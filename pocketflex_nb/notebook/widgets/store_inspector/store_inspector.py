@@ -19,6 +19,7 @@ from pocketflex_nb.core.value_text import path_text
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.run_data.detail_tabs import reading_replica
+from pocketflex_nb.notebook.run_data.value_image import image_of
 from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.number_series import NumberSeries
@@ -27,7 +28,6 @@ from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, 
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell, notify_when_forgotten
 from pocketflex_nb.notebook.widgets.store_inspector.breakpoints import KeyBreaks
 from pocketflex_nb.notebook.widgets.store_inspector.store_history import StoreHistory, put_at
-from pocketflex_nb.notebook.widgets.store_inspector.value_image import image_of
 from pocketflex_nb.views.text.hidden_parts import is_hidden_at
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted_head

@@ -74,7 +74,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
         [{"codec"}, {"frozen"}, {"flow"}],
         [{"store"}, {"mermaid"}],
     ],
-    "engine": [[{"records"}], [{"control"}], [{"runs"}], [{"walk"}], [{"launch"}], [{"resume"}], [{"engine_port"}]],
+    "engine": [[{"records"}], [{"control"}], [{"runs"}], [{"walk"}], [{"keeping"}], [{"launch"}], [{"resume"}], [{"engine_port"}]],
     "agents": [[{"protocol"}], [{"host"}], [{"messaging"}], [{"isolation"}], [{"actor"}], [{"supervision"}], [{"tasks"}]],
     "resources": [
         [{"connections"}],

@@ -24,6 +24,7 @@
     ├── DecodingError(ValueError)        text that cannot be read back
     │   └── NotLoaded                    because its class is not loaded here
     ├── JournalError(RuntimeError)       a journal that cannot be read, written or gone on with
+    │   ├── NotOnTape                    a strict tape has no result for a step: `.address`, `.tape`
     │   ├── RecordedError                what a node failed with in an earlier process, for its error edge: `.kind`
     │   └── RunHeld                      another process writes that run
     └── ResourceError(RuntimeError)      a store or queue outside of this process: `.url`, masked
@@ -42,7 +43,7 @@ from typing import Any
 __all__ = [
     "AgentError", "BadURL", "BreakerOpen", "BudgetSpent", "CallFailed", "CannotAsk", "CheckError", "ConflictError", "DecodingError",
     "DiagramError", "EncodingError", "FlowError", "JournalError", "LockLost", "MissingExtra", "NodeTimeout", "NotLoaded",
-    "PocketflexError", "RecordedError", "Refused",
+    "NotOnTape", "PocketflexError", "RecordedError", "Refused",
     "ResourceError", "RunCancelled", "RunError", "RunHeld", "RunTimeout", "StepCancelled", "StepLimit", "StoreError",
     "UnknownAction", "Unreachable", "nearest",
 ]
@@ -203,11 +204,36 @@ class JournalError(PocketflexError, RuntimeError):
 
 
 class RecordedError(JournalError):
-    """What a node failed with in an earlier process: the text of that error. `kind` names its class."""
+    """What a node failed with in an earlier process: an error of that text.
 
-    def __init__(self, message: str, *, kind: str = "") -> None:
+    Attributes
+    ----------
+    kind : str
+        Its class: ``"builtins:ValueError"``.
+    told : str
+        Class and text, as events have it: ``"ValueError: no such page"``.
+    """
+
+    def __init__(self, told: str, *, kind: str = "") -> None:
+        name = kind.rpartition(":")[2].rpartition(".")[2]
+        super().__init__(told.removeprefix(f"{name}: ") if name else told)
+        self.kind, self.told = kind, told
+
+
+class NotOnTape(JournalError):
+    """A run on a strict tape came to a step that the tape has no result for.
+
+    Attributes
+    ----------
+    address : str
+        The step, or the question that it asked.
+    tape : str
+        The file and the run that was to be played.
+    """
+
+    def __init__(self, message: str, *, address: str = "", tape: str = "") -> None:
         super().__init__(message)
-        self.kind = kind
+        self.address, self.tape = address, tape
 
 
 class RunHeld(JournalError):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
 
 __all__ = [
-    "DisplayPort", "DrawPort", "EnginePort", "ExportPort", "JournalPort", "JournalRecorder", "JournalRow",
-    "ObservedRun", "RunningAgent", "WalkFrame", "WalkedRun", "display", "draw", "engine",
+    "CachedResults", "DisplayPort", "DrawPort", "EnginePort", "ExportPort", "JournalPort", "JournalRecorder", "JournalRow",
+    "ObservedRun", "RecordedRun", "RunningAgent", "WalkFrame", "WalkedRun", "display", "draw", "engine",
     "export", "journal", "screen",
 ]
 
@@ -316,7 +316,8 @@ class JournalRecorder(Protocol):
 
     # records
     def hop(
-        self, address: str, action: Any, changes: _StoreChanges, /, *, seconds: float = 0.0, usage: tuple[float, float] | None = None
+        self, address: str, action: Any, changes: _StoreChanges, /, *, seconds: float = 0.0, usage: tuple[float, float] | None = None,
+        origin: str = "",
     ) -> Sequence[Any]: ...
     def failed(
         self, address: str, error: BaseException, told: str, changes: _StoreChanges, /, *, seconds: float = 0.0
@@ -337,12 +338,34 @@ class JournalRecorder(Protocol):
     def close(self) -> None: ...
 
 
+class CachedResults(Protocol):
+    """Results of `exec` that are kept for later runs; a `ResultCache` of the journal's room."""
+
+    @property
+    def path(self) -> Any: ...
+    def get(self, key: str, /) -> str | None: ...
+    async def keep(self, key: str, node: str, text: str, /) -> None: ...
+
+
+class RecordedRun(Protocol):
+    """A recorded run that another one plays; a `Tape` of the journal's room."""
+
+    name: str
+
+    def result(self, address: str, /) -> JournalRow | None: ...
+    def finished(self, address: str, /) -> JournalRow | None: ...
+    def changes(self, address: str, scope: str, /) -> list[tuple[Any, bool, Any]] | None: ...
+    def answer(self, where: str, number: int, /) -> tuple[bool, Any]: ...
+
+
 class JournalPort(Protocol):
     """Opens journals; `journal.port` provides it."""
 
     def begin(
         self, path: Any, name: str, header: Mapping[str, Any], store: Mapping[Any, Any], transient: frozenset[Any], durability: str, /
     ) -> JournalRecorder: ...
+    def cache(self, path: Any, /) -> CachedResults: ...
+    def tape(self, source: Any, flow: str, store: Mapping[Any, Any], is_one: bool, /) -> RecordedRun: ...
     def reopened_store(self, url: str, /) -> Any: ...
     def unfinished(self, path: Any, /) -> list[int]: ...
     def left(self, path: Any, run: int | str, /) -> Any: ...

@@ -298,11 +298,15 @@ def _count(n: NodeState, status: str) -> None:
 
 def _node_finished(s: State, e: Event) -> None:
     n = _finished_visit(s, e)
-    n.status, n.action = "running" if n.active else "done", str(e.get("action") or "default")
+    n.status, n.action = "running" if n.active else _ended_well(e), str(e.get("action") or "default")
     branches = e.get("branches")
     for action, times in branches.items() if branches is not None else ((n.action, 1),):
         edge = (e.node, action)
         s.edges[edge] = s.edges.get(edge, 0) + times
+
+
+def _ended_well(e: Event) -> str:
+    return "cached" if e.get("cached") else "done"
 
 
 def _node_failed(s: State, e: Event) -> None:
@@ -430,7 +434,7 @@ def _inner_visit(s: State, e: Event) -> None:
         n.status, n.error = e.get("status", "failed"), str(e.get("error") or "")
         _count(n, n.status)
     else:
-        n.status, n.action = "running" if n.active else "done", str(e.get("action") or "default")
+        n.status, n.action = "running" if n.active else _ended_well(e), str(e.get("action") or "default")
 
 
 _FOLDS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, copy_context
@@ -17,13 +16,12 @@ from pocketflex_nb.concurrency.reentrancy import interrupt_cell
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import RunCancelled
-from pocketflex_nb.core.flow.code_marks import code_marks, wiring
 from pocketflex_nb.core.flow.flow import Flow, check_limits
 from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency
 from pocketflex_nb.core.store.store import Store, as_store
+from pocketflex_nb.engine.keeping import Keeping, keep_runs
 from pocketflex_nb.engine.records.emit import capture_logging
 from pocketflex_nb.engine.records.record import format_error
-from pocketflex_nb.engine.records.recording import Recording
 from pocketflex_nb.engine.records.visit_values import VisitValues, is_watched
 from pocketflex_nb.engine.runs.code_reload import classes_now
 from pocketflex_nb.engine.runs.lost_handles import launch_call
@@ -34,7 +32,7 @@ from pocketflex_nb.engine.walk.dispatch import overrides_flow_hooks
 from pocketflex_nb.engine.walk.flow_visit import visit_flow_async
 from pocketflex_nb.engine.walk.steps import USER, in_pool, mode_here
 
-__all__ = ["AT_ONCE", "all_or_none", "begin_group", "drive", "launch", "launch_each", "make_run", "record_runs"]
+__all__ = ["AT_ONCE", "all_or_none", "begin_group", "drive", "launch", "launch_each", "make_run"]
 
 ShownT = TypeVar("ShownT", Run, RunGroup)
 #: runs of one group at once, unless said otherwise
@@ -89,6 +87,10 @@ def launch(
     detached: bool = False,
     journal: object = None,
     durability: str = "node",
+    tape: object = None,
+    strict_tape: bool = False,
+    cache: object = None,
+    refresh_cache: bool = False,
 ) -> Any:
     """Start a flow, or several at once, on the engine thread.
 
@@ -120,6 +122,16 @@ def launch(
         the store must be such that they can be kept, except keys declared by ``Store(transient=...)``.
     durability : {"node", "power", "batch"}
         With a journal: each node is kept before the next one begins, whatever becomes of the process; of the machine, too; or within 50 ms.
+    tape : str or Path, optional
+        ``"runs.sqlite#night"``: a recorded run; each `exec` gives what it gave there, and questions are answered as they were. What the
+        tape lacks is called. A file alone: the latest run of that flow; of several runs, each plays the one that began with its store.
+    strict_tape : bool
+        What the tape lacks is an error, `NotOnTape`, that names the place.
+    cache : str or Path, optional
+        A file, a journal's or another, that keeps results of `exec` for later runs: where the code of a node's class, what the node holds
+        and what `prep` gave are as they were, `exec` is skipped, and `prep` and `post` run. Runs that steps begin use it, too.
+    refresh_cache : bool
+        Compute and keep all results anew.
 
     Returns
     -------
@@ -129,6 +141,15 @@ def launch(
     ------
     TypeError
         Something is no flow, or a store is no mapping.
+    JournalError
+        The journal or the cache cannot be opened, or there is no such tape.
+
+    Notes
+    -----
+    Not cached: errors and what `exec_fallback` gave, a result that rests on a person's answer, what cannot be encoded (which is said once),
+    an `exec` that changes its input, function nodes, and nodes with ``cacheable = False``, which is for those that draw lots, read a clock
+    or do something outside. A node may say what its result depends on: ``def cache_key(self, prep_res)``; None is not kept. What a cached
+    `exec` emitted is not told again. Globals that are texts or numbers count as the node's code, functions that it calls do not.
 
     Examples
     --------
@@ -147,6 +168,7 @@ def launch(
     >>> [run.store["said"] for run in group.wait(10)]
     ['hello Ada', 'hello Bob']
     """
+    keeping = Keeping(journal, durability, tape, strict_tape, cache, refresh_cache)
     check_limits("launch", max_steps, timeout, budget)
     check_concurrency("launch", max_concurrency)
     is_seen = show is not False and ports.screen()  # before a run begins, whose first prints go to its lane
@@ -159,7 +181,7 @@ def launch(
                 run = made(make_run(flows, share if shared is None else shared, name, options))
                 lifecycle_of(run).branches = max_concurrency
                 _check(run.flow)
-                record_runs([run], journal, durability)
+                keep_runs([run], keeping)
                 _start([run])
             return _shown(run, show) if is_seen else run
     with _stopped_together() as started:
@@ -167,39 +189,9 @@ def launch(
             group = RunGroup(_many(flows, shared, share, name, options, made), on_error=on_error, name=name)
             for flow in {id(run.flow): run.flow for run in group}.values():
                 _check(flow)
-            record_runs(group, journal, durability)
+            keep_runs(group, keeping)
             begin_group(group, max_concurrency)
         return _shown(group, show) if is_seen else group
-
-
-def record_runs(made: Iterable[Run], path: object, durability: str) -> None:
-    """Give runs that wait to be started a journal, if `path` names one: their headers are written."""
-    if path is None:
-        return
-    if ports.journal is None:
-        raise RuntimeError("the journal's room is not there")
-    lives, done = [lifecycle_of(run) for run in made], list[Recording]()
-    stores = [life.store for life in lives]
-    if len({id(store) for store in stores}) < len(stores) and any(type(store) is Store for store in stores):
-        raise ValueError(
-            "journal= with a store in memory that several runs share: after a crash each would go on with changes of its own; "
-            "share one that outlives the process, such as open_store('sqlite:///shared.db')"
-        )
-    try:
-        for run in lives:
-            uid, flow, store = os.urandom(16).hex(), run.flow, run.store
-            header = {"uid": uid, "flow": run.flow_id, "nodes": code_marks(flow), "wiring": wiring(flow), "limits": run.limits or {}}
-            if (url := getattr(store, "url", None)) is not None:  # what is kept elsewhere holds its own values
-                header["store_url"] = url
-            header["transient"] = sorted(map(str, store._transient))
-            content = {} if type(store) is not Store else {key: dict.__getitem__(store, key) for key in dict.keys(store)}
-            recorder = ports.journal.begin(path, run.name, header, content, store._transient, durability)
-            run.recording = Recording(recorder, uid)
-            done.append(run.recording)
-    except BaseException:
-        for recording in done:
-            recording.ended("cancelled", "it was not started: another run of its group could not be")
-        raise
 
 
 @contextmanager
@@ -238,8 +230,10 @@ def launch_each(
     flow: Flow, key: str | None, items: Iterable[Any], *, store: object = None, name: str | None = None, show: bool | None = None,
     max_concurrency: int | None = AT_ONCE, timeout: float | None = None, budget: Mapping[str, float] | None = None,
     max_steps: int | None = None, on_error: str = "others", detached: bool = False, journal: object = None, durability: str = "node",
+    tape: object = None, strict_tape: bool = False, cache: object = None, refresh_cache: bool = False,
 ) -> RunGroup:
     """Start one run of `flow` per item; see `Flow.launch_each`."""
+    keeping = Keeping(journal, durability, tape, strict_tape, cache, refresh_cache)
     check_limits("launch_each", max_steps, timeout, budget)
     check_concurrency("launch_each", max_concurrency)
     is_seen = show is not False and ports.screen()
@@ -256,7 +250,7 @@ def launch_each(
                 runs.append(run)
             if runs:
                 _check(runs[0].flow)
-                record_runs(runs, journal, durability)
+                keep_runs(runs, keeping)
             group = begin_group(RunGroup(runs, on_error=on_error, name=name), max_concurrency)
         return _shown(group, show) if is_seen else group
 

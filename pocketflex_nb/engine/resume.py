@@ -193,13 +193,14 @@ def _made(path: object, number: int | str, flow: Flow, provide: Mapping[object, 
     made = make_run(walked, store, history.name, limits)
     recorder = ports.journal.go_on(path, history, durability, transient, changed)
     life = lifecycle_of(made)
-    life.recording = Recording(recorder, str(header.get("uid", "")))
+    recording = Recording(recorder, str(header.get("uid", "")))
+    life.record_in(recording)
     tokens, cost = history.usage
     if tokens or cost:
         spent = life.ensure_controller().limits.spent
         spent["tokens"] += tokens
         spent["cost"] += cost
-        life.recording.spent_before(spent["tokens"], spent["cost"])
+        recording.spent_before(spent["tokens"], spent["cost"])
     if changed:
         warnings.warn(f"{what} goes on with other code than it began with: {', '.join(changed)}", stacklevel=3)
     return made

@@ -5,9 +5,11 @@ See ``docs/journal.md`` for the meaning of rows. Tables grow at their ends only;
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from pocketflex_nb.core.errors import JournalError
@@ -18,8 +20,8 @@ __all__ = [
 
 #: "PFXJ", in the file's header
 APPLICATION_ID = 0x5046584A
-#: number of this format, in the file's header as `user_version`
-FORMAT = 1
+#: number of this format, in the file's header as `user_version`. 2: with the table `results`
+FORMAT = 2
 #: a row's key is the number of its run, shifted, and its own number there: the rows of one run stand together, without an index
 RUN_BITS = 40
 
@@ -32,6 +34,8 @@ TABLES = {
     "answers": "CREATE TABLE answers "
     "(at INTEGER PRIMARY KEY, address TEXT NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, crc INTEGER NOT NULL)",
     "blobs": "CREATE TABLE blobs (hash TEXT PRIMARY KEY, size INTEGER NOT NULL, kept REAL NOT NULL) WITHOUT ROWID",
+    "results": "CREATE TABLE results "
+    "(key TEXT PRIMARY KEY, node TEXT NOT NULL, used REAL NOT NULL, body TEXT NOT NULL, crc INTEGER NOT NULL)",
     "leases": "CREATE TABLE leases (run INTEGER PRIMARY KEY, token INTEGER NOT NULL, owner TEXT NOT NULL)",
     "owners": "CREATE TABLE owners (owner TEXT PRIMARY KEY, until REAL NOT NULL, lease REAL NOT NULL) WITHOUT ROWID",
 }
@@ -124,18 +128,26 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
                 f"the journal {path} has format {version}; this version of pocketflex_nb reads up to {FORMAT}: "
                 "update it (pip install -U pocketflex_nb)"
             )
+        if version < FORMAT:
+            _renew(do)
         return
     if known or version or do("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise JournalError(f"{path} is no journal: it is an SQLite file of another program; name another one, and leave this one alone")
-    do("BEGIN IMMEDIATE")  # of those who open a new file at once, one makes the tables
+    _renew(do)
+
+
+def _renew(do: Callable[[str], sqlite3.Cursor]) -> None:
+    """Make the tables that a new file, or one of an earlier format, does not have yet."""
+    do("BEGIN IMMEDIATE")  # of those who open a file at once, one makes the tables
     try:
-        if not do("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            for sql in TABLES.values():
+        known = {name for (name,) in do("SELECT name FROM sqlite_master").fetchall()}
+        for name, sql in TABLES.items():
+            if name not in known:
                 do(sql)
-            do(f"PRAGMA application_id = {APPLICATION_ID}")
-            do(f"PRAGMA user_version = {FORMAT}")
+        do(f"PRAGMA application_id = {APPLICATION_ID}")
+        do(f"PRAGMA user_version = {FORMAT}")
         do("COMMIT")
     except BaseException:
-        if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
             do("ROLLBACK")
         raise

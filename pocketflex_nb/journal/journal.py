@@ -11,7 +11,7 @@ from typing import Any
 
 from pocketflex_nb.core.errors import JournalError, nearest
 from pocketflex_nb.journal.blobs import hash_in
-from pocketflex_nb.journal.file_format import RUN_BITS, check_start
+from pocketflex_nb.journal.file_format import RUN_BITS, check_start, is_sound
 from pocketflex_nb.journal.history import History
 from pocketflex_nb.journal.journal_file import JournalFile, opened_file
 from pocketflex_nb.journal.owner import is_surely_dead, lease_left
@@ -85,6 +85,12 @@ class Journal:
         """The numbers of its runs, oldest first; those whose header is lost included."""
         return [int(str(row[0])) for row in self._file.read(_NUMBERS)]
 
+    def headers(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """Number, name and header of its runs, the latest first, as far as they are sound."""
+        for row in self._file.read("SELECT id, name, begun, header, crc FROM runs ORDER BY id DESC"):
+            if is_sound(row):
+                yield int(str(row[0])), str(row[1]), json.loads(self._file.blobs.filled(str(row[3])))
+
     def histories(self) -> Iterator[History]:
         """What is recorded of each run, oldest first."""
         for number in self.numbers():
@@ -137,6 +143,8 @@ class Journal:
     def prune(self, keep: int | None = None, older_than: float | None = None) -> int:
         """Remove runs that are over, with their records, answers and large values; returns how many.
 
+        With `older_than`, cached results that were not used for so long go, too.
+
         Parameters
         ----------
         keep : int, optional
@@ -167,6 +175,8 @@ class Journal:
                     do(f"DELETE FROM {table} WHERE at >= ? AND at < ?", bounds)
                 do("DELETE FROM runs WHERE id = ?", (number,))
                 do("DELETE FROM leases WHERE run = ?", (number,))
+            if older_than is not None:
+                do("DELETE FROM results WHERE used < ?", (limit,))
             kept = _mentioned(do)
             for (digest,) in do("SELECT hash FROM blobs").fetchall():
                 if digest not in kept:
@@ -214,7 +224,7 @@ def _is_held_in(do: Any, run: int) -> bool:
 def _mentioned(do: Any) -> set[str]:
     """The hashes of the blobs that are still needed."""
     found: set[str] = set()
-    for table, column in (("runs", "header"), ("records", "body"), ("answers", "body")):
+    for table, column in (("runs", "header"), ("records", "body"), ("answers", "body"), ("results", "body")):
         rows = do(f"SELECT {column} FROM {table} WHERE length({column}) < 200 AND {column} LIKE '%pfx blob%'").fetchall()
         found.update(filter(None, (hash_in(body) for (body,) in rows)))
     return found

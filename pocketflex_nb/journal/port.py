@@ -15,9 +15,11 @@ from pocketflex_nb.journal.history import History
 from pocketflex_nb.journal.journal import Journal
 from pocketflex_nb.journal.journal_file import DURABILITIES, Durability, JournalFile, opened_file
 from pocketflex_nb.journal.recorder import RunRecorder, begun, resumed
+from pocketflex_nb.journal.result_cache import ResultCache
 from pocketflex_nb.journal.row_kinds import Kind, changes_json
+from pocketflex_nb.journal.tape import Tape, tape_of
 
-__all__ = ["begin", "fork", "go_on", "left", "unfinished"]
+__all__ = ["begin", "cache", "fork", "go_on", "left", "tape", "unfinished"]
 
 _Path = str | os.PathLike[str]
 
@@ -27,6 +29,16 @@ def begin(
 ) -> RunRecorder:
     """A new run of the journal at `path`, which is created if there is none."""
     return begun(opened_file(path), name, header, store, transient, _checked(durability))
+
+
+def cache(path: _Path) -> ResultCache:
+    """The cached results of the file at `path`, which is created if there is none."""
+    return ResultCache(opened_file(path))
+
+
+def tape(source: _Path, flow: str, store: Mapping[Any, Any], is_one: bool) -> Tape:
+    """The recorded run that a new run of a flow plays: ``FILE#RUN``, or the latest of the file; see `tape_of`."""
+    return tape_of(source, flow, store, is_one=is_one)
 
 
 def unfinished(path: _Path) -> list[int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketflex_nb.core.codec.decoder import decode
-from pocketflex_nb.core.errors import EncodingError
+from pocketflex_nb.core.errors import EncodingError, RecordedError
 from pocketflex_nb.journal.blobs import LARGE
 from pocketflex_nb.journal.file_format import RUN_BITS, checksum
 from pocketflex_nb.journal.history import History
@@ -99,15 +99,18 @@ class RunRecorder:
 
     # records ---------------------------------------------------------------------------------------------------------
     def hop(
-        self, address: str, action: Any, changes: _Changes, *, seconds: float = 0.0, usage: tuple[float, float] | None = None
+        self, address: str, action: Any, changes: _Changes, *, seconds: float = 0.0, usage: tuple[float, float] | None = None,
+        origin: str = "",
     ) -> list[Statement]:
-        """A finished node: one transaction."""
-        body = f'{{"a":{action_json(action)},"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}{_spent(usage)}}}'
+        """A finished node: one transaction. `origin`: ``"cached"`` or ``"taped"`` when its results were taken from there."""
+        more = f'{_spent(usage)},"{origin}":true' if origin else _spent(usage)
+        body = f'{{"a":{action_json(action)},"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}{more}}}'
         return self._record(Kind.HOP, address, body)
 
     def failed(self, address: str, error: BaseException, told: str, changes: _Changes, *, seconds: float = 0.0) -> list[Statement]:
         """A node whose error edge is taken."""
-        body = {"error": told, "class": f"{type(error).__module__}:{type(error).__qualname__}"}
+        kind = error.kind if isinstance(error, RecordedError) else f"{type(error).__module__}:{type(error).__qualname__}"
+        body = {"error": told, "class": kind}
         text = json.dumps(body, ensure_ascii=False)[:-1] + f',"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}}}'
         return self._record(Kind.FAILED, address, text)
 

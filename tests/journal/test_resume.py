@@ -390,7 +390,9 @@ def test_an_error_edge_gets_the_recorded_error(path: Path) -> None:
     run = resume(path, "edge", flow=flow).wait(20)
 
     assert (run.status, len(CALLS)) == ("done", 1)
-    assert "ValueError: on purpose" in run.store["error"]
+    assert run.store["error"] == "on purpose", "as without a crash"
+    failed_node = next(event for event in run.events if event.kind == "node_failed")
+    assert failed_node["error"] == "ValueError: on purpose"
 
 
 # killed ---------------------------------------------------------------------------------------------------------------

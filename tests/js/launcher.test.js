@@ -11,7 +11,8 @@ const FIELD = { key: "topic", needed: true, default: "", node: "Plan", own: fals
 const FORM = {
   flows: [["research", 3]], flow: "research", found: 1, changed: [], agents: 2, at_once: 0, most: 8, name: "", mode: "same",
   fields: [FIELD, { ...FIELD, key: "n", needed: false, default: "3" }], rows: [], variables: [], variable: "", key: "topic", items: "",
-  limits: { steps: "", time: "60s", tokens: "", cost: "" }, on_error: "others", watch: ["a"], breaks: ["Plan"], nodes: ["Plan", "Search"], runs: 2,
+  limits: { steps: "", time: "60s", tokens: "", cost: "" }, on_error: "others",
+  files: { journal: "runs.sqlite", replay: "", cache: "" }, durability: "power", watch: ["a"], breaks: ["Plan"], nodes: ["Plan", "Search"], runs: 2,
   line: "%pf run research", problems: {},
 };
 const CELL = ["", "", ""];
@@ -51,6 +52,21 @@ test("a problem is written at its field, and nothing can be started", () => {
   assert.equal(problem.textContent, "no name x");
   assert.equal(input.getAttribute("aria-describedby"), problem.id);
   assert.deepEqual([input.getAttribute("aria-invalid"), el.querySelector(".pf-l-primary").disabled], ["true", true]);
+});
+
+test("files are filled in, and what a kept node survives is asked with a journal", () => {
+  show({ problems: { "file replay": "a file's name" } });
+  const [journal, replay, cache] = el.querySelectorAll(".pf-l-file"), box = el.querySelector('[aria-label="Each node survives"]');
+  assert.deepEqual([journal.value, replay.getAttribute("aria-invalid"), replay.title], ["runs.sqlite", "true", "a file's name"]);
+  cache.value = "c.sqlite";
+  cache.dispatchEvent(new window.Event("input"));
+  box.querySelector("input").click();
+  assert.deepEqual(model.sent, [
+    { do: "set", name: "files", value: { cache: "c.sqlite" } }, { do: "set", name: "durability", value: "node" },
+  ]);
+  assert.equal(box.parentElement.hidden, false);
+  model.set("form", { ...FORM, files: { journal: " " } });
+  assert.equal(box.parentElement.hidden, true);
 });
 
 test("rows are a grid, which arrow keys walk", () => {

@@ -247,7 +247,8 @@ class Flow(BaseNode, SelfDisplay):
         show : bool, optional
             Show the live view; default: in a notebook, once per cell.
         **options
-            ``timeout``, ``budget``, ``max_steps``, ``max_concurrency``: as for `Flow`, for this run; ``detached``: see `launch`.
+            ``timeout``, ``budget``, ``max_steps``, ``max_concurrency``: as for `Flow`, for this run; ``detached``, ``journal``,
+            ``durability``, ``tape``, ``strict_tape``, ``cache``, ``refresh_cache``: see `launch`.
 
         Returns
         -------

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.context import CURRENT_FRAME
-from pocketflex_nb.core.errors import CannotAsk, RunCancelled
+from pocketflex_nb.core.errors import CannotAsk, NotOnTape, RunCancelled
 from pocketflex_nb.engine.control.outer_run import around
 from pocketflex_nb.engine.control.question import Question
+from pocketflex_nb.engine.records.reuse import exec_asks
 
 if TYPE_CHECKING:
     from pocketflex_nb.engine.records.frame import Frame
@@ -140,12 +141,25 @@ class _Asking:
         return True
 
     def _recorded(self) -> tuple[bool, object]:
-        """Whether the journal has an answer that was given before a crash, and the answer."""
-        recording = self.run.recording
-        if recording is None:
-            return False, None
-        self.place = recording.question(self.frame, self.question.text)
-        found: tuple[bool, object] = recording.answer(*self.place)
+        """Whether the journal has an answer that was given before a crash, or the tape has one, and the answer."""
+        run = self.run
+        found: tuple[bool, object] = False, None
+        recording, tape = run.recording, None if run.reuse is None else run.reuse.tape
+        exec_asks(self.frame)
+        if recording is not None:
+            self.place = recording.questions.place(self.frame, self.question.text)
+            found = recording.answer(*self.place)
+        if tape is not None and run.reuse is not None and not found[0]:
+            place = self.place or run.reuse.questions.place(self.frame, self.question.text)
+            found = tape.answer(*place)
+            if found[0] and recording is not None and self.place is not None:
+                recording.early(recording.recorder.answered(*self.place, found[1]))
+            elif not found[0] and run.reuse.is_strict:
+                raise NotOnTape(
+                    f"{self.frame.node_id} asks {self.question.text!r}, and the tape {tape.name} has no answer to that; record the flow as "
+                    "it is now (journal=...), or play without strict_tape, so that it is asked",
+                    address=self.frame.address, tape=tape.name,
+                )
         return found
 
     def _deaf(self) -> CannotAsk:

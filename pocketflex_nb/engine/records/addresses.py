@@ -12,7 +12,22 @@ from pocketflex_nb.engine.records.frame import Frame
 if TYPE_CHECKING:
     from pocketflex_nb.core.flow.nodes import BaseNode
 
-__all__ = ["begin_visit", "step_address", "walk_address"]
+__all__ = ["QuestionCounts", "begin_visit", "step_address", "walk_address"]
+
+
+class QuestionCounts:
+    """Counts how often each question was asked at each place of a run."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(self) -> None:
+        self._asked: dict[str, int] = {}
+
+    def place(self, frame: Frame, text: str) -> tuple[str, int]:
+        """Where a question is asked now, and how often its text was asked there, this time included."""
+        where = f"{step_address(frame, frame.node)}@{frame.attempt} {text}"
+        number = self._asked[where] = self._asked.get(where, 0) + 1
+        return where, number
 
 
 def walk_address(frame: Frame) -> str:

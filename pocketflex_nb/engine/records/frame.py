@@ -8,7 +8,7 @@ them when they are read (:mod:`pocketflex_nb.engine.records.run_log`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -49,6 +49,20 @@ class _AttemptLimit(Protocol):
     def when(self) -> float | None: ...
     def expired(self) -> bool: ...
     def reschedule(self, when: float | None, /) -> None: ...
+
+
+class _ExecCall(Protocol):
+    """A call of `exec` that may come into the cache."""
+
+    is_kept: bool
+
+    def withdraw(self) -> None: ...
+
+
+class _StepwiseVisit(Protocol):
+    """A visit between its steps, in a run with a journal, a tape or a cache."""
+
+    async def item(self, frame: Any, node: Any, item: object, call: Callable[[], Awaitable[object]], /) -> object: ...
 
 
 class Several:
@@ -134,6 +148,8 @@ class Frame:
     visits: dict[BaseNode, int] | None = None  # with a journal: how many visits of each node have begun in this walk
     where: str | None = None  # with a journal: the address of this walk
     outer: BaseNode | None = None  # the node of `parent` that this walk belongs to
+    visit: _StepwiseVisit | None = None  # with a journal, a tape or a cache: the visit in flight
+    call: _ExecCall | None = None  # with a cache: the `exec` in flight, which may come into it
     swapped: dict[int, tuple[object, object]] | None = None  # what an abandoned step was handed, by id, with what took its place
     step: bool = False  # whether this is one step of `parent`'s node in a thread or task of its own
 

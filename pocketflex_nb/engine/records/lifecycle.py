@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.events import Event
     from pocketflex_nb.core.flow.flow import Flow
     from pocketflex_nb.core.flow.nodes import BaseNode, Fork
-    from pocketflex_nb.core.ports import JournalRecorder
+    from pocketflex_nb.core.ports import CachedResults, JournalRecorder, RecordedRun
     from pocketflex_nb.core.state import State
     from pocketflex_nb.engine.records.visit_values import VisitValues
 
 __all__ = [
-    "Bound", "Controls", "Gate", "Handle", "Journalled", "Lifecycle", "Limits", "Log", "Nested", "OpenQuestions", "OuterRun", "Telling",
+    "AskedQuestions", "Bound", "Controls", "Gate", "Handle", "Journalled", "Lifecycle", "Limits", "Log", "Nested", "OpenQuestions",
+    "OuterRun", "Reusing", "Telling",
 ]
 
 FrameT = TypeVar("FrameT")
@@ -135,16 +136,40 @@ class Nested(Protocol[FrameT]):
     def take(self) -> None: ...
 
 
+class AskedQuestions(Protocol[FrameT_contra]):
+    """Counts the questions of a run by place."""
+
+    def place(self, frame: FrameT_contra, text: str, /) -> tuple[str, int]: ...
+
+
+class Reusing(Protocol[FrameT_contra]):
+    """What a run takes results of `exec` from."""
+
+    cache: CachedResults | None
+    refreshes: set[str] | None
+    tape: RecordedRun | None
+    is_strict: bool
+    marks: dict[str, str]
+
+    @property
+    def questions(self) -> AskedQuestions[FrameT_contra]: ...
+    def mark(self, address: str, origin: str, /) -> None: ...
+    def say_once(self, frame: FrameT_contra, what: str, text: str, /) -> None: ...
+    def lose_cache(self, frame: FrameT_contra, error: Exception, /) -> None: ...
+
+
 class Journalled(Protocol[FrameT_contra]):
     """What writes a run into its journal."""
 
     recorder: JournalRecorder
     uid: str
 
+    @property
+    def questions(self) -> AskedQuestions[FrameT_contra]: ...
+
     # what is known
     def attempts(self, frame: FrameT_contra, /) -> int: ...
     def result(self, address: str, /) -> tuple[bool, object]: ...
-    def question(self, frame: FrameT_contra, text: str, /) -> tuple[str, int]: ...
     def answer(self, where: str, number: int, /) -> tuple[bool, object]: ...
 
     # records
@@ -153,7 +178,7 @@ class Journalled(Protocol[FrameT_contra]):
     async def keep_result(self, frame: FrameT_contra, address: str, value: object, /, *, is_item: bool = False) -> bool: ...
     async def prepared(self, address: str, value: object, /) -> None: ...
     async def attempt(self, frame: FrameT_contra, number: int, told: str, /) -> None: ...
-    async def hop(self, frame: FrameT_contra, address: str, action: object, seconds: float, /) -> None: ...
+    async def hop(self, frame: FrameT_contra, address: str, action: object, seconds: float, origin: str = "", /) -> None: ...
     async def failed(self, address: str, error: BaseException, told: str, seconds: float, /) -> None: ...
     def answered(self, where: str, number: int, value: object, /) -> None: ...
 
@@ -211,6 +236,10 @@ class Lifecycle(Protocol[FrameT]):
 
     @property
     def recording(self) -> Journalled[FrameT] | None: ...
+    @property
+    def reuse(self) -> Reusing[FrameT] | None: ...
+    @property
+    def is_stepwise(self) -> bool: ...
     @property
     def parent(self) -> Lifecycle[FrameT] | None: ...
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pocketflex_nb.core.errors import RecordedError
 from pocketflex_nb.core.store.change_log import HOP_START, TIME
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ FINISHED = {status: Note("run_finished", status) for status in ("done", "failed"
 
 def format_error(error: BaseException) -> str:
     """An error as text for events: its class, and its message where there is one."""
+    if isinstance(error, RecordedError):
+        return error.told
     try:
         return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     except Exception:  # a __str__ of the user's that raises must not lose the event

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pocketflex_nb.core.ports import JournalRecorder
 from pocketflex_nb.core.store.change_log import KEY, places_in
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.engine.records.addresses import step_address, walk_address
+from pocketflex_nb.engine.records.addresses import QuestionCounts, step_address, walk_address
 from pocketflex_nb.engine.records.frame import Frame
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Recording:
         self._changes: list[tuple[Frame, list[object]]] = []
         self._early: list[object] = []
         self._spent = (0.0, 0.0)
-        self._asked: dict[tuple[str, str], int] = {}
+        self.questions = QuestionCounts()
 
     # what is known ---------------------------------------------------------------------------------------------------
     def attempts(self, frame: Frame) -> int:
@@ -44,12 +44,6 @@ class Recording:
         """Whether the result of a step is recorded, and the result."""
         row = self.recorder.result(address)
         return (False, None) if row is None else (True, row.value("e"))
-
-    def question(self, frame: Frame, text: str) -> tuple[str, int]:
-        """Where a question is asked, and how often its text was asked there before."""
-        where = f"{step_address(frame, frame.node)}@{frame.attempt} {text}"
-        number = self._asked[where, ""] = self._asked.get((where, ""), 0) + 1
-        return where, number
 
     def answer(self, where: str, number: int) -> tuple[bool, object]:
         """Whether an earlier process has the answer, and the answer."""
@@ -105,9 +99,10 @@ class Recording:
         early, self._early = self._early, []
         await self.recorder.save([*early, *statements])
 
-    async def hop(self, frame: Frame, address: str, action: object, seconds: float) -> None:
-        """A finished node."""
-        await self.save(self.recorder.hop(address, action, self._taken(), seconds=seconds, usage=self._used(frame.lifecycle)))
+    async def hop(self, frame: Frame, address: str, action: object, seconds: float, origin: str = "") -> None:
+        """A finished node. `origin`: ``"cached"`` or ``"taped"`` when its results were taken from there."""
+        usage = self._used(frame.lifecycle)
+        await self.save(self.recorder.hop(address, action, self._taken(), seconds=seconds, usage=usage, origin=origin))
 
     async def failed(self, address: str, error: BaseException, told: str, seconds: float) -> None:
         """A node whose error edge is taken."""

@@ -289,6 +289,8 @@ class RunLog:
             data |= {"action": str(action), "branches": dict(action.counts)}
         else:
             data["action"] = action or "default"
+        if self.run.reuse is not None and (origin := self.run.reuse.marks.get(address)) is not None:
+            data[origin] = True
         _take(counts, path, action, 1)
         visits, before = counts.sums.get(path, (0, 0.0))
         counts.sums[path] = (visits + 1, before + seconds)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
     from pocketflex_nb.engine.records.lifecycle import Handle
     from pocketflex_nb.engine.records.recording import Recording
+    from pocketflex_nb.engine.records.reuse import Reuse
 
 __all__ = ["RunLifecycle", "observers", "registry", "start_lock"]
 
@@ -139,6 +140,8 @@ class RunLifecycle:
     launched: bool = False
     limits: dict[str, Any] | None = None
     recording: Recording | None = None  # what writes it into a journal, if it has one
+    reuse: Reuse | None = None  # where results of `exec` are taken from: a tape, a cache
+    is_stepwise: bool = False  # whether it has one of both, so that visits are made step by step
     loop_below: asyncio.AbstractEventLoop | None = None  # the loop that a plain run in a step of another stands on
     item: tuple[str | None, object] | None = None  # the key and the value that it was launched for, as one of many
     outer: Frame | None = None
@@ -315,6 +318,14 @@ class RunLifecycle:
     def use_classes(self, classes: Mapping[object, object] | None) -> None:
         """Make `current_class` answer from `classes`, which map old code to the newest."""
         self.classes = classes
+
+    def record_in(self, recording: Recording) -> None:
+        """Write what it does into a journal."""
+        self.recording, self.is_stepwise = recording, True
+
+    def take_from(self, reuse: Reuse) -> None:
+        """Take results from a tape or a cache."""
+        self.reuse, self.is_stepwise = reuse, True
 
     def current_class(self, code: CodeT) -> CodeT:
         """The class or function that this run uses for `code`: the one bound in the notebook when it was launched."""

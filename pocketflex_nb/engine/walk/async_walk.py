@@ -7,6 +7,7 @@ is atomic, as PocketFlow's programs expect. On the engine thread, which many run
 from __future__ import annotations
 
 from asyncio import CancelledError, current_task, sleep
+from collections.abc import Coroutine
 from collections.abc import Set as AbstractSet
 from itertools import repeat
 from time import perf_counter_ns as now
@@ -148,7 +149,7 @@ async def walk_async(
                             kept = run.values.begin(frame, t0)
                             if kept is None:  # its next visit is as short as it can be
                                 plans.pop(node, None)
-                        if run.recording is None:
+                        if not run.is_stepwise:
                             action = await _visit_other(frame, c, shared, plan.kind, mode, kept)
                         else:
                             action = await _visit_recorded(frame, c, shared, plan.kind, mode, kept)
@@ -248,11 +249,13 @@ async def _visit_spelled(c: Any, shared: object, kept: KeptVisit) -> object:
 
 
 async def _visit_recorded(frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner, kept: KeptVisit | None = None) -> Any:
-    """Visit a node of any kind in a run with a journal."""
+    """Visit a node of any kind in a run with a journal, a tape or a cache."""
 
     async def visit(recorded: RecordedVisit) -> object:
         if kind <= BATCH:
             return await _visit_steps(frame, c, shared, kind, mode, recorded, kept)
+        if kind == LEGACY_ASYNC and mode == ENGINE and _has_own_steps(c):
+            return await _visit_legacy(frame, c, shared, recorded, kept)
         return await _visit_other(frame, c, shared, kind, mode, kept)
 
     return await visit_recorded(frame, frame.node, visit)
@@ -262,7 +265,7 @@ async def _visit_steps(
     frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner, recorded: RecordedVisit | None = None,
     kept: KeptVisit | None = None,
 ) -> object:
-    """Visit a node or batch with this package's own private hooks, step by step; `recorded` is what a journal knows of the visit."""
+    """Visit a node or batch with this package's own private hooks, step by step; `recorded` knows results of the visit."""
     p = c.prep(shared)
     if p.__class__ is CoroutineType and is_step(p, c.prep):
         p = await (p if mode != CALLER else call_on_engine(p))
@@ -270,22 +273,49 @@ async def _visit_steps(
         watched(p, c, "prep")
     if kept is not None:
         kept.prepared(p)
-    if recorded is not None and recorded.has_result:
-        e = recorded.result
-    elif kind == BATCH:
-        e = await items_async(c, p, mode)
-    elif kind == NODE:
-        e = await attempt_async(c, p, mode)
+    if recorded is None or kind == BATCH or getattr(c.exec, "__func__", None) is BaseNode.exec:  # of a batch each item is known by itself
+        e = await _exec(frame, c, p, kind, mode)
     else:
-        e = await _exec_base(frame, c, p, mode)
-    if recorded is not None and kind != BATCH and not recorded.has_result and getattr(c.exec, "__func__", None) is not BaseNode.exec:
-        await recorded.keep(frame, e)
+        e = await recorded.exec(frame, c, p, lambda: _exec(frame, c, p, kind, mode))
     if kept is not None:
         kept.gave(e)
     action = c.post(shared, p, e)
     if action.__class__ in LAZY:
         return watched(action, c, "post")
     return await (action if mode != CALLER else call_on_engine(action)) if action.__class__ is CoroutineType else action
+
+
+def _exec(frame: Frame, c: Node, prep_res: object, kind: NodeKind, mode: LoopOwner) -> Coroutine[object, object, object]:
+    """`exec` of a node, or of each item of a batch."""
+    if kind == BATCH:
+        return items_async(c, prep_res, mode)
+    return attempt_async(c, prep_res, mode) if kind == NODE else _exec_base(frame, c, prep_res, mode)
+
+
+def _has_own_steps(c: Any) -> bool:
+    """Whether a node in the `*_async` spelling is visited by this package's own hook."""
+    return c._run_async.__func__ is c._pfx_own[0]
+
+
+async def _visit_legacy(frame: Frame, c: Any, shared: object, recorded: RecordedVisit, kept: KeptVisit | None) -> object:
+    """Visit a node in the `*_async` spelling, step by step; a batch is one step."""
+    p = await c.prep_async(shared)
+    if kept is not None:
+        kept.prepared(p)
+    if c.exec_async.__module__ == "pocketflex_nb.pocketflow":  # it has no `exec_async` of its own
+        return await c.post_async(shared, p, await c._exec(p))
+    falls_back = c.exec_fallback_async
+
+    async def fall_back(prep_res: object, exc: Exception) -> object:
+        if frame.call is not None:
+            frame.call.is_kept = False
+        return await falls_back(prep_res, exc)
+
+    c.exec_fallback_async = fall_back
+    e = await recorded.exec(frame, c, p, lambda: c._exec(p))
+    if kept is not None:
+        kept.gave(e)
+    return await c.post_async(shared, p, e)
 
 
 async def _exec_base(frame: Frame, c: Any, prep_res: object, mode: LoopOwner) -> object:

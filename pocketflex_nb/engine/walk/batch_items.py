@@ -13,13 +13,11 @@ from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.concurrency.portal import call_on_engine
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
-from pocketflex_nb.engine.records.addresses import step_address
-from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import format_error
 from pocketflex_nb.engine.walk.steps import CALLER, LoopOwner, attempt_async, mode_here
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.flow.nodes import BaseNode
+    from pocketflex_nb.engine.records.frame import Frame
 
 __all__ = ["bounded_gather", "ends_run", "items_async", "note_failure"]
 
@@ -152,10 +150,9 @@ async def items_async(node: Any, items: object, mode: LoopOwner | None = None) -
                 outer.lifecycle.check(outer)
             step = outer.step_frame(index)
             CURRENT_FRAME.set(step)
-        recording = None if outer is None else outer.lifecycle.recording
         try:
-            if recording is not None and step is not None:
-                return await recorded_item(recording, step, node, item, mode)
+            if step is not None and outer.visit is not None:
+                return await outer.visit.item(step, node, item, lambda: attempt_async(node, item, mode))
             if limit is None:  # each is to begin at once, however many there are
                 with engine_thread.pool.place():
                     return await attempt_async(node, item, mode)
@@ -176,14 +173,6 @@ async def items_async(node: Any, items: object, mode: LoopOwner | None = None) -
                 outer.absorb(step)
                 if limit == 1:
                     CURRENT_FRAME.set(outer)
-
-    async def recorded_item(recording: Any, step: Frame, node: BaseNode, item: Any, mode: LoopOwner) -> object:
-        address = step_address(step, step.node)
-        is_known, result = recording.result(address)
-        if not is_known:
-            result = await attempt_async(node, item, mode)
-            await recording.keep_result(step, address, result, is_item=True)
-        return result
 
     results = await bounded_gather(work, given(items), limit)
     return Outcomes(results, failures) if collects else results

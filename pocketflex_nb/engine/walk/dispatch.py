@@ -244,7 +244,7 @@ def plan_of(node: Any, run: Lifecycle[Frame], is_shown: bool = False) -> VisitPl
         _plans[cls] = depends, plan
     if is_shown and not plan.needs_copy:
         plan = plan.but(needs_copy=True)
-    if run.recording is not None:  # step by step, with a look into the journal before each
+    if run.is_stepwise:  # with a look into the journal, the tape or the cache before each step
         plan = plan.but(is_plain=False, is_async=False, is_legacy_async=False)
     if cls is not node.__class__ or not _PATCHES.isdisjoint(node.__dict__):
         plan = _changed(plan, node)

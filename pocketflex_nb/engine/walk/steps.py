@@ -179,6 +179,8 @@ async def attempt_async(node: Any, prep_res: object, mode: LoopOwner | None = No
             if undoes:
                 prep_res = take_back(frame, prep_res)
             if number == tries - 1 or not isinstance(exc, on):
+                if frame is not None and frame.call is not None:  # what stands in for a result is not cached
+                    frame.call.is_kept = False
                 return await fall_back(node, prep_res, exc, mode)
             retried(node, frame, number, exc)
             if recording is not None:

@@ -42,6 +42,8 @@ class Option:
         Whether the words ``KEY=EXPR`` behind its value belong to it.
     takes_two : bool
         Whether a second value may follow, where both are numbers.
+    alone : str
+        Its value where none follows; ``""``: one must follow.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Option:
     reading: Reading = Reading.TEXT
     continues: bool = False
     takes_two: bool = False
+    alone: str = ""
 
 
 def option_table(*options: Option) -> dict[str, Option]:
@@ -77,6 +80,13 @@ RUN_FLAGS = option_table(
     Option("--notify", "", "print a line when it is over"),
     Option("--journal", "FILE", "keep what each node does; %pocketflex resume FILE goes on after a crash"),
     Option("--durability", "node|power|batch", "with --journal: what a kept node survives (default: node, the end of the kernel)"),
+    Option("--tape", "FILE", "record the run, for --replay: the same as --journal"),
+    Option("--replay", "FILE[#RUN]", "take what each exec gave from a recorded run, and call what is not there"),
+    Option("--strict-tape", "", "with --replay: what the tape lacks is an error"),
+    Option(
+        "--cache", "on|off|refresh|FILE", "reuse results of unchanged nodes; a FILE and refresh may both be given", many=True,
+        alone="on",
+    ),
     Option("--timeout", "60s", "time limit of each run"),
     Option("--node-timeout", "20s", "time limit of each attempt of each node"),
     Option("--budget", "steps=200,tokens=50k,cost=1.5", "stop when it is spent"),
@@ -193,6 +203,8 @@ def _take(parsed: ParsedLine, word: str, words: list[str], table: Mapping[str, O
         parsed.given[name] = []
         return name
     if not equals:
+        if (not words or words[0].startswith("-")) and option.alone:
+            words.insert(0, option.alone)
         if not words or words[0].startswith("--"):
             raise usage(f"{name} needs a value: {f'%pocketflex {command} ' if command else ''}{name} {option.takes}")
         value = words.pop(0)

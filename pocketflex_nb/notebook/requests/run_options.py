@@ -6,11 +6,12 @@ import ast
 import builtins
 import keyword
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType
 from typing import TypedDict
 
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.engine.keeping import Keeping
 from pocketflex_nb.notebook.requests.option_line import ParsedLine
 from pocketflex_nb.notebook.requests.option_values import amount, duration, pairs, whole_number
 from pocketflex_nb.notebook.shell.cell_errors import usage
@@ -22,6 +23,7 @@ DEFAULT_CONCURRENCY = 32
 VIEWS = ("auto", "graph", "lanes", "timeline", "store", "text", "none")
 _POLICIES = ("others", "stop", "pause")
 _DURABILITIES = ("node", "power", "batch")
+_CACHES = ("on", "off", "refresh")
 _BUDGETS = ("steps", "seconds", "tokens", "cost")
 
 
@@ -29,10 +31,11 @@ class _Config(TypedDict):
     height: int
     view: str
     j: int
+    cache: str
 
 
 #: what ``%pocketflex config`` sets for the session: the defaults of options
-CONFIG: _Config = {"height": 500, "view": "auto", "j": DEFAULT_CONCURRENCY}
+CONFIG: _Config = {"height": 500, "view": "auto", "j": DEFAULT_CONCURRENCY, "cache": "pocketflex_cache.sqlite"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,8 @@ class RunOptions:
         The run whose end is waited for.
     then : str or None
         A line of ``%pf`` to run at the end, without its ``%pf``.
-    journal : str or None
-        The file that keeps what each node does, with the `durability` of `launch`.
+    keeping : Keeping
+        Journal, tape and cache.
     output, table : str or None
         The variables for the Run or RunGroup, and for the table of its events.
     """
@@ -100,8 +103,7 @@ class RunOptions:
     has_traceback: bool = False
     break_if: StoreExpression | None = None
     watch: tuple[StoreExpression, ...] = ()
-    journal: str | None = None
-    durability: str = "node"
+    keeping: Keeping = field(default_factory=Keeping)
 
 
 def read_run_options(line: ParsedLine, names: Mapping[str, object]) -> RunOptions:
@@ -116,8 +118,6 @@ def read_run_options(line: ParsedLine, names: Mapping[str, object]) -> RunOption
     number = line.one("-n")
     if line.has("--share") and line.has("--each"):
         raise usage("--share and --each exclude each other: one store cannot hold an item for each run; seed the list instead")
-    if line.has("--durability") and not line.has("--journal"):
-        raise usage("--durability needs --journal FILE: without a journal nothing is kept")
     if line.has("--run") and line.has("--no-run"):
         raise usage("--run and --no-run exclude each other")
     return RunOptions(
@@ -143,9 +143,30 @@ def read_run_options(line: ParsedLine, names: Mapping[str, object]) -> RunOption
         notifies=line.has("--notify"),
         has_traceback=line.has("--traceback"),
         break_if=compiled(condition, "--break-if", names) if condition is not None else None,
-        journal=line.one("--journal"),
-        durability=_choice(line.one("--durability") or "node", "--durability", _DURABILITIES),
+        keeping=_keeping(line),
         watch=tuple(compiled(text, "--watch", names) for text in line.all("--watch")),
+    )
+
+
+def _keeping(line: ParsedLine) -> Keeping:
+    """What ``--journal``, ``--tape``, ``--replay`` and ``--cache`` say together."""
+    journal, tape, modes = line.one("--journal"), line.one("--replay"), line.all("--cache")
+    if journal is not None and line.has("--tape"):
+        raise usage("--tape and --journal both name the file that the run is recorded in: give one of them")
+    journal = journal if journal is not None else line.one("--tape")
+    if line.has("--durability") and journal is None:
+        raise usage("--durability needs --journal FILE: without a journal nothing is kept")
+    if line.has("--strict-tape") and tape is None:
+        raise usage("--strict-tape needs --replay FILE: the run that is to be played")
+    files = [mode for mode in modes if mode not in _CACHES]
+    if len(files) > 1 or len(modes) - len(files) > 1 or ("off" in modes and files):
+        raise usage(f"--cache {' --cache '.join(modes)}: one FILE, and one of on, off, refresh")
+    cache = None if not modes or "off" in modes else files[0] if files else journal or CONFIG["cache"]
+    if cache is not None and files and (near := nearest(cache, _CACHES)).startswith("; did") and "." not in cache:
+        raise usage(f"--cache {cache!r}{near} A file has a suffix: --cache {cache}.sqlite")
+    return Keeping(
+        journal, _choice(line.one("--durability") or "node", "--durability", _DURABILITIES), tape, line.has("--strict-tape"),
+        cache, "refresh" in modes and cache is not None,
     )
 
 

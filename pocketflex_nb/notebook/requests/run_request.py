@@ -12,7 +12,8 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.core.flow.nodes import Node
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run, record_runs
+from pocketflex_nb.engine.keeping import keep_runs
+from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.requests.input_stores import Inputs, Item, run_items, stored, stores_of
@@ -89,7 +90,7 @@ def start(
             _prepare(run, options, breaks)
             if options.on_error == "pause":
                 run.add_done_callback(lambda over: group.pause() if over.status == "failed" else None)
-        record_runs(runs, options.journal, options.durability)
+        keep_runs(runs, options.keeping)
         limit = options.concurrency if len(runs) > 1 else None
         if after is None:
             begin_group(group, limit)

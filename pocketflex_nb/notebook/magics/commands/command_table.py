@@ -67,6 +67,8 @@ def _set(name: str, value: str | None) -> None:
         CONFIG["view"] = value
     elif name == "height":
         CONFIG["height"] = whole_number(value, name)
+    elif name == "cache":
+        CONFIG["cache"] = value
     else:
         CONFIG["j"] = whole_number(value, name)
 
@@ -101,7 +103,7 @@ def _help(call: Call) -> None:
 
 
 _SESSION = [
-    Command("config", "config [KEY=VALUE ...]", "Settings of this session: height, view, j (runs at once), loop.", _config,
+    Command("config", "config [KEY=VALUE ...]", "Settings of this session: height, view, j (runs at once), cache (a file), loop.", _config,
             option_table(Option("--loop", "engine|kernel", "where runs walk: on the engine thread, or on the kernel's own loop"))),
     Command("doctor", "doctor", "Check the kernel, the front end, the widgets and the engine.", _doctor),
     Command("panel", "panel", "Runs, agents, mailboxes, lag and memory of this process, live.", _panel),

@@ -14,11 +14,14 @@ from pocketflex_nb.notebook.requests.option_values import amount, duration
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.views.text.redaction import masked
 
-__all__ = ["LIMITS", "MODES", "LaunchForm", "is_hidden", "kind_of_text", "literal", "source_of"]
+__all__ = ["DURABILITIES", "FILES", "LIMITS", "MODES", "LaunchForm", "is_hidden", "kind_of_text", "literal", "source_of"]
 
 #: ways of giving inputs: the same for all, a row for each agent, an item of a variable for each
 MODES = ("same", "rows", "variable")
 LIMITS = ("steps", "time", "tokens", "cost")
+#: what is kept in files, or taken from them: the options of those names
+FILES = ("journal", "replay", "cache")
+DURABILITIES = ("node", "power", "batch")
 
 
 @dataclass(slots=True)
@@ -41,6 +44,10 @@ class LaunchForm:
         In mode ``"variable"``: whose items, and under which key; no key for items that are mappings.
     limits : dict of str to str
         Of ``steps``, ``time``, ``tokens`` and ``cost``.
+    files : dict of str to str
+        Of ``journal``, ``replay`` (a tape) and ``cache``.
+    durability : {"node", "power", "batch"}
+        What a node that the journal keeps survives.
     """
 
     flow: str = ""
@@ -53,6 +60,8 @@ class LaunchForm:
     variable: str = ""
     key: str = ""
     limits: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    durability: str = "node"
     on_error: str = "others"
     watch: list[str] = field(default_factory=list)
     breaks: list[str] = field(default_factory=list)
@@ -87,6 +96,9 @@ class LaunchForm:
         words = ["-j", str(self.at_once)] if 0 < self.at_once < runs else []
         words += ["--name", self._name()] if self.name.strip() else []
         words += self._limits()
+        for what in FILES:
+            words += self._file(what)
+        words += ["--durability", self.durability] if self.durability != "node" and self._file("journal") else []
         words += ["--on-error", self.on_error] if self.on_error != "others" else []
         words += [word for text in self.watch if text.strip() for word in ("--watch", _expression(text))]
         return words + [word for node in self.breaks for word in ("--break", node)]
@@ -114,6 +126,16 @@ class LaunchForm:
                 spent.append(f"{what}={text}")
         return words + (["--budget", ",".join(spent)] if spent else [])
 
+    def _file(self, what: str) -> list[str]:
+        path = self.files.get(what, "").strip()
+        if not path:
+            return []
+        if is_hidden("", path):
+            raise usage(f"{what}: a secret does not belong in a notebook")
+        if any(sign in path for sign in "\"'\n{}$") or path.startswith("-"):
+            raise usage(f"{what} {path!r}: a file's name without quotes, braces and '$'")
+        return [f"--{what}", f'"{path}"' if any(sign.isspace() or sign in "([])" for sign in path) else path]
+
     def problems(self) -> dict[str, str]:
         """What cannot be read, by place: ``"limit time"``, ``"value topic"``, ``"row 2 topic"``, ``"name"``, ``"watch 0"``."""
         found: dict[str, str] = {}
@@ -128,6 +150,8 @@ class LaunchForm:
             check("name", self._name)
         for what in LIMITS:
             check(f"limit {what}", LaunchForm(limits={what: self.limits.get(what, "")})._limits)
+        for what in FILES:
+            check(f"file {what}", self._file, what)
         for number, text in enumerate(self.watch):
             if text.strip():
                 check(f"watch {number}", _expression, text)

@@ -12,7 +12,7 @@ from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.notebook.requests.input_keys import InputField, input_fields
 from pocketflex_nb.notebook.requests.run_options import CONFIG
-from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, LaunchForm, is_hidden, kind_of_text
+from pocketflex_nb.notebook.widgets.launcher.form_model import FILES, LIMITS, LaunchForm, is_hidden, kind_of_text
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.value_preview import preview, type_label
 
@@ -83,6 +83,7 @@ def page_of(
         "variables": [[name, type_label(value)] for name, value in list(variables.items())[:_MENU]],
         "variable": form.variable, "key": form.key, "items": _items(form, variables),
         "limits": {what: _plain(form.limits.get(what, "")) for what in LIMITS}, "on_error": form.on_error,
+        "files": {what: _plain(form.files.get(what, "")) for what in FILES}, "durability": form.durability,
         "watch": [_plain(text) for text in form.watch], "breaks": form.breaks,
         "nodes": list(nodes_by_path(flow))[:_NODES] if flow is not None else [],
         "runs": number, "line": line, "problems": {place: clean(text, 300) for place, text in problems.items()},

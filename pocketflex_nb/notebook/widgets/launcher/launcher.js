@@ -20,6 +20,13 @@ const LIMITS = {
   steps: ["steps", "200", "stop cleanly after so many steps"], time: ["time", "60s", "for each whole run: 20ms, 60s, 5m, 2h"],
   tokens: ["tokens", "50k", "stop cleanly when they are spent"], cost: ["cost", "1.5", "stop cleanly when it is spent"],
 };
+/** Words, example and title of each file. @type {Record<string, [string, string, string]>} */
+const FILES = {
+  journal: ["journal", "runs.sqlite", "keep what each node does: the run goes on after a crash"],
+  replay: ["replay", "runs.sqlite#night", "take results and answers from a recorded run"],
+  cache: ["cache", "cache.sqlite", "reuse results of unchanged nodes"],
+};
+const DURABILITY = { node: "a kernel's end", power: "a loss of power", batch: "all but 50 ms" };
 const MODES = { same: "Same for all", rows: "One row per agent", variable: "From a variable" };
 const ON_ERROR = { others: "others go on", stop: "stop all", pause: "pause all" };
 let forms = 0;
@@ -34,7 +41,7 @@ function render({ model, el }) {
   const page = pageOf(model, { id: `pf-l-form-${forms}`, root, send: senderOf(model) });
   const totals = totalsOf(page), runs = runsListOf(page), doing = doingOf(page);
   const flow = flowBarOf(page, totals.parts), watch = watchOf(page), breaks = breaksOf(page);
-  const rows = [agentsOf(page), inputsOf(page), limitsOf(page), watch, breaks];
+  const rows = [agentsOf(page), inputsOf(page), limitsOf(page), filesOf(page), watch, breaks];
   const parts = make("div", "pf-l-parts");
   parts.append(...rows.map((part) => part.row));
   const said = make("div", "pf-l-said");
@@ -180,33 +187,63 @@ function keysOf(form) {
   return form.fields.map(({ key }) => [key, key]);
 }
 
-/** @param {Page} page */
-function limitsOf(page) {
+/** Text fields of one mapping of the form.
+ *  @param {Page} page @param {"limits" | "files"} name @param {string} kind @param {Record<string, [string, string, string]>} words
+ *  @param {string} style */
+function textsOf(page, name, kind, words, style) {
   /** @type {Record<string, HTMLInputElement>} */
   const fields = {};
-  const boxes = Object.entries(LIMITS).map(([what, [text, example, title]]) => {
-    const field = textField("pf-l-limit", `Limit: ${text}`, example);
+  const boxes = Object.entries(words).map(([what, [text, example, title]]) => {
+    const field = textField(style, `${kind}: ${text}`, example);
     fields[what] = field;
     field.title = title;
-    field.addEventListener("input", () => page.set("limits", { [what]: field.value }));
+    field.addEventListener("input", () => page.set(name, { [what]: field.value }));
     return named(text, field);
   });
+
+  function draw() {
+    const form = page.form();
+    for (const [what, field] of Object.entries(fields)) {
+      const problem = form.problems[`${kind.toLowerCase()} ${what}`] ?? "";
+      put(field, form[name]?.[what] ?? "");
+      field.setAttribute("aria-invalid", String(!!problem));
+      field.title = problem || words[what][2];
+    }
+  }
+
+  return { boxes, draw };
+}
+
+/** @param {Page} page */
+function filesOf(page) {
+  const texts = textsOf(page, "files", "File", FILES, "pf-l-file");
+  const durability = choice("Each node survives", DURABILITY, (value) => page.set("durability", value));
+  const box = groupOf(make("span", "pf-l-soft", "each node survives"), durability.el);
+
+  function draw() {
+    const form = page.form();
+    texts.draw();
+    durability.set(form.durability ?? "node");
+    box.hidden = !form.files?.journal?.trim();
+  }
+
+  return { row: rowOf("Files", ...texts.boxes, box), draw };
+}
+
+/** @param {Page} page */
+function limitsOf(page) {
+  const texts = textsOf(page, "limits", "Limit", LIMITS, "pf-l-limit");
   const onError = choice("When one fails", ON_ERROR, (value) => page.set("on_error", value));
   const failBox = groupOf(make("span", "pf-l-soft", "when one fails"), onError.el);
 
   function draw() {
     const form = page.form();
-    for (const [what, field] of Object.entries(fields)) {
-      const problem = form.problems[`limit ${what}`] ?? "";
-      put(field, form.limits[what]);
-      field.setAttribute("aria-invalid", String(!!problem));
-      field.title = problem || LIMITS[what][2];
-    }
+    texts.draw();
     onError.set(form.on_error);
     failBox.hidden = form.runs < 2;
   }
 
-  return { row: rowOf("Limits", ...boxes, failBox), draw };
+  return { row: rowOf("Limits", ...texts.boxes, failBox), draw };
 }
 
 /** The buttons that start and check, and the line that does the same. @param {Page} page */

@@ -37,7 +37,7 @@ from pocketflex_nb.notebook.widgets.base.static_fallback import (
     model_of,
 )
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgotten
-from pocketflex_nb.notebook.widgets.launcher.form_model import LIMITS, MODES, LaunchForm
+from pocketflex_nb.notebook.widgets.launcher.form_model import DURABILITIES, FILES, LIMITS, MODES, LaunchForm
 from pocketflex_nb.notebook.widgets.launcher.form_view_model import checked_lines, fields_now, flows_in, page_of, runs_asked, variables_in
 from pocketflex_nb.notebook.widgets.launcher.launch_history import LaunchHistory, LaunchRow
 from pocketflex_nb.views.diagrams.palette import GLYPHS
@@ -211,6 +211,12 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
 
     def _set_limits(self, value: Any) -> None:
         self._filled.limits |= {what: str(value[what])[:40] for what in LIMITS if what in value}
+
+    def _set_files(self, value: Any) -> None:
+        self._filled.files |= {what: str(value[what])[:1_000] for what in FILES if what in value}
+
+    def _set_durability(self, value: Any) -> None:
+        self._filled.durability = _one_of("durability", value, DURABILITIES)
 
     def _set_values(self, value: Any) -> None:
         self._filled.values |= {str(key)[:200]: str(text)[:20_000] for key, text in value.items()}
@@ -476,7 +482,7 @@ _FIELDS: dict[str, Callable[[Launcher, Any], None]] = {
     "flow": Launcher._set_flow, "agents": Launcher._set_agents, "at_once": Launcher._set_at_once, "name": Launcher._set_name,
     "mode": Launcher._set_mode, "values": Launcher._set_values, "rows": Launcher._set_rows, "variable": Launcher._set_variable,
     "key": Launcher._set_key, "limits": Launcher._set_limits, "on_error": Launcher._set_on_error, "watch": Launcher._set_watch,
-    "breaks": Launcher._set_breaks,
+    "breaks": Launcher._set_breaks, "files": Launcher._set_files, "durability": Launcher._set_durability,
 }
 #: request of the page to what serves it
 _REQUESTS: dict[str, Callable[[Launcher, Mapping[str, Any]], None]] = {

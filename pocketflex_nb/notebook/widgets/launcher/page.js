@@ -8,7 +8,8 @@
 /** @typedef {{
  *   flows: [string, number][], flow: string, found: number, changed: string[], agents: number, at_once: number, most: number, name: string,
  *   mode: string, fields: Field[], rows: [string, string, string][][], variables: [string, string][], variable: string, key: string,
- *   items: string, limits: Record<string, string>, on_error: string, watch: string[], breaks: string[], nodes: string[], runs: number,
+ *   items: string, limits: Record<string, string>, on_error: string,
+ *   files?: Record<string, string>, durability?: string, watch: string[], breaks: string[], nodes: string[], runs: number,
  *   line: string, problems: Record<string, string>,
  * }} Form */
 

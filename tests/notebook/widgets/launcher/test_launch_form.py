@@ -120,6 +120,8 @@ def test_what_is_left_empty_is_left_out_of_the_line() -> None:
     [
         (LaunchForm(limits={"time": "soon"}), "limit time", "20ms, 60s, 5m or 2h"),
         (LaunchForm(limits={"cost": "0"}), "limit cost", "more than 0"),
+        (LaunchForm(files={"cache": "a'b"}), "file cache", "without quotes"),
+        (LaunchForm(files={"replay": "-x"}), "file replay", "without quotes"),
         (LaunchForm(name="my night"), "name", "letters, digits"),
         (LaunchForm(values={"x": "@1 +"}), "value x", "no Python expression"),
         (LaunchForm(watch=["len("]), "watch 0", "no Python expression"),
@@ -214,3 +216,10 @@ def test_a_node_without_source_asks_for_nothing() -> None:
     exec("class Made(Node):\n    def prep(self, shared): return shared['x']", names)
 
     assert input_fields(Flow(names["Made"]())) == []
+
+
+def test_files_are_words_of_the_line() -> None:
+    form = LaunchForm(flow="flow", files={"journal": " my runs.sqlite", "replay": "a.sqlite#night", "cache": ""}, durability="power")
+
+    assert form.line(1) == '%pf run flow --journal "my runs.sqlite" --replay a.sqlite#night --durability power'
+    assert LaunchForm(flow="flow", durability="power").line(1) == "%pf run flow"

@@ -1,4 +1,4 @@
-"""The portal to the engine thread: a future that is done when the task is done, cancelled or not.
+"""The portal to the engine thread: a coroutine runs there as a task, and its waiter elsewhere goes on when the task is over.
 
 A future of `asyncio.run_coroutine_threadsafe` is done at once when it is cancelled, while its task is still in its ``finally``. A
 blocking `run` must not return before the step it cancelled has cleaned up.
@@ -9,30 +9,41 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Coroutine
-from concurrent.futures import Future
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.concurrency.interruptible import GRACE, Latch
+from pocketflex_nb.concurrency.interruptible import GRACE
 from pocketflex_nb.concurrency.outcome import capture, close_all, unwrap
+from pocketflex_nb.concurrency.portal_future import PortalFuture
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 
-__all__ = ["PortalFuture", "call_on_engine"]
+__all__ = ["EngineTask", "call_on_engine"]
 
 _Captured = tuple[object, BaseException | None]
 
 
-class PortalFuture(Future[_Captured]):
-    """A task on the engine thread, as other threads see it: done when the task is, or `GRACE` seconds after it was cancelled.
+class EngineTask:
+    """A coroutine as a task on the engine thread, for one waiter elsewhere.
 
-    Its result is the `capture` of the coroutine. It is begun by a call of its own, inside of what cancels it when it is interrupted.
-    Plain code waits for `over`, which opens when it is done.
+    It is begun by a call of its own, inside of what cancels it when it is interrupted.
+
+    Parameters
+    ----------
+    coro : coroutine
+        What runs there, in a copy of the present context.
+    loop : AbstractEventLoop or None
+        The waiter's loop; None for a waiter in plain code.
+
+    Attributes
+    ----------
+    over : PortalFuture
+        Done when the task is, or `GRACE` seconds after it was cancelled, then with a `CancelledError`. Its result is the `capture` of the
+        coroutine.
     """
 
-    def __init__(self, coro: Coroutine[object, object, object]) -> None:
-        super().__init__()
+    def __init__(self, coro: Coroutine[object, object, object], loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._task: asyncio.Task[_Captured] | None = None
         self._coro, self._context = coro, contextvars.copy_context()
-        self.over = Latch()
+        self.over = PortalFuture(loop)
 
     def begin(self) -> None:
         """Create the task."""
@@ -44,7 +55,7 @@ class PortalFuture(Future[_Captured]):
 
     def cancel(self) -> bool:
         """Request cancellation of the task; returns whether it was still running."""
-        if self.over.is_open:
+        if self.over.done():
             return False
         engine_thread.call_soon(self._stop)
         return True
@@ -58,32 +69,28 @@ class PortalFuture(Future[_Captured]):
             engine_thread.loop.call_later(GRACE, self._give_up)
 
     def _give_up(self) -> None:
-        if not self.done() and super().cancel():
-            self.set_running_or_notify_cancel()
-            self.over.open()
+        self.over.set_exception(asyncio.CancelledError())
 
     def _end(self, task: asyncio.Task[_Captured]) -> None:
         close_all(self._coro)  # if it was cancelled before it began
-        if self.done():  # given up
-            if not task.cancelled():
-                task.exception()  # nobody waits for it any more
-        elif task.cancelled():
+        if task.cancelled():
             self._give_up()
         elif (error := task.exception()) is not None:
-            self.set_exception(error)
+            self.over.set_exception(error)
         else:
-            self.set_result(task.result())
-        self.over.open()
+            self.over.set_result(task.result())
 
 
 async def call_on_engine(coro: Coroutine[object, object, object]) -> object:
     """Await `coro` on the engine thread; when this is cancelled, until the task is done there."""
-    crossing = PortalFuture(coro)
-    here = asyncio.wrap_future(crossing)
+    task = EngineTask(coro, asyncio.get_running_loop())
+    here = task.over.future
+    assert here is not None  # it has a loop
     try:
-        crossing.begin()
-        return unwrap(await asyncio.shield(here))
+        task.begin()
+        await asyncio.shield(here)
+        return unwrap(task.over.result())
     except (asyncio.CancelledError, KeyboardInterrupt):
-        if crossing.cancel():
+        if task.cancel():
             await asyncio.wait([here], timeout=GRACE)
         raise

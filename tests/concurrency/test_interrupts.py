@@ -13,7 +13,7 @@ import pytest
 from pocketflex_nb import Flow, Node, launch, runs
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import hold_interrupts
-from pocketflex_nb.concurrency.portal import PortalFuture
+from pocketflex_nb.concurrency.portal import EngineTask
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine import launch as launching
 from pocketflex_nb.engine.runs.run import Run
@@ -91,14 +91,14 @@ def test_other_threads_and_ignored_signals_are_left_alone() -> None:
 
 @pytest.mark.parametrize("begun", [True, False], ids=["behind its begin", "before its begin"])
 def test_an_async_step_of_a_blocking_run_does_not_outlive_the_interrupt(begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin = PortalFuture.begin
+    begin = EngineTask.begin
 
-    def interrupted(self: PortalFuture) -> None:
+    def interrupted(self: EngineTask) -> None:
         if begun:
             begin(self)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(PortalFuture, "begin", interrupted)
+    monkeypatch.setattr(EngineTask, "begin", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Flow(Waits()).run({})
 

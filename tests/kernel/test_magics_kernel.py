@@ -78,18 +78,18 @@ def test_an_interrupt_between_the_start_of_a_body_and_the_wait_for_it_ends_the_b
     """In a run of all tests such a body went on for good: the interrupt had come before its handle had a name."""
     kernel.run("""
         import signal
-        from pocketflex_nb.concurrency.portal import PortalFuture
-        _begin = PortalFuture.begin
+        from pocketflex_nb.concurrency.portal import EngineTask
+        _begin = EngineTask.begin
         def _begun(self):
             _begin(self)
             time.sleep(0.2)  # it is at work
             signal.raise_signal(signal.SIGINT)
-        PortalFuture.begin = _begun
+        EngineTask.begin = _begun
     """)
     try:
         ran = kernel.run(f"{magic}\nprint('here', flush=True)\nawait asyncio.sleep(600)")
     finally:
-        kernel.run("PortalFuture.begin = _begin")
+        kernel.run("EngineTask.begin = _begin")
 
     assert "here" in ran.text and _plain(ran.errors) == "Interrupted before anything was started."
     assert kernel.run("print(left())").text == "[]\n"

@@ -30,17 +30,17 @@ class Expiring(Protocol):
 
 
 class ReplyFuture(Protocol):
-    """What a reply is given to: a future of the host's loop, a `LoopFuture` or a `ThreadFuture`."""
+    """What a reply is given to: a future of the host's loop, or a `PortalFuture`."""
 
     def done(self) -> bool:
         """Whether it is settled, or its waiter has given up."""
         ...
 
-    def set_result(self, value: Any, /) -> None:
+    def set_result(self, value: Any, /) -> object:
         """Settle it."""
         ...
 
-    def set_exception(self, error: BaseException, /) -> None:
+    def set_exception(self, error: BaseException, /) -> object:
         """Settle it with an error."""
         ...
 

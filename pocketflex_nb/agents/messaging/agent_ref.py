@@ -26,11 +26,11 @@ from pocketflex_nb.agents.messaging.envelopes import CAST, INFO, Addressee, Inte
 from pocketflex_nb.agents.messaging.method_proxies import Within, ref_type
 from pocketflex_nb.agents.messaging.monitors import Monitor, Pending
 from pocketflex_nb.agents.messaging.portability_hooks import REMOTE_REFS, AbsentIncarnation, find_incarnation, process_origin
-from pocketflex_nb.agents.messaging.reply_futures import ThreadFuture
 from pocketflex_nb.agents.protocol.errors import CallingSelf, CallTimeout, NotRunning, ReplyError, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
 from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.agents.protocol.tree_position import TreePosition
+from pocketflex_nb.concurrency.portal_future import PortalFuture
 from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["AgentRef", "AwaitableDict", "Referenced", "resolve_ref"]
@@ -240,10 +240,14 @@ class AgentRef:
         host.must_not_wait("use `await ref.call(...)`")
         if not self.is_alive:
             raise NotRunning(incarnation.name)
-        waiting = ThreadFuture()
+        waiting = PortalFuture()
         host.post_to(incarnation, enqueue_posted_call, incarnation, portable(incarnation, message), waiting, by, timeout, False)
-        if not waiting.wait(None if timeout is None or not host.is_real else timeout + CALL_MARGIN):
-            raise CallTimeout(incarnation.name, timeout, "")
+        try:
+            if not waiting.wait(None if timeout is None or not host.is_real else timeout + CALL_MARGIN):
+                raise CallTimeout(incarnation.name, timeout, "")
+        except BaseException:  # an interrupt: what was not delivered yet is not to be
+            waiting.give_up()
+            raise
         return waiting.result()
 
     def cast(self, message: object) -> None:

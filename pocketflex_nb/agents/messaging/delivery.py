@@ -10,12 +10,12 @@ from pocketflex_nb.agents.host.agent_log import PLAIN, warn
 from pocketflex_nb.agents.host.deadlines import ReplyFuture
 from pocketflex_nb.agents.messaging.envelopes import Addressee, Caller, InternalMessage, SystemMessage
 from pocketflex_nb.agents.messaging.monitors import DeathFuture
-from pocketflex_nb.agents.messaging.reply_futures import LoopFuture
 from pocketflex_nb.agents.messaging.strict_copy import copy_message
 from pocketflex_nb.agents.protocol.directives import Stop
 from pocketflex_nb.agents.protocol.errors import AgentDown, CallingSelf, CallTimeout, NotRunning
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
 from pocketflex_nb.concurrency.interruptible import keep_loop_awake
+from pocketflex_nb.concurrency.portal_future import PortalFuture
 from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = [
@@ -74,15 +74,15 @@ async def call_across_loops(incarnation: Addressee, message: object, timeout: fl
     if incarnation.status is DEAD or incarnation.host.loop.is_closed():
         raise NotRunning(incarnation.name)
     loop = asyncio.get_running_loop()
-    waiting = LoopFuture(loop)
+    waiting = PortalFuture(loop)
     message = portable(incarnation, message)
     incarnation.host.post_to(incarnation, enqueue_posted_call, incarnation, message, waiting, CURRENT_AGENT.get(), timeout, is_cancelling)
     timer = None
     if timeout is not None and incarnation.host.is_real:
-        timer = loop.call_later(timeout + CALL_MARGIN, waiting._set, waiting.future.set_exception, CallTimeout(incarnation.name, timeout))
+        timer = loop.call_later(timeout + CALL_MARGIN, waiting.set_exception, CallTimeout(incarnation.name, timeout))
     try:
         with keep_loop_awake():
-            return await waiting.future
+            return await waiting
     finally:
         if timer is not None:
             timer.cancel()

@@ -9,10 +9,10 @@ from pocketflex_nb.agents.host.agent_host import host_for
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.agents.messaging.envelopes import Addressee
 from pocketflex_nb.agents.messaging.registry import NEAR, Registry, Via
-from pocketflex_nb.agents.messaging.reply_futures import LoopFuture
 from pocketflex_nb.agents.protocol.errors import NotRunning, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import short
 from pocketflex_nb.concurrency.interruptible import keep_loop_awake
+from pocketflex_nb.concurrency.portal_future import PortalFuture
 from pocketflex_nb.core.errors import nearest
 
 __all__ = ["names", "not_running", "registry_and_key", "successor", "wait_for_name"]
@@ -40,9 +40,9 @@ async def wait_for_name(name: Hashable, seconds: float) -> AgentRef:
     registry, key = registry_and_key(name)
     waiting = registry._expect(key)
     clock = host_for().clock
-    timer = clock.call_later(seconds, waiting.future.cancel)
+    timer = clock.call_later(seconds, waiting.give_up)
     try:
-        ref: AgentRef = await waiting.future
+        ref: AgentRef = await waiting
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
@@ -67,7 +67,7 @@ async def successor(incarnation: Addressee, seconds: float) -> Addressee:
     if incarnation.known is not None:
         return (await wait_for_name(incarnation.known, seconds))._incarnation
     check_time(seconds, "wait")
-    slot, waiting = incarnation.slot, LoopFuture(asyncio.get_running_loop())
+    slot, waiting = incarnation.slot, PortalFuture(asyncio.get_running_loop())
     if incarnation.supervisor is not None:
         slot._waiting = slot._waiting or []
         slot._waiting.append(waiting)
@@ -77,7 +77,7 @@ async def successor(incarnation: Addressee, seconds: float) -> Addressee:
         try:
             async with asyncio.timeout(seconds):
                 with keep_loop_awake():
-                    ref: AgentRef = await waiting.future
+                    ref: AgentRef = await waiting
                     return ref._incarnation
         except TimeoutError:
             pass

@@ -12,11 +12,11 @@ from typing import Any
 
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef, Referenced
 from pocketflex_nb.agents.messaging.envelopes import Addressee
-from pocketflex_nb.agents.messaging.reply_futures import LoopFuture
 from pocketflex_nb.agents.protocol.errors import AlreadyStarted, BadSpec, NotOwner
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
 from pocketflex_nb.agents.protocol.info_messages import Registered, Unregistered
 from pocketflex_nb.agents.protocol.ref import Ref
+from pocketflex_nb.concurrency.portal_future import PortalFuture
 from pocketflex_nb.core.context import CURRENT_AGENT
 from pocketflex_nb.core.errors import nearest
 
@@ -97,7 +97,7 @@ class Registry:
         self._entries: dict[Hashable, dict[int, tuple[Referenced, Hashable, Any]]] = {}  # tagged key -> number -> (incarnation, key, value)
         self._numbers = count(1)
         self._locks: dict[Hashable, deque[_Turn]] = {}
-        self._waiting: dict[Hashable, list[LoopFuture]] = {}
+        self._waiting: dict[Hashable, list[PortalFuture]] = {}
 
     # owners ----------------------------------------------------------------------------------------------------------
     def register(self, key: Hashable, value: object = None) -> None:
@@ -361,7 +361,7 @@ class Registry:
             me.cleanups = [*(me.cleanups or ()), free]
         try:
             if not is_first:
-                await turn.wait.future
+                await turn.wait
             yield
         finally:
             free()
@@ -383,9 +383,9 @@ class Registry:
 
         return free
 
-    def _expect(self, key: Hashable) -> LoopFuture:
-        """A `LoopFuture` of the next owner of `key`, or of the one it has."""
-        waiting = LoopFuture(asyncio.get_running_loop())
+    def _expect(self, key: Hashable) -> PortalFuture:
+        """A `PortalFuture` of the next owner of `key`, or of the one it has."""
+        waiting = PortalFuture(asyncio.get_running_loop())
         with self._lock:
             found = self.lookup(key)
             if found:
@@ -417,7 +417,7 @@ class _Turn:
 
     def __init__(self, holder: Referenced | None) -> None:
         self.holder = holder
-        self.wait = LoopFuture(asyncio.get_running_loop())
+        self.wait = PortalFuture(asyncio.get_running_loop())
 
 
 def _tagged(key: Hashable) -> Hashable:

@@ -27,7 +27,7 @@ class RefFuture(Protocol):
         """Whether it is settled."""
         ...
 
-    def set_result(self, value: Ref, /) -> None:
+    def set_result(self, value: Ref, /) -> object:
         """Settle it."""
         ...
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures as cf
 from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.concurrency.interruptible import GRACE, wait_in_slices
+from pocketflex_nb.concurrency.interruptible import GRACE
 from pocketflex_nb.concurrency.outcome import unwrap
-from pocketflex_nb.concurrency.portal import PortalFuture, call_on_engine
+from pocketflex_nb.concurrency.portal import EngineTask, call_on_engine
 from pocketflex_nb.concurrency.private_loop import cancel, private_loop
 from pocketflex_nb.concurrency.reentrancy import cannot_nest, run_nested
 from pocketflex_nb.core.errors import RunCancelled
@@ -29,9 +28,9 @@ def wait_step(coro: Coroutine[object, object, object], frame: Frame) -> Any:
         return run_nested(engine_thread.loop, coro, frame.lifecycle.cancelling)
     if (loop := _loop_around(frame.lifecycle)) is not None:
         return run_nested(loop, call_on_engine(coro), frame.lifecycle.cancelling)
-    future = PortalFuture(coro)
-    with frame.lifecycle.cancelling(future.cancel), engine_thread.pool.release_slot():
-        return unwrap(_result(future, frame.lifecycle))
+    task = EngineTask(coro)
+    with frame.lifecycle.cancelling(task.cancel), engine_thread.pool.release_slot():
+        return unwrap(_result(task, frame.lifecycle))
 
 
 def loop_here(run: Lifecycle[Frame]) -> asyncio.AbstractEventLoop | None:
@@ -48,17 +47,17 @@ def _loop_around(run: Lifecycle[Frame]) -> asyncio.AbstractEventLoop | None:
     return asyncio._get_running_loop() if run.outer is not None else None
 
 
-def _result(future: PortalFuture, run: Lifecycle[Frame]) -> Any:
+def _result(task: EngineTask, run: Lifecycle[Frame]) -> Any:
     """Begin, and wait for the result; an interrupt cancels it, waits until it is done, and is raised again."""
     try:
-        future.begin()
-        wait_in_slices(future.over.wait)
-        return future.result()
-    except cf.CancelledError as exc:
+        task.begin()
+        task.over.wait()
+        return task.over.result()
+    except asyncio.CancelledError as exc:
         raise RunCancelled(f"run {run.name!r} was cancelled") from exc
     except KeyboardInterrupt:
-        future.cancel()
-        future.over.wait(GRACE)
+        task.cancel()
+        task.over.wait(GRACE)
         raise
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pocketflex_nb.concurrency.interruptible import GRACE, hold_interrupts, wait_awake
-from pocketflex_nb.concurrency.portal import PortalFuture
+from pocketflex_nb.concurrency.portal import EngineTask
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.runs.run import Run
@@ -79,8 +79,9 @@ class CellRun(CellWait):
     async def _prepare(self) -> None:
         if self.body is None:
             return
-        body = PortalFuture(self.body.run_async())
-        over = asyncio.wrap_future(body)
+        body = EngineTask(self.body.run_async(), asyncio.get_running_loop())
+        over = body.over.future
+        assert over is not None  # it has a loop
         try:
             body.begin()
             await wait_awake(asyncio.shield(over))
@@ -88,7 +89,7 @@ class CellRun(CellWait):
             body.cancel()
             await asyncio.wait([over], timeout=GRACE)
             raise
-        self.value, error = over.result()
+        self.value, error = body.over.result()
         if isinstance(error, Exception):
             raise own_error(self.shell, error) from None
         if error is not None:

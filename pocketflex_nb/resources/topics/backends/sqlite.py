@@ -69,14 +69,14 @@ class SqliteTopicBackend:
             rows, _ = await self._file.do(_NEWS, (self.address.name, last, _PAGE))
             if rows and not all(row[0].__class__ is int and row[0] <= 1 << 62 for row in rows):
                 await self._file.do(_NUMBERED, (self.address.name,))
-                waiter.wake()
+                waiter.set_result(None)
             elif rows:
                 messages = [
                     stored_message(str(n), None, id=id, body=body, headers=headers, put_at=put_at)
                     for n, id, body, headers, put_at in rows
                 ]
                 missed, last, look = rows[0][0] - last - 1, rows[-1][0], _LOOK[0]
-                waiter.wake()
+                waiter.set_result(None)
                 if not feed.push(messages, missed):
                     return
             await self._waiters.wait(waiter, look)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import os
 import pkgutil
 import resource
 import subprocess
@@ -152,7 +153,8 @@ class Meter:
         """
         first = {"": "", "asyncio": "import asyncio", "kernel": KERNEL}[before]
         command = [sys.executable, "-c", IMPORT, first, statement]
-        told = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(4)]
+        env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # an installed package has its byte code
+        told = [subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout.split() for _ in range(4)]
         told = told[1:]  # the first fills the caches
         self.wall = min(float(seconds) for seconds, _ in told)
         self.extra["modules"] = float(told[0][1])

@@ -19,6 +19,7 @@ In a notebook, runs, flows and stores show themselves; ``%load_ext pocketflex_nb
 from __future__ import annotations
 
 import sys as _sys
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
@@ -27,11 +28,8 @@ from pocketflex_nb.core.flow.flow import BatchFlow, Flow, linear
 from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.nodes import END, BaseNode, BatchNode, Node
 from pocketflex_nb.core.flow.outcomes import ItemFailure
-from pocketflex_nb.core.flow.retry_policy import Retry
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine import engine_port as _entry
-from pocketflex_nb.engine.control.ask import ask
-from pocketflex_nb.engine.control.throttling import Breaker, Limiter
 from pocketflex_nb.engine.launch import launch
 from pocketflex_nb.engine.records.emit import emit
 from pocketflex_nb.engine.records.frame import current
@@ -40,7 +38,10 @@ from pocketflex_nb.engine.runs.run_group import RunGroup
 
 if _TYPE_CHECKING:
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
+    from pocketflex_nb.core.flow.retry_policy import Retry
     from pocketflex_nb.core.state import State, replay
+    from pocketflex_nb.engine.control.ask import ask
+    from pocketflex_nb.engine.control.throttling import Breaker, Limiter
     from pocketflex_nb.engine.resume import resume
     from pocketflex_nb.resources import open_queue, open_store, open_topic
 
@@ -52,30 +53,22 @@ __all__ = [
     "linear", "node", "open_queue", "open_store", "open_topic", "replay", "resume", "runs", "spawn", "stream", "trace",
 ]
 
-_AGENTS = {"Agent", "DynamicSupervisor", "FlowAgent", "Registry", "Supervisor", "child", "spawn", "stream", "trace"}
-
-_DOORS = {"open_queue", "open_store", "open_topic"}
+#: module of each name that is imported when it is first asked for: most flows need none of them
+_LATER = {
+    "Retry": "core.flow.retry_policy", "ask": "engine.control.ask", "resume": "engine.resume",
+    **dict.fromkeys(("Breaker", "Limiter"), "engine.control.throttling"),
+    **dict.fromkeys(("State", "replay"), "core.state"),
+    **dict.fromkeys(
+        ("Agent", "DynamicSupervisor", "FlowAgent", "Registry", "Supervisor", "child", "spawn", "stream", "trace"), "agents"
+    ),
+    **dict.fromkeys(("open_queue", "open_store", "open_topic"), "resources"),
+}
 
 
 def __getattr__(name: str) -> _Any:
-    """The agents, what folds events, and what is shared with others are imported when they are first asked for: most flows need none."""
-    if name in ("State", "replay"):
-        from pocketflex_nb.core import state
-
-        return getattr(state, name)
-    if name == "resume":
-        from pocketflex_nb.engine.resume import resume
-
-        return resume
-    if name in _AGENTS:
-        from pocketflex_nb import agents
-
-        return getattr(agents, name)
-    if name in _DOORS:
-        from pocketflex_nb import resources
-
-        return getattr(resources, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
 def __dir__() -> list[str]:

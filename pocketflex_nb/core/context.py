@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = ["CURRENT_AGENT", "CURRENT_CELL", "CURRENT_FRAME", "still_wanted", "walked_with"]
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
-import site
 import sys
-import sysconfig
 import traceback
 from functools import cache
 from types import FrameType, TracebackType
@@ -59,6 +57,9 @@ def is_user_file(name: str) -> bool:
 
 @cache
 def _places() -> tuple[str, ...]:
+    import site
+    import sysconfig  # needed only where an error is shown
+
     named = (sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib"))
     found = {place for place in (*named, site.getusersitepackages() if site.ENABLE_USER_SITE else None) if place}
     return tuple(sorted(os.path.join(os.path.abspath(place), "") for place in found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, copy_context
@@ -16,13 +17,12 @@ from pocketflex_nb.concurrency.reentrancy import interrupt_cell
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import RunCancelled
-from pocketflex_nb.core.flow.flow import Flow, check_limits
-from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency
+from pocketflex_nb.core.flow.flow import Flow
+from pocketflex_nb.core.flow.nodes import BaseNode
+from pocketflex_nb.core.flow.option_checks import check_concurrency, check_limits
 from pocketflex_nb.core.store.store import Store, as_store
-from pocketflex_nb.engine.keeping import Keeping, keep_runs
 from pocketflex_nb.engine.records.emit import capture_logging
 from pocketflex_nb.engine.records.record import format_error
-from pocketflex_nb.engine.records.visit_values import VisitValues, is_watched
 from pocketflex_nb.engine.runs.code_reload import classes_now
 from pocketflex_nb.engine.runs.lost_handles import launch_call
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
@@ -32,7 +32,7 @@ from pocketflex_nb.engine.walk.dispatch import overrides_flow_hooks
 from pocketflex_nb.engine.walk.flow_visit import visit_flow_async
 from pocketflex_nb.engine.walk.steps import USER, in_pool, mode_here
 
-__all__ = ["AT_ONCE", "all_or_none", "begin_group", "drive", "launch", "launch_each", "make_run"]
+__all__ = ["AT_ONCE", "all_or_none", "begin_group", "drive", "is_watched", "launch", "launch_each", "make_run"]
 
 ShownT = TypeVar("ShownT", Run, RunGroup)
 #: runs of one group at once, unless said otherwise
@@ -168,6 +168,8 @@ def launch(
     >>> [run.store["said"] for run in group.wait(10)]
     ['hello Ada', 'hello Bob']
     """
+    from pocketflex_nb.engine.keeping import Keeping, keep_runs
+
     keeping = Keeping(journal, durability, tape, strict_tape, cache, refresh_cache)
     check_limits("launch", max_steps, timeout, budget)
     check_concurrency("launch", max_concurrency)
@@ -233,6 +235,8 @@ def launch_each(
     tape: object = None, strict_tape: bool = False, cache: object = None, refresh_cache: bool = False,
 ) -> RunGroup:
     """Start one run of `flow` per item; see `Flow.launch_each`."""
+    from pocketflex_nb.engine.keeping import Keeping, keep_runs
+
     keeping = Keeping(journal, durability, tape, strict_tape, cache, refresh_cache)
     check_limits("launch_each", max_steps, timeout, budget)
     check_concurrency("launch_each", max_concurrency)
@@ -268,6 +272,11 @@ def _shown(thing: ShownT, show: bool | None) -> ShownT:
     return thing
 
 
+def is_watched() -> bool:
+    """Whether somebody may look into the runs of this process: a notebook's kernel, or its widgets, are part of it."""
+    return "ipykernel" in sys.modules or "ipywidgets" in sys.modules
+
+
 def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any]) -> Run:
     """A run that waits to be started, for `all_or_none`. `options` may name ``timeout``, ``budget``, ``max_steps``, ``detached``."""
     if not isinstance(flow, BaseNode):
@@ -279,6 +288,8 @@ def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any
     lifecycle = lifecycle_of(run)
     lifecycle.use_classes(classes_now(flow))
     if is_watched():
+        from pocketflex_nb.engine.records.visit_values import VisitValues
+
         lifecycle.values = VisitValues()
     limits = {
         "max_steps": options.get("max_steps") or flow._pfx_max_steps,

@@ -12,6 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core import ports
+from pocketflex_nb.core.port_types import DisplayPort
 from pocketflex_nb.notebook.cells.show import begin_cell, show
 from pocketflex_nb.notebook.magics.completion import install_completion, remove_completion
 from pocketflex_nb.notebook.magics.magics import PocketflexMagics
@@ -30,7 +31,7 @@ _loaded: WeakKeyDictionary[object, dict[tuple[str, str], object]] = WeakKeyDicti
 #: shells whose cells are followed
 _followed: WeakSet[InteractiveShell] = WeakSet()
 #: what `load` found in the ports
-_ports_before: list[tuple[Callable[[], bool], ports.DisplayPort]] = []
+_ports_before: list[tuple[Callable[[], bool], DisplayPort]] = []
 _NAMES = [(kind, name) for kind in ("line", "cell") for name in ("pocketflex", "pf")]
 
 

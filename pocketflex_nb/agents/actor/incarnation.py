@@ -40,7 +40,7 @@ from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, STARTING, 
 from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
-from pocketflex_nb.core.ports import WalkFrame
+from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = ["Ancestry", "Incarnation"]
 

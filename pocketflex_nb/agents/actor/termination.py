@@ -19,7 +19,7 @@ from pocketflex_nb.agents.messaging.envelopes import Addressee, Caller, Mailbox,
 from pocketflex_nb.agents.protocol.directives import IGNORE, Stop
 from pocketflex_nb.agents.protocol.errors import ReplyError
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, STARTING, STOPPING, Crash, format_reason, where
-from pocketflex_nb.core.ports import WalkFrame
+from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = [
     "FINAL_STEPS", "TERMINATE_TIMEOUT", "AgentExit", "FailedStart", "Final", "Loop", "RunningIncarnation", "conclude", "exit_reason",

@@ -13,7 +13,7 @@ from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
-from pocketflex_nb.core.ports import WalkFrame
+from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = ["spawn"]
 

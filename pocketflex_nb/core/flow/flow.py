@@ -13,16 +13,16 @@ from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.flow.flow_copy import copied_flow, rewired
 from pocketflex_nb.core.flow.membership import enter, stands_elsewhere
 from pocketflex_nb.core.flow.node_ids import ids_of
-from pocketflex_nb.core.flow.nodes import BaseNode, check_concurrency, checked_target
-from pocketflex_nb.core.flow.outcomes import Outcomes, check_on_error
-from pocketflex_nb.core.flow.private_store import Private, declared
-from pocketflex_nb.core.flow.retry_policy import check_seconds
+from pocketflex_nb.core.flow.nodes import BaseNode, checked_target
+from pocketflex_nb.core.flow.option_checks import check_concurrency, check_limits, check_on_error
+from pocketflex_nb.core.flow.outcomes import Outcomes
 from pocketflex_nb.core.self_display import SelfDisplay
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.flow.checks import Problem
+    from pocketflex_nb.core.flow.private_store import Private
 
-__all__ = ["BatchFlow", "Flow", "check_limits", "linear", "with_nodes"]
+__all__ = ["BatchFlow", "Flow", "linear", "with_nodes"]
 
 _Node = TypeVar("_Node", bound=BaseNode)
 
@@ -131,6 +131,8 @@ class Flow(BaseNode, SelfDisplay):
         if (max_steps, timeout, budget, max_concurrency) != (None, None, None, None):
             self._pfx_limit(max_steps, timeout, budget, max_concurrency)
         if (inputs, outputs, merge) != (None, None, None):
+            from pocketflex_nb.core.flow.private_store import declared
+
             self._pfx_private = declared(type(self).__name__, inputs, outputs, merge)
         if on_error != "raise":
             check_on_error(type(self).__name__, on_error)
@@ -340,27 +342,6 @@ def _export(flow: Flow, form: str) -> object:
     if ports.export is None:
         raise RuntimeError("the views are not loaded: `import pocketflex_nb` first")
     return ports.export(flow, form)
-
-
-def check_limits(what: str, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None) -> None:
-    """Raise ValueError for an invalid limit."""
-    if max_steps is not None and (not isinstance(max_steps, int) or max_steps < 1):
-        raise ValueError(f"{what}(max_steps={max_steps!r}): a whole number of at least 1, or None for no limit")
-    check_seconds(what, timeout)
-    _check_budget(budget)
-
-
-def _check_budget(budget: Mapping[str, float] | None) -> None:
-    """Raise ValueError for a budget of an unknown kind or without a positive amount."""
-    if budget is None:
-        return
-    if not isinstance(budget, Mapping):
-        raise TypeError(f"budget={budget!r}: a mapping is needed, such as {{'steps': 100, 'cost': 0.5}}")
-    for what, amount in budget.items():
-        if what not in ("steps", "seconds", "tokens", "cost"):
-            raise ValueError(f"budget: {what!r} is not counted; known: 'steps', 'seconds', 'tokens', 'cost'")
-        if not isinstance(amount, (int, float)) or not amount > 0:
-            raise ValueError(f"budget: {what}={amount!r} must be a number above 0")
 
 
 class BatchFlow(Flow):

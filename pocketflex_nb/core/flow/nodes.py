@@ -9,16 +9,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.flow.membership import arrow_drawn, forget_arrows
-from pocketflex_nb.core.flow.outcomes import check_on_error
-from pocketflex_nb.core.flow.retry_policy import Retry, check_seconds
+from pocketflex_nb.core.flow.option_checks import check_concurrency, check_on_error, check_seconds, checked_name
 
-__all__ = [
-    "END", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "Node", "attempt_of", "check_concurrency", "checked_name", "checked_target",
-]
+if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.retry_policy import Retry
+
+__all__ = ["END", "BaseNode", "BatchNode", "CurrentRetry", "Fork", "Node", "attempt_of", "checked_target"]
 
 _Target = TypeVar("_Target", bound="BaseNode | _ConditionalTransition")
 _Node = TypeVar("_Node", bound="BaseNode")
@@ -380,6 +380,8 @@ class Node(BaseNode):
             check_seconds(type(self).__name__, timeout)
             self._pfx_timeout, self._pfx_has_retry_policy = timeout, True
         if retry is not None:
+            from pocketflex_nb.core.flow.retry_policy import Retry
+
             if not isinstance(retry, Retry):
                 raise TypeError(f"{type(self).__name__}(retry={retry!r}): a Retry(...) is needed")
             self._pfx_retry, self._pfx_has_retry_policy = retry, True
@@ -455,21 +457,6 @@ class BatchNode(Node):
 
     def _exec(self, items: object) -> object:
         return ports.engine.attempt_items(self, items)
-
-
-def checked_name(what: str, name: str) -> str:
-    """The name given to a node; raises unless it is a non-empty text."""
-    if not isinstance(name, str):
-        raise TypeError(f"{what}(name={name!r}): a string is needed")
-    if not name.strip():
-        raise ValueError(f"{what}(name={name!r}): a non-blank string is needed, or None for the class name")
-    return name
-
-
-def check_concurrency(what: str, limit: int | None) -> None:
-    """Raise ValueError unless `limit` is None or at least 1."""
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise ValueError(f"{what}(max_concurrency={limit!r}): a whole number of at least 1, or None for no limit")
 
 
 class Fork(BaseNode):

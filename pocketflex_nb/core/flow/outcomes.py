@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ItemFailure", "Outcomes", "check_on_error", "given", "is_awaited"]
+__all__ = ["ItemFailure", "Outcomes", "given", "is_awaited"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,6 @@ class Outcomes(list[Any]):
     def __init__(self, results: Iterable[object] = (), failures: Iterable[ItemFailure] = ()) -> None:
         super().__init__(results)
         self.failures = sorted(failures, key=lambda failure: failure.index)
-
-
-def check_on_error(what: str, on_error: str) -> None:
-    """Raise ValueError unless `on_error` is one of the two valid values."""
-    if on_error not in ("raise", "collect"):
-        raise ValueError(f"{what}(on_error={on_error!r}): 'raise' or 'collect'")
 
 
 def given(items: object) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Retry", "check_seconds"]
+__all__ = ["Retry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,3 @@ class Retry:
         if self.jitter and random is not None:
             wait = min(wait * (1 + self.jitter * (2 * random() - 1)), self.max_wait)
         return float(wait)
-
-
-def check_seconds(what: str, timeout: float | None) -> None:
-    """Raise unless `timeout` is None or a number of seconds above 0."""
-    if timeout is None:
-        return
-    if not isinstance(timeout, (int, float)):
-        raise TypeError(f"{what}(timeout={timeout!r}): a number of seconds is needed, or None for no limit")
-    if not timeout > 0:
-        raise ValueError(f"{what}(timeout={timeout!r}): seconds above 0, or None for no limit")

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
-from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node, check_concurrency
+from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
+from pocketflex_nb.core.flow.option_checks import check_concurrency
 from pocketflex_nb.core.flow.private_store import Private, declared, read_names
 from pocketflex_nb.core.flow.retry_policy import Retry
 

@@ -17,7 +17,7 @@ from pocketflex_nb.core.store.key_state import KeyState
 from pocketflex_nb.core.store.writer import OFTEN, Writer
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = [
     "BYTES", "FIELDS", "FORGOTTEN", "HOP_START", "KEY", "NEW", "OLD", "OP", "PAGE", "SIZE_DELTA", "STEP", "TIME", "VERSION", "WRITER",

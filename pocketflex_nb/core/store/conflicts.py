@@ -5,20 +5,19 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.context import walked_with
 from pocketflex_nb.core.errors import ConflictError
 from pocketflex_nb.core.frozen.frozen_tree import MISSING, thaw
-from pocketflex_nb.core.frozen.three_way_merge import Rule, rule_name
 from pocketflex_nb.core.store.change_log import record_at
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer
 from pocketflex_nb.core.value_text import value_text
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.frozen.three_way_merge import Rule
+    from pocketflex_nb.core.port_types import WalkFrame
     from pocketflex_nb.core.store.change_log import ChangeLog
     from pocketflex_nb.core.store.key_state import KeyState
 
@@ -43,7 +42,6 @@ class ConflictPolicy(StrEnum):
     IGNORE = "ignore"
 
 
-@dataclass(frozen=True, slots=True)
 class ConflictRules:
     """How a store treats lost updates.
 
@@ -57,9 +55,10 @@ class ConflictRules:
         Keys that rules for a part of their value begin with.
     """
 
-    policy: ConflictPolicy
-    merge: Mapping[object, Rule]
-    nested_keys: frozenset[str]
+    __slots__ = ("merge", "nested_keys", "policy")  # no dataclass: making one takes a twentieth of this package's import
+
+    def __init__(self, policy: ConflictPolicy, merge: Mapping[object, Rule], nested_keys: frozenset[str]) -> None:
+        self.policy, self.merge, self.nested_keys = policy, merge, nested_keys
 
 
 #: of a store without options
@@ -164,6 +163,8 @@ def report_conflict(
     reported: Reported,
 ) -> None:
     """Report a lost update: an event, and what `policy` says; raises `ConflictError` when it was not `done`."""
+    from pocketflex_nb.core.frozen.three_way_merge import rule_name
+
     verb = "overwrote" if done else "was kept from overwriting"
     name = rule_name(path) if len(path) > 1 else key
     since = "read it" if len(path) > 1 else "began"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pocketflex_nb.core.store.writer import Writer
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = ["UNTRACKED", "KeyState", "Tracking", "WorkingCopy"]
 

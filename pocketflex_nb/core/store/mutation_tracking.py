@@ -14,7 +14,7 @@ from pocketflex_nb.core.store.working_copies import WorkingCopies, holds, owner_
 from pocketflex_nb.core.store.writer import writer_of
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = ["collect_changes", "detect_mutation", "detect_mutations_so_far"]
 

@@ -39,18 +39,18 @@ from pocketflex_nb.core.store.conflicts import (
     rules_of,
 )
 from pocketflex_nb.core.store.exclusive import exclusive
-from pocketflex_nb.core.store.key_lock import KeyLock, Lock
 from pocketflex_nb.core.store.key_state import UNTRACKED, KeyState
 from pocketflex_nb.core.store.mutation_tracking import detect_mutation, detect_mutations_so_far
-from pocketflex_nb.core.store.watch import Listener, Listeners, StoreListener, Watch
 from pocketflex_nb.core.store.working_copies import WorkingCopies, holds, loan, owner_of
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer, writer_of
 from pocketflex_nb.core.value_text import value_text
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.frozen.diff import Difference
-    from pocketflex_nb.core.ports import RunningAgent, WalkFrame
+    from pocketflex_nb.core.port_types import RunningAgent, WalkFrame
     from pocketflex_nb.core.store.changes import Change, Written
+    from pocketflex_nb.core.store.key_lock import KeyLock, Lock
+    from pocketflex_nb.core.store.watch import StoreListener, Watch
 
 __all__ = ["ConflictWarning", "Snapshot", "Store", "as_store"]
 
@@ -721,6 +721,8 @@ class Store(WorkingCopies, SelfDisplay):
         StoreError
             When the task or thread that asks holds it already, or would block the loop that its holder needs.
         """
+        from pocketflex_nb.core.store.key_lock import KeyLock, Lock
+
         with self._lock:
             if self._locks is None:
                 self._locks = {}
@@ -748,6 +750,8 @@ class Store(WorkingCopies, SelfDisplay):
         --------
         ``async for change in store.watch("notes"): print(change.new)``
         """
+        from pocketflex_nb.core.store.watch import Watch
+
         watch = Watch(keys, limit, self._forget)
         self._listen(watch)
         return watch
@@ -771,6 +775,8 @@ class Store(WorkingCopies, SelfDisplay):
         -----
         `fn` must be quick; what it raises is logged, and does not reach the writer.
         """
+        from pocketflex_nb.core.store.watch import Listener
+
         listener = Listener(fn, keys)
         self._listen(listener)
         return lambda: self._forget(listener)
@@ -778,6 +784,8 @@ class Store(WorkingCopies, SelfDisplay):
     @exclusive
     def _listen(self, listener: StoreListener) -> None:
         if self._listeners is None:
+            from pocketflex_nb.core.store.watch import Listeners
+
             self._listeners = Listeners()
         self._listeners.add(listener)
         self._busy += 1  # writes take the long way while somebody listens

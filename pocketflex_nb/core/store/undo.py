@@ -15,7 +15,7 @@ from pocketflex_nb.core.store.change_log import Record, places_in, record_at
 from pocketflex_nb.core.store.store import Store
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
     from pocketflex_nb.core.store.key_state import KeyState
 
 __all__ = ["Undo", "is_tracking", "put_back", "set_out"]

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pocketflex_nb.core.context import CURRENT_FRAME, walked_with
 from pocketflex_nb.core.frozen.copies import NotCopied, copy_of, restore
 from pocketflex_nb.core.frozen.freezer import MISSING, Freezer, Opaque, is_plain
-from pocketflex_nb.core.frozen.three_way_merge import Merge
 from pocketflex_nb.core.store.bounded_copies import WRITTEN_BOUND, frozen_within, too_large
 from pocketflex_nb.core.store.conflicts import ConflictPolicy, ConflictRules, is_fenced, replaced_values
 from pocketflex_nb.core.store.exclusive import exclusive
@@ -28,7 +27,8 @@ from pocketflex_nb.core.store.writer import Writer, writer_of
 if TYPE_CHECKING:
     from threading import RLock
 
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.frozen.three_way_merge import Merge
+    from pocketflex_nb.core.port_types import WalkFrame
     from pocketflex_nb.core.store.change_log import ChangeLog, Record, RecordPos
     from pocketflex_nb.core.store.watch import Listeners
 
@@ -339,6 +339,8 @@ class WorkingCopies(dict[Any, Any]):
                 own = copy_of(mine, own)
             except (NotCopied, RuntimeError):
                 return []
+        from pocketflex_nb.core.frozen.three_way_merge import Merge
+
         merge = Merge(self._conflicts.merge)
         merged = own if state.frozen is view.base else self._merged_copy(merge, state, view, mine, own)
         lost = [path for path in merge.lost if not other.is_related(frame) and other.resolve().name]

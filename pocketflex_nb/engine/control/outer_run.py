@@ -10,7 +10,7 @@ from pocketflex_nb.engine.records.frame import Frame
 if TYPE_CHECKING:
     from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
-__all__ = ["Outside", "alert", "around", "inner_controllers"]
+__all__ = ["Outside", "around", "inner_controllers"]
 
 
 def around(run: Any) -> Iterator[Any]:
@@ -87,11 +87,3 @@ def inner_controllers(run: Lifecycle[Frame]) -> Iterator[Any]:
         if child.controller is not None:
             yield child.controller
         yield from inner_controllers(child)
-
-
-def alert(run: Any) -> None:
-    """Make `run`, and every run inside of it, check before each node."""
-    run.needs_check = True
-    for child in list(run.nested.live) if run.nested is not None else ():
-        child.ensure_controller()
-        alert(child)

@@ -16,7 +16,7 @@ from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.errors import BudgetSpent, RunCancelled, RunError, RunTimeout, StepLimit
 from pocketflex_nb.engine.control.attempt_clock import LATE, unwatch, watch
 from pocketflex_nb.engine.control.flow_limits import FlowLimits
-from pocketflex_nb.engine.control.outer_run import Outside, alert
+from pocketflex_nb.engine.control.outer_run import Outside
 from pocketflex_nb.engine.records.frame import Frame
 
 __all__ = ["IdleClock", "RunLimits"]
@@ -81,7 +81,7 @@ class RunLimits:
     def limit(self, max_steps: int | None, timeout: float | None, budget: Mapping[str, float] | None) -> None:
         """Set the limits and start the clock. A budget's steps and seconds count as those limits, with an error of their own."""
         self._max_steps, self._timeout, self._budget = max_steps, timeout, dict(budget or {})
-        alert(self.run)
+        self.run.alert()
         self._timed = bool(timeout or self._budget.get("seconds"))
         if self._timed:
             if self.outside is not None and self.outside.is_paused:
@@ -193,7 +193,7 @@ class RunLimits:
                 allowed = self._budget.get(what)
                 if allowed and self.spent[what] >= allowed and self.run.ending is None:
                     self.run.ending = self._overspent(what, self.spent[what], allowed)
-                    alert(self.run)
+                    self.run.alert()
         if self.outside is not None:
             self.outside.spend(amounts)
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.flow.flow import Flow
     from pocketflex_nb.core.flow.nodes import BaseNode
     from pocketflex_nb.core.flow.outcomes import ItemFailure
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
     from pocketflex_nb.core.store.store import Store
     from pocketflex_nb.engine.records.lifecycle import Handle, Lifecycle
     from pocketflex_nb.engine.records.visit_values import KeptVisit
 
-__all__ = ["KEPT_RECORDS", "TRIM_AT", "WIDTH", "Frame", "Several", "current", "restore_frame"]
+__all__ = ["KEPT_RECORDS", "LOOK_EVERY", "TRIM_AT", "WIDTH", "Frame", "Several", "current", "restore_frame"]
 
 CodeT = TypeVar("CodeT")
 
@@ -98,6 +98,8 @@ WIDTH = 5
 KEPT_RECORDS = 10_000
 #: fields in the list from which on `Log.trim` is called
 TRIM_AT = KEPT_RECORDS * WIDTH * 5 // 4
+#: hops between two looks of a walk at the number of records
+LOOK_EVERY = 2_048
 
 
 #: tells this process from others

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pocketflex_nb.core.ports import ObservedRun
+from pocketflex_nb.core.port_types import ObservedRun
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.events import Event
     from pocketflex_nb.core.flow.flow import Flow
     from pocketflex_nb.core.flow.nodes import BaseNode, Fork
-    from pocketflex_nb.core.ports import CachedResults, JournalRecorder, RecordedRun
+    from pocketflex_nb.core.port_types import CachedResults, JournalRecorder, RecordedRun
     from pocketflex_nb.core.state import State
     from pocketflex_nb.engine.records.visit_values import VisitValues
 
@@ -276,6 +276,7 @@ class Lifecycle(Protocol[FrameT]):
     def leave(self, frame: FrameT, /) -> None: ...
     def hold(self, frame: FrameT, /) -> None: ...
     async def hold_async(self, frame: FrameT, /) -> None: ...
+    def alert(self) -> None: ...
     def check(self, frame: FrameT, /) -> None: ...
     def join_of(self, fork: Fork, /) -> BaseNode | None: ...
     def keep_store(self, walk: FrameT, /) -> None: ...

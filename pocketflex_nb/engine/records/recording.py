@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pocketflex_nb.core.ports import JournalRecorder
 from pocketflex_nb.core.store.change_log import KEY, places_in
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.records.addresses import QuestionCounts, step_address, walk_address
 from pocketflex_nb.engine.records.frame import Frame
 
 if TYPE_CHECKING:
+    from pocketflex_nb.core.port_types import JournalRecorder
     from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
 __all__ = ["Recording"]

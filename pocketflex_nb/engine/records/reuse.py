@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from pocketflex_nb.core.ports import CachedResults, RecordedRun
+from pocketflex_nb.core.port_types import CachedResults, RecordedRun
 from pocketflex_nb.engine.records.addresses import QuestionCounts
 
 if TYPE_CHECKING:

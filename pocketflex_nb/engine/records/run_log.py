@@ -27,11 +27,9 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.state import State
     from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
-__all__ = ["LOOK_EVERY", "WALKS", "RunLog"]
+__all__ = ["WALKS", "RunLog"]
 
 
-#: hops between two looks of a walk at the number of records
-LOOK_EVERY = 2_048
 
 #: nodes of walks that are counted one by one; above it, walks that are over are forgotten
 WALKS = 1_000

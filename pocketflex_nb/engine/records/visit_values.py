@@ -9,7 +9,6 @@ more: its walk goes back to its shortest way.
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from pocketflex_nb.engine.records.record import format_error
 if TYPE_CHECKING:
     from pocketflex_nb.core.flow.nodes import BaseNode
 
-__all__ = ["BYTES", "FAST", "VISITS", "KeptValue", "KeptVisit", "VisitValues", "is_watched", "note_try"]
+__all__ = ["BYTES", "FAST", "VISITS", "KeptValue", "KeptVisit", "VisitValues", "note_try"]
 
 #: visits of one node that a run keeps, and visits of all runs of the process
 VISITS, _ALL = 200, 20_000
@@ -42,11 +41,6 @@ _BULK = 1024 * 1024
 _PARTS = 16
 #: estimated bytes of a visit without its values, and of one cell of a table
 _VISIT, _CELL = 400, 64
-
-
-def is_watched() -> bool:
-    """Whether somebody may look into the runs of this process: a notebook's kernel, or its widgets, are part of it."""
-    return "ipykernel" in sys.modules or "ipywidgets" in sys.modules
 
 
 class _VisitingFrame(Protocol):

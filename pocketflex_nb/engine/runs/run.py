@@ -6,26 +6,26 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
-from pathlib import Path
 from time import perf_counter_ns as now
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_slices, wait_until_over
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.core.units import count_text, duration_text
-from pocketflex_nb.engine.control.outer_run import alert
-from pocketflex_nb.engine.control.question import Question, next_question, next_question_async, would_await
-from pocketflex_nb.engine.records.usage import Usage, usage_of
-from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
 from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle, observers, registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pocketflex_nb.core.events import Event
     from pocketflex_nb.core.flow.flow import Flow
     from pocketflex_nb.core.flow.flow_graph import Graph
     from pocketflex_nb.core.state import State
+    from pocketflex_nb.engine.control.question import Question
+    from pocketflex_nb.engine.records.usage import Usage
+    from pocketflex_nb.engine.runs.event_stream import EventStream
 
 __all__ = ["Run", "forget", "forgetting", "lifecycle_of", "rows_of", "runs", "subscribe"]
 
@@ -414,7 +414,7 @@ class Run(SelfDisplay):
     def pause(self) -> None:
         """Pause before the next node. Nodes that are running finish first."""
         if not self.done():
-            alert(self._lifecycle)
+            self._lifecycle.alert()
             self._lifecycle.ensure_controller().gate.pause()
 
     def resume(self) -> None:
@@ -541,6 +541,8 @@ class Run(SelfDisplay):
         >>> run.store["topic"], run.store["depth"]
         ('tides', 3)
         """
+        from pocketflex_nb.engine.control.question import next_question, next_question_async, would_await
+
         if would_await(sys._getframe(1)):
             return next_question_async(self._lifecycle, timeout)
         _refuse_on_engine(f"a question of run {self.name!r}")
@@ -564,7 +566,7 @@ class Run(SelfDisplay):
             Called without arguments, it ends this.
         """
         subscribers = self._lifecycle.ensure_controller().subscribers
-        alert(self._lifecycle)
+        self._lifecycle.alert()
         subscribers.add(fn)
         return lambda: subscribers.drop(fn)
 
@@ -605,11 +607,15 @@ class Run(SelfDisplay):
         >>> asyncio.run(follow())
         ['to', 'be']
         """
+        from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
+
         return EventStream([self], kinds_of(kinds, more), since, nested)
 
     @property
     def usage(self) -> Usage:
         """The tokens and the cost so far, inner runs included: ``run.usage.tokens``, ``run.usage.cost``."""
+        from pocketflex_nb.engine.records.usage import usage_of
+
         return usage_of([self._lifecycle])
 
     @property
@@ -640,7 +646,8 @@ class Run(SelfDisplay):
         -------
         Path
         """
-        return Path(ports.export([self], "html", path=path))
+        written: Path = ports.export([self], "html", path=path)
+        return written
 
     def to_svg(self) -> str:
         """The diagram with its state, as the text of an SVG file."""

@@ -8,19 +8,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import suppress
 from time import monotonic, perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_slices, wait_until_over
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.core.units import count_text, duration_text
-from pocketflex_nb.engine.records.usage import Usage, usage_of
-from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
 from pocketflex_nb.engine.runs.group_queue import GroupQueue
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of, rows_of
+
+if TYPE_CHECKING:
+    from pocketflex_nb.core.events import Event
+    from pocketflex_nb.engine.records.usage import Usage
+    from pocketflex_nb.engine.runs.event_stream import EventStream
 
 __all__ = ["RunGroup", "queue_of"]
 
@@ -277,11 +279,15 @@ class RunGroup(SelfDisplay):
         EventStream
             An async iterator, in order for each run, that ends when every run is over. See `Run.stream`.
         """
+        from pocketflex_nb.engine.runs.event_stream import EventStream, kinds_of
+
         return EventStream(self._runs, kinds_of(kinds, more), since, nested)
 
     @property
     def usage(self) -> Usage:
         """The tokens and the cost of all its runs so far."""
+        from pocketflex_nb.engine.records.usage import usage_of
+
         return usage_of(map(lifecycle_of, self._runs))
 
     # steering ----------------------------------------------------------------------------------------------------------

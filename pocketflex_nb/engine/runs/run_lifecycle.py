@@ -24,27 +24,26 @@ from pocketflex_nb.concurrency.interruptible import Latch
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 from pocketflex_nb.core.context import CURRENT_CELL, CURRENT_FRAME
 from pocketflex_nb.core.errors import RunCancelled
-from pocketflex_nb.core.events import Event
-from pocketflex_nb.core.flow.joins import join_of
 from pocketflex_nb.core.flow.node_ids import base_id, base_name
 from pocketflex_nb.core.user_traceback import shorten_in_notebook
-from pocketflex_nb.engine.control.controller import RunController
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import FINISHED
-from pocketflex_nb.engine.records.run_log import RunLog
-from pocketflex_nb.engine.records.visit_values import VisitValues
-from pocketflex_nb.engine.runs.nested_runs import NestedRuns
 from pocketflex_nb.engine.runs.run_registry import RunRegistry
 
 if TYPE_CHECKING:
     import weakref
 
+    from pocketflex_nb.core.events import Event
     from pocketflex_nb.core.flow.flow import Flow
     from pocketflex_nb.core.flow.nodes import BaseNode, Fork
     from pocketflex_nb.core.state import State
+    from pocketflex_nb.engine.control.controller import RunController
     from pocketflex_nb.engine.records.lifecycle import Handle
     from pocketflex_nb.engine.records.recording import Recording
     from pocketflex_nb.engine.records.reuse import Reuse
+    from pocketflex_nb.engine.records.run_log import RunLog
+    from pocketflex_nb.engine.records.visit_values import VisitValues
+    from pocketflex_nb.engine.runs.nested_runs import NestedRuns
 
 __all__ = ["RunLifecycle", "observers", "registry", "start_lock"]
 
@@ -168,6 +167,8 @@ class RunLifecycle:
             self.outer, self.outer_node = outer, outer.node
             outer.lifecycle.add_child(self, outer)
             if outer.lifecycle.values is not None:
+                from pocketflex_nb.engine.records.visit_values import VisitValues
+
                 self.values = VisitValues()
 
     # what it is ------------------------------------------------------------------------------------------------------
@@ -191,6 +192,8 @@ class RunLifecycle:
     def log(self) -> RunLog:
         """Reads the records."""
         if self._log is None:
+            from pocketflex_nb.engine.records.run_log import RunLog
+
             self._log = RunLog(self, self.records)
         return self._log
 
@@ -282,6 +285,8 @@ class RunLifecycle:
     def ensure_controller(self) -> RunController:
         """The controller of pause, limits and questions; made when first needed."""
         if self.controller is None:
+            from pocketflex_nb.engine.control.controller import RunController
+
             with _making:  # two steps in threads may ask at the same time
                 if self.controller is None:
                     self.controller = RunController(self)
@@ -294,6 +299,13 @@ class RunLifecycle:
     async def hold_async(self, frame: Frame) -> None:
         """Wait before the current node of `frame`, on a loop, when `needs_check` is set."""
         await self.ensure_controller().gate.before_async(frame)
+
+    def alert(self) -> None:
+        """Make it, and every run inside of it, check before each node."""
+        self.needs_check = True
+        for child in list(self.nested.live) if self.nested is not None else ():
+            child.ensure_controller()
+            child.alert()
 
     def check(self, frame: Frame) -> None:
         """Raise the error with which a walk must end, if there is one; called between two items of a batch when `needs_check` is set.
@@ -336,6 +348,8 @@ class RunLifecycle:
         if self.joins is None:
             self.joins = {}
         if fork not in self.joins:
+            from pocketflex_nb.core.flow.joins import join_of
+
             self.joins[fork] = join_of(fork)
         return self.joins[fork]
 
@@ -359,6 +373,8 @@ class RunLifecycle:
     def add_child(self, child: RunLifecycle, frame: Frame) -> None:
         """Register `child`, which the step at `frame` began and which is a part of this run from now on."""
         if self.nested is None:
+            from pocketflex_nb.engine.runs.nested_runs import NestedRuns
+
             with _making:
                 if self.nested is None:
                     self.nested = NestedRuns(self)

@@ -14,7 +14,6 @@ from typing import Any
 from pocketflex_nb.core.errors import UnknownAction, nearest
 from pocketflex_nb.core.flow.declared_actions import listed_actions, pair_of
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.joins import join_behind
 from pocketflex_nb.core.flow.node_ids import action_text, branches
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.value_text import value_text
@@ -162,6 +161,8 @@ def _met(frame: Frame, heads: list[BaseNode], walked: set[int]) -> Any:
     assert forking is not None  # it is in flight
     key = (forking, tuple(heads), frozenset(walked))
     if key not in run.joins:
+        from pocketflex_nb.core.flow.joins import join_behind
+
         run.joins[key] = join_behind(heads, [head for head in heads if id(head) in walked], forking)
     return run.joins[key]
 

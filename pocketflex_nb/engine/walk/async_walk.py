@@ -21,9 +21,7 @@ from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several, restore_frame
-from pocketflex_nb.engine.records.run_log import LOOK_EVERY
-from pocketflex_nb.engine.records.visit_values import KeptVisit
+from pocketflex_nb.engine.records.frame import LOOK_EVERY, TRIM_AT, Frame, Several, restore_frame
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.walk.action_lists import is_chosen_by_flow, spread
 from pocketflex_nb.engine.walk.batch_items import items_async
@@ -44,12 +42,13 @@ from pocketflex_nb.engine.walk.dispatch import (
 from pocketflex_nb.engine.walk.flow_visit import visit_flow_async
 from pocketflex_nb.engine.walk.fork import walk_fork
 from pocketflex_nb.engine.walk.hop import on_unknown_action, record_changes, record_failure
-from pocketflex_nb.engine.walk.recorded_visit import RecordedVisit, visit_recorded
 from pocketflex_nb.engine.walk.steps import CALLER, ENGINE, USER, LoopOwner, attempt_async, fall_back, in_pool, mode_here, run_stream
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, watched
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.flow.nodes import Node
+    from pocketflex_nb.engine.records.visit_values import KeptVisit
+    from pocketflex_nb.engine.walk.recorded_visit import RecordedVisit
 
 __all__ = ["walk_async"]
 
@@ -250,6 +249,8 @@ async def _visit_spelled(c: Any, shared: object, kept: KeptVisit) -> object:
 
 async def _visit_recorded(frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner, kept: KeptVisit | None = None) -> Any:
     """Visit a node of any kind in a run with a journal, a tape or a cache."""
+    from pocketflex_nb.engine.walk.recorded_visit import visit_recorded
+
 
     async def visit(recorded: RecordedVisit) -> object:
         if kind <= BATCH:

@@ -16,7 +16,7 @@ from pocketflex_nb.engine.records.reuse import CACHED, CALLED, TAPED, ExecCall
 from pocketflex_nb.engine.walk.cache_keys import cache_key, is_cacheable
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import CachedResults, RecordedRun
+    from pocketflex_nb.core.port_types import CachedResults, RecordedRun
     from pocketflex_nb.engine.records.lifecycle import Reusing
 
 __all__ = ["exec_result"]

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from enum import Enum
 from types import CoroutineType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import EngineLoop, engine_thread
 from pocketflex_nb.concurrency.foreign_errors import step_error
@@ -27,10 +27,12 @@ from pocketflex_nb.core.flow.nodes import BaseNode, Node
 from pocketflex_nb.engine.control.attempt_clock import limit
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import format_error
-from pocketflex_nb.engine.records.visit_values import KeptVisit, note_try
 from pocketflex_nb.engine.walk.dispatch import is_async, is_exec_step, is_step
 from pocketflex_nb.engine.walk.failed_attempts import begin_try, end_tries, take_back, withdraw
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.visit_values import KeptVisit
 
 __all__ = [
     "CALLER", "ENGINE", "USER", "LoopOwner", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here", "once",
@@ -156,6 +158,8 @@ def retried(node: BaseNode, frame: Frame | None, number: int, exc: BaseException
     """Note that attempt `number` failed and another follows."""
     if frame is not None:
         if frame.lifecycle.values is not None:
+            from pocketflex_nb.engine.records.visit_values import note_try
+
             note_try(frame, number, exc)
         frame.note("node_retried", attempt=number, error=format_error(exc))
 

@@ -12,16 +12,14 @@ from asyncio import CancelledError
 from itertools import repeat
 from time import perf_counter_ns as now
 from types import CoroutineType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.foreign_errors import step_error
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import END, Fork
 from pocketflex_nb.core.store.change_log import HOP_START, STEP, TIME
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.engine.records.frame import TRIM_AT, Frame, Several
-from pocketflex_nb.engine.records.run_log import LOOK_EVERY
-from pocketflex_nb.engine.records.visit_values import KeptVisit
+from pocketflex_nb.engine.records.frame import LOOK_EVERY, TRIM_AT, Frame, Several
 from pocketflex_nb.engine.walk.action_lists import is_chosen_by_flow, spread
 from pocketflex_nb.engine.walk.async_walk import walk_async
 from pocketflex_nb.engine.walk.dispatch import VisitPlan, full_copy, is_exec_step, is_step, plan_of, visit_copy
@@ -31,6 +29,9 @@ from pocketflex_nb.engine.walk.steps import finish_visit, with_tries
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
 from pocketflex_nb.engine.walk.sync_attempt import attempt
 from pocketflex_nb.engine.walk.wait_for_step import wait_here, wait_step
+
+if TYPE_CHECKING:
+    from pocketflex_nb.engine.records.visit_values import KeptVisit
 
 __all__ = ["visit", "walk"]
 

@@ -6,7 +6,7 @@ from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.errors import DecodingError
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.core.frozen.three_way_merge import Merge
-from pocketflex_nb.core.ports import WalkFrame
+from pocketflex_nb.core.port_types import WalkFrame
 from pocketflex_nb.core.store.conflicts import ConflictPolicy, ConflictRules
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer
 from pocketflex_nb.resources.stores.replica import Replica, ReplicaEntry

@@ -15,7 +15,7 @@ from pocketflex_nb.core.store.working_copies import READS, SECONDS, owner_of
 from pocketflex_nb.resources.stores.replica import ReplicaEntry
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = ["ReadMark", "Twin", "read_marks_of", "twins_of"]
 

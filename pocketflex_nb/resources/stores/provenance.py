@@ -14,7 +14,7 @@ from pocketflex_nb.core.store.changes import Change, Written
 from pocketflex_nb.core.store.writer import Writer
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = ["Elsewhere", "SharedChange", "SharedWritten", "Who", "kernel_name", "read_who", "who_text"]
 

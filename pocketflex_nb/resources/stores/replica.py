@@ -22,7 +22,7 @@ from pocketflex_nb.resources.stores.key_encoding import key_of
 from pocketflex_nb.resources.stores.provenance import Elsewhere, SharedChange, SharedWritten, read_who
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
     from pocketflex_nb.core.store.changes import Change
 
 __all__ = ["OwnWrite", "PastChange", "Replica", "ReplicaEntry", "frozen_of"]

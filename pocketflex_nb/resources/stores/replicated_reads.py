@@ -30,7 +30,7 @@ from pocketflex_nb.resources.stores.replica import PastChange, Replica, ReplicaE
 from pocketflex_nb.resources.stores.replication import NOTHING, Applied, Replication
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
     from pocketflex_nb.core.store.changes import Change
 
 __all__ = ["REPLICA_ONLY", "ReplicatedReads"]

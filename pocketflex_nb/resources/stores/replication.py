@@ -16,7 +16,7 @@ from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.errors import LockLost
 from pocketflex_nb.core.frozen.freezer import MISSING, is_plain
-from pocketflex_nb.core.ports import WalkFrame
+from pocketflex_nb.core.port_types import WalkFrame
 from pocketflex_nb.core.store.change_log import add_change
 from pocketflex_nb.core.store.writer import OUTSIDE, Writer, writer_of
 from pocketflex_nb.resources.stores.backends.backend import ChangeRow, ConnectionLost, StoreBackend

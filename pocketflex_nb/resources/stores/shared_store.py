@@ -33,7 +33,7 @@ from pocketflex_nb.resources.stores.replicated_reads import ReplicatedReads
 from pocketflex_nb.resources.stores.replication import NOTHING
 
 if TYPE_CHECKING:
-    from pocketflex_nb.core.ports import WalkFrame
+    from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = ["SharedStore"]
 

@@ -43,6 +43,7 @@ if _TYPE_CHECKING:
     from pocketflex_nb.engine.control.ask import ask
     from pocketflex_nb.engine.control.throttling import Breaker, Limiter
     from pocketflex_nb.engine.resume import resume
+    from pocketflex_nb.journal.journal import open_journal
     from pocketflex_nb.resources import open_queue, open_store, open_topic
 
 __version__ = "0.1.0"
@@ -50,12 +51,12 @@ __version__ = "0.1.0"
 __all__ = [
     "END", "Agent", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "DynamicSupervisor", "Flow", "FlowAgent", "ItemFailure", "Limiter",
     "Node", "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "forget", "launch",
-    "linear", "node", "open_queue", "open_store", "open_topic", "replay", "resume", "runs", "spawn", "stream", "trace",
+    "linear", "node", "open_journal", "open_queue", "open_store", "open_topic", "replay", "resume", "runs", "spawn", "stream", "trace",
 ]
 
 #: module of each name that is imported when it is first asked for: most flows need none of them
 _LATER = {
-    "Retry": "core.flow.retry_policy", "ask": "engine.control.ask", "resume": "engine.resume",
+    "Retry": "core.flow.retry_policy", "ask": "engine.control.ask", "open_journal": "journal.journal", "resume": "engine.resume",
     **dict.fromkeys(("Breaker", "Limiter"), "engine.control.throttling"),
     **dict.fromkeys(("State", "replay"), "core.state"),
     **dict.fromkeys(

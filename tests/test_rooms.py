@@ -110,7 +110,7 @@ ROOT_NAMES = {
     "engine": "Breaker Limiter launch ask emit runs current",
     "agents": "Agent FlowAgent Supervisor DynamicSupervisor Registry child spawn stream trace",
     "resources": "open_store open_queue open_topic",
-    "journal": "resume",
+    "journal": "open_journal resume",
 }
 
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.flow.nodes import BaseNode
 
 __all__ = [
-    "attempt", "attempt_items", "attempt_legacy_async", "collected", "fork", "launch", "launch_each", "retried", "run", "run_async",
+    "attempt", "attempt_items", "attempt_legacy_async", "collected", "fork", "launch", "launch_each", "reopened", "retried", "run",
+    "run_async",
     "run_node", "streamed", "visit", "visit_batch_flow", "visit_flow", "walk", "walk_async", "walk_items", "walk_private",
 ]
 
@@ -43,6 +44,13 @@ def fork(run: Run, at: int | None = None, **options: Any) -> Run:
     from pocketflex_nb.engine.resume import fork as forked  # a run without a journal needs nothing of it
 
     return forked(run, at, **options)
+
+
+def reopened(recorded: Any, flow: object = None) -> Run:
+    """A run of a journal as a handle."""
+    from pocketflex_nb.engine.runs.recorded_run import reopened as made
+
+    return made(recorded, flow)
 
 
 def run(flow: Flow, shared: object) -> Any:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from pocketflex_nb.core import ports
+from pocketflex_nb.core.errors import EncodingError
 from pocketflex_nb.core.flow.code_marks import code_marks, wiring
+from pocketflex_nb.core.flow.node_ids import base_id
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.engine.records.recording import Recording
 from pocketflex_nb.engine.records.reuse import Reuse
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 
-__all__ = ["Keeping", "keep_runs"]
+__all__ = ["Keeping", "header_of", "keep_runs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,30 @@ def _reuse(runs: list[Any], keeping: Keeping) -> None:
         run.take_from(Reuse(cache, refreshes, tape, is_strict=keeping.strict_tape))
 
 
+def header_of(flow: Any) -> dict[str, Any]:
+    """What a journal keeps of a flow: its id, its code by hashes, its arrows, and its picture."""
+    from pocketflex_nb.core.flow.flow_graph import graph_of
+    from pocketflex_nb.core.flow.graph_data import graph_data
+
+    return {"flow": base_id(flow), "nodes": code_marks(flow), "wiring": wiring(flow), "graph": graph_data(graph_of(flow))}
+
+
+def _item_data(item: object) -> Any:
+    """The item that a run was launched for, as JSON; one that cannot be kept as its text."""
+    from pocketflex_nb.core.codec.encoder import encode
+
+    try:
+        return json.loads(encode(item))
+    except EncodingError:
+        return value_text(item, 200)
+
+
 def _record(lives: list[Any], path: object, durability: str) -> None:
     """Begin the runs in the journal at `path`."""
     if ports.journal is None:
         raise RuntimeError("the journal's room is not there")
-    done = list[Recording]()
+    done, walked = list[Recording](), dict[int, dict[str, Any]]()
+    together = os.urandom(8).hex() if len(lives) > 1 else None
     stores = [life.store for life in lives]
     if len({id(store) for store in stores}) < len(stores) and any(type(store) is Store for store in stores):
         raise ValueError(
@@ -89,7 +112,13 @@ def _record(lives: list[Any], path: object, durability: str) -> None:
     try:
         for run in lives:
             uid, flow, store = os.urandom(16).hex(), run.flow, run.store
-            header = {"uid": uid, "flow": run.flow_id, "nodes": code_marks(flow), "wiring": wiring(flow), "limits": run.limits or {}}
+            if id(flow) not in walked:
+                walked[id(flow)] = header_of(flow)
+            header = {"uid": uid, **walked[id(flow)], "limits": run.limits or {}, "base": run.base, "told": 1}
+            if together is not None:
+                header["group"] = together
+            if run.item is not None:
+                header["item"] = [run.item[0], _item_data(run.item[1])]
             if (url := getattr(store, "url", None)) is not None:  # what is kept elsewhere holds its own values
                 header["store_url"] = url
             header["transient"] = sorted(map(str, store._transient))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -13,18 +11,18 @@ from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import JournalError, RunError, nearest
 from pocketflex_nb.core.flow.code_marks import code_marks, wiring
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.node_ids import base_id, nodes_by_path
+from pocketflex_nb.core.flow.node_ids import nodes_by_path
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.keeping import header_of
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
+from pocketflex_nb.engine.records.recorded_events import path_at
 from pocketflex_nb.engine.records.recording import Recording
+from pocketflex_nb.engine.runs.recorded_run import RecordedLifecycle, flow_named, item_of, unknown_flow
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_group import RunGroup
 
 __all__ = ["fork", "resume"]
-
-#: visit, branch and item of a part of an address
-_MARKS = re.compile(r"#\d+|\{[^}]*\}|\[\d+\]")
 
 
 def resume(
@@ -116,33 +114,42 @@ def fork(
 ) -> Run:
     """A new run that begins where `run` had made so many hops; see `Run.fork`."""
     life = lifecycle_of(run)
-    if life.recording is None or ports.journal is None:
+    if life.kept_at is None or ports.journal is None:
         raise RunError(f"run {run.name!r} has no journal to fork from; launch the flow with one: flow.launch(..., journal='runs.sqlite')")
-    recorder = life.recording.recorder
-    history = ports.journal.left(recorder.path, recorder.run)
-    hops = _hops_of(history, at, before, run.name)
-    walked = _swapped(run.flow, swap or {})
-    header = {"uid": os.urandom(16).hex(), "nodes": code_marks(walked), "wiring": wiring(walked)}
-    number = ports.journal.fork(recorder.path, recorder.run, hops, name or f"{life.base}-fork", header, edits)
+    path, kept = life.kept_at
+    history = ports.journal.left(path, kept)
+    hops = _hops_of(history, at, before, run)
+    flow, named = run.flow, name or f"{life.base}-fork"
+    if isinstance(life, RecordedLifecycle) and not life.is_known:
+        flow = flow_named(life.flow_id, None)
+        if flow is None:
+            mend = "define it (run its cell), or name it: open_journal(..., flow=...)"
+            raise unknown_flow(life.flow_id, f"run {run.name!r} of the journal {path}", mend)
+    walked = _swapped(flow, swap or {})
+    header = {"uid": os.urandom(16).hex(), **header_of(walked), "base": named, "group": None}
+    number = ports.journal.fork(path, kept, hops, named, header, edits)
     transient = frozenset(history.header.get("transient", ()))
     provide = {key: run.store[key] for key in transient if key in run.store}
     with all_or_none([]) as tell:
-        made = tell(_made(recorder.path, number, walked, provide, False, str(history.header.get("durability", "node"))))
+        made = tell(_made(path, number, walked, provide, False, str(history.header.get("durability", "node"))))
         begin_group(RunGroup([made]), None)
     if show is not False and ports.screen():
         ports.display(made, asked=bool(show))
     return made
 
 
-def _hops_of(history: Any, at: int | None, before: str | None, name: str) -> int:
+def _hops_of(history: Any, at: int | None, before: str | None, run: Run) -> int:
     """The number of finished hops to begin behind."""
+    name = run.name
     if (at is None) == (before is None):
         raise TypeError("fork() needs at= (a number of hops) or before= (a node), and not both")
     if at is not None:
+        if isinstance(at, int) and history.hops < at <= run.hops:  # behind the visit that failed: that one is made anew
+            return int(history.hops)
         if not isinstance(at, int) or not 0 <= at <= history.hops:
             raise ValueError(f"fork(at={at!r}): run {name!r} has {history.hops} recorded hops; give a number from 0 to {history.hops}")
         return at
-    visits = [_path_of(row.address) for row in history.rows if "s" in row.data]
+    visits = [path_at(row.address) for row in history.rows if "s" in row.data]
     if before not in visits:
         raise ValueError(f"fork(before={before!r}): run {name!r} has visited no such node{nearest(str(before), visits)}")
     return len(visits) - 1 - visits[::-1].index(before)
@@ -195,6 +202,9 @@ def _made(path: object, number: int | str, flow: Flow, provide: Mapping[object, 
     life = lifecycle_of(made)
     recording = Recording(recorder, str(header.get("uid", "")))
     life.record_in(recording)
+    life.item = item_of(header)
+    if asked := history.questions():
+        life.ensure_controller().questions.count_from(max(asked.values()))
     tokens, cost = history.usage
     if tokens or cost:
         spent = life.ensure_controller().limits.spent
@@ -210,20 +220,16 @@ def _flow_of(name: str, flow: Flow, what: str) -> Any:
     """The flow of that id: the one that was given, or the notebook's."""
     if flow is not None and not isinstance(flow, Mapping):
         return flow
-    if flow is None:
-        main = vars(sys.modules["__main__"])
-        known = {base_id(value): value for key, value in main.items() if isinstance(value, Flow) and not key.startswith("_")}
-    else:
-        known = {str(key): value for key, value in flow.items()}
-    if name not in known:
-        raise JournalError(f"{what} walks the flow {name!r}, which is not known here{nearest(name, known)}; give it: resume(..., flow=...)")
-    return known[name]
+    found = flow_named(name, flow)
+    if found is None:
+        raise unknown_flow(name, what, "give it: resume(..., flow=...)", flow)
+    return found
 
 
 def _changes(header: Mapping[str, Any], flow: Any, history: Any, what: str) -> list[str]:
     """What is not as it was when the run began; raises when nodes are gone that it has visited."""
     before, now = dict(header.get("nodes") or {}), code_marks(flow)
-    visited = {_path_of(address) for address in (*history.finished, *history.results, *history.attempts)}
+    visited = {path_at(address) for address in (*history.finished, *history.results, *history.attempts)}
     gone = sorted(path for path in visited if path in before and path not in now)
     if gone:
         raise JournalError(
@@ -234,6 +240,3 @@ def _changes(header: Mapping[str, Any], flow: Any, history: Any, what: str) -> l
     return [*changed, "the wiring"] if list(header.get("wiring") or []) != wiring(flow) else changed
 
 
-def _path_of(address: str) -> str:
-    """The graph path of the node at an address."""
-    return "/".join(_MARKS.sub("", part) for part in address.split("/")[1:])

@@ -56,6 +56,7 @@ class History:
         self.attempts: dict[str, int] = {}
         self.contents: dict[str, Row] = {}
         self.end: Row | None = None
+        self._questions: dict[tuple[str, int], int] | None = None
         self.last = self.last_answer = 0
         self._read()
 
@@ -114,6 +115,17 @@ class History:
     def seconds(self) -> float:
         """How long its finished nodes took, in seconds."""
         return float(sum(row.data.get("s", 0.0) for row in self.rows))
+
+    def questions(self) -> dict[tuple[str, int], int]:
+        """The numbers of the questions that were asked, by where, and by which of those there."""
+        if self._questions is None:
+            self._questions = {}
+            for row in self.rows:
+                if row.kind is Kind.NOTED and '"asked"' in row.body:
+                    for kind, _, _, _, facts in row.notes():
+                        if kind == "asked" and (place := facts.get("place")):
+                            self._questions[str(place[0]), int(place[1])] = int(facts["ask"])
+        return self._questions
 
     def content(self, scope: str = "", *, hops: int | None = None) -> dict[Any, Any]:
         """What a store held after so many finished nodes, or at the end: the run's own, or the private one at an address."""

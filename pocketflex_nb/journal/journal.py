@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import JournalError, nearest
 from pocketflex_nb.journal.blobs import hash_in
 from pocketflex_nb.journal.file_format import RUN_BITS, check_start, is_sound
+from pocketflex_nb.journal.glance import Glance
 from pocketflex_nb.journal.history import History
 from pocketflex_nb.journal.journal_file import JournalFile, opened_file
 from pocketflex_nb.journal.owner import is_surely_dead, lease_left
+from pocketflex_nb.journal.recorder import resumed
 from pocketflex_nb.journal.row_kinds import Kind
 from pocketflex_nb.journal.salvage import DamagedJournal
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "open_journal"]
 
 _DAY = 86_400.0
 #: the runs that there are records of are found by a step for each, not for each record
@@ -39,6 +42,8 @@ class Journal:
     ----------
     path : str or Path
         Its file; a damaged one is read as far as it is sound.
+    flow : Flow or dict of str to Flow, optional
+        What its runs walk, for forks of them. Default: the notebook's flows.
 
     Attributes
     ----------
@@ -53,8 +58,11 @@ class Journal:
         There is no file, it is no journal, or one of a later version of this package.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser()
+    def __init__(self, path: str | os.PathLike[str], *, flow: object = None) -> None:
+        named = Path(path).expanduser()
+        self.path, self._flow = named.parent.resolve() / named.name, flow
+        if self.path.is_dir():
+            raise JournalError(f"{self.path} is a folder; name a journal in it: open_journal({str(self.path / 'runs.sqlite')!r})")
         if not self.path.exists():
             near = [other.name for other in self.path.parent.glob("*.sqlite")] if self.path.parent.is_dir() else []
             raise JournalError(f"there is no journal {self.path}{nearest(self.path.name, near)}")
@@ -120,6 +128,42 @@ class Journal:
         """What is recorded of a run."""
         return History(self._file, self.number(run))
 
+    def glance(self, run: int | str) -> Glance:
+        """What can be told of a run at once."""
+        number = self.number(run)
+        return Glance(self._file, self.path, number, self.is_held(number))
+
+    def runs(self) -> list[Any]:
+        """Its runs, oldest first: the same handles as those of this process's own, read when they are looked at.
+
+        Returns
+        -------
+        list of Run
+            Those that go on in this process are the live ones. The status of one whose process ended before it did is ``"unfinished"``:
+            `resume` goes on with it.
+        """
+        return [ports.engine.reopened(self.glance(number), self._flow) for number in self.numbers()]
+
+    def run(self, name: int | str) -> Any:
+        """One run.
+
+        Parameters
+        ----------
+        name : int or str
+            Its number in the journal, or its name: the latest of that name.
+
+        Returns
+        -------
+        Run
+            See `runs`.
+
+        Raises
+        ------
+        JournalError
+            There is no such run.
+        """
+        return ports.engine.reopened(self.glance(name), self._flow)
+
     def is_held(self, run: int) -> bool:
         """Whether a living process writes the run now."""
         rows: list[Any] = self._file.read(
@@ -140,7 +184,24 @@ class Journal:
             raise JournalError(f"the journal {self.path} is damaged, and is only read: export() what is sound, and begin a new one")
         return self._file
 
-    def prune(self, keep: int | None = None, older_than: float | None = None) -> int:
+    def cancel(self, run: int | str) -> bool:
+        """Mark a run that did not end as cancelled, so that `resume` passes it over; False when it is over.
+
+        Raises
+        ------
+        RunHeld
+            A living process writes it.
+        """
+        file, number = self._writable(), self.number(run)
+        if Glance(file, self.path, number, False).end() is not None:
+            return False
+        recorder = resumed(file, number, "node", frozenset(), ())
+        recorder.save_now(recorder.over("cancelled", None, "it was cancelled after its process had ended"))
+        recorder.close()
+        file.flush()
+        return True
+
+    def prune(self, keep: int | None = None, older_than: float | None = None, *, only: Iterable[int | str] | None = None) -> int:
         """Remove runs that are over, with their records, answers and large values; returns how many.
 
         With `older_than`, cached results that were not used for so long go, too.
@@ -151,24 +212,30 @@ class Journal:
             So many of those that are over stay: the latest.
         older_than : float, optional
             Only those that were launched more than so many days ago.
+        only : iterable of int or str, optional
+            Only these, by number or name; one that did not end goes too, unless a living process writes it.
 
         Raises
         ------
         ValueError
-            Neither is given, or one is negative.
+            None of them is given, or one is negative.
+        JournalError
+            There is no such run.
         """
-        if keep is None and older_than is None:
-            raise ValueError("prune() needs keep= (a number of runs) or older_than= (days), or both")
+        if keep is None and older_than is None and only is None:
+            raise ValueError("prune() needs keep= (a number of runs), older_than= (days), or only= (runs)")
         if (keep or 0) < 0 or (older_than or 0) < 0:
             raise ValueError(f"prune(keep={keep!r}, older_than={older_than!r}): 0 or more")
         file = self._writable()
         file.flush()
-        open_runs = set(self.unfinished())
+        chosen = None if only is None else {self.number(run) for run in only}
+        open_runs = set(self.unfinished()) - (chosen or set())
         with file.transaction() as do:
             found = do("SELECT id, begun FROM runs ORDER BY id DESC").fetchall()
             over = [(number, begun) for number, begun in found if number not in open_runs and not _is_held_in(do, number)]
             limit = time.time() - (older_than or 0.0) * _DAY
             gone = [number for number, begun in over[keep or 0 :] if older_than is None or begun < limit]
+            gone = gone if chosen is None else [number for number in gone if number in chosen]
             for number in gone:
                 bounds = number << RUN_BITS, (number + 1) << RUN_BITS
                 for table in ("records", "answers"):
@@ -214,6 +281,45 @@ class Journal:
 
     def __repr__(self) -> str:
         return f"<Journal {self.path}: {len(self.numbers())} runs{', damaged' if self.is_damaged else ''}>"
+
+
+def open_journal(path: str | os.PathLike[str], *, flow: object = None) -> Journal:
+    """The runs that a journal keeps, also those of earlier kernels, to be looked at, forked, replayed, thinned out and exported.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its file; a damaged one opens as far as it is sound, and `Journal.missing` says what is lost.
+    flow : Flow or dict of str to Flow, optional
+        What its runs walk, for forks of them, by the flows' ids. Default: the notebook's flows. Nothing is imported and no code of yours
+        is run because of what is read.
+
+    Returns
+    -------
+    Journal
+
+    Raises
+    ------
+    JournalError
+        There is no such file, it is no journal, it has a later format, or it stands where no process may write or share it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from pocketflex_nb import linear, node, open_journal
+    >>> @node
+    ... def draft(shared):
+    ...     shared["text"] = f"about {shared['topic']}"
+    >>> file = Path(tempfile.mkdtemp()) / "runs.sqlite"
+    >>> _ = linear(draft, name="report").launch({"topic": "tides"}, name="night", journal=file).wait(10)
+    >>> run = open_journal(file).run("night")
+    >>> run.status, run.hops, dict(run.store)
+    ('done', 1, {'topic': 'tides', 'text': 'about tides'})
+    >>> [event.kind for event in run.events]
+    ['run_started', 'store_changed', 'node_finished', 'run_finished']
+    """
+    return Journal(path, flow=flow)
 
 
 def _is_held_in(do: Any, run: int) -> bool:

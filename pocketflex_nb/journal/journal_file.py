@@ -371,7 +371,15 @@ class JournalFile:
             try:
                 return self._line.execute(sql, values).fetchall()
             except sqlite3.Error as exc:
+                if "decode to UTF-8" not in str(exc):
+                    raise _translated(exc, self.path) from exc
+            self._line.text_factory = _readable  # a byte of a text is not what was written: the row's checksum tells which
+            try:
+                return self._line.execute(sql, values).fetchall()
+            except sqlite3.Error as exc:
                 raise _translated(exc, self.path) from exc
+            finally:
+                self._line.text_factory = str
 
     def is_same(self) -> bool:
         """Whether the file at the path is still the one that was opened."""
@@ -409,6 +417,10 @@ class JournalFile:
         with _opening:
             if _open.get(_key(self.path)) is self:
                 del _open[_key(self.path)]
+
+
+def _readable(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _run(line: sqlite3.Connection, statement: Statement) -> None:

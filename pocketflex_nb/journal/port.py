@@ -19,7 +19,7 @@ from pocketflex_nb.journal.result_cache import ResultCache
 from pocketflex_nb.journal.row_kinds import Kind, changes_json
 from pocketflex_nb.journal.tape import Tape, tape_of
 
-__all__ = ["begin", "cache", "fork", "go_on", "left", "tape", "unfinished"]
+__all__ = ["begin", "cache", "cancel", "fork", "go_on", "left", "tape", "unfinished"]
 
 _Path = str | os.PathLike[str]
 
@@ -49,6 +49,11 @@ def unfinished(path: _Path) -> list[int]:
 def left(path: _Path, run: int | str) -> History:
     """What is recorded of a run."""
     return Journal(path).history(run)
+
+
+def cancel(path: _Path, run: int) -> None:
+    """Mark a run that did not end as cancelled."""
+    Journal(path).cancel(run)
 
 
 def fork(path: _Path, run: int, hops: int, name: str, header: Mapping[str, Any], edits: Mapping[Any, Any]) -> int:

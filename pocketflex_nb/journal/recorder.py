@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.errors import EncodingError, RecordedError
+from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.journal.blobs import LARGE
 from pocketflex_nb.journal.file_format import RUN_BITS, checksum
 from pocketflex_nb.journal.history import History
@@ -40,6 +42,8 @@ class RunRecorder:
         What a write waits for.
     transient : frozenset
         Keys of the store that are not kept.
+    begun : float
+        When it was launched, in seconds since 1970.
     history : History, optional
         What an earlier process has recorded.
 
@@ -50,10 +54,12 @@ class RunRecorder:
     """
 
     def __init__(
-        self, file: JournalFile, run: int, token: int, durability: Durability, transient: frozenset[Any], history: History | None = None
+        self, file: JournalFile, run: int, token: int, durability: Durability, transient: frozenset[Any], begun: float,
+        history: History | None = None,
     ) -> None:
         self.file, self.run, self.token, self.durability, self.transient = file, run, token, durability, transient
         self.history = history
+        self._zero = perf_counter() - (time.time() - begun)  # from here on no setting of the clock moves what is recorded
         base = run << RUN_BITS
         self._numbers = count(base + 1 + (0 if history is None else history.last))
         self._answers = count(base + 1 + (0 if history is None else history.last_answer))
@@ -87,6 +93,10 @@ class RunRecorder:
         text = None if self.history is None else self.history.answers.get((address, number))
         return (False, None) if text is None else (True, decode(text, unloaded="keep"))
 
+    def asked_number(self, where: str, number: int) -> int:
+        """The number that a question had in an earlier process; 0: it was not asked there."""
+        return 0 if self.history is None else self.history.questions().get((where, number), 0)
+
     def begun_content(self, address: str) -> tuple[dict[Any, Any], dict[str, Any]] | None:
         """What a store at `address` holds now that an earlier process has begun, and what was kept beside it."""
         row = None if self.history is None else self.history.contents.get(address)
@@ -105,14 +115,14 @@ class RunRecorder:
         """A finished node: one transaction. `origin`: ``"cached"`` or ``"taped"`` when its results were taken from there."""
         more = f'{_spent(usage)},"{origin}":true' if origin else _spent(usage)
         body = f'{{"a":{action_json(action)},"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}{more}}}'
-        return self._record(Kind.HOP, address, body)
+        return self._record(Kind.HOP, address, body, is_timed=True)
 
     def failed(self, address: str, error: BaseException, told: str, changes: _Changes, *, seconds: float = 0.0) -> list[Statement]:
         """A node whose error edge is taken."""
         kind = error.kind if isinstance(error, RecordedError) else f"{type(error).__module__}:{type(error).__qualname__}"
         body = {"error": told, "class": kind}
         text = json.dumps(body, ensure_ascii=False)[:-1] + f',"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}}}'
-        return self._record(Kind.FAILED, address, text)
+        return self._record(Kind.FAILED, address, text, is_timed=True)
 
     def kept_result(
         self, address: str, value: Any, *, is_item: bool = False, usage: tuple[float, float] | None = None, changes: _Changes = ()
@@ -129,7 +139,15 @@ class RunRecorder:
 
     def attempt(self, address: str, number: int, told: str) -> list[Statement]:
         """A failed attempt that another one follows; `number` counts from 0."""
-        return self._record(Kind.ATTEMPT, address, json.dumps({"n": number, "error": told}, ensure_ascii=False))
+        return self._record(Kind.ATTEMPT, address, json.dumps({"n": number, "error": told}, ensure_ascii=False), is_timed=True)
+
+    def noted(self, events: Iterable[tuple[str, str, bool, float, Mapping[str, Any]]]) -> list[Statement]:
+        """What steps told and did: of each event its kind, address, whether it is a node's, when (`perf_counter`), and its facts."""
+        told = ",".join(
+            f"[{json.dumps(kind)},{json.dumps(address, ensure_ascii=False)},{int(is_node)},{when - self._zero:.6f},{_facts_json(facts)}]"
+            for kind, address, is_node, when, facts in events
+        )
+        return self._record(Kind.NOTED, "", f'{{"n":[{told}]}}') if told else []
 
     def content(self, address: str, content: Mapping[Any, Any], *, more: Mapping[str, Any] | None = None) -> list[Statement]:
         """What a store at `address` begins with."""
@@ -151,10 +169,12 @@ class RunRecorder:
         text = f'"a":{action_json(action)},"error":{json.dumps(told, ensure_ascii=False)},"c":{changes_json(changes, self.transient)}'
         return self._record(Kind.END, "", f'{{"status":"{status}",{text},"t":{time.time()!r}}}')
 
-    def _record(self, kind: Kind, address: str, body: str) -> list[Statement]:
+    def _record(self, kind: Kind, address: str, body: str, *, is_timed: bool = False) -> list[Statement]:
         blobs: list[Statement] = []
-        if len(body) > LARGE:
+        if len(body) > LARGE:  # without the time, so that equal ones are one file
             body = self._small(body, blobs)
+        elif is_timed:  # in seconds since the run was launched
+            body = f'{body[:-1]},"t":{perf_counter() - self._zero:.6f}}}'
         row = next(self._numbers), int(kind), address, body
         return [*blobs, (_RECORD, (*row, checksum(*row), self.run, self.token), True)]
 
@@ -191,6 +211,11 @@ class RunRecorder:
         if statements:
             self.file.write(statements, self.durability)
 
+    def save_soon(self, statements: Sequence[Statement]) -> None:
+        """Commit them within 50 ms; nobody waits for it."""
+        if statements:
+            self.file.submit(statements, None, "batch")
+
     def end_soon(self, statements: Sequence[Statement]) -> None:
         """Commit the last statements and let the run go; nobody waits for it."""
         self.file.submit([*statements, self.file.release_statement(self.run, self.token)], None, "batch")
@@ -198,6 +223,20 @@ class RunRecorder:
     def close(self) -> None:
         """Let the run go."""
         self.file.release(self.run, self.token)
+
+
+def _facts_json(facts: Mapping[str, Any]) -> str:
+    """The facts of an event as JSON; what cannot be kept as its text."""
+    return f"{{{','.join(f'{json.dumps(str(name), ensure_ascii=False)}:{_fact_json(value)}' for name, value in facts.items())}}}"
+
+
+def _fact_json(value: Any) -> str:
+    try:
+        return kept_json(value, (), "")
+    except EncodingError:
+        if isinstance(value, Mapping):
+            return _facts_json(value)
+        return json.dumps(value.__name__ if isinstance(value, type) else value_text(value, 200), ensure_ascii=False)
 
 
 def _spent(usage: tuple[float, float] | None) -> str:
@@ -220,7 +259,7 @@ def begun(
         text = file.blobs.keep(text)[0]
     when = time.time()
     run = file.begin(name, when, text, lambda number: checksum(number, name, when, text))
-    return RunRecorder(file, run, file.take(run), durability, transient)
+    return RunRecorder(file, run, file.take(run), durability, transient, when)
 
 
 def resumed(
@@ -238,7 +277,7 @@ def resumed(
     last = file.read("SELECT max(at) FROM records WHERE at > ? AND at < ?", bounds)[0][0]
     if known is None or (run << RUN_BITS) + known.last != (last or bounds[0]):  # somebody has gone on with it since
         known = History(file, run)
-    recorder = RunRecorder(file, run, token, durability, transient, known)
+    recorder = RunRecorder(file, run, token, durability, transient, known.begun, known)
     body = json.dumps({"owner": owner_name(), "t": time.time(), "changed": list(changed)}, ensure_ascii=False)
     recorder.save_now(recorder._record(Kind.RESUMED, "", body))
     return recorder

@@ -29,6 +29,10 @@ class Kind(IntEnum):
     CONTENT = 6  # what a store holds from here on that the record belongs to: a private one's beginning, what is left of a failed visit
     RESUMED = 7  # another process goes on with the run
     END = 8  # the run is over
+    NOTED = 9  # what steps told and did beside their results: prints, tokens, questions, failures that ended the run
+
+
+_NAMES = {kind: kind.name.lower() for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,23 @@ class Row:
         found: dict[str, Any] = self._read[0]
         return found
 
+    @property
+    def what(self) -> str:
+        """Its kind by name: ``"hop"``, ``"result"``, ..."""
+        return _NAMES[self.kind]
+
     def value(self, name: str) -> Any:
         """A value of the body, decoded; what cannot be read here is an `Unloaded`."""
         return read_value(self.data[name])
+
+    def changes(self) -> Iterable[tuple[str, list[tuple[Any, bool, Any]]]]:
+        """Its changes: of each store the address, and of each key whether it is there, with its value."""
+        return read_changes(self)
+
+    def notes(self) -> Iterable[tuple[str, str, bool, float, dict[str, Any]]]:
+        """What steps told: of each event its kind, address, whether it is a node's, seconds since the launch, and its facts."""
+        for kind, address, is_node, when, facts in self.data.get("n", ()):
+            yield str(kind), str(address), bool(is_node), float(when), {name: read_value(value) for name, value in facts.items()}
 
 
 def kept_json(value: object, path: tuple[object, ...], mend: str) -> str:

@@ -149,12 +149,17 @@ class ChangeLog:
         For each deleted key that has not come back, the version that deleted it and who did, so that overwriting a deletion is seen.
     unresolved : list of Writer
         Those that still hold a frame; bounded.
+    most_bytes : int
+        Estimated bytes of old values kept.
     """
 
-    __slots__ = ("_cut", "_first", "_heavy", "_pages", "base", "end", "fast_limit", "limit", "page", "tombstones", "unresolved", "weight")
+    __slots__ = (
+        "_cut", "_first", "_heavy", "_pages", "base", "end", "fast_limit", "limit", "most_bytes", "page", "tombstones", "unresolved",
+        "weight",
+    )
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
+        self.limit, self.most_bytes = limit, BYTES
         self.page: Page = []
         self._pages = deque([self.page])
         self._first = self.base = 1  # versions of the first record of the first page, and of the last
@@ -174,7 +179,7 @@ class ChangeLog:
             return
         self.weight += weight
         self._heavy.add((version - self._first) // PAGE * PAGE + self._first)
-        while self.weight > BYTES and self._cut < version - 1:
+        while self.weight > self.most_bytes and self._cut < version - 1:
             self._cut = self.floor(version) + 1
             self._forget(*self.find(self._cut))
 

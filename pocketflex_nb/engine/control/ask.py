@@ -134,10 +134,16 @@ class _Asking:
             return False
         if self.run.ending is not None:  # a step that is tried again although its run is to end
             raise self.run.ending
-        q = self.question
+        q, recording = self.question, self.run.recording
+        if self.place is not None and recording is not None:
+            q.number = recording.number(self.place)
         self.controller.open(q)
+        if self.place is not None and recording is not None:
+            recording.asking(q.number, self.place)
         self.frame.note("asked", ask=q.number, question=q.text, choices=list(q.choices) if q.choices is not None else None,
                         schema=self.fields, timeout=self.timeout)
+        if self.place is not None and recording is not None:
+            recording.asked()
         return True
 
     def _recorded(self) -> tuple[bool, object]:

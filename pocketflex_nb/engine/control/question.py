@@ -148,11 +148,16 @@ class Questions:
         self._hearers: list[Callable[[], object]] = []
 
     def add(self, question: Question) -> Question:
-        """Number and open `question`."""
-        question.number = self._last = next(self._count)
+        """Number and open `question`; one that had a number in an earlier process keeps it."""
+        question.number = question.number or next(self._count)
+        self._last = max(self._last, question.number)
         self.open[question.number] = question
         self.tell()
         return question
+
+    def count_from(self, number: int) -> None:
+        """Numbers up to this one belong to questions of an earlier process."""
+        self._count, self._last = count(number + 1), number
 
     def tell(self) -> None:
         """Wake the waiters: a question was opened, or the run is over."""

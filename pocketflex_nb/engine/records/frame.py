@@ -304,6 +304,8 @@ class Frame:
         """The same as `note`, with the facts as a dict, whatever their names."""
         run, ns = self.lifecycle, perf_counter_ns()
         run.records.extend((self, self.node, Note(kind, data, cause), ns, ns))
+        if run.recording is not None:
+            run.recording.note(self, kind, data, ns)
         if run.controller is not None and run.controller.subscribers:
             run.controller.subscribers.tell()
         if len(run.records) > TRIM_AT:  # one step may tell a million things before its walk looks

@@ -11,7 +11,7 @@ from pocketflex_nb.core.store.change_log import HOP_START, TIME
 if TYPE_CHECKING:
     pass
 
-__all__ = ["CHANGED", "FINISHED", "Failure", "Note", "format_error", "rows"]
+__all__ = ["CHANGED", "FINISHED", "Failure", "Note", "error_name", "format_error", "rows"]
 
 
 class Failure:
@@ -33,6 +33,12 @@ class Note:
 
 #: the last record of a run, by status; the other facts are the run's own
 FINISHED = {status: Note("run_finished", status) for status in ("done", "failed", "cancelled")}
+
+
+def error_name(error: BaseException | None) -> str:
+    """The name of an error's class; of a recorded one that of the class that it had."""
+    recorded = error.kind.rpartition(":")[2].rpartition(".")[2] if isinstance(error, RecordedError) else ""
+    return recorded or type(error).__name__
 
 
 def format_error(error: BaseException) -> str:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import linecache
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
+from pocketflex_nb.core.events import spent_in
 from pocketflex_nb.core.store.change_log import KEY, places_in
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.user_traceback import user_frames
 from pocketflex_nb.engine.records.addresses import QuestionCounts, step_address, walk_address
 from pocketflex_nb.engine.records.frame import Frame
+from pocketflex_nb.engine.records.record import Failure, format_error
 
 if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.nodes import BaseNode
     from pocketflex_nb.core.port_types import JournalRecorder
-    from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "traced"]
+
+#: events that have records of their own
+_TOLD_OTHERWISE = frozenset({"node_started", "node_retried"})
+#: kind, address, whether it is a node's, when (s, `perf_counter`), facts
+_Noted = tuple[str, str, bool, float, Mapping[str, Any]]
+#: of sums of fractions
+_ROUNDING = 1e-9
+#: lines of a traceback that are kept
+_LINES = 6
 
 
 class Recording:
@@ -32,8 +48,11 @@ class Recording:
         self.recorder, self.uid = recorder, uid
         self._changes: list[tuple[Frame, list[object]]] = []
         self._early: list[object] = []
-        self._spent = (0.0, 0.0)
+        self._spent: tuple[float, float] = (0.0, 0.0)
+        self._told = self._spent
         self.questions = QuestionCounts()
+        self._places: dict[int, tuple[str, int]] = {}
+        self._notes: deque[_Noted] = deque()
 
     # what is known ---------------------------------------------------------------------------------------------------
     def attempts(self, frame: Frame) -> int:
@@ -49,10 +68,34 @@ class Recording:
         """Whether an earlier process has the answer, and the answer."""
         return self.recorder.answer(where, number)
 
+    def number(self, place: tuple[str, int]) -> int:
+        """The number that the question asked at `place` had in an earlier process; 0: it was not asked there."""
+        return self.recorder.asked_number(*place)
+
     # what is written with the next record ----------------------------------------------------------------------------
     def changed(self, frame: Frame, changes: list[object]) -> None:
         """Keep changes of a store for the next record."""
         self._changes.append((frame, changes))
+
+    def note(self, frame: Frame, kind: str, facts: Mapping[str, Any], when: int) -> None:
+        """Keep an event for the next transaction; `when` in ns (`perf_counter_ns`)."""
+        if kind not in _TOLD_OTHERWISE:
+            if kind == "asked" and (place := self._places.pop(facts["ask"], None)) is not None:
+                facts = {**facts, "place": list(place)}
+            if kind in ("usage", "message"):
+                tokens, cost = spent_in(facts)
+                self._told = self._told[0] + tokens, self._told[1] + cost
+            self._notes.append((kind, step_address(frame, frame.node), frame.node is not None, when / 1e9, facts))
+
+    def failed_at_last(self, frame: Frame, node: BaseNode, failure: Failure, start: int, end: int) -> None:
+        """A visit whose failure ends the walk that it is in."""
+        facts = {"error": format_error(failure.error), "handled": False, "status": failure.status, "seconds": (end - start) / 1e9}
+        if failure.status == "failed" and (lines := traced(failure.error)):
+            facts["trace"] = lines
+        self._notes.append(("node_failed", step_address(frame, node), True, end / 1e9, facts))
+
+    def _noted(self) -> Sequence[object]:
+        return self.recorder.noted(_joined(self._notes)) if self._notes else ()
 
     def early(self, statements: Sequence[object]) -> None:
         """Keep statements for the next transaction."""
@@ -79,7 +122,9 @@ class Recording:
                     content.pop(key, None)
         return list(found.values())
 
-    def _used(self, run: Lifecycle[Frame]) -> tuple[float, float] | None:
+    def _used(self, frame: Frame, address: str) -> tuple[float, float] | None:
+        """What was spent since the last record; what no step of this run told of it, a run inside did: that is noted."""
+        run = frame.lifecycle
         if run.controller is None:
             return None
         spent = run.controller.limits.spent
@@ -87,47 +132,61 @@ class Recording:
         if now == before:
             return None
         self._spent = now
+        tokens, cost = now[0] - self._told[0], now[1] - self._told[1]
+        if tokens > _ROUNDING or cost > _ROUNDING:
+            self._told = now
+            self._notes.append(("usage", address, True, perf_counter(), {"tokens": tokens, "cost": cost}))
         return now[0] - before[0], now[1] - before[1]
 
     def spent_before(self, tokens: float, cost: float) -> None:
         """What earlier processes have spent is recorded already."""
-        self._spent = (tokens, cost)
+        self._spent = self._told = (tokens, cost)
 
     # records ---------------------------------------------------------------------------------------------------------
-    async def save(self, statements: Sequence[object]) -> None:
-        """Commit them, and what was kept for the next transaction."""
+    async def save(self, statements: Sequence[object], told: Sequence[object] = ()) -> None:
+        """Commit them, and what was kept for the next transaction; `told` is what steps told before."""
         early, self._early = self._early, []
-        await self.recorder.save([*early, *statements])
+        await self.recorder.save([*early, *told, *statements])
 
     async def hop(self, frame: Frame, address: str, action: object, seconds: float, origin: str = "") -> None:
         """A finished node. `origin`: ``"cached"`` or ``"taped"`` when its results were taken from there."""
-        usage = self._used(frame.lifecycle)
-        await self.save(self.recorder.hop(address, action, self._taken(), seconds=seconds, usage=usage, origin=origin))
+        used, told = self._used(frame, address), self._noted()
+        await self.save(self.recorder.hop(address, action, self._taken(), seconds=seconds, usage=used, origin=origin), told)
 
     async def failed(self, address: str, error: BaseException, told: str, seconds: float) -> None:
         """A node whose error edge is taken."""
-        await self.save(self.recorder.failed(address, error, told, self._taken(), seconds=seconds))
+        noted = self._noted()
+        await self.save(self.recorder.failed(address, error, told, self._taken(), seconds=seconds), noted)
 
     async def keep_result(self, frame: Frame, address: str, value: object, *, is_item: bool = False) -> bool:
         """What `exec` gave and spent, before `post` begins. Returns whether it could be kept."""
-        before = self._spent
-        statements = self.recorder.kept_result(address, value, is_item=is_item, usage=self._used(frame.lifecycle))
+        before, used, told = self._spent, self._used(frame, address), self._noted()
+        statements = self.recorder.kept_result(address, value, is_item=is_item, usage=used)
         if not statements:  # the node's own record tells it
             self._spent = before
-        await self.save(statements)
+        await self.save(statements, told)
         return bool(statements)
 
     async def prepared(self, address: str, value: object) -> None:
         """What a flow's own prep gave, with what it changed; when it cannot be kept, prep runs again after a crash."""
-        changes = list(self._changes)
+        changes, told = list(self._changes), self._noted()
         statements = self.recorder.kept_result(address, value, changes=self._taken())
         if not statements:
             self._changes = changes
-        await self.save(statements)
+        await self.save(statements, told)
 
     async def attempt(self, frame: Frame, number: int, told: str) -> None:
         """An attempt that failed, and that another one follows."""
-        await self.save(self.recorder.attempt(step_address(frame, frame.node), number, told))
+        noted = self._noted()
+        await self.save(self.recorder.attempt(step_address(frame, frame.node), number, told), noted)
+
+    def asking(self, question: int, place: tuple[str, int]) -> None:
+        """The question of that number, which is noted next, is asked at `place`."""
+        self._places[question] = place
+
+    def asked(self) -> None:
+        """A question was noted, and waits for its answer from now on; nobody waits for this record."""
+        self.recorder.save_soon(self._noted())
 
     def answered(self, where: str, number: int, value: object) -> None:
         """An answer, before its step goes on; waits for it."""
@@ -135,10 +194,45 @@ class Recording:
 
     async def over(self, action: object) -> None:
         """The run is done: what is left to write, and its end."""
-        await self.save(self.recorder.over("done", action, None, self._taken()))
+        told = self._noted()
+        await self.save(self.recorder.over("done", action, None, self._taken()), told)
         self.recorder.close()
 
     def ended(self, status: str, told: str) -> None:
         """The run has failed or was cancelled; nobody waits for this record."""
-        early, self._early = self._early, []
+        early, self._early = [*self._early, *self._noted()], []
         self.recorder.end_soon([*early, *self.recorder.over(status, None, told, self._taken())])
+
+
+def _joined(notes: deque[_Noted]) -> Iterator[_Noted]:
+    """The notes, taken; tokens of one visit that follow each other are one text."""
+    held: _Noted | None = None
+    pieces: list[str] = []
+    for note in iter(partial(_next, notes), None):
+        is_token = note[0] == "output" and note[4].get("stream") == "token" and len(note[4]) == 2
+        if held is not None and not (is_token and held[1] == note[1]):
+            yield (*held[:4], {"stream": "token", "text": "".join(pieces)})
+            held, pieces = None, []
+        if is_token:
+            held = note
+            pieces.append(str(note[4]["text"]))
+        else:
+            yield note
+    if held is not None:
+        yield (*held[:4], {"stream": "token", "text": "".join(pieces)})
+
+
+def _next(notes: deque[_Noted]) -> _Noted | None:
+    try:
+        return notes.popleft()
+    except IndexError:  # another thread has taken it
+        return None
+
+
+def traced(error: BaseException) -> list[list[object]]:
+    """The user's own lines of a traceback, the last call last: file, line, function, text."""
+    frames, _ = user_frames(error.__traceback__)
+    return [
+        [frame.f_code.co_filename, line, frame.f_code.co_name, linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip()]
+        for frame, line in frames[-_LINES:]
+    ]

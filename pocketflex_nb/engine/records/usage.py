@@ -42,5 +42,5 @@ class Usage:
 
 def usage_of(runs: Iterable[Lifecycle[Frame]]) -> Usage:
     """The total usage of these runs."""
-    spent = [run.controller.limits.spent for run in runs if run.controller is not None]
-    return Usage(sum(one["tokens"] for one in spent), float(sum(one["cost"] for one in spent)))
+    spent = [run.spent for run in runs]
+    return Usage(sum(one.get("tokens", 0) for one in spent), float(sum(one.get("cost", 0.0) for one in spent)))

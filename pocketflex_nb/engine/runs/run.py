@@ -14,6 +14,7 @@ from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_s
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.core.units import count_text, duration_text
+from pocketflex_nb.engine.records.record import error_name
 from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle, observers, registry
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ class Run(SelfDisplay):
     store : object
         The shared store: after `launch` a `Store`, after `run` whatever was passed.
     status : str
-        pending, running, paused, asking, done, failed or cancelled.
+        pending, running, paused, asking, done, failed or cancelled; of a run that `open_journal` gave also unfinished: its process ended
+        before it did.
     error : BaseException or None
         What ended it.
     action : object
@@ -286,9 +288,7 @@ class Run(SelfDisplay):
     @property
     def graph(self) -> Graph:
         """The flow as data."""
-        from pocketflex_nb.core.flow.flow_graph import graph_of  # a run that nobody looks at needs none
-
-        return graph_of(self.flow, name=self.name)
+        return self._lifecycle.graph()
 
     @property
     def seconds(self) -> float:
@@ -314,7 +314,7 @@ class Run(SelfDisplay):
         told = [f"{life.name!r} {life.status}{at}"]
         if life.started:
             told += [count_text(life.hops, "step"), duration_text(self.seconds)]
-        error = f": {type(life.error).__name__}" if life.status == "failed" else ""
+        error = f": {error_name(life.error)}" if life.status == "failed" else ""
         return f"<Run {', '.join(told)}{error}>"
 
     # waiting ---------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from pocketflex_nb.core.events import Event
     from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.core.flow.flow_graph import Graph
     from pocketflex_nb.core.flow.nodes import BaseNode, Fork
     from pocketflex_nb.core.state import State
     from pocketflex_nb.engine.control.controller import RunController
@@ -220,6 +221,22 @@ class RunLifecycle:
     def flow_id(self) -> str:
         """The first part of every address."""
         return base_id(self.flow)
+
+    @property
+    def kept_at(self) -> tuple[Any, int] | None:
+        """Its journal's file, and its number there; None when it has none."""
+        return None if self.recording is None else (self.recording.recorder.path, self.recording.recorder.run)
+
+    @property
+    def spent(self) -> Mapping[str, float]:
+        """Tokens and cost so far, by name."""
+        return {} if self.controller is None else self.controller.limits.spent
+
+    def graph(self) -> Graph:
+        """The flow as data."""
+        from pocketflex_nb.core.flow.flow_graph import graph_of  # a run that nobody looks at needs none
+
+        return graph_of(self.flow, name=self.name)
 
     @property
     def status(self) -> str:

@@ -52,11 +52,14 @@ def record_failure(frame: Frame, node: BaseNode, error: BaseException, start: in
         status = "cancelled"
     else:
         status = "failed"
-    run.records.extend((frame, node, Failure(error, takes, status), start, now()))
+    failure, end = Failure(error, takes, status), now()
+    run.records.extend((frame, node, failure, start, end))
     if frame.kept is not None and frame.kept.began == start:
         frame.kept.error = error
     run.hops += 1
     if not takes:
+        if run.recording is not None:
+            run.recording.failed_at_last(frame, node, failure, start, end)
         raise error
     frame.error = error
     return None if handler is END else handler

@@ -1,8 +1,9 @@
 """`python -m tests [STAGE ...] [-- PYTEST ARGUMENTS]`: every test, in stages, and pytest's summary over all of them last.
 
 Each stage is a pytest session of its own. The notebooks run in an environment that holds the wheel, not the checkout: a file that
-the wheel forgets is missing there. The browser's tests come last and alone, since Playwright's sync interface leaves a loop
-running in the main thread, under which `asyncio.run` fails.
+the wheel forgets is missing there. The stages of `BESIDE` run beside `unit`, which mostly uses one core, and print what they say when
+they end. The browser's tests come last and alone, since Playwright's sync interface leaves a loop running in the main thread, under
+which `asyncio.run` fails.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,10 +84,20 @@ def _stress(folder: Path) -> Iterator[Session]:
     yield Session(sys.executable, ("tests", "-m", "stress", "--timeout=1200"), os.environ)
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What came of a stage."""
+
+    broken: list[pytest.TestReport]
+    seconds: float
+
+
 STAGES: dict[str, Callable[[Path], Iterator[Session]]] = {
     "unit": _unit, "doctests": _doctests, "js": _js, "notebooks": _notebooks, "binder": _binder, "ui": _ui, "stress": _stress,
 }
 USUAL = ("unit", "doctests", "js", "notebooks", "binder", "ui")
+#: stages that run one after the other while `unit` runs
+BESIDE = ("doctests", "js", "notebooks", "binder")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -103,33 +115,38 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(stages: Sequence[str], more: tuple[str, ...], folder: Path) -> int:
     started = time.perf_counter()
-    kept, broken, times = [], [], []
-    for name in stages:
+    beside = [name for name in stages if name in BESIDE] if "unit" in stages else []
+    with ThreadPoolExecutor(1) as pool:
+        waiting = {name: pool.submit(_run_stage, name, more, folder, folder / f"{name}.out") for name in beside}
+        done = {name: _run_stage(name, more, folder) for name in stages if name == "unit"}
+        done |= {name: one.result() for name, one in waiting.items()}
+    done |= {name: _run_stage(name, more, folder) for name in stages if name not in done}
+    print(f"\n>>> all stages: {', '.join(f'{name} {done[name].seconds:.0f} s' for name in stages)}", flush=True)
+    broken = [report for name in stages for report in done[name].broken]
+    return tell_again([folder / f"{name}.jsonl" for name in stages], broken, started=started)
+
+
+def _run_stage(name: str, more: tuple[str, ...], folder: Path, told: Path | None = None) -> Stage:
+    """Run a stage; what its sessions print goes into `told`, and from there to the terminal at the end, or straight to the terminal."""
+    begin = time.perf_counter()
+    if told is None:
         print(f"\n>>> stage {name}", flush=True)
-        begin = time.perf_counter()
-        kept.append(folder / f"{name}.jsonl")
-        broken += _run_stage(name, more, folder / name, kept[-1])
-        times.append(f"{name} {time.perf_counter() - begin:.0f} s")
-    print(f"\n>>> all stages: {', '.join(times)}", flush=True)
-    return tell_again(kept, broken, started=started)
-
-
-def _run_stage(name: str, more: tuple[str, ...], folder: Path, kept: Path) -> list[pytest.TestReport]:
-    folder.mkdir()
+    (folder / name).mkdir()
     try:
-        sessions = list(STAGES[name](folder))
+        reasons = [_run_session(session, more, folder / f"{name}.jsonl", told) for session in STAGES[name](folder / name)]
     except (RuntimeError, subprocess.SubprocessError) as error:
-        return [failed_stage(name, str(error))]
-    reasons = [_run_session(session, more, kept) for session in sessions]
-    return [failed_stage(name, reason) for reason in reasons if reason]
+        reasons = [str(error)]
+    if told is not None:
+        print(f"\n>>> stage {name}\n{told.read_text(encoding='utf-8', errors='replace') if told.exists() else ''}", flush=True)
+    return Stage([failed_stage(name, reason) for reason in reasons if reason], time.perf_counter() - begin)
 
 
-def _run_session(session: Session, more: tuple[str, ...], kept: Path) -> str | None:
+def _run_session(session: Session, more: tuple[str, ...], kept: Path, told: Path | None) -> str | None:
     options = ["-p", "tests.reports", f"--keep-reports={kept}", "--no-header", "-q", "--durations=5", "--durations-min=5"]
     again = ["--rerun-show-tracebacks", f"--max-suite-reruns={RERUNS}"]
     command = [session.python, "-m", "pytest", *options, *again, *session.arguments, *more]
-    with _nothing_left(session.env) as env:
-        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
+    with _nothing_left(session.env) as env, (open(told, "ab") if told else nullcontext()) as out:
+        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT if out else None)
         try:
             code = process.wait(STAGE_LIMIT)
         except subprocess.TimeoutExpired:

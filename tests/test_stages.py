@@ -136,3 +136,31 @@ def test_a_process_that_a_stage_leaves_is_ended(capfd: pytest.CaptureFixture[str
 
     assert not psutil.pid_exists(left.pid)
     assert "still running, ended now" in capfd.readouterr().out
+
+
+_STAGES = """
+import os, sys, tests.__main__ as command
+def stage(name):
+    return lambda folder: iter([command.Session(sys.executable, (f"{sys.argv[1]}/test_{name}.py", "-p", "no:cacheprovider"), os.environ)])
+command.STAGES = {name: stage(name) for name in ("unit", "js", "binder", "ui")}
+sys.exit(command.main(["unit", "js", "binder", "ui"]))
+"""
+
+
+def test_stages_beside_unit_are_counted_and_what_they_say_is_whole(tmp_path: Path) -> None:
+    both = "import pathlib, time\ndef test_beside():\n    pathlib.Path(r'{0}', '{1}').touch()\n" \
+           "    while not pathlib.Path(r'{0}', '{2}').exists(): time.sleep(0.01)\n"
+    (tmp_path / "test_unit.py").write_text(both.format(tmp_path, "unit", "binder"), encoding="utf-8")
+    (tmp_path / "test_binder.py").write_text(both.format(tmp_path, "binder", "unit"), encoding="utf-8")
+    (tmp_path / "test_js.py").write_text("def test_bad(): assert 'js' == 'py'", encoding="utf-8")
+    (tmp_path / "test_ui.py").write_text(f"import os\ndef test_last(): assert os.path.exists(r'{tmp_path}/unit')", encoding="utf-8")
+
+    done = _python("-c", _STAGES, tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_PLUGINS="pytest_rerunfailures,pytest_timeout")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    parts = done.stdout.split(">>> ")[1:]
+    said = {part.splitlines()[0]: part for part in parts}
+    assert set(list(said)[:3]) == {"stage unit", "stage js", "stage binder"}
+    assert list(said)[3] == "stage ui"
+    assert "1 failed" in said["stage js"] and "1 passed" in said["stage binder"]
+    assert "1 failed, 3 passed" in done.stdout.splitlines()[-1]

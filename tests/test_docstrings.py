@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-MODULES = ("pocketflex_nb", "pocketflex_nb.agents", "pocketflex_nb.notebook", "pocketflex_nb.pocketflow", "pocketflex_nb.resources",
-           "pocketflex_nb.testing")
+MODULES = ("pocketflex_nb", "pocketflex_nb.agents", "pocketflex_nb.llm", "pocketflex_nb.notebook", "pocketflex_nb.pocketflow",
+           "pocketflex_nb.resources", "pocketflex_nb.testing")
 
 HANDED_OUT = "handed out by the room; no user calls the class"
 NOT_CALLED = {
     "AgentRef": HANDED_OUT, "Caller": HANDED_OUT, "Monitor": HANDED_OUT, "Scope": HANDED_OUT, "Sending": HANDED_OUT, "Stream": HANDED_OUT,
-    "SharedStore": HANDED_OUT, "SupervisorRef": HANDED_OUT, "TaskRef": HANDED_OUT, "Trace": HANDED_OUT, "Via": HANDED_OUT,
+    "SharedStore": HANDED_OUT, "SupervisorRef": HANDED_OUT, "TaskRef": HANDED_OUT, "Tool": HANDED_OUT,
+    "Trace": HANDED_OUT, "Via": HANDED_OUT,
 }
 #: methods that the rooms call on what a user holds: no section, but each parameter stands in the sentence
 PLUMBING = {
@@ -26,6 +27,7 @@ PLUMBING = {
 }
 NO_EXAMPLE = {
     "AgentError": "the root: nobody raises it",
+    "ModelError": "the root of the errors of models",
     "NotPortable": "takes cloudpickle, which is an extra",
     "Restarting": "lasts only as long as a restart that failed is not tried again",
     "raising_shell": "opens the user's IPython profile",

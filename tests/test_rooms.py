@@ -58,7 +58,10 @@ ROOMS = {
     ),
     "lessons": Rule(frozenset({"core", "concurrency", "engine", "agents"}), may_write=True),
     "pocketflow": Rule(frozenset({"core", "concurrency", "engine"})),
-    "testing": Rule(frozenset({"core", "engine", "agents"}), {"IPython": 1}),
+    # models and tools; the SDK of a provider in a file each
+    "llm": Rule(frozenset({"core", "concurrency", "engine", "agents"}), {"openai": 1}, may_write=True),
+    # a server of its own, for tests and lessons
+    "testing": Rule(frozenset({"core", "concurrency", "engine", "agents", "llm"}), {"IPython": 1}),
     # the package root joins the rooms; the screen only inside load_ipython_extension
     "": Rule(frozenset({"core", "concurrency", "engine", "agents", "resources", "journal", "views", "notebook"}), {"pandas": 1},
              may_write=True),
@@ -83,6 +86,16 @@ FLOORS: dict[str, list[list[set[str]]]] = {
         [{"stores"}, {"topics"}],
         [{"queues"}],       # a call's reply comes on a topic
     ],
+    "llm": [
+        [{"errors"}, {"messages"}, {"tools.json_schema"}, {"tools.docstrings"}, {"prompt"}],
+        [{"tools.tool"}, {"model_call"}, {"structured"}, {"replies"}],
+        [{"conversation"}],
+        [{"chat"}],
+        [{"agent.think"}],
+        [{"agent.tool_nodes"}],
+        [{"agent.tool_agent"}],
+        [{"providers"}],
+    ],
     "views": [[{"secret_forms"}], [{"text"}], [{"values"}], [{"layout"}], [{"diagrams"}, {"conversation"}]],
     "notebook": [
         [{"shell"}, {"run_data"}, {"widgets.base"}],
@@ -99,7 +112,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
 STRANGERS = {"resources": ({"stores", "queues"}, {"stores", "topics"})}
 
 #: foreign packages that no module may import before it is asked to do something with them
-ALWAYS_LAZY = {"greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "markdown_it", "pandas", *SERVERS}
+ALWAYS_LAZY = {"greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "markdown_it", "openai", "pandas", *SERVERS}
 
 #: hooks that IPython calls by name, and nobody imports
 CALLED_BY_IPYTHON = {"load_ipython_extension", "unload_ipython_extension"}
@@ -338,6 +351,7 @@ def _calls(module: str, *names: str) -> list[int]:
 #: asked.)
 WAITS_IN_SLICES = "pocketflex_nb.concurrency.interruptible"
 OTHER_LOOPS = {
+    "pocketflex_nb.engine.control.throttling": "waits for tokens to leave a limiter's window, which others spend from meanwhile",
     "pocketflex_nb.agents.actor.interpreter_exit": "shares the time that is left at the interpreter's exit",
     "pocketflex_nb.agents.host.watchdog": "a thread that looks at other threads",
     "pocketflex_nb.concurrency.thread_pool": "a thread that looks at the pool while calls wait",

@@ -69,6 +69,13 @@ class ClientPerLoop(Generic[_C]):
             del self._clients[loop]
             await found[2].aclose()
 
+    def close_soon(self) -> None:
+        """End every client, each on its own loop, from any thread and without waiting; those of loops that do not run are dropped."""
+        clients, self._clients = self._clients, {}
+        for loop, (owner, _, ending) in clients.items():
+            if owner == pid() and loop.is_running():
+                loop.call_soon_threadsafe(_close_as_task, loop, ending)
+
     async def close(self) -> None:
         """End every client, each on its own loop; those of loops that no longer run are dropped."""
         here = asyncio.get_running_loop()
@@ -85,3 +92,13 @@ class ClientPerLoop(Generic[_C]):
 
 async def _close(ending: AsyncGenerator[None, None]) -> None:
     await ending.aclose()
+
+
+#: tasks that close clients nobody waits for; a loop keeps only weak references
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _close_as_task(loop: asyncio.AbstractEventLoop, ending: AsyncGenerator[None, None]) -> None:
+    task = loop.create_task(_close(ending))
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)

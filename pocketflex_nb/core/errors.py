@@ -20,6 +20,7 @@
     │   ├── BreakerOpen                  a circuit breaker refuses the call
     │   └── CannotAsk                    nobody could answer here
     ├── AgentError(RuntimeError)         see :mod:`pocketflex_nb.agents`
+    ├── ModelError(RuntimeError)         see :mod:`pocketflex_nb.llm`
     ├── EncodingError(TypeError)         a value that cannot be written down: `.path`
     ├── DecodingError(ValueError)        text that cannot be read back
     │   └── NotLoaded                    because its class is not loaded here
@@ -42,7 +43,7 @@ from typing import Any
 
 __all__ = [
     "AgentError", "BadURL", "BreakerOpen", "BudgetSpent", "CallFailed", "CannotAsk", "CheckError", "ConflictError", "DecodingError",
-    "DiagramError", "EncodingError", "FlowError", "JournalError", "LockLost", "MissingExtra", "NodeTimeout", "NotLoaded",
+    "DiagramError", "EncodingError", "FlowError", "JournalError", "LockLost", "MissingExtra", "ModelError", "NodeTimeout", "NotLoaded",
     "NotOnTape", "PocketflexError", "RecordedError", "Refused",
     "ResourceError", "RunCancelled", "RunError", "RunHeld", "RunTimeout", "StepCancelled", "StepLimit", "StoreError",
     "UnknownAction", "Unreachable", "nearest",
@@ -181,6 +182,10 @@ class CannotAsk(RunError):
 
 class AgentError(PocketflexError, RuntimeError):
     """Root of the agents' errors."""
+
+
+class ModelError(PocketflexError, RuntimeError):
+    """Root of the errors of language models: one could not be asked, or gave no answer."""
 
 
 class EncodingError(PocketflexError, TypeError):

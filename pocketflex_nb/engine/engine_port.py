@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.outcomes import ItemFailure
+from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.user_traceback import shorten_in_notebook
 from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.records.frame import restore_frame
@@ -115,6 +116,8 @@ def run_node(node: Any, shared: object) -> object:
     if action.__class__ is CoroutineType:
         with entered(node, shared) as frame:
             frame.node = node
+            if isinstance(shared, Store):
+                frame.start_version = shared.version  # its `prep` has just begun: what was written before conflicts with nothing
             return wait_step(action, frame)
     return action
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Retry"]
+__all__ = ["Retry", "asked_delay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,17 @@ class Retry:
     on : exception class or tuple of them
         What is retried; anything else goes to `exec_fallback` at once.
 
+    Notes
+    -----
+    An error with an attribute `retry_after`, in seconds, says when the next try has a chance, as providers do by HTTP's Retry-After: the
+    wait is at least that long, and at most `max_wait`.
+
     Examples
     --------
     >>> [Retry(4, wait=1, backoff=2, max_wait=3).delay(k) for k in range(3)]
     [1.0, 2.0, 3.0]
+    >>> Retry(4, wait=1).delay(0, after=20)
+    20.0
     """
 
     attempts: int = 3
@@ -56,7 +63,7 @@ class Retry:
         if self.jitter > 1:
             raise ValueError(f"Retry(jitter={self.jitter!r}): a fraction of the wait, from 0 to 1, is needed")
 
-    def delay(self, failed: int, random: Callable[[], float] | None = None) -> float:
+    def delay(self, failed: int, random: Callable[[], float] | None = None, *, after: float | None = None) -> float:
         """Seconds to wait after one failed attempt.
 
         Parameters
@@ -65,6 +72,8 @@ class Retry:
             Number of that try; the first is 0.
         random : callable, optional
             Gives numbers in [0, 1) for the jitter; without it the wait has none.
+        after : float, optional
+            Seconds that the error asks for.
 
         Returns
         -------
@@ -77,4 +86,12 @@ class Retry:
             wait = self.max_wait
         if self.jitter and random is not None:
             wait = min(wait * (1 + self.jitter * (2 * random() - 1)), self.max_wait)
+        if after is not None and after > wait:
+            wait = min(after, self.max_wait)
         return float(wait)
+
+
+def asked_delay(error: BaseException) -> float | None:
+    """The seconds after which an error asks for the next try, by its attribute `retry_after`; None if it asks for none."""
+    after = getattr(error, "retry_after", None)
+    return float(after) if isinstance(after, (int, float)) and after > 0 else None

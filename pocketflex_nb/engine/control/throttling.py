@@ -25,6 +25,9 @@ class Limiter:
         Entries.
     per : float
         Seconds of the sliding window.
+    tokens : int, optional
+        Tokens within the same window, as providers limit them. What a call used is known when it is over: `spend` counts it, and entries
+        wait while the window holds as many.
     clock : callable, optional
         Monotonic seconds, for tests.
 
@@ -38,14 +41,20 @@ class Limiter:
     >>> provider = Limiter(3, per=1.0)
     >>> with provider:
     ...     pass
+    >>> provider = Limiter(60, per=60, tokens=90_000)
+    >>> with provider:
+    ...     provider.spend(1_200)
     """
 
-    def __init__(self, rate: int, per: float = 1.0, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, rate: int, per: float = 1.0, *, tokens: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         if rate < 1 or per <= 0:
             raise ValueError(f"Limiter(rate={rate!r}, per={per!r}): a rate of at least 1 and seconds above 0")
-        self.rate, self.per = rate, per
+        if tokens is not None and (not isinstance(tokens, (int, float)) or not tokens > 0):
+            raise ValueError(f"Limiter(tokens={tokens!r}): a number above 0, or None for no limit")
+        self.rate, self.per, self.tokens = rate, per, tokens
         self._clock, self._lock = clock, threading.Lock()
         self._slots: deque[float] = deque(maxlen=rate)
+        self._spent: deque[tuple[float, float]] = deque()  # when, and how many tokens; nothing without a limit of them
 
     def reserve(self) -> float:
         """Reserve the next entry, and return the seconds to wait for it."""
@@ -55,8 +64,37 @@ class Limiter:
             self._slots.append(at)
             return at - now
 
+    def spend(self, tokens: float) -> None:
+        """Count the tokens that a call has used.
+
+        Parameters
+        ----------
+        tokens : float
+            Their number, both directions.
+        """
+        if self.tokens is not None and tokens > 0:
+            with self._lock:
+                self._spent.append((self._clock(), tokens))
+
+    def _token_wait(self) -> float:
+        """Seconds until the window holds fewer tokens than it may."""
+        if self.tokens is None:
+            return 0.0
+        with self._lock:
+            now = self._clock()
+            while self._spent and self._spent[0][0] + self.per <= now:
+                self._spent.popleft()
+            held, free_at = sum(tokens for _, tokens in self._spent), now
+            for when, tokens in self._spent:
+                if held < self.tokens:
+                    break
+                held, free_at = held - tokens, when + self.per
+            return free_at - now
+
     def __enter__(self) -> Limiter:
         if (wait := self.reserve()) > 0:
+            time.sleep(wait)
+        while (wait := self._token_wait()) > 0:
             time.sleep(wait)
         return self
 
@@ -65,6 +103,8 @@ class Limiter:
 
     async def __aenter__(self) -> Limiter:
         if (wait := self.reserve()) > 0:
+            await asyncio.sleep(wait)
+        while (wait := self._token_wait()) > 0:
             await asyncio.sleep(wait)
         return self
 
@@ -75,7 +115,8 @@ class Limiter:
         return self  # the provider behind it is the same for the copy of a flow
 
     def __repr__(self) -> str:
-        return f"Limiter({self.rate}, per={self.per:g})"
+        tokens = "" if self.tokens is None else f", tokens={self.tokens}"
+        return f"Limiter({self.rate}, per={self.per:g}{tokens})"
 
 
 class Breaker:

@@ -24,6 +24,7 @@ from pocketflex_nb.concurrency.private_loop import CallerLoop
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import BaseNode, Node
+from pocketflex_nb.core.flow.retry_policy import asked_delay
 from pocketflex_nb.engine.control.attempt_clock import limit
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import format_error
@@ -144,14 +145,14 @@ async def run_stream(pieces: Any, mode: LoopOwner) -> object:
     return await (call_on_engine(streamed(pieces)) if mode == CALLER else streamed(pieces))
 
 
-def patience(node: Any) -> tuple[int, Any, Callable[[int], float]]:
-    """Number of attempts, the errors that are retried, and the wait in seconds after attempt number k."""
+def patience(node: Any) -> tuple[int, Any, Callable[[int, BaseException], float]]:
+    """Number of attempts, the errors that are retried, and the wait in seconds after attempt number k, which failed with an error."""
     retry = node._pfx_retry
     if retry is None:
-        return node.max_retries, Exception, lambda failed: node.wait
+        return node.max_retries, Exception, lambda failed, exc: node.wait
     from random import random
 
-    return retry.attempts, retry.on, lambda failed: retry.delay(failed, random)
+    return retry.attempts, retry.on, lambda failed, exc: retry.delay(failed, random, after=asked_delay(exc))
 
 
 def retried(node: BaseNode, frame: Frame | None, number: int, exc: BaseException) -> None:
@@ -192,7 +193,7 @@ async def attempt_async(node: Any, prep_res: object, mode: LoopOwner | None = No
         finally:
             if undoes:
                 end_tries(frame)
-        if (seconds := wait(number)) > 0:
+        if (seconds := wait(number, exc)) > 0:
             await asyncio.sleep(seconds)
     return None
 

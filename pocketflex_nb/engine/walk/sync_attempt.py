@@ -56,7 +56,7 @@ def attempt(node: Any, prep_res: object) -> object:
             retried(node, frame, number, exc)
         finally:
             end_tries(outer)
-        if (seconds := wait(number)) > 0:
+        if (seconds := wait(number, exc)) > 0:
             time.sleep(seconds)
     return None
 
@@ -95,7 +95,7 @@ async def attempt_legacy_async(node: Any, prep_res: object) -> object:
             if number == tries - 1 or not isinstance(exc, on):
                 return await node.exec_fallback_async(prep_res, exc)
             retried(node, frame, number, exc)
-        if (seconds := wait(number)) > 0:
+        if (seconds := wait(number, exc)) > 0:
             await asyncio.sleep(seconds)
     return None
 

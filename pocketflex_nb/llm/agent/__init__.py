@@ -1,0 +1,1 @@
+"""An agent with tools, as a flow of visible nodes."""

@@ -1,0 +1,1 @@
+"""Models of providers, one file for each package that is needed."""

@@ -1,4 +1,7 @@
-"""The tabs below the diagram: diff, messages, store, error and events of one moment, as rows of short, masked texts."""
+"""The tabs below the diagram: diff, messages, store, error and events of one moment, as rows of short, masked texts.
+
+The tab of the conversation is in :mod:`pocketflex_nb.notebook.run_data.conversation_page`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ __all__ = [
 ]
 
 #: the tabs, as the page names them
-TABS = ("diff", "messages", "store", "error", "events")
+TABS = ("diff", "conversation", "messages", "store", "error", "events")
 #: rows of one tab; runs that a tab tells about
 EVENTS, RUNS = 150, 6
 #: outputs before those of the tab that are read to know what goes on in them

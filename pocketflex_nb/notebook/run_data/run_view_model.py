@@ -22,6 +22,7 @@ from pocketflex_nb.engine.records.record import Failure, Note, rows
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.run_data.active_visits import ActiveVisit, ActiveVisits
+from pocketflex_nb.notebook.run_data.conversation_page import ConversationPage
 from pocketflex_nb.notebook.run_data.error_card import ErrorCard, error_card
 from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
@@ -160,6 +161,7 @@ class RunViewModel:
         self.focus: int | None = None
         self.moment: int | None = None  # the time cursor, monotonic ns; None: now
         self.time_travel = TimeTravel()
+        self.conversation = ConversationPage(self.time_travel)
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
         self._open: dict[int, ActiveVisits] = {}  # by number of the run
         self._columns: dict[int, LaneColumns] = {}  # by number of the run

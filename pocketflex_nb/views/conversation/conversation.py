@@ -74,6 +74,8 @@ class Turn:
         Monotonic ns when it was told, or when its stream began.
     status : str
         ``""``; ``streaming`` while it grows; ``partial`` when it was cut off.
+    number : int
+        The same for as long as the conversation is read, and no other turn's.
     """
 
     role: str
@@ -91,6 +93,7 @@ class Turn:
     cost: float | None = None
     model: str = ""
     status: str = ""
+    number: int = -1
     sources: set[object] = field(default_factory=set, repr=False)
 
 
@@ -129,6 +132,7 @@ class Conversation:
         self._unclaimed: dict[str, tuple[float, float, float, float]] = {}  # by address: usage that no message has taken yet
         self._alike: dict[tuple[object, ...], list[Turn]] = {}
         self._open: dict[tuple[str, str], deque[ToolCall]] = {}  # by run, and id or name of the tool
+        self._made = 0
         self._begun = 0  # messages of the list that is being read that nobody had told
         self._known: set[object] = set()  # lists whose beginning was read
         self._lengths: dict[object, int] = {}  # items read of the lists that are too large to compare
@@ -218,10 +222,14 @@ class Conversation:
         turn = Turn(spoken.role, spoken.text, spoken.author, [], event.run, event.node, event.address, event.ns)
         if is_before:
             turn.node = turn.address = ""
-        self._turns.append(turn)
+        self._append(turn)
         if turn.role == "assistant" and turn.address:
             self._visits.setdefault(turn.address, []).append(turn)
         return turn
+
+    def _append(self, turn: Turn) -> None:
+        turn.number, self._made = self._made, self._made + 1
+        self._turns.append(turn)
 
     # calls of tools ------------------------------------------------------------------------------------------------------
     def _ask(self, turn: Turn, asked: AskedCall, run: str) -> None:
@@ -283,7 +291,7 @@ class Conversation:
         last = self._turns[-1] if self._turns else None
         if last is None or last.role != "tool" or last.address != event.address:
             last = Turn("tool", run=event.run, node=event.node, address=event.address, ns=event.ns)
-            self._turns.append(last)
+            self._append(last)
         last.calls.append(call)
         if call.id:
             self._open.setdefault((event.run, call.id), deque()).append(call)
@@ -296,7 +304,7 @@ class Conversation:
         found = self._streams.get(event.address)
         if found is None:
             turn = Turn("assistant", "", "", [], event.run, event.node, event.address, event.ns, status="streaming")
-            self._turns.append(turn)
+            self._append(turn)
             self._visits.setdefault(event.address, []).append(turn)
             found = self._streams[event.address] = turn, []
         turn, pieces = found

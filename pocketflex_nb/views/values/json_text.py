@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from itertools import islice
 
-from pocketflex_nb.core.frozen.frozen_tree import Frozen
+from pocketflex_nb.core.frozen.frozen_tree import Frozen, FrozenList
 from pocketflex_nb.core.value_text import stop_goes_on
 from pocketflex_nb.views.text.hidden_parts import hidden_among, hides
 from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted, redacted_head
@@ -78,7 +78,7 @@ def _inside(value: object, path: tuple[object, ...], above: tuple[int, ...]) -> 
     found = [(key, SECRET_MASK if key in hidden else _plain(child, (*path, key), above))
         for key, child in islice(children_of(value), ITEMS)]
     rest = max((size_of(value) or 0) - len(found), 0)
-    if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_fields"):
+    if isinstance(value, (list, tuple, set, frozenset, FrozenList)) and not hasattr(type(value), "_fields"):
         return [child for _, child in found] + ([f"… {rest:,} more"] if rest else [])
     named = {key if isinstance(key, str) else safe_repr_text(key, 60): child for key, child in found}
     return {**named, "…": f"{rest:,} more"} if rest else named

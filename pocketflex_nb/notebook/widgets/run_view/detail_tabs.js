@@ -4,19 +4,21 @@
 import { make, makeButton, setAttributes } from "../base/js/dom.js";
 import { chooseTab, walkTabs } from "../base/js/roving.js";
 import { searchField } from "../base/js/search_field.js";
+import { conversationOf } from "./conversation.js";
 import { errorCardOf } from "./error_card.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {{ tab?: string, rows?: string[][], cards?: import("./error_card.js").RunError[], note?: string }} Panel */
 
 /** @type {Record<string, string>} */
-const TABS = { diff: "Diff", messages: "Messages", store: "Store", error: "Error", events: "Events" };
+const TABS = { diff: "Diff", conversation: "Conversation", messages: "Messages", store: "Store", error: "Error", events: "Events" };
 let panels = 0;
 
 /** @param {View} view */
 export function detailTabsOf(view) {
   panels += 1;
   const el = make("div", "pf-panel"), bar = make("div", "pf-panel-bar"), tabs = make("div", "pf-panel-tabs");
+  const talk = conversationOf(view);
   let isOpen = false;
   const find = searchField("pf-find", "Search in this tab", "Search"), body = make("div", "pf-panel-body");
   setAttributes(tabs, { role: "tablist", "aria-label": "About this step" });
@@ -40,13 +42,13 @@ export function detailTabsOf(view) {
     /** @type {string[]} */
     const names = view.model.get("tabs");
     tabs.hidden = !names.length;
-    fold(!isOpen);
     tabs.replaceChildren(...names.map((name) => {
       const tab = makeButton(TABS[name], "pf-panel-tab", () => (isOpen && shown() === name ? fold(true) : open(name)));
       tab.dataset.tab = name;
       setAttributes(tab, { role: "tab", "aria-controls": body.id });
       return tab;
     }));
+    fold(!isOpen);
   }
 
   function shown() {
@@ -97,16 +99,30 @@ export function detailTabsOf(view) {
     /** @type {Panel} */
     const { rows = [], cards = [], note } = view.model.get("tab_content");
     const wanted = find.value.trim().toLowerCase(), kept = rowsWith(rows, wanted);
+    if (here === "conversation") {
+      drawTalk(wanted);
+      return;
+    }
     const lines = kept.map((row) => lineOfRow(row, here));
     for (const card of cards) lines.push(errorCardOf(card));
     if (!kept.length && rows.length) lines.push(make("div", "pf-note", "Nothing has this text."));
     if (note) lines.push(make("div", "pf-note", note));
     body.dataset.tab = here;
+    body.tabIndex = 0;
     body.setAttribute("aria-label", TABS[here]);
     body.replaceChildren(...lines);
   }
 
-  return { el, bar, find, body, drawTabs, draw, open, search };
+  /** @param {string} wanted */
+  function drawTalk(wanted) {
+    talk.draw(wanted);
+    body.dataset.tab = "conversation";
+    body.tabIndex = -1;    // its list is the stop of Tab
+    body.setAttribute("aria-label", TABS.conversation);
+    if (talk.el.parentNode !== body) body.replaceChildren(talk.el);
+  }
+
+  return { el, bar, find, body, drawTabs, draw, open, search, end: talk.end };
 }
 
 /** The rows with a text, in any of their cells. @param {string[][]} rows @param {string} wanted in small letters */

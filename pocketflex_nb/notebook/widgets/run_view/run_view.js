@@ -103,9 +103,10 @@ function render({ model, el }) {
     listen(model, {
       "change:diagrams": diagrams.draw, "change:states": diagrams.drawStates, "change:edges": diagrams.drawStates, "change:header": drawHeader,
       "change:lanes": lanes.draw, "change:focus": lanes.draw, "change:status_grid": grid.draw, "change:spans": timelineSoon,
-      "change:marks": timelineSoon, "change:cursor": drawCursor, "change:tab_content": details.draw, comm_live_update: onGone,
+      "change:marks": timelineSoon, "change:cursor": drawCursor, "change:tab_content": details.draw, "change:conversation": details.draw, "change:tabs": details.drawTabs,
+      comm_live_update: onGone,
     }),
-    hideStatic(el, model.get("static")), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), view.announcer.end, diagrams.end, lanes.end, cursor.end, menu.end,
+    hideStatic(el, model.get("static")), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), view.announcer.end, diagrams.end, lanes.end, cursor.end, menu.end, details.end,
   ];
   return () => {
     for (const end of ends) end();

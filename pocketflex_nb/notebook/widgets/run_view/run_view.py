@@ -19,7 +19,9 @@ from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
 from pocketflex_nb.notebook.reports.html_page import write_page
 from pocketflex_nb.notebook.reports.text_view import TextView
-from pocketflex_nb.notebook.run_data.detail_tabs import TABS, TabContent, tab_content
+from pocketflex_nb.notebook.run_data.conversation_page import ConversationPart
+from pocketflex_nb.notebook.run_data.conversations import has_conversation
+from pocketflex_nb.notebook.run_data.detail_tabs import RUNS, TABS, TabContent, tab_content
 from pocketflex_nb.notebook.run_data.error_card import whole_traceback
 from pocketflex_nb.notebook.run_data.inner_runs import RunLevel, crumbs, runs_inside
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
@@ -40,6 +42,7 @@ __all__ = ["RunView"]
 _HERE = Path(__file__).parent
 #: seconds between two updates of timeline and tabs, at least, and bytes a second that they may take of the view's rate
 _SPANS_EVERY, _SPANS_RATE = 0.5, 4_000
+_TIMELY = ("spans", "tab_content", "conversation")
 #: nodes above which the still picture is drawn lean: a browser reads the whole of it in one go
 _LARGE = 60
 
@@ -64,8 +67,8 @@ class RunView(StaticFallback, DeltaWidget):
         Pixels that it takes at most: it opens compact, at 84 % of them and, up to 500, at 44 % of the window's height; lanes scroll
         inside, and the diagram follows what runs.
     tabs : sequence of str
-        Which of ``"diff"``, ``"messages"``, ``"store"``, ``"error"`` and ``"events"`` stand below, folded until one
-        is clicked; ``()``: none.
+        Which of ``"diff"``, ``"conversation"``, ``"messages"``, ``"store"``, ``"error"`` and ``"events"`` stand below, folded until one
+        is clicked; ``()``: none. That of the conversation stands there only when there is one.
     follow : bool
         Whether it keeps up with the runs; False shows how they stand now.
     name : str, optional
@@ -108,6 +111,7 @@ class RunView(StaticFallback, DeltaWidget):
     static = traitlets.Unicode().tag(sync=True)
     tabs: traitlets.List[str] = traitlets.List().tag(sync=True)
     tab_content = traitlets.Dict().tag(sync=True)
+    conversation = traitlets.Dict().tag(sync=True)
     cursor = traitlets.Dict().tag(sync=True)
 
     def __init__(
@@ -125,6 +129,7 @@ class RunView(StaticFallback, DeltaWidget):
         self._seen: tuple[object, ...] | None = None
         self._next_spans = 0.0
         self._owes_spans = False  # whether timeline and tab are behind
+        self._tabs, self._has_conversation = tabs, False
         self._tab = tabs[0] if tabs else ""
         self._requests: deque[dict[str, Any]] = deque()
         self._drawer = Drawer(lambda: self._view_model, lambda: self._flows, self._show_begun)
@@ -134,7 +139,7 @@ class RunView(StaticFallback, DeltaWidget):
         self.on_final: Callable[[], None] | None = None
         self._draw()
         traits = self._shown(final=False, timely=True)
-        super().__init__(height=height, icons=dict(GLYPHS), tabs=tabs, diagrams=self._drawn, **traits, **options)
+        super().__init__(height=height, icons=dict(GLYPHS), diagrams=self._drawn, **traits, **options)
         self.on_msg(self._command)
         handle_clicks_while_busy(self)
         notify_when_forgotten(self)
@@ -262,6 +267,9 @@ class RunView(StaticFallback, DeltaWidget):
         if request.get("name") in self.tabs:
             self._tab = request["name"]
 
+    def _ask_conversation(self, request: Mapping[str, Any]) -> None:
+        self._view_model.conversation.ask(request)
+
     def _go_live(self, request: Mapping[str, Any]) -> None:
         self._view_model.moment = None
 
@@ -333,7 +341,7 @@ class RunView(StaticFallback, DeltaWidget):
         sent = self.push(**self._shown(final=final, timely=timely))
         self._owes_spans = not timely
         if timely:
-            self._next_spans = now + max(_SPANS_EVERY, (sent.get("spans", 0) + sent.get("tab_content", 0)) / _SPANS_RATE)
+            self._next_spans = now + max(_SPANS_EVERY, sum(sent.get(trait, 0) for trait in _TIMELY) / _SPANS_RATE)
         if final:
             self.resync()
             self._is_final = True
@@ -350,12 +358,29 @@ class RunView(StaticFallback, DeltaWidget):
             "lanes": model.lanes(self._tail(final), final=final),
             "cursor": model.cursor(),
         }
-        return shown | {"spans": model.spans(), "marks": model.marks(), "tab_content": self._tab_content()} if timely else shown
+        if not timely:
+            return shown
+        tabs = {"tabs": self._tabs_now(), "tab_content": self._tab_content(), "conversation": self._conversation()}
+        return shown | {"spans": model.spans(), "marks": model.marks()} | tabs
 
     def _header(self) -> Mapping[str, object]:
         way = crumbs(self.title, self._levels)
         header = self._view_model.header(way[-1] if way else self.title)
         return {**header, "crumbs": way} if way else header
+
+    def _tabs_now(self) -> list[str]:
+        """The tabs that there is something for."""
+        if "conversation" in self._tabs and not self._has_conversation:
+            model = self._view_model
+            self._has_conversation = model.has_steps and has_conversation(model.chosen()[:RUNS])
+        return [tab for tab in self._tabs if tab != "conversation" or self._has_conversation]
+
+    def _conversation(self) -> ConversationPart | dict[str, object]:
+        model = self._view_model
+        if self._tab != "conversation" or not model.has_steps:
+            return {}
+        runs = model.chosen()[:RUNS]
+        return model.conversation.part(runs, model.moment, [model.label(run) for run in runs])
 
     def _tab_content(self) -> TabContent | dict[str, object]:
         model = self._view_model
@@ -363,6 +388,8 @@ class RunView(StaticFallback, DeltaWidget):
             return {}
         if not model.has_steps:
             return {"tab": self._tab, "rows": [], "note": "Click a cell of the status grid above to look into one run."}
+        if self._tab == "conversation":
+            return {"tab": self._tab, "rows": [], "note": ""}
         return tab_content(self._tab, model.chosen(), model.moment, model.last(), model.time_travel)
 
     def _tail(self, final: bool) -> int:
@@ -510,7 +537,7 @@ class RunView(StaticFallback, DeltaWidget):
 _REQUESTS: dict[str, Callable[[RunView, Mapping[str, Any]], None]] = {
     "focus": RunView._focus_run, "pin": RunView._pin_run, "enter": RunView._enter_step, "up": RunView._leave_steps,
     "tab": RunView._choose_tab, "live": RunView._go_live, "cursor": RunView._move_cursor,
-    "drawer": RunView._look,
+    "drawer": RunView._look, "talk": RunView._ask_conversation,
 }
 #: command of the page to method of a run
 _STEERS = {"stop": "cancel", "pause": "pause", "resume": "resume", "step": "step"}

@@ -1,0 +1,118 @@
+// @ts-check
+// One turn of a conversation: who spoke, what was said, and what tools were called with what result, each folded to a line.
+
+import { focusIn, make, makeButton, setAttributes } from "../base/js/dom.js";
+
+/** Head, outcome, status and time of a call. @typedef {[string, string, string, string]} CallRow */
+/** @typedef {{
+ *   key: string, side: string, role: string, where: string, text: string, facts: string, state?: string, size?: number, run?: string, calls?: CallRow[],
+ * }} Turn */
+/** What is shown in full, by the key of a turn or of a call in it. @typedef {Record<string, string[]>} Opened */
+/** @typedef {{ el: HTMLElement, told: unknown[] }} MadeTurn */
+
+/** @type {Record<string, string>} */
+const TURN_STATES = { streaming: "streaming", partial: "cut off" };
+
+/** @param {MadeTurn | undefined} before @param {Turn} row @param {Opened} opened @param {{ at: number, of: number }} place @param {(key: string) => void} open
+ *  @returns {MadeTurn} the same where nothing of it changed */
+export function drawTurn(before, row, opened, place, open) {
+  const mine = Object.keys(opened).filter((key) => key === row.key || key.startsWith(`${row.key}:`));
+  const told = [row, place.at, place.of, ...mine.map((key) => opened[key])];
+  if (before && told.length === before.told.length && told.every((each, k) => each === before.told[k])) return before;
+  const el = before?.el ?? make("article", "pf-turn");
+  if (!before) el.tabIndex = -1;
+  el.dataset.side = row.side;
+  el.dataset.state = row.state ?? "";
+  setAttributes(el, { "aria-posinset": place.at + 1, "aria-setsize": place.of, "aria-label": labelOf(row), "aria-busy": row.state === "streaming" });
+  putInside(el, turnParts(row, opened, open));
+  return { el, told };
+}
+
+/** Put new parts into a turn; the button that had the focus, or was the stop of Tab, is so again. @param {HTMLElement} el @param {HTMLElement[]} parts */
+function putInside(el, parts) {
+  const held = /** @type {HTMLElement | null} */ (focusIn(el)), focus = held && el.contains(held) ? held.dataset.open : undefined;
+  const stop = [...el.querySelectorAll("button")].find((button) => button.tabIndex === 0)?.dataset.open;
+  el.replaceChildren(...parts);
+  for (const button of el.querySelectorAll("button")) {
+    button.tabIndex = button.dataset.open === stop ? 0 : -1;
+    if (focus && button.dataset.open === focus) button.focus({ preventScroll: true });
+  }
+}
+
+/** @param {Turn} row @param {Opened} opened @param {(key: string) => void} open @returns {HTMLElement[]} */
+function turnParts(row, opened, open) {
+  const head = headOf(row), said = saidBy(row, opened);
+  /** @type {HTMLElement[]} */
+  const more = isFolded(row) ? [openerOf(row.key, !!opened[row.key], opened[row.key] ? "Fold" : moreOf(row), "pf-turn-more", open)] : [];
+  if (row.side === "system") head.append(...more.splice(0));
+  return [head, ...said, ...more, ...(row.calls ?? []).map((call, k) => callBox(call, `${row.key}:${k}`, opened, open))];
+}
+
+/** @param {Turn} row */
+function headOf(row) {
+  const head = make("header", "pf-turn-head");
+  head.append(make("strong", "pf-turn-role", row.role));
+  for (const text of [row.run, row.where, TURN_STATES[row.state ?? ""]]) if (text) head.append(make("span", "pf-turn-where", text));
+  if (row.facts) head.append(make("span", "pf-turn-facts", row.facts));
+  return head;
+}
+
+/** The text, with a cursor while it grows. @param {Turn} row @param {Opened} opened */
+function saidBy(row, opened) {
+  const full = opened[row.key], said = make("div", "pf-turn-text", full ? full[0] : row.text);
+  if (row.state === "streaming") said.append(make("span", "pf-turn-cursor", "▌"));
+  said.classList.toggle("pf-folded", row.side === "system" && isFolded(row) && !full);
+  return row.text || row.state === "streaming" ? [said] : [];
+}
+
+/** Whether there is more of the text than what is shown. @param {Turn} row */
+function isFolded(row) {
+  return row.size !== undefined && row.state !== "streaming";
+}
+
+/** @param {Turn} row */
+function moreOf({ side, size = 0 }) {
+  return side === "system" ? "Show all" : `Show all ${size.toLocaleString("en")} characters`;
+}
+
+/** @param {CallRow} call @param {string} key @param {Opened} opened @param {(key: string) => void} open */
+function callBox([head, gave, status, took], key, opened, open) {
+  const box = make("div", "pf-call"), pages = opened[key], line = openerOf(key, !!pages, "", "pf-call-head", open);
+  box.dataset.status = status;
+  line.append(make("span", "pf-call-fold", pages ? "▾" : "▸"), make("code", "", head), make("span", "pf-call-gave", outcomeOf(gave, status)));
+  if (took) line.append(make("span", "pf-turn-facts", took));
+  box.append(line, ...(pages ? pagesOf(pages, status) : []));
+  return box;
+}
+
+/** @param {string} gave @param {string} status */
+function outcomeOf(gave, status) {
+  return status === "failed" ? `→ ✗ ${gave}` : `→ ${gave}`;
+}
+
+/** @param {string} key @param {boolean} isOpen @param {string} text @param {string} cls @param {(key: string) => void} open */
+function openerOf(key, isOpen, text, cls, open) {
+  const button = makeButton(text, cls, () => open(key));
+  button.dataset.open = key;
+  button.setAttribute("aria-expanded", String(isOpen));
+  return button;
+}
+
+/** Arguments, and result or error, in full. @param {string[]} pages @param {string} status */
+function pagesOf([given, gave], status) {
+  const parts = [];
+  for (const [name, text] of [["Arguments", given], [status === "failed" ? "Error" : "Result", gave]]) {
+    if (text) parts.push(make("div", "pf-call-name", name), make("pre", "pf-call-page", text));
+  }
+  return parts.length ? parts : [make("div", "pf-note", "Nothing more was told.")];
+}
+
+/** All of a turn that a search looks at, in small letters. @param {Turn} row */
+export function searchedIn(row) {
+  return [row.role, row.run, row.where, row.text, ...(row.calls ?? []).flat()].join(" ").toLowerCase();
+}
+
+/** Who speaks, and where, for screen readers. @param {Turn} row */
+export function labelOf(row) {
+  return [row.role, row.run, row.where, TURN_STATES[row.state ?? ""]].filter(Boolean).join(", ");
+}

@@ -6,6 +6,7 @@ import { counted, make, makeButton, makeOption, makeSvg, put, signButton, write 
 import { asView, isOwnKey } from "../../pocketflex_nb/notebook/widgets/base/js/view_root.js";
 import { listen, senderOf } from "../../pocketflex_nb/notebook/widgets/base/js/model.js";
 import { chooseTab, reached, walkTabs } from "../../pocketflex_nb/notebook/widgets/base/js/roving.js";
+import { hasKernel } from "../../pocketflex_nb/notebook/widgets/base/js/model.js";
 import { onTyped, searchField } from "../../pocketflex_nb/notebook/widgets/base/js/search_field.js";
 import { hideStatic } from "../../pocketflex_nb/notebook/widgets/base/js/static_fallback.js";
 import { clock, sign, stateOf } from "../../pocketflex_nb/notebook/widgets/base/js/status.js";
@@ -179,7 +180,7 @@ test("only the static form of this view is hidden, also one that comes later", a
   const el = make("div"), image = make("img");
   image.src = `data:image/svg+xml,${encodeURIComponent('<svg data-static="a"/>')}`;
   const area = outputs(el, marked("a"), marked("b"), image);
-  const end = hideStatic(el, "a");
+  const end = hideStatic(el, modelOf({ static: "a" }));
   const hidden = () => [...area.children].map((child) => child.classList.contains("pf-hidden-static"));
   assert.deepEqual(hidden(), [false, true, false, true]);
   const late = make("div");
@@ -192,11 +193,30 @@ test("only the static form of this view is hidden, also one that comes later", a
 
 test("a view that is put into its page later hides its static form then", async () => {
   const el = make("div");
-  const end = hideStatic(el, "a");
+  const end = hideStatic(el, modelOf({ static: "a" }));
   const area = outputs(el, marked("a"));
   await new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); });
   assert.ok(area.children[1].classList.contains("pf-hidden-static"));
   end();
+});
+
+test("a view that a file brought without its kernel gives way to its still form, and stays where there is none", () => {
+  for (const mark of ["a", "b"]) {
+    const el = make("div"), area = outputs(el, marked("a"));
+    const end = hideStatic(el, Object.assign(modelOf({ static: mark }), { comm_live: false }));
+    assert.deepEqual([...area.children].map((child) => child.classList.contains("pf-hidden-static")), [mark === "a", false]);
+    end();
+  }
+});
+
+test("whether a kernel answers is read from the whole model, which a change brings", () => {
+  const whole = { comm_live: false }, part = modelOf({});
+  part.set = (name) => part.hear(`change:${name}`, whole);
+  assert.equal(hasKernel(part), false);
+  whole.comm_live = true;
+  assert.equal(hasKernel(part), true);
+  part.set = (name, value) => part.hear(`change:${name}`, value);
+  assert.deepEqual([hasKernel(part), part.listeners()], [true, 0]);
 });
 
 test("a slider's last place always arrives", () => {

@@ -165,7 +165,7 @@ def test_the_live_view_hides_the_still_picture_beside_it(lab: Lab) -> None:
     assert lab.run_all() is True
 
     expect(_view(lab, 1)).to_be_visible()
-    expect(lab.cell(1).locator("img[src^='data:image/svg']")).to_be_hidden()
+    expect(lab.cell(1).locator("[data-static]")).to_be_hidden()
 
 
 def test_pause_and_resume_by_buttons(lab: Lab) -> None:

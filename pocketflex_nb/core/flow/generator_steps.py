@@ -79,7 +79,7 @@ def _is_own(node: BaseNode, step: str) -> bool:
     """Whether a step is the user's own."""
     if step in node.__dict__:
         return True
-    return not getattr(getattr(type(node), step, None), "__module__", "").startswith("pocketflex_nb.")
+    return not (getattr(getattr(type(node), step, None), "__module__", "") or "").startswith("pocketflex_nb.")
 
 
 def _is_visited_step_by_step(node: BaseNode) -> bool:

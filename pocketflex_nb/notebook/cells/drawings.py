@@ -13,7 +13,7 @@ from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.cells.show import is_shown
-from pocketflex_nb.notebook.reports.still_form import BOUND, as_html, as_markdown
+from pocketflex_nb.notebook.reports.still_form import still_story
 from pocketflex_nb.notebook.run_data.run_view_model import MANY, RunViewModel, summed
 from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, display_with_fallback, has_widgets
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell
@@ -91,8 +91,9 @@ def _bundle(thing: object) -> dict[str, str] | None:
         drawn = _picture(thing)
         if not drawn:
             return None
-        picture = {"image/svg+xml": drawn}
-        return picture if isinstance(thing, Flow) else _story(thing, drawn) | picture
+        if isinstance(thing, Flow):
+            return {"image/svg+xml": drawn}
+        return still_story(list(thing) if isinstance(thing, RunGroup) else [thing], thing.name, [drawn])
     view = _view(thing)
     if view is None:
         return {"text/html": _queue_table(thing)}  # type: ignore[arg-type]  # the only kind that is left
@@ -100,14 +101,6 @@ def _bundle(thing: object) -> dict[str, str] | None:
         return {kind: text for kind, text in view.still_bundle().items() if kind != "text/plain"}
     finally:
         view.close()
-
-
-def _story(thing: Run | RunGroup, picture: str) -> dict[str, str]:
-    """What the runs did, as HTML and as a screen of Markdown; with the picture beside it within the bound of a still form."""
-    runs = list(thing) if isinstance(thing, RunGroup) else [thing]
-    told = as_markdown(runs, thing.name)
-    room = max(BOUND - len(picture) - len(told), BOUND // 4)
-    return {"text/html": as_html(runs, thing.name, picture, room=room), "text/markdown": told}
 
 
 def _is_terminal() -> bool:

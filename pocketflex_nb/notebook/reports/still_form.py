@@ -1,135 +1,183 @@
-"""The still form of runs: what they said, when, on what store and how they failed, as HTML without a script and as one Markdown screen.
+"""The still form of runs, by MIME type: what they said, when, on what store and how they failed, as HTML without a script, and as Markdown.
 
-The HTML carries its colours inline or inherits them, and its pictures as images: pages that clean notebooks of styles and SVG show it too.
+It is what a saved notebook shows where no live view can be: without a kernel, on GitHub, in an export, in a terminal, to a program that
+reads cells. Everything is bounded, and what does not fit is counted.
 """
 
 from __future__ import annotations
 
-import html
-from base64 import b64encode
+import time
 from collections.abc import Sequence
 
 from pocketflex_nb.core.units import count_text, duration_text
-from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
-from pocketflex_nb.notebook.run_data.error_card import ErrorCard
-from pocketflex_nb.notebook.run_data.playback import ViewedRun
-from pocketflex_nb.notebook.run_data.run_view_model import Header, RunLane, RunViewModel
+from pocketflex_nb.notebook.reports.run_story import StoryReader, cut_runs, last_lines, run_story, step_rows
+from pocketflex_nb.notebook.reports.still_html import (
+    document,
+    escaped,
+    folded,
+    fragment_size,
+    image,
+    markdown_table,
+    markdown_text,
+    remark,
+    status_word,
+)
+from pocketflex_nb.notebook.run_data.error_card import error_card
+from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
+from pocketflex_nb.notebook.run_data.run_labels import run_label
+from pocketflex_nb.notebook.run_data.run_view_model import Header, RunViewModel
 from pocketflex_nb.views.diagrams.flow_mermaid import mermaid
 from pocketflex_nb.views.diagrams.timeline import timeline
 from pocketflex_nb.views.text.page_text import clean
+from pocketflex_nb.views.text.redaction import redacted
 
-__all__ = ["BOUND", "as_html", "as_markdown"]
+__all__ = ["BOUND", "BOUND_LIVE", "as_html", "as_markdown", "diagram_words", "glance", "still_story", "stories"]
 
-#: characters of a still form at most, the pictures included
+#: bytes of a still form in a notebook file at most, all its MIME types and their pictures included
 BOUND = 200_000
-#: lines of one run, and whether its timeline is drawn, from the fullest form to the barest
-_FORMS = ((500, True), (100, True), (20, True), (20, False), (5, False), (0, False))
-#: keys of a store, bars of a timeline, and runs that are told one by one
-_KEYS, _BARS, _RUNS = 50, 100, 60
+#: the same while runs go on: it is sent again from time to time
+BOUND_LIVE = 30_000
+#: runs that are told one by one, of at most so many; of more only some, since their end is told while others wait for the processor
+_RUNS, _CROWD, _OF_CROWD = 60, 1_000, 12
+#: bars of the timeline of them all
+_BARS = 240
 #: of the Markdown: steps, last lines, and nodes of the diagram
 _STEPS, _LAST, _NODES = 12, 10, 40
-_BOX = "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:4px 10px;margin:6px 0"
-_LANE = "white-space:pre-wrap;overflow-wrap:anywhere;margin:6px 0;font-size:12px"
-_CELL = "text-align:left;vertical-align:top;overflow-wrap:anywhere"
 
 
-def as_html(runs: Sequence[ViewedRun], title: str, picture: str, *, mark: str = "", room: int = BOUND) -> str:
-    """Runs as HTML of at most `room` characters: the diagram, and for each run its lane, timeline, store, messages and error.
+def still_story(
+    runs: Sequence[ViewedRun], title: str, pictures: Sequence[str], *, mark: str = "", plain: str = "", room: int = BOUND
+) -> dict[str, str]:
+    """The story of runs by MIME type: HTML, Markdown, the first diagram as SVG where it fits, and text.
 
     Parameters
     ----------
     runs : sequence of Run
-        Of more than 60 only the first are told one by one, and the rest are counted.
     title : str
         Heading.
-    picture : str
-        The diagram, as SVG text; left out where it would take half of the room.
+    pictures : sequence of str
+        Diagrams of the flows, as SVG.
+    mark : str
+        For the attribute ``data-static``.
+    plain : str
+        The text; ``""``: none.
+    room : int
+        Bytes in the notebook file, all together.
+    """
+    told = as_markdown(runs, title)
+    left = room - fragment_size(told) - fragment_size(plain) - 200
+    first = pictures[0].replace("<svg ", f'<svg data-static="{escaped(mark)}" ', 1) if pictures and mark else "".join(pictures[:1])
+    is_small = bool(first) and fragment_size(first) <= room // 4
+    bundle = {"text/html": as_html(runs, title, pictures, mark=mark, room=left - (fragment_size(first) if is_small else 0))}
+    bundle["text/markdown"] = told
+    if is_small:
+        bundle["image/svg+xml"] = first
+    return bundle | ({"text/plain": plain} if plain else {})
+
+
+def as_html(runs: Sequence[ViewedRun], title: str, pictures: str | Sequence[str], *, mark: str = "", room: int = BOUND) -> str:
+    """Runs as HTML: the status, the diagrams, and for each run its error, output, timeline, store, messages, and the runs inside.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Of more than 60 so many are told one by one, of more than 1 000 twelve: those that failed before the others. The rest are counted.
+    title : str
+        Heading.
+    pictures : str or sequence of str
+        Diagrams, as SVG text; one that would take half of what is left is left out.
     mark : str
         For the attribute ``data-static``.
     room : int
-        Characters.
+        Bytes in the notebook file.
     """
-    model = RunViewModel(list(runs))
-    image = _image(picture, "diagram of the flow")
-    if len(image) > room // 2:
-        image = "<p>The diagram is too large for this form.</p>"
-    head = f'<div data-static="{html.escape(mark)}"><p>{_status(model.header(title))}</p>{image}'
-    left = room - len(head) - 200
-    told: list[str] = []
-    few = list(runs)[:_RUNS]
-    for number, run in enumerate(few):
-        drawn = _fitting(run, left // (len(few) - number), is_open=len(runs) == 1)
-        if len(drawn) > left:
-            break
-        told.append(drawn)
-        left -= len(drawn)
-    more = len(runs) - len(told)
-    note = f"<p>{count_text(more, 'more run')} not told here: to_html(path) tells all.</p>" if more else ""
-    return f"{head}{''.join(told)}{note}</div>"
+    head = RunViewModel(list(runs)).header(title)
+    drawn, left = [glance(head, _took(runs)), _as_of(runs)], room
+    left -= fragment_size(document(mark, drawn)) + 300
+    for picture in [pictures] if isinstance(pictures, str) else pictures:
+        shown = image(picture, diagram_words(picture))
+        if fragment_size(shown) > left // 2:
+            shown = remark("A diagram is too large for this form: to_html(path) draws it.")
+        drawn.append(shown)
+        left -= fragment_size(shown)
+    told = cut_runs(runs, _RUNS if len(runs) <= _CROWD else _OF_CROWD)
+    if len(told) > 1 and (together := _together(told, left // 5)):
+        drawn.append(together)
+        left -= fragment_size(together)
+    return document(mark, [*drawn, *stories(runs, left)])
 
 
-def _fitting(run: ViewedRun, room: int, *, is_open: bool) -> str:
-    """The run with as many of its latest lines as fit, or in its barest form."""
-    drawn = ""
-    for lines, has_bars in _FORMS:
-        drawn = _run(run, RunViewModel([run]).lanes(max(lines, 1), final=True)[0], lines, has_bars=has_bars, is_open=is_open)
-        if len(drawn) <= room:
+def stories(runs: Sequence[ViewedRun], room: int) -> list[str]:
+    """Each run as a folded section of HTML, all together at most `room` bytes, and how many were left out.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Of more than 60 so many are told, of more than 1 000 twelve: those that failed before the others.
+    room : int
+        Bytes.
+    """
+    told = cut_runs(runs, _RUNS if len(runs) <= _CROWD else _OF_CROWD)
+    drawn: list[str] = []
+    reader, left = StoryReader(), room
+    for run in told:
+        story = run_story(run, left // (len(told) - len(drawn)), is_open=len(runs) == 1, reader=reader)
+        if fragment_size(story) > left:
             break
+        drawn.append(story)
+        left -= fragment_size(story)
+    if len(drawn) < len(runs):
+        drawn.append(remark(f"{count_text(len(runs) - len(drawn), 'more run')} not told here: to_html(path) tells all."))
     return drawn
 
 
-def _status(header: Header) -> str:
-    counts = ", ".join(f"{n:,} {status}" for status, n in header["counts"].items())
-    facts = [counts, count_text(header["steps"], "step") if "steps" in header else ""]
-    facts.append(duration_text(header["seconds"]) if header["seconds"] is not None else "")
-    facts.append(count_text(header["tokens"], "token") if header.get("tokens") else "")
-    return f"<strong>{html.escape(header['name'])}</strong>: {html.escape(', '.join(filter(None, facts)))}"
+def glance(header: Header, took: str = "") -> str:
+    """The status of runs in a line of HTML, with what is wrong with them below it; `took` is how long they took, in words."""
+    facts = [status_word(status, f"{number:,} {status}") for status, number in header["counts"].items()]
+    facts += [count_text(header["steps"], "step")] if "steps" in header else []
+    facts += [took] if took else []
+    facts += [count_text(header["tokens"], "token")] if header.get("tokens") else []
+    facts += [f"cost {header['cost']:g}"] if header.get("cost") else []
+    problems = "".join(f"<p>⚠ {escaped(text)}</p>" for text in header.get("problems", ()))
+    return f"<p><strong>{escaped(header['name'])}</strong>: {', '.join(facts)}</p>{problems}"
 
 
-def _run(run: ViewedRun, lane: RunLane, lines: int, *, has_bars: bool, is_open: bool) -> str:
-    state = run.state()
-    texts = [str(text).rstrip("\n") for _, text, *_ in lane["lines"]] if lines else []
-    cut = state.said - len(texts)
-    note = f"<p><em>{count_text(cut, 'earlier line')} not kept here</em></p>" if cut > 0 else ""
-    facts = f"{lane['status']}, {count_text(lane['steps'], 'step')}"
-    facts += "" if lane["seconds"] is None else f", {duration_text(lane['seconds'])}"
-    said = f'<pre style="{_LANE}">{html.escape(chr(10).join(texts))}</pre>' if texts else ""
-    bars = _image(timeline({run.name: state}, limit=_BARS), "timeline") if state.spans and has_bars else ""
-    parts = [
-        _error(lane.get("error")), note, said, bars,
-        _table(run, "store", ("type", "key", "value", "written by")), _table(run, "messages", ("time, s", "event", "where", "what")),
-    ]
-    summary = f"<summary><strong>{html.escape(lane['name'])}</strong>: {html.escape(facts)}</summary>"
-    return f'<details{" open" if is_open else ""} style="{_BOX}">{summary}{"".join(parts)}</details>'
+def _took(runs: Sequence[ViewedRun]) -> str:
+    """From the first begin to the last end, when all are over."""
+    sides = [engine_side(run) for run in runs]
+    begun = [side.started for side in sides if side.started]
+    return duration_text((max(side.finished for side in sides) - min(begun)) / 1e9) if begun and all(run.done() for run in runs) else ""
 
 
-def _error(error: ErrorCard | None) -> str:
-    if not error:
+def _as_of(runs: Sequence[ViewedRun]) -> str:
+    """When it was written, where runs went on after that."""
+    if all(run.done() for run in runs):
         return ""
-    where = f" in {html.escape(error['node'])}" if error["node"] else ""
-    values = "".join(f"\n{name} = {text}" for name, _, text in error["inputs"])
-    lines = html.escape("\n".join(error["trace"]) + values)
-    return f'<p><strong>{html.escape(error["type"])}</strong>{where}: {html.escape(error["text"])}</p><pre style="{_LANE}">{lines}</pre>'
+    return remark(f"As it stood at {time.strftime('%H:%M:%S')}, while it ran. The live view above it, or the cell run again, shows more.")
 
 
-def _table(run: ViewedRun, tab: str, heads: tuple[str, ...]) -> str:
-    told = tab_content(tab, [run], None, None, RunViewModel([run]).time_travel)
-    if not told["rows"]:
+def diagram_words(picture: str) -> str:
+    """The words of an SVG of ours: its ``aria-label``."""
+    _, _, rest = picture.partition('aria-label="')
+    return _unescaped(rest.partition('"')[0]) or "diagram of the flow"
+
+
+def _unescaped(text: str) -> str:
+    for name, letter in (("&quot;", '"'), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        text = text.replace(name, letter)
+    return text
+
+
+def _together(runs: Sequence[ViewedRun], room: int) -> str:
+    """The timelines of several runs as one image, where it fits."""
+    states = {f"{run_label(run)}{' ' * number}": run.state() for number, run in enumerate(runs)}  # runs of one name are rows of their own
+    if not any(state.spans for state in states.values()):
         return ""
-    rows = told["rows"][:_KEYS]
-    cut = len(told["rows"]) - len(rows)
-    body = "".join("<tr>" + "".join(f'<td style="{_CELL}">{html.escape(str(cell))}</td>' for cell in row) + "</tr>" for row in rows)
-    head = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in heads)
-    notes = [count_text(cut, "more row") if cut else "", html.escape(str(told.get("note") or ""))]
-    note = "".join(f"<p><em>{text}</em></p>" for text in notes if text)
-    return f"<details><summary>{tab}</summary><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</details>"
-
-
-def _image(picture: str, words: str) -> str:
-    if not picture:
-        return ""
-    data = b64encode(picture.encode("utf-8", "replace")).decode()
-    return f'<p><img alt="{words}" style="max-width:100%" src="data:image/svg+xml;base64,{data}"></p>'
+    words = f"Timeline of {count_text(len(runs), 'run')}: " + "; ".join(
+        f"{name.strip()} {state.status} after {count_text(state.steps, 'step')}" for name, state in list(states.items())[:12]
+    )
+    shown = image(timeline(states, limit=max(_BARS // len(runs), 4)), words)
+    return folded("timeline of all", shown) if fragment_size(shown) <= room else ""
 
 
 def as_markdown(runs: Sequence[ViewedRun], title: str) -> str:
@@ -141,34 +189,32 @@ def as_markdown(runs: Sequence[ViewedRun], title: str) -> str:
     title : str
         Heading.
     """
-    model = RunViewModel(list(runs))
-    header = model.header(title)
-    counts = ", ".join(f"{n:,} {status}" for status, n in header["counts"].items())
-    took = f", {duration_text(header['seconds'])}" if header["seconds"] is not None else ""
-    steps = f", {count_text(header['steps'], 'step')}" if "steps" in header else ""
-    parts = [f"**{_plain(header['name'])}**: {counts}{steps}{took}"]
+    header = RunViewModel(list(runs)).header(title)
+    facts = [f"{n:,} {status}" for status, n in header["counts"].items()]
+    facts += [count_text(header["steps"], "step") if "steps" in header else "", _took(runs)]
+    facts += [count_text(header["tokens"], "token") if header.get("tokens") else ""]
+    parts = [f"**{markdown_text(header['name'])}**: {', '.join(filter(None, facts))}"]
     if not runs:
         return parts[0]
-    shown = next((run for run in runs if run.status == "failed"), runs[0])
+    shown = next((run for run in runs if run.status in ("failed", "asking")), runs[0])
     state = shown.state()
+    if len(runs) > 1:
+        parts.append(f"Of these {markdown_text(run_label(shown))}: {shown.status}")
     if len(shown.graph.nodes) <= _NODES:
-        parts.append(f"```mermaid\n{mermaid(shown.graph, state)}\n```")
+        parts.append(f"```mermaid\n{_fenced(redacted(mermaid(shown.graph, state).rstrip()))}\n```")
     if state.spans:
-        rows = [
-            f"| {_plain(span.node)} | {'failed' if span.failed else 'cancelled' if span.cancelled else _plain(span.action or 'default')} "
-            f"| {duration_text((span.end - span.start) / 1e9)} |"
-            for span in list(state.spans)[-_STEPS:]
-        ]
-        parts.append("\n".join(["| step | action | time |", "|---|---|---|", *rows]))
-    lane = RunViewModel([shown]).lanes(_LAST, final=True)[0]
-    if lines := [clean(str(text).rstrip("\n"), 200).replace("```", "'''") for _, text, *_ in lane["lines"]]:
+        parts.append(markdown_table(("step", "action", "time"), [row[:3] for row in step_rows(state, _STEPS)]))
+    parts += [f"asks: {markdown_text(str(event['question']))}" for event in list(state.asking.values())[:3]]
+    if lines := [_fenced(clean(text, 200)) for _, text in last_lines(state, _LAST)]:
         parts.append("\n".join(["```text", *lines, "```"]))
-    if error := lane.get("error"):
-        trace = "\n".join(error["trace"]).replace("```", "'''")
-        parts.append(f"**{error['type']}** in {_plain(error['node'] or shown.name)}: {_plain(error['text'])}\n\n```text\n{trace}\n```")
+    if shown.status == "failed" and shown.error is not None:
+        error = error_card(shown)
+        trace = _fenced("\n".join(error["trace"]))
+        where = markdown_text(error["node"] or shown.name)
+        parts.append(f"**{error['type']}** in {where}: {markdown_text(error['text'])}\n\n```text\n{trace}\n```")
     return "\n\n".join(parts)
 
 
-def _plain(text: str) -> str:
-    """Text that Markdown and its tables take as it stands."""
-    return "".join(f"\\{ch}" if ch in "\\`*_|<>[]#" else ch for ch in clean(text, 300).replace("\n", " "))
+def _fenced(text: str) -> str:
+    """Text that stays inside of its fence."""
+    return text.replace("```", "'''")

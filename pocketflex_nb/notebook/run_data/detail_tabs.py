@@ -27,8 +27,8 @@ from pocketflex_nb.views.values.store_rows import child_rows as tree_rows
 from pocketflex_nb.views.values.value_preview import preview
 
 __all__ = [
-    "EVENTS", "MESSAGE_KINDS", "RUNS", "TABS", "Rows", "Step", "TabContent", "event_place", "reading_replica", "store_of", "store_then",
-    "tab_content", "version_then",
+    "EVENTS", "MESSAGE_KINDS", "RUNS", "TABS", "Rows", "Step", "TabContent", "event_place", "reading_replica", "store_of", "store_rows",
+    "store_then", "tab_content", "version_then",
 ]
 
 #: the tabs, as the page names them
@@ -174,6 +174,13 @@ def _store(runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_
     place, store = store_of(run, "" if at is None else at[1].address)
     with reading_replica(store):
         return _store_rows(run, place, store, moment, time_travel)
+
+
+def store_rows(run: ViewedRun, limit: int) -> Rows:
+    """The first keys of a run's store as it is now, at most `limit`: type, key, value in a line, and who wrote it."""
+    with reading_replica(run.store):
+        rows = tree_rows(run.store, limit=limit)
+        return [[row.kind, clean(row.key), clean(row.preview), _writer(run.store, row.path[0], None)] for row in rows]
 
 
 def store_of(run: ViewedRun, address: str) -> tuple[str, object]:

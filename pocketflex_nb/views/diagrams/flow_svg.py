@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import islice
 
 from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode, Group
 from pocketflex_nb.core.state import NodeState, State
+from pocketflex_nb.core.units import count_text
 from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS, INK, PALETTE, style
 from pocketflex_nb.views.layout.flow_layout import Box, Layout, Route, edge_text, layout
 from pocketflex_nb.views.layout.node_shapes import outline, text_lines
@@ -22,6 +24,8 @@ from pocketflex_nb.views.text.text_metrics import FONT, LINE, cut_to_width, numb
 __all__ = ["branches_of", "caption_of", "edge_key", "inner_runs_of", "node_caption", "svg"]
 
 _SMALL = 11.0
+#: nodes that the picture's text alternative tells of, and its characters
+_TOLD, _WORDS = 20, 900
 _DASHES = {"error": ' stroke-dasharray="5 4"', "detached": ' stroke-dasharray="1.5 4.5" stroke-linecap="round"'}
 
 
@@ -118,7 +122,7 @@ class _Picture:
         w, h = number(math.ceil(self.place.width)), number(math.ceil(self.place.height))
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="pf-svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" '
-            f'aria-label="{attribute(self._summary(), 600)}" font-family="{FAMILY}" font-size="13">',
+            f'aria-label="{attribute(redacted_head(self._summary(), _WORDS), _WORDS)}" font-family="{FAMILY}" font-size="13">',
             f"<style>{style()}</style>",
             *(self._cluster(box) for box in self.graph.clusters if box.id in self.place.clusters),
             *(self._group(group) for group in self.graph.groups if group.id in self.place.groups),
@@ -131,12 +135,22 @@ class _Picture:
         return "\n".join(part for part in parts if part)
 
     def _summary(self) -> str:
+        """What the picture shows, in words: how many nodes and arrows, and of the first nodes what is written at them."""
         counts: dict[str, int] = {}
         for node in self.nodes.values():
             counts[node.status] = counts.get(node.status, 0) + 1
         states = ", ".join(f"{n} {status}" for status, n in counts.items())
-        said = f"Flow {self.graph.name}: {len(self.graph.nodes)} nodes, {len(self.graph.edges)} arrows"
-        return f"{said}; {states}" if states else said
+        said = f"Flow {self.graph.name}: {count_text(len(self.graph.nodes), 'node')}, {count_text(len(self.graph.edges), 'arrow')}"
+        if self.lean or (self.live and not self.nodes):
+            return f"{said}; {states}" if states else said
+        told = ", ".join(self._in_words(node) for node in islice(self.graph.nodes, _TOLD))
+        return f"{said}{f'; {states}' if states else ''}. {told}"
+
+    def _in_words(self, node: GraphNode) -> str:
+        status, visits = self._status(node.id), getattr(self.nodes.get(node.id), "visits", 0)
+        targets = list(dict.fromkeys(edge.target for edge in self.graph.edges if edge.source == node.id))
+        times = f" ×{visits}" if visits > 1 else ""
+        return f"{node.label} {status}{times}{' → ' if targets else ''}{' & '.join(targets[:4])}" if self.stateful else node.label
 
     def _status(self, path: str) -> str:
         status = getattr(self.nodes.get(path), "status", "idle")

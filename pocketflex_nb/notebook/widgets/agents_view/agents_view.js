@@ -13,7 +13,7 @@ function render({ model, el }) {
   const root = asView(make("div", "pf-agents"));
   el.append(root);
   const handlers = model.get("kind") === "tree" ? showTree(model, root) : showSequence(model, root);
-  const ends = [listen(model, handlers), hideStatic(el, model.get("static"))];
+  const ends = [listen(model, handlers), hideStatic(el, model)];
   return () => {
     for (const end of ends) end();
   };

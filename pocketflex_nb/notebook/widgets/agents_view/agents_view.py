@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -16,8 +15,20 @@ import traitlets
 
 from pocketflex_nb.agents.protocol.exit_reasons import format_reason
 from pocketflex_nb.concurrency.engine_thread import engine_thread
+from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.frozen.diff import compare
 from pocketflex_nb.core.frozen.freezer import freeze
+from pocketflex_nb.notebook.reports.still_html import (
+    document,
+    escaped,
+    fitting,
+    folded,
+    image,
+    markdown_table,
+    markdown_text,
+    remark,
+    table,
+)
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, handle_clicks_while_busy
@@ -36,13 +47,17 @@ if TYPE_CHECKING:
 
     _Holder = Supervisor | AgentRef
 
-__all__ = ["SHOWN", "STATE_TIME", "SupervisorView", "TraceView"]
+__all__ = ["SHOWN", "STATE_TIME", "STILL_ROOM", "SupervisorView", "TraceView"]
 
 _HERE = Path(__file__).parent
 #: children of one supervisor that are shown; more are found by the search
 SHOWN = 50
 #: seconds that reading an agent's state may take before the view says that it is busy
 STATE_TIME = 1.0
+#: bytes of the tree in the still form, and rows of what happened and of messages
+STILL_ROOM, _EVENTS = 90_000, 50
+_LIFE = frozenset({"start", "exit", "restart", "giveup"})
+_TALK = frozenset({"call", "cast", "reply", "info", "down"})
 #: what an agent's status looks like in the table of glyphs
 _SIGNS = {"running": "done", "restarting": "waiting", "stopped": "cancelled", "starting": "running"}
 
@@ -87,6 +102,11 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
         return f"SupervisorView({self._supervisor!r})"
 
     # the refresh loop's side -------------------------------------------------------------------------------------------------
+    @property
+    def is_last(self) -> bool:
+        """Whether the supervisor has ended."""
+        return not self._supervisor.is_alive
+
     def refresh(self) -> bool:
         """Send what changed; False when the supervisor has ended and the view was closed or has shown it."""
         self._push()
@@ -184,24 +204,45 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
 
     # the static form -------------------------------------------------------------------------------------------------
     def still(self, mark: str = "") -> str:
-        """The tree as an HTML table, for readers without a kernel."""
+        """The tree as an HTML table, with what happened in it and the last messages, for readers without a kernel."""
         head = self.head
         lines = []
         for row in self.rows:
-            name = f'<td style="text-align:left;padding-left:{12 + 18 * row[1]}px">{html.escape(str(row[2]))}</td>'
+            name = f'<td style="text-align:left;padding-left:{12 + 18 * row[1]}px">{escaped(row[2])}</td>'
             cells = (row[3], row[4], f"{row[5]} restarts", f"{row[6]} waiting", row[8])
-            lines.append(f"<tr>{name}{''.join(f'<td style=text-align:left>{html.escape(str(c))}</td>' for c in cells)}</tr>")
-        state = f"{head['children']} children, alive" if head["alive"] else html.escape(head["ended"])
-        caption = f"{html.escape(head['title'])}, {html.escape(head['strategy'])}, {state}"
+            lines.append(f"<tr>{name}{''.join(f'<td style=text-align:left>{escaped(c)}</td>' for c in cells)}</tr>")
+        state = f"{head['children']} children, alive" if head["alive"] else escaped(head["ended"])
+        caption = f"{escaped(head['title'])}, {escaped(head['strategy'])}, {state}"
         names = "".join(f'<th style="text-align:left">{c}</th>' for c in ("child", "status", "kind", "restarts", "mailbox", "last error"))
-        return (
-            f'<table data-static="{html.escape(mark)}"><caption style="text-align:left">{caption}</caption>'
-            f"<thead><tr>{names}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        body, left = fitting(lines, STILL_ROOM)
+        note = remark(f"{left:,} more not kept here") if left else ""
+        tree = (
+            f'<table><caption style="text-align:left">{caption}</caption>'
+            f"<thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>{note}"
         )
+        return document(mark, [tree, self._told("what happened", _LIFE), self._told("messages", _TALK)])
+
+    def _told(self, title: str, kinds: frozenset[str]) -> str:
+        """The latest events of these kinds as a folded table, the latest first."""
+        found = [event for event in list(self._supervisor.events) if event.kind in kinds]
+        zero = min((event.ns for event in found), default=0)
+        rows = [
+            [f"{(event.ns - zero) / 1e9:.3f}", event.kind, clean(str(event.get("id") or event.address), 120), _facts_of(event)]
+            for event in reversed(found[-_EVENTS:])
+        ]
+        shown = table(("time, s", "event", "agent", "what"), rows, STILL_ROOM // 2, more=len(found) - len(rows))
+        return folded(title, shown)
+
+    def still_stamp(self) -> object:
+        """The rows as they were told last, and how many events there are."""
+        return self.rows, self.head, len(self._supervisor.events)
 
     def still_bundle(self) -> dict[str, str]:
-        """The tree, as HTML and as text."""
-        return {"text/html": self.still(self.static), "text/plain": self.text()}
+        """The tree, as HTML, as Markdown and as text."""
+        facts = f"{self.head['title']}, {self.head['strategy']}, {'alive' if self.head['alive'] else self.head['ended']}"
+        rows = [(f"{'· ' * row[1]}{row[2]}", row[3], row[5], row[8]) for row in self.rows[:SHOWN]]
+        told = f"{markdown_text(facts)}\n\n{markdown_table(('child', 'status', 'restarts', 'last error'), rows)}"
+        return {"text/html": self.still(self.static), "text/markdown": told, "text/plain": self.text()}
 
     def plain(self) -> str:
         """The tree as text."""
@@ -260,9 +301,12 @@ def _messages(supervisor: Supervisor, ref: AgentRef) -> list[str]:
     told = []
     for event in list(supervisor.events)[-400:]:
         if event.address == ref.address and event.kind in ("call", "reply", "cast", "info", "start", "exit", "restart"):
-            facts = ", ".join(f"{k}={preview(v, 60, key=k)}" for k, v in list(event.data.items())[:4])
-            told.append(f"{event.kind}  {facts}"[:160])
+            told.append(f"{event.kind}  {_facts_of(event)}"[:160])
     return told[-8:][::-1]
+
+
+def _facts_of(event: Event) -> str:
+    return ", ".join(f"{k}={preview(v, 60, key=k)}" for k, v in list(event.data.items())[:4])
 
 
 class TraceView(StaticFallback, anywidget.AnyWidget):
@@ -330,6 +374,9 @@ class TraceView(StaticFallback, anywidget.AnyWidget):
         return sequence_svg(self._trace.events, limit=300)
 
     def still_bundle(self) -> dict[str, str]:
-        """The diagram, and how many events it has."""
-        picture = self.still().replace("<svg ", f'<svg data-static="{self.static}" ', 1)
-        return {"image/svg+xml": picture, "text/plain": repr(self._trace)}
+        """The diagram as an image in HTML and as SVG, and how many events it has."""
+        picture = self.still()
+        told = document(self.static, [f"<p>{escaped(repr(self._trace))}</p>", image(picture, f"Sequence diagram: {self._trace!r}")])
+        bundle = {"text/html": told, "text/plain": repr(self._trace)}
+        marked = picture.replace("<svg ", f'<svg data-static="{self.static}" ', 1)
+        return bundle | ({"image/svg+xml": marked} if len(marked) + len(told) < 2 * STILL_ROOM else {})

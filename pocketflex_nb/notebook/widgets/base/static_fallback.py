@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["StaticCopy", "StaticFallback", "display_with_fallback", "handle_clicks_while_busy", "has_widgets", "model_of"]
 
 _marks = itertools.count(1)
-#: seconds between two looks at whether a still has aged
-_EVERY = 2.0
-#: seconds after which a static form that would slow the page down while its view opens replaces a lighter one
-_OPENED = 1.0
+#: seconds between two looks at whether a still has aged, at least and at most, and bytes a second that one may take: who saves the
+#: notebook while something goes on, or loses the page, has a late state in the file
+_EVERY, _SELDOM, _RATE = 2.0, 30.0, 1_000
 
 
 def has_widgets(shell: InteractiveShell | None = None) -> bool:
@@ -50,7 +49,9 @@ class StaticFallback:
     Notes
     -----
     A class says what stands there in `still_bundle`, and what a terminal shows in `plain`. One that knows its end calls `on_final` then,
-    and its still is written anew at that moment; the still of any other is looked after every two seconds.
+    and its still is written anew at that moment; before it, and where there is no end, it is looked after from time to time. A page that
+    is closed when a still is written does not hear of it, and a page that is opened later cannot be told which output it was: there the
+    live view shows what is so, and the file keeps the still that was written last before, with its time, until the cell runs again.
     """
 
     static: str
@@ -58,6 +59,8 @@ class StaticFallback:
     _offered: ClassVar[tuple[str, ...]] = ("close", "plain")
     #: a class that knows its end has this in its instances
     on_final: Callable[[], None] | None
+    #: whether it is kept up to date
+    _follows: bool = True
     if TYPE_CHECKING:  # of ipywidgets, which every subclass is a widget of
         model_id: str
         comm: object | None
@@ -67,6 +70,15 @@ class StaticFallback:
 
     def __dir__(self) -> list[str]:
         return [*self._offered, "layout", *(name for name in super().__dir__() if name.startswith("_"))]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether what it shows is over, so that its next update is its last."""
+        return False
+
+    def still_stamp(self) -> object:
+        """What is another one when the still may be; None: the still itself has to be looked at."""
+        return None
 
     def still_bundle(self) -> dict[str, str]:
         """The still form, by MIME type, carrying ``data-static=<self.static>``."""
@@ -97,9 +109,8 @@ def display_with_fallback(view: StaticFallback) -> None:
     if not view.static:
         view.static = f"pfs-{next(_marks)}"
     display(model_of(view), raw=True)
-    light = view.first_bundle()
-    told = light or view.still_bundle()
-    StaticCopy(view, display(told, raw=True, display_id=True), told, is_light=light is not None)
+    told = view.first_bundle() or view.still_bundle()
+    StaticCopy(view, display(told, raw=True, display_id=True), told)
 
 
 def handle_clicks_while_busy(view: StaticFallback) -> None:
@@ -115,7 +126,7 @@ def _call_all(*fns: Callable[[], None] | None) -> None:
 
 
 class StaticCopy:
-    """The still of a view in one output. Where the view does not know its end, followed by the refresh loop of views.
+    """The still of a view in one output, followed by the refresh loop of views.
 
     Parameters
     ----------
@@ -125,36 +136,51 @@ class StaticCopy:
         The output.
     told : dict, optional
         What stands there; None: nothing yet.
-    is_light : bool
-        Whether that is there only until the view is open.
     """
 
-    def __init__(self, view: StaticFallback, handle: DisplayHandle, told: dict[str, str] | None = None, *, is_light: bool = False) -> None:
+    def __init__(self, view: StaticFallback, handle: DisplayHandle, told: dict[str, str] | None = None) -> None:
         self._view, self._handle, self._told = view, handle, told
-        self._knows_end = hasattr(view, "on_final")
-        self._next = 0.0 if told is None else time.monotonic() + (_OPENED if self._knows_end else _EVERY)
-        if not self._knows_end:
-            refresh_loop.follow(self)
-            return
-        if is_light:
-            refresh_loop.follow(self)
-        before = view.on_final
-        view.on_final = partial(_call_all, before, self.write)
+        self._has_end = self._is_closed = False
+        self._next, self._stamp = time.monotonic() + _EVERY, object()
+        if hasattr(view, "on_final"):
+            before = view.on_final
+            view.on_final = partial(_call_all, before, self._finish)
         if told is None:
-            self.write()
+            self._put(view.first_bundle() or view.still_bundle())
+        if view._follows:
+            refresh_loop.follow(self)
+
+    def _finish(self) -> None:
+        self._has_end = True
+        self.write()
+
+    def close(self) -> None:
+        """Write no more: the output is another view's."""
+        self._is_closed = True
+        refresh_loop.close(self)
 
     def write(self) -> None:
         """Rewrite it if it is out of date."""
-        told = self._view.still_bundle()
-        if told != self._told:
+        self._put(self._view.still_bundle())
+
+    def _put(self, told: dict[str, str]) -> None:
+        if told and told != self._told and not self._is_closed:
             self._told = told
             with contextlib.suppress(Exception):  # the page may be gone
                 self._handle.update(told, raw=True)
 
     def refresh(self) -> bool:
-        """Rewrite it from time to time; False when the widget is closed, or knows its end and rewrites it then."""
-        if time.monotonic() < self._next:
-            return self._view.comm is not None
-        self._next = time.monotonic() + _EVERY
-        self.write()
-        return self._view.comm is not None and not self._knows_end
+        """Rewrite it from time to time; False when the widget is closed, or has told its end."""
+        if self._view.comm is None or self._has_end or self._is_closed:
+            return False
+        if self._view.is_last:  # it may have told its end before anybody listened
+            self._finish()
+            return False
+        if time.monotonic() >= self._next:
+            stamp = self._view.still_stamp()
+            if stamp is None or stamp != self._stamp:
+                self._stamp = stamp
+                self.write()
+            size = sum(map(len, self._told.values())) if self._told else 0
+            self._next = time.monotonic() + min(max(_EVERY, size / _RATE), _SELDOM)
+        return True

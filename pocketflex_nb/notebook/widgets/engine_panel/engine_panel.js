@@ -2,7 +2,7 @@
 // The state of the engine: numbers, a curve of its lag, and what runs on it.
 
 import { make, makeButton, makeSvg, setAttributes, write } from "../base/js/dom.js";
-import { listen, senderOf } from "../base/js/model.js";
+import { hasKernel, listen, senderOf } from "../base/js/model.js";
 import { hideStatic } from "../base/js/static_fallback.js";
 import { sign, stateOf } from "../base/js/status.js";
 import { asView } from "../base/js/view_root.js";
@@ -108,7 +108,7 @@ function render({ model, el }) {
   }
 
   function showGone() {
-    if (model.comm_live !== false) return;
+    if (hasKernel(model)) return;
     state.textContent = "the kernel is gone";
     stop.disabled = true;
   }
@@ -121,7 +121,7 @@ function render({ model, el }) {
     listen(model, {
       "change:head": drawHead, "change:curve": drawCurve, "change:rows": drawRuns, "change:agents": drawAgents, comm_live_update: showGone,
     }),
-    hideStatic(el, model.get("static")),
+    hideStatic(el, model),
   ];
   return () => {
     for (const end of ends) end();

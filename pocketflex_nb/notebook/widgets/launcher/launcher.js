@@ -90,7 +90,7 @@ function render({ model, el }) {
     listen(model, {
       "change:form": drawForm, "change:said": drawSaid, "change:totals": drawTotals, "change:rows": drawRuns, comm_live_update: drawGone,
     }),
-    hideStatic(el, model.get("static")),
+    hideStatic(el, model),
   ];
   return () => {
     for (const end of ends) end();

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import html
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Container, Mapping
@@ -17,9 +16,12 @@ from IPython.core.error import UsageError
 from pocketflex_nb.core.errors import PocketflexError, nearest
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.nodes import BaseNode
+from pocketflex_nb.core.units import count_text
 from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
+from pocketflex_nb.notebook.reports.still_form import stories
+from pocketflex_nb.notebook.reports.still_html import document, markdown_table, preformatted, table
 from pocketflex_nb.notebook.requests.diagram_reload import current_flow
 from pocketflex_nb.notebook.requests.input_stores import Inputs, read_inputs
 from pocketflex_nb.notebook.requests.names import FlowEntry, as_flow, find_flow, runs_of
@@ -56,6 +58,8 @@ _HERE = Path(__file__).parent
 #: seconds between two looks at the notebook's names, and between two updates of the list of runs
 _NAMES_EVERY, _ROWS_EVERY = 1.0, 0.25
 _MOST_AGENTS, _MOST_ROWS = 10_000, 200
+#: bytes of the runs in the still form, and rows of one screen of Markdown
+_STILL_ROOM, _SCREEN = 80_000, 20
 
 
 class Launcher(StaticFallback, anywidget.AnyWidget):
@@ -114,6 +118,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         self._own: dict[str, Flow] = {}
         self._next_names = self._next_rows = 0.0
         self.view: RunView | StoreInspector | None = None
+        self._still: StaticCopy | None = None
         self._slot: list[DisplayHandle] = []
         super().__init__(icons=dict(GLYPHS), **options)
         self._choose_first(flow)
@@ -320,10 +325,12 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
     def _put(self, view: RunView | StoreInspector) -> None:
         if self.view is not None:
             refresh_loop.close(self.view)
+        if self._still is not None:
+            self._still.close()
         self.view = view
         with contextlib.suppress(Exception):  # the page may be gone
             self._slot[0].update(model_of(view), raw=True)
-            StaticCopy(view, self._slot[1])
+            self._still = StaticCopy(view, self._slot[1])
 
     def _push(self) -> None:
         names, hidden = self.names(), self._hidden()
@@ -431,15 +438,20 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         self._show(self._launched.again(run, self.names()))
 
     # the static form -------------------------------------------------------------------------------------------------
+    def still_stamp(self) -> object:
+        """The line, the rows, and the run shown below."""
+        return self.form["line"], self.rows, self.view
+
     def still_bundle(self) -> dict[str, str]:
-        """The line and what became of its runs, as HTML and text."""
-        left = 'style="text-align:left"'
-        cells = [[row["name"], row["status"], row["node"], f"{row['steps']} steps", row["time"]] for row in self.rows]
-        body = "".join(f"<tr>{''.join(f'<td {left}>{html.escape(str(c))}</td>' for c in row)}</tr>" for row in cells)
-        table = f"<table><tbody>{body}</tbody></table>" if body else ""
-        line = html.escape(self.form["line"] or "a form that starts flows")
-        text = f'<div data-static="{html.escape(self.static)}"><pre><code>{line}</code></pre>{table}</div>'
-        return {"text/html": text, "text/plain": self.plain()}
+        """The line, what became of its runs, and the story of each that has no view below: HTML, Markdown, and text."""
+        rows = [[row["name"], row["status"], row["node"], count_text(row["steps"], "step"), row["time"], row["note"]] for row in self.rows]
+        heads = ("run", "status", "node", "steps", "time", "")
+        line = str(self.form["line"] or "a form that starts flows")
+        below = getattr(self.view, "runs", ())
+        others = [run for run in reversed(self.runs) if run not in below]
+        parts = [preformatted(line), table(heads, rows, _STILL_ROOM // 4), *stories(others, _STILL_ROOM)]
+        told = f"```text\n{line.replace('```', '')}\n```\n\n{markdown_table(heads, rows[:_SCREEN]) if rows else ''}"
+        return {"text/html": document(self.static, parts), "text/markdown": told.rstrip(), "text/plain": self.plain()}
 
     def plain(self) -> str:
         """The line for each flow, and the runs so far."""

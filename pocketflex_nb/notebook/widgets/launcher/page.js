@@ -1,6 +1,8 @@
 // @ts-check
 // What the parts of the launcher's page share: the form as the kernel holds it, and the way back to the kernel.
 
+import { hasKernel } from "../base/js/model.js";
+
 /** A key of the store, as the form asks for it.
  *  @typedef {{ key: string, needed: boolean, default: string, node: string, own: boolean, text: string, kind: string, secret: boolean,
  *    problem: string }} Field */
@@ -26,6 +28,6 @@ export function pageOf(model, { id, root, send }) {
     form: () => model.get("form"),
     icons: () => model.get("icons"),
     set: (name, value) => send({ do: "set", name, value }),
-    isGone: () => model.comm_live === false,
+    isGone: () => !hasKernel(model),
   };
 }

@@ -2,6 +2,7 @@
 // The strip at the top: name, status, numbers, and the buttons that pause, step and stop.
 
 import { counted, make, makeButton, write } from "../base/js/dom.js";
+import { hasKernel } from "../base/js/model.js";
 import { clock, sign, stateOf } from "../base/js/status.js";
 
 /** @typedef {import("./view.js").View} View */
@@ -74,7 +75,7 @@ export function headerOf(view, menu) {
   function drawTools(isPaused) {
     const isLive = view.isLive() && !view.isGone;
     pause.hidden = stop.hidden = !isLive;
-    menu.hidden = view.isGone || view.model.comm_live === false;   // nobody there to write a file
+    menu.hidden = view.isGone || !hasKernel(view.model);   // nobody there to write a file
     pause.textContent = isPaused ? "Resume" : "Pause";
     step.hidden = !isLive || !isPaused;
   }

@@ -3,7 +3,7 @@
 
 import { initialize } from "../base/js/delta.js";
 import { make } from "../base/js/dom.js";
-import { listen } from "../base/js/model.js";
+import { hasKernel, listen } from "../base/js/model.js";
 import { hideStatic } from "../base/js/static_fallback.js";
 import { asView } from "../base/js/view_root.js";
 import { detailTabsOf } from "./detail_tabs.js";
@@ -80,7 +80,7 @@ function render({ model, el }) {
   }
 
   function onGone() {
-    if (model.comm_live || !view.isLive()) return;
+    if (hasKernel(model) || !view.isLive()) return;
     view.isGone = true;
     root.dataset.gone = "true";
     drawHeader();
@@ -106,7 +106,7 @@ function render({ model, el }) {
       "change:marks": timelineSoon, "change:cursor": drawCursor, "change:tab_content": details.draw, "change:conversation": details.draw, "change:tabs": details.drawTabs,
       comm_live_update: onGone,
     }),
-    hideStatic(el, model.get("static")), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), view.announcer.end, diagrams.end, lanes.end, cursor.end, menu.end, details.end,
+    hideStatic(el, model), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), view.announcer.end, diagrams.end, lanes.end, cursor.end, menu.end, details.end,
   ];
   return () => {
     for (const end of ends) end();

@@ -18,6 +18,8 @@ from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
 from pocketflex_nb.notebook.reports.html_page import write_page
+from pocketflex_nb.notebook.reports.still_form import BOUND, BOUND_LIVE, diagram_words, glance, still_story
+from pocketflex_nb.notebook.reports.still_html import document, image
 from pocketflex_nb.notebook.reports.text_view import TextView
 from pocketflex_nb.notebook.run_data.conversation_page import ConversationPart
 from pocketflex_nb.notebook.run_data.conversations import has_conversation
@@ -33,9 +35,9 @@ from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, 
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgotten
 from pocketflex_nb.notebook.widgets.run_view.drawer import Drawer
 from pocketflex_nb.views.diagrams.flow_svg import svg
-from pocketflex_nb.views.diagrams.palette import FAMILY, GLYPHS
+from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.text.page_text import clean
-from pocketflex_nb.views.text.safe_text import shown, xml
+from pocketflex_nb.views.text.safe_text import shown
 
 __all__ = ["RunView"]
 
@@ -45,12 +47,15 @@ _SPANS_EVERY, _SPANS_RATE = 0.5, 4_000
 _TIMELY = ("spans", "tab_content", "conversation")
 #: nodes above which the still picture is drawn lean: a browser reads the whole of it in one go
 _LARGE = 60
+#: diagrams of a still form: one for each of the first flows
+_PICTURES = 4
 
 
 class _Kept(NamedTuple):
     """What a view still tells when it has let its runs go."""
 
     title: str
+    picture: str
     still: dict[str, str]
     summary: str
     plain: str
@@ -137,6 +142,7 @@ class RunView(StaticFallback, DeltaWidget):
         self._follows = follow
         self._kept: _Kept | None = None  # what is left when its runs were forgotten
         self.on_final: Callable[[], None] | None = None
+        self._has_told_end = False
         self._draw()
         traits = self._shown(final=False, timely=True)
         super().__init__(height=height, icons=dict(GLYPHS), diagrams=self._drawn, **traits, **options)
@@ -176,6 +182,7 @@ class RunView(StaticFallback, DeltaWidget):
             self._outermost.runs.extend(new)
             self._name = self._kept = None
             self._is_final = False
+            self._has_told_end = False
             if not self._levels:
                 self._redraw()
             self._seen = None
@@ -197,12 +204,13 @@ class RunView(StaticFallback, DeltaWidget):
         """Close the view, and release its runs and their stores."""
         if hasattr(self, "_view_model"):  # ipywidgets closes what was never finished, too
             refresh_loop.close(self)
-            self._empty()
+            self._empty(is_shown=False)
         super().close()
 
-    def _empty(self) -> None:
+    def _empty(self, *, is_shown: bool = True) -> None:
         if self._kept is None and self.runs:
-            self._kept = _Kept(self.title, self.still_bundle() if self.static else {}, self.summary(), self.plain())
+            still = self.still_bundle() if self.static and is_shown else {}
+            self._kept = _Kept(self.title, self.snapshot(), still, self.summary(), self.plain())
         self._outermost = self._view_model = RunViewModel([])
         self._levels, self._flows, self._seen, self.on_final = [], [], None, None
         self._requests.clear()
@@ -227,9 +235,11 @@ class RunView(StaticFallback, DeltaWidget):
         if seen != self._seen or requested or not live or is_due:
             self._seen = seen
             self._push(final=not live, now_all=requested)
-        if not live and self.on_final is not None:
-            tell, self.on_final = self.on_final, None
-            tell()
+        if live:
+            self._has_told_end = False
+        elif not self._has_told_end and self.on_final is not None:
+            self._has_told_end = True
+            self.on_final()
         return live and self._follows
 
     def _serve(self) -> bool:
@@ -465,7 +475,7 @@ class RunView(StaticFallback, DeltaWidget):
     def snapshot(self) -> str:
         """The diagram as it stands, as SVG text."""
         if self._kept is not None:
-            return self._kept.still.get("image/svg+xml", "")
+            return self._kept.picture
         return self._diagram(self.runs[0].flow, self._outermost)
 
     def _diagram(self, flow: Flow, model: RunViewModel) -> str:
@@ -480,22 +490,27 @@ class RunView(StaticFallback, DeltaWidget):
     def _graph(self, flow: Flow) -> Graph:
         return next(run.graph for run in (*self.runs, *self._view_model.runs) if run.flow is flow)
 
+    def still_stamp(self) -> object:
+        """The status and the number of records of each run."""
+        return [(run.status, len(engine_side(run).records)) for run in self.runs]
+
     def still_bundle(self) -> dict[str, str]:
-        """The diagram as it stands, and the counts."""
+        """The whole story of the runs, as HTML and Markdown, the diagram, and the counts; shorter while they go on."""
         if self._kept is not None:
             return self._kept.still
-        return {"image/svg+xml": self.snapshot().replace("<svg ", f'<svg data-static="{self.static}" ', 1), "text/plain": self.summary()}
+        model = self._outermost if self._outermost.focus is None else RunViewModel(self.runs)
+        flows = list(dict.fromkeys(run.flow for run in self.runs))
+        pictures = [self._diagram(flow, model) for flow in flows[:_PICTURES]]
+        room = BOUND_LIVE if self._outermost.is_live() else BOUND
+        return still_story(self.runs, self.title, pictures, mark=self.static, plain=self.summary(), room=room)
 
     def first_bundle(self) -> dict[str, str] | None:
-        """The counts alone where the diagram is large: the page shall not draw it twice while it opens."""
-        if self._kept is not None or not self._is_large():
+        """The counts, and a small diagram, while runs go on: the page opens sooner, and there is little to tell yet."""
+        if self._kept is not None or not self._outermost.is_live():
             return None
-        words = xml(self.summary())
-        light = (
-            f'<svg data-static="{self.static}" xmlns="http://www.w3.org/2000/svg" width="760" height="24" role="img" aria-label="run view">'
-            f'<text x="4" y="16" font-size="13" font-family="{FAMILY}" fill="#7a8494">{words}</text></svg>'
-        )
-        return {"image/svg+xml": light, "text/plain": self.summary()}
+        picture = "" if self._is_large() else self.snapshot()
+        told = document(self.static, [glance(self._outermost.header(self.title)), image(picture, diagram_words(picture))])
+        return {"text/html": told, "text/plain": self.summary()}
 
     def _is_large(self) -> bool:
         return len(self._graph(self.runs[0].flow).nodes) > _LARGE

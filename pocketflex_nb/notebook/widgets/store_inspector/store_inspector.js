@@ -90,7 +90,7 @@ function render({ model, el }) {
       "change:head": drawHead, "change:rows": tree.draw, "change:text": drawText, "change:detail": drawDetail, "change:diff": drawDifference,
       "change:watched": watched.draw,
     }),
-    hideStatic(el, model.get("static")), bar.end, time.end, detail.end,
+    hideStatic(el, model), bar.end, time.end, detail.end,
   ];
   return () => {
     for (const end of ends) end();

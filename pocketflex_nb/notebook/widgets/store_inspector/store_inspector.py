@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import html
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +14,19 @@ import traitlets
 
 from pocketflex_nb.core.store.changes import Change, Written
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.core.units import count_text
 from pocketflex_nb.core.value_text import path_text
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
+from pocketflex_nb.notebook.reports.still_html import (
+    document,
+    escaped,
+    folded,
+    markdown_table,
+    markdown_text,
+    preformatted,
+    table,
+)
 from pocketflex_nb.notebook.run_data.detail_tabs import reading_replica
 from pocketflex_nb.notebook.run_data.value_image import image_of
 from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
@@ -53,6 +62,8 @@ FORMS, LEAVES = ("tree", "table", "json"), 2_000
 COPIED, WATCHED = 20_000, 20
 #: points of the curve of a watched number
 CURVE = 60
+#: of the still form: keys, keys of one screen of Markdown, bytes of the keys' table, and characters of the JSON
+_STILL_KEYS, _SCREEN, _STILL_ROOM, _STILL_JSON = 50, 20, 60_000, 20_000
 _marks = itertools.count(1)
 
 
@@ -127,6 +138,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         self._requests: deque[Mapping[str, Any]] = deque()
         self._seen: object = None
         self._has_let_go = False
+        self._kept_still: dict[str, str] = {}  # when the store is not held any more
         super().__init__(**options)
         self._push()
         self.on_msg(self._command)
@@ -152,6 +164,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
         """Runs of these numbers are forgotten: when it was made for one of them, it stays on the page as it is, and looks no longer."""
         if self._run is not None and self._run.number in gone:
             refresh_loop.last(self)
+            self._kept_still = self.still_bundle() if self.static else {}
             self._breaks.close()
             self._hold_nothing()
 
@@ -294,11 +307,10 @@ class StoreInspector(StaticFallback, DeltaWidget):
     def _written(self, key: object) -> tuple[int | None, str]:
         if not isinstance(self._store, Store):
             return None, ""
+        if self._version is None:
+            return _last_written(self._store, key)
         try:
-            if self._version is None:
-                written: Written | Change = self._store.who(key)
-            else:
-                written = [change for change in self._store.history(key) if change.version <= self._version][-1]
+            written = [change for change in self._store.history(key) if change.version <= self._version][-1]
         except LookupError:
             return None, ""
         return written.version, _writer(written, 120)
@@ -526,30 +538,47 @@ class StoreInspector(StaticFallback, DeltaWidget):
         self._note = f"`{name}` holds the store {when}: flow.launch({name})"
 
     # the static form -------------------------------------------------------------------------------------------------
+    def still_stamp(self) -> object:
+        """The store's version; of a plain mapping, whose changes nobody counts, the still itself is compared."""
+        return self._store.version if isinstance(self._store, Store) else None
+
     def still_bundle(self) -> dict[str, str]:
-        """The tree's first level, as HTML and as text."""
-        return {"text/html": self.still(self.static), "text/plain": self.plain()}
+        """The first keys with their last writers, what the last step changed, and all as JSON: HTML, Markdown, and text."""
+        if self._kept_still:
+            return self._kept_still
+        with reading_replica(self._store):
+            rows = self._first_rows()
+            told = markdown_table(("key", "value", "type", "written by"), [row[:4] for row in rows[:_SCREEN]])
+            title = markdown_text(f"{self._title}: {len(self._store)} keys")
+        return {"text/html": self.still(self.static), "text/markdown": f"{title}\n\n{told}", "text/plain": self.plain()}
+
+    def _first_rows(self) -> list[list[str]]:
+        """Of the first keys, as the store is now: name, value in a line, type, last writer, and version."""
+        told = []
+        for row in tree_rows(self._store, limit=_STILL_KEYS):
+            version, writer = _last_written(self._store, row.path[0])
+            told.append([clean(row.key, 200), clean(row.preview, CUT), row.kind, writer, "" if version is None else f"v{version}"])
+        return told
 
     def plain(self) -> str:
         """The tree's first level as text."""
         return "\n".join(f"{row[2]}: {row[4]}" for row in self.rows[:PAGE] if row[1] == 0) or "the store is empty"
 
     def still(self, mark: str = "") -> str:
-        """The tree's first level as an HTML table, for readers without a kernel.
+        """The store as HTML, for readers without a kernel.
 
         Parameters
         ----------
         mark : str
-            For the table's attribute ``data-static``.
+            For the attribute ``data-static``.
         """
-        cells = []
-        for _, depth, name, kind, text, _, _, version, writer, _ in self.rows[:PAGE]:
-            if depth == 0:
-                v = "" if version is None else f"v{version}"
-                cells.append("".join(f'<td style="text-align:left">{html.escape(str(c))}</td>' for c in (name, text, kind, writer, v)))
-        names = "".join(f'<th style="text-align:left">{c}</th>' for c in ("key", "value", "type", "written by", "version"))
-        body = "".join(f"<tr>{row}</tr>" for row in cells)
-        return f'<table data-static="{html.escape(mark)}"><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>'
+        with reading_replica(self._store):
+            rows, more = self._first_rows(), len(self._store)
+            whole = json_text(self._store, limit=_STILL_JSON)
+        keys = table(("key", "value", "type", "written by", "version"), rows, _STILL_ROOM, more=more - len(rows))
+        changed = table(("", "where", "change"), self.diff[:_STILL_KEYS], _STILL_ROOM // 3, more=max(len(self.diff) - _STILL_KEYS, 0))
+        title = f"<p><strong>{escaped(clean(self._title, 200))}</strong>: {count_text(more, 'key')}</p>"
+        return document(mark, [title, keys, folded("changed in the last step", changed), folded("as JSON", preformatted(whole))])
 
 
 def inspect_store(store: _Content | Run | RunGroup, title: str | None = None) -> None:
@@ -598,6 +627,15 @@ _REQUESTS: dict[str, Callable[[StoreInspector, Mapping[str, Any]], None]] = {
 _WALKS: dict[str, Callable[[StoreInspector, _Content, Mapping[object, str]], Iterator[list[Any]]]] = {
     "tree": StoreInspector._walk, "table": StoreInspector._flat, "json": StoreInspector._nothing,
 }
+
+
+def _last_written(store: _Content, key: object) -> tuple[int | None, str]:
+    """The version at which a key was written last, and by whom; nothing of a plain mapping."""
+    try:
+        written = store.who(key) if isinstance(store, Store) else None
+    except LookupError:
+        written = None
+    return (None, "") if written is None else (written.version, _writer(written, 120))
 
 
 def _source(value: object) -> str | None:

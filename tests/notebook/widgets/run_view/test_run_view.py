@@ -344,26 +344,57 @@ def test_the_store_tab_reads_a_store_kept_elsewhere_from_its_mirror(tmp_path: Pa
         assert mine["late"] == 1
 
 
-def test_a_large_diagram_stands_still_only_when_its_page_is_open() -> None:
-    nodes = [type(f"N{number}", (Node,), {})() for number in range(70)]
+def _long(last: Node) -> Flow:
+    nodes = [*(type(f"N{number}", (Node,), {})() for number in range(69)), last]
     for before, after in pairwise(nodes):
         before >> after
-    run = Flow(nodes[0], name="long").launch({}, show=False).wait(10)
+    return Flow(nodes[0], name="long")
+
+
+class Gate(Node):
+    async def exec(self, prep_res: Any) -> Any:
+        return await ask("go on?")
+
+
+def test_a_still_is_light_at_first_then_brought_up_to_date_and_final_at_the_end() -> None:
+    run = _long(Gate()).launch({}, show=False)
+    while run.status != "asking":
+        assert not run.done()
     view = RunView(run)
+    view.static = "pfs-1"
     shown: list[dict[str, str]] = []
     page = SimpleNamespace(update=lambda told, raw: shown.append(told))
 
     light = view.first_bundle()
-    still = StaticCopy(view, page, light, is_light=True)
-    still._next = float("inf")  # however slow the machine is, the page is not open yet
+    still = StaticCopy(view, page, light)
+    still._next = float("inf")  # however slow the machine is, it is not time yet
     early = still.refresh(), list(shown)
     still._next = 0.0
-    goes_on = still.refresh()
+    goes_on = still.refresh(), len(shown)
+    run.answer("yes")
+    run.wait(10)
+    _settle()
+    number = len(shown)
 
-    assert light is not None and f"{run.name}: 1 done" in light["image/svg+xml"] and "data-static=" in light["image/svg+xml"]
-    assert early == (True, [])
-    assert not goes_on and shown[0]["image/svg+xml"].count('class="pf-node"') == 70
-    assert RunView(_flow().launch({}, show=False).wait(10)).first_bundle() is None
+    assert light is not None and next(iter(light)) == "text/html" and 'data-static="pfs-1"' in light["text/html"]
+    assert "1 asking" in light["text/html"] and "<img" not in light["text/html"]
+    assert early == (True, []) and goes_on == (True, 1)
+    assert "go on?" in shown[0]["text/html"]
+    assert number == 2 and "1 done" in shown[1]["text/html"] and shown[1]["image/svg+xml"].count('class="pf-node"') == 70
+    assert not still.refresh() and view.first_bundle() is None
+
+
+def test_a_second_run_in_a_view_whose_first_is_over_has_its_end_in_the_still() -> None:
+    first = _flow().launch({}, show=False).wait(10)
+    view = RunView(first)
+    shown: list[dict[str, str]] = []
+    StaticCopy(view, SimpleNamespace(update=lambda told, raw: shown.append(told)), view.still_bundle())
+    _settle()
+
+    view.add([_flow(fails=True).launch({}, show=False).wait(10)])
+    _settle()
+
+    assert "1 failed" in shown[-1]["text/plain"] and "ZeroDivisionError" in shown[-1]["text/html"]
 
 
 class Flaky(Node):
@@ -414,7 +445,9 @@ def test_the_still_form_of_a_crowd_has_the_sums_that_folding_every_run_gives(mon
     flow = _flow()
     group = flow.launch_each("i", range(MANY + 40), show=False).wait(30)
     folded = summed([run.state() for run in group])
-    monkeypatch.setattr(RunLog, "state", lambda self: pytest.fail("a run of the crowd was folded"))
+    read: set[int] = set()
+    fold = RunLog.state
+    monkeypatch.setattr(RunLog, "state", lambda self: read.add(id(self)) or fold(self))
 
     view = RunView(group, follow=False)
     state, still = view._view_model.crowd_state(flow), view.still_bundle()
@@ -424,6 +457,7 @@ def test_the_still_form_of_a_crowd_has_the_sums_that_folding_every_run_gives(mon
     assert {path: node.status for path, node in state.nodes.items()} == {path: node.status for path, node in folded.nodes.items()}
     assert dict(state.edges) == dict(folded.edges)
     assert f"{MANY + 40} done" in still["text/plain"]
+    assert len(read) <= MANY, "more runs were folded than are told one by one"
 
 
 def test_a_crowd_with_failures_shows_them_where_they_happened() -> None:

@@ -29,3 +29,21 @@ export function senderOf(model) {
     }
   };
 }
+
+/** An attribute of the page's own, which is never sent. */
+const PROBE = "pf_probe";
+let probes = 0;
+
+/** Whether a kernel answers this view. anywidget hands out a part of the model that does not tell; the whole model comes with each change.
+ *  @param {Model} model */
+export function hasKernel(model) {
+  /** @type {Model} */
+  let whole = model;
+  const heard = (/** @type {any} */ changed) => {
+    if (changed && typeof changed === "object" && "comm_live" in changed) whole = changed;
+  };
+  model.on(`change:${PROBE}`, heard);
+  model.set(PROBE, ++probes);
+  model.off(`change:${PROBE}`, heard);
+  return whole.comm_live !== false;
+}

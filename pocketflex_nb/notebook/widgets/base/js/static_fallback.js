@@ -1,16 +1,19 @@
 // @ts-check
-// Hides the static picture that is saved beside a live view, for readers who have no kernel.
+// Hides the still form that is saved beside a live view; of a view that a file brought without its kernel, it hides the view instead.
+
+import { hasKernel } from "./model.js";
 
 /** Frames after which a view that was never put into a page is given up. */
 const PATIENCE = 600;
 
-/** Hide the output with this mark as soon as the view stands in the page. The returned function ends the watch.
- *  @param {HTMLElement} el @param {string} mark */
-export function hideStatic(el, mark) {
+/** Hide the still form of a view as soon as the view stands in the page. The returned function ends the watch.
+ *  @param {HTMLElement} el @param {import("./model.js").Model} model its `static` is the still form's mark */
+export function hideStatic(el, model) {
+  const mark = /** @type {string} */ (model.get("static"));
   let end = () => {};
   let frames = 0;
   const whenShown = () => {   // a view is made before it is put into its output
-    if (el.isConnected) end = watchOutputs(el, mark);
+    if (el.isConnected) end = !hasKernel(model) && yieldTo(el, mark) ? () => {} : watchOutputs(el, mark);
     else if (frames++ < PATIENCE) requestAnimationFrame(whenShown);
   };
   whenShown();
@@ -18,6 +21,14 @@ export function hideStatic(el, mark) {
     frames = Number.POSITIVE_INFINITY;
     end();
   };
+}
+
+/** Hide a view that no kernel answers where its still form, which tells more, stands beside it. @param {HTMLElement} el @param {string} mark */
+function yieldTo(el, mark) {
+  const child = el.closest(".jp-OutputArea-child");
+  const hasStill = [...child?.parentElement?.children ?? []].some((other) => other !== child && hasMark(other, mark));
+  if (hasStill) child?.classList.add("pf-hidden-static");
+  return hasStill;
 }
 
 /** @param {HTMLElement} el @param {string} mark */

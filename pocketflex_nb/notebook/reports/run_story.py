@@ -1,4 +1,4 @@
-"""The story of one run as HTML: error, question, output, steps, store, messages, and the runs inside; as much as fits into a room."""
+"""The story of one run as HTML: error, output, steps, store, conversation, messages and the runs inside, as much as fits into a room."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pocketflex_nb.core.state import Span, State
 from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.reports.still_html import escaped, folded, fragment_size, image, preformatted, remark, status_word, table
+from pocketflex_nb.notebook.run_data.conversations import Conversations, has_conversation
 from pocketflex_nb.notebook.run_data.detail_tabs import store_rows, tab_content
 from pocketflex_nb.notebook.run_data.error_card import ErrorCard, error_card
 from pocketflex_nb.notebook.run_data.inner_runs import begun_at
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.run_labels import run_label
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
+from pocketflex_nb.views.conversation.still import conversation_html
 from pocketflex_nb.views.diagrams.timeline import timeline
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
@@ -57,13 +59,17 @@ class StoryReader:
 
     def __init__(self) -> None:
         self.time_travel = TimeTravel()
+        self.conversations = Conversations(self.time_travel)
         self._records = _RECORDS
+        self._read: dict[int, bool] = {}
         self._stores: dict[int, str] = {}
 
-    def has_messages(self, run: ViewedRun) -> bool:
-        """Whether the messages of one more run are looked for: every record of it is read."""
-        self._records -= len(engine_side(run).records)
-        return self._records >= 0
+    def may_read(self, run: ViewedRun) -> bool:
+        """Whether what was said in a run is looked for, since every record of it is read; asked twice, it says the same."""
+        if run.number not in self._read:
+            self._records -= len(engine_side(run).records)
+            self._read[run.number] = self._records >= 0
+        return self._read[run.number]
 
     def told_in(self, run: ViewedRun) -> str:
         """The run in whose story the store of this one was told; ``""``: it is told here."""
@@ -97,6 +103,7 @@ def run_story(run: ViewedRun, room: int, *, is_open: bool, reader: StoryReader, 
     parts.add(_questions(state), parts.left)
     if room >= _PLAIN:
         tables = [parts.made(lambda share: _store(run, share, reader), room // 5)]
+        tables.append(parts.made(lambda share: _conversation(run, share, reader), room // 4))
         tables.append(parts.made(lambda share: _messages(run, share, reader), room // 5))
         steps = parts.made(lambda share: _steps(run, state, share), room // 4)
         inside = parts.made(lambda share: _inside(run, share, reader, deep), room // 4) if deep < _DEEPEST else ""
@@ -206,8 +213,20 @@ def _store(run: ViewedRun, room: int, reader: StoryReader) -> str:
     return folded("store", table(("type", "key", "value", "written by"), rows, room, more=max(len(run.store) - len(rows), 0)))
 
 
+def _conversation(run: ViewedRun, room: int, reader: StoryReader) -> str:
+    """What was said to models and by them, as much of its end as fits."""
+    if not has_conversation([run]) or not reader.may_read(run):
+        return ""
+    turns = reader.conversations.of(run).turns
+    for room_in_characters in (room - 300, room // 2, room // 4):
+        told = folded("conversation", conversation_html(turns, room=room_in_characters))
+        if fragment_size(told) <= room:
+            return told
+    return ""
+
+
 def _messages(run: ViewedRun, room: int, reader: StoryReader) -> str:
-    if not reader.has_messages(run):
+    if not reader.may_read(run):
         return ""
     rows = tab_content("messages", [run], None, None, reader.time_travel)["rows"]
     return folded("messages", table(("time, s", "event", "where", "what"), rows[:_KEYS], room, more=max(len(rows) - _KEYS, 0)))

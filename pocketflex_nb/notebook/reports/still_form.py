@@ -22,10 +22,12 @@ from pocketflex_nb.notebook.reports.still_html import (
     remark,
     status_word,
 )
+from pocketflex_nb.notebook.run_data.conversations import has_conversation, run_conversation
 from pocketflex_nb.notebook.run_data.error_card import error_card
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.run_labels import run_label
 from pocketflex_nb.notebook.run_data.run_view_model import Header, RunViewModel
+from pocketflex_nb.views.conversation.still import conversation_markdown
 from pocketflex_nb.views.diagrams.flow_mermaid import mermaid
 from pocketflex_nb.views.diagrams.timeline import timeline
 from pocketflex_nb.views.text.page_text import clean
@@ -41,8 +43,8 @@ BOUND_LIVE = 30_000
 _RUNS, _CROWD, _OF_CROWD = 60, 1_000, 12
 #: bars of the timeline of them all
 _BARS = 240
-#: of the Markdown: steps, last lines, and nodes of the diagram
-_STEPS, _LAST, _NODES = 12, 10, 40
+#: of the Markdown: steps, last lines, nodes of the diagram, and characters of the conversation's end
+_STEPS, _LAST, _NODES, _SAID = 12, 10, 40, 1_500
 
 
 def still_story(
@@ -205,6 +207,8 @@ def as_markdown(runs: Sequence[ViewedRun], title: str) -> str:
     if state.spans:
         parts.append(markdown_table(("step", "action", "time"), [row[:3] for row in step_rows(state, _STEPS)]))
     parts += [f"asks: {markdown_text(str(event['question']))}" for event in list(state.asking.values())[:3]]
+    if has_conversation([shown]):
+        parts.append(conversation_markdown(run_conversation(shown).turns, room=_SAID))
     if lines := [_fenced(clean(text, 200)) for _, text in last_lines(state, _LAST)]:
         parts.append("\n".join(["```text", *lines, "```"]))
     if shown.status == "failed" and shown.error is not None:

@@ -218,6 +218,23 @@ def test_the_runs_inside_a_step_are_told_inside_of_the_run_around() -> None:
     assert all(f"inside {number}" in page.said for number in range(3))
 
 
+def test_a_conversation_is_told_in_both_forms_with_its_calls_of_tools() -> None:
+    @node
+    def think(shared: Any) -> None:
+        emit("message", f"What are tides? {_EVIL}", role="user")
+        emit("message", "I look it up.", role="assistant", input_tokens=3, output_tokens=4)
+        emit("tool", name="search", arguments={"query": "tides", "api_key": _KEY}, result=["moon"])
+        for number in range(400):
+            emit("message", f"answer {number} " + "x" * 500, role="assistant")
+
+    bundle = still_story([launch(Flow(think), {}, name="talk", show=False).wait(10)], "talk", [])
+
+    page = _Page(bundle["text/html"])
+    assert "conversation" in page.said and "answer 399" in page.said and "left out here" in page.said
+    assert page.wrong == [] and not page.seen & {"script"} and _KEY not in str(bundle)
+    assert "answer 399" in bundle["text/markdown"] and _saved_size(bundle) <= BOUND
+
+
 def test_a_run_and_a_group_as_last_value_bring_their_story_with_them() -> None:
     run, group = _run(), launch([Flow(node(lambda shared: None))] * 3, name="three", show=False).wait(20)
 

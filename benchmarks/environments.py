@@ -19,6 +19,8 @@ PEERS = {
         "ipywidgets", "anywidget", "graphviz", "nest-asyncio2",
     ],
     "venv-pg1": ["pydantic-graph<2"],
+    # what keeps runs in a file
+    "venv-journal": ["langgraph", "langgraph-checkpoint-sqlite", "burr", "dbos"],
     # clients of servers; the servers are started by the tests' own starters, which import pytest
     "venv-servers": ["redis", "psycopg", "psycopg-binary", "aio-pika", "pytest", "psutil"],
 }

@@ -27,7 +27,8 @@
     ├── JournalError(RuntimeError)       a journal that cannot be read, written or gone on with
     │   ├── NotOnTape                    a strict tape has no result for a step: `.address`, `.tape`
     │   ├── RecordedError                what a node failed with in an earlier process, for its error edge: `.kind`
-    │   └── RunHeld                      another process writes that run
+    │   ├── RunHeld                      another process writes that run
+    │   └── StateHeld                    another process, or agent, has that agent's state
     └── ResourceError(RuntimeError)      a store or queue outside of this process: `.url`, masked
         ├── BadURL(ValueError)
         ├── MissingExtra(ImportError)    the client is not installed; the pip line is in the message
@@ -45,7 +46,7 @@ __all__ = [
     "AgentError", "BadURL", "BreakerOpen", "BudgetSpent", "CallFailed", "CannotAsk", "CheckError", "ConflictError", "DecodingError",
     "DiagramError", "EncodingError", "FlowError", "JournalError", "LockLost", "MissingExtra", "ModelError", "NodeTimeout", "NotLoaded",
     "NotOnTape", "PocketflexError", "RecordedError", "Refused",
-    "ResourceError", "RunCancelled", "RunError", "RunHeld", "RunTimeout", "StepCancelled", "StepLimit", "StoreError",
+    "ResourceError", "RunCancelled", "RunError", "RunHeld", "RunTimeout", "StateHeld", "StepCancelled", "StepLimit", "StoreError",
     "UnknownAction", "Unreachable", "nearest",
 ]
 
@@ -243,6 +244,10 @@ class NotOnTape(JournalError):
 
 class RunHeld(JournalError):
     """A journalled run belongs to another process, which alone may write to it."""
+
+
+class StateHeld(JournalError):
+    """The kept state of an agent belongs to another living one, which alone may write it."""
 
 
 class ResourceError(PocketflexError, RuntimeError):

@@ -22,7 +22,6 @@ from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.flow.option_checks import check_concurrency, check_limits
 from pocketflex_nb.core.store.store import Store, as_store
 from pocketflex_nb.engine.records.emit import capture_logging
-from pocketflex_nb.engine.records.record import format_error
 from pocketflex_nb.engine.runs.code_reload import classes_now
 from pocketflex_nb.engine.runs.lost_handles import launch_call
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
@@ -64,8 +63,6 @@ async def _main(run: RunLifecycle) -> None:
     except BaseException as exc:
         ended = isinstance(exc, (asyncio.CancelledError, RunCancelled)) and run.ending is not None
         run.finish(error=run.ending if ended else raised_by_step(exc))
-        if run.recording is not None and run.error is not None:
-            run.recording.ended(run.stage, format_error(run.error))
         if isinstance(exc, (KeyboardInterrupt, SystemExit, GeneratorExit)):
             if isinstance(exc, KeyboardInterrupt):
                 interrupt_cell(asyncio.get_running_loop())

@@ -20,7 +20,7 @@ __all__ = [
 
 #: "PFXJ", in the file's header
 APPLICATION_ID = 0x5046584A
-#: number of this format, in the file's header as `user_version`. 2: with the table `results`
+#: number of this format, in the file's header as `user_version`. 2: with the tables `results` and `agents`
 FORMAT = 2
 #: a row's key is the number of its run, shifted, and its own number there: the rows of one run stand together, without an index
 RUN_BITS = 40
@@ -36,6 +36,8 @@ TABLES = {
     "blobs": "CREATE TABLE blobs (hash TEXT PRIMARY KEY, size INTEGER NOT NULL, kept REAL NOT NULL) WITHOUT ROWID",
     "results": "CREATE TABLE results "
     "(key TEXT PRIMARY KEY, node TEXT NOT NULL, used REAL NOT NULL, body TEXT NOT NULL, crc INTEGER NOT NULL)",
+    "agents": "CREATE TABLE agents "
+    "(key TEXT PRIMARY KEY, token INTEGER NOT NULL, owner TEXT NOT NULL, format INTEGER, class TEXT, saved REAL, body TEXT, crc INTEGER)",
     "leases": "CREATE TABLE leases (run INTEGER PRIMARY KEY, token INTEGER NOT NULL, owner TEXT NOT NULL)",
     "owners": "CREATE TABLE owners (owner TEXT PRIMARY KEY, until REAL NOT NULL, lease REAL NOT NULL) WITHOUT ROWID",
 }

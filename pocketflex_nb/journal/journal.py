@@ -330,7 +330,7 @@ def _is_held_in(do: Any, run: int) -> bool:
 def _mentioned(do: Any) -> set[str]:
     """The hashes of the blobs that are still needed."""
     found: set[str] = set()
-    for table, column in (("runs", "header"), ("records", "body"), ("answers", "body"), ("results", "body")):
+    for table, column in (("runs", "header"), ("records", "body"), ("answers", "body"), ("results", "body"), ("agents", "body")):
         rows = do(f"SELECT {column} FROM {table} WHERE length({column}) < 200 AND {column} LIKE '%pfx blob%'").fetchall()
         found.update(filter(None, (hash_in(body) for (body,) in rows)))
     return found

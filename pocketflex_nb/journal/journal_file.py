@@ -34,7 +34,7 @@ from pocketflex_nb.journal.blobs import Blobs
 from pocketflex_nb.journal.file_format import check_place, check_start, prepare
 from pocketflex_nb.journal.owner import LEASE, is_surely_dead, lease_left, owner_name, owner_text
 
-__all__ = ["DURABILITIES", "Durability", "JournalFile", "Statement", "is_busy", "opened_file"]
+__all__ = ["DURABILITIES", "Durability", "JournalFile", "Statement", "is_busy", "known_file", "opened_file"]
 
 Durability = Literal["node", "power", "batch"]
 DURABILITIES = ("node", "power", "batch")
@@ -53,6 +53,11 @@ _LONG, _LONGEST = 4 * 2**20, 16 * 2**20
 _TAKEN = (
     "INSERT INTO leases VALUES (?1, 1, ?2) ON CONFLICT (run) DO UPDATE SET token = token + 1, owner = ?2 RETURNING token"
 )
+
+
+def _decoded(data: bytes) -> str:
+    """A text as it was read: a damaged one fails its row's checksum, not the query."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def is_busy(exc: BaseException) -> bool:
@@ -86,7 +91,7 @@ class JournalFile:
         self._queue: deque[tuple[Sequence[Statement], _Waiter, bool]] = deque()
         self._woken = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._held: set[int] = set()
+        self._held: set[int | str] = set()  # runs by number, agents by name
         self._owner, self._renew_at = owner_name(), 0.0
         self._failed: JournalError | None = None
         self._is_closed = self._is_committing = False
@@ -102,6 +107,7 @@ class JournalFile:
             prepare(line, self.path)
             if line.execute("PRAGMA journal_mode").fetchone()[0] != "wal" and _in_wal_mode(line) != "wal":
                 raise JournalError(f"the journal {self.path} stands where processes cannot share memory; name a file on a local disk")
+            line.text_factory = _decoded
             line.execute(f"PRAGMA synchronous = {synchronous}")
             line.execute("PRAGMA wal_autocheckpoint = 0")
             line.execute(f"PRAGMA journal_size_limit = {_LONG}")
@@ -293,24 +299,57 @@ class JournalFile:
         RunHeld
             Another process holds it, and lives.
         """
-        with self._transaction() as do:
-            found = do("SELECT l.owner, o.until, o.lease FROM leases l LEFT JOIN owners o USING (owner) WHERE l.run = ?", (run,)).fetchone()
+        def refused(by: str) -> RunHeld:
+            return RunHeld(f"run {run} of {self.path} {f'is held by {by}' if by else 'goes on in this process already'}")
+
+        return self.hold(
+            run, "SELECT l.owner, o.until, o.lease FROM leases l LEFT JOIN owners o USING (owner) WHERE l.run = ?",
+            lambda do: int(do(_TAKEN, (run, self._owner)).fetchone()[0]), refused,
+        )
+
+    @property
+    def owner(self) -> str:
+        """The name of this process."""
+        return self._owner
+
+    def hold(
+        self, what: int | str, holder: str, take: Callable[[Callable[..., sqlite3.Cursor]], int], refused: Callable[[str], JournalError],
+        patience: float = _PATIENCE,
+    ) -> int:
+        """Hold a run or an agent, unless somebody does who lives; the token.
+
+        Parameters
+        ----------
+        holder : str
+            The query for owner, end and length of the lease of `what`.
+        take : callable
+            Writes the new owner within the transaction; gives the token.
+        refused : callable
+            The error for a holder who is named in words; by ``""`` for this process.
+        patience : float
+            Seconds to wait for the writers of other processes.
+        """
+        with self._transaction(patience) as do:
+            found = do(holder, (what,)).fetchone()
             if found is not None:
                 owner, until, lease = found
-                if owner == self._owner and run in self._held:
-                    raise RunHeld(f"run {run} of {self.path} goes on in this process already")
+                if owner == self._owner and what in self._held:
+                    raise refused("")
                 left = lease_left(until, lease)
                 if owner != self._owner and left and not is_surely_dead(owner):
-                    raise RunHeld(
-                        f"run {run} of {self.path} is held by {owner_text(owner)}; stop it there, or wait: it is free {left:.0f} s after "
-                        "that one has ended"
-                    )
+                    raise refused(f"{owner_text(owner)}; stop it there, or wait: it is free {left:.0f} s after that one has ended")
             do("INSERT OR REPLACE INTO owners VALUES (?, ?, ?)", (self._owner, time.monotonic() + LEASE, LEASE))
-            token = int(do(_TAKEN, (run, self._owner)).fetchone()[0])
-        self._held.add(run)
+            token = take(do)
+        self._held.add(what)
         self._renew_at = time.monotonic() + LEASE / 3
         self._wake()
         return token
+
+    def let_go(self, what: int | str, statement: Statement) -> None:
+        """Hold a run or an agent no longer; `statement` says so in the file, when it can."""
+        self._held.discard(what)
+        with contextlib.suppress(JournalError):
+            self.submit([statement], None, "batch")
 
     def release(self, run: int, token: int) -> None:
         """Let a run go: it is over, or somebody else shall go on with it."""
@@ -330,9 +369,9 @@ class JournalFile:
 
     # other work ------------------------------------------------------------------------------------------------------
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
-        """A transaction that begins with the file's write lock; waits for other writers."""
-        until = time.monotonic() + _PATIENCE
+    def _transaction(self, patience: float = _PATIENCE) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        """A transaction that begins with the file's write lock; waits so many seconds for other writers."""
+        until = time.monotonic() + patience
         with self._using:
             self._check()
             while True:
@@ -488,13 +527,19 @@ def _key(path: Path) -> str:
     return str(path)
 
 
+def known_file(path: str | os.PathLike[str]) -> JournalFile | None:
+    """The journal at `path`, if this process has it open."""
+    where = Path(path).expanduser()
+    known = _open.get(_key(where.parent.resolve() / where.name))
+    return known if known is not None and known.pid == os.getpid() and not known._is_closed and known.is_same() else None
+
+
 def opened_file(path: str | os.PathLike[str]) -> JournalFile:
     """The journal at `path`, opened once in this process, and again when the file was removed or replaced or the process forked."""
     where = Path(path).expanduser()
     where = where.parent.resolve() / where.name
     with _opening:
-        known = _open.get(_key(where))
-        if known is not None and known.pid == os.getpid() and not known._is_closed and known.is_same():
+        if (known := known_file(where)) is not None:
             return known
         made = _open[_key(where)] = JournalFile(where)
         return made

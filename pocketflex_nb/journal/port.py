@@ -6,20 +6,22 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
-from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.errors import JournalError, nearest
+from pocketflex_nb.journal.agent_state import AgentState, forgotten, taken
 from pocketflex_nb.journal.blobs import LARGE
 from pocketflex_nb.journal.file_format import RUN_BITS, checksum
 from pocketflex_nb.journal.history import History
 from pocketflex_nb.journal.journal import Journal
-from pocketflex_nb.journal.journal_file import DURABILITIES, Durability, JournalFile, opened_file
+from pocketflex_nb.journal.journal_file import DURABILITIES, Durability, JournalFile, is_busy, known_file, opened_file
 from pocketflex_nb.journal.recorder import RunRecorder, begun, resumed
 from pocketflex_nb.journal.result_cache import ResultCache
 from pocketflex_nb.journal.row_kinds import Kind, changes_json
 from pocketflex_nb.journal.tape import Tape, tape_of
 
-__all__ = ["begin", "cache", "cancel", "fork", "go_on", "left", "tape", "unfinished"]
+__all__ = ["agent_state", "begin", "cache", "cancel", "forget_agent", "fork", "go_on", "left", "tape", "unfinished"]
 
 _Path = str | os.PathLike[str]
 
@@ -39,6 +41,29 @@ def cache(path: _Path) -> ResultCache:
 def tape(source: _Path, flow: str, store: Mapping[Any, Any], is_one: bool) -> Tape:
     """The recorded run that a new run of a flow plays: ``FILE#RUN``, or the latest of the file; see `tape_of`."""
     return tape_of(source, flow, store, is_one=is_one)
+
+
+def agent_state(path: _Path, key: str, may_wait: bool = True) -> AgentState | None:
+    """The state of an agent in the file at `path`, which is created if there is none; this process holds it from now on.
+
+    Without `may_wait` None when the file is not open here yet, or others write to it just now.
+    """
+    if may_wait:
+        return taken(opened_file(path), key)
+    file = known_file(path)
+    try:
+        return None if file is None else taken(file, key, 0.0)
+    except JournalError as exc:
+        if exc.__cause__ is not None and is_busy(exc.__cause__):
+            return None
+        raise
+
+
+def forget_agent(path: _Path, key: str) -> bool:
+    """Remove the state of an agent; False when there is none."""
+    if not Path(path).expanduser().exists():
+        raise JournalError(f"there is no file {path}")
+    return forgotten(opened_file(path), key)
 
 
 def unfinished(path: _Path) -> list[int]:

@@ -33,8 +33,8 @@ CHILDREN = "children count delete_child restart_child start_child terminate_chil
 SUPERVISOR = "children count events exit is_alive monitor name reason ref start start_sync stop stop_sync tree zombies"
 
 OFFERED = {
-    "an agent": "code_change handle_call handle_cast handle_continue handle_info init isolation pop redact ref reload start start_link "
-                "start_monitor start_sync strict strict_cast terminate trap_exit",
+    "an agent": "code_change forget_state handle_call handle_cast handle_continue handle_info init isolation persist pop redact ref reload "
+                "start start_link start_monitor start_sync strict strict_cast terminate transient trap_exit",
     "a ref": f"{REF} pop",
     "a ref with another timeout": "call call_sync",
     "a caller": "message ref reply",

@@ -316,6 +316,22 @@ def test_a_run_that_goes_on_here_is_not_resumed_beside_itself(path: Path) -> Non
     assert Journal(path).history("waits").status == "cancelled"
 
 
+def test_a_run_that_is_cancelled_before_it_begins_is_not_resumed(path: Path) -> None:
+    class Waits(Node):
+        async def exec(self, prep_res: Any) -> Any:
+            import asyncio
+
+            await asyncio.sleep(60)
+
+    group = Flow(Waits(), name="waits").launch_each("n", [1, 2], max_concurrency=1, journal=path)
+    group.cancel()
+    group.wait(20)
+    journal_file.opened_file(path).flush()
+
+    assert [history.status for history in Journal(path).histories()] == ["cancelled", "cancelled"]
+    assert len(resume(path, flow=Flow(Waits(), name="waits"))) == 0
+
+
 def test_a_group_of_which_one_cannot_be_kept_begins_none(path: Path) -> None:
     with pytest.raises(EncodingError):
         launch([(stepping(), {"n": 0}), (stepping(), {"n": object()})], journal=path)

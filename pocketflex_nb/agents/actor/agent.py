@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any, TypeVar, overload
 
 from pocketflex_nb.agents.actor.incarnation import Incarnation
@@ -19,6 +19,8 @@ from pocketflex_nb.core.context import CURRENT_AGENT
 
 __all__ = ["Agent", "handles", "has_newer_code", "latest_class"]
 
+#: what the template of an agent has for `start`
+_TEMPLATES = frozenset(("start", "start_sync"))
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -125,6 +127,11 @@ class Agent:
         Log casts that are lost because it is dead.
     reload : None or "on_restart"
         A restart takes the class now bound in ``__main__``.
+    persist : None, str or Path
+        A file that keeps its state, the attributes, over restarts and kernels: read after `init`, written after each message that it has
+        handled, before the reply. Under a supervisor that has a name, or with a name of its own, the next kernel finds it.
+    transient : set of str
+        Attributes that `persist` leaves out; `init` sets them.
     ref : AgentRef
         Its own ref.
 
@@ -147,6 +154,8 @@ class Agent:
     strict: bool = False
     strict_cast: bool = False
     reload: str | None = None
+    persist: Any = None
+    transient: Collection[str] = frozenset()
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -255,6 +264,67 @@ class Agent:
         """
         return state
 
+    # its state in a file --------------------------------------------------------------------------------------------
+    def _pfx_kept_state(self) -> tuple[dict[str, Any], list[str]]:
+        """What `persist` keeps, and the names in it that `redact` hides."""
+        state = {
+            name: value for name, value in vars(self).items()
+            if name not in self.transient and not name.startswith("_pfx_") and name not in _TEMPLATES
+        }
+        if type(self).redact is Agent.redact:
+            return state, []
+        shown = self.redact(dict(state))
+        return state, [name for name, value in state.items() if name not in shown or (shown[name] is not value and shown[name] != value)]
+
+    def _pfx_restore(self, state: dict[str, Any]) -> None:
+        """Take what `persist` has kept."""
+        vars(self).update(state)
+
+    @staticmethod
+    def forget_state(path: object, name: str) -> bool:
+        """Remove the state that `persist` has kept of an agent, so that it starts clean; False when there is none.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        name : str
+            The agent's name, or its path in the supervision tree: ``"team/writer"``.
+
+        Raises
+        ------
+        StateHeld
+            The agent lives, here or in another process.
+        JournalError
+            There is no such file, or it cannot be used.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> file = Path(tempfile.mkdtemp()) / "state.sqlite"
+        >>> class Counter(Agent):
+        ...     async def init(self):
+        ...         self.n = 0
+        ...     async def handle_call(self, message, caller):
+        ...         self.n += message
+        ...         return self.n
+        >>> counter = Counter.start_sync(name="counter", persist=file)
+        >>> counter.call_sync(3)
+        3
+        >>> counter.stop_sync()
+        >>> again = Counter.start_sync(name="counter", persist=file)     # in this kernel or the next one
+        >>> again.call_sync(4)
+        7
+        >>> again.stop_sync()
+        >>> Agent.forget_state(file, "counter"), Agent.forget_state(file, "counter")
+        (True, False)
+        """
+        from pocketflex_nb.core import ports
+
+        assert ports.journal is not None  # the package root fills it
+        return ports.journal.forget_agent(path, name)
+
     # starting --------------------------------------------------------------------------------------------------------
     @classmethod
     async def start(
@@ -266,6 +336,7 @@ class Agent:
         keep: bool = False,
         isolation: str | None = None,
         strict: bool | None = None,
+        persist: object = None,
         **kwargs: object,
     ) -> Any:
         """Start an agent without a supervisor, and wait until `init` has returned.
@@ -287,6 +358,8 @@ class Agent:
             It is no security boundary: it keeps faults apart, not attackers.
         strict : bool or None
             Deep-copy messages and refuse what could not travel to a process; None: as the class says.
+        persist : str or Path, optional
+            A file that keeps its state over restarts and kernels; None: as the class says.
 
         Returns
         -------
@@ -300,7 +373,7 @@ class Agent:
         StartError
             `init` failed or returned `Stop`.
         """
-        options = StartOptions(name=name, clock=clock, engine=engine, keep=keep, isolation=isolation, strict=strict)
+        options = StartOptions(name=name, clock=clock, engine=engine, keep=keep, isolation=isolation, strict=strict, persist=persist)
         return await start_lone(cls, args, kwargs, options)
 
     @classmethod
@@ -390,13 +463,14 @@ class Agent:
         keep: bool = False,
         isolation: str | None = None,
         strict: bool | None = None,
+        persist: object = None,
         **kwargs: object,
     ) -> Any:
         """`start` from plain code, on the engine thread; its other arguments are for `init`.
 
         Parameters
         ----------
-        name, clock, keep, isolation, strict
+        name, clock, keep, isolation, strict, persist
             As for `start`.
 
         Raises
@@ -406,7 +480,7 @@ class Agent:
         """
         from pocketflex_nb.agents.host.agent_host import host_for
 
-        options = StartOptions(name=name, clock=clock, engine=None, keep=keep, isolation=isolation, strict=strict)
+        options = StartOptions(name=name, clock=clock, engine=None, keep=keep, isolation=isolation, strict=strict, persist=persist)
         return host_for(None, clock).do_sync(start_lone, cls, args, kwargs, options)
 
     @classmethod
@@ -428,7 +502,7 @@ class Agent:
 
 def _split(given: dict[str, Any]) -> tuple[dict[str, object], StartOptions]:
     """The arguments for `init`, and the options of `Agent.start` with their defaults."""
-    options = StartOptions(name=None, clock=None, engine=None, keep=False, isolation=None, strict=None)
+    options = StartOptions(name=None, clock=None, engine=None, keep=False, isolation=None, strict=None, persist=None)
     rest = {name: value for name, value in given.items() if name not in options}
     return rest, options | {name: value for name, value in given.items() if name in options}  # type: ignore[return-value]  # the names are those of the options
 

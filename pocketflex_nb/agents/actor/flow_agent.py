@@ -64,6 +64,20 @@ class FlowAgent(Agent):
         """The store, in place of the attributes that `state` holds."""
         return dict(self.store)
 
+    def _pfx_kept_state(self) -> tuple[dict[str, Any], list[str]]:
+        """The content of its store; one that is kept elsewhere holds its own."""
+        if type(self.store) is not Store:
+            return {}, []
+        return {"store": {key: value for key, value in self.store.items() if key not in self.store._transient}}, []
+
+    def _pfx_restore(self, state: dict[str, Any]) -> None:
+        """Make the content of its store what `state` has."""
+        kept = state.get("store")
+        if kept is not None and type(self.store) is Store:
+            for key in [key for key in self.store if key not in kept and key not in self.store._transient]:
+                del self.store[key]
+            self.store.update(kept)
+
     async def _run(self, message: object) -> Any:
         store = self.store
         store["message"] = message

@@ -18,6 +18,7 @@ from types import CoroutineType
 from typing import Any
 
 from pocketflex_nb.agents.actor.message_loop import DIRECTIVES, MessageLoop
+from pocketflex_nb.agents.actor.persistence import Persistence, PersistentLoop
 from pocketflex_nb.agents.actor.termination import (
     TERMINATE_TIMEOUT,
     AgentExit,
@@ -35,7 +36,7 @@ from pocketflex_nb.agents.messaging.envelopes import INFO, Addressee, Caller, En
 from pocketflex_nb.agents.messaging.method_proxies import ref_type
 from pocketflex_nb.agents.messaging.name_table import successor
 from pocketflex_nb.agents.protocol.directives import IGNORE, Idle, Stop
-from pocketflex_nb.agents.protocol.errors import BadReturn, check_time
+from pocketflex_nb.agents.protocol.errors import BadReturn, BadSpec, check_time
 from pocketflex_nb.agents.protocol.exit_reasons import DEAD, RUNNING, STARTING, STOPPING, Status, is_reason, short
 from pocketflex_nb.agents.protocol.info_messages import Exit
 from pocketflex_nb.agents.protocol.tree_position import AgentInfo, TreePosition
@@ -83,6 +84,8 @@ class Incarnation:
         See :mod:`pocketflex_nb.agents.host.inbox`.
     lane : Frame or None
         Of the node that started it: where its prints go while that run lasts.
+    persistence : Persistence or None
+        Where its state is kept.
     """
 
     __slots__ = (
@@ -114,6 +117,7 @@ class Incarnation:
         "on_exit",
         "pending_exit",
         "pending_replies",
+        "persistence",
         "pid",
         "reason",
         "reentrant_tasks",
@@ -157,6 +161,7 @@ class Incarnation:
         self.started: asyncio.Future[object] | None = None
         self.reason: object = None
         self.isolation: str | None = None
+        self.persistence: Persistence | None = None
         self.fenced = self.is_strict = False
         self.mailbox = MessageLoop(self, host.loop)
         self.is_open = True
@@ -222,6 +227,8 @@ class Incarnation:
     async def boot(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Run `init`, then handle messages."""
         try:
+            if self.persistence is not None:  # held before `init` does anything
+                await self.persistence.take()
             self.agent, out = self.make(args, kwargs)
             if out.__class__ is CoroutineType:
                 out = await out
@@ -231,6 +238,8 @@ class Incarnation:
                 raise BadReturn(f"init of {self.name!r} returned {short(out)}: give None, Idle, Continue, IGNORE or Stop")
             if out.__class__ is Idle:
                 check_time(out.seconds, "Idle: seconds", none=False)
+            if self.persistence is not None and out is not IGNORE:
+                await self.persistence.restore(self.agent)
         except BaseException as exc:
             self.finalize(exit_reason(self, exc)[0])
             return
@@ -250,6 +259,25 @@ class Incarnation:
         started, self.started = self.started, None
         if started is not None and not started.done():
             started.set_result(True)
+
+    def keep_state(self, path: object, name: str | None) -> None:
+        """Have its state kept in the file at `path`, from its start on, by its `name`, its path below a named supervisor, or its id."""
+        self.persistence = Persistence(path, name if name is not None else self._lasting_name())
+        self.mailbox = PersistentLoop(self, self.host.loop)
+        self.cleanups = [*(self.cleanups or ()), self._let_state_go]
+
+    def _lasting_name(self) -> str:
+        """The name that the next kernel gives the agent in this position, too."""
+        if self.supervisor is None:
+            raise BadSpec(f"{self.cls.__name__}: persist= needs a name, by which the next kernel finds the state: start(name=...)")
+        top = self.supervisor
+        while top.supervisor is not None:
+            top = top.supervisor
+        return self.slot.path if top.names else self.slot.path.partition("/")[2]
+
+    def _let_state_go(self, _: object) -> None:
+        if self.persistence is not None:
+            self.persistence.release()
 
     # messages --------------------------------------------------------------------------------------------------------
     def put(self, item: Envelope) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable
 from typing import TypedDict
 
@@ -33,6 +34,7 @@ class StartOptions(TypedDict):
     keep: bool
     isolation: str | None
     strict: bool | None
+    persist: object
 
 
 async def bring_up(incarnation: Incarnation, name: Hashable, args: tuple[object, ...], kwargs: dict[str, object]) -> Incarnation | None:
@@ -61,13 +63,22 @@ async def bring_up(incarnation: Incarnation, name: Hashable, args: tuple[object,
     raise StartError(incarnation.slot.id, out.reason if isinstance(out, FailedStart) else out)
 
 
-def set_up(incarnation: Incarnation, isolation: str | None, strict: bool | None) -> Incarnation:
+def set_up(
+    incarnation: Incarnation, isolation: str | None, strict: bool | None, persist: object = None, name: Hashable = None
+) -> Incarnation:
     """Give `incarnation` the options of its class or start."""
     cls = incarnation.cls
     incarnation.isolation = isolation if isolation is not None else getattr(cls, "isolation", None)
     incarnation.is_strict = bool(strict if strict is not None else getattr(cls, "strict", False))
     if incarnation.isolation not in (None, "process"):
         raise BadSpec(f"isolation={incarnation.isolation!r}: no such isolation{nearest(str(incarnation.isolation), ['process'])}")
+    persist = persist if persist is not None else getattr(cls, "persist", None)
+    if persist is not None:
+        if not isinstance(persist, (str, os.PathLike)):
+            raise BadSpec(f"persist={persist!r}: the path of a file is needed, such as persist='state.sqlite'")
+        if incarnation.isolation is not None:
+            raise BadSpec(f"{cls.__name__}: persist= and isolation='process' exclude each other: the state is in the other process")
+        incarnation.keep_state(persist, None if name is None else str(named(name)))
     return incarnation
 
 
@@ -96,7 +107,7 @@ async def _start(
     incarnation = Incarnation(host, cls, TreePosition(named(name)))
     if name is None:
         incarnation.slot.id = f"{cls.__name__}-{incarnation.pid}"
-    set_up(incarnation, options["isolation"], options["strict"])
+    set_up(incarnation, options["isolation"], options["strict"], options["persist"], name)
     if CURRENT_AGENT.get() is None:
         adopt(incarnation, options["keep"])
     if await bring_up(incarnation, name, args, kwargs) is None:

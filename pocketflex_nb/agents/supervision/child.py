@@ -83,7 +83,7 @@ async def bring_up_child(supervisor: Incarnation, child: Child, extra: tuple[obj
         started = bring_up(incarnation, tree.name, (tree._options,), {})
     else:
         strict = spec.strict if spec.strict is not None else supervisor.is_strict or None
-        incarnation = set_up(Incarnation(supervisor.host, cls, child.slot, supervisor), spec.isolation, strict)
+        incarnation = set_up(Incarnation(supervisor.host, cls, child.slot, supervisor), spec.isolation, strict, spec.persist, spec.name)
         started = bring_up(incarnation, spec.name, (*extra, *spec.args), spec.kwargs)
     incarnation.info.restarts, child.incarnation = child.restarts, incarnation
     supervisor.links = supervisor.links or set()

@@ -26,7 +26,7 @@ class ChildSpec:
         An agent's class, or a supervisor's.
     args, kwargs
         For its `init`.
-    id, restart, significant, name, isolation, strict
+    id, restart, significant, name, isolation, strict, persist
         As for `child`.
     shutdown : float, "kill" or None
         Seconds it gets to end in an orderly way; None is as long as it takes.
@@ -58,6 +58,7 @@ class ChildSpec:
     tree: Any = None
     isolation: str | None = None
     strict: bool | None = None
+    persist: Any = None
 
 
 def child(
@@ -70,6 +71,7 @@ def child(
     name: Hashable = None,
     isolation: str | None = None,
     strict: bool | None = None,
+    persist: object = None,
     **kwargs: Any,
 ) -> ChildSpec:
     """A child of a supervisor: ``child(Writer, "draft", id="w1")``.
@@ -93,6 +95,8 @@ def child(
         It is no security boundary: it keeps faults apart, not attackers.
     strict : bool or None
         Copy messages and refuse what could not travel; None is what the class, or the supervisor, says.
+    persist : str or Path, optional
+        A file that keeps the agent's state over restarts and kernels, see `Agent`; None is what the class says.
 
     Raises
     ------
@@ -119,7 +123,11 @@ def child(
         args, kwargs, name = (), {}, None
     elif not (isinstance(cls, type) and issubclass(cls, Agent)):
         raise BadSpec(f"child({cls!r}): give the class of an Agent or a Supervisor" + _hint(cls))
-    spec = ChildSpec(cls, args, kwargs, id, restart, shutdown, significant, name, tree=tree, isolation=isolation, strict=strict)
+    if tree is not None and persist is not None:
+        raise BadSpec(f"child({cls.__name__}, persist=...): a supervisor has no state; give it to its children")
+    spec = ChildSpec(
+        cls, args, kwargs, id, restart, shutdown, significant, name, tree=tree, isolation=isolation, strict=strict, persist=persist
+    )
     return _checked(_completed(spec))
 
 

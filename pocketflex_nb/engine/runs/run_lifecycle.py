@@ -27,7 +27,7 @@ from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.core.flow.node_ids import base_id, base_name
 from pocketflex_nb.core.user_traceback import shorten_in_notebook
 from pocketflex_nb.engine.records.frame import Frame
-from pocketflex_nb.engine.records.record import FINISHED
+from pocketflex_nb.engine.records.record import FINISHED, format_error
 from pocketflex_nb.engine.runs.run_registry import RunRegistry
 
 if TYPE_CHECKING:
@@ -522,6 +522,8 @@ class RunLifecycle:
             if cancelled and not isinstance(error, RunCancelled):
                 error = RunCancelled(f"run {self.name!r} was cancelled")
             self.error, self.trace = error, error.__traceback__
+            if self.recording is not None:  # before anybody is told: what a person ended is not resumed
+                self.recording.ended(status, format_error(error))
         if self.nested is not None:
             self.nested.over()
         self.records.extend((self.root, None, FINISHED[status], self.finished, self.finished))

@@ -24,6 +24,7 @@ from pocketflex_nb.core import ports
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
 from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.core.wait_marks import waiting
 
 __all__ = [
     "AsyncBatchFlow", "AsyncBatchNode", "AsyncFlow", "AsyncNode", "AsyncParallelBatchFlow", "AsyncParallelBatchNode", "BaseNode",
@@ -116,7 +117,8 @@ class AsyncNode(Node):
                     return await self.exec_fallback_async(prep_res, exc)
                 ports.engine.retried(self, number, exc)
                 if self.wait > 0:
-                    await asyncio.sleep(self.wait)
+                    with waiting("retry", f"try {number + 2} of {self.max_retries}", seconds=self.wait, detail=type(exc).__name__):
+                        await asyncio.sleep(self.wait)
         return None
 
     async def run_async(self, shared: object) -> Any:

@@ -74,7 +74,7 @@ ONLY = {("concurrency", "core"): {"pocketflex_nb.core.errors", "pocketflex_nb.co
 FLOORS: dict[str, list[list[set[str]]]] = {
     "core": [
         [{"errors", "context", "events", "port_types", "ports", "safe_repr", "self_display", "state", "units", "user_traceback",
-          "value_text"}],
+          "value_text", "wait_marks", "waits"}],
         [{"codec"}, {"frozen"}, {"flow"}],
         [{"store"}, {"mermaid"}],
     ],

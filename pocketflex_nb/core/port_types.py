@@ -158,6 +158,8 @@ class WalkFrame(Protocol):
         The positions of all its changes, page and index in turn; None while there is one at most.
     store, put : Store or None, callable or None
         The store that was written last, and the plain dict's way to write to it.
+    waits : dict
+        What steps of the run wait for now, each a mark (`wait_marks.waiting`) as a key.
     """
 
     touched: dict[Any, Any] | None
@@ -197,6 +199,8 @@ class WalkFrame(Protocol):
     def address(self) -> str: ...
     @property
     def timed(self) -> bool: ...
+    @property
+    def waits(self) -> dict[Any, None]: ...
 
     def current_class(self, code: CodeT, /) -> CodeT:
         """The class or function that the run uses for `code`: the one bound in the notebook when it was launched."""

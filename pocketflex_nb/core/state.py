@@ -13,6 +13,7 @@ from typing import Any
 from pocketflex_nb.core.events import Event, spent_in
 from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.core.value_text import cut_text
+from pocketflex_nb.core.waits import Wait
 
 __all__ = ["LINES", "SPANS", "TOKENS", "NodeState", "Span", "State", "replay"]
 
@@ -48,7 +49,8 @@ class NodeState:
     that ended so; `due` is the number of visits after which the
     branches that a list of actions began here are all through. `seconds` is the time of those visits that were folded in: of a run's
     oldest records, dropped before anybody looked, only the number is known.
-    `runs` counts the runs that its visits began, by status. `summary` is what its last visit said by ``emit("summary", ...)``.
+    `runs` counts the runs that its visits began, by status; those that wait for their place are pending. `summary` is what its last
+    visit said by ``emit("summary", ...)``.
     """
 
     status: str = "idle"
@@ -124,6 +126,8 @@ class State:
         Number of lines so far, those that are not kept any more included.
     streams : dict of str to int
         By address of a visit, the number of the line (from 0) that its next token is joined to.
+    waits : list of Wait
+        What steps wait for now, the longest wait first. Only `Run.state` fills it: no event tells of it.
 
     Examples
     --------
@@ -167,6 +171,7 @@ class State:
     streams: dict[str, int] = field(default_factory=dict)
     messages: int = 0
     tool_calls: int = 0
+    waits: list[Wait] = field(default_factory=list)
 
     def __repr__(self) -> str:
         told = [count_text(self.steps, "step"), count_text(len(self.nodes), "node")]
@@ -179,6 +184,8 @@ class State:
         told += [f"{self.done:g} of {self.total:g}"] if self.done is not None and self.total else []
         told += [count_text(len(self.asking), "question")] if self.asking else []
         told += [count_text(len(self.problems), "problem")] if self.problems else []
+        told += [f"waits: {wait.told()}" for wait in self.waits[:1]] if not self.finished else []
+        told += [f"{len(self.waits) - 1} more waits"] if len(self.waits) > 1 else []
         return f"<State of {self.run!r} {self.status}, {', '.join(told)}{_because(self.error)}>"
 
     def node(self, path: str) -> NodeState:
@@ -268,7 +275,9 @@ def _run_finished(s: State, e: Event) -> None:
         if n.status in ("running", "waiting", "asking"):  # what was cut off, or goes on in an abandoned thread
             n.status = "cancelled"
         n.active = 0
+        n.runs.pop("pending", None)
     s.asking.clear()
+    s.waits = []
 
 
 def _node_started(s: State, e: Event) -> None:

@@ -7,6 +7,7 @@ import { Diagram } from "../../pocketflex_nb/notebook/widgets/run_view/diagram.j
 import { factsOf } from "../../pocketflex_nb/notebook/widgets/run_view/header.js";
 import { drawLines, linesOf, partsOfLines } from "../../pocketflex_nb/notebook/widgets/run_view/lane_lines.js";
 import { sizeOfLanes } from "../../pocketflex_nb/notebook/widgets/run_view/lanes.js";
+import { timeOf } from "../../pocketflex_nb/notebook/widgets/run_view/pending.js";
 import view from "../../pocketflex_nb/notebook/widgets/run_view/run_view.js";
 import { barsOf } from "../../pocketflex_nb/notebook/widgets/run_view/sparklines.js";
 import { partsOf, sizeOf } from "../../pocketflex_nb/notebook/widgets/run_view/status_grid.js";
@@ -286,4 +287,29 @@ test("a summary that is too long for its node is cut, and whole in the title", (
   const caption = diagram.el.querySelector(".pf-caption").textContent;
   assert.ok(caption.endsWith("…") && long.startsWith(caption.slice(0, -1)));
   assert.equal(diagram.el.querySelector(".pf-node > title").textContent, long);
+});
+
+test("the strip of what waits stands only while something does, and counts by itself", async (t) => {
+  const wait = ["write", "try 2 of 3 in", 4000, "left", "(TimeoutError)", 1, "retry"];
+  await show({ pending: [wait, ["", "limiter 10/min, next in", 1200, "left", "", 812, "limiter"]] });
+  t.after(end);
+  const strip = el.querySelector(".pf-pending"), texts = () => [...strip.querySelectorAll("li")].map((item) => item.textContent);
+  assert.match(texts()[0], /^write try 2 of 3 in (3\.\d|4\.0) s \(TimeoutError\)$/);
+  assert.match(texts()[1], /^812 × limiter 10\/min, next in (0\.\d|1\.[012]) s$/);
+  const [first] = strip.querySelectorAll("li");
+  model.set("pending", [wait]);
+  assert.deepEqual([strip.hidden, texts().length, strip.querySelector("li") === first, model.sent], [false, 1, true, []]);
+  model.set("header", { ...STRIP, status: "done" });
+  model.set("pending", []);
+  await new Promise((resolve) => { setTimeout(resolve, 5); });
+  assert.deepEqual([strip.hidden, texts()], [true, []]);
+});
+
+test("a wait's time is what is left, how long it lasts, or a clock for a question", () => {
+  const at = (ms, mode) => ["n", "", ms, mode, "", 1, "lock"];
+  assert.deepEqual(
+    [timeOf(at(5_250, "left"), 1_000), timeOf(at(61_500, "left"), 1_000), timeOf(at(900, "left"), 1_000), timeOf(at(1_000, "for"), 42_700)],
+    [" 4.3 s", " 1:00", " now", " 41 s"],
+  );
+  assert.deepEqual([timeOf(at(1_000, "clock"), 42_700), timeOf(at(null, ""), 9)], [" 00:41", ""]);
 });

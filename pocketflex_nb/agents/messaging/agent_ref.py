@@ -31,7 +31,8 @@ from pocketflex_nb.agents.protocol.exit_reasons import DEAD, is_reason
 from pocketflex_nb.agents.protocol.ref import Ref
 from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.concurrency.portal_future import PortalFuture
-from pocketflex_nb.core.context import CURRENT_AGENT
+from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
+from pocketflex_nb.core.wait_marks import waiting
 
 __all__ = ["AgentRef", "AwaitableDict", "Referenced", "resolve_ref"]
 
@@ -211,7 +212,10 @@ class AgentRef:
         if loop is incarnation.loop:
             future = loop.create_future()
             enqueue_call(incarnation, message, future, CURRENT_AGENT.get(), timeout, cancel_on_timeout)
-            return await future
+            if CURRENT_FRAME.get() is None:
+                return await future
+            with waiting("reply", f"reply of {incarnation.name}", timeout=timeout):
+                return await future
         return await call_across_loops(incarnation, message, timeout, cancel_on_timeout)
 
     def call_sync(self, message: object, *, timeout: float | None = 5.0) -> Any:
@@ -240,15 +244,17 @@ class AgentRef:
         host.must_not_wait("use `await ref.call(...)`")
         if not self.is_alive:
             raise NotRunning(incarnation.name)
-        waiting = PortalFuture()
-        host.post_to(incarnation, enqueue_posted_call, incarnation, portable(incarnation, message), waiting, by, timeout, False)
+        reply = PortalFuture()
+        host.post_to(incarnation, enqueue_posted_call, incarnation, portable(incarnation, message), reply, by, timeout, False)
         try:
-            if not waiting.wait(None if timeout is None or not host.is_real else timeout + CALL_MARGIN):
+            with waiting("reply", f"reply of {incarnation.name}", timeout=timeout):
+                is_in_time = reply.wait(None if timeout is None or not host.is_real else timeout + CALL_MARGIN)
+            if not is_in_time:
                 raise CallTimeout(incarnation.name, timeout, "")
         except BaseException:  # an interrupt: what was not delivered yet is not to be
-            waiting.give_up()
+            reply.give_up()
             raise
-        return waiting.result()
+        return reply.result()
 
     def cast(self, message: object) -> None:
         """Send a message for `handle_cast`; never fails, not even when the agent has ended.

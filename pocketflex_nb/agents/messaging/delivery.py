@@ -17,6 +17,7 @@ from pocketflex_nb.agents.protocol.exit_reasons import DEAD, short
 from pocketflex_nb.concurrency.interruptible import keep_loop_awake
 from pocketflex_nb.concurrency.portal_future import PortalFuture
 from pocketflex_nb.core.context import CURRENT_AGENT
+from pocketflex_nb.core.wait_marks import waiting
 
 __all__ = [
     "CALL_MARGIN", "call_across_loops", "enqueue_call", "enqueue_message", "enqueue_posted_call", "enqueue_system_message", "portable",
@@ -74,15 +75,15 @@ async def call_across_loops(incarnation: Addressee, message: object, timeout: fl
     if incarnation.status is DEAD or incarnation.host.loop.is_closed():
         raise NotRunning(incarnation.name)
     loop = asyncio.get_running_loop()
-    waiting = PortalFuture(loop)
+    reply = PortalFuture(loop)
     message = portable(incarnation, message)
-    incarnation.host.post_to(incarnation, enqueue_posted_call, incarnation, message, waiting, CURRENT_AGENT.get(), timeout, is_cancelling)
+    incarnation.host.post_to(incarnation, enqueue_posted_call, incarnation, message, reply, CURRENT_AGENT.get(), timeout, is_cancelling)
     timer = None
     if timeout is not None and incarnation.host.is_real:
-        timer = loop.call_later(timeout + CALL_MARGIN, waiting.set_exception, CallTimeout(incarnation.name, timeout))
+        timer = loop.call_later(timeout + CALL_MARGIN, reply.set_exception, CallTimeout(incarnation.name, timeout))
     try:
-        with keep_loop_awake():
-            return await waiting
+        with keep_loop_awake(), waiting("reply", f"reply of {incarnation.name}", timeout=timeout):
+            return await reply
     finally:
         if timer is not None:
             timer.cancel()

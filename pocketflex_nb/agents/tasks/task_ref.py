@@ -19,6 +19,7 @@ from pocketflex_nb.agents.protocol.tree_position import TreePosition
 from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.concurrency.interruptible import wait_interruptibly
 from pocketflex_nb.core.context import CURRENT_AGENT
+from pocketflex_nb.core.wait_marks import waiting
 
 __all__ = ["TaskRef", "outcome_of", "start_task"]
 
@@ -212,7 +213,8 @@ async def outcome_of(incarnation: TaskIncarnation, timeout: float | None) -> Ok 
     if incarnation.outcome is None and timeout != 0:
         incarnation.waiting += 1
         try:
-            await incarnation.host.do(_wait, incarnation, timeout)
+            with waiting("task", f"task {incarnation.name}", timeout=timeout):
+                await incarnation.host.do(_wait, incarnation, timeout)
         finally:
             incarnation.waiting -= 1
     if incarnation.outcome is not None:

@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from itertools import count
 
 from pocketflex_nb.core.errors import StoreError
+from pocketflex_nb.core.value_text import value_text
+from pocketflex_nb.core.wait_marks import waiting
 
 __all__ = ["KeyLock", "Lock"]
 
@@ -114,7 +116,8 @@ class Lock:
         turn = self._lock.ask(blocking=True)
         if turn is not None:
             try:
-                turn.result(self._timeout)
+                with self._waiting():
+                    turn.result(self._timeout)
             except TimeoutError as exc:
                 self._lock.leave(turn)
                 raise TimeoutError(self._late()) from exc
@@ -128,8 +131,9 @@ class Lock:
         turn = self._lock.ask(blocking=False)
         if turn is not None:
             try:
-                async with asyncio.timeout(self._timeout):
-                    await asyncio.shield(asyncio.wrap_future(turn))
+                with self._waiting():
+                    async with asyncio.timeout(self._timeout):
+                        await asyncio.shield(asyncio.wrap_future(turn))
             except TimeoutError as exc:
                 self._lock.leave(turn)
                 raise TimeoutError(self._late()) from exc
@@ -138,6 +142,9 @@ class Lock:
                 raise
         self.token = next(_tokens)
         return self
+
+    def _waiting(self) -> waiting:
+        return waiting("lock", lambda: f"lock {value_text(self.key, 40)}", timeout=self._timeout)
 
     def _late(self) -> str:
         return f"lock({self.key!r}) was not free within {self._timeout} s"

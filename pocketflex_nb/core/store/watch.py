@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pocketflex_nb.core.units import count_text
 from pocketflex_nb.core.value_text import value_text
+from pocketflex_nb.core.wait_marks import waiting
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.store.changes import Change
@@ -170,11 +171,16 @@ class Watch:
                 future: asyncio.Future[None] = loop.create_future()
                 self._waiter = loop, future
             try:
-                await future
+                with waiting("watch", self._awaited):
+                    await future
             finally:
                 with self._lock:
                     if self._waiter is not None and self._waiter[1] is future:
                         self._waiter = None
+
+    def _awaited(self) -> str:
+        keys = ", ".join(value_text(key, 40) for key in list(self._keys)[:3])
+        return f"a change of {keys or 'the store'}"
 
     def close(self) -> None:
         """End it: a reader gets what is queued, then the iteration ends. Closing twice does nothing."""

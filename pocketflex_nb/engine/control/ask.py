@@ -123,7 +123,8 @@ class _Asking:
         self.controller = frame.lifecycle.ensure_controller()
         self.place: tuple[str, int] | None = None  # with a journal: where this is asked, and how often it was asked there
         self.question = Question(
-            text, tuple(choices) if choices is not None else None, schema, run=self.run.name, node=frame.node_id, ends=self._settle
+            text, tuple(choices) if choices is not None else None, schema, run=self.run.name, node=frame.node_id, timeout=timeout,
+            ends=self._settle,
         )
 
     def _begin(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING
 
 from pocketflex_nb.concurrency.interruptible import SLICE, wait_in_slices
@@ -38,6 +38,10 @@ class PauseGate:
         Gets the frame before each node; pauses the run where it gives True.
     waiting : set of Frame
         Walks that stand still before their node.
+    since : int
+        Monotonic ns since when it is paused.
+    broke : bool
+        Whether a breakpoint paused it.
     """
 
     def __init__(
@@ -46,7 +50,8 @@ class PauseGate:
     ) -> None:
         self.run, self.outside = run, outside
         self._limits, self._clock, self._questions, self._subscribers = limits, clock, questions, subscribers
-        self.paused = False
+        self.paused = self.broke = False
+        self.since = 0
         self.breaks: frozenset[str] = frozenset()
         self.break_if: Callable[[Frame], object] | None = None
         self.waiting: set[Frame] = set()
@@ -141,6 +146,7 @@ class PauseGate:
         """Pause before the node at `path` when it has a breakpoint, unless the run is paused or ends anyway."""
         if self.run.ending is None and not self.paused and self._breaks_at(path, frame):
             self.pause()
+            self.broke = True
 
     def _breaks_at(self, path: str, frame: Frame) -> bool:
         if path in self.breaks or path.rsplit("/", 1)[-1] in self.breaks:
@@ -151,7 +157,7 @@ class PauseGate:
     def pause(self) -> None:
         """Stop walks before their next node."""
         if not self.paused:
-            self.paused = True
+            self.paused, self.broke, self.since = True, False, perf_counter_ns()
             self._clock.stop_run()
             for controller in inner_controllers(self.run):
                 controller.gate.stop_clock()

@@ -11,7 +11,7 @@ from functools import partial
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from itertools import count
 from queue import Empty, SimpleQueue
-from time import monotonic
+from time import monotonic, perf_counter_ns
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +47,17 @@ class Question:
         Name of the run that asks; a run inside of another is answered at either.
     node : str
         Graph path of the node that asks.
+    timeout : float or None
+        Seconds that the asking step waits at most.
+    since : int
+        Monotonic ns at which it was asked.
     """
 
     def __init__(
         self, text: str, choices: tuple[object, ...] | None, schema: Mapping[str, object] | object, *, run: str = "", node: str = "",
-        ends: Callable[[object, str], object] = lambda value, by: None,
+        timeout: float | None = None, ends: Callable[[object, str], object] = lambda value, by: None,
     ) -> None:
-        self.number = 0
+        self.number, self.since, self.timeout = 0, perf_counter_ns(), timeout
         self.seen: Any = None  # what holds the run around, and this question there
         self.text, self.choices, self.schema, self.run, self.node = text, choices, schema, run, node
         self.value: object = None
@@ -126,7 +130,7 @@ class _Seen(Question):
     """A question of an inner run, as the outer run numbers it."""
 
     def __init__(self, inner: Question) -> None:
-        super().__init__(inner.text, inner.choices, inner.schema, run=inner.run, node=inner.node)
+        super().__init__(inner.text, inner.choices, inner.schema, run=inner.run, node=inner.node, timeout=inner.timeout)
         self._inner = inner
 
     @property

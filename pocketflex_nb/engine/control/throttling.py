@@ -12,8 +12,12 @@ from types import TracebackType
 from typing import Any
 
 from pocketflex_nb.core.errors import BreakerOpen
+from pocketflex_nb.core.wait_marks import waiting
 
 __all__ = ["Breaker", "Limiter"]
+
+#: windows, in seconds, that have a name
+_UNITS = {1.0: "s", 60.0: "min", 3600.0: "h", 86_400.0: "d"}
 
 
 class Limiter:
@@ -91,11 +95,16 @@ class Limiter:
                 held, free_at = held - tokens, when + self.per
             return free_at - now
 
+    def _waiting(self, seconds: float, most: str) -> waiting:
+        return waiting("limiter", f"limiter {most}/{_UNITS.get(self.per, f'{self.per:g} s')}", seconds=seconds)
+
     def __enter__(self) -> Limiter:
         if (wait := self.reserve()) > 0:
-            time.sleep(wait)
+            with self._waiting(wait, f"{self.rate}"):
+                time.sleep(wait)
         while (wait := self._token_wait()) > 0:
-            time.sleep(wait)
+            with self._waiting(wait, f"{self.tokens:,} tokens"):
+                time.sleep(wait)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -103,9 +112,11 @@ class Limiter:
 
     async def __aenter__(self) -> Limiter:
         if (wait := self.reserve()) > 0:
-            await asyncio.sleep(wait)
+            with self._waiting(wait, f"{self.rate}"):
+                await asyncio.sleep(wait)
         while (wait := self._token_wait()) > 0:
-            await asyncio.sleep(wait)
+            with self._waiting(wait, f"{self.tokens:,} tokens"):
+                await asyncio.sleep(wait)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -183,6 +183,11 @@ class Frame:
         """The launched run, this one or an outer one, whose lane shows what the steps print."""
         return self.lifecycle.lane_run
 
+    @property
+    def waits(self) -> dict[Any, None]:
+        """The marks of what steps of the run wait for now."""
+        return self.lifecycle.waits_now()
+
     def current_class(self, code: CodeT) -> CodeT:
         """The class or function that the run uses for `code`: the one bound in the notebook when it was launched."""
         classes = self.lifecycle.classes

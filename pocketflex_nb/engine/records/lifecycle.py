@@ -60,6 +60,8 @@ class Gate(Protocol[FrameT]):
 
     waiting: set[FrameT]
     paused: bool
+    since: int
+    broke: bool
 
     @property
     def is_paused(self) -> bool: ...
@@ -76,6 +78,7 @@ class OpenQuestions(Protocol):
     """The questions of a run; `inner` numbers those of the runs inside anew."""
 
     inner: dict[tuple[int, int], int]
+    open: dict[int, Any]
 
 
 class Telling(Protocol):
@@ -126,6 +129,7 @@ class Log(Protocol[FrameT_contra]):
     def size(self) -> int: ...
     def trim(self) -> None: ...
     def _here(self) -> Iterator[tuple[str, bool]]: ...
+    def _to_begin(self) -> Iterator[str]: ...
 
 
 class Nested(Protocol[FrameT]):
@@ -236,6 +240,9 @@ class Lifecycle(Protocol[FrameT]):
     blocks: bool
     task: asyncio.Task[Any] | None
     loop_below: asyncio.AbstractEventLoop | None
+    waits: dict[Any, None] | None
+    known_waits: tuple[int, list[Any]] | None
+    cursors: dict[FrameT, None] | None
     root: FrameT
 
     values: VisitValues | None
@@ -270,6 +277,7 @@ class Lifecycle(Protocol[FrameT]):
     def lane_run(self) -> Handle | None: ...
     def ensure_controller(self) -> Controls[FrameT]: ...
     def current_class(self, code: CodeT, /) -> CodeT: ...
+    def waits_now(self) -> dict[Any, None]: ...
     def cancelling(self, cancel: Callable[[], object], /) -> AbstractContextManager[None]: ...
     def frames(self) -> list[FrameT]: ...
     def state(self) -> State: ...

@@ -209,6 +209,10 @@ class RunLog:
         """Mark the current nodes: they are fields of the frames, not records."""
         for node in state.nodes.values():
             node.active = 0
+            node.runs.pop("pending", None)
+        for path in self._to_begin():
+            runs = state.node(path).runs
+            runs["pending"] = runs.get("pending", 0) + 1
         asking = {event.node for event in state.asking.values()}
         inside = tuple(event.node for event in state.asking.values() if event.depth)
         for path, is_waiting in self._here():
@@ -229,6 +233,15 @@ class RunLog:
             outer = f"{self.path(frame, node)}/{child.flow_id}"
             for path, is_waiting in child.log._here() if child.started else ():
                 yield f"{outer}/{path}", is_waiting
+
+    def _to_begin(self) -> Iterator[str]:
+        """Graph path of the node for each inner run, at any depth, that was made and waits for its place."""
+        for child, (_, frame, node) in list(self.run.nested.live.items()) if self.run.nested is not None else ():
+            path = self.path(frame, node)
+            if child.started:
+                yield from (f"{path}/{child.flow_id}/{inner}" for inner in child.log._to_begin())
+            elif not child.done():
+                yield path
 
     def in_flight(self) -> list[str]:
         """Graph paths of the nodes being visited now."""

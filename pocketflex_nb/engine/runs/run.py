@@ -14,6 +14,7 @@ from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_s
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.core.units import count_text, duration_text
+from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.engine.records.record import error_name
 from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle, observers, registry
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.flow.flow import Flow
     from pocketflex_nb.core.flow.flow_graph import Graph
     from pocketflex_nb.core.state import State
+    from pocketflex_nb.core.waits import Wait
     from pocketflex_nb.engine.control.question import Question
     from pocketflex_nb.engine.records.usage import Usage
     from pocketflex_nb.engine.runs.event_stream import EventStream
@@ -314,8 +316,15 @@ class Run(SelfDisplay):
         told = [f"{life.name!r} {life.status}{at}"]
         if life.started:
             told += [count_text(life.hops, "step"), duration_text(self.seconds)]
+        told += [f"waits: {wait.told()}" for wait in self._waits()[:1]]
         error = f": {error_name(life.error)}" if life.status == "failed" else ""
         return f"<Run {', '.join(told)}{error}>"
+
+    def _waits(self) -> list[Wait]:
+        """What its steps wait for, but for questions and pauses, which its status tells."""
+        from pocketflex_nb.engine.control.waits import waits_of  # a run that nobody looks at needs none
+
+        return [wait for wait in waits_of(self._lifecycle) if wait.kind not in ("question", "pause")]
 
     # waiting ---------------------------------------------------------------------------------------------------------
     def wait(self, timeout: float | None = None) -> Run:
@@ -340,7 +349,7 @@ class Run(SelfDisplay):
             raise RuntimeError(f"run {self.name!r} walks in the thread that called run(): there is nothing to wait for here")
         try:
             _refuse_on_engine(f"run {self.name!r}")
-            with engine_thread.pool.release_slot():
+            with engine_thread.pool.release_slot(), waiting("run", lambda: f"run {self.name}", timeout=timeout):
                 wait_in_slices(over.wait, timeout, turn=engine_thread.run_once)
         except KeyboardInterrupt:
             self.cancel()
@@ -386,7 +395,8 @@ class Run(SelfDisplay):
         over = loop.create_future()
         try:
             self.add_done_callback(lambda _: _wake(loop, over))
-            await wait_awake(over)
+            with waiting("run", lambda: f"run {self.name}"):
+                await wait_awake(over)
         except (asyncio.CancelledError, KeyboardInterrupt):  # the latter between two awaits
             self.cancel()
             await wait_until_over(self.done)

@@ -16,6 +16,7 @@ from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.core.units import count_text, duration_text
+from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.engine.runs.group_queue import GroupQueue
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of, rows_of
 
@@ -188,7 +189,8 @@ class RunGroup(SelfDisplay):
             for run in self._runs:
                 run.add_done_callback(one)
             if left[0] > 0:
-                await wait_awake(over)
+                with waiting("run", lambda: count_text(left[0], "run")):
+                    await wait_awake(over)
         except (asyncio.CancelledError, KeyboardInterrupt):
             await self._stopped_async()
             raise
@@ -235,7 +237,10 @@ class RunGroup(SelfDisplay):
                 came.append(ended.get(timeout=seconds))
             return bool(came)
 
-        if not wait_in_slices(wait, None if deadline is None else max(0.0, deadline - monotonic()), turn=engine_thread.run_once):
+        with waiting("run", lambda: f"the next of {count_text(len(self._runs), 'run')}"):
+            left = None if deadline is None else max(0.0, deadline - monotonic())
+            is_in_time = wait_in_slices(wait, left, turn=engine_thread.run_once)
+        if not is_in_time:
             raise TimeoutError(f"{self!r}: not all runs are over")
         return came[0]
 
@@ -256,7 +261,8 @@ class RunGroup(SelfDisplay):
                 while not ended:
                     come.clear()
                     if not ended:
-                        await wait_awake(come.wait())
+                        with waiting("run", lambda: f"the next of {count_text(len(self._runs), 'run')}"):
+                            await wait_awake(come.wait())
                 yield ended.popleft()
         except (asyncio.CancelledError, KeyboardInterrupt):
             await self._stopped_async()

@@ -148,6 +148,8 @@ class RunLifecycle:
     outer_node: BaseNode | None = None  # the node whose step began it there
     values: VisitValues | None = None  # what its steps were given and gave, where somebody may look
     trace: TracebackType | None = None  # the traceback of `error`, as it was when that ended the run
+    waits: dict[Any, None] | None = None  # marks of what its steps wait for, made when the first of them waits
+    known_waits: tuple[int, list[Any]] | None = None  # when they were last read, and what was found, where they are many
 
     def __init__(self, run: Any, flow: Any, store: Any, name: str | None, launched: bool, is_detached: bool) -> None:
         outer = None if is_detached else CURRENT_FRAME.get()
@@ -246,8 +248,17 @@ class RunLifecycle:
         return self.stage
 
     def state(self) -> State:
-        """The state now: the fold of its events, with the current nodes marked."""
-        return self.log.state()
+        """The state now: the fold of its events, with the current nodes marked and what is waited for."""
+        from pocketflex_nb.engine.control.waits import waits_of  # a run that nobody looks at needs none
+
+        state = self.log.state()
+        state.waits = waits_of(self)
+        return state
+
+    def waits_now(self) -> dict[Any, None]:
+        """The marks of what its steps wait for now; see `wait_marks`."""
+        marks: dict[Any, None] = self.__dict__.setdefault("waits", {})  # one operation: steps in several threads may begin to wait at once
+        return marks
 
     def frames(self) -> list[Frame]:
         """The frames of all its walks that are not over."""

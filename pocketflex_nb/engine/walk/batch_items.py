@@ -13,6 +13,8 @@ from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.concurrency.portal import call_on_engine
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.core.units import count_text
+from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.engine.records.record import format_error
 from pocketflex_nb.engine.walk.steps import CALLER, LoopOwner, attempt_async, mode_here
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["bounded_gather", "ends_run", "items_async", "note_failure"]
 
 
-async def bounded_gather(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:
+async def bounded_gather(
+    work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None, noun: str = "item"
+) -> list[Any]:
     """``await work(thing, index)`` for every thing, at most `limit` in parallel, results in order.
 
     Parameters
@@ -33,6 +37,8 @@ async def bounded_gather(work: Callable[[Any, int], Awaitable[Any]], things: Any
         Pulled only when somebody is free to work on it.
     limit : int or None
         None is all at once.
+    noun : str
+        What one of them is called, where the run says what waits for its turn.
 
     Raises
     ------
@@ -53,9 +59,19 @@ async def bounded_gather(work: Callable[[Any, int], Awaitable[Any]], things: Any
             results.append(None)
             results[index] = await work(thing, index)
 
-    workers = min(limit, length_hint(things, limit))
-    await gather_all([asyncio.ensure_future(pull()) for _ in range(workers)])
+    number = length_hint(things, limit)
+    workers = [asyncio.ensure_future(pull()) for _ in range(min(limit, number))]
+    if number <= limit:
+        await gather_all(workers)
+    else:
+        with waiting("place", lambda: _turns(number - len(results), noun, limit)):
+            await gather_all(workers)
     return results
+
+
+def _turns(left: int, noun: str, limit: int) -> str:
+    """How many things wait until somebody is free to work on them."""
+    return f"{count_text(left, noun)} to go, {limit} at once" if left > 0 else ""
 
 
 async def _each_awaited(work: Callable[[Any, int], Awaitable[Any]], things: Any, limit: int | None) -> list[Any]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from collections.abc import Set as AbstractSet
 from contextvars import copy_context
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
@@ -33,10 +34,17 @@ _FAILED = object()
 class Meeting:
     """The join of the branches of one fork, while they are walked. It moves on when a list of actions starts branches at that very node."""
 
-    __slots__ = ("former", "node")
+    __slots__ = ("former", "node", "since", "walks")
 
     def __init__(self, node: BaseNode | None) -> None:
         self.node, self.former = node, set[object]()
+        self.walks = set[Frame]()  # those that it waits for
+        self.since = 0  # when the first arrived or ended, monotonic ns
+
+    def leave(self, walk: Frame) -> None:
+        """`walk` has arrived, or has ended."""
+        self.walks.discard(walk)
+        self.since = self.since or perf_counter_ns()
 
     def move(self, node: BaseNode | None) -> None:
         """Make `node` the join instead; branches that wait already continue to it."""
@@ -87,6 +95,8 @@ async def _walk_branches(
         own = params if added is None else {**params, **added}
         walk.outer, walk.error = origin, frame.error
         walk.stops, walk.meeting = inner, meeting
+        if index < len(fork.heads):  # not a detached one
+            meeting.walks.add(walk)
         CURRENT_FRAME.set(walk)
         run.enter(walk)
         try:
@@ -99,6 +109,7 @@ async def _walk_branches(
             return None, _FAILED
         finally:
             run.leave(walk)
+            meeting.leave(walk)
 
     begun = copy_context()
 
@@ -116,9 +127,9 @@ async def _walk_branches(
     if not fork.heads:
         return None, None
     at_once = _at_once(run, frame.flow, len(fork.heads))
-    ends = await bounded_gather(branch if at_once is None else apart, fork.heads, at_once)
+    ends = await bounded_gather(branch if at_once is None else apart, fork.heads, at_once, "branch")
     while early := [index for index, (_, stop) in enumerate(ends) if stop in meeting.former and stop not in inner]:
-        for index, end in zip(early, await bounded_gather(further, early, at_once), strict=True):
+        for index, end in zip(early, await bounded_gather(further, early, at_once, "branch"), strict=True):
             ends[index] = end
     if collects:
         frame.failures = sorted(failures, key=lambda failure: failure.index)

@@ -25,6 +25,7 @@ from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import BaseNode, Node
 from pocketflex_nb.core.flow.retry_policy import asked_delay
+from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.engine.control.attempt_clock import limit
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import format_error
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from pocketflex_nb.engine.records.visit_values import KeptVisit
 
 __all__ = [
-    "CALLER", "ENGINE", "USER", "LoopOwner", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here", "once",
-    "patience", "retried", "run_stream", "with_tries",
+    "CALLER", "ENGINE", "USER", "LoopOwner", "abandon", "attempt_async", "fall_back", "finish_visit", "in_pool", "mode_here", "next_try",
+    "once", "patience", "retried", "run_stream", "with_tries",
 ]
 
 
@@ -94,7 +95,15 @@ async def in_pool(frame: Frame, fn: Callable[..., object], *args: object) -> obj
     step = frame.step_frame(frame.item if frame.step else None)
     context = contextvars.copy_context()
     context.run(CURRENT_FRAME.set, step)
-    future = engine_thread.pool.submit(context.run, _parcelled, fn, *args, told=lambda text: step.note("pool_full", text=text))
+    marks: list[waiting] = []
+
+    def full(text: str) -> None:
+        step.note("pool_full", text=text)
+        if not marks:
+            marks.append(waiting("thread", lambda: "" if future.running() or future.done() else "a thread of the pool", frame=step))
+            marks[0].__enter__()
+
+    future = engine_thread.pool.submit(context.run, _parcelled, fn, *args, told=full)
     try:
         return unwrap(await asyncio.wrap_future(future))
     except asyncio.CancelledError:
@@ -102,6 +111,8 @@ async def in_pool(frame: Frame, fn: Callable[..., object], *args: object) -> obj
             abandon(step, future)
         raise
     finally:
+        for mark in marks:
+            mark.__exit__()
         frame.absorb(step)
 
 
@@ -165,6 +176,11 @@ def retried(node: BaseNode, frame: Frame | None, number: int, exc: BaseException
         frame.note("node_retried", attempt=number, error=format_error(exc))
 
 
+def next_try(number: int, tries: int, exc: BaseException, seconds: float) -> waiting:
+    """Marks the wait of `seconds` after attempt `number` of `tries` failed with `exc`."""
+    return waiting("retry", f"try {number + 2} of {tries}", seconds=seconds, detail=type(exc).__name__)
+
+
 async def attempt_async(node: Any, prep_res: object, mode: LoopOwner | None = None) -> Any:
     """`exec` with its attempts and its fallback, awaited."""
     mode = mode_here() if mode is None else mode
@@ -194,7 +210,8 @@ async def attempt_async(node: Any, prep_res: object, mode: LoopOwner | None = No
             if undoes:
                 end_tries(frame)
         if (seconds := wait(number, exc)) > 0:
-            await asyncio.sleep(seconds)
+            with next_try(number, tries, exc, seconds):
+                await asyncio.sleep(seconds)
     return None
 
 

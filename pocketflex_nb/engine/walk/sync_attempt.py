@@ -17,7 +17,7 @@ from pocketflex_nb.engine.walk.batch_items import ends_run, items_async, note_fa
 from pocketflex_nb.engine.walk.dispatch import is_async
 from pocketflex_nb.engine.walk.failed_attempts import begin_try, end_tries, take_back
 from pocketflex_nb.engine.walk.flow_visit import entered
-from pocketflex_nb.engine.walk.steps import attempt_async, patience, retried
+from pocketflex_nb.engine.walk.steps import attempt_async, next_try, patience, retried
 from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
 from pocketflex_nb.engine.walk.wait_for_step import wait_here
 
@@ -57,7 +57,8 @@ def attempt(node: Any, prep_res: object) -> object:
         finally:
             end_tries(outer)
         if (seconds := wait(number, exc)) > 0:
-            time.sleep(seconds)
+            with next_try(number, tries, exc, seconds):
+                time.sleep(seconds)
     return None
 
 
@@ -96,7 +97,8 @@ async def attempt_legacy_async(node: Any, prep_res: object) -> object:
                 return await node.exec_fallback_async(prep_res, exc)
             retried(node, frame, number, exc)
         if (seconds := wait(number, exc)) > 0:
-            await asyncio.sleep(seconds)
+            with next_try(number, tries, exc, seconds):
+                await asyncio.sleep(seconds)
     return None
 
 

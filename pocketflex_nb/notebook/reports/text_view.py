@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.state import State
+from pocketflex_nb.notebook.run_data.pending import crowd_waits, waits_told
 from pocketflex_nb.notebook.run_data.playback import ViewedRun
 from pocketflex_nb.views.text.page_text import clean
 
@@ -121,7 +122,8 @@ class TextView:
         order = ("done", "failed", "cancelled", "running", "asking", "paused", "pending")
         told = ", ".join(f"{counts[status]} {status}" for status in order if counts[status])
         over = sum(run.done() for run in self.runs)
-        return f"{clean(self.name or 'runs', 200)}: {told}  {_bar(over, len(self.runs))}"
+        waits = waits_told(crowd_waits(self.runs))
+        return f"{clean(self.name or 'runs', 200)}: {told}  {_bar(over, len(self.runs))}{f'  waits: {waits}' if waits else ''}"
 
 
 def _is_terminal() -> bool:
@@ -150,6 +152,8 @@ def _line(run: ViewedRun) -> str:
         parts.append(_bar(state.done or 0, state.total))
     if state.error and run.status == "failed":
         parts.append(clean(state.error.splitlines()[0], 200))
+    if waits := waits_told([wait for wait in state.waits if wait.kind not in ("question", "pause")]):
+        parts.append(f"waits: {waits}")
     for event in state.asking.values():
         parts.append(f"asks: {clean(str(event['question']), 200)} (%pocketflex answer {name} ...)")
     return ", ".join(parts)

@@ -25,6 +25,7 @@ from pocketflex_nb.notebook.run_data.active_visits import ActiveVisit, ActiveVis
 from pocketflex_nb.notebook.run_data.conversation_page import ConversationPage
 from pocketflex_nb.notebook.run_data.error_card import ErrorCard, error_card
 from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
+from pocketflex_nb.notebook.run_data.pending import Pending, PendingItem
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.run_labels import flow_label, run_label
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
@@ -164,6 +165,7 @@ class RunViewModel:
         self.conversation = ConversationPage(self.time_travel)
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
         self._open: dict[int, ActiveVisits] = {}  # by number of the run
+        self._pending = Pending()
         self._columns: dict[int, LaneColumns] = {}  # by number of the run
         self._labels: dict[int, str] = {}  # by number of the run
         self._cards: dict[int, ErrorCard] = {}  # by number of the run: a card tells what was so when it failed
@@ -317,6 +319,13 @@ class RunViewModel:
     def is_live(self) -> bool:
         """Whether any run is not over."""
         return not all(run.done() for run in self.runs)
+
+    def pending(self) -> list[PendingItem]:
+        """What waits, and for what; nothing where the past is shown."""
+        if self.moment is not None:
+            return []
+        runs = self.chosen()
+        return self._pending.items(runs, [] if len(runs) > MANY else [self.label(run) for run in runs], self.zero())
 
     # the diagram -----------------------------------------------------------------------------------------------------
     def states(self, flow: Flow) -> dict[str, NodeCaption]:

@@ -22,6 +22,7 @@ from pocketflex_nb.concurrency.process_id import pid
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.errors import CallFailed, DecodingError, ResourceError
+from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, new_id
 from pocketflex_nb.resources.connections.urls import Address
 from pocketflex_nb.resources.topics.open_topic import topic_at
@@ -112,7 +113,8 @@ class Calls:
                 self._waiting.pop(number, None)
                 raise
         try:
-            return _taken(await self._awaited(answer, until, is_open, message, timeout), message, self._address)
+            with waiting("reply", f"reply of queue {self._address.name or 'default'}", timeout=timeout):
+                return _taken(await self._awaited(answer, until, is_open, message, timeout), message, self._address)
         finally:
             self._waiting.pop(number, None)
 

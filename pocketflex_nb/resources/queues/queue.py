@@ -51,6 +51,7 @@ from pocketflex_nb.core.codec.encoder import encode
 from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import DecodingError, EncodingError, ResourceError
 from pocketflex_nb.core.self_display import SelfDisplay
+from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.resources.connections.opening import open_backend, with_name
 from pocketflex_nb.resources.connections.stored_message import StoredMessage, new_id
 from pocketflex_nb.resources.queues.backends.backend import QueueBackend, QueueStats
@@ -261,7 +262,8 @@ class Queue(SelfDisplay):
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
-                stored = await self._backend.receive(until, lambda: not self.is_closed and is_wanted())
+                with waiting("queue", self._awaited, timeout=timeout):
+                    stored = await self._backend.receive(until, lambda: not self.is_closed and is_wanted())
             except ResourceError:
                 self._check()
                 raise
@@ -289,6 +291,9 @@ class Queue(SelfDisplay):
         if self._renewer is not None:
             self._renewer.hold(message)
         return message
+
+    def _awaited(self) -> str:
+        return f"a message of queue {self.name}"
 
     async def _ack(self, message: Message) -> bool:
         self._release(message)

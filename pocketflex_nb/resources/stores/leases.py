@@ -21,6 +21,7 @@ from typing import Protocol, TypeVar
 from pocketflex_nb.core.context import CURRENT_FRAME, still_wanted
 from pocketflex_nb.core.errors import LockLost, PocketflexError, StoreError
 from pocketflex_nb.core.value_text import value_text
+from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.resources.stores.backends.backend import FencingTokens, StoreBackend
 
 __all__ = ["HELD", "Lease", "LockingStore", "Request", "fenced", "tokens_of"]
@@ -174,20 +175,31 @@ class Lease:
     def __enter__(self) -> Lease:
         until = self._before()
         is_wanted = still_wanted()
-        while not self._try():
-            time.sleep(self._pause(until))
-            if not is_wanted():
-                raise StoreError(f"lock({self.key!r}) of {self._store.url}: the step that waited for it has ended")
-        return self._begin()
+        if self._try():
+            return self._begin()
+        with self._waiting():
+            while True:
+                time.sleep(self._pause(until))
+                if not is_wanted():
+                    raise StoreError(f"lock({self.key!r}) of {self._store.url}: the step that waited for it has ended")
+                if self._try():
+                    return self._begin()
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         self._end(kind is not None)
 
     async def __aenter__(self) -> Lease:
         until = self._before()
-        while not await self._tried():
-            await asyncio.sleep(self._pause(until))
-        return self._begin()
+        if await self._tried():
+            return self._begin()
+        with self._waiting():
+            while True:
+                await asyncio.sleep(self._pause(until))
+                if await self._tried():
+                    return self._begin()
+
+    def _waiting(self) -> waiting:
+        return waiting("lock", lambda: f"lock {value_text(self.key, 40)}", timeout=self._timeout)
 
     async def _tried(self) -> bool:
         """Try in a thread; a lock that is granted after the task was cancelled is released."""

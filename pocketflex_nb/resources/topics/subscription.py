@@ -16,6 +16,7 @@ from pocketflex_nb.concurrency.waiters import WaitQueue, remaining
 from pocketflex_nb.core.codec.decoder import decode
 from pocketflex_nb.core.context import still_wanted
 from pocketflex_nb.core.errors import DecodingError, ResourceError
+from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.resources.connections.stored_message import StoredMessage
 
 __all__ = ["LivingAgent", "News", "SubscribedTopic", "Subscription", "Weakly"]
@@ -204,7 +205,8 @@ class Subscription:
                 if left is not None and left <= 0:
                     raise TimeoutError(f"nothing was published to {self._topic.name!r} within {timeout} s")
                 waiter = self._waiters.add()
-            await self._waiters.wait(waiter, left)
+            with waiting("topic", f"a message of topic {self._topic.name}", timeout=timeout):
+                await self._waiters.wait(waiter, left)
 
     def close(self) -> None:
         """End it; what was not read yet can still be read."""

@@ -92,16 +92,15 @@ def branches_of(node: NodeState | None) -> str:
 
 
 def inner_runs_of(node: NodeState | None, seconds: float = 0.0) -> str:
-    """How many runs the visits of a node began: ``3 runs · 2 done``, ``3 runs · 1 failed``, or ``3 runs`` and the time of the visits."""
+    """How many runs the visits of a node began: ``12 runs · 3 done · 7 waiting``, ``3 runs · 1 failed``, or ``3 runs`` and the time."""
     runs: Mapping[str, int] = getattr(node, "runs", None) or {}
-    number, live, failed = sum(runs.values()), runs.get("running", 0), runs.get("failed", 0)
+    number, live, failed, waiting = (sum(runs.values()), *(runs.get(status, 0) for status in ("running", "failed", "pending")))
     if not number:
         return ""
     told = f"{number} run{'s' * (number > 1)}"
-    if failed:
-        return f"{told} · {failed} failed"
-    if live:
-        return f"{told} · {number - live} done"
+    if failed or live or waiting:
+        went = f"{failed} failed" if failed else f"{number - live - waiting} done"
+        return f"{told} · {went}{f' · {waiting} waiting' if waiting else ''}"
     return f"{told} · {caption_of('done', seconds).rpartition(' · ')[2]}" if seconds >= 0.05 else told
 
 

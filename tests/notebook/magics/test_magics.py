@@ -216,6 +216,18 @@ def test_runs_lists_and_clear_forgets(shell: Shell) -> None:
     assert shell.run("%pocketflex runs") is None
 
 
+def test_runs_tells_what_a_run_waits_for(shell: Shell) -> None:
+    shell.run("class Again(Node):\n    async def exec(self, p): raise OSError\n"
+              "run = Flow(Again(max_retries=2, wait=60)).launch({}, show=False)\n"
+              "for _ in range(1000):\n    if run.state().waits: break\n    time.sleep(0.01)")
+
+    told = repr(shell.run("%pocketflex runs"))
+    shell.run("run.cancel(); run.wait(10)")
+
+    assert "Again: try 2 of 2 in" in told
+    assert "waits" not in repr(shell.run("%pocketflex runs"))
+
+
 def test_answer_by_magic(shell: Shell) -> None:
     shell.run("from pocketflex_nb import ask\nclass Asks(Node):\n    async def exec(self, p): return await ask('Go?', ['yes', 'no'])\n"
               "    def post(self, s, p, e): s['word'] = e")

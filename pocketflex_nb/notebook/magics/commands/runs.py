@@ -28,6 +28,7 @@ from pocketflex_nb.notebook.requests.names import find_run
 from pocketflex_nb.notebook.requests.option_line import Option, option_table
 from pocketflex_nb.notebook.requests.option_values import amount, duration, evaluated, whole_number
 from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
+from pocketflex_nb.notebook.run_data.pending import waits_told
 from pocketflex_nb.notebook.run_data.playback import Replay
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, usage
 from pocketflex_nb.notebook.shell.safe_print import print_safely
@@ -74,7 +75,7 @@ def _row(run: Run) -> dict[str, object]:
     return {
         "run": run.name, "status": run.status, "node": ", ".join(run.in_flight()[:3]) if not run.done() else "", "steps": state.steps,
         "seconds": round(run.seconds, 2), "tokens": state.tokens, "cost": state.cost, "error": redacted(state.error),
-        "summary": summary_text(state.summary, 80),
+        "waits": waits_told(state.waits), "summary": summary_text(state.summary, 80),
         "old code": ", ".join(is_stale(run)),
     }
 

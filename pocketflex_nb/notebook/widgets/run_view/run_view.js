@@ -11,6 +11,7 @@ import { diagramsOf } from "./diagram.js";
 import { headerOf } from "./header.js";
 import { FEW, lanesOf } from "./lanes.js";
 import { menuOf } from "./menu.js";
+import { pendingOf } from "./pending.js";
 import { statusGridOf } from "./status_grid.js";
 import { dragPlayhead, playheadOf, timeCursorOf } from "./time_cursor.js";
 import { timelineOf } from "./timeline.js";
@@ -36,11 +37,11 @@ function render({ model, el }) {
       details.body.focus();
     },
   });
-  const header = headerOf(view, menu.el);
+  const header = headerOf(view, menu.el), pending = pendingOf(view);
   middle.append(diagrams.pane.el, lanes.el);
   details.bar.append(cursor.el);
   root.append(
-    header.el, menu.said, header.problems, diagrams.tabs, grid.el, grid.pinned, middle, timeline.el, details.bar, details.el, ...view.announcer.els,
+    header.el, menu.said, header.problems, pending.el, diagrams.tabs, grid.el, grid.pinned, middle, timeline.el, details.bar, details.el, ...view.announcer.els,
   );
   el.append(root);
   const sized = () => {
@@ -85,17 +86,20 @@ function render({ model, el }) {
     root.dataset.gone = "true";
     drawHeader();
     drawCursor();
+    pending.draw();
   }
 
   function tick() {
     if (!view.isLive() || view.isGone) return;
     view.begun ??= performance.now();
     header.drawFacts();
+    pending.tick();
     timeline.grow();
   }
 
   const timer = setInterval(tick, TICK);
   drawHeader();
+  pending.draw();
   details.drawTabs();
   // the rest a task each, so that a large flow does not hold the page while it opens
   const ends = [
@@ -103,10 +107,10 @@ function render({ model, el }) {
     listen(model, {
       "change:diagrams": diagrams.draw, "change:states": diagrams.drawStates, "change:edges": diagrams.drawStates, "change:header": drawHeader,
       "change:lanes": lanes.draw, "change:focus": lanes.draw, "change:status_grid": grid.draw, "change:spans": timelineSoon,
-      "change:marks": timelineSoon, "change:cursor": drawCursor, "change:tab_content": details.draw, "change:conversation": details.draw, "change:tabs": details.drawTabs,
+      "change:marks": timelineSoon, "change:pending": pending.draw, "change:cursor": drawCursor, "change:tab_content": details.draw, "change:conversation": details.draw, "change:tabs": details.drawTabs,
       comm_live_update: onGone,
     }),
-    hideStatic(el, model), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), view.announcer.end, diagrams.end, lanes.end, cursor.end, menu.end, details.end,
+    hideStatic(el, model), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), view.announcer.end, pending.end, diagrams.end, lanes.end, cursor.end, menu.end, details.end,
   ];
   return () => {
     for (const end of ends) end();

@@ -26,6 +26,7 @@ from pocketflex_nb.notebook.run_data.conversations import has_conversation
 from pocketflex_nb.notebook.run_data.detail_tabs import RUNS, TABS, TabContent, tab_content
 from pocketflex_nb.notebook.run_data.error_card import whole_traceback
 from pocketflex_nb.notebook.run_data.inner_runs import RunLevel, crumbs, runs_inside
+from pocketflex_nb.notebook.run_data.pending import PendingItem
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.run_view_model import LANES, MANY, RunLane, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.notebook.widgets.base.delta_widget import DeltaWidget
@@ -118,6 +119,7 @@ class RunView(StaticFallback, DeltaWidget):
     tab_content = traitlets.Dict().tag(sync=True)
     conversation = traitlets.Dict().tag(sync=True)
     cursor = traitlets.Dict().tag(sync=True)
+    pending: traitlets.List[PendingItem] = traitlets.List().tag(sync=True)
 
     def __init__(
         self, runs: ViewedRun | Iterable[ViewedRun], height: int = 500, *, tabs: Iterable[str] = TABS, follow: bool = True,
@@ -230,7 +232,9 @@ class RunView(StaticFallback, DeltaWidget):
             self._grow()
         seen: tuple[object, ...] = (time.monotonic(),)
         if not self._view_model.is_many:
-            seen = (*((run.status, len(engine_side(run).records)) for run in self._view_model.runs), self._view_model.old_code())
+            model = self._view_model
+            steps = ((run.status, len(engine_side(run).records)) for run in model.runs)
+            seen = (*steps, model.old_code(), model.pending())  # a wait that begins or ends leaves no record
         is_due = self._owes_spans and time.monotonic() >= self._next_spans
         if seen != self._seen or requested or not live or is_due:
             self._seen = seen
@@ -367,6 +371,7 @@ class RunView(StaticFallback, DeltaWidget):
             "status_grid": model.status_grid(),
             "lanes": model.lanes(self._tail(final), final=final),
             "cursor": model.cursor(),
+            "pending": model.pending(),
         }
         if not timely:
             return shown

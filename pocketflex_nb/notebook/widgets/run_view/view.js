@@ -30,6 +30,8 @@ export function viewOf(model, root) {
     /** When the first of the runs began, by this page's clock, ms; null before.
      *  @type {number | null} */
     begun: null,
+    /** When it began by the kernel's clock, s: another view level has other runs. @type {number | null} */
+    epoch: null,
     announcer: announcerOf("pf-spoken"),
     /** What each error card shows. @type {WeakMap<Element, object>} */
     errors: new WeakMap(),
@@ -43,8 +45,13 @@ export function viewOf(model, root) {
     /** @returns {Record<string, string>} */
     glyphs: () => model.get("icons"),
     isLive: () => isLiveStatus(model.get("header").status),
-    /** Milliseconds since the first of the runs began. */
-    elapsed: () => (view.begun === null ? 1 : performance.now() - view.begun),
+    /** Milliseconds since the first of the shown runs began. */
+    elapsed() {
+      if (view.begun === null) return 1;
+      const { epoch } = view.model.get("header");
+      view.epoch ??= epoch ?? null;
+      return performance.now() - view.begun - (epoch && view.epoch ? (epoch - view.epoch) * 1000 : 0);
+    },
     /** Colour of a node's bars: by the order in which nodes were seen, so that it stays. @param {string} node */
     colour(node) {
       const known = colours.get(node) ?? colours.size % COLOURS;

@@ -95,6 +95,7 @@ class KeyBreaks:
         self._why = clean(f"{path_text(path)} {did} by {who}{f', step {step}' if step else ''}", 300)
         for run in self.walking():
             run.pause()
+            lifecycle_of(run).ensure_controller().gate.broke = True
             lifecycle_of(run).root.note("output", stream="log", text=f"paused: {self._why}", by="break")
         self._notify()
 

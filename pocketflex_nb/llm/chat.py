@@ -13,7 +13,15 @@ from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.llm.conversation import append_messages, conversation_of
 from pocketflex_nb.llm.errors import WrongShape
 from pocketflex_nb.llm.messages import Message, Model, Reply, assistant_message
-from pocketflex_nb.llm.model_call import TOLD_BY, ask_model, check_model, recorded, takes_keyword, tell_message
+from pocketflex_nb.llm.model_call import (
+    TOLD_BY,
+    ask_model,
+    check_model,
+    identity_of,
+    recorded,
+    takes_keyword,
+    tell_message,
+)
 from pocketflex_nb.llm.prompt import Prompt
 from pocketflex_nb.llm.replies import problem_of
 from pocketflex_nb.llm.structured import Shape
@@ -143,6 +151,16 @@ class Chat(Node):
             raise WrongShape(f"{self._what}: the model called the tool {name!r}, and a Chat has none; {mend}")
         if (problem := problem_of(reply, self._what)) is not None:
             raise problem
+
+    def cache_key(self, prep_res: list[Message]) -> object:
+        """What the reply depends on: the model, the conversation and the shape of the answer; None for a model that cannot be told.
+
+        Parameters
+        ----------
+        prep_res : list of dict
+            The conversation.
+        """
+        return identity_of(self.model, prep_res, None if self.shape is None else self.shape.schema)
 
     def post(self, shared: Any, prep_res: list[Message], exec_res: Reply) -> None:
         """Write the answer, and what was said to the conversation.

@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from pocketflex_nb.core.context import CURRENT_FRAME
+from pocketflex_nb.core.flow.code_marks import code_mark
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.engine.records.addresses import step_address
@@ -25,7 +26,7 @@ from pocketflex_nb.engine.walk.dispatch import is_async
 from pocketflex_nb.engine.walk.steps import in_pool
 from pocketflex_nb.llm.messages import Delta, Message, Reply, ReplyBuilder, ToolCall, assistant_message
 
-__all__ = ["TOLD_BY", "ask_model", "check_model", "recorded", "takes_keyword", "tell_message"]
+__all__ = ["TOLD_BY", "ask_model", "check_model", "identity_of", "recorded", "takes_keyword", "tell_message"]
 
 #: the key that marks messages which a node, and no person, put in: it is not sent to the model
 TOLD_BY = "told_by"
@@ -195,6 +196,17 @@ def _name_of(model: Any) -> str:
     while isinstance(model, partial):
         model = model.func
     return repr(getattr(model, "__name__", None) or type(model).__name__)
+
+
+def identity_of(model: Any, *asked: object) -> object:
+    """What a reply to `asked` depends on, for caches; None when the model cannot be told from another."""
+    own = getattr(model, "identity", None)
+    if callable(own):
+        return [own(), *asked]
+    while isinstance(model, partial):
+        asked = (*asked, repr(model.args), repr(sorted(model.keywords.items())))
+        model = model.func
+    return [model.__qualname__, code_mark(model), *asked] if inspect.isfunction(model) else None
 
 
 async def recorded(label: str, ask: Callable[[], Any]) -> Reply:

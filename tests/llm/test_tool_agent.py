@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb import Agent, Flow, Retry, Store, ask, linear, node
+from pocketflex_nb import Agent, Flow, Node, Retry, Store, ask, emit, linear, node
 from pocketflex_nb.core.errors import BudgetSpent, CannotAsk, StepLimit, StoreError
 from pocketflex_nb.core.flow.flow_graph import graph_of
 from pocketflex_nb.llm import (
@@ -359,7 +359,7 @@ def test_a_flow_is_a_tool_with_a_store_of_its_own(given: Any) -> None:
     told = [content for _, content in results(run.store["messages"])]
     assert sorted("1 page on" in content for content in told) == [True, True]
     assert set(run.store) == {"question", "messages", "answer"}
-    assert any(path.endswith("sum_up") for path in run.state().nodes)
+    assert "research/sum_up" in run.state().nodes or "research/inner/sum_up" in run.state().nodes
 
 
 def test_a_flow_that_fails_as_a_tool_is_told_to_the_model() -> None:
@@ -372,6 +372,73 @@ def test_a_flow_that_fails_as_a_tool_is_told_to_the_model() -> None:
 
     assert run.store["answer"] == "Sorry."
     assert ("look_up", "Error: ValueError: no such topic") in results(run.store["messages"])
+
+
+@pytest.mark.parametrize("options", [{"max_steps": 1}, {"timeout": 0.05}, {"budget": {"tokens": 5}}])
+def test_a_flow_that_reaches_its_own_limit_is_told_to_the_model(options: Any) -> None:
+    @node
+    async def work(shared: Any) -> str:
+        emit("usage", tokens=9)
+        await asyncio.sleep(0.01)
+        return "again"
+
+    work - "again" >> work
+    endless = Flow(work, name="endless", inputs=["topic"], **options)
+
+    run = launched(Scripted(calls(("endless", {"topic": "tides"})), "Sorry."), endless)
+
+    assert run.store["answer"] == "Sorry."
+    assert results(run.store["messages"])[0][1].startswith("Error: ")
+
+
+def test_a_flow_that_takes_longer_than_its_tool_may_is_told_to_the_model() -> None:
+    @node
+    async def wait(shared: Any) -> None:
+        await asyncio.Event().wait()
+
+    run = launched(Scripted(calls(("slow", {"topic": "tides"})), "Sorry."), tool(Flow(wait, name="slow"), inputs=["topic"], timeout=0.05))
+
+    assert results(run.store["messages"])[0][1].startswith("Error: TimeoutError")
+
+
+def test_flows_keep_what_they_are_when_they_are_tools() -> None:
+    class Careful(Flow):
+        def prep(self, shared: Any) -> None:
+            shared["prepared"] = True
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["found"] = f"{shared['prepared']} {shared['topic']}"
+
+    careful = tool(Careful(node(lambda shared: None), name="careful"), inputs=["topic"])
+    inner = linear(look, sum_up, name="inner")
+    inner - "more" >> Node()
+
+    run = launched(Scripted(calls(("careful", {"topic": "tides"})), calls(("inner", {"topic": "moons"})), "Fine."),
+                   careful, tool(inner, inputs=["topic"]))
+
+    assert "True tides" in results(run.store["messages"])[0][1]
+    assert "1 page on moons" in results(run.store["messages"])[1][1]
+
+
+def test_cached_replies_are_not_asked_for_again_and_tools_always_run(tmp_path: Any) -> None:
+    asked, ran = [], []
+
+    async def model(messages: list[Any], *, tools: Any = None, schema: Any = None) -> Reply:
+        asked.append(messages)
+        return Reply("Fine.") if tools is None or messages[-1]["role"] == "tool" else calls(("act", {}))
+
+    @tool
+    def act() -> str:
+        """Act."""
+        ran.append(1)
+        return "done"
+
+    flow = linear(tool_agent(model, "", tools=[act], name="desk"), Chat(model, "{answer}?", writes="end"))
+    for _ in range(2):
+        run = flow.launch({"question": "?"}, cache=tmp_path / "cache.sqlite").wait(10)
+        assert run.store["end"] == "Fine."
+
+    assert (len(asked), len(ran)) == (3, 2)
 
 
 def test_an_agent_is_a_tool_of_another_agent() -> None:

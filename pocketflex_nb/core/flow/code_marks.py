@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from pocketflex_nb.core.flow.node_ids import arrows, ids_of, nodes_by_path
 from pocketflex_nb.core.flow.nodes import END
 
-__all__ = ["code_mark", "code_marks", "exec_mark", "wiring"]
+__all__ = ["code_mark", "code_marks", "code_of", "exec_mark", "wiring"]
 
 _known: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 _compiled: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -156,7 +156,12 @@ def _names_of(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
 
 def code_marks(flow: Any) -> dict[str, str]:
     """The hash of each node's code, by graph path."""
-    return {path: code_mark(getattr(node, "_pfx_fn", None) or type(node)) for path, node in nodes_by_path(flow).items()}
+    return {path: code_mark(code_of(node)) for path, node in nodes_by_path(flow).items()}
+
+
+def code_of(node: Any) -> Any:
+    """The user's code that a node runs: the function that it was made of, else its class."""
+    return getattr(node, "_pfx_fn", None) or getattr(node, "_pfx_code", None) or type(node)
 
 
 def wiring(flow: Any) -> list[str]:

@@ -161,7 +161,10 @@ def _drawn(thing: object, path: str) -> list[tuple[str, str, str]]:
 
 def _store_of(flow: BaseNode) -> str:
     private = getattr(flow, "_pfx_private", None)
-    return "" if private is None else f"{names_text(private.takes)} -> {names_text(private.gives)}".strip()
+    if private is None:
+        return ""
+    takes, gives = names_text(private.takes), names_text(private.gives)
+    return f"{takes} -> {gives}".strip() if gives or not takes else takes
 
 
 def _starts(flow: BaseNode, group: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pocketflex_nb.engine.records.emit import emit
 from pocketflex_nb.llm.conversation import append_messages, conversation_of, model_steps, ordered
 from pocketflex_nb.llm.errors import CutOff, EmptyReply, NoAnswer, Refusal, WrongShape
 from pocketflex_nb.llm.messages import Message, Model, Reply, ToolCall, assistant_message
-from pocketflex_nb.llm.model_call import TOLD_BY, ask_model, takes_keyword, tell_message
+from pocketflex_nb.llm.model_call import TOLD_BY, ask_model, identity_of, takes_keyword, tell_message
 from pocketflex_nb.llm.replies import problem_of
 from pocketflex_nb.llm.structured import Shape
 from pocketflex_nb.llm.tools.tool import BadArguments, Tool
@@ -91,6 +91,12 @@ class Think(Node):
         if isinstance(problem, Refusal) or (problem is not None and sent_back >= _SENT_BACK):
             raise problem
         return reply
+
+    def cache_key(self, prep_res: list[Message]) -> object:
+        """What the reply depends on."""
+        plan = self.plan
+        tools = [each.specification() for each in plan.tools.values()]
+        return identity_of(plan.model, prep_res, plan.system, tools, None if plan.shape is None else plan.shape.schema)
 
     def post(self, shared: Any, prep_res: list[Message], exec_res: Reply) -> Any:
         """Start the tools that the model calls, in parallel; or write the answer."""

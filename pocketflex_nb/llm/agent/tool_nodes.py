@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -22,6 +25,11 @@ from pocketflex_nb.llm.tools.tool import Tool, result_text
 
 __all__ = ["AsyncToolNode", "FlowToolNode", "Outcome", "ToolNode", "failure", "finish", "node_of"]
 
+#: what a flow may have of its own
+_HOOKS = frozenset((
+    "prep", "post", "get_next_node", "_run", "_orch", "_orch_async", "_pfx_max_steps", "_pfx_timeout", "_pfx_budget",
+))
+_OPTIONS = frozenset(("_pfx_strict", "_pfx_fork_limit", "_pfx_on_branch_error"))
 #: characters of an error that the model gets
 _ERROR_LIMIT = 2_000
 #: characters of a result that its event keeps
@@ -47,9 +55,12 @@ class Outcome:
 class ToolNode(Node):
     """Runs a plain function, in the thread pool."""
 
+    cacheable = False  # a tool may do something outside
+
     def __init__(self, made_of: Tool, messages: str) -> None:
         super().__init__(made_of.max_retries, timeout=made_of.timeout, name=made_of.name)
         self.tool, self.messages = made_of, messages
+        self._pfx_code = _code_of(made_of.target)
         self.__doc__ = made_of.description
 
     def prep(self, shared: Any) -> dict[str, Any]:
@@ -81,13 +92,17 @@ class FlowToolNode(Flow):
     """Walks a flow on a store of its own, which begins with the arguments of the call."""
 
     def __init__(self, made_of: Tool, flow: Flow, messages: str) -> None:
-        super().__init__(_inner(flow), name=made_of.name, timeout=made_of.timeout)
+        is_plain = _is_plain(flow)
+        super().__init__(flow.start_node if is_plain else _inner(flow), name=made_of.name)
+        if is_plain:
+            self.__dict__ |= {option: flow.__dict__[option] for option in _OPTIONS & set(flow.__dict__)}
         self.tool, self.messages = made_of, messages
         self.inputs = list(made_of.schema["properties"])
-        self.gives = _gives(flow)
+        self.gives = _gives(flow, is_plain)
+        self.takes = dict(flow._pfx_private.takes) if is_plain and flow._pfx_private is not None else {}
         self.__doc__ = made_of.description
         self._outcome = Outcome("done")
-        self._pfx_private = declared("tool", [], [], None)
+        self._pfx_private = declared("tool", self.takes or self.inputs, [], None)
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Take the arguments of the call: they are what the private store begins with."""
@@ -95,7 +110,7 @@ class FlowToolNode(Flow):
         call = params.get("call")
         given = self.tool.converted(call["arguments"]) if call is not None else {}
         self.params = {**params, **given}
-        self._pfx_private = declared("tool", list(given), [], None)
+        self._pfx_private = declared("tool", {key: self.takes.get(key, key) for key in given}, [], None)
 
     def prep(self, shared: Any) -> dict[str, Any]:
         """The call, and when it began."""
@@ -103,7 +118,8 @@ class FlowToolNode(Flow):
 
     async def _orch_async(self, shared: Any, params: dict[str, Any] | None = None) -> object:
         try:
-            action = await super()._orch_async(shared, params)
+            async with asyncio.timeout(self.tool.timeout):
+                action = await super()._orch_async(shared, params)
         except Exception as exc:
             self._outcome = failure(exc)
             return None
@@ -112,8 +128,9 @@ class FlowToolNode(Flow):
 
     def _result(self, store: Mapping[str, Any]) -> object:
         """What the flow gives: its declared outputs, else what it wrote."""
+        taken = {*self.inputs, *self.takes.values()}
         found = {key: store[key] for key in self.gives if key in store} if self.gives else {
-            key: value for key, value in store.items() if key not in self.inputs
+            key: value for key, value in store.items() if key not in taken
         }
         return next(iter(found.values())) if len(found) == 1 else found
 
@@ -127,11 +144,27 @@ def _inner(flow: Flow) -> BaseNode:
     return flow.copy() if flow.successors else flow
 
 
-def _gives(flow: Flow) -> list[str]:
+def _is_plain(flow: Flow) -> bool:
+    """Whether a flow is nothing but its walk, so that the tool's node may stand for it: no box inside of a box."""
+    rules = {} if flow._pfx_private is None else flow._pfx_private.rules
+    return type(flow) is Flow and not rules and flow.start_node is not None and _HOOKS.isdisjoint(flow.__dict__)
+
+
+def _gives(flow: Flow, is_plain: bool) -> list[Any]:
+    """The keys that hold the result, in the store that the tool's node sees."""
     if flow._pfx_private is not None and flow._pfx_private.gives:
-        return list(map(str, flow._pfx_private.gives.values()))
+        return list(flow._pfx_private.gives if is_plain else flow._pfx_private.gives.values())
     writes = getattr(flow, "writes", None)
     return [writes] if isinstance(writes, str) else []
+
+
+def _code_of(target: Any) -> Any:
+    """The function behind a tool, for those who show it or notice that it has changed; None where there is none."""
+    while isinstance(target, functools.partial):
+        target = target.func
+    found = inspect.unwrap(target) if callable(target) else target
+    found = getattr(found, "__func__", found)
+    return found if inspect.isfunction(found) else None
 
 
 def node_of(made_of: Tool, messages: str) -> BaseNode:

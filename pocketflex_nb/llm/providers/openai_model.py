@@ -5,10 +5,12 @@ Secrets stay here: the key is in no text, event or pickle of the model, and is c
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from importlib import import_module
 from importlib.util import find_spec
 from time import time
 from typing import Any
@@ -44,9 +46,8 @@ class _Endpoint:
         self.clients = ClientPerLoop(self._connect, _close)
 
     async def _connect(self) -> Any:
-        from openai import AsyncOpenAI  # it takes a second to import
-
-        return AsyncOpenAI(api_key=self.key, max_retries=0, **self._options)
+        sdk: Any = await asyncio.to_thread(import_module, "openai")  # it takes a second: other runs go on meanwhile
+        return sdk.AsyncOpenAI(api_key=self.key, max_retries=0, **self._options)
 
 
 class OpenAIModel:
@@ -73,6 +74,10 @@ class OpenAIModel:
 
     def __repr__(self) -> str:
         return f"<OpenAIModel {self.name!r}{f' at {self.base_url}' if self.base_url else ''}>"
+
+    def identity(self) -> dict[str, object]:
+        """What its replies depend on, for caches: name, address, and what is sent with each request."""
+        return {"model": self.name, "base_url": self.base_url, **{name: repr(value) for name, value in sorted(self._defaults.items())}}
 
     def __copy__(self) -> OpenAIModel:
         return self  # the provider behind it is the same for the copy of a flow

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
+from pocketflex_nb.core.flow.code_marks import code_of
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
 from pocketflex_nb.notebook.requests.input_keys import keys_read
@@ -31,7 +32,7 @@ def node_of(visit: Visit) -> Any:
 
 def source_of(node: object) -> str:
     """The source of a node's function or class; ``""`` where there is none."""
-    code = getattr(node, "_pfx_fn", None) or type(node)
+    code = code_of(node)
     try:
         return textwrap.dedent(inspect.getsource(code)).rstrip()
     except (OSError, TypeError):  # a class of a cell: `inspect` looks for a file of its module

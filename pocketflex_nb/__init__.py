@@ -38,6 +38,7 @@ from pocketflex_nb.engine.runs.run_group import RunGroup
 
 if _TYPE_CHECKING:
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
+    from pocketflex_nb.core.comparison import compare
     from pocketflex_nb.core.flow.retry_policy import Retry
     from pocketflex_nb.core.state import State, replay
     from pocketflex_nb.engine.control.ask import ask
@@ -50,13 +51,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "END", "Agent", "BaseNode", "BatchFlow", "BatchNode", "Breaker", "DynamicSupervisor", "Flow", "FlowAgent", "ItemFailure", "Limiter",
-    "Node", "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "current", "emit", "forget", "launch",
-    "linear", "node", "open_journal", "open_queue", "open_store", "open_topic", "replay", "resume", "runs", "spawn", "stream", "trace",
+    "Node", "Registry", "Retry", "Run", "RunGroup", "State", "Store", "Supervisor", "ask", "child", "compare", "current", "emit", "forget",
+    "launch", "linear", "node", "open_journal", "open_queue", "open_store", "open_topic", "replay", "resume", "runs", "spawn", "stream",
+    "trace",
 ]
 
 #: module of each name that is imported when it is first asked for: most flows need none of them
 _LATER = {
-    "Retry": "core.flow.retry_policy", "ask": "engine.control.ask", "open_journal": "journal.journal", "resume": "engine.resume",
+    "Retry": "core.flow.retry_policy", "ask": "engine.control.ask", "compare": "core.comparison",
+    "open_journal": "journal.journal", "resume": "engine.resume",
     **dict.fromkeys(("Breaker", "Limiter"), "engine.control.throttling"),
     **dict.fromkeys(("State", "replay"), "core.state"),
     **dict.fromkeys(

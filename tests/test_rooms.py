@@ -76,7 +76,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
         [{"errors", "context", "events", "port_types", "ports", "safe_repr", "self_display", "state", "units", "user_traceback",
           "value_text", "wait_marks", "waits"}],
         [{"codec"}, {"frozen"}, {"flow"}],
-        [{"store"}, {"mermaid"}],
+        [{"store"}, {"mermaid"}, {"comparison"}],
     ],
     "engine": [[{"records"}], [{"control"}], [{"runs"}], [{"walk"}], [{"keeping"}], [{"launch"}], [{"resume"}], [{"engine_port"}]],
     "agents": [[{"protocol"}], [{"host"}], [{"messaging"}], [{"isolation"}], [{"actor"}], [{"supervision"}], [{"tasks"}]],
@@ -119,7 +119,7 @@ CALLED_BY_IPYTHON = {"load_ipython_extension", "unload_ipython_extension"}
 
 #: what a user types, by the room it comes from (only the rooms that stand are asked)
 ROOT_NAMES = {
-    "core": "Node BatchNode Flow BatchFlow node linear END Retry Store replay",
+    "core": "compare Node BatchNode Flow BatchFlow node linear END Retry Store replay",
     "engine": "Breaker Limiter launch ask emit runs current",
     "agents": "Agent FlowAgent Supervisor DynamicSupervisor Registry child spawn stream trace",
     "resources": "open_store open_queue open_topic",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "attempt", "attempt_items", "attempt_legacy_async", "collected", "fork", "launch", "launch_each", "reopened", "retried", "run",
     "run_async",
-    "run_node", "streamed", "visit", "visit_batch_flow", "visit_flow", "walk", "walk_async", "walk_items", "walk_private",
+    "run_node", "streamed", "visit", "visit_batch_flow", "visit_flow", "walk", "walk_async", "walk_items", "walk_private", "whole",
 ]
 
 
@@ -52,6 +52,16 @@ def reopened(recorded: Any, flow: object = None) -> Run:
     from pocketflex_nb.engine.runs.recorded_run import reopened as made
 
     return made(recorded, flow)
+
+
+def whole(run: Run) -> Run:
+    """`run` with all its steps: of one that another process began, or that was forked, its journal tells the first ones."""
+    life = lifecycle_of(run)
+    if life.recording is None or not (life.recording.is_resumed or life.origin):
+        return run
+    from pocketflex_nb.engine.runs.recorded_run import as_recorded
+
+    return as_recorded(run)
 
 
 def run(flow: Flow, shared: object) -> Any:

@@ -18,7 +18,7 @@ from pocketflex_nb.engine.keeping import header_of
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
 from pocketflex_nb.engine.records.recorded_events import path_at
 from pocketflex_nb.engine.records.recording import Recording
-from pocketflex_nb.engine.runs.recorded_run import RecordedLifecycle, flow_named, item_of, unknown_flow
+from pocketflex_nb.engine.runs.recorded_run import RecordedLifecycle, flow_named, item_of, origin_of, unknown_flow
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_group import RunGroup
 
@@ -202,7 +202,8 @@ def _made(path: object, number: int | str, flow: Flow, provide: Mapping[object, 
     life = lifecycle_of(made)
     recording = Recording(recorder, str(header.get("uid", "")))
     life.record_in(recording)
-    life.item = item_of(header)
+    life.item, life.origin = item_of(header), origin_of(header)
+    recording.is_resumed = (history.hops > 0 and not life.origin) or any(row.what == "resumed" for row in history.rows)
     if asked := history.questions():
         life.ensure_controller().questions.count_from(max(asked.values()))
     tokens, cost = history.usage

@@ -13,6 +13,7 @@ from pocketflex_nb.core.errors import JournalError, nearest
 from pocketflex_nb.journal.agent_state import AgentState, forgotten, taken
 from pocketflex_nb.journal.blobs import LARGE
 from pocketflex_nb.journal.file_format import RUN_BITS, checksum
+from pocketflex_nb.journal.glance import Glance
 from pocketflex_nb.journal.history import History
 from pocketflex_nb.journal.journal import Journal
 from pocketflex_nb.journal.journal_file import DURABILITIES, Durability, JournalFile, is_busy, known_file, opened_file
@@ -21,7 +22,7 @@ from pocketflex_nb.journal.result_cache import ResultCache
 from pocketflex_nb.journal.row_kinds import Kind, changes_json
 from pocketflex_nb.journal.tape import Tape, tape_of
 
-__all__ = ["agent_state", "begin", "cache", "cancel", "forget_agent", "fork", "go_on", "left", "tape", "unfinished"]
+__all__ = ["agent_state", "begin", "cache", "cancel", "forget_agent", "fork", "glance", "go_on", "left", "tape", "unfinished"]
 
 _Path = str | os.PathLike[str]
 
@@ -79,6 +80,12 @@ def left(path: _Path, run: int | str) -> History:
 def cancel(path: _Path, run: int) -> None:
     """Mark a run that did not end as cancelled."""
     Journal(path).cancel(run)
+
+
+def glance(path: _Path, run: int) -> Glance:
+    """What can be told at once of a run, which may go on."""
+    journal = Journal(path)
+    return journal.glance(run)
 
 
 def fork(path: _Path, run: int, hops: int, name: str, header: Mapping[str, Any], edits: Mapping[Any, Any]) -> int:

@@ -250,7 +250,7 @@ def test_an_error_keeps_its_class_its_text_and_the_users_lines(path: Path) -> No
         run.result()
     (event,) = [event for event in run.events if event.kind == "node_failed"]
     assert event.node == "bad"
-    assert event["trace"][-1][2:] == ["exec", 'raise ConnectionError(f"attempt {self.cur_retry}")']
+    assert event["trace"][0].endswith("in exec\n    raise ConnectionError(f\"attempt {self.cur_retry}\")")
     assert "ConnectionError" in repr(run)
 
 
@@ -262,7 +262,7 @@ def test_a_reopened_run_is_drawn_and_written_like_a_live_one(path: Path, tmp_pat
     assert run.to_svg().count("<g") == live.to_svg().count("<g")
     assert run.to_timeline().startswith("<svg")
     page = run.to_html(tmp_path / "night.html").read_text()
-    assert "night" in page
+    assert "reopened from runs.sqlite" in page
     assert set(live.to_frame().columns) - {"start"} <= set(run.to_frame().columns) | {"parent"}
 
 

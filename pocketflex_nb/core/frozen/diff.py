@@ -1,4 +1,4 @@
-"""`compare` lists the differences of two frozen values: paths with old and new value; shared parts are skipped."""
+"""`compare_values` lists the differences of two frozen values: paths with old and new value; shared parts are skipped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from pocketflex_nb.core.frozen.frozen_tree import MISSING, FrozenDict, FrozenList, FrozenObject, Opaque, equal, leaves_of
 from pocketflex_nb.core.value_text import path_text, value_text
 
-__all__ = ["Difference", "compare"]
+__all__ = ["Difference", "compare_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Difference:
         return path_text(self.path)
 
 
-def compare(old: object, new: object, path: tuple[object, ...] = (), *, limit: int | None = None) -> list[Difference]:
+def compare_values(old: object, new: object, path: tuple[object, ...] = (), *, limit: int | None = None) -> list[Difference]:
     """The differences from `old` to `new`, two frozen values.
 
     Parameters

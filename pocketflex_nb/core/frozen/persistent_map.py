@@ -154,11 +154,11 @@ class Snapshot(Mapping[Any, Any]):
 
     def diff(self, other: Snapshot) -> list[Difference]:
         """The changes from this snapshot to `other`; shared keys are not compared."""
-        from pocketflex_nb.core.frozen.diff import compare
+        from pocketflex_nb.core.frozen.diff import compare_values
 
         found = []
         for key in self._versions.differing(other._versions):
-            found += compare(self.get(key, MISSING), other.get(key, MISSING), (key,))
+            found += compare_values(self.get(key, MISSING), other.get(key, MISSING), (key,))
         return found
 
     def __repr__(self) -> str:

@@ -78,11 +78,11 @@ def differences(
     first: dict[object, object], last: dict[object, object], state_of: Callable[[object], KeyState | None]
 ) -> list[Difference]:
     """The differences of two versions, each given by the values of the keys that were written since."""
-    from pocketflex_nb.core.frozen.diff import compare
+    from pocketflex_nb.core.frozen.diff import compare_values
 
     found: list[Difference] = []
     for key in [*reversed(first), *(key for key in reversed(last) if key not in first)]:
         state = state_of(key)
         now = MISSING if state is None else state.frozen
-        found += compare(first.get(key, now), last.get(key, now), (key,))
+        found += compare_values(first.get(key, now), last.get(key, now), (key,))
     return found

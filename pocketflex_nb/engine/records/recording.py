@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.core.events import spent_in
 from pocketflex_nb.core.store.change_log import KEY, places_in
 from pocketflex_nb.core.store.store import Store
-from pocketflex_nb.core.user_traceback import user_frames
+from pocketflex_nb.core.user_traceback import line_text, user_frames
 from pocketflex_nb.engine.records.addresses import QuestionCounts, step_address, walk_address
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.records.record import Failure, format_error
@@ -42,10 +41,16 @@ class Recording:
         The journal's side.
     uid : str
         The same for the run in every process.
+
+    Attributes
+    ----------
+    is_resumed : bool
+        Whether an earlier process began the run.
     """
 
     def __init__(self, recorder: JournalRecorder, uid: str) -> None:
         self.recorder, self.uid = recorder, uid
+        self.is_resumed = False
         self._changes: list[tuple[Frame, list[object]]] = []
         self._early: list[object] = []
         self._spent: tuple[float, float] = (0.0, 0.0)
@@ -229,10 +234,7 @@ def _next(notes: deque[_Noted]) -> _Noted | None:
         return None
 
 
-def traced(error: BaseException) -> list[list[object]]:
-    """The user's own lines of a traceback, the last call last: file, line, function, text."""
+def traced(error: BaseException) -> list[str]:
+    """The user's own lines of a traceback, the last call first."""
     frames, _ = user_frames(error.__traceback__)
-    return [
-        [frame.f_code.co_filename, line, frame.f_code.co_name, linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip()]
-        for frame, line in frames[-_LINES:]
-    ]
+    return [line_text(frame, line) for frame, line in reversed(frames[-_LINES:])]

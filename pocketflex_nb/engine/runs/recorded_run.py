@@ -16,14 +16,17 @@ from pocketflex_nb.core.flow.graph_data import graph_of_data, graph_of_wiring
 from pocketflex_nb.core.flow.node_ids import base_id
 from pocketflex_nb.engine.records.recorded_events import ns_of, recorded_action
 from pocketflex_nb.engine.records.recorded_log import RecordedLog
-from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle, registry
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.flow.flow_graph import Graph
     from pocketflex_nb.core.port_types import ReopenedRun
 
-__all__ = ["RecordedLifecycle", "flow_named", "flows_here", "item_of", "reopened", "unknown_flow"]
+__all__ = ["RecordedLifecycle", "as_recorded", "flow_named", "flows_here", "item_of", "origin_of", "reopened", "unknown_flow"]
+
+#: a number that no record of a run has
+_ALL = 1 << 39
 
 
 class RecordedLifecycle(RunLifecycle):
@@ -52,12 +55,17 @@ class RecordedLifecycle(RunLifecycle):
         self.stage = "unfinished" if end is None else str(end.data["status"])
         self.started = ns_of(recorded.begun)
         self.launched = True
-        self.item = item_of(recorded.header)
+        self.item, self.origin = item_of(recorded.header), origin_of(recorded.header)
 
     @property
     def source(self) -> str:
         """The name of the journal's file."""
         return str(self.recorded.path.name)
+
+    @property
+    def source_text(self) -> str:
+        """The journal that it was reopened from, for views."""
+        return f"reopened from {self.source}"
 
     @property
     def kept_at(self) -> tuple[Any, int]:
@@ -154,6 +162,14 @@ class RecordedLifecycle(RunLifecycle):
         name = told.partition(":")[0]
         return RecordedError(told, kind=f":{name}" if name.isidentifier() else "")
 
+    def trace_lines(self) -> list[str]:
+        """The user's own lines that led to the error, the last call first, as far as they were kept."""
+        for row in reversed(self.recorded.lasting(_ALL)):
+            for kind, _, _, _, facts in row.notes():
+                if kind == "node_failed" and facts.get("trace"):
+                    return [str(line) for line in facts["trace"]]
+        return []
+
     def _unfinished(self) -> JournalError:
         path, name = str(self.recorded.path), self.name
         if self.recorded.is_held:
@@ -189,6 +205,12 @@ def item_of(header: Mapping[str, Any]) -> tuple[str | None, object] | None:
 
     found = header.get("item")
     return None if not isinstance(found, list) else (found[0], decode(json.dumps(found[1]), unloaded="keep"))
+
+
+def origin_of(header: Mapping[str, Any]) -> str:
+    """What a run was forked from, by its header: ``fork of night at step 37``."""
+    found = header.get("origin")
+    return f"fork of {found.get('name')} at step {found.get('at')}" if isinstance(found, Mapping) else ""
 
 
 def flow_named(name: str, flow: object) -> Flow | None:
@@ -227,9 +249,20 @@ def reopened(recorded: ReopenedRun, flow: object = None) -> Run:
             return live
     name = str(recorded.header.get("flow", ""))
     walked = flow_named(name, flow)
+    return _run_of(recorded, walked or _standing_for(name, tuple(recorded.header.get("wiring") or ())), walked is not None)
+
+
+def as_recorded(run: Run) -> Run:
+    """A journalled run of this process as its journal has it now, with what earlier processes did."""
+    kept_at = lifecycle_of(run).kept_at
+    assert kept_at is not None
+    assert ports.journal is not None
+    return _run_of(ports.journal.glance(*kept_at), run.flow, True)
+
+
+def _run_of(recorded: ReopenedRun, flow: Flow, is_known: bool) -> Run:
     run = Run.__new__(Run)
-    stand_in = walked or _standing_for(name, tuple(recorded.header.get("wiring") or ()))
-    run._lifecycle = RecordedLifecycle(run, recorded, stand_in, walked is not None)
+    run._lifecycle = RecordedLifecycle(run, recorded, flow, is_known)
     return run
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake, wait_in_slices, wait_until_over
 from pocketflex_nb.core import ports
+from pocketflex_nb.core.errors import RunError
 from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.core.wait_marks import waiting
@@ -35,8 +36,9 @@ __all__ = ["Run", "forget", "forgetting", "lifecycle_of", "rows_of", "runs", "su
 
 #: what Tab offers on a run; the rest of its public attributes is in the docstring
 _OFFERED = (
-    "action", "answer", "asking", "cancel", "children", "done", "error", "events", "flow", "fork", "messages", "name", "pause", "result",
-    "resume", "show", "state", "status", "step", "store", "stores", "stream", "subscribe", "to_frame", "to_html", "usage", "wait",
+    "action", "answer", "asking", "cancel", "children", "done", "error", "events", "flow", "fork", "messages", "name", "pause",
+    "replay", "result", "resume", "show", "state", "status", "step", "store", "stores", "stream", "subscribe", "to_frame", "to_html",
+    "usage", "wait",
 )
 
 #: called with the runs that are forgotten, before they are: views let go of them
@@ -639,6 +641,33 @@ class Run(SelfDisplay):
     def show(self, **options: Any) -> Any:
         """Show the live view in the notebook."""
         return ports.display(self, **options)
+
+    def replay(self, *, speed: float = 1.0, first: int = 0, **options: Any) -> Any:
+        """Watch a run that is over again, in the notebook: its events at their pace. Nothing runs and nothing is called.
+
+        Parameters
+        ----------
+        speed : float
+            How many times as fast.
+        first : int
+            So many finished steps are told at once, the rest in their time.
+        **options
+            As for `show`.
+
+        Raises
+        ------
+        RunError
+            It is not over.
+        ValueError
+            `speed` is not above 0, or it has not made so many steps.
+        """
+        if not self.done():
+            raise RunError(f"run {self.name!r} is {self.status}: replay() shows what is over; show() shows it live")
+        if not speed > 0:
+            raise ValueError(f"replay(speed={speed!r}): more than 0 is needed, such as 0.5, 1 or 4")
+        if not 0 <= first <= self.hops:
+            raise ValueError(f"replay(first={first!r}): run {self.name!r} has made {self.hops} steps")
+        return ports.display(self, again=(speed, first), **options)
 
     def to_frame(self) -> Any:
         """The events as a pandas DataFrame: seq, time, kind, address, node, and a column for each fact."""

@@ -144,6 +144,7 @@ class RunLifecycle:
     is_stepwise: bool = False  # whether it has one of both, so that visits are made step by step
     loop_below: asyncio.AbstractEventLoop | None = None  # the loop that a plain run in a step of another stands on
     item: tuple[str | None, object] | None = None  # the key and the value that it was launched for, as one of many
+    origin: str = ""  # for views: the run that it was forked from
     outer: Frame | None = None
     outer_node: BaseNode | None = None  # the node whose step began it there
     values: VisitValues | None = None  # what its steps were given and gave, where somebody may look
@@ -228,6 +229,12 @@ class RunLifecycle:
     def kept_at(self) -> tuple[Any, int] | None:
         """Its journal's file, and its number there; None when it has none."""
         return None if self.recording is None else (self.recording.recorder.path, self.recording.recorder.run)
+
+    @property
+    def source_text(self) -> str:
+        """For views: the journal that it was reopened or resumed from; ``""`` for one that began here."""
+        kept = self.kept_at
+        return f"resumed from {kept[0].name}" if kept is not None and self.recording is not None and self.recording.is_resumed else ""
 
     @property
     def spent(self) -> Mapping[str, float]:

@@ -7,18 +7,22 @@ import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pocketflex_nb.core.comparison import Comparison
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import graph_of
 from pocketflex_nb.core.store.store import Store
+from pocketflex_nb.engine.runs.recorded_run import RecordedLifecycle
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.engine.runs.run_group import RunGroup
-from pocketflex_nb.notebook.cells.show import is_shown
+from pocketflex_nb.notebook.cells.show import is_shown, show
 from pocketflex_nb.notebook.reports.still_form import still_story
+from pocketflex_nb.notebook.run_data.playback import engine_side
 from pocketflex_nb.notebook.run_data.run_view_model import MANY, RunViewModel, summed
 from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, display_with_fallback, has_widgets
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.text.page_text import clean
+from pocketflex_nb.views.values.run_comparison import comparison_html, comparison_text
 
 if TYPE_CHECKING:
     from pocketflex_nb.resources.queues.queue import Queue
@@ -52,7 +56,12 @@ def draw(thing: object, form: str) -> object:
 
 def _show(thing: object) -> bool:
     """Show a live view. Flows and runs have none: a flow does not change, and a launch has shown its runs already."""
-    if isinstance(thing, (Flow, Run, RunGroup)) or not has_widgets():
+    if not has_widgets() or isinstance(thing, Comparison):
+        return False
+    if isinstance(thing, Run) and isinstance(engine_side(thing), RecordedLifecycle) and not is_shown(thing):
+        show(thing)  # nobody launched it here, so no view has shown it
+        return True
+    if isinstance(thing, (Flow, Run, RunGroup)):
         return False
     view = _view(thing)
     if view is None:
@@ -85,6 +94,8 @@ def _view(thing: object) -> StaticFallback | None:
 
 def _bundle(thing: object) -> dict[str, str] | None:
     """The still form, by MIME type. A terminal shows the repr, and asks for nothing else."""
+    if isinstance(thing, Comparison):
+        return {"text/html": comparison_html(thing), "text/plain": comparison_text(thing)}
     if _is_terminal():
         return None
     if isinstance(thing, (Flow, Run, RunGroup)):

@@ -59,7 +59,9 @@ def is_shown(run: object) -> bool:
     return run in _unseen or any(run in view.runs for view in _in_cell)
 
 
-def show(thing: object, *, asked: bool = True, height: int = 500, view: str = "auto") -> ShownRuns | None:
+def show(
+    thing: object, *, asked: bool = True, height: int = 500, view: str = "auto", again: tuple[float, int] | None = None
+) -> ShownRuns | None:
     """Show runs live; the function behind `core.ports.display`.
 
     Parameters
@@ -72,6 +74,8 @@ def show(thing: object, *, asked: bool = True, height: int = 500, view: str = "a
         Pixels at most.
     view : {"auto", "graph", "lanes", "timeline", "store", "text", "none"}
         What to show; ``text`` is plain text that is brought up to date.
+    again : (float, int), optional
+        A run is played again: so many times as fast, so many steps at once.
     """
     from IPython.display import display
 
@@ -79,6 +83,8 @@ def show(thing: object, *, asked: bool = True, height: int = 500, view: str = "a
     from pocketflex_nb.engine.runs.run_group import RunGroup
     from pocketflex_nb.notebook.run_data.playback import Replay
 
+    if again is not None and isinstance(thing, Run):
+        thing = Replay(thing, speed=again[0], first=again[1])
     if view == "none":
         _unseen.extend(thing if isinstance(thing, RunGroup) else [thing])
         return None

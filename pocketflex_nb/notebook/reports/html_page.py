@@ -98,6 +98,7 @@ def _chips(header: Header) -> str:
     chips = [_chip(status, f"{n} {status}" if header["runs"] > 1 else status) for status, n in header["counts"].items()]
     facts = [f"{header['steps']} steps" if "steps" in header else "", f"{header['seconds']:.2f} s" if header["seconds"] is not None else ""]
     facts += [f"{header['tokens']:,} tokens" if header.get("tokens") else "", f"${header['cost']}" if header.get("cost") else ""]
+    facts.append(header.get("origin", ""))
     return " ".join([*chips, f"<span class=soft>{_text(' · '.join(fact for fact in facts if fact))}</span>"])
 
 
@@ -151,12 +152,12 @@ def _table(run: ViewedRun, tab: str, name: str, *, is_open: bool) -> str:
     )
 
 
-_ALIAS = {"pending": "idle", "paused": "waiting"}
+_ALIAS = {"pending": "idle", "paused": "waiting", "unfinished": "waiting"}
 
 
 def _states() -> str:
     """Colours of the statuses, light and dark."""
-    names = ("pending", "running", "paused", "asking", "done", "failed", "cancelled")
+    names = ("pending", "running", "paused", "asking", "done", "failed", "cancelled", "unfinished")
     light, dark = (
         "".join(f".is-{name}{{color:{PALETTE[theme][_ALIAS.get(name, name)].strong}}}" for name in names) for theme in ("light", "dark")
     )

@@ -140,6 +140,7 @@ def glance(header: Header, took: str = "") -> str:
     facts += [took] if took else []
     facts += [count_text(header["tokens"], "token")] if header.get("tokens") else []
     facts += [f"cost {header['cost']:g}"] if header.get("cost") else []
+    facts += [escaped(header["origin"])] if header.get("origin") else []
     problems = "".join(f"<p>⚠ {escaped(text)}</p>" for text in header.get("problems", ()))
     return f"<p><strong>{escaped(header['name'])}</strong>: {', '.join(facts)}</p>{problems}"
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pocketflex_nb.core.state import State
 from pocketflex_nb.notebook.run_data.pending import crowd_waits, waits_told
 from pocketflex_nb.notebook.run_data.playback import ViewedRun
+from pocketflex_nb.notebook.run_data.run_labels import origin_text, unfinished_text
 from pocketflex_nb.views.text.page_text import clean
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class TextView:
         if len(self.runs) == 1:
             return _line(self.runs[0])
         counts = Counter(run.status for run in self.runs)
-        order = ("done", "failed", "cancelled", "running", "asking", "paused", "pending")
+        order = ("done", "failed", "cancelled", "unfinished", "running", "asking", "paused", "pending")
         told = ", ".join(f"{counts[status]} {status}" for status in order if counts[status])
         over = sum(run.done() for run in self.runs)
         waits = waits_told(crowd_waits(self.runs))
@@ -152,9 +153,13 @@ def _line(run: ViewedRun) -> str:
         parts.append(_bar(state.done or 0, state.total))
     if state.error and run.status == "failed":
         parts.append(clean(state.error.splitlines()[0], 200))
+    if origin := origin_text(run):
+        parts.append(clean(origin, 120))
+    if unfinished := unfinished_text(run):
+        parts.append(clean(unfinished.partition(": ")[2], 400))
     if waits := waits_told([wait for wait in state.waits if wait.kind not in ("question", "pause")]):
         parts.append(f"waits: {waits}")
-    for event in state.asking.values():
+    for event in state.asking.values() if not run.done() else ():
         parts.append(f"asks: {clean(str(event['question']), 200)} (%pocketflex answer {name} ...)")
     return ", ".join(parts)
 

@@ -36,7 +36,7 @@ class Replay:
         self.flow, self.graph, self.store, self.stores, self.number = run.flow, run.graph, run.store, run.stores, run.number
         self.name = self.base = f"{run.name} again"
         self.root, self.parent = lifecycle_of(run).root, None
-        self.launched = False
+        self.launched, self.speed = False, speed
         self._end_error, self.trace = run.error, lifecycle_of(run).trace
         self.started = now()
         self._events = _told(run.events, self.started, speed, first)

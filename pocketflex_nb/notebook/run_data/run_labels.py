@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.flow.flow_graph import base_name
-from pocketflex_nb.notebook.run_data.playback import engine_side
+from pocketflex_nb.notebook.run_data.playback import Replay, engine_side
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.value_preview import preview
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.flow.flow import Flow
     from pocketflex_nb.notebook.run_data.playback import ViewedRun
 
-__all__ = ["flow_label", "run_label", "variable_of"]
+__all__ = ["flow_label", "origin_text", "run_label", "unfinished_text", "variable_of"]
 
 #: characters of an item
 _ITEM = 60
@@ -32,6 +32,24 @@ def run_label(run: ViewedRun) -> str:
         if variable:
             return clean(variable + run.name.removeprefix(side.base), 120)
     return clean(run.name, 120)
+
+
+def origin_text(run: ViewedRun) -> str:
+    """Where what is shown comes from, when not from a run that was launched here: a journal, another run, or a replay."""
+    side = engine_side(run)
+    if isinstance(side, Replay):
+        return f"replay, {side.speed:g}× as fast, no calls" if side.speed != 1 else "replay, no calls"
+    return ", ".join(part for part in (side.source_text, side.origin) if part)
+
+
+def unfinished_text(run: ViewedRun) -> str:
+    """How a run goes on whose process ended before it did; ``""`` for others."""
+    if run.status != "unfinished":
+        return ""
+    side = engine_side(run)
+    asked = next((str(event["question"]) for event in run.state().asking.values()), "")
+    told = f", while it asked {asked!r}" if asked else ""
+    return f"{run.name}: its process ended before it did{told}; go on: %pf resume {getattr(side, 'source', '')} {run.name}"
 
 
 def flow_label(flow: Flow) -> str:

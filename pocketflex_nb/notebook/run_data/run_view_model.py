@@ -27,7 +27,7 @@ from pocketflex_nb.notebook.run_data.error_card import ErrorCard, error_card
 from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
 from pocketflex_nb.notebook.run_data.pending import Pending, PendingItem
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
-from pocketflex_nb.notebook.run_data.run_labels import flow_label, run_label
+from pocketflex_nb.notebook.run_data.run_labels import flow_label, origin_text, run_label, unfinished_text
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 from pocketflex_nb.views.diagrams.flow_svg import branches_of, inner_runs_of, node_caption
 from pocketflex_nb.views.text.page_text import clean
@@ -52,8 +52,10 @@ _CANCELLED = 2
 _STALE_EVERY = 1.0  # seconds between two looks for old code
 #: characters of all lanes together, while runs go on and when they are over: a message stays far below its cap of 100 KB
 ROOM = {False: 14_000, True: 56_000}
-_ORDER = ("failed", "asking", "paused", "running", "pending", "cancelled", "done")
-_CODES = {status: status[0] for status in ("running", "done", "failed", "cancelled", "asking")} | {"paused": "w", "pending": "p"}
+_ORDER = ("failed", "asking", "paused", "unfinished", "running", "pending", "cancelled", "done")
+_CODES = {status: status[0] for status in ("running", "done", "failed", "cancelled", "asking", "pending", "unfinished")} | {"paused": "w"}
+#: what the status of several runs is, the first that one of them has
+_URGENT = ("asking", "running", "paused", "pending", "failed", "unfinished", "cancelled", "done")
 
 #: of one node: its status, its visits, and its caption
 NodeCaption = list[str | int]
@@ -76,6 +78,7 @@ class Header(TypedDict):
     problems: NotRequired[list[str]]
     progress: NotRequired[list[float]]
     pinned: NotRequired[str]
+    origin: NotRequired[str]
 
 
 class Cursor(TypedDict):
@@ -276,9 +279,9 @@ class RunViewModel:
     def header(self, name: str) -> Header:
         """Counts, time and tokens."""
         counts = self.counts = Counter([run.status for run in self.runs])
-        status = next((s for s in ("asking", "running", "paused", "pending", "failed", "cancelled", "done") if counts[s]), "pending")
+        status = next((s for s in _URGENT if counts[s]), "pending")
         zero = self.zero()
-        is_over = counts["done"] + counts["failed"] + counts["cancelled"] == len(self.runs)
+        is_over = all(run.done() for run in self.runs)
         ended = max((engine_side(run).finished for run in self.runs), default=0) if is_over else 0
         header: Header = {
             "name": clean(name, 200), "status": status, "counts": {s: counts[s] for s in _ORDER if counts[s]}, "runs": len(self.runs),
@@ -293,10 +296,14 @@ class RunViewModel:
                 header["most"] = sum(n or 0 for n in allowed)
             header["tokens"] = _finite(sum(s.tokens for s in states))
             header["cost"] = round(_finite(sum(s.cost for s in states)), 4)
-            header["problems"] = [*self.old_code(), *(clean(text, CUT) for s in states for text in s.problems)][:5]
+            unfinished = (clean(text, CUT) for run in self.runs if (text := unfinished_text(run)))
+            header["problems"] = [*self.old_code(), *unfinished, *(clean(text, CUT) for s in states for text in s.problems)][:5]
             progress = [s for s in states if s.total]
             if progress:
                 header["progress"] = [_finite(sum(s.done or 0 for s in progress)), _finite(sum(s.total or 0 for s in progress))]
+        origins = {origin_text(run) for run in self.runs[:MANY]}
+        if len(origins) == 1 and (origin := origins.pop()):
+            header["origin"] = clean(origin, 120)
         if self.is_many and self.focus is not None:
             header["pinned"] = self.label(self.chosen()[0])
         return header
@@ -420,7 +427,7 @@ class RunViewModel:
             "lines": self._lines(run, state, tail, room), "steps": state.steps,
             "seconds": round(run.seconds, 2) if is_now and run.done() else None,
         }
-        if state.asking and is_now:
+        if state.asking and is_now and run.status != "unfinished":
             lane["asks"] = [self._ask(run, e) for e in list(state.asking.values())[:5]]
         if lane["status"] == "failed" and run.error is not None:
             lane["error"] = self._card(run)

@@ -115,12 +115,14 @@ def part_of(visit: Visit, part: str) -> tuple[object, str, KeptValue | None]:
 def _recorded(visit: Visit) -> tuple[bool, object]:
     """What the journal has of `exec`, for a value that is not kept here."""
     run = visit.run
-    if not isinstance(run, Run) or (recording := lifecycle_of(run).recording) is None or visit.end is None:
+    if not isinstance(run, Run) or (kept_at := lifecycle_of(run).kept_at) is None or visit.end is None:
         return False, None
-    is_found, value = recording.result(visit.address)
+    is_found, value = False, None
+    if (recording := lifecycle_of(run).recording) is not None:
+        is_found, value = recording.result(visit.address)
     if is_found or run.hops > _JOURNALLED or ports.journal is None:
         return is_found, value
-    history: Any = ports.journal.left(recording.recorder.path, recording.recorder.run)
+    history: Any = ports.journal.left(*kept_at)
     row = history.results.get(visit.address)
     return (False, None) if row is None else (True, row.value("e"))
 
@@ -131,7 +133,7 @@ def why_not(visit: Visit) -> str:
     if isinstance(side, Replay):
         return _NO_VALUES["replay"]
     if side.values is None:
-        return _NO_VALUES["plain"]
+        return _NO_VALUES["plain" if side.kept_at is None else "earlier"]
     kept = kept_visit(visit)
     if kept is not None:
         return "" if visit.end is None or kept.error is not None else _NO_VALUES["earlier"]

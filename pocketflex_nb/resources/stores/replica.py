@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.tagged_json import Unloaded
 from pocketflex_nb.core.errors import StoreError
-from pocketflex_nb.core.frozen.diff import Difference, compare
+from pocketflex_nb.core.frozen.diff import Difference, compare_values
 from pocketflex_nb.core.frozen.freezer import MISSING, Freezer, Opaque, is_plain
 from pocketflex_nb.core.frozen.persistent_map import PersistentMap
 from pocketflex_nb.core.store.bounded_copies import WRITTEN_BOUND
@@ -291,7 +291,7 @@ class Replica:
             entry = self.entries.get(key)
             now = None if entry is None else entry.text
             old, new = (FORGOTTEN if text is _UNREAD else frozen_of(text) for text in (first.get(key, now), last.get(key, now)))
-            found += compare(old, new, (key,))
+            found += compare_values(old, new, (key,))
         return found
 
     def versions(self) -> PersistentMap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from pocketflex_nb.core.comparison import Comparison
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.flow.flow import Flow
@@ -17,6 +18,7 @@ from pocketflex_nb.views.diagrams.flow_text import text
 from pocketflex_nb.views.diagrams.graphviz import GraphvizSource, has_dot, source, svg_by_dot
 from pocketflex_nb.views.diagrams.sequence import sequence, sequence_svg
 from pocketflex_nb.views.diagrams.timeline import timeline
+from pocketflex_nb.views.values.run_comparison import comparison_text
 
 __all__ = ["FORMS", "export"]
 
@@ -35,6 +37,7 @@ def _graphviz(graph: Graph, state: State | None = None) -> GraphvizSource:
 
 _OF_GRAPHS: dict[str, Callable[..., object]] = {"mermaid": mermaid, "dot": dot, "svg": _svg, "text": text, "graphviz": _graphviz}
 _OF_EVENTS: dict[str, Callable[..., object]] = {"mermaid": sequence, "sequence": sequence, "svg": sequence_svg}
+_OF_COMPARISONS: dict[str, Callable[..., object]] = {"text": comparison_text}
 #: every form there is
 FORMS = ("dot", "graphviz", "mermaid", "sequence", "svg", "text", "timeline")
 
@@ -59,6 +62,8 @@ def export(thing: object, form: str, **options: Any) -> Any:
     """
     if form not in FORMS:
         raise ValueError(f"no form {form!r} to export{nearest(form, FORMS)}")
+    if isinstance(thing, Comparison):
+        return _made(_OF_COMPARISONS, form, thing)(thing, **options)
     if form == "timeline":
         return timeline(_state_of(thing), **options)
     graph = _graph(thing)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from pocketflex_nb.core.frozen.diff import Difference, compare
+from pocketflex_nb.core.frozen.diff import Difference, compare_values
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.core.frozen.frozen_tree import MISSING, Frozen
 from pocketflex_nb.core.value_text import path_text
@@ -37,7 +37,7 @@ class ChangeLine:
 def compare_lines(old: object, new: object, *, limit: int = 200) -> list[ChangeLine]:
     """The differences from `old` to `new`, plain or frozen values; at most `limit` lines and one that counts the rest."""
     old, new = _frozen(old), _frozen(new)
-    return lines_of(compare(old, new, limit=limit + 1), limit=limit, within=(old, new))
+    return lines_of(compare_values(old, new, limit=limit + 1), limit=limit, within=(old, new))
 
 
 def lines_of(differences: Iterable[Difference], *, limit: int = 200, within: tuple[object, ...] = ()) -> list[ChangeLine]:
@@ -64,7 +64,7 @@ def change_lines(changes: Iterable[Mapping[str, object]], *, limit: int = 200) -
         else:
             old, new = _frozen(old), _frozen(new)
             roots = ({path[0]: old}, {path[0]: new})
-            found += [_line(d.op, d.path, d.old, d.new, roots) for d in compare(old, new, path, limit=limit + 1)]
+            found += [_line(d.op, d.path, d.old, d.new, roots) for d in compare_values(old, new, path, limit=limit + 1)]
         if len(found) > limit:
             break
     return _bounded(found, limit)

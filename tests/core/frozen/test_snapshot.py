@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketflex_nb.core.frozen.diff import compare
+from pocketflex_nb.core.frozen.diff import compare_values
 from pocketflex_nb.core.frozen.freezer import MISSING, FrozenList, FrozenText, Opaque, TooLarge, equal, freeze, is_plain, thaw
 from pocketflex_nb.core.frozen.frozen_tree import items_of, leaves_of
 from pocketflex_nb.core.value_text import path_text, value_text
@@ -346,7 +346,7 @@ def test_nested_change_of_a_dataclass_is_seen():
     note.tags.append("b")
     after = freeze(note, before)
 
-    assert [found.where for found in compare(before, after)] == ["tags[0]"]
+    assert [found.where for found in compare_values(before, after)] == ["tags[0]"]
     assert thaw(before) == Note("a") and thaw(after) == note
 
 
@@ -405,7 +405,7 @@ def test_differences_are_empty_only_for_equal_values(one, other):
     a = freeze(one)
     b = freeze(other, a)
 
-    found = compare(a, b)
+    found = compare_values(a, b)
 
     if typed(one) == typed(other):
         assert found == []
@@ -419,7 +419,7 @@ def test_item_taken_out_of_a_list_is_one_difference():
 
     del items[40]
 
-    (found,) = compare(before, freeze(items, before))
+    (found,) = compare_values(before, freeze(items, before))
     assert (found.path, found.op, thaw(found.old), found.new) == ((40,), "removed", {"n": 40}, MISSING)
 
 
@@ -427,7 +427,7 @@ def test_differences_name_paths_as_they_would_be_typed():
     before = freeze({"notes": [{"title": "a", "a key": 1}], "gone": 1})
     after = freeze({"notes": [{"title": "b", "a key": 2}, "c"], 3: {"x"}}, before)
 
-    found = [(difference.where, difference.op) for difference in compare(before, after)]
+    found = [(difference.where, difference.op) for difference in compare_values(before, after)]
 
     assert found == [
         ("notes[0].title", "changed"), ("notes[0]['a key']", "changed"), ("notes[1]", "added"), ("[3]", "added"), ("gone", "removed"),
@@ -438,13 +438,13 @@ def test_differences_name_paths_as_they_would_be_typed():
 def test_differences_can_be_limited():
     before, after = freeze(list(range(100))), freeze([number + 1 for number in range(100)])
 
-    assert len(compare(before, after, limit=3)) == 3
+    assert len(compare_values(before, after, limit=3)) == 3
 
 
 def test_set_differences_name_the_items():
     before = freeze({1, 2})
 
-    found = {(difference.path, difference.op) for difference in compare(before, freeze({2, 3}, before))}
+    found = {(difference.path, difference.op) for difference in compare_values(before, freeze({2, 3}, before))}
 
     assert found == {((3,), "added"), ((1,), "removed")}
 

@@ -29,7 +29,6 @@ from pocketflex_nb.notebook.requests.option_line import Option, option_table
 from pocketflex_nb.notebook.requests.option_values import amount, duration, evaluated, whole_number
 from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
 from pocketflex_nb.notebook.run_data.pending import waits_told
-from pocketflex_nb.notebook.run_data.playback import Replay
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, usage
 from pocketflex_nb.notebook.shell.safe_print import print_safely
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import forget_all
@@ -321,7 +320,7 @@ def _replay(call: Call) -> None:
         raise usage(f"--from {first}: run {run.name!r} has made {run.hops} steps")
     if not run.done():
         raise usage(f"run {run.name!r} is {run.status}: only a finished run can be replayed; %pocketflex show {run.name} shows it live")
-    show(Replay(run, speed=float(speed), first=int(first)), height=CONFIG["height"])
+    run.replay(speed=float(speed), first=int(first), height=CONFIG["height"])
 
 
 def _clear(call: Call) -> None:

@@ -16,7 +16,7 @@ import traitlets
 from pocketflex_nb.agents.protocol.exit_reasons import format_reason
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.events import Event
-from pocketflex_nb.core.frozen.diff import compare
+from pocketflex_nb.core.frozen.diff import compare_values
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.notebook.reports.still_html import (
     document,
@@ -167,7 +167,7 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
             with contextlib.suppress(Exception):
                 new = freeze(self._asked.result())
                 if self._state is not None:
-                    changed = change_text(lines_of(compare(self._state, new, limit=20), limit=12, within=(self._state, new)))
+                    changed = change_text(lines_of(compare_values(self._state, new, limit=20), limit=12, within=(self._state, new)))
                     self._difference = changed.splitlines() or self._difference
                 self._state = new
             self._asked = None

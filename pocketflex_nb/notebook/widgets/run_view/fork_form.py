@@ -27,7 +27,7 @@ def refusal(run: ViewedRun) -> str:
     """Why a run cannot be run on from one of its steps; ``""`` when it can."""
     if not isinstance(run, Run):
         return "A replay makes no calls: run on from a step of the run that it plays."
-    if lifecycle_of(run).recording is None or ports.journal is None:
+    if lifecycle_of(run).kept_at is None or ports.journal is None:
         return 'This run has no journal. Launch the flow with one to run on from any step: flow.launch(..., journal="runs.sqlite").'
     return ""
 
@@ -82,9 +82,9 @@ def _value(key: str, text: str) -> object:
 def _history(run: ViewedRun) -> Any:
     assert isinstance(run, Run)
     assert ports.journal is not None  # `refusal` was asked
-    recording = lifecycle_of(run).recording
-    assert recording is not None
-    return ports.journal.left(recording.recorder.path, recording.recorder.run)
+    kept_at = lifecycle_of(run).kept_at
+    assert kept_at is not None
+    return ports.journal.left(*kept_at)
 
 
 def _hops_before(visit: Visit, history: Any) -> int:

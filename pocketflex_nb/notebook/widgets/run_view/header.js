@@ -9,7 +9,7 @@ import { clock, sign, stateOf } from "../base/js/status.js";
 /** @typedef {{
  *   name: string, status: string, runs: number, counts?: Record<string, number>, steps?: number, most?: number, progress?: [number, number],
  *   seconds?: number | null, tokens?: number, cost?: number | string, problems?: string[], pinned?: string, epoch?: number,
- *   crumbs?: string[],
+ *   crumbs?: string[], origin?: string,
  * }} Strip */
 
 /** @param {View} view @param {HTMLElement} menu */
@@ -91,7 +91,7 @@ export function headerOf(view, menu) {
 }
 
 /** The numbers of the strip. @param {Strip} strip @param {number | null} going seconds for which the runs go on, by this page's clock */
-export function factsOf({ most, steps, progress, seconds, tokens, cost }, going) {
+export function factsOf({ most, steps, progress, seconds, tokens, cost, origin }, going) {
   const told = [], time = seconds ?? going;
   if (most) told.push(`step ${steps}/${most}`);
   else if (steps !== undefined) told.push(counted(steps, "step"));
@@ -99,5 +99,6 @@ export function factsOf({ most, steps, progress, seconds, tokens, cost }, going)
   if (time !== null) told.push(clock(time));
   if (tokens) told.push(`${tokens >= 1000 ? `${(tokens / 1000).toFixed(1)}k` : tokens} tokens`);
   if (cost) told.push(`$${cost}`);
+  if (origin) told.push(origin);
   return told;
 }

@@ -7,7 +7,7 @@ import { sign, stateOf } from "../base/js/status.js";
 /** @typedef {import("./view.js").View} View */
 
 /** @type {Record<string, string>} */
-const CODES = { r: "running", d: "done", f: "failed", c: "cancelled", a: "asking", w: "paused", p: "pending" };
+const CODES = { r: "running", d: "done", f: "failed", c: "cancelled", a: "asking", w: "paused", p: "pending", u: "unfinished" };
 /** @type {Record<string, number>} */
 const MOVES = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -100, ArrowDown: 100 };
 /** Cells at most; above that a cell stands for several runs. */

@@ -5,7 +5,7 @@ import { makeSvg } from "./dom.js";
 
 /** States of runs and agents that have the colour and icon of another one.
  *  @type {Record<string, string>} */
-const LOOKS_LIKE = { pending: "idle", paused: "waiting", stopped: "cancelled", restarting: "waiting", starting: "running" };
+const LOOKS_LIKE = { pending: "idle", paused: "waiting", unfinished: "waiting", stopped: "cancelled", restarting: "waiting", starting: "running" };
 
 /** The state of the palette that a status is shown as. @param {string} status */
 export function stateOf(status) {

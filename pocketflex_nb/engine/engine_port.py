@@ -18,6 +18,7 @@ from pocketflex_nb.engine.launch import drive, launch, launch_each
 from pocketflex_nb.engine.records.frame import restore_frame
 from pocketflex_nb.engine.runs.code_reload import classes_now
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle
 from pocketflex_nb.engine.walk.async_walk import walk_async as walk_nodes_async
 from pocketflex_nb.engine.walk.batch_items import ends_run, note_failure
 from pocketflex_nb.engine.walk.dispatch import is_bare
@@ -66,7 +67,7 @@ def whole(run: Run) -> Run:
 
 def run(flow: Flow, shared: object) -> Any:
     """`Flow.run`."""
-    this, outer = lifecycle_of(Run(flow, shared)), CURRENT_FRAME.get()
+    this, outer = RunLifecycle(flow, shared), CURRENT_FRAME.get()
     try:  # an interrupt may come between any two instructions: all that it could leave behind is done inside
         this.blocks = current_thread() is main_thread()
         this.limit(flow)
@@ -102,8 +103,9 @@ def run_async(flow: Any, shared: object) -> Awaitable[object]:
 
 
 async def _run_async(flow: Flow, shared: object) -> Any:
-    this = lifecycle_of(Run(flow, shared))
-    token = CURRENT_FRAME.set(this.root)
+    this = RunLifecycle(flow, shared)
+    outer = CURRENT_FRAME.get()
+    CURRENT_FRAME.set(this.root)
     try:
         this.limit(flow)
         this.task = asyncio.current_task()
@@ -117,7 +119,7 @@ async def _run_async(flow: Flow, shared: object) -> Any:
             shorten_in_notebook(exc)
         raise
     finally:
-        restore_frame(token)
+        restore_frame(this.root, outer)
 
 
 def run_node(node: Any, shared: object) -> object:

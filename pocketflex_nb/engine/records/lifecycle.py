@@ -216,7 +216,6 @@ class Lifecycle(Protocol[FrameT]):
         The frame of the run around it that it was begun in.
     """
 
-    run: Handle
     store: object
     records: list[Any]
     hops: int
@@ -247,6 +246,8 @@ class Lifecycle(Protocol[FrameT]):
 
     values: VisitValues | None
 
+    @property
+    def run(self) -> Handle: ...
     @property
     def recording(self) -> Journalled[FrameT] | None: ...
     @property

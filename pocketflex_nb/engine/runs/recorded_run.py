@@ -49,7 +49,8 @@ class RecordedLifecycle(RunLifecycle):
 
     def __init__(self, run: Run, recorded: ReopenedRun, flow: Flow, is_known: bool) -> None:
         self.recorded, self.is_known = recorded, is_known
-        super().__init__(run, flow, None, recorded.name, launched=False, is_detached=True)
+        super().__init__(flow, None, recorded.name, launched=False, is_detached=True)
+        self.handle = run
         self._name, self._log, self.given_name = recorded.name, RecordedLog(recorded), recorded.name  # type: ignore[assignment]  # reads alike
         end = self._end = recorded.end()
         self.stage = "unfinished" if end is None else str(end.data["status"])

@@ -17,6 +17,7 @@ from pocketflex_nb.core.self_display import SelfDisplay
 from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.engine.records.record import error_name
+from pocketflex_nb.engine.runs import run_lifecycle
 from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle, observers, registry
 
 if TYPE_CHECKING:
@@ -202,7 +203,8 @@ class Run(SelfDisplay):
     def __init__(
         self, flow: Flow, store: object, *, name: str | None = None, launched: bool = False, is_detached: bool = False
     ) -> None:
-        self._lifecycle = RunLifecycle(self, flow, store, name, launched, is_detached)
+        self._lifecycle = RunLifecycle(flow, store, name, launched, is_detached)
+        self._lifecycle.handle = self
 
     def __dir__(self) -> list[str]:
         return [*_OFFERED, *(name for name in super().__dir__() if name.startswith("_"))]
@@ -700,6 +702,15 @@ class Run(SelfDisplay):
 def lifecycle_of(run: Run) -> RunLifecycle:
     """The engine's side of `run`: for the rooms that show and steer runs."""
     return run._lifecycle
+
+
+def _handle_of(lifecycle: RunLifecycle) -> Run:
+    run = Run.__new__(Run)
+    run._lifecycle = lifecycle
+    return run
+
+
+run_lifecycle.handle_of = _handle_of
 
 
 def rows_of(run: Run) -> list[dict[str, object]]:

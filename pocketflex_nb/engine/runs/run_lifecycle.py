@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.engine.records.visit_values import VisitValues
     from pocketflex_nb.engine.runs.nested_runs import NestedRuns
 
-__all__ = ["RunLifecycle", "observers", "registry", "start_lock"]
+__all__ = ["RunLifecycle", "handle_of", "observers", "registry", "start_lock"]
 
 CodeT = TypeVar("CodeT")
 #: stores of flows with their own that a run keeps
@@ -56,6 +56,8 @@ _PRIVATE_STORES = 100
 start_lock = threading.Lock()
 #: called with each event of every run that begins from now on
 observers: list[Callable[[Event], object]] = []
+#: makes a handle; set by :mod:`pocketflex_nb.engine.runs.run`, whose class it is
+handle_of: Callable[[RunLifecycle], Any] = None  # type: ignore[assignment]  # before anything can ask
 
 _naming, _making = threading.Lock(), threading.Lock()
 _numbers: Counter[str] = Counter()
@@ -68,13 +70,13 @@ class RunLifecycle:
 
     Parameters
     ----------
-    run : Run
-        The handle that its owner has.
     flow, store, name, launched, is_detached
         See `Run`.
 
     Attributes
     ----------
+    run : Run
+        The handle for its owner. Made when somebody asks for it: ten thousand runs that nobody holds need none.
     needs_check : bool
         Whether walks must call `hold` before each node.
     controller : RunController or None
@@ -98,13 +100,13 @@ class RunLifecycle:
         "finished",
         "flow",
         "given_name",
+        "handle",
         "hops",
         "needs_check",
         "number",
         "parent",
         "records",
         "root",
-        "run",
         "stage",
         "started",
         "store",
@@ -152,9 +154,10 @@ class RunLifecycle:
     waits: dict[Any, None] | None = None  # marks of what its steps wait for, made when the first of them waits
     known_waits: tuple[int, list[Any]] | None = None  # when they were last read, and what was found, where they are many
 
-    def __init__(self, run: Any, flow: Any, store: Any, name: str | None, launched: bool, is_detached: bool) -> None:
+    def __init__(self, flow: Any, store: Any, name: str | None = None, launched: bool = False, is_detached: bool = False) -> None:
         outer = None if is_detached else CURRENT_FRAME.get()
-        self.run, self.flow, self.store, self.given_name = run, flow, store, name
+        self.flow, self.store, self.given_name = flow, store, name
+        self.handle: Any = None
         self.parent: RunLifecycle | None = outer.lifecycle if outer is not None else None
         self.number, self.cell = next(_count), CURRENT_CELL.get()
         self.records: list[Any] = []
@@ -176,6 +179,15 @@ class RunLifecycle:
                 self.values = VisitValues()
 
     # what it is ------------------------------------------------------------------------------------------------------
+    @property
+    def run(self) -> Any:
+        """The handle for its owner."""
+        if self.handle is None:
+            with _making:
+                if self.handle is None:
+                    self.handle = handle_of(self)
+        return self.handle
+
     @property
     def base(self) -> str:
         """The name it was given, or its flow's, before numbering."""

@@ -7,9 +7,8 @@ is atomic, as PocketFlow's programs expect. On the engine thread, which many run
 from __future__ import annotations
 
 from asyncio import CancelledError, current_task, sleep
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from collections.abc import Set as AbstractSet
-from itertools import repeat
 from time import perf_counter_ns as now
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.records.frame import LOOK_EVERY, TRIM_AT, Frame, Several, restore_frame
-from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle
 from pocketflex_nb.engine.walk.action_lists import is_chosen_by_flow, spread
 from pocketflex_nb.engine.walk.batch_items import items_async
 from pocketflex_nb.engine.walk.dispatch import (
@@ -52,8 +51,9 @@ if TYPE_CHECKING:
 
 __all__ = ["walk_async"]
 
-#: hops before the first look at the size of the log, when a walk begins to remember how its nodes are visited
-_FEW = 12
+#: hops before the first look at the size of the log, when a walk begins to remember how its nodes are visited; and before each later one.
+#: The garbage collector visits no iterator of a range; one of a tuple makes no numbers
+_FEW, _MANY = range(12), (None,) * LOOK_EVERY
 _NO_PLANS: dict[Any, VisitPlan] = {}
 
 
@@ -82,9 +82,10 @@ async def walk_async(
         The last action, and the stop that was reached or None; of a whole run the last action alone.
     """
     if self is not None:
-        frame = lifecycle_of(Run(self, shared)).root
+        frame = RunLifecycle(self, shared).root
         frame.lifecycle.limit(self)
-        token = CURRENT_FRAME.set(frame)
+        outer = CURRENT_FRAME.get()
+        CURRENT_FRAME.set(frame)
         frame.lifecycle.task = current_task()
         frame.lifecycle.begin()
     try:
@@ -95,10 +96,11 @@ async def walk_async(
         tracked = isinstance(shared, Store)
         own_next = is_chosen_by_flow(flow)
         inlines = mode == ENGINE or (mode == USER and flow._pfx_legacy_async)  # whether steps in the other spelling are awaited here
-        plans, hops = _NO_PLANS, _FEW  # most walks are short: ten thousand at once have no dict each
+        plans: dict[Any, VisitPlan] = _NO_PLANS
+        hops: Iterable[object] = _FEW  # most walks are short: ten thousand at once have no dict each
         node, action, t0 = start, None, now()
         while node is not None:
-            for _ in repeat(None, hops):
+            for _ in hops:
                 if stops and node in stops:
                     frame.node = None
                     return action, node
@@ -179,7 +181,7 @@ async def walk_async(
             if len(records) > TRIM_AT:
                 run.log.trim()
             elif plans is _NO_PLANS:
-                plans, hops = {}, LOOK_EVERY
+                plans, hops = {}, _MANY
             elif mode == ENGINE:
                 await sleep(0)  # a flow that never waits must not keep all others, and its own clock, waiting
         frame.node = None
@@ -199,7 +201,7 @@ async def walk_async(
         raise
     finally:
         if self is not None:
-            restore_frame(token)
+            restore_frame(frame, outer)
 
 
 async def _visit_plain(c: Node, shared: object, plan: VisitPlan, mode: LoopOwner) -> Any:

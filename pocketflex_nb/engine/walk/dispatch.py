@@ -78,7 +78,8 @@ _STEPS = frozenset(("prep", "exec", "post", "exec_fallback"))
 _LAZY_STEPS = (*_STEPS, "exec_async")
 #: what may be replaced on one node
 _PATCHES = _STEPS | {"_run", "_exec", "_run_async"}
-#: what a plan of the other spelling depends on
+#: what a plan depends on, and one of the other spelling
+_depends = attrgetter("_run", "_exec", "set_params", "prep", "exec", "post")
 _depends_legacy_async = attrgetter("_run_async", "_exec", "set_params", "prep_async", "exec_async", "post_async", "exec_fallback_async")
 
 
@@ -229,13 +230,11 @@ def plan_of(node: Any, run: Lifecycle[Frame], is_shown: bool = False) -> VisitPl
         fn = run.current_class(node._pfx_fn)
         cls = AsyncFunctionNode if is_async(fn) or is_stream(fn) else FunctionNode
     try:
-        spelled = cls._pfx_legacy_async
+        depends = _depends_legacy_async(cls) if cls._pfx_legacy_async else _depends(cls)
     except AttributeError:
+        if issubclass(cls, BaseNode):
+            raise
         return _foreign(node)
-    if spelled:
-        depends: Any = _depends_legacy_async(cls)
-    else:
-        depends = cls._run, cls._exec, cls.set_params, cls.prep, cls.exec, cls.post
     known, plan = _plans.get(cls, _UNKNOWN)
     if plan is None or known != depends:  # the class is new, or one of its steps or hooks was replaced
         if len(_plans) >= 1_024:  # a notebook makes new classes all day

@@ -15,7 +15,7 @@ from pocketflex_nb.core.flow.outcomes import given, is_awaited
 from pocketflex_nb.engine.control.flow_limits import counted, has_limits, is_timed, timed
 from pocketflex_nb.engine.records.addresses import walk_address
 from pocketflex_nb.engine.records.frame import Frame
-from pocketflex_nb.engine.runs.run import Run, lifecycle_of
+from pocketflex_nb.engine.runs.run_lifecycle import RunLifecycle
 from pocketflex_nb.engine.walk.flow_items import ItemWalks, item, privately, settled
 from pocketflex_nb.engine.walk.steps import CALLER, mode_here
 from pocketflex_nb.engine.walk.wait_for_step import wait_here, wait_step
@@ -44,7 +44,7 @@ def _begun(flow: Flow, shared: object, outer: Frame | None) -> Iterator[Frame]:
     """A new frame of a walk of `flow` inside `outer`, the current one, if there is one."""
     run = None
     if outer is None:
-        run = lifecycle_of(Run(flow, shared))
+        run = RunLifecycle(flow, shared)
         run.begin()
         frame = run.root
     else:

@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import inspect
 import sys
+from asyncio import get_running_loop
 from collections.abc import Callable
 from enum import Enum
 from types import CoroutineType
@@ -62,12 +63,13 @@ class LoopOwner(Enum):
 
 #: names of this module, since an attribute of an enum is looked up slowly
 USER, ENGINE, CALLER = LoopOwner
+_HAS_THREADS = sys.platform != "emscripten"
 
 
 def mode_here() -> LoopOwner:
     """The owner of the loop on which the running task is."""
-    loop = asyncio.get_running_loop().__class__
-    if sys.platform == "emscripten":  # no threads there
+    loop = get_running_loop().__class__
+    if not _HAS_THREADS:
         return USER
     if loop is EngineLoop or loop is CallerLoop:
         return ENGINE if loop is EngineLoop else CALLER

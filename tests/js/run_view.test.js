@@ -11,7 +11,7 @@ import { timeOf } from "../../pocketflex_nb/notebook/widgets/run_view/pending.js
 import view from "../../pocketflex_nb/notebook/widgets/run_view/run_view.js";
 import { barsOf } from "../../pocketflex_nb/notebook/widgets/run_view/sparklines.js";
 import { partsOf, sizeOf } from "../../pocketflex_nb/notebook/widgets/run_view/status_grid.js";
-import { endOf, rowsOf, titleOf } from "../../pocketflex_nb/notebook/widgets/run_view/timeline.js";
+import { endOf, patternPath, rowsOf, swatchClasses, titleOf } from "../../pocketflex_nb/notebook/widgets/run_view/timeline.js";
 import { ageOf, capOf } from "../../pocketflex_nb/notebook/widgets/run_view/view.js";
 import { centred, clamped, fitOf, isBeside, isSeen, LEAST, scaleOf, zoomed } from "../../pocketflex_nb/notebook/widgets/run_view/viewport.js";
 import { modelOf, openPage, press } from "./page.js";
@@ -221,6 +221,28 @@ test("a timeline ends with the last visit, or now while one goes on", () => {
   assert.deepEqual(rowsOf([[["A", 0, 1, false, 1]], []], [[], [[">", 0, null, "A", 20]]]), { rows: [0, 26], height: 9, tall: 118 });
   assert.deepEqual([[">", 0, null, "A"], ["?", 0, 1500, "who?"], ["?", 0, null, "who?"], ["|", 0, null, "try 2"]].map(titleOf),
     ["A, going on", "who? (1.5 s)", "who?", "try 2"]);
+});
+
+test("a node has the colour that the kernel numbers, and from the thirteenth on a pattern", async (t) => {
+  const numbers = Object.fromEntries(["A", "B", "C"].map((name, k) => [name, k * 12 + 2]));
+  await show({ colours: numbers, spans: [[["A", 0, 5, false, 0], ["B", 5, 10, false, 0], ["C", 10, 15, true, 0], ["D", 15, 16, false, 0]]] });
+  t.after(end);
+  assert.deepEqual([...el.querySelectorAll(".pf-bar")].map((bar) => bar.getAttribute("class")), ["pf-bar pf-bar-2", "pf-bar pf-bar-2", "pf-bar pf-bar-failed", "pf-bar pf-bar-3"]);
+  assert.equal(el.querySelectorAll(".pf-bar-lines").length, 1);
+  assert.deepEqual([...el.querySelectorAll(".pf-bar-words")].map((words) => words.textContent), ["A", "B", "✗C", "D"]);
+  assert.deepEqual([...el.querySelectorAll(".pf-legend .pf-swatch")].map((swatch) => swatch.className),
+    ["pf-swatch pf-swatch-2", "pf-swatch pf-swatch-3", "pf-swatch pf-swatch-2 pf-pattern-1", "pf-swatch pf-swatch-2 pf-pattern-2"]);
+  const bar = { x: 0, y: 0, width: 20, height: 10 };
+  assert.deepEqual([11, 12, 24, 48].map((number) => patternPath(number, bar)), ["", "M0.0 5.0h20.0", "M4.0 0.0v10.0M12.0 0.0v10.0", ""]);
+  assert.deepEqual(swatchClasses(47), ["pf-swatch-11", "pf-pattern-3"]);
+});
+
+test("each state of the grid has a shape of its own, not only a colour", async (t) => {
+  const coded = "r1,d1,f1,c1,a1,w1,p1";
+  await show({ status_grid: coded, header: { ...STRIP, runs: 7, counts: {} } });
+  t.after(end);
+  const shapes = [...el.querySelectorAll(".pf-heat-cells")].map((path) => path.getAttribute("d").replace(/^M\d+ \d+/, ""));
+  assert.equal(new Set(shapes).size, 7);
 });
 
 test("a row's visits are one path for each colour", () => {

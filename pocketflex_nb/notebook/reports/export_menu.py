@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pocketflex_nb.notebook.reports.html_page import TOLD, page
 from pocketflex_nb.notebook.run_data.playback import ViewedRun
+from pocketflex_nb.views.diagrams.node_colours import colour_numbers
 from pocketflex_nb.views.diagrams.timeline import timeline
 
 __all__ = ["EXPORTS", "exported", "file_name"]
@@ -49,7 +50,7 @@ def exported(what: str, runs: Sequence[ViewedRun], title: str, diagram: str) -> 
     elif what == "svg":
         text = diagram
     else:
-        text = timeline({run.name: run.state() for run in runs[:TOLD]})
+        text = timeline({run.name: run.state() for run in runs[:TOLD]}, colours=colour_numbers(run.graph for run in runs[:TOLD]))
     for number in count(1):
         target = Path(file_name(title, what, number))
         try:

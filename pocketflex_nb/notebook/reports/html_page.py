@@ -16,6 +16,7 @@ from pocketflex_nb.notebook.run_data.error_card import ErrorCard
 from pocketflex_nb.notebook.run_data.playback import ViewedRun
 from pocketflex_nb.notebook.run_data.run_view_model import MANY, Header, RunLane, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.views.diagrams.flow_svg import svg
+from pocketflex_nb.views.diagrams.node_colours import colour_numbers
 from pocketflex_nb.views.diagrams.palette import PALETTE
 from pocketflex_nb.views.diagrams.timeline import timeline
 
@@ -75,6 +76,7 @@ def page(runs: Sequence[ViewedRun], *, title: str | None = None) -> str:
     header = view_model.header(title or (runs[0].name if len(runs) == 1 else f"{len(runs)} runs"))
     named = {run.name: run.state() for run in runs[:TOLD]}
     told = runs if len(runs) <= TOLD else []
+    colours = colour_numbers(run.graph for run in told)
     lanes = view_model.lanes(LINES, final=True) if told else []
     parts = [
         "<!doctype html>", '<html lang="en"><head><meta charset="utf-8">',
@@ -83,7 +85,7 @@ def page(runs: Sequence[ViewedRun], *, title: str | None = None) -> str:
         f"<title>{_text(header['name'])}</title><style>{_STYLE}{_states()}</style></head><body>",
         f"<header><h1>{_text(header['name'])}</h1><p>{_chips(header)}</p></header>",
         *_diagrams(runs, view_model),
-        f"<figure><figcaption>Timeline</figcaption>{timeline(named)}</figure>" if told else "",
+        f"<figure><figcaption>Timeline</figcaption>{timeline(named, colours=colours)}</figure>" if told else "",
         *(_run(run, lane, is_open=len(runs) <= 6) for run, lane in zip(told, lanes, strict=True)),
         "</body></html>\n",
     ]

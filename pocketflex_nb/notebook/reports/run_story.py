@@ -18,6 +18,7 @@ from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.run_labels import run_label
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 from pocketflex_nb.views.conversation.still import conversation_html
+from pocketflex_nb.views.diagrams.node_colours import colour_numbers
 from pocketflex_nb.views.diagrams.timeline import timeline
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
@@ -176,7 +177,7 @@ def _steps(run: ViewedRun, state: State, room: int) -> str:
     """The timeline as an image, and its latest steps as a table."""
     if not state.spans:
         return ""
-    picture = image(timeline({run_label(run): state}, limit=_BARS), timeline_words(state))
+    picture = image(timeline({run_label(run): state}, limit=_BARS, colours=colour_numbers([run.graph])), timeline_words(state))
     drawn = picture if fragment_size(picture) <= room - 800 else ""
     rows = step_rows(state, _STEPS)
     steps = table(("step", "action", "time", "began at"), rows, room - fragment_size(drawn), more=max(state.steps - len(rows), 0))

@@ -29,6 +29,7 @@ from pocketflex_nb.notebook.run_data.run_labels import run_label
 from pocketflex_nb.notebook.run_data.run_view_model import Header, RunViewModel
 from pocketflex_nb.views.conversation.still import conversation_markdown
 from pocketflex_nb.views.diagrams.flow_mermaid import mermaid
+from pocketflex_nb.views.diagrams.node_colours import colour_numbers
 from pocketflex_nb.views.diagrams.timeline import timeline
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import redacted
@@ -179,7 +180,7 @@ def _together(runs: Sequence[ViewedRun], room: int) -> str:
     words = f"Timeline of {count_text(len(runs), 'run')}: " + "; ".join(
         f"{name.strip()} {state.status} after {count_text(state.steps, 'step')}" for name, state in list(states.items())[:12]
     )
-    shown = image(timeline(states, limit=max(_BARS // len(runs), 4)), words)
+    shown = image(timeline(states, limit=max(_BARS // len(runs), 4), colours=colour_numbers(run.graph for run in runs)), words)
     return folded("timeline of all", shown) if fragment_size(shown) <= room else ""
 
 

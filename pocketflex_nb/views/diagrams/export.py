@@ -16,6 +16,7 @@ from pocketflex_nb.views.diagrams.flow_mermaid import mermaid
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.flow_text import text
 from pocketflex_nb.views.diagrams.graphviz import GraphvizSource, has_dot, source, svg_by_dot
+from pocketflex_nb.views.diagrams.node_colours import colour_numbers
 from pocketflex_nb.views.diagrams.sequence import sequence, sequence_svg
 from pocketflex_nb.views.diagrams.timeline import timeline
 from pocketflex_nb.views.values.run_comparison import comparison_text
@@ -65,7 +66,7 @@ def export(thing: object, form: str, **options: Any) -> Any:
     if isinstance(thing, Comparison):
         return _made(_OF_COMPARISONS, form, thing)(thing, **options)
     if form == "timeline":
-        return timeline(_state_of(thing), **options)
+        return timeline(_state_of(thing), **{"colours": _colours(thing), **options})
     graph = _graph(thing)
     if graph is None:
         return _made(_OF_EVENTS, form, thing)(_events(thing), **options)
@@ -91,6 +92,13 @@ def _graph(thing: object) -> Graph | None:
         return graph_of(thing)
     found = getattr(thing, "graph", None)
     return found if isinstance(found, Graph) else None
+
+
+def _colours(thing: Any) -> dict[str, int]:
+    """The numbers of the colours of nodes of a run, or of the runs of a group."""
+    runs = getattr(thing, "runs", None) or {}
+    flows = [getattr(run, "flow", None) for run in (thing, *(runs.values() if isinstance(runs, Mapping) else runs))]
+    return colour_numbers(graph_of(flow) for flow in flows if isinstance(flow, Flow))
 
 
 def _events(thing: object) -> Iterable[Event]:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import cycle
 
 from pocketflex_nb.core.state import Span, State
+from pocketflex_nb.views.diagrams.node_colours import COLOURS, pattern_path
 from pocketflex_nb.views.diagrams.palette import FAMILY, INK, PALETTE, style
 from pocketflex_nb.views.text.safe_text import attribute, shown, xml
 from pocketflex_nb.views.text.text_metrics import cut_to_width, number, width
 
 __all__ = ["timeline"]
 
-#: hues of nodes: (light fill, light line, dark fill)
-_HUES = (
-    ("#dbe8ff", "#4a7fe0", "#1c3358"), ("#d9f2e3", "#2f9a63", "#173a28"), ("#ece3fc", "#8a63d2", "#32264f"),
-    ("#ffeccc", "#b7822c", "#40310f"), ("#d6f1f4", "#2a93a3", "#143b41"), ("#fbe0ec", "#c25a8c", "#451f33"),
-    ("#e6ecd2", "#7c8f2f", "#303713"), ("#e4e7ec", "#7d8797", "#2b3038"),
-)
+#: pixels of a bar that have its colour in full, and of the cross of a failed one
+_EDGE, _CROSS = 4.0, 11.0
 _ROW, _BAR, _LEFT, _TOP, _RIGHT = 22.0, 16.0, 110.0, 24.0, 14.0
 
 
-def timeline(states: State | Mapping[str, State], *, width_px: float = 760, limit: int = 400) -> str:
-    """A timeline as an SVG document.
+def timeline(
+    states: State | Mapping[str, State], *, width_px: float = 760, limit: int = 400, colours: Mapping[str, int] | None = None
+) -> str:
+    """A timeline as an SVG document. A bar has the colour of its node, its name where there is room, and a sign of how it ended.
 
     Parameters
     ----------
@@ -33,24 +31,24 @@ def timeline(states: State | Mapping[str, State], *, width_px: float = 760, limi
         Width in pixels.
     limit : int
         Bars drawn of one run, the latest; older ones are counted.
+    colours : mapping of str to int, optional
+        The numbers of the nodes' colours, as `colour_numbers` gives them; others follow in the order in which they were visited.
     """
     named = dict(states) if isinstance(states, Mapping) else {states.run or "run": states}
-    return _Timeline(named, width_px, limit).text()
+    return _Timeline(named, width_px, limit, colours or {}).text()
 
 
 class _Timeline:
-    def __init__(self, states: dict[str, State], width_px: float, limit: int) -> None:
+    def __init__(self, states: dict[str, State], width_px: float, limit: int, colours: Mapping[str, int]) -> None:
         self.states, self.width, self.limit = states, width_px, limit
         spans = [s for state in states.values() for s in state.spans]
         begins = [s.start for s in spans] + [state.started for state in states.values() if state.started]
         ends = [s.end for s in spans] + [state.finished for state in states.values() if state.finished]
         self.begin = min(begins, default=0)
         self.span = max(max(ends, default=self.begin) - self.begin, 1)
-        hues = cycle(_HUES)
-        self.hues: dict[str, tuple[str, str, str]] = {}
+        self.colours = dict(colours)
         for span in spans:
-            if span.node not in self.hues:
-                self.hues[span.node] = next(hues)
+            self.colours.setdefault(span.node, len(self.colours))
 
     def x(self, ns: int) -> float:
         return _LEFT + (self.width - _LEFT - _RIGHT) * (ns - self.begin) / self.span
@@ -115,36 +113,46 @@ class _Timeline:
     def bar(self, span: Span, y: float) -> str:
         x = self.x(span.start)
         w = max(self.x(span.end) - x - 1, 2.0)
-        fill, line, _ = self.hues[span.node]
-        hue = _HUES.index(self.hues[span.node])
-        if span.failed:
-            line = PALETTE["light"]["failed"].line
-        short = span.node.rsplit("/", 1)[-1]
-        text = cut_to_width(shown(short, 100), w - 8, 10) if w > 26 else ""
+        colour = self.colours[span.node]
+        hue = colour % len(COLOURS["light"])
+        fill, bad = COLOURS["light"][hue], PALETTE["light"]["failed"].line
         took = (span.end - span.start) / 1e9
         said = f"{span.address or span.node}: {_seconds(took)}" + (f" → {span.action}" if span.action else "")
         said += ", failed" if span.failed else ", cancelled" if span.cancelled else ""
-        ink = INK["light"]["ink"]
-        inside = f'<text class="pf-label" x="{number(x + 4)}" y="{number(y + 11.5)}" font-size="10" fill="{ink}">'
-        inside = f"{inside}{xml(text)}</text>" if text.strip("…") else ""
-        cross = f'<path d="M{number(x)},{number(y)}l{number(min(w, 8))},8" stroke="{line}"/>' if span.failed else ""
-        dash = ' stroke-dasharray="3 2" fill-opacity="0.5"' if span.cancelled else ""
+        left = _EDGE + (_CROSS if span.failed else 0)
+        cross = f'<path class="pf-bad" d="M{number(x + _EDGE + 2)},{number(y + 4)}l8,8m0,-8l-8,8" stroke="{bad}" stroke-width="2"/>'
+        dash = ' stroke-dasharray="3 2"' if span.cancelled else ""
+        lines = pattern_path(colour, x, y, w, _BAR)
+        pattern = f'<path class="pf-h{hue}" d="{lines}" fill="none" stroke="{fill}"/>' if lines else ""
+        place = f'x="{number(x)}" y="{number(y)}"'
+        edge = f'<rect class="pf-h{hue}" {place} width="{number(min(w, _EDGE))}" height="{number(_BAR)}" rx="2" fill="{fill}"/>'
         return (
             f'<g class="pf-bar" data-node="{attribute(span.node)}" data-seq="{span.seq}"><title>{xml(said)}</title>'
-            f'<rect class="pf-h{hue}" x="{number(x)}" y="{number(y)}" width="{number(w)}" height="{number(_BAR)}" rx="3" '
-            f'fill="{fill}" stroke="{line}" stroke-width="{1.6 if span.failed else 1}"{dash}/>{cross}{inside}</g>'
+            f'<rect class="pf-h{hue}{" pf-bad" if span.failed else ""}" {place} width="{number(w)}" height="{number(_BAR)}" rx="3" '
+            f'fill="{fill}" fill-opacity="0.2" stroke="{bad if span.failed else fill}" stroke-width="{1.8 if span.failed else 1}"{dash}/>'
+            f'{pattern}{edge}{cross if span.failed else ""}{_inside(span.node, x + left, y, w - left)}</g>'
         )
 
 
+def _inside(node: str, x: float, y: float, room: float) -> str:
+    """The name of a node inside its bar, as far as there is room."""
+    text = cut_to_width(shown(node.rsplit("/", 1)[-1], 100), room - 6, 10) if room > 20 else ""
+    if not text.strip("…"):
+        return ""
+    place = f'x="{number(x + 3)}" y="{number(y + 11.5)}"'
+    return f'<text class="pf-label" {place} font-size="10" fill="{INK["light"]["ink"]}">{xml(text)}</text>'
+
+
 def _hue_style() -> str:
-    """The bars' fills, by the reader's theme."""
-    dark = "".join(f".pf-svg .pf-h{n}{{fill:{deep}}}" for n, (_, _, deep) in enumerate(_HUES))
-    rules = [f"@media (prefers-color-scheme:dark){{{dark}}}"]
-    for n, (light, _, deep) in enumerate(_HUES):
-        for flag, theme, fill in (("true", "light", light), ("false", "dark", deep)):
-            bar = f".pf-svg .pf-h{n}"
-            rules.append(f'[data-jp-theme-light="{flag}"] {bar},[data-theme="{theme}"] {bar}{{fill:{fill}}}')
-    return "".join(rules)
+    """The bars' colours, by the reader's theme."""
+    light, dark = (";".join(f"--pf-b{n}:{colour}" for n, colour in enumerate(COLOURS[theme])) for theme in ("light", "dark"))
+    return "".join([
+        f".pf-timeline{{{light}}}@media (prefers-color-scheme:dark){{.pf-timeline{{{dark}}}}}",
+        f'[data-jp-theme-light="true"] .pf-timeline,[data-theme="light"] .pf-timeline{{{light}}}',
+        f'[data-jp-theme-light="false"] .pf-timeline,[data-theme="dark"] .pf-timeline{{{dark}}}',
+        *(f".pf-svg .pf-h{n}{{fill:var(--pf-b{n});stroke:var(--pf-b{n})}}" for n in range(len(COLOURS["light"]))),
+        ".pf-svg path[class^=pf-h]{fill:none}.pf-svg .pf-bad{stroke:var(--pf-failed-line)}",
+    ])
 
 
 def _nice(step: float) -> float:

@@ -36,6 +36,7 @@ from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, 
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgotten
 from pocketflex_nb.notebook.widgets.run_view.drawer import Drawer
 from pocketflex_nb.views.diagrams.flow_svg import svg
+from pocketflex_nb.views.diagrams.node_colours import colour_numbers
 from pocketflex_nb.views.diagrams.palette import GLYPHS
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_text import shown
@@ -112,6 +113,7 @@ class RunView(StaticFallback, DeltaWidget):
     spans: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
     marks: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
     icons = traitlets.Dict().tag(sync=True)
+    colours = traitlets.Dict().tag(sync=True)
     focus = traitlets.Int(-1).tag(sync=True)
     height = traitlets.Int(500).tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
@@ -133,6 +135,7 @@ class RunView(StaticFallback, DeltaWidget):
         self._levels: list[RunLevel] = []  # the way into steps whose inner runs are shown
         self._flows: list[Flow] = []
         self._drawn: list[dict[str, str]] = []
+        self._colours: dict[str, int] = {}
         self._seen: tuple[object, ...] | None = None
         self._next_spans = 0.0
         self._owes_spans = False  # whether timeline and tab are behind
@@ -147,7 +150,7 @@ class RunView(StaticFallback, DeltaWidget):
         self._has_told_end = False
         self._draw()
         traits = self._shown(final=False, timely=True)
-        super().__init__(height=height, icons=dict(GLYPHS), diagrams=self._drawn, **traits, **options)
+        super().__init__(height=height, icons=dict(GLYPHS), diagrams=self._drawn, colours=self._colours, **traits, **options)
         self.on_msg(self._command)
         handle_clicks_while_busy(self)
         notify_when_forgotten(self)
@@ -341,12 +344,13 @@ class RunView(StaticFallback, DeltaWidget):
         before = self._drawn
         self._draw()
         if self._drawn != before:
-            self.diagrams = self._drawn
+            self.diagrams, self.colours = self._drawn, self._colours
 
     def _draw(self) -> None:
         graphs = graphs_of(self._view_model.runs)
         self._flows = [flow for flow, _ in graphs]
         names = flow_names(self._flows)
+        self._colours = {clean(path, 80): number for path, number in colour_numbers(graph for _, graph in graphs).items()}
         self._drawn = [{"name": name, "svg": svg(graph, None, live=True)} for name, (_, graph) in zip(names, graphs[:20], strict=False)]
 
     def _push(self, *, final: bool, now_all: bool = False) -> None:

@@ -10,6 +10,11 @@ import { sign, stateOf } from "../base/js/status.js";
 const CODES = { r: "running", d: "done", f: "failed", c: "cancelled", a: "asking", w: "paused", p: "pending", u: "unfinished" };
 /** @type {Record<string, number>} */
 const MOVES = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -100, ArrowDown: 100 };
+/** Cells of each state have a shape of their own, in a square of 8. @type {Record<string, string>} */
+const SHAPES = {
+  done: "h8v8h-8z", running: "l8 4l-8 4z", asking: "m4 0l4 4l-4 4l-4 -4z", waiting: "h3v8h-3zm5 0h3v8h-3z", cancelled: "m0 3h8v2h-8z",
+  failed: "h2l2 2.6l2 -2.6h2l-2.8 4l2.8 4h-2l-2 -2.6l-2 2.6h-2l2.8 -4z", idle: "h8v8h-8zm1.6 1.6v4.8h4.8v-4.8z",
+};
 /** Cells at most; above that a cell stands for several runs. */
 const CELLS = 1200;
 /** Cells of one line at most. */
@@ -107,7 +112,7 @@ function pictureOf(parts, { each, columns, lines }) {
     runs += n;
     let path = "";
     for (const last = Math.ceil(runs / each); cell < last; cell += 1) {
-      path += `M${(cell % columns) * 10 + 1} ${Math.floor(cell / columns) * 10 + 1}h8v8h-8z`;
+      path += `M${(cell % columns) * 10 + 1} ${Math.floor(cell / columns) * 10 + 1}${SHAPES[stateOf(status)] ?? SHAPES.done}`;
     }
     const title = makeSvg("title", {});
     title.textContent = `${n} ${status}`;

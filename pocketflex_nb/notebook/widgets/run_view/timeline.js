@@ -14,7 +14,13 @@ import { clock } from "../base/js/status.js";
 /** Timelines of more runs than this are lines beside their names. */
 const ROWS = 6;
 /** Levels of one run at most, and names in the legend. */
-const LEVELS = 8, NAMES = 12;
+const LEVELS = 8, NAMES = 24;
+/** Colours of bars; the next nodes have the same with a pattern. */
+const COLOURS = 12;
+/** Lines over a bar, along and across it, by pattern; and the units between two lines across. */
+const PATTERNS = [[false, false], [true, false], [false, true], [true, true]], BETWEEN = 8;
+/** Part of the timeline from which on a bar has its name inside. */
+const NAMED = 0.06;
 /** The visits from which on there is something to compare. */
 const FIRST = 2;
 /** The height of all bars in pixels at most. */
@@ -39,7 +45,6 @@ export function timelineOf(view, playhead) {
     isGrowing = open.some((row) => row.length);
     playhead.end = endOf(spans, marks, view.elapsed);
     const names = [...new Set([...spans.flat().map(([node]) => node), ...open.flat().map(([, , , node]) => node)])];
-    for (const name of names) view.colour(name);
     names.sort((x, y) => view.colour(x) - view.colour(y));
     const isNamed = spans.length > 1;
     el.dataset.named = String(isNamed);
@@ -58,7 +63,10 @@ export function timelineOf(view, playhead) {
     overlay.style.height = labels.style.height = svg.style.height = `${Math.min(tall, HIGHEST_PX)}px`;
     for (const [k, top] of rows.entries()) {
       const levelled = (/** @type {number} */ level) => top + Math.min(level, LEVELS - 1) * (height + 2);
-      for (const span of spans[k]) svg.append(barOfVisit(span, end, levelled(span[4]), height));
+      for (const span of spans[k]) {
+        svg.append(...barOfVisit(span, end, levelled(span[4]), height));
+        overlay.append(...wordsOnBar(span, end, levelled(span[4]) * scaled, height * scaled));
+      }
       for (const mark of marks[k] ?? []) overlay.append(markOf(mark, end, levelled(mark[4] ?? 0) * scaled, height * scaled));
       if (spans.length > 1) labels.append(labelOf(k, top * scaled + (height * scaled) / 2));
     }
@@ -71,14 +79,29 @@ export function timelineOf(view, playhead) {
     const title = makeSvg("title", {}), cls = barClass(how, view.colour(node));
     title.textContent = `${node}  ${((to - from) / 1000).toFixed(3)} s${how === 2 ? "  cancelled" : how ? "  failed" : ""}`;
     const place = { x: (from / end) * 1000, y, width: Math.max(((to - from) / end) * 1000, 1.5), height, rx: 1.5 };
-    return makeSvg("rect", { ...place, class: `pf-bar ${cls}` }, title);
+    const lines = how ? "" : patternPath(view.colour(node), place);
+    return [makeSvg("rect", { ...place, class: `pf-bar ${cls}` }, title), ...(lines ? [makeSvg("path", { d: lines, class: "pf-bar-lines" })] : [])];
+  }
+
+  /** A cross where a visit failed, and the node's name where there is room. @param {Span} span @param {number} end @param {number} top @param {number} height */
+  function wordsOnBar([node, from, to, how], end, top, height) {
+    const texts = [...(how === 1 || how === true ? [["pf-bar-cross", "✗"]] : []), ...((to - from) / end >= NAMED ? [["pf-bar-name", node]] : [])];
+    if (!texts.length) return [];
+    const holder = make("span", "pf-bar-words");
+    holder.style.left = `${(from / end) * 100}%`;
+    holder.style.width = `${((to - from) / end) * 100}%`;
+    holder.style.top = `${top}px`;
+    holder.style.height = `${height}px`;
+    holder.append(...texts.map(([cls, text]) => make("span", cls, text)));
+    return [holder];
   }
 
   /** @param {Mark} mark @param {number} end @param {number} top @param {number} height */
   function markOf(mark, end, top, height) {
     const [sign, from, to, words] = mark, kind = KINDS[sign], until = to ?? (kind === "retry" ? from : end);
     const el = make("span", `pf-mark pf-mark-${kind}`, sign === "?" ? "?" : "");
-    if (kind === "now") el.classList.add(`pf-swatch-${view.colour(words)}`);
+    if (kind === "now") el.classList.add(...swatchClasses(view.colour(words)));
+    if (kind === "now" && (until - from) / end >= NAMED) el.append(make("span", "pf-bar-name", words));
     el.title = titleOf(mark);
     el.style.left = `${(Math.min(from, end) / end) * 100}%`;
     el.style.width = kind === "retry" ? "" : `max(${(Math.max(until - from, 0) / end) * 100}%, ${kind === "wait" ? 9 : 2}px)`;
@@ -99,9 +122,12 @@ export function timelineOf(view, playhead) {
     const legend = make("span", "pf-legend"), scale = make("div", "pf-scale");
     for (const name of names.slice(0, NAMES)) {
       const item = make("span", "pf-legend-item");
-      item.append(make("span", `pf-swatch pf-swatch-${view.colour(name)}`), make("span", "", name));
+      const swatch = make("span", "pf-swatch");
+      swatch.classList.add(...swatchClasses(view.colour(name)));
+      item.append(swatch, make("span", "", name));
       legend.append(item);
     }
+    if (names.length > NAMES) legend.append(make("span", "pf-legend-item", `and ${names.length - NAMES} more`));
     scale.append(make("span", "", "0 s"), legend, make("span", "", clock(playhead.end / 1000)));
     return scale;
   }
@@ -117,10 +143,25 @@ export function timelineOf(view, playhead) {
   return { el, draw, grow };
 }
 
-/** The class of a bar. @param {boolean | number} how its visit ended @param {number} colour */
+/** The class of a bar. @param {boolean | number} how its visit ended @param {number} colour its number */
 export function barClass(how, colour) {
   if (how === 2) return "pf-bar-cancelled";
-  return how ? "pf-bar-failed" : `pf-bar-${colour}`;
+  return how ? "pf-bar-failed" : `pf-bar-${colour % COLOURS}`;
+}
+
+/** The classes of what has a node's colour and pattern. @param {number} colour its number */
+export function swatchClasses(colour) {
+  const pattern = Math.floor(colour / COLOURS) % PATTERNS.length;
+  return [`pf-swatch-${colour % COLOURS}`, ...(pattern ? [`pf-pattern-${pattern}`] : [])];
+}
+
+/** The lines over a bar, as path data; none for the first twelve nodes. @param {number} colour its number
+ *  @param {{ x: number, y: number, width: number, height: number }} bar */
+export function patternPath(colour, { x, y, width, height }) {
+  const [along, across] = PATTERNS[Math.floor(colour / COLOURS) % PATTERNS.length];
+  let path = along ? `M${x.toFixed(1)} ${(y + height / 2).toFixed(1)}h${width.toFixed(1)}` : "";
+  for (let at = BETWEEN / 2; across && at < width; at += BETWEEN) path += `M${(x + at).toFixed(1)} ${y.toFixed(1)}v${height.toFixed(1)}`;
+  return path;
 }
 
 /** When the timeline ends, ms: with the last visit, or now while one goes on.

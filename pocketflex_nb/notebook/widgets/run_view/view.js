@@ -11,8 +11,6 @@ const LIVE = ["running", "pending", "paused", "asking"];
 const COMPACT = 0.84, WINDOW = 0.44, USUAL_HEIGHT = 500, LEAST_HEIGHT = 240;
 /** Pixels of its strip, timeline and tabs. */
 const AROUND = 122;
-/** Colours that the style sheet has for bars. */
-const COLOURS = 6;
 
 /** @param {string} status */
 export function isLiveStatus(status) {
@@ -22,7 +20,7 @@ export function isLiveStatus(status) {
 /** @param {Model} model @param {HTMLElement} root */
 export function viewOf(model, root) {
   /** @type {Map<string, number>} */
-  const colours = new Map();
+  const strangers = new Map();
   const view = {
     model, root,
     /** Whether the kernel went while runs were live. */
@@ -52,10 +50,13 @@ export function viewOf(model, root) {
       view.epoch ??= epoch ?? null;
       return performance.now() - view.begun - (epoch && view.epoch ? (epoch - view.epoch) * 1000 : 0);
     },
-    /** Colour of a node's bars: by the order in which nodes were seen, so that it stays. @param {string} node */
+    /** Number of a node's colour: its place in its flow, the same in every view; of a node that is none of its flow's, the next that is free.
+     *  @param {string} node @returns {number} */
     colour(node) {
-      const known = colours.get(node) ?? colours.size % COLOURS;
-      colours.set(node, known);
+      const told = model.get("colours")?.[node];
+      if (told !== undefined) return told;
+      const known = strangers.get(node) ?? Object.keys(model.get("colours") ?? {}).length + strangers.size;
+      strangers.set(node, known);
       return known;
     },
   };

@@ -399,6 +399,7 @@ class JournalRecorder(Protocol):
     def begun_content(self, address: str, /) -> tuple[dict[Any, Any], dict[str, Any]] | None: ...
 
     # records
+    def leave_out(self, keys: frozenset[Any], /) -> None: ...
     def hop(
         self, address: str, action: Any, changes: _StoreChanges, /, *, seconds: float = 0.0, usage: tuple[float, float] | None = None,
         origin: str = "",

@@ -14,6 +14,7 @@ from pocketflex_nb.core.flow.code_marks import code_marks, wiring
 from pocketflex_nb.core.flow.node_ids import base_id
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.value_text import value_text
+from pocketflex_nb.engine.records.inner_recording import record_inside
 from pocketflex_nb.engine.records.recording import Recording
 from pocketflex_nb.engine.records.reuse import Reuse
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
@@ -57,6 +58,8 @@ def keep_runs(made: Iterable[Run], keeping: Keeping) -> None:
     _reuse(runs, keeping)
     if keeping.journal is not None:
         _record(runs, keeping.journal, keeping.durability)
+    elif any(run.outer is not None and run.outer.lifecycle.recording is not None for run in runs):
+        record_inside(runs)
 
 
 def _reuse(runs: list[Any], keeping: Keeping) -> None:

@@ -56,9 +56,11 @@ async def _main(run: RunLifecycle) -> None:
     run.task = asyncio.current_task()
     run.begin()
     try:
-        action = await drive(run.flow, run.store)
-        if run.recording is not None:
-            await run.recording.over(action)
+        recording = run.recording
+        known = None if recording is None else recording.known_end()
+        action = await drive(run.flow, run.store) if known is None else known[0]
+        if recording is not None and known is None:
+            await recording.over(action)
         run.conclude(action)
     except BaseException as exc:
         ended = isinstance(exc, (asyncio.CancelledError, RunCancelled)) and run.ending is not None

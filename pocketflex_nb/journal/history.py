@@ -13,7 +13,10 @@ from pocketflex_nb.journal.journal_file import JournalFile
 from pocketflex_nb.journal.row_kinds import Kind, Row, read_changes, read_value
 from pocketflex_nb.journal.salvage import DamagedJournal
 
-__all__ = ["History"]
+__all__ = ["INSIDE", "History"]
+
+#: begins the part of an address that names a run which a step began
+INSIDE = "/~>"
 
 #: the walk of an item is inside of the visit of the batch flow
 _ITEM = re.compile(r"\[\d+\]$")
@@ -34,7 +37,9 @@ class History:
     header : dict
         What was known before the first node.
     rows : list of Row
-        What was recorded, oldest first.
+        What was recorded, oldest first; without what runs did that its steps began.
+    every : list of Row
+        With that.
     missing : list of str
         What is damaged, in words.
     last, last_answer : int
@@ -49,6 +54,7 @@ class History:
         self.name, self.begun = str(row[1]), float(row[2]) if isinstance(row[2], (int, float)) else 0.0
         self.header: dict[str, Any] = json.loads(file.blobs.filled(str(row[3]))) if not self.missing else {}
         self.rows: list[Row] = []
+        self.every: list[Row] = []
         self.answers: dict[tuple[str, int], str] = {}
         self.finished: dict[str, Row] = {}  # by address, the visits that are over
         self.inner: Counter[str] = Counter()  # by address, the visits inside that are over
@@ -79,11 +85,15 @@ class History:
                 self.missing.append(f"an answer of run {self.run}")
 
     def _take(self, row: Row) -> None:
-        self.rows.append(row)
+        self.every.append(row)
         kind, address = row.kind, row.address
+        inside = address.rfind(INSIDE) + 1  # where the part begins that names the run, if it is one inside
+        if not inside:
+            self.rows.append(row)
         if kind in (Kind.HOP, Kind.FAILED):
             self.finished[address] = row
-            at = address.find("/", address.find("/") + 1)
+            at = address.find("/", inside)
+            at = address.find("/", at + 1) if at > 0 else at
             while at > 0:
                 self.inner[_ITEM.sub("", address[:at])] += 1
                 at = address.find("/", at + 1)
@@ -108,7 +118,7 @@ class History:
     @property
     def usage(self) -> tuple[float, float]:
         """Tokens and cost that its finished nodes have spent."""
-        spent = [row.data["u"] for row in self.rows if "u" in row.data]
+        spent = [row.data["u"] for row in self.every if "u" in row.data]
         return sum(one[0] for one in spent), sum(one[1] for one in spent)
 
     @property
@@ -147,7 +157,7 @@ class History:
     def private_contents(self) -> dict[str, dict[Any, Any]]:
         """What the private stores hold at the end, by address."""
         found: dict[str, dict[Any, Any]] = {}
-        for row in self.rows:
+        for row in self.every:
             for where, pairs in read_changes(row):
                 if where:
                     content = found.setdefault(where, {})
@@ -161,8 +171,8 @@ class History:
     def until(self, hops: int | None) -> Iterator[Row]:
         """The records up to so many finished nodes; None: all."""
         count = 0
-        for row in self.rows:
+        for row in self.every:
             if hops is not None and count >= hops:
                 return
-            count += row.kind in (Kind.HOP, Kind.FAILED)
+            count += row.kind in (Kind.HOP, Kind.FAILED) and INSIDE not in row.address
             yield row

@@ -270,7 +270,7 @@ class Journal:
                 history = self.history(number)
                 line: dict[str, Any] = {"run": number, "name": history.name, "begun": history.begun, "header": history.header}
                 out.write(json.dumps(line, ensure_ascii=False) + "\n")
-                for row in history.rows:
+                for row in history.every:
                     line = {"run": number, "record": row.number, "kind": row.kind.name.lower(), "address": row.address, "body": row.data}
                     out.write(json.dumps(line, ensure_ascii=False) + "\n")
                 for (address, question), text in history.answers.items():

@@ -108,6 +108,10 @@ class RunRecorder:
         return self._contents.pop(address, {}), more
 
     # records ---------------------------------------------------------------------------------------------------------
+    def leave_out(self, keys: frozenset[Any]) -> None:
+        """Keep these keys of stores out of the journal from now on, too."""
+        self.transient |= keys
+
     def hop(
         self, address: str, action: Any, changes: _Changes, *, seconds: float = 0.0, usage: tuple[float, float] | None = None,
         origin: str = "",

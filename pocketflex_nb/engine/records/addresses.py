@@ -35,7 +35,8 @@ def walk_address(frame: Frame) -> str:
     walk = _walk(frame)
     if walk.where is None:
         if walk.parent is None:
-            walk.where = str(walk.lifecycle.flow_id)
+            recording = walk.lifecycle.recording
+            walk.where = (recording.root if recording is not None else "") or str(walk.lifecycle.flow_id)
         else:
             where = step_address(walk.parent, walk.outer)
             if walk.branch is not None:

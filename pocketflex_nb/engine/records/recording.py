@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.flow.nodes import BaseNode
     from pocketflex_nb.core.port_types import JournalRecorder
 
-__all__ = ["Recording", "traced"]
+__all__ = ["Recording", "store_scope", "traced"]
 
 #: events that have records of their own
 _TOLD_OTHERWISE = frozenset({"node_started", "node_retried"})
@@ -46,7 +46,15 @@ class Recording:
     ----------
     is_resumed : bool
         Whether an earlier process began the run.
+    root : str
+        The address of the outermost walk; ``""``: the flow's id.
+    scope : str
+        Where changes of the run's own store are recorded.
+    inner_begun : dict of str to int
+        How many runs of a flow each visit has begun, by address.
     """
+
+    root = scope = ""
 
     def __init__(self, recorder: JournalRecorder, uid: str) -> None:
         self.recorder, self.uid = recorder, uid
@@ -58,6 +66,7 @@ class Recording:
         self.questions = QuestionCounts()
         self._places: dict[int, tuple[str, int]] = {}
         self._notes: deque[_Noted] = deque()
+        self.inner_begun: dict[str, int] = {}
 
     # what is known ---------------------------------------------------------------------------------------------------
     def attempts(self, frame: Frame) -> int:
@@ -72,6 +81,10 @@ class Recording:
     def answer(self, where: str, number: int) -> tuple[bool, object]:
         """Whether an earlier process has the answer, and the answer."""
         return self.recorder.answer(where, number)
+
+    def known_end(self) -> tuple[object] | None:
+        """The last action, when an earlier process has finished the run; such a one of its own is not begun again."""
+        return None
 
     def number(self, place: tuple[str, int]) -> int:
         """The number that the question asked at `place` had in an earlier process; 0: it was not asked there."""
@@ -106,16 +119,24 @@ class Recording:
         """Keep statements for the next transaction."""
         self._early += statements
 
-    def _taken(self) -> list[tuple[str, Mapping[object, object], list[object]]]:
-        """The changes since the last record: of each store its address, the content of the changed keys, and these."""
+    def _taken(self, walk: Frame | None = None) -> list[tuple[str, Mapping[object, object], list[object]]]:
+        """The changes since the last record, of `walk` and what is inside of it: of each store its address, the changed keys, and these."""
         changes, self._changes = self._changes, []
         found: dict[int, tuple[str, dict[object, object], list[object]]] = {}
         for frame, places in changes:
-            scope = frame.scope
-            store = frame.lifecycle.store if scope is None else scope.private
+            if walk is not None and frame is not walk and not _is_within(frame, walk):  # its own record takes it
+                self._changes.append((frame, places))
+                continue
+            run, scope = frame.lifecycle, frame.scope
+            store = run.store if scope is None else scope.private
             if type(store) is not Store:  # one that is kept elsewhere holds its own values
                 continue
-            where = "" if scope is None else walk_address(scope)
+            if run.recording is not None:
+                where: str | None = run.recording.scope if scope is None else walk_address(scope)
+            else:  # a run inside that is not recorded by itself; a store of its own ends with it
+                where = store_scope(frame, store)
+            if where is None:
+                continue
             _, content, keys = found.setdefault(id(store), (where, {}, []))
             for page, at in places_in(places):
                 key = page[at + KEY]
@@ -156,12 +177,12 @@ class Recording:
     async def hop(self, frame: Frame, address: str, action: object, seconds: float, origin: str = "") -> None:
         """A finished node. `origin`: ``"cached"`` or ``"taped"`` when its results were taken from there."""
         used, told = self._used(frame, address), self._noted()
-        await self.save(self.recorder.hop(address, action, self._taken(), seconds=seconds, usage=used, origin=origin), told)
+        await self.save(self.recorder.hop(address, action, self._taken(frame), seconds=seconds, usage=used, origin=origin), told)
 
-    async def failed(self, address: str, error: BaseException, told: str, seconds: float) -> None:
+    async def failed(self, frame: Frame, address: str, error: BaseException, told: str, seconds: float) -> None:
         """A node whose error edge is taken."""
         noted = self._noted()
-        await self.save(self.recorder.failed(address, error, told, self._taken(), seconds=seconds), noted)
+        await self.save(self.recorder.failed(address, error, told, self._taken(frame), seconds=seconds), noted)
 
     async def keep_result(self, frame: Frame, address: str, value: object, *, is_item: bool = False) -> bool:
         """What `exec` gave and spent, before `post` begins. Returns whether it could be kept."""
@@ -172,10 +193,10 @@ class Recording:
         await self.save(statements, told)
         return bool(statements)
 
-    async def prepared(self, address: str, value: object) -> None:
+    async def prepared(self, frame: Frame, address: str, value: object) -> None:
         """What a flow's own prep gave, with what it changed; when it cannot be kept, prep runs again after a crash."""
         changes, told = list(self._changes), self._noted()
-        statements = self.recorder.kept_result(address, value, changes=self._taken())
+        statements = self.recorder.kept_result(address, value, changes=self._taken(frame))
         if not statements:
             self._changes = changes
         await self.save(statements, told)
@@ -207,6 +228,31 @@ class Recording:
         """The run has failed or was cancelled; nobody waits for this record."""
         early, self._early = [*self._early, *self._noted()], []
         self.recorder.end_soon([*early, *self.recorder.over(status, None, told, self._taken())])
+
+
+def _is_within(frame: Frame, walk: Frame) -> bool:
+    """Whether `frame` is a part of `walk`, in runs inside too."""
+    inner: Frame | None = frame
+    while inner is not None:
+        if inner is walk:
+            return True
+        inner = inner.parent if inner.parent is not None else inner.lifecycle.outer
+    return False
+
+
+def store_scope(frame: Frame, store: object) -> str | None:
+    """Where changes of `store` are recorded, as a store of a walk around `frame` or of a run around it; None: of none of them."""
+    around: Frame | None = frame
+    while around is not None:
+        run, walk = around.lifecycle, around.scope
+        while walk is not None:
+            if walk.private is store:
+                return walk_address(walk) if run.recording is not None else None
+            walk = None if walk.parent is None else walk.parent.scope
+        if run.store is store and run.recording is not None:
+            return run.recording.scope
+        around = run.outer
+    return None
 
 
 def _joined(notes: deque[_Noted]) -> Iterator[_Noted]:

@@ -240,7 +240,9 @@ class RunLifecycle:
     @property
     def kept_at(self) -> tuple[Any, int] | None:
         """Its journal's file, and its number there; None when it has none."""
-        return None if self.recording is None else (self.recording.recorder.path, self.recording.recorder.run)
+        if self.recording is None or self.recording.root:  # a run inside is recorded with the one around it
+            return None
+        return (self.recording.recorder.path, self.recording.recorder.run)
 
     @property
     def source_text(self) -> str:
@@ -426,7 +428,7 @@ class RunLifecycle:
                 if self.nested is None:
                     self.nested = NestedRuns(self)
         self.nested.add(child, frame)
-        if self.needs_check:
+        if self.needs_check or (self.recording is not None and not child.launched):  # whose walk then tells of each change
             child.needs_check = True
             child.ensure_controller()
 

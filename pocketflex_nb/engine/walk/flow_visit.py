@@ -171,7 +171,7 @@ async def _prepared(frame: Frame, flow: Flow, shared: object) -> object:
         return prepared
     prepared = await _then(flow.prep(shared))
     settled(frame)
-    await recording.prepared(address, prepared)
+    await recording.prepared(frame, address, prepared)
     return prepared
 
 

@@ -32,8 +32,11 @@ def record_changes(frame: Frame) -> None:
         ns = now()
         numbered(places_in(changes), run.hops + 1, ns)
         run.records.extend((frame, frame.node, CHANGED, changes, -ns))
-        if run.recording is not None:
-            run.recording.changed(frame, changes)
+        recorded: Any = run
+        while recorded.recording is None and recorded.outer is not None:  # a run inside may change the store of the one around it
+            recorded = recorded.outer.lifecycle
+        if recorded.recording is not None:
+            recorded.recording.changed(frame, changes)
         if run.controller is not None and run.controller.subscribers:
             run.controller.subscribers.tell()
 

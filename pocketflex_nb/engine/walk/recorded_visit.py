@@ -98,7 +98,7 @@ async def visit_recorded(frame: Frame, node: Any, visit: Callable[[RecordedVisit
         handled = getattr(node, "_pfx_on_error", None) is not None and error is not run.ending and isinstance(error, Exception)
         if recording is not None and handled:
             _settle(frame)
-            await recording.failed(address, error, format_error(error), (now() - start) / 1e9)
+            await recording.failed(frame, address, error, format_error(error), (now() - start) / 1e9)
         raise
     finally:
         frame.visit = None

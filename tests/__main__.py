@@ -25,6 +25,7 @@ import psutil
 import pytest
 
 from tests.environment import ROOT, isolated_jupyter
+from tests.model_packages import install_model_packages
 from tests.notebooks.notebook_files import notebooks, strict_notebooks
 from tests.reports import failed_stage, tell_again
 from tests.wheel import build_wheel, install_wheel
@@ -46,7 +47,7 @@ class Session:
 
 
 def _unit(folder: Path) -> Iterator[Session]:
-    apart = [f"--ignore=tests/{name}" for name in ("ui", "notebooks", "binder", "js")]
+    apart = [f"--ignore=tests/{name}" for name in ("ui", "notebooks", "binder", "js", "models")]
     yield Session(sys.executable, ("tests", *apart, "-m", "not stress"), os.environ)
 
 
@@ -80,6 +81,11 @@ def _binder(folder: Path) -> Iterator[Session]:
     yield Session(sys.executable, ("tests/binder",), os.environ)
 
 
+def _models(folder: Path) -> Iterator[Session]:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(install_model_packages()), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    yield Session(sys.executable, ("tests/models",), env)
+
+
 def _stress(folder: Path) -> Iterator[Session]:
     yield Session(sys.executable, ("tests", "-m", "stress", "--timeout=1200"), os.environ)
 
@@ -93,9 +99,10 @@ class Stage:
 
 
 STAGES: dict[str, Callable[[Path], Iterator[Session]]] = {
-    "unit": _unit, "doctests": _doctests, "js": _js, "notebooks": _notebooks, "binder": _binder, "ui": _ui, "stress": _stress,
+    "unit": _unit, "doctests": _doctests, "js": _js, "notebooks": _notebooks, "binder": _binder, "models": _models, "ui": _ui,
+    "stress": _stress,
 }
-USUAL = ("unit", "doctests", "js", "notebooks", "binder", "ui")
+USUAL = ("unit", "doctests", "js", "notebooks", "binder", "models", "ui")
 #: stages that run one after the other while `unit` runs
 BESIDE = ("doctests", "js", "notebooks", "binder")
 

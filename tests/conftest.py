@@ -17,7 +17,7 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 
 #: folders whose tests wait for other processes: kernels, servers, browsers, on a machine that has other work to do. One that fails is
 #: run once more; a rerun is no pass in silence: the summary counts it and shows its traceback, and it is a defect until it is explained
-_OUTSIDE = ("agents", "binder", "kernel", "notebook", "notebooks", "resources", "ui")
+_OUTSIDE = ("agents", "binder", "kernel", "models", "notebook", "notebooks", "resources", "ui")
 
 _FOLDER: pytest.StashKey[Path] = pytest.StashKey()
 

@@ -121,7 +121,7 @@ def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
     done = _python("-m", "tests", "kernels")
 
     assert done.returncode == 2
-    assert "no stage 'kernels'; there are unit, doctests, js, notebooks, binder, ui" in done.stderr
+    assert "no stage 'kernels'; there are unit, doctests, js, notebooks, binder, models, ui" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sessions of processes are POSIX's")

@@ -28,11 +28,12 @@ from pocketflex_nb.llm.messages import Delta, Reply, TokenUsage, ToolCall
 from pocketflex_nb.llm.tools.tool import Tool, tool
 
 if _TYPE_CHECKING:
+    from pocketflex_nb.llm.providers.local_model import local_model
     from pocketflex_nb.llm.providers.openai_model import openai_model
 
 __all__ = [
     "BadTool", "Chat", "CutOff", "Delta", "EmptyReply", "ModelBusy", "ModelError", "ModelSetup", "ModelUnreachable", "NoAnswer",
-    "Refusal", "Reply", "TokenUsage", "Tool", "ToolCall", "WrongShape", "openai_model", "tool", "tool_agent",
+    "Refusal", "Reply", "TokenUsage", "Tool", "ToolCall", "WrongShape", "local_model", "openai_model", "tool", "tool_agent",
 ]
 
 
@@ -42,6 +43,10 @@ def __getattr__(name: str) -> _Any:
         from pocketflex_nb.llm.providers.openai_model import openai_model
 
         return openai_model
+    if name == "local_model":
+        from pocketflex_nb.llm.providers.local_model import local_model
+
+        return local_model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -101,7 +101,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
         [{"shell"}, {"run_data"}, {"widgets.base"}],
         [{"requests"}, {"reports"}],
         [{"widgets.run_view"}, {"widgets.store_inspector"}, {"widgets.agents_view"}, {"widgets.engine_panel"}],
-        [{"widgets.launcher"}],
+        [{"widgets.launcher"}, {"widgets.run_history"}],
         [{"cells"}],
         [{"magics.commands"}],
         [{"magics"}],

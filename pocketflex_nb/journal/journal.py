@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -12,16 +13,16 @@ from typing import Any
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.errors import JournalError, nearest
 from pocketflex_nb.journal.blobs import hash_in
-from pocketflex_nb.journal.file_format import RUN_BITS, check_start, is_sound
+from pocketflex_nb.journal.file_format import APPLICATION_ID, RUN_BITS, check_start, is_sound
 from pocketflex_nb.journal.glance import Glance
 from pocketflex_nb.journal.history import History
-from pocketflex_nb.journal.journal_file import JournalFile, opened_file
+from pocketflex_nb.journal.journal_file import JournalFile, known_files, opened_file
 from pocketflex_nb.journal.owner import is_surely_dead, lease_left
 from pocketflex_nb.journal.recorder import resumed
 from pocketflex_nb.journal.row_kinds import Kind
 from pocketflex_nb.journal.salvage import DamagedJournal
 
-__all__ = ["Journal", "open_journal"]
+__all__ = ["Journal", "journals_in", "open_journal"]
 
 _DAY = 86_400.0
 #: the runs that there are records of are found by a step for each, not for each record
@@ -98,6 +99,12 @@ class Journal:
         for row in self._file.read("SELECT id, name, begun, header, crc FROM runs ORDER BY id DESC"):
             if is_sound(row):
                 yield int(str(row[0])), str(row[1]), json.loads(self._file.blobs.filled(str(row[3])))
+
+    def begun_at(self, number: int) -> list[tuple[int, float]]:
+        """The numbers of its last runs, so many at most, and when they were launched."""
+        rows = self._file.read("SELECT id, begun FROM runs ORDER BY id DESC LIMIT ?", (number,))
+        found: list[tuple[Any, Any]] = [(row[0], row[1]) for row in rows]
+        return [(int(run), float(begun) if isinstance(begun, (int, float)) else 0.0) for run, begun in found]
 
     def histories(self) -> Iterator[History]:
         """What is recorded of each run, oldest first."""
@@ -281,6 +288,16 @@ class Journal:
 
     def __repr__(self) -> str:
         return f"<Journal {self.path}: {len(self.numbers())} runs{', damaged' if self.is_damaged else ''}>"
+
+
+def journals_in(folder: Path) -> list[Path]:
+    """The journals that stand in a folder, and those that this process has open; nothing is opened for it."""
+    found = dict.fromkeys(file.path for file in known_files())
+    for path in sorted(folder.glob("*.sqlite")):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            if file.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big"):
+                found.setdefault(path.parent.resolve() / path.name)
+    return [path for path in found if path.exists()]
 
 
 def open_journal(path: str | os.PathLike[str], *, flow: object = None) -> Journal:

@@ -34,7 +34,7 @@ from pocketflex_nb.journal.blobs import Blobs
 from pocketflex_nb.journal.file_format import check_place, check_start, prepare
 from pocketflex_nb.journal.owner import LEASE, is_surely_dead, lease_left, owner_name, owner_text
 
-__all__ = ["DURABILITIES", "Durability", "JournalFile", "Statement", "is_busy", "known_file", "opened_file"]
+__all__ = ["DURABILITIES", "Durability", "JournalFile", "Statement", "is_busy", "known_file", "known_files", "opened_file"]
 
 Durability = Literal["node", "power", "batch"]
 DURABILITIES = ("node", "power", "batch")
@@ -543,6 +543,11 @@ def opened_file(path: str | os.PathLike[str]) -> JournalFile:
             return known
         made = _open[_key(where)] = JournalFile(where)
         return made
+
+
+def known_files() -> list[JournalFile]:
+    """The journals that this process has open."""
+    return [file for file in list(_open.values()) if file.pid == os.getpid() and not file._is_closed]
 
 
 @atexit.register

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython import get_ipython
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 from IPython.utils.generics import complete_object
 
+from pocketflex_nb.core.errors import JournalError
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.engine.runs.run import Run, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
+from pocketflex_nb.journal.journal import journals_in, open_journal
 from pocketflex_nb.notebook.magics.commands.command_table import COMMANDS
 from pocketflex_nb.notebook.magics.commands.help import topics
 from pocketflex_nb.notebook.requests.option_line import RUN_FLAGS
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["candidates", "install_completion", "matcher", "remove_completion"]
 
 _LINE = re.compile(r"^\s*(%{1,2})(?:pocketflex|pf)\b(?P<rest>.*)$", re.DOTALL)
-_RUN_COMMANDS = {"answer", "cancel", "continue", "pause", "replay", "set", "show", "store", "trace", "wait"}
+_RUN_COMMANDS = {"answer", "cancel", "continue", "fork", "pause", "replay", "set", "show", "store", "trace", "wait"}
 _FLOW_COMMANDS = {"diagram", "launch", "pin", "run", "unpin"}
 _CHOICES = {"--as", "--on-error", "--view"}
 
@@ -50,6 +53,8 @@ def _offers(words: list[str], fragment: str, is_cell: bool, names: dict[str, obj
         return RUN_FLAGS[last].takes.split("|")
     if last == "--break":
         return _nodes(words, names)
+    if last in ("--journal", "--cache", "--tape"):
+        return _files()
     if last == "--loop" and words[0] == "config":
         return LOOPS
     if last == "--budget":
@@ -72,6 +77,12 @@ def _words(words: list[str], names: dict[str, object]) -> Iterable[str]:
     command = words[0]
     if command in ("store", "set") and len(words) == 2:
         return _keys(words[1], names)
+    if command in ("resume", "fork", "replay") and len(words) == 2 and words[1].endswith(".sqlite"):
+        return _kept_runs(words[1])
+    if command == "resume":
+        return _files()
+    if command in ("fork", "replay"):
+        return [*_runs(names), *_files()]
     if command in _RUN_COMMANDS:
         return [*_runs(names), *(["all"] if command in ("cancel", "pause", "continue") else [])]
     if command == "run":
@@ -110,6 +121,20 @@ def _flows(names: dict[str, object]) -> dict[str, Flow]:
 def _runs(names: dict[str, object]) -> list[str]:
     bound = [n for n, v in list(names.items()) if isinstance(v, (Run, RunGroup)) and not n.startswith("_")]
     return [run.name for run in runs()[-200:]] + bound
+
+
+def _files() -> list[str]:
+    """The journals in this folder, and those that are open."""
+    here = Path.cwd().resolve()
+    return [path.name if path.parent == here else str(path) for path in journals_in(here)]
+
+
+def _kept_runs(path: str) -> list[str]:
+    """The names of the runs that a journal keeps."""
+    try:
+        return [run.name for run in open_journal(path).runs()[-200:]]
+    except JournalError:
+        return []
 
 
 def _keys(name: str, names: dict[str, object]) -> list[str]:

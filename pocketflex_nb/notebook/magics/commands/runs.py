@@ -11,32 +11,27 @@ from time import monotonic
 
 from pocketflex_nb.concurrency.interruptible import GRACE, wait_awake
 from pocketflex_nb.core import ports
-from pocketflex_nb.core.errors import PocketflexError, nearest
+from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.events import Event
-from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.node_ids import base_id
 from pocketflex_nb.core.frozen.freezer import MISSING
 from pocketflex_nb.core.units import duration_text
-from pocketflex_nb.engine.resume import resume
-from pocketflex_nb.engine.runs.code_reload import is_stale
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of, runs
 from pocketflex_nb.engine.runs.run_group import RunGroup
 from pocketflex_nb.notebook.cells.cell_wait import CellWait
 from pocketflex_nb.notebook.cells.show import show
 from pocketflex_nb.notebook.magics.commands.command import Call, Command, Table
+from pocketflex_nb.notebook.magics.commands.journals import JOURNAL_COMMANDS, kept_history
+from pocketflex_nb.notebook.magics.commands.run_rows import run_row, run_table
 from pocketflex_nb.notebook.requests.names import find_run
 from pocketflex_nb.notebook.requests.option_line import Option, option_table
-from pocketflex_nb.notebook.requests.option_values import amount, duration, evaluated, whole_number
+from pocketflex_nb.notebook.requests.option_values import duration, evaluated, whole_number
 from pocketflex_nb.notebook.requests.run_options import CONFIG, VIEWS
-from pocketflex_nb.notebook.run_data.pending import waits_told
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, usage
 from pocketflex_nb.notebook.shell.safe_print import print_safely
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import forget_all
 from pocketflex_nb.views.conversation.turn_text import event_line
 from pocketflex_nb.views.diagrams.sequence import steps_of
-from pocketflex_nb.views.text.redaction import redacted
 from pocketflex_nb.views.text.safe_messages import masked_lines
-from pocketflex_nb.views.text.summary_text import summary_text
 from pocketflex_nb.views.values.value_preview import preview
 
 __all__ = ["RUN_COMMANDS"]
@@ -55,28 +50,18 @@ def _count(number: int) -> str:
 
 def _list(call: Call) -> object:
     call.end()
+    if call.has("--journal") or (call.has("--all") and not call.has("--df")):
+        return kept_history(call)
     made = runs()
     listed = made if call.has("--all") else made[-_LISTED:]
-    rows = [_row(run) for run in listed]
+    rows = [run_row(run) for run in listed]
     if call.has("--df"):
         return ports.export(rows, "frame")
     if not rows:
         print_safely("no runs yet: launch a flow, or %pocketflex run FLOW")
         return None
-    for row, run in zip(rows, listed, strict=True):
-        row["seconds"], row["tokens"] = duration_text(run.seconds), f"{row['tokens']:,}" if row["tokens"] else ""
     older = len(made) - len(listed)
-    return Table(rows, always=("run", "status", "steps"), note=f"and {older} older: %pocketflex runs --all" if older else "")
-
-
-def _row(run: Run) -> dict[str, object]:
-    state = run.state()
-    return {
-        "run": run.name, "status": run.status, "node": ", ".join(run.in_flight()[:3]) if not run.done() else "", "steps": state.steps,
-        "seconds": round(run.seconds, 2), "tokens": state.tokens, "cost": state.cost, "error": redacted(state.error),
-        "waits": waits_told(state.waits), "summary": summary_text(state.summary, 80),
-        "old code": ", ".join(is_stale(run)),
-    }
+    return run_table(rows, listed, f"and {older} older: %pocketflex runs --all" if older else "")
 
 
 def _show(call: Call) -> None:
@@ -105,21 +90,6 @@ def _pause(call: Call) -> None:
     for run in held:
         run.pause()
     print_safely(f"{_count(len(held))} paused before the next node" if held else "nothing to pause: every run named is over")
-
-
-def _resume(call: Call) -> object:
-    file = call.word("the journal's file")
-    name = call.word("the run's name") if call.words else None
-    call.end()
-    flows = {base_id(value): value for key, value in call.names.items() if isinstance(value, Flow) and not key.startswith("_")}
-    try:
-        found = resume(file, int(name) if name is not None and name.isdecimal() else name, flow=flows, strict=call.has("--strict"))
-    except PocketflexError as exc:
-        raise usage(str(exc)) from None
-    if isinstance(found, RunGroup) and not len(found):
-        print_safely(f"nothing to resume in {file}: every run is over, or goes on in another process")
-        return None
-    return found
 
 
 def _go_on(call: Call) -> None:
@@ -307,22 +277,6 @@ def _changed(change: Mapping[str, object]) -> str:
     return f"+ {key}: {new}" if change["old"] is MISSING else f"~ {key}: {old} → {new}"
 
 
-def _replay(call: Call) -> None:
-    run = call.one_run()
-    call.end()
-    speed = amount(call.value("--speed") or "1", "--speed")
-    if speed <= 0:
-        raise usage("--speed: more than 0 is needed, such as 0.5, 1 or 4")
-    first = call.value("--from") or "0"
-    if not first.isdigit():
-        raise usage(f"--from {first!r}: a number of steps is needed, from 0 to {run.hops}")
-    if int(first) > run.hops:
-        raise usage(f"--from {first}: run {run.name!r} has made {run.hops} steps")
-    if not run.done():
-        raise usage(f"run {run.name!r} is {run.status}: only a finished run can be replayed; %pocketflex show {run.name} shows it live")
-    run.replay(speed=float(speed), first=int(first), height=CONFIG["height"])
-
-
 def _clear(call: Call) -> None:
     call.end()
     print_safely(f"forgot {_count(forget_all())}")
@@ -330,7 +284,9 @@ def _clear(call: Call) -> None:
 
 RUN_COMMANDS = [
     Command("runs", "runs", "The runs with their status, node, time and cost.", _list, option_table(
-        Option("--all", "", "also the older ones"), Option("--df", "", "as a pandas DataFrame"),
+        Option("--all", "", "also the older ones, and those that journals keep, of earlier kernels too"),
+        Option("--journal", "FILE", "only those of this journal; may be given again", many=True),
+        Option("--df", "", "as a pandas DataFrame"),
     )),
     Command("show", "show RUN", "A live view of a run, or the view of a finished one.", _show, option_table(
         Option("--view", "|".join(VIEWS), "what to show"), Option("--height", "500", "maximum height in pixels"),
@@ -341,9 +297,6 @@ RUN_COMMANDS = [
     Command("pause", "pause RUN|all", "Pause runs before their next node.", _pause),
     Command("continue", "continue RUN|all", "Continue paused runs.", _go_on, option_table(
         Option("--step", "", "only to the next node"),
-    )),
-    Command("resume", "resume FILE [RUN]", "Go on with runs that a crash left in a journal.", _resume, option_table(
-        Option("--strict", "", "refuse when the code has changed since"),
     )),
     Command("wait", "wait RUN...", "Wait until runs are over; the buttons of views work meanwhile.", _wait, option_table(
         Option("--timeout", "60s", "wait no longer than this"),
@@ -363,9 +316,6 @@ RUN_COMMANDS = [
             Option("--otel", "FILE", "write OpenTelemetry JSON"), Option("--html", "FILE", "write the run as one HTML page"),
         ),
     ),
-    Command(
-        "replay", "replay RUN", "Play a finished run again; no step is executed.", _replay,
-        option_table(Option("--speed", "4", "this many times as fast"), Option("--from", "N", "begin after this many steps")),
-    ),
+    *JOURNAL_COMMANDS,
     Command("clear", "clear", "Forget the runs that are over.", _clear),
 ]

@@ -72,7 +72,7 @@ async def _main(run: RunLifecycle) -> None:
 
 
 def launch(
-    flows: Any,
+    flows: object,
     shared: object = None,
     *,
     share: object = None,
@@ -276,7 +276,7 @@ def is_watched() -> bool:
     return "ipykernel" in sys.modules or "ipywidgets" in sys.modules
 
 
-def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any]) -> Run:
+def make_run(flow: object, shared: object, name: str | None, options: Mapping[str, Any]) -> Run:
     """A run that waits to be started, for `all_or_none`. `options` may name ``timeout``, ``budget``, ``max_steps``, ``detached``."""
     if not isinstance(flow, BaseNode):
         raise TypeError(f"launch() needs a flow, got {flow!r}; put nodes into one: Flow(start=...)")
@@ -301,7 +301,7 @@ def make_run(flow: Any, shared: Any, name: str | None, options: Mapping[str, Any
 
 
 def _many(
-    flows: Any, shared: object, share: object, name: str | None, options: Mapping[str, object], tell: Callable[[Run], Run]
+    flows: object, shared: object, share: object, name: str | None, options: Mapping[str, object], tell: Callable[[Run], Run]
 ) -> list[Run]:
     if isinstance(flows, Mapping):
         named: list[tuple[str | None, Any]] = [(str(key), flow) for key, flow in flows.items()]

@@ -227,7 +227,7 @@ def _flow_of(name: str, flow: Flow, what: str) -> Any:
     return found
 
 
-def _changes(header: Mapping[str, Any], flow: Any, history: Any, what: str) -> list[str]:
+def _changes(header: Mapping[str, Any], flow: object, history: Any, what: str) -> list[str]:
     """What is not as it was when the run began; raises when nodes are gone that it has visited."""
     before, now = dict(header.get("nodes") or {}), code_marks(flow)
     visited = {path_at(address) for address in (*history.finished, *history.results, *history.attempts)}

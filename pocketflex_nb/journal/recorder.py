@@ -113,7 +113,7 @@ class RunRecorder:
         self.transient |= keys
 
     def hop(
-        self, address: str, action: Any, changes: _Changes, *, seconds: float = 0.0, usage: tuple[float, float] | None = None,
+        self, address: str, action: object, changes: _Changes, *, seconds: float = 0.0, usage: tuple[float, float] | None = None,
         origin: str = "",
     ) -> list[Statement]:
         """A finished node: one transaction. `origin`: ``"cached"`` or ``"taped"`` when its results were taken from there."""
@@ -129,7 +129,7 @@ class RunRecorder:
         return self._record(Kind.FAILED, address, text, is_timed=True)
 
     def kept_result(
-        self, address: str, value: Any, *, is_item: bool = False, usage: tuple[float, float] | None = None, changes: _Changes = ()
+        self, address: str, value: object, *, is_item: bool = False, usage: tuple[float, float] | None = None, changes: _Changes = ()
     ) -> list[Statement]:
         """What `exec` gave, before `post` begins; nothing when it cannot be kept, which is noted in `unkept`."""
         try:
@@ -160,7 +160,7 @@ class RunRecorder:
             body += f",{json.dumps(name)}:{kept_json(value, (name,), 'give values that can be kept')}"
         return self._record(Kind.CONTENT, address, body + "}")
 
-    def answered(self, address: str, number: int, value: Any) -> list[Statement]:
+    def answered(self, address: str, number: int, value: object) -> list[Statement]:
         """An answer, before the run goes on with it."""
         text = kept_json(value, ("the answer",), "answer with what can be kept")
         blobs: list[Statement] = []
@@ -168,7 +168,7 @@ class RunRecorder:
         row = next(self._answers), address, number, text
         return [*blobs, (_ANSWER, (*row, checksum(*row), self.run, self.token), True)]
 
-    def over(self, status: str, action: Any, told: str | None, changes: _Changes = ()) -> list[Statement]:
+    def over(self, status: str, action: object, told: str | None, changes: _Changes = ()) -> list[Statement]:
         """The end of the run, with what it changed after its last node."""
         text = f'"a":{action_json(action)},"error":{json.dumps(told, ensure_ascii=False)},"c":{changes_json(changes, self.transient)}'
         return self._record(Kind.END, "", f'{{"status":"{status}",{text},"t":{time.time()!r}}}')
@@ -234,7 +234,7 @@ def _facts_json(facts: Mapping[str, Any]) -> str:
     return f"{{{','.join(f'{json.dumps(str(name), ensure_ascii=False)}:{_fact_json(value)}' for name, value in facts.items())}}}"
 
 
-def _fact_json(value: Any) -> str:
+def _fact_json(value: object) -> str:
     try:
         return kept_json(value, (), "")
     except EncodingError:

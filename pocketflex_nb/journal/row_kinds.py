@@ -98,7 +98,7 @@ def kept_json(value: object, path: tuple[object, ...], mend: str) -> str:
         raise EncodingError(f"{exc}; {mend}", path=exc.path) from exc.__cause__
 
 
-def action_json(action: Any) -> str:
+def action_json(action: object) -> str:
     """What `post` returned, as JSON: the text of an action, None, or several of them with their params."""
     if action is None:
         return "null"
@@ -144,7 +144,7 @@ def changes_json(changes: Iterable[tuple[str, Mapping[Any, Any], Iterable[Any]]]
     return f"[{','.join(f'[{json.dumps(scope, ensure_ascii=False)},{pairs}]' for scope, pairs in parts if pairs != '[]')}]"
 
 
-def read_value(found: Any) -> Any:
+def read_value(found: object) -> Any:
     """A value from a body that was read as JSON."""
     return found if found.__class__ in _PLAIN else decode(json.dumps(found), unloaded="keep")
 

@@ -105,7 +105,7 @@ def _wired(flow: Any) -> Checked:
         "`my_judge - \"long\" >> novel`, `my_judge - ___ >> saga`, and the flow is `Flow(start=my_judge)`.",
     ),
 )
-def _third_way(flow: Any) -> Checked:
+def _third_way(flow: object) -> Checked:
     yield point(isinstance(flow, Flow), "It is a flow.", f"That is {_named(flow)}: make a `Flow(start=my_judge)`.")
     ends = {}
     for kind, lines in (("short", 10), ("long", 600), ("huge", 3_000)):

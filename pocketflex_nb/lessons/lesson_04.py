@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.engine.runs.run import Run
@@ -136,7 +135,7 @@ def _tries(run: Run) -> int:
     return 1 + len([event for event in run.events if event.kind == "node_retried" and event.node == "wire"])
 
 
-def _is_flow(flow: Any) -> Iterator[ExercisePoint]:
+def _is_flow(flow: object) -> Iterator[ExercisePoint]:
     yield slip(not isinstance(flow, Flow), "That is not a flow: run the cell with the diagram first, then this one.")
 
 

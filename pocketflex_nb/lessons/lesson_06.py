@@ -74,7 +74,7 @@ def _dragon_at_the_door(doorman: object) -> Checked:
     )
 
 
-def _killed(doorman: Any) -> Checked:
+def _killed(doorman: object) -> Checked:
     """A doorman that is killed runs no code of its own any more: what it writes in `terminate` is not written."""
     with _running(Supervisor([child(doorman, Store({"visitors": 0}), id="doorman")])) as door:
         old = door["doorman"]

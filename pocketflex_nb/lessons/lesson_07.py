@@ -155,7 +155,7 @@ def _sorted(step: Any) -> Flow:
     return Flow(first)
 
 
-def _headless(step: Any) -> bool:
+def _headless(step: object) -> bool:
     """Whether the step goes on where nobody can answer."""
     try:
         _sorted(step).run({"sentence": _SENTENCE})

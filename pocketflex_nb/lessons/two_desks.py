@@ -52,7 +52,7 @@ class Desk:
             return verb
         return lambda *args, **options: self._do(verb, *args, **options)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         return self._do(self._store.__getitem__, key)
 
     def __setitem__(self, key: object, value: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 from pocketflex_nb.agents.host.clock import Clock
 
@@ -36,7 +36,7 @@ class ReplyFuture(Protocol):
         """Whether it is settled, or its waiter has given up."""
         ...
 
-    def set_result(self, value: Any, /) -> object:
+    def set_result(self, value: object, /) -> object:
         """Settle it."""
         ...
 

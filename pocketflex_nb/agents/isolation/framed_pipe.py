@@ -167,7 +167,7 @@ def portable_error(error: BaseException, told: str) -> BaseException:
     return error
 
 
-def _safe(form: Callable[[Any], str], value: Any) -> str:
+def _safe(form: Callable[[Any], str], value: object) -> str:
     try:
         return form(value)
     except BaseException as exc:  # a method of the user's that raises must not lose the rest

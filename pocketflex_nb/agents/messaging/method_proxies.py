@@ -23,7 +23,7 @@ class Within:
     def __init__(self, ref: Ref, seconds: float | None) -> None:
         self._ref, self._seconds = ref, seconds
 
-    async def call(self, message: object, **options: Any) -> Any:
+    async def call(self, message: object, **options: object) -> Any:
         """`AgentRef.call` with this timeout."""
         return await self._ref.call(message, timeout=self._seconds, **options)
 

@@ -62,7 +62,7 @@ class ChildSpec:
 
 
 def child(
-    cls: Any,
+    cls: object,
     *args: object,
     id: Hashable = None,
     restart: str = "permanent",
@@ -72,7 +72,7 @@ def child(
     isolation: str | None = None,
     strict: bool | None = None,
     persist: object = None,
-    **kwargs: Any,
+    **kwargs: object,
 ) -> ChildSpec:
     """A child of a supervisor: ``child(Writer, "draft", id="w1")``.
 

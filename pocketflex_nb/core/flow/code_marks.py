@@ -23,7 +23,7 @@ _OTHER_STEPS = frozenset(("prep", "post", "prep_async", "post_async"))
 _FIXED = frozenset((str, bytes, int, float))
 
 
-def code_mark(code: Any) -> str:
+def code_mark(code: object) -> str:
     """A hash of the source of a class or function; of its byte code where there is no source.
 
     Examples
@@ -159,7 +159,7 @@ def code_marks(flow: Any) -> dict[str, str]:
     return {path: code_mark(code_of(node)) for path, node in nodes_by_path(flow).items()}
 
 
-def code_of(node: Any) -> Any:
+def code_of(node: object) -> Any:
     """The user's code that a node runs: the function that it was made of, else its class."""
     return getattr(node, "_pfx_fn", None) or getattr(node, "_pfx_code", None) or type(node)
 

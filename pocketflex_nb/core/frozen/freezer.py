@@ -336,7 +336,7 @@ def _record(read: Reader) -> _Make:
 def _object(read: Reader) -> _Make:
     """Describe objects of other user classes by their attributes."""
 
-    def freeze_object(work: Freezer, value: Any, old: object) -> object:
+    def freeze_object(work: Freezer, value: object, old: object) -> object:
         work.spend(_OBJECT)
         before = old.fields if old.__class__ is Opaque and old.ident == id(value) else None
         fields = _dict(work, read(value), MISSING if before is None else before)

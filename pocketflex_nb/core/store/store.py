@@ -460,7 +460,7 @@ class Store(WorkingCopies, SelfDisplay):
         """
         return self[key] if not self.insert_new(key, default) and key in self else default
 
-    def update(self, *args: Any, **more: Any) -> Any:  # wider than a dict's
+    def update(self, *args: Any, **more: object) -> Any:  # wider than a dict's
         """Write many keys, as a dict does; or, with a key and a function, change one key atomically and return its new value.
 
         Parameters
@@ -497,7 +497,7 @@ class Store(WorkingCopies, SelfDisplay):
         self._commit(key, state, value, self._frozen(key, value, MISSING if state is None else state.frozen), frame)
         return value
 
-    def increment(self, key: object, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
+    def increment(self, key: object, n: Any = 1, limit: Any = None, reset: object = None) -> Any:
         """Add `n` atomically and return the new value.
 
         Parameters
@@ -587,7 +587,7 @@ class Store(WorkingCopies, SelfDisplay):
         """A new store with these `keys`, each with the same `value`."""
         return cls(dict.fromkeys(keys, value))
 
-    def __or__(self, other: Any) -> Any:
+    def __or__(self, other: object) -> Any:
         if not isinstance(other, dict):
             return NotImplemented
         twin = self.copy()
@@ -597,7 +597,7 @@ class Store(WorkingCopies, SelfDisplay):
     def __ror__(self, other: object) -> Any:
         return dict(other) | dict(self) if isinstance(other, dict) else NotImplemented
 
-    def __ior__(self, other: Any) -> Store:
+    def __ior__(self, other: object) -> Store:
         self.update(other)
         return self
 

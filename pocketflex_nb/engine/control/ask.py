@@ -202,7 +202,7 @@ class _Asking:
             "not wait; make the step `async def` and `await ask(...)`, or ask in a plain `exec` of a launched flow"
         )
 
-    def _settle(self, value: Any, by: str) -> None:
+    def _settle(self, value: object, by: str) -> None:
         """The question is answered, in the answering thread; the step continues when this is noted."""
         self.controller.close(self.question)
         if self.place is not None and self.run.recording is not None and by != "nobody":  # kept before the step goes on with it

@@ -252,7 +252,7 @@ def next_question(run: Any, timeout: float | None) -> Question | None:
             stop()
 
 
-def next_question_async(run: Any, timeout: float | None) -> Coroutine[object, object, Question | None]:
+def next_question_async(run: object, timeout: float | None) -> Coroutine[object, object, Question | None]:
     """The same, awaited."""
     return _awaited(run, timeout)
 

@@ -70,7 +70,7 @@ def ns_of(time: float) -> int:
     return int(time * 1e9) - EPOCH
 
 
-def recorded_action(found: Any) -> Any:
+def recorded_action(found: object) -> Any:
     """An action as `post` returned it, from the record: a text, None, or a list of them with their params."""
     return [_entry(one) for one in found] if isinstance(found, list) else found
 
@@ -79,7 +79,7 @@ def _entry(found: Any) -> Any:
     return tuple(found["v"]) if isinstance(found, dict) and isinstance(found.get("v"), list) else found
 
 
-def branches_of(action: Any) -> dict[str, int] | None:
+def branches_of(action: object) -> dict[str, int] | None:
     """How often a list of actions names each; None for a single one."""
     if not isinstance(action, (list, tuple)):
         return None

@@ -293,7 +293,7 @@ def _opaque(value: Any, copy: object) -> list[object]:
         return []
 
 
-def _hold(part: Any) -> object:
+def _hold(part: object) -> object:
     """`part` itself where it is a small array, table or picture; else a weak reference to it, if there can be one."""
     if 0 < _bulk(part) <= _BULK:
         return part

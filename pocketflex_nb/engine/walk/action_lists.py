@@ -129,7 +129,7 @@ def _several(frame: Frame, node: Any, entries: Any, chosen: bool) -> Several:
     return Several(counts, fork, action)
 
 
-def _join(frame: Frame, node: Any, heads: list[Any], each: list[Any]) -> Any:
+def _join(frame: Frame, node: object, heads: list[Any], each: list[Any]) -> Any:
     """Where the branches meet: behind every head that has params of its own, is named twice, or is the only one."""
     times = Counter(map(id, heads))
     walked = {id(head) for head, own in zip(heads, each, strict=True) if own is not None or times[id(head)] > 1 or len(times) == 1}

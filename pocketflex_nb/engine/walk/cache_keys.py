@@ -16,7 +16,7 @@ __all__ = ["cache_key", "is_cacheable"]
 _WIRES = frozenset(("successors", "params", "max_retries", "wait", "cacheable", "cur_retry"))
 
 
-def is_cacheable(node: Any, prep_res: object) -> bool:
+def is_cacheable(node: object, prep_res: object) -> bool:
     """Whether results of the node may be kept: not when it says otherwise, nor when `exec` works on the store itself."""
     return not isinstance(prep_res, Store) and bool(getattr(node, "cacheable", True))
 

@@ -286,7 +286,7 @@ def _changed(plan: VisitPlan, node: BaseNode) -> VisitPlan:
     return plan
 
 
-def visit_copy(node: Any, cls: type, params: dict[str, Any]) -> Any:
+def visit_copy(node: object, cls: type, params: dict[str, Any]) -> Any:
     """A copy of `node` as an instance of `cls`, by its attributes alone.
 
     Most nodes have the four that `Node` gives them. Those set one by one stay where attributes are quickest found; a copied

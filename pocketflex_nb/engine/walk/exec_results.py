@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.codec.decoder import decode, is_whole
 from pocketflex_nb.core.codec.encoder import encode
@@ -27,7 +27,7 @@ _calls: dict[tuple[str, str], ExecCall] = {}
 
 
 async def exec_result(
-    reuse: Reusing[Frame], frame: Frame, node: Any, prep_res: object, address: str, call: Callable[[], Awaitable[object]]
+    reuse: Reusing[Frame], frame: Frame, node: object, prep_res: object, address: str, call: Callable[[], Awaitable[object]]
 ) -> tuple[object, str]:
     """What `exec` of the visit or item at `address` gives, and where from.
 
@@ -91,7 +91,8 @@ def _from_tape(tape: RecordedRun, frame: Frame, prep_res: object, address: str) 
 
 # the cache -------------------------------------------------------------------------------------------------------------
 async def _cached(
-    reuse: Reusing[Frame], cache: CachedResults, frame: Frame, node: Any, prep_res: object, key: str, call: Callable[[], Awaitable[object]]
+    reuse: Reusing[Frame], cache: CachedResults, frame: Frame, node: object, prep_res: object, key: str,
+    call: Callable[[], Awaitable[object]],
 ) -> tuple[object, str]:
     place = str(cache.path), key
     while True:
@@ -145,7 +146,7 @@ def _read(text: str) -> object:
         return _NOTHING
 
 
-def _text(reuse: Reusing[Frame], frame: Frame, node: Any, prep_res: object, key: str, result: object) -> str | None:
+def _text(reuse: Reusing[Frame], frame: Frame, node: object, prep_res: object, key: str, result: object) -> str | None:
     """The text of a result; None, which is said once, when it cannot be kept."""
     try:
         text = encode(result, at=("exec_res",))

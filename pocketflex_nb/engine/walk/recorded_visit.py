@@ -52,7 +52,7 @@ class RecordedVisit:
         return await self._result(frame, node, item, step_address(frame, frame.node), call, is_item=True)
 
     async def _result(
-        self, frame: Frame, node: Any, prep_res: object, address: str, call: Callable[[], Awaitable[object]], *, is_item: bool
+        self, frame: Frame, node: object, prep_res: object, address: str, call: Callable[[], Awaitable[object]], *, is_item: bool
     ) -> object:
         recording, reuse = self.recording, self.reuse
         if recording is not None:

@@ -129,7 +129,7 @@ class AmqpConnectionPool:
         probe.close()
         made: list[AbstractConnection] = []
 
-        def keep(*args: Any, **options: Any) -> AbstractConnection:
+        def keep(*args: object, **options: object) -> AbstractConnection:
             made.append(self.pika.Connection(*args, **options))
             return made[0]
 

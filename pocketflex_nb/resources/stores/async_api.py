@@ -15,7 +15,7 @@ __all__ = ["AsyncApi"]
 class AsyncApi(Store):
     """A store with async forms of its methods: the same names with an ``a`` in front, the same arguments, results and errors."""
 
-    async def aget(self, key: object, default: Any = None, /) -> Any:
+    async def aget(self, key: object, default: object = None, /) -> Any:
         """The value of `key`, or `default`.
 
         Parameters
@@ -39,7 +39,7 @@ class AsyncApi(Store):
         """
         await asyncio.to_thread(setitem, self, key, value)
 
-    async def apop(self, key: object, *default: Any) -> Any:
+    async def apop(self, key: object, *default: object) -> Any:
         """Remove `key` and return its value, or `default` when it is missing.
 
         Parameters
@@ -65,7 +65,7 @@ class AsyncApi(Store):
         """
         return await asyncio.to_thread(self.update, key, fn, default=default)
 
-    async def aincrement(self, key: object, n: Any = 1, limit: Any = None, reset: Any = None) -> Any:
+    async def aincrement(self, key: object, n: object = 1, limit: object = None, reset: object = None) -> Any:
         """Add `n` atomically and return the new value.
 
         Parameters

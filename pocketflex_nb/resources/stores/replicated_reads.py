@@ -139,7 +139,7 @@ class ReplicatedReads(Store):
             raise KeyError(key)
         return entry.value if entry.plain else self._live(entry)
 
-    def get(self, key: object, default: Any = None, /) -> Any:
+    def get(self, key: object, default: object = None, /) -> Any:
         """The value of `key`, or `default`.
 
         Parameters

@@ -82,7 +82,7 @@ class SharedStore(ReplicatedReads, AsyncApi):
     (['search', 'write'], 2)
     """
 
-    def __init__(self, backend: StoreBackend, reopen: Callable[..., SharedStore], **options: Any) -> None:
+    def __init__(self, backend: StoreBackend, reopen: Callable[..., SharedStore], **options: object) -> None:
         super().__init__(backend, **options)
         self._reopen = reopen
 

@@ -82,7 +82,7 @@ class SupervisorView(StaticFallback, anywidget.AnyWidget):
     icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, supervisor: Supervisor, **options: Any) -> None:
+    def __init__(self, supervisor: Supervisor, **options: object) -> None:
         self._supervisor = supervisor
         self._filter = ""
         self._folded: set[str] = set()
@@ -327,7 +327,7 @@ class TraceView(StaticFallback, anywidget.AnyWidget):
     picture = traitlets.Unicode().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, trace: Trace, **options: Any) -> None:
+    def __init__(self, trace: Trace, **options: object) -> None:
         self._trace = trace
         self._kind = ""
         self._seen = -1

@@ -104,7 +104,7 @@ class EnginePanel(StaticFallback, anywidget.AnyWidget):
     icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: object) -> None:
         self._lag = Lag()
         self._next = 0.0
         super().__init__(icons=dict(GLYPHS), **options)

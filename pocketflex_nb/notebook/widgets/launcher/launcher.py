@@ -109,7 +109,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
     icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, flow: BaseNode | str | None = None, *, names: Mapping[str, object] | None = None, **options: Any) -> None:
+    def __init__(self, flow: BaseNode | str | None = None, *, names: Mapping[str, object] | None = None, **options: object) -> None:
         self._shell = _shell()
         self._names = names
         self._requests: deque[Mapping[str, Any]] = deque()
@@ -179,7 +179,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
             raise TypeError(f"a flow or its name is needed, not {type(flow).__name__}")
 
     # filling in ------------------------------------------------------------------------------------------------------
-    def fill(self, **filled: Any) -> None:
+    def fill(self, **filled: object) -> None:
         """Fill in fields, by the names of `LaunchForm`: ``flow``, ``agents``, ``values``, ``limits`` and so on.
 
         Raises
@@ -191,13 +191,13 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
             self._set(name, value)
         self._push()
 
-    def _set(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: object) -> None:
         fill = _FIELDS.get(name)
         if fill is None:
             raise ValueError(f"the form has no field {name!r}{nearest(name, _FIELDS)}")
         fill(self, value)
 
-    def _set_flow(self, value: Any) -> None:
+    def _set_flow(self, value: object) -> None:
         if value not in self.flows():
             raise ValueError(f"no flow {value!r} in the notebook")
         self._filled.flow, self._filled.breaks = str(value), []
@@ -208,10 +208,10 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
     def _set_at_once(self, value: Any) -> None:
         self._filled.at_once = min(max(int(value or 0), 0), _MOST_AGENTS)
 
-    def _set_mode(self, value: Any) -> None:
+    def _set_mode(self, value: object) -> None:
         self._filled.mode = _one_of("mode", value, MODES)
 
-    def _set_on_error(self, value: Any) -> None:
+    def _set_on_error(self, value: object) -> None:
         self._filled.on_error = _one_of("on_error", value, ("others", "stop", "pause"))
 
     def _set_limits(self, value: Any) -> None:
@@ -220,7 +220,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
     def _set_files(self, value: Any) -> None:
         self._filled.files |= {what: str(value[what])[:1_000] for what in FILES if what in value}
 
-    def _set_durability(self, value: Any) -> None:
+    def _set_durability(self, value: object) -> None:
         self._filled.durability = _one_of("durability", value, DURABILITIES)
 
     def _set_values(self, value: Any) -> None:
@@ -229,19 +229,19 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
     def _set_rows(self, value: Any) -> None:
         self._filled.rows = [{str(k)[:200]: str(t)[:20_000] for k, t in row.items()} for row in list(value)[:_MOST_ROWS]] or [{}]
 
-    def _set_watch(self, value: Any) -> None:
+    def _set_watch(self, value: object) -> None:
         self._filled.watch = _texts(value)
 
-    def _set_breaks(self, value: Any) -> None:
+    def _set_breaks(self, value: object) -> None:
         self._filled.breaks = _texts(value)
 
-    def _set_name(self, value: Any) -> None:
+    def _set_name(self, value: object) -> None:
         self._filled.name = str(value)[:200]
 
-    def _set_key(self, value: Any) -> None:
+    def _set_key(self, value: object) -> None:
         self._filled.key = str(value)[:200]
 
-    def _set_variable(self, value: Any) -> None:
+    def _set_variable(self, value: object) -> None:
         self._filled.variable = str(value)[:200]
         self._filled.key = self._key_for(self._filled.variable)
 
@@ -479,7 +479,7 @@ def _shell() -> InteractiveShell | None:
     return shell
 
 
-def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
+def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
     if value not in known:
         raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}")
     return str(value)

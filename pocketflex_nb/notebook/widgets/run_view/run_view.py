@@ -126,7 +126,7 @@ class RunView(StaticFallback, DeltaWidget):
     def __init__(
         self, runs: ViewedRun | Iterable[ViewedRun], height: int = 500, *, tabs: Iterable[str] = TABS, follow: bool = True,
         name: str | None = None,
-        **options: Any,
+        **options: object,
     ) -> None:
         tabs = _known(tabs)
         made: list[ViewedRun] = list(runs) if isinstance(runs, Iterable) else [runs]

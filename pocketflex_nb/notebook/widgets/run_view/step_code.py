@@ -103,7 +103,7 @@ def _function_lines(node: Any) -> list[str]:
     return [f"action = {name}.run(shared)", "action, shared"]
 
 
-def _class_lines(node: Any, path: str) -> list[str]:
+def _class_lines(node: object, path: str) -> list[str]:
     cls, name = type(node), _NAME.sub("_", path.rpartition("/")[2]).lower() or "step"
     if name == cls.__name__:
         name = f"{name}_step"
@@ -126,6 +126,6 @@ def _class_lines(node: Any, path: str) -> list[str]:
     ]
 
 
-def _awaited(node: Any, step: str) -> str:
+def _awaited(node: object, step: str) -> str:
     """``await`` where the step is async."""
     return "await " if inspect.iscoroutinefunction(getattr(node, step, None)) else ""

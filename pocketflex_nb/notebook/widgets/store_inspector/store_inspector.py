@@ -108,7 +108,7 @@ class StoreInspector(StaticFallback, DeltaWidget):
     watched: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, source: _Content | Run | RunGroup, *, title: str | None = None, **options: Any) -> None:
+    def __init__(self, source: _Content | Run | RunGroup, *, title: str | None = None, **options: object) -> None:
         self._group = list(source) if isinstance(source, RunGroup) else []
         if self._group:
             source = self._group[0]

@@ -36,6 +36,7 @@ def figures(root: Path, trees: dict[Path, ast.Module]) -> Iterator[tuple[str, st
     annotations = [note for tree in trees.values() for note in _annotations(tree)]
     loose = sum(_names_any(note) for note in annotations)
     yield "annotations with Any", f"{loose} of {len(annotations)}, {100 * loose / len(annotations):.1f} %"
+    yield "annotations with Any by room", ", ".join(_loose_rooms(root, trees))
     functions = sorted(((_length(node), node.name, path) for path, tree in trees.items() for node in ast.walk(tree)
                         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)), key=lambda found: -found[0])
     lengths = [length for length, _, _ in functions]
@@ -60,6 +61,15 @@ def _annotations(tree: ast.Module) -> Iterator[ast.expr]:
                 yield node.returns
         elif isinstance(node, ast.AnnAssign):
             yield node.annotation
+
+
+def _loose_rooms(root: Path, trees: dict[Path, ast.Module]) -> Iterator[str]:
+    rooms: dict[str, list[bool]] = defaultdict(list)
+    for path, tree in trees.items():
+        rooms[path.relative_to(root).parts[0]] += [_names_any(note) for note in _annotations(tree)]
+    for room, found in sorted(rooms.items(), key=lambda entry: -sum(entry[1]) / max(1, len(entry[1]))):
+        if found:
+            yield f"{room} {100 * sum(found) / len(found):.1f} %"
 
 
 def _names_any(note: ast.expr) -> bool:

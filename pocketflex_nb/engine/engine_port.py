@@ -102,7 +102,7 @@ def run_async(flow: Any, shared: object) -> Awaitable[object]:
     return _run_async(flow, shared)
 
 
-async def _run_async(flow: Flow, shared: object) -> Any:
+async def _run_async(flow: Flow, shared: object) -> object:
     this = RunLifecycle(flow, shared)
     outer = CURRENT_FRAME.get()
     CURRENT_FRAME.set(this.root)

@@ -90,7 +90,7 @@ def header_of(flow: Any) -> dict[str, Any]:
     return {"flow": base_id(flow), "nodes": code_marks(flow), "wiring": wiring(flow), "graph": graph_data(graph_of(flow))}
 
 
-def _item_data(item: object) -> Any:
+def _item_data(item: object) -> object:
     """The item that a run was launched for, as JSON; one that cannot be kept as its text."""
     from pocketflex_nb.core.codec.encoder import encode
 

@@ -70,7 +70,7 @@ class Row:
         """Its kind by name: ``"hop"``, ``"result"``, ..."""
         return _NAMES[self.kind]
 
-    def value(self, name: str) -> Any:
+    def value(self, name: str) -> object:
         """A value of the body, decoded; what cannot be read here is an `Unloaded`."""
         return read_value(self.data[name])
 
@@ -144,7 +144,7 @@ def changes_json(changes: Iterable[tuple[str, Mapping[Any, Any], Iterable[Any]]]
     return f"[{','.join(f'[{json.dumps(scope, ensure_ascii=False)},{pairs}]' for scope, pairs in parts if pairs != '[]')}]"
 
 
-def read_value(found: object) -> Any:
+def read_value(found: object) -> object:
     """A value from a body that was read as JSON."""
     return found if found.__class__ in _PLAIN else decode(json.dumps(found), unloaded="keep")
 

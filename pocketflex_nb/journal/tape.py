@@ -99,7 +99,7 @@ def tape_of(source: str | os.PathLike[str], flow: str, store: Mapping[Any, Any],
     raise JournalError(f"the tape {text} has no run of the flow {flow!r} {why}; name one: tape='{journal.path}#NAME'")
 
 
-def _beginning(store: Mapping[Any, Any]) -> Any:
+def _beginning(store: Mapping[Any, Any]) -> object:
     """What a store holds, as headers have it; None when that cannot be kept."""
     try:
         return json.loads(pairs_json(store, list(store), frozenset()))

@@ -98,7 +98,7 @@ def _untag(members: dict[str, object]) -> object:
     return foreign.unpack(tag, members)
 
 
-def _untag_or_keep(members: dict[str, object]) -> Any:
+def _untag_or_keep(members: dict[str, object]) -> object:
     tag = members.get("$")
     if tag is None:
         return members

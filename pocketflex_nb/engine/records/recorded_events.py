@@ -75,7 +75,7 @@ def recorded_action(found: object) -> Any:
     return [_entry(one) for one in found] if isinstance(found, list) else found
 
 
-def _entry(found: Any) -> Any:
+def _entry(found: Any) -> object:
     return tuple(found["v"]) if isinstance(found, dict) and isinstance(found.get("v"), list) else found
 
 

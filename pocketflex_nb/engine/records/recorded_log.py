@@ -197,7 +197,7 @@ def _time_before(rows: Sequence[Any]) -> float:
     return float(next((row.data["t"] for row in rows if "t" in row.data and row.what in ("hop", "failed")), 0.0))
 
 
-def _parsed(action: object) -> Any:
+def _parsed(action: object) -> object:
     """An action as SQLite's JSON gives it: lists are texts there."""
     if isinstance(action, str) and action.startswith("["):
         import json

@@ -103,7 +103,7 @@ class RecordedLifecycle(RunLifecycle):
         pass  # it is read from the journal
 
     @cached_property
-    def _shared_store(self) -> Any:
+    def _shared_store(self) -> object:
         assert ports.journal is not None
         return ports.journal.reopened_store(str(self.recorded.header["store_url"]))
 

@@ -386,7 +386,7 @@ class Run(SelfDisplay):
     def __await__(self) -> Generator[object, None, Any]:
         return self._wait().__await__()
 
-    async def _wait(self) -> Any:
+    async def _wait(self) -> object:
         await self.wait_async()
         return self._lifecycle.outcome()
 

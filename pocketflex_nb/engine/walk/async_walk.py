@@ -204,7 +204,7 @@ async def walk_async(
             restore_frame(frame, outer)
 
 
-async def _visit_plain(c: Node, shared: object, plan: VisitPlan, mode: LoopOwner) -> Any:
+async def _visit_plain(c: Node, shared: object, plan: VisitPlan, mode: LoopOwner) -> object:
     """Visit a plain node whose steps are not all async."""
     p = c.prep(shared)
     if type(p) is CoroutineType and is_step(p, c.prep):
@@ -222,7 +222,7 @@ async def _visit_plain(c: Node, shared: object, plan: VisitPlan, mode: LoopOwner
     return await (action if mode != CALLER else call_on_engine(action)) if type(action) is CoroutineType else action
 
 
-async def _visit_other(frame: Frame, c: Any, shared: object, kind: NodeKind, mode: LoopOwner, kept: KeptVisit | None = None) -> Any:
+async def _visit_other(frame: Frame, c: Any, shared: object, kind: NodeKind, mode: LoopOwner, kept: KeptVisit | None = None) -> object:
     """Visit a node that is not plain: a batch, a flow, the `*_async` spelling, or a node that overrides a private hook."""
     if kind <= BATCH:
         return await _visit_steps(frame, c, shared, kind, mode, None, kept)
@@ -249,7 +249,7 @@ async def _visit_spelled(c: Any, shared: object, kept: KeptVisit) -> object:
     return await c.post_async(shared, p, e)
 
 
-async def _visit_recorded(frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner, kept: KeptVisit | None = None) -> Any:
+async def _visit_recorded(frame: Frame, c: Node, shared: object, kind: NodeKind, mode: LoopOwner, kept: KeptVisit | None = None) -> object:
     """Visit a node of any kind in a run with a journal, a tape or a cache."""
     from pocketflex_nb.engine.walk.recorded_visit import visit_recorded
 

@@ -71,7 +71,7 @@ def _walks(step: Frame) -> Iterator[Frame]:
         yield step
 
 
-def _replaced(value: Any, swapped: dict[int, tuple[object, object]], deep: int = 4) -> Any:
+def _replaced(value: Any, swapped: dict[int, tuple[object, object]], deep: int = 4) -> object:
     """`value` with the objects that were withdrawn replaced by those that took their place."""
     if id(value) in swapped:
         return swapped[id(value)][1]

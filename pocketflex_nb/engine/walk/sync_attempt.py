@@ -117,7 +117,7 @@ def _waited(node: Any, coro: Coroutine[object, object, object]) -> object:
         return wait_here(coro, frame)
 
 
-def _item(node: BaseNode, item: object, index: int, frame: Frame, failures: list[ItemFailure] | None = None) -> Any:
+def _item(node: BaseNode, item: object, index: int, frame: Frame, failures: list[ItemFailure] | None = None) -> object:
     if frame is not None and frame.lifecycle.needs_check:  # a limit that the items before have overrun
         frame.lifecycle.check(frame)
     try:

@@ -56,7 +56,7 @@ ROOMS = {
          "pandas": 1},
         may_write=True,
     ),
-    "lessons": Rule(frozenset({"core", "concurrency", "engine", "agents"}), may_write=True),
+    "lessons": Rule(frozenset({"core", "concurrency", "engine", "agents", "llm"}), may_write=True),
     "pocketflow": Rule(frozenset({"core", "concurrency", "engine"})),
     # models and tools; the SDK of a provider in a file each
     "llm": Rule(frozenset({"core", "concurrency", "engine", "agents"}), {"openai": 1, "xllamacpp": 1}, may_write=True),

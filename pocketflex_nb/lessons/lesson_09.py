@@ -1,79 +1,48 @@
-"""Lesson 09, LLM agents: exercises about streaming from a provider, limiting what is spent, and retrying with pauses."""
+"""Lesson 09, LLM agents: exercises about a tool, limiting what is spent, and asking a busy provider again."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 from pocketflex_nb.core.flow.retry_policy import Retry
-from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip, trouble
+from pocketflex_nb.lessons.exercise import Checked, exercise, point, slip
+from pocketflex_nb.llm.tools.tool import Tool
 
-_PIECES = ["Bees", " dance", ".\n", "data: is a word, too"]
+#: blanks in a row, and an empty line
+_TEXT, _WORDS = "The  moon\n\npulls the   sea", 5
 #: enough to answer once, not enough to answer twice
 _ALLOWED = 60
 
 
 @exercise(
-    "09.1", "Read the stream",
+    "09.1", "A tool",
     hints=(
-        "See the raw lines above: lines with text begin with `data: ` and JSON follows, and the last one is `data: [DONE]`.",
-        "Skip lines that do not begin with `data: `, remove these six characters, stop at `[DONE]`, and `json.loads` the rest. The text "
-        "is at "
-        "`choices`, 0, `delta`, `content`; some deltas have none.",
-        "`delta = json.loads(line[6:])[\"choices\"][0][\"delta\"]`, then `if delta.get(___): yield delta[___]`.",
+        "The tool `look_up` above shows the form: `@tool`, annotations, a docstring. The model sees nothing else of it.",
+        "`text.split()` gives the words of a text, whatever is between them.",
+        "`@tool`, then `def count_words(text: str) -> int:`, a docstring, and `return len(___)`.",
     ),
 )
-def _read_stream(pieces: Any) -> Checked:
-    yield point(callable(pieces), "A function.", "`pieces` has to be the function, as it was.")
-    deltas: list[dict[str, Any]] = [{"role": "assistant"}, *({"content": text} for text in _PIECES), {"content": None}]
-    lines = [f"data: {json.dumps({'choices': [{'delta': delta}]})}" for delta in deltas]
-    lines = [": keep-alive", "", *[part for line in lines for part in (line, "")], "data: [DONE]", ""]
-    try:
-        read: Any = list(pieces(iter(lines)) or ())
-    except json.JSONDecodeError:
-        yield point(
-            False,
-            "",
-            "What was parsed is not JSON: skip comments and empty lines, remove the first six characters, `data: `, and stop at `[DONE]`.",
-        )
-        return
-    except Exception as error:
-        yield point(False, "", f"{trouble(error)}. The first delta has a `role` and no `content`.")
-        return
-    yield slip(not read, "No text came out: `yield` each piece.")
-    yield slip(None in read, "There is a None among the pieces: some deltas have no text.")
-    whole = any("choices" in str(piece) for piece in read)
-    yield slip(whole, "Those are whole records. The text is inside: `choices`, 0, `delta`, `content`.")
+def _tool(count_words: Any) -> Checked:
     yield slip(
-        read != _PIECES and all(isinstance(piece, str) for piece in read) and "".join(read) == "".join(_PIECES),
-        "The text is right, but not in its pieces: yield the text of each line as it is.",
+        callable(count_words) and not isinstance(count_words, Tool), "That is a function, and no tool yet: put `@tool` above its `def`.",
     )
-    yield point(read == _PIECES, "Every piece of text, and nothing else.", f"The pieces were {read!r}, and should be {_PIECES!r}.")
-    first, rest = _in_time(pieces, lines)
-    yield slip(
-        first >= lines.index("data: [DONE]"),
-        "The first piece came only after the whole stream was read: yield each piece when its line arrives.",
+    yield point(isinstance(count_words, Tool), "A tool.", f"`count_words` is a {type(count_words).__name__}, and not a tool.")
+    name = count_words.name
+    yield point(name == "count_words", "Its name is `count_words`.", f"The model would call it `{name}`: name it `count_words`.")
+    yield point(count_words.description, "It says what it does.", "The model does not know what it does: give it a docstring.")
+    fields = count_words.schema["properties"]
+    yield point(
+        list(fields) == ["text"], "It takes a `text`.", f"It takes {', '.join(fields) or 'nothing'}, and should take one `text`."
     )
-    yield slip(rest, "It reads on after `[DONE]`. A provider may keep the connection open, and it would wait without end: `return`.")
-
-
-def _in_time(pieces: Any, lines: list[str]) -> tuple[int, bool]:
-    """How many lines were read when the first piece came, and whether any was read behind the last piece's `[DONE]`."""
-    taken = 0
-
-    def come() -> Iterator[str]:
-        nonlocal taken
-        for line in lines:
-            taken += 1
-            yield line
-
-    source = iter(pieces(come()))
-    next(source)
-    first = taken
-    for _ in source:
-        pass
-    return first, taken > lines.index("data: [DONE]") + 1
+    yield point(fields["text"].get("type") == "string", "Which is a `str`.", "The annotation of `text` has to be `str`.")
+    counted = count_words(_TEXT)
+    yield slip(counted is None, "It returns nothing: the model gets what it returns, not what it prints.")
+    yield slip(counted == len(_TEXT), "That counts characters.")
+    yield slip(counted in (6, 7), "Blanks in a row have no words between them: `split()` without an argument.")
+    yield slip(isinstance(counted, str), "It returns a text: the number itself is enough.")
+    yield slip(isinstance(counted, list), "It returns the words: their number is wanted.")
+    told = f"words in a text of {_WORDS}."
+    yield point(counted == _WORDS, f"It counts {_WORDS} {told}", f"It counts {counted!r} {told}")
 
 
 @exercise(

@@ -20,13 +20,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pocketflex_nb.concurrency.loop_thread import LoopThread
-from pocketflex_nb.core.value_text import value_text
+from pocketflex_nb.core.value_text import cut_text, value_text
 from pocketflex_nb.llm.messages import Reply, TokenUsage, ToolCall
 
 __all__ = ["Busy", "CutStream", "NotAModel", "Stall"]
 
 _SAYS = "I am not a model:"
 _WORDS = re.compile(r"\s*\S+\s*")
+#: characters of a text that fills a schema
+_TOLD = 60
 #: words of a docstring that are read aloud
 _READ = 24
 _servers = LoopThread("pocketflex-not-a-model")
@@ -106,8 +108,8 @@ class NotAModel:
     script : iterable or callable, optional
         What it answers, one entry a request: a text, a `Reply`, a `Busy`, a `CutStream`, a `Stall`, or bytes that are sent as they are; or
         a function of the request (a dict) that gives one of these. When the script is over, and without one, it follows its rules: it
-        calls each tool whose name stands in the question, tells the results, fills a schema, and reads the documentation of the last
-        word.
+        calls each tool whose name stands in the question, with what the question has in double quotes, tells the results, fills a
+        schema, and reads the documentation of the module that is named last.
     delay : float
         Seconds between two pieces of a stream.
     models : iterable of str
@@ -343,15 +345,17 @@ def _by_rules(asked: Mapping[str, Any]) -> Reply:
         results = [str(message["content"]) for message in messages[_question_at(messages) :] if message["role"] == "tool"]
         return Reply(f"{_SAYS} these are the results. {'; '.join(results)}")
     question = str(last.get("content") or "")
+    quoted = re.findall(r'"([^"]+)"', question)
+    subject = quoted[0] if quoted else question
     calls = [
-        ToolCall(each["function"]["name"], _filled(each["function"]["parameters"], question)) for each in asked.get("tools") or ()
+        ToolCall(each["function"]["name"], _filled(each["function"]["parameters"], subject)) for each in asked.get("tools") or ()
         if each["function"]["name"].replace("_", " ") in question.replace("_", " ")
     ]
     if calls:
         return Reply(tool_calls=calls)
     wanted = (asked.get("response_format") or {}).get("json_schema")
     if wanted is not None:
-        return Reply(json.dumps(_filled(wanted["schema"], question)))
+        return Reply(json.dumps(_filled(wanted["schema"], cut_text(question, _TOLD))))
     return Reply(f"{_SAYS} {_documentation(question)}")
 
 

@@ -4,46 +4,37 @@ from __future__ import annotations
 
 __all__ = ["RIGHT", "SOLUTIONS", "WRONG"]
 
-_PIECES = '''
-def pieces(lines):
-    for line in lines:
-        {skip}
-        {stop}
-        delta = json.loads(line[6:])["choices"][0]["delta"]
-        {give}
-'''
-_PARTS = {
-    "skip": 'if not line.startswith("data: "):\n            continue',
-    "stop": 'if line == "data: [DONE]":\n            return',
-    "give": 'if delta.get("content"):\n            yield delta["content"]',
-}
 
-
-def _pieces(**changed: str) -> str:
-    return _PIECES.format(**{**_PARTS, **changed})
+def _tool(
+    body: str = "len(text.split())", *, head: str = "@tool", name: str = "count_words", takes: str = "text: str", doc: str = "Count."
+) -> str:
+    return f"{head}\ndef {name}({takes}) -> int:\n    \"\"\"{doc}\"\"\"\n    return {body}\n" + (
+        "" if name == "count_words" else f"count_words = {name}\n")
 
 
 SOLUTIONS = {
-    "09.1": _pieces(),
+    "09.1": _tool(),
     "09.2": 'purse = {"tokens": 60}',
-    "09.3": "patient = Retry(4, wait=0.1, backoff=2, on=Busy)",
+    "09.3": "patient = Retry(4, wait=0.1, backoff=2, on=ModelBusy)",
 }
 WRONG = {
     "09.1": [
-        ('def pieces(lines):\n    for line in list(lines):\n        if line.startswith("data: {"):\n'
-         '            text = json.loads(line[6:])["choices"][0]["delta"].get("content")\n            if text: yield text',
-         "whole stream was read"),
-        ('def pieces(lines):\n    for line in lines:\n        if line.startswith("data: {"):\n'
-         '            text = json.loads(line[6:])["choices"][0]["delta"].get("content")\n            if text: yield text',
-         "reads on"),
-        (_pieces(skip=""), "is not JSON"),
-        (_pieces(stop=""), "is not JSON"),
-        (_pieces(give='yield delta["content"]'), "has a role"),
-        (_pieces(give='yield delta.get("content")'), "a None among"),
-        (_pieces(give="delta"), "No text came out"),
-        (_pieces(give='yield delta'), "has to be|should be|The pieces were"),
-        (_pieces(give='yield from delta.get("content") or ""'), "not in its pieces"),
-        (_pieces(give='yield (delta.get("content") or "").strip()'), "The pieces were"),
+        (_tool(head=""), "no tool yet"),
+        ("count_words = len", "no tool yet"),
+        ("count_words = 5", "is a int"),
+        (_tool(name="count"), "would call it count"),
+        (_tool(head='@tool(name="words")'), "would call it words"),
+        (_tool(doc=""), "give it a docstring"),
+        (_tool("len(words.split())", takes="words: str"), "should take one text"),
+        (_tool("len(text.split())", takes="text: str, k: int = 1"), "should take one text"),
+        (_tool("len(text)", takes="text: list[str]"), "has to be str"),
+        (_tool("print(len(text.split()))"), "returns nothing"),
+        (_tool("len(text)"), "counts characters"),
+        (_tool('len(text.split(" "))'), "split() without"),
+        (_tool('text.count(" ")'), "split() without"),
+        (_tool("str(len(text.split()))"), "the number itself"),
+        (_tool("text.split()"), "their number is wanted"),
+        (_tool("2"), "It counts 2 words"),
     ],
     "09.2": [
         ("purse = 60", "without its unit"),
@@ -61,19 +52,18 @@ WRONG = {
     "09.3": [
         ("patient = 4", "number of attempts"),
         ("patient = Retry(4, wait=0.1, backoff=2)", "retries every error"),
-        ("patient = Retry(4, wait=0.1, on=Busy)", "backoff"),
-        ("patient = Retry(4, on=Busy)", "does not wait"),
-        ("patient = Retry(3, wait=0.1, backoff=2, on=Busy)", "should be 4"),
+        ("patient = Retry(4, wait=0.1, on=ModelBusy)", "backoff"),
+        ("patient = Retry(4, on=ModelBusy)", "does not wait"),
+        ("patient = Retry(3, wait=0.1, backoff=2, on=ModelBusy)", "should be 4"),
         ("patient = Retry(4, wait=0.1, backoff=2, on=Exception)", "retries every error"),
-        ("patient = Retry(4, wait=0.1, backoff=2, on=(Busy, OSError))", "It retries OSError, too"),
-        ("patient = Retry(4, wait=0.1, backoff=2, on=OSError)", "Busy is not retried"),
-        ("patient = Retry(4, wait=0.1, backoff=0.5, on=Busy)", "shorter"),
-        ("patient = Retry(5, wait=0.1, backoff=2, on=Busy)", "should be 4"),
+        ("patient = Retry(4, wait=0.1, backoff=2, on=(ModelBusy, OSError))", "It retries OSError, too"),
+        ("patient = Retry(4, wait=0.1, backoff=2, on=OSError)", "ModelBusy is not retried"),
+        ("patient = Retry(4, wait=0.1, backoff=0.5, on=ModelBusy)", "shorter"),
+        ("patient = Retry(5, wait=0.1, backoff=2, on=ModelBusy)", "should be 4"),
     ],
 }
 RIGHT = {
-    "09.1": [_pieces(stop='if line == "data: [DONE]":\n            break'), _pieces(give='if text := delta.get("content"):\n            '
-     'yield text')],
+    "09.1": [_tool("sum(1 for word in text.split())"), _tool(head="@tool()")],
     "09.2": ["purse = dict(tokens=60)"],
-    "09.3": ["patient = Retry(4, 0.1, 2, on=(Busy,))", "patient = Retry(4, wait=1, backoff=1.5, on=Busy)"],
+    "09.3": ["patient = Retry(4, 0.1, 2, on=(ModelBusy,))", "patient = Retry(4, wait=1, backoff=1.5, on=ModelBusy)"],
 }

@@ -11,19 +11,25 @@ from os import PathLike
 from pathlib import Path
 
 from pocketflex_nb.core.state import State
-from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
+from pocketflex_nb.core.units import count_text
+from pocketflex_nb.notebook.reports.run_story import cut_runs
+from pocketflex_nb.notebook.run_data.detail_tabs import store_rows, tab_content
 from pocketflex_nb.notebook.run_data.error_card import ErrorCard
+from pocketflex_nb.notebook.run_data.inner_runs import inside_of
 from pocketflex_nb.notebook.run_data.playback import ViewedRun
 from pocketflex_nb.notebook.run_data.run_view_model import MANY, Header, RunLane, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.views.diagrams.flow_svg import svg
 from pocketflex_nb.views.diagrams.node_colours import colour_numbers
 from pocketflex_nb.views.diagrams.palette import PALETTE
 from pocketflex_nb.views.diagrams.timeline import timeline
+from pocketflex_nb.views.text.page_text import clean
 
 __all__ = ["FLOWS", "LINES", "TOLD", "page", "write_beside", "write_page"]
 
 #: lines of one run, runs that are described one by one, flows that are drawn
 LINES, TOLD, FLOWS = 500, MANY, 20
+#: levels of runs inside of runs that are told
+_DEEPEST = 3
 _HEADS = {
     "store": ("type", "key", "value", "written by"), "events": ("time, s", "event", "where", "what"),
 }
@@ -119,15 +125,43 @@ def _diagrams(runs: Sequence[ViewedRun], view_model: RunViewModel) -> list[str]:
     return drawn
 
 
-def _run(run: ViewedRun, lane: RunLane, *, is_open: bool) -> str:
+def _run(run: ViewedRun, lane: RunLane, *, is_open: bool, deep: int = 0) -> str:
     seconds = "" if lane["seconds"] is None else f" · {lane['seconds']:.2f} s"
     lines = "\n".join(str(text).rstrip("\n") for _, text, *_ in lane["lines"])
     return (
         f"<details class=run{' open' if is_open else ''}><summary><h2>{_text(lane['name'])}</h2> {_chip(lane['status'], lane['status'])} "
         f"<span class=soft>{lane['steps']} steps{seconds}</span></summary>{_error(lane.get('error'))}"
         + (f"<pre>{_text(lines)}</pre>" if lines else "") + _table(run, "store", "Store", is_open=True)
-        + _table(run, "events", "Events", is_open=False) + "</details>"
+        + _private_stores(run) + _table(run, "events", "Events", is_open=False) + _inside(run, deep) + "</details>"
     )
+
+
+def _private_stores(run: ViewedRun) -> str:
+    """The stores of the flows that have one of their own, by address."""
+    told = ""
+    for place in list(run.stores)[:TOLD]:
+        if place and (rows := store_rows(run, LINES, place)):
+            told += _folded(f"Private store of {clean(place, 160)}", _rows(_HEADS["store"], rows))
+    return told
+
+
+def _inside(run: ViewedRun, deep: int) -> str:
+    """The runs that the steps of a run began, folded under the node that began them: their diagram, and each as its outer run is told."""
+    told = ""
+    for path, children in inside_of(run).items() if deep < _DEEPEST else ():
+        kept = cut_runs(children, TOLD)
+        view_model = RunViewModel(list(kept))
+        lanes = view_model.lanes(LINES, final=True)
+        counts = ", ".join(f"{number} {status}" for status, number in view_model.header("")["counts"].items())
+        each = "".join(_run(child, lane, is_open=False, deep=deep + 1) for child, lane in zip(kept, lanes, strict=True))
+        left = f"<p class=soft>{len(children) - len(kept)} more runs are not told one by one.</p>" if len(kept) < len(children) else ""
+        told += _folded(f"{clean(path, 160)} began {count_text(len(children), 'run')}: {counts}",
+                        "".join(_diagrams(kept, view_model)) + each + left)
+    return told
+
+
+def _folded(title: str, content: str) -> str:
+    return f"<details><summary>{_text(title)}</summary>{content}</details>"
 
 
 def _error(error: ErrorCard | None) -> str:
@@ -145,13 +179,14 @@ def _table(run: ViewedRun, tab: str, name: str, *, is_open: bool) -> str:
     told = tab_content(tab, [run], None, None, RunViewModel([run]).time_travel)
     if not told["rows"]:
         return ""
-    heads = "".join(f"<th scope=col>{head}</th>" for head in _HEADS[tab])
-    rows = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in told["rows"])
     note = f"<p class=soft>{_text(told['note'])}</p>" if told.get("note") else ""
-    return (
-        f"<details{' open' if is_open else ''}><summary>{name}</summary><table><thead><tr>{heads}</tr></thead>"
-        f"<tbody>{rows}</tbody></table>{note}</details>"
-    )
+    return f"<details{' open' if is_open else ''}><summary>{name}</summary>{_rows(_HEADS[tab], told['rows'])}{note}</details>"
+
+
+def _rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th scope=col>{each}</th>" for each in heads)
+    body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 _ALIAS = {"pending": "idle", "paused": "waiting", "unfinished": "waiting"}

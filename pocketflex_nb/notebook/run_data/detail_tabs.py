@@ -176,11 +176,15 @@ def _store(runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_
         return _store_rows(run, place, store, moment, time_travel)
 
 
-def store_rows(run: ViewedRun, limit: int) -> Rows:
-    """The first keys of a run's store as it is now, at most `limit`: type, key, value in a line, and who wrote it."""
-    with reading_replica(run.store):
-        rows = tree_rows(run.store, limit=limit)
-        return [[row.kind, clean(row.key), clean(row.preview), _writer(run.store, row.path[0], None)] for row in rows]
+def store_rows(run: ViewedRun, limit: int, place: str = "") -> Rows:
+    """The first keys of a run's store as it is now, at most `limit`: type, key, value in a line, and who wrote it.
+
+    `place` is the address of a flow with a private store.
+    """
+    store = run.stores[place] if place else run.store
+    with reading_replica(store):
+        rows = tree_rows(store, limit=limit)
+        return [[row.kind, clean(row.key), clean(row.preview), _writer(store, row.path[0], None)] for row in rows]
 
 
 def store_of(run: ViewedRun, address: str) -> tuple[str, object]:

@@ -12,7 +12,7 @@ from pocketflex_nb.views.text.page_text import clean
 if TYPE_CHECKING:
     from pocketflex_nb.notebook.run_data.run_view_model import RunViewModel
 
-__all__ = ["RunLevel", "begun_at", "crumbs", "runs_inside"]
+__all__ = ["RunLevel", "begun_at", "crumbs", "inside_of", "runs_inside"]
 
 #: characters of one part of the way
 _CUT = 80
@@ -56,6 +56,14 @@ def begun_at(run: Run) -> str:
 def runs_inside(outer: Sequence[ViewedRun], path: str) -> list[Run]:
     """The kept runs that steps at the node `path` of these runs began, oldest first."""
     return [child for run in outer if isinstance(run, Run) for child in run.children if begun_at(child) == path]
+
+
+def inside_of(run: ViewedRun) -> dict[str, list[Run]]:
+    """The kept runs that the steps of `run` began, oldest first, by the graph path of the node that began them."""
+    found: dict[str, list[Run]] = {}
+    for child in run.children if isinstance(run, Run) else ():
+        found.setdefault(begun_at(child), []).append(child)
+    return found
 
 
 def crumbs(title: str, levels: Sequence[RunLevel]) -> list[str]:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from pocketflex_nb import Flow, Node, emit, launch
 from pocketflex_nb.engine.runs.run import Run
+from pocketflex_nb.notebook.reports.html_page import page
 
 _KEY = "sk-abcdefghijklmnop1234"
 
@@ -108,3 +109,31 @@ def test_no_kernel_is_needed_to_write_a_page(tmp_path: Path) -> None:
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert told.stdout.strip() == "plain.html"
+
+
+def test_runs_inside_steps_and_private_stores_are_told_under_the_step_that_has_them() -> None:
+    class Inner(Node):
+        def exec(self, prep_res: Any) -> None:
+            emit("log", "said inside <i>it</i>")
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["found"], shared["scrap"] = shared.get("page", 0), "only in the private store"
+
+    class Survey(Node):
+        async def exec(self, prep_res: Any) -> None:
+            await Flow(Inner(), name="reader").launch_each("page", range(3), show=False)
+
+    survey = Survey()
+    survey >> Flow(Inner(), name="write", outputs=["found"])
+    run = Flow(survey, name="report").launch({}, show=False).wait(10)
+
+    text = page([run])
+    outer, _, inside = text.partition("Survey began 3 runs: 3 done")
+    tags = _Tags()
+    tags.feed(text)
+
+    assert "Private store of report/write#1" in outer
+    assert "only in the private store" in outer
+    assert inside.count("<pre>said inside &lt;i&gt;it&lt;/i&gt;") == 3
+    assert "<script" not in text
+    assert tags.open == []

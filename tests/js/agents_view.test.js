@@ -92,3 +92,15 @@ test("a view that is closed listens no more", () => {
     assert.equal(model.listeners(), 0);
   }
 });
+
+test("a tree is one stop of Tab: Right of a row stand its buttons, Left of it the row above it", () => {
+  const { el } = shown({ kind: "tree", rows: [rowWith({ 0: "/s", 2: "s", 11: true }), rowWith({ 1: 1 })] });
+  const [top, leaf] = el.querySelectorAll("[role=treeitem]");
+  assert.equal([...el.querySelectorAll(".pf-agents-tree button, [role=treeitem]")].filter((each) => each.tabIndex === 0).length, 1);
+  leaf.focus();
+  const way = ["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft", "ArrowLeft"].map((key) => {
+    press(document.activeElement, key);
+    return document.activeElement.getAttribute("data-act") ?? document.activeElement.getAttribute("data-child");
+  });
+  assert.deepEqual([way, document.activeElement], [["kill", "restart", "kill", "clerk", "s"], top]);
+});

@@ -5,7 +5,7 @@ import { applied, initialize } from "../../pocketflex_nb/notebook/widgets/base/j
 import { counted, make, makeButton, makeOption, makeSvg, put, signButton, write } from "../../pocketflex_nb/notebook/widgets/base/js/dom.js";
 import { asView, isOwnKey } from "../../pocketflex_nb/notebook/widgets/base/js/view_root.js";
 import { listen, senderOf } from "../../pocketflex_nb/notebook/widgets/base/js/model.js";
-import { chooseTab, reached, walkTabs } from "../../pocketflex_nb/notebook/widgets/base/js/roving.js";
+import { chooseTab, reached, walkRowButtons, walkTabs } from "../../pocketflex_nb/notebook/widgets/base/js/roving.js";
 import { hasKernel } from "../../pocketflex_nb/notebook/widgets/base/js/model.js";
 import { onTyped, searchField } from "../../pocketflex_nb/notebook/widgets/base/js/search_field.js";
 import { hideStatic } from "../../pocketflex_nb/notebook/widgets/base/js/static_fallback.js";
@@ -313,4 +313,33 @@ test("how things stand is told at most once in three seconds, what is urgent at 
   t.mock.timers.tick(1000);
   assert.equal(urgent.textContent, "b failed; c failed; d failed; and 1 more");
   announcer.end();
+});
+
+test("the buttons of a list's rows are one stop of Tab, among which arrow keys go, however rows come and go", async () => {
+  const list = make("div"), rowOf = (...names) => {
+    const row = make("div", "row");
+    row.append(...names.map((name) => makeButton(name, "")));
+    return row;
+  };
+  const settled = () => new Promise((resolve) => { setTimeout(resolve, 1); });
+  list.append(rowOf("a", "stop a"), rowOf("b"), rowOf("c", "stop c"), makeButton("beside", ""));
+  document.body.append(list);
+  const end = walkRowButtons(list, ".row");
+  const stops = () => [...list.querySelectorAll(".row button")].filter((button) => button.tabIndex === 0).map((button) => button.textContent);
+  const at = () => document.activeElement.textContent;
+  assert.deepEqual(stops(), ["a"]);
+  list.querySelector("button").focus();
+  const way = ["ArrowRight", "ArrowDown", "ArrowDown", "Home", "ArrowUp"].map((key) => [press(document.activeElement, key), at()]);
+  assert.deepEqual(way, [[true, "stop a"], [true, "b"], [true, "c"], [true, "a"], [true, "c"]]);
+  press(document.activeElement, "ArrowUp");
+  assert.equal(press(document.activeElement, "ArrowRight"), false);     // one button: the key is the view's
+  assert.deepEqual(stops(), ["b"]);
+  list.children[1].remove();
+  list.prepend(rowOf("new"));
+  await settled();
+  assert.deepEqual(stops(), ["new"]);
+  list.querySelector("button").disabled = true;
+  await settled();
+  assert.deepEqual([stops(), list.lastElementChild.hasAttribute("tabindex")], [["a"], false]);
+  end();
 });

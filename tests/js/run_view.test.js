@@ -335,3 +335,24 @@ test("a wait's time is what is left, how long it lasts, or a clock for a questio
   );
   assert.deepEqual([timeOf(at(1_000, "clock"), 42_700), timeOf(at(null, ""), 9)], [" 00:41", ""]);
 });
+
+test("a store is chosen in its tab, from the box of its flow, and from the way to inner runs", async (t) => {
+  const group = '<g class="pf-group pf-private" data-node="write"><g class="pf-title"><rect/><text>write</text></g></g>\n</svg>';
+  const stores = [["*", "of the step that is shown"], ["", "of report"], ["report/write#1", "private: report/write#1"]];
+  await show({
+    diagrams: [{ name: "report", svg: SVG.replace("</svg>", group) }], header: { ...STRIP, crumbs: ["report", "reader[1]"] },
+    tab_content: { tab: "store", rows: [["str", "n", "'1'", ""]], stores, place: "*" },
+  });
+  t.after(end);
+  const field = el.querySelector(".pf-store-field");
+  el.querySelector(".pf-title text").dispatchEvent(new window.MouseEvent("click", { bubbles: true, cancelable: true }));
+  assert.deepEqual([model.sent, el.querySelector(".pf-panel").hidden], [[{ do: "store", node: "write", flow: 0 }], false]);
+  assert.deepEqual([[...field.options].map((option) => option.textContent), field.value, field.closest(".pf-stores").hidden], [stores.map(([, words]) => words), "*", false]);
+  field.value = "";
+  field.dispatchEvent(new window.Event("change"));
+  assert.deepEqual(model.sent.at(-1), { do: "store", place: "" });
+  model.set("tab_content", { tab: "diff", rows: [] });
+  assert.ok(field.closest(".pf-stores").hidden);
+  named("store").click();
+  assert.deepEqual(model.sent.at(-1), { do: "tab", name: "store" });
+});

@@ -27,8 +27,8 @@ from pocketflex_nb.views.values.store_rows import child_rows as tree_rows
 from pocketflex_nb.views.values.value_preview import preview
 
 __all__ = [
-    "EVENTS", "MESSAGE_KINDS", "RUNS", "TABS", "Rows", "Step", "TabContent", "event_place", "reading_replica", "store_of", "store_rows",
-    "store_then", "tab_content", "version_then",
+    "EVENTS", "MESSAGE_KINDS", "RUNS", "TABS", "Rows", "Step", "TabContent", "event_place", "reading_replica", "store_content", "store_of",
+    "store_rows", "store_then", "tab_content", "version_then",
 ]
 
 #: the tabs, as the page names them
@@ -47,9 +47,14 @@ Step = tuple[ViewedRun, Span]
 
 
 class TabContent(TypedDict):
-    """The content of one tab: rows of short texts, error cards, and a note where there is something to say."""
+    """The content of one tab: rows of short texts, error cards, and a note where there is something to say.
+
+    Of a store `place` is its address, and `stores` those that may be chosen instead, as address and words.
+    """
 
     tab: NotRequired[str]
+    stores: NotRequired[list[list[str]]]
+    place: NotRequired[str]
     rows: Rows
     cards: NotRequired[list[ErrorCard]]
     note: str
@@ -173,7 +178,7 @@ def _store(runs: Sequence[ViewedRun], moment: int | None, at: Step | None, time_
         return {"rows": [], "note": "There is no store to look into."}
     place, store = store_of(run, "" if at is None else at[1].address)
     with reading_replica(store):
-        return _store_rows(run, place, store, moment, time_travel)
+        return store_content(run, place, store, moment, time_travel)
 
 
 def store_rows(run: ViewedRun, limit: int, place: str = "") -> Rows:
@@ -198,7 +203,8 @@ def _of_private(place: str) -> str:
     return f"In the private store of {clean(place, 160)}." if place else ""
 
 
-def _store_rows(run: ViewedRun, place: str, store: object, moment: int | None, time_travel: TimeTravel) -> TabContent:
+def store_content(run: ViewedRun, place: str, store: object, moment: int | None, time_travel: TimeTravel) -> TabContent:
+    """The rows of a store of `run`, whose address is `place`, at a moment (monotonic ns; None: now)."""
     held, note = store, _of_private(place)
     if moment is not None:
         held, then = store_then(run, place, store, moment, time_travel)

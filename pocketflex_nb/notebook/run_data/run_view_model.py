@@ -28,6 +28,7 @@ from pocketflex_nb.notebook.run_data.lane_columns import LaneColumns
 from pocketflex_nb.notebook.run_data.pending import Pending, PendingItem
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.run_labels import flow_label, origin_text, run_label, unfinished_text
+from pocketflex_nb.notebook.run_data.store_choice import StoreChoice
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 from pocketflex_nb.views.diagrams.flow_svg import branches_of, inner_runs_of, node_caption
 from pocketflex_nb.views.text.page_text import clean
@@ -169,6 +170,7 @@ class RunViewModel:
         self.refused: dict[tuple[int, int], str] = {}  # (run, question): why an answer was not taken
         self._open: dict[int, ActiveVisits] = {}  # by number of the run
         self._pending = Pending()
+        self.store_choice = StoreChoice()
         self._columns: dict[int, LaneColumns] = {}  # by number of the run
         self._labels: dict[int, str] = {}  # by number of the run
         self._cards: dict[int, ErrorCard] = {}  # by number of the run: a card tells what was so when it failed

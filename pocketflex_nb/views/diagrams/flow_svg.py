@@ -159,9 +159,9 @@ class _Picture:
         box, status = self.place.groups[group.id], self._status(group.id)
         title = cut_to_width(shown(group.title, 400), min(220.0 if not group.store else 400.0, box.w - 40), _SMALL)
         w = width(title, _SMALL) * 1.08 + 16
-        line, ink = PALETTE["light"][status].line, INK["light"]
+        line, ink, cls = PALETTE["light"][status].line, INK["light"], f"pf-group{' pf-private' if group.store else ''}"
         return (
-            f'<g class="pf-group" data-node="{attribute(group.id)}" data-state="{status}">{_full(group.title, title)}'
+            f'<g class="{cls}" data-node="{attribute(group.id)}" data-state="{status}">{_full(group.title, title)}'
             f'<rect class="pf-box" x="{number(box.x)}" y="{number(box.y)}" width="{number(box.w)}" height="{number(box.h)}" '
             f'rx="12" fill="{ink["edge"]}" fill-opacity="0.09" stroke="{line}" stroke-width="1.2" stroke-dasharray="5 4"/>'
             f'<g class="pf-title"><rect x="{number(box.x + 12)}" y="{number(box.y + 8)}" width="{number(w)}" height="18" rx="9" '

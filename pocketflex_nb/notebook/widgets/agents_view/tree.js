@@ -92,17 +92,35 @@ function barOf(send) {
   return { bar, title, facts, stop };
 }
 
-/** Arrow keys go from row to row and fold; Enter chooses. Keys at a row's buttons are the buttons'.
+/** Arrow keys go from row to row and fold; Enter chooses. Right of a row that has nothing to unfold stand its buttons, which Tab passes over.
  *  @param {KeyboardEvent} event @param {HTMLElement} list @param {Row[]} rows @param {(message: object) => void} send */
 function walkRows(event, list, rows, send) {
-  const lines = [...list.children], here = lines.indexOf(/** @type {Element} */ (event.target));
+  const lines = [...list.children], target = /** @type {HTMLElement} */ (event.target), here = lines.findIndex((line) => line.contains(target));
   if (here < 0 || !rows[here]) return;
-  const to = reached(event.key, here, lines.length, "column"), message = messageOf(event.key, rows[here]);
-  if (to !== undefined) enter(list, lines[to])?.focus();
+  const isOnRow = target === lines[here], to = reached(event.key, here, lines.length, "column");
+  const message = isOnRow ? messageOf(event.key, rows[here]) : null, beside = message ? null : besideIn(lines[here], target, event.key);
+  const above = message || beside || event.key !== "ArrowLeft" ? -1 : parentOf(rows, here);
+  if (to !== undefined || above >= 0) enter(list, lines[to ?? above])?.focus();
+  else if (beside) beside.focus();
   else if (message) send(message);
   else return;
   event.preventDefault();
   event.stopPropagation();
+}
+
+/** The row of a child's supervisor, or -1. @param {Row[]} rows @param {number} here */
+function parentOf(rows, here) {
+  let above = here - 1;
+  while (above >= 0 && rows[above][1] >= rows[here][1]) above -= 1;
+  return above;
+}
+
+/** The button of a row, or the row itself, that Left and Right lead to. @param {Element} line @param {Element} target @param {string} key */
+function besideIn(line, target, key) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+  if (!step) return null;
+  const stops = [line, ...line.querySelectorAll(".pf-agents-buttons button:not(:disabled)")];
+  return /** @type {HTMLElement | undefined} */ (stops[Math.max(stops.indexOf(target), 0) + step]) ?? null;
 }
 
 /** What a key at a row says to the kernel. @param {string} key @param {Row} row */
@@ -145,6 +163,7 @@ function fillRow(line, row, glyphs, send) {
     buttons,
   );
   if (error) line.append(make("div", "pf-agents-error", error));
+  for (const button of line.querySelectorAll("button")) button.tabIndex = -1;    // the row is the stop of Tab
 }
 
 /** What folds, the state and the name. @param {Row} row @param {Record<string, string>} glyphs @param {(message: object) => void} send */

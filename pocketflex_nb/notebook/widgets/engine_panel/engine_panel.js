@@ -3,6 +3,7 @@
 
 import { make, makeButton, makeSvg, setAttributes, write } from "../base/js/dom.js";
 import { hasKernel, listen, senderOf } from "../base/js/model.js";
+import { walkRowButtons } from "../base/js/roving.js";
 import { hideStatic } from "../base/js/static_fallback.js";
 import { sign, stateOf } from "../base/js/status.js";
 import { asView } from "../base/js/view_root.js";
@@ -31,6 +32,7 @@ function render({ model, el }) {
   const runs = listOf("Runs that go on"), agents = listOf("Agents that live");
   const lists = make("div", "pf-e-lists");
   lists.append(runs, agents);
+  const endWalk = walkRowButtons(runs, ".pf-e-row");
   root.append(bar, facts, curve, lists);
   el.append(root);
   /** @type {Map<number, { item: HTMLElement, status: string }>} */
@@ -121,7 +123,7 @@ function render({ model, el }) {
     listen(model, {
       "change:head": drawHead, "change:curve": drawCurve, "change:rows": drawRuns, "change:agents": drawAgents, comm_live_update: showGone,
     }),
-    hideStatic(el, model),
+    hideStatic(el, model), endWalk,
   ];
   return () => {
     for (const end of ends) end();

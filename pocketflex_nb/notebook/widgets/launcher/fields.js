@@ -2,6 +2,7 @@
 // The fields of the inputs that all runs share, of watched expressions, and of nodes to pause before.
 
 import { make, put, setAttributes, signButton } from "../base/js/dom.js";
+import { walkRowButtons } from "../base/js/roving.js";
 import { formButton, groupOf, rowOf, textField, veil } from "./controls.js";
 
 /** @typedef {import("./page.js").Page} Page */
@@ -141,6 +142,7 @@ export function breaksOf(page) {
   el.classList.add("pf-l-breaks");
   setAttributes(el, { role: "group", "aria-label": "Pause before these nodes" });
   const row = rowOf("Break before", el);
+  walkRowButtons(row, ".pf-l-breaks");
 
   /** @param {string} node */
   function toggle(node) {

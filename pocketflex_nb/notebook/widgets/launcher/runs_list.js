@@ -2,6 +2,7 @@
 // What was started: how many are over, and a line for each run with its buttons.
 
 import { counted, focusIn, make, setAttributes } from "../base/js/dom.js";
+import { walkRowButtons } from "../base/js/roving.js";
 import { sign, stateOf } from "../base/js/status.js";
 import { formButton } from "./controls.js";
 
@@ -35,6 +36,7 @@ export function totalsOf(page) {
 export function runsListOf(page) {
   const el = make("div", "pf-l-runs");
   setAttributes(el, { role: "list", "aria-label": "Runs" });
+  walkRowButtons(el, ".pf-l-run");
   /** @type {Map<number, ReturnType<typeof lineOfRun>>} */
   const lines = new Map();
 

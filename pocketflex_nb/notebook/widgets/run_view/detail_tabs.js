@@ -6,6 +6,7 @@ import { chooseTab, walkTabs } from "../base/js/roving.js";
 import { searchField } from "../base/js/search_field.js";
 import { conversationOf } from "./conversation.js";
 import { errorCardOf } from "./error_card.js";
+import { storeFieldOf } from "./private_stores.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {{ tab?: string, rows?: string[][], cards?: import("./error_card.js").RunError[], note?: string }} Panel */
@@ -36,7 +37,8 @@ export function detailTabsOf(view) {
   body.setAttribute("role", "tabpanel");
   body.tabIndex = 0;
   bar.append(tabs);
-  el.append(find, body);
+  const stores = storeFieldOf(view);
+  el.append(find, stores.el, body);
 
   function drawTabs() {
     /** @type {string[]} */
@@ -103,6 +105,7 @@ export function detailTabsOf(view) {
       drawTalk(wanted);
       return;
     }
+    stores.draw(view.model.get("tab_content"));
     const lines = kept.map((row) => lineOfRow(row, here));
     for (const card of cards) lines.push(errorCardOf(card));
     if (!kept.length && rows.length) lines.push(make("div", "pf-note", "Nothing has this text."));
@@ -115,6 +118,7 @@ export function detailTabsOf(view) {
 
   /** @param {string} wanted */
   function drawTalk(wanted) {
+    stores.draw({});
     talk.draw(wanted);
     body.dataset.tab = "conversation";
     body.tabIndex = -1;    // its list is the stop of Tab
@@ -122,7 +126,7 @@ export function detailTabsOf(view) {
     if (talk.el.parentNode !== body) body.replaceChildren(talk.el);
   }
 
-  return { el, bar, find, body, drawTabs, draw, open, search, end: talk.end };
+  return { el, bar, find, body, drawTabs, draw, open, unfold: () => fold(!!tabs.hidden), search, end: talk.end };
 }
 
 /** The rows with a text, in any of their cells. @param {string[][]} rows @param {string} wanted in small letters */

@@ -65,7 +65,7 @@ export function headerOf(view, menu) {
       if (k === last) {
         const here = make("span", "pf-name", each);
         here.setAttribute("aria-current", "location");
-        return [here];
+        return [here, makeButton("store", "pf-crumb pf-crumb-store", () => view.openStore(), `Open the store of ${each}`)];
       }
       return [makeButton(each, "pf-crumb", () => view.send({ do: "up", to: k }), `Back to ${each}`), make("span", "pf-slash", "/")];
     }));

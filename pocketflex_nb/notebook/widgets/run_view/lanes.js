@@ -2,6 +2,7 @@
 // A lane for each run: its state, where it is, what it says, and its open questions.
 
 import { counted, make, makeButton, setAttributes, write } from "../base/js/dom.js";
+import { walkRowButtons } from "../base/js/roving.js";
 import { clock, sign, stateOf } from "../base/js/status.js";
 import { answerCardOf } from "./answer_card.js";
 import { errorCardOf } from "./error_card.js";
@@ -24,6 +25,7 @@ export function lanesOf(view, middle) {
   const el = make("div", "pf-lanes"), sparklines = sparklinesOf(view), follower = followerOf();
   /** @type {Map<string, LaneParts>} */
   const made = new Map();
+  const endWalk = walkRowButtons(el, ".pf-lane-bar");
 
   function draw() {
     /** @type {Lane[]} */
@@ -37,6 +39,7 @@ export function lanesOf(view, middle) {
       parts.row.remove();
       made.delete(key);
     }
+    for (const { body } of made.values()) body.tabIndex = lanes.length > FEW ? -1 : 0;    // one line, which does not scroll
     for (const [k, lane] of lanes.entries()) drawLane(made.get(String(lane.key)) ?? add(lane), lane, lane.run ?? k, lanes.length);
   }
 
@@ -86,7 +89,11 @@ export function lanesOf(view, middle) {
   }
 
   return {
-    el, draw, end: follower.end,
+    el, draw,
+    end() {
+      follower.end();
+      endWalk();
+    },
     drawSparklines: () => sparklines.draw((key) => made.get(key)?.spark),
   };
 }

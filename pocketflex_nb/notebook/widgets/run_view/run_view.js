@@ -12,6 +12,7 @@ import { headerOf } from "./header.js";
 import { FEW, lanesOf } from "./lanes.js";
 import { menuOf } from "./menu.js";
 import { pendingOf } from "./pending.js";
+import { openStoresFrom } from "./private_stores.js";
 import { statusGridOf } from "./status_grid.js";
 import { dragPlayhead, playheadOf, timeCursorOf } from "./time_cursor.js";
 import { timelineOf } from "./timeline.js";
@@ -37,6 +38,8 @@ function render({ model, el }) {
       details.body.focus();
     },
   });
+  openStoresFrom(view, diagrams.pane.el, diagrams.chosen, details.unfold);
+  view.openStore = () => details.open("store");
   const header = headerOf(view, menu.el), pending = pendingOf(view);
   middle.append(diagrams.pane.el, lanes.el);
   details.bar.append(cursor.el);

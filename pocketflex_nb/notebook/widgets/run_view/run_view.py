@@ -284,6 +284,17 @@ class RunView(StaticFallback, DeltaWidget):
         if request.get("name") in self.tabs:
             self._tab = request["name"]
 
+    def _choose_store(self, request: Mapping[str, Any]) -> None:
+        """Show a store by its address, or the latest private one of a flow in the picture, in the Store tab."""
+        model = self._view_model
+        if "node" in request:
+            flow = self._flows[int(request.get("flow", 0))]
+            model.store_choice.choose_of([run for run in model.chosen() if run.flow is flow], str(request["node"]))
+        else:
+            last = model.last()
+            model.store_choice.choose([*([] if last is None else [last[0]]), *model.chosen()], str(request["place"]))
+        self._choose_tab({"name": "store"})
+
     def _ask_conversation(self, request: Mapping[str, Any]) -> None:
         self._view_model.conversation.ask(request)
 
@@ -409,6 +420,8 @@ class RunView(StaticFallback, DeltaWidget):
             return {"tab": self._tab, "rows": [], "note": "Click a cell of the status grid above to look into one run."}
         if self._tab == "conversation":
             return {"tab": self._tab, "rows": [], "note": ""}
+        if self._tab == "store":
+            return model.store_choice.content(model.chosen(), model.moment, model.last(), model.time_travel)
         return tab_content(self._tab, model.chosen(), model.moment, model.last(), model.time_travel)
 
     def _tail(self, final: bool) -> int:
@@ -561,7 +574,7 @@ class RunView(StaticFallback, DeltaWidget):
 _REQUESTS: dict[str, Callable[[RunView, Mapping[str, Any]], None]] = {
     "focus": RunView._focus_run, "pin": RunView._pin_run, "enter": RunView._enter_step, "up": RunView._leave_steps,
     "tab": RunView._choose_tab, "live": RunView._go_live, "cursor": RunView._move_cursor,
-    "drawer": RunView._look, "talk": RunView._ask_conversation,
+    "store": RunView._choose_store, "drawer": RunView._look, "talk": RunView._ask_conversation,
 }
 #: command of the page to method of a run
 _STEERS = {"stop": "cancel", "pause": "pause", "resume": "resume", "step": "step"}

@@ -33,6 +33,8 @@ export function viewOf(model, root) {
     announcer: announcerOf("pf-spoken"),
     /** What each error card shows. @type {WeakMap<Element, object>} */
     errors: new WeakMap(),
+    /** Show the store of the runs in focus. */
+    openStore: () => {},
     /** Ask the kernel for a text that goes into the clipboard. @type {(message: object) => void} */
     copyText: (message) => model.send(message),
     /** Pixels that it takes before a person opens more. */

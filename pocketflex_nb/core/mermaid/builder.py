@@ -14,14 +14,14 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from pocketflex_nb.core.errors import CheckError, nearest
-from pocketflex_nb.core.flow.checks import check_flow
+from pocketflex_nb.core.flow.checks import Problem, check_flow
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.nodes import END, BaseNode, Fork
 from pocketflex_nb.core.mermaid.diagram import Diagram, DiagramEdge, DiagramNode, Directive, Subgraph
 from pocketflex_nb.core.mermaid.directives import FLOW_SETTINGS, NODE_SETTINGS, apply, flag, value_of
 
-__all__ = ["build", "is_wireable", "rebuild"]
+__all__ = ["build", "build_and_check", "is_wireable", "rebuild"]
 
 _SHELL_NAMES = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 
@@ -67,14 +67,17 @@ def build(diagram: Diagram, namespace: Mapping[str, object], name: str | None = 
       flowchart LR; plan --> wirte
                              ^
     """
+    return build_and_check(diagram, namespace, name)[0] if checked else _FlowBuilder(diagram, namespace).flow(name)
+
+
+def build_and_check(diagram: Diagram, namespace: Mapping[str, object], name: str | None = None) -> tuple[Flow, list[Problem]]:
+    """The same with the warnings of the checks, so that nobody checks the flow once more for them."""
     wiring = _FlowBuilder(diagram, namespace)
     flow = wiring.flow(name)
     try:
-        if checked:
-            check_flow(flow)
+        return flow, check_flow(flow)
     except CheckError as error:
         raise wiring.located(error) from None
-    return flow
 
 
 def rebuild(flow: Flow, namespace: Mapping[str, object]) -> Flow:

@@ -20,7 +20,6 @@ from pocketflex_nb.notebook.requests.names import entries_of, find_flow
 from pocketflex_nb.notebook.requests.option_line import ParsedLine, parse_options, words_of
 from pocketflex_nb.notebook.requests.option_values import evaluated
 from pocketflex_nb.notebook.requests.run_options import RunOptions, read_run_options
-from pocketflex_nb.notebook.requests.run_request import checked
 from pocketflex_nb.notebook.shell.awaitable_magics import AWAITED
 from pocketflex_nb.notebook.shell.cell_errors import Interrupted, own_error, shortened, syntax_error, usage
 from pocketflex_nb.notebook.shell.safe_print import print_safely
@@ -118,8 +117,8 @@ class PocketflexMagics(Magics):
 
     def _mermaid(self, line: ParsedLine, options: RunOptions, name: str | None, body: str) -> CellRun | None:
         names = self.shell.user_ns
-        flow = read_mermaid(body, names, name or "flow")
-        for warning in checked(flow):
+        flow, warnings = read_mermaid(body, names, name or "flow")
+        for warning in warnings:
             print_safely(f"note: {warning}")
         if options.is_check:
             print_safely(f"{name or 'flow'}: nothing wrong")

@@ -10,9 +10,10 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.errors import nearest
+from pocketflex_nb.core.flow.checks import Problem
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.mermaid import parser as mermaid
-from pocketflex_nb.core.mermaid.builder import build
+from pocketflex_nb.core.mermaid.builder import build_and_check
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
 if TYPE_CHECKING:
@@ -52,9 +53,12 @@ def _tree(body: str) -> ast.Module | None:
         return None
 
 
-def read_mermaid(body: str, namespace: Mapping[str, object], name: str) -> Flow:
-    """The flow that the diagram draws with the names of the notebook. Lines of errors count from the magic's own, as the page does."""
-    return build(mermaid.parse("\n" + body), namespace, name)
+def read_mermaid(body: str, namespace: Mapping[str, object], name: str) -> tuple[Flow, list[Problem]]:
+    """The flow that the diagram draws with the names of the notebook, and the warnings of its checks.
+
+    Lines of errors count from the magic's own, as the page does.
+    """
+    return build_and_check(mermaid.parse("\n" + body), namespace, name)
 
 
 class PythonBody:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
 from pocketflex_nb.core.errors import UnknownAction
+from pocketflex_nb.core.flow import checks
+from pocketflex_nb.core.mermaid import builder, parser
 from tests.notebook.conftest import Shell
 
 
@@ -118,3 +121,22 @@ def test_a_diagram_without_its_header_or_of_another_kind_gets_words_about_mermai
 @pytest.mark.parametrize("body", ['x = "a --> b"\ny = = 2', "# a --> b\ny = = 2", "!echo --> x\ny = = 2"])
 def test_an_arrow_in_a_text_or_comment_makes_no_diagram(shell: Shell, body: str) -> None:
     assert "SyntaxError" in shell.refuse(f"%%pocketflex\n{body}").splitlines()[0]
+
+
+def test_a_diagram_cell_that_runs_is_parsed_and_checked_once(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    for module, name in ((parser, "parse"), (builder, "check_flow"), (checks, "check_flow")):
+        monkeypatch.setattr(module, name, _counted(getattr(module, name), seen))
+    shell.run("def plan(shared): pass\ndef write(shared): pass")
+
+    shell.run("%%pocketflex --run once\nflowchart LR\nplan --> write")
+
+    assert seen == ["parse", "check_flow"]
+
+
+def _counted(fn: Callable[..., object], seen: list[str]) -> Callable[..., object]:
+    def counted(*args: object, **options: object) -> object:
+        seen.append(fn.__name__)
+        return fn(*args, **options)
+
+    return counted

@@ -195,6 +195,9 @@ class Conversation:
         key = (event.run, spoken.role, spoken.text, *((call.id, call.name) for call in spoken.calls), *(r.id for r in spoken.results))
         alike = self._alike.setdefault(key, [])
         turn = next((known for known in alike[-_ALIKE:] if _is_same(known, source, event.address)), None)
+        if turn is None and not spoken.calls and not spoken.results:  # a list may keep the text of a reply without the calls in it
+            said = self._visits.get(event.address, ())
+            turn = next((known for known in said if known.calls and known.text == spoken.text and _is_same(known, source, "")), None)
         if turn is None:
             turn = self._begin(spoken, event, is_before=is_before)
             self._begun += 1

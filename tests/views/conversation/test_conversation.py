@@ -177,6 +177,17 @@ def test_a_message_that_is_told_and_kept_stands_there_once() -> None:
     assert (totals.messages, totals.input_tokens, totals.output_tokens, totals.tokens, totals.cost) == (2, 7, 2, 9, 0.5)
 
 
+def test_a_reply_that_is_kept_without_its_calls_stands_there_once() -> None:
+    class Thinks(Node):
+        def exec(self, prep_res: Any) -> None:
+            emit("message", "I look.", role="assistant", tool_calls=ASKED[:1])
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["messages"] = [{"role": "assistant", "content": "I look."}]
+
+    assert said(ran(Thinks())) == [("assistant", "I look.")]
+
+
 def test_two_agents_that_say_the_same_are_two() -> None:
     first, second = (Node(name=name) for name in ("first", "second"))
     for each in (first, second):

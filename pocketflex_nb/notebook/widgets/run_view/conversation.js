@@ -61,10 +61,17 @@ export function conversationOf(view) {
       return [row.key, drawTurn(before.get(row.key), row, part.opened, { at, of: part.of }, (key) => ask({ open: key }))];
     }));
     const els = [...made.values()].map((turn) => turn.el);
-    arrange(feed, els.length ? els : [make("div", "pf-note", wanted ? "Nothing has this text." : "Nothing was said here so far.")]);
+    fill(els.length ? els : [make("div", "pf-note", wanted ? "Nothing has this text." : "Nothing was said here so far.")], part.is_newest);
     if (!feed.querySelector('[tabindex="0"]')) els[els.length - 1]?.setAttribute("tabindex", "0");
-    if (part.is_newest) follower.follow(feed);
     speaker.hear(part, el.isConnected);
+  }
+
+  /** Show these, at the end or where a person reads. @param {HTMLElement[]} els @param {boolean} isNewest */
+  function fill(els, isNewest) {
+    const putBack = isNewest && !feed.dataset.held ? null : placeKept(feed, els);
+    arrange(feed, els);
+    putBack?.();
+    if (isNewest) follower.follow(feed);
   }
 
   /** @param {Part} part */
@@ -133,6 +140,19 @@ function act(stops, here, key) {
     if (!isRound) stops[to].focus();
   }
   return true;
+}
+
+/** Where a person reads: the first turn in sight that stays; the returned function puts it back at its height.
+ *  @param {HTMLElement} feed @param {HTMLElement[]} staying */
+function placeKept(feed, staying) {
+  const wanted = new Set(staying), first = /** @type {HTMLElement | undefined} */ ([...feed.children].find((child) => {
+    const turn = /** @type {HTMLElement} */ (child);
+    return wanted.has(turn) && turn.offsetTop + turn.offsetHeight > feed.scrollTop + feed.offsetTop;
+  }));
+  const before = first ? first.offsetTop - feed.scrollTop : 0;
+  return () => {
+    if (first) feed.scrollTop = first.offsetTop - before;
+  };
 }
 
 /** Put elements into a holder in order; what stands there stays. @param {HTMLElement} holder @param {HTMLElement[]} els */

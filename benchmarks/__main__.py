@@ -36,7 +36,7 @@ def options() -> argparse.Namespace:
     ask.add_argument("--cases", help="names, separated by commas; default: all")
     ask.add_argument("--systems", help="names, separated by commas; default: all")
     ask.add_argument("--reps", type=int, help="rounds; default 7; what takes longer than a few seconds is run twice only")
-    ask.add_argument("--add", action="store_true", help="keep what the last run measured of everything that is not run now")
+    ask.add_argument("--add", action="store_true", help="keep what an earlier run measured of every case that is not run now")
     ask.add_argument("--list", action="store_true", help="say what there is, and stop")
     ask.add_argument("--write", action=argparse.BooleanOptionalAction,
                      help="keep results.json and RESULTS.md; default: when all ran")
@@ -129,9 +129,21 @@ def main() -> int:
     table, met = report.markdown(told, cases()), report.verdicts(told)
     print(table)
     print("\n".join(met))
+    held = setting(entries, rounds)
+    if asked.add and (HERE / "results.json").exists():
+        held, told = merged(json.loads((HERE / "results.json").read_text()), held, told)
+        table, met = report.markdown(told, cases()), report.verdicts(told)
     if asked.write or (asked.write is None and not (asked.quick or asked.cases or asked.systems)):
-        write(setting(entries, rounds), told, table, met)
+        write(held, told, table, met)
     return 0
+
+
+def merged(known: dict[str, Any], held: dict[str, Any], told: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Setting and cases of an earlier run, with the cases of this one, which say when they were measured."""
+    measured = {name: held[name] for name in ("date", "commit", "python", "rounds")}
+    found = {**known["cases"], **{name: case | {"measured": measured} for name, case in told.items()}}
+    versions = {**known["setting"]["versions"], **held["versions"]}
+    return known["setting"] | {"versions": versions}, {name: found[name] for name in cases() if name in found}
 
 
 def write(held: dict[str, Any], told: dict[str, Any], table: str, met: list[str]) -> None:

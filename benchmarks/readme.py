@@ -16,6 +16,14 @@ RATIOS = {
     "fanout_sleep10ms_10k": "10 000 flows that wait 10 ms", "parallel_batch": "a batch of 10 000 items, 100 at a time",
     "agent_call": "an agent's call", "agent_cast": "an agent's cast",
 }
+#: what is kept in a file: cases with the words for them
+KEPT = {
+    "journal_node": "a hop kept by `durability=\"node\"`, beside a bare INSERT (NORMAL)",
+    "journal_power": "by `\"power\"` (FULL)", "journal_batch": "by `\"batch\"` (NORMAL)",
+    "journal_many": "a hop of 1 000 runs at once, FULL, beside one run's", "journal_bytes": "bytes a hop: 100 keys, 1 changes",
+    "journal_reopen": "reopen a run of 100 000 steps: first picture", "journal_state": "whole state and store",
+    "journal_resume": "resume a run of 10 000 finished nodes: next node",
+}
 #: cases in their own unit
 PLAIN = {
     "hop_scaling": "a hop of 1 000 000 beside one of 10 000", "cancel_10k": "cancel 10 000 waiting runs",
@@ -66,7 +74,28 @@ def table(results: dict[str, Any]) -> str:
             lines.append(f"| {words} | **{times(row)}** | {allowed} | {others} |")
     lines += ["", "| | pocketflex_nb | mark |", "|---|---:|---:|"]
     lines += [f"| {words} | {' | '.join(told(cases[name]))} |" for name, words in PLAIN.items() if name in cases]
-    return "\n".join(lines)
+    return "\n".join([*lines, *kept(cases)])
+
+
+def kept(cases: dict[str, Any]) -> list[str]:
+    """The tables of journals."""
+    if "journal_hop" not in cases:
+        return []
+    measured = cases["journal_hop"].get("measured") or {}
+    at = f" ({measured['date']}, commit {measured['commit']}, Python {measured['python']}, a machine that others used)" if measured else ""
+    lines = ["", f"Runs kept in SQLite, by wall time{at}; a mark that is missed is shown as it is:", "",
+             "| | pocketflex_nb | mark |", "|---|---:|---:|"]
+    for name, words in KEPT.items():
+        if name in cases:
+            got, mark = told(cases[name])
+            missed = (((best(cases[name], "pocketflex_nb") or {}).get("verdict") or {}).get("mark") or {}).get("met") is False
+            lines.append(f"| {words} | {got}{' (missed)' if missed else ''} | {mark} |")
+    ours = best(cases["journal_hop"], "pocketflex_nb")
+    lines += ["", "| a step that is kept before the next one begins | us | beside ours |", "|---|---:|---:|"]
+    for row in sorted((row for row in cases["journal_hop"]["rows"] if "median" in row), key=lambda row: row["median"]):
+        ratio = f"{row['median'] / ours['median']:.2f}x" if ours else "–"
+        lines.append(f"| {row['system']}: {row['variant']} | {row['median']:,.0f} | {ratio} |")
+    return lines
 
 
 def main() -> None:

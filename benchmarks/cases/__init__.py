@@ -7,4 +7,6 @@ ORDER = (
     "agent_call", "agent_cast", "agent_memory", "agent_call_sync", "agent_restart", "agent_1000",
     "store_sqlite", "store_redis", "store_postgres", "watch_sqlite", "watch_redis", "watch_postgres",
     "queue_sqlite", "queue_redis", "queue_amqp", "topic_sqlite", "topic_redis", "topic_postgres", "topic_amqp",
+    "journal_node", "journal_power", "journal_batch", "journal_hop", "journal_many", "journal_bytes", "journal_reopen", "journal_state",
+    "journal_resume",
 )

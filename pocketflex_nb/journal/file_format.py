@@ -51,7 +51,11 @@ _START = b"SQLite format 3\0"
 
 def checksum(*parts: object) -> int:
     """A number that changes with any byte of the texts and numbers of a row."""
-    return zlib.crc32("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"))
+    text = "\0".join([part if part.__class__ is str else str(part) for part in parts])
+    try:
+        return zlib.crc32(text.encode())
+    except UnicodeEncodeError:
+        return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def is_sound(row: tuple[object, ...]) -> bool:

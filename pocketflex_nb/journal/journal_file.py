@@ -50,6 +50,8 @@ _BATCH = 0.05
 _LOOK_EVERY = 500
 #: bytes of the write-ahead log from which on it is moved into the file, beside those who write; and from which on they wait for that
 _LONG, _LONGEST = 4 * 2**20, 16 * 2**20
+#: the number of this process, which each write asks for
+_here = [os.getpid()]
 _TAKEN = (
     "INSERT INTO leases VALUES (?1, 1, ?2) ON CONFLICT (run) DO UPDATE SET token = token + 1, owner = ?2 RETURNING token"
 )
@@ -181,7 +183,7 @@ class JournalFile:
     def _check(self) -> None:
         if self._is_closed:
             raise JournalError(f"the journal {self.path} is closed")
-        if self.pid != os.getpid():
+        if self.pid != _here[0]:
             raise JournalError(f"the journal {self.path} was opened before this process was forked; open it again")
 
     def _commit(self, line: sqlite3.Connection, statements: Sequence[Statement]) -> None:
@@ -548,6 +550,10 @@ def opened_file(path: str | os.PathLike[str]) -> JournalFile:
 def known_files() -> list[JournalFile]:
     """The journals that this process has open."""
     return [file for file in list(_open.values()) if file.pid == os.getpid() and not file._is_closed]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _here.__setitem__(0, os.getpid()))
 
 
 @atexit.register

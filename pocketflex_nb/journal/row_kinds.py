@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from pocketflex_nb.core.codec.decoder import decode
@@ -103,7 +104,7 @@ def action_json(action: object) -> str:
     if action is None:
         return "null"
     if isinstance(action, str):
-        return json.dumps(action_text(action), ensure_ascii=False)
+        return quoted(action_text(action))
     return kept_json(list(action) if isinstance(action, tuple) and not isinstance(action, str) else action, ("the action",), "return texts")
 
 
@@ -119,14 +120,17 @@ def pairs_json(content: Mapping[Any, Any], keys: Iterable[Any], transient: froze
     for key in keys:
         if key in transient:
             continue
-        name = kept_json(key, (key,), "use a text as its key")
+        name = quoted(key) if key.__class__ is str and key.isascii() else kept_json(key, (key,), "use a text as its key")
         try:
             value = content[key]
         except KeyError:
             pairs.append(f"[{name}]")
             continue
-        text = kept_json(value, (key,), f"or keep it out of the journal: Store(transient={{{key!r}}}), and resume(..., provide={{...}})")
-        pairs.append(f"[{name},{text}]")
+        try:
+            pairs.append(f"[{name},{encode(value, at=(key,))}]")
+        except EncodingError as exc:
+            mend = f"or keep it out of the journal: Store(transient={{{key!r}}}), and resume(..., provide={{...}})"
+            raise EncodingError(f"{exc}; {mend}", path=exc.path) from exc.__cause__
     return f"[{','.join(pairs)}]"
 
 
@@ -140,8 +144,12 @@ def changes_json(changes: Iterable[tuple[str, Mapping[Any, Any], Iterable[Any]]]
     transient : frozenset
         Keys that are not kept.
     """
-    parts = ((scope, pairs_json(content, keys, transient)) for scope, content, keys in changes)
-    return f"[{','.join(f'[{json.dumps(scope, ensure_ascii=False)},{pairs}]' for scope, pairs in parts if pairs != '[]')}]"
+    parts = []
+    for scope, content, keys in changes:
+        pairs = pairs_json(content, keys, transient)
+        if pairs != "[]":
+            parts.append(f"[{quoted(scope)},{pairs}]")
+    return f"[{','.join(parts)}]"
 
 
 def read_value(found: object) -> object:

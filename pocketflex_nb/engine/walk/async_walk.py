@@ -276,7 +276,9 @@ async def _visit_steps(
         watched(p, c, "prep")
     if kept is not None:
         kept.prepared(p)
-    if recorded is None or kind == BATCH or getattr(c.exec, "__func__", None) is BaseNode.exec:  # of a batch each item is known by itself
+    if recorded is not None and kind != BATCH and getattr(c.exec, "__func__", None) is BaseNode.exec:
+        e = None
+    elif recorded is None or kind == BATCH:  # of a batch each item is known by itself
         e = await _exec(frame, c, p, kind, mode)
     else:
         e = await recorded.exec(frame, c, p, lambda: _exec(frame, c, p, kind, mode))

@@ -14,6 +14,7 @@ It is ``None`` where nothing differs, or a list whose first item says how to rea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 __all__ = ["delta"]
@@ -67,6 +68,8 @@ def _of_lists(old: list[object], new: list[object]) -> list[object]:
         change = delta(old[dropped + index - before], new[index])
         if change is not None:
             told[str(index)] = change
+    if len(told) > kept // 2 and len(json.dumps(told)) > len(json.dumps(new)):  # all is new, and shorter as it stands
+        return [0, new]
     return [2, dropped, new[:before], told, new[before + kept :], len(new)]
 
 

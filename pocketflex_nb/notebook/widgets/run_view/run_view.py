@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,8 @@ __all__ = ["RunView"]
 _HERE = Path(__file__).parent
 #: seconds between two updates of timeline and tabs, at least, and bytes a second that they may take of the view's rate
 _SPANS_EVERY, _SPANS_RATE = 0.5, 4_000
+#: seconds between two updates of the numbers in the diagram
+_COUNTS_EVERY = 0.5
 _TIMELY = ("spans", "tab_content", "conversation")
 #: nodes above which the still picture is drawn lean: a browser reads the whole of it in one go
 _LARGE = 60
@@ -137,8 +140,8 @@ class RunView(StaticFallback, DeltaWidget):
         self._drawn: list[dict[str, str]] = []
         self._colours: dict[str, int] = {}
         self._seen: tuple[object, ...] | None = None
-        self._next_spans = 0.0
-        self._owes_spans = False  # whether timeline and tab are behind
+        self._next_spans = self._next_counts = 0.0
+        self._owes_spans = self._owes_counts = False  # whether timeline and tab, or the numbers in the diagram, are behind
         self._tabs, self._has_conversation = tabs, False
         self._tab = tabs[0] if tabs else ""
         self._requests: deque[dict[str, Any]] = deque()
@@ -238,7 +241,7 @@ class RunView(StaticFallback, DeltaWidget):
             model = self._view_model
             steps = ((run.status, len(engine_side(run).records)) for run in model.runs)
             seen = (*steps, model.old_code(), model.pending())  # a wait that begins or ends leaves no record
-        is_due = self._owes_spans and time.monotonic() >= self._next_spans
+        is_due = time.monotonic() >= min(self._next_spans if self._owes_spans else inf, self._next_counts if self._owes_counts else inf)
         if seen != self._seen or requested or not live or is_due:
             self._seen = seen
             self._push(final=not live, now_all=requested)
@@ -367,7 +370,12 @@ class RunView(StaticFallback, DeltaWidget):
     def _push(self, *, final: bool, now_all: bool = False) -> None:
         now = time.monotonic()
         timely = final or now_all or now >= self._next_spans
-        sent = self.push(**self._shown(final=final, timely=timely))
+        shown = self._shown(final=final, timely=timely)
+        if final or now_all or now >= self._next_counts:
+            self._next_counts, self._owes_counts = now + _COUNTS_EVERY, False
+        else:
+            self._owes_counts = self._hold_counts(shown)
+        sent = self.push(**shown)
         self._owes_spans = not timely
         if timely:
             self._next_spans = now + max(_SPANS_EVERY, sum(sent.get(trait, 0) for trait in _TIMELY) / _SPANS_RATE)
@@ -392,6 +400,20 @@ class RunView(StaticFallback, DeltaWidget):
             return shown
         tabs = {"tabs": self._tabs_now(), "tab_content": self._tab_content(), "conversation": self._conversation()}
         return shown | {"spans": model.spans(), "marks": model.marks()} | tabs
+
+    def _hold_counts(self, shown: dict[str, Any]) -> bool:
+        """Leave how often nodes and arrows were passed as the page has it, but for the first time; returns whether it is behind now.
+
+        These numbers change with each step, in every node of a loop, and made half of the traffic; nobody reads ten of them a second.
+        """
+        edges = {k: {edge: self.edges.get(k, {}).get(edge, times) for edge, times in told.items()} for k, told in shown["edges"].items()}
+        states = {}
+        for k, told in shown["states"].items():
+            known = self.states.get(k, {})
+            states[k] = {path: [row[0], known[path][1] or row[1], *row[2:]] if path in known else row for path, row in told.items()}
+        is_behind = bool(edges != shown["edges"] or states != shown["states"])
+        shown.update(edges=edges, states=states)
+        return is_behind
 
     def _header(self) -> Mapping[str, object]:
         way = crumbs(self.title, self._levels)

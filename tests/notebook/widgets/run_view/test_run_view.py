@@ -397,6 +397,39 @@ def test_a_second_run_in_a_view_whose_first_is_over_has_its_end_in_the_still() -
     assert "1 failed" in shown[-1]["text/plain"] and "ZeroDivisionError" in shown[-1]["text/html"]
 
 
+class Loops(Node):
+    async def exec(self, prep_res: Any) -> Any:
+        return await ask("once more?")
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        return "again"
+
+
+def test_numbers_in_the_diagram_wait_while_statuses_do_not_and_are_told_when_it_is_time() -> None:
+    loops = Loops()
+    loops - "again" >> loops
+    run = Flow(loops).launch({}, show=False)
+    view = RunView(run, follow=False)
+    told: list[tuple[Any, Any]] = []
+
+    for _ in range(3):
+        while run.status != "asking":
+            assert not run.done()
+        view._push(final=False)
+        told.append((view.states["0"]["Loops"][:2], view.edges["0"]))
+        view._next_counts = float("inf")
+        run.answer("yes")
+        while run.state().steps < len(told):
+            assert not run.done()
+    view._push(final=False, now_all=True)
+    run.cancel()
+
+    assert [visits for (_, visits), _ in told] == [0, 1, 1], "the first visit is told at once"
+    assert [status for (status, _), _ in told] == ["asking"] * 3
+    assert told[2][1] == {"Loops|again": 1}
+    assert view.states["0"]["Loops"][1] == 3 and view.edges["0"] == {"Loops|again": 3}
+
+
 class Flaky(Node):
     async def exec(self, prep_res: Any) -> None:
         if self.cur_retry < 2:

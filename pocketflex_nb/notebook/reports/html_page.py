@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 import secrets
 import shutil
@@ -10,29 +9,20 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from pocketflex_nb.core.state import State
 from pocketflex_nb.core.units import count_text
+from pocketflex_nb.notebook.reports.run_in_full import chip, diagrams_of, run_in_full
 from pocketflex_nb.notebook.reports.run_story import cut_runs
-from pocketflex_nb.notebook.run_data.detail_tabs import store_rows, tab_content
-from pocketflex_nb.notebook.run_data.error_card import ErrorCard
-from pocketflex_nb.notebook.run_data.inner_runs import inside_of
+from pocketflex_nb.notebook.reports.still_html import escaped
 from pocketflex_nb.notebook.run_data.playback import ViewedRun
-from pocketflex_nb.notebook.run_data.run_view_model import MANY, Header, RunLane, RunViewModel, flow_names, graphs_of, summed
-from pocketflex_nb.views.diagrams.flow_svg import svg
+from pocketflex_nb.notebook.run_data.run_view_model import MANY, Header, RunViewModel
 from pocketflex_nb.views.diagrams.node_colours import colour_numbers
 from pocketflex_nb.views.diagrams.palette import PALETTE
 from pocketflex_nb.views.diagrams.timeline import timeline
-from pocketflex_nb.views.text.page_text import clean
 
-__all__ = ["FLOWS", "LINES", "TOLD", "page", "write_beside", "write_page"]
+__all__ = ["RUNS", "TOLD", "page", "write_beside", "write_page"]
 
-#: lines of one run, runs that are described one by one, flows that are drawn
-LINES, TOLD, FLOWS = 500, MANY, 20
-#: levels of runs inside of runs that are told
-_DEEPEST = 3
-_HEADS = {
-    "store": ("type", "key", "value", "written by"), "events": ("time, s", "event", "where", "what"),
-}
+#: runs that are described one by one, runs of one timeline
+RUNS, TOLD = 1_000, MANY
 
 
 def write_page(runs: Iterable[ViewedRun], path: str | PathLike[str], *, title: str | None = None) -> Path:
@@ -69,124 +59,42 @@ def write_beside(target: Path, text: str) -> None:
 
 
 def page(runs: Sequence[ViewedRun], *, title: str | None = None) -> str:
-    """Runs as the text of an HTML file: counts, diagram, timeline, and for each run its output, its error, its store, its events.
+    """Runs as the text of an HTML file: counts, diagram, timeline, and each run with every output, value and event in full.
 
     Parameters
     ----------
     runs : sequence of Run
-        Of more than 60 only the sums are told.
+        Of more than 1 000 the rest are counted; more than 60 have no timeline together.
     title : str, optional
         Heading; default: the run's name.
     """
     view_model = RunViewModel(list(runs))
     header = view_model.header(title or (runs[0].name if len(runs) == 1 else f"{len(runs)} runs"))
-    named = {run.name: run.state() for run in runs[:TOLD]}
-    told = runs if len(runs) <= TOLD else []
+    told = cut_runs(runs, RUNS)
+    named = {run.name: run.state() for run in told} if len(runs) <= TOLD else {}
+    left = len(runs) - len(told)
+    more = f"<p class=soft>{escaped(count_text(left, 'more run'))} not described here</p>" if left else ""
     colours = colour_numbers(run.graph for run in told)
-    lanes = view_model.lanes(LINES, final=True) if told else []
     parts = [
         "<!doctype html>", '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>{_text(header['name'])}</title><style>{_STYLE}{_states()}</style></head><body>",
-        f"<header><h1>{_text(header['name'])}</h1><p>{_chips(header)}</p></header>",
-        *_diagrams(runs, view_model),
-        f"<figure><figcaption>Timeline</figcaption>{timeline(named, colours=colours)}</figure>" if told else "",
-        *(_run(run, lane, is_open=len(runs) <= 6) for run, lane in zip(told, lanes, strict=True)),
+        f"<title>{escaped(header['name'])}</title><style>{_STYLE}{_states()}</style></head><body>",
+        f"<header><h1>{escaped(header['name'])}</h1><p>{_chips(header)}</p></header>",
+        *diagrams_of(runs, view_model),
+        f"<figure><figcaption>Timeline</figcaption>{timeline(named, colours=colours)}</figure>" if named else "",
+        *(run_in_full(run, is_open=len(runs) <= 6) for run in told), more,
         "</body></html>\n",
     ]
     return "\n".join(part for part in parts if part).encode("utf-8", "backslashreplace").decode()
 
 
-def _text(told: object) -> str:
-    return html.escape(str(told))
-
-
 def _chips(header: Header) -> str:
-    chips = [_chip(status, f"{n} {status}" if header["runs"] > 1 else status) for status, n in header["counts"].items()]
+    chips = [chip(status, f"{n} {status}" if header["runs"] > 1 else status) for status, n in header["counts"].items()]
     facts = [f"{header['steps']} steps" if "steps" in header else "", f"{header['seconds']:.2f} s" if header["seconds"] is not None else ""]
     facts += [f"{header['tokens']:,} tokens" if header.get("tokens") else "", f"${header['cost']}" if header.get("cost") else ""]
     facts.append(header.get("origin", ""))
-    return " ".join([*chips, f"<span class=soft>{_text(' · '.join(fact for fact in facts if fact))}</span>"])
-
-
-def _chip(status: str, text: str) -> str:
-    return f'<span class="chip is-{_text(status)}">{_text(text)}</span>'
-
-
-def _diagrams(runs: Sequence[ViewedRun], view_model: RunViewModel) -> list[str]:
-    graphs = graphs_of(runs)
-    drawn = []
-    for name, (flow, graph) in list(zip(flow_names([flow for flow, _ in graphs]), graphs, strict=True))[:FLOWS]:
-        mine = [run for run in runs if run.flow is flow]
-        captions = {path: str(text) for path, (_, _, text, _) in view_model.states(flow).items() if text} if len(mine) > 1 else None
-        state = summed([run.state() for run in mine[:TOLD]]) if mine else State()
-        drawn.append(f"<figure><figcaption>{_text(name)}</figcaption>{svg(graph, state, captions=captions)}</figure>")
-    return drawn
-
-
-def _run(run: ViewedRun, lane: RunLane, *, is_open: bool, deep: int = 0) -> str:
-    seconds = "" if lane["seconds"] is None else f" · {lane['seconds']:.2f} s"
-    lines = "\n".join(str(text).rstrip("\n") for _, text, *_ in lane["lines"])
-    return (
-        f"<details class=run{' open' if is_open else ''}><summary><h2>{_text(lane['name'])}</h2> {_chip(lane['status'], lane['status'])} "
-        f"<span class=soft>{lane['steps']} steps{seconds}</span></summary>{_error(lane.get('error'))}"
-        + (f"<pre>{_text(lines)}</pre>" if lines else "") + _table(run, "store", "Store", is_open=True)
-        + _private_stores(run) + _table(run, "events", "Events", is_open=False) + _inside(run, deep) + "</details>"
-    )
-
-
-def _private_stores(run: ViewedRun) -> str:
-    """The stores of the flows that have one of their own, by address."""
-    told = ""
-    for place in list(run.stores)[:TOLD]:
-        if place and (rows := store_rows(run, LINES, place)):
-            told += _folded(f"Private store of {clean(place, 160)}", _rows(_HEADS["store"], rows))
-    return told
-
-
-def _inside(run: ViewedRun, deep: int) -> str:
-    """The runs that the steps of a run began, folded under the node that began them: their diagram, and each as its outer run is told."""
-    told = ""
-    for path, children in inside_of(run).items() if deep < _DEEPEST else ():
-        kept = cut_runs(children, TOLD)
-        view_model = RunViewModel(list(kept))
-        lanes = view_model.lanes(LINES, final=True)
-        counts = ", ".join(f"{number} {status}" for status, number in view_model.header("")["counts"].items())
-        each = "".join(_run(child, lane, is_open=False, deep=deep + 1) for child, lane in zip(kept, lanes, strict=True))
-        left = f"<p class=soft>{len(children) - len(kept)} more runs are not told one by one.</p>" if len(kept) < len(children) else ""
-        told += _folded(f"{clean(path, 160)} began {count_text(len(children), 'run')}: {counts}",
-                        "".join(_diagrams(kept, view_model)) + each + left)
-    return told
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{_text(title)}</summary>{content}</details>"
-
-
-def _error(error: ErrorCard | None) -> str:
-    if not error:
-        return ""
-    told = [f"<dt>{_text(name)}</dt><dd>{_text(text)} <span class=soft>({_text(kind)})</span></dd>" for name, kind, text in error["inputs"]]
-    inputs = "".join(told)
-    node = f"<dt>node</dt><dd>{_text(error['node'])}</dd>" if error["node"] else ""
-    node += f"<dt>because of</dt><dd>{_text(error['cause'])}</dd>" if error["cause"] else ""
-    trace = f"<pre>{_text(chr(10).join(error['trace']))}</pre>" if error["trace"] else ""
-    return f"<div class=error><strong>{_text(error['type'])}</strong> {_text(error['text'])}<dl>{node}{inputs}</dl>{trace}</div>"
-
-
-def _table(run: ViewedRun, tab: str, name: str, *, is_open: bool) -> str:
-    told = tab_content(tab, [run], None, None, RunViewModel([run]).time_travel)
-    if not told["rows"]:
-        return ""
-    note = f"<p class=soft>{_text(told['note'])}</p>" if told.get("note") else ""
-    return f"<details{' open' if is_open else ''}><summary>{name}</summary>{_rows(_HEADS[tab], told['rows'])}{note}</details>"
-
-
-def _rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th scope=col>{each}</th>" for each in heads)
-    body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return " ".join([*chips, f"<span class=soft>{escaped(' · '.join(fact for fact in facts if fact))}</span>"])
 
 
 _ALIAS = {"pending": "idle", "paused": "waiting", "unfinished": "waiting"}
@@ -215,6 +123,7 @@ _STYLE = (
     "overflow-wrap:anywhere;unicode-bidi:plaintext;background:var(--low);border-radius:6px;padding:.6rem .8rem;margin:.6rem 0 0}"
     ".error{border-left:3px solid var(--bad);background:var(--low);padding:.6rem .9rem;margin-top:.6rem;overflow-wrap:anywhere}"
     ".error strong{color:var(--bad)}.error pre{padding:0}"
+    "details.inside{border-left:3px solid var(--line);padding-left:.8rem}"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.4rem 0 0}"
     "dt{color:var(--soft)}dd{margin:0;font-family:ui-monospace,monospace;font-size:13px}table{border-collapse:collapse;width:100%;"
     "font-size:13px;margin-top:.4rem}th{text-align:left;color:var(--soft);font-weight:500}td,th{padding:.2rem .8rem .2rem 0;"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.views.conversation.conversation import ToolCall, Turn, totals_of
@@ -70,7 +71,7 @@ def conversation_markdown(turns: Iterable[Turn], *, room: int = 20_000) -> str:
     return _told(list(turns), room, _markdown_turn, "\n\n", lambda text: f"*{text}*" if text.startswith("The ") else _escaped(text))
 
 
-def conversation_html(turns: Iterable[Turn], *, room: int = 60_000) -> str:
+def conversation_html(turns: Iterable[Turn], *, room: int = 60_000, longest: int = _MESSAGE) -> str:
     """A conversation as HTML that needs no script and no style sheet; system prompts and calls of tools are folded.
 
     Parameters
@@ -79,6 +80,8 @@ def conversation_html(turns: Iterable[Turn], *, room: int = 60_000) -> str:
         As `Conversation.turns` gives them.
     room : int
         Characters at most; the oldest messages are left out and counted.
+    longest : int
+        Characters of one message, and of a value of a call.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def conversation_html(turns: Iterable[Turn], *, room: int = 60_000) -> str:
     >>> "&lt;b&gt;" in conversation_html([Turn("user", "<b>Tides?</b>")])
     True
     """
-    return _told(list(turns), room, _html_turn, "", lambda text: f"<p><em>{html.escape(text)}</em></p>")
+    return _told(list(turns), room, partial(_html_turn, longest=longest), "", lambda text: f"<p><em>{html.escape(text)}</em></p>")
 
 
 def _told(turns: Sequence[Turn], room: int, draw: Callable[[Turn], str], joint: str, say: Callable[[str], str]) -> str:
@@ -139,28 +142,29 @@ def _escaped(text: str) -> str:
     return "".join(f"\\{ch}" if ch in _MARKS and not (ch == "_" and text.isidentifier()) else ch for ch in text.replace("\n", " "))
 
 
-def _said(text: str) -> str:
+def _said(text: str, longest: int = _MESSAGE) -> str:
     """A message's text, bounded, with its length when it is cut."""
-    told = clean(text.strip("\n"), _MESSAGE)
-    return told if len(text) <= _MESSAGE else f"{told}…\n({len(text):,} characters)"
+    told = clean(text.strip("\n"), longest)
+    return told if len(text) <= longest else f"{told}…\n({len(text):,} characters)"
 
 
 # HTML --------------------------------------------------------------------------------------------------------------------
-def _html_turn(turn: Turn) -> str:
+def _html_turn(turn: Turn, longest: int) -> str:
     facts = _facts(turn)
     head = f"<strong>{html.escape(role_word(turn))}</strong>"
     head += f' <span style="{_SOFT}">{html.escape(facts)}</span>' if facts else ""
-    said = f'<div style="{_SAID}">{html.escape(_said(turn.text))}</div>' if turn.text.strip() else ""
-    calls = "".join(map(_html_call, turn.calls))
+    said = f'<div style="{_SAID}">{html.escape(_said(turn.text, longest))}</div>' if turn.text.strip() else ""
+    calls = "".join(_html_call(call, longest) for call in turn.calls)
     if turn.role == "system":
         brief = html.escape(summary_text(turn.text, 80))
         return f'<details style="{_OTHER_SIDE}"><summary>{head} <span style="{_SOFT}">{brief}</span></summary>{said}{calls}</details>'
     return f'<div style="{_SIDES.get(turn.role, _OTHER_SIDE)}">{head}{said}{calls}</div>'
 
 
-def _html_call(call: ToolCall) -> str:
+def _html_call(call: ToolCall, longest: int) -> str:
     head = f"<code>{html.escape(call_head(call))}</code> {html.escape(_outcome(call))}"
-    pages = [(name, _page(page)) for name, page in (("arguments", arguments_page(call)), (_gave(call), result_page(call))) if page]
+    most = _VALUE if longest == _MESSAGE else longest
+    pages = [(name, _page(page, most)) for name, page in (("arguments", arguments_page(call)), (_gave(call), result_page(call))) if page]
     if not pages:
         return f"<div>{head}</div>"
     body = "".join(f'<div style="{_SOFT}">{name}</div><pre style="{_SAID}">{html.escape(page)}</pre>' for name, page in pages)
@@ -171,5 +175,5 @@ def _gave(call: ToolCall) -> str:
     return "error" if call.status == "failed" else "result"
 
 
-def _page(text: str) -> str:
-    return text if len(text) <= _VALUE else f"{text[:_VALUE]}…\n({len(text):,} characters)"
+def _page(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…\n({len(text):,} characters)"

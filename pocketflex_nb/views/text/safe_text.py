@@ -32,7 +32,7 @@ def inert(text: str) -> str:
     >>> inert("a\x1b[2J\nb")
     'a\\x1b[2J\nb'
     """
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.replace("\n", " ").replace("\t", " ").isprintable():
         return text
     return "".join(ch if ch in "\n\t" else "\\r" if ch == "\r" else _shown_char(ch) for ch in text)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from pocketflex_nb import Flow, Node, emit, launch
+from pocketflex_nb import Flow, Node, emit, launch, node
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.notebook.reports.html_page import page
 
@@ -85,12 +85,50 @@ def test_a_group_is_one_page_with_each_flow_drawn_once(tmp_path: Path) -> None:
     assert text.count('<details class=run open>') == 3
 
 
-def test_a_crowd_is_told_by_its_sums(tmp_path: Path) -> None:
+def test_a_crowd_is_told_by_its_sums_and_each_run_of_it(tmp_path: Path) -> None:
     text = launch([_flow(Node())] * 70, show=False).wait(20).to_html(tmp_path / "crowd.html").read_text(encoding="utf-8")
 
     assert "70 done" in text
     assert "210 done" in text
-    assert "<details" not in text
+    assert text.count("<details class=run>") == 70
+
+
+def test_every_value_output_message_and_event_is_told_in_full(tmp_path: Path) -> None:
+    import pandas as pd
+
+    @node
+    def talk(shared: Any) -> None:
+        for number in range(700):
+            emit("log", f"line {number} {'x' * 600} end{number}\n")
+        emit("message", "said " + "m" * 9_000 + " last", role="assistant")
+        shared["long"] = "a" * 30_000 + "<end>"
+        shared["deep"] = {"items": [{"n": n, "api_key": _KEY, "text": "t" * 3_000 + f"tail{n}"} for n in range(300)]}
+        shared["table"] = pd.DataFrame({"n": range(250), "secret_token": ["hush"] * 250})
+        shared.update({f"key{number}": number for number in range(90)})
+
+    text = Flow(talk, name="full").launch({}, show=False).wait(30).to_html(tmp_path / "full.html").read_text(encoding="utf-8")
+
+    for told in ("end0\n", "end699", "m last", "a&lt;end&gt;", "tail0", "tail299", "<td>249</td>", "key89", "store changed"):
+        assert told in text, told
+    tags = _Tags()
+    tags.feed(text)
+    assert tags.open == [] and _KEY not in text and "hush" not in text
+
+
+def test_runs_inside_a_step_stand_inside_of_the_run_around(tmp_path: Path) -> None:
+    @node
+    def inner(shared: Any) -> None:
+        emit("log", f"inside {shared['n']}")
+
+    @node
+    async def survey(shared: Any) -> None:
+        await Flow(inner, name="look").launch_each("n", range(3), name="readers")
+
+    text = Flow(survey, name="around").launch({}, show=False).wait(30).to_html(tmp_path / "in.html").read_text(encoding="utf-8")
+
+    around, _, inside = text.partition("survey began 3 runs: 3 done")
+    assert all(f"<pre>inside {number}</pre>" in inside for number in range(3))
+    assert "<pre>inside" not in around
 
 
 def test_diagram_and_timeline_are_svg_files_of_their_own() -> None:

@@ -1,8 +1,9 @@
 """What the views cost, in a real kernel and a real browser: ``python -m benchmarks.views``.
 
-Four questions: how late is what a view shows while the kernel's main thread is busy, how many bytes a second go to the browser, how
-much slower do 10 000 flows get, and does the browser's main thread stay free. Times of processes are CPU times, since whoever else
-works on the machine must not be counted; the latency is wall time, as a person feels it. Figures go to ``views.json`` and ``VIEWS.md``.
+Five questions: how late is what a view shows while the kernel's main thread is busy, how many bytes a second go to the browser, how
+much slower do 10 000 flows get, does the browser's main thread stay free, and how long does a saved notebook take to open. Times of
+processes are CPU times, since whoever else works on the machine must not be counted; the latency and the opening are wall time, as a
+person feels it. Figures go to ``views.json`` and ``VIEWS.md``.
 """
 
 from __future__ import annotations
@@ -240,8 +241,8 @@ def _once(shown):
     group.wait(120)
     spent, took = process_time() - began, time.perf_counter() - wall
     if shown:
-        from pocketflex_nb.notebook.widgets.base.refresh_loop import pump
-        pump.close(view); view.close()
+        from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
+        refresh_loop.close(view); view.close()
     assert all(run.status == "done" for run in group)
     return spent, took
 import gc
@@ -279,12 +280,9 @@ _LONG = """
 """
 
 
-def longtasks(lasts: float) -> Iterator[Figure]:
-    """The longest task of JupyterLab's page while a view follows its runs, and while it opens.
-
-    A task's processor time, from Chromium's own trace: the wall time that PerformanceObserver gives grows with whatever else the
-    machine does, and is told beside it.
-    """
+@contextmanager
+def _jupyterlab() -> Iterator[tuple[Any, Any]]:
+    """A browser, and JupyterLab in it."""
     from playwright.sync_api import sync_playwright
 
     from tests.ui.conftest import _ARGUMENTS
@@ -299,18 +297,67 @@ def longtasks(lasts: float) -> Iterator[Figure]:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
             lab = Lab(server, browser.new_context(viewport={"width": 1400, "height": 1000}).new_page(), folder)
             lab.start()
-            lab.evaluate(_LONG)
-            for case, launched, mark in (
-                ("no view", "crowd(ring(200), 1)", None),
-                ("one run, 200 nodes", "crowd(ring(200), 1)", 50),
-                ("one run, 1 000 nodes", "crowd(ring(1_000), 1)", None),
-                ("60 runs, 5 nodes", "crowd(ring(5, pause=0.05), 60)", 50),
-                ("1 000 runs, 5 nodes", "crowd(ring(5, pause=0.05), 1_000)", 100),
-            ):
-                yield from _followed(browser, lab, case, launched, mark, lasts)
+            yield browser, lab
             browser.close()
     finally:
         server.stop()
+
+
+def longtasks(lasts: float) -> Iterator[Figure]:
+    """The longest task of JupyterLab's page while a view follows its runs, and while it opens.
+
+    A task's processor time, from Chromium's own trace: the wall time that PerformanceObserver gives grows with whatever else the
+    machine does, and is told beside it.
+    """
+    with _jupyterlab() as (browser, lab):
+        lab.evaluate(_LONG)
+        for case, launched, mark in (
+            ("no view", "crowd(ring(200), 1)", None),
+            ("one run, 200 nodes", "crowd(ring(200), 1)", 50),
+            ("one run, 1 000 nodes", "crowd(ring(1_000), 1)", None),
+            ("60 runs, 5 nodes", "crowd(ring(5, pause=0.05), 60)", 50),
+            ("1 000 runs, 5 nodes", "crowd(ring(5, pause=0.05), 1_000)", 100),
+        ):
+            yield from _followed(browser, lab, case, launched, mark, lasts)
+
+
+_SAVED = """
+class Say(Talk):
+    async def exec(self, prep_res):
+        for k in range(20):
+            emit("log", f"what agent {k} found out about the tides of the sea and of the moon, and why it matters " * 3)
+saved = crowd(ring(12, Say, 0.0), 6, 12)
+saved.wait(60)
+"""
+#: until all static forms stand in the page and were painted
+_OPENED = """async ([path, views]) => {
+    const frame = () => new Promise(done => requestAnimationFrame(done));
+    const began = performance.now();
+    const panel = await window.jupyterapp.commands.execute('docmanager:open', {path, factory: 'Notebook'});
+    await panel.context.ready;
+    while (panel.node.querySelectorAll('[data-static]').length < views) await frame();
+    await frame();
+    await frame();
+    return performance.now() - began;
+}"""
+
+
+def opening(rounds: int, views: int = 20) -> Iterator[Figure]:
+    """How long a saved notebook of 20 views of 6 runs each takes to open in JupyterLab, its static forms drawn; wall time."""
+    with _jupyterlab() as (_, lab):
+        path = lab.write(["%load_ext pocketflex_nb" + SETUP + _SAVED, *["RunView(saved)"] * views])
+        lab.open(path)
+        if not lab.run_all(timeout=300):
+            raise RuntimeError("the notebook did not run")
+        lab.save()
+        lab.close_all()
+        size = len((lab.server.root / path).read_bytes())
+        took = []
+        for _ in range(rounds):
+            took.append(lab.evaluate(_OPENED, [path, views]))
+            lab.close_all()
+        told = f"{size / views / 1_000:.0f} KB a view; {min(took):.0f}-{max(took):.0f} ms in {rounds} openings"
+        yield Figure("opening", f"a saved notebook of {views} views", round(statistics.median(took), 0), "ms", 2_000, told)
 
 
 def _followed(browser: Any, lab: Any, case: str, launched: str, mark: float | None, lasts: float) -> Iterator[Figure]:
@@ -363,7 +410,7 @@ def main() -> int:
     ask = argparse.ArgumentParser(prog="python -m benchmarks.views", description=__doc__.splitlines()[0] if __doc__ else "")
     questions: dict[str, Callable[[], Iterator[Figure]]] = {
         "latency": lambda: latency(lasts), "traffic": lambda: traffic(lasts),
-        "browser": lambda: longtasks(lasts), "slowdown": lambda: slowdown(rounds),
+        "browser": lambda: longtasks(lasts), "opening": lambda: opening(rounds), "slowdown": lambda: slowdown(rounds),
     }
     ask.add_argument("only", nargs="*", choices=[*questions, []], help="questions; default: all")
     ask.add_argument("--quick", action="store_true", help="shorter, nothing written unless asked")

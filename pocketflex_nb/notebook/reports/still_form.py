@@ -36,8 +36,9 @@ from pocketflex_nb.views.text.redaction import redacted
 
 __all__ = ["BOUND", "BOUND_LIVE", "as_html", "as_markdown", "diagram_words", "glance", "still_story", "stories"]
 
-#: bytes of a still form in a notebook file at most, all its MIME types and their pictures included
-BOUND = 200_000
+#: bytes of a still form in a notebook file at most, all its MIME types and their pictures included: with the live view's output and the
+#: cell below 200 KB
+BOUND = 190_000
 #: the same while runs go on: it is sent again from time to time
 BOUND_LIVE = 30_000
 #: runs that are told one by one, of at most so many; of more only some, since their end is told while others wait for the processor

@@ -27,8 +27,8 @@ _BOX = "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:4px 10p
 _TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;margin:4px 0;font-size:12px"
 _CELL = "text-align:left"
 #: statuses that the palette has under another name
-_ALIAS = {"pending": "idle", "paused": "waiting"}
-_STATUSES = ("pending", "running", "paused", "asking", "done", "failed", "cancelled")
+_ALIAS = {"pending": "idle", "paused": "waiting", "unfinished": "waiting"}
+_STATUSES = ("pending", "running", "paused", "asking", "done", "failed", "cancelled", "unfinished")
 
 
 def escaped(text: object) -> str:
@@ -42,9 +42,9 @@ def fragment_size(text: str) -> int:
 
 
 def document(mark: str, parts: Iterable[str]) -> str:
-    """A still form: its parts below one element with the mark that a live view looks for."""
+    """A still form: its parts below one element with the mark that a live view looks for. What was said is no mathematics: ``$5 or $6``."""
     body = "".join(parts)
-    return f'<div class="pf-still" data-static="{escaped(mark)}"><style>{_STYLE}</style>{body}</div>'
+    return f'<div class="pf-still mathjax_ignore tex2jax_ignore" data-static="{escaped(mark)}"><style>{_STYLE}</style>{body}</div>'
 
 
 def folded(title: str, body: str, *, is_open: bool = False, is_boxed: bool = False) -> str:

@@ -254,10 +254,7 @@ class Stacks:
                     _enter_task(loop, outer)
                 if not inner.done():
                     inner.cancel()
-        close_all(coro)  # if it was cancelled before it began
-        if inner.cancelled() or wait.is_cut:
-            raise cut()
-        return unwrap(inner.result())
+        return _outcome_of(coro, inner, wait.is_cut)
 
     def _keep_turning(self) -> None:
         """Start to wake the loop regularly, unless it is the engine's, which gets no signals."""
@@ -455,10 +452,7 @@ class NestedLoops:
                 del self.waiting[key]
                 if not inner.done():
                     inner.cancel()
-        close_all(coro)  # if it was cancelled before it began
-        if inner.cancelled() or wait.is_cut:
-            raise cut()
-        return unwrap(inner.result())
+        return _outcome_of(coro, inner, wait.is_cut)
 
     def _look(self) -> None:
         """A task that was cancelled meanwhile cancels what its step waits for."""
@@ -475,3 +469,13 @@ def _soon(loop: asyncio.AbstractEventLoop, fn: Callable[[], object]) -> None:
         loop.call_soon_threadsafe(fn)
     except RuntimeError:  # the loop was closed meanwhile: there is nothing to cancel
         pass
+
+
+def _outcome_of(
+    coro: Coroutine[object, object, ResultT], inner: asyncio.Task[tuple[ResultT | None, BaseException | None]], is_cut: bool
+) -> ResultT | None:
+    """What `coro` gave as the task `inner`; raises the cut when it was cancelled, or is to be given up."""
+    close_all(coro)  # if it was cancelled before it began
+    if inner.cancelled() or is_cut:
+        raise cut()
+    return unwrap(inner.result())

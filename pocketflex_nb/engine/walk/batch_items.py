@@ -21,7 +21,7 @@ from pocketflex_nb.engine.walk.steps import CALLER, LoopOwner, attempt_async, mo
 if TYPE_CHECKING:
     from pocketflex_nb.engine.records.frame import Frame
 
-__all__ = ["bounded_gather", "ends_run", "items_async", "note_failure"]
+__all__ = ["bounded_gather", "ends_run", "is_collected", "items_async", "note_failure"]
 
 
 async def bounded_gather(
@@ -151,6 +151,19 @@ def note_failure(frame: Frame | None, failure: ItemFailure, node: str = "") -> N
         frame.note("item_failed", index=failure.index, error=format_error(failure.cause), path=node)
 
 
+def is_collected(
+    exc: BaseException, frame: Frame | None, node: object, index: int, item: object, failures: list[ItemFailure] | None
+) -> bool:
+    """Say in `exc` which item failed, and add it to `failures` where they are collected; False when it is to be raised."""
+    assert isinstance(exc, Exception)
+    exc.add_note(f"in item {index} of the batch {type(node).__name__}")
+    if failures is None or ends_run(frame, exc):
+        return False
+    failures.append(ItemFailure(index, exc, item))
+    note_failure(frame, failures[-1])
+    return True
+
+
 async def items_async(node: Any, items: object, mode: LoopOwner | None = None) -> list[object]:
     """`exec` per item of a `BatchNode`, with its attempts, its time limit and its fallback, as many in parallel as the node allows."""
     mode = mode_here() if mode is None else mode
@@ -175,14 +188,10 @@ async def items_async(node: Any, items: object, mode: LoopOwner | None = None) -
             return await attempt_async(node, item, mode)
         except Exception as caught:
             exc = raised_by_step(caught)
-            assert isinstance(exc, Exception)
-            exc.add_note(f"in item {index} of the batch {type(node).__name__}")
-            if not collects or ends_run(outer, exc):
+            if not is_collected(exc, outer, node, index, item, failures if collects else None):
                 if exc is caught:
                     raise
                 raise exc  # noqa: B904 - it has its cause
-            failures.append(ItemFailure(index, exc, item))
-            note_failure(outer, failures[-1])
             return exc
         finally:
             if step is not None:

@@ -13,7 +13,7 @@ from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
 from pocketflex_nb.engine.control.attempt_clock import limit
-from pocketflex_nb.engine.walk.batch_items import ends_run, items_async, note_failure
+from pocketflex_nb.engine.walk.batch_items import is_collected, items_async
 from pocketflex_nb.engine.walk.dispatch import is_async
 from pocketflex_nb.engine.walk.failed_attempts import begin_try, end_tries, take_back
 from pocketflex_nb.engine.walk.flow_visit import entered
@@ -124,13 +124,8 @@ def _item(node: BaseNode, item: object, index: int, frame: Frame, failures: list
         return attempt(node, item)
     except Exception as caught:
         exc = raised_by_step(caught)
-        assert isinstance(exc, Exception)
-        exc.add_note(f"in item {index} of the batch {type(node).__name__}")
-        frame = CURRENT_FRAME.get()
-        if failures is None or ends_run(frame, exc):
+        if not is_collected(exc, CURRENT_FRAME.get(), node, index, item, failures):
             if exc is caught:
                 raise
             raise exc  # noqa: B904 - it has its cause
-        failures.append(ItemFailure(index, exc, item))
-        note_failure(frame, failures[-1])
         return exc

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.notebook.requests.option_values import interpolated
+from pocketflex_nb.notebook.requests.option_values import interpolated, split_outside
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
 __all__ = ["RUN_FLAGS", "Option", "ParsedLine", "Reading", "option_table", "parse_options", "words_of"]
@@ -131,26 +131,10 @@ class ParsedLine:
 
 def words_of(line: str) -> list[str]:
     """Split `line` at blanks that stand outside of quotes and brackets; quotes stay."""
-    words: list[str] = []
-    word, depth, quote = "", 0, ""
-    for sign in line:
-        if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "\"'":
-            quote = sign
-        elif sign in "([{":
-            depth += 1
-        elif sign in ")]}":
-            depth = max(depth - 1, 0)
-        elif sign.isspace() and not depth:
-            if word:
-                words.append(word)
-            word = ""
-            continue
-        word += sign
+    words, quote = split_outside(line, str.isspace)
     if quote:
         raise usage(f"the quotation that begins with {quote} is not closed: {line.strip()!r}")
-    return [*words, word] if word else words
+    return [word for word in words if word]
 
 
 def parse_options(

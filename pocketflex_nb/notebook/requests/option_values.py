@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["amount", "duration", "evaluated", "interpolated", "pairs", "whole_number"]
+__all__ = ["amount", "duration", "evaluated", "interpolated", "pairs", "split_outside", "whole_number"]
 
 
 def interpolated(text: str, names: Mapping[str, object], what: str) -> str:
@@ -112,7 +112,14 @@ def pairs(text: str, what: str) -> list[tuple[str, str]]:
     return found
 
 
-def _parts(text: str) -> list[str]:
+def split_outside(text: str, is_between: Callable[[str], bool]) -> tuple[list[str], str]:
+    """Split `text` at the signs that `is_between` names, where they stand outside of quotes and brackets.
+
+    Returns
+    -------
+    list of str, str
+        The parts, quotes kept; and the quotation mark that is not closed, ``""`` if none is.
+    """
     parts, part, depth, quote = [], "", 0, ""
     for sign in text:
         if quote:
@@ -122,10 +129,14 @@ def _parts(text: str) -> list[str]:
         elif sign in "([{":
             depth += 1
         elif sign in ")]}":
-            depth -= 1
-        elif sign == "," and not depth:
+            depth = max(depth - 1, 0)
+        elif is_between(sign) and not depth:
             parts.append(part)
             part = ""
             continue
         part += sign
-    return [p for p in [*parts, part] if p.strip()]
+    return [*parts, part], quote
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in split_outside(text, ",".__eq__)[0] if part.strip()]

@@ -72,6 +72,11 @@ class RedisConnections:
         is_refusal = isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError, self.errors.ResponseError))
         return (refused if is_refusal else unreachable)(self.address, exc)
 
+    def _raise_refusal(self, exc: Exception) -> None:
+        """Raise `exc` as ours when the server is there and refuses: trying again would not help."""
+        if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
+            raise refused(self.address, exc) from None
+
     async def do(self, send: Callable[[Redis], Awaitable[ReplyT]]) -> ReplyT:
         """``await send(client)``, again while the server is down, for `_PATIENCE` seconds."""
         client = self._connections.known() or await self._connections.get()
@@ -79,8 +84,7 @@ class RedisConnections:
             async with asyncio.timeout(_ANSWER):
                 return await send(client)
         except self._away as exc:
-            if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
-                raise refused(self.address, exc) from None
+            self._raise_refusal(exc)
             return await self._do_again(send, client, exc)
 
     async def _do_again(self, send: Callable[[Redis], Awaitable[ReplyT]], client: Redis, cause: Exception) -> ReplyT:
@@ -92,8 +96,7 @@ class RedisConnections:
                 async with asyncio.timeout(_ANSWER):
                     return await send(client)
             except self._away as exc:
-                if isinstance(exc, (self.errors.AuthenticationError, self.errors.AuthorizationError)):
-                    raise refused(self.address, exc) from None
+                self._raise_refusal(exc)
                 cause = exc
         raise unreachable(self.address, cause) from None
 

@@ -4,7 +4,7 @@ Python raises `KeyboardInterrupt` between any two instructions of the main threa
 before its handle is bound to a name here, so that nobody could stop it any more; and inside `threading.Condition`, which futures and
 events use, after it has acquired its lock and before the ``with`` statement has registered that: a thread that needs that lock, such as
 the engine thread when it sets a result, then waits for ever. So the main thread waits by a `Latch`, and acquires what others need only
-inside `hold_interrupts` or `whole`.
+inside `hold_interrupts` or `uninterrupted`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 __all__ = [
-    "GRACE", "PULSE", "SLICE", "Latch", "hold_interrupts", "keep_loop_awake", "wait_awake", "wait_in_slices", "wait_interruptibly",
-    "wait_until_over", "whole",
+    "GRACE", "PULSE", "SLICE", "Latch", "hold_interrupts", "keep_loop_awake", "uninterrupted", "wait_awake", "wait_in_slices",
+    "wait_interruptibly", "wait_until_over",
 ]
 
 #: seconds between two looks of a waiting main thread, so that an interrupt gets through
@@ -84,7 +84,7 @@ def hold_interrupts() -> Iterator[None]:
             before(*came[-1])
 
 
-def whole(fn: Callable[P, T]) -> Callable[P, T]:
+def uninterrupted(fn: Callable[P, T]) -> Callable[P, T]:
     """Wrap `fn`, which returns at once, so that no interrupt breaks it off. In threads other than the main one it is unchanged."""
 
     @functools.wraps(fn)

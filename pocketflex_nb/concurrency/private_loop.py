@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pocketflex_nb.concurrency.interruptible import GRACE
 from pocketflex_nb.concurrency.reentrancy import cancel_task
 
-__all__ = ["CallerLoop", "cancel", "private_loop"]
+__all__ = ["CallerLoop", "cancel_on", "private_loop"]
 
 
 class CallerLoop(asyncio.SelectorEventLoop):
     """The private loop of a `run` that waits in its caller's thread."""
 
 
-def cancel(loop: CallerLoop, task: asyncio.Task[object]) -> None:
+def cancel_on(loop: CallerLoop, task: asyncio.Task[object]) -> None:
     """Cancel `task` on its loop, from any thread."""
     try:
         loop.call_soon_threadsafe(cancel_task, task)

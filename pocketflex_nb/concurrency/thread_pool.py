@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
-from pocketflex_nb.concurrency.interruptible import whole
+from pocketflex_nb.concurrency.interruptible import uninterrupted
 
-__all__ = ["MOST", "PATIENCE", "Pool"]
+__all__ = ["MOST_THREADS", "PATIENCE", "Pool"]
 
 #: threads that a pool makes of its own accord, however much waits
-MOST = 1_024
+MOST_THREADS = 1_024
 #: seconds for which no call may begin before waiting calls get threads of their own
 PATIENCE = 0.2
 
@@ -60,7 +60,7 @@ class Pool:
     """
 
     def __init__(
-        self, size: int, *, idle: float = 10.0, name: str = "pocketflex-pool", most: int = MOST, patience: float = PATIENCE
+        self, size: int, *, idle: float = 10.0, name: str = "pocketflex-pool", most: int = MOST_THREADS, patience: float = PATIENCE
     ) -> None:
         self.size, self.idle, self.name, self.most, self.patience = size, idle, name, most, patience
         self._cond = threading.Condition(threading.Lock())
@@ -68,7 +68,7 @@ class Pool:
         self._waiting = self._threads = self._made = self._extra = self._taken = 0
         self._is_watched = self._has_warned = False
 
-    @whole
+    @uninterrupted
     def submit(self, fn: Callable[..., ResultT], *args: object, told: Callable[[str], object] | None = None) -> Future[ResultT]:
         """Call ``fn(*args)`` in a thread. Cancelling the future before a thread took it prevents the call.
 
@@ -158,14 +158,14 @@ class Pool:
             if mine:
                 self.reclaim()
 
-    @whole
+    @uninterrupted
     def _more(self) -> bool:
         with self._cond:
             mine = self.size < self.most
             self.size += mine
         return mine
 
-    @whole
+    @uninterrupted
     def abandon(self) -> None:
         """Take one busy thread out of the count: nothing waits for it any more, and a new thread may replace it."""
         with self._cond:
@@ -188,13 +188,13 @@ class Pool:
             if mine:
                 self.reclaim()
 
-    @whole
+    @uninterrupted
     def reclaim(self) -> None:
         """Count an abandoned thread again: its call returned after all."""
         with self._cond:
             self.size -= 1
 
-    @whole
+    @uninterrupted
     def statistics(self) -> dict[str, int]:
         """Threads alive, threads waiting for work, and calls in the queue."""
         with self._cond:

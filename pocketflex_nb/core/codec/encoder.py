@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 from pocketflex_nb.core.codec import third_party as foreign
 from pocketflex_nb.core.codec.inert_objects import check_hashable, static
 from pocketflex_nb.core.codec.tagged_json import DEEPEST, FLAT, NAMES, UNREADABLE, Unloaded
-from pocketflex_nb.core.codec.third_party import Refusal, importable_name
+from pocketflex_nb.core.codec.third_party import NotWritable, importable_name
 from pocketflex_nb.core.errors import DecodingError, EncodingError
 from pocketflex_nb.core.value_text import path_text
 
@@ -83,7 +83,7 @@ def encode(value: Any, *, at: tuple[object, ...] = ()) -> str:
         return short
     try:
         packed = value if cls in _PLAIN else _Packing().pack(value)
-    except Refusal as exc:
+    except NotWritable as exc:
         path = (*at, *reversed(exc.path))
         raise EncodingError(f"{path_text(path) or 'the value'} cannot be kept: {exc.reason}", path=path) from exc.__cause__
     text = _text(packed)
@@ -179,9 +179,9 @@ class _Packing:
             return simple(value)
         here = id(value)
         if here in self._above:
-            raise Refusal("it contains itself; store a copy, or its name, in its place")
+            raise NotWritable("it contains itself; store a copy, or its name, in its place")
         if len(self._above) >= DEEPEST:
-            raise Refusal(f"it is nested more than {DEEPEST} levels deep; store parts of it under separate keys")
+            raise NotWritable(f"it is nested more than {DEEPEST} levels deep; store parts of it under separate keys")
         self._above.add(here)
         try:
             return self._compound(cls, value)
@@ -209,7 +209,7 @@ class _Packing:
             for value in items:
                 cls = value.__class__
                 packed.append(value if cls in _PLAIN or (cls is int and -_SAFE < value < _SAFE) else pack(value))
-        except Refusal as exc:
+        except NotWritable as exc:
             exc.path.append(len(packed))
             raise
         return packed
@@ -232,7 +232,7 @@ class _Packing:
             for key, item in entries.items():
                 cls = item.__class__
                 packed[key] = item if cls in _PLAIN or (cls is int and -_SAFE < item < _SAFE) else pack(item)
-        except Refusal as exc:
+        except NotWritable as exc:
             exc.path.append(key)
             raise
         return packed
@@ -242,7 +242,7 @@ class _Packing:
         try:
             for key, item in value.items():
                 packed.append([self.pack(key), self.pack(item)])
-        except Refusal as exc:
+        except NotWritable as exc:
             exc.path.append(key)
             raise
         return packed
@@ -259,7 +259,7 @@ class _Packing:
             return {"$": "path" if isinstance(value, pathlib.Path) else _PURE[isinstance(value, pathlib.PurePosixPath)], "v": str(value)}
         packed = foreign.pack(value, self)
         if packed is None:
-            raise Refusal(_mend(value))
+            raise NotWritable(_mend(value))
         return packed
 
 
@@ -271,7 +271,7 @@ def fields_of_class(value: Any) -> dict[str, object]:
     try:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     except AttributeError as exc:
-        raise Refusal(f"the dataclass {type(value).__qualname__} has no value for one of its fields ({exc})") from exc
+        raise NotWritable(f"the dataclass {type(value).__qualname__} has no value for one of its fields ({exc})") from exc
 
 
 def _mend(value: object) -> str:
@@ -307,7 +307,7 @@ def _zone(tz: object) -> object:
         return _timezone(tz)
     if isinstance(tz, zoneinfo.ZoneInfo) and tz.key:
         return {"$": "zone", "v": tz.key}
-    raise Refusal(f"a time zone of class {type(tz).__qualname__}; use datetime.timezone or zoneinfo.ZoneInfo")
+    raise NotWritable(f"a time zone of class {type(tz).__qualname__}; use datetime.timezone or zoneinfo.ZoneInfo")
 
 
 def _timezone(tz: dt.timezone) -> dict[str, object]:
@@ -328,7 +328,7 @@ def _clock(tag: str, value: Any) -> dict[str, object]:
 def _factory(packing: _Packing, value: Any) -> dict[str, object]:
     made = value.default_factory
     if made is not None and made not in FACTORIES.values():
-        raise Refusal(f"a defaultdict that makes {made!r}; keep dict(value)")
+        raise NotWritable(f"a defaultdict that makes {made!r}; keep dict(value)")
     return {"$": "defaultdict", "of": None if made is None else made.__name__, "v": packing.pairs(value)}
 
 

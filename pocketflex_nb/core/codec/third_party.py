@@ -16,7 +16,7 @@ from pocketflex_nb.core.codec.inert_objects import factory_made, made_of, static
 from pocketflex_nb.core.codec.tag_shapes import read_zone
 from pocketflex_nb.core.errors import DecodingError, NotLoaded
 
-__all__ = ["Packing", "Refusal", "class_named", "importable_name", "pack", "unpack"]
+__all__ = ["NotWritable", "Packing", "class_named", "importable_name", "pack", "unpack"]
 
 
 class Packing(Protocol):
@@ -35,7 +35,7 @@ class Packing(Protocol):
         ...
 
 
-class Refusal(Exception):
+class NotWritable(Exception):
     """A value cannot be encoded: the reason, and its path, innermost first."""
 
     def __init__(self, reason: str) -> None:
@@ -53,7 +53,7 @@ def importable_name(cls: type) -> str:
         found = None
     if found is not cls:
         where = "is defined inside a function" if "<locals>" in name else f"is not bound to its own name, {name},"
-        raise Refusal(f"its class {cls.__qualname__} {where} and could not be found again; define it at the top of a cell or module")
+        raise NotWritable(f"its class {cls.__qualname__} {where} and could not be found again; define it at the top of a cell or module")
     return name
 
 
@@ -147,7 +147,7 @@ def _pack_numpy(np: ModuleType, value: object, packing: Packing) -> dict[str, ob
     if type(value) is np.ndarray:
         return {"$": "ndarray", **_array(np, value, packing)}
     if isinstance(value, np.ndarray):
-        raise Refusal(f"an array of class {type(value).__qualname__}; keep numpy.asarray(value)")
+        raise NotWritable(f"an array of class {type(value).__qualname__}; keep numpy.asarray(value)")
     if isinstance(value, np.dtype):
         return {"$": "dtype", "dtype": _descr(np, value)}
     return None
@@ -157,7 +157,7 @@ def _array(np: ModuleType, value: Any, packing: Packing) -> dict[str, object]:
     if value.dtype.hasobject:
         if value.dtype.kind != "O":
             records = "whose records hold Python objects; keep its columns as lists"
-            raise Refusal(f"an array {records if value.dtype.kind == 'V' else f'of dtype {value.dtype}; keep value.tolist()'}")
+            raise NotWritable(f"an array {records if value.dtype.kind == 'V' else f'of dtype {value.dtype}; keep value.tolist()'}")
         return {"dtype": "O", "shape": list(value.shape), "v": packing.items(value.ravel().tolist())}
     return {"dtype": _descr(np, value.dtype), "shape": list(value.shape), "v": base64.b64encode(value.tobytes()).decode()}
 
@@ -169,7 +169,7 @@ def _descr(np: ModuleType, dtype: object) -> object:
             return _listed(descr)
     except (TypeError, ValueError):
         pass
-    raise Refusal(f"an array of dtype {dtype}; keep value.tolist()")
+    raise NotWritable(f"an array of dtype {dtype}; keep value.tolist()")
 
 
 def _listed(descr: object) -> object:
@@ -225,7 +225,7 @@ def _pack_pandas(pd: ModuleType, value: Any, packing: Packing) -> dict[str, obje
 def _named(packing: Packing, name: object, column: object, pd: ModuleType) -> object:
     try:
         return _column(pd, column, packing)
-    except Refusal as exc:
+    except NotWritable as exc:
         exc.path.append(name)
         raise
 
@@ -262,7 +262,7 @@ def _column(pd: ModuleType, column: Any, packing: Packing) -> object:
         missing = pd.isna(column)
         values = [None if gone else item for item, gone in zip(column.tolist(), missing, strict=True)]
         return {"$": "nullable", "dtype": _nullable(dtype), "v": packing.items(values)}
-    raise Refusal(f"a pandas column of dtype {dtype}; convert it: .astype(object), or to numbers and texts")
+    raise NotWritable(f"a pandas column of dtype {dtype}; convert it: .astype(object), or to numbers and texts")
 
 
 _NULLABLE = frozenset({"boolean", "Float32", "Float64", *(f"{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64))})

@@ -13,10 +13,10 @@ from pocketflex_nb.core.frozen.freezer import PLAIN, freeze, is_plain
 from pocketflex_nb.core.frozen.frozen_tree import Cycle, Frozen, FrozenDict, FrozenList, FrozenObject, FrozenText, Opaque
 from pocketflex_nb.core.frozen.object_attributes import is_record, reader_of, set_attributes
 
-__all__ = ["PARTS", "NotCopied", "copy_of", "restore"]
+__all__ = ["MOST_PARTS", "NotCopied", "copy_of", "restore"]
 
 #: parts of a value, its items and theirs, that are copied at most
-PARTS = 16 * 1024
+MOST_PARTS = 16 * 1024
 _LISTS = frozenset({list, tuple, set, deque})
 _DICTS = frozenset({dict, OrderedDict, defaultdict, Counter})
 
@@ -64,9 +64,9 @@ class _Maker:
     def __init__(self, live: object) -> None:
         self.parts: dict[int, object] = {}
         self.above: list[object] = []
-        self.left = PARTS
+        self.left = MOST_PARTS
         self._gather(live, set())
-        self.left = PARTS
+        self.left = MOST_PARTS
 
     def _gather(self, value: Any, seen: set[int]) -> None:
         """Collect every part that is not copied; containers of unknown subclasses are not rebuilt."""
@@ -96,7 +96,7 @@ class _Maker:
     def _count(self, parts: int) -> None:
         self.left -= parts
         if self.left < 0:
-            raise NotCopied(f"more than {PARTS} parts")
+            raise NotCopied(f"more than {MOST_PARTS} parts")
 
     def make(self, frozen: object) -> object:
         """A new value."""

@@ -20,8 +20,30 @@ if TYPE_CHECKING:
     from pocketflex_nb.core.port_types import WalkFrame
 
 __all__ = [
-    "BYTES", "FIELDS", "FORGOTTEN", "HOP_START", "KEY", "NEW", "OLD", "OP", "PAGE", "SIZE_DELTA", "STEP", "TIME", "VERSION", "WRITER",
-    "ChangeLog", "Page", "Record", "RecordPos", "add_change", "changes_of", "net", "numbered", "places_in", "record_at",
+    "FIELDS",
+    "FORGOTTEN",
+    "HOP_START",
+    "KEPT_BYTES",
+    "KEY",
+    "NEW",
+    "OLD",
+    "OP",
+    "PAGE",
+    "SIZE_DELTA",
+    "STEP",
+    "TIME",
+    "VERSION",
+    "WRITER",
+    "ChangeLog",
+    "Page",
+    "Record",
+    "RecordPos",
+    "add_change",
+    "changes_of",
+    "net",
+    "numbered",
+    "places_in",
+    "record_at",
 ]
 
 #: offset of each field of a record, and their number. TIME is the wall clock in s as a float, or the monotonic one in ns as an int, or
@@ -33,7 +55,7 @@ FIELDS = 9
 #: records on a page
 PAGE = 512
 #: estimated bytes of old values that a store keeps at most, whatever the number of changes
-BYTES = 32 * 2**20
+KEPT_BYTES = 32 * 2**20
 #: stands for a value that is no longer kept
 FORGOTTEN = Opaque(object, "no longer kept")
 
@@ -159,7 +181,7 @@ class ChangeLog:
     )
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.most_bytes = limit, BYTES
+        self.limit, self.most_bytes = limit, KEPT_BYTES
         self.page: Page = []
         self._pages = deque([self.page])
         self._first = self.base = 1  # versions of the first record of the first page, and of the last

@@ -19,7 +19,7 @@ from pocketflex_nb.engine.records.frame import Several
 if TYPE_CHECKING:
     from pocketflex_nb.core.port_types import JournalRow
 
-__all__ = ["Laying", "Pair", "RecordedEvents", "branches_of", "ns_of", "path_at", "recorded_action"]
+__all__ = ["Laying", "Pair", "RecordedEvents", "branch_counts", "ns_of", "path_at", "recorded_action"]
 
 #: visit and item of a part of an address; the part before a branch names the node that forked, which is none around it
 _MARKS = re.compile(r"#\d+(?:\[\d+\])?$")
@@ -79,7 +79,7 @@ def _entry(found: Any) -> object:
     return tuple(found["v"]) if isinstance(found, dict) and isinstance(found.get("v"), list) else found
 
 
-def branches_of(action: object) -> dict[str, int] | None:
+def branch_counts(action: object) -> dict[str, int] | None:
     """How often a list of actions names each; None for a single one."""
     if not isinstance(action, (list, tuple)):
         return None
@@ -164,7 +164,7 @@ class RecordedEvents:
             return
         data |= {name: True for name in _TAKEN if found.get(name)}
         action = recorded_action(found.get("a"))
-        branches = branches_of(action)
+        branches = branch_counts(action)
         data["action"] = action or "default" if branches is None else str(Several(branches, None))
         if branches is not None:
             data["branches"] = branches

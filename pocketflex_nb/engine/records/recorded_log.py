@@ -18,7 +18,7 @@ from pocketflex_nb.core.store.changes import Changes
 from pocketflex_nb.core.store.recorded_changes import lay_change, recorded_store, recorded_writer
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.store.writer import Writer
-from pocketflex_nb.engine.records.recorded_events import Pair, RecordedEvents, branches_of, path_at, recorded_action
+from pocketflex_nb.engine.records.recorded_events import Pair, RecordedEvents, branch_counts, path_at, recorded_action
 from pocketflex_nb.engine.records.visit_counts import VisitCounts
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _add(state: State, sums: RecordedSums) -> None:
     else:
         named = recorded_action(_parsed(sums.action))
         node.action = str(named or "default")
-        _take(state, path, branches_of(named) or {node.action: 1}, number)
+        _take(state, path, branch_counts(named) or {node.action: 1}, number)
 
 
 _LASTING = frozenset({"abandoned", "conflict", "node_failed", "overdue", "pool_full", "summary", "unknown_action"})

@@ -11,7 +11,7 @@ from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.interruptible import GRACE
 from pocketflex_nb.concurrency.outcome import unwrap
 from pocketflex_nb.concurrency.portal import EngineTask, call_on_engine
-from pocketflex_nb.concurrency.private_loop import cancel, private_loop
+from pocketflex_nb.concurrency.private_loop import cancel_on, private_loop
 from pocketflex_nb.concurrency.reentrancy import cannot_nest, run_nested
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine.records.frame import Frame
@@ -70,7 +70,7 @@ def wait_here(coro: Coroutine[object, object, object], frame: Frame) -> Any:
         return run_nested(loop, coro, frame.lifecycle.cancelling)
     with engine_thread.pool.release_slot(), private_loop() as loop:
         task = loop.create_task(coro)
-        with frame.lifecycle.cancelling(partial(cancel, loop, task)):
+        with frame.lifecycle.cancelling(partial(cancel_on, loop, task)):
             try:
                 return loop.run_until_complete(task)
             except asyncio.CancelledError as exc:

@@ -16,13 +16,13 @@ from pocketflex_nb.notebook.requests.option_line import ParsedLine
 from pocketflex_nb.notebook.requests.option_values import amount, duration, pairs, whole_number
 from pocketflex_nb.notebook.shell.cell_errors import usage
 
-__all__ = ["CONFIG", "DEFAULT_CONCURRENCY", "VIEWS", "RunOptions", "StoreExpression", "compiled", "read_run_options"]
+__all__ = ["CONFIG", "DEFAULT_CONCURRENCY", "DURABILITY_CHOICES", "VIEWS", "RunOptions", "StoreExpression", "compiled", "read_run_options"]
 
 #: runs at once unless -j says otherwise
 DEFAULT_CONCURRENCY = 32
 VIEWS = ("auto", "graph", "lanes", "timeline", "store", "text", "none")
 _POLICIES = ("others", "stop", "pause")
-_DURABILITIES = ("node", "power", "batch")
+DURABILITY_CHOICES = ("node", "power", "batch")
 _CACHES = ("on", "off", "refresh")
 _BUDGETS = ("steps", "seconds", "tokens", "cost")
 
@@ -165,7 +165,7 @@ def _keeping(line: ParsedLine) -> Keeping:
     if cache is not None and files and (near := nearest(cache, _CACHES)).startswith("; did") and "." not in cache:
         raise usage(f"--cache {cache!r}{near} A file has a suffix: --cache {cache}.sqlite")
     return Keeping(
-        journal, _choice(line.one("--durability") or "node", "--durability", _DURABILITIES), tape, line.has("--strict-tape"),
+        journal, _choice(line.one("--durability") or "node", "--durability", DURABILITY_CHOICES), tape, line.has("--strict-tape"),
         cache, "refresh" in modes and cache is not None,
     )
 

@@ -30,7 +30,7 @@ from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.notebook.run_data.run_labels import flow_label, origin_text, run_label, unfinished_text
 from pocketflex_nb.notebook.run_data.store_choice import StoreChoice
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
-from pocketflex_nb.views.diagrams.flow_svg import branches_of, inner_runs_of, node_caption
+from pocketflex_nb.views.diagrams.flow_svg import branches_text, inner_runs_of, node_caption
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_lines
 from pocketflex_nb.views.text.safe_text import shown
@@ -359,7 +359,7 @@ class RunViewModel:
     def _caption(self, node: NodeState, runs: int) -> str:
         if runs == 1 or not node.visits:
             here = f"{node.active} here" if node.active > 1 else ""
-            return branches_of(node) or inner_runs_of(node, node.seconds) or here or node_caption(node, node.status, node.seconds)
+            return branches_text(node) or inner_runs_of(node, node.seconds) or here or node_caption(node, node.status, node.seconds)
         return counted_visits(node.active, node.visits, node.failures, node.cancellations)
 
     def _crowd(self, flow: Flow, runs: Sequence[ViewedRun]) -> dict[str, NodeCaption]:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pocketflex_nb.concurrency.interruptible import whole
+from pocketflex_nb.concurrency.interruptible import uninterrupted
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.views.text.page_text import clean
 
@@ -67,7 +67,7 @@ class AgentLines:
         if isinstance(frame, Frame) and run is not None and run.status not in _OVER and not frame.fenced:
             frame.note("output", stream="print", text=line)
         else:
-            whole(self._behind.write)(f"{line}\n")
+            uninterrupted(self._behind.write)(f"{line}\n")
 
 
 def _key(life: Incarnation | TaskIncarnation) -> tuple[int, int, int]:

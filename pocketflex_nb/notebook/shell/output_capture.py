@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 from weakref import WeakSet
 
-from pocketflex_nb.concurrency.interruptible import whole
+from pocketflex_nb.concurrency.interruptible import uninterrupted
 from pocketflex_nb.core.context import CURRENT_AGENT, CURRENT_FRAME
 from pocketflex_nb.core.store.store import ConflictWarning
 from pocketflex_nb.engine.records.emit import is_logging
@@ -71,7 +71,7 @@ class Lane:
         if lane is None:
             life = CURRENT_AGENT.get()
             if life is None or not isinstance(text, str):
-                return int(whole(self._behind.write)(text) or 0)
+                return int(uninterrupted(self._behind.write)(text) or 0)
             return self._agents.write(life, text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
@@ -96,7 +96,7 @@ class Lane:
         life = CURRENT_AGENT.get()
         if life is not None and (frame is None or frame.lane_run is None):
             self._agents.flush(life)
-        whole(self._behind.flush)()
+        uninterrupted(self._behind.flush)()
 
     def _tee(self, frame: Frame, text: str) -> None:
         """Write to the cell what goes to the lane as well: masked, with what the line has had so far."""
@@ -107,7 +107,7 @@ class Lane:
         if line and frame.lane_run is not None:
             self._begun[key] = line[-_BEGUN:]
             self._follow(frame.run)
-        whole(self._behind.write)(inert(told) if _is_terminal(self._behind) else told)
+        uninterrupted(self._behind.write)(inert(told) if _is_terminal(self._behind) else told)
 
     def _keep(self, frame: Frame, text: str) -> None:
         """Whole lines become one event each; the rest waits for its end."""

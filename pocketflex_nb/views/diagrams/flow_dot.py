@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocketflex_nb.core.flow.flow_graph import Cluster, Edge, Graph, GraphNode
 from pocketflex_nb.core.state import State
-from pocketflex_nb.views.diagrams.flow_svg import branches_of, inner_runs_of
+from pocketflex_nb.views.diagrams.flow_svg import branches_text, inner_runs_of
 from pocketflex_nb.views.diagrams.palette import INK, PALETTE
 from pocketflex_nb.views.layout.subgraph_boxes import arranged
 from pocketflex_nb.views.text.safe_text import shown
@@ -66,7 +66,7 @@ class _Dot:
         status = getattr(known, "status", "idle")
         colours = PALETTE["light"].get(status, PALETTE["light"]["idle"])
         visits = getattr(known, "visits", 0)
-        facts = branches_of(known) or inner_runs_of(known) or (f"{status} ×{visits}" if visits > 1 else status)
+        facts = branches_text(known) or inner_runs_of(known) or (f"{status} ×{visits}" if visits > 1 else status)
         label = node.label + ("" if facts == "idle" else f"\n{facts}")
         more = f', fillcolor="{colours.fill}", color="{colours.line}", fontcolor="{INK["light"]["ink"]}"' if known else ""
         shape = _SHAPES.get(node.shape, "box")

@@ -21,7 +21,7 @@ from pocketflex_nb.views.text.safe_text import attribute, shown, xml
 from pocketflex_nb.views.text.summary_text import summary_text
 from pocketflex_nb.views.text.text_metrics import FONT, LINE, cut_to_width, number, width
 
-__all__ = ["branches_of", "caption_of", "edge_key", "inner_runs_of", "node_caption", "svg"]
+__all__ = ["branches_text", "caption_of", "edge_key", "inner_runs_of", "node_caption", "svg"]
 
 _SMALL = 11.0
 #: nodes that the picture's text alternative tells of, and its characters
@@ -85,7 +85,7 @@ def caption_of(status: str, seconds: float = 0.0) -> str:
     return status
 
 
-def branches_of(node: NodeState | None) -> str:
+def branches_text(node: NodeState | None) -> str:
     """How many of the branches that a list of actions began here are finished, while they run; else ``""``."""
     visits, due = getattr(node, "visits", 0), getattr(node, "due", 0)
     return f"{visits} of {due} done" if due > max(visits, 1) and getattr(node, "active", 0) else ""
@@ -107,7 +107,7 @@ def inner_runs_of(node: NodeState | None, seconds: float = 0.0) -> str:
 def node_caption(node: NodeState | None, status: str, seconds: float = 0.0) -> str:
     """The second line of a node: how far its branches or runs are, its summary, else its state."""
     summary = summary_text(node.summary) if node is not None else ""
-    return branches_of(node) or inner_runs_of(node, seconds) or summary or caption_of(status, seconds)
+    return branches_text(node) or inner_runs_of(node, seconds) or summary or caption_of(status, seconds)
 
 
 class _Picture:

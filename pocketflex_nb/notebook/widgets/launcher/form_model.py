@@ -14,14 +14,13 @@ from pocketflex_nb.notebook.requests.option_values import amount, duration
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.views.text.redaction import masked
 
-__all__ = ["DURABILITIES", "FILES", "LIMITS", "MODES", "LaunchForm", "is_hidden", "kind_of_text", "literal", "source_of"]
+__all__ = ["FILES", "LIMITS", "MODES", "LaunchForm", "is_hidden", "kind_of_text", "literal", "source_of"]
 
 #: ways of giving inputs: the same for all, a row for each agent, an item of a variable for each
 MODES = ("same", "rows", "variable")
 LIMITS = ("steps", "time", "tokens", "cost")
 #: what is kept in files, or taken from them: the options of those names
 FILES = ("journal", "replay", "cache")
-DURABILITIES = ("node", "power", "batch")
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from pocketflex_nb.notebook.requests.diagram_reload import current_flow
 from pocketflex_nb.notebook.requests.input_stores import Inputs, read_inputs
 from pocketflex_nb.notebook.requests.names import FlowEntry, as_flow, find_flow, runs_of
 from pocketflex_nb.notebook.requests.option_line import parse_options
-from pocketflex_nb.notebook.requests.run_options import RunOptions, read_run_options
+from pocketflex_nb.notebook.requests.run_options import DURABILITY_CHOICES, RunOptions, read_run_options
 from pocketflex_nb.notebook.requests.run_request import plan_text, start
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.widgets.base.js_bundle import bundle
@@ -39,7 +39,7 @@ from pocketflex_nb.notebook.widgets.base.static_fallback import (
     model_of,
 )
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import notify_when_forgotten
-from pocketflex_nb.notebook.widgets.launcher.form_model import DURABILITIES, FILES, LIMITS, MODES, LaunchForm
+from pocketflex_nb.notebook.widgets.launcher.form_model import FILES, LIMITS, MODES, LaunchForm
 from pocketflex_nb.notebook.widgets.launcher.form_view_model import checked_lines, fields_now, flows_in, page_of, runs_asked, variables_in
 from pocketflex_nb.notebook.widgets.launcher.launch_history import LaunchHistory, LaunchRow
 from pocketflex_nb.views.diagrams.palette import GLYPHS
@@ -221,7 +221,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
         self._filled.files |= {what: str(value[what])[:1_000] for what in FILES if what in value}
 
     def _set_durability(self, value: object) -> None:
-        self._filled.durability = _one_of("durability", value, DURABILITIES)
+        self._filled.durability = _one_of("durability", value, DURABILITY_CHOICES)
 
     def _set_values(self, value: Any) -> None:
         self._filled.values |= {str(key)[:200]: str(text)[:20_000] for key, text in value.items()}

@@ -107,7 +107,7 @@ def show(
         return None
     if view == "text" or not has_widgets():
         return _show_text(runs, getattr(thing, "name", None))
-    return _show_widget(runs, getattr(thing, "name", None), height, view)
+    return _show_widget(runs, getattr(thing, "name", None), height, view, asked=asked)
 
 
 def _show_inside(inner: RunLifecycle, height: int, view: str) -> ShownRuns | None:
@@ -120,7 +120,7 @@ def _show_inside(inner: RunLifecycle, height: int, view: str) -> ShownRuns | Non
     return show(around.run, asked=False, height=height, view=view)
 
 
-def _show_widget(runs: list[ViewedRun], name: str | None, height: int, only: str) -> ShownRuns:
+def _show_widget(runs: list[ViewedRun], name: str | None, height: int, only: str, *, asked: bool) -> ShownRuns:
     from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
 
     view = RunView(runs, height, name=name)
@@ -129,6 +129,7 @@ def _show_widget(runs: list[ViewedRun], name: str | None, height: int, only: str
     _in_cell.append(view)
     close_with_cell(view)
     display_with_fallback(view)
+    view.was_shown = asked
     return view
 
 

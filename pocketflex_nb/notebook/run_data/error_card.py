@@ -11,7 +11,6 @@ from typing import TypedDict
 from pocketflex_nb.core.user_traceback import line_text, user_frames
 from pocketflex_nb.core.value_text import stop_goes_on
 from pocketflex_nb.engine.records.record import error_name
-from pocketflex_nb.engine.runs.recorded_run import RecordedLifecycle
 from pocketflex_nb.notebook.run_data.playback import ViewedRun, engine_side
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_tail, speakable
@@ -45,8 +44,8 @@ def error_card(run: ViewedRun) -> ErrorCard:
     node = next((span.node for span in reversed(list(run.state().spans)) if span.failed), "")
     side = engine_side(run)
     trace = [line_text(frame, line) for frame, line in reversed(frames[-_LINES:])]
-    if isinstance(side, RecordedLifecycle):
-        trace = side.trace_lines()
+    if (recorded := getattr(side, "trace_lines", None)) is not None:
+        trace = recorded()
     return {
         "run": clean(run.name, 120), "node": clean(node, 120), "type": error_name(error),
         "text": clean(_said(error), 600), "cause": _cause(error), "inputs": list(_values(step)) if step is not None else [],

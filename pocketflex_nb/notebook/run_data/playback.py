@@ -37,6 +37,7 @@ class Replay:
         self.name = self.base = f"{run.name} again"
         self.root, self.parent = lifecycle_of(run).root, None
         self.launched, self.speed = False, speed
+        self.trace_lines: Callable[[], list[str]] | None = getattr(lifecycle_of(run), "trace_lines", None)
         self._end_error, self.trace = run.error, lifecycle_of(run).trace
         self.started = now()
         self._events = _told(run.events, self.started, speed, first)

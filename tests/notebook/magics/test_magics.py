@@ -256,7 +256,7 @@ def test_answer_by_magic(shell: Shell) -> None:
         ("%pocketflex run report --budget stepz=1", "did you mean 'steps'"),
         ("%pocketflex run report --on-error stopp", "did you mean 'stop'"),
         ("%pocketflex run report --name", "needs a value"),
-        ("%pocketflex run report --tape x.tape", "unknown option '--tape'"),
+        ("%pocketflex run report --types x", "unknown option '--types'"),
         ("%pocketflex show nosuch", "no run 'nosuch'"),
         ("%pocketflex canel x", "did you mean 'cancel'"),
         ("%pocketflex help mermade", "did you mean 'mermaid'"),

@@ -59,6 +59,8 @@ class StaticFallback:
     _offered: ClassVar[tuple[str, ...]] = ("close", "plain")
     #: a class that knows its end has this in its instances
     on_final: Callable[[], None] | None
+    #: whether a call has just displayed it
+    was_shown: bool = False
     #: whether it is kept up to date
     _follows: bool = True
     if TYPE_CHECKING:  # of ipywidgets, which every subclass is a widget of
@@ -96,6 +98,9 @@ class StaticFallback:
         return repr(self)
 
     def _ipython_display_(self, **_: object) -> None:
+        if self.was_shown:  # by the call whose value it is: `run.show()` as a cell's last line
+            self.was_shown = False
+            return
         display_with_fallback(self)
 
 

@@ -34,8 +34,8 @@ function render({ model, el }) {
   setAttributes(find, { type: "search", placeholder: "Filter by name", "aria-label": "Filter by name, error or origin" });
   bar.append(title, count, find);
   const chips = make("div", "pf-h-chips"), deeds = make("div", "pf-h-deeds"), scroller = make("div", "pf-h-scroller");
-  const { table, body, heads } = tableOf();
-  scroller.append(table);
+  const { table, body, heads } = tableOf(), empty = make("div", "pf-h-empty");
+  scroller.append(table, empty);
   root.append(bar, chips, deeds, scroller, said);
   el.append(root);
 
@@ -132,7 +132,8 @@ function render({ model, el }) {
     body.replaceChildren(...shown.map((row, k) => rowOf(row, k, now)));
     if (had && shown.length) /** @type {HTMLElement} */ (body.children[focused]).focus();
     table.hidden = !shown.length;
-    scroller.dataset.empty = shown.length ? "" : emptyWords(rows.length);
+    empty.hidden = !!shown.length;
+    write(empty, emptyWords(rows.length));
     write(count, countWords(shown.length, rows.length, chosen.size));
     for (const [k, [name]] of COLUMNS.entries()) heads[k].setAttribute("aria-sort", sortWord(name, sorting));
     drawDeeds();

@@ -53,7 +53,7 @@ def done(shell: Shell) -> Shell:
         ("node serch", "did you mean 'search'"),
         ("help reports", "no help on 'reports'"),
         ("pin reprot", "did you mean 'report'"),
-        ("fork run --at 3", "no subcommand 'fork'"),
+        ("forks run --at 3", "no subcommand 'forks'"),
         ("show run --view graph --view text", "--view is given twice"),
         ("wait run --timeout soon", "a duration"),
         ("stop nosuch", "no agent 'nosuch'"),

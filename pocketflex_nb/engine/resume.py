@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from time import perf_counter_ns
 from typing import Any
 
 from pocketflex_nb.core import ports
@@ -16,6 +17,7 @@ from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.keeping import header_of
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
+from pocketflex_nb.engine.records.record import Note
 from pocketflex_nb.engine.records.recorded_events import path_at
 from pocketflex_nb.engine.records.recording import Recording
 from pocketflex_nb.engine.runs.recorded_run import RecordedLifecycle, flow_named, item_of, origin_of, unknown_flow
@@ -212,6 +214,8 @@ def _made(path: object, number: int | str, flow: Flow, provide: Mapping[object, 
         spent["tokens"] += tokens
         spent["cost"] += cost
         recording.spent_before(spent["tokens"], spent["cost"])
+        begun = perf_counter_ns()
+        life.records.extend((life.root, None, Note("usage", {"tokens": tokens, "cost": cost, "text": "spent before"}), begun, begun))
     if changed:
         warnings.warn(f"{what} goes on with other code than it began with: {', '.join(changed)}", stacklevel=3)
     return made

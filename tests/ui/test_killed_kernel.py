@@ -1,4 +1,4 @@
-"""A kernel dies in the middle of a run: in the next one nothing paid is paid again, the same question is asked, and the run is finished there."""
+"""A kernel dies in the middle of a run: the next one asks the same question, pays nothing twice, and finishes the run."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def _settled(state: State) -> State:
     """A state in which nothing goes on: its process is gone."""
     for node in state.nodes.values():
         if node.status in ("running", "asking", "waiting"):
-            node.status = "cancelled"
+            node.status = "cancelled" if state.finished else "waiting"  # for somebody to resume it
         node.active = 0
     if not state.finished:
         state.status = "unfinished"

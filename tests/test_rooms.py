@@ -73,8 +73,8 @@ ONLY = {("concurrency", "core"): {"pocketflex_nb.core.errors", "pocketflex_nb.co
 #: What shares a floor imports nothing of each other, save the names of one set.
 FLOORS: dict[str, list[list[set[str]]]] = {
     "core": [
-        [{"errors", "context", "events", "port_types", "ports", "safe_repr", "self_display", "state", "units", "user_traceback",
-          "value_text", "wait_marks", "waits"}],
+        [{"errors", "context", "events", "lane_text", "port_types", "ports", "safe_repr", "self_display", "state", "units",
+          "user_traceback", "value_text", "wait_marks", "waits"}],
         [{"codec"}, {"frozen"}, {"flow"}],
         [{"store"}, {"mermaid"}, {"comparison"}],
     ],

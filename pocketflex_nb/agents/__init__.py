@@ -126,8 +126,8 @@ from pocketflex_nb.agents.supervision.partition_supervisor import PartitionSuper
 from pocketflex_nb.agents.supervision.supervisor import Supervisor
 from pocketflex_nb.agents.supervision.supervisor_ref import SupervisorRef
 from pocketflex_nb.agents.tasks.gather import poll_many, results
+from pocketflex_nb.agents.tasks.outcome_stream import Stream, stream
 from pocketflex_nb.agents.tasks.spawn import spawn
-from pocketflex_nb.agents.tasks.stream import Stream, stream
 from pocketflex_nb.agents.tasks.task_incarnation import offload
 from pocketflex_nb.agents.tasks.task_ref import TaskRef
 from pocketflex_nb.agents.tasks.task_supervisor import TaskSupervisor

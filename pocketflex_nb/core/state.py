@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pocketflex_nb.core.events import Event, spent_in
+from pocketflex_nb.core.lane_text import LINES, add_output, end_tokens
 from pocketflex_nb.core.units import count_text, duration_text
 from pocketflex_nb.core.value_text import cut_text
 from pocketflex_nb.core.waits import Wait
 
-__all__ = ["LINES", "SPANS", "TOKENS", "NodeState", "Span", "State", "replay"]
+__all__ = ["SPANS", "NodeState", "Span", "State", "replay"]
 
-#: kept per run; older lines and spans are counted, not kept
-LINES, SPANS = 500, 2_000
-#: characters to which tokens that follow each other are joined; what follows then is a line of its own
-TOKENS = 10_000
+#: kept per run; older spans are counted, not kept
+SPANS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,25 +344,6 @@ def _item_failed(s: State, e: Event) -> None:
     n.error = str(e.get("error") or "")
 
 
-def _output(s: State, e: Event) -> None:
-    stream, text = e.get("stream", "print"), str(e.get("text", ""))
-    if stream == "token":
-        place = s.streams.get(e.address, -1) - s.said + len(s.lines)
-        if place >= 0:
-            _, _, known, node = s.lines[place]
-            if len(known) < TOKENS:
-                s.lines[place] = (e.ns, "token", known + text, node)
-                return
-        s.streams[e.address] = s.said
-        if len(s.streams) > LINES:  # visits that are over, and whose lines are gone
-            s.streams = {address: line for address, line in s.streams.items() if line > s.said - LINES}
-    else:
-        s.streams.pop(e.address, None)
-    s.lines.append((e.ns, stream, text, e.node))
-    s.origins.append((e.address, e.ns))
-    s.said += 1
-
-
 def _usage(s: State, e: Event) -> None:
     tokens, cost = spent_in(e.data)
     s.tokens += tokens
@@ -372,7 +352,7 @@ def _usage(s: State, e: Event) -> None:
 
 def _message(s: State, e: Event) -> None:
     s.messages += 1
-    s.streams.pop(e.address, None)  # its tokens are complete: the next ones begin another line
+    end_tokens(s, e.address)  # they are complete: the next ones begin another line
     _usage(s, e)
 
 
@@ -450,7 +430,7 @@ _FOLDS = {
     "run_started": _run_started, "run_paused": _run_paused, "run_resumed": _run_resumed, "run_finished": _run_finished,
     "node_started": _node_started, "node_finished": _node_finished, "node_failed": _node_failed, "node_retried": _node_retried,
     "forked": _forked, "item_failed": _item_failed,
-    "output": _output, "usage": _usage, "message": _message, "tool": _tool, "progress": _progress, "summary": _summary,
+    "output": add_output, "usage": _usage, "message": _message, "tool": _tool, "progress": _progress, "summary": _summary,
     "store_changed": _store_changed, "asked": _asked, "answered": _answered,
     "unknown_action": _problem, "conflict": _problem, "abandoned": _problem, "pool_full": _problem,
     "overdue": _problem,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pocketflex_nb.core.events import Event
-from pocketflex_nb.core.state import LINES, TOKENS, State, replay
+from pocketflex_nb.core.lane_text import LINES, TOKENS
+from pocketflex_nb.core.state import State, replay
 
 
 def _said(*told: tuple[str, str, str]) -> State:

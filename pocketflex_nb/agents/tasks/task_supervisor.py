@@ -21,7 +21,7 @@ from pocketflex_nb.agents.supervision.dynamic_supervisor import DynamicSuperviso
 from pocketflex_nb.agents.supervision.restart_intensity import needs_restart
 from pocketflex_nb.agents.supervision.supervisor import AnySupervisor
 from pocketflex_nb.agents.supervision.supervisor_options import SupervisorOptions
-from pocketflex_nb.agents.tasks.stream import STREAM_CONCURRENCY, Items, Stream
+from pocketflex_nb.agents.tasks.outcome_stream import STREAM_CONCURRENCY, Items, Stream
 from pocketflex_nb.agents.tasks.task_incarnation import TaskIncarnation
 from pocketflex_nb.agents.tasks.task_ref import TaskRef, start_task
 from pocketflex_nb.core.context import CURRENT_AGENT

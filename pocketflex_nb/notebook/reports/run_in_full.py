@@ -17,11 +17,11 @@ from pocketflex_nb.notebook.run_data.run_labels import run_label
 from pocketflex_nb.notebook.run_data.run_view_model import MANY, RunViewModel, flow_names, graphs_of, summed
 from pocketflex_nb.views.conversation.still import conversation_html
 from pocketflex_nb.views.diagrams.flow_svg import svg
-from pocketflex_nb.views.text.hidden_parts import hides
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted
 from pocketflex_nb.views.text.safe_messages import masked_lines, speakable
 from pocketflex_nb.views.text.safe_text import inert
+from pocketflex_nb.views.text.secret_parts import hides
 from pocketflex_nb.views.values.json_text import json_text
 from pocketflex_nb.views.values.store_rows import children_of
 from pocketflex_nb.views.values.value_page import plain_text, value_page

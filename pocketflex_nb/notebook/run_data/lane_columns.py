@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pocketflex_nb.core.state import LINES
+from pocketflex_nb.core.lane_text import LINES
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.state import Span, State

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from pocketflex_nb.views.text.hidden_parts import veiled
 from pocketflex_nb.views.text.redaction import MARGIN, opens_secret, redacted, redacted_pieces
 from pocketflex_nb.views.text.safe_text import inert
+from pocketflex_nb.views.text.secret_parts import veiled
 
 __all__ = ["inert_but_colours", "masked_lines", "masked_tail", "speakable", "table_rows"]
 

@@ -11,9 +11,9 @@ from pocketflex_nb.core.frozen.diff import Difference, compare_values
 from pocketflex_nb.core.frozen.freezer import freeze
 from pocketflex_nb.core.frozen.frozen_tree import MISSING, Frozen
 from pocketflex_nb.core.value_text import path_text
-from pocketflex_nb.views.text.hidden_parts import is_hidden_at
 from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted
 from pocketflex_nb.views.text.safe_text import shown
+from pocketflex_nb.views.text.secret_parts import is_hidden_at
 from pocketflex_nb.views.values.value_preview import preview
 
 __all__ = ["ChangeLine", "change_lines", "change_text", "compare_lines", "lines_of", "word_changes"]

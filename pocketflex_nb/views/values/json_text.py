@@ -10,9 +10,9 @@ from itertools import islice
 
 from pocketflex_nb.core.frozen.frozen_tree import Frozen, FrozenList
 from pocketflex_nb.core.value_text import stop_goes_on
-from pocketflex_nb.views.text.hidden_parts import hidden_among, hides
 from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted, redacted_head
 from pocketflex_nb.views.text.safe_text import shown
+from pocketflex_nb.views.text.secret_parts import hidden_among, hides
 from pocketflex_nb.views.values.store_rows import children_of
 from pocketflex_nb.views.values.value_preview import PAGE, safe_repr_text, size_of
 

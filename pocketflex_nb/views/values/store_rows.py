@@ -8,9 +8,9 @@ from itertools import islice
 
 from pocketflex_nb.core.frozen.frozen_tree import Frozen
 from pocketflex_nb.core.value_text import path_text, stop_goes_on
-from pocketflex_nb.views.text.hidden_parts import hidden_among, is_hidden_at
 from pocketflex_nb.views.text.redaction import SECRET_MASK, is_secret_key, redacted
 from pocketflex_nb.views.text.safe_text import shown
+from pocketflex_nb.views.text.secret_parts import hidden_among, is_hidden_at
 from pocketflex_nb.views.values.value_preview import preview, safe_repr_text, size_of, type_label
 
 __all__ = ["ROWS_PER_PAGE", "StoreRow", "child_rows", "children_of", "value_at", "visible_rows"]

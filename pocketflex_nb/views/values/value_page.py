@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Any, NotRequired, TypedDict
 
 from pocketflex_nb.core.value_text import class_name, stop_goes_on
-from pocketflex_nb.views.text.hidden_parts import is_hidden_at
 from pocketflex_nb.views.text.redaction import MARGIN, SECRET_MASK, is_secret_key, redacted_head
 from pocketflex_nb.views.text.safe_text import inert, shown
+from pocketflex_nb.views.text.secret_parts import is_hidden_at
 from pocketflex_nb.views.values.json_text import json_text
 from pocketflex_nb.views.values.store_rows import child_rows, children_of
 from pocketflex_nb.views.values.value_preview import detail, preview, size_of, type_label, veiled_frame

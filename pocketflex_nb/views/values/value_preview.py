@@ -11,9 +11,9 @@ from typing import Any
 
 from pocketflex_nb.core.frozen.frozen_tree import Frozen
 from pocketflex_nb.core.value_text import class_name, cut_text, stop_goes_on
-from pocketflex_nb.views.text.hidden_parts import Veiled, hidden_among, hides
 from pocketflex_nb.views.text.redaction import MARGIN, SECRET_MASK, is_secret_key, redacted, redacted_head
 from pocketflex_nb.views.text.safe_text import shown
+from pocketflex_nb.views.text.secret_parts import Veiled, hidden_among, hides
 
 __all__ = ["ENTRIES", "PAGE", "ROWS", "detail", "preview", "safe_repr_text", "size_of", "type_label", "veiled_frame"]
 

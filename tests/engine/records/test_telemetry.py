@@ -9,7 +9,8 @@ import pytest
 
 from pocketflex_nb import Flow, Node, ask, current, emit, launch, node, replay, runs
 from pocketflex_nb.core.events import Event
-from pocketflex_nb.core.state import TOKENS, State
+from pocketflex_nb.core.lane_text import TOKENS
+from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.records.frame import KEPT_RECORDS, TRIM_AT, WIDTH
 from pocketflex_nb.engine.runs.run import lifecycle_of, subscribe
 from tests.engine.conftest import Way

@@ -21,8 +21,8 @@ from pocketflex_nb.views.secret_forms import (
     forget_additions,
     is_secret_key,
 )
-from pocketflex_nb.views.text.hidden_parts import veiled
 from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted, redacted_pieces
+from pocketflex_nb.views.text.secret_parts import veiled
 from pocketflex_nb.views.values.change_lines import change_text, compare_lines
 from pocketflex_nb.views.values.json_text import json_text
 from pocketflex_nb.views.values.store_rows import child_rows, visible_rows

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import pprint
 
-from pocketflex_nb.views.text.hidden_parts import hides, veiled
 from pocketflex_nb.views.text.safe_text import inert
+from pocketflex_nb.views.text.secret_parts import hides, veiled
 
 __all__ = ["LONGEST_SOURCE", "value_source"]
 

@@ -37,9 +37,9 @@ from pocketflex_nb.notebook.widgets.base.static_fallback import StaticFallback, 
 from pocketflex_nb.notebook.widgets.base.view_lifetimes import close_with_cell, notify_when_forgotten
 from pocketflex_nb.notebook.widgets.store_inspector.breakpoints import KeyBreaks
 from pocketflex_nb.notebook.widgets.store_inspector.store_history import StoreHistory, put_at
-from pocketflex_nb.views.text.hidden_parts import is_hidden_at
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.redaction import SECRET_MASK, redacted_head
+from pocketflex_nb.views.text.secret_parts import is_hidden_at
 from pocketflex_nb.views.values.json_text import json_text
 from pocketflex_nb.views.values.store_rows import StoreRow, value_at
 from pocketflex_nb.views.values.store_rows import child_rows as tree_rows

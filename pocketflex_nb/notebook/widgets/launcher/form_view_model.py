@@ -10,7 +10,7 @@ from IPython.core.error import UsageError
 from pocketflex_nb.core.errors import CheckError
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
-from pocketflex_nb.notebook.requests.input_keys import InputField, input_fields
+from pocketflex_nb.core.flow.input_keys import InputField, input_fields
 from pocketflex_nb.notebook.requests.run_options import CONFIG
 from pocketflex_nb.notebook.widgets.launcher.form_model import FILES, LIMITS, LaunchForm, is_hidden, kind_of_text
 from pocketflex_nb.views.text.page_text import clean

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pocketflex_nb.core import ports
+from pocketflex_nb.core.flow.input_keys import keys_read
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
-from pocketflex_nb.notebook.requests.input_keys import keys_read
 from pocketflex_nb.notebook.run_data.detail_tabs import store_of
 from pocketflex_nb.notebook.run_data.playback import ViewedRun
 from pocketflex_nb.notebook.run_data.visits import Visit

@@ -12,8 +12,8 @@ from typing import Any
 
 from pocketflex_nb.core.flow.code_marks import code_of
 from pocketflex_nb.core.flow.flow_graph import nodes_by_path
+from pocketflex_nb.core.flow.input_keys import keys_read
 from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
-from pocketflex_nb.notebook.requests.input_keys import keys_read
 from pocketflex_nb.notebook.run_data.run_labels import variable_of
 from pocketflex_nb.notebook.run_data.visits import Visit
 from pocketflex_nb.notebook.widgets.run_view.value_source import value_source

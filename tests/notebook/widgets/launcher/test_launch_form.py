@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
 from pocketflex_nb import Flow, Node, node
-from pocketflex_nb.notebook.requests.input_keys import input_fields
+from pocketflex_nb.core.flow.input_keys import input_fields
 from pocketflex_nb.notebook.requests.input_stores import read_inputs, stores_of
 from pocketflex_nb.notebook.requests.option_line import parse_options
 from pocketflex_nb.notebook.requests.run_options import RunOptions, read_run_options

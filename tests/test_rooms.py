@@ -59,7 +59,10 @@ ROOMS = {
     "lessons": Rule(frozenset({"core", "concurrency", "engine", "agents", "llm"}), may_write=True),
     "pocketflow": Rule(frozenset({"core", "concurrency", "engine"})),
     # models and tools; the SDK of a provider in a file each
-    "llm": Rule(frozenset({"core", "concurrency", "engine", "agents"}), {"openai": 1, "xllamacpp": 1}, may_write=True),
+    "llm": Rule(
+        frozenset({"core", "concurrency", "engine", "agents"}), {"openai": 1, "xllamacpp": 1, "mcp": 3, "mcp_types": 2, "uvicorn": 1},
+        may_write=True,
+    ),
     # a server of its own, for tests and lessons
     "testing": Rule(frozenset({"core", "concurrency", "engine", "agents", "llm"}), {"IPython": 1}),
     # the package root joins the rooms; the screen only inside load_ipython_extension
@@ -94,7 +97,7 @@ FLOORS: dict[str, list[list[set[str]]]] = {
         [{"agent.think"}],
         [{"agent.tool_nodes"}],
         [{"agent.tool_agent"}],
-        [{"providers"}],
+        [{"providers"}, {"mcp"}],
     ],
     "views": [[{"secret_forms"}], [{"text"}], [{"values"}], [{"layout"}], [{"diagrams"}, {"conversation"}]],
     "notebook": [
@@ -112,7 +115,10 @@ FLOORS: dict[str, list[list[set[str]]]] = {
 STRANGERS = {"resources": ({"stores", "queues"}, {"stores", "topics"})}
 
 #: foreign packages that no module may import before it is asked to do something with them
-ALWAYS_LAZY = {"greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "markdown_it", "openai", "pandas", "xllamacpp", *SERVERS}
+ALWAYS_LAZY = {
+    "greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "markdown_it", "openai", "pandas", "xllamacpp", "mcp", "mcp_types", "uvicorn",
+    *SERVERS,
+}
 
 #: hooks that IPython calls by name, and nobody imports
 CALLED_BY_IPYTHON = {"load_ipython_extension", "unload_ipython_extension"}

@@ -12,6 +12,8 @@
         ├── CutOff                       the reply ended at the limit of its length
         └── WrongShape(ValueError)       it does not fit what `returns=` asks for
     BadTool(PocketflexError, TypeError)  what cannot be a tool, or is one twice
+    ToolServerError(PocketflexError)     an MCP server cannot be used, or its tool reports an error
+    └── ToolServerLost(ConnectionError)  the connection broke off: the call may have been made
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from __future__ import annotations
 from pocketflex_nb.core.errors import ModelError, PocketflexError
 
 __all__ = [
-    "BadTool", "CutOff", "EmptyReply", "ModelBusy", "ModelError", "ModelSetup", "ModelUnreachable", "NoAnswer", "Refusal", "WrongShape",
+    "BadTool", "CutOff", "EmptyReply", "ModelBusy", "ModelError", "ModelSetup", "ModelUnreachable", "NoAnswer", "Refusal",
+    "ToolServerError", "ToolServerLost", "WrongShape",
 ]
 
 
@@ -158,4 +161,27 @@ class BadTool(PocketflexError, TypeError):
     Traceback (most recent call last):
         ...
     pocketflex_nb.llm.errors.BadTool: tool 'search': parameter 'query' has no annotation; write `query: str`, or what it is
+    """
+
+
+class ToolServerError(PocketflexError, RuntimeError):
+    """An MCP server cannot be used, or one of its tools reports an error: the message is the server's.
+
+    Examples
+    --------
+    >>> from pocketflex_nb.llm import mcp_tools
+    >>> mcp_tools(7)
+    Traceback (most recent call last):
+        ...
+    pocketflex_nb.llm.errors.ToolServerError: mcp_tools(7): a command such as 'python server.py', an address or a server object is needed
+    """
+
+
+class ToolServerLost(ToolServerError, ConnectionError):
+    """The connection to an MCP server broke off; whether the call was made is not known. The connection is being made again.
+
+    Examples
+    --------
+    >>> issubclass(ToolServerLost, (ToolServerError, ConnectionError))
+    True
     """

@@ -21,7 +21,7 @@ from pocketflex_nb.engine.records.reuse import exec_asks
 if TYPE_CHECKING:
     from pocketflex_nb.engine.records.frame import Frame
 
-__all__ = ["NOTHING", "ask"]
+__all__ = ["NOTHING", "ask", "ask_awaited"]
 
 _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 
@@ -97,6 +97,20 @@ def ask(
     if _is_awaited(sys._getframe(1)):
         return asked.wait()
     return asked.pass_over()
+
+
+async def ask_awaited(question: str, choices: Sequence[object] | None = None, *, schema: Mapping[str, object] | object = None) -> Any:
+    """`ask` for coroutines of this package, which it would take for the engine's own.
+
+    Raises
+    ------
+    CannotAsk
+        No run calls, or nobody could answer.
+    """
+    frame = CURRENT_FRAME.get()
+    if frame is None:
+        raise CannotAsk(f"{question!r} is asked outside of any run")
+    return await _Asking(frame, question, choices, schema, NOTHING, None).wait()
 
 
 def _is_awaited(caller: FrameType | None) -> bool:

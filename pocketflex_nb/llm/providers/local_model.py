@@ -153,6 +153,10 @@ class LocalModel:
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self._server.served, self._defaults)
 
+    def identity(self) -> dict[str, object]:
+        """What the replies depend on, for a cache."""
+        return {"model": self.name, "bytes": self.path.stat().st_size, "context": self._server.served.context, **self._defaults}
+
     def close(self) -> None:
         """Give the memory back now, also of other models of the same file; who asks again waits until it is loaded again."""
         self._server.close()

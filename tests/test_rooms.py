@@ -65,6 +65,8 @@ ROOMS = {
     ),
     # a server of its own, for tests and lessons
     "testing": Rule(frozenset({"core", "concurrency", "engine", "agents", "llm"}), {"IPython": 1}),
+    # the command line
+    "__main__": Rule(frozenset({"core", "llm"})),
     # the package root joins the rooms; the screen only inside load_ipython_extension
     "": Rule(frozenset({"core", "concurrency", "engine", "agents", "resources", "journal", "views", "notebook"}), {"pandas": 1},
              may_write=True),

@@ -19,7 +19,7 @@ from pocketflex_nb.llm.mcp.served_tools import served_tools
 
 __all__ = ["McpServer", "serve_mcp"]
 
-TRANSPORTS = ("stdio", "http")
+_TRANSPORTS = ("stdio", "http")
 #: seconds for requests that are still answered when the server is closed
 _GRACE = 2
 
@@ -147,8 +147,8 @@ def serve_mcp(
     """
     if find_spec("mcp") is None:
         raise MissingExtra("serve_mcp() needs the package mcp: pip install 'pocketflex_nb[mcp]'", extra="mcp")
-    if transport not in TRANSPORTS:
-        raise ValueError(f"serve_mcp(transport={value_text(transport, 60)}){nearest(str(transport), TRANSPORTS)}")
+    if transport not in _TRANSPORTS:
+        raise ValueError(f"serve_mcp(transport={value_text(transport, 60)}){nearest(str(transport), _TRANSPORTS)}")
     calls = ServedCalls(served_tools(flows), name)
     if transport == "http":
         return McpServer(calls, host, port)

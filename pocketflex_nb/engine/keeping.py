@@ -15,6 +15,7 @@ from pocketflex_nb.core.flow.node_ids import base_id
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.engine.records.inner_recording import record_inside
+from pocketflex_nb.engine.records.kept_store import store_data
 from pocketflex_nb.engine.records.recording import Recording
 from pocketflex_nb.engine.records.reuse import Reuse
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
@@ -124,6 +125,10 @@ def _record(lives: list[Any], path: object, durability: str) -> None:
                 header["item"] = [run.item[0], _item_data(run.item[1])]
             if (url := getattr(store, "url", None)) is not None:  # what is kept elsewhere holds its own values
                 header["store_url"] = url
+            elif data := store_data(store):
+                header["store_options"] = data
+            if run.reuse is not None and run.reuse.cache is not None:
+                header["cache"] = str(run.reuse.cache.path)
             header["transient"] = sorted(map(str, store._transient))
             content = {} if type(store) is not Store else {key: dict.__getitem__(store, key) for key in dict.keys(store)}
             recorder = ports.journal.begin(path, run.name, header, content, store._transient, durability)

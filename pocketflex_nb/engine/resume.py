@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any
 
@@ -17,9 +18,11 @@ from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.keeping import header_of
 from pocketflex_nb.engine.launch import all_or_none, begin_group, make_run
+from pocketflex_nb.engine.records.kept_store import store_again
 from pocketflex_nb.engine.records.record import Note
 from pocketflex_nb.engine.records.recorded_events import path_at
 from pocketflex_nb.engine.records.recording import Recording
+from pocketflex_nb.engine.records.reuse import Reuse
 from pocketflex_nb.engine.runs.recorded_run import RecordedLifecycle, flow_named, item_of, origin_of, unknown_flow
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.engine.runs.run_group import RunGroup
@@ -48,8 +51,8 @@ def resume(
         end, and that no living process writes.
     flow : Flow or dict of str to Flow, optional
         What the runs walk, by the flows' ids. Default: the flows of the notebook.
-    provide : dict, optional
-        Values for the keys that ``Store(transient=...)`` kept out of the journal.
+    provide : dict or Store, optional
+        Values for the keys that ``Store(transient=...)`` kept out of the journal; a Store may bring merge rules that no name leads to.
     strict : bool
         Refuse when the code of a node or the wiring has changed since; default: go on with the new code, and warn.
     durability : {"node", "power", "batch"}
@@ -102,7 +105,12 @@ def resume(
         raise RuntimeError("the journal's room is not there")
     numbers = ports.journal.unfinished(path) if run is None else [run]
     with all_or_none([]) as tell:
-        runs = [tell(_made(path, number, flow, provide or {}, strict, durability)) for number in numbers]
+        changes: dict[tuple[str, ...], list[str]] = {}
+        runs = [tell(_made(path, number, flow, provide or {}, strict, durability, changes)) for number in numbers]
+        for changed, names in changes.items():
+            one = len(names) == 1
+            told = f"run{'' if one else 's'} {', '.join(names)} of the journal {path} {'goes' if one else 'go'} on with other code"
+            warnings.warn(f"{told} than {'it' if one else 'they'} began with: {', '.join(changed)}", stacklevel=2)
         group = begin_group(RunGroup(runs), None)
     thing = group if run is None else runs[0]
     if show is not False and runs and ports.screen():
@@ -131,7 +139,9 @@ def fork(
     header = {"uid": os.urandom(16).hex(), **header_of(walked), "base": named, "group": None}
     number = ports.journal.fork(path, kept, hops, named, header, edits)
     transient = frozenset(history.header.get("transient", ()))
-    provide = {key: run.store[key] for key in transient if key in run.store}
+    provide: Mapping[Any, Any] = {key: run.store[key] for key in transient if key in run.store}
+    if type(run.store) is Store and (merge := run.store._options()["merge"]):
+        provide = Store(provide, merge=merge)
     with all_or_none([]) as tell:
         made = tell(_made(path, number, walked, provide, False, str(history.header.get("durability", "node"))))
         begin_group(RunGroup([made]), None)
@@ -178,7 +188,11 @@ def _swapped(flow: Flow, swap: Mapping[str, object]) -> Any:
     return copied
 
 
-def _made(path: object, number: int | str, flow: Flow, provide: Mapping[object, object], strict: bool, durability: str) -> Run:
+def _made(
+    path: object, number: int | str, flow: Flow, provide: Mapping[object, object], strict: bool, durability: str,
+    changes: dict[tuple[str, ...], list[str]] | None = None,
+) -> Run:
+    """A run that waits to go on; `changes` is told what of its code is not as it was."""
     assert ports.journal is not None
     history = ports.journal.left(path, number)
     what = f"run {history.name!r} of the journal {path}"
@@ -197,7 +211,7 @@ def _made(path: object, number: int | str, flow: Flow, provide: Mapping[object, 
     if (url := header.get("store_url")) is not None:
         store = ports.journal.reopened_store(url)
     else:
-        store = Store({**history.content(), **provide}, transient=transient)
+        store = store_again(header.get("store_options") or {}, history.content(), provide, transient, what)
     limits = header.get("limits") or {}
     made = make_run(walked, store, history.name, limits)
     recorder = ports.journal.go_on(path, history, durability, transient, changed)
@@ -216,8 +230,10 @@ def _made(path: object, number: int | str, flow: Flow, provide: Mapping[object, 
         recording.spent_before(spent["tokens"], spent["cost"])
         begun = perf_counter_ns()
         life.records.extend((life.root, None, Note("usage", {"tokens": tokens, "cost": cost, "text": "spent before"}), begun, begun))
-    if changed:
-        warnings.warn(f"{what} goes on with other code than it began with: {', '.join(changed)}", stacklevel=3)
+    if (cache := header.get("cache")) is not None:
+        life.take_from(Reuse(ports.journal.cache(cache)))
+    if changed and changes is not None:
+        changes.setdefault(tuple(changed), []).append(repr(history.name))
     return made
 
 
@@ -241,7 +257,37 @@ def _changes(header: Mapping[str, Any], flow: object, history: Any, what: str) -
             f"{what} has visited {', '.join(map(repr, gone))}, which the flow has no more; then: {'; '.join(header.get('wiring') or [])}. "
             f"now: {'; '.join(wiring(flow))}"
         )
+    next_ones = _followers(history, header.get("wiring") or ()) if not now.keys() >= before.keys() else ()
+    lost = sorted(path for path in next_ones if path not in visited and path not in now)
+    if lost:
+        raise JournalError(
+            f"{what} was about to visit {', '.join(map(repr, lost))}, which the flow has no more; "
+            f"then: {'; '.join(header.get('wiring') or [])}. now: {'; '.join(wiring(flow))}"
+        )
     changed = [path for path, mark in now.items() if path in before and before[path] != mark]
     return [*changed, "the wiring"] if list(header.get("wiring") or []) != wiring(flow) else changed
 
 
+
+
+#: an arrow of `wiring`: from, action, to, and its kind
+_ARROW = re.compile(r"(.*?) -(.*)> (.*?)( \((?:error|detached)\))?( &)?$")
+
+
+def _followers(history: Any, arrows: Sequence[str]) -> set[str]:
+    """Graph paths of the nodes to which the finished visits led, by the arrows that the flow had."""
+    goals: dict[tuple[str, str], list[str]] = {}
+    for arrow in arrows:
+        if (found := _ARROW.match(arrow)) is not None and found[3] not in ("END", "?"):
+            action = "(error)" if found[4] == " (error)" else found[2]
+            group = found[1].rpartition("/")[0]
+            goals.setdefault((found[1], action), []).append(f"{group}/{found[3]}" if group else found[3])
+    reached: set[str] = set()
+    for row in history.rows:
+        if "s" not in row.data:
+            continue
+        action = ["(error)"] if "error" in row.data else row.value("a")
+        for one in action if isinstance(action, list) else [action]:
+            name = one[0] if isinstance(one, (list, tuple)) and one else one
+            reached.update(goals.get((path_at(row.address), str(name or "default")), ()))
+    return reached

@@ -448,3 +448,111 @@ def test_warnings_of_a_resume_are_no_errors_of_the_engine(path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert resume(path, "night", flow=stepping()).wait(20).status == "done"
+
+
+# what the store was -------------------------------------------------------------------------------------------------
+def longer(old: Any, new: Any) -> Any:
+    """A merge rule that a name leads to."""
+    return max(old, new, key=len)
+
+
+def test_merge_rules_and_the_policy_of_a_store_are_kept(path: Path) -> None:
+    import operator
+
+    failed(path, Store({"n": 0}, merge={"notes": operator.add, "text": longer}, on_conflict="raise", history=50))
+    run = resume(path, "night", flow=stepping()).wait(20)
+
+    options = run.store._options()
+    assert options["merge"] == {"notes": operator.add, "text": longer}
+    assert (options["on_conflict"], options["history"]) == ("raise", 50)
+
+
+def test_a_merge_rule_that_no_name_leads_to_is_asked_for(path: Path) -> None:
+    rule = lambda old, new: new  # noqa: E731 - no name leads to it
+    failed(path, Store({"n": 0, "client": object()}, merge={"notes": rule}, transient={"client"}))
+
+    with pytest.raises(JournalError, match=r"merges 'notes'.*provide=Store\(merge="):
+        resume(path, "night", flow=stepping(), provide={"client": 1})
+    run = resume(path, "night", flow=stepping(), provide=Store({"client": 1}, merge={"notes": rule})).wait(20)
+    assert (run.status, run.store._options()["merge"], run.store["client"]) == ("done", {"notes": rule}, 1)
+    assert run.fork(at=2).wait(20).store._options()["merge"] == {"notes": rule}
+
+
+def test_the_node_that_was_next_and_is_gone_is_told_with_both_wirings(path: Path) -> None:
+    class Ends(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            raise ConnectionError
+
+    first, ends = Node(name="first"), Ends(name="write")
+    first >> ends
+    Flow(first, name="two").launch({}, name="night", journal=path).wait(20)
+    other = Node(name="first")
+    other >> Node(name="publish")
+
+    with pytest.raises(JournalError, match=r"about to visit 'write'.*then: first -default> write. now: first -default> publish"):
+        resume(path, "night", flow=Flow(other, name="two"))
+
+
+def test_the_handler_of_an_error_that_is_gone_is_told(path: Path) -> None:
+    class Fails(Node):
+        def exec(self, prep_res: Any) -> Any:
+            raise ValueError
+
+    class Mends(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            raise ConnectionError
+
+    fails = Fails(name="fails")
+    fails.on_error(Mends(name="mend"))
+    Flow(fails, name="edge").launch({}, name="night", journal=path).wait(20)
+    with pytest.raises(JournalError, match="about to visit 'mend'"):
+        resume(path, "night", flow=Flow(Fails(name="fails"), name="edge"))
+
+
+def test_code_of_several_runs_that_changed_is_told_once(path: Path) -> None:
+    group = stepping().launch_each("n", [0, 1], journal=path, name="row").wait(20)
+    names = [run.name for run in group]
+
+    class Step(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+            return "enough"
+
+    step = Step()
+    step - "again" >> step
+    step - "enough" >> Node(name="last")
+    file = journal_file.opened_file(path)
+    file.flush()
+    with file.transaction() as do:
+        do("DELETE FROM records WHERE kind = 8")  # as a crash leaves them
+    with pytest.warns(UserWarning, match="other code") as told:
+        resume(path, flow=Flow(step, name="steps")).wait(20)
+    assert len(told) == 1
+    assert all(name in str(told[0].message) for name in (*names, "go on with other code", "Step"))
+
+
+def test_the_cache_goes_with_the_run(path: Path) -> None:
+    class Look(Node):
+        def exec(self, prep_res: Any) -> Any:
+            CALLS.append(("look", "key"))
+            return 1
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            if DOWN:
+                raise ConnectionError
+
+    class First(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            if DOWN:
+                raise ConnectionError
+
+    first = First()
+    first >> Look()
+    flow = Flow(first, name="cached")
+    cache = path.with_name("cache.sqlite")
+    DOWN.clear()
+    flow.launch({}, cache=cache).wait(20)
+    DOWN[:] = [True]
+    flow.launch({}, name="night", journal=path, cache=cache).wait(20)
+    DOWN.clear()
+    assert resume(path, "night", flow=flow).wait(20).status == "done"
+    assert len(CALLS) == 1

@@ -133,6 +133,21 @@ test("what comes is read out, what stood there is not", (t) => {
   assert.deepEqual(said, ["agent, think#1: I look.", "2 new messages"]);
 });
 
+test("an agent's Markdown is elements of a list, also when it is shown in full; its links are stops of the arrow keys", (t) => {
+  const tree = [["p", {}, [["strong", {}, ["Twice"]], " ", ["a", { href: "https://example.org" }, ["a day"]], ["script", {}, ["alert(1)"]]]]];
+  show({ rows: [USER, { ...AGENT, text: "**Twice** a day", tree, size: 5_000 }], of: 2 });
+  t.after(() => talk.end());
+  const [, agent] = turns();
+  assert.deepEqual([agent.querySelector("strong").textContent, agent.querySelectorAll("script").length], ["agent", 0]);
+  assert.equal(agent.querySelector(".pf-turn-md strong").textContent, "Twice");
+  assert.deepEqual([agent.querySelector("a").tabIndex, agent.querySelector("a").rel], [-1, "noopener noreferrer nofollow"]);
+  agent.focus();
+  press(agent, "ArrowDown");
+  assert.equal(document.activeElement.tagName, "A");
+  redraw({ opened: { "1.2": ["**All** of it", [["p", {}, [["em", {}, ["All"]], " of it"]]]] } });
+  assert.deepEqual([turns()[1].querySelector(".pf-turn-md em").textContent, texts(".pf-turn-more")], ["All", ["Fold"]]);
+});
+
 test("a search looks at texts, roles and calls", (t) => {
   show();
   t.after(() => talk.end());

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
@@ -20,6 +21,7 @@ from pocketflex_nb.views.conversation.turn_text import (
     spent_text,
     totals_text,
 )
+from pocketflex_nb.views.text.markdown_tree import MarkdownNode, markdown_tree
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.text.safe_messages import masked_tail
 from pocketflex_nb.views.text.safe_text import shown
@@ -34,6 +36,10 @@ _TEXT, _FOLDED, _ROOM = 2_000, 160, 40_000
 _FULL, _OPENED, _MOST = 20_000, 50_000, 20
 #: nodes and agents to choose from; characters by which a stream's beginning is let go
 _CHOICES, _LET_GO = 60, 1_000
+#: what makes a text one of Markdown: emphasis, code, headings, lists, quotations, tables, links, more than one paragraph
+_MARKS = re.compile(r"[*_`|\]]|^\s*(?:#|>|[-+]\s|\d+[.)]\s)|\n\s*\n", re.MULTILINE)
+#: times as many characters as its text that a tree takes
+_TREE = 3
 _SIDES = frozenset({"user", "assistant", "system"})
 
 #: of one call: head, outcome, status, seconds as text
@@ -41,7 +47,10 @@ CallRow = list[str]
 
 
 class TurnRow(TypedDict):
-    """One turn: `key` names it; `size` is the number of its characters where `text` is cut; of a folded one `text` is a line."""
+    """One turn: `key` names it; `size` is the number of its characters where `text` is cut; of a folded one `text` is a line.
+
+    `tree` is the text as Markdown, where it has marks of it.
+    """
 
     key: str
     side: str
@@ -53,6 +62,7 @@ class TurnRow(TypedDict):
     size: NotRequired[int]
     run: NotRequired[str]
     calls: NotRequired[list[CallRow]]
+    tree: NotRequired[list[MarkdownNode]]
 
 
 class ConversationPart(TypedDict):
@@ -64,7 +74,7 @@ class ConversationPart(TypedDict):
     totals: str
     scope: str
     scopes: list[list[str]]
-    opened: dict[str, list[str]]
+    opened: dict[str, list[MarkdownNode]]
     is_newest: bool
 
 
@@ -138,7 +148,7 @@ class ConversationPage:
         rows: list[TurnRow] = []
         for number, name, turn in reversed(seen) if keeps_end else seen:
             row = self._row(number, name if is_several else "", turn)
-            room -= len(row["text"]) + 60
+            room -= len(row["text"]) * (_TREE if "tree" in row else 1) + 60
             if room < 0 and rows:
                 break
             rows.append(row)
@@ -160,9 +170,9 @@ class ConversationPage:
                 del self._rows[old]
         return row
 
-    def _in_full(self, seen: Sequence[tuple[int, str, Turn]]) -> dict[str, list[str]]:
-        """What was opened, by key: the text of a turn; arguments, and result or error, of a call."""
-        found: dict[str, list[str]] = {}
+    def _in_full(self, seen: Sequence[tuple[int, str, Turn]]) -> dict[str, list[MarkdownNode]]:
+        """What was opened, by key: the text of a turn, and its tree if it is Markdown; arguments, and result or error, of a call."""
+        found: dict[str, list[MarkdownNode]] = {}
         room = _OPENED
         turns = {f"{number}.{turn.number}": turn for number, _, turn in seen}
         for key in reversed(self._opened):
@@ -171,10 +181,11 @@ class ConversationPage:
             if turn is None or (place and not (place.isdigit() and int(place) < len(turn.calls))):
                 continue
             pages = _pages_of(turn.calls[int(place)]) if place else [_full_text(turn.text)]
-            room -= sum(map(len, pages))
+            tree = [] if place else _tree_of(turn, pages[0])
+            room -= sum(map(len, pages)) * (_TREE if tree else 1)
             if room < 0 and found:
                 break
-            found[key] = pages
+            found[key] = [*pages, tree] if tree else [*pages]
         return found
 
 
@@ -221,11 +232,19 @@ def _row_of(key: str, name: str, turn: Turn) -> TurnRow:
         row["state"] = turn.status
     if len(turn.text) > (_FOLDED if side == "system" else _TEXT) or (side == "system" and "\n" in turn.text.strip()):
         row["size"] = len(turn.text)
+    elif tree := _tree_of(turn, row["text"]):
+        row["tree"] = tree
     if name:
         row["run"] = name
     if turn.calls:
         row["calls"] = [_call_row(call) for call in turn.calls]
     return row
+
+
+def _tree_of(turn: Turn, text: str) -> list[MarkdownNode]:
+    """A complete message of an agent as Markdown; nothing where it has no mark of it."""
+    is_told = turn.role == "assistant" and not turn.status and _MARKS.search(text)
+    return markdown_tree(text) if is_told else []
 
 
 def _text_of(turn: Turn, side: str) -> str:

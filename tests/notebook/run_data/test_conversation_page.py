@@ -204,6 +204,34 @@ def test_secrets_are_masked_and_hostile_characters_written_out() -> None:
     assert "\u202e" not in told
 
 
+def test_an_agents_markdown_is_a_tree_of_safe_elements() -> None:
+    text = f"**Twice** a day, see [here](https://example.org) <script>alert(1)</script> ![x](http://evil/x) [j](javascript:b) {SECRET}"
+
+    @node
+    def says(shared: Any) -> None:
+        emit("message", text, role="assistant")
+        emit("message", text, role="user")
+        emit("message", "Plain words.", role="assistant")
+        emit("message", f"# Long\n\n{'word ' * 1_000}", role="assistant")
+        emit("message", text, role="assistant", partial=True)
+
+    run, page = Flow(says).launch({}, show=False).wait(20), ConversationPage(TimeTravel())
+    marked, user, plain, long, partial = part(page, run)["rows"]
+
+    tree = json.dumps(marked["tree"])
+    assert '["strong", {}, ["Twice"]]' in tree
+    assert "https://example.org" in tree
+    assert "javascript:" not in json.dumps([node for node in marked["tree"] if not isinstance(node, str) and node[0] == "a"])
+    assert SECRET not in tree
+    assert '"script"' not in tree
+    assert '"img"' not in tree
+    assert not any("tree" in row for row in (user, plain, long, partial))
+    page.ask({"open": long["key"]})
+    whole, told = part(page, run)["opened"][long["key"]]
+    assert str(whole).startswith("# Long")
+    assert told[0][0] == "h1"  # type: ignore[index]  # a list of elements
+
+
 def test_the_time_cursor_shows_what_was_said_by_then() -> None:
     model = RunViewModel([chat(3)])
     run = model.runs[0]

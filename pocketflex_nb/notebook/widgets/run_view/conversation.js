@@ -19,7 +19,7 @@ const STRIDE = 50;
 /** Characters of a message that are read out when it comes. */
 const SPOKEN = 200;
 /** What the arrow keys stop at. */
-const TALK_STOPS = ".pf-turn, .pf-turn button";
+const TALK_STOPS = ".pf-turn, .pf-turn button, .pf-turn a";
 
 /** @param {View} view */
 export function conversationOf(view) {
@@ -130,6 +130,7 @@ function walkTurns(feed) {
 /** Whether a key is one of the list's. @param {HTMLElement[]} stops @param {number} here @param {string} key */
 function act(stops, here, key) {
   const stop = stops[here], isButton = stop.matches("button"), fold = isButton ? stop : /** @type {HTMLElement | null} */ (stop.querySelector("button"));
+  if (key === "Enter" && stop.matches("a")) return false;    // the browser's own
   if (key === "Enter" && !isButton) fold?.click();
   else if (["ArrowLeft", "ArrowRight"].includes(key)) {
     if (fold && (fold.getAttribute("aria-expanded") === "false") === (key === "ArrowRight")) fold.click();

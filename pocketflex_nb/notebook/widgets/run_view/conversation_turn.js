@@ -2,12 +2,15 @@
 // One turn of a conversation: who spoke, what was said, and what tools were called with what result, each folded to a line.
 
 import { focusIn, make, makeButton, setAttributes } from "../base/js/dom.js";
+import { markdownOf } from "../base/js/markdown_view.js";
 
+/** @typedef {import("../base/js/markdown_view.js").MarkdownNode} MarkdownNode */
 /** Head, outcome, status and time of a call. @typedef {[string, string, string, string]} CallRow */
 /** @typedef {{
  *   key: string, side: string, role: string, where: string, text: string, facts: string, state?: string, size?: number, run?: string, calls?: CallRow[],
+ *   tree?: MarkdownNode[],
  * }} Turn */
-/** What is shown in full, by the key of a turn or of a call in it. @typedef {Record<string, string[]>} Opened */
+/** What is shown in full, by the key of a turn, its text and tree, or of a call in it. @typedef {Record<string, [string, any?]>} Opened */
 /** @typedef {{ el: HTMLElement, told: unknown[] }} MadeTurn */
 
 /** @type {Record<string, string>} */
@@ -33,6 +36,7 @@ function putInside(el, parts) {
   const held = /** @type {HTMLElement | null} */ (focusIn(el)), focus = held && el.contains(held) ? held.dataset.open : undefined;
   const stop = [...el.querySelectorAll("button")].find((button) => button.tabIndex === 0)?.dataset.open;
   el.replaceChildren(...parts);
+  for (const link of el.querySelectorAll("a")) link.tabIndex = -1;
   for (const button of el.querySelectorAll("button")) {
     button.tabIndex = button.dataset.open === stop ? 0 : -1;
     if (focus && button.dataset.open === focus) button.focus({ preventScroll: true });
@@ -59,7 +63,8 @@ function headOf(row) {
 
 /** The text, with a cursor while it grows. @param {Turn} row @param {Opened} opened */
 function saidBy(row, opened) {
-  const full = opened[row.key], said = make("div", "pf-turn-text", full ? full[0] : row.text);
+  const [text, tree] = opened[row.key] ?? [row.text, row.tree], full = opened[row.key];
+  const said = tree ? markdownOf(tree, "pf-turn-text pf-turn-md") : make("div", "pf-turn-text", text);
   if (row.state === "streaming") said.append(make("span", "pf-turn-cursor", "▌"));
   said.classList.toggle("pf-folded", row.side === "system" && isFolded(row) && !full);
   return row.text || row.state === "streaming" ? [said] : [];

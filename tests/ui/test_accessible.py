@@ -24,7 +24,7 @@ VIEWS = {
     "the store": (STORES, "StoreInspector(group)", ".pf-store"),
     "the form": (FORMS, "Launcher('research')", ".pf-launcher"),
     "agents": (AGENTS, TREE, ".pf-agents"),
-    "the engine": (FLOWS, "%pf panel", ".pf-engine"),
+    "the engine": (FLOWS + "\nheld = launch([asks] * 2, show=False)", "%pf panel", ".pf-engine"),
 }
 #: Lab gives its body no height, and axe passes over what is outside of it without a word
 _ROOM = "() => { document.body.style.minHeight = '100vh'; document.documentElement.style.minHeight = '100vh'; }"
@@ -43,6 +43,63 @@ _OUTSIDE = """root => {
     }
     return [...new Set(found)];
 }"""
+
+#: WCAG 2.2, 1.4.11: what shows where a field is, its border or its own ground, beside what is around it
+_FAINT = """root => {
+    const parse = text => { const n = (text.match(/[\\d.]+(e-?\\d+)?/g) || []).map(Number);
+        if (text.startsWith('color(srgb')) return [n[0] * 255, n[1] * 255, n[2] * 255, n[3] ?? 1];
+        return text === 'transparent' ? [0, 0, 0, 0] : [n[0], n[1], n[2], n[3] ?? 1]; };
+    const over = (top, under) => [0, 1, 2].map(k => top[k] * top[3] + under[k] * (1 - top[3])).concat([1]);
+    const light = c => [0.2126, 0.7152, 0.0722].reduce((sum, part, k) => {
+        const v = c[k] / 255; return sum + part * (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); }, 0);
+    const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
+    const ground = el => { const layers = [];
+        for (; el && !(layers.length && layers.at(-1)[3] === 1); el = el.parentElement) {
+            const c = parse(getComputedStyle(el).backgroundColor); if (c[3]) layers.push(c); }
+        return layers.reduceRight((under, top) => over(top, under), [255, 255, 255, 1]); };
+    const found = [];
+    for (const el of root.querySelectorAll('input, select, textarea')) {
+        if (!el.checkVisibility({visibilityProperty: true}) || el.disabled || ['range', 'radio', 'checkbox'].includes(el.type)) continue;
+        const style = getComputedStyle(el), around = ground(el.parentElement), border = over(parse(style.borderBottomColor), around);
+        const seen = parseFloat(style.borderBottomWidth) > 0 ? ratio(border, around) : ratio(ground(el), around);
+        if (seen < 3) found.push(`${seen.toFixed(2)} ${el.className || el.tagName}`);
+    }
+    return [...new Set(found)];
+}"""
+#: texts and controls that cover each other, as far as they are not scrolled out of sight
+_OVERLAPS = """root => {
+    const inner = 'svg, .pf-mini, .pf-spoken, .pf-marks, .pf-zoom, .pf-timeline-names, [hidden]';
+    const held = 'button, input, select, textarea, label, span, div, td, th, pre, strong, dt, dd, li';
+    const leaves = [...root.querySelectorAll(held)].filter(el => {
+        if (!el.checkVisibility({visibilityProperty: true, opacityProperty: true}) || el.closest(inner)) return false;
+        const says = [...el.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+        return says || ['BUTTON', 'INPUT', 'SELECT', 'TEXTAREA'].includes(el.tagName);
+    });
+    const seen = el => { let {left, top, right, bottom} = el.getBoundingClientRect();
+        for (let up = el.parentElement; up && root.contains(up); up = up.parentElement) {
+            if (getComputedStyle(up).overflow === 'visible') continue;
+            const c = up.getBoundingClientRect();
+            [left, top] = [Math.max(left, c.left), Math.max(top, c.top)];
+            [right, bottom] = [Math.min(right, c.right), Math.min(bottom, c.bottom)];
+        }
+        return {left, top, right, bottom}; };
+    const boxes = leaves.map(el => [el, seen(el)]).filter(([, b]) => b.right - b.left > 1 && b.bottom - b.top > 1), found = [];
+    for (const [k, [a, p]] of boxes.entries()) for (const [b, q] of boxes.slice(k + 1)) {
+        if (a.contains(b) || b.contains(a)) continue;
+        const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left), high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+        if (wide > 3 && high > 3) found.push(`${a.className || a.tagName} over ${b.className || b.tagName}`);
+    }
+    return [...new Set(found)].slice(0, 20);
+}"""
+#: lists, and what in each of them is to be one stop of Tab
+_LISTS = {
+    ".pf-lanes": ".pf-lane-bar button", ".pf-panel-tabs": "button", ".pf-flow-tabs": "button", ".pf-graph": ".pf-node",
+    ".pf-store-tree": "*", ".pf-l-runs": "button", ".pf-l-breaks": "button", ".pf-e-list": "button", ".pf-agents-tree": "*",
+}
+_STOPS = """(root, lists) => Object.entries(lists).flatMap(([list, parts]) => [...root.querySelectorAll(list)].map(el => {
+    const stops = [...el.querySelectorAll(parts)].filter(part => part.tabIndex >= 0 && !part.disabled && part.checkVisibility());
+    return stops.length > 1 ? `${stops.length} in ${list}` : '';
+})).filter(Boolean)"""
 
 
 def _open(lab: Lab, name: str) -> Locator:
@@ -72,6 +129,8 @@ def test_axe_finds_nothing_serious_or_moderate(lab: Lab, name: str) -> None:
         if view.get_by_role("tab", name="Store").count():
             view.get_by_role("tab", name="Store").click()
         assert _violations(lab, view) == [], theme
+        assert view.evaluate(_FAINT) == [], theme
+    assert view.evaluate(_STOPS, _LISTS) == []
 
 
 def test_axe_finds_planted_faults(lab: Lab) -> None:
@@ -80,11 +139,18 @@ def test_axe_finds_planted_faults(lab: Lab) -> None:
     view.evaluate("""root => {
         root.querySelector('.pf-more').style.color = '#bbb';
         root.querySelector('.pf-slider').removeAttribute('aria-label');
+        const plant = html => root.insertAdjacentHTML('beforeend', html);
+        plant('<input class="planted" aria-label="planted" style="border: 1px solid #ddd; background: #fff">');
+        plant('<div style="height: 0"><button style="position: relative; top: -20px">planted</button></div>');
+        for (const tab of root.querySelectorAll('.pf-panel-tab')) tab.tabIndex = 0;
     }""")
 
     found = " ".join(_violations(lab, view))
     assert "color-contrast" in found
     assert "label" in found.replace("aria-label", "")
+    assert "planted" in " ".join(view.evaluate(_FAINT))
+    assert view.evaluate(_OVERLAPS) != []
+    assert view.evaluate(_STOPS, _LISTS) == ["5 in .pf-panel-tabs"]
 
 
 @pytest.mark.parametrize("name", [name for name in VIEWS if name not in ("a row a run", "lanes, an error and a question", "the engine")])
@@ -161,14 +227,17 @@ def test_after_a_press_in_the_inspector_and_the_engines_panel_the_focus_stays(la
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_at_500_px_nothing_is_outside_or_without_width(lab: Lab, name: str) -> None:
-    lab.page.set_viewport_size({"width": 500, "height": 1000})
+def test_at_500_px_and_at_200_percent_nothing_is_outside_without_width_or_covered(lab: Lab, name: str) -> None:
     lab.evaluate("() => window.jupyterapp.shell.collapseLeft()")
     try:
         view = _open(lab, name)
-        lab.page.wait_for_timeout(300)
-        lab.screenshot(f"narrow-{name.replace(' ', '-')}", of=view)
-        assert view.evaluate(_OUTSIDE) == []
+        # a page of 1400 x 1000 px at 200 % is laid out in 700 x 500
+        for width, height in ((700, 500), (500, 1000)):
+            lab.page.set_viewport_size({"width": width, "height": height})
+            lab.page.wait_for_timeout(300)
+            lab.screenshot(f"narrow-{name.replace(' ', '-')}-{width}", of=view)
+            assert view.evaluate(_OUTSIDE) == [], width
+            assert view.evaluate(_OVERLAPS) == [], width
     finally:
         lab.page.set_viewport_size({"width": 1400, "height": 1000})
 

@@ -330,8 +330,8 @@ class RunViewModel:
         return not all(run.done() for run in self.runs)
 
     def pending(self) -> list[PendingItem]:
-        """What waits, and for what; nothing where the past is shown."""
-        if self.moment is not None:
+        """What waits, and for what; nothing where the past is shown, and when all is over."""
+        if self.moment is not None or not self.is_live():
             return []
         runs = self.chosen()
         return self._pending.items(runs, [] if len(runs) > MANY else [self.label(run) for run in runs], self.zero())

@@ -16,10 +16,16 @@ __all__ = ["FOLLOW", "StoreChoice"]
 #: stands for the store of the step at the time cursor, which no address is
 FOLLOW = "*"
 
-#: what an address has beside the ids of nodes: visits, items, branches and attempts
-_COUNTED = re.compile(r"#\d+|\[\d+\]|\{[^{}/]*\}|~\d+")
+#: what an address has beside the ids of nodes: the visit that forked before a branch; visits, items and attempts
+_BRANCH, _COUNTED = re.compile(r"[^/]*\{[^{}]*\}(?:\[\d+\])?/"), re.compile(r"#\d+|\[\d+\]|~\d+")
 #: stores that are offered, the latest
 _OFFERED = 30
+
+
+def _graph_path(address: str) -> str:
+    """The graph path of the flow at an address: ``report/plan#1{search}/rank#2[3]`` is ``rank``."""
+    inside = address.partition("/")[2]
+    return _COUNTED.sub("", _BRANCH.sub("", inside))
 
 
 class StoreChoice:
@@ -60,7 +66,7 @@ class StoreChoice:
             None of the runs has one.
         """
         for run in reversed(list(runs)):
-            places = [place for place in run.stores if place and shown(_COUNTED.sub("", place).partition("/")[2]) == path]
+            places = [place for place in run.stores if place and shown(_graph_path(place)) == path]
             if places:
                 self.choose([run], places[-1])
                 return

@@ -95,11 +95,17 @@ def test_a_thousand_waiting_runs_are_counted_and_the_picture_stays_cheap(waiting
     looks = [model.pending() for _ in range(50)]
     seconds = time.perf_counter() - begun
     ((who, before, _, _, _, number, _),) = looks[-1]
+    line = TextView(runs, "readers", is_kernel=False).line()
+    for run in runs:
+        run.cancel()
+    for run in runs:
+        run.wait(20)
 
     assert (who, before, number) == ("", "limiter 10/min, next in", 1_000)
     assert seconds < 0.25
     assert len(json.dumps(looks[-1])) < 300
-    assert "1,000 × limiter 10/min, next in" in TextView(runs, "readers", is_kernel=False).line()
+    assert "1,000 × limiter 10/min, next in" in line
+    assert model.pending() == []
 
 
 def test_the_past_waits_for_nothing(waiting_runs: Any) -> None:

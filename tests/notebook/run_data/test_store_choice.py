@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb import Flow, Node, launch
+from pocketflex_nb import BatchFlow, Flow, Node, launch
 from pocketflex_nb.notebook.run_data.store_choice import FOLLOW
 from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
 
@@ -72,6 +72,26 @@ def test_private_stores_of_runs_inside_a_step_open_there(view: RunView) -> None:
     assert view.header["crumbs"] == [view.title, "Survey", "reader[1]"]
     assert _keys(own) == {"page", "draft"}
     assert (private["place"], _keys(private)) == ("reader/write#1", {"draft", "scrap"})
+
+
+def test_the_private_stores_of_branches_and_of_items_open_from_the_box_too() -> None:
+    class Items(BatchFlow):
+        def prep(self, shared: Any) -> Any:
+            return [{"k": k} for k in range(2)]
+
+    inner = Flow(Items(Write(), name="each", outputs=["draft"]), name="both")
+    start = Flow(Write(), name="first", outputs=["draft"])
+    start >> [inner, Flow(Write(), name="other", outputs=["draft"])]
+    run = launch(Flow(start, name="report"), {}, show=False).wait(10)
+    view = RunView(run)
+    try:
+        places = {box: _asked(view, do="store", node=box, flow=0)["place"] for box in ("first", "both/each", "other")}
+    finally:
+        view.close()
+
+    assert places == {
+        "first": "report/first#1", "both/each": "report/first#1{both}/both#1/each#1[1]", "other": "report/first#1{other}/other#1",
+    }
 
 
 @pytest.mark.parametrize("request_", [{"place": "report/gone#1"}, {"node": "Survey"}, {"node": "<script>"}, {}])

@@ -12,7 +12,7 @@ from pocketflex_nb.concurrency.interruptible import GRACE
 from pocketflex_nb.concurrency.outcome import unwrap
 from pocketflex_nb.concurrency.portal import EngineTask, call_on_engine
 from pocketflex_nb.concurrency.private_loop import cancel_on, private_loop
-from pocketflex_nb.concurrency.reentrancy import cannot_nest, run_nested
+from pocketflex_nb.concurrency.reentrancy import run_nested
 from pocketflex_nb.core.errors import RunCancelled
 from pocketflex_nb.engine.records.frame import Frame
 
@@ -36,7 +36,11 @@ def wait_step(coro: Coroutine[object, object, object], frame: Frame) -> Any:
 def loop_here(run: Lifecycle[Frame]) -> asyncio.AbstractEventLoop | None:
     """The loop of this thread, if `run` is a plain one in a step of this loop, and may leave its stack there; else None."""
     loop = _loop_around(run)
-    return loop if loop is not None and cannot_nest(loop) is None else None
+    if loop is None:
+        return None
+    from pocketflex_nb.concurrency.greenlet_stacks import cannot_nest
+
+    return loop if cannot_nest(loop) is None else None
 
 
 def _loop_around(run: Lifecycle[Frame]) -> asyncio.AbstractEventLoop | None:

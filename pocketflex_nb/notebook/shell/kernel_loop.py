@@ -1,7 +1,7 @@
 """Runs on the kernel's own loop: ``%pf config --loop kernel``, for clients that a top-level await has bound to it.
 
 Plain code in a cell then waits while that loop runs on in the same thread: its stack is left with greenlet, as in
-:mod:`pocketflex_nb.concurrency.reentrancy`, and not by nested loops. What waits there ends in any order.
+:mod:`pocketflex_nb.concurrency.greenlet_stacks`, and not by nested loops. What waits there ends in any order.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.concurrency.reentrancy import cannot_nest
+from pocketflex_nb.concurrency.greenlet_stacks import cannot_nest
 from pocketflex_nb.engine.runs.run import runs
 from pocketflex_nb.notebook.shell.cell_errors import usage
 from pocketflex_nb.notebook.shell.loaded_agents import living_agents

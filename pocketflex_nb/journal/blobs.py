@@ -12,12 +12,14 @@ from pathlib import Path
 
 from pocketflex_nb.core.errors import JournalError
 
-__all__ = ["LARGE", "Blobs", "hash_in"]
+__all__ = ["LARGE", "MENTION", "Blobs", "hash_in"]
 
 #: bytes of a text from which on it is a file of its own
 LARGE = 2**20
 #: seconds that a file is left alone for which no row stands yet: its writer may be about to write that
 _YOUNG = 3_600.0
+#: characters of the mention of such a file
+MENTION = len('{"$":"pfx blob","v":""}') + 64
 _MENTION = re.compile(r'\{"\$":"pfx blob","v":"([0-9a-f]{64})"\}')
 
 

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from pocketflex_nb.journal.file_format import RUN_BITS, is_sound
+from pocketflex_nb.journal.blobs import MENTION
+from pocketflex_nb.journal.file_format import RUN_BITS, checksum, is_sound
 from pocketflex_nb.journal.journal_file import JournalFile
 from pocketflex_nb.journal.row_kinds import Kind, Row, read_changes, read_value
 from pocketflex_nb.journal.salvage import DamagedJournal
@@ -20,7 +21,7 @@ INSIDE = "/~>"
 
 #: the walk of an item is inside of the visit of the batch flow
 _ITEM = re.compile(r"\[\d+\]$")
-_KINDS = frozenset(map(int, Kind))
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 class History:
@@ -70,12 +71,14 @@ class History:
         base, blobs = self.run << RUN_BITS, self._file.blobs
         found = self._file.read("SELECT at, kind, address, body, crc FROM records WHERE at > ? AND at < ? ORDER BY at",
                                 (base, base + (1 << RUN_BITS)))
-        for record in found:
-            self.last = number = int(str(record[0])) - base
-            if not is_sound(record) or record[1] not in _KINDS:
+        take, small = self._take, MENTION
+        rows: Any = found
+        for at, kind, address, body, crc in rows:
+            self.last = number = at - base
+            if crc != checksum(at, kind, address, body) or kind not in _KINDS:
                 self.missing.append(f"record {number} of run {self.run}")
                 continue
-            self._take(Row(number, Kind(int(str(record[1]))), str(record[2]), blobs.filled(str(record[3]))))
+            take(Row(number, _KINDS[kind], address, blobs.filled(body) if len(body) == small else body))
         for answer in self._file.read("SELECT at, address, number, body, crc FROM answers WHERE at > ? AND at < ? ORDER BY at",
                                       (base, base + (1 << RUN_BITS))):
             self.last_answer = int(str(answer[0])) - base
@@ -90,7 +93,7 @@ class History:
         inside = address.rfind(INSIDE) + 1  # where the part begins that names the run, if it is one inside
         if not inside:
             self.rows.append(row)
-        if kind in (Kind.HOP, Kind.FAILED):
+        if kind is Kind.HOP or kind is Kind.FAILED:
             self.finished[address] = row
             at = address.find("/", inside)
             at = address.find("/", at + 1) if at > 0 else at
@@ -103,7 +106,8 @@ class History:
             self.attempts[address] = max(self.attempts.get(address, 0), int(row.data["n"]) + 1)
         elif kind is Kind.CONTENT:
             self.contents[address] = row
-        self.end = row if kind is Kind.END else None if kind is Kind.RESUMED else self.end
+        elif kind is Kind.END or kind is Kind.RESUMED:
+            self.end = row if kind is Kind.END else None
 
     @property
     def hops(self) -> int:

@@ -57,11 +57,6 @@ _TAKEN = (
 )
 
 
-def _decoded(data: bytes) -> str:
-    """A text as it was read: a damaged one fails its row's checksum, not the query."""
-    return data.decode("utf-8", "surrogateescape")
-
-
 def is_busy(exc: BaseException) -> bool:
     """Whether another connection has the file just now."""
     return isinstance(exc, sqlite3.OperationalError) and (exc.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -109,7 +104,6 @@ class JournalFile:
             prepare(line, self.path)
             if line.execute("PRAGMA journal_mode").fetchone()[0] != "wal" and _in_wal_mode(line) != "wal":
                 raise JournalError(f"the journal {self.path} stands where processes cannot share memory; name a file on a local disk")
-            line.text_factory = _decoded
             line.execute(f"PRAGMA synchronous = {synchronous}")
             line.execute("PRAGMA wal_autocheckpoint = 0")
             line.execute(f"PRAGMA journal_size_limit = {_LONG}")

@@ -33,10 +33,11 @@ class Kind(IntEnum):
     NOTED = 9  # what steps told and did beside their results: prints, tokens, questions, failures that ended the run
 
 
+_parsed = json.JSONDecoder().decode
 _NAMES = {kind: kind.name.lower() for kind in Kind}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would make reading a hundred thousand of them twice as long
 class Row:
     """One record as it is read.
 
@@ -56,14 +57,14 @@ class Row:
     kind: Kind
     address: str
     body: str
-    _read: list[Any] = field(default_factory=list, repr=False, compare=False)
+    _read: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def data(self) -> dict[str, Any]:
         """The body; values in it are as `encode` wrote them."""
-        if not self._read:
-            self._read.append(json.loads(self.body))
-        found: dict[str, Any] = self._read[0]
+        found = self._read
+        if found is None:
+            found = self._read = _parsed(self.body)
         return found
 
     @property

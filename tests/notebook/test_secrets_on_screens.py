@@ -244,3 +244,24 @@ def test_an_inspector_counts_its_traffic_whatever_it_looks_into() -> None:
         assert view.refresh() is not None
         assert len(view.rows) == 3
         view.close()
+
+
+def test_a_conversation_tells_no_secret_by_any_way_out() -> None:
+    key = "sk-proj-abcdefghijklmnop1234567890ABCDEFGH"
+    asked = [
+        {"id": "1", "name": "login", "arguments": {"password": S}}, {"id": "2", "name": "login", "arguments": json.dumps({"api_key": S})},
+    ]
+
+    def step(shared: Any) -> None:
+        emit("message", f"my password={S} {ESC}", role="user", name=f"token={S}")
+        emit("message", f"key {key}", role="assistant", tool_calls=asked)
+        emit("tool", id="1", name="login", arguments={"password": S}, result={"token": S, "note": key})
+        emit("tool", id="2", name="login", error=PermissionError(f"password={S}"))
+        for piece in ("password=", S[:5], S[5:]):
+            emit("token", piece)
+        shared["messages"] = [{"role": "user", "content": f"password={S}"}, ("assistant", key)]
+
+    for where, text in _outputs(_launched(step)).items():
+        assert S not in text, where
+        assert key not in text, where
+        assert not _COMMANDS.search(text), where

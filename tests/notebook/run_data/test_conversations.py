@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pocketflex_nb import END, Flow, Node, Run, emit, linear, node, runs
+from pocketflex_nb import END, Flow, Node, Run, emit, linear, node, open_journal, runs
 from pocketflex_nb.notebook.run_data.conversations import Conversations, has_conversation, run_conversation
 from pocketflex_nb.notebook.run_data.detail_tabs import tab_content
+from pocketflex_nb.notebook.run_data.playback import Replay, ViewedRun
 from pocketflex_nb.notebook.run_data.time_travel import TimeTravel
 
 
@@ -100,6 +102,25 @@ def test_runs_say_whether_there_is_a_conversation(steps: tuple[Any, ...], store:
     run = linear(Node(), *steps).launch(store, show=False).wait(20)
 
     assert has_conversation([run]) is has
+
+
+def test_a_replay_and_a_journal_tell_the_same_conversation(tmp_path: Path) -> None:
+    @node
+    def keeps(shared: Any) -> None:
+        shared["messages"] = [("user", "and more?")]
+
+    run = linear(asks, answers, keeps).launch({}, show=False, name="night", journal=tmp_path / "runs.sqlite").wait(20)
+    again = Replay(run, speed=1e9)
+    kept = open_journal(tmp_path / "runs.sqlite").run("night")
+
+    def told(one: ViewedRun) -> list[Any]:
+        turns = run_conversation(one).turns
+        return [(turn.role, turn.text, turn.node, [(call.name, call.status) for call in turn.calls]) for turn in turns]
+
+    assert again.done()
+    assert told(run) == told(again) == told(kept)
+    assert [role for role, *_ in told(run)] == ["user", "tool", "assistant", "user"]
+    assert has_conversation([kept])
 
 
 def test_the_tab_of_events_tells_messages_and_calls_in_a_line_with_secrets_masked() -> None:

@@ -1,4 +1,4 @@
-"""Notebook 7, in one sitting: what the tests of JupyterLab prove of streams, fit, first sight, errors, stops, names, inner runs and stills."""
+"""Notebook 7 in one sitting: what JupyterLab's tests prove of streams, fit, first sight, errors, stops, names, inner runs and stills."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def as_html(runs: Sequence[ViewedRun], title: str, pictures: str | Sequence[str]
         drawn.append(shown)
         left -= fragment_size(shown)
     told = cut_runs(runs, _RUNS if len(runs) <= _CROWD else _OF_CROWD)
-    if len(told) > 1 and (together := _together(told, left // 5)):
+    if len(told) > 1 and (together := _together(told, left // 3)):
         drawn.append(together)
         left -= fragment_size(together)
     return document(mark, [*drawn, *stories(runs, left)])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pocketflex_nb.core.flow.flow_graph import base_name
+from pocketflex_nb.core.value_text import cut_text
 from pocketflex_nb.notebook.run_data.playback import Replay, engine_side
 from pocketflex_nb.views.text.page_text import clean
 from pocketflex_nb.views.values.value_preview import preview
@@ -68,8 +69,12 @@ def variable_of(thing: object) -> str:
 def _item_text(key: str | None, item: object) -> str:
     """An item as a lane's name: a text as it is, other values with their key, a mapping by its items; secrets masked."""
     if isinstance(item, str):
-        return clean(preview(item, _ITEM, key=key).strip("'\""), _ITEM)
+        return _cut(preview(item, _ITEM, key=key).strip("'\""))
     if isinstance(item, Mapping) and key is None:
-        return clean(", ".join(_item_text(str(name), value) for name, value in list(item.items())[:4]), _ITEM)
+        return _cut(", ".join(_item_text(str(name), value) for name, value in list(item.items())[:4]))
     text = preview(item, _ITEM, key=key)
-    return clean(f"{key}={text}" if key else text, _ITEM)
+    return _cut(f"{key}={text}" if key else text)
+
+
+def _cut(text: str) -> str:
+    return cut_text(clean(text, _ITEM + 1), _ITEM)

@@ -93,7 +93,8 @@ class RunHistory(StaticFallback, anywidget.AnyWidget):
 
         display_with_fallback(self)
         if has_widgets():
-            display(self._place)
+            model = {"version_major": 2, "version_minor": 0, "model_id": self._place.model_id}
+            display({"application/vnd.jupyter.widget-view+json": model, "text/plain": ""}, raw=True)  # empty until a run is opened
 
     def close(self) -> None:
         """Close the table and what it has opened."""

@@ -21,6 +21,8 @@ PEERS = {
     "venv-pg1": ["pydantic-graph<2"],
     # what keeps runs in a file
     "venv-journal": ["langgraph", "langgraph-checkpoint-sqlite", "burr", "dbos"],
+    # the client of models, and what a launch in a script imports
+    "venv-llm": ["openai"],
     # clients of servers; the servers are started by the tests' own starters, which import pytest
     "venv-servers": ["redis", "psycopg", "psycopg-binary", "aio-pika", "pytest", "psutil"],
 }

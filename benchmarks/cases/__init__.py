@@ -9,4 +9,5 @@ ORDER = (
     "queue_sqlite", "queue_redis", "queue_amqp", "topic_sqlite", "topic_redis", "topic_postgres", "topic_amqp",
     "journal_node", "journal_power", "journal_batch", "journal_hop", "journal_many", "journal_bytes", "journal_reopen", "journal_state",
     "journal_resume",
+    "chat_call", "chat_first_token", "chat_1000", "tool_calls",
 )

@@ -21,7 +21,9 @@ def conversation_of(shared: Any, key: str, what: str) -> list[Message]:
     TypeError
         It holds something else.
     """
-    found = shared.get(key) or [] if isinstance(shared, Mapping) else []
+    # a store's own `get` would have the whole conversation looked through for changes, and here it is only read
+    read = dict.get if type(shared) is Store else type(shared).get if isinstance(shared, Mapping) else None
+    found: Any = (read(shared, key) or []) if read is not None else []
     if isinstance(found, str) or not isinstance(found, Sequence) or not all(isinstance(one, Mapping) and "role" in one for one in found):
         raise TypeError(
             f"{what}(messages={key!r}): the store holds {value_text(found, 60)} there, and not a list of messages such as "

@@ -16,7 +16,7 @@ import re
 import sys
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import is_
 from typing import Any, TypeVar
 
@@ -201,16 +201,25 @@ class Freezer:
         return tuple(out)
 
     def _is_still(self, value: Any, was: Any) -> bool:
-        """Whether a small dict or list of immutable items is unchanged: the fast path for a list of many of them."""
+        """Whether a small dict or list of immutable items, or of such dicts and lists, is unchanged: the fast path for a list of many."""
         if value.__class__ is not was.cls or was.count != len(value) or was.count > LEAF_WIDTH:
             return False
         if value.__class__ is list:
-            same = all(map(is_, value, was.tree))
+            same = all(map(is_, value, was.tree)) or self._are_still(value, was.tree)
         else:
-            same = value.__class__ is dict and all(map(is_, value, was.keytree)) and all(map(is_, value.values(), was.tree))
+            same = value.__class__ is dict and all(map(is_, value, was.keytree)) and (
+                all(map(is_, value.values(), was.tree)) or self._are_still(value.values(), was.tree)
+            )
         if same:
             self.spend(_NODE + 2 * _ITEM * was.count)
         return same
+
+    def _are_still(self, items: Iterable[Any], were: Iterable[Any]) -> bool:
+        """Whether each item is the same, or a small dict or list that is unchanged. As deep as the frozen copy is, which has an end."""
+        for item, was in zip(items, were, strict=True):
+            if item is not was and not (was.__class__ in _MADE and self._is_still(item, was)):
+                return False
+        return True
 
     def _grown(self, nodes: list[_Node], old: tuple[object, ...]) -> tuple[object, ...]:
         """The tree over `nodes`, with the inner nodes of `old` where their children are the same."""

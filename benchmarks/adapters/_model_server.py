@@ -29,7 +29,7 @@ def client_of(url: str) -> object:
     """The bare client."""
     from openai import AsyncOpenAI
 
-    return AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+    return AsyncOpenAI(base_url=url, api_key="none", max_retries=0, timeout=120)
 
 
 async def ask(client: object) -> str:

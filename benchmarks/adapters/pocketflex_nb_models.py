@@ -16,7 +16,7 @@ def _chat(url: str) -> Any:
     from pocketflex_nb import Flow
     from pocketflex_nb.llm import Chat, openai_model
 
-    return Flow(Chat(openai_model("not-a-model", base_url=url), "What makes {what}?"), name="chat")
+    return Flow(Chat(openai_model("not-a-model", base_url=url, timeout=120), "What makes {what}?"), name="chat")
 
 
 @entry("chat_1000", SYS, "Chat, launched", n=CONVERSATIONS, venv="venv-llm", marked=True)

@@ -261,7 +261,9 @@ def test_a_conversation_tells_no_secret_by_any_way_out() -> None:
             emit("token", piece)
         shared["messages"] = [{"role": "user", "content": f"password={S}"}, ("assistant", key)]
 
-    for where, text in _outputs(_launched(step)).items():
+    told = _outputs(_launched(step))
+
+    for where, text in told.items():
         assert S not in text, where
         assert key not in text, where
-        assert not _COMMANDS.search(text), where
+    assert not any(_COMMANDS.search(told[where]) for where in ("text", "page", "view"))  # a table holds the data as it is

@@ -666,7 +666,7 @@ class Run(SelfDisplay):
         if not self.done():
             raise RunError(f"run {self.name!r} is {self.status}: replay() shows what is over; show() shows it live")
         if not speed > 0:
-            raise ValueError(f"replay(speed={speed!r}): more than 0 is needed, such as 0.5, 1 or 4")
+            raise ValueError(f"replay(speed={speed!r}): must be more than 0, such as 0.5, 1 or 4")
         if not 0 <= first <= self.hops:
             raise ValueError(f"replay(first={first!r}): run {self.name!r} has made {self.hops} steps")
         return ports.display(self, again=(speed, first), **options)

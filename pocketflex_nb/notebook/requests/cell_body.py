@@ -34,7 +34,7 @@ def is_mermaid_body(body: str, forced: str | None) -> bool:
     """
     if forced is not None:
         if forced not in _FORMS:
-            raise usage(f"--as {forced!r}: mermaid or python{nearest(forced, _FORMS)}")
+            raise usage(f"--as {forced!r}: must be mermaid or python{nearest(forced, _FORMS)}")
         return forced == "mermaid"
     if mermaid.is_mermaid(body):
         return True
@@ -105,7 +105,7 @@ def read_python(shell: InteractiveShell, line: str, body: str) -> PythonBody:
     """
     second = next((text for text in body.splitlines() if text.startswith("%%") and text[2:3].strip()), None)
     if second is not None:
-        raise usage(f"a cell has one cell magic; take {second.split()[0]!r} out of this body, or put it into a cell of its own")
+        raise usage(f"a cell can have only one cell magic: move {second.split()[0]!r} and what follows it to a cell of its own")
     if _tree(body) is None:
         body = _with_magics(shell, body)
     # a blank line stands for the magic's, so that lines are the page's

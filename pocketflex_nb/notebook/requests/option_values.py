@@ -86,7 +86,7 @@ def _evaluated(expression: str, names: Mapping[str, object], what: str) -> objec
             near = nearest(name, _data(names))
         raise usage(f"{what}: no name {name!r} in the notebook{near}{quoted}") from None
     except SyntaxError:
-        raise usage(f"{what}: {expression!r} is no Python expression") from None
+        raise usage(f"{what}: {expression!r} is not a Python expression") from None
     except Exception as exc:
         raise usage(f"{what}: {expression!r} raised {type(exc).__name__}: {exc}") from None
 

@@ -179,7 +179,7 @@ def _budget(text: str | None) -> dict[str, float] | None:
             raise usage(f"--budget {what}: not counted{nearest(what, _BUDGETS)}")
         budget[what] = duration(value, "--budget seconds") if what == "seconds" else amount(value, f"--budget {what}")
         if not budget[what]:
-            raise usage(f"--budget {what}={value}: more than 0 is needed")
+            raise usage(f"--budget {what}={value}: must be more than 0")
     return budget
 
 
@@ -210,7 +210,7 @@ def compiled(text: str, what: str, names: Mapping[str, object]) -> StoreExpressi
     try:
         code = compile(text, f"<{what}>", "eval", dont_inherit=True)
     except SyntaxError:
-        raise usage(f"{what}: {text!r} is no Python expression") from None
+        raise usage(f"{what}: {text!r} is not a Python expression") from None
     tree = ast.parse(text, mode="eval")
     made = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
     made |= {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)}

@@ -23,7 +23,7 @@ def report(shell: Shell) -> Shell:
         ("-o 1x", "no name that Python can bind"),
         ("--into class", "no name that Python can bind"),
         ("--then 'print(1)'", "a line of ours is needed"),
-        ("--break-if 'n >'", "no Python expression"),
+        ("--break-if 'n >'", "not a Python expression"),
         ("--break-if stor['n']", "did you mean 'store'"),
         ("--watch nosuch", "no name 'nosuch'"),
         ("--budget tokens=0", "more than 0"),

@@ -30,7 +30,7 @@ def report(shell: InteractiveShell) -> str:
     return "\n".join([
         f"pocketflex_nb {version}, Python {sys.version.split()[0]}", f"packages: {versions}",
         *_front(shell), *_widgets(shell), *_loop(), _engine(),
-        "dot: found" if shutil.which("dot") else "dot: not found; the built-in layout draws",
+        "dot: found" if shutil.which("dot") else "dot: not found; the built-in layout is used",
     ])
 
 
@@ -43,12 +43,12 @@ def _version(name: str) -> str:
 
 def _front(shell: InteractiveShell) -> list[str]:
     if not has_widgets(shell):
-        return ["front end: a terminal; views are text"]
+        return ["front end: a terminal; views are shown as text"]
     kernel = tuple(int(part) for part in _version("ipykernel").split(".")[:2] if part.isdigit())
     where = next((name for sign, name in _HOSTS.items() if sign in os.environ or sign in sys.modules), "a Jupyter kernel")
     if kernel and kernel < (7, 1):
         return [
-            f"! front end: {where}; before ipykernel 7.1 buttons wait for the cell's end, the toolbar's stop works",
+            f"! front end: {where}; before ipykernel 7.1, buttons are answered when the cell has ended; the toolbar's stop works at once",
             "  mend: pip install -U 'ipykernel>=7.1'",
         ]
     return [f"front end: {where}; live views and buttons"]
@@ -65,7 +65,7 @@ def _widgets(shell: InteractiveShell) -> list[str]:
         return [f"! widgets: {exc}", "  mend: pip install -U anywidget ipywidgets"]
     if has_widgets(shell) and RunView([]).comm is None:
         return ["! widgets: no connection to the page", "  mend: restart the kernel, and reload the page"]
-    return ["widgets: ready; where views stay empty, anywidget is missing beside the server (pip install anywidget there)"]
+    return ["widgets: ready; if views stay empty, install anywidget where the Jupyter server runs (pip install anywidget)"]
 
 
 def _loop() -> list[str]:
@@ -73,10 +73,10 @@ def _loop() -> list[str]:
     task = asyncio.Task.__module__
     if task == "_asyncio":
         return ["loop: asyncio's own"]
-    told = [f"! loop: asyncio.Task comes from {task}: nest_asyncio.apply() was called, which slows everything"]
+    told = [f"! loop: asyncio.Task comes from {task}: nest_asyncio.apply() was called, which replaces tasks by slower ones"]
     if "nest_asyncio" in sys.modules and "nest_asyncio2" not in sys.modules and not _version("ipykernel").startswith("6"):
-        told.append("  and on ipykernel 7 messages are lost while a nested run goes on")
-    return [*told, "  mend: take the call out, and restart; flow.run() needs none"]
+        told.append("  on ipykernel 7, messages are lost while a nested run goes on")
+    return [*told, "  mend: remove that call and restart the kernel; flow.run() does not need it"]
 
 
 def _engine() -> str:
@@ -87,5 +87,5 @@ def _engine() -> str:
     alive = threading.Event()
     engine_thread.call_soon(alive.set)
     if not alive.wait(2.0):
-        return "! engine thread: no answer within 2 s; a step blocks it\n  mend: make that step plain `def`, or await what it waits for"
+        return "! engine thread: no answer within 2 s, a step blocks it\n  mend: make that step a plain `def`, or await what it waits for"
     return f"engine thread: answers in {(perf_counter() - begun) * 1e3:.1f} ms, {len(runs(live=True))} runs live"

@@ -39,7 +39,7 @@ flowchart LR                     graph and stateDiagram-v2 are read too
   plan ==> log                   started, not waited for
   %% pf: search.retries=3, search.timeout=20
 
-Ids are names of the notebook: nodes, node classes, flows, functions. search2[search] is a second search. END ends the flow."""
+Ids are names of the notebook: nodes, node classes, flows, functions. search2[search] is another node made of search. END ends the flow."""
 
 _PYTHON = """\
 The last expression of the cell says what is run:

@@ -130,7 +130,7 @@ def _replay(call: Call) -> None:
     call.end()
     speed = amount(call.value("--speed") or "1", "--speed")
     if speed <= 0:
-        raise usage("--speed: more than 0 is needed, such as 0.5, 1 or 4")
+        raise usage("--speed: must be more than 0, such as 0.5, 1 or 4")
     first = call.value("--from") or "0"
     if not first.isdigit():
         raise usage(f"--from {first!r}: a number of steps is needed, from 0 to {run.hops}")

@@ -107,7 +107,7 @@ class LaunchForm:
         if is_hidden("", name):
             raise usage("name: a secret does not belong in a notebook")
         if not re.fullmatch(r"[\w.\-]+", name) or name.startswith("-"):
-            raise usage(f"name {name!r}: letters, digits, '_', '-' and '.' make the name of a run")
+            raise usage(f"name {name!r}: the name of a run consists of letters, digits, '_', '-' and '.'")
         return name
 
     def _limits(self) -> list[str]:
@@ -121,7 +121,7 @@ class LaunchForm:
             text = self.limits.get(what, "").replace(" ", "")
             if text:
                 if not amount(text, what):
-                    raise usage(f"{what} {text!r}: more than 0 is needed")
+                    raise usage(f"{what} {text!r}: must be more than 0")
                 spent.append(f"{what}={text}")
         return words + (["--budget", ",".join(spent)] if spent else [])
 
@@ -132,7 +132,7 @@ class LaunchForm:
         if is_hidden("", path):
             raise usage(f"{what}: a secret does not belong in a notebook")
         if any(sign in path for sign in "\"'\n{}$") or path.startswith("-"):
-            raise usage(f"{what} {path!r}: a file's name without quotes, braces and '$'")
+            raise usage(f"{what} {path!r}: the name of a file must not contain quotes, braces or '$'")
         return [f"--{what}", f'"{path}"' if any(sign.isspace() or sign in "([])" for sign in path) else path]
 
     def problems(self) -> dict[str, str]:
@@ -186,7 +186,7 @@ def source_of(key: str, text: str) -> str | None:
         try:
             ast.parse(text[1:].strip(), mode="eval")
         except (SyntaxError, ValueError):
-            raise usage(f"{key}: {text[1:].strip()!r} is no Python expression") from None
+            raise usage(f"{key}: {text[1:].strip()!r} is not a Python expression") from None
         return text
     return literal(_value(text))
 
@@ -300,7 +300,7 @@ def _expression(text: str) -> str:
     try:
         ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError):
-        raise usage(f"watch: {text.strip()!r} is no Python expression") from None
+        raise usage(f"watch: {text.strip()!r} is not a Python expression") from None
     if is_hidden("", text):
         raise usage("watch: a secret does not belong in a notebook; keep it in a variable")
     written = _one_quote(text.strip())

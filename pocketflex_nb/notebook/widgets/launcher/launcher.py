@@ -176,7 +176,7 @@ class Launcher(StaticFallback, anywidget.AnyWidget):
             self._own[name] = as_flow(flow)
             self._filled.flow = name
         else:
-            raise TypeError(f"a flow or its name is needed, not {type(flow).__name__}")
+            raise TypeError(f"a flow or the name of one is needed, not {type(flow).__name__}")
 
     # filling in ------------------------------------------------------------------------------------------------------
     def fill(self, **filled: object) -> None:
@@ -481,7 +481,7 @@ def _shell() -> InteractiveShell | None:
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
     if value not in known:
-        raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
     return str(value)
 
 

@@ -257,7 +257,7 @@ def test_doctor_tells_of_kernel_loop_and_engine(done: Shell) -> None:
     done.run("%pocketflex doctor")
 
     lines: dict[str, Any] = dict(line.split(": ", 1) for line in done.said.splitlines()[1:])
-    assert lines["front end"] == "a terminal; views are text"
+    assert lines["front end"] == "a terminal; views are shown as text"
     assert lines["loop"] == "asyncio's own"
     assert lines["engine thread"].startswith("answers in")
 

@@ -120,12 +120,12 @@ def test_what_is_left_empty_is_left_out_of_the_line() -> None:
     [
         (LaunchForm(limits={"time": "soon"}), "limit time", "20ms, 60s, 5m or 2h"),
         (LaunchForm(limits={"cost": "0"}), "limit cost", "more than 0"),
-        (LaunchForm(files={"cache": "a'b"}), "file cache", "without quotes"),
-        (LaunchForm(files={"replay": "-x"}), "file replay", "without quotes"),
+        (LaunchForm(files={"cache": "a'b"}), "file cache", "must not contain quotes"),
+        (LaunchForm(files={"replay": "-x"}), "file replay", "must not contain quotes"),
         (LaunchForm(name="my night"), "name", "letters, digits"),
-        (LaunchForm(values={"x": "@1 +"}), "value x", "no Python expression"),
-        (LaunchForm(watch=["len("]), "watch 0", "no Python expression"),
-        (LaunchForm(mode="rows", rows=[{}, {"x": "@)"}]), "row 1 x", "no Python expression"),
+        (LaunchForm(values={"x": "@1 +"}), "value x", "not a Python expression"),
+        (LaunchForm(watch=["len("]), "watch 0", "not a Python expression"),
+        (LaunchForm(mode="rows", rows=[{}, {"x": "@)"}]), "row 1 x", "not a Python expression"),
     ],
 )
 def test_a_field_that_cannot_be_read_says_where_and_why(form: LaunchForm, place: str, told: str) -> None:

@@ -247,7 +247,7 @@ def test_what_is_no_flow_is_refused_with_the_nearest_name() -> None:
         _launcher("lookin")
     with pytest.raises(UsageError, match="needs a name"):
         Launcher(_flow(), names={})
-    with pytest.raises(TypeError, match="a flow or its name"):
+    with pytest.raises(TypeError, match="a flow or the name of one"):
         Launcher(7)
 
 

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from pocketflex_nb.core import ports
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.store.store import Store
@@ -112,6 +113,65 @@ def _fork(better: Any) -> Checked:
         better.store.get("grade") == len(str(better.store.get("draft")).split()), "The review has read it.",
         "The grade is not that of the new draft.",
     )
+
+
+@exercise(
+    "11.3", "What was left",
+    hints=(
+        "`open_journal(file).runs()` gives all runs of a journal, those of other kernels too.",
+        "Each has a `name` and a `status`. The status of one whose process ended before it did is a word of its own.",
+        "`[run.name for run in open_journal(file).runs() if run.status == ___]`.",
+    ),
+)
+def _left(left: Any) -> Checked:
+    yield slip(not callable(left), "That has to be the function, as it was: it takes the journal's file.")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = Path(folder) / "runs.sqlite"
+        _ran(Flow(node(_nothing), name="quiet").launch({}, name="well", journal=file, show=False))
+        _ran(Flow(node(_fails), name="loud").launch({}, name="badly", journal=file, show=False))
+        ended = [run.name for run in _runs_of(file)]
+        yield slip(_given(left, file), "Where every run ended, something is left: look at the status.")
+        for name in ("left", "left too"):
+            _leave(file, name)
+        found = left(file)
+    yield slip(found is None, "It returns nothing: return the names.")
+    yield slip(isinstance(found, str), "That is one text. Return a list of names: several may be left.")
+    yield slip(isinstance(found, (int, float, bool)), "That is a number. Return the names.")
+    named = list(found) if hasattr(found, "__iter__") else [found]
+    yield slip(any(isinstance(one, Run) for one in named), "Those are runs. Return their names, `run.name`.")
+    yield slip(any(isinstance(one, int) for one in named), "Those are numbers. Return the names, `run.name`.")
+    yield slip(not named, "It finds none, and two runs were left by a process that ended.")
+    yield slip(ended[1] in named, "A run that failed did end, with its error. Only those that did not end are left.")
+    yield slip(ended[0] in named, "A run that is done is not left.")
+    yield point(sorted(map(str, named)) == ["left", "left too"], "It names those that did not end.", f"It gives {named!r}.")
+
+
+def _given(left: Any, file: Path) -> bool:
+    found = left(file)
+    return bool(found) and not isinstance(found, (int, str)) and hasattr(found, "__len__") and len(found) > 2
+
+
+def _nothing(shared: Any) -> None:
+    """Ends well."""
+
+
+def _fails(shared: Any) -> None:
+    raise ConnectionError("on purpose")
+
+
+def _runs_of(file: Path) -> list[Any]:
+    """The runs of a journal, oldest first."""
+    assert ports.journal is not None
+    return [ports.journal.glance(file, number) for number in (1, 2)]
+
+
+def _leave(file: Path, name: str) -> None:
+    """A run that makes a step, and whose process lets it go before its end."""
+    assert ports.journal is not None
+    recorder = ports.journal.begin(file, name, {"flow": "report", "nodes": {}, "wiring": []}, {}, frozenset(), "node")
+    recorder.save_now(recorder.hop("report/plan#1", None, ()))
+    recorder.close()
 
 
 def _store(bank: _Bank) -> Store:

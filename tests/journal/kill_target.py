@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pocketflex_nb import BatchFlow, BatchNode, Flow, Node, Store, ask, current, resume
+from pocketflex_nb import BatchFlow, BatchNode, Flow, Node, Store, ask, current, node, resume
+from pocketflex_nb.engine.records.addresses import step_address
 from pocketflex_nb.journal.journal import Journal
 from pocketflex_nb.journal.journal_file import JournalFile
 
@@ -28,7 +29,7 @@ PAUSE = 0.002
 def effect() -> None:
     """What a step does outside of this process."""
     here = current()
-    line = json.dumps({"address": here.address, "key": here.key, "process": os.getpid()}) + "\n"
+    line = json.dumps({"address": step_address(here, here.node), "key": here.key, "process": os.getpid()}) + "\n"
     out = os.open(FOLDER / "effects", os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     os.write(out, line.encode())
     os.close(out)
@@ -148,6 +149,46 @@ class Total(Node):
         shared["total"] = shared["inner"] + shared.get("given", 0)
 
 
+class Launches(Node):
+    """Begins a run on the store of this one, two on stores of their own, and a plain one, in its steps."""
+
+    async def exec(self, prep_res: Any) -> Any:
+        group = Flow(adder("own", 3), name="own").launch_each("own", [0, 1])
+        await group
+        return [dict(run.store)["own"] for run in group]
+
+    async def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["owns"] = exec_res
+        await Flow(adder("inside", 4), name="inside").launch(shared)
+        Flow(Plain(), name="plain").run(shared)
+
+
+class Plain(Node):
+    """What a run without a record of its own changes."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["plain"] = [shared["inside"]]
+
+
+@node
+def functional(shared: Any) -> None:
+    """Works on the store itself."""
+    shared["functional"] = shared.get("s", 0) + 100
+    shared["log"].append("functional")
+
+
+def _launches() -> Flow:
+    start, launches, end = adder("s", 2), Launches(), adder("end", 2)
+    start >> launches >> end
+    return Flow(start, name="kill")
+
+
+def _functions() -> Flow:
+    start, end = adder("s", 3), adder("end", 3)
+    start >> functional >> end
+    return Flow(start, name="kill")
+
+
 def _loop() -> Flow:
     return Flow(adder("n", 12), name="kill")
 
@@ -225,6 +266,8 @@ SHAPES: dict[str, Callable[[], Flow]] = {
     "retries": _retries,
     "error edge": _error_edge,
     "asks": _asks,
+    "launches": _launches,
+    "functions": _functions,
 }
 
 

@@ -426,7 +426,7 @@ def _sorted(done: dict[str, Any]) -> Any:
     return {**store, "log": sorted(map(json.dumps, store.get("log", []))), "hops": done["hops"]}
 
 
-@pytest.mark.parametrize("shape", ["fork", "private", "parallel batch", "batch flow", "asks"])  # all of them: tests/stress
+@pytest.mark.parametrize("shape", ["fork", "private", "parallel batch", "batch flow", "asks", "launches"])  # all of them: tests/stress
 def test_a_killed_run_goes_on(shape: str, tmp_path: Path) -> None:
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import platform
+from pathlib import Path
 
 from playwright.sync_api import expect
 
 from tests.ui.contrast import poor_texts
 from tests.ui.lab import Lab
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+_MODEL = "window.jupyterapp.shell.currentWidget.context.model"
 _CODE = """%load_ext pocketflex_nb
 from pocketflex_nb import *
 from pocketflex_nb.notebook import StoreInspector
@@ -69,3 +73,24 @@ def test_a_saved_notebook_tells_its_stories_when_it_is_opened_again(lab: Lab) ->
         lab.theme("light")
         lab.close_all()
     lab.forget()  # JupyterLab complains of the widgets whose kernel is gone
+
+
+def test_a_shipped_notebook_opens_unmodified_and_under_another_python_only_the_version_is_new(lab: Lab) -> None:
+    """JupyterLab writes what the kernel says of its language into every notebook; the rest is to be as it would write it."""
+    raw = json.loads((NOTEBOOKS / "00_tour.ipynb").read_text(encoding="utf-8"))
+    told = raw["metadata"]["language_info"]
+
+    for version, is_same in ((platform.python_version(), True), ("3.99.0", False)):
+        told["version"] = version
+        name = f"tour-{version}.ipynb"
+        (lab.server.root / name).write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        lab.open(name)
+        here = f"version => {_MODEL}.getMetadata('language_info').version === version"
+        lab.page.wait_for_function(here, arg=platform.python_version())
+        found = lab.evaluate(f"() => [{_MODEL}.dirty, {_MODEL}.toJSON()]")
+
+        assert found[0] is not is_same
+        found[1]["metadata"]["language_info"]["version"] = version
+        assert found[1]["metadata"] == raw["metadata"]
+        assert [cell["source"] for cell in found[1]["cells"]] == ["".join(cell["source"]) for cell in raw["cells"]]
+        lab.close_all()

@@ -27,7 +27,6 @@ from pocketflex_nb.core import ports as _ports
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow, linear
 from pocketflex_nb.core.flow.function_nodes import node
 from pocketflex_nb.core.flow.nodes import END, BaseNode, BatchNode, Node
-from pocketflex_nb.core.flow.outcomes import ItemFailure
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine import engine_port as _entry
 from pocketflex_nb.engine.launch import launch
@@ -39,6 +38,7 @@ from pocketflex_nb.engine.runs.run_group import RunGroup
 if _TYPE_CHECKING:
     from pocketflex_nb.agents import Agent, DynamicSupervisor, FlowAgent, Registry, Supervisor, child, spawn, stream, trace
     from pocketflex_nb.core.comparison import compare
+    from pocketflex_nb.core.flow.item_failure import ItemFailure
     from pocketflex_nb.core.flow.retry_policy import Retry
     from pocketflex_nb.core.state import State, replay
     from pocketflex_nb.engine.control.ask import ask
@@ -58,7 +58,7 @@ __all__ = [
 
 #: module of each name that is imported when it is first asked for: most flows need none of them
 _LATER = {
-    "Retry": "core.flow.retry_policy", "ask": "engine.control.ask", "compare": "core.comparison",
+    "ItemFailure": "core.flow.item_failure", "Retry": "core.flow.retry_policy", "ask": "engine.control.ask", "compare": "core.comparison",
     "open_journal": "journal.journal", "resume": "engine.resume",
     **dict.fromkeys(("Breaker", "Limiter"), "engine.control.throttling"),
     **dict.fromkeys(("State", "replay"), "core.state"),

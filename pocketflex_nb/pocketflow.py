@@ -22,8 +22,9 @@ from typing import Any
 from pocketflex_nb.concurrency.foreign_errors import step_error
 from pocketflex_nb.core import ports
 from pocketflex_nb.core.flow.flow import BatchFlow, Flow
+from pocketflex_nb.core.flow.item_failure import ItemFailure
 from pocketflex_nb.core.flow.nodes import BaseNode, BatchNode, Node
-from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.core.flow.outcomes import Outcomes, given, is_awaited
 from pocketflex_nb.core.wait_marks import waiting
 
 __all__ = [

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.core.context import CURRENT_FRAME
-from pocketflex_nb.core.flow.outcomes import ItemFailure
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.core.user_traceback import shorten_in_notebook
 from pocketflex_nb.engine.launch import drive, launch, launch_each
@@ -144,6 +143,8 @@ def collected(error: Exception, index: int, item: Any) -> bool:
     frame = CURRENT_FRAME.get()
     if ends_run(frame, error):
         return False
+    from pocketflex_nb.core.flow.item_failure import ItemFailure
+
     note_failure(frame, ItemFailure(index, error, item))
     return True
 

@@ -8,7 +8,6 @@ import threading
 
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.errors import nearest
-from pocketflex_nb.core.events import spent_in
 from pocketflex_nb.core.value_text import value_text
 
 __all__ = ["capture_logging", "emit", "is_logging"]
@@ -112,6 +111,8 @@ def emit(kind: str, text: object = None, **fields: object) -> None:
         _check_amounts(kind, fields)
     frame.tell(kind, fields)
     if kind in ("usage", "message"):
+        from pocketflex_nb.core.events import spent_in
+
         tokens, cost = spent_in(fields)
         if tokens or cost:
             frame.lifecycle.ensure_controller().limits.spend({"tokens": tokens, "cost": cost}, frame)

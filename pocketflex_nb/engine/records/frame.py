@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.core.flow.item_failure import ItemFailure
     from pocketflex_nb.core.flow.nodes import BaseNode
-    from pocketflex_nb.core.flow.outcomes import ItemFailure
     from pocketflex_nb.core.port_types import WalkFrame
     from pocketflex_nb.core.store.store import Store
     from pocketflex_nb.engine.records.lifecycle import Handle, Lifecycle

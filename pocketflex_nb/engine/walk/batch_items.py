@@ -12,13 +12,14 @@ from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step
 from pocketflex_nb.concurrency.portal import call_on_engine
 from pocketflex_nb.core.context import CURRENT_FRAME
-from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.core.flow.outcomes import Outcomes, given, is_awaited
 from pocketflex_nb.core.units import count_text
 from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.engine.records.record import format_error
 from pocketflex_nb.engine.walk.steps import CALLER, LoopOwner, attempt_async, mode_here
 
 if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.item_failure import ItemFailure
     from pocketflex_nb.engine.records.frame import Frame
 
 __all__ = ["bounded_gather", "ends_run", "is_collected", "items_async", "note_failure"]
@@ -159,6 +160,8 @@ def is_collected(
     exc.add_note(f"in item {index} of the batch {type(node).__name__}")
     if failures is None or ends_run(frame, exc):
         return False
+    from pocketflex_nb.core.flow.item_failure import ItemFailure
+
     failures.append(ItemFailure(index, exc, item))
     note_failure(frame, failures[-1])
     return True

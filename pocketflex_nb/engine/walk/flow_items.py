@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.node_ids import base_name
-from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes
+from pocketflex_nb.core.flow.outcomes import Outcomes
 from pocketflex_nb.core.store.store import Store
 from pocketflex_nb.engine.records.addresses import walk_address
 from pocketflex_nb.engine.records.frame import Frame
@@ -17,6 +17,7 @@ from pocketflex_nb.engine.walk.hop import record_changes
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.core.flow.item_failure import ItemFailure
 
 __all__ = ["ItemWalks", "item", "privately", "settled"]
 
@@ -103,6 +104,8 @@ class ItemWalks:
             if not self.collects or ends_run(frame, exc):
                 raise
             self.actions[index] = exc
+            from pocketflex_nb.core.flow.item_failure import ItemFailure
+
             self.failures.append(ItemFailure(index, exc, params))
             outer = frame.parent
             note_failure(frame if outer is None else outer, self.failures[-1])

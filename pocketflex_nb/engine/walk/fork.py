@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.nodes import Fork
-from pocketflex_nb.core.flow.outcomes import ItemFailure
 from pocketflex_nb.engine.records.frame import Frame
 from pocketflex_nb.engine.walk.batch_items import bounded_gather, ends_run, note_failure
 from pocketflex_nb.engine.walk.steps import CALLER, mode_here
 
 if TYPE_CHECKING:
     from pocketflex_nb.core.flow.flow import Flow
+    from pocketflex_nb.core.flow.item_failure import ItemFailure
     from pocketflex_nb.core.flow.nodes import BaseNode
     from pocketflex_nb.engine.records.lifecycle import Lifecycle
 
@@ -87,7 +87,8 @@ async def _walk_branches(
     meeting = Meeting(run.join_of(fork) if given is None else fork._pfx_join)
     inner = {*stops} if meeting.node is None else {*stops, meeting.node}
     numbers = _numbers(fork)
-    collects, failures = frame.flow._pfx_on_branch_error == "collect", list[ItemFailure]()
+    collects = frame.flow._pfx_on_branch_error == "collect"
+    failures: list[ItemFailure] = []
 
     async def branch(head: BaseNode, index: int, start: BaseNode | None = None) -> tuple[object, Any]:
         walk = Frame(run, frame, frame.flow, branch=head, item=numbers.get(index))
@@ -104,6 +105,8 @@ async def _walk_branches(
         except Exception as exc:
             if not collects or ends_run(frame, exc):
                 raise
+            from pocketflex_nb.core.flow.item_failure import ItemFailure
+
             failures.append(ItemFailure(index, exc, run.log.path(frame, head).rsplit("/", 1)[-1]))
             note_failure(frame, failures[-1], run.log.path(frame, head))
             return None, _FAILED

@@ -25,7 +25,6 @@ from pocketflex_nb.concurrency.private_loop import CallerLoop
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
 from pocketflex_nb.core.flow.nodes import BaseNode, Node
-from pocketflex_nb.core.flow.retry_policy import asked_delay
 from pocketflex_nb.core.wait_marks import waiting
 from pocketflex_nb.engine.control.attempt_clock import limit
 from pocketflex_nb.engine.records.frame import Frame
@@ -164,6 +163,8 @@ def patience(node: Any) -> tuple[int, Any, Callable[[int, BaseException], float]
     if retry is None:
         return node.max_retries, Exception, lambda failed, exc: node.wait
     from random import random
+
+    from pocketflex_nb.core.flow.retry_policy import asked_delay
 
     return retry.attempts, retry.on, lambda failed, exc: retry.delay(failed, random, after=asked_delay(exc))
 

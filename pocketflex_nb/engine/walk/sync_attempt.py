@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pocketflex_nb.concurrency.foreign_errors import raised_by_step, step_error
 from pocketflex_nb.core.context import CURRENT_FRAME
 from pocketflex_nb.core.flow.generator_steps import is_stream
-from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given, is_awaited
+from pocketflex_nb.core.flow.outcomes import Outcomes, given, is_awaited
 from pocketflex_nb.engine.control.attempt_clock import limit
 from pocketflex_nb.engine.walk.batch_items import is_collected, items_async
 from pocketflex_nb.engine.walk.dispatch import is_async
@@ -22,6 +22,7 @@ from pocketflex_nb.engine.walk.streaming_steps import LAZY, streamed, watched
 from pocketflex_nb.engine.walk.wait_for_step import wait_here
 
 if TYPE_CHECKING:
+    from pocketflex_nb.core.flow.item_failure import ItemFailure
     from pocketflex_nb.core.flow.nodes import BaseNode
     from pocketflex_nb.engine.records.frame import Frame
 

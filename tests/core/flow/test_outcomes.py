@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb.core.flow.outcomes import ItemFailure, Outcomes, given
+from pocketflex_nb.core.flow.item_failure import ItemFailure
+from pocketflex_nb.core.flow.outcomes import Outcomes, given
 
 
 class FalseButFull:

@@ -24,7 +24,7 @@ _ROWS, _LINE = 120, 2_000
 #: characters of texts that are compared word by word, from which length on, and pieces of that
 _READ, _WORDY, _PIECES = 8_000, 40, 300
 _NOTES = {
-    "": "", "now": "as it is now: too large to be copied, or no copy can be made", "changed": "changed in place since; as it is now",
+    "": "", "now": "as it is now; no copy of it was kept", "changed": "changed in place since; as it is now",
     "gone": "no longer kept; this was its type",
 }
 

@@ -23,7 +23,7 @@ _NO_VALUES = {
     "fast": f"Each visit takes so little that the values of the first {VISITS} are kept, and not of this one.",
     "old": f"The values of this visit are kept no more: of each node the latest {VISITS} are, within a bound for all runs.",
     "hidden": "The values of this step are not seen: a flow has none, and a node that overrides _run hides them.",
-    "earlier": "An earlier process made this visit; its journal keeps what exec gave, not what prep did.",
+    "earlier": "This visit was taken over from the journal, which keeps what exec gave, not what prep did.",
 }
 
 

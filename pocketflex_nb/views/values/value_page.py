@@ -130,28 +130,19 @@ def _opens(value: object) -> bool:
 
 
 def _is_table(value: object) -> bool:
-    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-    if pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series)):
-        return True
-    return polars is not None and isinstance(value, polars.DataFrame)
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series))
 
 
 def _table_page(value: Any, offset: int) -> ValuePage | None:
     if not _is_table(value):
         return None
     offset, size = max(offset, 0), len(value)
-    if hasattr(value, "iloc"):
-        head = veiled_frame(value.iloc[offset : offset + TABLE_ROWS])
-        frame = head if hasattr(head, "columns") else head.to_frame()
-        names = [_cell(name) for name in frame.columns[:COLUMNS]]
-        index = [_cell(label) for label in frame.index]
-        cells = [[label, *map(_cell, row[:COLUMNS])] for label, row in zip(index, frame.itertuples(index=False, name=None), strict=True)]
-        columns = [_cell(frame.index.name) if frame.index.name is not None else "", *names]
-    else:
-        columns = [_cell(name) for name in value.columns[:COLUMNS]]
-        secret = [is_secret_key(name) for name in value.columns]
-        found = value[offset : offset + TABLE_ROWS].rows()
-        cells = [[SECRET_MASK if hide else _cell(each) for each, hide in zip(row, secret, strict=True)][:COLUMNS] for row in found]
+    head = veiled_frame(value.iloc[offset : offset + TABLE_ROWS])
+    frame = head if hasattr(head, "columns") else head.to_frame()
+    columns = [_cell(frame.index.name) if frame.index.name is not None else "", *(_cell(name) for name in frame.columns[:COLUMNS])]
+    rows = zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
+    cells = [[_cell(label), *map(_cell, row[:COLUMNS])] for label, row in rows]
     end = offset + len(cells)
     return {
         "kind": type_label(value), "form": "table", "offset": offset, "size": size, "more": end if end < size and cells else None,

@@ -1,7 +1,7 @@
 // @ts-check
 // The tabs below: what a step changed, its messages, the store, errors and events.
 
-import { make, makeButton, setAttributes } from "../base/js/dom.js";
+import { focusIn, make, makeButton, setAttributes } from "../base/js/dom.js";
 import { chooseTab, walkTabs } from "../base/js/roving.js";
 import { searchField } from "../base/js/search_field.js";
 import { conversationOf } from "./conversation.js";
@@ -13,6 +13,8 @@ import { storeFieldOf } from "./private_stores.js";
 
 /** @type {Record<string, string>} */
 const TABS = { diff: "Diff", conversation: "Conversation", messages: "Messages", store: "Store", error: "Error", events: "Events" };
+/** Tabs whose rows belong to visits. */
+const OPENING = ["diff", "messages", "events"];
 let panels = 0;
 
 /** @param {View} view */
@@ -113,7 +115,9 @@ export function detailTabsOf(view) {
     body.dataset.tab = here;
     body.tabIndex = 0;
     body.setAttribute("aria-label", TABS[here]);
+    const at = openers().indexOf(/** @type {HTMLElement} */ (focusIn(body)));
     body.replaceChildren(...lines);
+    if (at >= 0) (openers()[at] ?? body).focus({ preventScroll: true });
   }
 
   /** @param {string} wanted */
@@ -125,6 +129,34 @@ export function detailTabsOf(view) {
     body.setAttribute("aria-label", TABS.conversation);
     if (talk.el.parentNode !== body) body.replaceChildren(talk.el);
   }
+
+  function openers() {
+    return /** @type {HTMLElement[]} */ ([...body.querySelectorAll(".pf-row[role=button]")]);
+  }
+
+  /** Open the visit that a row tells of. @param {Event} event */
+  function enter(event) {
+    const row = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".pf-row[role=button]"));
+    if (!row || view.isGone || isSelecting(row)) return;
+    const at = openers().indexOf(row);
+    const request = shown() === "diff" ? { step: true } : { moment: row.children[0].textContent, where: row.children[2].textContent };
+    view.openVisit(request, () => openers()[at] ?? body);
+    event.preventDefault();
+    event.stopPropagation();
+  }
+  body.addEventListener("click", enter);
+  body.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (["Enter", " "].includes(event.key) && event.target !== body) {
+      enter(event);
+      return;
+    }
+    const all = openers(), to = rowReached(event.key, all.indexOf(/** @type {HTMLElement} */ (event.target)), all.length);
+    if (to === undefined) return;
+    all[to].focus();
+    event.preventDefault();
+    event.stopPropagation();
+  });
 
   return { el, bar, find, body, drawTabs, draw, open, unfold: () => fold(!!tabs.hidden), search, end: talk.end };
 }
@@ -139,5 +171,23 @@ function lineOfRow(row, tab) {
   const line = make("div", `pf-row pf-row-${tab}`);
   line.append(...row.map((text, k) => make("span", `pf-cell pf-cell-${k}`, text)));
   if (tab === "diff") line.dataset.sign = row[0];
+  if (!OPENING.includes(tab)) return line;
+  line.tabIndex = -1;
+  line.title = "Open the visit";
+  line.setAttribute("role", "button");
   return line;
+}
+
+/** The row that a key leads to, from the list itself to its first; undefined where it leads nowhere.
+ *  @param {string} key @param {number} at @param {number} count */
+export function rowReached(key, at, count) {
+  if (!count || !["ArrowDown", "ArrowUp", "Home", "End"].includes(key)) return undefined;
+  if (key === "Home") return 0;
+  return key === "End" ? count - 1 : Math.min(Math.max(at + (key === "ArrowDown" ? 1 : -1), 0), count - 1);
+}
+
+/** Whether a person is selecting text there. @param {Element} el */
+export function isSelecting(el) {
+  const chosen = document.getSelection?.();
+  return !!chosen && !chosen.isCollapsed && el.contains(chosen.anchorNode);
 }

@@ -1,8 +1,8 @@
 // @ts-check
 // The picture of a flow, moving: states, visits and arrows taken; one tab for each flow.
 
-import { make, makeButton, makeSvg, setAttributes } from "../base/js/dom.js";
-import { chooseTab, walkTabs } from "../base/js/roving.js";
+import { counted, focusIn, make, makeButton, makeSvg, setAttributes } from "../base/js/dom.js";
+import { chooseTab, reached, walkTabs } from "../base/js/roving.js";
 import { paneOf } from "./pane.js";
 import { isBeside } from "./viewport.js";
 
@@ -43,7 +43,7 @@ export class Diagram {
     /** @type {Map<string, Element[]>} */
     this.arrows = new Map();
     this.size = { width: Number(this.el.getAttribute("width")) || 1, height: Number(this.el.getAttribute("height")) || 1 };
-    setAttributes(this.el, { width: "100%", height: "100%" });
+    setAttributes(this.el, { width: "100%", height: "100%", role: "group" });
     /** @type {Map<string, import("./viewport.js").Point>} the middle of each node */
     this.centres = new Map();
     /** @type {() => void} */
@@ -109,6 +109,7 @@ export class Diagram {
       this.nodes.set(node, part);
       const label = part.classList.contains("pf-node") && part.querySelector(".pf-label");
       if (label) this.centres.set(node, { x: Number(label.getAttribute("x")), y: Number(label.getAttribute("y")) });
+      if (label) setAttributes(part, { role: "button", tabindex: this.centres.size > 1 ? -1 : 0, "aria-label": nodeName(node, IDLE) });
     }
     if (edge === null || !part.classList.contains("pf-edge")) return;
     const [source, action] = edge.split("|"), key = `${source}|${action}`;
@@ -141,10 +142,17 @@ export class Diagram {
       g.querySelector(".pf-glyph")?.setAttribute("d", this.glyphs[status] ?? "");
     }
     if (!g.classList.contains("pf-node")) return;
+    g.setAttribute("aria-label", nodeName(g.getAttribute("data-node") ?? "", [status, visits, caption, runs]));
     writeVisits(g, visits);
     writeCaption(g, caption);
     writeStack(g, runs);
   }
+}
+
+/** What a node is called, and what a press on it does. @param {string} node @param {NodeState} state */
+export function nodeName(node, [status, visits, , runs = 0]) {
+  const been = visits ? `, ${counted(visits, "visit")}` : "";
+  return `${node}, ${status}${been}: ${runs > 0 ? "open the runs that it began; v opens its visits" : "open its visits"}`;
 }
 
 /** The mark of a step that began runs: a second box behind, and a button that opens them. @param {Element} g @param {number} runs */
@@ -153,11 +161,9 @@ function writeStack(g, runs) {
   if (g.classList.contains("pf-has-runs") === has) return;
   g.classList.toggle("pf-has-runs", has);
   if (!has) {
-    for (const name of ["tabindex", "role", "aria-label"]) g.removeAttribute(name);
     g.querySelector(".pf-stack")?.remove();
     return;
   }
-  setAttributes(g, { tabindex: 0, role: "button", "aria-label": `${g.getAttribute("data-node")}: open the runs that it began` });
   const shape = g.querySelector(".pf-shape");
   if (!shape || g.querySelector(".pf-behind")) return;
   const behind = /** @type {Element} */ (shape.cloneNode(true));
@@ -270,17 +276,38 @@ export function diagramsOf(view, middle) {
     for (const diagram of diagrams) diagram.pause();
   }
 
-  /** Open the runs of the step that was pressed. @param {Event} event */
-  function enter(event) {
-    const node = /** @type {Element} */ (event.target).closest(".pf-node.pf-has-runs")?.getAttribute("data-node");
-    if (node === undefined || node === null || view.isGone) return;
-    view.send({ do: "enter", node, flow: chosen });
+  /** Open the runs of the step that was pressed, or its visits. @param {Event} event @param {boolean} [isForVisits] */
+  function enter(event, isForVisits = false) {
+    const g = /** @type {SVGElement | null} */ (/** @type {Element} */ (event.target).closest(".pf-node")), node = g?.getAttribute("data-node");
+    if (!g || node === undefined || node === null || view.isGone) return;
+    if (g.classList.contains("pf-has-runs") && !isForVisits) view.send({ do: "enter", node, flow: chosen });
+    else view.openVisit({ node, flow: chosen }, () => /** @type {SVGElement | null} */ (diagrams[chosen]?.nodes.get(node) ?? null));
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** Arrow keys go from node to node, one stop of Tab. @param {KeyboardEvent} event */
+  function walk(event) {
+    const here = /** @type {Element} */ (event.target).closest(".pf-node");
+    if (!here || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (["Enter", " ", "v"].includes(event.key)) {
+      enter(event, event.key === "v");
+      return;
+    }
+    const nodes = /** @type {SVGElement[]} */ ([...pane.el.querySelectorAll(".pf-node")]);
+    const to = reached(event.key, nodes.indexOf(/** @type {SVGElement} */ (here)), nodes.length, "both");
+    if (to === undefined) return;
+    nodes[to].focus();
     event.preventDefault();
     event.stopPropagation();
   }
   pane.el.addEventListener("click", enter);
-  pane.el.addEventListener("keydown", (event) => {
-    if (["Enter", " "].includes(event.key)) enter(event);
+  pane.el.addEventListener("keydown", walk);
+  pane.el.addEventListener("focusin", () => {
+    const here = focusIn(pane.el)?.closest(".pf-node");
+    if (!here) return;
+    for (const node of pane.el.querySelectorAll('.pf-node[tabindex="0"]')) node.setAttribute("tabindex", "-1");
+    here.setAttribute("tabindex", "0");
   });
 
   return {

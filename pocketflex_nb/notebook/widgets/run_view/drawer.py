@@ -139,7 +139,7 @@ class Drawer:
     def _of_row(self, moment: str, where: str) -> Visit:
         model = self._model()
         found = event_place(model.chosen(), moment, where, model.time_travel)
-        if found is None or not found[1]:
+        if found is None or "/" not in found[1]:
             raise LookupError("This row belongs to the run as a whole, and to no visit.")
         return self._at(*found)
 

@@ -5,6 +5,7 @@ import { counted, make, makeButton, setAttributes, write } from "../base/js/dom.
 import { walkRowButtons } from "../base/js/roving.js";
 import { clock, sign, stateOf } from "../base/js/status.js";
 import { answerCardOf } from "./answer_card.js";
+import { isSelecting } from "./detail_tabs.js";
 import { errorCardOf } from "./error_card.js";
 import { followerOf, linesOf } from "./lane_lines.js";
 import { sparklinesOf } from "./sparklines.js";
@@ -19,6 +20,8 @@ import { isLiveStatus } from "./view.js";
 
 /** Lanes up to this number have lines and cards; above, a row each with its visits. */
 export const FEW = 6;
+/** Letters of a line by which its visit is found. */
+const SAID_LETTERS = 120;
 
 /** @param {View} view @param {HTMLElement} middle the part of the page that holds graph and lanes */
 export function lanesOf(view, middle) {
@@ -117,6 +120,11 @@ function laneOf(view, lane) {
   row.setAttribute("aria-label", `Agent ${lane.name}`);
   body.tabIndex = 0;
   setAttributes(body, { role: "log", "aria-live": "off", "aria-label": `What ${lane.name} says` });
+  body.addEventListener("click", (event) => {
+    const line = /** @type {Element} */ (event.target).closest(".pf-line"), [who, what] = line?.children ?? [];
+    if (!line || !who.textContent || view.isGone || isSelecting(body)) return;
+    view.openVisit({ run: parts.run, node: who.textContent, text: (what.textContent ?? "").slice(0, SAID_LETTERS) }, () => body);
+  });
   const parts = {
     row, state, name, at, spark, steps, end, body, cards, lines: linesOf(body), told: /** @type {Set<number>} */ (new Set()), run: -1, drawn: /** @type {unknown[]} */ ([]), lane: /** @type {Lane | null} */ (null),
   };

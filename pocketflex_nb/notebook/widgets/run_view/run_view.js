@@ -8,6 +8,7 @@ import { hideStatic } from "../base/js/static_fallback.js";
 import { asView } from "../base/js/view_root.js";
 import { detailTabsOf } from "./detail_tabs.js";
 import { diagramsOf } from "./diagram.js";
+import { drawerOf } from "./drawer.js";
 import { headerOf } from "./header.js";
 import { FEW, lanesOf } from "./lanes.js";
 import { menuOf } from "./menu.js";
@@ -31,6 +32,8 @@ function render({ model, el }) {
   root.tabIndex = 0;
   const diagrams = diagramsOf(view, middle), lanes = lanesOf(view, middle), grid = statusGridOf(view), details = detailTabsOf(view);
   const playhead = playheadOf(view), timeline = timelineOf(view, playhead), cursor = timeCursorOf(view, playhead);
+  const drawer = drawerOf(view);
+  view.openVisit = drawer.open;
   const menu = menuOf(view, {
     chosenFlow: diagrams.chosen,
     showEvents: () => {
@@ -44,7 +47,7 @@ function render({ model, el }) {
   middle.append(diagrams.pane.el, lanes.el);
   details.bar.append(cursor.el);
   root.append(
-    header.el, menu.said, header.problems, pending.el, diagrams.tabs, grid.el, grid.pinned, middle, timeline.el, details.bar, details.el, ...view.announcer.els,
+    header.el, menu.said, header.problems, pending.el, diagrams.tabs, grid.el, grid.pinned, middle, timeline.el, details.bar, details.el, drawer.el, ...view.announcer.els,
   );
   el.append(root);
   const sized = () => {
@@ -113,7 +116,7 @@ function render({ model, el }) {
       "change:marks": timelineSoon, "change:pending": pending.draw, "change:cursor": drawCursor, "change:tab_content": details.draw, "change:conversation": details.draw, "change:tabs": details.drawTabs,
       comm_live_update: onGone,
     }),
-    hideStatic(el, model), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), view.announcer.end, pending.end, diagrams.end, lanes.end, cursor.end, menu.end, details.end,
+    hideStatic(el, model), showBegin(view), () => clearInterval(timer), () => window.removeEventListener("resize", sized), () => watcher?.disconnect(), view.announcer.end, pending.end, diagrams.end, lanes.end, cursor.end, menu.end, details.end, drawer.end,
   ];
   return () => {
     for (const end of ends) end();

@@ -105,7 +105,7 @@ class RunView(StaticFallback, DeltaWidget):
 
     _offered = ("add", "at", "close", "plain", "runs", "snapshot", "summary", "title", "to_html")
     _esm = bundle(_HERE / "run_view.js")
-    _css = _HERE / "run_view.css"
+    _css = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("run_view.css", "drawer.css"))
 
     header = traitlets.Dict().tag(sync=True)
     diagrams: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)

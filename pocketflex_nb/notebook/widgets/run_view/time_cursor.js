@@ -58,11 +58,18 @@ export function timeCursorOf(view, playhead) {
   return { el, draw, seek, end };
 }
 
+/** Pixels of a press that goes no further. */
+const PRESSED = 4;
+
 /** Let the pointer take the playhead along the timeline.
  *  @param {View} view @param {HTMLElement} timeline @param {Playhead} playhead @param {(message: object) => void} seek */
 export function dragPlayhead(view, timeline, playhead, seek) {
   const frame = () => timeline.querySelector(".pf-timeline-frame");
+  let from = 0, isDragged = false;
   const move = (/** @type {PointerEvent} */ event) => {
+    if (!isDragged && Math.abs(event.clientX - from) < PRESSED) return;
+    if (!isDragged) timeline.setPointerCapture(event.pointerId);
+    isDragged = true;
     const box = (frame() ?? timeline).getBoundingClientRect();    // asked for each time: bars are drawn anew meanwhile
     seek({ do: "cursor", ms: Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * playhead.end });
   };
@@ -73,11 +80,13 @@ export function dragPlayhead(view, timeline, playhead, seek) {
   };
   timeline.addEventListener("pointerdown", (event) => {
     if (view.isGone || !frame()?.contains(/** @type {Node} */ (event.target))) return;
-    timeline.setPointerCapture(event.pointerId);
+    const isOnBar = !!(/** @type {Element} */ (event.target).closest(".pf-bar, .pf-mark"));
+    from = isOnBar ? event.clientX : Number.NEGATIVE_INFINITY;     // a press on a bar opens its visit, unless the pointer goes on
+    isDragged = false;
     timeline.addEventListener("pointermove", move);
     timeline.addEventListener("pointerup", end);
     timeline.addEventListener("pointercancel", end);
-    move(event);
+    if (!isOnBar) move(event);
     event.preventDefault();
   });
 }

@@ -1,7 +1,8 @@
 // @ts-check
 // Visits as bars over time, with retries, waits and what goes on now.
 
-import { make, makeSvg } from "../base/js/dom.js";
+import { focusIn, make, makeSvg } from "../base/js/dom.js";
+import { reached } from "../base/js/roving.js";
 import { clock } from "../base/js/status.js";
 
 /** @typedef {import("./view.js").View} View */
@@ -49,38 +50,44 @@ export function timelineOf(view, playhead) {
     const isNamed = spans.length > 1;
     el.dataset.named = String(isNamed);
     const { frame, labels } = barsOfRuns(spans, marks, open);
+    const here = keyOfBar(focusIn(el));
     el.replaceChildren(...(isNamed ? [labels, frame, make("span")] : [frame]), scaleOf(names));
     playhead.draw();
+    const bars = barsOfTimeline(), kept = here ? bars.find((bar) => keyOfBar(bar) === here) : undefined;
+    (kept ?? bars[bars.length - 1])?.setAttribute("tabindex", "0");
+    kept?.focus({ preventScroll: true });
   }
 
   /** @param {Span[][]} spans @param {Mark[][]} marks @param {Mark[][]} open */
   function barsOfRuns(spans, marks, open) {
     const { rows, height, tall } = rowsOf(spans, open), end = playhead.end, scaled = Math.min(1, HIGHEST_PX / tall);
     const svg = makeSvg("svg", {
-      viewBox: `0 0 1000 ${tall}`, preserveAspectRatio: "none", role: "img", "aria-label": `Timeline of ${spans.length} runs over ${clock(end / 1000)}`,
+      viewBox: `0 0 1000 ${tall}`, preserveAspectRatio: "none", role: "group", "aria-label": `Timeline of ${spans.length} runs over ${clock(end / 1000)}`,
     });
     const frame = make("div", "pf-timeline-frame"), labels = make("div", "pf-timeline-names"), overlay = make("div", "pf-marks");
     overlay.style.height = labels.style.height = svg.style.height = `${Math.min(tall, HIGHEST_PX)}px`;
     for (const [k, top] of rows.entries()) {
       const levelled = (/** @type {number} */ level) => top + Math.min(level, LEVELS - 1) * (height + 2);
+      const run = view.model.get("lanes")[k]?.run ?? k;
       for (const span of spans[k]) {
-        svg.append(...barOfVisit(span, end, levelled(span[4]), height));
+        svg.append(...barOfVisit(span, run, end, levelled(span[4]), height));
         overlay.append(...wordsOnBar(span, end, levelled(span[4]) * scaled, height * scaled));
       }
-      for (const mark of marks[k] ?? []) overlay.append(markOf(mark, end, levelled(mark[4] ?? 0) * scaled, height * scaled));
+      for (const mark of marks[k] ?? []) overlay.append(markOf(mark, run, end, levelled(mark[4] ?? 0) * scaled, height * scaled));
       if (spans.length > 1) labels.append(labelOf(k, top * scaled + (height * scaled) / 2));
     }
     frame.append(svg, overlay, playhead.el);
     return { frame, labels };
   }
 
-  /** @param {Span} span @param {number} end @param {number} y @param {number} height */
-  function barOfVisit([node, from, to, how], end, y, height) {
+  /** @param {Span} span @param {number} run @param {number} end @param {number} y @param {number} height */
+  function barOfVisit([node, from, to, how], run, end, y, height) {
     const title = makeSvg("title", {}), cls = barClass(how, view.colour(node));
     title.textContent = `${node}  ${((to - from) / 1000).toFixed(3)} s${how === 2 ? "  cancelled" : how ? "  failed" : ""}`;
     const place = { x: (from / end) * 1000, y, width: Math.max(((to - from) / end) * 1000, 1.5), height, rx: 1.5 };
+    const button = { role: "button", tabindex: -1, "aria-label": `${title.textContent}: open the visit`, "data-node": node, "data-ms": from, "data-run": run };
     const lines = how ? "" : patternPath(view.colour(node), place);
-    return [makeSvg("rect", { ...place, class: `pf-bar ${cls}` }, title), ...(lines ? [makeSvg("path", { d: lines, class: "pf-bar-lines" })] : [])];
+    return [makeSvg("rect", { ...place, ...button, class: `pf-bar ${cls}` }, title), ...(lines ? [makeSvg("path", { d: lines, class: "pf-bar-lines" })] : [])];
   }
 
   /** A cross where a visit failed, and the node's name where there is room. @param {Span} span @param {number} end @param {number} top @param {number} height */
@@ -96,11 +103,14 @@ export function timelineOf(view, playhead) {
     return [holder];
   }
 
-  /** @param {Mark} mark @param {number} end @param {number} top @param {number} height */
-  function markOf(mark, end, top, height) {
+  /** @param {Mark} mark @param {number} run @param {number} end @param {number} top @param {number} height */
+  function markOf(mark, run, end, top, height) {
     const [sign, from, to, words] = mark, kind = KINDS[sign], until = to ?? (kind === "retry" ? from : end);
     const el = make("span", `pf-mark pf-mark-${kind}`, sign === "?" ? "?" : "");
-    if (kind === "now") el.classList.add(...swatchClasses(view.colour(words)));
+    if (kind === "now") {
+      el.classList.add(...swatchClasses(view.colour(words)));
+      Object.assign(el.dataset, { node: words, ms: String(from), run: String(run) });
+    }
     if (kind === "now" && (until - from) / end >= NAMED) el.append(make("span", "pf-bar-name", words));
     el.title = titleOf(mark);
     el.style.left = `${(Math.min(from, end) / end) * 100}%`;
@@ -140,7 +150,52 @@ export function timelineOf(view, playhead) {
     draw();
   }
 
+  function barsOfTimeline() {
+    return /** @type {SVGElement[]} */ ([...el.querySelectorAll(".pf-bar")]);
+  }
+
+  /** Open the visit of a bar. @param {Event} event */
+  function open(event) {
+    const bar = barAt(event);
+    const { node, ms, run } = bar?.dataset ?? {};
+    if (!node || view.isGone) return;
+    const key = keyOfBar(bar);
+    view.openVisit({ run: Number(run), node, ms: Number(ms) }, () => barsOfTimeline().find((other) => keyOfBar(other) === key) ?? null);
+    event.preventDefault();
+    event.stopPropagation();
+  }
+  el.addEventListener("click", open);
+  el.addEventListener("keydown", (event) => {
+    const bars = barsOfTimeline(), at = bars.indexOf(/** @type {SVGElement} */ (event.target));
+    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (["Enter", " "].includes(event.key)) {
+      open(event);
+      return;
+    }
+    const to = reached(event.key, at, bars.length);
+    if (to === undefined) return;
+    bars[at].setAttribute("tabindex", "-1");
+    bars[to].setAttribute("tabindex", "0");
+    bars[to].focus();
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
   return { el, draw, grow };
+}
+
+/** The bar that was pressed, also below a mark. @param {Event} event @returns {HTMLElement | SVGElement | null} */
+function barAt(event) {
+  const target = /** @type {HTMLElement} */ (event.target);
+  if (!target.matches(".pf-mark") || target.dataset.node) return target.closest(".pf-bar, .pf-mark-now");
+  const { clientX, clientY } = /** @type {MouseEvent} */ (event), page = /** @type {Document} */ (target.getRootNode());
+  return /** @type {SVGElement | undefined} */ (page.elementsFromPoint(clientX, clientY).find((el) => el.matches(".pf-bar"))) ?? null;
+}
+
+/** What tells a bar from the others, also when they are drawn anew. @param {Element | null} bar */
+function keyOfBar(bar) {
+  const { node, ms, run } = /** @type {HTMLElement | SVGElement | null} */ (bar)?.dataset ?? {};
+  return node === undefined ? "" : `${run} ${ms} ${node}`;
 }
 
 /** The class of a bar. @param {boolean | number} how its visit ended @param {number} colour its number */

@@ -42,6 +42,9 @@ export function viewOf(model, root) {
     /** Pixels of height for diagram and lanes. */
     room: () => Math.max(view.cap() - AROUND, 120),
     send: (/** @type {object} */ message) => model.send(message),
+    /** Open the visit that was clicked in the drawer; the second gets the focus back.
+     *  @type {(request: Record<string, unknown>, from: () => HTMLElement | SVGElement | null) => void} */
+    openVisit: () => {},
     /** @returns {Record<string, string>} */
     glyphs: () => model.get("icons"),
     isLive: () => isLiveStatus(model.get("header").status),

@@ -91,6 +91,11 @@ class RunView(StaticFallback, DeltaWidget):
     searches; ``+``, ``-`` and ``0`` zoom the diagram and fit it again; Escape goes back to the cell. The menu "More" writes the page,
     the diagram or the timeline as a file into the notebook's folder, and copies the diagram as Mermaid text.
 
+    A click or Enter on a node, a bar, a line of a lane, or a row of the diff or the events opens its visit in the detail drawer, with its
+    values in full; arrow keys go to the other visits, ``v`` opens the visits of a node that began runs, Escape closes it. Values are kept
+    for launched runs: of each node the latest 200 visits, within 64 MB for all runs. Of a run with a journal, "Run from here" begins a
+    fork before that step, and shows it in the same view.
+
     Examples
     --------
     >>> from pocketflex_nb import launch, linear, node

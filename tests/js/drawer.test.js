@@ -4,7 +4,7 @@ import { beforeEach, test } from "node:test";
 import { markdownOf } from "../../pocketflex_nb/notebook/widgets/base/js/markdown_view.js";
 import { valueViewOf, walkValues } from "../../pocketflex_nb/notebook/widgets/base/js/value_view.js";
 import { rowReached } from "../../pocketflex_nb/notebook/widgets/run_view/detail_tabs.js";
-import { nodeName } from "../../pocketflex_nb/notebook/widgets/run_view/diagram.js";
+import { nodeHint } from "../../pocketflex_nb/notebook/widgets/run_view/diagram.js";
 import { drawerOf } from "../../pocketflex_nb/notebook/widgets/run_view/drawer.js";
 import { editsOf, forkFormOf } from "../../pocketflex_nb/notebook/widgets/run_view/fork_form.js";
 import runView from "../../pocketflex_nb/notebook/widgets/run_view/run_view.js";
@@ -258,7 +258,7 @@ test("a press on a node, a bar, a block or a row of the diff opens its visit, by
   const nodes = [...page.querySelectorAll(".pf-node")];
 
   assert.deepEqual(nodes.map((node) => node.getAttribute("tabindex")), ["0", "-1"]);
-  assert.equal(nodes[0].getAttribute("aria-label"), "A, done, 2 visits: open its visits");
+  assert.equal(nodes[0].getAttribute("aria-description"), "done, 2 visits: open its visits");
   nodes[0].dispatchEvent(new window.MouseEvent("click", { bubbles: true }));
   press(nodes[1], "Enter");
   assert.deepEqual(asked(), [{ node: "A", flow: 0 }, { node: "B", flow: 0 }]);
@@ -287,7 +287,7 @@ test("a key leads along rows, and stops at their ends", () => {
 });
 
 test("a node says what a press on it does", () => {
-  assert.equal(nodeName("read", ["running", 1, "", 0]), "read, running, 1 visit: open its visits");
-  assert.equal(nodeName("read", ["idle", 0, ""]), "read, idle: open its visits");
-  assert.match(nodeName("survey", ["done", 1, "", 12]), /open the runs that it began; v opens its visits/);
+  assert.equal(nodeHint(["running", 1, "", 0]), "running, 1 visit: open its visits");
+  assert.equal(nodeHint(["idle", 0, ""]), "idle: open its visits");
+  assert.match(nodeHint(["done", 1, "", 12]), /open the runs that it began; v opens its visits/);
 });

@@ -27,7 +27,8 @@ class Write(Node):
         print("a draft <b>for you</b>")
         if self.cur_retry < 1:
             raise TimeoutError("too late")
-        return f"# Round {given['round']}, {given['tone']}\\n\\n<img src=x onerror=alert(1)>\\n\\n[wind](https://example.org)\\n\\n" + "word " * 9000
+        head = f"# Round {given['round']}, {given['tone']}\\n\\n<img src=x onerror=alert(1)>\\n\\n"
+        return head + "[wind](https://example.org)\\n\\n" + "word " * 9000
     def post(self, shared, prep_res, exec_res):
         shared["draft"], shared["round"] = exec_res, prep_res["round"] + 1
         return "again" if shared["round"] < 2 else "end"
@@ -92,11 +93,12 @@ def test_visits_are_opened_by_key_their_values_read_in_full_and_pinned(lab: Lab)
     expect(drawer).to_be_hidden()
     expect(view.locator('g.pf-node[data-node="Write"]')).to_be_focused()
     view.locator('.pf-bar[data-node="Search"]').click()
+    expect(drawer.locator(".pf-visit-node")).to_have_text("Search")
     table = drawer.locator('[data-part="exec"]')
     table.locator(".pf-value-opener").click()
     expect(table.locator("tbody tr")).to_have_count(2)
     expect(table.locator("tbody tr").first).to_contain_text("••••••••")
-    expect(view.locator(".pf-place")).to_contain_text("step 3 of 3"), "a click on a bar is no move of the time cursor"
+    expect(view.locator(".pf-place")).to_contain_text("step 3 of 3")      # a click on a bar is no move of the time cursor
     lab.expect_quiet()
 
 

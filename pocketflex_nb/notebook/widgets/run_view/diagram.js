@@ -109,7 +109,7 @@ export class Diagram {
       this.nodes.set(node, part);
       const label = part.classList.contains("pf-node") && part.querySelector(".pf-label");
       if (label) this.centres.set(node, { x: Number(label.getAttribute("x")), y: Number(label.getAttribute("y")) });
-      if (label) setAttributes(part, { role: "button", tabindex: this.centres.size > 1 ? -1 : 0, "aria-label": nodeName(node, IDLE) });
+      if (label) setAttributes(part, { role: "button", tabindex: this.centres.size > 1 ? -1 : 0, "aria-description": nodeHint(IDLE) });
     }
     if (edge === null || !part.classList.contains("pf-edge")) return;
     const [source, action] = edge.split("|"), key = `${source}|${action}`;
@@ -142,17 +142,17 @@ export class Diagram {
       g.querySelector(".pf-glyph")?.setAttribute("d", this.glyphs[status] ?? "");
     }
     if (!g.classList.contains("pf-node")) return;
-    g.setAttribute("aria-label", nodeName(g.getAttribute("data-node") ?? "", [status, visits, caption, runs]));
+    g.setAttribute("aria-description", nodeHint([status, visits, caption, runs]));
     writeVisits(g, visits);
     writeCaption(g, caption);
     writeStack(g, runs);
   }
 }
 
-/** What a node is called, and what a press on it does. @param {string} node @param {NodeState} state */
-export function nodeName(node, [status, visits, , runs = 0]) {
+/** How a node stands, and what a press on it does, behind its name, which is its text. @param {NodeState} state */
+export function nodeHint([status, visits, , runs = 0]) {
   const been = visits ? `, ${counted(visits, "visit")}` : "";
-  return `${node}, ${status}${been}: ${runs > 0 ? "open the runs that it began; v opens its visits" : "open its visits"}`;
+  return `${status}${been}: ${runs > 0 ? "open the runs that it began; v opens its visits" : "open its visits"}`;
 }
 
 /** The mark of a step that began runs: a second box behind, and a button that opens them. @param {Element} g @param {number} runs */

@@ -287,6 +287,7 @@ export function drawerOf(view) {
     view.root.dataset.drawer = "false";
     clearTimeout(timer);
     card = pinned = null;
+    for (const part of [told, compared, cards]) part.replaceChildren();
     closeForm();
     say("");
     const to = opener();

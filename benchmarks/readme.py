@@ -88,8 +88,11 @@ def kept(cases: dict[str, Any]) -> list[str]:
     for name, words in KEPT.items():
         if name in cases:
             got, mark = told(cases[name])
-            missed = (((best(cases[name], "pocketflex_nb") or {}).get("verdict") or {}).get("mark") or {}).get("met") is False
-            lines.append(f"| {words} | {got}{' (missed)' if missed else ''} | {mark} |")
+            row = best(cases[name], "pocketflex_nb") or {}
+            missed = ((row.get("verdict") or {}).get("mark") or {}).get("met") is False
+            spent = row.get("extra", {}).get("processor time, s")
+            also = "" if spent is None else f", {spent:.2f} s of processor time"
+            lines.append(f"| {words} | {got}{also}{' (missed)' if missed else ''} | {mark} |")
     ours = best(cases["journal_hop"], "pocketflex_nb")
     lines += ["", "| a step that is kept before the next one begins | us | beside ours |", "|---|---:|---:|"]
     for row in sorted((row for row in cases["journal_hop"]["rows"] if "median" in row), key=lambda row: row["median"]):

@@ -32,6 +32,7 @@ LESSONS = {
     "07": "Asking a person",
     "08": "Coming from PocketFlow",
     "09": "LLM agents",
+    "10": "Tools, MCP and a person",
     "11": "A kernel dies",
 }
 #: how many hints an exercise has

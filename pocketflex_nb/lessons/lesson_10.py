@@ -33,13 +33,14 @@ def _pay(pay: Any) -> Checked:
     yield point(list(fields) == ["amount"], "It takes an `amount`.", f"It takes {', '.join(fields) or 'nothing'}: one `amount` is wanted.")
     yield slip(fields["amount"].get("type") != "integer", "The annotation of `amount` has to be `int`.")
     yes, asked = _paid(pay, "yes")
-    yield slip(yes.error is not None, "" if yes.error is None else f"{trouble(yes.error)}.")
+    yield slip(yes.error is not None and not asked, "" if yes.error is None else f"{trouble(yes.error)}.")
     yield point(asked, "It asks.", "Nobody was asked. (In an `async def`, `ask` needs `await`.)")
     yield slip(asked[0]["choices"] is None, "Any text is accepted as an answer: give `ask` the choices.")
     yield point(
         set(asked[0]["choices"]) == {"yes", "no"}, "Two buttons, yes and no.",
         f"The buttons are {', '.join(map(repr, asked[0]['choices']))}, and should be yes and no.",
     )
+    yield slip(yes.error is not None, "" if yes.error is None else f"{trouble(yes.error)}.")
     yield point(str(_AMOUNT) in asked[0]["question"], "The person sees the amount.", "The question does not show the amount.")
     yield slip(yes.store["said"] is None, "It returns nothing: the model has to be told what happened.")
     yield point(yes.store["said"] == "paid", "Yes pays.", f"Answered yes, it returned {yes.store['said']!r}, and not `paid`.")

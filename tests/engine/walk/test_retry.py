@@ -130,7 +130,7 @@ def test_jitter_keeps_each_wait_within_its_share() -> None:
 
 def test_waits_stand_between_tries_only(walk: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(Retry, "delay", lambda self, failed, random=None: asked.append(failed) or 0.0)
+    monkeypatch.setattr(Retry, "delay", lambda self, failed, random=None, after=0.0: asked.append(failed) or 0.0)
 
     with pytest.raises(ValueError):
         walk(Flow(Shaky(9, retry=Retry(3, wait=1))), {})

@@ -96,6 +96,9 @@ class Chat(Node):
             checked_key(messages, what, "messages")
         self.shape = None if returns is None else Shape(returns, what)
         self._what = what
+        texts = [self.prompt] if self.system is None else [self.system, self.prompt]
+        self._pfx_reads = [key for text in texts for key in text.keys]
+        self._pfx_writes = [writes] if messages is None else [writes, messages]
 
     def prep(self, shared: Any) -> list[Message]:
         """The conversation so far, with the filled prompt as its last message.

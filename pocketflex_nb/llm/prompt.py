@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,6 +50,7 @@ class Prompt(string.Formatter):
             if not field or field[0].isdigit() or field[0] in "'\"":
                 mend = "write {topic}, and braces that are meant as {{ and }}"
                 raise ValueError(f"{what}: {{{field}}} in the prompt names no key of the store; {mend}")
+        self.keys = list(dict.fromkeys(re.split(r"[.\[]", field, maxsplit=1)[0] for field in fields))
 
     def fill(self, shared: Any, params: Mapping[str, Any] | None = None) -> str:
         """The text with the values of `shared`; those of `params` come first.

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict, Un
 import pydantic
 import pytest
 
-from pocketflex_nb import Flow, Node, node
-from pocketflex_nb.llm import BadTool, Reply, tool, tool_agent
+from pocketflex_nb import Flow, Node, linear, node
+from pocketflex_nb.core.flow.input_keys import input_fields
+from pocketflex_nb.llm import BadTool, Chat, Reply, tool, tool_agent
 from pocketflex_nb.llm.tools.tool import BadArguments, result_text
 
 
@@ -261,3 +262,29 @@ def test_a_flow_is_a_tool_by_its_declared_inputs() -> None:
     assert tool(flow).name == "look_it_up"
     assert tool(flow).schema["properties"] == {"topic": STRING}
     assert tool(flow, inputs={"topic": list[str]}).schema["properties"] == {"topic": {"type": "array", "items": STRING}}
+
+
+def test_a_flow_without_declared_inputs_takes_what_its_nodes_read() -> None:
+    @node
+    def look(shared: Any) -> None:
+        shared["found"] = [shared["topic"]] * shared.get("depth", 2)
+
+    made = tool(Flow(look, name="look"))
+
+    assert sorted(made.schema["properties"]) == ["depth", "topic"]
+    assert made.schema["required"] == ["topic"]
+
+
+def test_forms_know_the_keys_of_prompts_and_of_agents_and_not_those_of_their_tools() -> None:
+    @node
+    def look(shared: Any) -> None:
+        shared["found"] = shared["topic"]
+
+    def model(messages: Any, *, tools: Any = None) -> Reply:
+        return Reply()
+
+    chat = Chat(model, "{style[tone]} {notes} {notes[0]}", system="You are {role}.", writes="draft")
+    agent = tool_agent(model, "", tools=[Flow(look, name="look", inputs=["topic"])], reads="draft", name="desk")
+
+    assert [field.key for field in input_fields(linear(chat, agent))] == ["role", "style", "notes"]
+    assert [field.key for field in input_fields(agent)] == ["draft"]

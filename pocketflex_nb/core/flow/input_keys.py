@@ -1,7 +1,8 @@
 """The input keys of a flow: those that its nodes read before any node has written them.
 
 Read from the source of `prep`, `post` and function nodes: ``shared["topic"]`` is needed, ``shared.get("depth", 2)`` may be left out.
-Keys that are put together at run time, or read by a function that the store is handed to, are not seen.
+Keys that are put together at run time, or read by a function that the store is handed to, are not seen. Nodes of this package, whose
+keys are arguments, name them in `_pfx_reads` and `_pfx_writes`; a flow whose inputs come from elsewhere has `_pfx_has_own_inputs`.
 """
 
 from __future__ import annotations
@@ -77,8 +78,10 @@ def input_fields(flow: Flow) -> list[InputField]:
     found: dict[str, InputField] = {}
     written: set[str] = set()
     writers: dict[str, set[str]] = {}
-    for path, node in [("", flow), *nodes_by_path(flow).items()]:
-        for use in _uses(node):
+    nodes = [("", flow), *nodes_by_path(flow).items()]
+    apart = tuple(f"{path}/" for path, node in nodes if path and getattr(node, "_pfx_has_own_inputs", False))
+    for path, node in nodes:
+        for use in () if apart and path.startswith(apart) else _uses(node):
             if use.does == "write":
                 written.add(use.key)
                 writers.setdefault(use.key, set()).add(path)
@@ -104,6 +107,12 @@ def keys_read(node: object) -> list[str]:
 
 def _uses(node: object) -> Iterator[_Use]:
     """What the steps of one node do with keys, in their order; what cannot be read counts as nothing."""
+    yield from (_Use(key, "need") for key in getattr(node, "_pfx_reads", ()))
+    yield from _uses_in_steps(node)
+    yield from (_Use(key, "write") for key in getattr(node, "_pfx_writes", ()))
+
+
+def _uses_in_steps(node: object) -> Iterator[_Use]:
     fn = node.__dict__.get("_pfx_fn")
     steps: list[tuple[object, int]] = [(fn, 0)] if fn is not None else [(getattr(type(node), name, None), 1) for name in _STEPS]
     for step, place in steps:

@@ -48,6 +48,7 @@ class ToolAgent(Flow):
         think >> END
         super().__init__(think, name=name)
         self.plan, self.reads, self.writes = plan, reads, plan.writes
+        self._pfx_reads, self._pfx_writes = [reads], [plan.writes, plan.messages]
 
     def prep(self, shared: Any) -> None:
         """Append the question to the conversation; calls that an earlier run left without a result get one."""

@@ -91,6 +91,8 @@ class AsyncToolNode(ToolNode):
 class FlowToolNode(Flow):
     """Walks a flow on a store of its own, which begins with the arguments of the call."""
 
+    _pfx_has_own_inputs = True
+
     def __init__(self, made_of: Tool, flow: Flow, messages: str) -> None:
         is_plain = _is_plain(flow)
         super().__init__(flow.start_node if is_plain else _inner(flow), name=made_of.name)

@@ -14,6 +14,7 @@ from typing import Any, overload
 from pocketflex_nb.agents.messaging.agent_ref import AgentRef
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.flow.flow import Flow
+from pocketflex_nb.core.flow.input_keys import input_fields
 from pocketflex_nb.core.flow.nodes import BaseNode
 from pocketflex_nb.core.flow.option_checks import check_seconds
 from pocketflex_nb.core.value_text import value_text
@@ -27,6 +28,10 @@ __all__ = ["BadArguments", "Tool", "ToolTarget", "as_tools", "result_text", "too
 
 #: what a tool may be made of
 ToolTarget = Callable[..., Any] | Flow | AgentRef
+_UNDECLARED = (
+    "tool({!r}): which keys of its store the model fills is not declared: Flow(..., inputs=['topic'], outputs=['draft']), "
+    "or tool(flow, inputs={{'topic': str}})"
+)
 #: characters of a result that the model gets
 _RESULT_LIMIT = 20_000
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -192,7 +197,8 @@ def tool(
     description : str, optional
         Default: the docstring's text above its sections.
     inputs : mapping of str to type, or names, optional
-        Of a flow: the keys of its store that the model fills. Default: its ``inputs=``, or the key that a `tool_agent` reads.
+        Of a flow: the keys of its store that the model fills. Default: its ``inputs=``, or the key that a `tool_agent` reads, or those that
+        its nodes read.
     timeout : float, optional
         Seconds that a call may take.
     max_retries : int
@@ -281,25 +287,27 @@ def _flow_parts(target: Any, name: str | None, inputs: object) -> _Parts:
     own_name = target.__dict__.get("name") or ""
     if not own_name and name is None:
         raise BadTool(f"tool({target!r}): a flow that is a tool needs a name: Flow(start, name='research'), or tool(flow, name='research')")
-    kinds = _flow_inputs(target, inputs)
+    kinds, needed = _flow_inputs(target, inputs)
     told, about = read_docstring(type(target).__doc__ if type(target).__module__.partition(".")[0] != "pocketflex_nb" else "")
-    return own_name, told or f"Run the flow {name or own_name}.", _object(name or own_name, kinds, about, {}), kinds
+    return own_name, told or f"Run the flow {name or own_name}.", _object(name or own_name, kinds, about, {}) | {"required": needed}, kinds
 
 
-def _flow_inputs(flow: Any, inputs: Any) -> dict[str, object]:
-    if isinstance(inputs, Mapping):
-        return dict(inputs)
-    if inputs is not None:
-        return dict.fromkeys([inputs] if isinstance(inputs, str) else map(str, inputs), str)
-    if flow._pfx_private is not None and flow._pfx_private.takes:
-        return dict.fromkeys(map(str, flow._pfx_private.takes), str)
+def _flow_inputs(flow: Any, inputs: Any) -> tuple[dict[str, object], list[str]]:
+    """The keys that a call fills, with their types, and those that it must: as declared, else those that its nodes read."""
     reads = getattr(flow, "reads", None)
-    if isinstance(reads, str):
-        return {reads: str}
-    raise BadTool(
-        f"tool({flow!r}): which keys of its store the model fills is not declared: Flow(..., inputs=['topic'], outputs=['draft']), "
-        f"or tool(flow, inputs={{'topic': str}})"
-    )
+    if isinstance(inputs, Mapping):
+        kinds = dict(inputs)
+    elif inputs is not None:
+        kinds = dict.fromkeys([inputs] if isinstance(inputs, str) else map(str, inputs), str)
+    elif flow._pfx_private is not None and flow._pfx_private.takes:
+        kinds = dict.fromkeys(map(str, flow._pfx_private.takes), str)
+    elif isinstance(reads, str):
+        kinds = {reads: str}
+    elif fields := input_fields(flow):
+        return {field.key: object for field in fields}, [field.key for field in fields if field.is_needed]
+    else:
+        raise BadTool(_UNDECLARED.format(flow))
+    return kinds, list(kinds)
 
 
 def _agent_parts(target: AgentRef, name: str | None, _: object) -> _Parts:

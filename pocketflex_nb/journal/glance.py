@@ -22,10 +22,10 @@ _ENDS = f"({int(Kind.RESUMED)}, {int(Kind.END)})"
 _SUMS = f"""
 SELECT rtrim(address, '0123456789') AS place, kind, json_extract(body, '$.a') AS action, count(*), sum(json_extract(body, '$.s')),
     sum(coalesce(json_array_length(body, '$.c'), 0) * (json_extract(body, '$.all') IS NULL) + (json_extract(body, '$.u') IS NOT NULL) * ?3
-        + (kind NOT IN ({int(Kind.RESULT)}, {int(Kind.ITEM)}, {int(Kind.CONTENT)}, {int(Kind.NOTED)}))
+        + (kind NOT IN ({int(Kind.RESULT)}, {int(Kind.ITEM)}, {int(Kind.CONTENT)}, {int(Kind.NOTED)}, {int(Kind.SUMS)}))
         + coalesce(json_array_length(body, '$.n'), 0)),
     sum(json_extract(body, '$.u[0]')), sum(json_extract(body, '$.u[1]')), sum(json_extract(body, '$."$"') IS NOT NULL)
-FROM records WHERE at > ?1 AND at < ?2 GROUP BY place, kind, action
+FROM records WHERE at > ?1 AND at < ?2 AND (kind <> {int(Kind.HOP)} OR at > ?4) GROUP BY place, kind, action
 """
 _SPENT = """
 SELECT coalesce(sum(json_extract(body, '$.u[0]')), 0), coalesce(sum(json_extract(body, '$.u[1]')), 0) FROM records WHERE at > ? AND at < ?
@@ -128,15 +128,25 @@ class Glance:
 
     def sums(self, until: int) -> list[Sums] | None:
         """The records up to one, summed; None when that cannot be told without reading each."""
+        base = self._bounds[0]
+        summed = self._rows(f"at <= ? AND kind = {int(Kind.SUMS)} ORDER BY at DESC LIMIT 1", base + until)
+        known = summed[0].data["sums"] if summed else ()
         try:
-            found = self._file.read(_SUMS, (self._bounds[0], self._bounds[0] + until + 1, 0 if self.header.get("told") else 1))
+            is_old = 0 if self.header.get("told") else 1
+            found = self._file.read(_SUMS, (base, base + until + 1, is_old, base + summed[0].number if summed else 0))
         except (sqlite3.Error, JournalError):  # a body that is no JSON: reading all of them tells which
             return None
         if any(row[-1] for row in found):
             return None
         return [
-            Sums(str(place), Kind(int(str(kind))).name.lower(), action, *(float(str(number or 0)) for number in numbers))
-            for place, kind, action, *numbers, _ in found
+            *(
+                Sums(str(place), "hop", did if did.startswith("[") else json.loads(did), *map(float, numbers))
+                for place, did, *numbers in known
+            ),
+            *(
+                Sums(str(place), Kind(int(str(kind))).name.lower(), action, *(float(str(number or 0)) for number in numbers))
+                for place, kind, action, *numbers, _ in found
+            ),
         ]
 
     def lasting(self, until: int) -> list[Row]:

@@ -101,7 +101,7 @@ def fork(path: _Path, run: int, hops: int, name: str, header: Mapping[str, Any],
     file = opened_file(path)
     file.flush()
     history = History(file, run)
-    kept = [row for row in history.until(hops) if row.kind not in (Kind.RESUMED, Kind.END)]
+    kept = [row for row in history.until(hops) if row.kind not in (Kind.RESUMED, Kind.END, Kind.SUMS)]
     when = time.time() - max((float(row.data.get("t", 0.0)) for row in kept), default=0.0)  # what was taken over lies before what it does
     origin = {"run": run, "name": history.name, "at": hops}
     text = _small(file, json.dumps(history.header | dict(header) | {"origin": origin}, ensure_ascii=False))

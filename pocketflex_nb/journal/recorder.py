@@ -20,6 +20,7 @@ from pocketflex_nb.journal.history import History
 from pocketflex_nb.journal.journal_file import Durability, JournalFile, Statement
 from pocketflex_nb.journal.owner import owner_name
 from pocketflex_nb.journal.row_kinds import Kind, Row, action_json, changes_json, kept_json, pairs_json
+from pocketflex_nb.journal.tally import Tally
 
 __all__ = ["RunRecorder", "begun", "resumed"]
 
@@ -64,6 +65,7 @@ class RunRecorder:
         self._numbers = count(base + 1 + (0 if history is None else history.last))
         self._answers = count(base + 1 + (0 if history is None else history.last_answer))
         self.unkept: set[str] = set()
+        self._tally = Tally() if history is None else Tally(history.rows)
         self._contents: dict[str, dict[Any, Any]] | None = None
 
     @property
@@ -118,7 +120,13 @@ class RunRecorder:
     ) -> list[Statement]:
         """A finished node: one transaction. `origin`: ``"cached"`` or ``"taped"`` when its results were taken from there."""
         more = f'{_spent(usage)},"{origin}":true' if origin else _spent(usage)
-        body = f'{{"a":{action_json(action)},"c":{changes_json(changes, self.transient)},"s":{seconds:.6g}{more}}}'
+        parts = list(changes)
+        did, changed = action_json(action), changes_json(parts, self.transient)
+        body = f'{{"a":{did},"c":{changed},"s":{seconds:.6g}{more}}}'
+        told = 0 if changed == "[]" else 1 if len(parts) == 1 else len(json.loads(changed))
+        sums = self._tally.hop(address, did, seconds, 1 + told, usage)
+        if sums is not None:  # first: they stand for what comes before
+            return [*self._record(Kind.SUMS, "", sums), *self._record(Kind.HOP, address, body, is_timed=True)]
         return self._record(Kind.HOP, address, body, is_timed=True)
 
     def failed(self, address: str, error: BaseException, told: str, changes: _Changes, *, seconds: float = 0.0) -> list[Statement]:

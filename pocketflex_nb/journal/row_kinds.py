@@ -31,6 +31,7 @@ class Kind(IntEnum):
     RESUMED = 7  # another process goes on with the run
     END = 8  # the run is over
     NOTED = 9  # what steps told and did beside their results: prints, tokens, questions, failures that ended the run
+    SUMS = 10  # what the records before it come to, from time to time, so that a long run is drawn at once
 
 
 _parsed = json.JSONDecoder().decode

@@ -23,7 +23,7 @@ from pocketflex_nb.core.errors import JournalError, RunError
 from pocketflex_nb.core.events import Event
 from pocketflex_nb.core.state import State, replay
 from pocketflex_nb.engine.records import recorded_log
-from pocketflex_nb.journal import journal_file
+from pocketflex_nb.journal import journal_file, tally
 from pocketflex_nb.journal.row_kinds import Kind
 
 #: kinds that a journal does not keep
@@ -212,8 +212,12 @@ def _joined(facts: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return kept + tokens
 
 
+@pytest.mark.parametrize("every", [1, 2, 2_048])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_a_long_run_is_told_from_sums_as_from_all_of_its_events(path: Path, shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_run_is_told_from_sums_as_from_all_of_its_events(
+    path: Path, shape: Any, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "EVERY", every)
     shape().launch({"seed": 1}, name="night", journal=path).wait(20)
     whole = summary(replay(open_journal(path).run("night").events))
     monkeypatch.setattr(recorded_log, "_LONG", 0)

@@ -220,5 +220,5 @@ class RecordedEvents:
 _EVENTS: dict[str, Callable[[RecordedEvents, JournalRow], Iterator[Event]]] = {
     "hop": RecordedEvents._hop, "failed": RecordedEvents._hop, "result": RecordedEvents._result, "item": RecordedEvents._result,
     "attempt": RecordedEvents._attempt, "content": RecordedEvents._content, "resumed": RecordedEvents._resumed,
-    "end": RecordedEvents._ended, "noted": RecordedEvents._noted,
+    "end": RecordedEvents._ended, "noted": RecordedEvents._noted, "sums": lambda self, row: iter(()),
 }

@@ -13,7 +13,8 @@ __all__ = ["USAGE", "topic", "topics"]
 USAGE = """\
 %%pocketflex [NAME] [options]      a cell: Mermaid that becomes the flow NAME, or Python whose last expression is run
 %pocketflex run FLOW [options]     run a flow; also a list, a dict or an expression of flows
-%pocketflex runs [--all] [--df]    the runs with their status, node and time
+%pocketflex runs [--all] [--df]    the runs with their status, node and time; --all: those of journals, of earlier kernels, too
+%pocketflex resume FILE [RUN]      go on with a journal's runs; fork FILE RUN --at N --set KEY=VALUE, replay FILE RUN
 %pocketflex show RUN               a live view of a run, or of a finished one; replay RUN [--speed 4] plays it again
 %pocketflex launch [FLOW], panel   a form that starts flows; an overview of this process: runs, agents, memory
 %pocketflex cancel RUN|all         cancel runs; pause RUN, continue RUN [--step], wait RUN... [--timeout 60s]

@@ -12,6 +12,7 @@ import pytest
 
 from pocketflex_nb import Flow, Node, emit, open_journal
 from pocketflex_nb.journal import journal_file
+from pocketflex_nb.notebook.magics.completion import candidates
 from pocketflex_nb.notebook.widgets.base.refresh_loop import refresh_loop
 from pocketflex_nb.notebook.widgets.run_history.run_history import RunHistory
 from pocketflex_nb.notebook.widgets.run_view.run_view import RunView
@@ -170,6 +171,9 @@ def test_the_magics_list_fork_and_replay_what_journals_keep(shell: Shell, path: 
     shell.run("again = %pf fork runs.sqlite night --at 0 --set m=6 --name other")
     assert shell.names["again"].wait(20).store["n"] == 7
     shell.run("%pf replay runs.sqlite#night --speed 100")
+    assert candidates("%pf fork runs.sq", shell.names) == ["runs.sqlite"]
+    assert candidates("%pf resume runs.sqlite ni", shell.names) == ["night"]
+    assert candidates("%pf fork runs.sqlite night --b", shell.names) == ["--before"]
     assert "no run 'nihgt'" in shell.refuse("%pf fork runs.sqlite nihgt --at 0")
     assert "--at STEP (0 to 1) or --before NODE" in shell.refuse("%pf fork runs.sqlite night")
     assert "KEY=VALUE" in shell.refuse("%pf fork runs.sqlite night --at 0 --set m")

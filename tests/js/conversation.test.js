@@ -148,6 +148,23 @@ test("an agent's Markdown is elements of a list, also when it is shown in full; 
   assert.deepEqual([turns()[1].querySelector(".pf-turn-md em").textContent, texts(".pf-turn-more")], ["All", ["Fold"]]);
 });
 
+test("the place of a turn opens its visit, which gives the focus back", (t) => {
+  show({ rows: [{ ...AGENT, visit: [2, "desk/think#1"] }], of: 1 });
+  t.after(() => talk.end());
+  const asked = [];
+  view.openVisit = (request, from) => asked.push([request, from()]);
+  const button = talk.el.querySelector(".pf-turn-visit");
+  button.click();
+  assert.deepEqual(asked, [[{ run: 2, address: "desk/think#1" }, button]]);
+  turns()[0].focus();
+  press(turns()[0], "ArrowDown");
+  assert.equal(document.activeElement, button);
+  press(button, "ArrowLeft");
+  turns()[0].focus();
+  press(turns()[0], "Enter");
+  assert.deepEqual([asked.length, model.sent], [1, [{ do: "talk", open: "1.2:0" }]]);
+});
+
 test("a search looks at texts, roles and calls", (t) => {
   show();
   t.after(() => talk.end());

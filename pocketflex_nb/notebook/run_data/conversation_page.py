@@ -49,7 +49,7 @@ CallRow = list[str]
 class TurnRow(TypedDict):
     """One turn: `key` names it; `size` is the number of its characters where `text` is cut; of a folded one `text` is a line.
 
-    `tree` is the text as Markdown, where it has marks of it.
+    `tree` is the text as Markdown, where it has marks of it; `visit` the place of its run in the view, and its address.
     """
 
     key: str
@@ -63,6 +63,7 @@ class TurnRow(TypedDict):
     run: NotRequired[str]
     calls: NotRequired[list[CallRow]]
     tree: NotRequired[list[MarkdownNode]]
+    visit: NotRequired[list[object]]
 
 
 class ConversationPart(TypedDict):
@@ -92,6 +93,7 @@ class ConversationPage:
         self._scope = "all"
         self._first: int | None = None  # place of the part; None: the newest
         self._opened: dict[str, None] = {}
+        self._places: dict[int, int] = {}  # by number of the run
         self._rows: dict[tuple[int, int], tuple[object, TurnRow]] = {}
 
     def ask(self, request: Mapping[str, object]) -> None:
@@ -116,7 +118,9 @@ class ConversationPage:
             for old in list(self._opened)[:-_MOST]:
                 del self._opened[old]
 
-    def part(self, runs: Sequence[ViewedRun], moment: int | None, names: Sequence[str]) -> ConversationPart:
+    def part(
+        self, runs: Sequence[ViewedRun], moment: int | None, names: Sequence[str], places: Sequence[int] = ()
+    ) -> ConversationPart:
         """The part that is looked at.
 
         Parameters
@@ -126,7 +130,10 @@ class ConversationPage:
             Monotonic ns of the time cursor; None: now.
         names : sequence of str
             What the runs are called.
+        places : sequence of int
+            Their places in the view, so that a turn can tell of its visit.
         """
+        self._places = {run.number: place for run, place in zip(runs, places, strict=False)}
         told = _together([(run.number, name, self._conversations.of(run, moment).turns) for run, name in zip(runs, names, strict=True)])
         scopes = _scopes_of(told, dict(zip((run.name for run in runs), names, strict=True)))
         if self._scope not in (value for value, _ in scopes):
@@ -164,6 +171,8 @@ class ConversationPage:
         if known is not None and known[0] == state:
             return known[1]
         row = _row_of(f"{number}.{turn.number}", name, turn)
+        if turn.address and number in self._places and clean(turn.address, _FULL) == turn.address:  # nothing in it is hidden
+            row["visit"] = [self._places[number], turn.address]
         self._rows[number, turn.number] = state, row
         if len(self._rows) > 4 * PART:
             for old in list(self._rows)[:PART]:

@@ -232,6 +232,15 @@ def test_an_agents_markdown_is_a_tree_of_safe_elements() -> None:
     assert told[0][0] == "h1"  # type: ignore[index]  # a list of elements
 
 
+def test_a_turn_tells_its_visit_where_nothing_of_the_address_is_hidden() -> None:
+    run, page = chat(1), ConversationPage(TimeTravel())
+    (row,) = page.part([run], None, ["chat"], [3])["rows"]
+    hidden = Flow(node(lambda shared: emit("message", "hello")), name=SECRET).launch({}, show=False).wait(20)
+
+    assert row["visit"] == [3, f"{run.events[0].address}/says#1"]
+    assert "visit" not in ConversationPage(TimeTravel()).part([hidden], None, ["hidden"], [0])["rows"][0]
+
+
 def test_the_time_cursor_shows_what_was_said_by_then() -> None:
     model = RunViewModel([chat(3)])
     run = model.runs[0]

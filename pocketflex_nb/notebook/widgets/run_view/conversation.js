@@ -39,6 +39,14 @@ export function conversationOf(view) {
   follower.watch(feed);
   walkTurns(feed);
 
+  const acts = {
+    open: (/** @type {string} */ key) => ask({ open: key }),
+    /** Open the visit of a turn in the drawer, which gives the focus back. @param {Turn} row */
+    look({ key, visit }) {
+      if (visit) view.openVisit({ run: visit[0], address: visit[1] }, () => feed.querySelector(`[data-open="visit ${key}"]`));
+    },
+  };
+
   /** @param {object} wanted */
   function ask(wanted) {
     view.send({ do: "talk", ...wanted });
@@ -58,7 +66,7 @@ export function conversationOf(view) {
     const rows = wanted ? part.rows.filter((row) => searchedIn(row).includes(wanted)) : part.rows, before = made;
     made = new Map(rows.map((row) => {
       const at = part.first + part.rows.indexOf(row);
-      return [row.key, drawTurn(before.get(row.key), row, part.opened, { at, of: part.of }, (key) => ask({ open: key }))];
+      return [row.key, drawTurn(before.get(row.key), row, part.opened, { at, of: part.of }, acts)];
     }));
     const els = [...made.values()].map((turn) => turn.el);
     fill(els.length ? els : [make("div", "pf-note", wanted ? "Nothing has this text." : "Nothing was said here so far.")], part.is_newest);
@@ -129,7 +137,7 @@ function walkTurns(feed) {
 
 /** Whether a key is one of the list's. @param {HTMLElement[]} stops @param {number} here @param {string} key */
 function act(stops, here, key) {
-  const stop = stops[here], isButton = stop.matches("button"), fold = isButton ? stop : /** @type {HTMLElement | null} */ (stop.querySelector("button"));
+  const stop = stops[here], isButton = stop.matches("button"), fold = foldOf(stop);
   if (key === "Enter" && stop.matches("a")) return false;    // the browser's own
   if (key === "Enter" && !isButton) fold?.click();
   else if (["ArrowLeft", "ArrowRight"].includes(key)) {
@@ -154,6 +162,11 @@ function placeKept(feed, staying) {
   return () => {
     if (first) feed.scrollTop = first.offsetTop - before;
   };
+}
+
+/** What folds at a stop: the stop itself, or the first in a turn. @param {HTMLElement} stop @returns {HTMLElement | null} */
+function foldOf(stop) {
+  return stop.matches("[aria-expanded]") ? stop : stop.querySelector("[aria-expanded]");
 }
 
 /** Put elements into a holder in order; what stands there stays. @param {HTMLElement} holder @param {HTMLElement[]} els */

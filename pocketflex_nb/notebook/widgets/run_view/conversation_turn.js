@@ -8,17 +8,18 @@ import { markdownOf } from "../base/js/markdown_view.js";
 /** Head, outcome, status and time of a call. @typedef {[string, string, string, string]} CallRow */
 /** @typedef {{
  *   key: string, side: string, role: string, where: string, text: string, facts: string, state?: string, size?: number, run?: string, calls?: CallRow[],
- *   tree?: MarkdownNode[],
+ *   tree?: MarkdownNode[], visit?: [number, string],
  * }} Turn */
 /** What is shown in full, by the key of a turn, its text and tree, or of a call in it. @typedef {Record<string, [string, any?]>} Opened */
 /** @typedef {{ el: HTMLElement, told: unknown[] }} MadeTurn */
+/** What a turn asks for: something in full, or its visit. @typedef {{ open: (key: string) => void, look: (row: Turn) => void }} Acts */
 
 /** @type {Record<string, string>} */
 const TURN_STATES = { streaming: "streaming", partial: "cut off" };
 
-/** @param {MadeTurn | undefined} before @param {Turn} row @param {Opened} opened @param {{ at: number, of: number }} place @param {(key: string) => void} open
+/** @param {MadeTurn | undefined} before @param {Turn} row @param {Opened} opened @param {{ at: number, of: number }} place @param {Acts} acts
  *  @returns {MadeTurn} the same where nothing of it changed */
-export function drawTurn(before, row, opened, place, open) {
+export function drawTurn(before, row, opened, place, acts) {
   const mine = Object.keys(opened).filter((key) => key === row.key || key.startsWith(`${row.key}:`));
   const told = [row, place.at, place.of, ...mine.map((key) => opened[key])];
   if (before && told.length === before.told.length && told.every((each, k) => each === before.told[k])) return before;
@@ -27,7 +28,7 @@ export function drawTurn(before, row, opened, place, open) {
   el.dataset.side = row.side;
   el.dataset.state = row.state ?? "";
   setAttributes(el, { "aria-posinset": place.at + 1, "aria-setsize": place.of, "aria-label": labelOf(row), "aria-busy": row.state === "streaming" });
-  putInside(el, turnParts(row, opened, open));
+  putInside(el, turnParts(row, opened, acts));
   return { el, told };
 }
 
@@ -43,22 +44,31 @@ function putInside(el, parts) {
   }
 }
 
-/** @param {Turn} row @param {Opened} opened @param {(key: string) => void} open @returns {HTMLElement[]} */
-function turnParts(row, opened, open) {
-  const head = headOf(row), said = saidBy(row, opened);
+/** @param {Turn} row @param {Opened} opened @param {Acts} acts @returns {HTMLElement[]} */
+function turnParts(row, opened, { open, look }) {
+  const head = headOf(row, look), said = saidBy(row, opened);
   /** @type {HTMLElement[]} */
   const more = isFolded(row) ? [openerOf(row.key, !!opened[row.key], opened[row.key] ? "Fold" : moreOf(row), "pf-turn-more", open)] : [];
   if (row.side === "system") head.append(...more.splice(0));
   return [head, ...said, ...more, ...(row.calls ?? []).map((call, k) => callBox(call, `${row.key}:${k}`, opened, open))];
 }
 
-/** @param {Turn} row */
-function headOf(row) {
-  const head = make("header", "pf-turn-head");
+/** @param {Turn} row @param {(row: Turn) => void} look */
+function headOf(row, look) {
+  const head = make("header", "pf-turn-head"), where = row.visit ? visitButton(row, look) : row.where && make("span", "pf-turn-where", row.where);
   head.append(make("strong", "pf-turn-role", row.role));
-  for (const text of [row.run, row.where, TURN_STATES[row.state ?? ""]]) if (text) head.append(make("span", "pf-turn-where", text));
+  if (row.run) head.append(make("span", "pf-turn-where", row.run));
+  if (where) head.append(where);
+  if (row.state) head.append(make("span", "pf-turn-where", TURN_STATES[row.state]));
   if (row.facts) head.append(make("span", "pf-turn-facts", row.facts));
   return head;
+}
+
+/** @param {Turn} row @param {(row: Turn) => void} look */
+function visitButton(row, look) {
+  const button = makeButton(row.where, "pf-turn-where pf-turn-visit", () => look(row), "Open this visit");
+  button.dataset.open = `visit ${row.key}`;
+  return button;
 }
 
 /** The text, with a cursor while it grows. @param {Turn} row @param {Opened} opened */

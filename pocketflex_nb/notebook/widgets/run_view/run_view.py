@@ -437,7 +437,7 @@ class RunView(StaticFallback, DeltaWidget):
         if self._tab != "conversation" or not model.has_steps:
             return {}
         runs = model.chosen()[:RUNS]
-        return model.conversation.part(runs, model.moment, [model.label(run) for run in runs])
+        return model.conversation.part(runs, model.moment, [model.label(run) for run in runs], [model.runs.index(run) for run in runs])
 
     def _tab_content(self) -> TabContent | dict[str, object]:
         model = self._view_model

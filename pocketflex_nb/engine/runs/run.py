@@ -303,7 +303,24 @@ class Run(SelfDisplay):
         return ((life.finished or now()) - life.started) / 1e9 if life.started else 0.0
 
     def state(self) -> State:
-        """The state now: the fold of its events, with the current nodes marked."""
+        """The state now: the fold of its events, with the current nodes marked, and in `waits` what steps wait for.
+
+        Examples
+        --------
+        >>> from pocketflex_nb import Flow, Limiter, Node, launch
+        >>> limiter = Limiter(1, per=60)
+        >>> class Read(Node):
+        ...     async def exec(self, prep_res):
+        ...         async with limiter:
+        ...             return "read"
+        >>> first = launch(Flow(Read()), show=False).wait(10)
+        >>> second = launch(Flow(Read()), show=False)
+        >>> while not second.state().waits:
+        ...     pass
+        >>> second.state().waits                                # doctest: +ELLIPSIS
+        [<Wait Read: limiter 1/min, next in ...>]
+        >>> _ = second.cancel()
+        """
         return self._lifecycle.state()
 
     def in_flight(self) -> list[str]:

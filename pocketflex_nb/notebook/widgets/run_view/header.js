@@ -18,6 +18,7 @@ export function headerOf(view, menu) {
   const tools = make("div", "pf-tools"), problems = make("div", "pf-problems");
   const way = make("nav", "pf-way"), times = make("span", "pf-times");
   way.setAttribute("aria-label", "Way to these runs");
+  const store = makeButton("store", "pf-crumb pf-crumb-store", () => view.openStore(), "Open the store of these runs");
   const pause = makeButton(
     "Pause", "pf-button pf-pause", () => view.send({ do: pause.textContent === "Resume" ? "resume" : "pause" }), "Hold before the next node (space)",
   );
@@ -27,7 +28,7 @@ export function headerOf(view, menu) {
     view.send({ do: "stop" });
   }, "End every run of this view (s)");
   tools.append(step, pause, stop, menu);      // what comes and goes stands at the outer end: the others stay
-  el.append(head, way, times, counts, facts, tools);
+  el.append(head, way, store, times, counts, facts, tools);
 
   let told = "";
 
@@ -38,7 +39,7 @@ export function headerOf(view, menu) {
     view.root.dataset.status = status;
     view.root.setAttribute("aria-label", `Run view of ${name}`);
     drawWay(strip.crumbs ?? []);
-    way.hidden = !strip.crumbs;
+    way.hidden = store.hidden = !strip.crumbs;
     head.replaceChildren(sign(view.glyphs(), state, { label: status }), ...(strip.crumbs ? [] : [make("span", "pf-name", name)]));
     write(times, runs > 1 ? `×${runs}` : "");
     times.hidden = runs < 2;
@@ -65,7 +66,7 @@ export function headerOf(view, menu) {
       if (k === last) {
         const here = make("span", "pf-name", each);
         here.setAttribute("aria-current", "location");
-        return [here, makeButton("store", "pf-crumb pf-crumb-store", () => view.openStore(), `Open the store of ${each}`)];
+        return [here];
       }
       return [makeButton(each, "pf-crumb", () => view.send({ do: "up", to: k }), `Back to ${each}`), make("span", "pf-slash", "/")];
     }));

@@ -86,7 +86,10 @@ class RunView(StaticFallback, DeltaWidget):
 
     Notes
     -----
-    Follows the runs at most ten times a second and sends only what changed. Keys: left and right go through the steps, Home and End
+    Follows the runs at most ten times a second and sends only what changed. While steps wait for a retry, a limiter, a lock, a question or
+    the like, a strip under the header says which and for what (`State.waits`); many runs are counted.
+
+    Keys: left and right go through the steps, Home and End
     to the first step and back to now, space pauses, ``n`` lets one node go while paused, ``s`` stops, ``d`` opens the diff, ``/``
     searches; ``+``, ``-`` and ``0`` zoom the diagram and fit it again; Escape goes back to the cell. The menu "More" writes the page,
     the diagram or the timeline as a file into the notebook's folder, and copies the diagram as Mermaid text.

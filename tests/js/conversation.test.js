@@ -176,3 +176,15 @@ test("a search looks at texts, roles and calls", (t) => {
   assert.equal(labelOf({ ...AGENT, run: "a1", state: "partial" }), "agent, a1, think#1, cut off");
   assert.equal(placeText({ ...PART, rows: [], of: 0 }), "0 of 0");
 });
+
+test("a press on a turn's head, or v on the turn, opens the visit that said it", (t) => {
+  show();
+  t.after(() => talk.end());
+  const asked = [];
+  view.openVisit = (request, from) => asked.push([request, from()]);
+  turns()[2].querySelector(".pf-turn-role").dispatchEvent(new window.MouseEvent("click", { bubbles: true }));
+  press(turns()[1], "v");
+  turns()[0].querySelector(".pf-turn-role").dispatchEvent(new window.MouseEvent("click", { bubbles: true }));      // said before the run: there is none
+  turns()[2].querySelector(".pf-turn-text").dispatchEvent(new window.MouseEvent("click", { bubbles: true }));
+  assert.deepEqual(asked, [[{ turn: "think#1", by: "" }, turns()[2]], [{ turn: "ask#1", by: "" }, turns()[1]]]);
+});

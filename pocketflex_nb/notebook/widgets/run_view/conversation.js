@@ -1,7 +1,7 @@
 // @ts-check
 // The conversation as people read chats: one part of it at a time, which follows what is said last unless a person scrolled up.
 
-import { focusIn, make, makeButton, makeOption, setAttributes, write } from "../base/js/dom.js";
+import { focusIn, isSelecting, make, makeButton, makeOption, setAttributes, write } from "../base/js/dom.js";
 import { reached } from "../base/js/roving.js";
 import { drawTurn, labelOf, searchedIn } from "./conversation_turn.js";
 import { followerOf } from "./lane_lines.js";
@@ -38,6 +38,24 @@ export function conversationOf(view) {
   el.append(bar, place, feed);
   follower.watch(feed);
   walkTurns(feed);
+  feed.addEventListener("click", (event) => {
+    if (!(/** @type {Element} */ (event.target).closest("button, a")) && !isSelecting(feed)) openVisit(event);
+  });
+  feed.addEventListener("keydown", (event) => {
+    if (event.key === "v" && !event.ctrlKey && !event.metaKey && !event.altKey && openVisit(event)) event.stopPropagation();
+  });
+
+  /** Open the visit that said a turn, at its head; whether it has one. @param {Event} event */
+  function openVisit(event) {
+    const target = /** @type {Element} */ (event.target), el = target.closest(event.type === "click" ? ".pf-turn-head" : ".pf-turn")?.closest(".pf-turn");
+    const key = [...made].find(([, turn]) => turn.el === el)?.[0];
+    /** @type {Part} */
+    const part = view.model.get("conversation"), row = part.rows.find((one) => one.key === key);
+    if (!row?.where || view.isGone) return false;
+    view.openVisit({ turn: row.where, by: row.run ?? "" }, () => made.get(row.key)?.el ?? feed);
+    event.preventDefault();
+    return true;
+  }
 
   const acts = {
     open: (/** @type {string} */ key) => ask({ open: key }),

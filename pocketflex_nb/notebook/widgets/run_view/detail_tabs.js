@@ -1,7 +1,7 @@
 // @ts-check
 // The tabs below: what a step changed, its messages, the store, errors and events.
 
-import { focusIn, make, makeButton, setAttributes } from "../base/js/dom.js";
+import { focusIn, isSelecting, make, makeButton, setAttributes } from "../base/js/dom.js";
 import { chooseTab, walkTabs } from "../base/js/roving.js";
 import { searchField } from "../base/js/search_field.js";
 import { conversationOf } from "./conversation.js";
@@ -184,10 +184,4 @@ export function rowReached(key, at, count) {
   if (!count || !["ArrowDown", "ArrowUp", "Home", "End"].includes(key)) return undefined;
   if (key === "Home") return 0;
   return key === "End" ? count - 1 : Math.min(Math.max(at + (key === "ArrowDown" ? 1 : -1), 0), count - 1);
-}
-
-/** Whether a person is selecting text there. @param {Element} el */
-export function isSelecting(el) {
-  const chosen = document.getSelection?.();
-  return !!chosen && !chosen.isCollapsed && el.contains(chosen.anchorNode);
 }

@@ -48,7 +48,7 @@ class Drawer:
     A request has ``what`` and ``ask``, which its answer has too, so that of several pages the one that asked knows it. A visit is named
     by ``run``, its place among the runs, and ``address``; or, with ``what="visit"``, by what was clicked: a node of the diagram
     (``flow``, ``node``), a bar (``run``, ``node``, ``ms``), a line of a lane (``run``, ``node``, ``text``), the step of the diff
-    (``step``), or a row of events (``moment``, ``where``).
+    (``step``), a row of events (``moment``, ``where``), or a turn of the conversation (``turn``, ``by``).
     """
 
     def __init__(self, model: Callable[[], RunViewModel], flows: Callable[[], list[Flow]], add: Callable[[Run], object]) -> None:
@@ -89,6 +89,8 @@ class Drawer:
             if last is None:
                 raise LookupError("No step is finished yet.")
             return self._at(last[0], last[1].address)
+        if "turn" in request:
+            return self._of_turn(str(request["turn"]), str(request.get("by", "")))
         if "moment" in request:
             return self._of_row(str(request["moment"]), str(request.get("where", "")))
         if "ms" in request:
@@ -135,6 +137,17 @@ class Drawer:
         if not visits:
             raise LookupError("this visit is no longer in the run's log")
         return visits[-1]
+
+    def _of_turn(self, place: str, by: str) -> Visit:
+        """The visit that a turn of the conversation names, as ``think#2``, in the run of that name."""
+        model = self._model()
+        for run in model.chosen():
+            if by and by not in (model.label(run), clean(run.name, 120)):
+                continue
+            for event in reversed(model.time_travel.events_of(run).read()):
+                if "/" in event.address and clean(event.address.rpartition("/")[2], 80) == place:
+                    return self._at(run, event.address)
+        raise LookupError("this visit is no longer in the run's log")
 
     def _of_row(self, moment: str, where: str) -> Visit:
         model = self._model()

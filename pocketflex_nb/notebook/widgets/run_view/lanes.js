@@ -1,11 +1,10 @@
 // @ts-check
 // A lane for each run: its state, where it is, what it says, and its open questions.
 
-import { counted, make, makeButton, setAttributes, write } from "../base/js/dom.js";
+import { counted, isSelecting, make, makeButton, setAttributes, write } from "../base/js/dom.js";
 import { walkRowButtons } from "../base/js/roving.js";
 import { clock, sign, stateOf } from "../base/js/status.js";
 import { answerCardOf } from "./answer_card.js";
-import { isSelecting } from "./detail_tabs.js";
 import { errorCardOf } from "./error_card.js";
 import { followerOf, linesOf } from "./lane_lines.js";
 import { sparklinesOf } from "./sparklines.js";

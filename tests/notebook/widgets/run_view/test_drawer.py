@@ -90,6 +90,8 @@ def test_a_bar_a_line_a_row_of_the_diff_and_a_row_of_events_give_the_visit_they_
     assert _card(view, run=0, node="Write", text="the sun")["visit"] == 3
     assert _card(view, step=True)["visit"] == 3
     assert _card(view, moment=row[0], where=row[2])["visit"] == 3
+    assert _card(view, turn="Write#2", by="")["visit"] == _card(view, turn="Write#2", by="night")["visit"] == 2
+    assert _ask(view, "visit", turn="Write#2", by="another run")["problem"]
 
 
 def _events(view: RunView) -> list[list[str]]:

@@ -73,3 +73,9 @@ export function focusIn(el) {
 export function counted(count, one, many) {
   return `${count} ${count === 1 ? one : (many ?? `${one}s`)}`;
 }
+
+/** Whether a person is selecting text there. @param {Element} el */
+export function isSelecting(el) {
+  const chosen = document.getSelection?.();
+  return !!chosen && !chosen.isCollapsed && el.contains(chosen.anchorNode);
+}

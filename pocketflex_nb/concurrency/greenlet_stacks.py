@@ -16,7 +16,7 @@ from contextvars import Context
 from typing import Any, Protocol, TypeVar
 
 from pocketflex_nb.concurrency.held_threads import hold_at_exit
-from pocketflex_nb.concurrency.nested_waits import BEAT, Cancelling, outcome_of, soon
+from pocketflex_nb.concurrency.nested_waits import NESTED_BEAT, Cancelling, nested_outcome, soon
 from pocketflex_nb.concurrency.outcome import capture
 from pocketflex_nb.core.context import CURRENT_FRAME
 
@@ -172,12 +172,12 @@ class Stacks:
                     _enter_task(loop, outer)
                 if not inner.done():
                     inner.cancel()
-        return outcome_of(coro, inner, wait.is_cut)
+        return nested_outcome(coro, inner, wait.is_cut)
 
     def _keep_turning(self) -> None:
         """Start to wake the loop regularly, unless it is the engine's, which gets no signals."""
         if self._alarm is None and not getattr(self.loop, "_pfx_goes_on", False):
-            self._alarm = self.loop.call_later(BEAT, self._wake)
+            self._alarm = self.loop.call_later(NESTED_BEAT, self._wake)
 
     def _wake(self) -> None:
         self._alarm = None

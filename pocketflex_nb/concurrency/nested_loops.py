@@ -1,7 +1,7 @@
 """Plain code waits in the thread of a running loop by running that loop inside itself, where greenlet cannot be imported.
 
 nest-asyncio2 (https://github.com/Chaoses-Ib/nest-asyncio2) makes that possible: one plain run at a time, with those inside it. Any other
-is refused at once, since it could not end before that one.
+is no_wait_here at once, since it could not end before that one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
-from pocketflex_nb.concurrency.nested_waits import BEAT, Cancelling, outcome_of, refused, soon
+from pocketflex_nb.concurrency.nested_waits import NESTED_BEAT, Cancelling, nested_outcome, no_wait_here, soon
 from pocketflex_nb.concurrency.outcome import capture, close_all
 
 __all__ = ["NestedLoops"]
@@ -42,7 +42,7 @@ class NestedLoops:
     """The nested runs of one loop, where greenlet cannot be imported.
 
     Nested runs end last in, first out. So plain code may wait only where nothing waits, or inside what the innermost one waits for: it ends
-    before that one in any case. Other plain code is refused, since the two may need each other.
+    before that one in any case. Other plain code is no_wait_here, since the two may need each other.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class NestedLoops:
         """Run `coro` as a task, and the loop inside itself until it is done."""
         if self._chain and _NESTED.get() is not self._chain[-1]:
             close_all(coro)
-            raise refused(f"another plain run waits on this loop, and only one can; {self._why}")
+            raise no_wait_here(f"another plain run waits on this loop, and only one can; {self._why}")
         loop, outer, mark, context = self.loop, asyncio.current_task(self.loop), object(), copy_context()
         context.run(_NESTED.set, mark)
         inner: asyncio.Task[tuple[ResultT | None, BaseException | None]] = loop.create_task(capture(coro), context=context)
@@ -73,7 +73,7 @@ class NestedLoops:
         with cancelling(lambda: soon(loop, wait.cancel)) if cancelling is not None else nullcontext():
             self._chain.append(mark)
             self.waiting[key] = wait
-            alarm = loop.call_later(BEAT, self._look)
+            alarm = loop.call_later(NESTED_BEAT, self._look)
             try:
                 loop.run_until_complete(inner)
             except asyncio.CancelledError:
@@ -85,7 +85,7 @@ class NestedLoops:
                 del self.waiting[key]
                 if not inner.done():
                     inner.cancel()
-        return outcome_of(coro, inner, wait.is_cut)
+        return nested_outcome(coro, inner, wait.is_cut)
 
     def raise_in_cell(self) -> None:
         """Nothing: the interrupt reaches what is nested below by itself."""
@@ -97,4 +97,4 @@ class NestedLoops:
                 wait.requests = wait.outer.cancelling()
                 wait.cancel()
         if self.waiting:
-            self.loop.call_later(BEAT, self._look)
+            self.loop.call_later(NESTED_BEAT, self._look)

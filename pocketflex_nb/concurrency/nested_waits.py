@@ -10,16 +10,16 @@ from typing import TypeVar
 from pocketflex_nb.concurrency.foreign_errors import cut
 from pocketflex_nb.concurrency.outcome import close_all, unwrap
 
-__all__ = ["BEAT", "Cancelling", "outcome_of", "refused", "soon"]
+__all__ = ["NESTED_BEAT", "Cancelling", "nested_outcome", "no_wait_here", "soon"]
 
 ResultT = TypeVar("ResultT")
 #: gets the way to cancel a wait, from any thread; gives the context that holds meanwhile
 Cancelling = Callable[[Callable[[], object]], AbstractContextManager[object]]
 #: seconds between two turns of a user's loop while plain code waits on it: no signal wakes an idle one, nor a kernel's stop button
-BEAT = 0.05
+NESTED_BEAT = 0.05
 
 
-def refused(why: str) -> RuntimeError:
+def no_wait_here(why: str) -> RuntimeError:
     """The error where plain code may not wait; `why` says why not, with the mend."""
     return RuntimeError(f"plain code that waits inside an async step leaves its stack, which is not possible here: {why}")
 
@@ -32,7 +32,7 @@ def soon(loop: asyncio.AbstractEventLoop, fn: Callable[[], object]) -> None:
         pass
 
 
-def outcome_of(
+def nested_outcome(
     coro: Coroutine[object, object, ResultT], inner: asyncio.Task[tuple[ResultT | None, BaseException | None]], is_cut: bool
 ) -> ResultT | None:
     """What `coro` gave as the task `inner`; raises the cut when it was cancelled, or is to be given up."""

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pocketflex_nb.concurrency.nested_waits import Cancelling, refused
+from pocketflex_nb.concurrency.nested_waits import Cancelling, no_wait_here
 from pocketflex_nb.concurrency.outcome import close_all
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def run_nested(
             stacks = loop._pfx_stacks = Stacks(loop)
         elif (stacks := _nested_loops(loop, why)) is None:
             close_all(coro)
-            raise refused(why)
+            raise no_wait_here(why)
     return stacks.wait(coro, cancelling)
 
 

@@ -1,7 +1,7 @@
 """Plain code waits in the thread of a running loop by running that loop inside itself, where greenlet cannot be imported.
 
 nest-asyncio2 (https://github.com/Chaoses-Ib/nest-asyncio2) makes that possible: one plain run at a time, with those inside it. Any other
-is no_wait_here at once, since it could not end before that one.
+is refused at once, since it could not end before that one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class NestedLoops:
     """The nested runs of one loop, where greenlet cannot be imported.
 
     Nested runs end last in, first out. So plain code may wait only where nothing waits, or inside what the innermost one waits for: it ends
-    before that one in any case. Other plain code is no_wait_here, since the two may need each other.
+    before that one in any case. Other plain code is refused, since the two may need each other.
 
     Attributes
     ----------

@@ -193,7 +193,7 @@ def _again(served: _Served, defaults: dict[str, Any]) -> LocalModel:
 
 def local_model(
     path: str | os.PathLike[str] | None = None, *, context: int = 4096, parallel: int = 2, threads: int | None = None,
-    limiter: Limiter | None = None, **defaults: Any,
+    limiter: Limiter | None = None, **defaults: object,
 ) -> LocalModel:
     """A small model on this machine: no key, no network, nothing is downloaded when it runs.
 

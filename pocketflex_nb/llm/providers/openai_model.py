@@ -154,7 +154,7 @@ class OpenAIModel:
         return TokenUsage(sent, came, cost)
 
     # errors ----------------------------------------------------------------------------------------------------------
-    async def _error(self, exc: Exception, client: Any) -> Exception:
+    async def _error(self, exc: Exception, client: object) -> Exception:
         """An error of the SDK as one of ours, without secrets."""
         import openai
 
@@ -173,7 +173,7 @@ class OpenAIModel:
             return ModelUnreachable(f"{self!r} sent what cannot be read ({said}); is it an OpenAI-compatible endpoint?")
         return exc
 
-    async def _of_status(self, exc: Any, client: Any) -> Exception:
+    async def _of_status(self, exc: Any, client: object) -> Exception:
         status, said = exc.status_code, self._clean(_message_of(exc))
         if status in _BUSY:
             after = _seconds(exc.response.headers)
@@ -270,7 +270,7 @@ def _without_secrets(url: str) -> str:
 
 def openai_model(
     model: str | None = None, *, base_url: str | None = None, api_key: str | None = None, prices: tuple[float, float] | None = None,
-    limiter: Limiter | None = None, **defaults: Any,
+    limiter: Limiter | None = None, **defaults: object,
 ) -> OpenAIModel:
     """A model behind any endpoint that speaks OpenAI's chat completions.
 

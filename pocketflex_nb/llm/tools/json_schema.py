@@ -86,7 +86,7 @@ class _Writer:
         """`schema` with the definitions that it refers to."""
         return {**schema, "$defs": self.definitions} if self.definitions else schema
 
-    def schema(self, kind: Any) -> Schema:
+    def schema(self, kind: object) -> Schema:
         """The schema of a type, inside of this one."""
         if isinstance(kind, typing.TypeVar):
             return {}
@@ -132,7 +132,7 @@ class _Writer:
             return {"type": "array", "items": self.schema(args[0]), **unique}
         return self._class(origin)
 
-    def _class(self, kind: Any) -> Schema:
+    def _class(self, kind: object) -> Schema:
         if not isinstance(kind, type):
             raise NoSchema(_unfit(kind))
         if issubclass(kind, Enum):

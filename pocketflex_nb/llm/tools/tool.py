@@ -283,7 +283,7 @@ def _function_parts(target: Any, name: str | None, _: object) -> _Parts:
     return own_name, told, _object(own_name, kinds, about, defaults), kinds
 
 
-def _flow_parts(target: Any, name: str | None, inputs: object) -> _Parts:
+def _flow_parts(target: object, name: str | None, inputs: object) -> _Parts:
     own_name = target.__dict__.get("name") or ""
     if not own_name and name is None:
         raise BadTool(f"tool({target!r}): a flow that is a tool needs a name: Flow(start, name='research'), or tool(flow, name='research')")
@@ -359,7 +359,7 @@ def result_text(value: object) -> str:
     return f"{text[:_RESULT_LIMIT]}\n… cut: {len(text) - _RESULT_LIMIT} characters more"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, Enum):

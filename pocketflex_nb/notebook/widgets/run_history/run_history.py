@@ -75,7 +75,7 @@ class RunHistory(StaticFallback, anywidget.AnyWidget):
     icons = traitlets.Dict().tag(sync=True)
     static = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, *journals: str | os.PathLike[str], flow: object = None, **options: Any) -> None:
+    def __init__(self, *journals: str | os.PathLike[str], flow: object = None, **options: object) -> None:
         self._kept, self._flow = RunsKept(journals, flow), flow
         self._next = 0.0
         self._place = ipywidgets.VBox([])  # where a run is opened

@@ -14,7 +14,6 @@ import traitlets
 
 from pocketflex_nb.core.errors import nearest
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.flow_graph import Graph
 from pocketflex_nb.core.state import State
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.reports.export_menu import EXPORTS, exported
@@ -183,7 +182,8 @@ class RunView(StaticFallback, DeltaWidget):
             return str(self._name)
         if self._kept is not None:
             return self._kept.title
-        return self._view_model.label(self.runs[0]) if len(self.runs) == 1 else f"{len(self.runs)} runs"
+        runs = self.runs
+        return self._view_model.label(runs[0]) if len(runs) == 1 else f"{len(runs)} runs"
 
     def add(self, runs: Iterable[ViewedRun]) -> None:
         """Show more runs in the same view.
@@ -537,10 +537,8 @@ class RunView(StaticFallback, DeltaWidget):
         else:
             state = summed([run.state() for run in runs]) if runs else State()
         captions = {path: str(text) for path, (_, _, text, _) in model.states(flow).items() if text}
-        return svg(self._graph(flow), state, captions=captions if len(runs) > 1 else None, lean=self._is_large())
-
-    def _graph(self, flow: Flow) -> Graph:
-        return next(run.graph for run in (*self.runs, *self._view_model.runs) if run.flow is flow)
+        graph = next(run.graph for run in model.runs if run.flow is flow)
+        return svg(graph, state, captions=captions if len(runs) > 1 else None, lean=len(graph.nodes) > _LARGE)
 
     def still_stamp(self) -> object:
         """The status and the number of records of each run."""
@@ -550,11 +548,13 @@ class RunView(StaticFallback, DeltaWidget):
         """The whole story of the runs, as HTML and Markdown, the diagram, and the counts; shorter while they go on."""
         if self._kept is not None:
             return self._kept.still
-        model = self._outermost if self._outermost.focus is None else RunViewModel(self.runs)
-        flows = list(dict.fromkeys(run.flow for run in self.runs))
+        model, title, plain = self._outermost, self.title, self.summary()  # another thread may close the view meanwhile
+        if model.focus is not None:
+            model = RunViewModel(model.runs)
+        flows = list(dict.fromkeys(run.flow for run in model.runs))
         pictures = [self._diagram(flow, model) for flow in flows[:_PICTURES]]
-        room = BOUND_LIVE if self._outermost.is_live() else BOUND
-        return still_story(self.runs, self.title, pictures, mark=self.static, plain=self.summary(), room=room)
+        room = BOUND_LIVE if model.is_live() else BOUND
+        return still_story(model.runs, title, pictures, mark=self.static, plain=plain, room=room)
 
     def first_bundle(self) -> dict[str, str] | None:
         """The counts, and a small diagram, while runs go on: the page opens sooner, and there is little to tell yet."""
@@ -565,7 +565,7 @@ class RunView(StaticFallback, DeltaWidget):
         return {"text/html": told, "text/plain": self.summary()}
 
     def _is_large(self) -> bool:
-        return len(self._graph(self.runs[0].flow).nodes) > _LARGE
+        return len(self.runs[0].graph.nodes) > _LARGE
 
     def plain(self) -> str:
         """What a terminal shows: a line for each run."""

@@ -384,6 +384,23 @@ def test_a_still_is_light_at_first_then_brought_up_to_date_and_final_at_the_end(
     assert not still.refresh() and view.first_bundle() is None
 
 
+def test_a_view_that_is_closed_while_its_still_is_made_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = RunView(_flow().launch({}, show=False).wait(10), follow=False)
+    view.static = "pfs-1"
+    drawn = RunView._diagram
+
+    def closes_first(self: RunView, *args: Any) -> str:
+        monkeypatch.setattr(RunView, "_diagram", drawn)
+        self.close()
+        return drawn(self, *args)
+
+    monkeypatch.setattr(RunView, "_diagram", closes_first)
+
+    told = view.still_bundle()
+
+    assert "1 done" in told["text/html"] and "<img" in told["text/html"]
+
+
 def test_a_second_run_in_a_view_whose_first_is_over_has_its_end_in_the_still() -> None:
     first = _flow().launch({}, show=False).wait(10)
     view = RunView(first)

@@ -10,8 +10,8 @@ import pocketflex_nb
 from pocketflex_nb import Flow, Node, Run, RunGroup, launch
 
 RUN = [
-    "action", "answer", "asking", "cancel", "children", "done", "error", "events", "flow", "fork", "messages", "name", "pause", "result",
-    "resume", "show", "state", "status", "step", "store", "stores", "stream", "subscribe", "to_frame", "to_html", "usage", "wait",
+    "action", "answer", "asking", "cancel", "children", "done", "error", "events", "flow", "fork", "messages", "name", "pause", "replay",
+    "result", "resume", "show", "state", "status", "step", "store", "stores", "stream", "subscribe", "to_frame", "to_html", "usage", "wait",
 ]
 #: documented, and used by few: Tab does not offer them
 RUN_TOO = [

@@ -79,7 +79,7 @@ def test_a_conversation_streams_folds_and_filters_by_hand_and_by_key(lab: Lab) -
 
     view.locator(".pf-turn").last.focus()                       # keys: to the calls, one opened, and closed
     keyboard.press("Home")
-    for _ in range(4):
+    for _ in range(7):
         keyboard.press("ArrowDown")
     focused = view.locator(".pf-call-head:focus")
     expect(focused).to_contain_text("search(query='tides <b>now</b>'")
@@ -107,6 +107,11 @@ def test_a_conversation_streams_folds_and_filters_by_hand_and_by_key(lab: Lab) -
     view.get_by_role("button", name="Show all", exact=True).click()
     expect(_turn(view, "You research.").locator(".pf-turn-text")).to_have_text("You research.\nBriefly.")
 
+    _turn(view, "I look.").get_by_role("button", name="think#1").click()
+    expect(view.locator(".pf-drawer")).to_contain_text("think")
+    keyboard.press("Escape")
+    expect(view.locator(".pf-drawer")).to_be_hidden()
+
     for theme in ("light", "dark"):
         lab.theme(theme)
         assert _violations(lab, view) == [], theme
@@ -114,7 +119,7 @@ def test_a_conversation_streams_folds_and_filters_by_hand_and_by_key(lab: Lab) -
     lab.page.emulate_media(forced_colors="active")
     view.locator(".pf-turn").first.focus()
     keyboard.press("End")
-    assert view.locator(".pf-turn:focus-visible").evaluate("el => getComputedStyle(el).outlineStyle") == "solid"
+    assert view.locator(".pf-talk-feed :focus-visible").evaluate("el => getComputedStyle(el).outlineStyle") == "solid"
     lab.page.emulate_media(forced_colors="none")
     lab.page.set_viewport_size({"width": 500, "height": 1000})
     lab.evaluate("() => window.jupyterapp.shell.collapseLeft()")

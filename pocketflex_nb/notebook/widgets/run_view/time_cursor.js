@@ -66,27 +66,31 @@ const PRESSED = 4;
 export function dragPlayhead(view, timeline, playhead, seek) {
   const frame = () => timeline.querySelector(".pf-timeline-frame");
   let from = 0, isDragged = false;
+  /** @type {Element | null} */
+  let pressed = null;
   const move = (/** @type {PointerEvent} */ event) => {
     if (!isDragged && Math.abs(event.clientX - from) < PRESSED) return;
-    if (!isDragged) timeline.setPointerCapture(event.pointerId);
     isDragged = true;
     const box = (frame() ?? timeline).getBoundingClientRect();    // asked for each time: bars are drawn anew meanwhile
     seek({ do: "cursor", ms: Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * playhead.end });
   };
-  const end = () => {
+  const end = (/** @type {PointerEvent} */ event) => {
+    // the click itself goes to the timeline, which has the pointer
+    if (event.type === "pointerup" && !isDragged) pressed?.dispatchEvent(new MouseEvent("click", { bubbles: true, clientX: event.clientX, clientY: event.clientY }));
     timeline.removeEventListener("pointermove", move);
     timeline.removeEventListener("pointerup", end);
     timeline.removeEventListener("pointercancel", end);
   };
   timeline.addEventListener("pointerdown", (event) => {
     if (view.isGone || !frame()?.contains(/** @type {Node} */ (event.target))) return;
-    const isOnBar = !!(/** @type {Element} */ (event.target).closest(".pf-bar, .pf-mark"));
-    from = isOnBar ? event.clientX : Number.NEGATIVE_INFINITY;     // a press on a bar opens its visit, unless the pointer goes on
+    pressed = /** @type {Element} */ (event.target).closest(".pf-bar, .pf-mark");
+    from = pressed ? event.clientX : Number.NEGATIVE_INFINITY;     // a press on a bar opens its visit, unless the pointer goes on
     isDragged = false;
+    timeline.setPointerCapture(event.pointerId);
     timeline.addEventListener("pointermove", move);
     timeline.addEventListener("pointerup", end);
     timeline.addEventListener("pointercancel", end);
-    if (!isOnBar) move(event);
+    if (!pressed) move(event);
     event.preventDefault();
   });
 }

@@ -81,13 +81,13 @@ def test_every_dependency_says_why_it_is_there() -> None:
 
 
 #: declared although no module imports them: the programs that a notebook is opened with, and the base of anywidget in the version needed
-NOT_IMPORTED = {"jupyterlab", "notebook", "ipykernel", "ipywidgets"}
+NOT_IMPORTED = {"jupyterlab", "notebook", "ipykernel"}
 
 
 def test_declared_dependencies_are_exactly_those_imported() -> None:
     project, known = PROJECT["project"], packages_distributions()
     extras = [line for name, lines in project["optional-dependencies"].items() if name != "test" for line in lines]
-    declared = {canonicalize_name(Requirement(line).name) for line in [*project["dependencies"], *extras]}
+    declared = {canonicalize_name(Requirement(line).name) for line in [*project["dependencies"], *extras]} - {project["name"]}
 
     packages = {found.target.split(".")[0] for found in all_imports() if is_foreign(found.target)}
     imported = {canonicalize_name(known.get(package, [package])[0]) for package in packages}

@@ -60,7 +60,7 @@ ROOMS = {
     "pocketflow": Rule(frozenset({"core", "concurrency", "engine"})),
     # models and tools; the SDK of a provider in a file each
     "llm": Rule(
-        frozenset({"core", "concurrency", "engine", "agents"}), {"openai": 1, "xllamacpp": 1, "mcp": 3, "mcp_types": 2, "uvicorn": 1},
+        frozenset({"core", "concurrency", "engine", "agents"}), {"openai": 1, "xllamacpp": 1, "mcp": 4, "uvicorn": 1},
         may_write=True,
     ),
     # a server of its own, for tests and lessons
@@ -118,7 +118,7 @@ STRANGERS = {"resources": ({"stores", "queues"}, {"stores", "topics"})}
 
 #: foreign packages that no module may import before it is asked to do something with them
 ALWAYS_LAZY = {
-    "greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "markdown_it", "openai", "pandas", "xllamacpp", "mcp", "mcp_types", "uvicorn",
+    "greenlet", "nest_asyncio2", "cloudpickle", "graphviz", "markdown_it", "openai", "pandas", "xllamacpp", "mcp", "uvicorn",
     *SERVERS,
 }
 

@@ -137,7 +137,7 @@ class Connection:
 
     def _failed(self, name: str, exc: Exception) -> Exception:
         from mcp.shared.exceptions import MCPError
-        from mcp_types import CONNECTION_CLOSED
+        from mcp.types import CONNECTION_CLOSED
 
         if isinstance(exc, MCPError) and exc.code != CONNECTION_CLOSED and "terminated" not in exc.message.lower():
             return ToolServerError(f"{name}: {_words(exc)}")
@@ -147,7 +147,7 @@ class Connection:
     # questions -------------------------------------------------------------------------------------------------------
     async def _ask(self, context: object, params: Any) -> Any:
         """A server's question to a person: asked by the run that calls."""
-        from mcp_types import ElicitResult
+        from mcp.types import ElicitResult
 
         around = contextvars.copy_context()
         if CURRENT_FRAME.get() is None:  # older servers ask beside the call, not within it

@@ -50,7 +50,7 @@ class ServedCalls:
 
     async def list_tools(self, context: Any, params: Any) -> Any:
         """Answer ``tools/list``."""
-        import mcp_types as types
+        from mcp import types
 
         listed = [types.Tool(name=each.name, description=each.description, input_schema=each.schema) for each in self.tools.values()]
         return types.ListToolsResult(tools=listed)
@@ -79,7 +79,7 @@ class ServedCalls:
         return call.outcome() if question is None else self._ask_by_result(call, question)
 
     def _ask_by_result(self, call: _Call, question: Question) -> Any:
-        import mcp_types as types
+        from mcp import types
 
         state = secrets.token_urlsafe(18)
         self._waiting[state] = call
@@ -194,7 +194,7 @@ def _written(called: Tool, run: Run) -> object:
 
 def _request(question: Question, complaint: str) -> Any:
     """A question as the form that clients show."""
-    import mcp_types as types
+    from mcp import types
 
     text = f"{complaint}\n{question.text}" if complaint else question.text
     return types.ElicitRequest(params=types.ElicitRequestFormParams(message=text, requested_schema=_form(question)))
@@ -220,12 +220,12 @@ def _answer_of(question: Question, content: Mapping[str, Any]) -> object:
 
 
 def _done(value: object) -> Any:
-    import mcp_types as types
+    from mcp import types
 
     return types.CallToolResult(content=[types.TextContent(text=result_text(value))])
 
 
 def _failed(text: str) -> Any:
-    import mcp_types as types
+    from mcp import types
 
     return types.CallToolResult(content=[types.TextContent(text=cut_text(text, _SAID))], is_error=True)

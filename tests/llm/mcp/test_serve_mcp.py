@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
-from mcp_types import ElicitResult
+from mcp.types import ElicitResult
 
 from pocketflex_nb import Flow, runs
 from pocketflex_nb.llm import BadTool, serve_mcp, tool

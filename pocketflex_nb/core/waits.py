@@ -36,7 +36,7 @@ class Wait:
     --------
     >>> Wait("retry", "write", "try 2 of 3", since=0, until=4_000_000_000, detail="TimeoutError").told(now=0)
     'try 2 of 3 in 4 s (TimeoutError)'
-    >>> Wait("lock", "write", 'lock "draft"', since=0, detail="of 5 s").told(now=1_250_000_000)
+    >>> Wait("lock", "write", 'lock "draft"', since=1, detail="of 5 s").told(now=1_250_000_001)
     'lock "draft" 1.25 s of 5 s'
     """
 

@@ -249,11 +249,11 @@ class AgentRef:
         try:
             with waiting("reply", f"reply of {incarnation.name}", timeout=timeout):
                 is_in_time = reply.wait(None if timeout is None or not host.is_real else timeout + CALL_MARGIN)
-            if not is_in_time:
-                raise CallTimeout(incarnation.name, timeout, "")
         except BaseException:  # an interrupt: what was not delivered yet is not to be
             reply.give_up()
             raise
+        if not is_in_time:  # the message is delivered all the same, as any call's that was not answered in time
+            raise CallTimeout(incarnation.name, timeout, "")
         return reply.result()
 
     def cast(self, message: object) -> None:

@@ -6,14 +6,13 @@ from time import monotonic
 from typing import Any
 
 from pocketflex_nb.concurrency.engine_thread import engine_thread
-from pocketflex_nb.core.errors import PocketflexError
 from pocketflex_nb.core.flow.flow import Flow
 from pocketflex_nb.core.flow.nodes import Node
 from pocketflex_nb.engine.runs.run import Run
 from pocketflex_nb.lessons.exercise import CHECK_TIMEOUT, Checked, exercise, point, slip, trouble
 from pocketflex_nb.llm.mcp.mcp_tools import mcp_tools
 from pocketflex_nb.llm.mcp.serve_mcp import McpServer
-from pocketflex_nb.llm.tools.tool import Tool, tool
+from pocketflex_nb.llm.tools.tool import Tool
 
 _AMOUNT = 40
 
@@ -63,13 +62,10 @@ def _outline(outline: Any) -> Checked:
     yield slip(isinstance(outline, Node), "That is a node: put it into a `Flow`.")
     yield point(isinstance(outline, Flow), "A flow.", f"`outline` is a {type(outline).__name__}, and not a `Flow`.")
     yield point(outline.__dict__.get("name") == "outline", "Its name is `outline`.", "Its name has to be `outline`: `name=`.")
-    try:
-        made = tool(outline)
-    except PocketflexError as error:
-        yield point(False, "", f"It cannot be a tool yet: `inputs=` says what the model fills. ({str(error).partition(';')[0]})")
-        return
-    fields = list(made.schema["properties"])
-    yield point(fields == ["topic"], "The model fills `topic`.", f"The model would fill {', '.join(fields) or 'nothing'}: only `topic`.")
+    private = outline._pfx_private
+    takes = sorted(map(str, private.takes)) if private is not None else []
+    yield slip(not takes, "What it takes is not declared: `inputs=` says what the model fills.")
+    yield point(takes == ["topic"], "The model fills `topic`.", f"The model would fill {', '.join(takes)}: only `topic`.")
     run = _tried(outline)
     yield slip(run.error is not None, "" if run.error is None else f"{trouble(run.error)}.")
     gives = set(run.store) - {"topic"}

@@ -9,7 +9,7 @@ import math
 import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import NotRequired, TypedDict
 
@@ -493,20 +493,20 @@ class RunViewModel:
 
         Times count from the first start.
         """
-        return [over for over, _ in self._laid(limit)]
+        return [over for over, _, _ in self._laid(limit)]
 
     def marks(self, limit: int = 240) -> list[list[list[object]]]:
-        """Per run the marks on its bars: [sign, start ms, end ms or None, text]; none where each run has only a thin line.
+        """Per run the marks on its bars: [sign, start ms, end ms or None, text, row]; none where each run has only a thin line.
 
-        The signs: ``|`` a retry, ``?`` a wait for an answer, ``>`` a visit under way, which also tells the row of its bar.
+        The signs: ``|`` a retry, ``?`` a wait for an answer, ``>`` a visit under way.
         """
         runs = self._timed()
         if len(runs) > LANES:
             return []
-        return [[*going, *self._marks_of(run)] for run, (_, going) in zip(runs, self._laid(limit), strict=True)]
+        return [[*going, *self._marks_of(run, rows)] for run, (_, going, rows) in zip(runs, self._laid(limit), strict=True)]
 
-    def _laid(self, limit: int) -> list[tuple[list[list[object]], list[list[object]]]]:
-        """Per run its finished and current visits, assigned to rows together: a bar keeps its row when it ends."""
+    def _laid(self, limit: int) -> list[tuple[list[list[object]], list[list[object]], dict[str, object]]]:
+        """Per run its finished and current visits, assigned to rows together: a bar keeps its row when it ends; and each visit's row."""
         runs = self._timed()
         per_run = max(limit // max(len(runs), 1), 10)
         laid = []
@@ -516,7 +516,7 @@ class RunViewModel:
             rowed = list(zip(visits, _stacked(visits, self.zero()), strict=True))
             over = [row for visit, row in rowed if not isinstance(visit, ActiveVisit)]
             marks = [[">", row[1], None, row[0], row[4]] for visit, row in rowed if isinstance(visit, ActiveVisit)]
-            laid.append((over, marks))
+            laid.append((over, marks, {visit.address: row[4] for visit, row in rowed}))
         return laid
 
     def _under_way(self, run: ViewedRun) -> list[ActiveVisit]:
@@ -525,13 +525,13 @@ class RunViewModel:
             known = self._open[run.number] = ActiveVisits(run)
         return known.current()[:MARKS]
 
-    def _marks_of(self, run: ViewedRun) -> list[list[object]]:
+    def _marks_of(self, run: ViewedRun, rows: Mapping[str, object]) -> list[list[object]]:
         state = run.state()
         if state.asking:
             self._waited.add(run.number)
         told: list[list[object]] = []
         if run.number in self._waited or any(node.retries for node in state.nodes.values()):
-            told = _happened(self.time_travel.events_of(run).read(), self._ms)[-MARKS:]
+            told = _happened(self.time_travel.events_of(run).read(), self._ms, rows)[-MARKS:]
         return told
 
     def _ms(self, ns: int) -> float:
@@ -552,15 +552,16 @@ def _lines(state: State, tail: int, room: int) -> list[list[str]]:
     return told[::-1]
 
 
-def _happened(events: Sequence[Event], ms: Callable[[int], float]) -> list[list[object]]:
-    """Retries and waits for answers, as marks."""
+def _happened(events: Sequence[Event], ms: Callable[[int], float], rows: Mapping[str, object]) -> list[list[object]]:
+    """Retries and waits for answers, as marks in the rows of their visits."""
     told: list[list[object]] = []
     waits: dict[object, list[object]] = {}
     for event in events:
+        row = rows.get(event.address, 0)
         if event.kind == "node_retried":
-            told.append(["|", ms(event.ns), None, clean(f"{event.node} again after {event.get('error') or 'an error'}", 160)])
+            told.append(["|", ms(event.ns), None, clean(f"{event.node} again after {event.get('error') or 'an error'}", 160), row])
         elif event.kind == "asked":
-            waits[event["ask"]] = ["?", ms(event.ns), None, clean(f"{event.node} asked: {event['question']}", 160)]
+            waits[event["ask"]] = ["?", ms(event.ns), None, clean(f"{event.node} asked: {event['question']}", 160), row]
             told.append(waits[event["ask"]])
         elif event.kind == "answered" and event["ask"] in waits:
             waits.pop(event["ask"])[2] = ms(event.ns)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pocketflex_nb import Flow, Node
+from pocketflex_nb import Flow, Node, ask
 from pocketflex_nb.concurrency.engine_thread import engine_thread
 from pocketflex_nb.engine.runs.run import Run, lifecycle_of
 from pocketflex_nb.notebook.run_data.active_visits import ActiveVisits
@@ -200,3 +200,26 @@ def test_the_bar_of_a_node_where_branches_join_begins_where_the_last_of_them_end
     assert visit.start == max(ends.values()) > ends["Plan"]
     write.open()
     run.result(10)
+
+
+def test_a_question_stands_in_the_row_of_the_node_that_asks() -> None:
+    class Asks(Node):
+        async def exec(self, prep_res: Any) -> Any:
+            return await ask("Publish?", ["yes", "no"])
+
+    class Writes(Node):
+        async def exec(self, prep_res: Any) -> None:
+            await asyncio.sleep(600)
+
+    plan = Node(name="plan")
+    plan >> [Writes(), Asks()]
+    run = Flow(plan).launch({}, show=False)
+    assert run.asking(timeout=10) is not None
+
+    marks = RunViewModel([run]).marks()[0]
+
+    rows = {mark[3]: mark[4] for mark in marks if mark[0] == ">"}
+    (asked,) = [mark for mark in marks if mark[0] == "?"]
+    assert asked[4] == rows["Asks"] != rows["Writes"]
+    run.cancel()
+    run.wait(10)

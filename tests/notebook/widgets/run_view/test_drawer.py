@@ -81,7 +81,7 @@ def test_a_node_gives_its_latest_visit_and_the_way_to_the_others(view: RunView) 
     assert (last["status"], last["action"], first["action"]) == ("done", "end → END", "again → Write")
 
 
-def test_a_bar_a_line_a_row_of_the_diff_and_a_row_of_events_give_the_visit_they_belong_to(view: RunView) -> None:
+def test_a_bar_a_line_a_row_of_the_diff_and_a_row_of_events_give_the_visit_they_belong_to(view: RunView, run: Run) -> None:
     spans = view.spans[0]
     second: Any = spans[1]
     row = next(row for row in _events(view) if row[1] == "node retried")
@@ -90,7 +90,7 @@ def test_a_bar_a_line_a_row_of_the_diff_and_a_row_of_events_give_the_visit_they_
     assert _card(view, run=0, node="Write", text="the sun")["visit"] == 3
     assert _card(view, step=True)["visit"] == 3
     assert _card(view, moment=row[0], where=row[2])["visit"] == 3
-    assert _card(view, turn="Write#2", by="")["visit"] == _card(view, turn="Write#2", by="night")["visit"] == 2
+    assert _card(view, turn="Write#2", by="")["visit"] == _card(view, turn="Write#2", by=run.name)["visit"] == 2
     assert _ask(view, "visit", turn="Write#2", by="another run")["problem"]
 
 
@@ -252,11 +252,11 @@ def test_a_run_that_cannot_be_run_on_from_says_why(shown: str) -> None:
     view.close()
 
 
-def test_the_code_of_a_step_and_its_input_make_the_visit_again_in_a_cell(view: RunView) -> None:
+def test_the_code_of_a_step_and_its_input_make_the_visit_again_in_a_cell(view: RunView, run: Run) -> None:
     code = _ask(view, "code", run=0, address="report/Write#2")["code"]
     names: dict[str, Any] = {"Node": Node, "emit": emit, "Any": Any, "_KEY": _KEY}
 
-    assert code.startswith("# Write, visit 2 of run 'night'")
+    assert code.startswith(f"# Write, visit 2 of run {run.name!r}")
     code = code.replace("exec_res = write.exec", "write.cur_retry = 1\nexec_res = write.exec")      # the try that went well
     exec("from __future__ import annotations\n" + code, names)
     assert names["prep_res"] == {"topic": "sun", "round": 1, "api_key": _KEY}

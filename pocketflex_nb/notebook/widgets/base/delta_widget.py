@@ -13,7 +13,7 @@ from pocketflex_nb.notebook.widgets.base.delta import delta
 __all__ = ["BURST", "RATE", "DeltaWidget"]
 
 #: bytes a second that one view sends on average, and what it may send at once after a rest
-RATE, BURST = 16_500, 10_000
+RATE, BURST = 19_000, 10_000
 #: what a message costs beside its content: headers, signature, ids
 _FRAME = 750
 

@@ -43,7 +43,7 @@ class McpServer:
         http = _http_server(calls, host)
         self._over = Latch()
         engine_thread.submit(http.serve(sockets=[listening])).add_done_callback(self._over.open)
-        self._end = finalize(self, _stop, http)
+        self._end = finalize(self, _stop, http, calls)
 
     def __repr__(self) -> str:
         return f"<McpServer at {self.url}: {', '.join(self.tools)}{'' if self._end.alive else ', closed'}>"
@@ -68,8 +68,9 @@ class McpServer:
             wait_in_slices(self._over.wait)
 
 
-def _stop(http: Any) -> None:
+def _stop(http: Any, calls: ServedCalls) -> None:
     http.should_exit = True
+    calls.close()
 
 
 def _http_server(calls: ServedCalls, host: str) -> Any:

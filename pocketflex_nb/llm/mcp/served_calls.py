@@ -86,6 +86,11 @@ class ServedCalls:
         asyncio.get_running_loop().call_later(_PATIENCE, self._give_up, state)
         return types.InputRequiredResult(input_requests={"question": _request(question, call.complaint)}, request_state=state)
 
+    def close(self) -> None:
+        """Cancel the runs whose question waits for a reply, which cannot come any more."""
+        for state in list(self._waiting):
+            self._give_up(state)
+
     def _give_up(self, state: str) -> None:
         call = self._waiting.pop(state, None)
         if call is not None:

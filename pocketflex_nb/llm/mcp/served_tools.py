@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketflex_nb.core.flow.flow import Flow
-from pocketflex_nb.core.flow.input_keys import input_fields
 from pocketflex_nb.core.value_text import value_text
 from pocketflex_nb.llm.errors import BadTool
 from pocketflex_nb.llm.tools.tool import Tool, tool
@@ -34,8 +33,5 @@ def _served(name: str, target: Any) -> Tool:
             made.target, name, made.description, made.schema, timeout=made.timeout, max_retries=made.max_retries)
     try:
         return tool(target, name=name)
-    except BadTool:
-        fields = input_fields(target)  # nothing is declared: what its nodes read
-    made = tool(target, name=name, inputs={field.key: object for field in fields})
-    made.schema["required"] = [field.key for field in fields if field.is_needed]
-    return made
+    except BadTool:  # it declares no inputs, and its nodes read none: a tool without parameters
+        return tool(target, name=name, inputs={})

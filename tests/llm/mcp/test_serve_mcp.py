@@ -138,6 +138,31 @@ def test_a_cancelled_call_cancels_its_run(url: str) -> None:
     assert runs()[-1].status == "cancelled"
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_a_closed_server_leaves_no_run_that_waits_for_a_person(mode: Any) -> None:
+    async def never(context: object, params: object) -> Any:
+        await asyncio.sleep(600)
+
+    async def main() -> None:
+        server = serve_mcp(FLOWS)
+        assert server is not None
+
+        async def call() -> None:
+            async with Client(server.url, mode=mode, elicitation_callback=never) as client:
+                await client.call_tool("research", {"topic": "tides"})
+
+        waiting = asyncio.ensure_future(call())
+        while not any(run.status == "asking" for run in runs(live=True)):
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(server.close)
+        while runs(live=True):
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
 def test_many_calls_run_at_once(url: str) -> None:
     async def main() -> list[Any]:
         async with Client(url) as client:
